@@ -1,0 +1,35 @@
+"""Time-domain survey services for astronomers, in the manner of astroquery.
+
+``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server
+that takes `~astropy.coordinates.SkyCoord` and `~astropy.units.Quantity` and
+returns tables and light curves with units.
+"""
+
+import importlib
+
+# Imported on first use (PEP 562), so that importing the package costs nothing.
+_LAZY = {
+    "Atlas": "atlasquery.atlas",
+    "AtlasClass": "atlasquery.atlas",
+    "AtlasSource": "atlasquery.atlas",
+}
+
+__all__ = [*_LAZY, "__citation__", "__version__"]
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("atlasquery")
+    if name == "__citation__":
+        from importlib.resources import files
+
+        return files("atlasquery").joinpath("CITATION.bib").read_text()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,128 @@
+"""Errors and warnings of atlasquery, each a subclass of astroquery's of the same name.
+
+An ``except`` clause written for astroquery catches these too. The ones that
+come from a server carry what the server said as attributes.
+"""
+
+import builtins
+
+from astroquery import exceptions as _astroquery
+from astroquery.exceptions import (
+    AuthenticationWarning,
+    InputWarning,
+    LargeQueryWarning,
+    MaxResultsWarning,
+    NoResultsWarning,
+)
+
+__all__ = [
+    "AuthenticationWarning",
+    "IncompleteResultError",
+    "InputWarning",
+    "InvalidQueryError",
+    "LargeQueryWarning",
+    "LoginError",
+    "MaxResultsWarning",
+    "NoResultsWarning",
+    "NotFoundError",
+    "QuotaError",
+    "RemoteServiceError",
+    "TableParseError",
+    "TimeoutError",
+]
+
+
+class _FromService:
+    """What is known of a failed exchange with a server.
+
+    Parameters
+    ----------
+    message : str
+        The whole sentence shown to the user.
+    service : str, optional
+        The name of the service.
+    status : int, optional
+        The HTTP status, where there was an answer.
+    url : str, optional
+        The address asked, without credentials.
+    reason : str, optional
+        The server's own words.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        service: str | None = None,
+        status: int | None = None,
+        url: str | None = None,
+        reason: str | None = None,
+    ):
+        super().__init__(message)
+        self.service = service
+        self.status = status
+        self.url = url
+        self.reason = reason
+
+
+class InvalidQueryError(_astroquery.InvalidQueryError, ValueError):
+    """A query that was refused before anything was sent."""
+
+
+class RemoteServiceError(_FromService, _astroquery.RemoteServiceError):
+    """A server that could not be reached, or answered with a failure."""
+
+
+class NotFoundError(RemoteServiceError):
+    """The server does not know what was asked for."""
+
+
+class QuotaError(RemoteServiceError):
+    """The server's limit on requests is used up.
+
+    Parameters
+    ----------
+    message : str
+        The whole sentence shown to the user.
+    retry_after : float, optional
+        Seconds until the server takes requests again, where it said so.
+    **known
+        The attributes of `RemoteServiceError`.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **known):
+        super().__init__(message, **known)
+        self.retry_after = retry_after
+
+
+class TimeoutError(_FromService, _astroquery.TimeoutError, builtins.TimeoutError):
+    """A server that did not answer, or did not finish its answer, in time."""
+
+
+class LoginError(_FromService, _astroquery.LoginError):
+    """Credentials that are missing, refused or not sufficient."""
+
+
+class TableParseError(_FromService, _astroquery.TableParseError):
+    """An answer that is not what the service is known to send."""
+
+
+class IncompleteResultError(RemoteServiceError):
+    """A job of many requests of which some failed.
+
+    Parameters
+    ----------
+    message : str
+        The whole sentence shown to the user.
+    result : object, optional
+        What did arrive, of the type the call returns.
+    failures : list of tuple, optional
+        A pair (what was asked, the exception) for each request that failed.
+    **known
+        The attributes of `RemoteServiceError`.
+    """
+
+    def __init__(self, message: str = "", *, result=None, failures=(), **known):
+        super().__init__(message, **known)
+        self.result = result
+        self.failures = list(failures)

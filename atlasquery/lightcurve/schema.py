@@ -1,0 +1,127 @@
+"""The one light curve of all surveys: its columns, their units, and how it is put together."""
+
+from collections.abc import Mapping
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column as TableColumn
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+
+from atlasquery.tables import Column, Rows, assemble, quantity_column
+
+__all__ = ["LN10_2_5", "SCHEMA", "ZERO_POINT", "build_light_curve", "flux_to_mag", "mag_to_flux"]
+
+#: AB magnitude of a flux of 1 uJy.
+ZERO_POINT = 23.9
+#: Magnitudes per relative flux: 2.5 / ln 10.
+LN10_2_5 = 2.5 / np.log(10.0)
+
+#: The columns that each light curve begins with; ``time`` stands before them.
+SCHEMA = (
+    Column("band", str, about="Band of the survey.", required=True),
+    Column("detection", bool, about="Measured above the survey's threshold.", required=True),
+    Column("flux", unit=u.uJy, about="Signed difference flux."),
+    Column("flux_err", unit=u.uJy, about="Error of flux."),
+    Column("mag", unit=u.mag, about="AB magnitude of a detection with positive flux."),
+    Column("mag_err", unit=u.mag, about="Error of mag."),
+    Column("limiting_mag", unit=u.mag, about="5-sigma limit, AB."),
+    Column("exposure_time", unit=u.s, about="Exposure time.", required=True),
+    Column("survey", str, about="Survey.", required=True),
+    Column("exposure", str, about="The exposure's own name.", required=True),
+)
+
+
+def mag_to_flux(mag: np.ndarray) -> np.ndarray:
+    """Turn AB magnitudes into fluxes in uJy.
+
+    Parameters
+    ----------
+    mag : `~numpy.ndarray`
+        Magnitudes.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Fluxes in uJy, NaN for NaN.
+    """
+    return 10.0 ** (0.4 * (ZERO_POINT - mag))
+
+
+def flux_to_mag(flux: np.ndarray) -> np.ndarray:
+    """Turn fluxes in uJy into AB magnitudes.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray`
+        Fluxes in uJy.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Magnitudes, NaN where the flux is not above 0.
+    """
+    positive = np.where(flux > 0, flux, np.nan)
+    return ZERO_POINT - 2.5 * np.log10(positive)
+
+
+def build_light_curve(
+    time: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    own: Rows,
+    *,
+    scale: str,
+    meta: Mapping,
+) -> TimeSeries:
+    """Put a light curve together.
+
+    Parameters
+    ----------
+    time : `~numpy.ndarray`
+        MJD of each row, in any order.
+    values : mapping of str to `~numpy.ndarray`
+        The columns of `SCHEMA` by name, of the length of `time`; NaN where a
+        measured value is not known.
+    own : Rows
+        The survey's own columns.
+    scale : str
+        The time scale of the survey.
+    meta : mapping
+        What the light curve says of its origin.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        Sorted by time: first `SCHEMA`, then the survey's own
+        columns. Measured values are always masked quantities, with NaN
+        underneath, so that their type does not depend on the data.
+    """
+    if np.any(time[1:] < time[:-1]):
+        order = np.argsort(time, kind="stable")
+        time, own = time[order], own.take(order)
+        values = {name: array[order] for name, array in values.items()}
+    times = Time(time, format="mjd", scale=scale)
+    times.info.name = "time"
+    times.info.description = "Time of the row; see meta['time_reference']."
+    columns = [times]
+    for column in SCHEMA:
+        columns.append(_schema_column(column, values[column.name]))
+    for column in own.columns:
+        columns.append(
+            quantity_column(column, own.values[column.name], own.masks[column.name])
+        )
+    # An empty series made by the public constructor checks nothing yet; see `assemble`.
+    series = TimeSeries()
+    assemble(series, columns)
+    series.meta.update(meta)
+    return series
+
+
+def _schema_column(column: Column, values: np.ndarray):
+    if not column.required:
+        return quantity_column(column, values, np.isnan(values))
+    if column.unit is None:
+        return TableColumn(values, name=column.name, description=column.about, copy=False)
+    quantity = u.Quantity(values, column.unit, copy=False)
+    quantity.info.name, quantity.info.description = column.name, column.about
+    return quantity

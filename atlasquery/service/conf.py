@@ -1,0 +1,58 @@
+"""Configuration items that every service has, kept apart for each."""
+
+from astropy import config as _config
+
+__all__ = ["ServiceConf"]
+
+
+class ServiceConf(_config.ConfigNamespace):
+    """Base of a service's configuration: how its server is talked to.
+
+    Each subclass gets items of its own, so that ``conf.timeout`` of one
+    service says nothing about another's.
+    """
+
+    rootname = "atlasquery"
+
+    timeout = _config.ConfigItem(
+        60.0, "Seconds to wait for a connection, and for the next bytes of an answer."
+    )
+    deadline = _config.ConfigItem(
+        900.0, "Seconds after which one answer is given up even if bytes still arrive."
+    )
+    retries = _config.ConfigItem(
+        3, "How often a read is tried again after a broken connection or a status of 500 or more."
+    )
+    backoff = _config.ConfigItem(
+        0.5, "Seconds to wait before the first repetition of a read; each next wait is doubled."
+    )
+    max_wait = _config.ConfigItem(
+        60.0, "Longest wait in seconds that a server may ask for before QuotaError is raised."
+    )
+    concurrency = _config.ConfigItem(
+        2, "How many requests of one call are under way at the same time.", cfgtype="integer"
+    )
+    cache_seconds = _config.ConfigItem(
+        300.0, "Seconds for which a stored answer is used again, unless its kind has its own."
+    )
+    allow_http = _config.ConfigItem(
+        False,
+        "Whether credentials may be sent over http without encryption to another machine.",
+    )
+    config_file = _config.ConfigItem(
+        "", "YAML file with token, or username and password, readable by its owner only."
+    )
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name, item in vars(ServiceConf).items():
+            if isinstance(item, _config.ConfigItem) and name not in vars(cls):
+                own = _config.ConfigItem(
+                    item.defaultvalue,
+                    item.description,
+                    item.cfgtype,
+                    module=cls.__module__,
+                    rootname=cls.rootname,
+                )
+                own.name = name
+                setattr(cls, name, own)

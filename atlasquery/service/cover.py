@@ -1,0 +1,179 @@
+"""Cut searches into the cones a server allows: cover large ones, group small ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Cone", "cover_cones", "separations"]
+
+ARCSEC = np.pi / 180 / 3600
+
+
+@dataclass(frozen=True)
+class Cone:
+    """One search that a server does at once.
+
+    Parameters
+    ----------
+    ra, dec : float
+        Its centre in degrees.
+    radius : float
+        Its radius in arcseconds.
+    members : `~numpy.ndarray`
+        The indices of the searches it serves.
+    """
+
+    ra: float
+    dec: float
+    radius: float
+    members: np.ndarray
+
+
+def separations(ra: np.ndarray, dec: np.ndarray, ra2: np.ndarray, dec2: np.ndarray) -> np.ndarray:
+    """Return angular separations that are accurate at any distance, as astropy's are.
+
+    Parameters
+    ----------
+    ra, dec, ra2, dec2 : `~numpy.ndarray`
+        Positions in degrees, of shapes that broadcast.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Arcseconds.
+    """
+    ra, dec, ra2, dec2 = map(np.deg2rad, (ra, dec, ra2, dec2))
+    # Vincenty's formula: neither small nor opposite positions lose digits.
+    sin, cos = np.sin(ra2 - ra), np.cos(ra2 - ra)
+    across = np.cos(dec2) * sin
+    along = np.cos(dec) * np.sin(dec2) - np.sin(dec) * np.cos(dec2) * cos
+    near = np.sin(dec) * np.sin(dec2) + np.cos(dec) * np.cos(dec2) * cos
+    return np.arctan2(np.hypot(across, along), near) / ARCSEC
+
+
+def cover_cones(
+    ra: np.ndarray,
+    dec: np.ndarray,
+    radius: float,
+    *,
+    largest: float,
+    margin: float = 0.01,
+    group: bool = True,
+) -> list[Cone]:
+    """Plan the searches that together see everything within a radius of each position.
+
+    Parameters
+    ----------
+    ra, dec : `~numpy.ndarray`
+        The positions in degrees, flat.
+    radius : float
+        The radius in arcseconds.
+    largest : float
+        The largest radius that the server allows, in arcseconds.
+    margin : float, optional
+        Arcseconds by which each search is wider than needed, for a server
+        whose own separations are rounded.
+    group : bool, optional
+        Whether positions near each other share a search.
+
+    Returns
+    -------
+    list of Cone
+        In the order of their first members.
+    """
+    if radius > largest:
+        return [
+            Cone(lon, lat, largest, np.array([index]))
+            for index in range(len(ra))
+            for lon, lat in _tiles(ra[index], dec[index], radius, largest - margin)
+        ]
+    wide = min(radius + margin, largest)
+    if not group or len(ra) == 1:
+        return [Cone(ra[n], dec[n], wide, np.array([n])) for n in range(len(ra))]
+    return _grouped(ra, dec, wide, largest)
+
+
+def _tiles(ra: float, dec: float, radius: float, tile: float) -> np.ndarray:
+    """Return centres of circles of radius `tile` that cover the circle of radius `radius`.
+
+    They stand on a triangular lattice in the plane of distance and position
+    angle from the centre. Two points are never farther apart on the sphere
+    than in that plane, so what covers there covers here, at the poles and up
+    to the whole sky.
+    """
+    step = tile * np.sqrt(3.0)
+    reach = int(np.ceil((radius + tile) / (step * np.sqrt(3) / 2))) + 2
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    x = step * (columns + 0.5 * (rows % 2)).ravel()
+    y = step * np.sqrt(3) / 2 * rows.ravel()
+    best = None
+    # The lattice may stand with a point, a triangle or an edge on the centre.
+    for shift in ((0.0, 0.0), (0.5 * step, step / np.sqrt(12)), (0.5 * step, 0.0)):
+        near = np.hypot(x - shift[0], y - shift[1]) < radius + tile
+        plane = np.column_stack([x[near] - shift[0], y[near] - shift[1]])
+        plane = plane[_needed(plane, radius, tile)]
+        if best is None or len(plane) < len(best):
+            best = plane
+    distance, angle = np.hypot(*best.T) * ARCSEC, np.arctan2(best[:, 0], best[:, 1])
+    return _offset(ra, dec, distance, angle)
+
+
+def _needed(centres: np.ndarray, radius: float, tile: float) -> np.ndarray:
+    """Return which lattice points see part of the circle that is theirs alone.
+
+    A point serves the hexagon around it. Where that lies outside the circle
+    nothing is asked of it; its corners and the points of its edges nearest to
+    the centre tell.
+    """
+    corners = np.deg2rad(np.arange(30, 390, 60))
+    x = centres[:, :1] + tile * np.cos(corners)
+    y = centres[:, 1:] + tile * np.sin(corners)
+    dx, dy = np.roll(x, -1, 1) - x, np.roll(y, -1, 1) - y
+    along = np.clip(-(x * dx + y * dy) / (dx**2 + dy**2), 0, 1)
+    nearest = np.hypot(x + along * dx, y + along * dy).min(axis=1)
+    return (nearest <= radius) | (np.hypot(*centres.T) < tile)
+
+
+def _offset(ra: float, dec: float, distance: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Return the positions at a distance and position angle from one position."""
+    lat = np.deg2rad(dec)
+    sin_lat = np.sin(lat) * np.cos(distance) + np.cos(lat) * np.sin(distance) * np.cos(angle)
+    east = np.sin(angle) * np.sin(distance)
+    north = np.cos(distance) * np.cos(lat) - np.sin(distance) * np.sin(lat) * np.cos(angle)
+    lon = np.rad2deg(np.arctan2(east, north))
+    # The hypotenuse keeps the digits at the poles that the arc sine would lose.
+    new_lat = np.arctan2(sin_lat, np.hypot(east, north))
+    return np.column_stack([(ra + lon) % 360, np.rad2deg(new_lat)])
+
+
+def _grouped(ra: np.ndarray, dec: np.ndarray, radius: float, largest: float) -> list[Cone]:
+    """Let positions in the same cell of the sky share a search where one can see them all."""
+    # The diagonal of a cell is twice what a search can reach beyond its centre.
+    side = max(np.sqrt(2) * (largest - radius) / 3600, 1e-9)
+    band = np.floor((dec + 90) / side).astype(np.int64)
+    widest = np.cos(np.deg2rad(np.minimum(np.abs(band * side - 90), np.abs(band * side + side - 90))))
+    count = np.maximum(np.floor(360 * widest / side), 1).astype(np.int64)
+    cell = np.floor(ra / 360 * count).astype(np.int64)
+    _, first, inverse = np.unique(
+        np.column_stack([band, cell]), axis=0, return_index=True, return_inverse=True
+    )
+    order = np.argsort(inverse.ravel(), kind="stable")
+    bounds = np.searchsorted(inverse.ravel()[order], np.arange(len(first) + 1))
+    cones = []
+    for n in np.argsort(first, kind="stable"):
+        members = order[bounds[n] : bounds[n + 1]]
+        cones += _shared(ra, dec, members, radius, largest)
+    return cones
+
+
+def _shared(ra, dec, members: np.ndarray, radius: float, largest: float) -> list[Cone]:
+    """Return one search for all members, or one for each where they are too far apart."""
+    lon, lat = np.deg2rad(ra[members]), np.deg2rad(dec[members])
+    x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
+    middle = [(axis.min() + axis.max()) / 2 for axis in (x, y, z)]
+    centre_ra = np.rad2deg(np.arctan2(middle[1], middle[0])) % 360
+    centre_dec = np.rad2deg(np.arctan2(middle[2], np.hypot(middle[0], middle[1])))
+    reach = separations(centre_ra, centre_dec, ra[members], dec[members]).max() + radius
+    if len(members) > 1 and reach <= largest:
+        return [Cone(float(centre_ra), float(centre_dec), float(reach), members)]
+    return [Cone(ra[n], dec[n], radius, np.array([n])) for n in members]

@@ -1,0 +1,220 @@
+"""Find the credentials of a service where the user has put them."""
+
+import contextlib
+import getpass
+import os
+import stat
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keyring
+import yaml
+from astroquery.utils import system_tools
+
+from atlasquery.exceptions import AuthenticationWarning, InvalidQueryError
+from atlasquery.service.secrets import Secret
+
+__all__ = ["Credentials", "find_credentials", "read_config_file", "store_in_keyring"]
+
+# The account name under which a keyring holds a service's token.
+TOKEN_ACCOUNT = "token"
+LAST_USER = "last-username"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A token, or a user name with its password, or both.
+
+    Parameters
+    ----------
+    username : str, optional
+        The user's name.
+    password : Secret, optional
+        The password.
+    token : Secret, optional
+        The token.
+    source : str, optional
+        Where they were found, for messages.
+    """
+
+    username: str | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    source: str = "the arguments"
+
+    def __bool__(self) -> bool:
+        return bool(self.token or (self.username and self.password))
+
+
+def find_credentials(
+    prefix: str,
+    service: str,
+    *,
+    username: str | None = None,
+    config_file: str | os.PathLike | None = None,
+    prompt: bool = False,
+) -> Credentials:
+    """Look for credentials: environment, configuration file, keyring, then a person.
+
+    Parameters
+    ----------
+    prefix : str
+        The start of the environment variables, ``ATLASQUERY_ATLAS``.
+    service : str
+        The name under which a keyring holds them.
+    username : str, optional
+        The user to find a password for.
+    config_file : path-like, optional
+        A YAML file with ``token``, or ``username`` and ``password``.
+    prompt : bool, optional
+        Whether to ask, where a person is at a terminal or in a notebook.
+
+    Returns
+    -------
+    Credentials
+        False where nothing was found.
+    """
+    found = _from_environment(prefix, username)
+    if not found and config_file:
+        found = read_config_file(config_file, username)
+    if not found:
+        found = _from_keyring(service, username or found.username)
+    if not found and prompt:
+        found = _from_person(service, username or found.username)
+    return found
+
+
+def _from_environment(prefix: str, username: str | None) -> Credentials:
+    own = os.environ.get(f"{prefix}_USERNAME") or None
+    # Credentials of the environment's user are of no use to another one who was named.
+    if username and own and username != own:
+        return Credentials(username)
+    return _credentials(
+        {
+            "username": username or own,
+            "password": os.environ.get(f"{prefix}_PASSWORD"),
+            "token": None if username and not own else os.environ.get(f"{prefix}_TOKEN"),
+        },
+        "the environment",
+    )
+
+
+def read_config_file(path: str | os.PathLike, username: str | None = None) -> Credentials:
+    """Read credentials from a YAML file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, with ``token``, or ``username`` and ``password``.
+    username : str, optional
+        The user to find a password for.
+
+    Returns
+    -------
+    Credentials
+        What it holds.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such file, or it is no YAML mapping.
+    """
+    path = Path(path).expanduser()
+    try:
+        content = yaml.safe_load(path.read_text())
+        readable = stat.S_IMODE(path.stat().st_mode) & 0o077
+    except OSError as error:
+        raise InvalidQueryError(f"config_file={str(path)!r} cannot be read: {error.strerror}")
+    except (yaml.YAMLError, UnicodeDecodeError):
+        # The parser's message quotes the line, which may be the one with the password.
+        raise InvalidQueryError(f"config_file={str(path)!r} is not YAML") from None
+    if not isinstance(content, Mapping):
+        raise InvalidQueryError(
+            f"config_file={str(path)!r} should have lines such as 'token: ...' or 'username: ...'"
+        )
+    if readable and os.name == "posix":
+        warnings.warn(
+            f"{path} can be read by others: chmod 600 {path}", AuthenticationWarning, stacklevel=2
+        )
+    if username and content.get("username") not in (None, username):
+        return Credentials(username)
+    found = {key: content.get(key) for key in ("username", "password", "token")}
+    return _credentials({**found, "username": username or found["username"]}, str(path))
+
+
+def _from_keyring(service: str, username: str | None) -> Credentials:
+    # A machine without a keyring, or with one that is locked, is no error.
+    with contextlib.suppress(keyring.errors.KeyringError, RuntimeError, OSError):
+        if username:
+            found = {"username": username, "password": keyring.get_password(service, username)}
+        else:
+            username = keyring.get_password(service, LAST_USER)
+            found = {
+                "username": username,
+                "password": keyring.get_password(service, username) if username else None,
+                "token": keyring.get_password(service, TOKEN_ACCOUNT),
+            }
+        return _credentials(found, "the keyring")
+    return Credentials(username)
+
+
+def _from_person(service: str, username: str | None) -> Credentials:
+    if not person_present():
+        return Credentials(username)
+    try:
+        username = username or input(f"User name for {service}: ").strip()
+        password = getpass.getpass(f"Password of {username} for {service}: ")
+    except (EOFError, NotImplementedError, RuntimeError):
+        # A notebook run by a machine has a front end but nobody behind it.
+        return Credentials(username)
+    return _credentials({"username": username, "password": password}, "the prompt")
+
+
+def person_present() -> bool:
+    """Return whether somebody can answer a question."""
+    with contextlib.suppress(AttributeError, ValueError):
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            return True
+    return system_tools.in_ipynb()
+
+
+def store_in_keyring(service: str, credentials: Credentials) -> None:
+    """Keep credentials in the user's keyring.
+
+    Parameters
+    ----------
+    service : str
+        The name under which they are kept.
+    credentials : Credentials
+        What to keep.
+
+    Raises
+    ------
+    InvalidQueryError
+        If this machine has no keyring that works.
+    """
+    try:
+        if credentials.username and credentials.password:
+            name, password = credentials.username, credentials.password
+            keyring.set_password(service, name, password.reveal())
+            keyring.set_password(service, LAST_USER, name)
+        elif credentials.token:
+            keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
+    except (keyring.errors.KeyringError, RuntimeError, OSError) as error:
+        raise InvalidQueryError(
+            "store=True needs a keyring, and this machine has none that works "
+            f"({type(error).__name__}): use the environment or config_file instead"
+        ) from None
+
+
+def _credentials(found: Mapping, source: str) -> Credentials:
+    def secret(name: str) -> Secret | None:
+        return Secret(str(found[name])) if found.get(name) else None
+
+    username = found.get("username")
+    return Credentials(
+        str(username) if username else None, secret("password"), secret("token"), source
+    )

@@ -1,0 +1,310 @@
+"""Check what a user gives before anything is sent: name it, show it, say what would be right."""
+
+import difflib
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, BaseCoordinateFrame, SkyCoord
+from astropy.time import Time
+
+from atlasquery.exceptions import InvalidQueryError
+
+__all__ = [
+    "check_coordinates",
+    "check_ids",
+    "check_names",
+    "check_radius",
+    "check_secret_text",
+    "check_window",
+    "suggest",
+    "with_suggestions",
+]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a word that is not known.
+
+    Parameters
+    ----------
+    word : str
+        What was given.
+    known : iterable of str
+        What would have been right.
+
+    Returns
+    -------
+    str
+        ``"; did you mean 'radius'?"``, or the list where nothing is near.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; it is one of {', '.join(map(repr, known))}" if known else ""
+
+
+def with_suggestions(method: Callable) -> Callable:
+    """Let a misspelled keyword be answered with the right one.
+
+    Parameters
+    ----------
+    method : callable
+        A method with named arguments.
+
+    Returns
+    -------
+    callable
+        The same, raising `TypeError` with a suggestion.
+    """
+    known = list(inspect.signature(method).parameters)[1:]
+
+    @functools.wraps(method)
+    def checked(self, *args, **kwargs):
+        for name in kwargs:
+            if name not in known:
+                raise TypeError(
+                    f"{method.__name__}() has no argument {name!r}{suggest(name, known)}"
+                )
+        return method(self, *args, **kwargs)
+
+    return checked
+
+
+def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Return positions as flat arrays of ICRS degrees.
+
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`
+        One position or an array of any shape, in any frame that can be turned
+        into ICRS; or a text with units that `~astropy.coordinates.SkyCoord` reads.
+
+    Returns
+    -------
+    ra, dec : `~numpy.ndarray`
+        Degrees, flat.
+    shape : tuple
+        The shape that was given.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no position, or one of its values is not finite.
+    """
+    if isinstance(coordinates, str):
+        coordinates = _read_position(coordinates)
+    elif isinstance(coordinates, BaseCoordinateFrame) and coordinates.has_data:
+        coordinates = SkyCoord(coordinates)
+    if not isinstance(coordinates, SkyCoord):
+        raise InvalidQueryError(
+            f"coordinates={coordinates!r:.80} should be a SkyCoord, such as "
+            "SkyCoord(150.1, 2.2, unit='deg')"
+        )
+    try:
+        icrs = coordinates.icrs.spherical
+    except Exception as error:
+        # Each frame has its own way of failing: no time, no place, no distance.
+        raise InvalidQueryError(
+            f"coordinates in the frame {coordinates.frame.name!r} cannot be turned into ICRS: "
+            f"{error}"
+        ) from error
+    ra, dec = icrs.lon.to_value(u.deg), icrs.lat.to_value(u.deg)
+    bad = ~(np.isfinite(ra) & np.isfinite(dec)) | np.asarray(getattr(ra, "mask", False))
+    if np.any(bad):
+        where = f" at index {int(np.argmax(np.ravel(bad)))}" if np.ndim(bad) else ""
+        raise InvalidQueryError(f"coordinates hold a value that is not finite{where}")
+    return np.ravel(np.asarray(ra)) % 360, np.ravel(np.asarray(dec)), coordinates.shape
+
+
+def _read_position(text: str) -> SkyCoord:
+    try:
+        return SkyCoord(text)
+    except ValueError as error:
+        raise InvalidQueryError(
+            f"coordinates={text!r} is not a position with units, such as '150.1d +2.2d' or "
+            "'10h00m24s +02d12m00s'; for a name, use query_object"
+        ) from error
+
+
+def check_radius(radius: Angle) -> float:
+    """Return a radius in arcseconds.
+
+    Parameters
+    ----------
+    radius : `~astropy.units.Quantity`, `~astropy.coordinates.Angle` or str
+        One angle with its unit, above 0 and up to 180 degrees.
+
+    Returns
+    -------
+    float
+        Arcseconds.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it has no unit, is not an angle, or is out of range.
+    """
+    right = "should be one angle with a unit, such as 30 * u.arcsec or '30 arcsec'"
+    try:
+        angle = Angle(radius)
+    except (u.UnitsError, ValueError, TypeError) as error:
+        raise InvalidQueryError(f"radius={radius!r} {right}") from error
+    if angle.shape:
+        raise InvalidQueryError(f"radius={radius!r} {right}")
+    value = float(angle.to_value(u.arcsec))
+    if not 0 < value <= 180 * 3600:
+        raise InvalidQueryError(f"radius={radius!s} should be above 0 and up to 180 degrees")
+    return value
+
+
+def check_window(start: object, end: object) -> tuple[float | None, float | None]:
+    """Return a time window as modified Julian dates in UTC.
+
+    Parameters
+    ----------
+    start, end : `~astropy.time.Time`, str, `~datetime.datetime`, float or None
+        The bounds; a bare number is an MJD, None is no bound.
+
+    Returns
+    -------
+    start, end : float or None
+        Days.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is no time, or the end is before the start.
+    """
+    first, last = _check_time("start", start), _check_time("end", end)
+    if first is not None and last is not None and last < first:
+        raise InvalidQueryError(f"end={end!s} is before start={start!s}")
+    return first, last
+
+
+def _check_time(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    right = "should be one Time, an ISO date, or an MJD"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        bare = isinstance(value, Real)
+        time = Time(value, format="mjd", scale="utc") if bare else Time(value)
+        mjd = time.utc.mjd
+    except (ValueError, TypeError) as error:
+        raise InvalidQueryError(f"{name}={value!r} {right}") from error
+    if np.ndim(mjd) or not np.isfinite(mjd):
+        raise InvalidQueryError(f"{name}={value!r} {right}")
+    return float(mjd)
+
+
+def check_ids(ids: object, *, name: str, digits: int) -> list[int]:
+    """Return identifiers as a list of integers, without ever making one a float.
+
+    Parameters
+    ----------
+    ids : int, str, or a sequence or column of them
+        The identifiers.
+    name : str
+        The argument's name, for messages.
+    digits : int
+        How many digits each has.
+
+    Returns
+    -------
+    list of int
+        In the order given.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is none, or one is not a whole number of so many digits.
+    """
+    single = isinstance(ids, (str, bytes, Integral, Real)) or np.ndim(ids) == 0
+    if single and isinstance(ids, np.ndarray):
+        ids = ids.item()
+    values = [ids] if single else list(ids)
+    if not values:
+        raise InvalidQueryError(f"{name} is empty: give at least one id of {digits} digits")
+    return [_check_id(value, name, digits) for value in values]
+
+
+def _check_id(value: object, name: str, digits: int) -> int:
+    if isinstance(value, (Real, np.floating)) and not isinstance(value, Integral):
+        raise InvalidQueryError(
+            f"{name}={value!r} is a float, which cannot hold {digits} digits: the last ones are "
+            "lost already. Keep ids as int or str"
+        )
+    text = str(value).strip() if isinstance(value, (str, np.str_)) else value
+    if isinstance(text, Integral) and not isinstance(text, (bool, np.bool_)):
+        text = str(int(text))
+    if not isinstance(text, str) or not re.fullmatch(rf"[1-9][0-9]{{{digits - 1}}}", text):
+        given = f" (it has {len(text)})" if isinstance(text, str) and text.isdecimal() else ""
+        raise InvalidQueryError(f"{name}={value!r} should be a whole number of {digits} digits{given}")
+    return int(text)
+
+
+def check_names(names: object, *, name: str) -> list[str]:
+    """Return names of objects as a list of clean texts.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        The names.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    list of str
+        In the order given, without spaces around them.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is none, or one is empty, no text, or has a comma or a control character.
+    """
+    values = [names] if isinstance(names, str) or not np.iterable(names) else list(names)
+    if not values:
+        raise InvalidQueryError(f"{name} is empty: give at least one name")
+    for value in values:
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidQueryError(f"{name}={value!r} should be a name, such as '2020tjh'")
+        # The server takes a comma for the end of a name.
+        if re.search(r"[\x00-\x1f\x7f,]", value.strip()) or "\n" in value:
+            raise InvalidQueryError(f"{name}={value!r} has a character that no name has")
+    return [str(value).strip() for value in values]
+
+
+def check_secret_text(name: str, value: object) -> str | None:
+    """Return a user name, password or token, or raise without showing it.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name.
+    value : str or None
+        Its value.
+
+    Returns
+    -------
+    str or None
+        The same.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no text, is empty, or has a line break.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidQueryError(f"{name} should be a text that is not empty")
+    if "\n" in value or "\r" in value:
+        raise InvalidQueryError(f"{name} has a line break; was it read with its end of line?")
+    return value

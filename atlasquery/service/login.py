@@ -1,0 +1,188 @@
+"""Log in to a service, stay logged in, and never ask where nobody can answer."""
+
+import os
+import threading
+from collections.abc import Callable
+
+from atlasquery.exceptions import LoginError
+from atlasquery.service.credentials import (
+    Credentials,
+    find_credentials,
+    read_config_file,
+    store_in_keyring,
+)
+from atlasquery.service.inputs import check_secret_text, with_suggestions
+from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
+
+__all__ = ["TokenLogin"]
+
+
+class TokenLogin:
+    """The login of services that trade a user name and password for a token.
+
+    A class of its own, so that the metaclass of astroquery, which replaces
+    ``login`` where ``_login`` is defined by one that returns None, leaves
+    ours alone.
+    """
+
+    service: str
+    environment: str
+    token_scheme = "Token"
+
+    def __init__(self):
+        super().__init__()
+        self._credentials = Credentials()
+        self._login_lock = threading.RLock()
+        # A user who logged out is not logged in again behind their back.
+        self._logged_out = False
+
+    def _fetch_token(self, username: str, password: Secret) -> Secret:
+        """Trade a user name and password for a token; each service has its own way."""
+        raise LoginError(f"{self.service} has no login by user name and password")
+
+    @with_suggestions
+    def login(
+        self,
+        username: str | None = None,
+        *,
+        token: str | None = None,
+        password: str | None = None,
+        config_file: str | os.PathLike | None = None,
+        store: bool = False,
+    ) -> bool:
+        """Log in to the service.
+
+        Parameters
+        ----------
+        username : str, optional
+            Your user name. Its password comes from the ``password`` argument, the
+            environment, the configuration file, the keyring, or a prompt where a
+            person is at a terminal.
+        token : str, optional
+            A token, in place of a user name. It is first used, and so first
+            judged by the server, in the next query.
+        password : str, optional
+            The password of `username`; better left out where others read your
+            notebook or shell history.
+        config_file : path-like, optional
+            A YAML file with ``token``, or ``username`` and ``password``.
+        store : bool, optional
+            Whether to keep what was given in the keyring of this machine. The
+            default is to keep it in memory only.
+
+        Returns
+        -------
+        bool
+            True: a login that fails raises.
+
+        Raises
+        ------
+        LoginError
+            If the server refuses, or there is nothing to log in with.
+        """
+        given = Credentials(
+            check_secret_text("username", username),
+            _secret("password", password),
+            _secret("token", token),
+        )
+        with self._login_lock:
+            found = given or self._look_for(given.username, config_file, prompt=True)
+            if not found:
+                raise LoginError(self._how_to_log_in(given.username), service=self.service)
+            if not found.token:
+                found = self._with_new_token(found)
+            if store:
+                store_in_keyring(self._keyring_name(), found)
+            self._credentials, self._authenticated, self._logged_out = found, True, False
+        return True
+
+    def _login(self, *args, **kwargs) -> bool:
+        # The name astroquery's abstract base asks for.
+        return self.login(*args, **kwargs)
+
+    def logout(self) -> None:
+        """Forget the token, and the password with it. What is in a keyring stays there."""
+        with self._login_lock:
+            self._credentials, self._authenticated = Credentials(), False
+            self._logged_out = True
+
+    def _look_for(self, username, config_file, *, prompt: bool) -> Credentials:
+        if config_file:
+            return read_config_file(config_file, username)
+        return find_credentials(
+            self.environment,
+            self._keyring_name(),
+            username=username,
+            config_file=self.conf.config_file,
+            prompt=prompt,
+        )
+
+    def _keyring_name(self) -> str:
+        # By server, so that a sandbox's password is not sent to the survey.
+        return f"atlasquery:{self.name}:{self.server}"
+
+    def _with_new_token(self, found: Credentials) -> Credentials:
+        token = self._fetch_token(found.username, found.password)
+        return Credentials(found.username, found.password, token, found.source)
+
+    def _auth(self, *, required: bool) -> tuple[Callable, Secret | None]:
+        """Return what signs a request, and the token it does that with."""
+        with self._login_lock:
+            if not self._credentials and not self._logged_out:
+                found = self._look_for(None, None, prompt=False)
+                if found and not found.token:
+                    found = self._with_new_token(found)
+                self._credentials, self._authenticated = found, bool(found)
+            token = self._credentials.token
+        if token:
+            self._refuse_plain_http()
+            return TokenAuth(token, self.token_scheme), token
+        if required:
+            raise LoginError(self._how_to_log_in(None), service=self.service)
+        return NoAuth(), None
+
+    def _renew(self, refused: Secret | None) -> bool:
+        """Get a new token in place of one the server refused; true if there is another now."""
+        with self._login_lock:
+            current = self._credentials
+            if current.token != refused:
+                return True  # Another thread was here first.
+            if not (current.username and current.password):
+                current = self._renewable(current)
+            if not (current.username and current.password):
+                self._authenticated = False
+                return False
+            renewed = self._with_new_token(current)
+            if renewed.token == refused:
+                return False
+            self._credentials, self._authenticated = renewed, True
+            return True
+
+    def _renewable(self, current: Credentials) -> Credentials:
+        """Return the user's name and password where they are kept beside the token."""
+        if current.source == "the arguments":
+            # Whoever gave a token must not become another user when it expires.
+            return current
+        return self._look_for(current.username, None, prompt=False)
+
+    def _how_to_log_in(self, username: str | None) -> str:
+        who = f" for user {username!r}" if username else ""
+        return (
+            f"{self.service} needs a login, and no credentials were found{who}. Call "
+            f"{self.name}.login(), or set {self.environment}_TOKEN, or {self.environment}_USERNAME "
+            f"and {self.environment}_PASSWORD."
+        )
+
+    def _after_refusal(self) -> str:
+        """Return what a user can do whose credentials were refused."""
+        source = self._credentials.source
+        return (
+            f"They came from {source}. Log in again with {self.name}.login(), or set "
+            f"{self.environment}_USERNAME and {self.environment}_PASSWORD so that an expired "
+            "token is renewed by itself."
+        )
+
+
+def _secret(name: str, value: str | None) -> Secret | None:
+    value = check_secret_text(name, value)
+    return Secret(value) if value else None

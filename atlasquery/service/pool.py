@@ -1,0 +1,96 @@
+"""Do many requests at once: bounded, in order, none lost, stopped by Ctrl-C."""
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+from astropy.utils.console import ProgressBar
+
+from atlasquery.exceptions import LoginError, QuotaError
+
+__all__ = ["run_all"]
+
+# Fewer requests than this are over before a bar is read.
+WORTH_A_BAR = 20
+
+
+def run_all(
+    work: Callable, tasks: Sequence, *, concurrency: int, progress: bool = True
+) -> list[object]:
+    """Apply `work` to each task, a few at a time.
+
+    Parameters
+    ----------
+    work : callable
+        Takes one task.
+    tasks : sequence
+        The tasks.
+    concurrency : int
+        How many are under way at the same time.
+    progress : bool, optional
+        Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+    Returns
+    -------
+    list
+        For each task, in order, what `work` returned or the exception it
+        raised. After a refused login or a used-up quota no further request is
+        sent, and the tasks not begun hold that same exception.
+    """
+    if len(tasks) == 1 or concurrency == 1:
+        return _one_by_one(work, tasks, progress)
+    results: list = [None] * len(tasks)
+    todo = iter(enumerate(tasks))
+    fatal = None
+    running: dict = {}
+    with _bar(len(tasks), progress) as bar, ThreadPoolExecutor(concurrency) as pool:
+        try:
+            while True:
+                while fatal is None and len(running) < concurrency and (task := next(todo, None)):
+                    running[pool.submit(work, task[1])] = task[0]
+                if not running:
+                    break
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    index = running.pop(future)
+                    error = future.exception()
+                    results[index] = future.result() if error is None else error
+                    if isinstance(error, (LoginError, QuotaError)):
+                        fatal = error
+                    bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for index, _ in todo:
+        results[index] = fatal
+    return results
+
+
+def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
+    results = []
+    with _bar(len(tasks), progress) as bar:
+        for task in tasks:
+            try:
+                results.append(work(task))
+            except (LoginError, QuotaError) as error:
+                return results + [error] * (len(tasks) - len(results))
+            except Exception as error:
+                results.append(error)
+            bar.update()
+    return results
+
+
+class _NoBar:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def update(self) -> None:
+        """Show nothing."""
+
+
+def _bar(total: int, progress: bool):
+    shown = progress and total >= WORTH_A_BAR and sys.stdout.isatty()
+    return ProgressBar(total) if shown else _NoBar()

@@ -1,0 +1,76 @@
+"""Values that must not be shown: tokens and passwords."""
+
+import hashlib
+
+import requests
+
+__all__ = ["NoAuth", "Secret", "TokenAuth"]
+
+
+class Secret:
+    """A text that never shows itself: not in a repr, a log, a traceback or a pickle.
+
+    Parameters
+    ----------
+    value : str
+        The token or password.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str):
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text itself, for the wire or the user's own store."""
+        return self._value
+
+    def fingerprint(self) -> str:
+        """Return a one-way digest that tells users apart without naming them."""
+        return hashlib.sha256(self._value.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self):
+        raise TypeError("a secret is not pickled: log in again in the other process")
+
+
+class TokenAuth(requests.auth.AuthBase):
+    """Put a token into the Authorization header of one request.
+
+    Parameters
+    ----------
+    token : Secret
+        The token.
+    scheme : str, optional
+        The word before it.
+    """
+
+    def __init__(self, token: Secret, scheme: str = "Token"):
+        self._token = token
+        self._scheme = scheme
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        request.headers["Authorization"] = f"{self._scheme} {self._token.reveal()}"
+        return request
+
+    def __repr__(self) -> str:
+        return f"<TokenAuth {self._scheme} ...>"
+
+
+class NoAuth(requests.auth.AuthBase):
+    """Send no credentials, not even those that requests would take from a ``.netrc``."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave the request as it is."""
+        return request

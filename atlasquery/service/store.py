@@ -1,0 +1,141 @@
+"""Keep answers on disk: private to the user, apart for each account, never executable.
+
+A stored answer is a line of JSON and the body. astroquery's own cache pickles
+whole responses, which puts tokens on disk, runs what a planted file says, and
+serves one user's answer to another.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+from astroquery import log
+
+__all__ = ["ResponseStore"]
+
+FORMAT = 1
+SUFFIX = ".answer"
+# Nothing is served after a week; files older than that are removed in passing.
+LONGEST = 7 * 86400.0
+
+
+class ResponseStore:
+    """Answers of one service in one directory.
+
+    Parameters
+    ----------
+    directory : `~pathlib.Path`
+        Where they are. It is made with mode 0700 when first written to.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+
+    @staticmethod
+    def key(method: str, url: str, params: object, body: object, identity: str) -> str:
+        """Return the name under which an answer is kept.
+
+        Parameters
+        ----------
+        method, url : str
+            What was asked of which server.
+        params, body : object
+            What was sent, of plain JSON types.
+        identity : str
+            A digest of the account, so that no user is served another's answer.
+
+        Returns
+        -------
+        str
+            A SHA-256 digest in hexadecimal.
+        """
+        asked = [FORMAT, method.upper(), url, params, body, identity]
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def get(self, key: str, lifetime: float) -> tuple[bytes, str] | None:
+        """Return a stored body with its content type, or None.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+        lifetime : float
+            The age in seconds after which it counts as absent.
+
+        Returns
+        -------
+        tuple of (bytes, str) or None
+            None for an absent, expired, truncated or foreign file.
+        """
+        try:
+            data = self._path(key).read_bytes()
+            end = data.index(b"\n")
+            header = json.loads(data[:end])
+            body = data[end + 1 :]
+            age = time.time() - header["stored"]
+            intact = header["format"] == FORMAT and header["key"] == key
+            intact = intact and header["crc32"] == zlib.crc32(body)
+            content_type = header["content_type"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if not intact or not isinstance(content_type, str) or not 0 <= age < lifetime:
+            return None
+        return body, content_type
+
+    def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Store a body, whole or not at all.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+        body : bytes
+            The answer.
+        content_type : str
+            Its media type.
+        """
+        header = {
+            "format": FORMAT,
+            "key": key,
+            "stored": time.time(),
+            "content_type": content_type,
+            "crc32": zlib.crc32(body),
+        }
+        temporary = None
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # mkstemp makes the file readable by its owner only.
+            handle, temporary = tempfile.mkstemp(dir=self.directory, suffix=".part")
+            with os.fdopen(handle, "wb") as file:
+                file.write(json.dumps(header).encode() + b"\n")
+                file.write(body)
+            os.replace(temporary, self._path(key))
+        except OSError as error:
+            # A full or read-only disk costs speed, not the answer.
+            log.warning(f"The answer was not cached in {self.directory}: {error}")
+            if temporary:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+        else:
+            self._remove(lambda age: age > LONGEST)
+
+    def clear(self) -> None:
+        """Remove all stored answers."""
+        self._remove(lambda age: True)
+
+    def _remove(self, outdated) -> None:
+        now = time.time()
+        for pattern in ("*" + SUFFIX, "*.part"):
+            for path in self.directory.glob(pattern):
+                with contextlib.suppress(OSError):
+                    if outdated(now - path.stat().st_mtime):
+                        path.unlink()
+
+    def _path(self, key: str) -> Path:
+        return self.directory / (key + SUFFIX)

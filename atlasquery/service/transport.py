@@ -1,0 +1,325 @@
+"""One exchange with a server: in time, repeated where that is safe, errors in its own words."""
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+import urllib3
+from astroquery import log
+
+from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError, TimeoutError
+
+__all__ = ["Policy", "exchange", "refuse_status", "server_words"]
+
+BLOCK = 1 << 18
+LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|\[?::1\]?)$")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient an exchange is; read from the configuration for each call.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds for a connection and between bytes.
+    deadline : float
+        Seconds for one whole answer.
+    retries : int
+        Repetitions of a read.
+    backoff : float
+        Seconds before the first repetition.
+    max_wait : float
+        Longest wait that a 429 may ask for.
+    """
+
+    timeout: float
+    deadline: float
+    retries: int
+    backoff: float
+    max_wait: float
+
+    @classmethod
+    def from_conf(cls, conf) -> "Policy":
+        """Read the policy from a service's configuration."""
+        return cls(conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+
+
+class _Passing(Exception):
+    """A failure that may be gone at the next try, with the error to raise if it is not."""
+
+    def __init__(self, error: Exception, wait: float | None = None):
+        super().__init__(str(error))
+        self.error = error
+        self.wait = wait
+
+
+def exchange(
+    session: requests.Session, service: str, policy: Policy, *, repeat: bool, **request
+) -> requests.Response:
+    """Send one request and return its whole answer.
+
+    Parameters
+    ----------
+    session : `requests.Session`
+        The connections.
+    service : str
+        The name of the service, for messages.
+    policy : Policy
+        How patient to be.
+    repeat : bool
+        Whether the request may be sent again after it failed: true for reads only.
+    **request
+        What `requests.Session.request` takes.
+
+    Returns
+    -------
+    `requests.Response`
+        With its content read, whatever its status below 500 other than 429.
+
+    Raises
+    ------
+    RemoteServiceError, TimeoutError, QuotaError
+        When no answer came, or the server said that it cannot serve now.
+    """
+    tries = policy.retries if repeat else 0
+    for attempt in range(tries + 1):
+        try:
+            return _once(session, service, policy, request)
+        except _Passing as failure:
+            asked = failure.wait
+            wait = policy.backoff * 2**attempt if asked is None else asked
+            if attempt == tries or wait > policy.max_wait:
+                raise failure.error from failure.error.__cause__
+            log.debug(f"{failure.error} Trying again in {wait:g} s.")
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
+
+
+def _once(session, service: str, policy: Policy, request: dict) -> requests.Response:
+    method, url = request["method"], request["url"]
+    place = {"service": service, "url": url}
+    started = time.monotonic()
+    try:
+        # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
+        response = session.request(
+            **request, timeout=policy.timeout, stream=True, allow_redirects=False
+        )
+        try:
+            body = _body(response, started + policy.deadline)
+        except BaseException:
+            response.close()
+            raise
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise _Passing(_silent(service, place, policy, error)) from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _Passing(_unreachable(place, error)) from None
+    finally:
+        seconds = time.monotonic() - started
+    response._content, response._content_consumed = body, True
+    # What holds the response must not hold the credentials.
+    response.request.headers.pop("Authorization", None)
+    status = response.status_code
+    log.debug(f"{service}: {method} {url} -> {status}, {len(body)} bytes, {seconds:.3f} s")
+    if status == 429:
+        raise _Passing(*_throttled(response, place))
+    if status >= 500:
+        raise _Passing(_failed(response, place))
+    if 300 <= status < 400:
+        raise _redirected(response, place)
+    return response
+
+
+def _body(response: requests.Response, deadline: float) -> bytes:
+    """Read the answer as it arrives, so that a drip of bytes cannot hold us for ever."""
+    blocks = []
+    while block := response.raw.read1(BLOCK, decode_content=True):
+        blocks.append(block)
+        if time.monotonic() > deadline:
+            raise requests.Timeout("the answer did not end in time")
+    response.raw.release_conn()
+    return b"".join(blocks)
+
+
+def _silent(service: str, place: dict, policy: Policy, error: Exception) -> TimeoutError:
+    late = "did not end in time" in str(error)
+    what = (
+        f"did not finish its answer within {policy.deadline:g} s (conf.deadline)"
+        if late
+        else f"did not answer within {policy.timeout:g} s (conf.timeout)"
+    )
+    made = TimeoutError(
+        f"{service} {what}: {place['url']}. Ask for less at once, wait longer, or try later.",
+        **place,
+    )
+    return _caused(made, error)
+
+
+def _unreachable(place: dict, error: Exception) -> RemoteServiceError:
+    broken = (
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.ContentDecodingError,
+        urllib3.exceptions.ProtocolError,
+        urllib3.exceptions.DecodeError,
+    )
+    if isinstance(error, requests.exceptions.SSLError):
+        what = "offers no valid certificate"
+    elif isinstance(error, broken) or "aborted" in str(error) or "reset" in str(error):
+        what = "broke off its answer"
+    else:
+        what = "cannot be reached"
+    made = RemoteServiceError(
+        f"{place['service']} {what} at {place['url']} ({_deepest(error)}). "
+        "Check the network and conf.server, or try later.",
+        reason=_deepest(error),
+        **place,
+    )
+    return _caused(made, error)
+
+
+def _caused(made: Exception, error: Exception) -> Exception:
+    # The request held by an exception of requests has the credentials in its headers.
+    if isinstance(error, requests.RequestException):
+        error.request = None
+    made.__cause__ = error
+    return made
+
+
+def _deepest(error: BaseException) -> str:
+    """Return what went wrong at the bottom, without the layers of libraries above it."""
+    while True:
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            nested = [arg for arg in error.args if isinstance(arg, BaseException)]
+            if not nested:
+                break
+            inner = nested[0]
+        error = inner
+    return getattr(error, "strerror", None) or str(error).rpartition(": ")[2] or type(error).__name__
+
+
+def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, float | None]:
+    words = server_words(response)
+    wait = _retry_after(response, words)
+    when = "" if wait is None else f" It takes requests again in {wait:.0f} s."
+    error = QuotaError(
+        f"{place['service']} has had its limit of requests from this account: {words}{when} "
+        "Wait, or raise conf.max_wait to let atlasquery wait.",
+        retry_after=wait,
+        status=429,
+        reason=words,
+        **place,
+    )
+    return error, wait
+
+
+def _retry_after(response: requests.Response, words: str) -> float | None:
+    """Return the wait asked for, in seconds or as a date, or in the server's words."""
+    value = response.headers.get("Retry-After")
+    if value is not None:
+        with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+            return max(0.0, float(urllib3.Retry().parse_retry_after(value)))
+    said = re.search(r"available in (\d+(?:\.\d+)?) seconds?", words)
+    return float(said[1]) if said else None
+
+
+def _failed(response: requests.Response, place: dict) -> RemoteServiceError:
+    words = server_words(response)
+    return RemoteServiceError(
+        f"{place['service']} failed with status {response.status_code} at {place['url']}: {words}",
+        status=response.status_code,
+        reason=words,
+        **place,
+    )
+
+
+def _redirected(response: requests.Response, place: dict) -> RemoteServiceError:
+    target = response.headers.get("Location", "nowhere")
+    host = urlsplit(target).hostname
+    foreign = host not in (None, urlsplit(place["url"]).hostname)
+    return RemoteServiceError(
+        f"{place['service']} redirects {place['url']} to {target}, which was not followed"
+        + (": it is another host, and credentials are not sent there. " if foreign else ". ")
+        + "Set conf.server to the address that answers, if you trust it.",
+        status=response.status_code,
+        reason=target,
+        **place,
+    )
+
+
+def refuse_status(response: requests.Response, service: str) -> None:
+    """Raise if the answer is a refusal.
+
+    Parameters
+    ----------
+    response : `requests.Response`
+        An answer with a status below 500.
+    service : str
+        The name of the service.
+
+    Raises
+    ------
+    LoginError
+        For a status of 401 or 403.
+    RemoteServiceError
+        For any other status of 400 or more.
+    """
+    status = response.status_code
+    if status < 400:
+        return
+    words = server_words(response)
+    place = {"service": service, "status": status, "url": response.url, "reason": words}
+    if status == 401:
+        raise LoginError(f"{service} does not accept the credentials: {words}", **place)
+    if status == 403:
+        raise LoginError(
+            f"{service} does not let this account do that: {words} Ask for the right, or log in "
+            "with an account that has it.",
+            **place,
+        )
+    raise RemoteServiceError(
+        f"{service} refused the request with status {status} at {response.url}: {words}", **place
+    )
+
+
+def server_words(response: requests.Response) -> str:
+    """Return what a server said about a failure, as one line.
+
+    Parameters
+    ----------
+    response : `requests.Response`
+        The answer: JSON in any of Django's shapes, or an HTML page.
+
+    Returns
+    -------
+    str
+        Its words, at most 500 characters of them.
+    """
+    with contextlib.suppress(msgspec.DecodeError):
+        return _flat(msgspec.json.decode(response.content))[:500]
+    text = response.content[:20000].decode("utf-8", "replace")
+    title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
+    if title:
+        text = f"(an HTML page) {title[1] or title[2]}"
+    words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    return words[:500] or response.reason or "(no words)"
+
+
+def _flat(said: object) -> str:
+    """Return the words of a JSON answer: ``{"ra": ["A valid number is required."]}``."""
+    silent = ("detail", "error", "Error", "info", "non_field_errors", "message")
+    if isinstance(said, dict):
+        parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in said.items()]
+        return " ".join(parts)
+    if isinstance(said, list):
+        return " ".join(map(_flat, said))
+    return str(said)
+
+
+def is_local(url: str) -> bool:
+    """Return whether an address is on this machine."""
+    return bool(LOOPBACK.match(urlsplit(url).hostname or ""))

@@ -1,0 +1,146 @@
+"""Build astropy tables from decoded columns, with units, masks and descriptions."""
+
+from collections.abc import Iterable
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column as TableColumn
+from astropy.table import MaskedColumn, Table
+from astropy.time import Time
+from astropy.utils.masked import Masked
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.tables.columns import Column, Timestamp
+from atlasquery.tables.rows import Rows
+
+__all__ = ["assemble", "build_table", "quantity_column", "table_column"]
+
+MaskedQuantity = Masked(u.Quantity)
+
+# MJD under the mask of times of which none is known.
+NO_TIME = 51544.0
+
+
+def build_table(rows: Rows, *, meta: dict | None = None) -> Table:
+    """Build a `~astropy.table.Table` from decoded rows.
+
+    Parameters
+    ----------
+    rows : Rows
+        The columns.
+    meta : dict, optional
+        What the table says of its origin.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Masked columns with units and descriptions; `~astropy.time.Time` columns
+        for time stamps; plain columns where a value is required.
+    """
+    columns = [
+        table_column(column, rows.values[column.name], rows.masks[column.name])
+        for column in rows.columns
+    ]
+    return assemble(Table(meta=meta), columns)
+
+
+def assemble(table: Table, columns: Iterable) -> Table:
+    """Put ready columns into an empty table.
+
+    The public constructors of astropy copy each column's meta data several
+    times: for the 90 columns of a Sherlock match that is 9 ms instead of 1.5.
+    This is the way astropy itself makes a table from columns when it slices.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        A table, or an instance of a subclass of it, without columns.
+    columns : iterable
+        Columns of equal length that have their names.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        The same table.
+    """
+    table._make_table_from_cols(table, list(columns))
+    return table
+
+
+def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
+    """Return a column for a `~astropy.table.Table`.
+
+    Parameters
+    ----------
+    column : Column
+        Its declaration.
+    values, mask : `~numpy.ndarray`
+        Its values, and where they are missing.
+
+    Returns
+    -------
+    `~astropy.table.Column`, `~astropy.table.MaskedColumn` or `~astropy.time.Time`
+        With name, unit and description.
+    """
+    if column.kind is Timestamp:
+        return time_column(column, values, mask)
+    kind = {"name": column.name, "unit": column.unit, "description": column.about or None}
+    if column.required:
+        return TableColumn(values, copy=False, **kind)
+    return MaskedColumn(values, mask=mask, copy=False, **kind)
+
+
+def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
+    """Return a column for a `~astropy.table.QTable`: a masked quantity where it has a unit.
+
+    Parameters
+    ----------
+    column : Column
+        Its declaration.
+    values, mask : `~numpy.ndarray`
+        Its values, and where they are missing.
+
+    Returns
+    -------
+    `~astropy.utils.masked.Masked` `~astropy.units.Quantity` or as `table_column`
+        With name, unit and description.
+    """
+    if column.unit is None or column.kind is not float:
+        return table_column(column, values, mask)
+    quantity = MaskedQuantity(values, column.unit, copy=False, mask=mask)
+    quantity.info.name = column.name
+    quantity.info.description = column.about or None
+    return quantity
+
+
+def time_column(column: Column, values: np.ndarray, mask: np.ndarray) -> Time:
+    """Return a `~astropy.time.Time` column of ISO 8601 time stamps, which are in UTC.
+
+    Parameters
+    ----------
+    column : Column
+        Its declaration.
+    values, mask : `~numpy.ndarray`
+        The texts, with or without the final Z, and where they are missing.
+
+    Returns
+    -------
+    `~astropy.time.Time`
+        In UTC, masked where the server had none.
+    """
+    if mask.all():
+        times = Time(np.full(len(values), NO_TIME), format="mjd", scale="utc")
+        times.format = "isot"
+        times[:] = np.ma.masked
+    else:
+        # A text of the same column is as good as any under the mask.
+        texts = np.strings.rstrip(np.where(mask, values[np.argmin(mask)], values), "Z")
+        try:
+            times = Time(texts, format="isot", scale="utc")
+        except ValueError as error:
+            raise TableParseError(f"{column.wire} is not an ISO 8601 time: {error}") from error
+        if mask.any():
+            times[mask] = np.ma.masked
+    times.info.name = column.name
+    times.info.description = column.about or None
+    return times

@@ -1,0 +1,67 @@
+"""Fixtures shared by the whole suite: the servers that contract tests run against."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """An ATLAS API to test against, with the ids and accounts it was seeded with."""
+
+    name: str
+    url: str
+    manifest: dict
+
+    def token(self, user):
+        return self.manifest["users"][user]["token"]
+
+    def password(self, user):
+        return self.manifest["users"][user]["password"]
+
+    def ids(self, topic):
+        return [int(i) for i in self.manifest["ids"][topic]]
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """The embedded server, started once for the tests that only read."""
+    pytest.importorskip("werkzeug", reason="the sandbox extra is not installed")
+    from atlasquery.sandbox import Sandbox
+
+    with Sandbox() as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def real_server():
+    """The real ATLAS server, when one was started for the tests."""
+    url = os.environ.get("ATLASQUERY_TEST_ATLAS_URL")
+    manifest = os.environ.get("ATLASQUERY_TEST_ATLAS_MANIFEST")
+    if not url or not manifest:
+        pytest.skip(
+            "no real ATLAS server: set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_MANIFEST"
+        )
+    return Server("real", url, json.loads(Path(manifest).read_text()))
+
+
+@pytest.fixture(scope="session", params=["sandbox", "real"])
+def server(request):
+    """Each ATLAS server in turn: what holds for one must hold for the other."""
+    if request.param == "real":
+        return request.getfixturevalue("real_server")
+    box = request.getfixturevalue("sandbox")
+    return Server("sandbox", box.url, box.manifest)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of contracts, recorded exchanges and real data, where it is present."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no recorded exchanges or real data: {SHARED.name}/ is not beside the checkout")
+    return SHARED
