@@ -206,9 +206,7 @@ _DISTANCES = tuple(
     for column in (
         Column(f"{prefix}_distance", unit=u.Mpc, about=f"Distance {about}."),
         Column(f"{prefix}_distance_modulus", unit=u.mag, about=f"Distance modulus {about}."),
-        Column(
-            f"{prefix}_distance_scale", unit=u.kpc / u.arcsec, about=f"Scale {about}."
-        ),
+        Column(f"{prefix}_distance_scale", unit=u.kpc / u.arcsec, about=f"Scale {about}."),
         Column(f"{prefix}_distance_cat", str, about=f"Catalogue of the distance {about}."),
     )
 )

@@ -107,9 +107,7 @@ def build_light_curve(
     for column in SCHEMA:
         columns.append(_schema_column(column, values[column.name]))
     for column in own.columns:
-        columns.append(
-            quantity_column(column, own.values[column.name], own.masks[column.name])
-        )
+        columns.append(quantity_column(column, own.values[column.name], own.masks[column.name]))
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
     series = TimeSeries()
     assemble(series, columns)

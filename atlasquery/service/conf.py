@@ -12,8 +12,6 @@ class ServiceConf(_config.ConfigNamespace):
     service says nothing about another's.
     """
 
-    rootname = "atlasquery"
-
     timeout = _config.ConfigItem(
         60.0, "Seconds to wait for a connection, and for the next bytes of an answer."
     )
@@ -52,7 +50,6 @@ class ServiceConf(_config.ConfigNamespace):
                     item.description,
                     item.cfgtype,
                     module=cls.__module__,
-                    rootname=cls.rootname,
                 )
                 own.name = name
                 setattr(cls, name, own)

@@ -151,7 +151,9 @@ def _grouped(ra: np.ndarray, dec: np.ndarray, radius: float, largest: float) -> 
     # The diagonal of a cell is twice what a search can reach beyond its centre.
     side = max(np.sqrt(2) * (largest - radius) / 3600, 1e-9)
     band = np.floor((dec + 90) / side).astype(np.int64)
-    widest = np.cos(np.deg2rad(np.minimum(np.abs(band * side - 90), np.abs(band * side + side - 90))))
+    widest = np.cos(
+        np.deg2rad(np.minimum(np.abs(band * side - 90), np.abs(band * side + side - 90)))
+    )
     count = np.maximum(np.floor(360 * widest / side), 1).astype(np.int64)
     cell = np.floor(ra / 360 * count).astype(np.int64)
     _, first, inverse = np.unique(

@@ -20,7 +20,7 @@ from atlasquery.service.secrets import Secret
 __all__ = ["Credentials", "find_credentials", "read_config_file", "store_in_keyring"]
 
 # The account name under which a keyring holds a service's token.
-TOKEN_ACCOUNT = "token"
+TOKEN_ACCOUNT = "token"  # noqa: S105
 LAST_USER = "last-username"
 
 
@@ -127,7 +127,9 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
         content = yaml.safe_load(path.read_text())
         readable = stat.S_IMODE(path.stat().st_mode) & 0o077
     except OSError as error:
-        raise InvalidQueryError(f"config_file={str(path)!r} cannot be read: {error.strerror}")
+        raise InvalidQueryError(
+            f"config_file={str(path)!r} cannot be read: {error.strerror}"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError):
         # The parser's message quotes the line, which may be the one with the password.
         raise InvalidQueryError(f"config_file={str(path)!r} is not YAML") from None

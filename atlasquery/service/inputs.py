@@ -15,6 +15,7 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError
 
 __all__ = [
+    "check_choice",
     "check_coordinates",
     "check_ids",
     "check_names",
@@ -73,6 +74,33 @@ def with_suggestions(method: Callable) -> Callable:
         return method(self, *args, **kwargs)
 
     return checked
+
+
+def check_choice(value: str, *, name: str, known: Iterable[str]) -> str:
+    """Return a word that must be one of a few.
+
+    Parameters
+    ----------
+    value : str
+        What was given.
+    name : str
+        The argument's name, for messages.
+    known : iterable of str
+        What would be right.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is none of them.
+    """
+    if value not in tuple(known):
+        raise InvalidQueryError(f"{name}={value!r} is not known{suggest(value, known)}")
+    return value
 
 
 def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tuple]:
@@ -245,7 +273,9 @@ def _check_id(value: object, name: str, digits: int) -> int:
         text = str(int(text))
     if not isinstance(text, str) or not re.fullmatch(rf"[1-9][0-9]{{{digits - 1}}}", text):
         given = f" (it has {len(text)})" if isinstance(text, str) and text.isdecimal() else ""
-        raise InvalidQueryError(f"{name}={value!r} should be a whole number of {digits} digits{given}")
+        raise InvalidQueryError(
+            f"{name}={value!r} should be a whole number of {digits} digits{given}"
+        )
     return int(text)
 
 

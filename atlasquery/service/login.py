@@ -27,7 +27,7 @@ class TokenLogin:
 
     service: str
     environment: str
-    token_scheme = "Token"
+    token_scheme = "Token"  # noqa: S105
 
     def __init__(self):
         super().__init__()

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import with_suggestions
 from atlasquery.service.login import TokenLogin
+from atlasquery.service.secrets import NoAuth
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import (
     Policy,
@@ -133,8 +135,10 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
 
         Returns
         -------
-        object
+        decoded : object
             What `decode` returned.
+        when : float
+            The Unix time at which the server answered.
         """
         url = self.server + path
         sent = {"params" if method == "GET" else "data": payload}
@@ -144,18 +148,24 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             key = self._cache_key(method, url, payload, token)
             stored = self._store.get(key, self._shorter(lifetime))
             if stored is not None:
-                return decode(stored[0])
+                return decode(stored[0]), stored[2]
         response = self._send(method, url, repeat=True, signed=(auth, token), **sent)
         decoded = self._decode(response, decode)
         if cache:
             if self._credentials.token != token:
                 key = self._cache_key(method, url, payload, self._credentials.token)
             self._store.put(key, response.content, response.headers.get("Content-Type", ""))
-        return decoded
+        return decoded, time.time()
 
     def _write(self, path: str, payload: dict, *, method: str = "POST") -> requests.Response:
         """Change something on the server: never stored, never sent twice after a time-out."""
         return self._send(method, self.server + path, repeat=False, data=payload)
+
+    def _post_unsigned(self, path: str, payload: dict) -> requests.Response:
+        """Send a login: without credentials in the header, never stored or repeated."""
+        return self._send(
+            "POST", self.server + path, repeat=False, signed=(NoAuth(), None), data=payload
+        )
 
     def _send(
         self, method: str, url: str, *, repeat: bool, signed: tuple | None = None, **request
@@ -174,7 +184,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 auth=auth,
                 **request,
             )
-            if response.status_code != 401 or renewed or not self._renew(token):
+            if response.status_code != 401 or renewed or not token or not self._renew(token):
                 break
             auth, token = self._auth(required=self.login_required)
         if response.status_code == 401:
@@ -292,7 +302,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             key = self._cache_key(method, url, asked, signed[1])
             stored = self._store.get(key, self._shorter(self.conf.cache_seconds))
             if stored is not None:
-                return _as_response(method, url, *stored)
+                return _as_response(method, url, *stored[:2])
         response = self._send(
             method,
             url,

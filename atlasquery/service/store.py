@@ -58,8 +58,8 @@ class ResponseStore:
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def get(self, key: str, lifetime: float) -> tuple[bytes, str] | None:
-        """Return a stored body with its content type, or None.
+    def get(self, key: str, lifetime: float) -> tuple[bytes, str, float] | None:
+        """Return a stored body with its content type and time, or None.
 
         Parameters
         ----------
@@ -70,15 +70,17 @@ class ResponseStore:
 
         Returns
         -------
-        tuple of (bytes, str) or None
-            None for an absent, expired, truncated or foreign file.
+        tuple of (bytes, str, float) or None
+            The Unix time is that of storing. None for an absent, expired, truncated or
+            foreign file.
         """
         try:
             data = self._path(key).read_bytes()
             end = data.index(b"\n")
             header = json.loads(data[:end])
             body = data[end + 1 :]
-            age = time.time() - header["stored"]
+            stored = header["stored"]
+            age = time.time() - stored
             intact = header["format"] == FORMAT and header["key"] == key
             intact = intact and header["crc32"] == zlib.crc32(body)
             content_type = header["content_type"]
@@ -86,7 +88,7 @@ class ResponseStore:
             return None
         if not intact or not isinstance(content_type, str) or not 0 <= age < lifetime:
             return None
-        return body, content_type
+        return body, content_type, stored
 
     def put(self, key: str, body: bytes, content_type: str) -> None:
         """Store a body, whole or not at all.

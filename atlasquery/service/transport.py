@@ -49,7 +49,7 @@ class Policy:
         return cls(conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
 
 
-class _Passing(Exception):
+class _PassingError(Exception):
     """A failure that may be gone at the next try, with the error to raise if it is not."""
 
     def __init__(self, error: Exception, wait: float | None = None):
@@ -90,7 +90,7 @@ def exchange(
     for attempt in range(tries + 1):
         try:
             return _once(session, service, policy, request)
-        except _Passing as failure:
+        except _PassingError as failure:
             asked = failure.wait
             wait = policy.backoff * 2**attempt if asked is None else asked
             if attempt == tries or wait > policy.max_wait:
@@ -115,9 +115,9 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
             response.close()
             raise
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise _Passing(_silent(service, place, policy, error)) from None
+        raise _PassingError(_silent(service, place, policy, error)) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _Passing(_unreachable(place, error)) from None
+        raise _PassingError(_unreachable(place, error)) from None
     finally:
         seconds = time.monotonic() - started
     response._content, response._content_consumed = body, True
@@ -126,9 +126,9 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
     status = response.status_code
     log.debug(f"{service}: {method} {url} -> {status}, {len(body)} bytes, {seconds:.3f} s")
     if status == 429:
-        raise _Passing(*_throttled(response, place))
+        raise _PassingError(*_throttled(response, place))
     if status >= 500:
-        raise _Passing(_failed(response, place))
+        raise _PassingError(_failed(response, place))
     if 300 <= status < 400:
         raise _redirected(response, place)
     return response
@@ -199,7 +199,9 @@ def _deepest(error: BaseException) -> str:
                 break
             inner = nested[0]
         error = inner
-    return getattr(error, "strerror", None) or str(error).rpartition(": ")[2] or type(error).__name__
+    return (
+        getattr(error, "strerror", None) or str(error).rpartition(": ")[2] or type(error).__name__
+    )
 
 
 def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, float | None]:

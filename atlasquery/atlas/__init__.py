@@ -1,0 +1,31 @@
+"""The ATLAS Transient Server: https://psweb.mp.qub.ac.uk/sne/atlas4/."""
+
+from astropy import config as _config
+
+from atlasquery.service import ServiceConf
+
+
+class Conf(ServiceConf):
+    """Configuration of the ATLAS Transient Server."""
+
+    server = _config.ConfigItem(
+        "https://psweb.mp.qub.ac.uk/sne/atlas4/api/",
+        "Address of the API. Access is granted case by case, and other sites run servers too.",
+    )
+    object_seconds = _config.ConfigItem(
+        600.0, "Seconds for which the stored data of an object are used again."
+    )
+    list_seconds = _config.ConfigItem(
+        300.0, "Seconds for which a stored list is used again: lists change all the time."
+    )
+    hourly_limit = _config.ConfigItem(
+        100, "Requests an hour that the server allows an account; a call beyond it warns."
+    )
+
+
+conf = Conf()
+
+from atlasquery.atlas.core import Atlas, AtlasClass  # noqa: E402
+from atlasquery.atlas.source import AtlasSource  # noqa: E402
+
+__all__ = ["Atlas", "AtlasClass", "AtlasSource", "Conf", "conf"]

@@ -1,0 +1,145 @@
+"""What all queries to the ATLAS Transient Server share: login, reading, provenance."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from atlasquery import __version__
+from atlasquery.atlas import conf
+from atlasquery.atlas.items import decode_items
+from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
+from atlasquery.service import ServiceQuery
+from atlasquery.service.inputs import check_ids
+from atlasquery.service.secrets import Secret
+
+__all__ = ["AtlasQuery"]
+
+ID_DIGITS = 19
+
+
+class AtlasQuery(ServiceQuery):
+    """Base of the queries to the ATLAS Transient Server."""
+
+    service = "ATLAS"
+    environment = "ATLASQUERY_ATLAS"
+    conf = conf
+
+    def __init__(self, server: str | None = None):
+        super().__init__(server)
+        self.name = "Atlas"
+
+    def _fetch_token(self, username: str, password: Secret) -> Secret:
+        payload = {"username": username, "password": password.reveal()}
+        self._refuse_plain_http()
+        try:
+            response = self._post_unsigned("auth-token/", payload)
+        except RemoteServiceError as error:
+            if error.status != 400:
+                raise
+            raise LoginError(
+                f"ATLAS does not accept the password of {username!r}: {error.reason}",
+                service=self.service,
+                status=400,
+                url=error.url,
+                reason=error.reason,
+            ) from None
+        try:
+            return Secret(msgspec.json.decode(response.content, type=dict)["token"])
+        except (msgspec.DecodeError, KeyError):
+            # The answer may hold a token, so it is not quoted.
+            raise LoginError(
+                f"ATLAS answered the login at {self.server}auth-token/ without a token. "
+                "Is conf.server the address of its API?",
+                service=self.service,
+            ) from None
+
+    def _items(
+        self,
+        ids: list[int],
+        *,
+        mjd: float | None = None,
+        cache: bool | None = None,
+        decode: Callable = decode_items,
+    ) -> tuple:
+        """Ask for objects; return what `decode` makes of the answer, and when it came."""
+
+        def checked(body: bytes):
+            items = decode(body)
+            if len(items) != len(ids):
+                raise TableParseError(
+                    f"ATLAS answered {len(items)} objects when asked for {len(ids)}"
+                )
+            return items
+
+        payload = objects_payload(ids, mjd)
+        return self._read(
+            "objects/", payload, decode=checked, lifetime=self.conf.object_seconds, cache=cache
+        )
+
+    def _meta(self, when: float, **query) -> dict:
+        """Return where a result came from, in values that every file format keeps."""
+        return {
+            "service": "ATLAS Transient Server",
+            "server": self.server,
+            "retrieved": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "creator": f"atlasquery {__version__}",
+            **query,
+        }
+
+
+def objects_payload(ids: list[int], mjd: float | None) -> dict:
+    """Return what is sent for objects.
+
+    Parameters
+    ----------
+    ids : list of int
+        Their ids.
+    mjd : float or None
+        The lower bound of their light curves.
+
+    Returns
+    -------
+    dict
+        A comma-separated text, and the bound where there is one.
+    """
+    payload: dict = {"objects": ",".join(map(str, ids))}
+    return payload if mjd is None else payload | {"mjd": mjd}
+
+
+def lower_bound(start: float | None) -> float | None:
+    """Return the bound to send, so that nothing at or after `start` is left out.
+
+    The server compares with ``>`` for detections and with six decimals for
+    non-detections; what it sends too much is cut off here.
+
+    Parameters
+    ----------
+    start : float or None
+        MJD.
+
+    Returns
+    -------
+    float or None
+        MJD, up to two seconds earlier.
+    """
+    return None if start is None else math.floor((start - 1e-5) * 1e6) / 1e6
+
+
+def check_atlas_ids(atlas_ids: object, *, name: str = "atlas_ids") -> list[int]:
+    """Return ATLAS ids as integers, or refuse them.
+
+    Parameters
+    ----------
+    atlas_ids : int, str or sequence
+        The ids.
+    name : str, optional
+        The argument's name, for messages.
+
+    Returns
+    -------
+    list of int
+        In the order given.
+    """
+    return check_ids(atlas_ids, name=name, digits=ID_DIGITS)

@@ -1,0 +1,311 @@
+"""Cone searches of the ATLAS Transient Server, of any number and any radius."""
+
+import warnings
+
+import msgspec
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.table import Table
+from astroquery import log
+
+from atlasquery.atlas.base import AtlasQuery, objects_payload
+from atlasquery.atlas.columns import CONE
+from atlasquery.atlas.items import METADATA_ONLY
+from atlasquery.atlas.region import (
+    LARGEST_RADIUS,
+    cone_payload,
+    decode_positions,
+    match,
+    near_members,
+    served_rows,
+)
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    LargeQueryWarning,
+    NoResultsWarning,
+)
+from atlasquery.service.cover import Cone, cover_cones
+from atlasquery.service.inputs import check_choice, check_coordinates, check_radius
+from atlasquery.service.pool import run_all
+from atlasquery.tables import Rows, build_table, decode_rows
+
+__all__ = ["ConeQueries"]
+
+# 20 MB of catalogue entries and cross-matches, 8 kB each.
+METADATA_CHUNK = 2500
+ON_ERROR = ("raise", "warn")
+
+
+class ConeQueries(AtlasQuery):
+    """The queries by position."""
+
+    def query_region(
+        self,
+        coordinates: SkyCoord,
+        *,
+        radius: Angle,
+        nearest: bool = False,
+        positions: bool = True,
+        on_error: str = "raise",
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Find the objects within a radius of one or many positions.
+
+        The server allows 300 arcsec at once: larger circles are covered by
+        several searches, and positions near each other share one. The result
+        is cut at the true radius by separations computed from the positions
+        of the objects, which take one more request for every 2500 objects.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            One position or an array of any shape, in any frame.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+            The radius of the circles, with its unit, up to 180 degrees.
+        nearest : bool, optional
+            Whether only the object nearest to each position is returned.
+        positions : bool, optional
+            Whether the positions of the objects are fetched too. Without them
+            the separations are the server's own, good to 0.001 arcsec, and
+            each position costs a request. Above 300 arcsec they are always fetched.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of many searches fail: raise an error that has
+            the rest as ``result``, or return the rest with a warning.
+        cache : bool, optional
+            Whether stored answers are used; by default as
+            ``astroquery.cache_conf.cache_active`` says.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each object and position, sorted by position asked for
+            and separation: ``query_index`` (into the flat coordinates),
+            ``atlas_id``, ``name``, ``ra`` and ``dec`` (deg, ICRS) and
+            ``separation`` (arcsec).
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some of many searches failed.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no object within the radius.
+        LargeQueryWarning
+            If the search takes more requests than the server allows in an hour.
+
+        References
+        ----------
+        The ``cone/`` endpoint of the ATLAS Transient Server
+        (https://psweb.mp.qub.ac.uk/sne/atlas4/api/).
+
+        Examples
+        --------
+        >>> import astropy.units as u
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> found.colnames
+        ['query_index', 'atlas_id', 'name', 'ra', 'dec', 'separation']
+        >>> bool((found["separation"].quantity < 2 * u.arcmin).all())
+        True
+        """
+        check_choice(on_error, name="on_error", known=ON_ERROR)
+        ra, dec, shape = check_coordinates(coordinates)
+        arcsec = check_radius(radius)
+        positions = positions or arcsec > LARGEST_RADIUS
+        margin = 0.01 if positions else 0.0
+        cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=margin, group=positions)
+        kind = "nearest" if nearest and not positions else "all"
+        if get_query_payload:
+            payloads = [cone_payload(cone, kind) for cone in cones]
+            return payloads[0] if len(payloads) == 1 and shape == () else payloads
+        self._announce(len(cones), "cone searches", more=positions)
+        found, when, failures = self._search(cones, kind, cache)
+        if failures and len(cones) == 1:
+            raise failures[0][1]
+        reached = [n for n, rows in enumerate(found) if rows is not None]
+        cones, found = [cones[n] for n in reached], [found[n] for n in reached]
+        if positions:
+            located = self._locate(cones, found, ra, dec, arcsec, cache)
+            rows = match(cones, found, ra, dec, arcsec, located, nearest=nearest)
+        else:
+            rows = served_rows(found, [cone.members[0] for cone in cones], nearest=nearest)
+        table = build_table(rows, meta=self._meta(when, query="query_region", radius=str(radius)))
+        if failures:
+            self._report(failures, len(failures) + len(cones), table, on_error)
+        elif not len(table):
+            warnings.warn(
+                f"ATLAS has no object within {radius} of the position",
+                NoResultsWarning,
+                stacklevel=3,
+            )
+        return table
+
+    def count_region(
+        self,
+        coordinates: SkyCoord,
+        *,
+        radius: Angle,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> int | np.ndarray:
+        """Count the objects within a radius of one or many positions.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            One position or an array of any shape, in any frame.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+            The radius of the circles, with its unit. Up to 300 arcsec the server
+            counts; above, the objects are fetched and counted here.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        int or `~numpy.ndarray` of int
+            The counts, of the shape of `coordinates`.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> Atlas.count_region(SkyCoord(150.0, 2.2, unit="deg"), radius="300 arcsec")
+        12
+        """
+        ra, dec, shape = check_coordinates(coordinates)
+        arcsec = check_radius(radius)
+        if arcsec > LARGEST_RADIUS:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NoResultsWarning)
+                found = self.query_region(
+                    coordinates, radius=radius, cache=cache, get_query_payload=get_query_payload
+                )
+            if get_query_payload:
+                return found
+            counts = np.bincount(found["query_index"], minlength=len(ra))
+        else:
+            cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
+            if get_query_payload:
+                payloads = [cone_payload(cone, "count") for cone in cones]
+                return payloads[0] if shape == () else payloads
+            self._announce(len(cones), "counts", more=False)
+            counts, _, failures = self._search(cones, "count", cache)
+            if failures:
+                if len(cones) == 1:
+                    raise failures[0][1]
+                self._report(failures, len(cones), counts, "raise")
+        return int(counts[0]) if shape == () else np.array(counts, dtype=np.int64).reshape(shape)
+
+    def _search(self, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
+        """Ask for all cones; return the answers (None where one failed), the time, the failures."""
+        decode = DECODERS[kind]
+
+        def ask(cone: Cone):
+            return self._read(
+                "cone/",
+                cone_payload(cone, kind),
+                decode=decode,
+                lifetime=self.conf.list_seconds,
+                cache=cache,
+            )
+
+        answers = run_all(ask, cones, concurrency=self.conf.concurrency)
+        failed = [isinstance(answer, Exception) for answer in answers]
+        failures = [(c, a) for c, a, bad in zip(cones, answers, failed, strict=True) if bad]
+        found = [None if bad else a[0] for a, bad in zip(answers, failed, strict=True)]
+        times = [a[1] for a, bad in zip(answers, failed, strict=True) if not bad]
+        return found, min(times, default=0.0), failures
+
+    def _locate(self, cones, found, ra, dec, radius: float, cache: bool | None) -> dict:
+        """Fetch the positions of the objects that can be within the radius."""
+        wanted: dict[int, None] = {}
+        for cone, rows in zip(cones, found, strict=True):
+            near = near_members(rows, cone, ra, dec, radius)
+            wanted.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
+        ids = list(wanted)
+        located: dict = {}
+        for n in range(0, len(ids), METADATA_CHUNK):
+            positions, _ = self._read(
+                "objects/",
+                objects_payload(ids[n : n + METADATA_CHUNK], METADATA_ONLY),
+                decode=decode_positions,
+                lifetime=self.conf.object_seconds,
+                cache=cache,
+            )
+            located |= positions
+        if gone := [i for i in ids if i not in located]:
+            warnings.warn(
+                f"ATLAS found {len(gone)} objects that it then did not know, "
+                f"they are left out: {gone[:5]}",
+                InputWarning,
+                stacklevel=4,
+            )
+        return located
+
+    def _announce(self, n: int, what: str, *, more: bool) -> None:
+        """Say what a search costs before it is spent."""
+        limit = self.conf.hourly_limit
+        cost = f"ATLAS: {n} {what}" + (", and a request for positions" if more else "")
+        if n + more > limit:
+            warnings.warn(
+                f"{cost}: more than the {limit} requests an hour that an account usually has",
+                LargeQueryWarning,
+                stacklevel=4,
+            )
+        elif n > 1:
+            log.info(f"{cost}, of {limit} requests an hour")
+
+    def _report(self, failures: list, asked: int, result, on_error: str) -> None:
+        """Raise or warn when some of many searches failed."""
+        first = failures[0][1]
+        message = f"{len(failures)} of {asked} searches failed; the first: {first}"
+        if on_error == "raise":
+            raise IncompleteResultError(
+                f"{message} What was found is in the error's .result, what failed in .failures.",
+                result=result,
+                failures=failures,
+                service=self.service,
+            ) from first
+        result.meta["failures"] = [
+            f"{cone.ra:.6f} {cone.dec:+.6f} {cone.radius:g}arcsec: {error}"
+            for cone, error in failures
+        ]
+        warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
+
+
+def _all(body: bytes) -> Rows:
+    return decode_rows(CONE, body)
+
+
+def _nearest(body: bytes) -> Rows:
+    # One object without brackets, or an empty one where there is none.
+    return decode_rows(CONE, b"[]" if body.strip() == b"{}" else b"[" + body + b"]")
+
+
+def _count(body: bytes) -> int:
+    return _counter.decode(body).count
+
+
+class _Count(msgspec.Struct):
+    count: int
+
+
+_counter = msgspec.json.Decoder(_Count)
+DECODERS = {"all": _all, "nearest": _nearest, "count": _count}

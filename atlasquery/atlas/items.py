@@ -1,0 +1,112 @@
+"""The items of an ``objects/`` answer: one per object, each product undecoded until asked for."""
+
+import msgspec
+import numpy as np
+
+from atlasquery.atlas.columns import OBJECT
+from atlasquery.tables import Columns, Rows, decode_rows
+
+__all__ = ["METADATA_ONLY", "Item", "decode_items", "object_rows", "product_rows"]
+
+# A lower bound on the MJD that no exposure passes: the catalogue entry and the cross-matches
+# come without the light curve, in 8 kB instead of 800.
+METADATA_ONLY = 99999.0
+
+Item = dict[str, msgspec.Raw]
+
+_decoder = msgspec.json.Decoder(list[Item])
+_EMPTY = msgspec.Raw(b"null")
+
+
+def decode_items(body: bytes) -> list[Item]:
+    """Split an answer into its objects, and these into products.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer.
+
+    Returns
+    -------
+    list of dict of str to `msgspec.Raw`
+        One for each id asked for, in order.
+    """
+    return _decoder.decode(body)
+
+
+def unknown(item: Item) -> str | None:
+    """Return the server's words if it does not know the object, else None."""
+    entry = bytes(item.get("object", _EMPTY))
+    # "an item whose `object` is the string ..." (contract)
+    return msgspec.json.decode(entry) if entry.startswith(b'"') else None
+
+
+def object_rows(items: list[Item]) -> Rows:
+    """Decode the catalogue entries of objects the server knows.
+
+    Parameters
+    ----------
+    items : list of Item
+        The items.
+
+    Returns
+    -------
+    Rows
+        One for each.
+    """
+    entries = b",".join(bytes(item["object"]) for item in items)
+    return decode_rows(OBJECT, b"[" + entries + b"]")
+
+
+def product_rows(columns: Columns, items: list[Item], product: str) -> Rows:
+    """Decode one product of all items.
+
+    Parameters
+    ----------
+    columns : Columns
+        What a row of the product holds.
+    items : list of Item
+        The items.
+    product : str
+        The wire's name of the product.
+
+    Returns
+    -------
+    Rows
+        Those of all items, in order.
+    """
+    return decode_rows(columns, *(item.get(product, _EMPTY) for item in items))
+
+
+def with_gaps(rows: Rows, ids: list[int], known: list[bool]) -> Rows:
+    """Return the catalogue entries in the order asked for, masked where one is not known.
+
+    Parameters
+    ----------
+    rows : Rows
+        The entries of the known ids.
+    ids : list of int
+        All ids.
+    known : list of bool
+        Which of them are known.
+
+    Returns
+    -------
+    Rows
+        One for each id.
+    """
+    if all(known):
+        return rows
+    place = np.flatnonzero(known)
+    result = Rows(length=len(ids))
+    for column in rows.columns:
+        some = rows.values[column.name]
+        values = (
+            np.full(len(ids), np.nan) if some.dtype.kind == "f" else np.zeros(len(ids), some.dtype)
+        )
+        mask = np.ones(len(ids), bool)
+        values[place], mask[place] = some, rows.masks[column.name]
+        result.add(column, values, mask)
+    result.values["atlas_id"][:] = ids
+    result.masks["atlas_id"][:] = False
+    return result

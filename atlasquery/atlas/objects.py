@@ -1,0 +1,462 @@
+"""Queries for single objects: catalogue entries, light curves, cross-matches."""
+
+import warnings
+
+from astropy.table import Table
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+
+from atlasquery.atlas.base import (
+    AtlasQuery,
+    check_atlas_ids,
+    lower_bound,
+    objects_payload,
+)
+from atlasquery.atlas.columns import (
+    CROSSMATCH,
+    SHERLOCK_CLASSIFICATION,
+    SHERLOCK_CROSSMATCH,
+)
+from atlasquery.atlas.items import (
+    METADATA_ONLY,
+    object_rows,
+    product_rows,
+    unknown,
+    with_gaps,
+)
+from atlasquery.atlas.source import AtlasSource
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
+from atlasquery.service.inputs import check_window
+from atlasquery.tables import Columns, build_table
+
+__all__ = ["ObjectQueries"]
+
+
+class ObjectQueries(AtlasQuery):
+    """The queries by ATLAS id."""
+
+    def get_objects(
+        self,
+        atlas_ids: int | str | list,
+        *,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Fetch the catalogue entries of objects.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            One or many 19-digit ids.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each id, in the order asked for: ``atlas_id``, ``name``,
+            ``tns_name``, ``ra`` and ``dec`` (deg, ICRS), ``list_id``,
+            ``sherlock_class``, ``spec_type``, ``vra_rank``, ``real_bogus`` and
+            more. An id that ATLAS does not know is masked in all columns but the first.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an id is not a whole number of 19 digits.
+        NotFoundError
+            If ATLAS knows none of the ids.
+
+        Warns
+        -----
+        NoResultsWarning
+            If ATLAS does not know some of the ids.
+
+        References
+        ----------
+        The ``objects/`` endpoint of the ATLAS Transient Server.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> entry = Atlas.get_objects(1100003011021211490)
+        >>> entry["ra"].unit, int(entry["atlas_id"][0])
+        (Unit("deg"), 1100003011021211490)
+        """
+        ids = check_atlas_ids(atlas_ids)
+        if get_query_payload:
+            return objects_payload(ids, METADATA_ONLY)
+        items, known, when = self._known_items(ids, cache)
+        rows = with_gaps(object_rows(items), ids, known)
+        return build_table(rows, meta=self._meta(when, query="get_objects"))
+
+    def get_source(
+        self,
+        atlas_id: int | str,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> AtlasSource:
+        """Fetch all that ATLAS knows of one object, in one request.
+
+        Parameters
+        ----------
+        atlas_id : int or str
+            Its 19-digit id.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time of its light curve; a bare number is an MJD.
+            The default is the full history.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        AtlasSource
+            With ``info``, ``coordinates``, ``light_curve``, ``forced_photometry``,
+            ``sherlock_crossmatches``, ``sherlock_classifications``,
+            ``tns_crossmatches``, ``external_crossmatches`` and ``plot()``; each
+            is built when it is first asked for.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the id is not a whole number of 19 digits, or a time is none.
+        NotFoundError
+            If ATLAS does not know the object.
+
+        References
+        ----------
+        The ``objects/`` endpoint of the ATLAS Transient Server.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> source = Atlas.get_source(1100003011021211490)
+        >>> source.light_curve["flux"].unit
+        Unit("uJy")
+        """
+        ids = _one_id(atlas_id)
+        window = check_window(start, end)
+        if get_query_payload:
+            return objects_payload(ids, lower_bound(window[0]))
+        items, when = self._items(ids, mjd=lower_bound(window[0]), cache=cache)
+        if words := unknown(items[0]):
+            raise self._not_found(ids, words)
+        return AtlasSource(items[0], window=window, meta=self._meta(when))
+
+    def get_light_curve(
+        self,
+        atlas_id: int | str,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> TimeSeries:
+        """Fetch the light curve of one object: detections and non-detections.
+
+        Parameters
+        ----------
+        atlas_id : int or str
+            Its 19-digit id.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time; a bare number is an MJD. The default is the
+            full history.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.timeseries.TimeSeries`
+            A row for each exposure, sorted by ``time`` (start of the exposure,
+            UTC): ``band``, ``detection``, ``flux`` and ``flux_err`` (uJy, signed),
+            ``mag`` and ``mag_err`` (AB; masked where the flux is not above 0),
+            ``limiting_mag`` (5 sigma), ``exposure_time`` (s), ``survey``,
+            ``exposure``, then the server's own columns.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the id is not a whole number of 19 digits, or a time is none.
+        NotFoundError
+            If ATLAS does not know the object.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> lc = Atlas.get_light_curve(1100003011021211490)
+        >>> lc.time.scale, lc["mag"].unit
+        ('utc', Unit("mag"))
+        """
+        source = self.get_source(
+            atlas_id, start=start, end=end, cache=cache, get_query_payload=get_query_payload
+        )
+        return source if get_query_payload else source.light_curve
+
+    def get_forced_photometry(
+        self,
+        atlas_id: int | str,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> TimeSeries:
+        """Fetch the forced photometry at the position of one object.
+
+        Parameters
+        ----------
+        atlas_id : int or str
+            Its 19-digit id.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time; a bare number is an MJD. The default is all.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.timeseries.TimeSeries`
+            A row for each measurement, with the columns of `get_light_curve`;
+            ``limiting_mag`` is five times ``flux_err``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the id is not a whole number of 19 digits, or a time is none.
+        NotFoundError
+            If ATLAS does not know the object.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no forced photometry of the object.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> forced = Atlas.get_forced_photometry(1100003011021211490)
+        >>> forced["flux"].unit
+        Unit("uJy")
+        """
+        source = self.get_source(
+            atlas_id, start=start, end=end, cache=cache, get_query_payload=get_query_payload
+        )
+        if get_query_payload:
+            return source
+        if not len(source.forced_photometry):
+            _nothing(f"ATLAS has no forced photometry of {source.atlas_id} in that time")
+        return source.forced_photometry
+
+    def get_sherlock_crossmatches(
+        self, atlas_ids: int | str | list, *, cache: bool | None = None
+    ) -> Table:
+        """Fetch the catalogued objects that Sherlock matched with objects.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            One or many 19-digit ids.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each match: ``atlas_id``, ``rank`` (the first is the merged
+            one), ``catalogue_id``, ``catalogue``, ``separation`` (arcsec),
+            ``redshift``, ``distance`` (Mpc), magnitudes in many bands, and more.
+
+        Raises
+        ------
+        NotFoundError
+            If ATLAS knows none of the ids.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no match, or ATLAS does not know some of the ids.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> matches = Atlas.get_sherlock_crossmatches(1100003011021211490)
+        >>> matches["separation"].unit
+        Unit("arcsec")
+        """
+        return self._product(
+            atlas_ids, SHERLOCK_CROSSMATCH, "sherlock_crossmatches", "Sherlock match", cache
+        )
+
+    def get_sherlock_classifications(
+        self, atlas_ids: int | str | list, *, cache: bool | None = None
+    ) -> Table:
+        """Fetch Sherlock's classification of objects.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            One or many 19-digit ids.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``atlas_id``, ``classification`` (SN, NT, VS, CV, BS, AGN, ORPHAN,
+            UNCLEAR, HPM), ``summary``, ``annotation`` and more.
+
+        Raises
+        ------
+        NotFoundError
+            If ATLAS knows none of the ids.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no classification, or ATLAS does not know some of the ids.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> table = Atlas.get_sherlock_classifications(1100003011021211490)
+        >>> table.colnames[:3]
+        ['atlas_id', 'classification', 'summary']
+        """
+        return self._product(
+            atlas_ids,
+            SHERLOCK_CLASSIFICATION,
+            "sherlock_classifications",
+            "classification by Sherlock",
+            cache,
+        )
+
+    def get_tns_crossmatches(
+        self, atlas_ids: int | str | list, *, cache: bool | None = None
+    ) -> Table:
+        """Fetch the entries of the Transient Name Server at the positions of objects.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            One or many 19-digit ids.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``atlas_id``, ``name`` (without AT or SN), ``type``, ``separation``
+            (arcsec), ``mag``, ``discovery_date`` and more.
+
+        Raises
+        ------
+        NotFoundError
+            If ATLAS knows none of the ids.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no entry, or ATLAS does not know some of the ids.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> table = Atlas.get_tns_crossmatches(1100003011021211490)  # doctest: +IGNORE_WARNINGS
+        >>> table.colnames[:3]
+        ['atlas_id', 'name', 'type']
+        """
+        return self._product(atlas_ids, CROSSMATCH, "tns_crossmatches", "TNS entry", cache)
+
+    def get_external_crossmatches(
+        self, atlas_ids: int | str | list, *, cache: bool | None = None
+    ) -> Table:
+        """Fetch the names of objects in other surveys.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            One or many 19-digit ids.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            As `get_tns_crossmatches`.
+
+        Raises
+        ------
+        NotFoundError
+            If ATLAS knows none of the ids.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no name, or ATLAS does not know some of the ids.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> names = Atlas.get_external_crossmatches(1161600211221604900)
+        >>> names["separation"].unit
+        Unit("arcsec")
+        """
+        return self._product(
+            atlas_ids, CROSSMATCH, "external_crossmatches", "name in another survey", cache
+        )
+
+    def _product(
+        self, atlas_ids, columns: Columns, product: str, what: str, cache: bool | None
+    ) -> Table:
+        ids = check_atlas_ids(atlas_ids)
+        items, _, when = self._known_items(ids, cache)
+        rows = product_rows(columns, items, product)
+        if not len(rows):
+            _nothing(f"ATLAS has no {what} for {_some(ids)}")
+        return build_table(rows, meta=self._meta(when, query=f"get_{product}"))
+
+    def _known_items(self, ids: list[int], cache: bool | None) -> tuple:
+        """Return the items without light curves that ATLAS knows, which these are, and when."""
+        items, when = self._items(ids, mjd=METADATA_ONLY, cache=cache)
+        words = [unknown(item) for item in items]
+        known = [said is None for said in words]
+        if not any(known):
+            raise self._not_found(ids, words[0])
+        if not all(known):
+            missing = [i for i, there in zip(ids, known, strict=True) if not there]
+            _nothing(f"ATLAS does not know {_some(missing)}", depth=5)
+        return [item for item, there in zip(items, known, strict=True) if there], known, when
+
+    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
+        return NotFoundError(
+            f"ATLAS does not know {_some(ids)}: {words}",
+            service=self.service,
+            status=200,
+            url=self.server + "objects/",
+            reason=words,
+        )
+
+
+def _one_id(atlas_id: object) -> list[int]:
+    ids = check_atlas_ids(atlas_id, name="atlas_id")
+    if len(ids) != 1:
+        raise InvalidQueryError(f"atlas_id holds {len(ids)} ids, where one is taken")
+    return ids
+
+
+def _some(ids: list[int]) -> str:
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(map(str, ids[:5])) + more
+
+
+def _nothing(message: str, depth: int = 4) -> None:
+    warnings.warn(message, NoResultsWarning, stacklevel=depth)

@@ -1,0 +1,168 @@
+"""All that ATLAS knows of one object, each product built when it is first asked for."""
+
+from functools import cached_property
+from html import escape
+
+from astropy.coordinates import SkyCoord
+from astropy.table import Row, Table
+from astropy.timeseries import TimeSeries
+
+from atlasquery.atlas.columns import (
+    CROSSMATCH,
+    DETECTION,
+    FORCED,
+    NON_DETECTION,
+    SHERLOCK_CLASSIFICATION,
+    SHERLOCK_CROSSMATCH,
+)
+from atlasquery.atlas.items import Item, object_rows, product_rows
+from atlasquery.atlas.photometry import forced_light_curve, light_curve
+from atlasquery.tables import build_table
+
+__all__ = ["AtlasSource"]
+
+
+class AtlasSource:
+    """An object of the ATLAS Transient Server with its light curve and cross-matches.
+
+    Made by `AtlasClass.get_source`. Each product is decoded when it is first
+    asked for, and kept.
+
+    Parameters
+    ----------
+    item : dict of str to `msgspec.Raw`
+        The server's item.
+    window : tuple of float or None
+        The first and last MJD asked for.
+    meta : dict
+        Where it came from.
+    """
+
+    def __init__(self, item: Item, *, window: tuple, meta: dict):
+        self._item = item
+        self._window = window
+        self._meta = meta
+
+    @cached_property
+    def info(self) -> Row:
+        """The catalogue entry: a row with the columns of `AtlasClass.get_objects`."""
+        return build_table(object_rows([self._item]), meta=self._meta)[0]
+
+    @property
+    def atlas_id(self) -> int:
+        """The 19-digit id."""
+        return int(self.info["atlas_id"])
+
+    @property
+    def name(self) -> str:
+        """The ATLAS designation, or the id where there is none yet."""
+        return _text(self.info["name"]) or str(self.atlas_id)
+
+    @property
+    def coordinates(self) -> SkyCoord:
+        """The position, ICRS."""
+        return SkyCoord(self.info["ra"], self.info["dec"], unit="deg")
+
+    @cached_property
+    def light_curve(self) -> TimeSeries:
+        """Detections and non-detections, a row for each exposure."""
+        return light_curve(
+            product_rows(DETECTION, [self._item], "lc"),
+            product_rows(NON_DETECTION, [self._item], "lcnondets"),
+            window=self._window,
+            meta=self._light_curve_meta(),
+        )
+
+    @cached_property
+    def forced_photometry(self) -> TimeSeries:
+        """Forced photometry at the object's position, a row for each measurement."""
+        rows = product_rows(FORCED, [self._item], "fp")
+        return forced_light_curve(rows, window=self._window, meta=self._light_curve_meta())
+
+    @cached_property
+    def sherlock_classifications(self) -> Table:
+        """Sherlock's classification, with its reasons in words."""
+        return self._table(SHERLOCK_CLASSIFICATION, "sherlock_classifications")
+
+    @cached_property
+    def sherlock_crossmatches(self) -> Table:
+        """The catalogued objects that Sherlock matched, best first."""
+        return self._table(SHERLOCK_CROSSMATCH, "sherlock_crossmatches")
+
+    @cached_property
+    def tns_crossmatches(self) -> Table:
+        """Entries of the Transient Name Server at the position."""
+        return self._table(CROSSMATCH, "tns_crossmatches")
+
+    @cached_property
+    def external_crossmatches(self) -> Table:
+        """Names in other surveys."""
+        return self._table(CROSSMATCH, "external_crossmatches")
+
+    def plot(self, **options):
+        """Draw the light curve, with forced photometry where there is some.
+
+        Parameters
+        ----------
+        **options
+            What `atlasquery.lightcurve.plot` takes.
+
+        Returns
+        -------
+        `~matplotlib.axes.Axes`
+            The axes drawn on.
+        """
+        from atlasquery.lightcurve import plot
+
+        forced = self.forced_photometry
+        options.setdefault("title", self._title())
+        return plot(self.light_curve, forced=forced if len(forced) else None, **options)
+
+    def _table(self, columns, product: str) -> Table:
+        return build_table(product_rows(columns, [self._item], product), meta=dict(self._meta))
+
+    def _light_curve_meta(self) -> dict:
+        first, last = self._window
+        return {
+            "survey": "atlas",
+            "object": self.name,
+            "atlas_id": self.atlas_id,
+            "coordinates": self.coordinates,
+            "magsys": "AB",
+            "time_reference": "start of exposure",
+            "start": first,
+            "end": last,
+            **self._meta,
+        }
+
+    def _title(self) -> str:
+        tns = _text(self.info["tns_name"])
+        kind = _text(self.info["spec_type"]) or _text(self.info["sherlock_class"])
+        prefix = "SN" if kind.startswith("SN ") else "AT"
+        return "  ".join(filter(None, (self.name, tns and f"{prefix} {tns}", kind)))
+
+    def __repr__(self) -> str:
+        where = self.coordinates.to_string("hmsdms", precision=1)
+        return f"<AtlasSource {self.atlas_id} {self._title()} at {where}>"
+
+    def _repr_html_(self) -> str:
+        where = self.coordinates.to_string("hmsdms", precision=1)
+        lc = self.light_curve
+        found = int(lc["detection"].sum())
+        rows = {
+            "ATLAS id": str(self.atlas_id),
+            "Position": f"{where} (ICRS)",
+            "Sherlock": _text(self.info["sherlock_class"]),
+            "Detections": f"{found}, and {len(lc) - found} exposures without",
+            "Forced photometry": f"{len(self.forced_photometry)} measurements",
+        }
+        if found:
+            last = lc[lc["detection"]]["time"][-1]
+            rows["Last detection"] = last.to_value("iso", subfmt="date_hm") + " UTC"
+        cells = "".join(f"<tr><th>{k}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
+        return f"<table><caption>{escape(self._title())}</caption>{cells}</table>"
+
+
+def _text(value: object) -> str:
+    """Return a masked text as an empty one."""
+    return "" if getattr(value, "mask", False) else str(value)
