@@ -5,9 +5,29 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import keyring
+import keyring.backends.null
 import pytest
+from astropy.config import paths
 
+# Credentials and servers of whoever runs the tests.
+OWN = ("ATLASQUERY_ATLAS_",)
 SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody(tmp_path_factory):
+    """Run the suite as a user without a cache, a configuration or credentials."""
+    previous = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.null.Keyring())
+    own = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OWN)}
+    with (
+        paths.set_temp_cache(tmp_path_factory.mktemp("cache")),
+        paths.set_temp_config(tmp_path_factory.mktemp("config")),
+    ):
+        yield
+    os.environ.update(own)
+    keyring.set_keyring(previous)
 
 
 @dataclass(frozen=True)
@@ -63,5 +83,7 @@ def server(request):
 def shared():
     """The folder of contracts, recorded exchanges and real data, where it is present."""
     if not SHARED.is_dir():
-        pytest.skip(f"no recorded exchanges or real data: {SHARED.name}/ is not beside the checkout")
+        pytest.skip(
+            f"no recorded exchanges or real data: {SHARED.name}/ is not beside the checkout"
+        )
     return SHARED

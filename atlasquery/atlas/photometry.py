@@ -23,7 +23,7 @@ IN_SCHEMA = {"time", "band", "limiting_mag", "exposure_time", "exposure"}
 
 
 def light_curve(
-    detections: Rows, non_detections: Rows, *, window: tuple, meta: Mapping
+    detections: Rows, non_detections: Rows, *, atlas_id: int, window: tuple, meta: Mapping
 ) -> TimeSeries:
     """Build the light curve of detections and non-detections.
 
@@ -33,6 +33,8 @@ def light_curve(
         Decoded by `~atlasquery.atlas.columns.DETECTION`.
     non_detections : Rows
         Decoded by `~atlasquery.atlas.columns.NON_DETECTION`.
+    atlas_id : int
+        The object, whose id stands in the rows of detections only.
     window : tuple of float or None
         First and last MJD; the server knows no upper bound.
     meta : mapping
@@ -46,6 +48,8 @@ def light_curve(
     detections, non_detections = (_within(r, window) for r in (detections, non_detections))
     both, detection = _merge(detections, non_detections)
     n = len(both)
+    both.values["atlas_id"][:] = atlas_id
+    both.masks["atlas_id"][:] = False
     signed = both.values["signed_mag"]
     # "mag may be negative: a negative difference flux of magnitude |mag|" (contract).
     flux = np.sign(signed) * mag_to_flux(np.abs(signed))

@@ -69,6 +69,7 @@ class AtlasSource:
         return light_curve(
             product_rows(DETECTION, [self._item], "lc"),
             product_rows(NON_DETECTION, [self._item], "lcnondets"),
+            atlas_id=self.atlas_id,
             window=self._window,
             meta=self._light_curve_meta(),
         )

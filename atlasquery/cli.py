@@ -1,0 +1,136 @@
+"""The ``atlasquery`` command: the sandbox to develop against, and a demonstration."""
+
+import sys
+import time
+from pathlib import Path
+
+try:
+    import click
+except ImportError:
+    sys.exit("The atlasquery command needs click: pip install 'atlasquery[cli]'")
+
+from atlasquery import __version__
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="atlasquery")
+def main() -> None:
+    """Query time-domain surveys: the ATLAS Transient Server and its siblings."""
+
+
+@main.command()
+@click.option("--port", default=0, show_default="a free one", help="Port to listen on.")
+@click.option(
+    "--path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to keep what is written in; the default is memory.",
+)
+@click.option("--full", is_flag=True, help="Nine years of history, 0.8 MB an object.")
+@click.option("--throttle", is_flag=True, help="100 requests an hour, as the survey has.")
+@click.option("--latency", default=0.0, help="Seconds by which each answer is late.")
+def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: float) -> None:
+    """Run an ATLAS server with a synthetic sky on this machine.
+
+    Example: atlasquery sandbox --port 8087 --throttle
+    """
+    rate = "shipped" if throttle else None
+    history = "full" if full else "season"
+    box = _sandbox(
+        path=path,
+        port=port,
+        history=history,
+        latency=latency,
+        user_rate=rate,
+        auth_rate=rate,
+    )
+    with box:
+        click.echo(f"ATLAS sandbox at {box.url} with {len(box.manifest['all_ids'])} objects.")
+        click.echo("To use it, in another terminal:\n")
+        for name, value in box.environment().items():
+            click.echo(f"  export {name}={value}")
+        click.echo(f"\nA token that may write: {box.writer_token}")
+        click.echo("Accounts: " + ", ".join(f"{u.username}" for u in box.users.values()))
+        click.echo("The password of each is its name and '-password'. Stop with Ctrl-C.")
+        _wait_for_ctrl_c()
+    click.echo("\nStopped.")
+
+
+@main.command()
+@click.option(
+    "--directory",
+    "-d",
+    default="atlasquery-demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the light curve and its picture are written.",
+)
+def demo(directory: Path) -> None:
+    """Show a cone search and a light curve, on an embedded sandbox.
+
+    Example: atlasquery demo -d /tmp/demo
+    """
+    import astropy.units as u
+    from astropy.coordinates import SkyCoord
+    from astroquery import log
+
+    from atlasquery.atlas import AtlasClass
+
+    log.setLevel("WARNING")
+    with _sandbox() as box:
+        click.echo(f"1. A sandbox of the ATLAS Transient Server runs at {box.url}\n")
+        atlas = AtlasClass(server=box.url)
+        atlas.login(token=box.token)
+        centre = SkyCoord(150.0, 2.2, unit="deg")
+        radius = 5 * u.arcmin
+        found = atlas.query_region(centre, radius=radius, cache=False)
+        click.echo(f"2. {len(found)} objects within {radius} of {centre.to_string('hmsdms')}:\n")
+        found["separation"].info.format = ".2f"
+        click.echo("\n".join(found["atlas_id", "name", "ra", "dec", "separation"].pformat(-1, -1)))
+        source = atlas.get_source(int(box.manifest["ids"]["supernova"][0]), cache=False)
+        click.echo(f"\n3. {source!r}")
+        written = _write(source, directory)
+        lc, forced = source.light_curve, source.forced_photometry
+        n = int(lc["detection"].sum())
+        click.echo(
+            f"   {n} detections, {len(lc) - n} exposures without, {len(forced)} forced measurements"
+        )
+        click.echo("\n4. Written:\n" + "\n".join(f"   {path}" for path in written))
+
+
+def _write(source, directory: Path) -> list[Path]:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    directory.mkdir(parents=True, exist_ok=True)
+    table = directory / f"{source.name}.ecsv"
+    forced = directory / f"{source.name}_forced.ecsv"
+    picture = directory / f"{source.name}.png"
+    source.light_curve.write(table, overwrite=True)
+    source.forced_photometry.write(forced, overwrite=True)
+    source.plot().figure.savefig(picture, dpi=150)
+    return [table, forced, picture]
+
+
+def _sandbox(**options):
+    try:
+        from atlasquery.sandbox import Sandbox
+    except ImportError as error:
+        raise click.ClickException(f"{error}: pip install 'atlasquery[sandbox]'") from error
+    try:
+        return Sandbox(**options)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _wait_for_ctrl_c() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()
