@@ -1,0 +1,17 @@
+"""An embedded ATLAS Transient Server to develop and test against.
+
+`Sandbox` answers the whole API of the real server over HTTP on loopback, with a synthetic
+sky, and with the real server's quirks. It shares no code with the clients of atlasquery.
+
+Examples
+--------
+>>> from atlasquery.sandbox import Sandbox
+>>> box = Sandbox().start()  # doctest: +SKIP
+>>> box.url, box.token  # doctest: +SKIP
+"""
+
+from .accounts import Account
+from .application import Exchange
+from .server import Sandbox
+
+__all__ = ["Account", "Exchange", "Sandbox"]

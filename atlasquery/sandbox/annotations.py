@@ -1,0 +1,319 @@
+"""What people and programs know about the objects: classes, names, lists, scores."""
+
+import string
+from collections import defaultdict
+
+import numpy as np
+
+from .database import Database
+from .dates import iso_dates
+from .exposures import MJD_REF, Exposures
+from .photometry import Curve
+from .sherlock import sherlock
+
+__all__ = ["annotate"]
+
+# Sherlock's classes of each kind of light curve, and how often.
+_CLASSES = {
+    "supernova": ["SN"] * 7 + ["NT"] * 2 + ["UNCLEAR"],
+    "quiet": ["SN"] * 3 + ["NT", "AGN"],
+    "variable": ["VS"] * 6 + ["CV", "AGN", "BS"],
+    "m_dwarf": ["VS"] * 4 + ["HPM", "BS"],
+    "mover": ["ORPHAN"] * 4 + ["UNCLEAR"],
+    "orphan": ["ORPHAN"],
+}
+_BITS = {
+    "ORPHAN": 1, "VS": 2, "CV": 2, "NT": 4, "AGN": 8, "SN": 16, "UNCLEAR": 32, "HPM": 32,
+    "BS": 512,
+}  # fmt: skip
+_SPECTRA = {
+    "SN": ("SN Ia", "SN Ia", "SN Ia", "SN II", "SN Ib/c", "SN IIn", "SLSN-I", None),
+    "NT": ("SN Ia", "SN II", "TDE", None),
+    "AGN": ("AGN", None),
+    "CV": ("CV", None),
+    "VS": ("Varstar", "CV", None),
+    "ORPHAN": ("SN Ia", None, None),
+}
+# Detection lists an object is in, and how often; None is in no list.
+_LISTS = [0] * 10 + [1] * 8 + [2] * 25 + [3] * 20 + [4] * 20 + [5] * 8 + [6] * 4 + [7] * 2
+_LISTS += [8, 9, 10, 11, 12, 13, None]
+_LISTS_OF_TOPIC = {"mover": [9, 9, 4, 0], "m_dwarf": [6, 6, 2, 4], "supernova": [1, 2, 2, 3, 4]}
+_NAMED_LISTS = (1, 2, 3, 5)
+# Custom lists: which objects are in them, by number or by topic. List 74 stays empty.
+_GROUP_NAMES = {
+    2: "mookodi", 6: "Ken", 14: "salt", 16: "mookodi_live", 17: "mookodi_peak", 40: "CV",
+    56: "mdwarf", 72: "heloise", 73: "vra", 74: "empty",
+}  # fmt: skip
+_GROUP_EVERY = {2: 4, 73: 9, 6: 25, 72: 31}
+_GROUP_TOPICS = {40: "main", 56: "m_dwarf"}
+_COMMENTS = (None, None, "nice rise", 'near galaxy nucleus; checked \u00b1 5"')
+_SURVEYS = ("ATLAS", "ZTF", "Pan-STARRS", "GOTO")
+_TNS = "Transient Name Server"
+
+
+def annotate(
+    database: Database,
+    rng: np.random.Generator,
+    objects: dict,
+    curves: list[Curve],
+    detections: dict,
+    exposures: Exposures,
+) -> list[str]:
+    """Fill every table but those of the measurements.
+
+    Parameters
+    ----------
+    database : Database
+        The database to fill.
+    rng : numpy.random.Generator
+        Source of chance.
+    objects : dict
+        Columns of the objects: ids, positions, topics, kinds.
+    curves : list of Curve
+        Their light curves.
+    detections : dict
+        Columns of the table ``detections``.
+    exposures : Exposures
+        The exposures.
+
+    Returns
+    -------
+    list of str
+        The TNS names given.
+    """
+    start = np.array([curve.start for curve in curves])
+    facts = Facts(rng, objects, start)
+    tables = {
+        "objects": _objects(rng, objects, facts, detections),
+        "statistics": _statistics(rng, objects, facts, detections, exposures),
+        "external_crossmatches": _names(rng, objects, facts),
+        **_scores(rng, objects, facts),
+        "group_definitions": {"id": _GROUP_NAMES.keys(), "name": _GROUP_NAMES.values()},
+        "object_groups": _groups(objects),
+    }
+    for name, columns in tables.items():
+        database.insert(name, columns)
+    for name, columns in sherlock(rng, objects, facts).items():
+        database.insert(name, columns)
+    return [name for name in facts.tns if name]
+
+
+class Facts:
+    """What several tables say of each object."""
+
+    def __init__(self, rng: np.random.Generator, objects: dict, start: np.ndarray):
+        count = len(start)
+        self.start = start
+        self.year = [int(date[2:4]) for date in iso_dates(start)]
+        self.classes = [str(rng.choice(_CLASSES[kind])) for kind in objects["kind"]]
+        self.lists = [
+            choices[rng.integers(len(choices))]
+            for choices in (_LISTS_OF_TOPIC.get(topic, _LISTS) for topic in objects["topic"])
+        ]
+        self.names = [
+            None if self.lists[n] in (None, 4) else f"ATLAS{self.year[n]:02d}{_letters(700 + n)}"
+            for n in range(count)
+        ]
+        named = [
+            self.lists[n] in _NAMED_LISTS and objects["kind"][n] in ("supernova", "orphan")
+            for n in range(count)
+        ]
+        self.tns = [
+            f"20{self.year[n]:02d}{_letters(900 + 7 * n)}" if named[n] else None
+            for n in range(count)
+        ]
+        self.spectra = [
+            _pick(rng, _SPECTRA.get(cls, (None,))) if tns else None
+            for cls, tns in zip(self.classes, self.tns, strict=True)
+        ]
+        self.redshift = np.round(rng.uniform(0.003, 0.12, count), 5)
+        self.apart = rng.uniform(0.1, 20, count)
+        self.hosts = [f"NGC {number}" for number in rng.integers(1, 7000, count)]
+        self.rank = np.where(np.arange(count) % 11 == 10, np.nan, rng.uniform(0, 10, count))
+        # Stellar classes and orphans have no galaxy; a few objects were not yet classified.
+        self.classified = np.arange(count) % 29 != 28
+        self.crossmatched = np.array([cls != "ORPHAN" for cls in self.classes])
+        self.crossmatched &= self.classified
+
+
+def _pick(rng: np.random.Generator, choices: tuple) -> object:
+    return choices[rng.integers(len(choices))]
+
+
+def _letters(number: int) -> str:
+    """Count in letters: 1 is a, 26 is z, 27 is aa."""
+    text = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = string.ascii_lowercase[rest] + text
+    return text
+
+
+def _objects(rng: np.random.Generator, objects: dict, facts: Facts, detections: dict) -> dict:
+    count = len(facts.start)
+    numbers = np.arange(1, count + 1)
+    clean = detections["object_id"]
+    found = [int(k) for k in (clean[:, None] == objects["id"]).sum(axis=0)]
+    return {
+        "id": objects["id"],
+        "followup_id": numbers,
+        "followup_flag_date": iso_dates(facts.start + 3),
+        "detection_id": numbers,
+        "ra": objects["ra"],
+        "dec": objects["dec"],
+        "object_classification": [_BITS[cls] for cls in facts.classes],
+        "sherlockClassification": [
+            cls if known else None
+            for cls, known in zip(facts.classes, facts.classified, strict=True)
+        ],
+        # Some empty strings stand for null, as on the real server.
+        "observation_status": [
+            "" if spectrum is None and n % 17 == 3 else spectrum
+            for n, spectrum in enumerate(facts.spectra)
+        ],
+        "htm16id": objects["htm16id"],
+        "jtindex": np.full(count, 91),
+        "images_id": numbers,
+        "date_inserted": iso_dates(facts.start - 1),
+        "date_modified": iso_dates(np.minimum(MJD_REF, facts.start + 10)),
+        "processing_flags": np.full(count, 0x0420),
+        "updated_by": ["eyeball"] * count,
+        "detection_list_id": facts.lists,
+        "survey_field": ["ATLAS"] * count,
+        "followup_counter": 700 + numbers - 1,
+        "atlas_designation": facts.names,
+        "other_designation": facts.tns,
+        "current_trend": [None if n % 2 else "fading 00.28 (o-o)" for n in range(count)],
+        "local_comments": [_pick(rng, _COMMENTS) for _ in range(count)],
+        "ndetections": found,
+        "vra": facts.rank,
+        "rb_pix": np.where(np.arange(count) % 13 == 12, np.nan, rng.uniform(0, 1, count)),
+    }
+
+
+def _statistics(
+    rng: np.random.Generator, objects: dict, facts: Facts, detections: dict, exposures: Exposures
+) -> dict:
+    """First and latest detection of each object; a few objects have no row at all."""
+    columns = defaultdict(list)
+    order = np.argsort(detections["object_id"], kind="stable")
+    grouped = detections["object_id"][order]
+    mjd = exposures.columns["mjd"]
+    band = exposures.columns["filter"]
+    for n, identifier in enumerate(objects["id"].tolist()):
+        begin, end = np.searchsorted(grouped, [identifier, identifier + 1])
+        mine = order[begin:end]
+        if not len(mine) and n % 100 == 99:
+            continue
+        row = {"id": identifier, "external_crossmatches": facts.tns[n]}
+        if len(mine):
+            at = detections["exposure_id"][mine] - 1
+            for word, k in (("earliest", int(np.argmin(at))), ("latest", int(np.argmax(at)))):
+                row[f"{word}_mjd"] = float(mjd[at[k]])
+                row[f"{word}_mag"] = abs(float(detections["mag"][mine[k]]))
+                row[f"{word}_filter"] = band[at[k]]
+            row["ra_avg"] = float(np.mean(detections["ra"][mine]))
+            row["dec_avg"] = float(np.mean(detections["dec"][mine]))
+            row["rms"] = round(rng.uniform(0.05, 0.5), 3)
+        for name in (
+            "id", "ra_avg", "dec_avg", "earliest_mjd", "earliest_mag", "earliest_filter",
+            "latest_mjd", "latest_mag", "latest_filter", "external_crossmatches", "rms",
+        ):  # fmt: skip
+            columns[name].append(row.get(name))
+    return columns
+
+
+def _names(rng: np.random.Generator, objects: dict, facts: Facts) -> dict:
+    """Names of the objects elsewhere: TNS, ZTF, Pan-STARRS."""
+    columns = defaultdict(list)
+    dates = iso_dates(facts.start)
+    for n, identifier in enumerate(objects["id"].tolist()):
+        rows = []
+        if facts.tns[n]:
+            spectrum = facts.spectra[n]
+            z = facts.redshift[n] if spectrum else None
+            rows.append({
+                "external_designation": facts.tns[n], "type": spectrum,
+                "host_galaxy": facts.hosts[n] if facts.crossmatched[n] else None,
+                "mag": rng.uniform(17, 19.5), "discoverer": str(_pick(rng, _SURVEYS)),
+                "matched_list": _TNS, "other_info": facts.names[n],
+                "separation": rng.uniform(0, 2.5), "host_z": z, "object_z": z,
+                "url": f"https://wis-tns.org/object/{facts.tns[n]}",
+                "disc_date": dates[n], "disc_filter": "orange-ATLAS",
+            })  # fmt: skip
+        if n % 3 == 0:
+            letters = "".join(rng.choice(list(string.ascii_lowercase), 7))
+            name = f"ZTF{facts.year[n]:02d}{letters}"
+            rows.append({
+                "external_designation": name, "matched_list": "ZTF Objects",
+                "mag": rng.uniform(17, 20), "separation": rng.uniform(0, 1.5),
+                "url": f"https://lasair-ztf.lsst.ac.uk/object/{name}",
+            })  # fmt: skip
+        if n % 10 == 0:
+            rows.append({
+                "external_designation": f"PS{facts.year[n]:02d}{_letters(300 + n)}",
+                "discoverer": "Pan-STARRS", "matched_list": "The PS1 Transients",
+                "separation": 0.4,
+            })  # fmt: skip
+        for row in rows:
+            columns["transient_object_id"].append(identifier)
+            for name in _NAME_COLUMNS:
+                columns[name].append(row.get(name))
+    return columns
+
+
+_NAME_COLUMNS = (
+    "external_designation", "type", "host_galaxy", "mag", "discoverer", "matched_list",
+    "other_info", "separation", "url", "host_z", "object_z", "disc_date", "disc_filter",
+)  # fmt: skip
+
+
+def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, dict]:
+    """Give the Virtual Research Assistant's scores, ranks and list of work."""
+    scores, ranks = defaultdict(list), defaultdict(list)
+    for n in np.flatnonzero(~np.isnan(facts.rank)).tolist():
+        identifier, rank = int(objects["id"][n]), round(float(facts.rank[n]), 4)
+        # The first row of an object is the machine's, the later ones are a person's.
+        for k in range(1 + n % 3):
+            person = k > 0
+            row = {
+                "transient_object_id": identifier,
+                "preal": rng.random(), "pgal": rng.random(),
+                "pfast": None if person else rng.random(),
+                "rank": rank if person else None,
+                "rank_alt1": rank * 0.9 if person else None,
+                "is_gal_cand": n % 2 if person else None,
+                "timestamp": iso_dates(facts.start[n : n + 1] + 0.1 + k)[0],
+                "apiusername": "writer", "username": "eyeballer" if person else None,
+                "debug": int(n % 40 == 5),
+            }  # fmt: skip
+            for name, value in row.items():
+                scores[name].append(value)
+        ranks["transient_object_id"].append(identifier)
+        ranks["rank"].append(rank)
+        ranks["rank_alt1"].append(rank * 0.9)
+        ranks["is_gal_cand"].append(n % 2)
+        ranks["timestamp"].append(iso_dates(facts.start[n : n + 1] + 0.1)[0])
+    todo = slice(1, None, 5)
+    return {
+        "vra_scores": scores,
+        "vra_rank": ranks,
+        "vra_todo": {
+            "transient_object_id": objects["id"][todo], "timestamp": iso_dates(facts.start[todo]),
+        },
+    }  # fmt: skip
+
+
+def _groups(objects: dict) -> dict:
+    pairs = [
+        (identifier, group)
+        for n, (identifier, topic) in enumerate(
+            zip(objects["id"].tolist(), objects["topic"], strict=True)
+        )
+        for group in [
+            *(group for group, every in _GROUP_EVERY.items() if n % every == 0),
+            *(group for group, listed in _GROUP_TOPICS.items() if topic == listed),
+        ]
+    ]
+    identifiers, groups = zip(*pairs, strict=True)
+    return {"transient_object_id": identifiers, "object_group_id": groups}

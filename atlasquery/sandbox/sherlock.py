@@ -1,0 +1,146 @@
+"""What Sherlock, the survey's catalogue software, says of the objects."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from .dates import iso_dates
+
+__all__ = ["sherlock"]
+
+_STARS = ("VS", "CV", "BS", "HPM")
+_MPC_PER_Z = 4283.0
+_KPC_PER_MPC_ARCSEC = 1000 / 206265
+
+
+def sherlock(rng: np.random.Generator, objects: dict, facts) -> dict[str, dict]:
+    """Classify the objects and list the catalogued sources near them.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance.
+    objects : dict
+        Columns of the objects.
+    facts : Facts
+        Their classes, hosts and redshifts.
+
+    Returns
+    -------
+    dict of str to dict
+        Columns of the tables ``sherlock_classifications`` and ``sherlock_crossmatches``.
+    """
+    return {
+        "sherlock_classifications": _classifications(objects, facts),
+        "sherlock_crossmatches": _crossmatches(rng, objects, facts),
+    }
+
+
+def _classifications(objects: dict, facts) -> dict:
+    columns = defaultdict(list)
+    dates = iso_dates(facts.start)
+    for n in np.flatnonzero(facts.classified):
+        cls, host, apart = facts.classes[n], facts.hosts[n], facts.apart[n]
+        if cls == "ORPHAN":
+            annotation = "The transient location is not matched against any known catalogued source"
+            summary = "No catalogued match"
+        elif cls in _STARS:
+            annotation = (
+                f"The transient is synonymous with <em>{_source(n)}</em>; "
+                "a stellar source found in the GAIA catalogue."
+            )
+            summary = f'{apart / 20:.1f}" from star in GAIA'
+        else:
+            annotation = (
+                f"The transient is possibly associated with <em>{host}</em>; "
+                "a galaxy found in the NED catalogue."
+            )
+            summary = f'{apart:.1f}" from galaxy in NED'
+        columns["transient_object_id"].append(int(objects["id"][n]))
+        columns["classification"].append(cls)
+        columns["annotation"].append(annotation)
+        columns["summary"].append(summary)
+        columns["datelastmodified"].append(dates[n])
+        columns["datecreated"].append(dates[n])
+        columns["updated"].append("0")
+    return columns
+
+
+def _source(number: int) -> str:
+    """Make up the 19-digit name of a Gaia source."""
+    return f"12376{number * 7919 % 10**14:014d}"
+
+
+def _crossmatches(rng: np.random.Generator, objects: dict, facts) -> dict:
+    columns = defaultdict(list)
+    dates = iso_dates(facts.start)
+    for n in np.flatnonzero(facts.crossmatched):
+        star = facts.classes[n] in _STARS
+        for rank in range(1, 2 + int(rng.integers(3))):
+            row = _crossmatch(rng, objects, facts, n, rank, star)
+            for name, value in {**row, "datecreated": dates[n]}.items():
+                columns[name].append(value)
+    return columns
+
+
+def _crossmatch(rng, objects: dict, facts, n: int, rank: int, star: bool) -> dict:
+    """Describe one catalogued source near an object; the first rank is the merged one."""
+    apart = facts.apart[n] / (20 if star else 1) if rank == 1 else rng.uniform(1, 25)
+    angle = rng.uniform(0, 2 * np.pi)
+    north, east = apart * np.cos(angle), apart * np.sin(angle)
+    cosine = max(0.01, np.cos(np.radians(objects["dec"][n])))
+    galaxy = not star
+    z = facts.redshift[n] if rank == 1 else rng.uniform(0.01, 0.15)
+    distance = _MPC_PER_Z * z if galaxy else None
+    modulus = 5 * np.log10(distance * 1e5) if galaxy else None
+    scale = distance * _KPC_PER_MPC_ARCSEC if galaxy else None
+    best = "direct" if rank == 1 else "z"
+    name = facts.hosts[n] if galaxy and rank == 1 else _source(1000 * n + rank)
+    catalogue = "GAIA" if star else ("NED/SDSS/PS1" if rank == 1 else "SDSS")
+    return {
+        "transient_object_id": int(objects["id"][n]),
+        "catalogue_object_id": name,
+        "catalogue_table_id": int(rng.integers(10, 80)),
+        "separationarcsec": apart,
+        "northseparationarcsec": north,
+        "eastseparationarcsec": east,
+        "z": z if galaxy else None,
+        "scale": scale,
+        "distance": distance,
+        "distance_modulus": modulus,
+        "photoz": z * 1.05 if galaxy and rng.random() < 0.5 else None,
+        "photozerr": 0.02 if galaxy and rng.random() < 0.5 else None,
+        "association_type": facts.classes[n],
+        "physical_separation_kpc": apart * scale if galaxy else None,
+        "catalogue_object_type": "galaxy" if galaxy else "star",
+        "catalogue_object_subtype": "multiple" if rank == 1 else None,
+        "association_rank": rank,
+        "catalogue_table_name": catalogue,
+        "catalogue_view_name": "tcs_view_galaxy_ned" if galaxy else "tcs_view_star_gaia",
+        "rank": rank,
+        "rankscore": 1000.0 + apart + 1000 * (rank - 1),
+        "search_name": "ned galaxy" if galaxy else "gaia star",
+        "major_axis_arcsec": rng.uniform(5, 120) if galaxy else None,
+        "direct_distance": distance if rank == 1 else None,
+        "radeg": objects["ra"][n] - east / 3600 / cosine,
+        "decdeg": objects["dec"][n] - north / 3600,
+        "original_search_radius_arcsec": 60.0,
+        "catalogue_view_id": 12 if galaxy else 10,
+        "field_g": rng.uniform(12, 20),
+        "field_gerr": 0.02,
+        "field_r": rng.uniform(12, 20),
+        "field_rerr": 0.03,
+        "g": rng.uniform(12, 20) if star else None,
+        "gerr": 0.002 if star else None,
+        "updated": 1,
+        "classificationreliability": int(rng.integers(1, 4)),
+        "transientabsmag": 17.5 - modulus if galaxy else None,
+        "merged_rank": rank,
+        "w1": rng.uniform(10, 16),
+        "w1err": 0.03,
+        "z_distance": distance,
+        "z_distance_modulus": modulus,
+        "best_distance": distance,
+        "best_distance_flag": best if galaxy else None,
+        "best_distance_source": "NED" if galaxy else None,
+    }
