@@ -3,6 +3,7 @@
 from functools import cached_property
 from html import escape
 
+import msgspec
 from astropy.coordinates import SkyCoord
 from astropy.table import Row, Table
 from astropy.timeseries import TimeSeries
@@ -48,20 +49,25 @@ class AtlasSource:
         """The catalogue entry: a row with the columns of `AtlasClass.get_objects`."""
         return build_table(object_rows([self._item]), meta=self._meta)[0]
 
+    @cached_property
+    def _identity(self) -> "_Identity":
+        # The whole entry with its units and masks takes longer to build than a light curve.
+        return _identity.decode(self._item["object"])
+
     @property
     def atlas_id(self) -> int:
         """The 19-digit id."""
-        return int(self.info["atlas_id"])
+        return self._identity.id
 
     @property
     def name(self) -> str:
         """The ATLAS designation, or the id where there is none yet."""
-        return _text(self.info["name"]) or str(self.atlas_id)
+        return self._identity.atlas_designation or str(self.atlas_id)
 
-    @property
+    @cached_property
     def coordinates(self) -> SkyCoord:
         """The position, ICRS."""
-        return SkyCoord(self.info["ra"], self.info["dec"], unit="deg")
+        return SkyCoord(self._identity.ra, self._identity.dec, unit="deg")
 
     @cached_property
     def light_curve(self) -> TimeSeries:
@@ -167,3 +173,13 @@ class AtlasSource:
 def _text(value: object) -> str:
     """Return a masked text as an empty one."""
     return "" if getattr(value, "mask", False) else str(value)
+
+
+class _Identity(msgspec.Struct):
+    id: int
+    ra: float
+    dec: float
+    atlas_designation: str | None = None
+
+
+_identity = msgspec.json.Decoder(_Identity)

@@ -1,0 +1,1 @@
+"""Ratios beside the alternative a user has: ``python -m benchmarks``."""
