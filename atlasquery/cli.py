@@ -88,7 +88,8 @@ def demo(directory: Path) -> None:
         click.echo(f"2. {len(found)} objects within {radius} of {centre.to_string('hmsdms')}:\n")
         found["separation"].info.format = ".2f"
         click.echo("\n".join(found["atlas_id", "name", "ra", "dec", "separation"].pformat(-1, -1)))
-        source = atlas.get_source(int(box.manifest["ids"]["supernova"][0]), cache=False)
+        # A supernova with forced photometry, which not every object has.
+        source = atlas.get_source(box.manifest["ids"]["supernova"][2], cache=False)
         click.echo(f"\n3. {source!r}")
         written = _write(source, directory)
         lc, forced = source.light_curve, source.forced_photometry

@@ -83,7 +83,7 @@ class AtlasQuery(ServiceQuery):
         return {
             "service": "ATLAS Transient Server",
             "server": self.server,
-            "retrieved": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "obtained": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "creator": f"atlasquery {__version__}",
             **query,
         }

@@ -45,8 +45,13 @@ class AtlasClass(ConeQueries, ObjectQueries):
 
     Examples
     --------
+    >>> from astropy.coordinates import SkyCoord
     >>> from atlasquery import Atlas
-    >>> source = Atlas.get_source(1100003011021211490)
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> source = Atlas.get_source(found["atlas_id"][0])
+    >>> len(source.light_curve) > 0
+    True
     """
 
     def query_object(
@@ -89,9 +94,12 @@ class AtlasClass(ConeQueries, ObjectQueries):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> found = Atlas.query_object("1100003011021211490")
-        >>> found.meta["matched_by"]
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> entry = Atlas.query_object(found["atlas_id"][0])
+        >>> entry.meta["matched_by"]
         'ATLAS id'
         """
         check_radius(radius)

@@ -79,10 +79,13 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> entry = Atlas.get_objects(1100003011021211490)
-        >>> entry["ra"].unit, int(entry["atlas_id"][0])
-        (Unit("deg"), 1100003011021211490)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> entries = Atlas.get_objects(found["atlas_id"])
+        >>> len(entries) == len(found), entries["ra"].unit
+        (True, Unit("deg"))
         """
         ids = check_atlas_ids(atlas_ids)
         if get_query_payload:
@@ -135,8 +138,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> source = Atlas.get_source(1100003011021211490)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> source = Atlas.get_source(found["atlas_id"][0])
         >>> source.light_curve["flux"].unit
         Unit("uJy")
         """
@@ -190,8 +196,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> lc = Atlas.get_light_curve(1100003011021211490)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> lc = Atlas.get_light_curve(found["atlas_id"][0])
         >>> lc.time.scale, lc["mag"].unit
         ('utc', Unit("mag"))
         """
@@ -242,8 +251,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> forced = Atlas.get_forced_photometry(1100003011021211490)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> forced = Atlas.get_forced_photometry(found["atlas_id"][0])
         >>> forced["flux"].unit
         Unit("uJy")
         """
@@ -287,8 +299,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> matches = Atlas.get_sherlock_crossmatches(1100003011021211490)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> matches = Atlas.get_sherlock_crossmatches(found["atlas_id"])
         >>> matches["separation"].unit
         Unit("arcsec")
         """
@@ -326,8 +341,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> table = Atlas.get_sherlock_classifications(1100003011021211490)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> table = Atlas.get_sherlock_classifications(found["atlas_id"])
         >>> table.colnames[:3]
         ['atlas_id', 'classification', 'summary']
         """
@@ -369,8 +387,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> table = Atlas.get_tns_crossmatches(1100003011021211490)  # doctest: +IGNORE_WARNINGS
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="5 arcmin")
+        >>> table = Atlas.get_tns_crossmatches(found["atlas_id"])
         >>> table.colnames[:3]
         ['atlas_id', 'name', 'type']
         """
@@ -405,8 +426,11 @@ class ObjectQueries(AtlasQuery):
 
         Examples
         --------
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import Atlas
-        >>> names = Atlas.get_external_crossmatches(1161600211221604900)
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="5 arcmin")
+        >>> names = Atlas.get_external_crossmatches(found["atlas_id"])
         >>> names["separation"].unit
         Unit("arcsec")
         """

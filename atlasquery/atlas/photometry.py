@@ -1,6 +1,6 @@
 """From the server's rows to light curves: what its magnitudes mean, and their signs."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 from astropy.timeseries import TimeSeries
@@ -19,7 +19,8 @@ __all__ = ["forced_light_curve", "light_curve"]
 # The exposure time of the survey; servers before 2024 do not send that of forced photometry.
 EXPOSURE_TIME = 30.0
 # Columns that become columns of the light curve's schema.
-IN_SCHEMA = {"time", "band", "limiting_mag", "exposure_time", "exposure"}
+IN_SCHEMA = ("time", "band", "limiting_mag", "exposure_time", "exposure")
+MEASURED = ("flux", "flux_err", "mag", "mag_err")
 
 
 def light_curve(
@@ -46,30 +47,37 @@ def light_curve(
         A row per exposure.
     """
     detections, non_detections = (_within(r, window) for r in (detections, non_detections))
-    both, detection = _merge(detections, non_detections)
+    # Only detections have magnitudes, and there are a hundred times fewer of them.
+    measured = Rows(
+        [*detections.columns], {**detections.values}, {**detections.masks}, len(detections)
+    )
+    for column, values in _signed_flux(detections):
+        measured.add(column, values, np.isnan(values))
+    both, detection = _merge(measured, non_detections)
     n = len(both)
     both.values["atlas_id"][:] = atlas_id
     both.masks["atlas_id"][:] = False
-    signed = both.values["signed_mag"]
-    # "mag may be negative: a negative difference flux of magnitude |mag|" (contract).
+    values = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED)}
+    values |= {"detection": detection, "survey": np.full(n, "atlas")}
+    own = _without(both, values.keys())
+    return build_light_curve(values.pop("time"), values, own, scale="utc", meta=meta)
+
+
+def _signed_flux(detections: Rows) -> list[tuple[Column, np.ndarray]]:
+    """Return flux, magnitude and their errors of detections.
+
+    "mag may be negative: a negative difference flux of magnitude |mag|" (the contract).
+    """
+    signed, signed_err = (detections.values[f"signed_mag{end}"] for end in ("", "_err"))
     flux = np.sign(signed) * mag_to_flux(np.abs(signed))
-    flux_err = np.abs(flux) * both.values["signed_mag_err"] / LN10_2_5
     positive = flux > 0
-    values = {
-        "band": both.values["band"],
-        "detection": detection,
-        "flux": flux,
-        "flux_err": flux_err,
-        "mag": np.where(positive, signed, np.nan),
-        "mag_err": np.where(positive, both.values["signed_mag_err"], np.nan),
-        "limiting_mag": both.values["limiting_mag"],
-        "exposure_time": both.values["exposure_time"],
-        "survey": np.full(n, "atlas"),
-        "exposure": both.values["exposure"],
-    }
-    return build_light_curve(
-        both.values["time"], values, _without(both, IN_SCHEMA), scale="utc", meta=meta
+    values = (
+        flux,
+        np.abs(flux) * signed_err / LN10_2_5,
+        np.where(positive, signed, np.nan),
+        np.where(positive, signed_err, np.nan),
     )
+    return [(Column(name), array) for name, array in zip(MEASURED, values, strict=True)]
 
 
 def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSeries:
@@ -140,7 +148,7 @@ def _within(rows: Rows, window: tuple) -> Rows:
     return rows if kept.all() else rows.take(kept)
 
 
-def _without(rows: Rows, names: set) -> Rows:
+def _without(rows: Rows, names: Container) -> Rows:
     columns = [column for column in rows.columns if column.name not in names]
     values = {column.name: rows.values[column.name] for column in columns}
     masks = {column.name: rows.masks[column.name] for column in columns}

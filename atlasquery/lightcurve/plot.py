@@ -90,9 +90,12 @@ def plot(
 
     Examples
     --------
+    >>> from astropy.coordinates import SkyCoord
     >>> from atlasquery import Atlas
     >>> from atlasquery.lightcurve import plot
-    >>> ax = plot(Atlas.get_light_curve(1100003011021211490))
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> ax = plot(Atlas.get_light_curve(found["atlas_id"][0]))
     >>> ax.get_ylabel()
     'AB magnitude (mag)'
     """

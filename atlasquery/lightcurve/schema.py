@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Column as TableColumn
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.tables import Column, Rows, assemble, quantity_column
+from atlasquery.tables import Column, Rows, assemble, quantity_column, table_column
 
 __all__ = ["LN10_2_5", "SCHEMA", "ZERO_POINT", "build_light_curve", "flux_to_mag", "mag_to_flux"]
 
@@ -119,7 +118,7 @@ def _schema_column(column: Column, values: np.ndarray):
     if not column.required:
         return quantity_column(column, values, np.isnan(values))
     if column.unit is None:
-        return TableColumn(values, name=column.name, description=column.about, copy=False)
+        return table_column(column, values, None)
     quantity = u.Quantity(values, column.unit, copy=False)
     quantity.info.name, quantity.info.description = column.name, column.about
     return quantity

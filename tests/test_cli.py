@@ -1,0 +1,81 @@
+"""The command as a shell runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from astropy.io import ascii as ascii_io
+
+pytest.importorskip("click")
+
+COMMAND = [sys.executable, "-m", "atlasquery.cli"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.returncode == 0
+    assert {"demo", "sandbox"} <= set(result.stdout.split())
+
+
+def test_demo_writes_what_it_says(tmp_path):
+    result = run("demo", "-d", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    assert "12 objects within 5.0 arcmin" in result.stdout
+    (picture,) = (tmp_path / "out").glob("*.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert str(picture) in result.stdout
+    found = re.search(r"(\d+) detections, (\d+) exposures without, (\d+) forced", result.stdout)
+    curve = ascii_io.read(tmp_path / "out" / f"{picture.stem}.ecsv")
+    assert len(curve) == int(found[1]) + int(found[2])
+    assert int(found[1]) > 10
+    assert int(found[3]) > 10
+
+
+def test_sandbox_runs_until_ctrl_c(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "sandbox", "--path", str(tmp_path / "box.sqlite")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        lines = []
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and "Ctrl-C" not in "".join(lines):
+            lines.append(process.stdout.readline())
+        text = "".join(lines)
+        server = re.search(r"export ATLASQUERY_ATLAS_SERVER=(\S+)", text)[1]
+        token = re.search(r"export ATLASQUERY_ATLAS_TOKEN=(\S+)", text)[1]
+        code = (
+            "from atlasquery import Atlas; from astropy.coordinates import SkyCoord;"
+            "print(Atlas.count_region(SkyCoord(150.0, 2.2, unit='deg'), radius='300 arcsec'))"
+        )
+        env = os.environ | {"ATLASQUERY_ATLAS_SERVER": server, "ATLASQUERY_ATLAS_TOKEN": token}
+        asked = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=60
+        )
+        assert asked.stdout.strip() == "12", asked.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert out.rstrip().endswith("Stopped.")
+    assert (tmp_path / "box.sqlite").exists()
+
+
+def test_an_unusable_path_is_one_line(tmp_path):
+    result = run("sandbox", "--path", str(tmp_path / "no" / "such" / "box.sqlite"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
