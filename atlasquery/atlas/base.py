@@ -17,10 +17,18 @@ from atlasquery.service.secrets import Secret
 __all__ = ["AtlasQuery"]
 
 ID_DIGITS = 19
+# 20 MB of catalogue entries and cross-matches, 8 kB each.
+METADATA_CHUNK = 2500
 
 
 class AtlasQuery(ServiceQuery):
-    """Base of the queries to the ATLAS Transient Server."""
+    """Base of the queries to the ATLAS Transient Server.
+
+    Parameters
+    ----------
+    server : str, optional
+        The address of the API.
+    """
 
     service = "ATLAS"
     environment = "ATLASQUERY_ATLAS"

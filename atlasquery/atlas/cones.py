@@ -8,7 +8,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import log
 
-from atlasquery.atlas.base import AtlasQuery, objects_payload
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
 from atlasquery.atlas.columns import CONE
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.region import (
@@ -32,8 +32,6 @@ from atlasquery.tables import Rows, build_table, decode_rows
 
 __all__ = ["ConeQueries"]
 
-# 20 MB of catalogue entries and cross-matches, 8 kB each.
-METADATA_CHUNK = 2500
 ON_ERROR = ("raise", "warn")
 
 

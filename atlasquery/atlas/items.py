@@ -35,7 +35,18 @@ def decode_items(body: bytes) -> list[Item]:
 
 
 def unknown(item: Item) -> str | None:
-    """Return the server's words if it does not know the object, else None."""
+    """Return the server's words if it does not know the object.
+
+    Parameters
+    ----------
+    item : Item
+        The item.
+
+    Returns
+    -------
+    str or None
+        Its words; None for an object that it knows.
+    """
     entry = bytes(item.get("object", _EMPTY))
     # "an item whose `object` is the string ..." (contract)
     return msgspec.json.decode(entry) if entry.startswith(b'"') else None

@@ -1,5 +1,6 @@
 """Queries for single objects: catalogue entries, light curves, cross-matches."""
 
+import math
 import warnings
 
 from astropy.table import Table
@@ -7,6 +8,7 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.atlas.base import (
+    METADATA_CHUNK,
     AtlasQuery,
     check_atlas_ids,
     lower_bound,
@@ -47,7 +49,7 @@ class ObjectQueries(AtlasQuery):
         Parameters
         ----------
         atlas_ids : int, str or sequence
-            One or many 19-digit ids.
+            One or many 19-digit ids; each 2500 of them cost a request.
         cache : bool, optional
             Whether stored answers are used.
         get_query_payload : bool, optional
@@ -89,7 +91,9 @@ class ObjectQueries(AtlasQuery):
         """
         ids = check_atlas_ids(atlas_ids)
         if get_query_payload:
-            return objects_payload(ids, METADATA_ONLY)
+            parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+            payloads = [objects_payload(part, METADATA_ONLY) for part in parts]
+            return payloads[0] if len(payloads) == 1 else payloads
         items, known, when = self._known_items(ids, cache)
         rows = with_gaps(object_rows(items), ids, known)
         return build_table(rows, meta=self._meta(when, query="get_objects"))
@@ -450,7 +454,10 @@ class ObjectQueries(AtlasQuery):
 
     def _known_items(self, ids: list[int], cache: bool | None) -> tuple:
         """Return the items without light curves that ATLAS knows, which these are, and when."""
-        items, when = self._items(ids, mjd=METADATA_ONLY, cache=cache)
+        items, when = [], math.inf
+        for n in range(0, len(ids), METADATA_CHUNK):
+            more, then = self._items(ids[n : n + METADATA_CHUNK], mjd=METADATA_ONLY, cache=cache)
+            items, when = items + more, min(when, then)
         words = [unknown(item) for item in items]
         known = [said is None for said in words]
         if not any(known):

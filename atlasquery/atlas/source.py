@@ -71,7 +71,7 @@ class AtlasSource:
 
     @cached_property
     def light_curve(self) -> TimeSeries:
-        """Detections and non-detections, a row for each exposure."""
+        """The detections and non-detections, a row for each exposure."""
         return light_curve(
             product_rows(DETECTION, [self._item], "lc"),
             product_rows(NON_DETECTION, [self._item], "lcnondets"),
@@ -82,13 +82,13 @@ class AtlasSource:
 
     @cached_property
     def forced_photometry(self) -> TimeSeries:
-        """Forced photometry at the object's position, a row for each measurement."""
+        """The forced photometry at the object's position, a row for each measurement."""
         rows = product_rows(FORCED, [self._item], "fp")
         return forced_light_curve(rows, window=self._window, meta=self._light_curve_meta())
 
     @cached_property
     def sherlock_classifications(self) -> Table:
-        """Sherlock's classification, with its reasons in words."""
+        """The classification by Sherlock, with its reasons in words."""
         return self._table(SHERLOCK_CLASSIFICATION, "sherlock_classifications")
 
     @cached_property
@@ -98,12 +98,12 @@ class AtlasSource:
 
     @cached_property
     def tns_crossmatches(self) -> Table:
-        """Entries of the Transient Name Server at the position."""
+        """The entries of the Transient Name Server at the position."""
         return self._table(CROSSMATCH, "tns_crossmatches")
 
     @cached_property
     def external_crossmatches(self) -> Table:
-        """Names in other surveys."""
+        """The names in other surveys."""
         return self._table(CROSSMATCH, "external_crossmatches")
 
     def plot(self, **options):

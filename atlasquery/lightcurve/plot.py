@@ -18,7 +18,7 @@ MJD_OF_EPOCH = 40587.0
 class Style:
     """How the points of a band look.
 
-    Parameters
+    Attributes
     ----------
     colour : str
         Dark enough to be seen on white, apart in grey.

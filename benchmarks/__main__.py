@@ -1,0 +1,17 @@
+"""Print all benchmarks: milliseconds of ours, of the alternative, and their ratio."""
+
+from astroquery import log
+
+from benchmarks import decoding, importing, network
+
+
+def main() -> None:
+    """Run them one after the other."""
+    log.setLevel("WARNING")
+    print(f"{'':<58}{'ours':>9}{'other':>9}{'ratio':>8}  aim")
+    for part in (decoding, network, importing):
+        print("\n".join(part.report()), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

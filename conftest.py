@@ -1,0 +1,76 @@
+"""Run the examples of the documentation and of the docstrings against the embedded sandbox."""
+
+import importlib.util
+
+import pytest
+from _pytest.doctest import DoctestItem
+
+
+def _missing(*modules):
+    return any(importlib.util.find_spec(module) is None for module in modules)
+
+
+# Several files of one name cannot be imported for their examples, of which they have none.
+collect_ignore_glob = ["tests/*conftest.py", "docs/_ext/*", "docs/_build/*", "docs/api/*"]
+# What cannot be imported without an extra has no examples to run without it.
+if _missing("click"):
+    collect_ignore_glob.append("atlasquery/cli.py")
+if _missing("cheroot", "werkzeug"):
+    collect_ignore_glob.append("atlasquery/sandbox/*")
+
+
+@pytest.fixture(scope="session")
+def _example_server():
+    """Start the sandbox that all examples ask, for the first of them."""
+    try:
+        from atlasquery.sandbox import Sandbox
+    except ImportError as error:
+        pytest.skip(f"examples need the sandbox ({error}): pip install 'atlasquery[sandbox]'")
+    with Sandbox() as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def _example_cache(tmp_path_factory):
+    """Share a cache between examples: most ask for the same object."""
+    return tmp_path_factory.mktemp("examples") / "cache"
+
+
+@pytest.fixture(autouse=True)
+def _example(request):
+    """Give an example a server, a login, and directories of its own; leave tests alone."""
+    if isinstance(request.node, DoctestItem):
+        request.getfixturevalue("_example_user")
+
+
+@pytest.fixture
+def _example_user(_example_server, _example_cache, tmp_path, monkeypatch):
+    import keyring
+    import keyring.backends.null
+    from astropy.config import paths
+
+    from atlasquery.atlas import Atlas, AtlasClass
+
+    for name in ("USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"ATLASQUERY_ATLAS_{name}", raising=False)
+    for name, value in _example_server.environment().items():
+        monkeypatch.setenv(name, value)
+    # An example begins and ends without a login that an earlier one has left.
+    for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_cache_location"):
+        monkeypatch.setattr(Atlas, name, getattr(AtlasClass(), name))
+    # Tables are cut to the width of the terminal.
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "40")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    _example_cache.mkdir(exist_ok=True)
+    (tmp_path / "config").mkdir()
+    previous = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.null.Keyring())
+    with paths.set_temp_cache(_example_cache), paths.set_temp_config(tmp_path / "config"):
+        yield
+    keyring.set_keyring(previous)
+    if not _missing("matplotlib"):
+        import matplotlib.pyplot as plt
+
+        plt.close("all")

@@ -1,0 +1,82 @@
+"""Tables of what the package declares, so that the pages cannot say otherwise."""
+
+import importlib
+
+from astropy import units as u
+from astropy.config import ConfigItem
+from sphinx.util.docutils import SphinxDirective
+
+KINDS = {float: "float", int: "int64", str: "str", bool: "bool"}
+
+
+def resolve(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def list_table(head, rows, widths):
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in (head, *rows):
+        for n, cell in enumerate(row):
+            lines.append(f"   {'* -' if n == 0 else '  -'} {cell}")
+    return "\n".join(lines)
+
+
+def literal(text):
+    return f"``{text}``" if text else ""
+
+
+def unit(column):
+    return "" if column.unit is None else u.Unit(column.unit).to_string()
+
+
+class DeclaredColumns(SphinxDirective):
+    """The columns of one kind of row; names after the first argument are left out."""
+
+    required_arguments = 1
+    optional_arguments = 100
+
+    def run(self):
+        declaration, *skipped = self.arguments
+        columns = [c for c in resolve(declaration) if c.name not in skipped]
+        rows = [
+            (
+                literal(c.name),
+                literal(c.wire) if c.wire != c.name else "",
+                # A time stamp is the one kind that numpy has no type for.
+                KINDS.get(c.kind, "Time"),
+                unit(c),
+                c.about.replace("|", r"\|"),
+            )
+            for c in columns
+        ]
+        head = ("Column", "Sent as", "Type", "Unit", "Meaning")
+        return self.parse_text_to_nodes(list_table(head, rows, "22 18 9 11 40"))
+
+
+class ConfigurationItems(SphinxDirective):
+    """The items of a configuration namespace, with their defaults."""
+
+    required_arguments = 1
+
+    def run(self):
+        conf = resolve(self.arguments[0])
+        items = {
+            name: item
+            for cls in reversed(type(conf).__mro__)
+            for name, item in vars(cls).items()
+            if isinstance(item, ConfigItem)
+        }
+        rows = [
+            (literal(name), literal(repr(item.defaultvalue)), item.description)
+            for name, item in sorted(items.items())
+        ]
+        return self.parse_text_to_nodes(
+            list_table(("Item", "Default", "Meaning"), rows, "18 32 50")
+        )
+
+
+def setup(app):
+    app.add_directive("declared-columns", DeclaredColumns)
+    app.add_directive("configuration-items", ConfigurationItems)
+    return {"version": "1", "parallel_read_safe": True}

@@ -1,0 +1,91 @@
+"""Configuration of the documentation, on that of astropy and its affiliated packages."""
+
+import os
+import sys
+import tempfile
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from sphinx_astropy.conf.v2 import *  # noqa: F403
+from sphinx_astropy.conf.v2 import extensions, html_theme_options
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "atlasquery"
+author = "The atlasquery developers"
+copyright = author
+release = installed(project)
+version = release.partition(".dev")[0]
+
+extensions = [*extensions, "declared"]
+exclude_patterns = ["_build", "_ext", "_templates", "api/*.inc"]
+suppress_warnings = ["app.add_directive"]
+
+# The pages are built without a network; references to other projects become links only where
+# somebody asks for them.
+if os.environ.get("ATLASQUERY_DOCS_INTERSPHINX"):
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3/", None),
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "matplotlib": ("https://matplotlib.org/stable/", None),
+        "astropy": ("https://docs.astropy.org/en/stable/", None),
+        "astroquery": ("https://astroquery.readthedocs.io/en/stable/", None),
+        "requests": ("https://requests.readthedocs.io/en/stable/", None),
+    }
+else:
+    intersphinx_mapping = {}
+nitpicky = False
+
+automodsumm_inherited_members = True
+autodoc_typehints = "none"
+# The class and its constructor are documented in one place, the class.
+autoclass_content = "class"
+numpydoc_show_class_members = False
+
+html_title = f"{project} {release}"
+html_theme_options = {
+    **html_theme_options,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 8,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "secondary_sidebar_items": ["page-toc"],
+}
+# All pages stand in the header; the sections of a page stand at its right.
+html_sidebars = {"**": []}
+html_static_path = ["_static"]
+html_css_files = ["atlasquery.css"]
+html_show_sourcelink = False
+html_last_updated_fmt = None
+
+plot_include_source = True
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_formats = [("png", 130)]
+
+
+def _start_sandbox(app):
+    """Draw the pictures from the embedded server, as a user without cache or configuration."""
+    from astropy.config import paths
+    from astroquery import log
+
+    from atlasquery.sandbox import Sandbox
+
+    app.sandbox = Sandbox().start()
+    app.private = tempfile.TemporaryDirectory()
+    for kind in ("cache", "config"):
+        Path(app.private.name, kind).mkdir()
+    paths.set_temp_cache(Path(app.private.name, "cache")).__enter__()
+    paths.set_temp_config(Path(app.private.name, "config")).__enter__()
+    os.environ.update(app.sandbox.environment())
+    log.setLevel("WARNING")
+
+
+def _stop_sandbox(app, exception):
+    app.sandbox.stop()
+    app.private.cleanup()
+
+
+def setup(app):
+    app.connect("builder-inited", _start_sandbox)
+    app.connect("build-finished", _stop_sandbox)
