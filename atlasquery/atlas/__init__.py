@@ -19,7 +19,7 @@ class Conf(ServiceConf):
         300.0, "Seconds for which a stored list is used again: lists change all the time."
     )
     hourly_limit = _config.ConfigItem(
-        100, "Requests an hour that the server allows an account; a call beyond it warns."
+        100, "Requests an hour that the server allows an account; 0 for no limit but its own word."
     )
 
 

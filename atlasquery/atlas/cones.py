@@ -1,12 +1,13 @@
 """Cone searches of the ATLAS Transient Server, of any number and any radius."""
 
+import math
 import warnings
 
 import msgspec
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
-from astroquery import log
+from astroquery import cache_conf, log
 
 from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
 from atlasquery.atlas.columns import CONE
@@ -24,6 +25,7 @@ from atlasquery.exceptions import (
     InputWarning,
     LargeQueryWarning,
     NoResultsWarning,
+    QuotaError,
 )
 from atlasquery.service.cover import Cone, cover_cones
 from atlasquery.service.inputs import check_choice, check_coordinates, check_radius
@@ -91,13 +93,16 @@ class ConeQueries(AtlasQuery):
             If an argument is not what it should be; nothing was sent.
         IncompleteResultError
             If some of many searches failed.
+        QuotaError
+            If the search takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
 
         Warns
         -----
         NoResultsWarning
             If there is no object within the radius.
         LargeQueryWarning
-            If the search takes more requests than the server allows in an hour.
+            If the search will have to wait for requests to be allowed again.
 
         References
         ----------
@@ -123,10 +128,10 @@ class ConeQueries(AtlasQuery):
         margin = 0.01 if positions else 0.0
         cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=margin, group=positions)
         kind = "nearest" if nearest and not positions else "all"
+        payloads = [cone_payload(cone, kind) for cone in cones]
         if get_query_payload:
-            payloads = [cone_payload(cone, kind) for cone in cones]
             return payloads[0] if len(payloads) == 1 and shape == () else payloads
-        self._announce(len(cones), "cone searches", more=positions)
+        self._announce(payloads, "cone searches", cache, more=positions)
         found, when, failures = self._search(cones, kind, cache)
         if failures and len(cones) == 1:
             raise failures[0][1]
@@ -200,10 +205,10 @@ class ConeQueries(AtlasQuery):
             counts = np.bincount(found["query_index"], minlength=len(ra))
         else:
             cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
+            payloads = [cone_payload(cone, "count") for cone in cones]
             if get_query_payload:
-                payloads = [cone_payload(cone, "count") for cone in cones]
                 return payloads[0] if shape == () else payloads
-            self._announce(len(cones), "counts", more=False)
+            self._announce(payloads, "counts", cache, more=False)
             counts, _, failures = self._search(cones, "count", cache)
             if failures:
                 if len(cones) == 1:
@@ -257,18 +262,33 @@ class ConeQueries(AtlasQuery):
             )
         return located
 
-    def _announce(self, n: int, what: str, *, more: bool) -> None:
-        """Say what a search costs before it is spent."""
-        limit = self.conf.hourly_limit
-        cost = f"ATLAS: {n} {what}" + (", and a request for positions" if more else "")
-        if n + more > limit:
-            warnings.warn(
-                f"{cost}: more than the {limit} requests an hour that an account usually has",
-                LargeQueryWarning,
-                stacklevel=4,
+    def _announce(self, payloads: list[dict], what: str, cache: bool | None, *, more: bool) -> None:
+        """Say what a search costs before it is spent; refuse one that cannot be finished."""
+        quota = self.quota
+        n = len(payloads)
+        cost = f"ATLAS: {n} {what}" + (" and a request for positions" if more else "")
+        if not quota.limit or n + more <= quota.remaining:
+            if n > 1:
+                log.info(f"{cost}; {quota}")
+            return
+        if cache if cache is not None else cache_conf.cache_active:
+            n = self._count_unstored("cone/", payloads, self.conf.list_seconds)
+        if n + more <= quota.remaining:
+            return
+        if self.conf.on_quota == "raise":
+            raise QuotaError(
+                f"{cost} would be sent, but only {quota.remaining} of {quota.limit} requests are "
+                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to let it take "
+                "its time, or ask for less; conf.hourly_limit is what the account is allowed.",
+                service=self.service,
             )
-        elif n > 1:
-            log.info(f"{cost}, of {limit} requests an hour")
+        hours = (n + more - quota.remaining) / quota.limit
+        warnings.warn(
+            f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: it "
+            f"will wait for the rest, about {math.ceil(hours)} h",
+            LargeQueryWarning,
+            stacklevel=4,
+        )
 
     def _report(self, failures: list, asked: int, result, on_error: str) -> None:
         """Raise or warn when some of many searches failed."""

@@ -27,6 +27,15 @@ class ServiceConf(_config.ConfigNamespace):
     max_wait = _config.ConfigItem(
         60.0, "Longest wait in seconds that a server may ask for before QuotaError is raised."
     )
+    hourly_limit = _config.ConfigItem(
+        0, "Requests an hour that the server allows an account; 0 for no limit but its own word."
+    )
+    limit_loopback = _config.ConfigItem(
+        False, "Whether hourly_limit holds for a server on this machine too."
+    )
+    on_quota = _config.ConfigItem(
+        ["raise", "wait"], "What a request does when none is left in the hour."
+    )
     concurrency = _config.ConfigItem(
         2, "How many requests of one call are under way at the same time.", cfgtype="integer"
     )

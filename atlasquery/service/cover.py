@@ -7,6 +7,8 @@ import numpy as np
 __all__ = ["Cone", "cover_cones", "separations"]
 
 ARCSEC = np.pi / 180 / 3600
+# Fewest circles of radius 1 that cover one of radius `covered`: how many, how far from its centre.
+RINGS = ((3, 1 / np.sqrt(3), 2 / np.sqrt(3)), (4, 1.0, np.sqrt(2)))
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,18 @@ def cover_cones(
     """
     if radius > largest:
         return [
-            Cone(lon, lat, largest, np.array([index]))
+            Cone(float(lon), float(lat), largest, np.array([index]))
             for index in range(len(ra))
             for lon, lat in _tiles(ra[index], dec[index], radius, largest - margin)
         ]
     wide = min(radius + margin, largest)
     if not group or len(ra) == 1:
-        return [Cone(ra[n], dec[n], wide, np.array([n])) for n in range(len(ra))]
+        return [_single(ra, dec, n, wide) for n in range(len(ra))]
     return _grouped(ra, dec, wide, largest)
+
+
+def _single(ra: np.ndarray, dec: np.ndarray, n: int, radius: float) -> Cone:
+    return Cone(float(ra[n]), float(dec[n]), radius, np.array([n]))
 
 
 def _tiles(ra: float, dec: float, radius: float, tile: float) -> np.ndarray:
@@ -101,6 +107,10 @@ def _tiles(ra: float, dec: float, radius: float, tile: float) -> np.ndarray:
     than in that plane, so what covers there covers here, at the poles and up
     to the whole sky.
     """
+    for count, distance, covered in RINGS:
+        if radius <= covered * tile:
+            angles = 2 * np.pi * np.arange(count) / count
+            return _offset(ra, dec, np.full(count, distance * tile * ARCSEC), angles)
     step = tile * np.sqrt(3.0)
     reach = int(np.ceil((radius + tile) / (step * np.sqrt(3) / 2))) + 2
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -178,4 +188,4 @@ def _shared(ra, dec, members: np.ndarray, radius: float, largest: float) -> list
     reach = separations(centre_ra, centre_dec, ra[members], dec[members]).max() + radius
     if len(members) > 1 and reach <= largest:
         return [Cone(float(centre_ra), float(centre_dec), float(reach), members)]
-    return [Cone(ra[n], dec[n], radius, np.array([n])) for n in members]
+    return [_single(ra, dec, n, radius) for n in members]

@@ -78,10 +78,11 @@ def find_credentials(
         False where nothing was found.
     """
     found = _from_environment(prefix, username)
+    named = username or found.username
     if not found and config_file:
         found = read_config_file(config_file, username)
     if not found:
-        found = _from_keyring(service, username or found.username)
+        found = _from_keyring(service, named or found.username)
     if not found and prompt:
         found = _from_person(service, username or found.username)
     return found
@@ -124,32 +125,49 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
     """
     path = Path(path).expanduser()
     try:
-        content = yaml.safe_load(path.read_text())
         readable = stat.S_IMODE(path.stat().st_mode) & 0o077
+        found, wrong = _parse(path)
     except OSError as error:
         raise InvalidQueryError(
             f"config_file={str(path)!r} cannot be read: {error.strerror}"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError):
-        # The parser's message quotes the line, which may be the one with the password.
-        raise InvalidQueryError(f"config_file={str(path)!r} is not YAML") from None
-    if not isinstance(content, Mapping):
-        raise InvalidQueryError(
-            f"config_file={str(path)!r} should have lines such as 'token: ...' or 'username: ...'"
-        )
+    if wrong:
+        raise InvalidQueryError(f"config_file={str(path)!r} {wrong}")
     if readable and os.name == "posix":
         warnings.warn(
             f"{path} can be read by others: chmod 600 {path}", AuthenticationWarning, stacklevel=2
         )
-    if username and content.get("username") not in (None, username):
+    if not username or username == found.username:
+        return found
+    if found.username:
         return Credentials(username)
-    found = {key: content.get(key) for key in ("username", "password", "token")}
-    return _credentials({**found, "username": username or found["username"]}, str(path))
+    # A token of nobody knows whom is of no use to a user who was named.
+    return Credentials(username, found.password, source=found.source)
+
+
+def _parse(path: Path) -> tuple[Credentials, str]:
+    """Return what a file holds, or what is wrong with it, in words that do not quote it.
+
+    Nothing is raised here: the parser's error quotes the line, which may be
+    the one with the password, and tracebacks show what a function holds.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return Credentials(), "is not YAML"
+    if not isinstance(content, Mapping):
+        return Credentials(), "should have lines such as 'token: ...' or 'username: ...'"
+    for key in ("username", "password", "token"):
+        if not isinstance(content.get(key), str | None):
+            # YAML reads 0123 as 83, and yes as true.
+            return Credentials(), f"should have the {key} in quotes"
+    return _credentials(content, str(path)), ""
 
 
 def _from_keyring(service: str, username: str | None) -> Credentials:
-    # A machine without a keyring, or with one that is locked, is no error.
-    with contextlib.suppress(keyring.errors.KeyringError, RuntimeError, OSError):
+    # A machine without a keyring, or with one that is locked, is no error; each backend
+    # has exceptions of its own.
+    with contextlib.suppress(Exception):
         if username:
             found = {"username": username, "password": keyring.get_password(service, username)}
         else:
@@ -203,18 +221,30 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
             name, password = credentials.username, credentials.password
             keyring.set_password(service, name, password.reveal())
             keyring.set_password(service, LAST_USER, name)
+            _forget(service, TOKEN_ACCOUNT)
         elif credentials.token:
             keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
-    except (keyring.errors.KeyringError, RuntimeError, OSError) as error:
-        raise InvalidQueryError(
-            "store=True needs a keyring, and this machine has none that works "
-            f"({type(error).__name__}): use the environment or config_file instead"
-        ) from None
+            _forget(service, LAST_USER)
+        return
+    except Exception as error:
+        reason = type(error).__name__
+    # Raised out here, without what a backend may have said about the password.
+    raise InvalidQueryError(
+        "store=True needs a keyring, and this machine has none that works "
+        f"({reason}): use the environment or config_file instead"
+    )
+
+
+def _forget(service: str, account: str) -> None:
+    """Remove what another login left, so that the two are not taken for one user's."""
+    with contextlib.suppress(keyring.errors.PasswordDeleteError):
+        keyring.delete_password(service, account)
 
 
 def _credentials(found: Mapping, source: str) -> Credentials:
     def secret(name: str) -> Secret | None:
-        return Secret(str(found[name])) if found.get(name) else None
+        # Files and shells leave a line break at the end.
+        return Secret(found[name].strip("\r\n")) if found.get(name) else None
 
     username = found.get("username")
     return Credentials(

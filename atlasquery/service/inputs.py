@@ -1,5 +1,6 @@
 """Check what a user gives before anything is sent: name it, show it, say what would be right."""
 
+import contextlib
 import difflib
 import functools
 import inspect
@@ -9,10 +10,19 @@ from numbers import Integral, Real
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import (
+    ICRS,
+    Angle,
+    BaseCoordinateFrame,
+    SkyCoord,
+    UnitSphericalRepresentation,
+)
 from astropy.time import Time
+from astropy.time.core import ScaleValueError
+from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.secrets import Secret
 
 __all__ = [
     "check_choice",
@@ -25,6 +35,12 @@ __all__ = [
     "suggest",
     "with_suggestions",
 ]
+
+
+# Arguments that are never shown.
+SECRETS = ("password", "token")
+# The largest id that fits a column of integers.
+LARGEST_ID = 2**63 - 1
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -62,10 +78,18 @@ def with_suggestions(method: Callable) -> Callable:
     callable
         The same, raising `TypeError` with a suggestion.
     """
-    known = list(inspect.signature(method).parameters)[1:]
+    parameters = inspect.signature(method).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return method
+    known = list(parameters)[1:]
 
     @functools.wraps(method)
     def checked(self, *args, **kwargs):
+        # Tools that print tracebacks print the arguments of this frame too.
+        kwargs = {
+            name: Secret(value) if name in SECRETS and isinstance(value, str) else value
+            for name, value in kwargs.items()
+        }
         for name in kwargs:
             if name not in known:
                 raise TypeError(
@@ -134,19 +158,31 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
             "SkyCoord(150.1, 2.2, unit='deg')"
         )
     try:
-        icrs = coordinates.icrs.spherical
+        icrs = _direction(coordinates)
     except Exception as error:
         # Each frame has its own way of failing: no time, no place, no distance.
         raise InvalidQueryError(
             f"coordinates in the frame {coordinates.frame.name!r} cannot be turned into ICRS: "
             f"{error}"
         ) from error
-    ra, dec = icrs.lon.to_value(u.deg), icrs.lat.to_value(u.deg)
-    bad = ~(np.isfinite(ra) & np.isfinite(dec)) | np.asarray(getattr(ra, "mask", False))
+    ra, ra_mask = get_data_and_mask(icrs.lon.to_value(u.deg))
+    dec, dec_mask = get_data_and_mask(icrs.lat.to_value(u.deg))
+    masked = np.any([mask for mask in (ra_mask, dec_mask) if mask is not None], axis=0)
+    bad = ~(np.isfinite(ra) & np.isfinite(dec)) | masked
     if np.any(bad):
         where = f" at index {int(np.argmax(np.ravel(bad)))}" if np.ndim(bad) else ""
-        raise InvalidQueryError(f"coordinates hold a value that is not finite{where}")
+        raise InvalidQueryError(f"coordinates hold a value that is masked or not finite{where}")
     return np.ravel(np.asarray(ra)) % 360, np.ravel(np.asarray(dec)), coordinates.shape
+
+
+def _direction(coordinates: SkyCoord):
+    """Return the ICRS direction; a distance would move it by the parallax, or to (0, 0)."""
+    frame = coordinates.frame
+    # Frames with another origin, such as the Sun, have no direction without a distance.
+    with contextlib.suppress(Exception):
+        sphere = frame.realize_frame(frame.represent_as(UnitSphericalRepresentation))
+        return sphere.transform_to(ICRS()).spherical
+    return coordinates.icrs.spherical
 
 
 def _read_position(text: str) -> SkyCoord:
@@ -180,6 +216,8 @@ def check_radius(radius: Angle) -> float:
     right = "should be one angle with a unit, such as 30 * u.arcsec or '30 arcsec'"
     try:
         angle = Angle(radius)
+        if np.iscomplexobj(angle):
+            raise TypeError
     except (u.UnitsError, ValueError, TypeError) as error:
         raise InvalidQueryError(f"radius={radius!r} {right}") from error
     if angle.shape:
@@ -224,8 +262,8 @@ def _check_time(name: str, value: object) -> float | None:
         bare = isinstance(value, Real)
         time = Time(value, format="mjd", scale="utc") if bare else Time(value)
         mjd = time.utc.mjd
-    except (ValueError, TypeError) as error:
-        raise InvalidQueryError(f"{name}={value!r} {right}") from error
+    except (ValueError, TypeError, LookupError, OverflowError, ScaleValueError) as error:
+        raise InvalidQueryError(f"{name}={value!r:.200} {right}") from error
     if np.ndim(mjd) or not np.isfinite(mjd):
         raise InvalidQueryError(f"{name}={value!r} {right}")
     return float(mjd)
@@ -253,10 +291,11 @@ def check_ids(ids: object, *, name: str, digits: int) -> list[int]:
     InvalidQueryError
         If there is none, or one is not a whole number of so many digits.
     """
-    single = isinstance(ids, (str, bytes, Integral, Real)) or np.ndim(ids) == 0
-    if single and isinstance(ids, np.ndarray):
+    if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
-    values = [ids] if single else list(ids)
+    # A set has no order, and what is neither an id nor a sequence is refused by its value.
+    single = isinstance(ids, (str, bytes, np.generic)) or not hasattr(ids, "__getitem__")
+    values = [ids] if single or isinstance(ids, dict) else list(ids)
     if not values:
         raise InvalidQueryError(f"{name} is empty: give at least one id of {digits} digits")
     return [_check_id(value, name, digits) for value in values]
@@ -270,13 +309,20 @@ def _check_id(value: object, name: str, digits: int) -> int:
         )
     text = str(value).strip() if isinstance(value, (str, np.str_)) else value
     if isinstance(text, Integral) and not isinstance(text, (bool, np.bool_)):
-        text = str(int(text))
-    if not isinstance(text, str) or not re.fullmatch(rf"[1-9][0-9]{{{digits - 1}}}", text):
+        text = str(int(text)) if abs(int(text)) <= LARGEST_ID else None
+    wrong = not isinstance(text, str) or not re.fullmatch(rf"[1-9][0-9]{{{digits - 1}}}", text)
+    if wrong or int(text) > LARGEST_ID:
         given = f" (it has {len(text)})" if isinstance(text, str) and text.isdecimal() else ""
         raise InvalidQueryError(
-            f"{name}={value!r} should be a whole number of {digits} digits{given}"
+            f"{name}={_shown(value)} should be a whole number of {digits} digits{given}"
         )
     return int(text)
+
+
+def _shown(value: object) -> str:
+    # Python refuses to write integers of thousands of digits.
+    huge = isinstance(value, int) and value.bit_length() > 4096
+    return f"(an integer of {value.bit_length()} bits)" if huge else f"{value!r:.200}"
 
 
 def check_names(names: object, *, name: str) -> list[str]:
@@ -311,19 +357,19 @@ def check_names(names: object, *, name: str) -> list[str]:
     return [str(value).strip() for value in values]
 
 
-def check_secret_text(name: str, value: object) -> str | None:
+def check_secret_text(name: str, value: object) -> str | Secret | None:
     """Return a user name, password or token, or raise without showing it.
 
     Parameters
     ----------
     name : str
         The argument's name.
-    value : str or None
-        Its value.
+    value : str, Secret or None
+        Its value; a secret one stays wrapped, so that no traceback shows it.
 
     Returns
     -------
-    str or None
+    str, Secret or None
         The same.
 
     Raises
@@ -333,8 +379,9 @@ def check_secret_text(name: str, value: object) -> str | None:
     """
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip():
+    text = value if isinstance(value, Secret) else Secret(value)
+    if not isinstance(text.reveal(), str) or not text.reveal().strip():
         raise InvalidQueryError(f"{name} should be a text that is not empty")
-    if "\n" in value or "\r" in value:
+    if "\n" in text.reveal() or "\r" in text.reveal():
         raise InvalidQueryError(f"{name} has a line break; was it read with its end of line?")
     return value

@@ -1,10 +1,11 @@
 """Log in to a service, stay logged in, and never ask where nobody can answer."""
 
 import os
+import re
 import threading
 from collections.abc import Callable
 
-from atlasquery.exceptions import LoginError
+from atlasquery.exceptions import InvalidQueryError, LoginError
 from atlasquery.service.credentials import (
     Credentials,
     find_credentials,
@@ -33,6 +34,8 @@ class TokenLogin:
         super().__init__()
         self._credentials = Credentials()
         self._login_lock = threading.RLock()
+        # A token that could not be renewed: one refusal is enough for all threads.
+        self._dead_token: Secret | None = None
         # A user who logged out is not logged in again behind their back.
         self._logged_out = False
 
@@ -85,6 +88,8 @@ class TokenLogin:
             _secret("password", password),
             _secret("token", token),
         )
+        if given.password and not given.username:
+            raise InvalidQueryError("password is of no use without username")
         with self._login_lock:
             found = given or self._look_for(given.username, config_file, prompt=True)
             if not found:
@@ -94,6 +99,7 @@ class TokenLogin:
             if store:
                 store_in_keyring(self._keyring_name(), found)
             self._credentials, self._authenticated, self._logged_out = found, True, False
+            self._dead_token = None
         return True
 
     def _login(self, *args, **kwargs) -> bool:
@@ -134,8 +140,16 @@ class TokenLogin:
                     found = self._with_new_token(found)
                 self._credentials, self._authenticated = found, bool(found)
             token = self._credentials.token
+            source = self._credentials.source
         if token:
             self._refuse_plain_http()
+            if not re.fullmatch(r"[!-~]+", token.reveal()):
+                # The message of http.client would show it.
+                raise LoginError(
+                    f"The {self.service} token from {source} has a space, a line break or another "
+                    "character that no token has. Copy it again.",
+                    service=self.service,
+                )
             return TokenAuth(token, self.token_scheme), token
         if required:
             raise LoginError(self._how_to_log_in(None), service=self.service)
@@ -147,13 +161,20 @@ class TokenLogin:
             current = self._credentials
             if current.token != refused:
                 return True  # Another thread was here first.
+            if refused == self._dead_token:
+                return False
             if not (current.username and current.password):
                 current = self._renewable(current)
             if not (current.username and current.password):
                 self._authenticated = False
                 return False
-            renewed = self._with_new_token(current)
+            try:
+                renewed = self._with_new_token(current)
+            except LoginError:
+                self._dead_token, self._authenticated = refused, False
+                raise
             if renewed.token == refused:
+                self._dead_token, self._authenticated = refused, False
                 return False
             self._credentials, self._authenticated = renewed, True
             return True
@@ -183,6 +204,6 @@ class TokenLogin:
         )
 
 
-def _secret(name: str, value: str | None) -> Secret | None:
+def _secret(name: str, value: str | Secret | None) -> Secret | None:
     value = check_secret_text(name, value)
-    return Secret(value) if value else None
+    return Secret(value) if isinstance(value, str) else value

@@ -37,13 +37,14 @@ def run_all(
         raised. After a refused login or a used-up quota no further request is
         sent, and the tasks not begun hold that same exception.
     """
-    if len(tasks) == 1 or concurrency == 1:
+    if len(tasks) == 1 or concurrency <= 1:
         return _one_by_one(work, tasks, progress)
     results: list = [None] * len(tasks)
     todo = iter(enumerate(tasks))
     fatal = None
     running: dict = {}
-    with _bar(len(tasks), progress) as bar, ThreadPoolExecutor(concurrency) as pool:
+    pool = ThreadPoolExecutor(concurrency)
+    with _bar(len(tasks), progress) as bar:
         try:
             while True:
                 while fatal is None and len(running) < concurrency and (task := next(todo, None)):
@@ -58,9 +59,9 @@ def run_all(
                     if isinstance(error, (LoginError, QuotaError)):
                         fatal = error
                     bar.update()
-        except BaseException:
+        finally:
+            # After Ctrl-C, requests under way are not waited for: that may take minutes.
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
     for index, _ in todo:
         results[index] = fatal
     return results

@@ -1,10 +1,14 @@
 """The base class of all services: the only code that sends a request."""
 
+import contextlib
+import dataclasses
+import hashlib
 import inspect
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -16,18 +20,24 @@ from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import with_suggestions
 from atlasquery.service.login import TokenLogin
-from atlasquery.service.secrets import NoAuth
+from atlasquery.service.quota import Clock, Gate, Ledger, OpenGate, Quota
+from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import (
     Policy,
     exchange,
     is_local,
+    refuse_redirect,
     refuse_status,
     server_words,
 )
 
 __all__ = ["ServiceQuery"]
 
+# An hour, and a little more: the server's clock runs from when a request arrives.
+QUOTA_WINDOW = 3605.0
+# What msgspec raises for a text that is no JSON, no UTF-8, or nested without end.
+DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 READS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -58,6 +68,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
     def __init__(self, server: str | None = None):
         super().__init__()
         self._server = server
+        self._clock = Clock()
         # The server's session cookies could serve one login's answer to another.
         self._session.cookies.set_policy(requests.cookies.cookielib.DefaultCookiePolicy([], []))
         self._session.headers["User-Agent"] = (
@@ -71,14 +82,14 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 setattr(cls, name, with_suggestions(method))
 
     def __repr__(self) -> str:
-        login = "logged in" if self._authenticated else "not logged in"
+        login = "logged in" if self._authenticated else "not logged in yet"
         return f"<{type(self).__name__} at {self.server}, {login}>"
 
     @property
     def server(self) -> str:
         """The address of the server, ending in a slash; read when it is used."""
         address = self._server or os.environ.get(f"{self.environment}_SERVER") or self.conf.server
-        return address.rstrip("/") + "/"
+        return address.strip().rstrip("/") + "/"
 
     @property
     def cache_location(self) -> Path:
@@ -93,6 +104,31 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         """Return whether there is a token that the server has not refused."""
         return self._authenticated
 
+    @property
+    def quota(self) -> Quota:
+        """The requests that the account has left, of all processes of this user."""
+        _, token = self._auth(required=self.login_required)
+        return self._ledger.quota(self._account(token), self._limit)
+
+    @property
+    def _limit(self) -> int:
+        # A server on this machine, which nobody else waits for, says itself when it is enough.
+        free = is_local(self.server) and not self.conf.limit_loopback
+        return 0 if free else self.conf.hourly_limit
+
+    @property
+    def _ledger(self) -> Ledger:
+        path = Path(paths.get_cache_dir(), "atlasquery", "quota.sqlite")
+        return Ledger(path, window=QUOTA_WINDOW, clock=self._clock)
+
+    def _account(self, token: Secret | None) -> str:
+        identity = token.fingerprint() if token else "anonymous"
+        return hashlib.sha256(f"{self.server} {identity}".encode()).hexdigest()
+
+    def _gate(self, token: Secret) -> Gate:
+        waits = self.conf.on_quota == "wait"
+        return Gate(self._ledger, self._account(token), self._limit, self.service, waits=waits)
+
     def clear_cache(self) -> None:
         """Remove all stored answers of this service."""
         self._store.clear()
@@ -102,7 +138,11 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         return ResponseStore(self.cache_location)
 
     def _response_hook(self, response, *args, **kwargs) -> None:
-        """Log nothing here: astroquery's hook writes headers and bodies, tokens and all."""
+        """Log nothing here: astroquery's hook writes headers and bodies, tokens and all.
+
+        A redirect is refused here too, or astroquery would save its body as a file.
+        """
+        refuse_redirect(response, self.service)
 
     def _read(
         self,
@@ -147,37 +187,65 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         if cache:
             key = self._cache_key(method, url, payload, token)
             stored = self._store.get(key, self._shorter(lifetime))
-            if stored is not None:
-                return decode(stored[0]), stored[2]
-        response = self._send(method, url, repeat=True, signed=(auth, token), **sent)
+            # An answer stored by another version, or for another decoder, may not suit this one.
+            with contextlib.suppress(*DAMAGED, TableParseError):
+                if stored is not None:
+                    return decode(stored[0]), stored[2]
+        response, token = self._send_signed(method, url, repeat=True, signed=(auth, token), **sent)
         decoded = self._decode(response, decode)
         if cache:
-            if self._credentials.token != token:
-                key = self._cache_key(method, url, payload, self._credentials.token)
+            # Under the token that was used: it may be a new one, and by now another user's.
+            key = self._cache_key(method, url, payload, token)
             self._store.put(key, response.content, response.headers.get("Content-Type", ""))
         return decoded, time.time()
+
+    def _count_unstored(self, path: str, payloads: list[dict], lifetime: float) -> int:
+        """Return how many of these reads would have to be sent."""
+        _, token = self._auth(required=self.login_required)
+        url = self.server + path
+        keys = (self._cache_key("POST", url, payload, token) for payload in payloads)
+        return sum(self._store.get(key, self._shorter(lifetime)) is None for key in keys)
 
     def _write(self, path: str, payload: dict, *, method: str = "POST") -> requests.Response:
         """Change something on the server: never stored, never sent twice after a time-out."""
         return self._send(method, self.server + path, repeat=False, data=payload)
 
     def _post_unsigned(self, path: str, payload: dict) -> requests.Response:
-        """Send a login: without credentials in the header, never stored or repeated."""
+        """Send a login: without credentials in the header, never stored or repeated.
+
+        The password in `payload` is better left a `Secret`: then no traceback shows it.
+        """
+        self._refuse_plain_http()
         return self._send(
-            "POST", self.server + path, repeat=False, signed=(NoAuth(), None), data=payload
+            "POST", self.server + path, repeat=False, signed=(LoginForm(payload), None)
         )
 
-    def _send(
-        self, method: str, url: str, *, repeat: bool, signed: tuple | None = None, **request
-    ) -> requests.Response:
+    def _send(self, method: str, url: str, **request) -> requests.Response:
         """Send a request signed with the login; renew an expired token once."""
+        return self._send_signed(method, url, **request)[0]
+
+    def _send_signed(
+        self,
+        method: str,
+        url: str,
+        *,
+        repeat: bool,
+        signed: tuple | None = None,
+        timeout=None,
+        **request,
+    ) -> tuple:
+        """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
+        policy = Policy.from_conf(self.conf)
+        if timeout is not None:
+            policy = dataclasses.replace(policy, timeout=timeout)
         for renewed in (False, True):
             response = exchange(
                 self._session,
                 self.service,
-                Policy.from_conf(self.conf),
+                policy,
+                self._gate(token) if token else OpenGate(self._clock),
                 repeat=repeat,
                 method=method,
                 url=url,
@@ -190,14 +258,15 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         if response.status_code == 401:
             words = server_words(response)
             raise LoginError(
-                f"{self.service} does not accept the credentials: {words} {self._after_refusal()}",
+                f"{self.service} does not accept the credentials (status 401): {words} "
+                f"{self._after_refusal()}",
                 service=self.service,
                 status=401,
                 url=url,
                 reason=words,
             )
         refuse_status(response, self.service)
-        return response
+        return response, token
 
     def _decode(self, response: requests.Response, decode: Callable):
         """Decode an answer that must be JSON; say whose it was when it is not."""
@@ -213,7 +282,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             )
         try:
             return decode(response.content)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, TableParseError) as error:
             words = server_words(response)
             raise TableParseError(
                 f"{self.service} answered {response.url} with something else than expected "
@@ -221,10 +290,11 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 reason=words,
                 **place,
             ) from error
-        except msgspec.DecodeError as error:
+        except DAMAGED as error:
             raise TableParseError(
                 f"{self.service} answered {response.url} with JSON that breaks off or is damaged "
                 f"({error}). Try again.",
+                reason=str(error),
                 **place,
             ) from error
 
@@ -241,7 +311,8 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
     def _refuse_plain_http(self) -> None:
         """Refuse to send credentials in clear text over a network."""
         server = self.server
-        if server.startswith("http:") and not is_local(server) and not self.conf.allow_http:
+        plain = urlsplit(server).scheme != "https"
+        if plain and not is_local(server) and not self.conf.allow_http:
             raise LoginError(
                 f"Credentials are not sent to {server} without encryption. Use https, or set "
                 "conf.allow_http where you trust the network.",
@@ -271,11 +342,22 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
     ):
         """Send a request as code written for astroquery's base class does.
 
-        The signature is astroquery's. Only GET requests without own
-        credentials are stored; redirects are refused whatever
+        The signature is astroquery's. The token goes to the service's own server
+        only. Only whole answers to GET requests without own credentials are
+        stored, and no web pages; redirects are refused whatever
         ``allow_redirects`` says; a stream arrives whole.
         """
+        if auth is not None:
+            signed = (auth, None)
+        elif _origin(url) == _origin(self.server):
+            signed = self._auth(required=False)
+        else:
+            signed = (NoAuth(), None)
+        if hasattr(timeout, "to_value"):
+            timeout = timeout.to_value("s")
         if save:
+            if not savedir:
+                self.cache_location.mkdir(mode=0o700, parents=True, exist_ok=True)
             return super()._request(
                 method,
                 url,
@@ -287,7 +369,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 savedir=savedir,
                 timeout=timeout or self.conf.timeout,
                 cache=bool(cache),
-                auth=auth,
+                auth=signed[0],
                 continuation=continuation,
                 json=json,
                 allow_redirects=False,
@@ -295,19 +377,20 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             )
         reads = method.upper() in READS
         cache = cache_conf.cache_active if cache is None else cache
-        cache = bool(cache and reads and auth is None)
-        signed = (auth, None) if auth is not None else self._auth(required=False)
+        # What HEAD and OPTIONS answer is in the headers, which are not stored.
+        cache = bool(cache and method.upper() == "GET" and auth is None and files is None)
         if cache:
-            asked = [params, data, json, headers]
+            asked = [params, data, json, headers, dict(self._session.headers)]
             key = self._cache_key(method, url, asked, signed[1])
             stored = self._store.get(key, self._shorter(self.conf.cache_seconds))
             if stored is not None:
                 return _as_response(method, url, *stored[:2])
-        response = self._send(
+        response, token = self._send_signed(
             method,
             url,
             repeat=reads,
             signed=signed,
+            timeout=timeout,
             params=params,
             data=data,
             headers=headers,
@@ -315,9 +398,29 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             verify=verify,
             json=json,
         )
-        if cache:
+        if cache and _is_whole(response):
+            key = self._cache_key(method, url, asked, token)
             self._store.put(key, response.content, response.headers.get("Content-Type", ""))
         return response
+
+
+def _origin(url: str) -> tuple:
+    """Return what must be the same for two addresses to be of one server."""
+    parts = urlsplit(url.strip())
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Return whether an answer is worth keeping: no login page, no half of a JSON text."""
+    kind = response.headers.get("Content-Type", "").lower()
+    if response.status_code != 200 or "html" in kind:
+        return False
+    with contextlib.suppress(*DAMAGED):
+        if "json" in kind:
+            msgspec.json.decode(response.content)
+        return True
+    return False
 
 
 def _as_response(method: str, url: str, body: bytes, content_type: str) -> requests.Response:

@@ -4,7 +4,7 @@ import hashlib
 
 import requests
 
-__all__ = ["NoAuth", "Secret", "TokenAuth"]
+__all__ = ["LoginForm", "NoAuth", "Secret", "TokenAuth"]
 
 
 class Secret:
@@ -66,6 +66,29 @@ class TokenAuth(requests.auth.AuthBase):
 
     def __repr__(self) -> str:
         return f"<TokenAuth {self._scheme} ...>"
+
+
+class LoginForm(requests.auth.AuthBase):
+    """Put a login into the body of one request, where no frame of a traceback shows it.
+
+    Parameters
+    ----------
+    fields : dict of str to str or Secret
+        The form.
+    """
+
+    def __init__(self, fields: dict):
+        self._fields = fields
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the body."""
+        request.prepare_body(
+            {k: v.reveal() if isinstance(v, Secret) else v for k, v in self._fields.items()}, None
+        )
+        return request
+
+    def __repr__(self) -> str:
+        return f"<LoginForm {', '.join(self._fields)}>"
 
 
 class NoAuth(requests.auth.AuthBase):

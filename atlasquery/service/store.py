@@ -22,6 +22,8 @@ FORMAT = 1
 SUFFIX = ".answer"
 # Nothing is served after a week; files older than that are removed in passing.
 LONGEST = 7 * 86400.0
+SWEEP_EVERY = 3600.0
+_swept: dict[Path, float] = {}
 
 
 class ResponseStore:
@@ -75,7 +77,7 @@ class ResponseStore:
             foreign file.
         """
         try:
-            data = self._path(key).read_bytes()
+            data = self._read_own(key)
             end = data.index(b"\n")
             header = json.loads(data[:end])
             body = data[end + 1 :]
@@ -84,7 +86,7 @@ class ResponseStore:
             intact = header["format"] == FORMAT and header["key"] == key
             intact = intact and header["crc32"] == zlib.crc32(body)
             content_type = header["content_type"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         if not intact or not isinstance(content_type, str) or not 0 <= age < lifetime:
             return None
@@ -125,6 +127,20 @@ class ResponseStore:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
         else:
+            self._sweep()
+
+    def _read_own(self, key: str) -> bytes:
+        """Return the bytes of a file that nobody else can have written."""
+        with self._path(key).open("rb") as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o022:
+                raise OSError("others may have written it")
+            return file.read()
+
+    def _sweep(self) -> None:
+        """Remove old files, at most once an hour: there may be a hundred thousand."""
+        now = time.monotonic()
+        if now - _swept.get(self.directory, -SWEEP_EVERY) >= SWEEP_EVERY:
+            _swept[self.directory] = now
             self._remove(lambda age: age > LONGEST)
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """One exchange with a server: in time, repeated where that is safe, errors in its own words."""
 
 import contextlib
+import html
 import re
 import time
 from dataclasses import dataclass
@@ -12,10 +13,20 @@ import urllib3
 from astroquery import log
 
 from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError, TimeoutError
+from atlasquery.service.quota import OpenGate
+from atlasquery.service.secrets import LoginForm
 
-__all__ = ["Policy", "exchange", "refuse_status", "server_words"]
+__all__ = ["Policy", "exchange", "refuse_redirect", "refuse_status", "server_words"]
 
 BLOCK = 1 << 18
+# "200s and 400s count, 403s do not" (contract), nor do logins that were refused.
+UNCOUNTED = (401, 403)
+# No repetition mends an address.
+ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|\[?::1\]?)$")
 
 
@@ -52,14 +63,21 @@ class Policy:
 class _PassingError(Exception):
     """A failure that may be gone at the next try, with the error to raise if it is not."""
 
-    def __init__(self, error: Exception, wait: float | None = None):
+    def __init__(self, error: Exception, wait: float | None = None, *, counted: bool = True):
         super().__init__(str(error))
         self.error = error
         self.wait = wait
+        self.counted = counted
 
 
 def exchange(
-    session: requests.Session, service: str, policy: Policy, *, repeat: bool, **request
+    session: requests.Session,
+    service: str,
+    policy: Policy,
+    gate: OpenGate,
+    *,
+    repeat: bool,
+    **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
 
@@ -71,6 +89,8 @@ def exchange(
         The name of the service, for messages.
     policy : Policy
         How patient to be.
+    gate : OpenGate
+        Counts the requests, and holds them back when none is left.
     repeat : bool
         Whether the request may be sent again after it failed: true for reads only.
     **request
@@ -87,17 +107,32 @@ def exchange(
         When no answer came, or the server said that it cannot serve now.
     """
     tries = policy.retries if repeat else 0
-    for attempt in range(tries + 1):
+    attempt = 0
+    while True:
+        receipt = gate.enter()
         try:
-            return _once(session, service, policy, request)
+            response = _once(session, service, policy, request)
         except _PassingError as failure:
-            asked = failure.wait
-            wait = policy.backoff * 2**attempt if asked is None else asked
+            gate.leave(receipt, counted=failure.counted)
+            throttled = isinstance(failure.error, QuotaError)
+            if throttled and gate.waits:
+                # What was throttled was not done, so that a write may be sent again too.
+                gate.shut(failure.wait)
+                continue
+            wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
             if attempt == tries or wait > policy.max_wait:
+                if throttled and failure.wait is not None:
+                    gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
             log.debug(f"{failure.error} Trying again in {wait:g} s.")
-            time.sleep(wait)
-    raise AssertionError("the last try returns or raises")
+            gate.clock.sleep(wait)
+            attempt += 1
+        except BaseException:
+            gate.leave(receipt, counted=True)
+            raise
+        else:
+            gate.leave(receipt, counted=response.status_code not in UNCOUNTED)
+            return response
 
 
 def _once(session, service: str, policy: Policy, request: dict) -> requests.Response:
@@ -116,21 +151,26 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
             raise
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise _PassingError(_silent(service, place, policy, error)) from None
+    except ADDRESS as error:
+        raise _unreachable(place, error) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _PassingError(_unreachable(place, error)) from None
+        made = _unreachable(place, error)
+        raise _PassingError(made, counted="broke off" in str(made)) from None
     finally:
         seconds = time.monotonic() - started
     response._content, response._content_consumed = body, True
     # What holds the response must not hold the credentials.
     response.request.headers.pop("Authorization", None)
+    if isinstance(request.get("auth"), LoginForm):
+        response.request.body = None
+    # The hook is a method of the client, which has them too.
+    response.request.hooks = {}
     status = response.status_code
     log.debug(f"{service}: {method} {url} -> {status}, {len(body)} bytes, {seconds:.3f} s")
     if status == 429:
-        raise _PassingError(*_throttled(response, place))
+        raise _PassingError(*_throttled(response, place), counted=False)
     if status >= 500:
         raise _PassingError(_failed(response, place))
-    if 300 <= status < 400:
-        raise _redirected(response, place)
     return response
 
 
@@ -186,6 +226,10 @@ def _caused(made: Exception, error: Exception) -> Exception:
     if isinstance(error, requests.RequestException):
         error.request = None
     made.__cause__ = error
+    # So have the frames of the libraries, which some tools print with all they hold.
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
     return made
 
 
@@ -209,7 +253,8 @@ def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, fl
     wait = _retry_after(response, words)
     when = "" if wait is None else f" It takes requests again in {wait:.0f} s."
     error = QuotaError(
-        f"{place['service']} has had its limit of requests from this account: {words}{when} "
+        f"{place['service']} has had its limit of requests from this account (status 429): "
+        f"{words}{when} "
         "Wait, or raise conf.max_wait to let atlasquery wait.",
         retry_after=wait,
         status=429,
@@ -223,7 +268,8 @@ def _retry_after(response: requests.Response, words: str) -> float | None:
     """Return the wait asked for, in seconds or as a date, or in the server's words."""
     value = response.headers.get("Retry-After")
     if value is not None:
-        with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+        # A date may be one that no calendar has.
+        with contextlib.suppress(urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return max(0.0, float(urllib3.Retry().parse_retry_after(value)))
     said = re.search(r"available in (\d+(?:\.\d+)?) seconds?", words)
     return float(said[1]) if said else None
@@ -232,25 +278,59 @@ def _retry_after(response: requests.Response, words: str) -> float | None:
 def _failed(response: requests.Response, place: dict) -> RemoteServiceError:
     words = server_words(response)
     return RemoteServiceError(
-        f"{place['service']} failed with status {response.status_code} at {place['url']}: {words}",
+        f"{place['service']} failed with status {response.status_code} at {place['url']}: {words} "
+        "Try again later, or ask for less at once.",
         status=response.status_code,
         reason=words,
         **place,
     )
 
 
-def _redirected(response: requests.Response, place: dict) -> RemoteServiceError:
+def refuse_redirect(response: requests.Response, service: str) -> None:
+    """Raise if the answer sends us elsewhere.
+
+    Parameters
+    ----------
+    response : `requests.Response`
+        An answer.
+    service : str
+        The name of the service.
+
+    Raises
+    ------
+    RemoteServiceError
+        For a status from 300 to 399.
+    """
+    if not 300 <= response.status_code < 400:
+        return
+    place = {"service": service, "url": response.url}
+    # What holds the response must not hold the credentials.
+    response.request.headers.pop("Authorization", None)
+    response.close()
     target = response.headers.get("Location", "nowhere")
-    host = urlsplit(target).hostname
+    try:
+        host = urlsplit(target).hostname
+    except ValueError:
+        host = target
     foreign = host not in (None, urlsplit(place["url"]).hostname)
-    return RemoteServiceError(
-        f"{place['service']} redirects {place['url']} to {target}, which was not followed"
+    raise RemoteServiceError(
+        f"{service} redirects {response.url} to {target} (status {response.status_code}), which "
+        "was not followed"
         + (": it is another host, and credentials are not sent there. " if foreign else ". ")
         + "Set conf.server to the address that answers, if you trust it.",
         status=response.status_code,
         reason=target,
         **place,
     )
+
+
+ADVICE = {
+    400: "Correct the query by these words.",
+    404: "Is conf.server the address of its API?",
+    405: "Is conf.server the address of its API?",
+    413: "Ask for less at once.",
+    414: "Ask for less at once.",
+}
 
 
 def refuse_status(response: requests.Response, service: str) -> None:
@@ -276,15 +356,20 @@ def refuse_status(response: requests.Response, service: str) -> None:
     words = server_words(response)
     place = {"service": service, "status": status, "url": response.url, "reason": words}
     if status == 401:
-        raise LoginError(f"{service} does not accept the credentials: {words}", **place)
+        raise LoginError(
+            f"{service} does not accept the credentials (status 401): {words} Log in again.",
+            **place,
+        )
     if status == 403:
         raise LoginError(
-            f"{service} does not let this account do that: {words} Ask for the right, or log in "
-            "with an account that has it.",
+            f"{service} does not let this account do that (status 403): {words} Ask for the right, "
+            "or log in with an account that has it.",
             **place,
         )
     raise RemoteServiceError(
-        f"{service} refused the request with status {status} at {response.url}: {words}", **place
+        f"{service} refused the request with status {status} at {response.url}: {words} "
+        f"{ADVICE.get(status, ADVICE[400])}",
+        **place,
     )
 
 
@@ -301,13 +386,14 @@ def server_words(response: requests.Response) -> str:
     str
         Its words, at most 500 characters of them.
     """
-    with contextlib.suppress(msgspec.DecodeError):
-        return _flat(msgspec.json.decode(response.content))[:500]
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        words = _flat(msgspec.json.decode(response.content))
+        return words[:500] or response.reason or "(no words)"
     text = response.content[:20000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
     if title:
         text = f"(an HTML page) {title[1] or title[2]}"
-    words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
     return words[:500] or response.reason or "(no words)"
 
 

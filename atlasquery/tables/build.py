@@ -84,10 +84,12 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """
     if column.kind is Timestamp:
         return time_column(column, values, mask)
-    kind = {"name": column.name, "unit": column.unit, "description": column.about or None}
-    if column.required:
-        return TableColumn(values, copy=False, **kind)
-    return MaskedColumn(values, mask=mask, copy=False, **kind)
+    # A view takes half the time of the constructor, which copies meta data; see `assemble`.
+    made = values.view(TableColumn if column.required else MaskedColumn)
+    made.name, made.unit, made.description = column.name, column.unit, column.about or None
+    if not column.required:
+        made.mask = mask
+    return made
 
 
 def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
@@ -138,9 +140,21 @@ def time_column(column: Column, values: np.ndarray, mask: np.ndarray) -> Time:
         try:
             times = Time(texts, format="isot", scale="utc")
         except ValueError as error:
-            raise TableParseError(f"{column.wire} is not an ISO 8601 time: {error}") from error
+            raise TableParseError(
+                f"{column.wire}={_first_bad(texts)!r:.100} is not an ISO 8601 time"
+            ) from error
         if mask.any():
             times[mask] = np.ma.masked
     times.info.name = column.name
     times.info.description = column.about or None
     return times
+
+
+def _first_bad(texts: np.ndarray) -> str:
+    """Return the first text that is no time."""
+    for text in texts:
+        try:
+            Time(text, format="isot", scale="utc")
+        except ValueError:
+            return str(text)
+    return str(texts[0])

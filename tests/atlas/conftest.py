@@ -34,8 +34,8 @@ def box_atlas(sandbox, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _quiet():
+def _log_level():
     level = log.level
-    log.setLevel("WARNING")
+    log.setLevel("INFO")
     yield
     log.setLevel(level)

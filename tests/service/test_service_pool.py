@@ -1,0 +1,142 @@
+"""Many requests at once, and the configuration that says how many and how patiently."""
+
+import _thread
+import threading
+import time
+
+import pytest
+from probe import OtherConf, ProbeConf, conf, other_conf
+
+from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError
+from atlasquery.service import ServiceConf
+from atlasquery.service.pool import run_all
+from atlasquery.service.transport import Policy
+
+
+@pytest.mark.parametrize("concurrency", [0, 1, 2, 7, 100])
+@pytest.mark.parametrize("tasks", [0, 1, 2, 50])
+def test_order_is_kept(concurrency, tasks):
+    def work(n):
+        time.sleep(0.0005 * ((n * 7) % 5))
+        return n * n
+
+    expected = [n * n for n in range(tasks)]
+    assert run_all(work, list(range(tasks)), concurrency=concurrency) == expected
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 5])
+def test_concurrency_is_reached_and_not_passed(concurrency):
+    lock, running, most = threading.Lock(), [], []
+
+    def work(n):
+        with lock:
+            running.append(n)
+            most.append(len(running))
+        time.sleep(0.01)
+        with lock:
+            running.remove(n)
+
+    run_all(work, range(20), concurrency=concurrency)
+    assert max(most) == concurrency
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_one_failure_loses_no_neighbour(concurrency):
+    def work(n):
+        if n % 5 == 2:
+            raise RemoteServiceError(f"number {n}")
+        return n
+
+    results = run_all(work, range(20), concurrency=concurrency)
+    for n, result in enumerate(results):
+        if n % 5 == 2:
+            assert isinstance(result, RemoteServiceError)
+            assert str(result) == f"number {n}"
+        else:
+            assert result == n
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 4])
+@pytest.mark.parametrize("error", [LoginError("who?"), QuotaError("enough", retry_after=9)])
+def test_fatal_errors_stop_further_work(concurrency, error):
+    begun = []
+
+    def work(n):
+        begun.append(n)
+        if n == 5:
+            raise error
+        time.sleep(0.005)
+        return n
+
+    results = run_all(work, range(100), concurrency=concurrency)
+    assert len(results) == 100
+    assert len(begun) <= 5 + 2 * concurrency
+    assert results[:5] == [0, 1, 2, 3, 4]
+    assert [r for r in results[50:] if r is not error] == []
+    for n, result in enumerate(results):
+        assert result is error if n not in begun else result in (n, error)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_interrupt_stops_at_once(concurrency):
+    begun, release = [], threading.Event()
+
+    def work(n):
+        begun.append(n)
+        if n == 2:
+            _thread.interrupt_main()
+        if n >= 2:
+            # A request that hangs; the main thread can be interrupted in it.
+            for _ in range(300):
+                if release.wait(0.01):
+                    break
+        return n
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_all(work, range(100), concurrency=concurrency)
+    assert time.monotonic() - started < 1.5
+    release.set()
+    time.sleep(0.05)
+    assert len(begun) <= 2 + concurrency
+
+
+def test_policy_is_that_of_the_moment():
+    before = Policy.from_conf(conf)
+    with conf.set_temp("timeout", 1.25), conf.set_temp("retries", 9):
+        during = Policy.from_conf(conf)
+    assert (during.timeout, during.retries) == (1.25, 9)
+    assert Policy.from_conf(conf) == before
+
+
+ITEMS = [
+    ("timeout", 60.0, float),
+    ("deadline", 900.0, float),
+    ("retries", 3, int),
+    ("backoff", 0.5, float),
+    ("max_wait", 60.0, float),
+    ("concurrency", 2, int),
+    ("cache_seconds", 300.0, float),
+    ("allow_http", False, bool),
+    ("config_file", "", str),
+]
+
+
+@pytest.mark.parametrize(("name", "default", "kind"), ITEMS)
+def test_items_are_separate_for_each_service(name, default, kind):
+    assert getattr(other_conf, name) == default
+    assert type(getattr(other_conf, name)) is kind
+    own, other = vars(ProbeConf)[name], vars(OtherConf)[name]
+    assert own is not other
+    assert own is not vars(ServiceConf)[name]
+    assert own.name == name
+    assert own.description == vars(ServiceConf)[name].description
+    value = {float: 7.5, int: 7, bool: True, str: "x"}[kind]
+    with conf.set_temp(name, value):
+        assert getattr(conf, name) == value
+        assert getattr(other_conf, name) == default
+
+
+def test_wrong_type_of_an_item_is_refused():
+    with pytest.raises(TypeError), conf.set_temp("retries", "many"):
+        pass
