@@ -39,8 +39,7 @@ class AtlasQuery(ServiceQuery):
         self.name = "Atlas"
 
     def _fetch_token(self, username: str, password: Secret) -> Secret:
-        payload = {"username": username, "password": password.reveal()}
-        self._refuse_plain_http()
+        payload = {"username": username, "password": password}
         try:
             response = self._post_unsigned("auth-token/", payload)
         except RemoteServiceError as error:

@@ -269,7 +269,7 @@ class ConeQueries(AtlasQuery):
         cost = f"ATLAS: {n} {what}" + (" and a request for positions" if more else "")
         if not quota.limit or n + more <= quota.remaining:
             if n > 1:
-                log.info(f"{cost}; {quota}")
+                log.info(f"{cost} ({quota})")
             return
         if cache if cache is not None else cache_conf.cache_active:
             n = self._count_unstored("cone/", payloads, self.conf.list_seconds)

@@ -106,15 +106,22 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
 
     @property
     def quota(self) -> Quota:
-        """The requests that the account has left, of all processes of this user."""
+        """The requests that the account has left, of all processes of this user.
+
+        Those to a server on this machine are not counted, unless
+        ``conf.limit_loopback`` is set.
+        """
         _, token = self._auth(required=self.login_required)
         return self._ledger.quota(self._account(token), self._limit)
 
     @property
-    def _limit(self) -> int:
+    def _uncounted(self) -> bool:
         # A server on this machine, which nobody else waits for, says itself when it is enough.
-        free = is_local(self.server) and not self.conf.limit_loopback
-        return 0 if free else self.conf.hourly_limit
+        return is_local(self.server) and not self.conf.limit_loopback
+
+    @property
+    def _limit(self) -> int:
+        return 0 if self._uncounted else self.conf.hourly_limit
 
     @property
     def _ledger(self) -> Ledger:
@@ -125,7 +132,9 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         identity = token.fingerprint() if token else "anonymous"
         return hashlib.sha256(f"{self.server} {identity}".encode()).hexdigest()
 
-    def _gate(self, token: Secret) -> Gate:
+    def _gate(self, token: Secret | None) -> OpenGate:
+        if token is None or self._uncounted:
+            return OpenGate(self._clock)
         waits = self.conf.on_quota == "wait"
         return Gate(self._ledger, self._account(token), self._limit, self.service, waits=waits)
 
@@ -245,7 +254,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 self._session,
                 self.service,
                 policy,
-                self._gate(token) if token else OpenGate(self._clock),
+                self._gate(token),
                 repeat=repeat,
                 method=method,
                 url=url,

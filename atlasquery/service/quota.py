@@ -70,9 +70,9 @@ class Quota:
 
     def __str__(self) -> str:
         if not self.limit:
-            return f"{self.used} requests in the last {self.window:g}, without a limit"
+            return "no limit known"
         until = f", next at {self.resets_at.isot[:19]} UTC" if not self.remaining else ""
-        return f"{self.remaining} of {self.limit} requests left in {self.window:g}{until}"
+        return f"{self.remaining} of {self.limit} requests left in this hour{until}"
 
 
 class Ledger:
