@@ -10,9 +10,20 @@ import keyring.backends.null
 import pytest
 from astropy.config import paths
 
+NO_REAL_SERVER = "none; set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_MANIFEST"
+NO_SHARED = "none; put the folder shared/ beside the checkout, or set ATLASQUERY_SHARED"
 # Credentials and servers of whoever runs the tests.
 OWN = ("ATLASQUERY_ATLAS_",)
 SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def pytest_report_header():
+    """Say what this run can and cannot test."""
+    real = os.environ.get("ATLASQUERY_TEST_ATLAS_URL")
+    return [
+        f"real ATLAS server: {real or NO_REAL_SERVER}",
+        f"recorded exchanges and real data: {'there' if SHARED.is_dir() else NO_SHARED}",
+    ]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,9 +75,7 @@ def real_server():
     url = os.environ.get("ATLASQUERY_TEST_ATLAS_URL")
     manifest = os.environ.get("ATLASQUERY_TEST_ATLAS_MANIFEST")
     if not url or not manifest:
-        pytest.skip(
-            "no real ATLAS server: set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_MANIFEST"
-        )
+        pytest.skip(f"real ATLAS server: {NO_REAL_SERVER}")
     return Server("real", url, json.loads(Path(manifest).read_text()))
 
 
@@ -83,7 +92,5 @@ def server(request):
 def shared():
     """The folder of contracts, recorded exchanges and real data, where it is present."""
     if not SHARED.is_dir():
-        pytest.skip(
-            f"no recorded exchanges or real data: {SHARED.name}/ is not beside the checkout"
-        )
+        pytest.skip(f"recorded exchanges and real data: {NO_SHARED}")
     return SHARED

@@ -99,7 +99,17 @@ def annotate(
 
 
 class Facts:
-    """What several tables say of each object."""
+    """What several tables say of each object.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance.
+    objects : dict
+        Columns of the objects: ids, positions, topics, kinds.
+    start : numpy.ndarray
+        MJD at which each object's light curve begins.
+    """
 
     def __init__(self, rng: np.random.Generator, objects: dict, start: np.ndarray):
         count = len(start)

@@ -107,7 +107,7 @@ class Application:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        """Everything answered so far, in order."""
+        """The requests answered so far, in order."""
         with self._lock:
             return list(self._exchanges)
 

@@ -153,8 +153,10 @@ class Database:
 
         Parameters
         ----------
-        statement, values
-            As for `execute`.
+        statement : str
+            SQL with ``?`` or ``:name`` for values.
+        values : sequence or mapping
+            The values.
 
         Returns
         -------

@@ -122,12 +122,41 @@ class Call(NamedTuple):
 
 
 def within_int64(number: int) -> bool:
-    """Tell whether a number can be an id at all; the server finds nothing for others."""
+    """Tell whether a number can be an id at all; the server finds nothing for others.
+
+    Parameters
+    ----------
+    number : int
+        A number of any size.
+
+    Returns
+    -------
+    bool
+        True for numbers of 64 bits with a sign.
+    """
     return -_INT64 <= number < _INT64
 
 
 def cone(call: Call, ra: float, dec: float, radius: float, requestType: str) -> object:  # noqa: N803
-    """Find the objects around a position."""
+    """Find the objects around a position.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    ra, dec : float
+        The position in degrees.
+    radius : float
+        Radius in arcsec; an object at this very distance is not found.
+    requestType : {"all", "nearest", "count"}
+        What to answer.
+
+    Returns
+    -------
+    list of dict, or dict
+        All objects by distance, the nearest one (empty where there is none), their
+        count, or the words about a radius that is too large.
+    """
     if radius > _MAX_RADIUS:
         return {"error": f"Max radius is {_MAX_RADIUS} arcsec."}
     band = max(radius, 0) / 3600 + 1e-6
@@ -146,7 +175,27 @@ def cone(call: Call, ra: float, dec: float, radius: float, requestType: str) -> 
 
 
 def objects(call: Call, objects: str, mjd: float | None) -> object:
-    """Return everything known of each object, in the order asked."""
+    """Return everything known of each object, in the order asked.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objects : str
+        Ids with commas between them.
+    mjd : float or None
+        Measurements begin here; None is all of them.
+
+    Returns
+    -------
+    list of dict, or dict
+        An item per id, or the words about too many of them.
+
+    Raises
+    ------
+    ServerError
+        One of the ids is not a number, or forced photometry has no exposure.
+    """
     tokens = [token.strip() for token in objects.split(",")]
     if len(tokens) > _MAX_OBJECTS:
         return {"info": f"Max number of objects for each requests is {_MAX_OBJECTS:,}"}
@@ -263,7 +312,31 @@ def _microjansky(row: dict, exptime: float, apfit: float) -> tuple[float | None,
 def objectlist(
     call: Call, objectlistid: int, getcustomlist: bool, datethreshold: str | None, **filters: object
 ) -> list[dict]:
-    """Return the objects of a detection list or of a custom list."""
+    """Return the objects of a detection list or of a custom list.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectlistid : int
+        Number of the list.
+    getcustomlist : bool
+        Whether the number is that of a custom list.
+    datethreshold : str or None
+        Objects flagged after this date only.
+    **filters : float or str or None
+        Bounds and names, by the parameters of the server; None is no bound.
+
+    Returns
+    -------
+    list of dict
+        A row per object.
+
+    Raises
+    ------
+    ServerError
+        There is no such detection list.
+    """
     clauses, values = _where(filters)
     if datethreshold is not None:
         clauses.append("o.followup_flag_date > :date")
@@ -297,7 +370,29 @@ def _where(filters: dict[str, object]) -> tuple[list[str], dict[str, object]]:
 def objectgroupslist(
     call: Call, objectid: int | None, objectgroupid: int | None, **filters: object
 ) -> list[dict]:
-    """Return memberships in custom lists."""
+    """Return memberships in custom lists.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int or None
+        Those of this object only.
+    objectgroupid : int or None
+        Those in this custom list only.
+    **filters : float or str or None
+        Bounds and names, by the parameters of the server; None is no bound.
+
+    Returns
+    -------
+    list of dict
+        A row per membership.
+
+    Raises
+    ------
+    ServerError
+        Both numbers were given, and no filter.
+    """
     clauses, values = _where(filters)
     if not clauses and objectid is not None and objectgroupid is not None:
         raise ServerError("an object and a group without a filter")
@@ -317,7 +412,20 @@ def objectgroupslist(
 
 
 def externalxmlist(call: Call, externalObjects: str | None) -> list[list[dict]]:  # noqa: N803
-    """Return the cross-matches of each external name; names are compared without case."""
+    """Return the cross-matches of each external name; names are compared without case.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    externalObjects : str or None
+        Names with commas between them.
+
+    Returns
+    -------
+    list of list of dict
+        The rows of each name, in the order asked.
+    """
     names = [] if externalObjects is None else externalObjects.split(",")
     where = "where external_designation = ? collate nocase"
     return [call.database.rows("external_crossmatches", where, (n.strip(),)) for n in names]
@@ -355,7 +463,26 @@ def _vra_rows(
 def vrascoreslist(
     call: Call, objects: str | None, debug: bool, datethreshold: str, idthreshold: int
 ) -> list[dict]:
-    """Return the scores of the Virtual Research Assistant."""
+    """Return the scores of the Virtual Research Assistant.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objects : str or None
+        Ids with commas between them; the thresholds count only without them.
+    debug : bool
+        Whether scores of tests are asked for; counts only with `objects`.
+    datethreshold : str
+        Scores of this date and later.
+    idthreshold : int
+        Scores with this number and higher ones.
+
+    Returns
+    -------
+    list of dict
+        A row per score.
+    """
     # The flag acts only together with objects.
     extra = f"and debug = {int(debug)}"
     return _vra_rows(call, "vra_scores", "id", objects, (datethreshold, idthreshold), extra)
@@ -364,11 +491,43 @@ def vrascoreslist(
 def vratodolist(
     call: Call, objects: str | None, datethreshold: str, idthreshold: int
 ) -> list[dict]:
-    """Return the objects that the Virtual Research Assistant has to look at."""
+    """Return the objects that the Virtual Research Assistant has to look at.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objects : str or None
+        Ids with commas between them; the thresholds count only without them.
+    datethreshold : str
+        Entries of this date and later.
+    idthreshold : int
+        Objects with this id and higher ones.
+
+    Returns
+    -------
+    list of dict
+        A row per object.
+    """
     after = (datethreshold, idthreshold)
     return _vra_rows(call, "vra_todo", "transient_object_id", objects, after)
 
 
 def vraranklist(call: Call, objects: str | None, datethreshold: str) -> list[dict]:
-    """Return the ranks of the Virtual Research Assistant."""
+    """Return the ranks of the Virtual Research Assistant.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objects : str or None
+        Ids with commas between them; the threshold counts only without them.
+    datethreshold : str
+        Ranks of this date and later.
+
+    Returns
+    -------
+    list of dict
+        A row per object.
+    """
     return _vra_rows(call, "vra_rank", "transient_object_id", objects, (datethreshold, 0))

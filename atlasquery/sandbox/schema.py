@@ -48,7 +48,7 @@ class Table:
 
     @property
     def wire(self) -> list[str]:
-        """Names of the columns that leave on the wire, in order."""
+        """The names of the columns that leave on the wire, in order."""
         return [name for name in self.columns if name not in self.hidden]
 
 

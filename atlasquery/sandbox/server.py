@@ -173,7 +173,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """URL of the API, with a trailing slash.
+        """The URL of the API, with a trailing slash.
 
         Raises
         ------
@@ -192,17 +192,17 @@ class Sandbox:
 
     @property
     def token(self) -> str:
-        """Token of ``reader``, who may read."""
+        """The token of ``reader``, who may read."""
         return self.users["reader"].token
 
     @property
     def writer_token(self) -> str:
-        """Token of ``writer``, who may write."""
+        """The token of ``writer``, who may write."""
         return self.users["writer"].token
 
     @property
     def manifest(self) -> dict:
-        """What is in the sandbox: users, ids by topic, positions, counts, names."""
+        """The contents of the sandbox: users, ids by topic, positions, counts, names."""
         users = {
             account.username: {"token": account.token, "password": account.password}
             for account in self.users.values()
@@ -211,7 +211,7 @@ class Sandbox:
 
     @property
     def requests(self) -> list[Exchange]:
-        """Everything that was asked, in order."""
+        """The requests that were answered, in order."""
         return self._application.exchanges
 
     def clear_requests(self) -> None:

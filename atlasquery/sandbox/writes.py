@@ -39,7 +39,31 @@ class Answer(NamedTuple):
 def vrascores(
     call: Call, objectid: int, insertdate: str | None, debug: bool, **scores: float | None
 ) -> dict:
-    """Append a row of scores: it always becomes a new row."""
+    """Append a row of scores: it always becomes a new row.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int
+        The object.
+    insertdate : str or None
+        The date to store; None is now.
+    debug : bool
+        Whether the scores are a test.
+    **scores : float or None
+        ``preal``, ``pgal``, ``pfast``, ``rank``, ``rank_alt1``, ``is_gal_cand``.
+
+    Returns
+    -------
+    dict
+        The object and the server's words.
+
+    Raises
+    ------
+    ServerError
+        A score or the date does not fit its column.
+    """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
     call.database.insert("vra_scores", {
@@ -52,7 +76,27 @@ def vrascores(
 
 
 def vratodo(call: Call, objectid: int, insertdate: str | None) -> dict:
-    """Put an object on the list of work."""
+    """Put an object on the list of work.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int
+        The object.
+    insertdate : str or None
+        The date to store; None is now.
+
+    Returns
+    -------
+    dict
+        The object and the server's words.
+
+    Raises
+    ------
+    ServerError
+        The date does not fit its column.
+    """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
     added = call.database.execute(
@@ -62,7 +106,29 @@ def vratodo(call: Call, objectid: int, insertdate: str | None) -> dict:
 
 
 def vrarank(call: Call, objectid: int, insertdate: str | None, **ranks: float | None) -> dict:
-    """Set the rank of an object, which also becomes the object's ``vra``."""
+    """Set the rank of an object, which also becomes the object's ``vra``.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int
+        The object.
+    insertdate : str or None
+        The date to store; None is now.
+    **ranks : float or None
+        ``rank``, ``rank_alt1``, ``is_gal_cand``; with one of them missing nothing is stored.
+
+    Returns
+    -------
+    dict
+        The object and the server's words.
+
+    Raises
+    ------
+    ServerError
+        A rank or the date does not fit its column.
+    """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
     values = _stored(ranks)
@@ -80,7 +146,22 @@ def vrarank(call: Call, objectid: int, insertdate: str | None, **ranks: float | 
 
 
 def objectgroups(call: Call, objectid: int, objectgroupid: int) -> dict:
-    """Add an object to a custom list."""
+    """Add an object to a custom list.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int
+        The object.
+    objectgroupid : int
+        Number of the list.
+
+    Returns
+    -------
+    dict
+        The server's words, with the object's id under the name of the group.
+    """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
     if not _has_group(call, objectgroupid):
@@ -94,7 +175,22 @@ def objectgroups(call: Call, objectid: int, objectgroupid: int) -> dict:
 
 
 def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> Answer:
-    """Take an object from a custom list."""
+    """Take an object from a custom list.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int
+        The object.
+    objectgroupid : int
+        Number of the list.
+
+    Returns
+    -------
+    Answer
+        Status 204, or 400 with the server's words.
+    """
     if not _has_object(call, objectid):
         return Answer(400, _about_object(objectid, _NO_OBJECT))
     if not _has_group(call, objectgroupid):
@@ -110,7 +206,24 @@ def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> Answer:
 
 
 def objectdetectionlist(call: Call, objectid: int, objectlist: int, insertdate: str | None) -> dict:
-    """Move an object to another detection list."""
+    """Move an object to another detection list.
+
+    Parameters
+    ----------
+    call : Call
+        The data, who asks and when.
+    objectid : int
+        The object.
+    objectlist : int
+        Number of the list: 3, 4 or 12.
+    insertdate : str or None
+        The date to store; None is now.
+
+    Returns
+    -------
+    dict
+        The object and the server's words.
+    """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
     if objectlist not in _OPEN_LISTS:

@@ -194,7 +194,13 @@ def _from_person(service: str, username: str | None) -> Credentials:
 
 
 def person_present() -> bool:
-    """Return whether somebody can answer a question."""
+    """Return whether somebody can answer a question.
+
+    Returns
+    -------
+    bool
+        True at a terminal and in a notebook.
+    """
     with contextlib.suppress(AttributeError, ValueError):
         if sys.stdin.isatty() and sys.stderr.isatty():
             return True

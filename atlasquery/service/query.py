@@ -101,7 +101,13 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         self._cache_location = Path(location)
 
     def authenticated(self) -> bool:
-        """Return whether there is a token that the server has not refused."""
+        """Return whether there is a token that the server has not refused.
+
+        Returns
+        -------
+        bool
+            True after a login that worked, until `logout` or a refusal.
+        """
         return self._authenticated
 
     @property

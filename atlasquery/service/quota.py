@@ -35,11 +35,23 @@ class Clock:
     """The time, and the passing of it; a test has one that runs faster."""
 
     def now(self) -> float:
-        """Return the Unix time."""
+        """Return the Unix time.
+
+        Returns
+        -------
+        float
+            Seconds since 1970.
+        """
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass.
+
+        Parameters
+        ----------
+        seconds : float
+            How much.
+        """
         time.sleep(seconds)
 
 

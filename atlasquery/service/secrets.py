@@ -22,11 +22,23 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the text itself, for the wire or the user's own store."""
+        """Return the text itself, for the wire or the user's own store.
+
+        Returns
+        -------
+        str
+            The secret.
+        """
         return self._value
 
     def fingerprint(self) -> str:
-        """Return a one-way digest that tells users apart without naming them."""
+        """Return a one-way digest that tells users apart without naming them.
+
+        Returns
+        -------
+        str
+            SHA-256, in hexadecimal digits.
+        """
         return hashlib.sha256(self._value.encode()).hexdigest()
 
     def __repr__(self) -> str:

@@ -56,7 +56,18 @@ class Policy:
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
-        """Read the policy from a service's configuration."""
+        """Read the policy from a service's configuration.
+
+        Parameters
+        ----------
+        conf : `~astropy.config.ConfigNamespace`
+            With an item for each field.
+
+        Returns
+        -------
+        Policy
+            As the configuration is now.
+        """
         return cls(conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
 
 
@@ -409,5 +420,16 @@ def _flat(said: object) -> str:
 
 
 def is_local(url: str) -> bool:
-    """Return whether an address is on this machine."""
+    """Return whether an address is on this machine.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+
+    Returns
+    -------
+    bool
+        True for ``localhost`` and loopback addresses.
+    """
     return bool(LOOPBACK.match(urlsplit(url).hostname or ""))

@@ -58,13 +58,34 @@ class Rows:
         return self.length
 
     def add(self, column: Column, values: np.ndarray, mask: np.ndarray | None = None) -> None:
-        """Append a column computed from others."""
+        """Append a column computed from others.
+
+        Parameters
+        ----------
+        column : Column
+            Its declaration.
+        values : `~numpy.ndarray`
+            Its values, one per row.
+        mask : `~numpy.ndarray`, optional
+            True where a value is missing; by default none is.
+        """
         self.columns.append(column)
         self.values[column.name] = values
         self.masks[column.name] = np.zeros(len(values), bool) if mask is None else mask
 
     def take(self, selection: np.ndarray) -> "Rows":
-        """Return the selected rows, by index or by truth."""
+        """Return the selected rows, by index or by truth.
+
+        Parameters
+        ----------
+        selection : `~numpy.ndarray`
+            Indexes of the rows, or a truth value for each.
+
+        Returns
+        -------
+        Rows
+            The selected rows, copied.
+        """
         values = {name: array[selection] for name, array in self.values.items()}
         masks = {name: mask[selection] for name, mask in self.masks.items()}
         length = len(selection) if selection.dtype != bool else int(np.count_nonzero(selection))

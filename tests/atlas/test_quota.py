@@ -10,7 +10,7 @@ from astropy.time import Time
 from astroquery import log
 
 from atlasquery.atlas import AtlasClass, conf
-from atlasquery.exceptions import LargeQueryWarning, QuotaError
+from atlasquery.exceptions import LargeQueryWarning, LoginError, QuotaError
 from atlasquery.sandbox import Sandbox
 from atlasquery.service.quota import Clock, Ledger
 
@@ -75,7 +75,7 @@ def test_quota_is_of_an_account_and_a_server(atlas, box, tmp_path):
 
 
 def test_requests_the_server_does_not_count_are_given_back(atlas, box):
-    with pytest.raises(Exception, match="do not have|does not let"):
+    with pytest.raises(LoginError, match="does not let this account do that"):
         atlas._write("vratodo/", {"objectid": box.manifest["all_ids"][0]})
     assert atlas.quota.used == 0
 
