@@ -1,6 +1,7 @@
 """Find the credentials of a service where the user has put them."""
 
 import contextlib
+import dataclasses
 import getpass
 import os
 import stat
@@ -38,12 +39,15 @@ class Credentials:
         The token.
     source : str, optional
         Where they were found, for messages.
+    server : str, optional
+        The server they are for, where a file says so.
     """
 
     username: str | None = None
     password: Secret | None = None
     token: Secret | None = None
     source: str = "the arguments"
+    server: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.token or (self.username and self.password))
@@ -109,7 +113,8 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
     Parameters
     ----------
     path : path-like
-        The file, with ``token``, or ``username`` and ``password``.
+        The file, with ``token``, or ``username`` and ``password``, and the server
+        as ``base_url`` if it is not the one configured.
     username : str, optional
         The user to find a password for.
 
@@ -142,7 +147,7 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
     if found.username:
         return Credentials(username)
     # A token of nobody knows whom is of no use to a user who was named.
-    return Credentials(username, found.password, source=found.source)
+    return dataclasses.replace(found, username=username, token=None)
 
 
 def _parse(path: Path) -> tuple[Credentials, str]:
@@ -157,11 +162,12 @@ def _parse(path: Path) -> tuple[Credentials, str]:
         return Credentials(), "is not YAML"
     if not isinstance(content, Mapping):
         return Credentials(), "should have lines such as 'token: ...' or 'username: ...'"
-    for key in ("username", "password", "token"):
+    for key in ("username", "password", "token", "base_url"):
         if not isinstance(content.get(key), str | None):
             # YAML reads 0123 as 83, and yes as true.
             return Credentials(), f"should have the {key} in quotes"
-    return _credentials(content, str(path)), ""
+    found = _credentials(content, str(path))
+    return dataclasses.replace(found, server=content.get("base_url")), ""
 
 
 def _from_keyring(service: str, username: str | None) -> Credentials:

@@ -1,5 +1,6 @@
 """Log in to a service, stay logged in, and never ask where nobody can answer."""
 
+import dataclasses
 import os
 import re
 import threading
@@ -68,7 +69,8 @@ class TokenLogin:
             The password of `username`; better left out where others read your
             notebook or shell history.
         config_file : path-like, optional
-            A YAML file with ``token``, or ``username`` and ``password``.
+            A YAML file with ``token``, or ``username`` and ``password``; and
+            ``base_url``, the server to use. The file of ``atlasapiclient`` will do.
         store : bool, optional
             Whether to keep what was given in the keyring of this machine. The
             default is to keep it in memory only.
@@ -114,14 +116,29 @@ class TokenLogin:
 
     def _look_for(self, username, config_file, *, prompt: bool) -> Credentials:
         if config_file:
-            return read_config_file(config_file, username)
-        return find_credentials(
-            self.environment,
-            self._keyring_name(),
-            username=username,
-            config_file=self.conf.config_file,
-            prompt=prompt,
-        )
+            found = read_config_file(config_file, username)
+        else:
+            found = find_credentials(
+                self.environment,
+                self._keyring_name(),
+                username=username,
+                config_file=self.conf.config_file,
+                prompt=prompt,
+            )
+        if found.server:
+            self._use_server_of(found)
+        return found
+
+    def _use_server_of(self, found: Credentials) -> None:
+        """Go to the server that a file names, so that its token goes nowhere else."""
+        named = found.server.strip().rstrip("/") + "/"
+        if self._server is None and not os.environ.get(f"{self.environment}_SERVER"):
+            self._server = named
+        elif named != self.server:
+            raise InvalidQueryError(
+                f"{found.source} has the login of {named}, but {self.name} was told to use "
+                f"{self.server}: make another with {type(self).__name__}()"
+            )
 
     def _keyring_name(self) -> str:
         # By server, so that a sandbox's password is not sent to the survey.
@@ -129,7 +146,7 @@ class TokenLogin:
 
     def _with_new_token(self, found: Credentials) -> Credentials:
         token = self._fetch_token(found.username, found.password)
-        return Credentials(found.username, found.password, token, found.source)
+        return dataclasses.replace(found, token=token)
 
     def _auth(self, *, required: bool) -> tuple[Callable, Secret | None]:
         """Return what signs a request, and the token it does that with."""
