@@ -106,7 +106,8 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         Returns
         -------
         bool
-            True after a login that worked, until `logout` or a refusal.
+            True once there are credentials, which the server may not have judged yet,
+            until `logout` or a refusal.
         """
         return self._authenticated
 
