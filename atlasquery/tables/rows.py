@@ -324,11 +324,13 @@ def _whole(kind: type, values: Sequence) -> tuple[np.ndarray, np.ndarray]:
     if kind is int:
         try:
             # int(None) fails at once, which is faster than to look for None first.
-            return np.array(values, dtype=np.int64), np.zeros(len(values), bool)
+            return np.fromiter(values, np.int64, len(values)), np.zeros(len(values), bool)
         except TypeError:
             pass
     if not values.count(None):
-        return np.array(values, dtype=DTYPE[kind]), np.zeros(len(values), bool)
+        return np.fromiter(values, DTYPE[kind], len(values)), np.zeros(len(values), bool)
+    if values.count(None) == len(values):
+        return np.full(len(values), FILL[kind]), np.ones(len(values), bool)
     mask = np.fromiter((value is None for value in values), bool, len(values))
     values = [FILL[kind] if value is None else value for value in values]
     return np.array(values, dtype=DTYPE[kind]), mask
