@@ -175,9 +175,8 @@ def cut(rows: Rows, ranges: dict[str, Range]) -> np.ndarray:
     """
     keep = np.ones(len(rows), bool)
     for name, (low, high) in ranges.items():
-        column = RANGES[name][1]
-        values = rows.values[column]
-        keep &= ~rows.masks[column]
+        # NaN lies under the mask, and is within nothing.
+        values = rows.values[RANGES[name][1]]
         keep &= values >= (-np.inf if low is None else low)
         keep &= values <= (np.inf if high is None else high)
     return keep

@@ -566,7 +566,7 @@ def test_lost_scores_are_read_back(bot, lossy, scored, time):
     )
     # The same values of before do not pass for those of another row.
     with pytest.warns(InputWarning, match="these scores are not stored"):
-        table = lossy_bot.add_vra_scores([scored] * 4, preal=[value / 2, value / 3] * 2, **given,
+        table = lossy_bot.add_vra_scores([scored] * 4, preal=[value / 2] + [value / 3] * 3, **given,
                                          on_error="warn")  # fmt: skip
     assert table["ok"].tolist() == [False, True, False, True]
     rows = bot.query_vra_scores(scored, debug=True, cache=False)
