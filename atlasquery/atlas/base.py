@@ -156,6 +156,23 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     return payload if mjd is None else payload | {"mjd": mjd}
 
 
+def some(ids: list[int]) -> str:
+    """Return the first few of many ids, for a message.
+
+    Parameters
+    ----------
+    ids : list of int
+        The ids.
+
+    Returns
+    -------
+    str
+        Five of them, and how many more there are.
+    """
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(map(str, ids[:5])) + more
+
+
 def lower_bound(start: float | None) -> float | None:
     """Return the bound to send, so that nothing at or after `start` is left out.
 
@@ -173,23 +190,6 @@ def lower_bound(start: float | None) -> float | None:
         MJD, up to two seconds earlier.
     """
     return None if start is None else math.floor((start - 1e-5) * 1e6) / 1e6
-
-
-def some_ids(ids: list[int]) -> str:
-    """Return a few ids for a message, and how many more there are.
-
-    Parameters
-    ----------
-    ids : list of int
-        The ids.
-
-    Returns
-    -------
-    str
-        The first five.
-    """
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return ", ".join(map(str, ids[:5])) + more
 
 
 def check_atlas_id(atlas_id: object) -> int:

@@ -106,7 +106,7 @@ class Lost(NamedTuple):
     error : Exception
         What came instead of the answer.
     began : float
-        The Unix time before it was sent.
+        The Unix time at which the call began.
     same : int
         How often the same call had written the same before.
     """
@@ -136,20 +136,33 @@ class ChangeQueries(AtlasQuery):
         if dry_run:
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)
-        limit = self.conf.hourly_limit
-        if len(payloads) > limit:
-            warnings.warn(
-                f"ATLAS: {len(payloads)} writes: more than the {limit} requests an hour that an "
-                "account usually has",
-                LargeQueryWarning,
-                stacklevel=4,
-            )
-        elif len(payloads) > 1:
-            log.info(f"ATLAS: {len(payloads)} writes, of {limit} requests an hour")
+        self._announce_writes(len(payloads))
         outcomes = self._send_all(kind, payloads)
         table = _table(payloads, outcomes, self._meta(time.time(), **about))
         self._report_writes(table, outcomes, on_error)
         return table
+
+    def _announce_writes(self, n: int) -> None:
+        """Say what a call costs before it is spent; refuse one that cannot be finished."""
+        quota = self.quota
+        if not quota.limit or n <= quota.remaining:
+            if n > 1:
+                log.info(f"ATLAS: {n} writes ({quota})")
+            return
+        left = f"{quota.remaining} of {quota.limit} requests are left in this hour"
+        if self.conf.on_quota == "raise":
+            raise QuotaError(
+                f"ATLAS: {n} writes would be sent, but only {left}; nothing was sent. Set "
+                "conf.on_quota = 'wait' to let it take its time, or write less; conf.hourly_limit "
+                "is what the account is allowed.",
+                service=self.service,
+            )
+        hours = math.ceil((n - quota.remaining) / quota.limit)
+        warnings.warn(
+            f"ATLAS: {n} writes, but {left}: it will wait for the rest, about {hours} h",
+            LargeQueryWarning,
+            stacklevel=5,
+        )
 
     def _rehearsal(self, kind: Kind, payloads: list[dict], about: dict) -> Table:
         outcomes = [Outcome(None, "Dry run: not sent.")] * len(payloads)
@@ -162,13 +175,15 @@ class ChangeQueries(AtlasQuery):
 
     def _send_all(self, kind: Kind, payloads: list[dict]) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        began = self._clock.now()
 
         def attempt(payload: dict) -> None:
             stop = outcomes[-1].stop if outcomes else None
             if stop:
                 outcomes.append(Outcome(False, f"Not tried: {stop}", stop))
                 return
-            outcomes.append(self._attempt(kind, payload, zip(payloads, outcomes, strict=False)))
+            before = zip(payloads, outcomes, strict=False)
+            outcomes.append(self._attempt(kind, payload, before, began))
 
         try:
             run_all(attempt, payloads, concurrency=1)
@@ -181,9 +196,8 @@ class ChangeQueries(AtlasQuery):
             raise
         return outcomes
 
-    def _attempt(self, kind: Kind, payload: dict, before: Iterable) -> Outcome:
+    def _attempt(self, kind: Kind, payload: dict, before: Iterable, began: float) -> Outcome:
         """Send one write; whatever happens, say what became of it."""
-        began = time.time()
         try:
             response = self._write(kind.endpoint, payload)
             deleted = response.status_code == 204
@@ -259,8 +273,10 @@ class ChangeQueries(AtlasQuery):
         if "insertdate" in payload:
             near, doubtful = alike, []
         else:
-            near = [row for row in alike if _apart(row, lost.began) <= CLOCKS]
-            doubtful = [row for row in alike if CLOCKS < _apart(row, lost.began) <= ZONES]
+            # A call may wait for hours for its requests.
+            apart = [_apart(row, lost.began, self._clock.now()) for row in alike]
+            near = [row for row, off in zip(alike, apart, strict=True) if off <= CLOCKS]
+            doubtful = [row for row, off in zip(alike, apart, strict=True) if CLOCKS < off <= ZONES]
         # Rows that this very call has written before do not count.
         if len(near) > lost.same:
             return True, f"these scores are stored, time {near[-1]['timestamp']}"
@@ -326,15 +342,18 @@ def _same_values(row: dict, payload: dict, names: tuple[str, ...]) -> bool:
 
 
 def _same_time(row: dict, payload: dict) -> bool:
-    sent = payload.get("insertdate")
-    return sent is None or _apart(row, dt.datetime.fromisoformat(sent).timestamp()) <= 1
+    if "insertdate" not in payload:
+        return True
+    sent = dt.datetime.fromisoformat(payload["insertdate"]).timestamp()
+    return _apart(row, sent, sent) <= 1
 
 
-def _apart(row: dict, when: float) -> float:
+def _apart(row: dict, first: float, last: float) -> float:
+    """Return how many seconds a row lies before the first or after the last of two times."""
     stored = dt.datetime.fromisoformat(row["timestamp"])
     if stored.tzinfo is None:
         stored = stored.replace(tzinfo=dt.UTC)
-    return abs(stored.timestamp() - when)
+    return max(first - stored.timestamp(), stored.timestamp() - last)
 
 
 def _table(payloads: list[dict], outcomes: list[Outcome], meta: dict) -> Table:

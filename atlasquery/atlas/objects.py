@@ -14,7 +14,7 @@ from atlasquery.atlas.base import (
     check_atlas_ids,
     lower_bound,
     objects_payload,
-    some_ids,
+    some,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -451,7 +451,7 @@ class ObjectQueries(AtlasQuery):
         items, _, when = self._known_items(ids, cache)
         rows = product_rows(columns, items, product)
         if not len(rows):
-            _nothing(f"ATLAS has no {what} for {some_ids(ids)}")
+            _nothing(f"ATLAS has no {what} for {some(ids)}")
         return build_table(rows, meta=self._meta(when, query=f"get_{product}"))
 
     def _known_items(self, ids: list[int], cache: bool | None) -> tuple:
@@ -466,12 +466,12 @@ class ObjectQueries(AtlasQuery):
             raise self._not_found(ids, words[0])
         if not all(known):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
-            _nothing(f"ATLAS does not know {some_ids(missing)}", depth=5)
+            _nothing(f"ATLAS does not know {some(missing)}", depth=5)
         return [item for item, there in zip(items, known, strict=True) if there], known, when
 
     def _not_found(self, ids: list[int], words: str) -> NotFoundError:
         return NotFoundError(
-            f"ATLAS does not know {some_ids(ids)}: {words}",
+            f"ATLAS does not know {some(ids)}: {words}",
             service=self.service,
             status=200,
             url=self.server + "objects/",

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, some_ids
+from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, some
 from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
 from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
@@ -319,7 +319,7 @@ def _warn_of_missing(rows: Rows, ids: list[int] | None, what: str) -> None:
     what = what.removeprefix("a ").removeprefix("an ")
     missing = [] if ids is None else [one for one in ids if one not in found]
     if missing:
-        message = f"ATLAS has no {what} of {some_ids(missing)}"
+        message = f"ATLAS has no {what} of {some(missing)}"
     elif not found:
         message = f"ATLAS has no {what} that is asked for"
     else:

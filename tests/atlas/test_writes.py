@@ -24,6 +24,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     WriteError,
 )
+from atlasquery.sandbox import Sandbox
+from atlasquery.service.quota import Clock
 
 MISSING = 1999999999999999900
 EMPTY = 74
@@ -265,8 +267,6 @@ def test_a_refused_account_asks_once(box_atlas, sandbox, method):
 
 
 def test_a_used_up_quota_ends_the_call():
-    from atlasquery.sandbox import Sandbox
-
     with Sandbox(user_rate="3/hour") as box, conf.set_temp("max_wait", 1):
         bot = AtlasClass(box.url)
         bot.login(token=box.writer_token)
@@ -280,8 +280,6 @@ def test_a_used_up_quota_ends_the_call():
 
 
 def test_an_expired_token_is_renewed_and_the_write_sent_again():
-    from atlasquery.sandbox import Sandbox
-
     with Sandbox() as box:
         bot = AtlasClass(box.url)
         bot.login("writer", password=box.users["writer"].password)
@@ -397,14 +395,70 @@ def test_values_of_a_rank_are_named_when_missing(box_bot, sandbox):
     assert sandbox.requests == []
 
 
-def test_more_writes_than_an_hour_has_are_announced(box_bot, sandbox):
-    ids = sandbox.manifest["ids"]["main"][:3]
+class FastClock(Clock):
+    """Time that passes at once, for the client and for the sandbox."""
+
+    def __init__(self, box):
+        self.box = box
+        self.passed = 0.0
+
+    def now(self):
+        return super().now() + self.passed
+
+    def sleep(self, seconds):
+        self.passed += seconds
+        self.box.advance(seconds)
+
+
+@pytest.fixture
+def limited(sandbox):
+    """A writer's client of a sandbox of its own, with two requests left in the hour."""
+    with Sandbox(user_rate="2/hour") as box, conf.set_temp("limit_loopback", True):
+        bot = AtlasClass(box.url)
+        bot.login(token=box.writer_token)
+        bot._clock = FastClock(box)
+        with conf.set_temp("hourly_limit", 2):
+            yield bot, box
+
+
+def test_writes_that_cannot_be_finished_are_not_begun(limited):
+    bot, box = limited
+    with pytest.raises(QuotaError, match=r"3 writes would be sent, but only 2 of 2.*nothing was"):
+        bot.add_to_list(box.manifest["ids"]["main"][:3], "empty")
+    assert box.requests == []
+    bot.add_to_list(box.manifest["ids"]["main"][:2], "empty")
+    assert bot.quota.remaining == 0
+
+
+def test_writes_wait_for_their_turn(limited):
+    bot, box = limited
+    ids = box.manifest["ids"]["main"][:3]
     with (
-        conf.set_temp("hourly_limit", 2),
-        pytest.warns(LargeQueryWarning, match="3 writes: more than the 2") as caught,
+        conf.set_temp("on_quota", "wait"),
+        pytest.warns(LargeQueryWarning, match="3 writes, but 2 of 2 .* about 1 h") as caught,
     ):
-        box_bot.remove_from_list(ids, "empty")
+        table = bot.add_vra_scores(ids, preal=0.5)
     assert caught[0].filename == __file__
+    assert table["ok"].all()
+    assert [exchange.status for exchange in box.requests] == [201] * 3
+
+
+def test_scores_that_waited_for_their_turn_are_found_again():
+    with (
+        Sandbox() as box,
+        LosingProxy(box.url, "vrascores") as proxy,
+        conf.set_temp("limit_loopback", True),
+        conf.set_temp("hourly_limit", 2),
+        conf.set_temp("on_quota", "wait"),
+    ):
+        bot = AtlasClass(proxy.url)
+        bot.login(token=box.writer_token)
+        bot._clock = FastClock(box)
+        proxy.faults.extend(["pass", "after", "after"])
+        with pytest.warns(LargeQueryWarning):
+            table = bot.add_vra_scores([box.manifest["ids"]["main"][0]] * 3, preal=0.3)
+        assert bot._clock.passed > 3600
+    assert table["ok"].tolist() == [True] * 3
 
 
 # What is stored
