@@ -146,7 +146,7 @@ class ChangeQueries(AtlasQuery):
         """Say what a call costs before it is spent; refuse one that cannot be finished."""
         quota = self.quota
         if not quota.limit or n <= quota.remaining:
-            if n > 1:
+            if n > 1 and quota.limit:
                 log.info(f"ATLAS: {n} writes ({quota})")
             return
         left = f"{quota.remaining} of {quota.limit} requests are left in this hour"

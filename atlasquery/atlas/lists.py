@@ -55,8 +55,8 @@ class ListQueries(ObjectQueries):
         --------
         >>> from atlasquery import Atlas
         >>> lists = Atlas.list_lists()
-        >>> lists["name"][lists["custom"]][0]
-        'mookodi'
+        >>> lists["name"][lists["custom"]][:2].tolist()
+        ['mookodi', 'salt']
         >>> from atlasquery.atlas import conf
         >>> with conf.set_temp("custom_lists", "mylist=74, other=80"):
         ...     Atlas.list_lists()["name"][-2:].tolist()

@@ -72,8 +72,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         --------
         >>> from atlasquery import Atlas
         >>> plan = Atlas.add_to_list("1161600211221604900", "mookodi", dry_run=True)
-        >>> plan["payload"][0]
-        '{"objectid":1161600211221604900,"objectgroupid":2}'
+        >>> print(plan["payload"][0])
+        {"objectid":1161600211221604900,"objectgroupid":2}
         """
         ids, group = check_atlas_ids(atlas_ids), self._find_list(name, True)
         sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
@@ -118,8 +118,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         --------
         >>> from atlasquery import Atlas
         >>> plan = Atlas.remove_from_list("1161600211221604900", "mookodi", dry_run=True)
-        >>> plan["endpoint"][0]
-        'objectgroupsdelete/'
+        >>> print(plan["endpoint"][0])
+        objectgroupsdelete/
         """
         ids, group = check_atlas_ids(atlas_ids), self._find_list(name, True)
         sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
@@ -176,8 +176,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         --------
         >>> from atlasquery import Atlas
         >>> plan = Atlas.move_to_list("1161600211221604900", "eyeball", dry_run=True)
-        >>> plan["payload"][0]
-        '{"objectid":1161600211221604900,"objectlist":4}'
+        >>> print(plan["payload"][0])
+        {"objectid":1161600211221604900,"objectlist":4}
         """
         target = self._find_list(name, False)
         if target.number not in MOVABLE:
@@ -258,8 +258,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         >>> from atlasquery import Atlas
         >>> scores = Table({"atlas_id": [1161600211221604900], "preal": [0.93], "pgal": [0.1]})
         >>> plan = Atlas.add_vra_scores(scores, debug=True, dry_run=True)
-        >>> plan["payload"][0]
-        '{"objectid":1161600211221604900,"preal":0.93,"pgal":0.1,"debug":"true"}'
+        >>> print(plan["payload"][0])
+        {"objectid":1161600211221604900,"preal":0.93,"pgal":0.1,"debug":"true"}
         """
         given = {"preal": preal, "pgal": pgal, "pfast": pfast, "rank": rank,
                  "rank_alt1": rank_alt1, "is_gal_cand": is_gal_cand, "debug": debug,
@@ -313,8 +313,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         --------
         >>> from atlasquery import Atlas
         >>> plan = Atlas.add_vra_todo("1161600211221604900", time="2026-05-01", dry_run=True)
-        >>> plan["payload"][0]
-        '{"objectid":1161600211221604900,"insertdate":"2026-05-01T00:00:00Z"}'
+        >>> print(plan["payload"][0])
+        {"objectid":1161600211221604900,"insertdate":"2026-05-01T00:00:00Z"}
         """
         _, sent = payloads(atlas_ids, {"time": time})
         return self._change(TODO, sent, dry_run, on_error, query="add_vra_todo")
@@ -378,8 +378,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         >>> plan = Atlas.set_vra_rank(
         ...     "1161600211221604900", 7.5, rank_alt1=7.1, is_gal_cand=False, dry_run=True
         ... )
-        >>> plan["payload"][0]
-        '{"objectid":1161600211221604900,"rank":7.5,"rank_alt1":7.1,"is_gal_cand":0}'
+        >>> print(plan["payload"][0])
+        {"objectid":1161600211221604900,"rank":7.5,"rank_alt1":7.1,"is_gal_cand":0}
         """
         given = {"rank": rank, "rank_alt1": rank_alt1, "is_gal_cand": is_gal_cand, "time": time}
         _, sent = payloads(atlas_ids, given, needed=("rank", "rank_alt1", "is_gal_cand"))
