@@ -29,6 +29,7 @@ __all__ = [
     "RemoteServiceError",
     "TableParseError",
     "TimeoutError",
+    "WriteError",
 ]
 
 
@@ -126,3 +127,12 @@ class IncompleteResultError(RemoteServiceError):
         super().__init__(message, **known)
         self.result = result
         self.failures = list(failures)
+
+
+class WriteError(IncompleteResultError):
+    """Writes of which some were refused, or not tried, or have an unknown fate.
+
+    ``result`` is the table of all of them, with columns ``atlas_id``, ``ok``
+    (masked where it is unknown whether the server did it) and ``message``.
+    ``failures`` has a pair (ATLAS id, message) for each that is not known to be done.
+    """

@@ -18,6 +18,11 @@ class Conf(ServiceConf):
     list_seconds = _config.ConfigItem(
         300.0, "Seconds for which a stored list is used again: lists change all the time."
     )
+    custom_lists = _config.ConfigItem(
+        [],
+        "Your names for custom lists, such as 'mylist=74, other=80': no endpoint tells them.",
+        cfgtype="force_list",
+    )
     hourly_limit = _config.ConfigItem(
         100, "Requests an hour that the server allows an account; 0 for no limit but its own word."
     )

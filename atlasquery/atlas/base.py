@@ -1,15 +1,24 @@
 """What all queries to the ATLAS Transient Server share: login, reading, provenance."""
 
+import contextlib
 import math
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
 from atlasquery import __version__
 from atlasquery.atlas import conf
 from atlasquery.atlas.items import decode_items
-from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    LoginError,
+    RemoteServiceError,
+    TableParseError,
+)
 from atlasquery.service import ServiceQuery
 from atlasquery.service.inputs import check_ids
 from atlasquery.service.secrets import Secret
@@ -37,6 +46,7 @@ class AtlasQuery(ServiceQuery):
     def __init__(self, server: str | None = None):
         super().__init__(server)
         self.name = "Atlas"
+        self._written: dict[str, float] = {}
 
     def _fetch_token(self, username: str, password: Secret) -> Secret:
         payload = {"username": username, "password": password}
@@ -82,8 +92,39 @@ class AtlasQuery(ServiceQuery):
 
         payload = objects_payload(ids, mjd)
         return self._read(
-            "objects/", payload, decode=checked, lifetime=self.conf.object_seconds, cache=cache
+            "objects/", payload, decode=checked, lifetime=self._lifetime("object"), cache=cache
         )
+
+    def _lifetime(self, kind: str) -> float:
+        """Return the seconds for which stored answers count: none from before the last write.
+
+        Parameters
+        ----------
+        kind : {"list", "object"}
+            What was answered.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
+        written = self._written.get(kind, 0.0)
+        with contextlib.suppress(OSError):
+            written = max(written, self._write_mark(kind).stat().st_mtime)
+        configured = getattr(self.conf, f"{kind}_seconds")
+        return min(configured, max(0.0, time.time() - written))
+
+    def _note_write(self, kinds: Iterable[str]) -> None:
+        """Let no stored answer of these kinds be used again, in other processes neither."""
+        for kind in kinds:
+            self._written[kind] = now = time.time()
+            # Without a directory there are no stored answers either.
+            with contextlib.suppress(OSError):
+                self._write_mark(kind).touch(mode=0o600)
+                os.utime(self._write_mark(kind), (now, now))
+
+    def _write_mark(self, kind: str) -> Path:
+        return self.cache_location / f"{kind}.written"
 
     def _meta(self, when: float, **query) -> dict:
         """Return where a result came from, in values that every file format keeps."""
@@ -115,6 +156,23 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     return payload if mjd is None else payload | {"mjd": mjd}
 
 
+def some(ids: list[int]) -> str:
+    """Return the first few of many ids, for a message.
+
+    Parameters
+    ----------
+    ids : list of int
+        The ids.
+
+    Returns
+    -------
+    str
+        Five of them, and how many more there are.
+    """
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(map(str, ids[:5])) + more
+
+
 def lower_bound(start: float | None) -> float | None:
     """Return the bound to send, so that nothing at or after `start` is left out.
 
@@ -132,6 +190,25 @@ def lower_bound(start: float | None) -> float | None:
         MJD, up to two seconds earlier.
     """
     return None if start is None else math.floor((start - 1e-5) * 1e6) / 1e6
+
+
+def check_atlas_id(atlas_id: object) -> int:
+    """Return one ATLAS id as an integer, or refuse it.
+
+    Parameters
+    ----------
+    atlas_id : int or str
+        The id.
+
+    Returns
+    -------
+    int
+        The id.
+    """
+    ids = check_atlas_ids(atlas_id, name="atlas_id")
+    if len(ids) != 1:
+        raise InvalidQueryError(f"atlas_id holds {len(ids)} ids, where one is taken")
+    return ids[0]
 
 
 def check_atlas_ids(atlas_ids: object, *, name: str = "atlas_ids") -> list[int]:

@@ -11,12 +11,18 @@ from atlasquery.tables import Column, Columns, Timestamp
 __all__ = [
     "CONE",
     "CROSSMATCH",
+    "CUSTOM_LISTED",
     "DETECTION",
     "FORCED",
+    "LISTED",
+    "MEMBERSHIP",
     "NON_DETECTION",
     "OBJECT",
     "SHERLOCK_CLASSIFICATION",
     "SHERLOCK_CROSSMATCH",
+    "VRA_RANK",
+    "VRA_SCORE",
+    "VRA_TODO",
 ]
 
 CONE = Columns(
@@ -289,4 +295,89 @@ CROSSMATCH = Columns(
     Column("comments", str, about="Comments."),
     Column("url", str, about="Page of the object."),
     Column("id", int, to="match_id", about="Number of the match."),
+)
+
+_LISTED = (
+    Column("id", int, to="atlas_id", about="ATLAS object id.", required=True),
+    Column("atlas_designation", str, to="name", about="ATLAS designation."),
+    Column("other_designation", str, to="tns_name", about="TNS name without AT or SN."),
+    Column("ra", unit=u.deg, about="Right ascension, ICRS."),
+    Column("dec", unit=u.deg, about="Declination, ICRS."),
+    Column("detection_list_id", int, to="list_id", about="Number of its detection list, 0 to 13."),
+    Column("followup_flag_date", Timestamp, about="When it was put on its detection list."),
+    Column("sherlockClassification", str, to="sherlock_class", about="Sherlock's class."),
+    Column("observation_status", str, to="spec_type", about="Spectral type or status."),
+    Column("object_classification", int, about="Bit mask of classes."),
+    Column("vra", to="vra_rank", about="Rank given by the Virtual Research Assistant."),
+    Column("rb_pix", to="real_bogus", about="Real-bogus score of the pixels, 0 to 1."),
+    Column("current_trend", str, to="trend", about="Whether it is rising or fading."),
+    Column("earliest_mjd", unit=u.day, about="MJD of the first detection, UTC."),
+    Column("earliest_mag", unit=u.mag, about="AB magnitude of the first detection."),
+    Column("earliest_filter", str, to="earliest_band", about="Filter of the first detection."),
+    Column("latest_mjd", unit=u.day, about="MJD of the last detection, UTC."),
+    Column("latest_mag", unit=u.mag, about="AB magnitude of the last detection."),
+    Column("latest_filter", str, to="latest_band", about="Filter of the last detection."),
+    Column("ra_avg", to="ra_mean", unit=u.deg, about="Mean right ascension of the detections."),
+    Column("dec_avg", to="dec_mean", unit=u.deg, about="Mean declination of the detections."),
+    Column("rms", unit=u.arcsec, about="Scatter of the detections about their mean position."),
+    Column("external_crossmatches", str, to="external_names", about="Names in other surveys."),
+    Column("discovery_target", str, about="Target of the discovery."),
+    Column("catalogue", str, about="Catalogue of an associated object."),
+    Column("catalogue_object_id", str, to="catalogue_id", about="Its name in the catalogue."),
+    Column("separation", unit=u.arcsec, about="Its distance from the object."),
+    Column("rank", int, to="followup_id", about="Number within the survey's lists."),
+    Column("date_modified", Timestamp, about="When it was last changed."),
+)
+
+LISTED = Columns(
+    "an object of a detection list",
+    *_LISTED,
+    Column("images_id", int, about="Postage stamps of the object."),
+)
+
+CUSTOM_LISTED = Columns(
+    "an object of a custom list",
+    *_LISTED,
+    Column("local_comments", str, to="comments", about="Comments of the survey's eyeballers."),
+    Column("object_group_id", int, to="custom_list_id", about="Number of the custom list."),
+)
+
+MEMBERSHIP = Columns(
+    "a membership",
+    Column("transient_object_id", int, to="atlas_id", about="ATLAS object id.", required=True),
+    Column("object_group_id", int, to="list_id", about="Number of the custom list.", required=True),
+    Column("id", int, to="membership_id", about="Number of the membership; grows with time."),
+)
+
+_RANKS = (
+    Column("rank", about="Rank."),
+    Column("rank_alt1", about="Alternative rank."),
+    Column("is_gal_cand", int, about="1 for a candidate in the Galaxy, else 0."),
+)
+
+VRA_SCORE = Columns(
+    "a VRA score",
+    Column("transient_object_id", int, to="atlas_id", about="ATLAS object id.", required=True),
+    Column("timestamp", Timestamp, to="time", about="When it was scored."),
+    Column("preal", about="Probability of being real."),
+    Column("pgal", about="Probability of being in the Galaxy."),
+    Column("pfast", about="Probability of being fast."),
+    *_RANKS,
+    Column("debug", bool, about="Whether the row is a test of the VRA's makers."),
+    Column("apiusername", str, to="api_user", about="Account that wrote the row by the API."),
+    Column("username", str, to="user", about="Account that wrote the row on the web pages."),
+    Column("id", int, to="score_id", about="Number of the row; grows with time.", required=True),
+)
+
+VRA_TODO = Columns(
+    "an entry of the VRA's to-do list",
+    Column("transient_object_id", int, to="atlas_id", about="ATLAS object id.", required=True),
+    Column("timestamp", Timestamp, to="time", about="When it was put on the list."),
+)
+
+VRA_RANK = Columns(
+    "a VRA rank",
+    Column("transient_object_id", int, to="atlas_id", about="ATLAS object id.", required=True),
+    Column("timestamp", Timestamp, to="time", about="When it was ranked."),
+    *_RANKS,
 )

@@ -12,8 +12,11 @@ from astropy.table import Table
 
 from atlasquery.atlas.columns import CROSSMATCH
 from atlasquery.atlas.cones import ConeQueries
+from atlasquery.atlas.lists import ListQueries
 from atlasquery.atlas.names import atlas_name, tns_name
 from atlasquery.atlas.objects import ObjectQueries
+from atlasquery.atlas.vra import VRAQueries
+from atlasquery.atlas.writes import WriteQueries
 from atlasquery.exceptions import NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import check_names, check_radius
 from atlasquery.tables import build_table, decode_rows
@@ -25,7 +28,7 @@ __all__ = ["Atlas", "AtlasClass"]
 NAMED_LISTS = (2, 1, 3, 5, 8, 7, 6, 11, 10, 9, 12, 13, 4, 0)
 
 
-class AtlasClass(ConeQueries, ObjectQueries):
+class AtlasClass(ConeQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueries):
     """Queries to the ATLAS Transient Server.
 
     Use the instance ``Atlas``, or make one of your own for a login or a
@@ -196,7 +199,7 @@ class AtlasClass(ConeQueries, ObjectQueries):
                 "objectlist/",
                 payload,
                 decode=_listed.decode,
-                lifetime=self.conf.list_seconds,
+                lifetime=self._lifetime("list"),
                 cache=cache,
             )
             if ids := [e.id for e in entries if e.atlas_designation == designation]:

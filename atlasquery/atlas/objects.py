@@ -10,9 +10,11 @@ from astropy.timeseries import TimeSeries
 from atlasquery.atlas.base import (
     METADATA_CHUNK,
     AtlasQuery,
+    check_atlas_id,
     check_atlas_ids,
     lower_bound,
     objects_payload,
+    some,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -27,7 +29,7 @@ from atlasquery.atlas.items import (
     with_gaps,
 )
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
+from atlasquery.exceptions import NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, build_table
 
@@ -150,7 +152,7 @@ class ObjectQueries(AtlasQuery):
         >>> source.light_curve["flux"].unit
         Unit("uJy")
         """
-        ids = _one_id(atlas_id)
+        ids = [check_atlas_id(atlas_id)]
         window = check_window(start, end)
         if get_query_payload:
             return objects_payload(ids, lower_bound(window[0]))
@@ -449,7 +451,7 @@ class ObjectQueries(AtlasQuery):
         items, _, when = self._known_items(ids, cache)
         rows = product_rows(columns, items, product)
         if not len(rows):
-            _nothing(f"ATLAS has no {what} for {_some(ids)}")
+            _nothing(f"ATLAS has no {what} for {some(ids)}")
         return build_table(rows, meta=self._meta(when, query=f"get_{product}"))
 
     def _known_items(self, ids: list[int], cache: bool | None) -> tuple:
@@ -464,29 +466,17 @@ class ObjectQueries(AtlasQuery):
             raise self._not_found(ids, words[0])
         if not all(known):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
-            _nothing(f"ATLAS does not know {_some(missing)}", depth=5)
+            _nothing(f"ATLAS does not know {some(missing)}", depth=5)
         return [item for item, there in zip(items, known, strict=True) if there], known, when
 
     def _not_found(self, ids: list[int], words: str) -> NotFoundError:
         return NotFoundError(
-            f"ATLAS does not know {_some(ids)}: {words}",
+            f"ATLAS does not know {some(ids)}: {words}",
             service=self.service,
             status=200,
             url=self.server + "objects/",
             reason=words,
         )
-
-
-def _one_id(atlas_id: object) -> list[int]:
-    ids = check_atlas_ids(atlas_id, name="atlas_id")
-    if len(ids) != 1:
-        raise InvalidQueryError(f"atlas_id holds {len(ids)} ids, where one is taken")
-    return ids
-
-
-def _some(ids: list[int]) -> str:
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return ", ".join(map(str, ids[:5])) + more
 
 
 def _nothing(message: str, depth: int = 4) -> None:

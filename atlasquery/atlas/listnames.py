@@ -1,0 +1,172 @@
+"""The lists of the survey: two numberings, their names, and the user's own."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.inputs import suggest
+
+__all__ = ["MOVABLE", "AtlasList", "find_list", "known_lists"]
+
+
+@dataclass(frozen=True)
+class AtlasList:
+    """A list of objects.
+
+    Parameters
+    ----------
+    number : int
+        Its number, in the numbering of detection lists or in that of custom lists.
+    name : str
+        Its name.
+    about : str
+        What is on it.
+    aliases : tuple of str, optional
+        Other names for it.
+    custom : bool, optional
+        Whether it is a custom list. An object is on one detection list at most,
+        and on any number of custom lists.
+    """
+
+    number: int
+    name: str
+    about: str
+    aliases: tuple[str, ...] = ()
+    custom: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The numbering, for messages."""
+        return "custom list" if self.custom else "detection list"
+
+
+DETECTION_LISTS = (
+    AtlasList(0, "garbage", "Bogus detections."),
+    AtlasList(1, "follow_up", "Confirmed transients.", ("followup", "confirmed")),
+    AtlasList(2, "good", "Good candidates."),
+    AtlasList(3, "possible", "Possible candidates, and those that a bot has put off."),
+    AtlasList(4, "eyeball", "Candidates that nobody has judged yet.", ("pending",)),
+    AtlasList(5, "attic", "Candidates that were put aside."),
+    AtlasList(6, "stars", "Variable stars.", ("star",)),
+    AtlasList(7, "agn", "Active galactic nuclei."),
+    AtlasList(8, "fasttrack", "Fast track.", ("fast_track",)),
+    AtlasList(9, "movers", "Moving objects.", ("mover",)),
+    AtlasList(10, "magellanic_clouds", "Objects in the Magellanic Clouds.", ("mcs",)),
+    AtlasList(11, "pm_stars", "Stars of high proper motion.", ("pmstars",)),
+    AtlasList(12, "galcand", "Galactic candidates.", ("galactic_candidates", "gal_cand")),
+    AtlasList(13, "duplicates", "Objects that the survey has twice.", ("duplicate",)),
+)
+
+#: What the server lets a client move an object to: "objectlist (only 3, 4, 12)".
+MOVABLE = (3, 4, 12)
+
+# "no endpoint lists them, so names must be extensible by the user" (contract)
+CUSTOM_LISTS = (
+    AtlasList(2, "mookodi", "Targets of the Mookodi spectrograph.", custom=True),
+    AtlasList(14, "salt", "Targets of the Southern African Large Telescope.", custom=True),
+    AtlasList(16, "mookodi_live", "Targets of Mookodi: live.", custom=True),
+    AtlasList(17, "mookodi_peak", "Targets of Mookodi: peak.", custom=True),
+    AtlasList(40, "cv", "Cataclysmic variables.", custom=True),
+    AtlasList(56, "mdwarf", "M dwarfs.", ("m_dwarf",), custom=True),
+    AtlasList(72, "heloise", "List of a member of the survey.", custom=True),
+    AtlasList(73, "vra", "List of the Virtual Research Assistant.", custom=True),
+)
+
+
+def known_lists(own: Iterable[str]) -> list[AtlasList]:
+    """Return all lists: detection lists, then custom ones, then the user's own.
+
+    Parameters
+    ----------
+    own : iterable of str
+        What ``conf.custom_lists`` holds: ``"mylist=74, other=80"``, in one text or several.
+
+    Returns
+    -------
+    list of AtlasList
+        A name that the user has given to another list replaces ours.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an entry is not a name and a number.
+    """
+    mine = [_own_list(entry) for text in own for entry in text.split(",") if entry.strip()]
+    names = {one.name for one in mine}
+    theirs = [one for one in CUSTOM_LISTS if one.name not in names]
+    return [*DETECTION_LISTS, *theirs, *mine]
+
+
+def _own_list(entry: str) -> AtlasList:
+    name, _, number = entry.partition("=")
+    if not re.fullmatch(r"[a-z]\w*", _spelled(name)) or not re.fullmatch(r"\s*\d{1,9}\s*", number):
+        raise InvalidQueryError(
+            f"conf.custom_lists holds {entry.strip()!r}, which should be a name and a number, "
+            "such as 'mylist=74'"
+        )
+    return AtlasList(int(number), _spelled(name), "From conf.custom_lists.", custom=True)
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def find_list(name: str | int, *, custom: bool | None, known: list[AtlasList]) -> AtlasList:
+    """Return the list of a name or a number.
+
+    Parameters
+    ----------
+    name : str or int
+        A name in any case, or a number.
+    custom : bool or None
+        Which numbering it is of. By default a detection list is preferred
+        where both have it.
+    known : list of AtlasList
+        All lists, detection lists first.
+
+    Returns
+    -------
+    AtlasList
+        The list.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is none.
+    """
+    if custom not in (None, True, False):
+        raise InvalidQueryError(f"custom={custom!r} should be True, False or None")
+    if isinstance(name, str) and name.strip().isdecimal():
+        name = int(name)
+    if isinstance(name, str):
+        word = _spelled(name)
+        found = [one for one in known if word == one.name or word in one.aliases]
+    elif isinstance(name, Integral) and not isinstance(name, bool):
+        found = [one for one in known if one.number == name]
+    else:
+        raise InvalidQueryError(f"name={name!r} should be the name or the number of a list")
+    right = [one for one in found if custom is None or one.custom == custom]
+    if not right:
+        raise InvalidQueryError(_no_list(name, custom, found, known))
+    return right[0]
+
+
+def _no_list(name: str | int, custom: bool | None, found: list, known: list[AtlasList]) -> str:
+    if found:
+        wanted = "custom list" if custom else "detection list"
+        return f"name={name!r} is a {found[0].kind}, where a {wanted} is needed"
+    among = [one for one in known if custom is None or one.custom == custom]
+    own = "name a custom list of yours with conf.custom_lists = 'mylist=74'"
+    if isinstance(name, str):
+        return f"name={name!r} is no list of ATLAS{suggest(_spelled(name), _names(among))} ({own})"
+    custom_numbers = ", ".join(f"{one.number} ({one.name})" for one in known if one.custom)
+    return (
+        f"name={name!r} is no list of ATLAS: detection lists are 0 to {len(DETECTION_LISTS) - 1}, "
+        f"custom lists {custom_numbers}; {own}"
+    )
+
+
+def _names(lists: list[AtlasList]) -> list[str]:
+    return [one.name for one in lists] + [alias for one in lists for alias in one.aliases]

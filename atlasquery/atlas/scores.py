@@ -1,0 +1,188 @@
+"""Scores, ranks and dates to write: checked, spread over the objects, one payload for each."""
+
+from numbers import Integral, Real
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from astropy.time import Time
+from astropy.time.core import ScaleValueError
+from astropy.utils.masked import get_data_and_mask
+
+from atlasquery.atlas.base import check_atlas_ids
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.inputs import suggest
+
+__all__ = ["PROBABILITIES", "SCORES", "payloads", "spread_table"]
+
+PROBABILITIES = ("preal", "pgal", "pfast")
+RANKS = ("rank", "rank_alt1")
+FLAGS = ("is_gal_cand", "debug")
+SCORES = (*PROBABILITIES, *RANKS, "is_gal_cand")
+
+# "A value out of range of its column fails" with a status of 500: FLOAT, and TIMESTAMP.
+LARGEST = 3.4e38
+FIRST, LAST = np.datetime64("1970-01-01T00:00:01"), np.datetime64("2038-01-19T03:14:07")
+
+
+def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
+    """Return ids and columns of a table with ``atlas_id``; leave other ids alone.
+
+    Parameters
+    ----------
+    atlas_ids : `~astropy.table.Table`, int, str or sequence
+        What was given for the ids.
+    given : dict
+        What was given by keyword, None for nothing.
+
+    Returns
+    -------
+    ids : object
+        The ids.
+    given : dict
+        With the table's columns.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the table has no ids, a column that is not known, or one given twice.
+    """
+    if not isinstance(atlas_ids, Table):
+        return atlas_ids, given
+    if "atlas_id" not in atlas_ids.colnames:
+        raise InvalidQueryError(
+            f"the table has no column 'atlas_id' but {', '.join(map(repr, atlas_ids.colnames))}"
+        )
+    columns = {name: atlas_ids[name] for name in atlas_ids.colnames if name != "atlas_id"}
+    for name in columns:
+        if name not in given:
+            raise InvalidQueryError(
+                f"the table has a column {name!r} that is no score{suggest(name, given)} "
+                "Pass the columns to write, such as table['atlas_id', 'preal']."
+            )
+        if given[name] is not None:
+            raise InvalidQueryError(f"{name} is given both in the table and by keyword")
+    return atlas_ids["atlas_id"], given | columns
+
+
+def payloads(
+    atlas_ids: object, given: dict, *, needed: tuple[str, ...] = (), one_of: tuple[str, ...] = ()
+) -> tuple[list[int], list[dict]]:
+    """Return what is sent for each object.
+
+    Parameters
+    ----------
+    atlas_ids : int, str or sequence
+        The ids.
+    given : dict
+        A value for all, or one for each, by name; None or masked where there is none.
+    needed : tuple of str, optional
+        Names that must have a value for each object.
+    one_of : tuple of str, optional
+        Names of which each object must have a value.
+
+    Returns
+    -------
+    ids : list of int
+        In the order given.
+    payloads : list of dict
+        By wire name, without what is None.
+    """
+    ids = check_atlas_ids(atlas_ids)
+    columns = {
+        "insertdate" if name == "time" else name: _spread(name, value, len(ids))
+        for name, value in given.items()
+    }
+    sent = []
+    for n, one in enumerate(ids):
+        row = {name: values[n] for name, values in columns.items() if values[n] is not None}
+        for name in needed:
+            if name not in row:
+                raise InvalidQueryError(f"{name} is missing for {one}, and the server needs it")
+        if one_of and not any(name in row for name in one_of):
+            raise InvalidQueryError(f"{one} has nothing to write: give one of {', '.join(one_of)}")
+        sent.append({"objectid": one, **row})
+    return ids, sent
+
+
+def _spread(name: str, value: object, n: int) -> list:
+    if value is None:
+        return [None] * n
+    values = _times(value) if name == "time" else _values(name, value)
+    if isinstance(values, list):
+        if len(values) != n:
+            raise InvalidQueryError(
+                f"{name} has {len(values)} values for {n} ids: give one for each, or one for all"
+            )
+        return values
+    return [values] * n
+
+
+def _values(name: str, value: object) -> object:
+    """Return one checked value, or a list of them; None where one is masked."""
+    if isinstance(value, (list, tuple)):
+        # numpy would make texts of a mixture, and floats of whole numbers and None.
+        value = np.array([*value, None], dtype=object)[:-1]
+    if getattr(value, "unit", None) not in (None, u.dimensionless_unscaled):
+        raise InvalidQueryError(f"{name} has the unit {value.unit}, where none is taken")
+    data, mask = get_data_and_mask(value)
+    data = np.asarray(data)
+    if data.ndim > 1:
+        raise InvalidQueryError(f"{name} has {data.ndim} dimensions; give one value for each id")
+    mask = np.broadcast_to(False if mask is None else mask, data.shape)
+    check = CHECKS[name]
+    checked = [
+        None if hidden or one is None or one is np.ma.masked else check(name, _plain(one))
+        for one, hidden in zip(data.ravel().tolist(), mask.ravel(), strict=True)
+    ]
+    return checked if data.ndim else checked[0]
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _number(name: str, value: object) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) <= LARGEST:
+        raise InvalidQueryError(f"{name}={value!r:.80} should be a finite number")
+    return float(value)
+
+
+def _probability(name: str, value: object) -> float:
+    number = _number(name, value)
+    if not 0 <= number <= 1:
+        raise InvalidQueryError(f"{name}={value!r} should be a probability, from 0 to 1")
+    return number
+
+
+def _flag(name: str, value: object) -> int | str:
+    if not isinstance(value, (bool, Integral)) or value not in (0, 1):
+        raise InvalidQueryError(f"{name}={value!r:.80} should be True or False")
+    return int(value) if name == "is_gal_cand" else str(bool(value)).lower()
+
+
+CHECKS = {
+    **dict.fromkeys(PROBABILITIES, _probability),
+    **dict.fromkeys(RANKS, _number),
+    **dict.fromkeys(FLAGS, _flag),
+}
+
+
+def _times(value: object) -> object:
+    right = "should be a Time, an ISO date or an MJD"
+    try:
+        bare = not isinstance(value, Time) and np.asarray(value).dtype.kind in "iuf"
+        time = Time(value, format="mjd", scale="utc") if bare else Time(value)
+        masked = np.ravel(time.mask)
+        # A date kept as two floats may be a nanosecond short of its second.
+        when = np.ravel(time.utc.unmasked.datetime64) + np.timedelta64(500, "us")
+    except (ValueError, TypeError, LookupError, OverflowError, ScaleValueError) as error:
+        raise InvalidQueryError(f"time={value!r:.200} {right}") from error
+    when = when.astype("datetime64[s]")
+    bad = ~masked & ~((when >= FIRST) & (when <= LAST))
+    if bad.any():
+        raise InvalidQueryError(
+            f"time={when[np.argmax(bad)]} is out of the server's range, {FIRST} to {LAST}"
+        )
+    texts = [None if m else f"{one}Z" for one, m in zip(when, masked, strict=True)]
+    return texts if time.shape else texts[0]

@@ -1,0 +1,327 @@
+"""Queries for what the Virtual Research Assistant (VRA) has scored, ranked and to do."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, some
+from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
+from atlasquery.atlas.filters import date_sent, dates, since
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.service.inputs import check_window
+from atlasquery.tables import Columns, Rows, build_table, decode_rows
+
+__all__ = ["VRAQueries"]
+
+# The server looks objects up one by one, some thousands in a second.
+CHUNK = 10000
+
+
+class VRAQueries(AtlasQuery):
+    """The queries for the tables of the VRA."""
+
+    def query_vra_scores(
+        self,
+        atlas_ids: int | str | list | None = None,
+        *,
+        start: Time | str | float | None = None,
+        first_id: int | None = None,
+        debug: bool = False,
+        latest: bool = False,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Fetch scores of the Virtual Research Assistant.
+
+        An object has a row for each time it was scored. Without ids the whole
+        table comes, from `start` or `first_id` on where these are given.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence, optional
+            One or many 19-digit ids; by default all objects.
+        start : `~astropy.time.Time`, str or float, optional
+            Only rows of that time or later; a bare number is an MJD.
+        first_id : int, optional
+            Only rows with this ``score_id`` or a higher one: one more than the
+            highest of the last call gives what is new.
+        debug : bool, optional
+            Whether to fetch the test rows of the VRA's makers instead of the others.
+        latest : bool, optional
+            Whether only the last row of each object is kept.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``atlas_id``, ``time``, the probabilities ``preal``, ``pgal`` and
+            ``pfast``, ``rank``, ``rank_alt1``, ``is_gal_cand``, ``debug``,
+            ``api_user``, ``user`` and ``score_id``; in the order of the ids asked
+            for, then of ``score_id``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no such row, or none of some of the objects asked for.
+
+        References
+        ----------
+        The ``vrascoreslist/`` endpoint of the ATLAS Transient Server.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> scores = Atlas.query_vra_scores(latest=True)
+        >>> len(set(scores["atlas_id"])) == len(scores)
+        True
+        >>> new = Atlas.query_vra_scores(first_id=scores["score_id"].max())
+        >>> len(new)
+        1
+        """
+        if not isinstance(debug, (bool, np.bool_)):
+            raise InvalidQueryError(f"debug={debug!r} should be True or False")
+        return self._query_vra(
+            "vrascoreslist/", VRA_SCORE, "score_id", atlas_ids, start, first_id, latest, cache,
+            get_query_payload, query="query_vra_scores", debug=bool(debug),
+        )  # fmt: skip
+
+    def query_vra_todo(
+        self,
+        atlas_ids: int | str | list | None = None,
+        *,
+        start: Time | str | float | None = None,
+        first_id: int | None = None,
+        latest: bool = False,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Fetch what the Virtual Research Assistant has to look at.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence, optional
+            One or many 19-digit ids; by default all objects.
+        start : `~astropy.time.Time`, str or float, optional
+            Only objects put on the list at that time or later; a bare number is
+            an MJD.
+        first_id : int, optional
+            Only objects with this ATLAS id or a higher one: the rows of this
+            list have no other number.
+        latest : bool, optional
+            Whether only the last row of each object is kept; the server has one.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``atlas_id`` and ``time``, in the order of the ids asked for, else by id.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no such row, or none of some of the objects asked for.
+
+        References
+        ----------
+        The ``vratodolist/`` endpoint of the ATLAS Transient Server.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> todo = Atlas.query_vra_todo(start="2026-01-01")
+        >>> todo.colnames
+        ['atlas_id', 'time']
+        """
+        return self._query_vra(
+            "vratodolist/", VRA_TODO, "atlas_id", atlas_ids, start, first_id, latest, cache,
+            get_query_payload, query="query_vra_todo",
+        )  # fmt: skip
+
+    def query_vra_ranks(
+        self,
+        atlas_ids: int | str | list | None = None,
+        *,
+        start: Time | str | float | None = None,
+        first_id: int | None = None,
+        latest: bool = False,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Fetch the ranks that the Virtual Research Assistant gives now.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence, optional
+            One or many 19-digit ids; by default all objects.
+        start : `~astropy.time.Time`, str or float, optional
+            Only objects ranked at that time or later; a bare number is an MJD.
+        first_id : int, optional
+            Only objects with this ATLAS id or a higher one. The server has no
+            such filter, so all rows come and are cut here.
+        latest : bool, optional
+            Whether only the last row of each object is kept; the server has one.
+        cache : bool, optional
+            Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``atlas_id``, ``time``, ``rank``, ``rank_alt1`` and ``is_gal_cand``, in
+            the order of the ids asked for, else by id.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no such row, or none of some of the objects asked for.
+
+        References
+        ----------
+        The ``vraranklist/`` endpoint of the ATLAS Transient Server.
+
+        Examples
+        --------
+        >>> from atlasquery import Atlas
+        >>> ranks = Atlas.query_vra_ranks()
+        >>> top = ranks[ranks["rank"] > 7]["atlas_id"]
+        >>> len(Atlas.query_vra_ranks(top)) == len(top)
+        True
+        """
+        return self._query_vra(
+            "vraranklist/", VRA_RANK, "atlas_id", atlas_ids, start, first_id, latest, cache,
+            get_query_payload, query="query_vra_ranks",
+        )  # fmt: skip
+
+    def _query_vra(
+        self,
+        endpoint: str,
+        columns: Columns,
+        key: str,
+        atlas_ids,
+        start,
+        first_id,
+        latest: bool,
+        cache: bool | None,
+        get_query_payload: bool,
+        *,
+        query: str,
+        debug: bool | None = None,
+    ):
+        ids = None if atlas_ids is None else list(dict.fromkeys(check_atlas_ids(atlas_ids)))
+        begin, _ = check_window(start, None)
+        first = _check_first(first_id)
+        if ids:
+            payloads = _payloads_of_objects(ids, debug)
+        else:
+            with_id = first if endpoint != "vraranklist/" else None
+            payloads = [_payload_of_all(begin, with_id)]
+        if get_query_payload:
+            return payloads[0] if len(payloads) == 1 else payloads
+        rows, when = self._vra_rows(endpoint, columns, payloads, cache)
+        # With objects the server ignores the thresholds, and without them `debug`.
+        keep = since(rows, "time", begin)
+        keep &= True if first is None else rows.values[key] >= first
+        keep &= True if debug is None else rows.values["debug"] == debug
+        rows = _in_order(rows.take(keep), key, ids)
+        if latest:
+            rows = rows.take(_latest(rows, key))
+        _warn_of_missing(rows, ids, columns.what)
+        return build_table(rows, meta=self._meta(when, query=query))
+
+    def _vra_rows(self, endpoint: str, columns: Columns, payloads: list, cache) -> tuple:
+        def decode(body: bytes) -> tuple[Rows, bytes]:
+            return decode_rows(columns, body), body
+
+        answers = [
+            self._read(
+                endpoint, payload, decode=decode, lifetime=self._lifetime("list"), cache=cache
+            )
+            for payload in payloads
+        ]
+        when = min(when for _, when in answers)
+        if len(answers) == 1:
+            return answers[0][0][0], when
+        return decode_rows(columns, *(body for (_, body), _ in answers)), when
+
+
+def _check_first(first_id: object) -> int | None:
+    if first_id is None:
+        return None
+    whole = isinstance(first_id, Integral) and not isinstance(first_id, bool)
+    if not whole or not 0 <= first_id < 2**63:
+        raise InvalidQueryError(
+            f"first_id={first_id!r} should be a whole number of 0 or more, below 2^63"
+        )
+    return int(first_id)
+
+
+def _payloads_of_objects(ids: list[int], debug: bool | None) -> list[dict]:
+    chunks = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
+    more = {"debug": "true"} if debug else {}
+    return [{"objects": ",".join(map(str, chunk)), **more} for chunk in chunks]
+
+
+def _payload_of_all(begin: float | None, first: int | None) -> dict:
+    payload: dict = {}
+    if date := date_sent(begin):
+        payload["datethreshold"] = date
+    if first is not None:
+        payload["idthreshold"] = first
+    return payload
+
+
+def _in_order(rows: Rows, key: str, ids: list[int] | None) -> Rows:
+    order = rows.values[key]
+    if ids is None:
+        return rows.take(np.argsort(order, kind="stable"))
+    place = {one: n for n, one in enumerate(ids)}
+    places = [place.get(one, len(ids)) for one in rows.values["atlas_id"].tolist()]
+    return rows.take(np.lexsort((order, places)))
+
+
+def _latest(rows: Rows, key: str) -> np.ndarray:
+    """Return the index of the last row of each object: by time, then by number."""
+    ids = rows.values["atlas_id"]
+    # NaT sorts last, and a row without a time is not the last one.
+    when = np.where(rows.masks["time"], np.datetime64("1970-01-01"), dates(rows, "time"))
+    order = np.lexsort((rows.values[key], when, ids))
+    last = np.append(ids[order][1:] != ids[order][:-1], True) if len(ids) else []
+    return np.sort(order[np.asarray(last, dtype=bool)])
+
+
+def _warn_of_missing(rows: Rows, ids: list[int] | None, what: str) -> None:
+    found = set(rows.values["atlas_id"].tolist())
+    what = what.removeprefix("a ").removeprefix("an ")
+    missing = [] if ids is None else [one for one in ids if one not in found]
+    if missing:
+        message = f"ATLAS has no {what} of {some(missing)}"
+    elif not found:
+        message = f"ATLAS has no {what} that is asked for"
+    else:
+        return
+    warnings.warn(message, NoResultsWarning, stacklevel=5)

@@ -1,0 +1,97 @@
+"""A proxy on loopback that loses answers as it is told to, after or before the server got them."""
+
+import http.client
+import threading
+from collections import deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class LosingProxy:
+    """Passes requests to a server; what becomes of each request to `endpoint` is scripted.
+
+    ``faults`` holds a word for each of these requests in turn: "pass"; "before" breaks
+    the connection without asking the server, "after" when the server has answered; "stall"
+    and "stall before" answer nothing; "page" and "500" answer a web page when the server
+    has answered, "502" without asking it. Past its end all pass. ``passed`` has the path of
+    all that reached the server.
+    """
+
+    def __init__(self, target, endpoint):
+        self.target = urlsplit(target)
+        self.endpoint = endpoint
+        self.faults = deque()
+        self.passed = []
+        self.reads_fail = False
+        self.ended = threading.Event()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.ended.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_port}{self.target.path}"
+
+    def fault(self, path):
+        if path.endswith(f"/{self.endpoint}/"):
+            return self.faults.popleft() if self.faults else "pass"
+        return "before" if self.reads_fail else "pass"
+
+    def ask(self, handler, body):
+        connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
+        try:
+            headers = {
+                name: handler.headers[name]
+                for name in ("Authorization", "Content-Type", "Accept")
+                if name in handler.headers
+            }
+            connection.request(handler.command, handler.path, body, headers)
+            answer = connection.getresponse()
+            self.passed.append(handler.path)
+            return answer.status, answer.getheader("Content-Type"), answer.read()
+        finally:
+            connection.close()
+
+
+def _handler(proxy):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            fault = proxy.fault(self.path)
+            if fault not in ("before", "stall before", "502"):
+                answer = proxy.ask(self, body)
+            if fault == "pass":
+                self.reply(*answer)
+            elif fault in ("page", "500", "502"):
+                status = 200 if fault == "page" else int(fault)
+                self.reply(status, "text/html", b"<html><title>Something else</title></html>")
+            else:
+                if fault.startswith("stall"):
+                    proxy.ended.wait(20)
+                self.close_connection = True
+
+        def reply(self, status, kind, body):
+            self.send_response(status)
+            if kind:
+                self.send_header("Content-Type", kind)
+            if status != 204:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    return Handler
