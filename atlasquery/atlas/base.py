@@ -12,7 +12,7 @@ import msgspec
 
 from atlasquery import __version__
 from atlasquery.atlas import conf
-from atlasquery.atlas.items import decode_items
+from atlasquery.atlas.items import check_items, decode_items
 from atlasquery.exceptions import (
     InvalidQueryError,
     LoginError,
@@ -88,6 +88,8 @@ class AtlasQuery(ServiceQuery):
                 raise TableParseError(
                     f"ATLAS answered {len(items)} objects when asked for {len(ids)}"
                 )
+            if decode is decode_items:
+                check_items(items, ids)
             return items
 
         payload = objects_payload(ids, mjd)

@@ -9,7 +9,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import cache_conf, log
 
-from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload, some
 from atlasquery.atlas.columns import CONE
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.region import (
@@ -138,13 +138,16 @@ class ConeQueries(AtlasQuery):
         reached = [n for n, rows in enumerate(found) if rows is not None]
         cones, found = [cones[n] for n in reached], [found[n] for n in reached]
         if positions:
-            located = self._locate(cones, found, ra, dec, arcsec, cache)
+            located, lost = self._locate(cones, found, ra, dec, arcsec, cache)
+            if lost and not located and len(cones) == 1:
+                raise lost[0][1]
+            failures += lost
             rows = match(cones, found, ra, dec, arcsec, located, nearest=nearest)
         else:
             rows = served_rows(found, [cone.members[0] for cone in cones], nearest=nearest)
         table = build_table(rows, meta=self._meta(when, query="query_region", radius=str(radius)))
         if failures:
-            self._report(failures, len(failures) + len(cones), table, on_error)
+            self._report(failures, table, on_error)
         elif not len(table):
             warnings.warn(
                 f"ATLAS has no object within {radius} of the position",
@@ -213,7 +216,7 @@ class ConeQueries(AtlasQuery):
             if failures:
                 if len(cones) == 1:
                     raise failures[0][1]
-                self._report(failures, len(cones), counts, "raise")
+                self._report(failures, counts, "raise")
         return int(counts[0]) if shape == () else np.array(counts, dtype=np.int64).reshape(shape)
 
     def _search(self, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
@@ -229,51 +232,81 @@ class ConeQueries(AtlasQuery):
                 cache=cache,
             )
 
-        answers = run_all(ask, cones, concurrency=self.conf.concurrency)
+        answers = self._ask_all(ask, cones)
         failed = [isinstance(answer, Exception) for answer in answers]
-        failures = [(c, a) for c, a, bad in zip(cones, answers, failed, strict=True) if bad]
+        failures = [
+            (f"{c.ra:.6f} {c.dec:+.6f} {c.radius:g}arcsec", a)
+            for c, a, bad in zip(cones, answers, failed, strict=True)
+            if bad
+        ]
         found = [None if bad else a[0] for a, bad in zip(answers, failed, strict=True)]
         times = [a[1] for a, bad in zip(answers, failed, strict=True) if not bad]
-        return found, min(times, default=0.0), failures
+        return found, min(times, default=self._clock.now()), failures
 
-    def _locate(self, cones, found, ra, dec, radius: float, cache: bool | None) -> dict:
-        """Fetch the positions of the objects that can be within the radius."""
+    def _ask_all(self, ask, tasks: list) -> list:
+        return run_all(
+            ask, tasks, concurrency=self.conf.concurrency, interrupt=self._clock.interrupt
+        )
+
+    def _locate(self, cones, found, ra, dec, radius: float, cache: bool | None) -> tuple:
+        """Fetch the positions of the objects that can be within the radius; return the failures."""
         wanted: dict[int, None] = {}
         for cone, rows in zip(cones, found, strict=True):
             near = near_members(rows, cone, ra, dec, radius)
             wanted.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
         ids = list(wanted)
-        located: dict = {}
-        for n in range(0, len(ids), METADATA_CHUNK):
-            positions, _ = self._read(
+        parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+
+        def ask(part: list[int]):
+            return self._read(
                 "objects/",
-                objects_payload(ids[n : n + METADATA_CHUNK], METADATA_ONLY),
+                objects_payload(part, METADATA_ONLY),
                 decode=decode_positions,
-                lifetime=self.conf.object_seconds,
+                lifetime=self._lifetime("object"),
                 cache=cache,
             )
-            located |= positions
-        if gone := [i for i in ids if i not in located]:
+
+        located: dict = {}
+        failures, asked = [], []
+        for part, answer in zip(parts, self._ask_all(ask, parts), strict=True):
+            if isinstance(answer, Exception):
+                failures.append((f"the positions of {len(part)} objects", answer))
+            else:
+                located |= answer[0]
+                asked += part
+        if gone := [i for i in asked if i not in located]:
             warnings.warn(
                 f"ATLAS found {len(gone)} objects that it then did not know, "
-                f"they are left out: {gone[:5]}",
+                f"they are left out: {some(gone)}",
                 InputWarning,
                 stacklevel=4,
             )
-        return located
+        return located, failures
+
+    def _refuse_hopeless(self, n: int, radius: float) -> None:
+        """Refuse what would take days before it is planned, which itself would take minutes."""
+        limit = self._limit
+        # No covering of a circle needs fewer than its area has of those allowed.
+        least = n * (radius / LARGEST_RADIUS) ** 2 if radius > LARGEST_RADIUS else 0
+        if limit and self.conf.on_quota == "raise" and least > 10 * limit:
+            raise QuotaError(
+                f"ATLAS: at least {least:.0f} cone searches would be sent, of {limit} requests an "
+                "hour; nothing was sent. Take a smaller radius, or set conf.on_quota = 'wait'.",
+                service=self.service,
+            )
 
     def _announce(self, payloads: list[dict], what: str, cache: bool | None, *, more: bool) -> None:
         """Say what a search costs before it is spent; refuse one that cannot be finished."""
         quota = self.quota
         n = len(payloads)
-        cost = f"ATLAS: {n} {what}" + (" and a request for positions" if more else "")
+        cost = f"ATLAS: {n} {what}" + (" and at least one for positions" if more else "")
         if not quota.limit or n + more <= quota.remaining:
             if n > 1:
                 log.info(f"{cost} ({quota})")
             return
         if cache if cache is not None else cache_conf.cache_active:
             n = self._count_unstored("cone/", payloads, self.conf.list_seconds)
-        if n + more <= quota.remaining:
+        if n == 0 or n + more <= quota.remaining:
             return
         if self.conf.on_quota == "raise":
             raise QuotaError(
@@ -290,10 +323,10 @@ class ConeQueries(AtlasQuery):
             stacklevel=4,
         )
 
-    def _report(self, failures: list, asked: int, result, on_error: str) -> None:
-        """Raise or warn when some of many searches failed."""
+    def _report(self, failures: list, result, on_error: str) -> None:
+        """Raise or warn when some of many requests failed."""
         first = failures[0][1]
-        message = f"{len(failures)} of {asked} searches failed; the first: {first}"
+        message = f"{len(failures)} requests of the search failed; the first: {first}"
         if on_error == "raise":
             raise IncompleteResultError(
                 f"{message} What was found is in the error's .result, what failed in .failures.",
@@ -301,10 +334,7 @@ class ConeQueries(AtlasQuery):
                 failures=failures,
                 service=self.service,
             ) from first
-        result.meta["failures"] = [
-            f"{cone.ra:.6f} {cone.dec:+.6f} {cone.radius:g}arcsec: {error}"
-            for cone, error in failures
-        ]
+        result.meta["failures"] = [f"{what}: {error}" for what, error in failures]
         warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from functools import partial
 
 import astropy.units as u
 import msgspec
@@ -17,7 +18,7 @@ from atlasquery.atlas.names import atlas_name, tns_name
 from atlasquery.atlas.objects import ObjectQueries
 from atlasquery.atlas.vra import VRAQueries
 from atlasquery.atlas.writes import WriteQueries
-from atlasquery.exceptions import NoResultsWarning, NotFoundError
+from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseError
 from atlasquery.service.inputs import check_names, check_radius
 from atlasquery.tables import build_table, decode_rows
 
@@ -106,7 +107,8 @@ class AtlasClass(ConeQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueri
         'ATLAS id'
         """
         check_radius(radius)
-        text = str(name) if isinstance(name, (int, np.integer)) else name
+        number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+        text = str(name) if number else name
         (text,) = check_names(text, name="name")
         if re.fullmatch(r"\d{15,}", text):
             ids, how = [text], "ATLAS id"
@@ -169,7 +171,7 @@ class AtlasClass(ConeQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueri
         groups, when = self._read(
             "externalxmlist/",
             payload,
-            decode=_groups.decode,
+            decode=partial(_decode_groups, asked),
             lifetime=self.conf.list_seconds,
             cache=cache,
         )
@@ -240,6 +242,14 @@ class _Listed(msgspec.Struct):
 
 _listed = msgspec.json.Decoder(list[_Listed])
 _groups = msgspec.json.Decoder(list[list[msgspec.Raw]])
+
+
+def _decode_groups(asked: list[str], body: bytes) -> list[list[msgspec.Raw]]:
+    groups = _groups.decode(body)
+    if len(groups) != len(asked):
+        raise TableParseError(f"ATLAS answered {len(groups)} names when asked for {len(asked)}")
+    return groups
+
 
 #: The instance to use for a login and a server from the configuration.
 Atlas = AtlasClass()

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 
 from atlasquery.atlas.columns import OBJECT
+from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Columns, Rows, decode_rows
 
 __all__ = ["METADATA_ONLY", "Item", "decode_items", "object_rows", "product_rows"]
@@ -50,6 +51,36 @@ def unknown(item: Item) -> str | None:
     entry = bytes(item.get("object", _EMPTY))
     # "an item whose `object` is the string ..." (contract)
     return msgspec.json.decode(entry) if entry.startswith(b'"') else None
+
+
+class _Numbered(msgspec.Struct):
+    id: int
+
+
+_numbered = msgspec.json.Decoder(_Numbered | str)
+
+
+def check_items(items: list[Item], ids: list[int]) -> None:
+    """Raise unless each item is of the object that was asked for in its place.
+
+    Parameters
+    ----------
+    items : list of Item
+        The items.
+    ids : list of int
+        What was asked for.
+
+    Raises
+    ------
+    TableParseError
+        If an item has no catalogue entry, or that of another object.
+    """
+    for item, asked in zip(items, ids, strict=True):
+        if "object" not in item:
+            raise TableParseError(f"ATLAS answered for {asked} without an object")
+        entry = _numbered.decode(item["object"])
+        if not isinstance(entry, str) and entry.id != asked:
+            raise TableParseError(f"ATLAS answered with {entry.id} when asked for {asked}")
 
 
 def object_rows(items: list[Item]) -> Rows:

@@ -200,6 +200,11 @@ class ObjectQueries(AtlasQuery):
         NotFoundError
             If ATLAS does not know the object.
 
+        Warns
+        -----
+        NoResultsWarning
+            If there is no exposure in that time.
+
         Examples
         --------
         >>> from astropy.coordinates import SkyCoord
@@ -213,7 +218,11 @@ class ObjectQueries(AtlasQuery):
         source = self.get_source(
             atlas_id, start=start, end=end, cache=cache, get_query_payload=get_query_payload
         )
-        return source if get_query_payload else source.light_curve
+        if get_query_payload:
+            return source
+        if not len(source.light_curve):
+            _nothing(f"ATLAS has no exposure of {source.atlas_id} in that time")
+        return source.light_curve
 
     def get_forced_photometry(
         self,

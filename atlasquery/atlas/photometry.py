@@ -96,13 +96,17 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
     -------
     `~astropy.timeseries.TimeSeries`
         A row per measurement. ``limiting_mag`` is five times the error of the
-        flux, as the server sends none for the exposure.
+        flux, as the server sends none for the exposure; ``exposure_time`` is
+        the survey's 30 s where an older server does not send it.
     """
     rows = _within(rows, window)
     wire = rows.values
     exposure_time = np.where(np.isnan(wire["exposure_time"]), EXPOSURE_TIME, wire["exposure_time"])
     flux, flux_err = _forced_flux(wire, exposure_time)
-    measured = ~wire["is_limit"] & ~np.isnan(flux)
+    # Where the server does not say what is a limit, its own threshold does.
+    with np.errstate(invalid="ignore"):
+        above = wire["snr"] >= wire["snr_detection"]
+    measured = np.where(rows.masks["is_limit"], above, ~wire["is_limit"]) & ~np.isnan(flux)
     mag = np.where(measured, flux_to_mag(flux), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         mag_err = np.where(np.isnan(mag), np.nan, LN10_2_5 * flux_err / flux)

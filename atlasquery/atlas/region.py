@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from atlasquery.atlas.columns import CONE
+from atlasquery.exceptions import TableParseError
 from atlasquery.service.cover import Cone, separations
 from atlasquery.tables import Column, Rows, decode_rows
 
@@ -103,8 +104,9 @@ def near_members(
     """
     out = separations(cone.ra, cone.dec, ra[cone.members], dec[cone.members])
     served = found.values["separation"]
-    # The triangle inequality, and the server's rounding.
-    return (np.abs(served[:, None] - out) <= radius + 0.01).any(axis=1)
+    # The triangle inequality, and the server's rounding; a separation that was not sent rules
+    # nothing out.
+    return ~(np.abs(served[:, None] - out) > radius + 0.01).all(axis=1)
 
 
 def match(
@@ -202,6 +204,10 @@ def served_rows(found: Sequence[Rows], asked: Sequence[int], *, nearest: bool) -
     """
     found = [rows.take(np.arange(min(len(rows), 1))) if nearest else rows for rows in found]
     result = Rows(length=sum(map(len, found)))
+    if any(rows.masks["separation"].any() for rows in found):
+        raise TableParseError(
+            "ATLAS sent an object without its separation, which positions=True does without"
+        )
     found = found or [decode_rows(CONE, b"[]")]
     asked = np.array(asked or [0], dtype=np.int64)
     result.add(QUERY_INDEX, np.repeat(asked, [len(rows) for rows in found]))

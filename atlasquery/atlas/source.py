@@ -18,6 +18,7 @@ from atlasquery.atlas.columns import (
 )
 from atlasquery.atlas.items import Item, object_rows, product_rows
 from atlasquery.atlas.photometry import forced_light_curve, light_curve
+from atlasquery.exceptions import TableParseError
 from atlasquery.tables import build_table
 
 __all__ = ["AtlasSource"]
@@ -52,7 +53,12 @@ class AtlasSource:
     @cached_property
     def _identity(self) -> "_Identity":
         # The whole entry with its units and masks takes longer to build than a light curve.
-        return _identity.decode(self._item["object"])
+        try:
+            return _identity.decode(self._item["object"])
+        except msgspec.ValidationError as error:
+            raise TableParseError(
+                f"ATLAS sent an object that could not be read: {error}"
+            ) from error
 
     @property
     def atlas_id(self) -> int:
@@ -67,7 +73,10 @@ class AtlasSource:
     @cached_property
     def coordinates(self) -> SkyCoord:
         """The position, ICRS."""
-        return SkyCoord(self._identity.ra, self._identity.dec, unit="deg")
+        ra, dec = self._identity.ra, self._identity.dec
+        if ra is None or dec is None:
+            raise TableParseError(f"ATLAS sent no position of {self.atlas_id}")
+        return SkyCoord(ra, dec, unit="deg")
 
     @cached_property
     def light_curve(self) -> TimeSeries:
@@ -134,13 +143,17 @@ class AtlasSource:
             "survey": "atlas",
             "object": self.name,
             "atlas_id": self.atlas_id,
-            "coordinates": self.coordinates,
+            **self._position_meta(),
             "magsys": "AB",
             "time_reference": "start of exposure",
             "start": first,
             "end": last,
             **self._meta,
         }
+
+    def _position_meta(self) -> dict:
+        known = self._identity.ra is not None and self._identity.dec is not None
+        return {"coordinates": self.coordinates} if known else {}
 
     def _title(self) -> str:
         tns = _text(self.info["tns_name"])
@@ -177,8 +190,8 @@ def _text(value: object) -> str:
 
 class _Identity(msgspec.Struct):
     id: int
-    ra: float
-    dec: float
+    ra: float | None = None
+    dec: float | None = None
     atlas_designation: str | None = None
 
 

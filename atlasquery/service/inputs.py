@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from inspect import Parameter
 from numbers import Integral, Real
 
 import astropy.units as u
@@ -82,6 +83,8 @@ def with_suggestions(method: Callable) -> Callable:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return method
     known = list(parameters)[1:]
+    named = [name for name in known if parameters[name].kind is Parameter.KEYWORD_ONLY]
+    places = len(known) - len(named)
 
     @functools.wraps(method)
     def checked(self, *args, **kwargs):
@@ -90,6 +93,11 @@ def with_suggestions(method: Callable) -> Callable:
             name: Secret(value) if name in SECRETS and isinstance(value, str) else value
             for name, value in kwargs.items()
         }
+        if len(args) > places and named:
+            raise TypeError(
+                f"{method.__name__}() takes {places} argument{'s' * (places != 1)} by place; name "
+                f"the others: {named[0]}=..."
+            )
         for name in kwargs:
             if name not in known:
                 raise TypeError(

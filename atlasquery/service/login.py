@@ -39,6 +39,8 @@ class TokenLogin:
         self._dead_token: Secret | None = None
         # A user who logged out is not logged in again behind their back.
         self._logged_out = False
+        # The server that the configuration file of the present login names.
+        self._server_of_file: str | None = None
 
     def _fetch_token(self, username: str, password: Secret) -> Secret:
         """Trade a user name and password for a token; each service has its own way."""
@@ -93,6 +95,8 @@ class TokenLogin:
         if given.password and not given.username:
             raise InvalidQueryError("password is of no use without username")
         with self._login_lock:
+            # A login begins anew: with the server that is configured, not with another file's.
+            self._forget()
             found = given or self._look_for(given.username, config_file, prompt=True)
             if not found:
                 raise LoginError(self._how_to_log_in(given.username), service=self.service)
@@ -100,8 +104,8 @@ class TokenLogin:
                 found = self._with_new_token(found)
             if store:
                 store_in_keyring(self._keyring_name(), found)
-            self._credentials, self._authenticated, self._logged_out = found, True, False
-            self._dead_token = None
+            self._adopt(found)
+            self._logged_out = False
         return True
 
     def _login(self, *args, **kwargs) -> bool:
@@ -111,8 +115,17 @@ class TokenLogin:
     def logout(self) -> None:
         """Forget the token, and the password with it. What is in a keyring stays there."""
         with self._login_lock:
-            self._credentials, self._authenticated = Credentials(), False
+            self._forget()
             self._logged_out = True
+
+    def _forget(self) -> None:
+        self._credentials, self._authenticated, self._dead_token = Credentials(), False, None
+        self._server_of_file = None
+
+    def _adopt(self, found: Credentials) -> None:
+        # Bound to the server of this moment: another one must never see them.
+        self._credentials = dataclasses.replace(found, server=self.server)
+        self._authenticated, self._dead_token = bool(found), None
 
     def _look_for(self, username, config_file, *, prompt: bool) -> Credentials:
         if config_file:
@@ -133,7 +146,7 @@ class TokenLogin:
         """Go to the server that a file names, so that its token goes nowhere else."""
         named = found.server.strip().rstrip("/") + "/"
         if self._server is None and not os.environ.get(f"{self.environment}_SERVER"):
-            self._server = named
+            self._server_of_file = named
         elif named != self.server:
             raise InvalidQueryError(
                 f"{found.source} has the login of {named}, but {self.name} was told to use "
@@ -151,11 +164,13 @@ class TokenLogin:
     def _auth(self, *, required: bool) -> tuple[Callable, Secret | None]:
         """Return what signs a request, and the token it does that with."""
         with self._login_lock:
+            if self._credentials and self._credentials.server != self.server:
+                self._forget()
             if not self._credentials and not self._logged_out:
                 found = self._look_for(None, None, prompt=False)
                 if found and not found.token:
                     found = self._with_new_token(found)
-                self._credentials, self._authenticated = found, bool(found)
+                self._adopt(found)
             token = self._credentials.token
             source = self._credentials.source
         if token:
@@ -182,6 +197,10 @@ class TokenLogin:
                 return False
             if not (current.username and current.password):
                 current = self._renewable(current)
+            if current.token and current.token != refused:
+                # Somebody has put a new token where the old one was found.
+                self._adopt(current)
+                return True
             if not (current.username and current.password):
                 self._authenticated = False
                 return False
@@ -193,7 +212,7 @@ class TokenLogin:
             if renewed.token == refused:
                 self._dead_token, self._authenticated = refused, False
                 return False
-            self._credentials, self._authenticated = renewed, True
+            self._adopt(renewed)
             return True
 
     def _renewable(self, current: Credentials) -> Credentials:

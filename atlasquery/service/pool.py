@@ -15,7 +15,12 @@ WORTH_A_BAR = 20
 
 
 def run_all(
-    work: Callable, tasks: Sequence, *, concurrency: int, progress: bool = True
+    work: Callable,
+    tasks: Sequence,
+    *,
+    concurrency: int,
+    interrupt: Callable = lambda: None,
+    progress: bool = True,
 ) -> list[object]:
     """Apply `work` to each task, a few at a time.
 
@@ -27,6 +32,8 @@ def run_all(
         The tasks.
     concurrency : int
         How many are under way at the same time.
+    interrupt : callable, optional
+        Called when the job is broken off, to wake work that waits.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
 
@@ -59,6 +66,9 @@ def run_all(
                     if isinstance(error, (LoginError, QuotaError)):
                         fatal = error
                     bar.update()
+        except BaseException:
+            interrupt()
+            raise
         finally:
             # After Ctrl-C, requests under way are not waited for: that may take minutes.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -5,19 +5,21 @@ import dataclasses
 import hashlib
 import inspect
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import astropy.units as u
 import msgspec
 import requests
 from astropy.config import paths
-from astroquery import cache_conf
+from astroquery import cache_conf, log
 from astroquery.query import QueryWithLogin
 
 from atlasquery import __version__
-from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
+from atlasquery.exceptions import InvalidQueryError, LoginError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import with_suggestions
 from atlasquery.service.login import TokenLogin
 from atlasquery.service.quota import Clock, Gate, Ledger, OpenGate, Quota
@@ -88,7 +90,19 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
     @property
     def server(self) -> str:
         """The address of the server, ending in a slash; read when it is used."""
-        address = self._server or os.environ.get(f"{self.environment}_SERVER") or self.conf.server
+        address = (
+            self._server
+            or os.environ.get(f"{self.environment}_SERVER")
+            or self._server_of_file
+            or self.conf.server
+        )
+        parts = urlsplit(address.strip())
+        if parts.username or parts.password or parts.query or parts.fragment:
+            # It would be shown wherever the address is.
+            raise InvalidQueryError(
+                f"the server of {self.service} should be an address without a login, a query or a "
+                f"fragment: {parts.scheme}://{parts.hostname}{parts.path}"
+            )
         return address.strip().rstrip("/") + "/"
 
     @property
@@ -119,7 +133,11 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         ``conf.limit_loopback`` is set.
         """
         _, token = self._auth(required=self.login_required)
-        return self._ledger.quota(self._account(token), self._limit)
+        try:
+            return self._ledger.quota(self._account(token), self._limit)
+        except (sqlite3.Error, OSError) as error:
+            log.warning(f"Requests are not counted: {self._ledger.path}: {error}")
+            return Quota(self._limit, 0, self._limit, None, (QUOTA_WINDOW * u.s).to(u.h))
 
     @property
     def _uncounted(self) -> bool:
@@ -136,13 +154,15 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         return Ledger(path, window=QUOTA_WINDOW, clock=self._clock)
 
     def _account(self, token: Secret | None) -> str:
-        identity = token.fingerprint() if token else "anonymous"
+        # By name where it is known: a new token does not come with new requests.
+        name = self._credentials.username
+        identity = name or (token.fingerprint() if token else "anonymous")
         return hashlib.sha256(f"{self.server} {identity}".encode()).hexdigest()
 
     def _gate(self, token: Secret | None) -> OpenGate:
-        if token is None or self._uncounted:
-            return OpenGate(self._clock)
         waits = self.conf.on_quota == "wait"
+        if token is None or self._uncounted:
+            return OpenGate(self._clock, waits=waits)
         return Gate(self._ledger, self._account(token), self._limit, self.service, waits=waits)
 
     def clear_cache(self) -> None:
@@ -196,9 +216,10 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         when : float
             The Unix time at which the server answered.
         """
-        url = self.server + path
         sent = {"params" if method == "GET" else "data": payload}
         auth, token = self._auth(required=self.login_required)
+        # After the login, which may name the server.
+        url = self.server + path
         cache = cache_conf.cache_active if cache is None else cache
         if cache:
             key = self._cache_key(method, url, payload, token)
@@ -224,7 +245,8 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
 
     def _write(self, path: str, payload: dict, *, method: str = "POST") -> requests.Response:
         """Change something on the server: never stored, never sent twice after a time-out."""
-        return self._send(method, self.server + path, repeat=False, data=payload)
+        signed = self._auth(required=self.login_required)
+        return self._send(method, self.server + path, repeat=False, signed=signed, data=payload)
 
     def _post_unsigned(self, path: str, payload: dict) -> requests.Response:
         """Send a login: without credentials in the header, never stored or repeated.

@@ -8,6 +8,7 @@ take the last one.
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +22,6 @@ from atlasquery.exceptions import QuotaError
 
 __all__ = ["Clock", "Gate", "Ledger", "OpenGate", "Quota"]
 
-# What is waited after a refusal that does not say how long.
-UNSAID = 60.0
 
 SCHEMA = """
 create table if not exists spent (account text not null, at real not null);
@@ -44,6 +43,14 @@ class Clock:
         """
         return time.time()
 
+    def __init__(self):
+        self._stop = threading.Event()
+
+    def interrupt(self) -> None:
+        """Let those who sleep now wake with an `InterruptedError`: their work is not wanted."""
+        stop, self._stop = self._stop, threading.Event()
+        stop.set()
+
     def sleep(self, seconds: float) -> None:
         """Let time pass.
 
@@ -52,7 +59,8 @@ class Clock:
         seconds : float
             How much.
         """
-        time.sleep(seconds)
+        if self._stop.wait(seconds):
+            raise InterruptedError("stopped while waiting")
 
 
 @dataclass(frozen=True)
@@ -223,11 +231,10 @@ class OpenGate:
         The time.
     """
 
-    #: Whether a request waits for its turn instead of failing.
-    waits = False
-
-    def __init__(self, clock: Clock | None = None):
+    def __init__(self, clock: Clock | None = None, *, waits: bool = False):
         self.clock = clock or Clock()
+        #: Whether a request waits for its turn instead of failing.
+        self.waits = waits
 
     def enter(self) -> int | None:
         """Book a request.
@@ -250,13 +257,13 @@ class OpenGate:
             Whether the server will have counted it.
         """
 
-    def shut(self, seconds: float | None) -> None:
+    def shut(self, seconds: float) -> None:
         """Note that the server takes nothing for some time.
 
         Parameters
         ----------
-        seconds : float or None
-            How long, where it said so.
+        seconds : float
+            How long.
         """
 
 
@@ -278,12 +285,11 @@ class Gate(OpenGate):
     """
 
     def __init__(self, ledger: Ledger, account: str, limit: int, service: str, *, waits: bool):
-        super().__init__(ledger.clock)
+        super().__init__(ledger.clock, waits=waits)
         self.ledger = ledger
         self.account = account
         self.limit = limit
         self.service = service
-        self.waits = waits
 
     def enter(self) -> int | None:
         """Book a request, or wait for one to be left.
@@ -310,7 +316,7 @@ class Gate(OpenGate):
             spent = f"{self.service}: no request is left of {self.limit or 'those allowed'} an hour"
             if not self.waits:
                 raise QuotaError(
-                    f"{spent}, the next one is at {at} UTC, in {wait:.0f} s; nothing was sent. "
+                    f"{spent}, the next one is at {at} UTC, in {wait:.0f} s. It was not sent. "
                     "Wait, or set conf.on_quota = 'wait' to let atlasquery wait; conf.hourly_limit "
                     "is what the account is allowed.",
                     retry_after=wait,
@@ -333,13 +339,13 @@ class Gate(OpenGate):
             with contextlib.suppress(sqlite3.Error, OSError):
                 self.ledger.cancel(receipt)
 
-    def shut(self, seconds: float | None) -> None:
+    def shut(self, seconds: float) -> None:
         """Let nothing through for as long as the server said.
 
         Parameters
         ----------
-        seconds : float or None
-            How long, where it said so.
+        seconds : float
+            How long.
         """
         with contextlib.suppress(sqlite3.Error, OSError):
-            self.ledger.close(self.account, UNSAID if seconds is None else seconds)
+            self.ledger.close(self.account, seconds)

@@ -6,6 +6,9 @@ import requests
 
 __all__ = ["LoginForm", "NoAuth", "Secret", "TokenAuth"]
 
+DOTS = b"..."
+SHORTEST = 4
+
 
 class Secret:
     """A text that never shows itself: not in a repr, a log, a traceback or a pickle.
@@ -56,6 +59,21 @@ class Secret:
         raise TypeError("a secret is not pickled: log in again in the other process")
 
 
+def _without(words: bytes, secret: Secret) -> bytes:
+    value = secret.reveal().encode()
+    # One or two letters would be found in any sentence, and tell what they are by their absence.
+    return words.replace(value, DOTS) if len(value) >= SHORTEST else words
+
+
+class _Unshown(str):
+    """A header that a traceback of the libraries below does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+
 class TokenAuth(requests.auth.AuthBase):
     """Put a token into the Authorization header of one request.
 
@@ -73,8 +91,23 @@ class TokenAuth(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the header."""
-        request.headers["Authorization"] = f"{self._scheme} {self._token.reveal()}"
+        request.headers["Authorization"] = _Unshown(f"{self._scheme} {self._token.reveal()}")
         return request
+
+    def conceal(self, words: bytes) -> bytes:
+        """Return a server's words without the token, should it quote it.
+
+        Parameters
+        ----------
+        words : bytes
+            What it said.
+
+        Returns
+        -------
+        bytes
+            The same, with dots for the token.
+        """
+        return _without(words, self._token)
 
     def __repr__(self) -> str:
         return f"<TokenAuth {self._scheme} ...>"
@@ -98,6 +131,24 @@ class LoginForm(requests.auth.AuthBase):
             {k: v.reveal() if isinstance(v, Secret) else v for k, v in self._fields.items()}, None
         )
         return request
+
+    def conceal(self, words: bytes) -> bytes:
+        """Return a server's words without the password, should it quote it.
+
+        Parameters
+        ----------
+        words : bytes
+            What it said.
+
+        Returns
+        -------
+        bytes
+            The same, with dots for the password.
+        """
+        for value in self._fields.values():
+            if isinstance(value, Secret):
+                words = _without(words, value)
+        return words
 
     def __repr__(self) -> str:
         return f"<LoginForm {', '.join(self._fields)}>"

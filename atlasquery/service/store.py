@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import time
 import zlib
@@ -131,8 +132,11 @@ class ResponseStore:
 
     def _read_own(self, key: str) -> bytes:
         """Return the bytes of a file that nobody else can have written."""
-        with self._path(key).open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o022:
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(self._path(key), flags), "rb") as file:
+            about = os.fstat(file.fileno())
+            own = os.name != "posix" or about.st_uid == os.geteuid()
+            if not (own and stat.S_ISREG(about.st_mode)) or about.st_mode & 0o022:
                 raise OSError("others may have written it")
             return file.read()
 

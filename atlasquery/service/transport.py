@@ -21,6 +21,10 @@ __all__ = ["Policy", "exchange", "refuse_redirect", "refuse_status", "server_wor
 BLOCK = 1 << 18
 # "200s and 400s count, 403s do not" (contract), nor do logins that were refused.
 UNCOUNTED = (401, 403)
+# How often a request waits for its turn before it is given up.
+ROUNDS = 20
+# Nobody between us and a server on this machine: a proxy would get the token.
+NO_PROXY = {"http": "", "https": ""}
 # No repetition mends an address.
 ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -118,7 +122,7 @@ def exchange(
         When no answer came, or the server said that it cannot serve now.
     """
     tries = policy.retries if repeat else 0
-    attempt = 0
+    attempt = rounds = 0
     while True:
         receipt = gate.enter()
         try:
@@ -126,9 +130,13 @@ def exchange(
         except _PassingError as failure:
             gate.leave(receipt, counted=failure.counted)
             throttled = isinstance(failure.error, QuotaError)
-            if throttled and gate.waits:
-                # What was throttled was not done, so that a write may be sent again too.
-                gate.shut(failure.wait)
+            if throttled and gate.waits and rounds < ROUNDS:
+                # What was throttled was not done, so that a write may be sent again too. Each
+                # next wait is longer, for a server that says 0 and does not mean it.
+                rounds += 1
+                wait = max(2.0 ** min(rounds, 9), failure.wait or 0.0)
+                gate.shut(wait)
+                gate.clock.sleep(wait)
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
             if attempt == tries or wait > policy.max_wait:
@@ -153,7 +161,11 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
     try:
         # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
         response = session.request(
-            **request, timeout=policy.timeout, stream=True, allow_redirects=False
+            **request,
+            timeout=policy.timeout,
+            stream=True,
+            allow_redirects=False,
+            proxies=NO_PROXY if is_local(url) else None,
         )
         try:
             body = _body(response, started + policy.deadline)
@@ -169,6 +181,9 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
         raise _PassingError(made, counted="broke off" in str(made)) from None
     finally:
         seconds = time.monotonic() - started
+    if response.status_code >= 400 and hasattr(request.get("auth"), "conceal"):
+        # A server may quote what it was sent; its words are shown.
+        body = request["auth"].conceal(body)
     response._content, response._content_consumed = body, True
     # What holds the response must not hold the credentials.
     response.request.headers.pop("Authorization", None)

@@ -1,6 +1,7 @@
 """Build astropy tables from decoded columns, with units, masks and descriptions."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import astropy.units as u
 import numpy as np
@@ -139,10 +140,9 @@ def time_column(column: Column, values: np.ndarray, mask: np.ndarray) -> Time:
         texts = np.strings.rstrip(np.where(mask, values[np.argmin(mask)], values), "Z")
         try:
             times = Time(texts, format="isot", scale="utc")
-        except ValueError as error:
-            raise TableParseError(
-                f"{column.wire}={_first_bad(texts)!r:.100} is not an ISO 8601 time"
-            ) from error
+        except ValueError:
+            texts = np.array([_in_utc(text, column) for text in texts.tolist()])
+            times = Time(texts, format="isot", scale="utc")
         if mask.any():
             times[mask] = np.ma.masked
     times.info.name = column.name
@@ -150,11 +150,12 @@ def time_column(column: Column, values: np.ndarray, mask: np.ndarray) -> Time:
     return times
 
 
-def _first_bad(texts: np.ndarray) -> str:
-    """Return the first text that is no time."""
-    for text in texts:
-        try:
-            Time(text, format="isot", scale="utc")
-        except ValueError:
-            return str(text)
-    return str(texts[0])
+def _in_utc(text: str, column: Column) -> str:
+    """Return a time stamp of another form, perhaps with an offset, as astropy reads it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise TableParseError(f"{column.wire}={text!r:.100} is not an ISO 8601 time") from error
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat()

@@ -28,6 +28,8 @@ DTYPE = {int: np.int64, bool: np.bool_}
 # What msgspec raises for a text that is no JSON, no UTF-8, or nested without end.
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 INT64 = range(-(2**63), 2**63)
+# Above this a float stands for several whole numbers, and an id for another one.
+EXACT = 2**53
 # Rows that are turned into arrays together.
 BATCH = 2000
 UTF32 = f"utf-32-{sys.byteorder[0]}e"
@@ -266,6 +268,8 @@ def _convert(value: Any, column: Column, what: str) -> Any:
             return value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if kind is float and not isinstance(value, bool):
             return float(value)
+        if kind is int and isinstance(value, float) and abs(value) > EXACT:
+            raise ValueError
         if kind is int and int(value) == (value if not isinstance(value, str) else int(value)):
             return int(value)
         if kind is bool and value in (0, 1):

@@ -187,7 +187,7 @@ def test_time_stamps_that_are_missing_are_masked(missing):
 
 
 @pytest.mark.parametrize(
-    "bad", ["yesterday", "60000.5", "2026-13-01T00:00:00Z", "2026-01-02T03:04:05+05:00", "Z"]
+    "bad", ["yesterday", "60000.5", "2026-13-01T00:00:00Z", "2026-01-02T03:04:05+99:00", "Z"]
 )
 def test_time_stamps_that_are_none(bad):
     for given in ([bad], ["2026-01-02T03:04:05Z", bad], [None, bad, "2026-01-02T03:04:05Z"]):
@@ -195,6 +195,20 @@ def test_time_stamps_that_are_none(bad):
             times(*given)
         assert "inserted=" in str(caught.value)
         assert bad.rstrip("Z") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "isot"),
+    [
+        ("2026-01-02T03:04:05+05:00", "2026-01-01T22:04:05.000"),
+        ("2026-01-02T03:04:05.25+00:00", "2026-01-02T03:04:05.250"),
+        ("2026-01-02 03:04", "2026-01-02T03:04:00.000"),
+    ],
+)
+def test_time_stamps_of_other_forms(text, isot):
+    got = times("2026-01-02T03:04:05Z", None, text)
+    assert got.isot[2] == isot
+    assert got.mask.tolist() == [False, True, False]
 
 
 def test_declarations():

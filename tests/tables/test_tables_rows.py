@@ -175,7 +175,8 @@ def test_conversions_that_lose_nothing(wire, value, expected):
         ("n", "many", "an int"),
         ("n", [1], "an int"),
         ("n", {"a": 1}, "an int"),
-        ("n", 1e300, "64 bits"),
+        ("n", 1e300, "not an int"),
+        ("n", 1.0000052913146562e18, "not an int"),
         ("n", 2**63, "64 bits"),
         ("n", -(2**63) - 1, "64 bits"),
         ("n", str(2**63), "64 bits"),
@@ -192,7 +193,7 @@ def test_conversions_that_would_lose_are_refused(wire, value, kind):
     with pytest.raises(TableParseError) as caught:
         decode(ROW, ROW | {wire: value})
     message = str(caught.value)
-    shown = int(value) if value == 1e300 else value
+    shown = value
     for word in ("a measurement", f"{wire}=", repr(shown).strip("'")[:20], kind):
         assert word[:20] in message
 
