@@ -8,7 +8,7 @@ from benchmarks import decoding, importing, network
 def main() -> None:
     """Run them one after the other."""
     log.setLevel("WARNING")
-    print(f"{'':<58}{'ours':>9}{'other':>9}{'ratio':>8}  aim")
+    print(f"{'':<68}{'ours':>9}{'other':>9}{'ratio':>8}  aim")
     for part in (decoding, network, importing):
         print("\n".join(part.report()), end="\n\n", flush=True)
 

@@ -1,5 +1,6 @@
 """What importing the package adds to importing astroquery."""
 
+import resource
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ def report() -> list[str]:
     base = _import("import astroquery.query")
     rows = []
     for what in ("import atlasquery", "from atlasquery import Atlas"):
-        ours, theirs, ratio = paired(_import(f"import astroquery.query; {what}"), base, runs=11)
+        ours, theirs, ratio = paired(
+            _import(f"import astroquery.query; {what}"), base, runs=11, clock=_cpu_of_children
+        )
         aim = "<= 60 ms more" if what.startswith("import") else ""
         rows.append(
             line(f"{what}, beside import astroquery.query", ours, theirs, ratio, aim)
@@ -24,3 +27,9 @@ def report() -> list[str]:
 
 def _import(statement: str):
     return lambda: subprocess.run([sys.executable, "-c", statement], check=True)
+
+
+def _cpu_of_children() -> float:
+    # Of the work of the interpreters alone: what else the machine does is left out.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

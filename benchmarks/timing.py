@@ -32,4 +32,4 @@ def _seconds(work: Callable, clock: Callable) -> float:
 
 def line(what: str, ours: float, theirs: float, ratio: float, aim: str, limit: str = "") -> str:
     """Return a row of the report: milliseconds, ratio, what is aimed at, what is possible."""
-    return f"{what:<58}{ours * 1e3:>9.2f}{theirs * 1e3:>9.2f}{ratio:>8.2f}  {aim:<8}{limit}"
+    return f"{what:<68}{ours * 1e3:>9.2f}{theirs * 1e3:>9.2f}{ratio:>8.2f}  {aim:<8}{limit}"

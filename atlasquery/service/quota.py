@@ -229,6 +229,8 @@ class OpenGate:
     ----------
     clock : Clock, optional
         The time.
+    waits : bool, optional
+        Whether a request waits for its turn instead of failing.
     """
 
     def __init__(self, clock: Clock | None = None, *, waits: bool = False):
