@@ -1,15 +1,24 @@
 """What all queries to the ATLAS Transient Server share: login, reading, provenance."""
 
 import math
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
+from astroquery import log
 
 from atlasquery import __version__
 from atlasquery.atlas import conf
 from atlasquery.atlas.items import decode_items
-from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
+from atlasquery.exceptions import (
+    LargeQueryWarning,
+    LoginError,
+    NotFoundError,
+    QuotaError,
+    RemoteServiceError,
+    TableParseError,
+)
 from atlasquery.service import ServiceQuery
 from atlasquery.service.inputs import check_ids
 from atlasquery.service.secrets import Secret
@@ -69,6 +78,7 @@ class AtlasQuery(ServiceQuery):
         mjd: float | None = None,
         cache: bool | None = None,
         decode: Callable = decode_items,
+        divisible: bool = False,
     ) -> tuple:
         """Ask for objects; return what `decode` makes of the answer, and when it came."""
 
@@ -82,7 +92,59 @@ class AtlasQuery(ServiceQuery):
 
         payload = objects_payload(ids, mjd)
         return self._read(
-            "objects/", payload, decode=checked, lifetime=self.conf.object_seconds, cache=cache
+            "objects/",
+            payload,
+            decode=checked,
+            lifetime=self.conf.object_seconds,
+            cache=cache,
+            divisible=divisible,
+        )
+
+    def _announce(
+        self,
+        requests: int,
+        cost: str,
+        *,
+        said: bool = True,
+        unstored: Callable | None = None,
+        depth: int = 4,
+    ) -> None:
+        """Say what a call costs before it is spent; refuse one that cannot be finished.
+
+        A cost that can be met is `said` only where it is worth a word. `unstored`
+        counts those of the requests whose answers are not in the store.
+        """
+        quota = self.quota
+        cost = f"ATLAS: {cost}"
+        if not quota.limit or requests <= quota.remaining:
+            if said:
+                log.info(f"{cost} ({quota})")
+            return
+        requests = unstored() if unstored else requests
+        if requests <= quota.remaining:
+            return
+        if self.conf.on_quota == "raise":
+            raise QuotaError(
+                f"{cost} would be sent, but only {quota.remaining} of {quota.limit} requests are "
+                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to let it take "
+                "its time, or ask for less; conf.hourly_limit is what the account is allowed.",
+                service=self.service,
+            )
+        hours = (requests - quota.remaining) / quota.limit
+        warnings.warn(
+            f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: it "
+            f"will wait for the rest, about {math.ceil(hours)} h",
+            LargeQueryWarning,
+            stacklevel=depth,
+        )
+
+    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
+        return NotFoundError(
+            f"ATLAS does not know {some(ids)}: {words}",
+            service=self.service,
+            status=200,
+            url=self.server + "objects/",
+            reason=words,
         )
 
     def _meta(self, when: float, **query) -> dict:
@@ -113,6 +175,23 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     """
     payload: dict = {"objects": ",".join(map(str, ids))}
     return payload if mjd is None else payload | {"mjd": mjd}
+
+
+def some(ids: list[int]) -> str:
+    """Return the first few of many ids, for a message.
+
+    Parameters
+    ----------
+    ids : list of int
+        The ids.
+
+    Returns
+    -------
+    str
+        Five of them, and how many more there are.
+    """
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(map(str, ids[:5])) + more
 
 
 def lower_bound(start: float | None) -> float | None:

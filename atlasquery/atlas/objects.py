@@ -13,6 +13,7 @@ from atlasquery.atlas.base import (
     check_atlas_ids,
     lower_bound,
     objects_payload,
+    some,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -27,7 +28,7 @@ from atlasquery.atlas.items import (
     with_gaps,
 )
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, build_table
 
@@ -449,7 +450,7 @@ class ObjectQueries(AtlasQuery):
         items, _, when = self._known_items(ids, cache)
         rows = product_rows(columns, items, product)
         if not len(rows):
-            _nothing(f"ATLAS has no {what} for {_some(ids)}")
+            _nothing(f"ATLAS has no {what} for {some(ids)}")
         return build_table(rows, meta=self._meta(when, query=f"get_{product}"))
 
     def _known_items(self, ids: list[int], cache: bool | None) -> tuple:
@@ -464,17 +465,8 @@ class ObjectQueries(AtlasQuery):
             raise self._not_found(ids, words[0])
         if not all(known):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
-            _nothing(f"ATLAS does not know {_some(missing)}", depth=5)
+            _nothing(f"ATLAS does not know {some(missing)}", depth=5)
         return [item for item, there in zip(items, known, strict=True) if there], known, when
-
-    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
-        return NotFoundError(
-            f"ATLAS does not know {_some(ids)}: {words}",
-            service=self.service,
-            status=200,
-            url=self.server + "objects/",
-            reason=words,
-        )
 
 
 def _one_id(atlas_id: object) -> list[int]:
@@ -482,11 +474,6 @@ def _one_id(atlas_id: object) -> list[int]:
     if len(ids) != 1:
         raise InvalidQueryError(f"atlas_id holds {len(ids)} ids, where one is taken")
     return ids
-
-
-def _some(ids: list[int]) -> str:
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return ", ".join(map(str, ids[:5])) + more
 
 
 def _nothing(message: str, depth: int = 4) -> None:
