@@ -180,17 +180,17 @@ class Dataset:
     def _decoded(self, known: list) -> tuple[list, dict, dict]:
         """Decode the rows of a chunk; leave out an object whose rows cannot be read."""
         try:
-            return known, *chunk_tables(known)
+            return known, *chunk_tables(known, self._window)
         except TableParseError:
             readable = []
             for one in known:
                 try:
-                    chunk_tables([one])
+                    chunk_tables([one], self._window)
                 except TableParseError as error:
                     self._failures.append((one[0], error))
                 else:
                     readable.append(one)
-            return readable, *chunk_tables(readable)
+            return readable, *chunk_tables(readable, self._window)
 
     def _without(self, ids: list[int], number: int) -> list[tuple[int, int, list]]:
         """Write the chunks that have some of these ids anew, without them.

@@ -22,6 +22,7 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CROSSMATCH,
 )
 from atlasquery.atlas.items import Item, object_rows, product_rows
+from atlasquery.atlas.photometry import inside
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
 from atlasquery.tables.build import assemble, table_column
@@ -60,13 +61,17 @@ def require_pyarrow() -> None:
         ) from error
 
 
-def chunk_tables(known: list[tuple[int, Item, float]]) -> tuple[dict, dict]:
+def chunk_tables(
+    known: list[tuple[int, Item, float]], window: tuple = (None, None)
+) -> tuple[dict, dict]:
     """Decode the objects of a chunk into a table for each kind of row.
 
     Parameters
     ----------
     known : list of tuple
         Id, item and the time at which it came.
+    window : tuple of float or None, optional
+        The first and last MJD; the server knows no upper bound.
 
     Returns
     -------
@@ -83,13 +88,15 @@ def chunk_tables(known: list[tuple[int, Item, float]]) -> tuple[dict, dict]:
     ids, items = [atlas_id for atlas_id, *_ in known], [item for _, item, _ in known]
     tables, counts = {}, {}
     for kind in KINDS:
-        rows, counts[kind] = _rows(kind, ids, items)
+        rows, counts[kind] = _rows(kind, ids, items, window)
         if len(rows):
             tables[kind] = _to_arrow(rows, KINDS[kind][0])
     return tables, counts
 
 
-def _rows(kind: str, ids: list[int], items: list[Item]) -> tuple[Rows, list[int]]:
+def _rows(
+    kind: str, ids: list[int], items: list[Item], window: tuple = (None, None)
+) -> tuple[Rows, list[int]]:
     """Return the rows of one kind with the id first, and how many each item has."""
     columns, products = KINDS[kind]
     if kind == "objects":
@@ -103,6 +110,11 @@ def _rows(kind: str, ids: list[int], items: list[Item]) -> tuple[Rows, list[int]
         counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
     if ATLAS_ID.name not in rows.values:
         rows.add(ATLAS_ID, np.repeat(np.array(ids, dtype=np.int64), counts))
+    if "time" in rows.values:
+        kept = inside(rows.values["time"], window)
+        if not kept.all():
+            owner = np.repeat(np.arange(len(ids)), counts)[kept]
+            rows, counts = rows.take(kept), np.bincount(owner, minlength=len(ids)).tolist()
     rows.columns.sort(key=lambda column: column.name != ATLAS_ID.name)
     return rows, counts
 

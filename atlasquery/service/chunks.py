@@ -75,6 +75,7 @@ class ChunkSize:
         self.seconds = seconds
         self._fitting = first
         self._limit = most
+        self._setbacks = 0
         self._count = self._bytes = 0.0
 
     def now(self) -> int:
@@ -100,7 +101,9 @@ class ChunkSize:
         by_time = max(self.first, self.seconds * count / max(seconds, 1e-6))
         self._fitting = int(min(self.most, by_size, by_time))
         if count >= self._limit:
-            self._limit = min(self.most, count + max(1, count // 4))
+            # Once may have been chance; after twice, what is too many is approached with care.
+            more = count if self._setbacks <= 1 else max(1, count // 4)
+            self._limit = min(self.most, count + more)
 
     def failed(self, count: int) -> None:
         """Ask for half as many after a failure that may be one of size.
@@ -111,10 +114,12 @@ class ChunkSize:
             How many ids were asked for.
         """
         self._limit = max(1, min(self._limit, count // 2))
+        self._setbacks += 1
 
     def explained(self) -> None:
         """Take that back: one id was the cause."""
         self._limit = self.most
+        self._setbacks = 0
 
 
 class ChunkedReads:

@@ -75,7 +75,7 @@ def test_quota_is_of_an_account_and_a_server(atlas, box, tmp_path):
 
 
 def test_requests_the_server_does_not_count_are_given_back(atlas, box):
-    with pytest.raises(Exception, match="do not have|does not let"):
+    with pytest.raises(Exception, match=r"do not have|does not let"):
         atlas._write("vratodo/", {"objectid": box.manifest["all_ids"][0]})
     assert atlas.quota.used == 0
 
