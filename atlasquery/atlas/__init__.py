@@ -30,7 +30,16 @@ class Conf(ServiceConf):
 
 conf = Conf()
 
+from atlasquery.atlas.collection import Collection, SourceIterator  # noqa: E402
 from atlasquery.atlas.core import Atlas, AtlasClass  # noqa: E402
 from atlasquery.atlas.source import AtlasSource  # noqa: E402
 
-__all__ = ["Atlas", "AtlasClass", "AtlasSource", "Conf", "conf"]
+__all__ = [
+    "Atlas",
+    "AtlasClass",
+    "AtlasSource",
+    "Collection",
+    "Conf",
+    "SourceIterator",
+    "conf",
+]

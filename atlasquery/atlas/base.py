@@ -4,18 +4,23 @@ import contextlib
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from astroquery import log
 
 from atlasquery import __version__
 from atlasquery.atlas import conf
 from atlasquery.atlas.items import check_items, decode_items
 from atlasquery.exceptions import (
     InvalidQueryError,
+    LargeQueryWarning,
     LoginError,
+    NotFoundError,
+    QuotaError,
     RemoteServiceError,
     TableParseError,
 )
@@ -79,6 +84,7 @@ class AtlasQuery(ServiceQuery):
         mjd: float | None = None,
         cache: bool | None = None,
         decode: Callable = decode_items,
+        divisible: bool = False,
     ) -> tuple:
         """Ask for objects; return what `decode` makes of the answer, and when it came."""
 
@@ -94,7 +100,59 @@ class AtlasQuery(ServiceQuery):
 
         payload = objects_payload(ids, mjd)
         return self._read(
-            "objects/", payload, decode=checked, lifetime=self._lifetime("object"), cache=cache
+            "objects/",
+            payload,
+            decode=checked,
+            lifetime=self._lifetime("object"),
+            cache=cache,
+            divisible=divisible,
+        )
+
+    def _announce(
+        self,
+        requests: int,
+        cost: str,
+        *,
+        said: bool = True,
+        unstored: Callable | None = None,
+        depth: int = 4,
+    ) -> None:
+        """Say what a call costs before it is spent; refuse one that cannot be finished.
+
+        A cost that can be met is `said` only where it is worth a word. `unstored`
+        counts those of the requests whose answers are not in the store.
+        """
+        quota = self.quota
+        cost = f"ATLAS: {cost}"
+        if not quota.limit or requests <= quota.remaining:
+            if said:
+                log.info(f"{cost} ({quota})")
+            return
+        requests = unstored() if unstored else requests
+        if requests <= quota.remaining:
+            return
+        if self.conf.on_quota == "raise":
+            raise QuotaError(
+                f"{cost} would be sent, but only {quota.remaining} of {quota.limit} requests are "
+                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to let it take "
+                "its time, or ask for less; conf.hourly_limit is what the account is allowed.",
+                service=self.service,
+            )
+        hours = (requests - quota.remaining) / quota.limit
+        warnings.warn(
+            f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: it "
+            f"will wait for the rest, about {math.ceil(hours)} h",
+            LargeQueryWarning,
+            stacklevel=depth,
+        )
+
+    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
+        return NotFoundError(
+            f"ATLAS does not know {some(ids)}: {words}",
+            service=self.service,
+            status=200,
+            url=self.server + "objects/",
+            reason=words,
         )
 
     def _lifetime(self, kind: str) -> float:

@@ -12,14 +12,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from astropy.table import MaskedColumn, Table
-from astroquery import log
 
 from atlasquery.atlas.base import AtlasQuery, objects_payload
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.scores import SCORES
 from atlasquery.exceptions import (
     InputWarning,
-    LargeQueryWarning,
     LoginError,
     QuotaError,
     RemoteServiceError,
@@ -136,33 +134,12 @@ class ChangeQueries(AtlasQuery):
         if dry_run:
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)
-        self._announce_writes(len(payloads))
+        n = len(payloads)
+        self._announce(n, f"{n} writes", said=n > 1, depth=5)
         outcomes = self._send_all(kind, payloads)
         table = _table(payloads, outcomes, self._meta(time.time(), **about))
         self._report_writes(table, outcomes, on_error)
         return table
-
-    def _announce_writes(self, n: int) -> None:
-        """Say what a call costs before it is spent; refuse one that cannot be finished."""
-        quota = self.quota
-        if not quota.limit or n <= quota.remaining:
-            if n > 1 and quota.limit:
-                log.info(f"ATLAS: {n} writes ({quota})")
-            return
-        left = f"{quota.remaining} of {quota.limit} requests are left in this hour"
-        if self.conf.on_quota == "raise":
-            raise QuotaError(
-                f"ATLAS: {n} writes would be sent, but only {left}; nothing was sent. Set "
-                "conf.on_quota = 'wait' to let it take its time, or write less; conf.hourly_limit "
-                "is what the account is allowed.",
-                service=self.service,
-            )
-        hours = math.ceil((n - quota.remaining) / quota.limit)
-        warnings.warn(
-            f"ATLAS: {n} writes, but {left}: it will wait for the rest, about {hours} h",
-            LargeQueryWarning,
-            stacklevel=5,
-        )
 
     def _rehearsal(self, kind: Kind, payloads: list[dict], about: dict) -> Table:
         outcomes = [Outcome(None, "Dry run: not sent.")] * len(payloads)

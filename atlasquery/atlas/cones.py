@@ -1,13 +1,12 @@
 """Cone searches of the ATLAS Transient Server, of any number and any radius."""
 
-import math
 import warnings
 
 import msgspec
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
-from astroquery import cache_conf, log
+from astroquery import cache_conf
 
 from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload, some
 from atlasquery.atlas.columns import CONE
@@ -23,7 +22,6 @@ from atlasquery.atlas.region import (
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
-    LargeQueryWarning,
     NoResultsWarning,
     QuotaError,
 )
@@ -131,7 +129,7 @@ class ConeQueries(AtlasQuery):
         payloads = [cone_payload(cone, kind) for cone in cones]
         if get_query_payload:
             return payloads[0] if len(payloads) == 1 and shape == () else payloads
-        self._announce(payloads, "cone searches", cache, more=positions)
+        self._announce_cones(payloads, "cone searches", cache, more=positions)
         found, when, failures = self._search(cones, kind, cache)
         if failures and len(cones) == 1:
             raise failures[0][1]
@@ -211,7 +209,7 @@ class ConeQueries(AtlasQuery):
             payloads = [cone_payload(cone, "count") for cone in cones]
             if get_query_payload:
                 return payloads[0] if shape == () else payloads
-            self._announce(payloads, "counts", cache, more=False)
+            self._announce_cones(payloads, "counts", cache, more=False)
             counts, _, failures = self._search(cones, "count", cache)
             if failures:
                 if len(cones) == 1:
@@ -295,33 +293,20 @@ class ConeQueries(AtlasQuery):
                 service=self.service,
             )
 
-    def _announce(self, payloads: list[dict], what: str, cache: bool | None, *, more: bool) -> None:
-        """Say what a search costs before it is spent; refuse one that cannot be finished."""
-        quota = self.quota
-        n = len(payloads)
-        cost = f"ATLAS: {n} {what}" + (" and at least one for positions" if more else "")
-        if not quota.limit or n + more <= quota.remaining:
-            if n > 1:
-                log.info(f"{cost} ({quota})")
-            return
-        if cache if cache is not None else cache_conf.cache_active:
+    def _announce_cones(
+        self, payloads: list[dict], what: str, cache: bool | None, *, more: bool
+    ) -> None:
+        """Say what a search costs before it is spent; what is stored costs nothing."""
+
+        def unstored() -> int:
             n = self._count_unstored("cone/", payloads, self.conf.list_seconds)
-        if n == 0 or n + more <= quota.remaining:
-            return
-        if self.conf.on_quota == "raise":
-            raise QuotaError(
-                f"{cost} would be sent, but only {quota.remaining} of {quota.limit} requests are "
-                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to let it take "
-                "its time, or ask for less; conf.hourly_limit is what the account is allowed.",
-                service=self.service,
-            )
-        hours = (n + more - quota.remaining) / quota.limit
-        warnings.warn(
-            f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: it "
-            f"will wait for the rest, about {math.ceil(hours)} h",
-            LargeQueryWarning,
-            stacklevel=4,
-        )
+            # What is all stored goes on; if the positions are not, the gate will say so.
+            return n + more if n else 0
+
+        cached = cache if cache is not None else cache_conf.cache_active
+        n = len(payloads)
+        cost = f"{n} {what}" + (" and at least one for positions" if more else "")
+        self._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None, depth=5)
 
     def _report(self, failures: list, result, on_error: str) -> None:
         """Raise or warn when some of many requests failed."""

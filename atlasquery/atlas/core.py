@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from atlasquery.atlas.columns import CROSSMATCH
 from atlasquery.atlas.cones import ConeQueries
+from atlasquery.atlas.download import DownloadQueries
 from atlasquery.atlas.lists import ListQueries
 from atlasquery.atlas.names import atlas_name, tns_name
 from atlasquery.atlas.objects import ObjectQueries
@@ -29,7 +30,9 @@ __all__ = ["Atlas", "AtlasClass"]
 NAMED_LISTS = (2, 1, 3, 5, 8, 7, 6, 11, 10, 9, 12, 13, 4, 0)
 
 
-class AtlasClass(ConeQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueries):
+class AtlasClass(
+    DownloadQueries, ConeQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueries
+):
     """Queries to the ATLAS Transient Server.
 
     Use the instance ``Atlas``, or make one of your own for a login or a

@@ -29,7 +29,7 @@ from atlasquery.atlas.items import (
     with_gaps,
 )
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import NoResultsWarning, NotFoundError
+from atlasquery.exceptions import NoResultsWarning
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, build_table
 
@@ -477,15 +477,6 @@ class ObjectQueries(AtlasQuery):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
             _nothing(f"ATLAS does not know {some(missing)}", depth=5)
         return [item for item, there in zip(items, known, strict=True) if there], known, when
-
-    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
-        return NotFoundError(
-            f"ATLAS does not know {some(ids)}: {words}",
-            service=self.service,
-            status=200,
-            url=self.server + "objects/",
-            reason=words,
-        )
 
 
 def _nothing(message: str, depth: int = 4) -> None:

@@ -140,16 +140,32 @@ def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _within(rows: Rows, window: tuple) -> Rows:
+    kept = inside(rows.values["time"], window)
+    return rows if kept.all() else rows.take(kept)
+
+
+def inside(time: np.ndarray, window: tuple) -> np.ndarray:
+    """Return which times are in a window, its ends included.
+
+    Parameters
+    ----------
+    time : `~numpy.ndarray`
+        MJD.
+    window : tuple of float or None
+        First and last MJD.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        For each time.
+    """
     first, last = window
-    if first is None and last is None:
-        return rows
-    time = rows.values["time"]
     kept = np.ones(len(time), bool)
     if first is not None:
         kept &= time >= first
     if last is not None:
         kept &= time <= last
-    return rows if kept.all() else rows.take(kept)
+    return kept
 
 
 def _without(rows: Rows, names: Container) -> Rows:

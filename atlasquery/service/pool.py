@@ -1,14 +1,15 @@
 """Do many requests at once: bounded, in order, none lost, stopped by Ctrl-C."""
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from astropy.utils.console import ProgressBar
 
 from atlasquery.exceptions import LoginError, QuotaError
 
-__all__ = ["run_all"]
+__all__ = ["in_background", "progress_bar", "run_all"]
 
 # Fewer requests than this are over before a bar is read.
 WORTH_A_BAR = 20
@@ -50,12 +51,12 @@ def run_all(
     todo = iter(enumerate(tasks))
     fatal = None
     running: dict = {}
-    pool = ThreadPoolExecutor(concurrency)
-    with _bar(len(tasks), progress) as bar:
+    # After Ctrl-C, requests under way are not waited for: that may take minutes.
+    with progress_bar(len(tasks), shown=progress and len(tasks) >= WORTH_A_BAR) as bar:
         try:
             while True:
                 while fatal is None and len(running) < concurrency and (task := next(todo, None)):
-                    running[pool.submit(work, task[1])] = task[0]
+                    running[in_background(work, task[1])] = task[0]
                 if not running:
                     break
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -69,9 +70,6 @@ def run_all(
         except BaseException:
             interrupt()
             raise
-        finally:
-            # After Ctrl-C, requests under way are not waited for: that may take minutes.
-            pool.shutdown(wait=False, cancel_futures=True)
     for index, _ in todo:
         results[index] = fatal
     return results
@@ -79,7 +77,7 @@ def run_all(
 
 def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
     results = []
-    with _bar(len(tasks), progress) as bar:
+    with progress_bar(len(tasks), shown=progress and len(tasks) >= WORTH_A_BAR) as bar:
         for task in tasks:
             try:
                 results.append(work(task))
@@ -91,6 +89,36 @@ def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
     return results
 
 
+def in_background(work: Callable, *args) -> Future:
+    """Begin some work in a thread that does not keep the interpreter from ending.
+
+    A request may wait an hour for the quota; the threads of
+    `~concurrent.futures.ThreadPoolExecutor` would let nobody leave before.
+
+    Parameters
+    ----------
+    work : callable
+        What is done.
+    *args
+        What it takes.
+
+    Returns
+    -------
+    `~concurrent.futures.Future`
+        Its outcome.
+    """
+    future: Future = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
 class _NoBar:
     def __enter__(self):
         return self
@@ -98,10 +126,23 @@ class _NoBar:
     def __exit__(self, *error):
         return None
 
-    def update(self) -> None:
+    def update(self, value: int | None = None) -> None:
         """Show nothing."""
 
 
-def _bar(total: int, progress: bool):
-    shown = progress and total >= WORTH_A_BAR and sys.stdout.isatty()
-    return ProgressBar(total) if shown else _NoBar()
+def progress_bar(total: int, *, shown: bool) -> ProgressBar | _NoBar:
+    """Return a bar with the time left, on a terminal; elsewhere one that shows nothing.
+
+    Parameters
+    ----------
+    total : int
+        How much there is to do.
+    shown : bool
+        Whether it is worth a bar.
+
+    Returns
+    -------
+    `~astropy.utils.console.ProgressBar`
+        To be used as a context manager, with its ``update``.
+    """
+    return ProgressBar(total) if shown and sys.stdout.isatty() else _NoBar()

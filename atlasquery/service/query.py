@@ -189,6 +189,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         lifetime: float,
         cache: bool | None = None,
         method: str = "POST",
+        divisible: bool = False,
     ):
         """Ask for something, from the store if it is there and young enough.
 
@@ -208,6 +209,9 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             ``astroquery.cache_conf.cache_active`` says.
         method : str, optional
             The HTTP method.
+        divisible : bool, optional
+            Whether the caller asks for less, instead of this again, after a
+            status of 500 or a time-out.
 
         Returns
         -------
@@ -228,7 +232,9 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             with contextlib.suppress(*DAMAGED, TableParseError):
                 if stored is not None:
                     return decode(stored[0]), stored[2]
-        response, token = self._send_signed(method, url, repeat=True, signed=(auth, token), **sent)
+        response, token = self._send_signed(
+            method, url, repeat=True, signed=(auth, token), divisible=divisible, **sent
+        )
         decoded = self._decode(response, decode)
         if cache:
             # Under the token that was used: it may be a new one, and by now another user's.
@@ -270,12 +276,13 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         repeat: bool,
         signed: tuple | None = None,
         timeout=None,
+        divisible: bool = False,
         **request,
     ) -> tuple:
         """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
-        policy = Policy.from_conf(self.conf)
+        policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
         if timeout is not None:
             policy = dataclasses.replace(policy, timeout=timeout)
         for renewed in (False, True):

@@ -50,6 +50,9 @@ class Policy:
         Seconds before the first repetition.
     max_wait : float
         Longest wait that a 429 may ask for.
+    divisible : bool, optional
+        Whether the caller asks for less instead of for the same again when the
+        server fails over a request, or is too slow for it.
     """
 
     timeout: float
@@ -57,6 +60,7 @@ class Policy:
     retries: int
     backoff: float
     max_wait: float
+    divisible: bool = False
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
@@ -139,7 +143,8 @@ def exchange(
                 gate.clock.sleep(wait)
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
-            if attempt == tries or wait > policy.max_wait:
+            too_much = policy.divisible and _too_much(failure.error)
+            if attempt == tries or wait > policy.max_wait or too_much:
                 if throttled and failure.wait is not None:
                     gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
@@ -152,6 +157,11 @@ def exchange(
         else:
             gate.leave(receipt, counted=response.status_code not in UNCOUNTED)
             return response
+
+
+def _too_much(error: Exception) -> bool:
+    """Return whether the request itself may be what the server fails over."""
+    return isinstance(error, TimeoutError) or getattr(error, "status", None) == 500
 
 
 def _once(session, service: str, policy: Policy, request: dict) -> requests.Response:

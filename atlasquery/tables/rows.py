@@ -49,12 +49,15 @@ class Rows:
         True where the server sent null, nothing, or an empty text.
     length : int
         How many rows there are.
+    counts : list of int
+        How many of them came from each of the texts decoded.
     """
 
     columns: list[Column] = field(default_factory=list)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     masks: dict[str, np.ndarray] = field(default_factory=dict)
     length: int = 0
+    counts: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return self.length
@@ -117,13 +120,15 @@ def decode_rows(columns: Columns, *texts: bytes | msgspec.Raw) -> Rows:
     declared = list(columns)
     try:
         try:
-            parts = list(_strict_parts(columns, texts))
+            counts: list[int] = []
+            parts = list(_strict_parts(columns, texts, counts))
         except msgspec.ValidationError:
             declared, parts = _drifted(columns, texts)
+            counts = [len(part[declared[0].name][0]) for part in parts]
     except DAMAGED as error:
         raise TableParseError(f"{columns.what} could not be read: {error}") from error
     parts = parts or [_arrays((), declared, columns.what)]
-    result = Rows(length=sum(len(part[declared[0].name][0]) for part in parts))
+    result = Rows(length=sum(counts), counts=counts)
     for column in declared:
         array, mask = parts[0][column.name]
         if len(parts) > 1:
@@ -138,8 +143,10 @@ def decode_rows(columns: Columns, *texts: bytes | msgspec.Raw) -> Rows:
     return result
 
 
-def _strict_parts(columns: Columns, texts: Iterable) -> Iterator[dict[str, tuple]]:
-    """Decode texts into arrays, a few thousand rows at a time.
+def _strict_parts(
+    columns: Columns, texts: Iterable, counts: list[int]
+) -> Iterator[dict[str, tuple]]:
+    """Decode texts into arrays, a few thousand rows at a time; count the rows of each.
 
     A hundred times as many Python objects at once would leave the processor's
     cache, and arrays of a few rows each would cost more to make than to fill.
@@ -149,6 +156,7 @@ def _strict_parts(columns: Columns, texts: Iterable) -> Iterator[dict[str, tuple
     for text in texts:
         decoder, ordered = _strict(columns, _sent_order(text))
         more = decoder.decode(text)
+        counts.append(len(more or ()))
         if not more:
             continue
         if rows and (len(rows) >= BATCH or ordered is not columns_of_rows):

@@ -1,0 +1,368 @@
+"""Bulk reads of the ATLAS Transient Server: many objects, in as few requests as answers allow."""
+
+import math
+import warnings
+from collections.abc import Callable
+
+from astropy.time import Time
+
+from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, lower_bound
+from atlasquery.atlas.collection import (
+    Answer,
+    Collection,
+    SourceIterator,
+    decode_chunk,
+    known_items,
+)
+from atlasquery.atlas.items import METADATA_ONLY
+from atlasquery.atlas.source import AtlasSource
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    LoginError,
+    QuotaError,
+    TableParseError,
+)
+from atlasquery.service.chunks import ChunkedReads, ChunkSize
+from atlasquery.service.inputs import check_choice, check_window
+from atlasquery.service.pool import progress_bar
+
+__all__ = ["BulkQueries"]
+
+ON_ERROR = ("raise", "warn")
+# "100 of them are 76 MB and in practice end in 50x errors; bots use 25." (contract)
+FIRST_CHUNK = 25
+LARGEST_CHUNK = 500
+CHUNK_BYTES = 20e6
+# What an object without a light curve has, and what each day of one adds at most.
+ENTRY_BYTES, DAY_BYTES = 10e3, 500.0
+# Fewer objects than this are there before a bar is read.
+WORTH_A_BAR = 100
+# An id of no object: asking for it is the smallest request there is.
+NO_OBJECT = 1
+
+
+class BulkQueries(AtlasQuery):
+    """The queries for many objects at once."""
+
+    def get_sources(
+        self,
+        atlas_ids: int | str | list,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        on_error: str = "raise",
+        cache: bool | None = None,
+        progress: bool = True,
+    ) -> Collection:
+        """Fetch all that ATLAS knows of many objects, in as few requests as it can.
+
+        An object that cannot be had costs nobody else: a request that fails is
+        sent again in halves until the cause is alone. All answers are kept in
+        memory, 0.8 MB for each object of full history; `iter_sources` and
+        `download_sources` do without.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            The 19-digit ids; one given twice is asked for once.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time of the light curves; a bare number is an MJD.
+            The default is the full history.
+        on_error : {"raise", "warn"}, optional
+            What to do when some objects failed, after all others were fetched:
+            raise an error that has the rest as ``result``, or return the rest
+            with a warning.
+        cache : bool, optional
+            Whether answers are stored and stored ones used; by default not,
+            as they are large.
+        progress : bool, optional
+            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+        Returns
+        -------
+        Collection
+            A mapping of ids to `AtlasSource`, in the order asked for, with
+            ``failures`` (id and exception of each object that failed) and
+            ``table()``, the catalogue entries.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some objects failed, with ``result`` and ``failures``. An id that
+            ATLAS does not know fails with a `~atlasquery.exceptions.NotFoundError`.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+
+        Warns
+        -----
+        LargeQueryWarning
+            If it will have to wait for requests to be allowed again.
+        InputWarning
+            If some objects failed, with ``on_error="warn"``.
+
+        References
+        ----------
+        The ``objects/`` endpoint of the ATLAS Transient Server.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> ids = Atlas.query_region(centre, radius="3 arcmin")["atlas_id"]
+        >>> sources = Atlas.get_sources(ids)
+        >>> sources
+        <Collection of 5 AtlasSource>
+        >>> len(sources[ids[0]].light_curve) > 0
+        True
+        """
+        return self._collect(
+            "AtlasSource", lambda source: source, atlas_ids, start, end, on_error, cache, progress
+        )
+
+    def get_light_curves(
+        self,
+        atlas_ids: int | str | list,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        on_error: str = "raise",
+        cache: bool | None = None,
+        progress: bool = True,
+    ) -> Collection:
+        """Fetch the light curves of many objects.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            The 19-digit ids; one given twice is asked for once.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time; a bare number is an MJD. The default is the
+            full history.
+        on_error : {"raise", "warn"}, optional
+            What to do when some objects failed, as in `get_sources`.
+        cache : bool, optional
+            Whether answers are stored and stored ones used; by default not.
+        progress : bool, optional
+            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+        Returns
+        -------
+        Collection
+            A mapping of ids to `~astropy.timeseries.TimeSeries` with the columns
+            of `get_light_curve`, in the order asked for, with ``failures`` and
+            ``table()`` as from `get_sources`.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some objects failed, with ``result`` and ``failures``.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> ids = Atlas.query_region(centre, radius="3 arcmin")["atlas_id"]
+        >>> curves = Atlas.get_light_curves(ids, start=61300)
+        >>> [lc["flux"].unit.to_string() for lc in curves.values()][:2]
+        ['uJy', 'uJy']
+        """
+        return self._collect(
+            "TimeSeries",
+            lambda source: source.light_curve,
+            *(atlas_ids, start, end, on_error, cache, progress),
+        )
+
+    def iter_sources(
+        self,
+        atlas_ids: int | str | list,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        on_error: str = "raise",
+        cache: bool | None = None,
+        progress: bool = False,
+    ) -> SourceIterator:
+        """Fetch many objects and give them one after the other.
+
+        A few requests are under way while you work with what has come, and
+        what you do not keep is forgotten: some 100 MB are enough for any
+        number of objects.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            The 19-digit ids; one given twice is asked for once.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time of the light curves; a bare number is an MJD.
+            The default is the full history.
+        on_error : {"raise", "warn"}, optional
+            What to do after the last object when some failed: raise an error, or warn.
+        cache : bool, optional
+            Whether answers are stored and stored ones used; by default not.
+        progress : bool, optional
+            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+        Returns
+        -------
+        SourceIterator
+            An iterator of `AtlasSource` in the order asked for, with ``failures``
+            (id and exception of each object that failed so far).
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            After the last object, if some failed; it has ``failures``.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+        >>> for source in Atlas.iter_sources(ids):
+        ...     print(source.name, len(source.light_curve) > 0)
+        ATLAS26zy True
+        ATLAS26zz True
+        """
+        ids, window = self._check_bulk(atlas_ids, start, end, on_error)
+        chunks = self._chunks(ids, window, cache, depth=5)
+
+        def at_end(sources: SourceIterator) -> None:
+            self._complete(sources, sources.failures, ids, on_error, depth=5)
+
+        bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
+        return SourceIterator(chunks, window=window, query=self, bar=bar, at_end=at_end)
+
+    def _check_bulk(self, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
+        check_choice(on_error, name="on_error", known=ON_ERROR)
+        return list(dict.fromkeys(check_atlas_ids(atlas_ids))), check_window(start, end)
+
+    def _chunks(self, ids: list[int], window: tuple, cache: bool | None, *, depth: int):
+        """Say what it costs, and return the answers to come."""
+        n = estimated_requests(len(ids), window[0], self.conf.concurrency)
+        cost = f"up to {n} requests for {len(ids)} objects, and more if some fail"
+        self._announce(n, cost, said=n > 1, depth=depth)
+        mjd = lower_bound(window[0])
+
+        def ask(part: list[int]) -> Answer:
+            size = 0
+
+            def decode(body: bytes) -> list:
+                nonlocal size
+                size = len(body)
+                return decode_chunk(body, part)
+
+            items, when = self._items(
+                part, mjd=mjd, cache=bool(cache), decode=decode, divisible=True
+            )
+            return Answer(items, when, size)
+
+        def alive() -> None:
+            self._items([NO_OBJECT], mjd=METADATA_ONLY, cache=False, divisible=True)
+
+        size = ChunkSize(
+            first=FIRST_CHUNK,
+            most=LARGEST_CHUNK,
+            target=CHUNK_BYTES,
+            seconds=self.conf.timeout / 3,
+        )
+        return ChunkedReads(
+            ask,
+            ids,
+            size=size,
+            concurrency=self.conf.concurrency,
+            alive=alive,
+            pause=lambda: self._clock.sleep(self.conf.backoff),
+        )
+
+    def _collect(
+        self, what: str, make: Callable, atlas_ids, start, end, on_error, cache, progress
+    ) -> Collection:
+        """Fetch a product of many objects into memory."""
+        ids, window = self._check_bulk(atlas_ids, start, end, on_error)
+        chunks = self._chunks(ids, window, cache, depth=6)
+        found = Collection(what, self._meta)
+        try:
+            with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
+                for chunk in chunks:
+                    self._add_chunk(found, chunk, make, window)
+                    bar.update(chunk.first + len(chunk.ids))
+                    del chunk
+        except KeyboardInterrupt as stop:
+            stop.result = found
+            stop.add_note(f"What had come, {found}, is in sys.last_value.result.")
+            raise
+        return self._complete(found, found.failures, ids, on_error, depth=5)
+
+    def _add_chunk(self, found: Collection, chunk, make: Callable, window: tuple) -> None:
+        for _, item, when in known_items(chunk, self, found.failures):
+            source = AtlasSource(item, window=window, meta=self._meta(when))
+            try:
+                product = make(source)
+            except TableParseError as error:
+                found.failures.append((source.atlas_id, error))
+                continue
+            # The entry of its own bytes does not keep the whole chunk.
+            entry = item if product is source else {"object": item["object"].copy()}
+            found._add(source.atlas_id, product, entry, when)
+
+    def _complete(self, result, failures: list, ids: list[int], on_error: str, *, depth: int):
+        """Return a result, or say what is missing from it."""
+        if not failures:
+            return result
+        first, error = failures[0]
+        if len(failures) == len(ids) and isinstance(error, (LoginError, QuotaError)):
+            raise error
+        message = f"{len(failures)} of {len(ids)} objects failed; the first, {first}: {error}"
+        if on_error == "raise":
+            raise IncompleteResultError(
+                f"{message} What came is in the error's .result, what failed in .failures.",
+                result=result,
+                failures=failures,
+                service=self.service,
+            ) from error
+        warnings.warn(message, InputWarning, stacklevel=depth)
+        return result
+
+
+def estimated_requests(count: int, start: float | None, concurrency: int) -> int:
+    """Return how many requests a bulk read takes at most if none fails.
+
+    Parameters
+    ----------
+    count : int
+        How many objects.
+    start : float or None
+        The first MJD asked for: objects without their history are small.
+    concurrency : int
+        How many requests are sent before the size of an answer is known.
+
+    Returns
+    -------
+    int
+        An estimate, on the safe side.
+    """
+    most = math.ceil(count / FIRST_CHUNK)
+    if start is None:
+        return most
+    days = max(0.0, Time.now().mjd - start)
+    fitting = CHUNK_BYTES / (ENTRY_BYTES + DAY_BYTES * days)
+    fitting = min(max(fitting, FIRST_CHUNK), LARGEST_CHUNK)
+    later = max(0, count - FIRST_CHUNK * concurrency)
+    return min(most, concurrency + math.ceil(later / fitting))

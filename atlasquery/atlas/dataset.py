@@ -1,0 +1,387 @@
+"""A directory of downloaded objects: Parquet files, and a manifest of those that count."""
+
+import contextlib
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from atlasquery.atlas.items import Item
+from atlasquery.atlas.partitions import (
+    KINDS,
+    chunk_tables,
+    read_arrow,
+    read_partitions,
+    write_partition,
+)
+from atlasquery.exceptions import InvalidQueryError, TableParseError
+from atlasquery.service.inputs import check_choice
+from atlasquery.service.quota import Clock
+
+__all__ = ["Dataset", "check_age", "read_dataset"]
+
+MANIFEST, LOCK = "manifest.sqlite", "lock.sqlite"
+# The names of our own files, half-written ones included: others are left alone.
+OURS = re.compile(r"\d{8}\.parquet(\.tmp)?")
+
+SCHEMA = """
+create table if not exists settings (name text primary key, value text not null);
+create table if not exists files (
+    chunk integer not null, kind text not null, rows integer not null, primary key (chunk, kind));
+create table if not exists objects (
+    atlas_id integer primary key, chunk integer not null, at real not null, rows text not null);
+create index if not exists objects_by_chunk on objects (chunk);
+"""
+
+
+class Dataset:
+    """The files of `DownloadQueries.download_sources`, open for writing by this process only.
+
+    A file counts from the moment at which the manifest names it. It is
+    written, under a name never used before, and on the disk before that; so
+    whatever ends the program leaves files that count and files that nobody
+    has named, and these are removed at the next start.
+
+    Parameters
+    ----------
+    directory : path-like
+        Where.
+    window : tuple of float or None
+        The first and last MJD of all rows.
+    server : str
+        Where the rows come from.
+    clock : Clock
+        The time.
+    """
+
+    def __init__(self, directory: str | os.PathLike, *, window: tuple, server: str, clock: Clock):
+        self._directory = Path(directory)
+        self._window = window
+        self._server = server
+        self._clock = clock
+        self._failures: list[tuple[int, Exception]] = []
+        self._fetched: set[int] = set()
+
+    def __enter__(self) -> "Dataset":
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self._directory)
+        try:
+            self._manifest = _open(self._directory / MANIFEST)
+            self._manifest.executescript(SCHEMA)
+            self._check_window()
+            for kind in KINDS:
+                (self._directory / kind).mkdir(exist_ok=True)
+            self._sweep()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error) -> None:
+        if hasattr(self, "_manifest"):
+            self._manifest.close()
+        self._lock.close()
+
+    def missing(self, ids: list[int], max_age: float | None) -> list[int]:
+        """Return the ids that are to be fetched.
+
+        Parameters
+        ----------
+        ids : list of int
+            What is wanted.
+        max_age : float or None
+            Seconds after which an object is to be fetched again.
+
+        Returns
+        -------
+        list of int
+            Those that are not there, or too old, in the order given.
+        """
+        oldest = -np.inf if max_age is None else self._clock.now() - max_age
+        query = "select atlas_id from objects where at >= ?"
+        fresh = {atlas_id for (atlas_id,) in self._manifest.execute(query, (oldest,))}
+        return [atlas_id for atlas_id in ids if atlas_id not in fresh]
+
+    def add(self, known: list[tuple[int, Item, float]], failures: list) -> None:
+        """Write the objects of a chunk, and note which failed.
+
+        Parameters
+        ----------
+        known : list of tuple
+            Id, item and the time at which it came.
+        failures : list of tuple
+            Id and exception of the others.
+        """
+        self._failures += failures
+        known, tables, counts = self._decoded(known)
+        if not known:
+            return
+        ids = [atlas_id for atlas_id, *_ in known]
+        number = self._next_number()
+        files = [self._write(number, kind, table) for kind, table in tables.items()]
+        replaced = self._without(ids, number)
+        for kind in KINDS:
+            _sync(self._directory / kind)
+        with self._transaction() as manifest:
+            for old, new, kept in replaced:
+                manifest.execute("update objects set chunk = ? where chunk = ?", (new, old))
+                manifest.execute("delete from files where chunk = ?", (old,))
+                files += kept
+            manifest.executemany("insert into files values (?, ?, ?)", files)
+            rows = [json.dumps({kind: counts[kind][n] for kind in KINDS}) for n in range(len(ids))]
+            times = [when for *_, when in known]
+            manifest.executemany(
+                "insert or replace into objects values (?, ?, ?, ?)",
+                zip(ids, [number] * len(ids), times, rows, strict=True),
+            )
+        for old, *_ in replaced:
+            self._unlink(old)
+        self._fetched.update(ids)
+
+    def summary(self, ids: list[int]) -> tuple[Table, list]:
+        """Return what became of ids.
+
+        Parameters
+        ----------
+        ids : list of int
+            The ids.
+
+        Returns
+        -------
+        table : `~astropy.table.Table`
+            A row for each.
+        failures : list of tuple
+            Id and exception of each that failed now.
+        """
+        found = self._manifest.execute("select atlas_id, rows from objects")
+        rows = {atlas_id: json.loads(counts) for atlas_id, counts in found}
+        reasons = {atlas_id: str(error) for atlas_id, error in self._failures}
+        status = []
+        for atlas_id in ids:
+            if atlas_id in reasons:
+                status.append("stale" if atlas_id in rows else "failed")
+            else:
+                status.append("fetched" if atlas_id in self._fetched else "kept")
+        table = Table({"atlas_id": np.array(ids, dtype=np.int64), "status": status})
+        for kind in KINDS:
+            table[kind] = [rows.get(atlas_id, {}).get(kind, 0) for atlas_id in ids]
+            table[kind].description = f"Number of rows in {kind}."
+        said = [reasons.get(atlas_id, "") for atlas_id in ids]
+        table["reason"] = MaskedColumn(said, mask=[not text for text in said], dtype=np.str_)
+        return table, self._failures
+
+    def _decoded(self, known: list) -> tuple[list, dict, dict]:
+        """Decode the rows of a chunk; leave out an object whose rows cannot be read."""
+        try:
+            return known, *chunk_tables(known, self._window)
+        except TableParseError:
+            readable = []
+            for one in known:
+                try:
+                    chunk_tables([one], self._window)
+                except TableParseError as error:
+                    self._failures.append((one[0], error))
+                else:
+                    readable.append(one)
+            return readable, *chunk_tables(readable, self._window)
+
+    def _without(self, ids: list[int], number: int) -> list[tuple[int, int, list]]:
+        """Write the chunks that have some of these ids anew, without them.
+
+        Returns the number of each, its new number, and its new files; a chunk of
+        which nothing is left has no new files.
+        """
+        import pyarrow as pa
+        from pyarrow import compute
+
+        gone = set(ids)
+        owner = dict(self._manifest.execute("select atlas_id, chunk from objects"))
+        touched = sorted({owner[atlas_id] for atlas_id in gone if atlas_id in owner})
+        rest = {chunk for atlas_id, chunk in owner.items() if atlas_id not in gone}
+        replaced = []
+        for old in touched:
+            number += 1
+            kept = []
+            for kind in self._kinds(old) if old in rest else ():
+                table = read_arrow([self._path(old, kind)])
+                out = compute.is_in(table["atlas_id"], value_set=pa.array(ids, type=pa.int64()))
+                table = table.filter(compute.invert(out))
+                if len(table):
+                    kept.append(self._write(number, kind, table))
+            replaced.append((old, number, kept))
+        return replaced
+
+    def _write(self, number: int, kind: str, table) -> tuple[int, str, int]:
+        write_partition(table, self._path(number, kind))
+        return number, kind, len(table)
+
+    def _path(self, number: int, kind: str) -> Path:
+        return _file(self._directory, number, kind)
+
+    def _kinds(self, number: int) -> list[str]:
+        query = "select kind from files where chunk = ?"
+        return [kind for (kind,) in self._manifest.execute(query, (number,))]
+
+    def _next_number(self) -> int:
+        (last,) = self._manifest.execute("select max(chunk) from files").fetchone()
+        return (last or 0) + 1
+
+    def _unlink(self, number: int) -> None:
+        for kind in KINDS:
+            self._path(number, kind).unlink(missing_ok=True)
+
+    def _check_window(self) -> None:
+        """Note what rows the directory has, or refuse to mix them with others."""
+        start, end = self._window
+        settings = {"start": start, "end": end, "server": self._server}
+        known = _settings(self._manifest)
+        if not known:
+            with self._transaction() as manifest:
+                rows = [(name, json.dumps(value)) for name, value in settings.items()]
+                manifest.executemany("insert into settings values (?, ?)", rows)
+        elif (known["start"], known["end"]) != (start, end):
+            raise InvalidQueryError(
+                f"{self._directory} has objects with start={known['start']} and end={known['end']} "
+                f"(MJD), and start={start} and end={end} would be mixed with them: take another "
+                "directory"
+            )
+
+    def _sweep(self) -> None:
+        """Remove the files that do not count, and forget those that are not there."""
+        named = set(self._manifest.execute("select chunk, kind from files"))
+        paths = {self._path(*one) for one in named}
+        for kind in KINDS:
+            for path in (self._directory / kind).iterdir():
+                if OURS.fullmatch(path.name) and path not in paths:
+                    path.unlink()
+        lost = {number for number, kind in named if not self._path(number, kind).exists()}
+        with self._transaction() as manifest:
+            for number in lost:
+                manifest.execute("delete from objects where chunk = ?", (number,))
+                manifest.execute("delete from files where chunk = ?", (number,))
+        for number in lost:
+            self._unlink(number)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._manifest.execute("begin immediate")
+        with self._manifest:
+            yield self._manifest
+
+
+def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
+    """Read the rows of one kind that count.
+
+    Parameters
+    ----------
+    directory : path-like
+        Where.
+    kind : str
+        Which.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        The rows.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such kind, or no manifest.
+    """
+    check_choice(kind, name="kind", known=KINDS)
+    directory = Path(directory)
+    if not (directory / MANIFEST).is_file():
+        raise InvalidQueryError(f"directory={str(directory)!r} has nothing that was downloaded")
+    for last in (False, False, True):
+        with contextlib.closing(_open(directory / MANIFEST)) as manifest:
+            known = _settings(manifest)
+            (oldest,) = manifest.execute("select min(at) from objects").fetchone()
+            query = "select chunk from files where kind = ? order by chunk"
+            chunks = [chunk for (chunk,) in manifest.execute(query, (kind,))]
+        meta = {"service": "ATLAS Transient Server", **known}
+        if oldest is not None:
+            meta["obtained"] = datetime.fromtimestamp(oldest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
+            return read_partitions([_file(directory, n, kind) for n in chunks], kind, meta)
+        except FileNotFoundError:
+            # A download that goes on may have put another file in the place of one.
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
+def check_age(max_age: u.Quantity | str | None) -> float | None:
+    """Return an age in seconds.
+
+    Parameters
+    ----------
+    max_age : `~astropy.units.Quantity`, `~astropy.time.TimeDelta`, str or None
+        A time with its unit.
+
+    Returns
+    -------
+    float or None
+        Seconds.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no time, or below zero.
+    """
+    if max_age is None:
+        return None
+    try:
+        made = u.Quantity(max_age) if isinstance(max_age, str) else max_age
+        seconds = float(made.to(u.s).value)
+    except (AttributeError, TypeError, ValueError, u.UnitConversionError):
+        seconds = np.nan
+    if not seconds >= 0:
+        raise InvalidQueryError(
+            f"max_age={max_age!r} should be a time with its unit, such as 1 * u.day or '12 h'"
+        )
+    return seconds
+
+
+def _file(directory: Path, number: int, kind: str) -> Path:
+    return directory / kind / f"{number:08d}.parquet"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=60, isolation_level=None)
+
+
+def _settings(manifest: sqlite3.Connection) -> dict:
+    rows = manifest.execute("select name, value from settings").fetchall()
+    return {name: json.loads(value) for name, value in rows}
+
+
+def _lock(directory: Path) -> sqlite3.Connection:
+    """Keep other processes out, for as long as this one lives at most."""
+    lock = sqlite3.connect(directory / LOCK, timeout=0, isolation_level=None)
+    try:
+        lock.execute("begin exclusive")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        raise InvalidQueryError(
+            f"directory={str(directory)!r} is written to by another download ({error}): wait for "
+            "it to end, or take another directory"
+        ) from None
+    return lock
+
+
+def _sync(directory: Path) -> None:
+    """Bring the names of files to the disk; where directories cannot be opened they are there."""
+    with contextlib.suppress(PermissionError):
+        opened = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

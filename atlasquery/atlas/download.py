@@ -1,0 +1,153 @@
+"""Bulk reads into files: what was fetched stays fetched, whatever ends the program."""
+
+import os
+
+import astropy.units as u
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.atlas.bulk import WORTH_A_BAR, BulkQueries
+from atlasquery.atlas.collection import known_items
+from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
+from atlasquery.atlas.partitions import require_pyarrow
+from atlasquery.service.pool import progress_bar
+
+__all__ = ["DownloadQueries"]
+
+
+class DownloadQueries(BulkQueries):
+    """The queries for many objects whose answers are kept in files."""
+
+    def download_sources(
+        self,
+        atlas_ids: int | str | list,
+        directory: str | os.PathLike,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        on_error: str = "warn",
+        max_age: u.Quantity | None = None,
+        progress: bool = True,
+    ) -> Table:
+        """Fetch many objects into Parquet files, and go on where an earlier call was stopped.
+
+        The directory has a folder for each kind of row (``objects``,
+        ``detections``, ``non_detections``, ``forced``, ``sherlock_crossmatches``,
+        ``sherlock_classifications``, ``crossmatches``) and a manifest that says
+        which files count. What is there is not asked for again, whatever ended
+        the call that fetched it; what failed is tried again.
+
+        Parameters
+        ----------
+        atlas_ids : int, str or sequence
+            The 19-digit ids; one given twice is asked for once.
+        directory : path-like
+            Where the files are; it is made if need be. Later calls may add
+            other ids to it.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time of the rows; a bare number is an MJD. The
+            default is the full history. They are the same for all of a directory.
+        on_error : {"raise", "warn"}, optional
+            What to do when some objects failed, after all others were fetched.
+        max_age : `~astropy.units.Quantity` or str, optional
+            Objects fetched longer ago than this are fetched again. The default
+            is to keep what is there.
+        progress : bool, optional
+            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each id, in the order asked for: ``atlas_id``; ``status``
+            (``"fetched"``, ``"kept"`` of what was there, ``"stale"`` where what
+            was there could not be renewed, ``"failed"``); the number of rows of
+            each kind; ``reason`` where it failed.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be, the directory was begun with
+            another `start` or `end`, or another process writes to it; nothing was sent.
+        IncompleteResultError
+            If some objects failed, with ``on_error="raise"``; ``result`` is the table.
+        ImportError
+            If pyarrow is not there: it comes with ``atlasquery[parquet]``.
+
+        Warns
+        -----
+        InputWarning
+            If some objects failed.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+        >>> done = Atlas.download_sources(ids, "nightly")
+        >>> done["status"].tolist()
+        ['fetched', 'fetched']
+        >>> Atlas.download_sources(ids, "nightly")["status"].tolist()
+        ['kept', 'kept']
+        >>> entries = Atlas.read_sources("nightly", "objects")
+        >>> entries["name"].tolist()
+        ['ATLAS26zy', 'ATLAS26zz']
+        """
+        require_pyarrow()
+        ids, window = self._check_bulk(atlas_ids, start, end, on_error)
+        age = check_age(max_age)
+        with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
+            todo = dataset.missing(ids, age)
+            if todo:
+                self._download(todo, window, dataset, progress)
+            table, failures = dataset.summary(ids)
+        return self._complete(table, failures, ids, on_error, depth=4)
+
+    def read_sources(self, directory: str | os.PathLike, kind: str) -> Table:
+        """Read the rows of one kind that `download_sources` has fetched.
+
+        Parameters
+        ----------
+        directory : path-like
+            The directory.
+        kind : str
+            ``"objects"``, ``"detections"``, ``"non_detections"``, ``"forced"``,
+            ``"sherlock_crossmatches"``, ``"sherlock_classifications"`` or
+            ``"crossmatches"``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            The rows of all objects, with ``atlas_id`` first; units, descriptions
+            and masks as from the server.
+
+        Raises
+        ------
+        InvalidQueryError
+            If there is no such kind, or nothing was downloaded to the directory.
+        ImportError
+            If pyarrow is not there: it comes with ``atlasquery[parquet]``.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+        >>> _ = Atlas.download_sources(ids, "nightly")
+        >>> detections = Atlas.read_sources("nightly", "detections")
+        >>> detections.colnames[:4], detections["signed_mag"].unit
+        (['atlas_id', 'time', 'band', 'signed_mag'], Unit("mag"))
+        """
+        require_pyarrow()
+        return read_dataset(directory, kind)
+
+    def _download(self, ids: list[int], window: tuple, dataset: Dataset, progress: bool) -> None:
+        chunks = self._chunks(ids, window, False, depth=6)
+        with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
+            for chunk in chunks:
+                failures: list = []
+                known = list(known_items(chunk, self, failures))
+                dataset.add(known, failures)
+                bar.update(chunk.first + len(chunk.ids))
+                del chunk, known

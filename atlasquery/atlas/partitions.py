@@ -1,0 +1,300 @@
+"""Rows in Parquet files: one table for each kind, nulls where the server sent nothing."""
+
+import functools
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from astropy.table import meta as table_meta
+from astropy.time import Time
+
+from atlasquery.atlas.columns import (
+    CROSSMATCH,
+    DETECTION,
+    FORCED,
+    NON_DETECTION,
+    OBJECT,
+    SHERLOCK_CLASSIFICATION,
+    SHERLOCK_CROSSMATCH,
+)
+from atlasquery.atlas.items import Item, object_rows, product_rows
+from atlasquery.atlas.photometry import inside
+from atlasquery.exceptions import TableParseError
+from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
+from atlasquery.tables.build import assemble, table_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["KINDS", "chunk_tables", "read_partitions", "require_pyarrow", "write_partition"]
+
+# For each kind of row its declaration, and the products of an item that have such rows.
+KINDS: dict[str, tuple[Columns, tuple[str, ...]]] = {
+    "objects": (OBJECT, ("object",)),
+    "detections": (DETECTION, ("lc",)),
+    "non_detections": (NON_DETECTION, ("lcnondets",)),
+    "forced": (FORCED, ("fp",)),
+    "sherlock_crossmatches": (SHERLOCK_CROSSMATCH, ("sherlock_crossmatches",)),
+    "sherlock_classifications": (SHERLOCK_CLASSIFICATION, ("sherlock_classifications",)),
+    "crossmatches": (CROSSMATCH, ("tns_crossmatches", "external_crossmatches")),
+}
+ATLAS_ID = OBJECT.by_name["atlas_id"]
+
+
+def require_pyarrow() -> None:
+    """Raise if there is no pyarrow.
+
+    Raises
+    ------
+    ImportError
+        With what to install.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files need pyarrow: pip install 'atlasquery[parquet]'"
+        ) from error
+
+
+def chunk_tables(
+    known: list[tuple[int, Item, float]], window: tuple = (None, None)
+) -> tuple[dict, dict]:
+    """Decode the objects of a chunk into a table for each kind of row.
+
+    Parameters
+    ----------
+    known : list of tuple
+        Id, item and the time at which it came.
+    window : tuple of float or None, optional
+        The first and last MJD; the server knows no upper bound.
+
+    Returns
+    -------
+    tables : dict of str to `pyarrow.Table`
+        The rows of all items by kind, where there are some.
+    counts : dict of str to list of int
+        For each kind, how many rows each item has.
+
+    Raises
+    ------
+    TableParseError
+        If a row is not what the server is known to send.
+    """
+    ids, items = [atlas_id for atlas_id, *_ in known], [item for _, item, _ in known]
+    tables, counts = {}, {}
+    for kind in KINDS:
+        rows, counts[kind] = _rows(kind, ids, items, window)
+        if len(rows):
+            tables[kind] = _to_arrow(rows, KINDS[kind][0])
+    return tables, counts
+
+
+def _rows(
+    kind: str, ids: list[int], items: list[Item], window: tuple = (None, None)
+) -> tuple[Rows, list[int]]:
+    """Return the rows of one kind with the id first, and how many each item has."""
+    columns, products = KINDS[kind]
+    if kind == "objects":
+        return object_rows(items), [1] * len(items)
+    if len(products) == 1:
+        rows = product_rows(columns, items, products[0])
+        counts = rows.counts
+    else:
+        both = [{"rows": item.get(name, b"null")} for item in items for name in products]
+        rows = product_rows(columns, both, "rows")
+        counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
+    if ATLAS_ID.name not in rows.values:
+        rows.add(ATLAS_ID, np.repeat(np.array(ids, dtype=np.int64), counts))
+    if "time" in rows.values:
+        kept = inside(rows.values["time"], window)
+        if not kept.all():
+            owner = np.repeat(np.arange(len(ids)), counts)[kept]
+            rows, counts = rows.take(kept), np.bincount(owner, minlength=len(ids)).tolist()
+    rows.columns.sort(key=lambda column: column.name != ATLAS_ID.name)
+    return rows, counts
+
+
+def _to_arrow(rows: Rows, declared: Columns) -> "pa.Table":
+    import pyarrow as pa
+
+    fields, arrays = [], []
+    for column in rows.columns:
+        values, mask = rows.values[column.name], rows.masks[column.name]
+        array = _arrow_array(column, values, mask)
+        if column.wire not in declared.by_wire and mask.all() and column is not ATLAS_ID:
+            # Of a column that is not declared, other chunks may show the type.
+            array = pa.nulls(len(rows))
+        about = {"unit": column.unit.to_string() if column.unit else "", "about": column.about}
+        fields.append(pa.field(column.name, array.type, not column.required, about))
+        arrays.append(array)
+    widths = tuple(
+        max(rows.values[c.name].dtype.itemsize // 4, 4) if c.kind is str else 0
+        for c in rows.columns
+    )
+    schema = pa.schema(fields, _astropy_meta(tuple(rows.columns), widths))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Array":
+    import pyarrow as pa
+
+    if column.kind is Timestamp:
+        texts = np.strings.rstrip(np.where(mask, "NaT", values), "Z")
+        try:
+            times = texts.astype("datetime64[us]")
+        except ValueError as error:
+            raise TableParseError(f"{column.wire} has what is no ISO 8601 time: {error}") from None
+        return pa.array(times, mask=mask).cast(pa.timestamp("us", tz="UTC"))
+    if column.kind is str or values.dtype.kind == "U":
+        return pa.array(values, type=pa.string(), mask=mask)
+    return pa.array(values, mask=mask)
+
+
+@functools.lru_cache(maxsize=64)
+def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[str, str]:
+    """Return what lets astropy itself read units and descriptions from a file."""
+    empty = Rows(length=0)
+    kinds = {float: np.float64, int: np.int64, bool: np.bool_}
+    for column in columns:
+        plain = Column(column.wire, column.kind, column.to, column.unit, column.about)
+        if column.kind is Timestamp:
+            plain = Column(column.wire, str, column.to, None, column.about)
+        empty.add(plain, np.empty(0, kinds.get(column.kind, "U1")))
+    lines = table_meta.get_yaml_from_table(build_table(empty))
+    known = {"table_meta_yaml": "\n".join(lines)}
+    for column, width in zip(columns, widths, strict=True):
+        if width:
+            known[f"table::len::{column.name}"] = str(width)
+    return known
+
+
+def write_partition(table: "pa.Table", path: Path) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Parameters
+    ----------
+    table : `pyarrow.Table`
+        Its rows.
+    path : `~pathlib.Path`
+        Where.
+    """
+    from pyarrow import parquet
+
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd")
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_arrow(paths: list[Path]) -> "pa.Table":
+    """Read files of one kind, whose columns may differ where the server's did.
+
+    Parameters
+    ----------
+    paths : list of `~pathlib.Path`
+        The files.
+
+    Returns
+    -------
+    `pyarrow.Table`
+        The rows of all, in order.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tables = [parquet.read_table(path, partitioning=None) for path in paths]
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowTypeError:
+        return pa.concat_tables(_as_texts(tables), promote_options="default")
+
+
+def _as_texts(tables: list) -> list:
+    """Make texts of the columns that are of different types in different files."""
+    import pyarrow as pa
+
+    types: dict[str, set] = {}
+    for table in tables:
+        for field in table.schema:
+            if not pa.types.is_null(field.type):
+                types.setdefault(field.name, set()).add(field.type)
+    mixed = [name for name, kinds in types.items() if len(kinds) > 1]
+    made = []
+    for table in tables:
+        for name in mixed:
+            if (n := table.schema.get_field_index(name)) >= 0:
+                field = table.schema.field(n).with_type(pa.string())
+                table = table.set_column(n, field, table[name].cast(pa.string()))
+        made.append(table)
+    return made
+
+
+def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
+    """Read files of one kind into a table of astropy.
+
+    Parameters
+    ----------
+    paths : list of `~pathlib.Path`
+        The files.
+    kind : str
+        Their kind.
+    meta : dict
+        What the table says of its origin.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Masked columns with units and descriptions, `~astropy.time.Time` columns
+        for times.
+    """
+    if not paths:
+        rows, _ = _rows(kind, [], [])
+        return build_table(rows, meta=meta)
+    arrow = read_arrow(paths)
+    columns = []
+    for field in arrow.schema:
+        columns.append(_from_arrow(field, arrow[field.name].combine_chunks()))
+        arrow = arrow.drop_columns([field.name])
+    return assemble(Table(meta=meta), columns)
+
+
+def _from_arrow(field: "pa.Field", array: "pa.Array"):
+    import pyarrow as pa
+
+    known = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+    column = Column(
+        field.name,
+        unit=u.Unit(known["unit"]) if known.get("unit") else None,
+        about=known.get("about", ""),
+        required=not field.nullable,
+    )
+    mask = np.asarray(array.is_null())
+    if pa.types.is_timestamp(field.type):
+        times = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
+        return _times(Time(times, format="datetime64", scale="utc"), column, mask)
+    if pa.types.is_string(field.type) or pa.types.is_null(field.type):
+        texts = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+        return table_column(column, texts.astype(np.str_), mask)
+    missing = {"f": np.nan, "b": False}.get(np.dtype(field.type.to_pandas_dtype()).kind, 0)
+    values = np.array(array.fill_null(missing).to_numpy(zero_copy_only=False))
+    if column.name == "time" and column.unit == u.day:
+        return _times(Time(values, format="mjd", scale="utc"), column, mask)
+    return table_column(column, values, mask)
+
+
+def _times(times: Time, column: Column, mask: np.ndarray) -> Time:
+    times.format = "isot" if times.format == "datetime64" else times.format
+    if mask.any():
+        times[mask] = np.ma.masked
+    times.info.name = column.name
+    times.info.description = column.about or None
+    return times
