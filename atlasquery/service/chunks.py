@@ -213,7 +213,7 @@ class ChunkedReads:
                     self._running += 1
                     return heapq.heappop(self._pieces)[2]
                 held = self._running + len(self._done)
-                room = held < self._concurrency + 2 and not self._probing
+                room = held < self._concurrency + 1 and not self._probing
                 if room and self._next < len(self._ids):
                     self._running += 1
                     ids = self._ids[self._next : self._next + self._size.now()]
