@@ -45,7 +45,13 @@ class Chunk:
     again: bool = False
 
     def halves(self) -> list["Chunk"]:
-        """Return two chunks of half as many ids."""
+        """Return two chunks of half as many ids.
+
+        Returns
+        -------
+        list of Chunk
+            In order.
+        """
         half = (len(self.ids) + 1) // 2
         return [
             Chunk(self.first, self.ids[:half], error=self.error),
@@ -79,7 +85,13 @@ class ChunkSize:
         self._count = self._bytes = 0.0
 
     def now(self) -> int:
-        """Return how many to ask for now."""
+        """Return how many to ask for now.
+
+        Returns
+        -------
+        int
+            One at least.
+        """
         return max(1, min(self._fitting, self._limit))
 
     def answered(self, count: int, size: int, seconds: float) -> None:
