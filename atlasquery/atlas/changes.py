@@ -135,7 +135,7 @@ class ChangeQueries(AtlasQuery):
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)
         n = len(payloads)
-        self._announce(n, f"{n} writes", said=n > 1, depth=5)
+        self._announce(n, f"{n} writes", said=n > 1 and self._limit > 0, depth=5)
         outcomes = self._send_all(kind, payloads)
         table = _table(payloads, outcomes, self._meta(time.time(), **about))
         self._report_writes(table, outcomes, on_error)

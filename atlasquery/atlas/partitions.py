@@ -122,21 +122,20 @@ def _rows(
 def _to_arrow(rows: Rows, declared: Columns) -> "pa.Table":
     import pyarrow as pa
 
-    fields, arrays = [], []
+    fields, arrays, widths = [], [], []
     for column in rows.columns:
-        values, mask = rows.values[column.name], rows.masks[column.name]
+        # Taken out of the rows, as the texts of a chunk are large and are not needed twice.
+        values, mask = rows.values.pop(column.name), rows.masks.pop(column.name)
         array = _arrow_array(column, values, mask)
+        widths.append(max(values.dtype.itemsize // 4, 4) if column.kind is str else 0)
         if column.wire not in declared.by_wire and mask.all() and column is not ATLAS_ID:
             # Of a column that is not declared, other chunks may show the type.
             array = pa.nulls(len(rows))
         about = {"unit": column.unit.to_string() if column.unit else "", "about": column.about}
         fields.append(pa.field(column.name, array.type, not column.required, about))
         arrays.append(array)
-    widths = tuple(
-        max(rows.values[c.name].dtype.itemsize // 4, 4) if c.kind is str else 0
-        for c in rows.columns
-    )
-    schema = pa.schema(fields, _astropy_meta(tuple(rows.columns), widths))
+        del values, mask
+    schema = pa.schema(fields, _astropy_meta(tuple(rows.columns), tuple(widths)))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -45,7 +45,13 @@ class Chunk:
     again: bool = False
 
     def halves(self) -> list["Chunk"]:
-        """Return two chunks of half as many ids."""
+        """Return two chunks of half as many ids.
+
+        Returns
+        -------
+        list of Chunk
+            In order.
+        """
         half = (len(self.ids) + 1) // 2
         return [
             Chunk(self.first, self.ids[:half], error=self.error),
@@ -79,7 +85,13 @@ class ChunkSize:
         self._count = self._bytes = 0.0
 
     def now(self) -> int:
-        """Return how many to ask for now."""
+        """Return how many to ask for now.
+
+        Returns
+        -------
+        int
+            One at least.
+        """
         return max(1, min(self._fitting, self._limit))
 
     def answered(self, count: int, size: int, seconds: float) -> None:
@@ -213,7 +225,7 @@ class ChunkedReads:
                     self._running += 1
                     return heapq.heappop(self._pieces)[2]
                 held = self._running + len(self._done)
-                room = held < self._concurrency + 2 and not self._probing
+                room = held < self._concurrency + 1 and not self._probing
                 if room and self._next < len(self._ids):
                     self._running += 1
                     ids = self._ids[self._next : self._next + self._size.now()]

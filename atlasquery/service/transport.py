@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import io
 import re
 import time
 from dataclasses import dataclass
@@ -212,13 +213,14 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
 
 def _body(response: requests.Response, deadline: float) -> bytes:
     """Read the answer as it arrives, so that a drip of bytes cannot hold us for ever."""
-    blocks = []
+    # A buffer that grows: a list of blocks would be in memory twice when it is joined.
+    body = io.BytesIO()
     while block := response.raw.read1(BLOCK, decode_content=True):
-        blocks.append(block)
+        body.write(block)
         if time.monotonic() > deadline:
             raise requests.Timeout("the answer did not end in time")
     response.raw.release_conn()
-    return b"".join(blocks)
+    return body.getvalue()
 
 
 def _silent(service: str, place: dict, policy: Policy, error: Exception) -> TimeoutError:

@@ -130,10 +130,13 @@ def decode_rows(columns: Columns, *texts: bytes | msgspec.Raw) -> Rows:
     parts = parts or [_arrays((), declared, columns.what)]
     result = Rows(length=sum(counts), counts=counts)
     for column in declared:
-        array, mask = parts[0][column.name]
-        if len(parts) > 1:
-            array = np.concatenate([part[column.name][0] for part in parts])
-            mask = np.concatenate([part[column.name][1] for part in parts])
+        # Taken out of the parts, a column of many rows is not in memory twice for long.
+        pieces = [part.pop(column.name) for part in parts]
+        array, mask = pieces[0]
+        if len(pieces) > 1:
+            array = np.concatenate([values for values, _ in pieces])
+            mask = np.concatenate([missing for _, missing in pieces])
+        del pieces
         if column.required and mask.any():
             raise TableParseError(
                 f"{columns.what} lacks {column.wire} in row {int(np.argmax(mask))}, where it "
