@@ -6,6 +6,7 @@ come from a server carry what the server said as attributes.
 
 import builtins
 
+from astropy.utils.exceptions import AstropyWarning
 from astroquery import exceptions as _astroquery
 from astroquery.exceptions import (
     AuthenticationWarning,
@@ -17,6 +18,7 @@ from astroquery.exceptions import (
 
 __all__ = [
     "AuthenticationWarning",
+    "BlockedQueueWarning",
     "IncompleteResultError",
     "InputWarning",
     "InvalidQueryError",
@@ -31,6 +33,10 @@ __all__ = [
     "TimeoutError",
     "WriteError",
 ]
+
+
+class BlockedQueueWarning(AstropyWarning):
+    """A task that fails again and again, while what was submitted after it waits."""
 
 
 class _FromService:
@@ -48,6 +54,8 @@ class _FromService:
         The address asked, without credentials.
     reason : str, optional
         The server's own words.
+    sent : bool, optional
+        False where there was no connection, so that the server knows nothing of the request.
     """
 
     def __init__(
@@ -58,12 +66,14 @@ class _FromService:
         status: int | None = None,
         url: str | None = None,
         reason: str | None = None,
+        sent: bool = True,
     ):
         super().__init__(message)
         self.service = service
         self.status = status
         self.url = url
         self.reason = reason
+        self.sent = sent
 
 
 class InvalidQueryError(_astroquery.InvalidQueryError, ValueError):

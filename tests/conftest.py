@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import keyring.backends.null
 import pytest
 from astropy.config import paths
 
+# A shell without job control starts what is in the background deaf to Ctrl-C, which is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 NO_REAL_SERVER = "none; set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_MANIFEST"
 NO_SHARED = "none; put the folder shared/ beside the checkout, or set ATLASQUERY_SHARED"
 # Credentials and servers of whoever runs the tests.
-OWN = ("ATLASQUERY_ATLAS_",)
+OWN = ("ATLASQUERY_ATLAS_", "ATLASQUERY_FORCED_", "ATLASQUERY_ALERCE_")
 SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
 
 

@@ -7,6 +7,7 @@ again in halves. Nothing here knows what an id is.
 """
 
 import heapq
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -82,17 +83,31 @@ class ChunkSize:
         self._fitting = first
         self._limit = most
         self._setbacks = 0
+        self._share = 0
         self._count = self._bytes = 0.0
 
-    def now(self) -> int:
+    def now(self, rest: int, concurrency: int) -> int:
         """Return how many to ask for now.
+
+        Parameters
+        ----------
+        rest : int
+            How many have not been asked for.
+        concurrency : int
+            How many requests are under way at the same time.
 
         Returns
         -------
         int
-            One at least.
+            One at least. As many as fit, or some less, so that the last requests
+            end together instead of one after the others.
         """
-        return max(1, min(self._fitting, self._limit))
+        fitting = max(1, min(self._fitting, self._limit))
+        requests = concurrency * math.ceil(rest / fitting / concurrency)
+        # A share stays while larger ones would save no request, or the last would be ever smaller.
+        if self._share > fitting or rest > self._share * requests:
+            self._share = min(fitting, max(self.first, math.ceil(rest / requests)))
+        return self._share
 
     def answered(self, count: int, size: int, seconds: float) -> None:
         """Learn from an answer.
@@ -156,6 +171,8 @@ class ChunkedReads:
         Sends the smallest request there is, and raises what goes wrong with it.
     pause : callable
         Waits before an id that failed alone is asked for once more.
+    begin : callable, optional
+        Called in each thread with an event that is set when no more answers are wanted.
     """
 
     def __init__(
@@ -167,8 +184,9 @@ class ChunkedReads:
         concurrency: int,
         alive: Callable,
         pause: Callable,
+        begin: Callable = lambda ended: None,
     ):
-        self._ask, self._alive, self._pause = ask, alive, pause
+        self._ask, self._alive, self._pause, self._begin = ask, alive, pause, begin
         self._ids, self._size = ids, size
         self._concurrency = max(1, concurrency)
         self._changed = threading.Condition()
@@ -178,6 +196,7 @@ class ChunkedReads:
         # Pieces of chunks that failed, the largest first: a good half shows that the server lives.
         self._pieces: list[tuple[int, int, Chunk]] = []
         self._done: dict[int, Chunk] = {}
+        self._ended = threading.Event()
         self._failures, self._patience = 0, PATIENCE
         self._probing = self._over = self._stopped = False
 
@@ -200,8 +219,11 @@ class ChunkedReads:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
+            # Those that wait for the quota would send their request hours later.
+            self._ended.set()
 
     def _work(self) -> None:
+        self._begin(self._ended)
         while (chunk := self._take()) is not None:
             started = time.monotonic()
             try:
@@ -209,9 +231,7 @@ class ChunkedReads:
                     self._pause()
                 chunk.answer = self._ask(chunk.ids)
             except BaseException as error:
-                # The frames of a traceback would keep what they hold in memory.
-                error.__traceback__ = None
-                chunk.error = error
+                chunk.error = _without_frames(error)
                 self._failed(chunk)
             else:
                 self._answered(chunk, time.monotonic() - started)
@@ -228,7 +248,8 @@ class ChunkedReads:
                 room = held < self._concurrency + 1 and not self._probing
                 if room and self._next < len(self._ids):
                     self._running += 1
-                    ids = self._ids[self._next : self._next + self._size.now()]
+                    count = self._size.now(len(self._ids) - self._next, self._concurrency)
+                    ids = self._ids[self._next : self._next + count]
                     chunk = Chunk(self._next, ids)
                     self._next += len(ids)
                     return chunk
@@ -281,8 +302,7 @@ class ChunkedReads:
         try:
             self._alive()
         except BaseException as error:
-            error.__traceback__ = None
-            down = error
+            down = _without_frames(error)
         with self._changed:
             self._probing = False
             if down is None:
@@ -306,6 +326,15 @@ class ChunkedReads:
 def _fatal(error: Exception) -> bool:
     """Return whether no other request would fare better; Ctrl-C and its like included."""
     return isinstance(error, (LoginError, QuotaError)) or not isinstance(error, Exception)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Take away the tracebacks, whose frames would keep whole answers in memory."""
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def _of_size(error: Exception) -> bool:

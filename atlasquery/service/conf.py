@@ -16,7 +16,7 @@ class ServiceConf(_config.ConfigNamespace):
         60.0, "Seconds to wait for a connection, and for the next bytes of an answer."
     )
     deadline = _config.ConfigItem(
-        900.0, "Seconds after which one answer is given up even if bytes still arrive."
+        900.0, "Seconds after which one exchange is given up even if bytes still arrive."
     )
     retries = _config.ConfigItem(
         3, "How often a read is tried again after a broken connection or a status of 500 or more."

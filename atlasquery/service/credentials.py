@@ -23,6 +23,7 @@ __all__ = ["Credentials", "find_credentials", "read_config_file", "store_in_keyr
 # The account name under which a keyring holds a service's token.
 TOKEN_ACCOUNT = "token"  # noqa: S105
 LAST_USER = "last-username"
+FROM_KEYRING = "the keyring"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Credentials:
         Where they were found, for messages.
     server : str, optional
         The server they are for, where a file says so.
+    token_file : `~pathlib.Path`, optional
+        The file that they are from, if it has a place for a token.
     """
 
     username: str | None = None
@@ -48,6 +51,7 @@ class Credentials:
     token: Secret | None = None
     source: str = "the arguments"
     server: str | None = None
+    token_file: Path | None = None
 
     def __bool__(self) -> bool:
         return bool(self.token or (self.username and self.password))
@@ -167,23 +171,25 @@ def _parse(path: Path) -> tuple[Credentials, str]:
             # YAML reads 0123 as 83, and yes as true.
             return Credentials(), f"should have the {key} in quotes"
     found = _credentials(content, str(path))
-    return dataclasses.replace(found, server=content.get("base_url")), ""
+    file = path.absolute() if "token" in content else None
+    return dataclasses.replace(found, server=content.get("base_url"), token_file=file), ""
 
 
 def _from_keyring(service: str, username: str | None) -> Credentials:
     # A machine without a keyring, or with one that is locked, is no error; each backend
     # has exceptions of its own.
     with contextlib.suppress(Exception):
-        if username:
-            found = {"username": username, "password": keyring.get_password(service, username)}
-        else:
-            username = keyring.get_password(service, LAST_USER)
-            found = {
-                "username": username,
-                "password": keyring.get_password(service, username) if username else None,
-                "token": keyring.get_password(service, TOKEN_ACCOUNT),
-            }
-        return _credentials(found, "the keyring")
+        last = keyring.get_password(service, LAST_USER)
+        named, username = username, username or last
+        found = {
+            "username": username,
+            "password": keyring.get_password(service, username) if username else None,
+            # The token is of the last user, or of one whose name is not known.
+            "token": (
+                keyring.get_password(service, TOKEN_ACCOUNT) if named in (None, last) else None
+            ),
+        }
+        return _credentials(found, FROM_KEYRING)
     return Credentials(username)
 
 
@@ -233,10 +239,13 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
             name, password = credentials.username, credentials.password
             keyring.set_password(service, name, password.reveal())
             keyring.set_password(service, LAST_USER, name)
-            _forget(service, TOKEN_ACCOUNT)
-        elif credentials.token:
-            keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
+        else:
             _forget(service, LAST_USER)
+        if credentials.token:
+            # Beside the password, so that not each program has to log in.
+            keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
+        else:
+            _forget(service, TOKEN_ACCOUNT)
         return
     except Exception as error:
         reason = type(error).__name__

@@ -194,6 +194,12 @@ def _direction(coordinates: SkyCoord):
 
 
 def _read_position(text: str) -> SkyCoord:
+    first = re.match(r"\s*([+-]?\d+(?:\.\d*)?)\s*(d|h)", text)
+    # SkyCoord takes 400 degrees for 40.
+    if first and not 0 <= float(first[1]) < {"d": 360.0, "h": 24.0}[first[2]]:
+        raise InvalidQueryError(
+            f"coordinates={text!r} has a right ascension that is not from 0 to 360 degrees"
+        )
     try:
         return SkyCoord(text)
     except ValueError as error:

@@ -1,19 +1,28 @@
 """Log in to a service, stay logged in, and never ask where nobody can answer."""
 
 import dataclasses
+import hashlib
 import os
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from atlasquery.exceptions import InvalidQueryError, LoginError
+import msgspec
+from astroquery import log
+
+from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
+from atlasquery.service.address import checked_address, server_key
 from atlasquery.service.credentials import (
+    FROM_KEYRING,
     Credentials,
     find_credentials,
     read_config_file,
     store_in_keyring,
 )
+from atlasquery.service.filelock import alone, cache_folder
 from atlasquery.service.inputs import check_secret_text, with_suggestions
+from atlasquery.service.keeping import keep_token
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
 __all__ = ["TokenLogin"]
@@ -29,6 +38,8 @@ class TokenLogin:
 
     service: str
     environment: str
+    #: Where a user name and password are traded for a token; None where there is no such place.
+    token_path: str | None = None
     token_scheme = "Token"  # noqa: S105
 
     def __init__(self):
@@ -39,12 +50,61 @@ class TokenLogin:
         self._dead_token: Secret | None = None
         # A user who logged out is not logged in again behind their back.
         self._logged_out = False
-        # The server that the configuration file of the present login names.
+        # The configuration file of the present login, and the server that it names.
+        self._file_of_login: str | os.PathLike | None = None
         self._server_of_file: str | None = None
 
     def _fetch_token(self, username: str, password: Secret) -> Secret:
-        """Trade a user name and password for a token; each service has its own way."""
-        raise LoginError(f"{self.service} has no login by user name and password")
+        """Trade a user name and password for a token, as Django's REST framework does."""
+        if self.token_path is None:
+            raise LoginError(f"{self.service} has no login by user name and password")
+        payload = {"username": username, "password": password}
+        try:
+            response = self._post_login(payload)
+        except RemoteServiceError as error:
+            if error.status != 400:
+                raise
+            raise LoginError(
+                f"{self.service} does not accept the password of {username!r}: {error.reason}",
+                service=self.service,
+                status=400,
+                url=error.url,
+                reason=error.reason,
+            ) from None
+        try:
+            return Secret(msgspec.json.decode(response.content, type=dict)["token"])
+        except (msgspec.DecodeError, KeyError):
+            # The answer may hold a token, so it is not quoted.
+            raise LoginError(
+                f"{self.service} answered the login at {self.server}{self.token_path} without a "
+                "token. Is conf.server the address of its API?",
+                service=self.service,
+            ) from None
+
+    def _post_login(self, payload: dict):
+        """Send a login; wait for another one's turn where that is short."""
+        try:
+            return self._post_unsigned(self.token_path, payload)
+        except QuotaError as error:
+            wait = error.retry_after
+            if wait is not None and wait <= self.conf.max_wait:
+                log.info(f"{self.service} takes the next login in {wait:.0f} s: waiting")
+                self._clock.sleep(wait)
+                return self._post_unsigned(self.token_path, payload)
+            when = "" if wait is None else f" It takes the next one in {wait:.0f} s."
+            raise QuotaError(
+                f"{self.service} takes no more logins from this address for now (status 429): "
+                f"{error.reason}{when} This is the limit of logins, not of requests: the survey's "
+                "server allows an address 10 an hour. Log in less often: set "
+                f"{self.environment}_TOKEN beside {self.environment}_USERNAME and "
+                f"{self.environment}_PASSWORD, or keep the login with login(store=True) or in a "
+                "config_file that has a token. Or set conf.on_quota = 'wait'.",
+                service=self.service,
+                status=429,
+                url=error.url,
+                reason=error.reason,
+                retry_after=wait,
+            ) from None
 
     @with_suggestions
     def login(
@@ -73,9 +133,10 @@ class TokenLogin:
         config_file : path-like, optional
             A YAML file with ``token``, or ``username`` and ``password``; and
             ``base_url``, the server to use. The file of ``atlasapiclient`` will do.
+            Beside a token or a password, only its ``base_url`` is used.
         store : bool, optional
-            Whether to keep what was given in the keyring of this machine. The
-            default is to keep it in memory only.
+            Whether to keep what was given, and the token that the server gave for it,
+            in the keyring of this machine. The default is to keep it in memory only.
 
         Returns
         -------
@@ -97,14 +158,28 @@ class TokenLogin:
         with self._login_lock:
             # A login begins anew: with the server that is configured, not with another file's.
             self._forget()
+            if config_file:
+                # Where it is now: it is read again when its token expires.
+                config_file = Path(config_file).expanduser().absolute()
+            if given and config_file:
+                # What is given goes before what the file has, but for the server.
+                self._use_server_of(read_config_file(config_file))
             found = given or self._look_for(given.username, config_file, prompt=True)
             if not found:
                 raise LoginError(self._how_to_log_in(given.username), service=self.service)
             if not found.token:
-                found = self._with_new_token(found)
+
+                def again() -> Credentials:
+                    return given or self._look_for(given.username, config_file, prompt=False)
+
+                found = self._with_token(found, again)
             if store:
                 store_in_keyring(self._keyring_name(), found)
+                if found.password:
+                    # There the next token is kept too.
+                    found = dataclasses.replace(found, source=FROM_KEYRING)
             self._adopt(found)
+            self._file_of_login = None if given else config_file
             self._logged_out = False
         return True
 
@@ -120,7 +195,7 @@ class TokenLogin:
 
     def _forget(self) -> None:
         self._credentials, self._authenticated, self._dead_token = Credentials(), False, None
-        self._server_of_file = None
+        self._file_of_login = self._server_of_file = None
 
     def _adopt(self, found: Credentials) -> None:
         # Bound to the server of this moment: another one must never see them.
@@ -128,23 +203,26 @@ class TokenLogin:
         self._authenticated, self._dead_token = bool(found), None
 
     def _look_for(self, username, config_file, *, prompt: bool) -> Credentials:
-        if config_file:
-            found = read_config_file(config_file, username)
-        else:
-            found = find_credentials(
-                self.environment,
-                self._keyring_name(),
-                username=username,
-                config_file=self.conf.config_file,
-                prompt=prompt,
-            )
-        if found.server:
-            self._use_server_of(found)
+        found = self._find(username, config_file, prompt=prompt)
+        self._use_server_of(found)
         return found
+
+    def _find(self, username, config_file, *, prompt: bool) -> Credentials:
+        if config_file:
+            return read_config_file(config_file, username)
+        return find_credentials(
+            self.environment,
+            self._keyring_name(),
+            username=username,
+            config_file=self.conf.config_file,
+            prompt=prompt,
+        )
 
     def _use_server_of(self, found: Credentials) -> None:
         """Go to the server that a file names, so that its token goes nowhere else."""
-        named = found.server.strip().rstrip("/") + "/"
+        if not found.server:
+            return
+        named = checked_address(found.server, f"base_url in {found.source}")
         if self._server is None and not os.environ.get(f"{self.environment}_SERVER"):
             self._server_of_file = named
         elif named != self.server:
@@ -159,7 +237,19 @@ class TokenLogin:
 
     def _with_new_token(self, found: Credentials) -> Credentials:
         token = self._fetch_token(found.username, found.password)
+        keep_token(self._keyring_name(), found, token)
         return dataclasses.replace(found, token=token)
+
+    def _with_token(self, found: Credentials, again: Callable) -> Credentials:
+        """Return a login with the token that was fetched for it, now or by another process."""
+        with self._alone(found.username):
+            found = again() or found
+            return found if found.token else self._with_new_token(found)
+
+    def _alone(self, username: str | None):
+        """Let one process fetch a token, while the others wait to find it where it is kept."""
+        whose = hashlib.sha256(f"{server_key(self.server)} {username or ''}".encode()).hexdigest()
+        return alone(cache_folder() / f"{whose}.lock", self.conf.deadline)
 
     def _auth(self, *, required: bool) -> tuple[Callable, Secret | None]:
         """Return what signs a request, and the token it does that with."""
@@ -169,7 +259,9 @@ class TokenLogin:
             if not self._credentials and not self._logged_out:
                 found = self._look_for(None, None, prompt=False)
                 if found and not found.token:
-                    found = self._with_new_token(found)
+                    found = self._with_token(
+                        found, lambda: self._look_for(None, None, prompt=False)
+                    )
                 self._adopt(found)
             token = self._credentials.token
             source = self._credentials.source
@@ -193,34 +285,55 @@ class TokenLogin:
             current = self._credentials
             if current.token != refused:
                 return True  # Another thread was here first.
-            if refused == self._dead_token:
+            if refused == self._dead_token or current.server != self.server:
                 return False
-            if not (current.username and current.password):
-                current = self._renewable(current)
-            if current.token and current.token != refused:
-                # Somebody has put a new token where the old one was found.
-                self._adopt(current)
-                return True
-            if not (current.username and current.password):
-                self._authenticated = False
-                return False
-            try:
-                renewed = self._with_new_token(current)
-            except LoginError:
-                self._dead_token, self._authenticated = refused, False
-                raise
-            if renewed.token == refused:
-                self._dead_token, self._authenticated = refused, False
-                return False
-            self._adopt(renewed)
+            with self._alone(current.username):
+                return self._renew_alone(current, refused)
+
+    def _renew_alone(self, current: Credentials, refused: Secret | None) -> bool:
+        # Another process may have put a new token where the old one was found.
+        found = self._renewable(current)
+        if not current.password or (found and found.username == current.username):
+            current = found
+        if current.token and current.token != refused:
+            self._adopt(current)
             return True
+        if not (current.username and current.password):
+            self._authenticated = False
+            return False
+        try:
+            renewed = self._with_new_token(current)
+        except LoginError:
+            self._dead_token, self._authenticated = refused, False
+            raise
+        if renewed.token == refused:
+            self._dead_token, self._authenticated = refused, False
+            return False
+        self._adopt(renewed)
+        return True
 
     def _renewable(self, current: Credentials) -> Credentials:
         """Return the user's name and password where they are kept beside the token."""
         if current.source == "the arguments":
             # Whoever gave a token must not become another user when it expires.
             return current
-        return self._look_for(current.username, None, prompt=False)
+        try:
+            found = self._find(current.username, self._file_of_login, prompt=False)
+            named = found.server and checked_address(found.server, f"base_url in {found.source}")
+        except InvalidQueryError:
+            # The file of the login is gone; what counts is that the server refuses.
+            return current
+        # Where no server is named, it is the one that is configured.
+        same = named == current.server if named else self._server_of_file is None
+        if found and not same:
+            raise LoginError(
+                f"{self.service} at {current.server} does not accept the token any more, and "
+                f"{found.source} now has a login for {named or 'the server of conf.server'}, which "
+                f"was not sent there. Call {self.name}.login() to change the server.",
+                service=self.service,
+                status=401,
+            )
+        return found
 
     def _how_to_log_in(self, username: str | None) -> str:
         who = f" for user {username!r}" if username else ""

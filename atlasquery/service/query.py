@@ -7,43 +7,40 @@ import inspect
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import astropy.units as u
 import msgspec
 import requests
-from astropy.config import paths
-from astroquery import cache_conf, log
+from astroquery import cache_conf
 from astroquery.query import QueryWithLogin
 
 from atlasquery import __version__
-from atlasquery.exceptions import InvalidQueryError, LoginError, RemoteServiceError, TableParseError
+from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
+from atlasquery.service.address import checked_address, is_local, origin, server_key
+from atlasquery.service.compat import DAMAGED, AstroqueryRequests
+from atlasquery.service.deadline import TimedAdapter
+from atlasquery.service.filelock import cache_folder
 from atlasquery.service.inputs import with_suggestions
 from atlasquery.service.login import TokenLogin
-from atlasquery.service.quota import Clock, Gate, Ledger, OpenGate, Quota
+from atlasquery.service.quota import Clock, Gate, Ledger, Limit, OpenGate, Quota, warn_uncounted
+from atlasquery.service.refusals import refuse_redirect, refuse_status, server_words
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
-from atlasquery.service.transport import (
-    Policy,
-    exchange,
-    is_local,
-    refuse_redirect,
-    refuse_status,
-    server_words,
-)
+from atlasquery.service.transport import Policy, exchange
 
 __all__ = ["ServiceQuery"]
 
 # An hour, and a little more: the server's clock runs from when a request arrives.
 QUOTA_WINDOW = 3605.0
-# What msgspec raises for a text that is no JSON, no UTF-8, or nested without end.
-DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-READS = ("GET", "HEAD", "OPTIONS")
+# "200s and 400s count, 403s do not" (contract), nor do logins and throttled requests.
+UNCOUNTED = (401, 403, 429)
 
 
-class ServiceQuery(TokenLogin, QueryWithLogin):
+class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     """Base of a service: astroquery's `~astroquery.query.QueryWithLogin`, made safe.
 
     What differs from astroquery: answers are stored as data instead of
@@ -60,6 +57,8 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
 
     #: The name of the service in messages.
     service: str
+    #: The full name of the service, for the meta data of results.
+    title: str
     #: The start of the service's environment variables.
     environment: str
     #: The service's configuration.
@@ -71,6 +70,10 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         super().__init__()
         self._server = server
         self._clock = Clock()
+        # The tokens that a ledger knows to be of a user.
+        self._joined: set[tuple] = set()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, TimedAdapter())
         # The server's session cookies could serve one login's answer to another.
         self._session.cookies.set_policy(requests.cookies.cookielib.DefaultCookiePolicy([], []))
         self._session.headers["User-Agent"] = (
@@ -96,19 +99,12 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             or self._server_of_file
             or self.conf.server
         )
-        parts = urlsplit(address.strip())
-        if parts.username or parts.password or parts.query or parts.fragment:
-            # It would be shown wherever the address is.
-            raise InvalidQueryError(
-                f"the server of {self.service} should be an address without a login, a query or a "
-                f"fragment: {parts.scheme}://{parts.hostname}{parts.path}"
-            )
-        return address.strip().rstrip("/") + "/"
+        return checked_address(address, f"the server of {self.service}")
 
     @property
     def cache_location(self) -> Path:
         """The directory of stored answers; assign another to move it."""
-        return self._cache_location or Path(paths.get_cache_dir(), "atlasquery", self.name)
+        return self._cache_location or cache_folder() / self.name
 
     @cache_location.setter
     def cache_location(self, location: str | os.PathLike) -> None:
@@ -132,38 +128,66 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         Those to a server on this machine are not counted, unless
         ``conf.limit_loopback`` is set.
         """
+        return self._quota(self._limit("POST"))
+
+    def _quota(self, limit: Limit) -> Quota:
+        """Return what is left of one of the account's limits."""
         _, token = self._auth(required=self.login_required)
+        ledger, number = self._ledger(limit), 0 if self._uncounted else limit.number
         try:
-            return self._ledger.quota(self._account(token), self._limit)
+            return ledger.quota(self._account(token, limit), number)
         except (sqlite3.Error, OSError) as error:
-            log.warning(f"Requests are not counted: {self._ledger.path}: {error}")
-            return Quota(self._limit, 0, self._limit, None, (QUOTA_WINDOW * u.s).to(u.h))
+            warn_uncounted(ledger, error)
+            return Quota(number, 0, number, None, (limit.window * u.s).to(u.h))
 
     @property
     def _uncounted(self) -> bool:
         # A server on this machine, which nobody else waits for, says itself when it is enough.
         return is_local(self.server) and not self.conf.limit_loopback
 
-    @property
-    def _limit(self) -> int:
-        return 0 if self._uncounted else self.conf.hourly_limit
+    def _limit(self, method: str) -> Limit:
+        """Return what the server allows of such requests; a service may have several limits."""
+        return Limit(self.conf.hourly_limit, QUOTA_WINDOW, uncounted=UNCOUNTED)
 
-    @property
-    def _ledger(self) -> Ledger:
-        path = Path(paths.get_cache_dir(), "atlasquery", "quota.sqlite")
-        return Ledger(path, window=QUOTA_WINDOW, clock=self._clock)
+    def _ledger(self, limit: Limit) -> Ledger:
+        return Ledger(cache_folder() / "quota.sqlite", window=limit.window, clock=self._clock)
 
-    def _account(self, token: Secret | None) -> str:
+    def _account(self, token: Secret | None, limit: Limit) -> str:
+        def digest(identity: str) -> str:
+            asked = f"{server_key(self.server)} {identity} {limit.kind}".strip()
+            return hashlib.sha256(asked.encode()).hexdigest()
+
+        login = self._credentials
+        by_token = digest(token.fingerprint() if token else "anonymous")
+        # Another thread may just have logged in as somebody else.
+        if not login.username or login.token != token:
+            return by_token
         # By name where it is known: a new token does not come with new requests.
-        name = self._credentials.username
-        identity = name or (token.fingerprint() if token else "anonymous")
-        return hashlib.sha256(f"{self.server} {identity}".encode()).hexdigest()
+        by_name = digest(login.username)
+        ledger = self._ledger(limit)
+        if token and (ledger.path, by_name, by_token) not in self._joined:
+            with contextlib.suppress(sqlite3.Error, OSError):
+                ledger.join(by_name, by_token)
+                self._joined.add((ledger.path, by_name, by_token))
+        return by_name
 
-    def _gate(self, token: Secret | None) -> OpenGate:
+    def _gate(self, token: Secret | None, method: str) -> OpenGate:
         waits = self.conf.on_quota == "wait"
         if token is None or self._uncounted:
             return OpenGate(self._clock, waits=waits)
-        return Gate(self._ledger, self._account(token), self._limit, self.service, waits=waits)
+        limit = self._limit(method)
+        account = self._account(token, limit)
+        return Gate(self._ledger(limit), account, limit, self.service, waits=waits)
+
+    def _meta(self, when: float, **query) -> dict:
+        """Return where a result came from, in values that every file format keeps."""
+        return {
+            "service": self.title,
+            "server": self.server,
+            "obtained": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "creator": f"atlasquery {__version__}",
+            **query,
+        }
 
     def clear_cache(self) -> None:
         """Remove all stored answers of this service."""
@@ -190,6 +214,8 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         cache: bool | None = None,
         method: str = "POST",
         divisible: bool = False,
+        server: str | None = None,
+        content: str = "JSON",
     ):
         """Ask for something, from the store if it is there and young enough.
 
@@ -212,6 +238,10 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         divisible : bool, optional
             Whether the caller asks for less, instead of this again, after a
             status of 500 or a time-out.
+        server : str, optional
+            The address of another server of the service; by default its own.
+        content : str, optional
+            What the answer's content type must name.
 
         Returns
         -------
@@ -223,7 +253,12 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         sent = {"params" if method == "GET" else "data": payload}
         auth, token = self._auth(required=self.login_required)
         # After the login, which may name the server.
-        url = self.server + path
+        url = (server or self.server) + path
+        if origin(url) != origin(self.server):
+            # The credentials are for the service's own server only.
+            auth, token = NoAuth(), None
+        if content != "JSON":
+            sent["headers"] = {"Accept": "*/*"}
         cache = cache_conf.cache_active if cache is None else cache
         if cache:
             key = self._cache_key(method, url, payload, token)
@@ -235,7 +270,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         response, token = self._send_signed(
             method, url, repeat=True, signed=(auth, token), divisible=divisible, **sent
         )
-        decoded = self._decode(response, decode)
+        decoded = self._decode(response, decode, content=content)
         if cache:
             # Under the token that was used: it may be a new one, and by now another user's.
             key = self._cache_key(method, url, payload, token)
@@ -249,10 +284,60 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         keys = (self._cache_key("POST", url, payload, token) for payload in payloads)
         return sum(self._store.get(key, self._shorter(lifetime)) is None for key in keys)
 
-    def _write(self, path: str, payload: dict, *, method: str = "POST") -> requests.Response:
+    def _ask(
+        self,
+        path: str,
+        params: dict | None = None,
+        *,
+        headers: dict | None = None,
+        expected: Container[int] = (),
+        public: bool = False,
+    ) -> requests.Response:
+        """Read what is never stored, such as the state of a queue.
+
+        Parameters
+        ----------
+        path : str
+            What is read, below the server's address.
+        params : dict, optional
+            What stands after the question mark.
+        headers : dict, optional
+            Headers beside ``Accept``.
+        expected : container of int, optional
+            Statuses from 300 to 399 that the caller reads.
+        public : bool, optional
+            Whether to read without a login what needs none, and counts all the same.
+
+        Returns
+        -------
+        `requests.Response`
+            The answer, of a status below 300 or one that is expected.
+        """
+        auth, token = self._auth(required=self.login_required and not public)
+        return self._send(
+            "GET",
+            self.server + path,
+            repeat=True,
+            signed=(NoAuth() if public else auth, token),
+            expected=expected,
+            params=params,
+            headers={"Accept": "application/json", **(headers or {})},
+        )
+
+    def _write(
+        self,
+        path: str,
+        payload: dict | None = None,
+        *,
+        method: str = "POST",
+        json: bool = False,
+        expected: Container[int] = (),
+    ) -> requests.Response:
         """Change something on the server: never stored, never sent twice after a time-out."""
         signed = self._auth(required=self.login_required)
-        return self._send(method, self.server + path, repeat=False, signed=signed, data=payload)
+        body = {"json" if json else "data": payload}
+        url = self.server + path
+        return self._send(method, url, repeat=False, signed=signed, expected=expected, **body)
 
     def _post_unsigned(self, path: str, payload: dict) -> requests.Response:
         """Send a login: without credentials in the header, never stored or repeated.
@@ -282,6 +367,10 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
+        if divisible:
+            # A kept connection stays with one process of the server, and two of them may have the
+            # same, which then answers them in turn; a new one goes to a process that is idle.
+            request["headers"] = {**request["headers"], "Connection": "close"}
         policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
         if timeout is not None:
             policy = dataclasses.replace(policy, timeout=timeout)
@@ -290,7 +379,7 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 self._session,
                 self.service,
                 policy,
-                self._gate(token),
+                self._gate(token, method),
                 repeat=repeat,
                 method=method,
                 url=url,
@@ -300,6 +389,9 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
             if response.status_code != 401 or renewed or not token or not self._renew(token):
                 break
             auth, token = self._auth(required=self.login_required)
+            if origin(url) != origin(self.server):
+                # Another thread has gone to another server, whose token this now is.
+                break
         if response.status_code == 401:
             words = server_words(response)
             raise LoginError(
@@ -313,15 +405,15 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
         refuse_status(response, self.service)
         return response, token
 
-    def _decode(self, response: requests.Response, decode: Callable):
-        """Decode an answer that must be JSON; say whose it was when it is not."""
+    def _decode(self, response: requests.Response, decode: Callable, *, content: str = "JSON"):
+        """Decode an answer that must be of a kind; say whose it was when it is not."""
         place = {"service": self.service, "status": response.status_code, "url": response.url}
         kind = response.headers.get("Content-Type", "")
-        if "json" not in kind.lower():
+        if content.lower() not in kind.lower():
             words = server_words(response)
             raise RemoteServiceError(
                 f"{self.service} answered {response.url} with {kind or 'no content type'} instead "
-                f"of JSON: {words} Is conf.server the address of its API?",
+                f"of {content}: {words} Is conf.server the address of its API?",
                 reason=words,
                 **place,
             )
@@ -364,116 +456,3 @@ class ServiceQuery(TokenLogin, QueryWithLogin):
                 service=self.service,
                 url=server,
             )
-
-    def _request(
-        self,
-        method,
-        url,
-        params=None,
-        data=None,
-        headers=None,
-        files=None,
-        save=False,
-        savedir="",
-        timeout=None,
-        cache=None,
-        stream=False,
-        auth=None,
-        continuation=True,
-        verify=True,
-        allow_redirects=True,
-        json=None,
-        return_response_on_save=False,
-    ):
-        """Send a request as code written for astroquery's base class does.
-
-        The signature is astroquery's. The token goes to the service's own server
-        only. Only whole answers to GET requests without own credentials are
-        stored, and no web pages; redirects are refused whatever
-        ``allow_redirects`` says; a stream arrives whole.
-        """
-        if auth is not None:
-            signed = (auth, None)
-        elif _origin(url) == _origin(self.server):
-            signed = self._auth(required=False)
-        else:
-            signed = (NoAuth(), None)
-        if hasattr(timeout, "to_value"):
-            timeout = timeout.to_value("s")
-        if save:
-            if not savedir:
-                self.cache_location.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return super()._request(
-                method,
-                url,
-                params=params,
-                data=data,
-                headers=headers,
-                files=files,
-                save=True,
-                savedir=savedir,
-                timeout=timeout or self.conf.timeout,
-                cache=bool(cache),
-                auth=signed[0],
-                continuation=continuation,
-                json=json,
-                allow_redirects=False,
-                return_response_on_save=return_response_on_save,
-            )
-        reads = method.upper() in READS
-        cache = cache_conf.cache_active if cache is None else cache
-        # What HEAD and OPTIONS answer is in the headers, which are not stored.
-        cache = bool(cache and method.upper() == "GET" and auth is None and files is None)
-        if cache:
-            asked = [params, data, json, headers, dict(self._session.headers)]
-            key = self._cache_key(method, url, asked, signed[1])
-            stored = self._store.get(key, self._shorter(self.conf.cache_seconds))
-            if stored is not None:
-                return _as_response(method, url, *stored[:2])
-        response, token = self._send_signed(
-            method,
-            url,
-            repeat=reads,
-            signed=signed,
-            timeout=timeout,
-            params=params,
-            data=data,
-            headers=headers,
-            files=files,
-            verify=verify,
-            json=json,
-        )
-        if cache and _is_whole(response):
-            key = self._cache_key(method, url, asked, token)
-            self._store.put(key, response.content, response.headers.get("Content-Type", ""))
-        return response
-
-
-def _origin(url: str) -> tuple:
-    """Return what must be the same for two addresses to be of one server."""
-    parts = urlsplit(url.strip())
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, port
-
-
-def _is_whole(response: requests.Response) -> bool:
-    """Return whether an answer is worth keeping: no login page, no half of a JSON text."""
-    kind = response.headers.get("Content-Type", "").lower()
-    if response.status_code != 200 or "html" in kind:
-        return False
-    with contextlib.suppress(*DAMAGED):
-        if "json" in kind:
-            msgspec.json.decode(response.content)
-        return True
-    return False
-
-
-def _as_response(method: str, url: str, body: bytes, content_type: str) -> requests.Response:
-    """Return a stored answer as requests would have returned it."""
-    response = requests.Response()
-    response.status_code, response.reason, response.url = 200, "OK", url
-    response.headers["Content-Type"] = content_type
-    response._content, response._content_consumed = body, True
-    response.encoding = requests.utils.get_encoding_from_headers(response.headers)
-    response.request = requests.Request(method, url).prepare()
-    return response

@@ -1,15 +1,14 @@
-"""Count requests against a server's limit, in one small file for all processes of a user.
+"""Count requests against a server's limits, in one small file for all processes of a user.
 
 A server that allows a hundred requests an hour forgets each one an hour after
 it was made. So does this ledger: a request is booked before it is sent, in a
 transaction, so that two jobs started by cron at the same minute do not both
-take the last one.
+take the last one. A server may have several limits, each for a kind of request.
 """
 
 import contextlib
+import os
 import sqlite3
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,48 +18,74 @@ from astropy.time import Time
 from astroquery import log
 
 from atlasquery.exceptions import QuotaError
+from atlasquery.service.clock import Clock
 
-__all__ = ["Clock", "Gate", "Ledger", "OpenGate", "Quota"]
+__all__ = ["Clock", "Gate", "Ledger", "Limit", "OpenGate", "Quota", "warn_uncounted"]
+
+# The longest time that any server counts for; what is older is removed in passing.
+LONGEST = 86400.0
+# What a clock that is set right may go back by.
+SLACK = 5.0
+# The ledgers whose failure was told of.
+_warned: set[Path] = set()
 
 
 SCHEMA = """
 create table if not exists spent (account text not null, at real not null);
 create index if not exists spent_by_account on spent (account, at);
 create table if not exists closed (account text primary key, until real not null);
+create table if not exists same (alias text primary key, account text not null);
 """
 
 
-class Clock:
-    """The time, and the passing of it; a test has one that runs faster."""
+@dataclass(frozen=True)
+class Limit:
+    """How many requests of a kind a server allows an account in a time.
 
-    def now(self) -> float:
-        """Return the Unix time.
+    Parameters
+    ----------
+    number : int
+        Requests in the window; 0 for no limit but the server's own word.
+    window : float
+        Seconds after which the server forgets a request, and a little more: its clock
+        runs from when a request arrives.
+    kind : str, optional
+        The kind of request, ``"write"``, where a server counts kinds apart.
+    uncounted : tuple of int, optional
+        The statuses of answers that the server does not count.
+    setting : str, optional
+        The item of the configuration that says `number`, for messages.
+    """
 
-        Returns
-        -------
-        float
-            Seconds since 1970.
-        """
-        return time.time()
+    number: int
+    window: float
+    kind: str = ""
+    uncounted: tuple[int, ...] = ()
+    setting: str = "hourly_limit"
 
-    def __init__(self):
-        self._stop = threading.Event()
+    @property
+    def period(self) -> str:
+        """The window in words."""
+        return period(self.window)
 
-    def interrupt(self) -> None:
-        """Let those who sleep now wake with an `InterruptedError`: their work is not wanted."""
-        stop, self._stop = self._stop, threading.Event()
-        stop.set()
 
-    def sleep(self, seconds: float) -> None:
-        """Let time pass.
+def period(window: float) -> str:
+    """Return a window of time in words.
 
-        Parameters
-        ----------
-        seconds : float
-            How much.
-        """
-        if self._stop.wait(seconds):
-            raise InterruptedError("stopped while waiting")
+    Parameters
+    ----------
+    window : float
+        Seconds.
+
+    Returns
+    -------
+    str
+        ``"hour"`` or ``"minute"`` for what is about one, else in seconds.
+    """
+    for seconds, word in ((3600.0, "hour"), (60.0, "minute")):
+        if seconds <= window < 1.1 * seconds:
+            return word
+    return f"{window:g} s"
 
 
 @dataclass(frozen=True)
@@ -92,7 +117,8 @@ class Quota:
         if not self.limit:
             return "no limit known"
         until = f", next at {self.resets_at.isot[:19]} UTC" if not self.remaining else ""
-        return f"{self.remaining} of {self.limit} requests left in this hour{until}"
+        this = period(self.window.to_value(u.s))
+        return f"{self.remaining} of {self.limit} requests left in this {this}{until}"
 
 
 class Ledger:
@@ -132,13 +158,18 @@ class Ledger:
         """
         with self._transaction() as ledger:
             now = self.clock.now()
+            account = self._resolved(ledger, account)
             until = self._closed_until(ledger, account)
             times = self._times(ledger, account, now)
             if until > now:
                 return None, until - now
             if limit and len(times) >= limit:
                 return None, max(times[-limit] + self.window - now, 0.0)
-            ledger.execute("delete from spent where at <= ?", (now - self.window,))
+            # Another account's server may count for longer.
+            ledger.execute(
+                "delete from spent where at <= ? or at > ? or (account = ? and at <= ?)",
+                (now - LONGEST, now + SLACK, account, now - self.window),
+            )
             row = ledger.execute("insert into spent values (?, ?)", (account, now))
             return row.lastrowid, 0.0
 
@@ -164,8 +195,34 @@ class Ledger:
             How long.
         """
         with self._transaction() as ledger:
-            until = self.clock.now() + seconds
+            account = self._resolved(ledger, account)
+            # A later answer without a word of when does not open what is closed for longer.
+            until = max(self.clock.now() + seconds, self._closed_until(ledger, account))
             ledger.execute("insert or replace into closed values (?, ?)", (account, until))
+
+    def join(self, account: str, alias: str) -> None:
+        """Count for an account what is, and was, counted under another digest of it.
+
+        Parameters
+        ----------
+        account : str
+            A digest of server and user name.
+        alias : str
+            A digest of server and token.
+        """
+        with self._transaction() as ledger:
+            known = self._resolved(ledger, alias)
+            if known == account:
+                return
+            ledger.execute("insert or replace into same values (?, ?)", (alias, account))
+            if known != alias:
+                # It was taken for another user's, whose count is left alone.
+                return
+            until = self._closed_until(ledger, alias)
+            ledger.execute("update spent set account = ? where account = ?", (account, alias))
+            ledger.execute("delete from closed where account = ?", (alias,))
+            if until > self._closed_until(ledger, account):
+                ledger.execute("insert or replace into closed values (?, ?)", (account, until))
 
     def quota(self, account: str, limit: int) -> Quota:
         """Return what an account has left.
@@ -184,6 +241,7 @@ class Ledger:
         """
         with self._transaction() as ledger:
             now = self.clock.now()
+            account = self._resolved(ledger, account)
             until = self._closed_until(ledger, account)
             times = self._times(ledger, account, now)
         remaining = 0 if until > now else max(limit - len(times), 0)
@@ -198,28 +256,83 @@ class Ledger:
         )
 
     def _times(self, ledger: sqlite3.Connection, account: str, now: float) -> list[float]:
-        query = "select at from spent where account = ? and at > ? order by at"
-        return [at for (at,) in ledger.execute(query, (account, now - self.window))]
+        # Nothing of the future: then the clock was wrong.
+        query = "select at from spent where account = ? and at > ? and at <= ? order by at"
+        return [at for (at,) in ledger.execute(query, (account, now - self.window, now + SLACK))]
 
     @staticmethod
-    def _closed_until(ledger: sqlite3.Connection, account: str) -> float:
+    def _resolved(ledger: sqlite3.Connection, alias: str) -> str:
+        row = ledger.execute("select account from same where alias = ?", (alias,)).fetchone()
+        return row[0] if row else alias
+
+    def _closed_until(self, ledger: sqlite3.Connection, account: str) -> float:
         row = ledger.execute("select until from closed where account = ?", (account,)).fetchone()
-        return row[0] if row else 0.0
+        return row[0] if row and row[0] <= self.clock.now() + LONGEST else 0.0
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.touch(mode=0o600)
-        ledger = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        opened = None
         try:
-            # What a power cut takes from the count is less than a disk's wait at each request.
-            ledger.execute("pragma synchronous = off")
-            ledger.executescript(SCHEMA)
-            ledger.execute("begin immediate")
-            with ledger:
+            ledger, opened = self._open()
+            with contextlib.closing(ledger), ledger:
                 yield ledger
-        finally:
-            ledger.close()
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                self._put_aside(opened, error)
+            raise
+
+    def _open(self) -> tuple[sqlite3.Connection, os.stat_result]:
+        """Begin a transaction, of a new ledger where the old one is damaged."""
+        for attempt in (1, 2):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.touch(mode=0o600)
+            opened = self.path.stat()
+            ledger = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            try:
+                # What a power cut takes from the count is less than a disk's wait at each request.
+                ledger.execute("pragma synchronous = off")
+                ledger.executescript(SCHEMA)
+                ledger.execute("begin immediate")
+            except BaseException as error:
+                ledger.close()
+                if attempt == 2 or not _is_damage(error):
+                    raise
+                self._put_aside(opened, error)
+            else:
+                break
+        return ledger, opened
+
+    def _put_aside(self, opened: os.stat_result | None, error: BaseException) -> None:
+        """Move a damaged ledger out of the way, unless another process has done that."""
+        damaged = self.path.with_name(self.path.name + ".damaged")
+        with contextlib.suppress(OSError):
+            if opened is not None and os.path.samestat(opened, self.path.stat()):
+                self.path.replace(damaged)
+                log.warning(
+                    f"The count of requests in {self.path} was damaged ({error}): it begins anew, "
+                    f"and the old one is kept as {damaged.name}"
+                )
+
+
+def _is_damage(error: BaseException) -> bool:
+    # Locks, full disks and missing rights are operational errors, and pass or are said.
+    kinds = (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, kinds)
+
+
+def warn_uncounted(ledger: Ledger, error: Exception) -> None:
+    """Say that requests are not counted: once, not at each of them.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Where they should be.
+    error : Exception
+        Why they are not.
+    """
+    if ledger.path not in _warned:
+        _warned.add(ledger.path)
+        log.warning(f"Requests are not counted: {ledger.path}: {error}")
 
 
 class OpenGate:
@@ -237,6 +350,8 @@ class OpenGate:
         self.clock = clock or Clock()
         #: Whether a request waits for its turn instead of failing.
         self.waits = waits
+        #: The statuses of answers that the server does not count.
+        self.uncounted: tuple[int, ...] = ()
 
     def enter(self) -> int | None:
         """Book a request.
@@ -278,20 +393,21 @@ class Gate(OpenGate):
         Where they are counted.
     account : str
         A digest of server and account.
-    limit : int
-        Requests allowed in the ledger's window; 0 for no limit but what the server says.
+    limit : Limit
+        What the server allows in the ledger's window.
     service : str
         The name of the service, for messages.
     waits : bool
         Whether a request waits for its turn instead of failing.
     """
 
-    def __init__(self, ledger: Ledger, account: str, limit: int, service: str, *, waits: bool):
+    def __init__(self, ledger: Ledger, account: str, limit: Limit, service: str, *, waits: bool):
         super().__init__(ledger.clock, waits=waits)
         self.ledger = ledger
         self.account = account
         self.limit = limit
         self.service = service
+        self.uncounted = limit.uncounted
 
     def enter(self) -> int | None:
         """Book a request, or wait for one to be left.
@@ -308,24 +424,32 @@ class Gate(OpenGate):
         """
         while True:
             try:
-                receipt, wait = self.ledger.book(self.account, self.limit)
+                receipt, wait = self.ledger.book(self.account, self.limit.number)
             except (sqlite3.Error, OSError) as error:
-                log.warning(f"Requests are not counted: {self.ledger.path}: {error}")
+                warn_uncounted(self.ledger, error)
                 return None
             if receipt is not None:
                 return receipt
             at = Time(self.clock.now() + wait, format="unix").isot[:19]
-            spent = f"{self.service}: no request is left of {self.limit or 'those allowed'} an hour"
+            spent = self._spent()
             if not self.waits:
                 raise QuotaError(
                     f"{spent}, the next one is at {at} UTC, in {wait:.0f} s. It was not sent. "
-                    "Wait, or set conf.on_quota = 'wait' to let atlasquery wait; conf.hourly_limit "
-                    "is what the account is allowed.",
+                    "Wait, or set conf.on_quota = 'wait' to let atlasquery wait; "
+                    f"conf.{self.limit.setting} is what the account is allowed.",
                     retry_after=wait,
                     service=self.service,
                 )
-            log.info(f"{spent}: waiting {wait / 60:.0f} min, until {at} UTC")
+            span = f"{wait:.0f} s" if wait < 120 else f"{wait / 60:.0f} min"
+            log.info(f"{spent}: waiting {span}, until {at} UTC")
             self.clock.sleep(wait)
+
+    def _spent(self) -> str:
+        limit = self.limit
+        article = "an" if limit.period == "hour" else "a"
+        request = f"{limit.kind} request".strip()
+        allowed = limit.number or "those allowed"
+        return f"{self.service}: no {request} is left of {allowed} {article} {limit.period}"
 
     def leave(self, receipt: int | None, *, counted: bool) -> None:
         """Give back a request that the server did not count.

@@ -4,10 +4,29 @@ import hashlib
 
 import requests
 
-__all__ = ["LoginForm", "NoAuth", "Secret", "TokenAuth"]
+__all__ = ["LoginForm", "NoAuth", "Secret", "TokenAuth", "without_frames"]
 
 DOTS = b"..."
 SHORTEST = 4
+
+
+def without_frames(error: BaseException) -> None:
+    """Let go of the frames below ours, in which libraries hold what they send.
+
+    A traceback may be printed with the variables of its frames, or kept.
+
+    Parameters
+    ----------
+    error : BaseException
+        Which loses them, with the errors that it came from.
+    """
+    todo, seen = [error], set()
+    while todo:
+        one = todo.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            todo += [one.__cause__, one.__context__]
 
 
 class Secret:

@@ -10,14 +10,16 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import time
 import zlib
 from pathlib import Path
 
+import requests
 from astroquery import log
 
-__all__ = ["ResponseStore"]
+from atlasquery.service.files import write_private
+
+__all__ = ["ResponseStore", "as_response"]
 
 FORMAT = 1
 SUFFIX = ".answer"
@@ -34,10 +36,13 @@ class ResponseStore:
     ----------
     directory : `~pathlib.Path`
         Where they are. It is made with mode 0700 when first written to.
+    longest : float, optional
+        Seconds after which a file is removed in passing.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, *, longest: float = LONGEST):
         self.directory = directory
+        self.longest = longest
 
     @staticmethod
     def key(method: str, url: str, params: object, body: object, identity: str) -> str:
@@ -112,21 +117,12 @@ class ResponseStore:
             "content_type": content_type,
             "crc32": zlib.crc32(body),
         }
-        temporary = None
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # mkstemp makes the file readable by its owner only.
-            handle, temporary = tempfile.mkstemp(dir=self.directory, suffix=".part")
-            with os.fdopen(handle, "wb") as file:
-                file.write(json.dumps(header).encode() + b"\n")
-                file.write(body)
-            os.replace(temporary, self._path(key))
+            write_private(self._path(key), json.dumps(header).encode() + b"\n", body)
         except OSError as error:
             # A full or read-only disk costs speed, not the answer.
             log.warning(f"The answer was not cached in {self.directory}: {error}")
-            if temporary:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
         else:
             self._sweep()
 
@@ -145,7 +141,7 @@ class ResponseStore:
         now = time.monotonic()
         if now - _swept.get(self.directory, -SWEEP_EVERY) >= SWEEP_EVERY:
             _swept[self.directory] = now
-            self._remove(lambda age: age > LONGEST)
+            self._remove(lambda age: age > self.longest)
 
     def clear(self) -> None:
         """Remove all stored answers."""
@@ -161,3 +157,29 @@ class ResponseStore:
 
     def _path(self, key: str) -> Path:
         return self.directory / (key + SUFFIX)
+
+
+def as_response(method: str, url: str, body: bytes, content_type: str) -> requests.Response:
+    """Return a stored answer as requests would have returned it.
+
+    Parameters
+    ----------
+    method, url : str
+        What was asked of which server.
+    body : bytes
+        The answer.
+    content_type : str
+        Its media type.
+
+    Returns
+    -------
+    `requests.Response`
+        Of status 200.
+    """
+    response = requests.Response()
+    response.status_code, response.reason, response.url = 200, "OK", url
+    response.headers["Content-Type"] = content_type
+    response._content, response._content_consumed = body, True
+    response.encoding = requests.utils.get_encoding_from_headers(response.headers)
+    response.request = requests.Request(method, url).prepare()
+    return response

@@ -1,10 +1,10 @@
 """One exchange with a server: in time, repeated where that is safe, errors in its own words."""
 
 import contextlib
-import html
 import io
 import re
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,15 +13,16 @@ import requests
 import urllib3
 from astroquery import log
 
-from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError, TimeoutError
+from atlasquery.exceptions import QuotaError, RemoteServiceError, TimeoutError
+from atlasquery.service.address import is_local
+from atlasquery.service.deadline import Deadline, deadline
 from atlasquery.service.quota import OpenGate
-from atlasquery.service.secrets import LoginForm
+from atlasquery.service.refusals import refuse_redirect, server_words
+from atlasquery.service.secrets import LoginForm, without_frames
 
-__all__ = ["Policy", "exchange", "refuse_redirect", "refuse_status", "server_words"]
+__all__ = ["Policy", "exchange"]
 
 BLOCK = 1 << 18
-# "200s and 400s count, 403s do not" (contract), nor do logins that were refused.
-UNCOUNTED = (401, 403)
 # How often a request waits for its turn before it is given up.
 ROUNDS = 20
 # Nobody between us and a server on this machine: a proxy would get the token.
@@ -32,7 +33,6 @@ ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
-LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|\[?::1\]?)$")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Policy:
     timeout : float
         Seconds for a connection and between bytes.
     deadline : float
-        Seconds for one whole answer.
+        Seconds for one whole exchange.
     retries : int
         Repetitions of a read.
     backoff : float
@@ -83,11 +83,12 @@ class Policy:
 class _PassingError(Exception):
     """A failure that may be gone at the next try, with the error to raise if it is not."""
 
-    def __init__(self, error: Exception, wait: float | None = None, *, counted: bool = True):
+    def __init__(self, error: Exception, wait: float | None = None, *, reached: bool = True):
         super().__init__(str(error))
         self.error = error
         self.wait = wait
-        self.counted = counted
+        self.reached = reached
+        self.status = getattr(error, "status", None)
 
 
 def exchange(
@@ -97,6 +98,7 @@ def exchange(
     gate: OpenGate,
     *,
     repeat: bool,
+    expected: Container[int] = (),
     **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
@@ -113,6 +115,9 @@ def exchange(
         Counts the requests, and holds them back when none is left.
     repeat : bool
         Whether the request may be sent again after it failed: true for reads only.
+    expected : container of int, optional
+        Statuses from 300 to 399 that the caller reads: "not modified", or a redirect that
+        says where the answer is and is not followed.
     **request
         What `requests.Session.request` takes.
 
@@ -131,9 +136,9 @@ def exchange(
     while True:
         receipt = gate.enter()
         try:
-            response = _once(session, service, policy, request)
+            response = _once(session, service, policy, request, expected)
         except _PassingError as failure:
-            gate.leave(receipt, counted=failure.counted)
+            gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
             if throttled and gate.waits and rounds < ROUNDS:
                 # What was throttled was not done, so that a write may be sent again too. Each
@@ -152,11 +157,13 @@ def exchange(
             log.debug(f"{failure.error} Trying again in {wait:g} s.")
             gate.clock.sleep(wait)
             attempt += 1
-        except BaseException:
+        except BaseException as error:
+            # Ctrl-C may come while a library holds the token in clear.
+            without_frames(error)
             gate.leave(receipt, counted=True)
             raise
         else:
-            gate.leave(receipt, counted=response.status_code not in UNCOUNTED)
+            gate.leave(receipt, counted=response.status_code not in gate.uncounted)
             return response
 
 
@@ -165,33 +172,60 @@ def _too_much(error: Exception) -> bool:
     return isinstance(error, TimeoutError) or getattr(error, "status", None) == 500
 
 
-def _once(session, service: str, policy: Policy, request: dict) -> requests.Response:
+def _gatekeeper(service: str, expected: Container[int]):
+    """Return what refuses a redirect before requests looks where it leads, unless expected.
+
+    It takes the place of the session's hook, which refuses them all.
+    """
+
+    def check(response: requests.Response, *args, **kwargs) -> requests.Response:
+        readable = response.status_code in expected
+        with contextlib.suppress(ValueError):
+            # An address that cannot be read is refused like any other.
+            urlsplit(response.headers.get("Location", ""))
+            if readable:
+                return response
+        refuse_redirect(response, service)
+        return response
+
+    return check
+
+
+def _once(
+    session, service: str, policy: Policy, request: dict, expected: Container[int]
+) -> requests.Response:
     method, url = request["method"], request["url"]
     place = {"service": service, "url": url}
     started = time.monotonic()
-    try:
-        # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
-        response = session.request(
-            **request,
-            timeout=policy.timeout,
-            stream=True,
-            allow_redirects=False,
-            proxies=NO_PROXY if is_local(url) else None,
-        )
+    with deadline(policy.deadline) as end:
         try:
-            body = _body(response, started + policy.deadline)
-        except BaseException:
-            response.close()
-            raise
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise _PassingError(_silent(service, place, policy, error)) from None
-    except ADDRESS as error:
-        raise _unreachable(place, error) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        made = _unreachable(place, error)
-        raise _PassingError(made, counted="broke off" in str(made)) from None
-    finally:
-        seconds = time.monotonic() - started
+            # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
+            response = session.request(
+                **request,
+                timeout=policy.timeout,
+                stream=True,
+                allow_redirects=False,
+                proxies=NO_PROXY if is_local(url) else None,
+                hooks={"response": _gatekeeper(service, expected)},
+            )
+            try:
+                body = _body(response, end)
+            except BaseException:
+                response.close()
+                raise
+        except ADDRESS as error:
+            raise _unreachable(place, error) from None
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            # What breaks at the deadline breaks as a time-out or otherwise.
+            silent = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError))
+            if silent or end.passed:
+                made = _silent(service, place, policy, error, late=end.passed)
+            elif isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
+                made = _unreachable(place, error)
+            else:
+                raise
+            raise _PassingError(made, reached=made.sent) from None
+    seconds = time.monotonic() - started
     if response.status_code >= 400 and hasattr(request.get("auth"), "conceal"):
         # A server may quote what it was sent; its words are shown.
         body = request["auth"].conceal(body)
@@ -205,26 +239,30 @@ def _once(session, service: str, policy: Policy, request: dict) -> requests.Resp
     status = response.status_code
     log.debug(f"{service}: {method} {url} -> {status}, {len(body)} bytes, {seconds:.3f} s")
     if status == 429:
-        raise _PassingError(*_throttled(response, place), counted=False)
+        if _is_rule(response):
+            raise _over_limit(response, place)
+        raise _PassingError(*_throttled(response, place))
     if status >= 500:
-        raise _PassingError(_failed(response, place))
+        # A server at work on the answer, or closed for maintenance, may say for how long.
+        wait = _retry_after(response, "") if status == 503 else None
+        raise _PassingError(_failed(response, place), wait)
     return response
 
 
-def _body(response: requests.Response, deadline: float) -> bytes:
-    """Read the answer as it arrives, so that a drip of bytes cannot hold us for ever."""
+def _body(response: requests.Response, end: Deadline) -> bytes:
+    """Read the answer as it arrives."""
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
     body = io.BytesIO()
     while block := response.raw.read1(BLOCK, decode_content=True):
         body.write(block)
-        if time.monotonic() > deadline:
-            raise requests.Timeout("the answer did not end in time")
+        end.check()
     response.raw.release_conn()
     return body.getvalue()
 
 
-def _silent(service: str, place: dict, policy: Policy, error: Exception) -> TimeoutError:
-    late = "did not end in time" in str(error)
+def _silent(
+    service: str, place: dict, policy: Policy, error: Exception, *, late: bool
+) -> TimeoutError:
     what = (
         f"did not finish its answer within {policy.deadline:g} s (conf.deadline)"
         if late
@@ -232,6 +270,7 @@ def _silent(service: str, place: dict, policy: Policy, error: Exception) -> Time
     )
     made = TimeoutError(
         f"{service} {what}: {place['url']}. Ask for less at once, wait longer, or try later.",
+        sent=_connected(error),
         **place,
     )
     return _caused(made, error)
@@ -254,9 +293,23 @@ def _unreachable(place: dict, error: Exception) -> RemoteServiceError:
         f"{place['service']} {what} at {place['url']} ({_deepest(error)}). "
         "Check the network and conf.server, or try later.",
         reason=_deepest(error),
+        sent=_connected(error),
         **place,
     )
     return _caused(made, error)
+
+
+def _connected(error: Exception) -> bool:
+    """Return whether the request may have reached the server: false where that is certain."""
+    if isinstance(error, (requests.ConnectTimeout, *ADDRESS)):
+        return False
+    if isinstance(error, requests.exceptions.SSLError):
+        # Encryption may break later too; a certificate is looked at before anything is sent.
+        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
+    # What urllib3 raised is an argument of the error of requests, or the reason of that.
+    inner = error.args[0] if error.args else None
+    inner = getattr(inner, "reason", inner)
+    return not isinstance(inner, urllib3.exceptions.NewConnectionError)
 
 
 def _caused(made: Exception, error: Exception) -> Exception:
@@ -265,9 +318,7 @@ def _caused(made: Exception, error: Exception) -> Exception:
         error.request = None
     made.__cause__ = error
     # So have the frames of the libraries, which some tools print with all they hold.
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+    without_frames(error)
     return made
 
 
@@ -302,6 +353,30 @@ def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, fl
     return error, wait
 
 
+def _is_rule(response: requests.Response) -> bool:
+    """Return whether a 429 speaks of a rule that no waiting helps with.
+
+    A throttle says when it ends, in a header or as Django's ``detail``; a rule,
+    such as five image requests at a time, is worded as the error of a field.
+    """
+    if "Retry-After" in response.headers:
+        return False
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = msgspec.json.decode(response.content)
+        return isinstance(said, dict) and "non_field_errors" in said
+    return False
+
+
+def _over_limit(response: requests.Response, place: dict) -> QuotaError:
+    words = server_words(response)
+    return QuotaError(
+        f"{place['service']} refused the request with status 429 at {place['url']}: {words}",
+        status=429,
+        reason=words,
+        **place,
+    )
+
+
 def _retry_after(response: requests.Response, words: str) -> float | None:
     """Return the wait asked for, in seconds or as a date, or in the server's words."""
     value = response.headers.get("Retry-After")
@@ -322,141 +397,3 @@ def _failed(response: requests.Response, place: dict) -> RemoteServiceError:
         reason=words,
         **place,
     )
-
-
-def refuse_redirect(response: requests.Response, service: str) -> None:
-    """Raise if the answer sends us elsewhere.
-
-    Parameters
-    ----------
-    response : `requests.Response`
-        An answer.
-    service : str
-        The name of the service.
-
-    Raises
-    ------
-    RemoteServiceError
-        For a status from 300 to 399.
-    """
-    if not 300 <= response.status_code < 400:
-        return
-    place = {"service": service, "url": response.url}
-    # What holds the response must not hold the credentials.
-    response.request.headers.pop("Authorization", None)
-    response.close()
-    target = response.headers.get("Location", "nowhere")
-    try:
-        host = urlsplit(target).hostname
-    except ValueError:
-        host = target
-    foreign = host not in (None, urlsplit(place["url"]).hostname)
-    raise RemoteServiceError(
-        f"{service} redirects {response.url} to {target} (status {response.status_code}), which "
-        "was not followed"
-        + (": it is another host, and credentials are not sent there. " if foreign else ". ")
-        + "Set conf.server to the address that answers, if you trust it.",
-        status=response.status_code,
-        reason=target,
-        **place,
-    )
-
-
-ADVICE = {
-    400: "Correct the query by these words.",
-    404: "Is conf.server the address of its API?",
-    405: "Is conf.server the address of its API?",
-    413: "Ask for less at once.",
-    414: "Ask for less at once.",
-}
-
-
-def refuse_status(response: requests.Response, service: str) -> None:
-    """Raise if the answer is a refusal.
-
-    Parameters
-    ----------
-    response : `requests.Response`
-        An answer with a status below 500.
-    service : str
-        The name of the service.
-
-    Raises
-    ------
-    LoginError
-        For a status of 401 or 403.
-    RemoteServiceError
-        For any other status of 400 or more.
-    """
-    status = response.status_code
-    if status < 400:
-        return
-    words = server_words(response)
-    place = {"service": service, "status": status, "url": response.url, "reason": words}
-    if status == 401:
-        raise LoginError(
-            f"{service} does not accept the credentials (status 401): {words} Log in again.",
-            **place,
-        )
-    if status == 403:
-        raise LoginError(
-            f"{service} does not let this account do that (status 403): {words} Ask for the right, "
-            "or log in with an account that has it.",
-            **place,
-        )
-    raise RemoteServiceError(
-        f"{service} refused the request with status {status} at {response.url}: {words} "
-        f"{ADVICE.get(status, ADVICE[400])}",
-        **place,
-    )
-
-
-def server_words(response: requests.Response) -> str:
-    """Return what a server said about a failure, as one line.
-
-    Parameters
-    ----------
-    response : `requests.Response`
-        The answer: JSON in any of Django's shapes, or an HTML page.
-
-    Returns
-    -------
-    str
-        Its words, at most 500 characters of them.
-    """
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        words = _flat(msgspec.json.decode(response.content))
-        return words[:500] or response.reason or "(no words)"
-    text = response.content[:20000].decode("utf-8", "replace")
-    title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
-    if title:
-        text = f"(an HTML page) {title[1] or title[2]}"
-    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
-    return words[:500] or response.reason or "(no words)"
-
-
-def _flat(said: object) -> str:
-    """Return the words of a JSON answer: ``{"ra": ["A valid number is required."]}``."""
-    silent = ("detail", "error", "Error", "info", "non_field_errors", "message")
-    if isinstance(said, dict):
-        parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in said.items()]
-        return " ".join(parts)
-    if isinstance(said, list):
-        return " ".join(map(_flat, said))
-    return str(said)
-
-
-def is_local(url: str) -> bool:
-    """Return whether an address is on this machine.
-
-    Parameters
-    ----------
-    url : str
-        The address.
-
-    Returns
-    -------
-    bool
-        True for ``localhost`` and loopback addresses.
-    """
-    return bool(LOOPBACK.match(urlsplit(url).hostname or ""))

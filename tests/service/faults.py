@@ -1,13 +1,16 @@
 """A loopback HTTP server that fails as it is told to, and remembers what reached it."""
 
+import contextlib
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -40,7 +43,8 @@ class Reply:
 
     ``length`` replaces the true Content-Length, and False leaves it out; ``chunks``
     sends the body in chunks, without the last one if ``whole`` is false; ``drip`` sends
-    a byte at a time; ``then`` is what happens after the last byte.
+    a byte at a time, and with ``slow="head"`` those of the head; ``then`` is what happens
+    after the last byte.
     """
 
     status: int = 200
@@ -52,6 +56,7 @@ class Reply:
     whole: bool = True
     hold: float = 0.0
     drip: float = 0.0
+    slow: str = "body"
     then: str = "keep"
     reason: str = "Said"
 
@@ -107,11 +112,12 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hold and stopped.wait(reply.hold):
             return
         head, body = reply.raw()
-        self.wfile.write(head)
-        if self.command != "HEAD":
-            for part in [body[n : n + 1] for n in range(len(body))] if reply.drip else [body]:
+        body = body if self.command != "HEAD" else b""
+        for what, data in (("head", head), ("body", body)):
+            drips = reply.drip and what == reply.slow
+            for part in [data[n : n + 1] for n in range(len(data))] if drips else [data]:
                 self.wfile.write(part)
-                if reply.drip and stopped.wait(reply.drip):
+                if drips and stopped.wait(reply.drip):
                     return
         if reply.then != "keep":
             self.close_connection = True
@@ -220,3 +226,36 @@ class Accounts:
         if received.token not in self.tokens:
             return answer({"detail": "Token has expired."}, status=401)
         return answer({"user": self.tokens[received.token]})
+
+
+@contextlib.contextmanager
+def encrypted():
+    """Run an https server that drips its head for ever, and takes no more than 64 KiB.
+
+    Yields its address, the file of its certificate, and what it was sent.
+    """
+    # A key that is worth nothing: it is for 127.0.0.1, and published.
+    certificate = str(Path(__file__).with_name("loopback.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    got, stopped = [], threading.Event()
+
+    class Drip(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.settimeout(5)
+            with contextlib.suppress(OSError):
+                connection = context.wrap_socket(self.request, server_side=True)
+                got.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                while not stopped.wait(0.02):
+                    connection.sendall(b"x")
+
+    with _Server(("127.0.0.1", 0), Drip) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_address[1]}/api/", certificate, got
+        finally:
+            stopped.set()
+            server.shutdown()
+            thread.join()

@@ -3,9 +3,7 @@
 import msgspec
 from astropy import config
 
-from atlasquery.exceptions import LoginError, RemoteServiceError
 from atlasquery.service import ServiceConf, ServiceQuery
-from atlasquery.service.secrets import Secret
 
 
 class ProbeConf(ServiceConf):
@@ -29,29 +27,13 @@ class ProbeClass(ServiceQuery):
     """A service named PROBE with one endpoint to read and one to write."""
 
     service = "PROBE"
+    token_path = "auth-token/"
     environment = "ATLASQUERY_PROBE"
     conf = conf
 
     def __init__(self, server=None):
         super().__init__(server)
         self.name = "Probe"
-
-    def _fetch_token(self, username, password):
-        try:
-            response = self._post_unsigned(
-                "auth-token/", {"username": username, "password": password}
-            )
-        except RemoteServiceError as error:
-            if error.status != 400:
-                raise
-            raise LoginError(
-                f"PROBE does not accept the password of {username!r}: {error.reason}",
-                service=self.service,
-                status=400,
-                url=error.url,
-                reason=error.reason,
-            ) from None
-        return Secret(msgspec.json.decode(response.content)["token"])
 
     def read(self, path="things/", *, decode=msgspec.json.decode, cache=False, **payload):
         lifetime = self.conf.cache_seconds

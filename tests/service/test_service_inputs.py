@@ -140,6 +140,13 @@ def test_one_position_that_is_none(lon):
         check_coordinates(SkyCoord(lon * u.deg, 1 * u.deg))
 
 
+@pytest.mark.parametrize("text", ["400d +2d", "360d 2d", "-10d +2d", "24h00m00s +2d", "25h +2d"])
+def test_a_right_ascension_that_is_none(text):
+    """SkyCoord takes 400 degrees for 40."""
+    with pytest.raises(InvalidQueryError, match="right ascension that is not from 0 to 360"):
+        check_coordinates(text)
+
+
 def test_mask_that_hides_nothing():
     ra, dec, _ = check_coordinates(SkyCoord(Masked([1.0, 2], mask=False) * u.deg, [3, 4] * u.deg))
     assert type(ra) is type(dec) is np.ndarray

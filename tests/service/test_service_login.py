@@ -224,9 +224,11 @@ def test_config_file_that_others_can_read(client, tmp_path, mode, warns):
     assert all(f"chmod 600 {path}" in str(w.message) for w in caught)
 
 
-def test_store_puts_the_password_into_the_keyring_only(client, vault, place, tmp_path):
+def test_store_puts_the_login_into_the_keyring_only(client, vault, place, tmp_path):
     client.login("alice", password=PW["alice"], store=True)
-    assert vault == {(place, "alice"): PW["alice"], (place, "last-username"): "alice"}
+    token = client._credentials.token.reveal()
+    login = {"alice": PW["alice"], "last-username": "alice", "token": token}
+    assert vault == {(place, name): value for name, value in login.items()}
     assert ProbeClass(client.server).read() == {"user": "alice"}
     written = [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()]
     assert not any(b"hunter2" in content for content in written)

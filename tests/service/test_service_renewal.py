@@ -4,9 +4,9 @@ import threading
 
 import pytest
 from faults import Accounts, answer
-from probe import ProbeClass
+from probe import ProbeClass, conf
 
-from atlasquery.exceptions import LoginError, RemoteServiceError
+from atlasquery.exceptions import InvalidQueryError, LoginError, RemoteServiceError
 
 
 @pytest.fixture
@@ -101,6 +101,29 @@ def test_token_of_the_environment_is_renewed_with_its_password(faulty, accounts,
     assert len(faulty.asked("auth-token/")) == 1
 
 
+def test_token_that_was_replaced_in_the_file_is_found(faulty, accounts, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.touch(mode=0o600)
+    path.write_text("token: stale\n")
+    client = ProbeClass(faulty.url)
+    client.login(config_file=path)
+    path.write_text(f"token: '{accounts.issue('bob')}'\n")
+    assert client.read() == {"user": "bob"}
+    assert len(faulty.received) == 2
+
+
+def test_file_that_is_gone_when_its_token_is_refused(faulty, accounts, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.touch(mode=0o600)
+    path.write_text("token: stale\n")
+    client = ProbeClass(faulty.url)
+    client.login(config_file=path)
+    path.unlink()
+    with pytest.raises(LoginError, match=r"status 401.*config\.yaml"):
+        client.read()
+    assert len(faulty.received) == 1
+
+
 @pytest.mark.parametrize(
     "words", ["Invalid token.", "Token has expired.", "Group has no profile.", ""]
 )
@@ -147,3 +170,106 @@ def test_token_goes_to_the_own_server_only(elsewhere, probe, tmp_path):
     for url in (elsewhere.url, elsewhere.url.replace("127.0.0.1", "localhost")):
         assert probe._request("GET", url).json() == {"user": "nobody"}
     assert [r.headers.get("authorization") for r in elsewhere.received] == [None, None]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the configuration file of a login."""
+    path = tmp_path / "config.yaml"
+    path.touch(mode=0o600)
+
+    def put(**lines):
+        path.write_text("".join(f"{name}: '{value}'\n" for name, value in lines.items()))
+        return path
+
+    return put
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(
+    "later", [{"token": "t" * 40}, {"username": "bob", "password": "bob-swordfish-pw"}]
+)
+def test_login_that_is_now_for_another_server_is_not_sent(
+    faulty, elsewhere, accounts, write, later, given
+):
+    client = ProbeClass(faulty.url if given else None)
+    client.login(config_file=write(base_url=faulty.url, token="stale" * 8))
+    write(base_url=elsewhere.url, **later)
+    with pytest.raises(LoginError, match="now has a login for") as caught:
+        client.read()
+    assert elsewhere.url in str(caught.value)
+    assert [r.token for r in faulty.received] == ["stale" * 8]
+    assert elsewhere.received == []
+    assert client.server == faulty.url
+
+
+def test_login_that_is_now_for_the_configured_server_is_not_sent(
+    faulty, elsewhere, accounts, write
+):
+    client = ProbeClass()
+    client.login(config_file=write(base_url=faulty.url, token="stale" * 8))
+    write(token="t" * 40)
+    with pytest.raises(LoginError, match=r"the server of conf\.server"):
+        client.read()
+    with conf.set_temp("server", faulty.url):
+        client.login(config_file=write(token="stale" * 8))
+        write(base_url=elsewhere.url, token="t" * 40)
+        with pytest.raises(LoginError, match="now has a login for"):
+            client.read()
+    assert {r.token for r in faulty.received} == {"stale" * 8}
+
+
+def test_server_that_changes_while_a_token_is_refused(faulty, elsewhere, accounts, monkeypatch):
+    monkeypatch.setenv("ATLASQUERY_PROBE_SERVER", faulty.url)
+    client = ProbeClass()
+    client.login("alice", password="alice-hunter2-pw")
+    accounts.expire()
+
+    def meanwhile(received):
+        monkeypatch.setenv("ATLASQUERY_PROBE_SERVER", elsewhere.url)
+        return accounts(received)
+
+    faulty.script(meanwhile)
+    with pytest.raises(LoginError, match="401"):
+        client.read()
+    assert elsewhere.received == []
+
+
+def test_relative_file_is_found_after_a_change_of_directory(
+    faulty, accounts, write, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write(token="stale")
+    client = ProbeClass(faulty.url)
+    client.login(config_file="config.yaml")
+    write(token=accounts.issue("bob"))
+    monkeypatch.chdir("/")
+    assert client.read() == {"user": "bob"}
+
+
+def test_file_beside_a_token_says_the_server(faulty, elsewhere, accounts, write, tmp_path):
+    path = write(base_url=faulty.url, token="stale")
+    client = ProbeClass()
+    client.login(token=accounts.issue("bob"), config_file=path)
+    assert client.read() == {"user": "bob"}
+    client.login("alice", password="alice-hunter2-pw", config_file=path)
+    assert client.read() == {"user": "alice"}
+    with pytest.raises(InvalidQueryError, match="was told to use"):
+        ProbeClass(elsewhere.url).login(token="t" * 40, config_file=path)
+    with pytest.raises(InvalidQueryError, match=r"nowhere\.yaml.*cannot be read"):
+        client.login(token="t" * 40, config_file=tmp_path / "nowhere.yaml")
+    assert elsewhere.received == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://me:sEcReT@host.example/api/", "https://sEcReT@h/", "http://[b:sEcReT@x/", "h?sEcReT"],
+)
+def test_secret_in_an_address_is_refused_and_not_shown(faulty, write, address):
+    for client in (ProbeClass(), ProbeClass(faulty.url)):
+        with pytest.raises(InvalidQueryError, match=r"base_url in .*without a login") as caught:
+            client.login(config_file=write(base_url=address, token="t" * 40))
+        assert "sEcReT" not in str(caught.value) + repr(caught.value.__context__)
+    with pytest.raises(InvalidQueryError, match="without a login") as caught:
+        ProbeClass(address).server  # noqa: B018
+    assert "sEcReT" not in str(caught.value)

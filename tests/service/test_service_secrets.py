@@ -3,6 +3,8 @@
 import copy
 import logging
 import pickle
+import socket
+import sys
 import traceback
 
 import pytest
@@ -13,6 +15,7 @@ from probe import ProbeClass, conf
 from atlasquery.atlas import Atlas, AtlasClass
 from atlasquery.exceptions import InvalidQueryError, LoginError
 from atlasquery.service.credentials import Credentials
+from atlasquery.service.deadline import Deadline, _Timed, _TimedReader
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret, TokenAuth
 
 TOKEN = "f00dfeed" * 5
@@ -125,6 +128,42 @@ def test_nothing_leaks_from_a_login_that_fails(faulty, lines, fault):
             assert holds_secret(locals_of(caught.value)) == []
     assert {r.form["password"] for r in faulty.received} == {PASSWORD}
     assert holds_secret("\n".join(lines)) == []
+
+
+class Stop(BaseException):
+    """What a signal may raise anywhere."""
+
+
+@pytest.mark.parametrize("where", ["connecting", "sending", "receiving", "reading the body"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Stop, ZeroDivisionError])
+def test_nothing_leaks_from_what_a_signal_breaks_off(faulty, monkeypatch, where, error):
+    waits = {
+        "connecting": (socket.socket, "connect"),
+        "sending": (_Timed, "send"),
+        "receiving": (_TimedReader, "readinto"),
+        "reading the body": (Deadline, "check"),
+    }
+    broken = ProbeClass(faulty.url)
+    broken.login(token=TOKEN)
+
+    def interrupted(self, *args):
+        held = sys._getframe(1)
+        while held and where == "reading the body" and held.f_code.co_name != "_body":
+            held = held.f_back
+        if held:
+            raise error("stopped")
+        return 1.0
+
+    for call in (
+        lambda: broken.read(ra=1),
+        lambda: broken.write(objectid=1),
+        lambda: ProbeClass(faulty.url).login("alice", password=PASSWORD),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(*waits[where], interrupted)
+            with pytest.raises(error) as caught:
+                call()
+        assert holds_secret(locals_of(caught.value)) == []
 
 
 def test_nothing_leaks_from_a_renewal(faulty, lines, monkeypatch):

@@ -3,12 +3,14 @@
 import gzip
 import json
 import socket
+import threading
 import time
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
 from astroquery import exceptions as astroquery
-from faults import RESET, Reply, answer
+from faults import RESET, Reply, answer, encrypted
 from probe import OpenProbe, ProbeClass, conf
 
 from atlasquery.exceptions import (
@@ -34,7 +36,7 @@ def fail(call, kind, *words, status=None, reason=None, url=None):
     for word in ("PROBE", *words):
         assert word in str(error)
     assert (error.service, error.status) == ("PROBE", status)
-    assert error.url.startswith("http://127.0.0.1:")
+    assert error.url.startswith(("http://127.0.0.1:", "https://127.0.0.1:"))
     if url is not None:
         assert error.url == url
     if reason is not None:
@@ -133,6 +135,7 @@ def test_refused_connection():
         OpenProbe(url).read, RemoteServiceError, "cannot be reached", "Check the network", "refused"
     )
     assert "Connection refused" in error.reason
+    assert not error.sent
     assert error.url == url + "things/"
 
 
@@ -146,7 +149,8 @@ def test_connection_that_is_never_accepted():
             other.connect_ex(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}/api/"
         with conf.set_temp("timeout", 0.2), conf.set_temp("retries", 0):
-            fail(OpenProbe(url).read, TimeoutError, "did not answer within 0.2 s")
+            error = fail(OpenProbe(url).read, TimeoutError, "did not answer within 0.2 s")
+        assert not error.sent
         for other in others:
             other.close()
 
@@ -159,12 +163,47 @@ def test_silence_is_repeated_then_a_time_out(faulty, probe):
     assert len(faulty.received) == 3
 
 
-def test_drip_of_bytes_ends_at_the_deadline(faulty, probe):
-    faulty.default = Reply(body=BIG, drip=0.01)
-    started = time.monotonic()
-    with conf.set_temp("deadline", 0.2), conf.set_temp("retries", 0):
-        fail(probe.read, TimeoutError, "0.2 s (conf.deadline)")
-    assert time.monotonic() - started < 2
+SLOW = Reply(drip=0.02, headers={"X-Long": "x" * 5000})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        replace(SLOW, body=BIG),
+        replace(SLOW, slow="head"),
+        # A chunk whose size never ends.
+        replace(SLOW, body=b"0" * 5000, length=False, headers={"Transfer-Encoding": "chunked"}),
+    ],
+    ids=["body", "head", "chunk size"],
+)
+def test_drip_of_bytes_ends_at_the_deadline(faulty, probe, reply):
+    faulty.default = reply
+    threads = threading.active_count()
+    with conf.set_temp("deadline", 0.3), conf.set_temp("retries", 0):
+        error = fail(probe.read, TimeoutError, "0.3 s (conf.deadline)")
+    assert error.sent
+    assert len(faulty.received) == 1
+    # That of the server, which still drips.
+    assert threading.active_count() <= threads + 1
+
+
+def test_deadline_of_one_answer_is_not_that_of_the_next(faulty, probe):
+    with conf.set_temp("deadline", 0.4):
+        for _ in range(5):
+            faulty.script(Reply(body=b"[]", hold=0.12))
+            assert probe.read() == []
+    assert len(faulty.received) == 5
+
+
+def test_deadline_ends_an_encrypted_drip_and_a_body_that_is_not_taken(monkeypatch):
+    with encrypted() as (url, certificate, got):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
+        client = ProbeClass(url)
+        client.login(token="t0ken" + "5ecret" * 5)
+        with conf.set_temp("deadline", 0.4), conf.set_temp("retries", 0):
+            fail(client.read, TimeoutError, "0.4 s (conf.deadline)")
+            fail(lambda: client.write(x="x" * 8_000_000), TimeoutError, "0.4 s (conf.deadline)")
+    assert got[0].startswith(b"POST /api/things/")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +222,7 @@ def test_broken_answer_is_repeated_and_never_taken_for_whole(faulty, probe, repl
     faulty.script(reply, answer([1]))
     assert probe.read() == [1]
     faulty.default = reply
-    fail(probe.read, RemoteServiceError, "broke off its answer", "try later")
+    assert fail(probe.read, RemoteServiceError, "broke off its answer", "try later").sent
     assert len(faulty.received) == 5
 
 
@@ -249,6 +288,16 @@ def test_wait_that_is_short_is_waited(faulty, probe):
     assert probe.read() == [1]
     first, second = faulty.received
     assert 0.99 < second.when - first.when < 2
+
+
+def test_closed_for_as_long_as_the_server_says(faulty, probe):
+    faulty.script(answer({"detail": "x"}, status=503, headers={"Retry-After": "1"}), answer([1]))
+    assert probe.read() == [1]
+    first, second = faulty.received
+    assert 0.99 < second.when - first.when < 2
+    faulty.default = answer({"detail": "Closed."}, status=503, headers={"Retry-After": "3600"})
+    fail(probe.read, RemoteServiceError, "Closed.", status=503)
+    assert len(faulty.received) == 3
 
 
 def test_throttled_without_a_word_of_when(faulty, probe):

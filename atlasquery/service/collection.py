@@ -1,0 +1,47 @@
+"""What bulk reads return: products by id in the order asked, and what failed."""
+
+from collections.abc import Iterator, Mapping
+
+__all__ = ["Collection"]
+
+
+class Collection(Mapping):
+    """Products of many objects by id, in the order asked for.
+
+    Parameters
+    ----------
+    what : str
+        What its values are.
+    key : callable, optional
+        Turns an id as a user gives it into an id as it is kept.
+    """
+
+    #: A pair (id, exception) for each object that failed, in the order asked for.
+    failures: list[tuple[int | str, Exception]]
+
+    def __init__(self, what: str, *, key=str):
+        self.failures = []
+        self._what = what
+        self._key = key
+        self._products: dict = {}
+
+    def __getitem__(self, object_id):
+        try:
+            key = self._key(object_id)
+            return self._products[key]
+        except (TypeError, ValueError):
+            raise KeyError(object_id) from None
+        except KeyError:
+            reason = dict(self.failures).get(key)
+            said = f"{key} failed: {reason}" if reason else f"{key} was not asked for"
+            raise KeyError(said) from None
+
+    def __iter__(self) -> Iterator[int | str]:
+        return iter(self._products)
+
+    def __len__(self) -> int:
+        return len(self._products)
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        return f"<Collection of {len(self)} {self._what}{failed}>"

@@ -1,0 +1,212 @@
+"""End an exchange in time, wherever it is: connecting, sending, headers, chunk sizes, body.
+
+The time-out of a socket is for one wait, and a server that sends a byte now and
+then is never waited for that long. So each read and write of a connection is given
+no more time than its exchange has left. That needs no thread beside the one that
+waits.
+"""
+
+import contextlib
+import http.client
+import io
+import threading
+import time
+from collections.abc import Iterator
+
+import requests
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+__all__ = ["Deadline", "TimedAdapter", "deadline"]
+
+_present = threading.local()
+
+
+class Deadline:
+    """The end of the exchange of this thread.
+
+    Parameters
+    ----------
+    seconds : float
+        How far away it is.
+    """
+
+    def __init__(self, seconds: float):
+        self.at = time.monotonic() + seconds
+        #: Whether something was broken off because of it.
+        self.passed = False
+
+    def check(self) -> float:
+        """Return the seconds left.
+
+        Returns
+        -------
+        float
+            More than 0.
+
+        Raises
+        ------
+        TimeoutError
+            The built-in one, if there are none.
+        """
+        left = self.at - time.monotonic()
+        if left <= 0:
+            self.passed = True
+            raise TimeoutError("the answer did not end in time")
+        return left
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[Deadline]:
+    """Bound what this thread sends and reads through a `TimedAdapter`.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it may take, all in all.
+
+    Yields
+    ------
+    Deadline
+        That says afterwards whether it has passed.
+    """
+    before = getattr(_present, "deadline", None)
+    _present.deadline = Deadline(seconds)
+    try:
+        yield _present.deadline
+    finally:
+        _present.deadline = before
+
+
+@contextlib.contextmanager
+def _in_time(sock, patience: float | None) -> Iterator[None]:
+    """Let a socket wait for as long as it would, but not beyond the deadline."""
+    end = getattr(_present, "deadline", None)
+    if end is None:
+        yield
+        return
+    left = end.check()
+    shorter = patience is None or left < patience
+    sock.settimeout(left if shorter else patience)
+    try:
+        yield
+    except TimeoutError:
+        end.passed = end.passed or shorter
+        raise
+
+
+class _TimedReader(io.RawIOBase):
+    """The reading end of a socket, each read of which ends at the deadline."""
+
+    def __init__(self, raw: io.RawIOBase, sock):
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._patience = sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def readinto(self, buffer) -> int | None:
+        with _in_time(self._sock, self._patience):
+            return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock, *args, **kwargs):
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+
+
+class _Timed:
+    """What both kinds of connection have in common."""
+
+    response_class = _TimedResponse
+
+    def _new_conn(self):
+        end = getattr(_present, "deadline", None)
+        if end is not None:
+            self.timeout = min(self.timeout or end.check(), end.check())
+        sock = super()._new_conn()
+        if end is not None:
+            # Encryption is agreed upon within the time-out of the socket as it is now.
+            sock.settimeout(min(self.timeout, end.check()))
+        return sock
+
+    def send(self, data) -> None:
+        if not isinstance(data, bytes):
+            super().send(data)
+            return
+        if self.sock is None:
+            self.connect()
+        patience = self.sock.gettimeout()
+        rest = memoryview(data)
+        while rest:
+            # Not sendall, which with encryption may wait anew for each part.
+            with _in_time(self.sock, patience):
+                rest = rest[self.sock.send(rest) :]
+        self.sock.settimeout(patience)
+
+
+class _TimedHTTP(_Timed, HTTPConnection):
+    pass
+
+
+class _TimedHTTPS(_Timed, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _TimedHTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _TimedHTTPS
+
+
+class TimedAdapter(requests.adapters.HTTPAdapter):
+    """Connections that keep the `deadline` of the thread that uses them."""
+
+    def init_poolmanager(self, *args, **kwargs) -> None:
+        """Make the connections.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As requests says.
+        """
+        super().init_poolmanager(*args, **kwargs)
+        _use_timed(self.poolmanager)
+
+    def proxy_manager_for(self, *args, **kwargs):
+        """Return the connections through a proxy.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As requests says.
+
+        Returns
+        -------
+        `urllib3.ProxyManager`
+            Made at its first use.
+        """
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if hasattr(manager, "pool_classes_by_scheme"):
+            _use_timed(manager)
+        return manager
+
+
+def _use_timed(manager) -> None:
+    manager.pool_classes_by_scheme = {
+        **manager.pool_classes_by_scheme,
+        "http": _HTTPPool,
+        "https": _HTTPSPool,
+    }

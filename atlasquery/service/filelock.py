@@ -1,0 +1,80 @@
+"""One process at a time: a lock that all processes of a user see, and that dies with its owner."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from astropy.config import paths
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such lock: there, each process goes its own way.
+    fcntl = None
+
+__all__ = ["alone", "cache_folder"]
+
+PAUSE = 0.05
+
+
+def cache_folder() -> Path:
+    """Return the directory for what all processes of a user share.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        Below astropy's cache directory; where that cannot be made, a place that cannot
+        be written to either, as who wants to write there finds out.
+    """
+    try:
+        return Path(paths.get_cache_dir(), "atlasquery")
+    except (OSError, RuntimeError):
+        return Path(os.environ.get("HOME", "/"), ".astropy", "cache", "atlasquery")
+
+
+@contextlib.contextmanager
+def alone(path: Path, patience: float) -> Iterator[bool]:
+    """Do something while no other process does the same.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file of the lock. It is made, and left there.
+    patience : float
+        Seconds to wait for another process; then, as where there can be no lock,
+        the work is done all the same.
+
+    Yields
+    ------
+    bool
+        Whether no other process is here.
+    """
+    handle = None
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if handle is None:
+        yield False
+        return
+    try:
+        # Closing the file lets go of the lock, and so does the end of the process.
+        yield _locked(handle, time.monotonic() + patience)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int, until: float) -> bool:
+    while fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(PAUSE)
+        except OSError:
+            # A file system without locks.
+            return False
+        else:
+            return True
+    return False

@@ -1,0 +1,99 @@
+"""Write files whole or not at all, some for their owner only, one process at a time."""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+__all__ = ["locked", "write_private", "write_whole"]
+
+
+def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
+    """Replace a file by one that only its owner can read.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; its directory exists.
+    *parts : bytes
+        What it is to hold, in order.
+    durable : bool, optional
+        Whether to wait until the disk has it, so that a power cut takes nothing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the file of before is then as it was.
+    """
+    # mkstemp makes the file readable by its owner only.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
+
+
+def write_whole(path: Path, *parts: bytes) -> None:
+    """Replace a file by one that is on the disk, and that others may read as files made here.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; its directory exists.
+    *parts : bytes
+        What it is to hold, in order.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the file of before is then as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    _fill(temporary.open("xb"), temporary, path, parts, True)
+
+
+def _fill(file: BinaryIO, temporary: Path, path: Path, parts: tuple, durable: bool) -> None:
+    try:
+        with file:
+            for part in parts:
+                file.write(part)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock that ends with the process, however that ends.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file that is locked; it is made where it is not there.
+
+    Yields
+    ------
+    bool
+        False where another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if fcntl is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+        yield True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,135 @@
+"""Answers that are refusals: what they say, and which error they become."""
+
+import contextlib
+import html
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+from atlasquery.exceptions import LoginError, RemoteServiceError
+
+__all__ = ["refuse_redirect", "refuse_status", "server_words"]
+
+
+def refuse_redirect(response: requests.Response, service: str) -> None:
+    """Raise if the answer sends us elsewhere.
+
+    Parameters
+    ----------
+    response : `requests.Response`
+        An answer.
+    service : str
+        The name of the service.
+
+    Raises
+    ------
+    RemoteServiceError
+        For a status from 300 to 399.
+    """
+    if not 300 <= response.status_code < 400:
+        return
+    place = {"service": service, "url": response.url}
+    # What holds the response must not hold the credentials.
+    response.request.headers.pop("Authorization", None)
+    response.close()
+    target = response.headers.get("Location", "nowhere")
+    try:
+        host = urlsplit(target).hostname
+    except ValueError:
+        host = target
+    foreign = host not in (None, urlsplit(place["url"]).hostname)
+    raise RemoteServiceError(
+        f"{service} redirects {response.url} to {target} (status {response.status_code}), which "
+        "was not followed"
+        + (": it is another host, and credentials are not sent there. " if foreign else ". ")
+        + "Set conf.server to the address that answers, if you trust it.",
+        status=response.status_code,
+        reason=target,
+        **place,
+    )
+
+
+ADVICE = {
+    400: "Correct the query by these words.",
+    404: "Is conf.server the address of its API?",
+    405: "Is conf.server the address of its API?",
+    413: "Ask for less at once.",
+    414: "Ask for less at once.",
+}
+
+
+def refuse_status(response: requests.Response, service: str) -> None:
+    """Raise if the answer is a refusal.
+
+    Parameters
+    ----------
+    response : `requests.Response`
+        An answer with a status below 500.
+    service : str
+        The name of the service.
+
+    Raises
+    ------
+    LoginError
+        For a status of 401 or 403.
+    RemoteServiceError
+        For any other status of 400 or more.
+    """
+    status = response.status_code
+    if status < 400:
+        return
+    words = server_words(response)
+    place = {"service": service, "status": status, "url": response.url, "reason": words}
+    if status == 401:
+        raise LoginError(
+            f"{service} does not accept the credentials (status 401): {words} Log in again.",
+            **place,
+        )
+    if status == 403:
+        raise LoginError(
+            f"{service} does not let this account do that (status 403): {words} Ask for the right, "
+            "or log in with an account that has it.",
+            **place,
+        )
+    raise RemoteServiceError(
+        f"{service} refused the request with status {status} at {response.url}: {words} "
+        f"{ADVICE.get(status, ADVICE[400])}",
+        **place,
+    )
+
+
+def server_words(response: requests.Response) -> str:
+    """Return what a server said about a failure, as one line.
+
+    Parameters
+    ----------
+    response : `requests.Response`
+        The answer: JSON in any of Django's shapes, or an HTML page.
+
+    Returns
+    -------
+    str
+        Its words, at most 500 characters of them.
+    """
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        words = _flat(msgspec.json.decode(response.content))
+        return words[:500] or response.reason or "(no words)"
+    text = response.content[:20000].decode("utf-8", "replace")
+    title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
+    if title:
+        text = f"(an HTML page) {title[1] or title[2]}"
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+    return words[:500] or response.reason or "(no words)"
+
+
+def _flat(said: object) -> str:
+    """Return the words of a JSON answer: ``{"ra": ["A valid number is required."]}``."""
+    silent = ("detail", "error", "Error", "info", "non_field_errors", "message")
+    if isinstance(said, dict):
+        parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in said.items()]
+        return " ".join(parts)
+    if isinstance(said, list):
+        return " ".join(map(_flat, said))
+    return str(said)

@@ -1,0 +1,38 @@
+"""Clocks for client and double: one that jumps, and one that runs faster."""
+
+import threading
+import time
+
+from atlasquery.service.quota import Clock
+
+
+class JumpingClock(Clock):
+    """Time that passes only when somebody sleeps, and then at once."""
+
+    def __init__(self, now=1.79e9):
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()
+        self.slept = []
+
+    def now(self):
+        return self._now
+
+    def sleep(self, seconds):
+        with self._lock:
+            self._now += seconds
+            self.slept.append(seconds)
+
+
+class FastClock(Clock):
+    """Time that runs `speed` times as fast since `start`, the same in all processes."""
+
+    def __init__(self, start, speed):
+        super().__init__()
+        self.start, self.speed = start, speed
+
+    def now(self):
+        return self.start + (time.time() - self.start) * self.speed
+
+    def sleep(self, seconds):
+        super().sleep(seconds / self.speed)
