@@ -1,17 +1,26 @@
 """From JSON bytes to typed, masked columns with units, driven by declarations."""
 
 from atlasquery.tables.build import assemble, build_table, quantity_column, table_column
-from atlasquery.tables.columns import Column, Columns, Timestamp
+from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
+from atlasquery.tables.files import read_table, write_table
 from atlasquery.tables.rows import Rows, decode_rows
+from atlasquery.tables.samp import send
+from atlasquery.tables.stack import stack_rows
 
 __all__ = [
     "Column",
     "Columns",
+    "Nested",
+    "Quoted",
     "Rows",
     "Timestamp",
     "assemble",
     "build_table",
     "decode_rows",
     "quantity_column",
+    "read_table",
+    "send",
+    "stack_rows",
     "table_column",
+    "write_table",
 ]

@@ -87,7 +87,12 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
         return time_column(column, values, mask)
     # A view takes half the time of the constructor, which copies meta data; see `assemble`.
     made = values.view(TableColumn if column.required else MaskedColumn)
-    made.name, made.unit, made.description = column.name, column.unit, column.about or None
+    made.name = column.name
+    # A view has none of these, and setting one costs more than looking whether there is one.
+    if column.unit is not None:
+        made.unit = column.unit
+    if column.about:
+        made.description = column.about
     if not column.required:
         made.mask = mask
     return made

@@ -5,11 +5,23 @@ from dataclasses import dataclass
 
 import astropy.units as u
 
-__all__ = ["Column", "Columns", "Timestamp"]
+__all__ = ["Column", "Columns", "Nested", "Quoted", "Timestamp"]
 
 
 class Timestamp(str):
     """The kind of a column of ISO 8601 time stamps in UTC, read into `~astropy.time.Time`."""
+
+    __slots__ = ()
+
+
+class Nested(str):
+    """The kind of a key that holds an object or a list: left undecoded, for its reader to take."""
+
+    __slots__ = ()
+
+
+class Quoted(int):
+    """The kind of a column of whole numbers that the server writes in quotes."""
 
     __slots__ = ()
 
@@ -23,7 +35,7 @@ class Column:
     wire : str
         Its key in the server's rows.
     kind : type, optional
-        `float`, `int`, `str`, `bool` or `Timestamp`.
+        `float`, `int`, `str`, `bool`, `Timestamp`, `Quoted` or `Nested`.
     to : str, optional
         Its public name, where that is not the wire's.
     unit : `~astropy.units.UnitBase`, optional

@@ -9,7 +9,7 @@ converted where nothing is lost by it.
 
 import functools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -18,13 +18,15 @@ import msgspec
 import numpy as np
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.tables.columns import Column, Columns, Timestamp
+from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
 
 __all__ = ["Rows", "decode_rows"]
 
 WIRE_TYPE = {float: float, int: int, str: str, bool: bool, Timestamp: str}
 FILL = {int: 0, bool: False}
 DTYPE = {int: np.int64, bool: np.bool_}
+# A nested value that is absent, as it stands for null.
+NOTHING = msgspec.Raw(b"null")
 # What msgspec raises for a text that is no JSON, no UTF-8, or nested without end.
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 INT64 = range(-(2**63), 2**63)
@@ -96,8 +98,28 @@ class Rows:
         length = len(selection) if selection.dtype != bool else int(np.count_nonzero(selection))
         return Rows(list(self.columns), values, masks, length)
 
+    def without(self, names: Container[str]) -> "Rows":
+        """Return the other columns, not copied.
 
-def decode_rows(columns: Columns, *texts: bytes | msgspec.Raw) -> Rows:
+        Parameters
+        ----------
+        names : container of str
+            Public names of the columns left out.
+
+        Returns
+        -------
+        Rows
+            As many rows.
+        """
+        columns = [column for column in self.columns if column.name not in names]
+        values = {column.name: self.values[column.name] for column in columns}
+        masks = {column.name: self.masks[column.name] for column in columns}
+        return Rows(columns, values, masks, self.length)
+
+
+def decode_rows(
+    columns: Columns, *texts: bytes | msgspec.Raw, undeclared_as_text: bool = False
+) -> Rows:
     """Decode JSON arrays of rows into one set of columns.
 
     Parameters
@@ -106,6 +128,10 @@ def decode_rows(columns: Columns, *texts: bytes | msgspec.Raw) -> Rows:
         The declaration of the rows.
     *texts : bytes or `msgspec.Raw`
         JSON arrays of objects; ``null`` counts as an empty one.
+    undeclared_as_text : bool, optional
+        Whether an undeclared column holds the JSON of its values, and texts as they are,
+        so that its type does not depend on which rows are decoded together. By default it
+        has the narrowest type that keeps them.
 
     Returns
     -------
@@ -123,7 +149,7 @@ def decode_rows(columns: Columns, *texts: bytes | msgspec.Raw) -> Rows:
             counts: list[int] = []
             parts = list(_strict_parts(columns, texts, counts))
         except msgspec.ValidationError:
-            declared, parts = _drifted(columns, texts)
+            declared, parts = _drifted(columns, texts, undeclared_as_text)
             counts = [len(part[declared[0].name][0]) for part in parts]
     except DAMAGED as error:
         raise TableParseError(f"{columns.what} could not be read: {error}") from error
@@ -206,7 +232,16 @@ def _strict(columns: Columns, sent: tuple[str, ...]) -> tuple[msgspec.json.Decod
     """
     first = [columns.by_wire[key] for key in sent if key in columns.by_wire]
     ordered = first + [column for column in columns if column not in first]
-    return _decoder([(c.wire, WIRE_TYPE[c.kind] | None, None) for c in ordered]), ordered
+    return _decoder([_field(c) for c in ordered]), ordered
+
+
+def _field(column: Column) -> tuple:
+    """Return the field of a struct for a column: name on the wire, type, default."""
+    if column.kind is Nested:
+        return column.wire, msgspec.Raw, NOTHING
+    if column.kind is Quoted:
+        return column.wire, int | str | None, None
+    return column.wire, WIRE_TYPE[column.kind] | None, None
 
 
 def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
@@ -245,21 +280,27 @@ def _undeclared(columns: Columns, texts: Iterable) -> list[Column]:
     return extra
 
 
-def _drifted(columns: Columns, texts: Iterable) -> tuple[list[Column], list]:
+def _drifted(columns: Columns, texts: Iterable, as_text: bool) -> tuple[list[Column], list]:
     """Decode rows that have other keys, or values of other types, than declared."""
     extra = _undeclared(columns, texts)
     more = [(c.wire, Any, None) for c in extra]
     try:
-        typed = [(c.wire, WIRE_TYPE[c.kind] | None, None) for c in columns]
+        typed = [_field(c) for c in columns]
         decoder = _decoder(typed + more)
         decoded = [decoder.decode(text) or () for text in texts]
     except msgspec.ValidationError:
-        decoder = _decoder([(c.wire, Any, None) for c in columns] + more)
+        untyped = [
+            _field(c) if c.kind in (Nested, Quoted) else (c.wire, Any, None) for c in columns
+        ]
+        decoder = _decoder(untyped + more)
         decoded = [decoder.decode(text) or () for text in texts]
         for n, column in enumerate(columns):
+            if column.kind in (Nested, Quoted):
+                continue
             _retype(chain.from_iterable(decoded), f"f{n}", column, columns.what)
     for n, column in enumerate(extra, start=len(columns)):
-        extra[n - len(columns)] = _infer(column, list(chain.from_iterable(decoded)), f"f{n}")
+        rows = list(chain.from_iterable(decoded))
+        extra[n - len(columns)] = _infer(column, rows, f"f{n}", as_text)
     declared = [*columns, *extra]
     return declared, [_arrays(rows, declared, columns.what) for rows in decoded]
 
@@ -296,16 +337,19 @@ def _article(word: str) -> str:
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
-def _infer(column: Column, rows: Sequence, field: str) -> Column:
-    """Return an undeclared column with the narrowest type that keeps all its values."""
+def _infer(column: Column, rows: Sequence, field: str, as_text: bool) -> Column:
+    """Return an undeclared column with the narrowest type that keeps all its values, or text."""
     kinds = {type(getattr(row, field)) for row in rows} - {type(None)}
     whole = [v for row in rows if type(v := getattr(row, field)) is int] if int in kinds else ()
-    if kinds == {float} or (kinds == {int, float} and all(abs(v) <= 2**53 for v in whole)):
+    if as_text:
+        kind = str
+    elif kinds == {float} or (kinds == {int, float} and all(abs(v) <= 2**53 for v in whole)):
         kind = float
     elif len(kinds) == 1 and kinds <= {bool, int, str} and all(v in INT64 for v in whole):
         (kind,) = kinds
     else:
         kind = str
+    if kind is str:
         for row in rows:
             value = getattr(row, field)
             if value is not None and not isinstance(value, str):
@@ -317,6 +361,12 @@ def _infer(column: Column, rows: Sequence, field: str) -> Column:
 def _array(column: Column, values: Sequence, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the values as an array, and where they are missing."""
     kind = column.kind
+    if kind is Nested:
+        array = np.empty(len(values), dtype=object)
+        array[:] = [bytes(value) for value in values]
+        return array, np.fromiter((raw == b"null" for raw in array), bool, len(values))
+    if kind is Quoted:
+        kind, values = int, [_unquoted(value, column, what) for value in values]
     if kind is float:
         try:
             array = np.fromiter(values, np.float64, len(values))
@@ -333,6 +383,13 @@ def _array(column: Column, values: Sequence, what: str) -> tuple[np.ndarray, np.
         raise TableParseError(
             f"{what} has {column.wire}={value!r:.100}, which is beyond 64 bits"
         ) from error
+
+
+def _unquoted(value: int | str | None, column: Column, what: str) -> int | None:
+    try:
+        return None if value is None or value == "" else int(value)
+    except ValueError:
+        return _convert(value, Column(column.wire, int), what)
 
 
 def _whole(kind: type, values: Sequence) -> tuple[np.ndarray, np.ndarray]:

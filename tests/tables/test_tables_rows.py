@@ -332,3 +332,13 @@ def test_rows_of_which_nothing_is_declared(rows):
                 assert json.loads(value) == sent
             else:
                 assert value == sent
+
+
+def test_rows_without_some_columns():
+    columns = Columns("a thing", Column("a", int), Column("b"), Column("c", str))
+    rows = decode_rows(columns, b'[{"a":1,"b":2.5,"c":"x"},{"a":2,"b":null,"c":"y"}]')
+    some = rows.without(("b", "nothing"))
+    assert [column.name for column in some.columns] == ["a", "c"]
+    assert len(some) == 2 and some.values["a"].tolist() == [1, 2]
+    assert list(some.masks) == ["a", "c"]
+    assert len(rows.columns) == 3

@@ -1,0 +1,319 @@
+"""Write tables to files and read them back equal, in the format that the extension says."""
+
+import gzip
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from astropy.io import ascii, fits
+from astropy.table import MaskedColumn, Table
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.files import write_whole
+from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
+
+__all__ = ["EXTENSIONS", "read_table", "write_table"]
+
+# The keyword of FITS, the INFO of VOTable and the item of Parquet that hold what is no column.
+FITS_KEYWORD = "ATLASQRY"
+VOTABLE_INFO = "atlasquery"
+PARQUET_ITEM = b"table_meta_yaml"
+# Items of meta that become keywords of FITS too, for programs that look for them there.
+KEYWORDS = ("object", "survey", "magsys", "service", "server", "obtained", "creator", "query")
+
+
+def write_table(table: Table, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Write a table to a file.
+
+    The file is there whole or not at all, and `read_table` returns an equal
+    table: columns with their types, units, descriptions, formats and masks, times
+    with their scales, and meta.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        A table, or a time series, of numbers, texts, truth values, quantities,
+        times and coordinates.
+    path : path-like
+        The file. Its extension says the format: ``.ecsv``, ``.fits``, ``.fit``,
+        ``.fits.gz``, ``.vot``, ``.xml`` (VOTable), ``.parquet`` or ``.csv`` (ECSV
+        with commas).
+    overwrite : bool, optional
+        Whether a file that is there is replaced. The default is to refuse.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The file.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the extension is not known, the file is there, or a column cannot be
+        written.
+    ImportError
+        If pyarrow is not there for Parquet: it comes with ``atlasquery[parquet]``.
+
+    Warns
+    -----
+    InputWarning
+        If an item of meta cannot be written to a file.
+
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.tables import read_table, write_table
+    >>> good = Atlas.query_list("good")
+    >>> _ = write_table(good, "good.fits")
+    >>> again = read_table("good.fits")
+    >>> again["followup_flag_date"].scale, len(again) == len(good)
+    ('utc', True)
+    """
+    if not isinstance(table, Table):
+        raise InvalidQueryError(f"table={table!r:.80} should be an astropy Table")
+    path, extension = _check_path(path)
+    if path.exists() and not overwrite:
+        raise InvalidQueryError(f"path={str(path)!r} is there already; overwrite=True replaces it")
+    body = FORMATS[extension][0](table)
+    write_whole(path, body)
+    return path
+
+
+def read_table(path: str | os.PathLike) -> Table:
+    """Read a table that `write_table` has written, or that astropy can read.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its extension says the format.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Of the class that was written: a `~astropy.table.Table`, a
+        `~astropy.table.QTable` or a `~astropy.timeseries.TimeSeries`. The first
+        table, where a file of another program has several.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the extension is not known, or the file is not of its format.
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If pyarrow is not there for Parquet.
+
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.tables import read_table, write_table
+    >>> _ = write_table(Atlas.list_lists(), "lists.vot")
+    >>> read_table("lists.vot").colnames
+    ['number', 'name', 'custom', 'about']
+    """
+    path, extension = _check_path(path)
+    body = path.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            # Each format has its own doubts about units, which the header settles.
+            warnings.simplefilter("ignore")
+            return FORMATS[extension][1](body)
+    except ImportError:
+        raise
+    except Exception as error:
+        # Each reader has its own errors for a file that is damaged or of another format.
+        raise InvalidQueryError(
+            f"path={str(path)!r} could not be read as {extension}: {error}"
+        ) from error
+
+
+def _check_path(path: str | os.PathLike) -> tuple[Path, str]:
+    path = Path(path)
+    name = path.name.lower()
+    for extension in sorted(FORMATS, key=len, reverse=True):
+        if name.endswith(extension) and name != extension:
+            return path, extension
+    raise InvalidQueryError(
+        f"path={str(path)!r} should end in one of {', '.join(FORMATS)}, which says the format"
+    )
+
+
+def _write_ecsv(table: Table, delimiter: str = " ") -> bytes:
+    text = io.StringIO()
+    to_plain(table, edges=True).write(text, format="ascii.ecsv", delimiter=delimiter)
+    return text.getvalue().encode()
+
+
+def _read_ecsv(body: bytes) -> Table:
+    # Table.read would make columns of quantities, and QTable.read quantities of columns.
+    return restore(ascii.read(body.decode(), format="ecsv"))
+
+
+def _write_csv(table: Table) -> bytes:
+    return _write_ecsv(table, ",")
+
+
+def _read_csv(body: bytes) -> Table:
+    text = body.decode()
+    if text.startswith("# %ECSV"):
+        return _read_ecsv(body)
+    return Table.read(text, format="ascii.csv")
+
+
+def _write_fits(table: Table) -> bytes:
+    plain = to_plain(table, null_bool=False, only_ascii=True)
+    header = json.dumps(header_text(plain))
+    for column in plain.columns.values():
+        if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
+            column.fill_value = np.iinfo(column.dtype).min
+    kept = {k: v for k, v in plain.meta.items() if k in KEYWORDS and _fits_card(v)}
+    # With this astropy itself gives back times and masked quantities.
+    kept["__serialized_columns__"] = plain.meta.get("__serialized_columns__", {})
+    plain.meta = {**kept, FITS_KEYWORD: header}
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # FITS has no kpc / arcsec; the header keeps it.
+        warnings.simplefilter("ignore")
+        plain.write(buffer, format="fits")
+    return buffer.getvalue()
+
+
+def _read_fits(body: bytes) -> Table:
+    with fits.open(io.BytesIO(body)) as hdus:
+        hdu = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
+        if FITS_KEYWORD not in hdu.header:
+            return Table.read(hdu, astropy_native=True)
+        header = json.loads(hdu.header[FITS_KEYWORD])
+        arrays = {}
+        for column in hdu.columns:
+            values = np.array(hdu.data.field(column.name))
+            null = column.null
+            mask = np.zeros(len(values), bool) if null is None else values == null
+            arrays[column.name] = (values, mask)
+    return build_from_plain(arrays, header)
+
+
+def _write_fits_gz(table: Table) -> bytes:
+    return gzip.compress(_write_fits(table))
+
+
+def _read_fits_gz(body: bytes) -> Table:
+    return _read_fits(gzip.decompress(body))
+
+
+def _fits_card(value: object) -> bool:
+    return isinstance(value, str) and len(value) < 60 and value.isascii() and value.isprintable()
+
+
+def _write_votable(table: Table) -> bytes:
+    from astropy.io import votable
+    from astropy.io.votable.tree import Info
+
+    plain = to_plain(table)
+    header = header_text(plain)
+    plain.meta.clear()
+    for column in plain.columns.values():
+        # Some of it would be taken for elements of VOTable; the header has it.
+        column.meta.clear()
+    file = votable.from_table(plain)
+    (resource,) = file.resources
+    # XML turns line breaks into blanks.
+    resource.infos.append(Info(name=VOTABLE_INFO, value=json.dumps(header)))
+    buffer = io.BytesIO()
+    # Text has no missing truth values and no missing texts; this binary form has.
+    file.to_xml(buffer, tabledata_format="binary2")
+    return buffer.getvalue()
+
+
+def _read_votable(body: bytes) -> Table:
+    from astropy.io import votable
+
+    file = votable.parse(io.BytesIO(body))
+    table = file.get_first_table()
+    headers = [i.value for r in file.resources for i in r.infos if i.name == VOTABLE_INFO]
+    if not headers:
+        return table.to_table(use_names_over_ids=True)
+    arrays = {}
+    for field in table.fields:
+        values = table.array[field.ID]
+        arrays[field.name] = (np.asarray(values.data), np.ma.getmaskarray(values))
+    return build_from_plain(arrays, json.loads(headers[0]))
+
+
+def _write_parquet(table: Table) -> bytes:
+    pa, parquet = _pyarrow()
+    plain = to_plain(table)
+    arrays, fields = [], []
+    for name, column in plain.columns.items():
+        values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
+        mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
+        kind = pa.string() if values.dtype.kind == "U" else None
+        arrays.append(pa.array(values, type=kind, mask=mask))
+        about = {"unit": str(column.unit or ""), "about": column.description or ""}
+        fields.append(pa.field(name, arrays[-1].type, True, about))
+    # With these and the header astropy itself reads units and descriptions.
+    widths = {
+        f"table::len::{name}": str(max(column.dtype.itemsize // 4, 1))
+        for name, column in plain.columns.items()
+        if column.dtype.kind == "U"
+    }
+    schema = pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths})
+    buffer = io.BytesIO()
+    made = pa.Table.from_arrays(arrays, schema=schema)
+    parquet.write_table(made, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _read_parquet(body: bytes) -> Table:
+    _, parquet = _pyarrow()
+    found = parquet.read_table(io.BytesIO(body))
+    header = (found.schema.metadata or {}).get(PARQUET_ITEM, b"").decode()
+    if RECORD not in header:
+        return Table.read(io.BytesIO(body), format="parquet")
+    arrays = {}
+    for name in found.column_names:
+        column = found.column(name)
+        mask = np.asarray(column.is_null())
+        if column.null_count:
+            column = column.fill_null(_filler(column.type))
+        arrays[name] = (column.to_numpy(), mask)
+    return build_from_plain(arrays, header)
+
+
+def _filler(kind: object) -> object:
+    pa, _ = _pyarrow()
+    if pa.types.is_string(kind):
+        return ""
+    if pa.types.is_boolean(kind):
+        return False
+    return float("nan") if pa.types.is_floating(kind) else 0
+
+
+def _pyarrow() -> tuple:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files need pyarrow: pip install 'atlasquery[parquet]'"
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+_Pair = tuple[Callable[[Table], bytes], Callable[[bytes], Table]]
+FORMATS: dict[str, _Pair] = {
+    ".ecsv": (_write_ecsv, _read_ecsv),
+    ".fits": (_write_fits, _read_fits),
+    ".fit": (_write_fits, _read_fits),
+    ".fits.gz": (_write_fits_gz, _read_fits_gz),
+    ".vot": (_write_votable, _read_votable),
+    ".xml": (_write_votable, _read_votable),
+    ".parquet": (_write_parquet, _read_parquet),
+    ".csv": (_write_csv, _read_csv),
+}
+#: The extensions that say a format.
+EXTENSIONS = tuple(FORMATS)

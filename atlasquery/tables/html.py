@@ -1,0 +1,121 @@
+"""Pieces of HTML for notebooks, in which no text of a server is taken for markup."""
+
+import re
+from collections.abc import Iterable, Mapping
+from html import escape, unescape
+
+__all__ = ["Markup", "definitions", "grid", "link", "plain_text"]
+
+# Colours come from the notebook, so that dark ones stay readable.
+TABLE = "border-collapse:collapse;text-align:left;background:transparent"
+CELL = "text-align:left;padding:1px 10px 1px 0;vertical-align:top;white-space:normal"
+HEAD = CELL.replace("white-space:normal", "white-space:nowrap")
+TITLE = "caption-side:top;text-align:left;font-weight:bold;color:inherit;padding:2px 0"
+
+
+class Markup(str):
+    """A text that is HTML already, made by this package."""
+
+    __slots__ = ()
+
+
+def link(address: str, text: str) -> Markup:
+    """Return a link, or the bare text where the address is none of the web.
+
+    Parameters
+    ----------
+    address : str
+        Perhaps a server's, such as ``javascript:...``.
+    text : str
+        What is shown.
+
+    Returns
+    -------
+    Markup
+        HTML.
+    """
+    if not re.match(r"https?://[^\s]+$", address):
+        return Markup(escape(text))
+    return Markup(
+        f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
+    )
+
+
+def definitions(rows: Mapping[str, object], *, title: object, top: str = "") -> Markup:
+    """Return a table of names and values; rows without a value are left out.
+
+    Parameters
+    ----------
+    rows : mapping of str to object
+        The values; `Markup` stays as it is, all else is escaped.
+    title : object
+        The title of the table.
+    top : str, optional
+        HTML that stands before the rows.
+
+    Returns
+    -------
+    Markup
+        HTML.
+    """
+    lines = [
+        f'<tr><th style="{HEAD}">{escape(name)}</th><td style="{CELL}">{_html(value)}</td></tr>'
+        for name, value in rows.items()
+        if value not in (None, "")
+    ]
+    if top:
+        lines.insert(0, f'<tr><td colspan="2" style="{CELL}">{top}</td></tr>')
+    return _table(title, lines)
+
+
+def grid(head: Iterable[str], rows: Iterable[Iterable[object]], *, title: object) -> Markup:
+    """Return a table with a line of names.
+
+    Parameters
+    ----------
+    head : iterable of str
+        The names.
+    rows : iterable of iterable of object
+        The cells; `Markup` stays as it is, all else is escaped.
+    title : object
+        The title of the table.
+
+    Returns
+    -------
+    Markup
+        HTML.
+    """
+    lines = ["<tr>" + "".join(f'<th style="{HEAD}">{escape(name)}</th>' for name in head) + "</tr>"]
+    for row in rows:
+        lines.append(
+            "<tr>" + "".join(f'<td style="{CELL}">{_html(cell)}</td>' for cell in row) + "</tr>"
+        )
+    return _table(title, lines)
+
+
+def plain_text(text: str, *, longest: int = 300) -> str:
+    """Return a server's text without its markup, and not too much of it.
+
+    Parameters
+    ----------
+    text : str
+        Perhaps with tags.
+    longest : int, optional
+        How many characters are kept.
+
+    Returns
+    -------
+    str
+        One line, not escaped.
+    """
+    bare = " ".join(unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", text)).split())
+    return bare if len(bare) <= longest else bare[: longest - 1].rstrip() + "…"
+
+
+def _table(title: object, lines: list[str]) -> Markup:
+    caption = f'<caption style="{TITLE}">{_html(title)}</caption>'
+    return Markup(f'<table style="{TABLE}">{caption}{"".join(lines)}</table>')
+
+
+def _html(value: object) -> str:
+    return value if isinstance(value, Markup) else escape(str(value))

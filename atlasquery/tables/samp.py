@@ -1,0 +1,104 @@
+"""Send tables to TOPCAT, Aladin and other programs on the same desktop."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.tables.files import write_table
+
+__all__ = ["send"]
+
+MESSAGE = "table.load.votable"
+# Seconds for which a program may take to load a table.
+PATIENCE = 60
+
+
+def send(table: Table, client: Any = None) -> list[str]:
+    """Send a table to the programs that take tables over SAMP, such as TOPCAT and Aladin.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Any table, or a light curve.
+    client : `~astropy.samp.SAMPIntegratedClient`, optional
+        A connected client. By default one is connected for this call.
+
+    Returns
+    -------
+    list of str
+        The names of the programs that have loaded it.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `table` is no table.
+    RemoteServiceError
+        If there is no SAMP hub, no program that takes tables, or one of them failed.
+
+    References
+    ----------
+    https://www.ivoa.net/documents/SAMP/
+
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.tables import send
+    >>> send(Atlas.query_list("good"))  # doctest: +SKIP
+    ['topcat']
+    """
+    if not isinstance(table, Table):
+        raise InvalidQueryError(f"table={table!r:.80} should be an astropy Table")
+    with _connected(client) as hub, tempfile.TemporaryDirectory(prefix="atlasquery-") as folder:
+        receivers = [r for r in hub.get_subscribed_clients(MESSAGE) if r != hub.get_public_id()]
+        if not receivers:
+            raise RemoteServiceError(
+                "no program that takes tables is there: start TOPCAT or Aladin", service="SAMP"
+            )
+        path = write_table(table, Path(folder) / "table.vot")
+        message = {
+            "samp.mtype": MESSAGE,
+            "samp.params": {"url": path.as_uri(), "name": _title(table)},
+        }
+        # Answered when it is loaded, so that the file can go.
+        return [_deliver(hub, receiver, message) for receiver in receivers]
+
+
+def _deliver(hub: Any, receiver: str, message: dict) -> str:
+    name = hub.get_metadata(receiver).get("samp.name", receiver)
+    answer = hub.call_and_wait(receiver, message, str(PATIENCE))
+    if answer.get("samp.status") != "samp.ok":
+        reason = answer.get("samp.error", {}).get("samp.errortxt", "it does not say why")
+        raise RemoteServiceError(f"{name} did not load it: {reason}", service="SAMP", reason=reason)
+    return name
+
+
+def _title(table: Table) -> str:
+    for key in ("object", "list", "query"):
+        if table.meta.get(key):
+            return str(table.meta[key])
+    return "atlasquery"
+
+
+@contextlib.contextmanager
+def _connected(client: Any) -> Iterator[Any]:
+    if client is not None:
+        yield client
+        return
+    from astropy import samp
+
+    own = samp.SAMPIntegratedClient(name="atlasquery", description="Time-domain surveys")
+    try:
+        own.connect()
+    except samp.SAMPHubError as error:
+        raise RemoteServiceError(
+            f"there is no SAMP hub ({error}): start TOPCAT or Aladin", service="SAMP"
+        ) from error
+    try:
+        yield own
+    finally:
+        own.disconnect()
