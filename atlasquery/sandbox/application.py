@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from werkzeug.wrappers import Request, Response
 
 from .accounts import Accounts, User
+from .call import Call
 from .database import Database
 from .endpoints import ENDPOINTS, LOGIN, LOGIN_PATH, Endpoint
 from .forms import InvalidError
 from .pages import RefusedError, ServerError, browsable, json_response, page, too_long
-from .reads import Call
 from .throttle import STAFF_RATE, Throttle, parse_rate
 from .writes import Answer
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import reads, writes
+from . import lists, objects, writes
 from .forms import BOOLEAN, DATE, FLOAT, INTEGER, PASSWORD, TEXT, Field, Form, choice
 
 __all__ = ["ENDPOINTS", "LOGIN", "LOGIN_PATH", "Endpoint"]
@@ -75,30 +75,30 @@ ENDPOINTS: dict[str, Endpoint] = {
         "dec": Field(FLOAT, required=True),
         "radius": Field(FLOAT, required=True),
         "requestType": Field(choice("count", "all", "nearest"), required=True),
-    }, reads.cone),
+    }, objects.cone),
     "objects": _read("Objects", {
         "objects": Field(TEXT, required=True), "mjd": Field(FLOAT),
-    }, reads.objects),
+    }, objects.objects),
     "objectlist": _read("Object List", {
         "objectlistid": _ID, "getcustomlist": Field(BOOLEAN, default=False),
         "datethreshold": _DATE, **_FILTERS,
-    }, reads.objectlist),
+    }, lists.objectlist),
     "vrascoreslist": _read("Vra Scores List", {
         "objects": _OBJECTS, "debug": Field(BOOLEAN, default=False), "datethreshold": _ALL_DATES,
         "idthreshold": _ALL_IDS,
-    }, reads.vrascoreslist),
+    }, lists.vrascoreslist),
     "vratodolist": _read("Vra Todo List", {
         "objects": _OBJECTS, "datethreshold": _ALL_DATES, "idthreshold": _ALL_IDS,
-    }, reads.vratodolist),
+    }, lists.vratodolist),
     "vraranklist": _read("Vra Rank List", {
         "objects": _OBJECTS, "datethreshold": _ALL_DATES,
-    }, reads.vraranklist),
+    }, lists.vraranklist),
     "objectgroupslist": _read("Tcs Object Groups List", {
         "objectid": Field(INTEGER), "objectgroupid": Field(INTEGER), **_FILTERS,
-    }, reads.objectgroupslist, one_of=("objectid", "objectgroupid")),
+    }, lists.objectgroupslist, one_of=("objectid", "objectgroupid")),
     "externalxmlist": _read("External Crossmatches List", {
         "externalObjects": Field(TEXT),
-    }, reads.externalxmlist),
+    }, objects.externalxmlist),
     "vrascores": _write("Vra Scores", {
         "objectid": _ID, "preal": Field(FLOAT), "pgal": Field(FLOAT), "pfast": Field(FLOAT),
         "rank": Field(FLOAT), "rank_alt1": Field(FLOAT), "is_gal_cand": Field(INTEGER),

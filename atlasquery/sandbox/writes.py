@@ -3,9 +3,9 @@
 import struct
 from typing import NamedTuple
 
+from .call import Call, within_int64
 from .dates import iso_date
 from .pages import ServerError
-from .reads import Call, within_int64
 
 __all__ = ["Answer"]
 
