@@ -1,6 +1,52 @@
-"""The light curve that all surveys share: its columns, and pictures of it."""
+"""The light curve that all surveys share: its columns, and what is done with it."""
 
+from atlasquery.lightcurve.baseline import TEMPLATE_CHANGES, subtract_baseline
+from atlasquery.lightcurve.binning import bin
+from atlasquery.lightcurve.clean import clean
+from atlasquery.lightcurve.colours import colour
+from atlasquery.lightcurve.convert import limits, phase_fold, signal_to_noise, to_flux, to_mag
+from atlasquery.lightcurve.curves import LightCurves
+from atlasquery.lightcurve.export import to_lightkurve, to_nested, to_pandas, to_sncosmo
+from atlasquery.lightcurve.files import read, write
+from atlasquery.lightcurve.flags import Flag
+from atlasquery.lightcurve.interactive import plot_interactive
+from atlasquery.lightcurve.moments import first_detection, last_non_detection, peak, rise_rate
+from atlasquery.lightcurve.pages import plot_many
 from atlasquery.lightcurve.plot import plot
 from atlasquery.lightcurve.schema import SCHEMA, build_light_curve, flux_to_mag, mag_to_flux
+from atlasquery.lightcurve.sparkline import sparkline
+from atlasquery.lightcurve.summary import summary
 
-__all__ = ["SCHEMA", "build_light_curve", "flux_to_mag", "mag_to_flux", "plot"]
+__all__ = [
+    "SCHEMA",
+    "TEMPLATE_CHANGES",
+    "Flag",
+    "LightCurves",
+    "bin",
+    "build_light_curve",
+    "clean",
+    "colour",
+    "first_detection",
+    "flux_to_mag",
+    "last_non_detection",
+    "limits",
+    "mag_to_flux",
+    "peak",
+    "phase_fold",
+    "plot",
+    "plot_interactive",
+    "plot_many",
+    "read",
+    "rise_rate",
+    "signal_to_noise",
+    "sparkline",
+    "subtract_baseline",
+    "summary",
+    "to_flux",
+    "to_lightkurve",
+    "to_mag",
+    "to_nested",
+    "to_pandas",
+    "to_sncosmo",
+    "write",
+]

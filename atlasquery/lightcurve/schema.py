@@ -11,6 +11,8 @@ from atlasquery.tables import Column, Rows, assemble, quantity_column, table_col
 
 __all__ = ["LN10_2_5", "SCHEMA", "ZERO_POINT", "build_light_curve", "flux_to_mag", "mag_to_flux"]
 
+#: Julian date of MJD 0.
+MJD_0 = 2400000.5
 #: AB magnitude of a flux of 1 uJy.
 ZERO_POINT = 23.9
 #: Magnitudes per relative flux: 2.5 / ln 10.
@@ -64,6 +66,29 @@ def flux_to_mag(flux: np.ndarray) -> np.ndarray:
     return ZERO_POINT - 2.5 * np.log10(positive)
 
 
+def magnitudes(
+    flux: np.ndarray, flux_err: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the magnitudes of some fluxes, and their errors.
+
+    Parameters
+    ----------
+    flux, flux_err : `~numpy.ndarray`
+        In uJy.
+    chosen : `~numpy.ndarray` of bool
+        The rows that have a magnitude, if their flux is above 0.
+
+    Returns
+    -------
+    mag, mag_err : `~numpy.ndarray`
+        NaN for the others.
+    """
+    with np.errstate(invalid="ignore"):
+        positive = np.where(chosen & (flux > 0), flux, np.nan)
+    with np.errstate(over="ignore"):
+        return ZERO_POINT - 2.5 * np.log10(positive), LN10_2_5 * flux_err / positive
+
+
 def build_light_curve(
     time: np.ndarray,
     values: Mapping[str, np.ndarray],
@@ -99,19 +124,65 @@ def build_light_curve(
         order = np.argsort(time, kind="stable")
         time, own = time[order], own.take(order)
         values = {name: array[order] for name, array in values.items()}
-    times = Time(time, format="mjd", scale=scale)
-    times.info.name = "time"
-    times.info.description = "Time of the row; see meta['time_reference']."
-    columns = [times]
-    for column in SCHEMA:
-        columns.append(_schema_column(column, values[column.name]))
-    for column in own.columns:
-        columns.append(quantity_column(column, own.values[column.name], own.masks[column.name]))
+    columns = schema_columns(time, values, own, scale=scale)
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
     series = TimeSeries()
     assemble(series, columns)
     series.meta.update(meta)
     return series
+
+
+def schema_columns(
+    time: np.ndarray, values: Mapping[str, np.ndarray], own: Rows, *, scale: str
+) -> list:
+    """Return the columns of a light curve, or of several laid end to end, as they are given.
+
+    Parameters
+    ----------
+    time : `~numpy.ndarray`
+        MJD of each row.
+    values : mapping of str to `~numpy.ndarray`
+        The columns of `SCHEMA` by name, NaN where a measured value is not known.
+    own : Rows
+        Further columns.
+    scale : str
+        The time scale.
+
+    Returns
+    -------
+    list
+        Columns with names, units, masks and descriptions.
+    """
+    columns = [time_column(time, "time", "Time of the row; see meta['time_reference'].", scale)]
+    columns += [_schema_column(column, values[column.name]) for column in SCHEMA]
+    for column in own.columns:
+        columns.append(quantity_column(column, own.values[column.name], own.masks[column.name]))
+    return columns
+
+
+def time_column(mjd: np.ndarray, name: str, about: str, scale: str) -> Time:
+    """Return a column of times.
+
+    Parameters
+    ----------
+    mjd : `~numpy.ndarray`
+        The times.
+    name, about : str
+        The column's name and description.
+    scale : str
+        The time scale.
+
+    Returns
+    -------
+    `~astropy.time.Time`
+        In the format mjd.
+    """
+    # From two halves of a Julian date astropy makes the same time in half the steps.
+    whole = np.floor(mjd)
+    times = Time(whole + MJD_0, mjd - whole, format="jd", scale=scale)
+    times.format = "mjd"
+    times.info.name, times.info.description = name, about
+    return times
 
 
 def _schema_column(column: Column, values: np.ndarray):

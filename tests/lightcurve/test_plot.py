@@ -1,8 +1,11 @@
 """What a picture of a light curve shows, read from the artists drawn."""
 
+import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.cosmology import FlatLambdaCDM, Planck18
+from astropy.table import QTable
+from astropy.time import Time
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("agg")
@@ -13,7 +16,15 @@ from matplotlib.collections import PathCollection  # noqa: E402
 from atlasquery.atlas.columns import DETECTION, FORCED, NON_DETECTION  # noqa: E402
 from atlasquery.atlas.photometry import forced_light_curve, light_curve  # noqa: E402
 from atlasquery.exceptions import InvalidQueryError  # noqa: E402
-from atlasquery.lightcurve import plot  # noqa: E402
+from atlasquery.lightcurve import (  # noqa: E402
+    Flag,
+    bin,
+    limits,
+    plot,
+    plot_interactive,
+    plot_many,
+    to_mag,
+)
 from atlasquery.tables import decode_rows  # noqa: E402
 
 WHOLE = {"window": (None, None), "meta": {"object": "ATLAS26abc", "time_reference": "start"}}
@@ -71,8 +82,8 @@ def points(ax):
 def test_magnitudes(lc):
     ax = plot(lc)
     drawn = points(ax)
-    assert set(drawn) == {"o", "c", "o, 5σ limit", "c, 5σ limit"}
-    np.testing.assert_allclose(drawn["o"], [[60000, 18.0], [60002, 18.2], [60004, 18.4]])
+    assert set(drawn) == {"o, detection", "c, detection", "o, 5σ limit", "c, 5σ limit"}
+    np.testing.assert_allclose(drawn["o, detection"], [[60000, 18.0], [60002, 18.2], [60004, 18.4]])
     np.testing.assert_allclose(drawn["c, 5σ limit"], [[60021, 19.0], [60023, 19.0]])
     bottom, top = ax.get_ylim()
     assert bottom > top, "bright is on top"
@@ -86,7 +97,7 @@ def test_negative_flux_has_no_magnitude_but_is_told_of(lc):
     assert all(60010 not in xy[:, 0] for xy in points(ax).values())
     words = [text.get_text() for text in ax.get_legend().get_texts()]
     assert "1 detection of\nnegative flux: no magnitude" in words
-    flux = points(plot(lc, y="flux"))["o"]
+    flux = points(plot(lc, y="flux"))["o, S/N ≥ 3"]
     assert flux[flux[:, 0] == 60010, 1] == pytest.approx(-(10 ** (0.4 * 6.4)))
 
 
@@ -95,7 +106,7 @@ def test_flux(lc):
     assert ax.get_ylabel() == "Difference flux (µJy)"
     bottom, top = ax.get_ylim()
     assert bottom < 0 < top
-    assert set(points(ax)) == {"o", "c"}
+    assert set(points(ax)) == {"o, S/N ≥ 3", "c, S/N ≥ 3"}
 
 
 def test_forced_photometry_above_the_cut(lc, forced):
@@ -105,18 +116,20 @@ def test_forced_photometry_above_the_cut(lc, forced):
     drawn = points(plot(lc, forced=forced, snr=2))
     assert drawn["o, forced, S/N ≥ 2"][:, 0].tolist() == [60030, 60031]
     drawn = points(plot(lc, forced=forced, y="flux"))
-    np.testing.assert_allclose(drawn["o, forced"][:, 1], [100, 20, -100])
+    # The sign is no matter of the noise.
+    np.testing.assert_allclose(drawn["o, forced, S/N ≥ 3"][:, 1], [100, -100])
+    np.testing.assert_allclose(drawn["o, forced, S/N < 3"][:, 1], [20])
 
 
 def test_bands_differ_in_colour_and_sign(lc):
     lines = {c.get_label(): c.lines[0] for c in plot(lc).containers}
-    assert lines["o"].get_color() == "#e8630a"
-    assert lines["c"].get_color() == "#0795a8"
-    assert lines["o"].get_marker() != lines["c"].get_marker()
+    assert lines["o, detection"].get_color() == "#e8630a"
+    assert lines["c, detection"].get_color() == "#0795a8"
+    assert lines["o, detection"].get_marker() != lines["c, detection"].get_marker()
 
 
 def test_limits_can_be_left_out(lc):
-    assert set(points(plot(lc, limits=False))) == {"o", "c"}
+    assert set(points(plot(lc, limits=False))) == {"o, detection", "c, detection"}
 
 
 def test_dates_on_top(lc):
@@ -144,6 +157,127 @@ def test_empty_light_curve():
 
 def test_what_is_no_light_curve_is_refused():
     with pytest.raises(InvalidQueryError, match="lacks the columns detection, flux"):
-        plot(Table({"time": [1.0], "band": ["o"]}))
+        plot(QTable({"time": Time([60000.0], format="mjd"), "band": ["o"]}))
     with pytest.raises(InvalidQueryError, match="y='magg' is not known; did you mean 'mag'"):
         plot(None, y="magg")
+
+
+def test_absolute_magnitudes(lc):
+    pytest.importorskip("scipy")
+    ax = plot(lc, redshift=0.05)
+    right = ax.child_axes[-1]
+    ax.figure.canvas.draw()
+    low, high = right.get_ylim()
+    modulus = float(Planck18.distmod(0.05).value)
+    np.testing.assert_allclose([low, high], np.array(ax.get_ylim()) - modulus)
+    assert right.get_ylabel() == "Absolute AB magnitude"
+    assert f"{modulus:.2f}, no K-correction" in words_of(ax)
+    assert "distance modulus\n30.00" in words_of(plot(lc, distance=10 * u.Mpc))
+    other = FlatLambdaCDM(H0=100, Om0=0.3)
+    assert f"{other.distmod(0.05).value:.2f}" in words_of(plot(lc, redshift=0.05, cosmology=other))
+
+
+def words_of(ax):
+    return "\n".join(text.get_text() for text in ax.get_legend().get_texts())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"redshift": -0.1}, "redshift=-0.1 should be a number of 0 or more"),
+        ({"redshift": 0}, "redshift=0 should be above 0; give distance"),
+        ({"distance": 40}, "distance=40 should be one number with a unit"),
+        ({"distance": 3 * u.mag}, "distance=.* should be one number with a unit"),
+        ({"distance": 3 * u.Mpc, "redshift": 0.1}, "give redshift or distance, not both"),
+        ({"distance": 3 * u.Mpc, "y": "flux"}, "redshift and distance are for y='mag'"),
+        ({"snr": "3"}, "snr='3' should be a number"),
+    ],
+)
+def test_arguments_that_are_wrong(lc, options, message):
+    with pytest.raises(InvalidQueryError, match=message):
+        plot(lc, **options)
+
+
+def test_flagged_rows_are_crosses_and_stretch_nothing(lc):
+    lc["flag"] = np.where(lc.time.mjd == 60002, int(Flag.EDGE), 0)
+    ax = plot(lc)
+    drawn = points(ax)
+    np.testing.assert_allclose(drawn["o, flagged"], [[60002, 18.2]])
+    assert 60002 not in drawn["o, detection"][:, 0]
+    lc["mag"][2] = 5.0 * u.mag
+    ax = plot(lc)
+    assert ax.get_ylim()[1] > 15
+    assert "1 flagged row\noutside the axes" in words_of(ax)
+    assert "o, flagged" not in points(plot(lc, flagged=False))
+
+
+def test_the_faint_are_seen(forced):
+    in_flux = points(plot(forced, y="flux"))
+    np.testing.assert_allclose(in_flux["o, S/N ≥ 3"][:, 1], [100, -100])
+    np.testing.assert_allclose(in_flux["o, S/N < 3"][:, 1], [20])
+    # In magnitudes what is measured and faint is a limit.
+    in_mag = points(plot(to_mag(forced, snr=3)))
+    assert in_mag["o, S/N ≥ 3"][:, 0].tolist() == [60030]
+    assert in_mag["o, 5σ limit"][:, 0].tolist() == [60031, 60032]
+    three = points(plot(limits(to_mag(forced, snr=3), 3)))
+    assert "o, 3σ limit" in three
+
+
+def test_binned_light_curves_say_so(forced):
+    labels = set(points(plot(bin(forced), y="flux")))
+    assert labels == {"o, binned, S/N ≥ 3", "o, binned, S/N < 3"}
+
+
+def test_time_scales_must_agree(lc, forced):
+    # The time of a TimeSeries cannot be replaced.
+    other = QTable(forced)
+    other.remove_column("time")
+    other["time"] = forced["time"].tdb
+    with pytest.raises(InvalidQueryError, match="time of forced is in 'tdb' and that of lc in"):
+        plot(lc, forced=other)
+
+
+def test_pages(lc, forced):
+    pages = plot_many(dict.fromkeys(range(5), lc), rows=2, columns=2, titles={0: "first"})
+    assert [len([ax for ax in page.axes if ax.axison]) for page in pages] == [4, 1]
+    assert pages[0].axes[0].get_title() == "first"
+    assert pages[0].axes[1].get_title() == "ATLAS26abc"
+    (key,) = pages[0].legends
+    labels = [text.get_text() for text in key.get_texts()]
+    assert labels == ["o, detection", "c, detection", "o, 5σ limit", "c, 5σ limit"]
+    (page,) = plot_many({1: lc}, forced={1: forced})
+    assert "o, forced, S/N ≥ 3" in [t.get_text() for t in page.legends[0].get_texts()]
+    for curves in ({}, [lc], None):
+        with pytest.raises(InvalidQueryError, match="curves should be a mapping"):
+            plot_many(curves)
+    with pytest.raises(InvalidQueryError, match="columns=0 should be a whole number"):
+        plot_many({1: lc}, columns=0)
+
+
+def test_interactive(lc, forced):
+    pytest.importorskip("plotly")
+    figure = plot_interactive(lc, forced=forced)
+    traces = {trace.name: trace for trace in figure.data}
+    assert set(traces) == {
+        "o, detection",
+        "c, detection",
+        "o, forced, S/N ≥ 3",
+        "o, 5σ limit",
+        "c, 5σ limit",
+    }
+    np.testing.assert_allclose(traces["o, detection"].y, [18.0, 18.2, 18.4])
+    np.testing.assert_allclose(traces["o, detection"].error_y.array, 0.1)
+    assert traces["o, detection"].marker.color == "#e8630a"
+    assert traces["o, detection"].text[0].startswith("2023-02-25 00:00:00.000 UTC<br>MJD 60000")
+    assert "x60000o" in traces["o, detection"].text[0]
+    assert traces["c, 5σ limit"].marker.symbol == "triangle-down-open"
+    assert figure.layout.yaxis.autorange == "reversed"
+    assert figure.layout.yaxis.title.text == "AB magnitude (mag)"
+    # The key begins with what was measured, which lies on top.
+    ranks = sorted(figure.data, key=lambda trace: trace.legendrank)
+    assert ranks[0].name == "o, detection"
+    assert figure.data[-1].name == "o, detection"
+    flux = plot_interactive(lc, y="flux", title="mine")
+    assert flux.layout.title.text == "mine"
+    assert flux.layout.yaxis.autorange is True
+    assert len(plot_interactive(lc[:0]).data) == 0

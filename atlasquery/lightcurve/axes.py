@@ -1,0 +1,304 @@
+"""The axes of a picture: limits that fit, dates on top, absolute magnitudes, and a key."""
+
+import numpy as np
+
+from atlasquery.lightcurve.marks import Mark
+
+__all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
+
+# MJD of 1970-01-01, from which matplotlib counts days.
+MJD_OF_EPOCH = 40587.0
+# What axes show at least: days, and magnitudes or uJy.
+LEAST_DAYS = 0.1
+LEAST = {"mag": 0.5, "flux": 1.0}
+MARGIN = 0.05
+# Errors so many times the usual one do not stretch the axes.
+UNCERTAIN = 10.0
+OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
+# Inches: figures narrower than that have their key below; the numbers of an axis and their label;
+# a column and a line of the key.
+NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
+# From so many days on, how a date is written, and the inches that it takes.
+MONTHS, HOURS = 150.0, 3.0
+DATES = (
+    (1100.0, "%Y", 0.8),
+    (MONTHS, "%b %Y", 1.0),
+    (HOURS, "%d %b %Y", 1.3),
+    (0.0, "%d %b %Y %H:%M", 1.7),
+)
+
+
+def pyplot():
+    """Return matplotlib's pyplot, or say how to install it.
+
+    Returns
+    -------
+    module
+        `matplotlib.pyplot`.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"pictures need matplotlib ({error}): pip install 'atlasquery[plotting]'"
+        ) from error
+    return plt
+
+
+def fit_to_marks(ax, marks: list[Mark], y: str, *, empty: str) -> list[str]:
+    """Set the limits of the axes, so that what matters fills them.
+
+    Flagged rows, measurements far less certain than the others, and limits far
+    above all that was detected stretch nothing, unless there is nothing else.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The axes.
+    marks : list of Mark
+        What is drawn.
+    y : {"mag", "flux"}
+        What is drawn.
+    empty : str
+        What stands in the axes where nothing is drawn.
+
+    Returns
+    -------
+    list of str
+        How many of these are outside, for the key.
+    """
+    good = [mark for mark in marks if mark.kind != "flagged"] or marks
+    if not good:
+        _say_empty(ax, empty)
+        return []
+    low, high = _range(np.concatenate([mark.time for mark in good]), LEAST_DAYS)
+    ax.set_xlim(low, high)
+    zero = [0.0] if y == "flux" else []
+    bottom, top = _range(np.concatenate([_extent(good), zero]), LEAST[y])
+    ax.set_ylim((top, bottom) if y == "mag" else (bottom, top))
+    outside: dict[str, int] = {}
+    for mark in marks:
+        n = np.count_nonzero((mark.value < bottom) | (mark.value > top))
+        n += np.count_nonzero((mark.time < low) | (mark.time > high))
+        what = OUTSIDE.get(mark.kind, "uncertain point")
+        outside[what] = outside.get(what, 0) + int(n)
+    return [f"{n} {what}{'s' * (n > 1)}\noutside the axes" for what, n in outside.items() if n]
+
+
+def _extent(marks: list[Mark]) -> np.ndarray:
+    """Return the values that the axes must hold."""
+    points = [mark for mark in marks if mark.kind != "limit"]
+    limits = np.concatenate([mark.value for mark in marks if mark.kind == "limit"] or [[]])
+    errors = np.concatenate([_error(mark) for mark in points] or [[]])
+    usual = UNCERTAIN * np.median(errors) if len(errors) else np.inf
+    certain = [_error(mark) <= max(usual, 0.0) for mark in points]
+    held = [
+        mark.value[some] + sign * _error(mark)[some]
+        for mark, some in zip(points, certain, strict=True)
+        for sign in (-1, 1)
+    ]
+    if len(limits):
+        # Clouds and the Moon make limits that say nothing about so faint a source.
+        seen = [mark.value for mark in points if mark.kind != "flagged"]
+        brightest = min((values.min() for values in seen if len(values)), default=np.inf)
+        least = min(brightest - 1.0, np.percentile(limits, 5))
+        held.append(limits[limits >= least])
+    return np.concatenate(held)
+
+
+def _error(mark: Mark) -> np.ndarray:
+    return np.zeros(len(mark.value)) if mark.error is None else mark.error
+
+
+def _range(values: np.ndarray, least: float) -> tuple[float, float]:
+    """Return the ends of an axis for some values."""
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    room = max(MARGIN * (high - low), (least - (high - low)) / 2)
+    return low - room, high + room
+
+
+def _say_empty(ax, words: str) -> None:
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def date_axis(ax, *, dated: bool = True) -> None:
+    """Put calendar dates on top of axes of MJD.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The axes.
+    dated : bool, optional
+        Whether there is any time.
+    """
+    ax.ticklabel_format(axis="x", useOffset=False, style="plain")
+    ax.tick_params(axis="both", direction="in", right=True)
+    if not dated:
+        return
+    from matplotlib.dates import AutoDateLocator, DateFormatter
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = ax.get_xlim()
+    inches = ax.get_figure().get_size_inches()[0] * ax.get_position().width
+    words, width = next(form for days, *form in DATES if high - low > days)
+    most = max(2, int(inches / width))
+    top = ax.secondary_xaxis(
+        "top", functions=(lambda mjd: mjd - MJD_OF_EPOCH, lambda day: day + MJD_OF_EPOCH)
+    )
+    # Days are counted on through the end of a month, where a calendar would begin anew.
+    by_day = MONTHS > high - low > HOURS
+    top.xaxis.set_major_locator(
+        MaxNLocator(nbins=most, steps=[1, 2, 5, 10], min_n_ticks=1, integer=True)
+        if by_day
+        else _calendar(AutoDateLocator(minticks=2, maxticks=most))
+    )
+    # Each label says its year: an offset text that would say it stands on the other axis.
+    top.xaxis.set_major_formatter(DateFormatter(words))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=int(np.clip(inches / 0.9, 2, 9))))
+    top.tick_params(direction="in")
+
+
+def _calendar(locator):
+    """Let a locator of dates be content with few of them, of which it would warn."""
+    from matplotlib.dates import HOURLY, MINUTELY, MONTHLY
+
+    for frequency, longer in (
+        (MONTHLY, (12, 24, 48)),
+        (HOURLY, (24, 48, 96)),
+        (MINUTELY, (60, 120)),
+    ):
+        locator.intervald[frequency] = [*locator.intervald[frequency], *longer]
+    return locator
+
+
+def absolute_axis(ax, modulus: float) -> str:
+    """Put absolute magnitudes at the right of axes of magnitudes.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The axes.
+    modulus : float
+        The distance modulus.
+
+    Returns
+    -------
+    str
+        What the key should say of it.
+    """
+    ax.tick_params(axis="y", right=False)
+    right = ax.secondary_yaxis(
+        "right", functions=(lambda mag: mag - modulus, lambda absolute: absolute + modulus)
+    )
+    right.tick_params(direction="in")
+    right.set_ylabel("Absolute AB magnitude")
+    return f"absolute: distance modulus\n{modulus:.2f}, no K-correction"
+
+
+def draw_key(ax, notes: list[str], *, beside: bool = False) -> None:
+    """Draw a key to the signs.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The axes.
+    notes : list of str
+        What it says besides.
+    beside : bool, optional
+        Whether numbers of an axis stand at the right.
+    """
+    keys, labels = key_of([ax], notes)
+    if not keys:
+        return
+    figure = ax.get_figure()
+    options = {"fontsize": "small", "handletextpad": 0.4}
+    wide, high = figure.get_size_inches()
+    columns = max(1, int(wide // COLUMN))
+    lines = sum(label.count("\n") + 1 for label in labels) / columns
+    if figure.get_layout_engine() is None or (wide < NARROW and high - LINE * lines < 3.0):
+        # Nothing would make room for it outside, or it would leave none inside.
+        ax.legend(keys, labels, loc="best", framealpha=0.8, **options)
+    elif wide < NARROW:
+        ax.legend(
+            keys,
+            labels,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            bbox_transform=_moved(ax, 0.0, -0.5),
+            ncols=columns,
+            frameon=False,
+            columnspacing=1.0,
+            **options,
+        )
+    else:
+        ax.legend(
+            keys,
+            labels,
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            bbox_transform=_moved(ax, NUMBERS if beside else 0.0, 0.0),
+            frameon=False,
+            **options,
+        )
+
+
+def _moved(ax, right: float, up: float):
+    """Return the coordinates of the axes, moved by inches."""
+    from matplotlib.transforms import ScaledTranslation
+
+    return ax.transAxes + ScaledTranslation(right, up, ax.get_figure().dpi_scale_trans)
+
+
+def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
+    """Return the keys and labels of all that is drawn on some axes, each once.
+
+    Parameters
+    ----------
+    axes : list of `~matplotlib.axes.Axes`
+        The axes.
+    notes : list of str
+        What is said besides.
+
+    Returns
+    -------
+    keys, labels : list
+        What was measured comes first; it is drawn last, to lie on top.
+    """
+    from matplotlib.lines import Line2D
+
+    found: dict[str, object] = {}
+    for ax in axes:
+        for handle, label in zip(
+            *(items[::-1] for items in ax.get_legend_handles_labels()), strict=True
+        ):
+            found.setdefault(label, _key(handle))
+    for note in notes:
+        found.setdefault(note, Line2D([], [], ls=""))
+    return list(found.values()), list(found)
+
+
+def _key(handle):
+    """Return the key of a mark; a limit is drawn faint, which its key need not be."""
+    from matplotlib.collections import PathCollection
+    from matplotlib.lines import Line2D
+
+    if not isinstance(handle, PathCollection):
+        return handle
+    filled = handle.get_linewidth()[0] == 0
+    colour = (handle.get_facecolor() if filled else handle.get_edgecolor())[0][:3]
+    if handle.get_gid() == "flagged":
+        return Line2D([], [], ls="", marker="x", ms=5, mew=0.9, color=colour)
+    return Line2D(
+        [],
+        [],
+        ls="",
+        marker="v",
+        ms=5,
+        mew=0.0 if filled else 0.8,
+        color=colour,
+        mfc=colour if filled else "none",
+        alpha=0.6,
+    )

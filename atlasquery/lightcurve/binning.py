@@ -1,0 +1,479 @@
+"""Averages of light curves in time: in flux, per band, of one object or of a hundred thousand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.bins import Binned
+from atlasquery.lightcurve.checks import Bare, check_number, check_quantity
+from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
+from atlasquery.lightcurve.derive import DECLARED
+from atlasquery.lightcurve.flags import excluded
+from atlasquery.lightcurve.groups import (
+    Groups,
+    cells,
+    codes,
+    combined,
+    kept_by_clipping,
+    make_groups,
+    median,
+    median_error,
+    reduced_chi2,
+    shifted_mean,
+    weighted_mean,
+)
+from atlasquery.lightcurve.schema import (
+    flux_to_mag,
+    mag_to_flux,
+    magnitudes,
+)
+from atlasquery.service.inputs import check_choice, suggest
+from atlasquery.tables import Column, Rows
+
+__all__ = ["bin"]
+
+METHODS = ("weighted", "mean", "median")
+NEEDED = ("band", "flux", "flux_err")
+# Rows of these are never averaged together.
+APART = ("band", "survey")
+# Columns that tell objects apart in tables of several.
+IDS = ("atlas_id", "object", "object_id", "object_name", "oid", "name", "query_index")
+LIMIT_SIGMA = 5.0
+# Rows that are read together: numbers of so many are reused by the allocator.
+PIECE = 3_000_000
+
+OWN = (
+    Column("n", int, about="Measurements averaged; 0 where only limits are known.", required=True),
+    Column("n_clipped", int, about="Measurements left out as outliers.", required=True),
+    Column("n_limits", int, about="Exposures of which only a limit is known.", required=True),
+    Column("reduced_chi2", about="Chi squared of the measurements about flux, by n - 1."),
+    Column("total_exposure", unit=u.s, about="Sum of the exposure times."),
+)
+
+
+def bin(
+    lc: Table | Mapping,
+    width: u.Quantity = 1 * u.day,
+    by: str | Sequence[str] = "band",
+    method: str = "weighted",
+    sigma_clip: float | None = 3.0,
+    *,
+    snr: float = 3.0,
+    offset: u.Quantity = 0 * u.day,
+    limits: bool = True,
+) -> TimeSeries | LightCurves:
+    """Average a light curve in bins of time, band by band, in flux.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`, `~astropy.table.Table` or mapping
+        A light curve; a stacked table of many, with a column that tells them
+        apart in `by`; or light curves by id. Columns ``time``, ``band``,
+        ``flux`` and ``flux_err`` are needed.
+    width : `~astropy.units.Quantity`, optional
+        The width of a bin; by default a day.
+    by : str or sequence of str, optional
+        Columns of text or whole numbers; rows that differ in one are not averaged
+        together. Rows of another band or survey never are.
+    method : {"weighted", "mean", "median"}, optional
+        Weights of 1 / flux_err squared, no weights, or the median, whose error is
+        1.25 times that of the mean for three measurements and more.
+    sigma_clip : float, optional
+        A measurement goes when it is farther from the median of its bin than so
+        many times its own error, and than so many times the scatter (1.4826 times
+        the median absolute deviation) of the bin; this is repeated until none
+        goes. Bins of two or fewer lose none. 1 or more; None for no clipping.
+    snr : float, optional
+        The signal to noise from which a bin is a detection and has a magnitude.
+    offset : `~astropy.units.Quantity`, optional
+        Bins begin at this MJD plus whole widths. At 0, and a width of a day, they
+        are days of UTC, which cut the nights of Chile and South Africa in two;
+        0.68 d cuts no night of ATLAS's sites.
+    limits : bool, optional
+        Whether bins of which only limits are known are kept, as limits.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries` or LightCurves
+        A row for each bin with measurements, with the columns of `SCHEMA`; for a
+        mapping, one such light curve for each id. Sorted by time; a stacked table
+        by the columns of `by` first. With the weights of the flux, ``time`` and
+        ``exposure_time`` are means, so that ``time + exposure_time / 2`` is the mean
+        middle of the exposures; ``flux_err`` is propagated from the errors alone;
+        ``limiting_mag`` is 5 ``flux_err``. ``exposure`` is empty where n is not 1.
+
+        ================ ========= ================================================
+        Further column   Unit      Meaning
+        ================ ========= ================================================
+        columns of `by`            As they were.
+        n                          Measurements averaged; 0 for a limit.
+        n_clipped                  Measurements left out as outliers.
+        n_limits                   Exposures of which only a limit is known.
+        reduced_chi2               Chi squared about flux, divided by n - 1; masked
+                                   for n below 2.
+        total_exposure   s         Sum of the exposure times of what was averaged.
+        time_first       Time      First and last time of what was averaged.
+        time_last        Time
+        ================ ========= ================================================
+
+        Each has a description.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a column is missing or in a wrong unit, an argument is not what it
+        should be, or rows of several objects would be averaged together.
+
+    Notes
+    -----
+    Rows that `clean` flagged, and rows with a masked or NaN flux, or an error that
+    is not above 0, do not enter; what is only faint (`Flag.LOW_SNR`,
+    `Flag.BELOW_LIMIT`) does, and so do negative fluxes: to leave them out would
+    make faint objects too bright. A row that has no flux but a limit counts in
+    ``n_limits``; where no row of a bin has a flux, the limits are combined
+    into one as errors are.
+
+    Where a source is linear in time, the mean flux is right at the mean time.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import bin
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> forced = Atlas.get_forced_photometry(found["atlas_id"][0])
+    >>> nightly = bin(forced)
+    >>> len(nightly) < len(forced)
+    True
+    """
+    width_days = check_quantity(width, name="width", unit=u.day, above=0.0)
+    offset_days = check_quantity(offset, name="offset", unit=u.day)
+    check_choice(method, name="method", known=METHODS)
+    if sigma_clip is not None:
+        check_number(sigma_clip, name="sigma_clip", least=1.0)
+    check_number(snr, name="snr", least=0.0)
+    source = bare(lc, NEEDED)
+    own = check_by(by, source)
+    parts, places, counted = [], [], np.zeros(4, int)
+    # The memory of arrays that are not too large is used again by the next piece.
+    for first, piece in source.pieces(PIECE, own[0] if own else None):
+        rows = _rows(piece, own, (width_days, offset_days), limits)
+        binned = _average(rows, method, sigma_clip)
+        parts.append(_binned(piece, rows, binned, snr))
+        places.append(rows.keys[0][binned["head"]] + first)
+        counted += rows.counted
+    made = parts[0] if len(parts) == 1 else Binned.joined(parts)
+    note = (
+        f"bin: width={width_days:g} d, offset={offset_days:g} d, "
+        f"by={', '.join([*APART, *own])}, method={method}, sigma_clip={sigma_clip}, snr={snr:g}"
+    )
+    if isinstance(lc, Mapping):
+        return _apart(lc, made, np.concatenate(places), note)
+    clipped = int(made.own.values["n_clipped"].sum())
+    return made.series(lc.meta, f"{note}: {_said(counted)}, {clipped} clipped")
+
+
+def check_by(by: str | Sequence[str], source: Bare) -> tuple[str, ...]:
+    """Return the columns that keep rows apart, besides band and survey.
+
+    Parameters
+    ----------
+    by : str or sequence of str
+        What was given.
+    source : Bare
+        The columns of the light curves.
+
+    Returns
+    -------
+    tuple of str
+        Their names.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is no column, or rows of several objects would be mixed.
+    """
+    names = (by,) if isinstance(by, str) else tuple(by)
+    for name in names:
+        if not source.has(name):
+            raise InvalidQueryError(
+                f"by={name!r} is no column of lc"
+                f"{suggest(name, source.curves[0].colnames if source.curves else ())}"
+            )
+    if len(source.curves) == 1:
+        for name in IDS:
+            if name in names or not source.has(name):
+                continue
+            values, known = source.labels(name)
+            if known.any() and np.any(values[known] != values[known][0]):
+                raise InvalidQueryError(
+                    f"lc holds several objects in its column {name}: by=({name!r}, 'band') keeps "
+                    "them apart"
+                )
+            # One id is enough; others may be of other things.
+            break
+    return tuple(name for name in names if name not in APART)
+
+
+@dataclass
+class _Rows:
+    """The rows that can enter a bin, grouped by bin; `keys` sort the bins."""
+
+    labels: dict[str, np.ndarray]
+    keys: list[np.ndarray]
+    groups: Groups
+    mjd: np.ndarray
+    flux: np.ndarray
+    flux_err: np.ndarray
+    exposure_time: np.ndarray
+    limit: np.ndarray
+    counted: np.ndarray
+
+
+def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> _Rows:
+    """Read the columns, and group the rows that can enter a bin."""
+    mjd, flux, flux_err = source.mjd(), source.numbers("flux"), source.numbers("flux_err")
+    labels, unknown = _labels(source, own)
+    flagged = excluded(source)
+    good = ~(np.isnan(mjd) | unknown | flagged)
+    with np.errstate(invalid="ignore"):
+        measured = good & np.isfinite(flux) & (flux_err > 0) & np.isfinite(flux_err)
+    limit = np.zeros(len(mjd), bool)
+    if limits and source.has("limiting_mag") and (unknown_flux := np.isnan(flux)).any():
+        depth = source.numbers("limiting_mag")
+        limit = good & unknown_flux & np.isfinite(depth)
+        if source.has("detection"):
+            limit &= ~source.truths("detection")
+        flux_err = np.where(limit, mag_to_flux(depth) / source.limit_sigma, flux_err)
+    numbered = {name: codes(values) for name, values in labels.items()}
+    keys = [source.places, *(numbered[name] for name in own)]
+    width, offset = grid
+    cell = cells(mjd, width, offset)
+    apart = [numbered[name] for name in reversed(APART) if name in numbered]
+    exposed = source.has("exposure_time")
+    return _Rows(
+        labels=labels,
+        keys=keys,
+        groups=make_groups([*keys, cell, *apart], measured | limit),
+        mjd=mjd,
+        flux=flux,
+        flux_err=flux_err,
+        exposure_time=source.numbers("exposure_time")
+        if exposed
+        else np.broadcast_to(np.nan, len(mjd)),
+        limit=limit,
+        counted=_counted(len(mjd), measured, limit, flagged),
+    )
+
+
+def _counted(n: int, measured: np.ndarray, limit: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Return the numbers of rows: all, measured, limits, and flagged."""
+    return np.array([n, *(int(np.count_nonzero(rows)) for rows in (measured, limit, flagged))])
+
+
+def _said(counted: np.ndarray) -> str:
+    """Say what became of the rows."""
+    n, taken, limits, out = counted.tolist()
+    return (
+        f"{n} rows: {taken} measured, {limits} limits; left out {out} flagged, "
+        f"{n - taken - limits - out} without a valid flux, error, time or label"
+    )
+
+
+def _labels(source: Bare, own: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the columns that keep rows apart, and where one of them is masked."""
+    unknown = np.zeros(len(source), bool)
+    labels = {}
+    for name in (*APART, *own):
+        if source.has(name):
+            labels[name], known = source.labels(name)
+            unknown |= ~known
+    return labels, unknown
+
+
+# What is known of a bin: `head` is its first row.
+BINNED = (
+    "head",
+    "time",
+    "first",
+    "last",
+    "flux",
+    "flux_err",
+    "reduced_chi2",
+    "n",
+    "n_clipped",
+    "n_limits",
+    "exposure_time",
+    "total_exposure",
+)
+
+
+def _average(rows: _Rows, method: str, sigma: float | None) -> dict[str, np.ndarray]:
+    """Return the columns of `BINNED`, the bins sorted by object and time."""
+    groups = rows.groups
+    parts = [
+        _average_block(
+            rows,
+            groups.order[taken],
+            groups.starts[some] - taken.start,
+            groups.counts[some],
+            (method, sigma),
+        )
+        for some, taken in groups.blocks()
+    ]
+    if not parts:
+        empty = {name: np.zeros(0) for name in BINNED}
+        whole = {name: np.zeros(0, np.int64) for name in ("head", "n", "n_clipped", "n_limits")}
+        return empty | whole
+    binned = {name: np.concatenate([part[name] for part in parts]) for name in BINNED}
+    order = _by_object_and_time([key[binned["head"]] for key in rows.keys], binned["time"])
+    return {name: values[order] for name, values in binned.items()}
+
+
+def _by_object_and_time(keys: list[np.ndarray], time: np.ndarray) -> np.ndarray:
+    """Return the order of bins, which are nearly in that order already."""
+    objects = combined(keys)
+    if _in_time(objects, time):
+        return np.arange(len(time))
+    spread = time.max() - time.min()
+    if 0 < spread < 1e7 and objects.max() < 1 << 20:
+        # One whole number for both, a thousandth of a second fine, is merged in linear time.
+        ticks = ((time - time.min()) * (2.0**42 / 1e7)).astype(np.int64)
+        order = np.argsort(objects * 2**42 + ticks, kind="stable")
+        if _in_time(objects[order], time[order]):
+            return order
+    return np.lexsort((time, objects))
+
+
+def _in_time(objects: np.ndarray, time: np.ndarray) -> bool:
+    back = (time[1:] < time[:-1]) & (objects[1:] == objects[:-1])
+    return not back.any() and not np.any(objects[1:] < objects[:-1])
+
+
+def _average_block(
+    rows: _Rows, taken: np.ndarray, starts: np.ndarray, counts: np.ndarray, how: tuple
+) -> dict[str, np.ndarray]:
+    """Average some groups, whose rows are `taken`, one group after the other."""
+    method, sigma = how
+    head, limit = taken[starts], rows.limit[taken]
+    n_limits = np.zeros(len(starts), np.int64)
+    if limit.any():
+        n_limits = np.add.reduceat(limit.astype(np.int64), starts)
+        # A limit says nothing where there is a measurement.
+        taken, starts, counts = _left(taken, starts, ~limit | np.repeat(n_limits == counts, counts))
+        limit = rows.limit[taken]
+    only_limits = limit[starts]
+    flux, flux_err = np.where(limit, 0.0, rows.flux[taken]), rows.flux_err[taken]
+    n_clipped = counts
+    if sigma is not None:
+        kept = kept_by_clipping(flux, flux_err, starts, counts, sigma)
+        if not kept.all():
+            flux, flux_err = flux[kept], flux_err[kept]
+            taken, starts, counts = _left(taken, starts, kept)
+    mean, error, weights, total = _estimate(flux, flux_err, starts, counts, method)
+    time, exposure_time = rows.mjd[taken], rows.exposure_time[taken]
+    same = exposure_time[0] == exposure_time.min() == exposure_time.max()
+    chi2 = reduced_chi2(flux, flux_err, mean, starts, counts)
+    return {
+        "head": head,
+        "time": shifted_mean(time, weights, total, starts, counts),
+        "first": np.minimum.reduceat(time, starts),
+        "last": np.maximum.reduceat(time, starts),
+        "flux": np.where(only_limits, np.nan, mean),
+        "flux_err": error,
+        "reduced_chi2": np.where((counts < 2) | only_limits, np.nan, chi2),
+        "n": np.where(only_limits, 0, counts),
+        "n_clipped": n_clipped - counts,
+        "n_limits": n_limits,
+        "exposure_time": exposure_time[starts]
+        if same
+        else shifted_mean(exposure_time, weights, total, starts, counts),
+        "total_exposure": np.add.reduceat(exposure_time, starts),
+    }
+
+
+def _left(taken: np.ndarray, starts: np.ndarray, kept: np.ndarray) -> tuple:
+    """Return rows, starts and counts of what is kept, which is at least one row of each group."""
+    counts = np.add.reduceat(kept.astype(np.int64), starts)
+    return taken[kept], np.cumsum(counts) - counts, counts
+
+
+def _estimate(
+    flux: np.ndarray, flux_err: np.ndarray, starts: np.ndarray, counts: np.ndarray, method: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return flux and error of each group, the weights of its rows, and their sum."""
+    if method == "weighted":
+        mean, error, weights = weighted_mean(flux, flux_err, starts, counts)
+        return mean, error, weights, np.add.reduceat(weights, starts)
+    weights = np.ones(len(flux))
+    if method == "median":
+        error = median_error(flux_err, starts, counts)
+        return median(flux, starts, counts), error, weights, counts
+    error = np.sqrt(np.add.reduceat(flux_err**2, starts)) / counts
+    return shifted_mean(flux, weights, counts, starts, counts), error, weights, counts
+
+
+def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float) -> Binned:
+    """Return what the bins are in the columns of a light curve."""
+    head, flux, flux_err = (binned[name] for name in ("head", "flux", "flux_err"))
+    with np.errstate(invalid="ignore"):
+        detection = (flux >= snr * flux_err) & (flux > 0)
+    mag, mag_err = magnitudes(flux, flux_err, detection)
+    values = {
+        "band": rows.labels["band"][head],
+        "detection": detection,
+        "flux": flux,
+        "flux_err": np.where(np.isnan(flux), np.nan, flux_err),
+        "mag": mag,
+        "mag_err": mag_err,
+        "limiting_mag": flux_to_mag(LIMIT_SIGMA * flux_err),
+        "exposure_time": binned["exposure_time"],
+        "survey": rows.labels["survey"][head] if "survey" in rows.labels else _empty(head),
+        "exposure": _exposures(source, binned),
+    }
+    own = Rows(length=len(head))
+    for name in rows.labels:
+        if name not in DECLARED:
+            own.add(_declared(source, name), rows.labels[name][head])
+    for column in OWN:
+        array = binned[column.name]
+        own.add(column, array, None if column.required else np.isnan(array))
+    return Binned(binned["time"], binned["first"], binned["last"], values, own, source.scale)
+
+
+def _empty(head: np.ndarray) -> np.ndarray:
+    return np.full(len(head), "", dtype="U1")
+
+
+def _exposures(source: Bare, binned: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the exposure's name where a bin is one exposure."""
+    if not source.has("exposure") or not len(source):
+        return _empty(binned["head"])
+    names, _ = source.labels("exposure")
+    alone = (binned["n"] == 1) & (binned["n_clipped"] == 0)
+    return np.where(alone, names[binned["head"]].astype(str), "")
+
+
+def _declared(source: Bare, name: str) -> Column:
+    info = source.curves[0].columns[name].info
+    return Column(name, object, about=info.description or "", required=True)
+
+
+def _apart(lc: Mapping, binned: Binned, place: np.ndarray, note: str) -> LightCurves:
+    """Return the binned light curves of a mapping, whose bins lie one object after the other."""
+    ids = list(lc)
+    edges = np.searchsorted(place, np.arange(len(ids) + 1))
+    clipped = binned.own.values["n_clipped"]
+
+    def make(n: int) -> TimeSeries:
+        first, last = int(edges[n]), int(edges[n + 1])
+        said = f"{note}: {last - first} bins, {int(clipped[first:last].sum())} clipped"
+        return binned.series(meta_of(lc, ids[n]), said, slice(first, last))
+
+    return LightCurves(ids, make, what=note.partition(",")[0])

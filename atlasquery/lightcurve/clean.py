@@ -1,0 +1,336 @@
+"""Flag the measurements that are not to be trusted, by the rules in use, and delete none."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.binning import check_by
+from atlasquery.lightcurve.checks import Bare
+from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
+from atlasquery.lightcurve.derive import DECLARED, derive, measured_column, new_meta
+from atlasquery.lightcurve.flags import Flag, flag_column, flags_of
+from atlasquery.lightcurve.outliers import flag_bins, flag_by_controls, flag_rolling
+from atlasquery.lightcurve.presets import COMPANIONS, PRESETS, RULES, UNITS, Bound, Preset
+from atlasquery.lightcurve.schema import flux_to_mag, magnitudes
+from atlasquery.service.inputs import check_choice, suggest
+from atlasquery.tables import table_column
+
+__all__ = ["clean"]
+
+BITS = {bit.name: bit.value for bit in Flag}
+
+
+def clean(
+    lc: Table | Mapping,
+    preset: str = "atlas",
+    *,
+    drop: bool = False,
+    by: str | Sequence[str] = "band",
+    controls: Mapping | Sequence[Table] | None = None,
+    **overrides: float | None,
+) -> TimeSeries | LightCurves:
+    """Flag the rows of a light curve that are not to be trusted.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`, `~astropy.table.Table` or mapping
+        A light curve; a stacked table of many, with a column that tells them
+        apart in `by`; or light curves by id.
+    preset : {"atlas", "faq", "plot_atlas_fp", "skyportal", "atclean"}, optional
+        Whose rules: those for light curves and forced photometry of the ATLAS
+        Transient Server, or those of the forced photometry server's FAQ, of
+        plot_atlas_fp, of SkyPortal, or of ATClean.
+    drop : bool, optional
+        Whether flagged rows are left out; by default all rows are kept.
+    by : str or sequence of str, optional
+        Columns whose values keep rows apart where neighbours are compared; bands
+        and surveys always are.
+    controls : mapping or sequence of `~astropy.table.Table`, optional
+        Control light curves, forced at positions where nothing is, of the same
+        exposures; used by ``"atclean"``, which goes without them if there are none.
+    **overrides : float, `~astropy.units.Quantity` or None
+        Thresholds by name, in place of the preset's or in addition to them; None
+        for no such rule. A bare number is in the unit of the column.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries` or LightCurves
+        A new light curve, of the class of `lc`, or for a mapping one for each id,
+        with the column
+
+        ====== ========= =====================================================
+        flag   int64     0 where the row is good, else bits of `Flag`, which
+                         its description names; bits it had before are kept.
+        ====== ========= =====================================================
+
+        With ``"skyportal"``, ``detection`` says whether the row is without flags,
+        and ``mag`` and ``mag_err`` are masked where it is not.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a rule needs a column that is not there or is in a wrong unit, an
+        override is not known, or rows of several objects would be compared.
+
+    Notes
+    -----
+    A row is not judged by a rule whose column is masked in that row: a
+    non-detection of the Transient Server has no position on the detector.
+    ``meta["history"]`` counts such rows. Where a column is missing in all rows, its rule
+    raises; an override of None goes without it.
+
+    References
+    ----------
+    The rules and where they come from: https://fallingstar-data.com/forcedphot/faq/,
+    https://github.com/thespacedoctor/plot-results-from-atlas-force-photometry-service,
+    https://github.com/srest2021/atclean.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import Flag, clean
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> lc = clean(Atlas.get_light_curve(found["atlas_id"][0]))
+    >>> duplicates = lc["flag"] & Flag.DUPLICATE != 0
+    >>> int(duplicates.sum())
+    3
+    """
+    check_choice(preset, name="preset", known=PRESETS)
+    chosen = PRESETS[preset]
+    bounds = _bounds(chosen, overrides, controls)
+    source = bare(lc, [])
+    bounds = _applicable(source, preset, bounds, chosen.optional - overrides.keys())
+    # Rules that look at one row at a time may see the rows of many objects.
+    grouped = any(RULES[name].kind == "group" for name in bounds)
+    own = check_by(by, source) if grouped else ()
+    flags, notes = _judge(source, bounds, own, controls)
+    given = "".join(f", {name}={value}" for name, value in overrides.items())
+    return _flagged(lc, source, flags, chosen, drop, _Said(f"clean: preset={preset}{given}", notes))
+
+
+def _bounds(
+    preset: Preset, overrides: Mapping, controls: Mapping | Sequence[Table] | None
+) -> dict[str, Bound]:
+    """Return the thresholds of a preset, with what was given in their place."""
+    bounds: dict[str, Bound | None] = dict(preset.bounds)
+    for name, value in overrides.items():
+        bounds[name] = _check_override(name, value, bounds.get(name))
+        if name.startswith("control_") and controls is None:
+            raise InvalidQueryError(f"{name} is for control light curves: give controls=[...]")
+    for start, needed in COMPANIONS.items():
+        wanted = any(name.startswith(start) and bounds[name] is not None for name in bounds)
+        if start == "control_":
+            wanted = controls is not None
+        of_kind = {name: bounds.pop(name) for name in [*bounds] if name.startswith(start)}
+        complete = {**needed, **of_kind}
+        if wanted and complete[next(iter(needed))] is not None:
+            bounds |= complete
+    return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+def _check_override(name: str, value: object, present: Bound | None) -> Bound | None:
+    rule = RULES.get(name)
+    if rule is None:
+        raise InvalidQueryError(f"{name} is no threshold{suggest(name, RULES)}")
+    if value is None:
+        return None
+    try:
+        quantity = u.Quantity(value, dtype=float)
+        bare_number = not isinstance(value, (u.Quantity, str))
+        unit = rule.unit or u.dimensionless_unscaled
+        number = quantity.value if bare_number else quantity.to_value(unit)
+        if isinstance(value, (bool, np.bool_)) or np.ndim(number) or np.isnan(number):
+            raise TypeError
+    except (u.UnitsError, TypeError, ValueError) as error:
+        what = f"in {rule.unit}" if rule.unit is not None else "without a unit"
+        raise InvalidQueryError(
+            f"{name}={value!r} should be one number {what}, or None for no such rule"
+        ) from error
+    return Bound(float(number), strict=present is not None and present.strict)
+
+
+def _applicable(
+    source: Bare, preset: str, bounds: dict[str, Bound], optional: frozenset[str]
+) -> dict[str, Bound]:
+    """Return the rules whose columns are there, or raise."""
+    left = {}
+    for name, bound in bounds.items():
+        missing = [column for column in RULES[name].columns if not source.has(column)]
+        if not missing:
+            left[name] = bound
+        elif name not in optional:
+            raise InvalidQueryError(
+                f"the rule {name} of preset={preset!r} needs the column {missing[0]}, which lc "
+                f"lacks; {name}=None goes without it"
+            )
+    source.check([c for name in left for c in RULES[name].columns], UNITS)
+    return left
+
+
+class _Said(NamedTuple):
+    """What the history says: the call, and what of its rules did not apply where."""
+
+    call: str
+    notes: list[str]
+
+    def of(self, flags: np.ndarray) -> str:
+        """Return the line for some rows."""
+        counts = [f"{int(n)} {bit.name}" for bit in Flag if (n := np.count_nonzero(flags & bit))]
+        bad = int(np.count_nonzero(flags))
+        found = f"{self.call}: {bad} of {len(flags)} rows flagged"
+        return "; ".join([found + (f" ({', '.join(counts)})" if counts else ""), *self.notes])
+
+
+def _judge(
+    source: Bare,
+    bounds: Mapping[str, Bound],
+    own: tuple[str, ...],
+    controls: Mapping | Sequence[Table] | None,
+) -> tuple[np.ndarray, list[str]]:
+    """Return the flags of all rows, and which rules could not judge how many of them."""
+    flags, notes = flag_rows(source, bounds)
+    before = flags_of(source) if len(source.curves) else None
+    if before is not None:
+        flags |= before
+    if controls is not None:
+        flags |= _control_flags(source, bounds, controls)
+    if "rolling_sigma" in bounds:
+        flags |= flag_rolling(source, flags, bounds, own)
+    if "bin_width" in bounds:
+        flags |= flag_bins(source, flags, bounds, own)
+    return flags, notes
+
+
+def _control_flags(
+    source: Bare, bounds: Mapping[str, Bound], controls: Mapping | Sequence[Table]
+) -> np.ndarray:
+    if len(source.curves) != 1:
+        raise InvalidQueryError("controls are of one light curve; clean the others without them")
+    if isinstance(controls, Table) or not len(controls):
+        raise InvalidQueryError("controls should be a list of light curves")
+    curves = list(controls.values()) if isinstance(controls, Mapping) else list(controls)
+    names = [f"controls[{n}]" for n in range(len(curves))]
+    rules = [name for name in bounds if RULES[name].kind != "group"]
+    needed = {c for name in rules for c in RULES[name].columns} | {"exposure", "flux", "flux_err"}
+    them = Bare(curves, names, sorted(needed), UNITS)
+    their_flags, _ = flag_rows(them, bounds)
+    return flag_by_controls(source, them, their_flags, bounds)
+
+
+def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, list[str]]:
+    """Judge each row by itself.
+
+    Parameters
+    ----------
+    source : Bare
+        The columns of light curves.
+    bounds : mapping of str to Bound
+        The rules.
+
+    Returns
+    -------
+    flags : `~numpy.ndarray` of int64
+        The bits of each row.
+    notes : list of str
+        Which columns are masked in how many rows, that their rules did not judge.
+    """
+    flags = np.zeros(len(source), np.int64)
+    unjudged: dict[str, int] = {}
+    for name, bound in bounds.items():
+        rule = RULES[name]
+        if rule.kind == "group":
+            continue
+        for what, values in _judged(source, name):
+            missing = np.isnan(values)
+            bad = _is_bad(values, rule.kind, bound)
+            if rule.missing:
+                bad |= missing
+            elif missing.any():
+                unjudged[what] = int(np.count_nonzero(missing))
+            flags[bad] |= int(rule.flag)
+    alike: dict[int, list[str]] = {}
+    for what, n in unjudged.items():
+        alike.setdefault(n, []).append(what)
+    notes = [f"not judged in {n} rows: {', '.join(names)}" for n, names in alike.items()]
+    return flags, notes
+
+
+def _judged(source: Bare, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield what a rule looks at: its columns, or what is made of them."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if name == "snr_min":
+            yield "flux", source.numbers("flux") / source.numbers("flux_err")
+        elif name == "mag_below_limit_max":
+            depth = source.numbers("limiting_mag")
+            # A negative flux has no magnitude to compare.
+            yield "positive flux", flux_to_mag(source.numbers("flux")) - depth
+        else:
+            for column in RULES[name].columns:
+                yield column, source.numbers(column)
+
+
+def _is_bad(values: np.ndarray, kind: str, bound: Bound) -> np.ndarray:
+    """Return which values break a rule; NaN breaks none."""
+    with np.errstate(invalid="ignore"):
+        if kind == "equal":
+            return (values != bound.value) & ~np.isnan(values)
+        low, high = (values, bound.value) if kind == "min" else (bound.value, values)
+        return low <= high if bound.strict else low < high
+
+
+def _flagged(
+    lc: Table | Mapping, source: Bare, flags: np.ndarray, preset: Preset, drop: bool, said: _Said
+) -> TimeSeries | LightCurves:
+    """Return new light curves with their flags."""
+    if not isinstance(lc, Mapping):
+        return _with_flags(lc, flags, preset, drop, said)
+    ids = list(lc)
+    ends = np.cumsum(np.bincount(source.places, minlength=len(ids)))
+
+    def of(n: int) -> np.ndarray:
+        return flags[int(ends[n - 1]) if n else 0 : int(ends[n])]
+
+    def make(n: int) -> Table:
+        return _with_flags(lc[ids[n]], of(n), preset, drop, said)
+
+    def meta(n: int) -> dict:
+        return new_meta(meta_of(lc, ids[n]), _note(said, of(n), drop), flag_bits=dict(BITS))
+
+    # What else changes than the flags, or was cut before, is read from the tables themselves.
+    simple = not preset.detects and not source.cut
+    kept = flags == 0 if drop else None
+    more = source.with_columns({"flag": flags}, kept) if simple else None
+    return LightCurves(ids, make, what=said.call, source=more, meta=meta)
+
+
+def _with_flags(lc: Table, flags: np.ndarray, preset: Preset, drop: bool, said: _Said) -> Table:
+    columns = {"flag": flag_column(flags.copy())}
+    if preset.detects:
+        columns |= _detections(lc, flags == 0)
+    kept = flags == 0 if drop else None
+    return derive(lc, columns, _note(said, flags, drop), rows=kept, flag_bits=dict(BITS))
+
+
+def _note(said: _Said, flags: np.ndarray, drop: bool) -> str:
+    return said.of(flags) + ("; they are left out" if drop else "")
+
+
+def _detections(lc: Table, good: np.ndarray) -> dict:
+    """Return the columns that say what is a detection, and its magnitude."""
+    one = Bare([lc], ["lc"], ("flux", "flux_err"))
+    flux = one.numbers("flux")
+    with np.errstate(invalid="ignore"):
+        detection = good & (flux > 0)
+    mag, mag_err = magnitudes(flux, one.numbers("flux_err"), detection)
+    return {
+        "detection": table_column(DECLARED["detection"], detection, None),
+        "mag": measured_column("mag", mag),
+        "mag_err": measured_column("mag_err", mag_err),
+    }

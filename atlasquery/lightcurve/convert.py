@@ -1,0 +1,307 @@
+"""From flux to magnitude and back, limits, signal to noise, and phase."""
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.checks import Bare, check_number, check_quantity
+from atlasquery.lightcurve.derive import DECLARED, derive, measured_column
+from atlasquery.lightcurve.schema import (
+    LN10_2_5,
+    flux_to_mag,
+    mag_to_flux,
+    magnitudes,
+)
+from atlasquery.service.inputs import check_window
+from atlasquery.tables import Column, assemble, table_column
+
+__all__ = ["limits", "phase_fold", "signal_to_noise", "to_flux", "to_mag"]
+
+SNR = Column("signal_to_noise", about="Flux in units of its error.")
+
+
+def to_mag(lc: Table, *, snr: float | None = None) -> TimeSeries:
+    """Compute the magnitudes of a light curve from its fluxes.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+    snr : float, optional
+        The signal to noise from which a measurement is a detection; by default the
+        column ``detection`` stays as it is.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A new light curve. ``mag`` and ``mag_err`` (mag, AB) are those of the flux for
+        detections of positive flux, and masked for all else; a row without a
+        flux keeps the magnitude that it has. With `snr`, ``detection`` is new too.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` is no light curve, or lacks a column.
+
+    Notes
+    -----
+    The error of the magnitude is 1.0857 flux_err / flux. Do not average
+    magnitudes: see `bin`.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import to_mag
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> forced = to_mag(Atlas.get_forced_photometry(found["atlas_id"][0]), snr=5)
+    >>> forced["mag"][forced["detection"]].mask.any()
+    np.False_
+    """
+    one = _one(lc, "flux", "flux_err")
+    flux, flux_err = one.numbers("flux"), one.numbers("flux_err")
+    known = ~np.isnan(flux)
+    if snr is None:
+        detection = one.truths("detection") if one.has("detection") else flux > 0
+    else:
+        check_number(snr, name="snr", least=0.0)
+        detection = known & (flux_err > 0) & (flux >= snr * flux_err)
+    mag, mag_err = magnitudes(flux, flux_err, detection)
+    for name, values in (("mag", mag), ("mag_err", mag_err)):
+        if one.has(name):
+            values[~known] = one.numbers(name)[~known]
+    note = f"to_mag: snr={snr}: {int(np.count_nonzero(~np.isnan(mag)))} magnitudes"
+    return derive(
+        lc,
+        {
+            "detection": table_column(DECLARED["detection"], detection, None),
+            "mag": measured_column("mag", mag),
+            "mag_err": measured_column("mag_err", mag_err),
+        },
+        note,
+    )
+
+
+def to_flux(lc: Table) -> TimeSeries:
+    """Compute the fluxes of a light curve from its magnitudes, where it has none.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve; it may be without columns ``flux`` and ``flux_err``.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A new light curve. ``flux`` and ``flux_err`` (µJy) are those of the AB
+        magnitude where they were masked; others are not touched, as a
+        magnitude knows of no negative flux.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` is no light curve, or lacks a column.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import to_flux
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> lc = to_flux(Atlas.get_light_curve(found["atlas_id"][0]))
+    >>> lc.meta["history"]
+    ['to_flux: 0 fluxes from magnitudes']
+    """
+    one = _one(lc, "mag", "mag_err")
+    there = one.has("flux") and one.has("flux_err")
+    if there:
+        one.check(("flux", "flux_err"))
+    flux, flux_err = (
+        one.numbers(name).copy() if there else np.full(len(lc), np.nan)
+        for name in ("flux", "flux_err")
+    )
+    made = mag_to_flux(one.numbers("mag"))
+    new = np.isnan(flux) & ~np.isnan(made)
+    flux[new] = made[new]
+    flux_err[new] = (made * one.numbers("mag_err") / LN10_2_5)[new]
+    return derive(
+        lc,
+        {
+            "flux": measured_column("flux", flux),
+            "flux_err": measured_column("flux_err", flux_err),
+        },
+        f"to_flux: {int(np.count_nonzero(new))} fluxes from magnitudes",
+    )
+
+
+def limits(lc: Table, nsigma: float = 5.0) -> TimeSeries:
+    """Compute the limits of a light curve from the errors of its fluxes.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+    nsigma : float, optional
+        How many errors a limit is.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A new light curve. ``limiting_mag`` (mag, AB) is that of `nsigma` times
+        ``flux_err``; a row without an error has the limit of its exposure, moved
+        from the sigmas it was for. ``meta["limit_sigma"]`` is `nsigma`.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` is no light curve, or lacks a column.
+
+    Notes
+    -----
+    The limit of an exposure, as surveys send it, is that of an average point in
+    the image. The error of a flux is of the place itself, and knows of the
+    galaxy and the gradient there.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import limits
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> forced = Atlas.get_forced_photometry(found["atlas_id"][0])
+    >>> deeper = limits(forced, 3)["limiting_mag"] - forced["limiting_mag"]
+    >>> round(float(deeper[0].unmasked.value), 3)
+    0.555
+    """
+    one = _one(lc, "flux_err", "limiting_mag")
+    if check_number(nsigma, name="nsigma", least=0.0) == 0:
+        raise InvalidQueryError("nsigma=0 should be above 0")
+    flux_err = one.numbers("flux_err")
+    before = float(lc.meta.get("limit_sigma", 5.0))
+    with np.errstate(invalid="ignore"):
+        own = flux_err > 0
+    depth = one.numbers("limiting_mag") - 2.5 * np.log10(nsigma / before)
+    depth = np.where(own, flux_to_mag(nsigma * flux_err), depth)
+    column = Column("limiting_mag", unit=u.mag, about=f"{nsigma:g}-sigma limit, AB.")
+    note = f"limits: nsigma={nsigma:g}: {int(np.count_nonzero(own))} from flux_err"
+    made = measured_column("limiting_mag", depth, column)
+    return derive(lc, {"limiting_mag": made}, note, limit_sigma=float(nsigma))
+
+
+def signal_to_noise(lc: Table) -> TimeSeries:
+    """Add the signal to noise of the fluxes to a light curve.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A new light curve with a column ``signal_to_noise`` of floats: ``flux`` divided
+        by ``flux_err``, negative for negative fluxes, masked where one of them is
+        unknown or the error is not above 0.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` is no light curve, or lacks a column.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import signal_to_noise
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> lc = signal_to_noise(Atlas.get_light_curve(found["atlas_id"][0]))
+    >>> float(lc["signal_to_noise"].max()) > 5
+    True
+    """
+    one = _one(lc, "flux", "flux_err")
+    flux, flux_err = one.numbers("flux"), one.numbers("flux_err")
+    with np.errstate(invalid="ignore"):
+        known = flux_err > 0
+    with np.errstate(over="ignore"):
+        ratio = np.divide(flux, flux_err, out=np.full(len(lc), np.nan), where=known)
+    made = measured_column("signal_to_noise", ratio, SNR)
+    return derive(lc, {"signal_to_noise": made}, "signal_to_noise: flux / flux_err")
+
+
+def phase_fold(
+    lc: Table,
+    period: u.Quantity,
+    epoch: Time | str | float | None = None,
+    *,
+    normalize: bool = False,
+) -> TimeSeries:
+    """Fold a light curve with a period.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+    period : `~astropy.units.Quantity`
+        The period.
+    epoch : `~astropy.time.Time`, str or float, optional
+        The time of phase 0; a bare number is an MJD. By default the first time.
+    normalize : bool, optional
+        Whether phases are from -0.5 to 0.5, instead of in units of time.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A new one whose ``time`` is the phase, as from
+        `astropy.timeseries.TimeSeries.fold`, sorted by it.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` is no light curve, or `period` is no time above 0.
+
+    Notes
+    -----
+    ATLAS's times are of the observatory, not of the barycentre, which comes up to
+    8.3 minutes earlier or later, and of the start of the exposure.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import phase_fold
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> lc = Atlas.get_light_curve(found["atlas_id"][0])
+    >>> folded = phase_fold(lc, 2.7 * u.day, normalize=True)
+    >>> bool(abs(folded["time"]).max() <= 0.5)
+    True
+    """
+    _one(lc)
+    days = check_quantity(period, name="period", unit=u.day, above=0.0)
+    series = lc if isinstance(lc, TimeSeries) else assemble(TimeSeries(), lc.columns.values())
+    scale = lc["time"].scale
+    start = None if epoch is None else getattr(_mjd(epoch), scale)
+    note = f"phase_fold: period={days:.10g} d, epoch={epoch}, normalize={normalize}"
+    if not len(lc):
+        raise InvalidQueryError("lc has no rows to fold")
+    folded = series.fold(period=days * u.day, epoch_time=start, normalize_phase=normalize)
+    folded = folded[np.argsort(folded["time"])]
+    folded.meta.update({**lc.meta, "history": [*lc.meta.get("history", ()), note]})
+    return folded
+
+
+def _mjd(epoch: object) -> Time:
+    mjd, _ = check_window(epoch, None)
+    return Time(mjd, format="mjd", scale="utc")
+
+
+def _one(lc: Table, *needed: str) -> Bare:
+    return Bare([lc], ["lc"], needed)

@@ -1,0 +1,336 @@
+"""Light curves as other packages take them: pandas, lightkurve, SNCosmo, nested-pandas."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import MaskedColumn, Table
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+from astropy.utils.masked import Masked
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.checks import Bare
+from atlasquery.lightcurve.flags import excluded
+from atlasquery.lightcurve.schema import ZERO_POINT
+from atlasquery.service.inputs import check_choice
+
+if TYPE_CHECKING:
+    import lightkurve
+    import nested_pandas
+    import pandas as pd
+
+__all__ = ["to_lightkurve", "to_nested", "to_pandas", "to_sncosmo"]
+
+# Of a day.
+SECONDS = 86400.0
+# What SNCosmo calls the bands of surveys.
+SNCOSMO_BANDS = {
+    ("atlas", "c"): "atlasc",
+    ("atlas", "o"): "atlaso",
+    **{("ztf", band): f"ztf{band}" for band in "gri"},
+    **{("lsst", band): f"lsst{band}" for band in "ugrizy"},
+    **{("ps1", band): f"ps1::{band}" for band in "grizyw"},
+}
+
+
+def to_pandas(lc: TimeSeries) -> "pd.DataFrame":
+    """Return a light curve as a data frame of pandas.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+
+    Returns
+    -------
+    `pandas.DataFrame`
+        A row for each of `lc`, indexed by ``time`` (to the nanosecond, in the
+        scale of ``lc.time``, without a time zone). The first column is ``mjd``, to
+        the full precision; then those of `lc`, bare, in its units. Missing numbers
+        are NaN, missing integers and truth values ``<NA>``, missing times ``NaT``.
+        ``attrs`` has ``units``, ``time_scale`` and what of ``meta`` is a number or a
+        text.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` is no time series.
+    ImportError
+        If pandas is not there: it comes with ``atlasquery[parquet]``.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import to_pandas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> frame = to_pandas(Atlas.get_light_curve(found["atlas_id"][0]))
+    >>> frame.attrs["units"]["flux"], str(frame["atlas_id"].dtype)
+    ('uJy', 'Int64')
+    >>> len(frame.groupby("band")["flux"].mean())
+    4
+    """
+    _check(lc)
+    pd = _require("pandas", "parquet")
+    columns = {"mjd": lc.time.mjd}
+    units = {"mjd": "d"}
+    for name, column in lc.columns.items():
+        if name == "time":
+            continue
+        columns[name] = _series(pd, column)
+        if getattr(column, "unit", None):
+            units[name] = str(column.unit)
+    frame = pd.DataFrame(columns)
+    frame.index = pd.Index(_datetimes(lc.time), name="time")
+    frame.attrs = {k: v for k, v in lc.meta.items() if isinstance(v, str | int | float)}
+    frame.attrs |= {"units": units, "time_scale": lc.time.scale}
+    return frame
+
+
+def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.LightCurve":
+    """Return one band of a light curve as lightkurve takes it.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+    band : str, optional
+        The band. It may be left out where `lc` has fluxes in one only: lightkurve
+        knows of no bands, and would mix them in a periodogram.
+
+    Returns
+    -------
+    `lightkurve.LightCurve`
+        With ``flux`` and ``flux_err`` (uJy), of the rows of `band` that have a flux,
+        and ``meta``. The signed flux of a difference has no median to divide by, so
+        ``normalize`` has no meaning for it.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `lc` has no such band, or several and none is chosen.
+    ImportError
+        If lightkurve is not there: it comes with ``atlasquery[lightkurve]``.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import to_lightkurve
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> lc = Atlas.get_light_curve(found["atlas_id"][0])
+    >>> o_band = to_lightkurve(lc, band="o")  # doctest: +SKIP
+    >>> o_band.to_periodogram()  # doctest: +SKIP
+    """
+    bare = Bare([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
+    flux, flux_err = bare.numbers("flux"), bare.numbers("flux_err")
+    measured = np.isfinite(flux) & ~excluded(bare)
+    bands = sorted(set(np.asarray(lc["band"])[measured].tolist()))
+    if band is None:
+        if len(bands) > 1:
+            raise InvalidQueryError(
+                f"lc has fluxes in the bands {', '.join(bands)}; choose one: band={bands[0]!r}"
+            )
+    else:
+        check_choice(band, name="band", known=bands)
+        measured &= np.asarray(lc["band"]) == band
+    lightkurve = _require("lightkurve", "lightkurve")
+    return lightkurve.LightCurve(
+        time=lc.time[measured],
+        flux=flux[measured] * u.uJy,
+        flux_err=flux_err[measured] * u.uJy,
+        meta={**lc.meta, "LABEL": str(lc.meta.get("object", ""))},
+    )
+
+
+def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None) -> Table:
+    """Return a light curve as SNCosmo takes it.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve.
+    bands : mapping of str to str or None, optional
+        Names of SNCosmo for bands of the survey, beside those known: ATLAS (o, c),
+        ZTF (g, r, i), LSST and Pan-STARRS. None leaves out the rows of a band.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``time`` (MJD of the middle of the exposure, in the scale of `lc`), ``band``
+        (``atlaso``, ``atlasc``), ``flux`` and ``fluxerr`` (uJy), ``zp`` (23.9) and
+        ``zpsys`` (``ab``), of the rows that have a flux and an error above 0.
+        ``meta["left_out"]`` says how many have not.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a row with a flux has a band that has no name.
+
+    References
+    ----------
+    https://sncosmo.readthedocs.io/en/stable/photdata.html
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import to_sncosmo
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> lc = Atlas.get_light_curve(found["atlas_id"][0])
+    >>> data = to_sncosmo(lc, bands={"t": None, "w": None})
+    >>> data.colnames
+    ['time', 'band', 'flux', 'fluxerr', 'zp', 'zpsys']
+    """
+    bare = Bare([_check(lc)], ["lc"], ("band", "survey", "flux", "flux_err", "exposure_time"))
+    flux, error = bare.numbers("flux"), bare.numbers("flux_err")
+    kept = np.isfinite(flux) & np.isfinite(error)
+    kept[kept] = error[kept] > 0
+    kept &= ~excluded(bare)
+    names = _sncosmo_names(lc, kept, dict(bands or {}))
+    kept &= names != ""
+    # Some surveys give the middle; where the exposure time is not known the start has to do.
+    at_middle = "middle" in str(lc.meta.get("time_reference", ""))
+    half = 0.0 if at_middle else 0.5 * np.nan_to_num(bare.numbers("exposure_time")) / SECONDS
+    middle = lc.time.mjd + half
+    n = int(kept.sum())
+    meta = {k: v for k, v in lc.meta.items() if isinstance(v, str | int | float)}
+    table = Table(meta={**meta, "left_out": len(lc) - n})
+    table["time"] = middle[kept]
+    table["band"] = names[kept]
+    table["flux"], table["fluxerr"] = flux[kept], error[kept]
+    table["zp"], table["zpsys"] = np.full(n, ZERO_POINT), np.full(n, "ab")
+    return table
+
+
+def to_nested(
+    lcs: Mapping[Any, TimeSeries] | Iterable[TimeSeries],
+) -> "nested_pandas.NestedFrame":
+    """Return many light curves as one frame of nested-pandas.
+
+    Parameters
+    ----------
+    lcs : mapping or iterable of `~astropy.timeseries.TimeSeries`
+        Light curves, such as `~atlasquery.atlas.AtlasClass.get_light_curves`
+        returns. Those of a mapping are named by its keys, others by their place.
+
+    Returns
+    -------
+    `nested_pandas.NestedFrame`
+        A row for each: ``object``, ``survey``, ``ra`` and ``dec`` (deg), and
+        ``light_curve`` with the columns of `to_pandas`.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one of them is no time series.
+    ImportError
+        If nested-pandas is not there: it comes with ``atlasquery[nested]``.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> from atlasquery.lightcurve import to_nested
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+    >>> nested = to_nested(Atlas.get_light_curves(ids))  # doctest: +SKIP
+    >>> nested["light_curve.flux"].max()  # doctest: +SKIP
+    """
+    named = dict(lcs) if isinstance(lcs, Mapping) else dict(enumerate(lcs))
+    for key, lc in named.items():
+        _check(lc, f"lcs[{key!r}]")
+    nested_pandas = _require("nested_pandas", "nested")
+    pd = _require("pandas", "parquet")
+    keys = pd.Index(list(named), name="id")
+    base = nested_pandas.NestedFrame([_about(lc) for lc in named.values()], index=keys)
+    if not named:
+        return base
+    frames = [to_pandas(lc).reset_index() for lc in named.values()]
+    for frame in frames:
+        # Those of each would have to be equal to be kept.
+        frame.attrs = {}
+    flat = pd.concat(frames, ignore_index=True)
+    flat.index = keys.repeat([len(frame) for frame in frames])
+    return base.join_nested(flat, "light_curve")
+
+
+def _about(lc: TimeSeries) -> dict:
+    place = lc.meta.get("coordinates")
+    return {
+        "object": str(lc.meta.get("object", "")),
+        "survey": str(lc.meta.get("survey", "")),
+        "ra": float(place.icrs.ra.deg) if place is not None else np.nan,
+        "dec": float(place.icrs.dec.deg) if place is not None else np.nan,
+    }
+
+
+def _sncosmo_names(lc: TimeSeries, kept: np.ndarray, own: dict) -> np.ndarray:
+    """Return the name of the band of each row, empty where the row is to be left out."""
+    bands, surveys = np.asarray(lc["band"]), np.asarray(lc["survey"])
+    known, unknown = {}, []
+    for survey, band in sorted(set(zip(surveys[kept].tolist(), bands[kept].tolist(), strict=True))):
+        name = own[band] if band in own else SNCOSMO_BANDS.get((survey, band), "?")
+        if name == "?":
+            unknown.append(f"{band!r} of {survey}")
+        known[survey, band] = name or ""
+    if unknown:
+        own = {band: None for (_, band), name in known.items() if name == "?"}
+        raise InvalidQueryError(
+            f"lc has fluxes in the bands {', '.join(unknown)}, for which no name of SNCosmo is "
+            f"known: name them in bands, or leave their rows out with bands={own}"
+        )
+    names = [known.get(pair, "") for pair in zip(surveys.tolist(), bands.tolist(), strict=True)]
+    return np.array(names, dtype=np.str_)
+
+
+def _series(pd: Any, column: Any) -> Any:
+    """Return a column as pandas keeps it without a loss: integers and truth values exact."""
+    if isinstance(column, Time):
+        return _datetimes(column)
+    if isinstance(column, MaskedColumn):
+        values, mask = np.asarray(column.data.data), np.ma.getmaskarray(column)
+    else:
+        values = np.asarray(getattr(column, "unmasked", column))
+        mask = np.asarray(getattr(column, "mask", np.zeros(len(values), bool)))
+    kind = values.dtype.kind
+    if kind == "f":
+        return np.where(mask, np.nan, values)
+    if kind in "iub" and isinstance(column, MaskedColumn | Masked):
+        masked = pd.arrays.BooleanArray if kind == "b" else pd.arrays.IntegerArray
+        return masked(values, mask)
+    if kind == "U":
+        return pd.array(np.where(mask, None, values.astype(object)), dtype="str")
+    return values
+
+
+def _datetimes(times: Time) -> np.ndarray:
+    mask = np.asarray(times.mask)
+    found = np.full(len(times), np.datetime64("NaT", "ns"))
+    if not mask.all():
+        known = times[~mask]
+        values = known.datetime64
+        found[~mask] = np.asarray(getattr(values, "unmasked", values))
+    return found
+
+
+def _check(lc: TimeSeries, name: str = "lc") -> TimeSeries:
+    if not isinstance(lc, TimeSeries):
+        raise InvalidQueryError(f"{name} should be a TimeSeries, not {type(lc).__name__}")
+    return lc
+
+
+def _require(module: str, extra: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"this needs {module}: pip install 'atlasquery[{extra}]' ({error})"
+        ) from error

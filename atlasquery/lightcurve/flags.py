@@ -1,0 +1,123 @@
+"""The bits that say why a measurement is not to be trusted."""
+
+from enum import IntFlag
+
+import numpy as np
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.checks import Bare
+from atlasquery.tables import Column, table_column
+
+__all__ = ["FAINT", "FLAG", "Flag", "excluded", "flag_column", "flags_of"]
+
+
+class Flag(IntFlag):
+    """The bits of the column ``flag``: why `clean` does not trust a row.
+
+    A row without bits is good. `LOW_SNR` and `BELOW_LIMIT` say that a
+    measurement is faint, not that it is bad: `bin` uses it all the same.
+    """
+
+    #: ``flux_err`` is too large.
+    LARGE_ERROR = 1
+    #: ``flux_err`` is 0 or missing.
+    NO_ERROR = 2
+    #: ``error_code`` of the photometry is not 0.
+    ERROR_CODE = 4
+    #: ``x`` or ``y`` is near the edge of the detector.
+    EDGE = 8
+    #: ``psf_major`` or ``psf_minor`` is too small or too large.
+    PSF = 16
+    #: ``aperture_correction`` is out of range.
+    APERTURE = 32
+    #: ``limiting_mag`` is too bright: clouds, the Moon, or a failed solution.
+    SHALLOW = 64
+    #: ``sky_brightness`` is too bright.
+    SKY = 128
+    #: ``reduced_chi2`` of the fit is too large.
+    CHI2 = 256
+    #: An outlier among its neighbours, or in its bin.
+    OUTLIER = 512
+    #: A duplicate that the survey's web pages leave out.
+    DUPLICATE = 1024
+    #: All of its bin disagree, or too few are left.
+    BAD_BIN = 2048
+    #: The control light curves are not 0 in this exposure.
+    CONTROL = 4096
+    #: Flux below so many errors: a non-detection.
+    LOW_SNR = 8192
+    #: Fainter than the limit of its exposure: a non-detection.
+    BELOW_LIMIT = 16384
+
+
+FAINT = Flag.LOW_SNR | Flag.BELOW_LIMIT
+FLAG = Column(
+    "flag",
+    int,
+    about="0 is good; bits: " + ", ".join(f"{bit.value} {bit.name}" for bit in Flag),
+    required=True,
+)
+
+
+def flag_column(flag: np.ndarray):
+    """Return the column of flags, whose description names the bits.
+
+    Parameters
+    ----------
+    flag : `~numpy.ndarray` of int64
+        The bits of each row.
+
+    Returns
+    -------
+    `~astropy.table.Column`
+        The column ``flag``.
+    """
+    return table_column(FLAG, flag, None)
+
+
+def flags_of(source: Bare) -> np.ndarray | None:
+    """Return the flags that light curves have.
+
+    Parameters
+    ----------
+    source : Bare
+        Their columns.
+
+    Returns
+    -------
+    `~numpy.ndarray` of int64 or None
+        None where there is no such column.
+
+    Raises
+    ------
+    InvalidQueryError
+        If some have it and others have not, or it is no column of bits.
+    """
+    if not source.has("flag"):
+        if any("flag" in lc.columns for lc in source.curves):
+            raise InvalidQueryError("some light curves have the column flag and others have not")
+        return None
+    if (bits := source.whole("flag")) is not None:
+        return bits
+    flags = source.numbers("flag")
+    whole = np.nan_to_num(flags).astype(np.int64)
+    if np.any(whole != np.nan_to_num(flags)) or np.any(whole < 0):
+        raise InvalidQueryError("the column flag should hold bits, which are whole numbers from 0")
+    return whole
+
+
+def excluded(source: Bare) -> np.ndarray:
+    """Return which rows are flagged as bad; what is only faint is not.
+
+    Parameters
+    ----------
+    source : Bare
+        The columns of light curves.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        For each row; False where there is no column of flags.
+    """
+    flags = flags_of(source) if source.curves else None
+    return np.zeros(len(source), bool) if flags is None else (flags & ~int(FAINT)) != 0

@@ -1,0 +1,111 @@
+"""How bands and kinds of marks look: the survey's colours, and signs that differ without them."""
+
+from dataclasses import dataclass
+
+__all__ = ["KINDS", "STYLES", "Kind", "Style", "rank_of", "style_of"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the points of a band look.
+
+    Attributes
+    ----------
+    colour : str
+        Dark enough to be seen on white, apart in grey.
+    marker : str
+        The sign of its detections, as matplotlib names it.
+    symbol : str
+        The same, as plotly names it.
+    filled : bool
+        Whether the triangles of its limits are filled.
+    """
+
+    colour: str
+    marker: str
+    symbol: str
+    filled: bool = True
+
+
+# ATLAS draws its orange and cyan bands in these colours; the signs tell them apart in print.
+STYLES = {
+    "o": Style("#e8630a", "o", "circle"),
+    "c": Style("#0795a8", "s", "square", filled=False),
+    "t": Style("#8c564b", "D", "diamond"),
+    "w": Style("#555555", "P", "cross", filled=False),
+    "h": Style("#9467bd", "X", "x"),
+    "g": Style("#2ca02c", "^", "triangle-up", filled=False),
+    "r": Style("#d62728", "v", "triangle-down"),
+    "i": Style("#7b3294", "<", "triangle-left", filled=False),
+    "z": Style("#333333", ">", "triangle-right"),
+}
+OTHER = Style("#777777", "*", "star", filled=False)
+
+
+def style_of(band: str) -> Style:
+    """Return how a band looks.
+
+    Parameters
+    ----------
+    band : str
+        Its name.
+
+    Returns
+    -------
+    Style
+        A grey star for bands that are not known.
+    """
+    return STYLES.get(band, OTHER)
+
+
+def rank_of(band: str) -> tuple[int, str]:
+    """Return what sorts bands: the survey's own first.
+
+    Parameters
+    ----------
+    band : str
+        Its name.
+
+    Returns
+    -------
+    tuple
+        For ``sorted``.
+    """
+    known = list(STYLES)
+    return (known.index(band) if band in known else len(known), band)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of mark looks, in all bands.
+
+    Attributes
+    ----------
+    size : float
+        Of the marks, in points.
+    opened : bool
+        Whether marks are white inside.
+    edge : str or None
+        The colour of the edge, None for that of the band.
+    alpha : float
+        1 is opaque.
+    layer : float
+        What is larger lies on top.
+    """
+
+    size: float
+    opened: bool
+    edge: str | None
+    alpha: float
+    layer: float
+
+
+# From the first in the key to the last.
+KINDS = {
+    "detection": Kind(5.5, False, "black", 1.0, 3.2),
+    "faint": Kind(5.0, True, None, 0.6, 2.4),
+    "forced": Kind(4.0, True, None, 0.8, 2.2),
+    "forced_faint": Kind(3.5, True, None, 0.3, 2.1),
+    "limit": Kind(3.6, False, None, 0.25, 1.0),
+    "flagged": Kind(4.5, False, None, 0.6, 1.5),
+}

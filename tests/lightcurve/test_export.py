@@ -1,0 +1,223 @@
+"""Light curves as other packages take them, given to these packages."""
+
+import warnings
+
+import astropy.units as u
+import making
+import numpy as np
+import pytest
+from astropy.table import QTable
+from astropy.time import Time
+
+from atlasquery.atlas import AtlasClass
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve import Flag, to_lightkurve, to_nested, to_pandas, to_sncosmo
+
+# Bands of ATLAS that SNCosmo does not have.
+OTHERS = dict.fromkeys("twh")
+
+
+@pytest.fixture(scope="module")
+def atlas(sandbox):
+    atlas = AtlasClass(server=sandbox.url)
+    atlas.login(token=sandbox.token)
+    return atlas
+
+
+@pytest.fixture(scope="module")
+def source(atlas, sandbox):
+    return atlas.get_source(sandbox.manifest["ids"]["supernova"][2], cache=False)
+
+
+@pytest.fixture(scope="module")
+def forced(source):
+    return source.forced_photometry
+
+
+def bare(column):
+    return np.where(column.mask, np.nan, column.unmasked.value)
+
+
+def test_pandas_has_every_column_and_value(source):
+    pytest.importorskip("pandas")
+    for lc in (source.light_curve, source.forced_photometry):
+        frame = to_pandas(lc)
+        assert list(frame) == ["mjd", *lc.colnames[1:]]
+        np.testing.assert_array_equal(frame["mjd"], lc.time.mjd)
+        assert frame.index.name == "time"
+        np.testing.assert_array_equal(frame.index.values, lc.time.datetime64)
+        for name in ("flux", "flux_err", "mag", "limiting_mag"):
+            np.testing.assert_array_equal(frame[name], bare(lc[name]))
+        assert frame["band"].tolist() == lc["band"].tolist()
+        assert frame["detection"].tolist() == lc["detection"].tolist()
+        assert frame["atlas_id"].tolist() == [source.atlas_id] * len(lc)
+        assert frame["date_inserted"].isna().tolist() == lc["date_inserted"].mask.tolist()
+        assert frame.attrs["units"]["flux"] == "uJy"
+        assert frame.attrs["time_scale"] == "utc"
+        assert frame.attrs["object"] == source.name
+
+
+def test_pandas_keeps_missing_integers_and_truth_values(source):
+    pytest.importorskip("pandas")
+    lc = source.light_curve
+    assert lc["duplicate"].mask.any()
+    frame = to_pandas(lc)
+    assert str(frame["duplicate"].dtype) == "Int64"
+    assert frame["duplicate"].isna().tolist() == lc["duplicate"].mask.tolist()
+    assert str(to_pandas(source.forced_photometry)["is_limit"].dtype) == "boolean"
+
+
+def test_pandas_of_nothing_has_the_columns(source):
+    pytest.importorskip("pandas")
+    full, empty = to_pandas(source.light_curve), to_pandas(source.light_curve[:0])
+    assert len(empty) == 0
+    assert (empty.dtypes == full.dtypes).all()
+    assert empty.index.dtype == full.index.dtype
+
+
+def test_sncosmo_has_what_was_measured(forced):
+    data = to_sncosmo(forced, bands=OTHERS)
+    measured = np.isfinite(bare(forced["flux"])) & (np.nan_to_num(bare(forced["flux_err"])) > 0)
+    assert (measured & ~np.isin(forced["band"], ["o", "c"])).any()
+    measured &= np.isin(forced["band"], ["o", "c"])
+    assert len(data) == measured.sum()
+    assert data.meta["left_out"] == len(forced) - measured.sum()
+    assert set(data["band"]) == {"atlaso", "atlasc"}
+    assert set(data["zp"]) == {23.9}
+    assert set(data["zpsys"]) == {"ab"}
+    np.testing.assert_array_equal(data["flux"], forced["flux"].unmasked.value[measured])
+    middle = (forced.time + forced["exposure_time"] / 2).mjd[measured]
+    np.testing.assert_allclose(data["time"], middle, rtol=0, atol=1e-9)
+    expected = ["atlas" + band for band in forced["band"][measured]]
+    assert data["band"].tolist() == expected
+    # Negative fluxes are measurements.
+    assert (data["flux"] < 0).any()
+
+
+def test_sncosmo_takes_it(forced):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sncosmo = pytest.importorskip("sncosmo")
+        from sncosmo.bandpasses import _BANDPASSES
+        from sncosmo.photdata import photometric_data
+    known = {name.lower() for name, _ in _BANDPASSES._loaders}
+    data = to_sncosmo(forced, bands=OTHERS)
+    assert set(data["band"]) <= known
+    # The real curves would be fetched from the network.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, low, high in (("atlasc", 4200.0, 6500.0), ("atlaso", 5600.0, 8200.0)):
+            band = sncosmo.Bandpass([low, low + 1, high - 1, high], [0.0, 1, 1, 0], name=name)
+            sncosmo.register(band, name, force=True)
+        photometry = photometric_data(data)
+        assert len(photometry) == len(data)
+        flat = sncosmo.Model(
+            source=sncosmo.TimeSeriesSource(
+                np.linspace(-1e5, 1e5, 5), np.linspace(3000.0, 9500.0, 5), np.full((5, 5), 1e-17)
+            )
+        )
+        chi2 = sncosmo.chisq(data, flat)
+    assert np.isfinite(chi2)
+    # A source of 1 uJy has this flux at this zero point, whatever the band.
+    ab = sncosmo.get_magsystem("ab")
+    assert ab.band_flux_to_mag(ab.band_mag_to_flux(23.9, "atlaso"), "atlaso") == pytest.approx(23.9)
+
+
+def test_a_band_without_a_name_is_refused_or_named(source):
+    lc = source.light_curve[np.isin(source.light_curve["band"], ["o", "c"])]
+    other = np.flatnonzero(lc["detection"] & np.isfinite(bare(lc["flux"])))[0]
+    lc["band"][other] = "h"
+    with pytest.raises(InvalidQueryError, match=r"bands 'h' of atlas, .*bands=\{'h': None\}"):
+        to_sncosmo(lc)
+    named = to_sncosmo(lc, bands={"h": "mine"})
+    without = to_sncosmo(lc, bands=OTHERS)
+    assert "mine" in named["band"]
+    assert len(without) == len(named) - 1
+
+
+def test_bands_of_other_surveys_have_their_names(forced):
+    lc = forced[:2].copy()
+    lc["survey"], lc["band"] = ["ztf", "ps1"], ["g", "i"]
+    lc["flux"], lc["flux_err"] = [1.0, 2.0] * u.uJy, [1.0, 1.0] * u.uJy
+    assert to_sncosmo(lc)["band"].tolist() == ["ztfg", "ps1::i"]
+
+
+def test_lightkurve_takes_one_band(forced):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lightkurve = pytest.importorskip("lightkurve")
+    with pytest.raises(InvalidQueryError, match="the bands c, o, w; choose one: band='c'"):
+        to_lightkurve(forced)
+    with pytest.raises(InvalidQueryError, match="band='z' is not known"):
+        to_lightkurve(forced, band="z")
+    one = to_lightkurve(forced, band="o")
+    assert isinstance(one, lightkurve.LightCurve)
+    chosen = (np.asarray(forced["band"]) == "o") & np.isfinite(bare(forced["flux"]))
+    assert len(one) == chosen.sum() > 20
+    np.testing.assert_array_equal(one.flux.value, forced["flux"].unmasked.value[chosen])
+    assert one.flux.unit == u.uJy
+    assert one.time.scale == "utc"
+    assert one.meta["object"] == forced.meta["object"]
+    assert to_lightkurve(forced[chosen]).flux.shape == one.flux.shape
+    periodogram = one.to_periodogram(minimum_period=1, maximum_period=10, oversample_factor=1)
+    assert np.isfinite(periodogram.power.value).all()
+
+
+def test_nested_pandas_takes_many(atlas, sandbox):
+    pytest.importorskip("nested_pandas")
+    ids = sandbox.manifest["ids"]["supernova"][:3]
+    curves = atlas.get_light_curves(ids, progress=False)
+    nested = to_nested(curves)
+    assert nested.index.tolist() == list(curves)
+    assert nested["object"].tolist() == [lc.meta["object"] for lc in curves.values()]
+    assert nested["ra"].tolist() == [lc.meta["coordinates"].ra.deg for lc in curves.values()]
+    for key, lc in curves.items():
+        rows = nested.loc[key, "light_curve"]
+        assert len(rows) == len(lc)
+        np.testing.assert_array_equal(rows["mjd"], lc.time.mjd)
+        np.testing.assert_array_equal(rows["flux"], bare(lc["flux"]))
+    assert nested["light_curve.flux"].max() == max(
+        np.nanmax(bare(lc["flux"])) for lc in curves.values()
+    )
+    assert to_nested(list(curves.values())).index.tolist() == [0, 1, 2]
+    assert len(to_nested({})) == 0
+
+
+def test_other_units_are_converted(forced):
+    lc = forced.copy()
+    for name in ("flux", "flux_err"):
+        lc[name] = lc[name].to(u.mJy)
+    one, other = (to_sncosmo(curve, bands=OTHERS) for curve in (lc, forced))
+    np.testing.assert_allclose(one["flux"], other["flux"], rtol=1e-12)
+    pytest.importorskip("pandas")
+    assert to_pandas(lc).attrs["units"]["flux"] == "mJy"
+
+
+@pytest.mark.parametrize("name", ["flux", "band", "exposure_time"])
+def test_a_missing_column_is_named(forced, name):
+    lc = forced.copy()
+    lc.remove_column(name)
+    with pytest.raises(InvalidQueryError, match=name):
+        to_sncosmo(lc)
+
+
+@pytest.mark.parametrize("function", [to_pandas, to_sncosmo, to_lightkurve])
+def test_what_is_no_light_curve_is_refused(function):
+    with pytest.raises(InvalidQueryError, match="lc should be a TimeSeries, not QTable"):
+        function(QTable({"time": Time([61000.0], format="mjd")}))
+
+
+def test_what_is_no_light_curve_is_named():
+    with pytest.raises(InvalidQueryError, match=r"lcs\['a'\] should be a TimeSeries, not int"):
+        to_nested({"a": 1})
+
+
+def test_sncosmo_leaves_out_what_is_flagged_and_has_no_time_of_nan():
+    own = ([58000.0, 58001.0, 58002.0], [100.0, 110.0, 120.0])
+    lc = making.light_curve(*own, exposure_time=np.array([30.0, np.nan, 30.0]))
+    lc["flag"] = np.array([0, 0, int(Flag.CHI2)])
+    table = to_sncosmo(lc)
+    np.testing.assert_allclose(table["time"], [58000.0 + 15 / 86400, 58001.0], rtol=0, atol=1e-9)
+    assert table.meta["left_out"] == 1
+    lc.meta["time_reference"] = "middle of the exposure"
+    assert to_sncosmo(lc)["time"].tolist() == [58000.0, 58001.0]

@@ -1,0 +1,411 @@
+"""Averages in time, against sums written out in the test."""
+
+import math
+from collections import defaultdict
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable, Table
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making import light_curve
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve import SCHEMA, Flag, LightCurves, bin, binning, clean, limits
+
+bounded = settings(max_examples=60, deadline=None)
+
+
+def reference(lc, width=1.0, offset=0.0, keys=("band",)):
+    """Average row by row, in plain Python and exact sums, without clipping."""
+    cells = defaultdict(list)
+    for row in lc:
+        flux, error = row["flux"], row["flux_err"]
+        if flux.mask or error.mask or not error.unmasked.value > 0:
+            continue
+        mjd = row["time"].mjd
+        cell = (*(str(row[key]) for key in keys), math.floor((mjd - offset) / width))
+        cells[cell].append((mjd, flux.unmasked.value, error.unmasked.value))
+    binned = {}
+    for cell, rows in cells.items():
+        weights = [error**-2 for _, _, error in rows]
+        total = math.fsum(weights)
+        mean = math.fsum(w * row[1] for w, row in zip(weights, rows, strict=True)) / total
+        time = math.fsum(w * row[0] for w, row in zip(weights, rows, strict=True)) / total
+        chi2 = math.fsum(((row[1] - mean) / row[2]) ** 2 for row in rows)
+        binned[cell] = (time, mean, total**-0.5, len(rows), chi2 / max(len(rows) - 1, 1))
+    return binned
+
+
+def rows_of(lc, keys=("band",), width=1.0, offset=0.0):
+    """The same of what `bin` made; its times are those of rows, so that they say the cell."""
+    assert len(set(map(str, lc.colnames))) == len(lc.colnames)
+    made = {}
+    for row in lc:
+        cell = math.floor((row["time_first"].mjd - offset) / width)
+        chi2 = row["reduced_chi2"]
+        made[(*(str(row[key]) for key in keys), cell)] = (
+            row["time"].mjd,
+            row["flux"].unmasked.value,
+            row["flux_err"].unmasked.value,
+            int(row["n"]),
+            0.0 if np.ma.is_masked(chi2) else float(chi2),
+        )
+    return made
+
+
+def assert_same(made, expected, scale=1.0):
+    assert made.keys() == expected.keys()
+    for cell, values in expected.items():
+        np.testing.assert_allclose(made[cell][0], values[0], rtol=1e-15)
+        np.testing.assert_allclose(made[cell][1], values[1], rtol=1e-12, atol=1e-12 * scale)
+        np.testing.assert_allclose(made[cell][2], values[2], rtol=1e-12)
+        assert made[cell][3] == values[3]
+        np.testing.assert_allclose(made[cell][4], values[4], rtol=1e-10, atol=1e-10)
+
+
+@st.composite
+def curves(draw, most=15):
+    """Any light curve: masked and negative fluxes, errors of 0, equal times, unknown bands."""
+    n = draw(st.integers(0, most))
+    # Whole numbers of 1/64 d, so that the edges of bins are met exactly.
+    time = draw(st.lists(st.integers(58000 * 64, 58004 * 64), min_size=n, max_size=n))
+    flux = draw(st.lists(st.one_of(st.floats(-1e4, 1e4), st.just(np.nan)), min_size=n, max_size=n))
+    error = draw(
+        st.lists(
+            st.one_of(st.floats(0.1, 100), st.sampled_from([0.0, np.nan])), min_size=n, max_size=n
+        )
+    )
+    band = draw(st.lists(st.sampled_from(["o", "c", "H", "ztfr"]), min_size=n, max_size=n))
+    return light_curve(
+        np.array(time) / 64.0, flux, error, np.array(band, dtype="U4"), limiting_mag=np.nan
+    )
+
+
+@bounded
+@given(curves(), st.sampled_from([0.25, 1.0, 3.0]), st.sampled_from([0.0, 0.5, 58000.25]))
+def test_agrees_with_an_independent_computation(lc, width, offset):
+    made = bin(lc, width * u.day, sigma_clip=None, offset=offset * u.day)
+    expected = reference(lc, width, offset)
+    assert_same(rows_of(made, width=width, offset=offset), expected, scale=1e4)
+    assert int(made["n"].sum()) == sum(values[3] for values in expected.values())
+    assert np.all(np.diff(made.time.mjd) >= 0)
+
+
+@bounded
+@given(curves(), st.sampled_from(["weighted", "mean", "median"]))
+def test_is_a_light_curve_whatever_comes_in(lc, method):
+    made = bin(lc, method=method)
+    assert isinstance(made, TimeSeries)
+    assert made.colnames[1 : len(SCHEMA) + 1] == [column.name for column in SCHEMA]
+    for column in SCHEMA:
+        assert getattr(made[column.name], "unit", None) == column.unit
+    for name in ("flux", "flux_err", "mag", "mag_err", "limiting_mag"):
+        assert np.array_equal(made[name].mask, np.isnan(made[name].unmasked.value))
+    assert np.array_equal(made["mag"].mask, ~made["detection"])
+    assert np.all(made["flux"].unmasked.value[made["detection"]] > 0)
+    # A binned light curve is one that can be cleaned and binned again.
+    again = bin(clean(made, "plot_atlas_fp", reduced_chi2_max=None, rolling_sigma=None))
+    np.testing.assert_array_equal(again["flux"].unmasked.value, made["flux"].unmasked.value)
+
+
+@bounded
+@given(
+    st.floats(-1e5, 1e5),
+    st.lists(st.floats(0.1, 1e3), min_size=1, max_size=20),
+    st.sampled_from(["weighted", "mean", "median"]),
+)
+def test_a_constant_bins_to_itself(value, errors, method):
+    lc = light_curve(58000 + np.arange(len(errors)) * 0.3, value, errors)
+    made = bin(lc, 2 * u.day, method=method)
+    assert np.all(made["flux"].unmasked.value == value)
+    assert np.all(made["n_clipped"] == 0)
+    assert int(made["n"].sum()) == len(errors)
+
+
+@bounded
+@given(curves())
+def test_stacked_and_mapped_are_as_each_alone(lc):
+    other = light_curve([58001.5, 58001.6, 58003.0], [10.0, -20.0, 30.0], 5.0, ["o", "o", "c"])
+    both = {7: lc, 3: other}
+    stacked = QTable()
+    for name in ("time", "band", "flux", "flux_err", "survey", "exposure_time"):
+        parts = [curve[name] for curve in both.values()]
+        if name == "time":
+            stacked[name] = Time(np.concatenate([t.mjd for t in parts]), format="mjd", scale="utc")
+        else:
+            stacked[name] = np.concatenate(parts)
+    stacked["star"] = np.repeat(["b", "a"], [len(curve) for curve in both.values()])
+    made = bin(stacked, by=("star", "band"))
+    mapped = bin(both)
+    assert list(mapped) == [7, 3]
+    for key, star in ((7, "b"), (3, "a")):
+        alone = bin(both[key])
+        part = made[made["star"] == star]
+        for name in ("flux", "flux_err", "n", "n_clipped", "reduced_chi2", "limiting_mag"):
+            expected = np.ma.filled(getattr(alone[name], "unmasked", alone[name]), np.nan)
+            for table in (mapped[key], part):
+                values = np.ma.filled(getattr(table[name], "unmasked", table[name]), np.nan)
+                np.testing.assert_array_equal(values, expected)
+        assert mapped[key].time.mjd.tolist() == alone.time.mjd.tolist()
+        assert mapped[key].colnames == alone.colnames
+
+
+def test_what_does_not_enter():
+    flux = np.array([10.0, 12.0, 1000.0, np.nan, 50.0, 60.0])
+    error = np.array([1.0, 1.0, 1.0, 1.0, 0.0, np.nan])
+    lc = light_curve(58000 + np.arange(6) * 0.01, flux, error, limiting_mag=np.nan)
+    lc["flag"] = [0, 0, int(Flag.EDGE), 0, 0, 0]
+    made = bin(lc)
+    assert made["n"].tolist() == [2]
+    assert made["flux"][0] == 11 * u.uJy
+    assert "left out 1 flagged, 3 without" in made.meta["history"][-1]
+
+
+def test_faint_rows_do_enter():
+    lc = light_curve(58000 + np.arange(4) * 0.01, [-5.0, 25.0, 40.0, -20.0], 10.0)
+    flagged = clean(lc, "skyportal", reduced_chi2_max=None)
+    assert np.count_nonzero(flagged["flag"]) == 4
+    assert bin(flagged)["n"].tolist() == [4]
+    assert bin(flagged)["flux"][0] == 10 * u.uJy
+
+
+def test_negative_means_stay_negative():
+    made = bin(light_curve([58000.1, 58000.2], [-30.0, -50.0], 10.0))
+    assert made["flux"].unmasked.value.tolist() == [-40.0]
+    assert not made["detection"][0]
+    assert made["mag"].mask.all()
+    np.testing.assert_allclose(
+        made["limiting_mag"].unmasked.value, 23.9 - 2.5 * np.log10(50 / np.sqrt(2))
+    )
+
+
+def test_an_outlier_is_clipped():
+    made = bin(light_curve(58000 + np.arange(5) * 0.01, [10.0, 11.0, 9.0, 10.0, 5000.0], 1.0))
+    assert made["n"].tolist() == [4]
+    assert made["n_clipped"].tolist() == [1]
+    assert made["flux"][0] == 10 * u.uJy
+    untouched = bin(
+        light_curve(58000 + np.arange(5) * 0.01, [10, 11, 9, 10, 5000], 1), sigma_clip=None
+    )
+    assert untouched["n"].tolist() == [5]
+
+
+def test_clipping_goes_on_until_none_goes():
+    # The farther outlier hides the nearer one in the scatter of the first round.
+    flux = [0.0, 1.0, -1.0, 0.0, 12.0, 14.0, 900.0]
+    made = bin(light_curve(58000 + np.arange(7) * 0.01, flux, 1.0))
+    assert made["n"].tolist() == [4]
+
+
+def test_two_that_differ_are_both_kept():
+    made = bin(light_curve([58000.1, 58000.2], [0.0, 1000.0], 1.0))
+    assert made["n"].tolist() == [2]
+    assert made["reduced_chi2"][0] == pytest.approx(2 * 500.0**2)
+
+
+def test_real_scatter_is_no_outlier():
+    # The errors are far too small for all: nothing stands out.
+    flux = np.array([0.0, 40.0, -35.0, 60.0, -55.0, 20.0])
+    assert bin(light_curve(58000 + np.arange(6) * 0.01, flux, 1.0))["n"].tolist() == [6]
+
+
+def test_time_and_exposure():
+    lc = light_curve([58000.0, 58000.2], [10.0, 10.0], [1.0, 2.0])
+    made = bin(lc)
+    # Weights of 4 and 1.
+    assert made.time.mjd[0] == pytest.approx(58000.04, abs=1e-11)
+    assert made["time_first"].mjd[0] == 58000.0
+    assert made["time_last"].mjd[0] == 58000.2
+    assert made["exposure_time"][0] == 30 * u.s
+    assert made["total_exposure"].unmasked[0] == 60 * u.s
+    assert made["exposure"].tolist() == [""]
+    assert bin(lc, method="mean").time.mjd[0] == pytest.approx(58000.1, abs=1e-11)
+    assert bin(lc[:1])["exposure"].tolist() == lc["exposure"][:1].tolist()
+
+
+def test_methods():
+    lc = light_curve(58000 + np.arange(3) * 0.1, [1.0, 2.0, 9.0], [1.0, 2.0, 2.0])
+    mean = bin(lc, method="mean", sigma_clip=None)
+    assert mean["flux"].unmasked.value.tolist() == [4.0]
+    np.testing.assert_allclose(mean["flux_err"].unmasked.value, 1.0)
+    median = bin(lc, method="median", sigma_clip=None)
+    assert median["flux"].unmasked.value.tolist() == [2.0]
+    np.testing.assert_allclose(median["flux_err"].unmasked.value, np.sqrt(np.pi / 2))
+
+
+def test_limits_are_combined_and_counted():
+    lc = light_curve(
+        [58000.1, 58000.2, 58001.1, 58001.2],
+        [np.nan, np.nan, 500.0, np.nan],
+        [np.nan, np.nan, 20.0, np.nan],
+        limiting_mag=[19.0, 19.0, 18.5, 19.0],
+    )
+    made = bin(lc)
+    assert made["n"].tolist() == [0, 1]
+    assert made["n_limits"].tolist() == [2, 1]
+    assert made["flux"].mask.tolist() == [True, False]
+    # Two equal limits are deeper by 2.5 log10(sqrt 2).
+    expected = [19.0 + 2.5 * np.log10(np.sqrt(2)), 23.9 - 2.5 * np.log10(100.0)]
+    np.testing.assert_allclose(made["limiting_mag"].unmasked.value, expected)
+    assert made["detection"].tolist() == [False, True]
+    assert bin(lc, limits=False)["n"].tolist() == [1]
+
+
+def test_nights():
+    # 23 h UTC and 1 h UTC are one night in Chile.
+    lc = light_curve([58000.96, 58001.04], [10.0, 20.0], 1.0)
+    assert bin(lc)["n"].tolist() == [1, 1]
+    assert bin(lc, offset=0.68 * u.day)["n"].tolist() == [2]
+
+
+def test_surveys_are_kept_apart():
+    lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, survey=np.array(["atlas", "ztf"]))
+    made = bin(lc)
+    assert made["survey"].tolist() == ["atlas", "ztf"]
+
+
+def test_objects_are_not_mixed():
+    lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, own={"atlas_id": np.array([5, 6])})
+    with pytest.raises(InvalidQueryError, match="several objects in its column atlas_id: by="):
+        bin(lc)
+    made = bin(lc, by=("atlas_id", "band"))
+    assert made["atlas_id"].tolist() == [5, 6]
+    assert made["atlas_id"].dtype == np.int64
+
+
+def test_large_ids_stay_exact():
+    ids = np.array([1000000000000000001, 1000000000000000002])
+    lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, own={"atlas_id": ids})
+    assert bin(lc, by=("atlas_id", "band"))["atlas_id"].tolist() == ids.tolist()
+
+
+def test_the_input_is_not_changed():
+    lc = light_curve(58000 + np.arange(4) * 0.1, [1.0, np.nan, 3.0, -4.0])
+    before = lc.copy()
+    bin(clean(lc, "plot_atlas_fp", reduced_chi2_max=None))
+    assert lc.colnames == before.colnames
+    assert "history" not in lc.meta
+    np.testing.assert_array_equal(lc["flux"].unmasked.value, before["flux"].unmasked.value)
+
+
+def test_units_are_converted():
+    lc = light_curve([58000.1, 58000.2], [10.0, 30.0], 1.0)
+    table = QTable(lc)
+    table["flux"], table["flux_err"] = table["flux"].to(u.mJy), table["flux_err"].to(u.mJy)
+    np.testing.assert_allclose(bin(table)["flux"].unmasked.to_value(u.uJy), [20.0])
+
+
+def test_a_table_of_the_columns_needed_is_enough():
+    table = Table(
+        {
+            "time": Time([58000.1, 58000.2], format="mjd"),
+            "band": ["o", "o"],
+            "flux": [10.0, 30.0] * u.uJy,
+            "flux_err": [1.0, 1.0] * u.uJy,
+        }
+    )
+    made = bin(table)
+    assert made["flux"].unmasked.value.tolist() == [20.0]
+    assert made["survey"].tolist() == [""]
+
+
+def test_a_mapping_says_what_it_is():
+    made = bin({1: light_curve([58000.1], [10.0])})
+    assert isinstance(made, LightCurves)
+    assert repr(made) == "<LightCurves of 1 objects, bin: width=1 d>"
+    assert made[1].meta["object"] == "ATLAS26abc"
+    assert "1 bins" in made[1].meta["history"][-1]
+    assert made[1] is made[1]
+    with pytest.raises(KeyError):
+        made[2]
+
+
+def test_what_is_no_light_curve_is_refused():
+    lc = light_curve([58000.1], [10.0])
+    with pytest.raises(InvalidQueryError, match="lc is of type list"):
+        bin([1, 2])
+    with pytest.raises(InvalidQueryError, match="lacks the column flux_err"):
+        bin(lc[["time", "band", "flux"]])
+    table = QTable(lc)
+    table["flux"] = [18.0] * u.mag
+    with pytest.raises(InvalidQueryError, match=r"the column flux of lc is in mag; .* in uJy"):
+        bin(table)
+    table["flux"] = [18.0]
+    with pytest.raises(InvalidQueryError, match="the column flux of lc has no unit"):
+        bin(table)
+    table = QTable(lc)
+    table["time"] = [58000.1]
+    with pytest.raises(InvalidQueryError, match="the column time of lc is of type Column"):
+        bin(table)
+    with pytest.raises(InvalidQueryError, match="of type TimeDelta, as of a folded light curve"):
+        bin(lc.fold(period=1 * u.day))
+    tdb = light_curve([58000.1], [10.0], scale="tdb")
+    with pytest.raises(
+        InvalidQueryError, match=r"time of lc\['b'\] is in 'tdb' and that of lc\['a'\]"
+    ):
+        bin({"a": lc, "b": tdb})
+    with pytest.raises(InvalidQueryError, match="some light curves have the column flag"):
+        bin({"a": clean(lc, "plot_atlas_fp", reduced_chi2_max=None), "b": lc})
+    with pytest.raises(InvalidQueryError, match="lc is empty"):
+        bin({})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 1.0}, r"width=1.0 should be one number with a unit"),
+        ({"width": 0 * u.day}, r"width=0.0 d should be a finite number above 0"),
+        ({"width": 3 * u.mag}, "width="),
+        ({"offset": 0.5}, "offset=0.5 should be"),
+        ({"method": "wheighted"}, "method='wheighted' is not known; did you mean 'weighted'"),
+        ({"sigma_clip": 0.5}, "sigma_clip=0.5 should be a number of 1 or more"),
+        ({"snr": -1}, "snr=-1 should be"),
+        ({"by": "bnd"}, "by='bnd' is no column of lc; did you mean 'band'"),
+        ({"by": ("band", "flux")}, "the column flux is of type float64"),
+    ],
+)
+def test_arguments_that_are_wrong(options, message):
+    with pytest.raises(InvalidQueryError, match=message):
+        bin(light_curve([58000.1], [10.0]), **options)
+
+
+@bounded
+@given(curves(), st.integers(1, 7))
+def test_pieces_make_no_difference(lc, size):
+    both = {2: lc, 1: light_curve([58001.5, 58001.6, 58003.0], [10.0, -20.0, 30.0], 5.0), 5: lc}
+    stacked = QTable(lc)
+    stacked["star"] = np.sort(np.arange(len(lc)) % 4)
+    whole, apart = bin(stacked, by=("star", "band")), bin(both)
+    cut = bin(clean(both, "plot_atlas_fp", reduced_chi2_max=None, drop=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(binning, "PIECE", size)
+        pieces = bin(stacked, by=("star", "band"))
+        assert same(pieces, whole)
+        assert pieces.meta["history"] == whole.meta["history"]
+        made = bin(both)
+        assert all(same(made[key], apart[key]) for key in both)
+        made = bin(clean(both, "plot_atlas_fp", reduced_chi2_max=None, drop=True))
+        assert all(same(made[key], cut[key]) for key in both)
+        # A table that is not sorted by its objects comes in one piece.
+        assert same(bin(stacked[::-1], by=("star", "band")), whole, rtol=1e-12)
+
+
+def same(one, other, rtol=0.0):
+    assert one.colnames == other.colnames
+    assert one["band"].tolist() == other["band"].tolist()
+    for name in ("flux", "flux_err", "limiting_mag", "n", "n_limits", "n_clipped"):
+        a, b = (np.ma.filled(getattr(t[name], "unmasked", t[name]), np.nan) for t in (one, other))
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=rtol * 1e4)
+    np.testing.assert_allclose(one.time.mjd, other.time.mjd, rtol=1e-15)
+    return True
+
+
+def test_limits_of_another_sigma_are_5_sigma_after_binning():
+    lc = light_curve([59000.1], [np.nan], [np.nan], limiting_mag=np.array([19.0]))
+    deep = bin(limits(lc, 3))
+    np.testing.assert_allclose(deep["limiting_mag"].unmasked.value, [19.0])
+    assert deep.meta["limit_sigma"] == 5.0
