@@ -6,27 +6,21 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from astroquery import log
 
-from atlasquery import __version__
 from atlasquery.atlas import conf
 from atlasquery.atlas.items import check_items, decode_items
 from atlasquery.exceptions import (
     InvalidQueryError,
     LargeQueryWarning,
-    LoginError,
     NotFoundError,
     QuotaError,
-    RemoteServiceError,
     TableParseError,
 )
 from atlasquery.service import ServiceQuery
 from atlasquery.service.inputs import check_ids
-from atlasquery.service.secrets import Secret
 
 __all__ = ["AtlasQuery"]
 
@@ -45,6 +39,8 @@ class AtlasQuery(ServiceQuery):
     """
 
     service = "ATLAS"
+    title = "ATLAS Transient Server"
+    token_path = "auth-token/"  # noqa: S105
     environment = "ATLASQUERY_ATLAS"
     conf = conf
 
@@ -52,30 +48,6 @@ class AtlasQuery(ServiceQuery):
         super().__init__(server)
         self.name = "Atlas"
         self._written: dict[str, float] = {}
-
-    def _fetch_token(self, username: str, password: Secret) -> Secret:
-        payload = {"username": username, "password": password}
-        try:
-            response = self._post_unsigned("auth-token/", payload)
-        except RemoteServiceError as error:
-            if error.status != 400:
-                raise
-            raise LoginError(
-                f"ATLAS does not accept the password of {username!r}: {error.reason}",
-                service=self.service,
-                status=400,
-                url=error.url,
-                reason=error.reason,
-            ) from None
-        try:
-            return Secret(msgspec.json.decode(response.content, type=dict)["token"])
-        except (msgspec.DecodeError, KeyError):
-            # The answer may hold a token, so it is not quoted.
-            raise LoginError(
-                f"ATLAS answered the login at {self.server}auth-token/ without a token. "
-                "Is conf.server the address of its API?",
-                service=self.service,
-            ) from None
 
     def _items(
         self,
@@ -115,12 +87,14 @@ class AtlasQuery(ServiceQuery):
         *,
         said: bool = True,
         unstored: Callable | None = None,
+        resumable: bool = False,
         depth: int = 4,
     ) -> None:
         """Say what a call costs before it is spent; refuse one that cannot be finished.
 
         A cost that can be met is `said` only where it is worth a word. `unstored`
-        counts those of the requests whose answers are not in the store.
+        counts those of the requests whose answers are not in the store. What is
+        `resumable` is begun where anything is left.
         """
         quota = self.quota
         cost = f"ATLAS: {cost}"
@@ -130,6 +104,14 @@ class AtlasQuery(ServiceQuery):
             return
         requests = unstored() if unstored else requests
         if requests <= quota.remaining:
+            return
+        if resumable and quota.remaining and self.conf.on_quota == "raise":
+            warnings.warn(
+                f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: "
+                "call again later for what is then missing",
+                LargeQueryWarning,
+                stacklevel=depth,
+            )
             return
         if self.conf.on_quota == "raise":
             raise QuotaError(
@@ -185,16 +167,6 @@ class AtlasQuery(ServiceQuery):
 
     def _write_mark(self, kind: str) -> Path:
         return self.cache_location / f"{kind}.written"
-
-    def _meta(self, when: float, **query) -> dict:
-        """Return where a result came from, in values that every file format keeps."""
-        return {
-            "service": "ATLAS Transient Server",
-            "server": self.server,
-            "obtained": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "creator": f"atlasquery {__version__}",
-            **query,
-        }
 
 
 def objects_payload(ids: list[int], mjd: float | None) -> dict:

@@ -38,11 +38,14 @@ DUPLICATE = "Duplicate row. Cannot add row."
 NO_MEMBER = "Object group ID does not exist or object ID does not exist."
 DELETED = "Row deleted."
 
+# What a gateway says that has lost the server, or waits for it no longer.
+GATEWAY = (502, 504)
+
 # How far the server's clock may be from ours; and how far where it takes one zone for another.
 CLOCKS = 600.0
 ZONES = 90000.0
-# Columns of 32 bits come back with six digits.
-ROUNDED = 1e-5
+# Columns of 32 bits come back with six digits; what is below their range may become 0.
+ROUNDED, TINY = 1e-5, float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,14 @@ class ChangeQueries(AtlasQuery):
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)
         n = len(payloads)
-        self._announce(n, f"{n} writes", said=n > 1 and self._limit > 0, depth=5)
-        outcomes = self._send_all(kind, payloads)
+        self._announce(n, f"{n} writes", said=n > 1 and self.quota.limit > 0, depth=5)
+        outcomes: list[Outcome] = []
+        try:
+            self._send_all(kind, payloads, outcomes)
+        except KeyboardInterrupt as stop:
+            _note_stop(stop, payloads, outcomes)
+            stop.result = _table(payloads, outcomes, self._meta(time.time(), **about))
+            raise
         table = _table(payloads, outcomes, self._meta(time.time(), **about))
         self._report_writes(table, outcomes, on_error)
         return table
@@ -150,8 +159,8 @@ class ChangeQueries(AtlasQuery):
         table["payload"].description = "What would be sent, as JSON."
         return table
 
-    def _send_all(self, kind: Kind, payloads: list[dict]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _send_all(self, kind: Kind, payloads: list[dict], outcomes: list[Outcome]) -> None:
+        """Send one after the other; add to `outcomes` what became of each."""
         began = self._clock.now()
 
         def attempt(payload: dict) -> None:
@@ -162,16 +171,7 @@ class ChangeQueries(AtlasQuery):
             before = zip(payloads, outcomes, strict=False)
             outcomes.append(self._attempt(kind, payload, before, began))
 
-        try:
-            run_all(attempt, payloads, concurrency=1)
-        except KeyboardInterrupt as error:
-            done = len(outcomes)
-            error.add_note(
-                f"ATLAS had answered {done} of {len(payloads)} writes; the one for "
-                f"{payloads[min(done, len(payloads) - 1)]['objectid']} may be done too."
-            )
-            raise
-        return outcomes
+        run_all(attempt, payloads, concurrency=1)
 
     def _attempt(self, kind: Kind, payload: dict, before: Iterable, began: float) -> Outcome:
         """Send one write; whatever happens, say what became of it."""
@@ -182,6 +182,8 @@ class ChangeQueries(AtlasQuery):
         except (LoginError, QuotaError) as error:
             return Outcome(False, str(error), error)
         except (RemoteServiceError, TimeoutError, TableParseError) as error:
+            if not error.sent:
+                return Outcome(False, f"Not sent: {error}", error)
             if _is_refusal(error):
                 return _refused(kind, error)
             same = sum(o.ok is True for other, o in before if other == payload)
@@ -194,13 +196,17 @@ class ChangeQueries(AtlasQuery):
 
     def _look_again(self, kind: Kind, lost: Lost) -> Outcome:
         """Read back whether a write was done whose answer did not arrive."""
-        why = lost.error
+        why, look = lost.error, getattr(self, kind.look)
+        unfinished = _may_be_unfinished(why)
         try:
-            ok, words = getattr(self, kind.look)(lost)
+            ok, words = look(lost)
+            if ok is False and unfinished:
+                self._clock.sleep(self.conf.backoff)
+                ok, words = look(lost)
         except Exception as error:
             message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
             return Outcome(None, message, error)
-        if ok is False and (isinstance(why, TimeoutError) or why.status == 504):
+        if ok is False and unfinished:
             ok, words = None, f"{words}, but the server may be at it still"
         unknown = "Unknown: " if ok is None else ""
         return Outcome(ok, f"{unknown}answer lost; read back: {words} ({why})")
@@ -286,6 +292,19 @@ class ChangeQueries(AtlasQuery):
         ) from cause
 
 
+def _note_stop(stop: KeyboardInterrupt, payloads: list[dict], outcomes: list[Outcome]) -> None:
+    """Say what became of all writes when the call was stopped in the middle of one."""
+    done, rest = len(outcomes), len(payloads) - len(outcomes)
+    if rest:
+        outcomes.append(Outcome(None, "Unknown: stopped before ATLAS had answered"))
+        outcomes += [Outcome(False, "Not tried: stopped")] * (rest - 1)
+    stop.add_note(
+        f"ATLAS had answered {done} of {len(payloads)} writes; the one for "
+        f"{payloads[min(done, len(payloads) - 1)]['objectid']} may be done too. What became of "
+        "each is in sys.last_value.result."
+    )
+
+
 def _judge(kind: Kind, words: str) -> Outcome:
     if words in kind.already:
         return Outcome(True, f"{kind.already[words]} ({words})")
@@ -296,6 +315,15 @@ def _is_refusal(error: Exception) -> bool:
     """Return whether the server has read the request and not done it."""
     status = error.status if isinstance(error, RemoteServiceError) else None
     return status is not None and 300 <= status < 500
+
+
+def _may_be_unfinished(error: Exception) -> bool:
+    """Return whether the server may still be at what was asked of it.
+
+    It is not where it has answered, be it with an error of its own. A connection that
+    breaks, and a gateway that has no answer from the server behind it, say nothing of that.
+    """
+    return isinstance(error, TimeoutError) or error.status in (None, *GATEWAY)
 
 
 def _refused(kind: Kind, error: RemoteServiceError) -> Outcome:
@@ -313,9 +341,15 @@ def _same_values(row: dict, payload: dict, names: tuple[str, ...]) -> bool:
         sent, stored = payload.get(name), row[name]
         if (sent is None) != (stored is None):
             return False
-        if sent is not None and not math.isclose(sent, stored, rel_tol=ROUNDED):
+        if sent is not None and not _same_float(sent, stored):
             return False
     return True
+
+
+def _same_float(sent: float, stored: float) -> bool:
+    with np.errstate(over="ignore", under="ignore"):
+        kept = float(np.float32(sent))
+    return math.isclose(kept, stored, rel_tol=ROUNDED, abs_tol=TINY)
 
 
 def _same_time(row: dict, payload: dict) -> bool:

@@ -1,15 +1,17 @@
 """What bulk reads return: products by id in the order asked, and what failed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 from astropy.table import Table
 
+from atlasquery.atlas.display import collection_html, collection_text
 from atlasquery.atlas.items import Item, decode_items, object_rows, unknown
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
 from atlasquery.service.chunks import Chunk
+from atlasquery.service.collection import Collection as Products
 from atlasquery.tables import build_table
 
 __all__ = ["Collection", "SourceIterator"]
@@ -33,7 +35,7 @@ class Answer(NamedTuple):
     size: int
 
 
-class Collection(Mapping):
+class Collection(Products):
     """Products of many objects by id, in the order asked for.
 
     Made by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id
@@ -47,14 +49,9 @@ class Collection(Mapping):
         Returns what a table says of its origin, for the time it came.
     """
 
-    #: A pair (id, exception) for each object that failed, in the order asked for.
-    failures: list[tuple[int, Exception]]
-
     def __init__(self, what: str, meta: Callable):
-        self.failures = []
-        self._what = what
+        super().__init__(what, key=int)
         self._meta = meta
-        self._products: dict = {}
         self._entries: dict[int, Item] = {}
         self._when: float | None = None
 
@@ -63,26 +60,11 @@ class Collection(Mapping):
         self._entries[atlas_id] = entry
         self._when = when if self._when is None else min(self._when, when)
 
-    def __getitem__(self, atlas_id):
-        try:
-            key = int(atlas_id)
-            return self._products[key]
-        except (TypeError, ValueError):
-            raise KeyError(atlas_id) from None
-        except KeyError:
-            reason = dict(self.failures).get(key)
-            said = f"{key} failed: {reason}" if reason else f"{key} was not asked for"
-            raise KeyError(said) from None
+    def __str__(self) -> str:
+        return collection_text(self, repr(self)[1:-1], self.failures)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._products)
-
-    def __len__(self) -> int:
-        return len(self._products)
-
-    def __repr__(self) -> str:
-        failed = f", {len(self.failures)} failed" if self.failures else ""
-        return f"<Collection of {len(self)} {self._what}{failed}>"
+    def _repr_html_(self) -> str:
+        return collection_html(self, repr(self)[1:-1], self.failures)
 
     def table(self) -> Table:
         """Return the catalogue entries of the objects that arrived.
@@ -177,7 +159,9 @@ def known_items(chunk: Chunk, query, failures: list) -> Iterator[tuple[int, Item
         return
     items, when, _ = chunk.answer
     for atlas_id, item in zip(chunk.ids, items, strict=True):
-        if words := unknown(item):
+        if not _has_entry(item):
+            failures.append((atlas_id, TableParseError(_no_entry(atlas_id), service=query.service)))
+        elif words := unknown(item):
             failures.append((atlas_id, query._not_found([atlas_id], words)))
         else:
             yield atlas_id, item, when
@@ -200,9 +184,22 @@ def decode_chunk(body: bytes, ids: list[int]) -> list[Item]:
     """
     items = decode_items(body)
     for atlas_id, item in zip(ids, items, strict=False):
-        if unknown(item) is None and _identity.decode(item["object"]).id != atlas_id:
+        # One without an entry costs nobody else; see known_items.
+        if (
+            _has_entry(item)
+            and unknown(item) is None
+            and _identity.decode(item["object"]).id != atlas_id
+        ):
             raise TableParseError(f"ATLAS answered another object when asked for {atlas_id}")
     return items
+
+
+def _has_entry(item: Item) -> bool:
+    return bytes(item.get("object", b"null")) != b"null"
+
+
+def _no_entry(atlas_id: int) -> str:
+    return f"ATLAS answered for {atlas_id} without an object"
 
 
 class _Identity(msgspec.Struct):

@@ -123,6 +123,8 @@ class ConeQueries(AtlasQuery):
         ra, dec, shape = check_coordinates(coordinates)
         arcsec = check_radius(radius)
         positions = positions or arcsec > LARGEST_RADIUS
+        if arcsec > LARGEST_RADIUS and not get_query_payload:
+            self._refuse_hopeless(arcsec)
         margin = 0.01 if positions else 0.0
         cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=margin, group=positions)
         kind = "nearest" if nearest and not positions else "all"
@@ -281,11 +283,11 @@ class ConeQueries(AtlasQuery):
             )
         return located, failures
 
-    def _refuse_hopeless(self, n: int, radius: float) -> None:
+    def _refuse_hopeless(self, radius: float) -> None:
         """Refuse what would take days before it is planned, which itself would take minutes."""
-        limit = self._limit
         # No covering of a circle needs fewer than its area has of those allowed.
-        least = n * (radius / LARGEST_RADIUS) ** 2 if radius > LARGEST_RADIUS else 0
+        least = (radius / LARGEST_RADIUS) ** 2
+        limit = self.quota.limit
         if limit and self.conf.on_quota == "raise" and least > 10 * limit:
             raise QuotaError(
                 f"ATLAS: at least {least:.0f} cone searches would be sent, of {limit} requests an "

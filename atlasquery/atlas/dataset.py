@@ -14,9 +14,21 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from atlasquery.atlas.items import Item
+from atlasquery.atlas.manifest import (
+    MANIFEST,
+    begin,
+    check_directory,
+    is_begun,
+    lock,
+    open_manifest,
+    place,
+    settings,
+    understood,
+)
 from atlasquery.atlas.partitions import (
     KINDS,
     chunk_tables,
+    is_whole,
     read_arrow,
     read_partitions,
     write_partition,
@@ -27,18 +39,8 @@ from atlasquery.service.quota import Clock
 
 __all__ = ["Dataset", "check_age", "read_dataset"]
 
-MANIFEST, LOCK = "manifest.sqlite", "lock.sqlite"
 # The names of our own files, half-written ones included: others are left alone.
 OURS = re.compile(r"\d{8}\.parquet(\.tmp)?")
-
-SCHEMA = """
-create table if not exists settings (name text primary key, value text not null);
-create table if not exists files (
-    chunk integer not null, kind text not null, rows integer not null, primary key (chunk, kind));
-create table if not exists objects (
-    atlas_id integer primary key, chunk integer not null, at real not null, rows text not null);
-create index if not exists objects_by_chunk on objects (chunk);
-"""
 
 
 class Dataset:
@@ -56,32 +58,35 @@ class Dataset:
     window : tuple of float or None
         The first and last MJD of all rows.
     server : str
-        Where the rows come from.
+        Where the rows come from; it is the same for all of a directory.
     clock : Clock
         The time.
     """
 
     def __init__(self, directory: str | os.PathLike, *, window: tuple, server: str, clock: Clock):
-        self._directory = Path(directory)
+        self._directory = check_directory(directory)
         self._window = window
         self._server = server
         self._clock = clock
         self._failures: list[tuple[int, Exception]] = []
         self._fetched: set[int] = set()
+        #: The files that did not hold what was written, and how many objects each costs.
+        self.damaged: list[tuple[str, int]] = []
 
     def __enter__(self) -> "Dataset":
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self._directory)
-        try:
-            self._manifest = _open(self._directory / MANIFEST)
-            self._manifest.executescript(SCHEMA)
-            self._check_window()
-            for kind in KINDS:
-                (self._directory / kind).mkdir(exist_ok=True)
-            self._sweep()
-        except BaseException:
-            self.__exit__()
-            raise
+        with understood(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._lock = lock(self._directory)
+            try:
+                self._manifest = open_manifest(self._directory)
+                begin(self._manifest)
+                self._check_origin()
+                for kind in KINDS:
+                    (self._directory / kind).mkdir(exist_ok=True)
+                self._sweep()
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *error) -> None:
@@ -134,7 +139,7 @@ class Dataset:
                 manifest.execute("update objects set chunk = ? where chunk = ?", (new, old))
                 manifest.execute("delete from files where chunk = ?", (old,))
                 files += kept
-            manifest.executemany("insert into files values (?, ?, ?)", files)
+            manifest.executemany("insert into files values (?, ?, ?, ?)", files)
             rows = [json.dumps({kind: counts[kind][n] for kind in KINDS}) for n in range(len(ids))]
             times = [when for *_, when in known]
             manifest.executemany(
@@ -218,9 +223,9 @@ class Dataset:
             replaced.append((old, number, kept))
         return replaced
 
-    def _write(self, number: int, kind: str, table) -> tuple[int, str, int]:
-        write_partition(table, self._path(number, kind))
-        return number, kind, len(table)
+    def _write(self, number: int, kind: str, table) -> tuple[int, str, int, int]:
+        size = write_partition(table, self._path(number, kind))
+        return number, kind, len(table), size
 
     def _path(self, number: int, kind: str) -> Path:
         return _file(self._directory, number, kind)
@@ -237,14 +242,15 @@ class Dataset:
         for kind in KINDS:
             self._path(number, kind).unlink(missing_ok=True)
 
-    def _check_window(self) -> None:
+    def _check_origin(self) -> None:
         """Note what rows the directory has, or refuse to mix them with others."""
         start, end = self._window
-        settings = {"start": start, "end": end, "server": self._server}
-        known = _settings(self._manifest)
+        known = settings(self._manifest)
         if not known:
+            self._check_new()
+            told = {"start": start, "end": end, "server": self._server}
             with self._transaction() as manifest:
-                rows = [(name, json.dumps(value)) for name, value in settings.items()]
+                rows = [(name, json.dumps(value)) for name, value in told.items()]
                 manifest.executemany("insert into settings values (?, ?)", rows)
         elif (known["start"], known["end"]) != (start, end):
             raise InvalidQueryError(
@@ -252,20 +258,45 @@ class Dataset:
                 f"(MJD), and start={start} and end={end} would be mixed with them: take another "
                 "directory"
             )
+        elif place(known["server"]) != place(self._server):
+            raise InvalidQueryError(
+                f"{self._directory} has objects of {known['server']}, and those of {self._server} "
+                "would be mixed with them: take another directory"
+            )
+
+    def _check_new(self) -> None:
+        """Refuse to sweep away what a manifest has named that is gone."""
+        for kind in KINDS:
+            for path in (self._directory / kind).glob("*.parquet"):
+                if OURS.fullmatch(path.name):
+                    raise InvalidQueryError(
+                        f"directory={str(self._directory)!r} has files such as {kind}/{path.name}, "
+                        f"but {MANIFEST}, which should name them, is empty or gone: remove the "
+                        "directory, or take another, and call download_sources again"
+                    )
 
     def _sweep(self) -> None:
-        """Remove the files that do not count, and forget those that are not there."""
-        named = set(self._manifest.execute("select chunk, kind from files"))
-        paths = {self._path(*one) for one in named}
+        """Remove the files that do not count, and forget those that are not as written."""
+        named = list(self._manifest.execute("select chunk, kind, rows, size from files"))
+        paths = {self._path(number, kind) for number, kind, *_ in named}
         for kind in KINDS:
             for path in (self._directory / kind).iterdir():
                 if OURS.fullmatch(path.name) and path not in paths:
                     path.unlink()
-        lost = {number for number, kind in named if not self._path(number, kind).exists()}
+        lost, sizes = {}, []
+        for number, kind, length, size in named:
+            path = self._path(number, kind)
+            if not is_whole(path, length, size):
+                lost.setdefault(number, f"{kind}/{path.name}")
+            elif size is None:
+                sizes.append((path.stat().st_size, number, kind))
         with self._transaction() as manifest:
-            for number in lost:
-                manifest.execute("delete from objects where chunk = ?", (number,))
+            # Manifests of earlier versions do not know them.
+            manifest.executemany("update files set size = ? where chunk = ? and kind = ?", sizes)
+            for number, name in lost.items():
+                gone = manifest.execute("delete from objects where chunk = ?", (number,)).rowcount
                 manifest.execute("delete from files where chunk = ?", (number,))
+                self.damaged.append((name, gone))
         for number in lost:
             self._unlink(number)
 
@@ -295,14 +326,19 @@ def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
     ------
     InvalidQueryError
         If there is no such kind, or no manifest.
+    TableParseError
+        If a file is damaged.
     """
     check_choice(kind, name="kind", known=KINDS)
-    directory = Path(directory)
+    directory = check_directory(directory)
+    nothing = InvalidQueryError(f"directory={str(directory)!r} has nothing that was downloaded")
     if not (directory / MANIFEST).is_file():
-        raise InvalidQueryError(f"directory={str(directory)!r} has nothing that was downloaded")
+        raise nothing
     for last in (False, False, True):
-        with contextlib.closing(_open(directory / MANIFEST)) as manifest:
-            known = _settings(manifest)
+        with understood(directory), contextlib.closing(open_manifest(directory)) as manifest:
+            if not is_begun(manifest):
+                raise nothing
+            known = settings(manifest)
             (oldest,) = manifest.execute("select min(at) from objects").fetchone()
             query = "select chunk from files where kind = ? order by chunk"
             chunks = [chunk for (chunk,) in manifest.execute(query, (kind,))]
@@ -311,10 +347,13 @@ def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
             meta["obtained"] = datetime.fromtimestamp(oldest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             return read_partitions([_file(directory, n, kind) for n in chunks], kind, meta)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             # A download that goes on may have put another file in the place of one.
             if last:
-                raise
+                raise TableParseError(
+                    f"{error} is not there any more: call download_sources again, which fetches "
+                    "its objects anew"
+                ) from None
     raise AssertionError("unreachable")
 
 
@@ -352,29 +391,6 @@ def check_age(max_age: u.Quantity | str | None) -> float | None:
 
 def _file(directory: Path, number: int, kind: str) -> Path:
     return directory / kind / f"{number:08d}.parquet"
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=60, isolation_level=None)
-
-
-def _settings(manifest: sqlite3.Connection) -> dict:
-    rows = manifest.execute("select name, value from settings").fetchall()
-    return {name: json.loads(value) for name, value in rows}
-
-
-def _lock(directory: Path) -> sqlite3.Connection:
-    """Keep other processes out, for as long as this one lives at most."""
-    lock = sqlite3.connect(directory / LOCK, timeout=0, isolation_level=None)
-    try:
-        lock.execute("begin exclusive")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        raise InvalidQueryError(
-            f"directory={str(directory)!r} is written to by another download ({error}): wait for "
-            "it to end, or take another directory"
-        ) from None
-    return lock
 
 
 def _sync(directory: Path) -> None:

@@ -1,6 +1,7 @@
 """Bulk reads into files: what was fetched stays fetched, whatever ends the program."""
 
 import os
+import warnings
 
 import astropy.units as u
 from astropy.table import Table
@@ -10,6 +11,7 @@ from atlasquery.atlas.bulk import WORTH_A_BAR, BulkQueries
 from atlasquery.atlas.collection import known_items
 from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
 from atlasquery.atlas.partitions import require_pyarrow
+from atlasquery.exceptions import InputWarning
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["DownloadQueries"]
@@ -42,8 +44,8 @@ class DownloadQueries(BulkQueries):
         atlas_ids : int, str or sequence
             The 19-digit ids; one given twice is asked for once.
         directory : path-like
-            Where the files are; it is made if need be. Later calls may add
-            other ids to it.
+            Where the files are, ``~`` for your home; it is made if need be. Later
+            calls may add other ids to it.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time of the rows; a bare number is an MJD. The
             default is the full history. They are the same for all of a directory.
@@ -67,16 +69,27 @@ class DownloadQueries(BulkQueries):
         ------
         InvalidQueryError
             If an argument is not what it should be, the directory was begun with
-            another `start` or `end`, or another process writes to it; nothing was sent.
+            another `start` or `end` or from another server, or another process writes
+            to it; or the directory cannot be used. Nothing was asked for.
         IncompleteResultError
             If some objects failed, with ``on_error="raise"``; ``result`` is the table.
+        LoginError
+            If there is no login, or the server refuses it before any object came.
+        QuotaError
+            If no request is left in the hour, and ``conf.on_quota`` is not ``"wait"``;
+            nothing was asked for. Or if the server says so before any object came.
         ImportError
             If pyarrow is not there: it comes with ``atlasquery[parquet]``.
 
         Warns
         -----
+        LargeQueryWarning
+            If there are more requests to send than are left in the hour: with
+            ``conf.on_quota = "wait"`` it will wait, otherwise the rest fails, for a
+            later call to fetch.
         InputWarning
-            If some objects failed.
+            If some objects failed, or a file was damaged or gone, whose objects are
+            forgotten and fetched again.
 
         Examples
         --------
@@ -96,7 +109,11 @@ class DownloadQueries(BulkQueries):
         require_pyarrow()
         ids, window = self._check_bulk(atlas_ids, start, end, on_error)
         age = check_age(max_age)
+        # The login may name the server, whose rows are not mixed with another's.
+        self._auth(required=False)
         with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
+            if dataset.damaged:
+                warnings.warn(_damage(dataset.damaged), InputWarning, stacklevel=3)
             todo = dataset.missing(ids, age)
             if todo:
                 self._download(todo, window, dataset, progress)
@@ -119,12 +136,15 @@ class DownloadQueries(BulkQueries):
         -------
         `~astropy.table.Table`
             The rows of all objects, with ``atlas_id`` first; units, descriptions
-            and masks as from the server.
+            and masks as from the server. A column that this version does not know
+            is text: the JSON of what is none.
 
         Raises
         ------
         InvalidQueryError
             If there is no such kind, or nothing was downloaded to the directory.
+        TableParseError
+            If a file is damaged.
         ImportError
             If pyarrow is not there: it comes with ``atlasquery[parquet]``.
 
@@ -143,7 +163,7 @@ class DownloadQueries(BulkQueries):
         return read_dataset(directory, kind)
 
     def _download(self, ids: list[int], window: tuple, dataset: Dataset, progress: bool) -> None:
-        chunks = self._chunks(ids, window, False, depth=6)
+        chunks = self._chunks(ids, window, False, depth=6, resumable=True)
         with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
             for chunk in chunks:
                 failures: list = []
@@ -151,3 +171,13 @@ class DownloadQueries(BulkQueries):
                 dataset.add(known, failures)
                 bar.update(chunk.first + len(chunk.ids))
                 del chunk, known
+
+
+def _damage(damaged: list[tuple[str, int]]) -> str:
+    names = ", ".join(name for name, _ in damaged[:5])
+    more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
+    objects = sum(count for _, count in damaged)
+    return (
+        f"damaged or gone: {names}{more}; {objects} objects were in these files, and are fetched "
+        "again when they are asked for"
+    )

@@ -83,13 +83,15 @@ def check_items(items: list[Item], ids: list[int]) -> None:
             raise TableParseError(f"ATLAS answered with {entry.id} when asked for {asked}")
 
 
-def object_rows(items: list[Item]) -> Rows:
+def object_rows(items: list[Item], **options) -> Rows:
     """Decode the catalogue entries of objects the server knows.
 
     Parameters
     ----------
     items : list of Item
         The items.
+    **options
+        What `decode_rows` takes.
 
     Returns
     -------
@@ -97,10 +99,10 @@ def object_rows(items: list[Item]) -> Rows:
         One for each.
     """
     entries = b",".join(bytes(item["object"]) for item in items)
-    return decode_rows(OBJECT, b"[" + entries + b"]")
+    return decode_rows(OBJECT, b"[" + entries + b"]", **options)
 
 
-def product_rows(columns: Columns, items: list[Item], product: str) -> Rows:
+def product_rows(columns: Columns, items: list[Item], product: str, **options) -> Rows:
     """Decode one product of all items.
 
     Parameters
@@ -111,13 +113,15 @@ def product_rows(columns: Columns, items: list[Item], product: str) -> Rows:
         The items.
     product : str
         The wire's name of the product.
+    **options
+        What `decode_rows` takes.
 
     Returns
     -------
     Rows
         Those of all items, in order.
     """
-    return decode_rows(columns, *(item.get(product, _EMPTY) for item in items))
+    return decode_rows(columns, *(item.get(product, _EMPTY) for item in items), **options)
 
 
 def with_gaps(rows: Rows, ids: list[int], known: list[bool]) -> Rows:

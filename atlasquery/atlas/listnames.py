@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 from atlasquery.exceptions import InvalidQueryError
@@ -86,17 +86,29 @@ def known_lists(own: Iterable[str]) -> list[AtlasList]:
     Returns
     -------
     list of AtlasList
-        A name that the user has given to another list replaces ours.
+        No name twice: one that the user has given to a custom list is no longer
+        one of ours.
 
     Raises
     ------
     InvalidQueryError
-        If an entry is not a name and a number.
+        If an entry is not a name and a number, a name has two numbers, or is that of a
+        detection list: a write and a read would go to different lists.
     """
-    mine = [_own_list(entry) for text in own for entry in text.split(",") if entry.strip()]
-    names = {one.name for one in mine}
-    theirs = [one for one in CUSTOM_LISTS if one.name not in names]
-    return [*DETECTION_LISTS, *theirs, *mine]
+    mine: dict[str, AtlasList] = {}
+    for entry in (entry for text in own for entry in text.split(",") if entry.strip()):
+        one = _own_list(entry)
+        other = mine.setdefault(one.name, one)
+        if other.number != one.number:
+            raise InvalidQueryError(
+                f"conf.custom_lists gives {one.name!r} two numbers, {other.number} and {one.number}"
+            )
+    theirs = [
+        replace(one, aliases=tuple(alias for alias in one.aliases if alias not in mine))
+        for one in CUSTOM_LISTS
+        if one.name not in mine
+    ]
+    return [*DETECTION_LISTS, *theirs, *mine.values()]
 
 
 def _own_list(entry: str) -> AtlasList:
@@ -106,7 +118,14 @@ def _own_list(entry: str) -> AtlasList:
             f"conf.custom_lists holds {entry.strip()!r}, which should be a name and a number, "
             "such as 'mylist=74'"
         )
-    return AtlasList(int(number), _spelled(name), "From conf.custom_lists.", custom=True)
+    word = _spelled(name)
+    for one in DETECTION_LISTS:
+        if word == one.name or word in one.aliases:
+            raise InvalidQueryError(
+                f"conf.custom_lists holds {entry.strip()!r}, but {word!r} is the detection list "
+                f"{one.number}: take another name"
+            )
+    return AtlasList(int(number), word, "From conf.custom_lists.", custom=True)
 
 
 def _spelled(name: str) -> str:

@@ -30,7 +30,14 @@ from atlasquery.tables.build import assemble, table_column
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KINDS", "chunk_tables", "read_partitions", "require_pyarrow", "write_partition"]
+__all__ = [
+    "KINDS",
+    "chunk_tables",
+    "is_whole",
+    "read_partitions",
+    "require_pyarrow",
+    "write_partition",
+]
 
 # For each kind of row its declaration, and the products of an item that have such rows.
 KINDS: dict[str, tuple[Columns, tuple[str, ...]]] = {
@@ -99,14 +106,16 @@ def _rows(
 ) -> tuple[Rows, list[int]]:
     """Return the rows of one kind with the id first, and how many each item has."""
     columns, products = KINDS[kind]
+    # The type of a column must not depend on how ids fell into chunks.
+    same = {"undeclared_as_text": True}
     if kind == "objects":
-        return object_rows(items), [1] * len(items)
+        return object_rows(items, **same), [1] * len(items)
     if len(products) == 1:
-        rows = product_rows(columns, items, products[0])
+        rows = product_rows(columns, items, products[0], **same)
         counts = rows.counts
     else:
         both = [{"rows": item.get(name, b"null")} for item in items for name in products]
-        rows = product_rows(columns, both, "rows")
+        rows = product_rows(columns, both, "rows", **same)
         counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
     if ATLAS_ID.name not in rows.values:
         rows.add(ATLAS_ID, np.repeat(np.array(ids, dtype=np.int64), counts))
@@ -129,7 +138,7 @@ def _to_arrow(rows: Rows, declared: Columns) -> "pa.Table":
         array = _arrow_array(column, values, mask)
         widths.append(max(values.dtype.itemsize // 4, 4) if column.kind is str else 0)
         if column.wire not in declared.by_wire and mask.all() and column is not ATLAS_ID:
-            # Of a column that is not declared, other chunks may show the type.
+            # Nothing was sent of a column that is not declared: others show its type.
             array = pa.nulls(len(rows))
         about = {"unit": column.unit.to_string() if column.unit else "", "about": column.about}
         fields.append(pa.field(column.name, array.type, not column.required, about))
@@ -172,7 +181,7 @@ def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[
     return known
 
 
-def write_partition(table: "pa.Table", path: Path) -> None:
+def write_partition(table: "pa.Table", path: Path) -> int:
     """Write a file so that it is there whole or not at all.
 
     Parameters
@@ -181,6 +190,11 @@ def write_partition(table: "pa.Table", path: Path) -> None:
         Its rows.
     path : `~pathlib.Path`
         Where.
+
+    Returns
+    -------
+    int
+        The bytes of the file.
     """
     from pyarrow import parquet
 
@@ -192,6 +206,35 @@ def write_partition(table: "pa.Table", path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    return buffer.getbuffer().nbytes
+
+
+def is_whole(path: Path, length: int, size: int | None) -> bool:
+    """Return whether a file is as it was written, as far as that can be told without reading it.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    length : int
+        How many rows it had.
+    size : int or None
+        How many bytes it had, where that is known.
+
+    Returns
+    -------
+    bool
+        False too if it is not there.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        if size is not None:
+            return path.stat().st_size == size
+        return parquet.read_metadata(path).num_rows == length
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def read_arrow(paths: list[Path]) -> "pa.Table":
@@ -206,15 +249,36 @@ def read_arrow(paths: list[Path]) -> "pa.Table":
     -------
     `pyarrow.Table`
         The rows of all, in order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there.
+    TableParseError
+        If a file is damaged.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
-    tables = [parquet.read_table(path, partitioning=None) for path in paths]
+    tables = [_read_file(path) for path in paths]
     try:
         return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowTypeError:
         return pa.concat_tables(_as_texts(tables), promote_options="default")
+
+
+def _read_file(path: Path) -> "pa.Table":
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise FileNotFoundError(str(path)) from None
+    except (OSError, pa.ArrowException) as error:
+        raise TableParseError(
+            f"{path} is damaged ({error}): remove it and call download_sources again, which "
+            "fetches its objects anew"
+        ) from error
 
 
 def _as_texts(tables: list) -> list:

@@ -1,6 +1,6 @@
 """From the server's rows to light curves: what its magnitudes mean, and their signs."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from astropy.timeseries import TimeSeries
@@ -59,7 +59,7 @@ def light_curve(
     both.masks["atlas_id"][:] = False
     values = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED)}
     values |= {"detection": detection, "survey": np.full(n, "atlas")}
-    own = _without(both, values.keys())
+    own = both.without(values.keys())
     return build_light_curve(values.pop("time"), values, own, scale="utc", meta=meta)
 
 
@@ -122,7 +122,7 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
         "survey": np.full(len(rows), "atlas"),
         "exposure": wire["exposure"],
     }
-    own = _without(rows, {"time", "band", "flux", "flux_err", "exposure_time", "exposure"})
+    own = rows.without(("time", "band", "flux", "flux_err", "exposure_time", "exposure"))
     return build_light_curve(wire["time"], values, own, scale="utc", meta=meta)
 
 
@@ -166,13 +166,6 @@ def inside(time: np.ndarray, window: tuple) -> np.ndarray:
     if last is not None:
         kept &= time <= last
     return kept
-
-
-def _without(rows: Rows, names: Container) -> Rows:
-    columns = [column for column in rows.columns if column.name not in names]
-    values = {column.name: rows.values[column.name] for column in columns}
-    masks = {column.name: rows.masks[column.name] for column in columns}
-    return Rows(columns, values, masks, len(rows))
 
 
 def _merge(first: Rows, second: Rows) -> tuple[Rows, np.ndarray]:

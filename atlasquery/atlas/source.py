@@ -1,7 +1,6 @@
 """All that ATLAS knows of one object, each product built when it is first asked for."""
 
 from functools import cached_property
-from html import escape
 
 import msgspec
 from astropy.coordinates import SkyCoord
@@ -16,6 +15,7 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CLASSIFICATION,
     SHERLOCK_CROSSMATCH,
 )
+from atlasquery.atlas.display import source_html, source_text
 from atlasquery.atlas.items import Item, object_rows, product_rows
 from atlasquery.atlas.photometry import forced_light_curve, light_curve
 from atlasquery.exceptions import TableParseError
@@ -165,22 +165,11 @@ class AtlasSource:
         where = self.coordinates.to_string("hmsdms", precision=1)
         return f"<AtlasSource {self.atlas_id} {self._title()} at {where}>"
 
+    def __str__(self) -> str:
+        return source_text(self)
+
     def _repr_html_(self) -> str:
-        where = self.coordinates.to_string("hmsdms", precision=1)
-        lc = self.light_curve
-        found = int(lc["detection"].sum())
-        rows = {
-            "ATLAS id": str(self.atlas_id),
-            "Position": f"{where} (ICRS)",
-            "Sherlock": _text(self.info["sherlock_class"]),
-            "Detections": f"{found}, and {len(lc) - found} exposures without",
-            "Forced photometry": f"{len(self.forced_photometry)} measurements",
-        }
-        if found:
-            last = lc[lc["detection"]]["time"][-1]
-            rows["Last detection"] = last.to_value("iso", subfmt="date_hm") + " UTC"
-        cells = "".join(f"<tr><th>{k}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
-        return f"<table><caption>{escape(self._title())}</caption>{cells}</table>"
+        return source_html(self)
 
 
 def _text(value: object) -> str:

@@ -20,8 +20,9 @@ class WriteQueries(ChangeQueries, ListQueries):
     """The methods that write.
 
     All of them send one request for each object, one after the other, never
-    one of them twice, and return what became of each in the order given. They
-    need an account with write access.
+    one of them twice, and return what became of each in the order given. A call that
+    is stopped with Ctrl-C leaves that table in ``sys.last_value.result``. They need
+    an account with write access.
     """
 
     def add_to_list(
@@ -55,6 +56,9 @@ class WriteQueries(ChangeQueries, ListQueries):
             If there is no such custom list, or an id is none; nothing was sent.
         LoginError
             If there is no login; nothing was sent.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
         WriteError
             If some were not done. A refused login or a used-up quota ends the
             call: it is the error's cause, and what follows was not tried.
@@ -62,7 +66,8 @@ class WriteQueries(ChangeQueries, ListQueries):
         Warns
         -----
         LargeQueryWarning
-            If there are more ids than requests in an hour.
+            If it will have to wait for requests to be allowed again, with
+            ``conf.on_quota = "wait"``.
 
         References
         ----------
@@ -107,6 +112,9 @@ class WriteQueries(ChangeQueries, ListQueries):
             If there is no such custom list, or an id is none; nothing was sent.
         LoginError
             If there is no login; nothing was sent.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
         WriteError
             If some were not done.
 
@@ -165,6 +173,9 @@ class WriteQueries(ChangeQueries, ListQueries):
             If it is not one of the three lists, or an id is none; nothing was sent.
         LoginError
             If there is no login; nothing was sent.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
         WriteError
             If some were not done.
 
@@ -245,6 +256,9 @@ class WriteQueries(ChangeQueries, ListQueries):
             object has no score; nothing was sent.
         LoginError
             If there is no login; nothing was sent.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
         WriteError
             If some were not done.
 
@@ -302,6 +316,9 @@ class WriteQueries(ChangeQueries, ListQueries):
             If an id or the time is none; nothing was sent.
         LoginError
             If there is no login; nothing was sent.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
         WriteError
             If some were not done.
 
@@ -365,6 +382,9 @@ class WriteQueries(ChangeQueries, ListQueries):
             If a value is not what it should be; nothing was sent.
         LoginError
             If there is no login; nothing was sent.
+        QuotaError
+            If it takes more requests than are left in the hour, and
+            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
         WriteError
             If some were not done.
 

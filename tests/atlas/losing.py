@@ -1,10 +1,14 @@
 """A proxy on loopback that loses answers as it is told to, after or before the server got them."""
 
 import http.client
+import re
 import threading
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from urllib.parse import urlsplit
+
+PAGE = b"<html><title>Something else</title></html>"
 
 
 class LosingProxy:
@@ -12,12 +16,16 @@ class LosingProxy:
 
     ``faults`` holds a word for each of these requests in turn: "pass"; "before" breaks
     the connection without asking the server, "after" when the server has answered; "stall"
-    and "stall before" answer nothing; "page" and "500" answer a web page when the server
-    has answered, "502" without asking it. Past its end all pass. ``passed`` has the path of
-    all that reached the server.
+    and "stall before" answer nothing; "page", "damaged", "500", "502" and "504" answer that
+    instead of what the server says, gateways' errors and what ends with "before" without
+    asking it. "late" and "late 502" lose the answer and ask the server after the next request
+    to `reads` has been answered; "very late" ones after two. Past its end all pass.
+    ``passed`` has the path of all that reached the server.
     """
 
-    def __init__(self, target, endpoint):
+    def __init__(self, target, endpoint, reads=None):
+        self.reads = reads
+        self.late = []
         self.target = urlsplit(target)
         self.endpoint = endpoint
         self.faults = deque()
@@ -62,6 +70,16 @@ class LosingProxy:
         finally:
             connection.close()
 
+    def put_off(self, handler, body, reads):
+        asked = SimpleNamespace(command=handler.command, path=handler.path, headers=handler.headers)
+        self.late.append([reads, asked, body])
+
+    def do_late_ones(self):
+        for one in self.late:
+            one[0] -= 1
+            if one[0] == 0:
+                self.ask(*one[1:])
+
 
 def _handler(proxy):
     class Handler(BaseHTTPRequestHandler):
@@ -70,13 +88,20 @@ def _handler(proxy):
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fault = proxy.fault(self.path)
-            if fault not in ("before", "stall before", "502"):
+            if "late" in fault:
+                proxy.put_off(self, body, reads=2 if "very" in fault else 1)
+            elif "before" not in fault and fault not in ("502", "504"):
                 answer = proxy.ask(self, body)
             if fault == "pass":
+                if proxy.reads and self.path.endswith(f"/{proxy.reads}/"):
+                    proxy.do_late_ones()
                 self.reply(*answer)
-            elif fault in ("page", "500", "502"):
-                status = 200 if fault == "page" else int(fault)
-                self.reply(status, "text/html", b"<html><title>Something else</title></html>")
+            elif fault.startswith("damaged"):
+                self.reply(200, "application/json", b'{"objectid": 1')
+            elif fault.startswith("page"):
+                self.reply(200, "text/html", PAGE)
+            elif status := re.search(r"50\d", fault):
+                self.reply(int(status[0]), "text/html", PAGE)
             else:
                 if fault.startswith("stall"):
                     proxy.ended.wait(20)

@@ -1,5 +1,7 @@
 """Lists, their members and memberships, against both servers."""
 
+import json
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -68,6 +70,54 @@ def test_own_name_replaces_ours(box_atlas):
     with conf.set_temp("custom_lists", "vra=99"):
         assert box_atlas.query_list("vra", get_query_payload=True)["objectlistid"] == 99
         assert box_atlas.list_lists()["name"].tolist().count("vra") == 1
+
+
+@pytest.mark.parametrize(("own", "name"), [("vra=99", "vra"), ("m-dwarf=99", "M dwarf")])
+def test_own_name_goes_before_ours_in_reads_and_writes(box_atlas, own, name):
+    one = 1161600211221604900
+    with conf.set_temp("custom_lists", own):
+        sent = [
+            box_atlas.query_list(name, get_query_payload=True)["objectlistid"],
+            box_atlas.query_list(name, custom=True, get_query_payload=True)["objectlistid"],
+            *(
+                json.loads(write(one, name, dry_run=True)["payload"][0])["objectgroupid"]
+                for write in (box_atlas.add_to_list, box_atlas.remove_from_list)
+            ),
+        ]
+        with pytest.warns(NoResultsWarning):
+            assert len(box_atlas.get_list_members(name)) == 0
+    assert sent == [99] * 4
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ("a=74, b=75, A=76", "'a' two numbers, 74 and 76"),
+        ("good=74", "'good=74', but 'good' is the detection list 2"),
+        ("Pending = 74", "'pending' is the detection list 4"),
+        (["fast-track=74"], "'fast_track' is the detection list 8"),
+    ],
+)
+def test_own_names_that_are_ambiguous_are_refused(box_atlas, sandbox, own, words):
+    sandbox.clear_requests()
+    one = 1161600211221604900
+    with conf.set_temp("custom_lists", own):
+        for work in (
+            box_atlas.list_lists,
+            lambda: box_atlas.query_list("good"),
+            lambda: box_atlas.get_list_members("good"),
+            lambda: box_atlas.add_to_list(one, "a"),
+            lambda: box_atlas.remove_from_list(one, "a"),
+            lambda: box_atlas.move_to_list(one, "eyeball"),
+        ):
+            with pytest.raises(InvalidQueryError, match=f"conf.custom_lists.*{words}"):
+                work()
+    assert sandbox.requests == []
+
+
+def test_an_own_name_given_twice_is_one(box_atlas):
+    with conf.set_temp("custom_lists", "mine=74, mine=74"):
+        assert box_atlas.list_lists()["name"].tolist().count("mine") == 1
 
 
 @pytest.mark.parametrize("own", ["mylist", "mylist=a", "=74", "7=74", "a=1;b=2"])

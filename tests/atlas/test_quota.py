@@ -119,6 +119,12 @@ def test_waiting_gets_everything_without_a_refusal(atlas, box):
     assert 3500 < atlas._clock.passed < 7300
 
 
+def test_what_would_take_days_is_refused_before_it_is_planned(atlas, box):
+    with pytest.raises(QuotaError, match=r"at least 57600 cone searches .* of 100 requests"):
+        atlas.query_region(CENTRE, radius=20 * u.deg)
+    assert box.requests == []
+
+
 def test_a_limit_only_the_server_knows(atlas, box):
     with conf.set_temp("hourly_limit", 0):
         for n in range(100):
@@ -162,7 +168,7 @@ def test_processes_share_the_count(tmp_path):
 
 def test_a_ledger_that_cannot_be_written_stops_nobody(atlas, tmp_path, monkeypatch):
     bad = Ledger(tmp_path)  # a directory
-    monkeypatch.setattr(AtlasClass, "_ledger", property(lambda self: bad))
+    monkeypatch.setattr(AtlasClass, "_ledger", lambda self, limit: bad)
     with pytest.raises(sqlite3.Error):
         bad.book("account", 1)
     with log.log_to_list() as said:

@@ -532,23 +532,56 @@ def writes_passed(proxy):
     return sum(path.endswith(f"/{proxy.endpoint}/") for path in proxy.passed)
 
 
-FAULTS = {"after": 3, "before": 2, "500": 3, "502": 2, "page": 3}
+# Whether it is done, and what is known of that: None where the server may be at it still.
+FAULTS = {
+    "after": (True, True),
+    "before": (False, None),
+    "500": (True, True),
+    "500 before": (False, False),
+    "502": (False, None),
+    "504": (False, None),
+    "page": (True, True),
+    "page before": (False, False),
+    "damaged before": (False, False),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_lost_addition_is_read_back(lossy, ids, empty_list, fault):
     bot, proxy = lossy("add_to_list", "pass", fault)
-    table = bot.add_to_list(ids[:3], empty_list, on_error="warn") if FAULTS[fault] == 3 else None
-    if table is None:
-        with pytest.warns(InputWarning, match="read back: not on the list"):
-            table = bot.add_to_list(ids[:3], empty_list, on_error="warn")
-    done = FAULTS[fault] == 3
-    assert table["ok"].tolist() == [True, done, True]
-    words = "on the list" if done else "not on the list"
-    assert table["message"][1].startswith(f"answer lost; read back: {words} (")
+    done, ok = FAULTS[fault]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table = bot.add_to_list(ids[:3], empty_list, on_error="warn")
+    assert [one.category for one in caught] == [] if done else [InputWarning]
+    assert table["ok"].tolist() == [True, ok, True]
+    words = {True: "on the list (", False: "not on the list ("}
+    unknown = "not on the list, but the server may be at it still ("
+    said = "Unknown: " if ok is None else ""
+    assert table["message"][1].startswith(f"{said}answer lost; read back: {words.get(ok, unknown)}")
     # It was sent once, and the others too.
-    assert writes_passed(proxy) == FAULTS[fault]
-    assert members(bot, empty_list) == [i for i, ok in zip(ids, table["ok"], strict=False) if ok]
+    assert writes_passed(proxy) == 2 + done
+    there = [one for one, so in zip(ids, (True, done, True), strict=False) if so]
+    assert members(bot, empty_list) == there
+
+
+@pytest.mark.parametrize(("slow", "month"), [("late", "04"), ("late 502", "03")])
+def test_a_server_that_is_still_at_it_is_asked_once_more(box_bot, sandbox, slow, month):
+    """The answer is lost at once; the row is stored only after it was looked for."""
+    one = int(sandbox.manifest["ids"]["crowded"][2])
+    with LosingProxy(sandbox.url, "vrascores", reads="vrascoreslist") as proxy:
+        bot = AtlasClass(proxy.url)
+        bot.login(token=sandbox.writer_token)
+        proxy.faults.append(slow)
+        table = bot.add_vra_scores(one, preal=0.25, time=f"2026-{month}-01")
+        assert table["ok"].tolist() == [True]
+        # Where it takes longer than that, nobody is told to write it again.
+        proxy.faults.append(f"very {slow}")
+        with pytest.raises(WriteError, match="may be at it still") as caught:
+            bot.add_vra_scores(one, preal=0.25, time=f"2026-{month}-02")
+    assert caught.value.result["ok"].tolist() == [None]
+    days = box_bot.query_vra_scores(one, cache=False)["time"].isot
+    assert [sum(t.startswith(f"2026-{month}-0{n}") for t in days) for n in (1, 2)] == [1, 1]
 
 
 @pytest.mark.parametrize(("fault", "done"), [("after", True), ("before", False)])
@@ -559,7 +592,7 @@ def test_a_lost_removal_is_read_back(bot, lossy, ids, empty_list, fault, done):
         table = lossy_bot.remove_from_list(ids[0], empty_list)
         assert table["message"][0].startswith("answer lost; read back: not on the list (")
     else:
-        with pytest.raises(WriteError, match="answer lost; read back: on the list"):
+        with pytest.raises(WriteError, match="read back: on the list, but the server may be"):
             lossy_bot.remove_from_list(ids[0], empty_list)
     assert members(bot, empty_list) == ([] if done else ids[:1])
 
@@ -622,11 +655,22 @@ def test_lost_scores_are_read_back(bot, lossy, scored, time):
     with pytest.warns(InputWarning, match="these scores are not stored"):
         table = lossy_bot.add_vra_scores([scored] * 4, preal=[value / 2] + [value / 3] * 3, **given,
                                          on_error="warn")  # fmt: skip
-    assert table["ok"].tolist() == [False, True, False, True]
+    assert table["ok"].tolist() == [None, True, None, True]
     rows = bot.query_vra_scores(scored, debug=True, cache=False)
     assert len(rows) == before + 3
     assert writes_passed(proxy) == 3
     np.testing.assert_allclose(rows["preal"][-3:], [value, value / 3, value / 3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-50, 1e-44, 3e-39, 1.2345678e-37, 1 / 3, 1.0])
+def test_lost_scores_of_any_size_are_found_again(bot, lossy, scored, value):
+    lossy_bot, proxy = lossy("add_vra_scores", "after")
+    given = {"rank": -3e38, "debug": True, "time": "2026-05-04T03:04:05"}
+    assert lossy_bot.add_vra_scores(scored, preal=value, **given)["ok"].tolist() == [True]
+    # Another value is not.
+    proxy.faults.append("500 before")
+    with pytest.raises(WriteError, match="not stored"):
+        lossy_bot.add_vra_scores(scored, preal=value / 2 + 0.1, **given)
 
 
 @pytest.mark.parametrize(("days", "ok"), [(0.2, None), (3.0, False)])
@@ -637,7 +681,7 @@ def test_older_scores_of_the_same_values_are_not_taken_for_the_lost_ones(
     value = days / 10
     box_bot.add_vra_scores(one, preal=value, time=Time.now().mjd - days)
     with LosingProxy(sandbox.url, "vrascores") as proxy, pytest.warns(InputWarning):
-        proxy.faults.append("before")
+        proxy.faults.append("500 before")
         bot = AtlasClass(proxy.url)
         bot.login(token=sandbox.writer_token)
         table = bot.add_vra_scores(one, preal=value, on_error="warn")
@@ -675,7 +719,11 @@ def test_a_server_that_is_gone_is_not_asked_for_each(server, ids):
     bot.login(token=server.token("writer"))
     with pytest.raises(WriteError, match="cannot be reached") as caught:
         bot.add_vra_todo(ids)
-    assert caught.value.result["ok"].tolist() == [None, False, False, False, False]
+    # There was no connection, so the first is not done either, and nothing is read back.
+    assert caught.value.result["ok"].tolist() == [False] * 5
+    messages = caught.value.result["message"].tolist()
+    assert messages[0].startswith("Not sent: ATLAS cannot be reached")
+    assert all(message.startswith("Not tried: ") for message in messages[1:])
 
 
 def test_ctrl_c_says_how_far_it_got(box_bot, sandbox, monkeypatch):
@@ -694,3 +742,17 @@ def test_ctrl_c_says_how_far_it_got(box_bot, sandbox, monkeypatch):
     (note,) = caught.value.__notes__
     assert "1 of 3" in note
     assert str(ids[1]) in note
+    table = caught.value.result
+    assert table["atlas_id"].tolist() == ids
+    assert table["ok"].tolist() == [True, None, False]
+    assert table["message"][0].startswith("Was not on the list.")
+    assert table["message"][1].startswith("Unknown: ")
+    assert table["message"][2].startswith("Not tried: ")
+    assert table.meta["query"] == "remove_from_list"
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_what_a_write_raises_is_in_its_documentation(method):
+    raises = getattr(AtlasClass, method).__doc__.split("Raises")[1]
+    for name in ("InvalidQueryError", "LoginError", "QuotaError", "WriteError"):
+        assert f"        {name}\n" in raises

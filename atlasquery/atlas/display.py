@@ -1,0 +1,279 @@
+"""How objects of ATLAS show themselves: in a terminal, and in a notebook."""
+
+import re
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+
+from atlasquery.lightcurve.sparkline import sparkline
+from atlasquery.tables.html import Markup, definitions, grid, link, plain_text
+
+if TYPE_CHECKING:
+    from astropy.timeseries import TimeSeries
+
+    from atlasquery.atlas.source import AtlasSource
+
+__all__ = ["collection_html", "collection_text", "source_html", "source_text"]
+
+# A collection is shown by its first ones, since each costs the decoding of its light curve.
+SHOWN = 10
+SHOWN_FAILURES = 5
+
+_many = msgspec.json.Decoder(list[msgspec.Raw] | None)
+
+
+def source_text(source: "AtlasSource") -> str:
+    """Return what a terminal is shown of an object.
+
+    Parameters
+    ----------
+    source : AtlasSource
+        The object.
+
+    Returns
+    -------
+    str
+        A line for each thing known of it.
+    """
+    rows = {"ATLAS id": str(source.atlas_id), **_facts(source)}
+    width = max(map(len, rows))
+    lines = [f"{name:>{width}}  {value}" for name, value in rows.items() if value]
+    return "\n".join([_control_free(source._title()), *map(_control_free, lines)])
+
+
+def source_html(source: "AtlasSource") -> str:
+    """Return what a notebook is shown of an object.
+
+    Parameters
+    ----------
+    source : AtlasSource
+        The object.
+
+    Returns
+    -------
+    str
+        HTML, in which the server's texts are escaped.
+    """
+    page = object_page(source)
+    identifier = link(page, str(source.atlas_id)) if page else str(source.atlas_id)
+    rows = {"ATLAS id": identifier, **_facts(source), "Links": _links(source)}
+    return definitions(rows, title=source._title(), top=sparkline(source.light_curve))
+
+
+def collection_text(collection: Mapping, title: str, failures: list) -> str:
+    """Return what a terminal is shown of many objects.
+
+    Parameters
+    ----------
+    collection : mapping
+        Objects or light curves by id.
+    title : str
+        What they are.
+    failures : list of tuple
+        Pairs (id, exception).
+
+    Returns
+    -------
+    str
+        A line for each of the first ones, and the failures.
+    """
+    lines = [title]
+    for atlas_id, product in islice(collection.items(), SHOWN):
+        name, _, detections = _summary(product)
+        lines.append(f"  {atlas_id}  {name:<12}  {detections}")
+    if len(collection) > SHOWN:
+        lines.append(f"  and {len(collection) - SHOWN} more")
+    for atlas_id, error in failures[:SHOWN_FAILURES]:
+        lines.append(f"  {atlas_id}  failed: {plain_text(str(error), longest=100)}")
+    if len(failures) > SHOWN_FAILURES:
+        lines.append(f"  and {len(failures) - SHOWN_FAILURES} more that failed")
+    return "\n".join(map(_control_free, lines))
+
+
+def collection_html(collection: Mapping, title: str, failures: list) -> str:
+    """Return what a notebook is shown of many objects.
+
+    Parameters
+    ----------
+    collection : mapping
+        Objects or light curves by id.
+    title : str
+        What they are.
+    failures : list of tuple
+        Pairs (id, exception).
+
+    Returns
+    -------
+    str
+        HTML: a table of the first ones with small pictures, and the failures.
+    """
+    rows = []
+    for atlas_id, product in islice(collection.items(), SHOWN):
+        name, position, detections = _summary(product)
+        picture = sparkline(_light_curve(product), width=200, height=34, labels=False)
+        rows.append((str(atlas_id), name, position, detections, Markup(picture)))
+    head = ("ATLAS id", "Name", "Position", "Detections", "Light curve")
+    parts = [grid(head, rows, title=title)]
+    if len(collection) > SHOWN:
+        parts.append(f"<p>and {len(collection) - SHOWN} more</p>")
+    if failures:
+        failed = [(str(i), plain_text(str(error))) for i, error in failures[:SHOWN_FAILURES]]
+        parts.append(grid(("ATLAS id", "Reason"), failed, title=f"{len(failures)} failed"))
+        if len(failures) > SHOWN_FAILURES:
+            parts.append(f"<p>and {len(failures) - SHOWN_FAILURES} more</p>")
+    return "".join(parts)
+
+
+def object_page(source: "AtlasSource") -> str:
+    """Return the address of the server's page of an object.
+
+    Parameters
+    ----------
+    source : AtlasSource
+        The object.
+
+    Returns
+    -------
+    str
+        The address; empty where it is not known.
+    """
+    # The pages stand beside the API: .../sne/atlas4/candidate/1103337110432157700/
+    base, api, _ = str(source._meta.get("server", "")).rpartition("api/")
+    return f"{base}candidate/{source.atlas_id}/" if api else ""
+
+
+def _facts(source: "AtlasSource") -> dict[str, str]:
+    """Return what is known of an object, as texts that are not escaped."""
+    lc = source.light_curve
+    return {
+        "Position": _position(source),
+        "Sherlock": _sherlock(source),
+        "Nearest match": _nearest(source),
+        "TNS": _tns(source),
+        "Other names": _other_names(source),
+        "Comments": plain_text(_text(source.info["comments"])),
+        "Detections": _detections(lc),
+        **_peak(lc),
+        "Forced photometry": f"{_count(source, 'fp')} measurements",
+    }
+
+
+def _position(source: "AtlasSource") -> str:
+    if not source._position_meta():
+        return ""
+    place = source.coordinates
+    degrees = f"{place.ra.deg:.6f} {place.dec.deg:+.6f}"
+    return f"{place.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
+
+
+def _sherlock(source: "AtlasSource") -> str:
+    kind = _text(source.info["sherlock_class"])
+    table = source.sherlock_classifications
+    why = plain_text(_text(table["annotation"][0])) if len(table) else ""
+    return ": ".join(filter(None, (kind, why)))
+
+
+def _nearest(source: "AtlasSource") -> str:
+    matches = source.sherlock_crossmatches
+    separations = np.ma.filled(np.ma.asarray(matches["separation"]).astype(float), np.nan)
+    if not np.isfinite(separations).any():
+        return ""
+    match = matches[int(np.nanargmin(separations))]
+    parts = [
+        f"{_text(match['catalogue_id'])} ({_text(match['catalogue'])})",
+        f"{float(match['separation']):.2f} arcsec",
+    ]
+    if redshift := _text(match["redshift"]):
+        parts.append(f"z = {float(redshift):.4g}")
+    more = f"; {len(matches)} matches in all" if len(matches) > 1 else ""
+    return ", ".join(parts) + more
+
+
+def _tns(source: "AtlasSource") -> str:
+    found = source.tns_crossmatches
+    entries = []
+    for row in islice(found, 3):
+        parts = [_text(row["name"]), _text(row["type"])]
+        if separation := _text(row["separation"]):
+            parts.append(f"{float(separation):.2f} arcsec")
+        entries.append(", ".join(filter(None, parts)))
+    return "; ".join(entries)
+
+
+def _other_names(source: "AtlasSource") -> str:
+    names = (_text(name) for name in source.external_crossmatches["name"])
+    return ", ".join(islice(dict.fromkeys(filter(None, names)), 8))
+
+
+def _detections(lc: "TimeSeries") -> str:
+    found = lc[lc["detection"]]
+    text = f"{len(found)}, and {len(lc) - len(found)} exposures without"
+    if len(found):
+        first, last = (time.to_value("iso", subfmt="date") for time in found.time[[0, -1]])
+        text += f"; {first} to {last} (UTC)"
+    return text
+
+
+def _peak(lc: "TimeSeries") -> dict[str, str]:
+    mag = np.where(lc["mag"].mask, np.nan, lc["mag"].unmasked.value)
+    if not np.isfinite(mag).any():
+        return {}
+    row = lc[int(np.nanargmin(mag))]
+    date = row["time"].to_value("iso", subfmt="date")
+    return {"Brightest": f"{row['band']} = {float(np.nanmin(mag)):.2f} mag, {date}"}
+
+
+def _links(source: "AtlasSource") -> Markup:
+    """Return links to pages about an object, none of them made by a server's text alone."""
+    found = {}
+    if page := object_page(source):
+        found["ATLAS"] = page
+    if re.fullmatch(r"\d{4}[a-z]+", name := _text(source.info["tns_name"]), re.IGNORECASE):
+        found["TNS"] = f"https://www.wis-tns.org/object/{quote(name)}"
+    if source._position_meta():
+        place = source.coordinates
+        ra, dec = f"{place.ra.deg:.6f}", f"{place.dec.deg:.6f}"
+        where = quote(f"{ra}d{place.dec.deg:+.6f}d", safe="")
+        found["SIMBAD"] = (
+            f"https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={where}&Radius=10&Radius.unit=arcsec"
+        )
+        found["NED"] = (
+            "https://ned.ipac.caltech.edu/conesearch?search_type=Near%20Position%20Search"
+            f"&ra={ra}d&dec={dec}d&radius=0.5&in_csys=Equatorial&in_equinox=J2000.0"
+        )
+        found["Legacy Surveys"] = (
+            f"https://www.legacysurvey.org/viewer?ra={ra}&dec={dec}&zoom=15&mark={ra},{dec}"
+        )
+    return Markup(" · ".join(link(address, name) for name, address in found.items()))
+
+
+def _summary(product: Any) -> tuple[str, str, str]:
+    """Return name, position and detections of an object or a light curve."""
+    lc = _light_curve(product)
+    place = lc.meta.get("coordinates")
+    position = place.to_string("hmsdms", precision=1) if place is not None else ""
+    name = product._title() if hasattr(product, "_title") else str(lc.meta.get("object", ""))
+    return plain_text(name), position, f"{int(lc['detection'].sum())} of {len(lc)}"
+
+
+def _light_curve(product: Any) -> "TimeSeries":
+    return getattr(product, "light_curve", product)
+
+
+def _count(source: "AtlasSource", product: str) -> int:
+    """Return how many rows a product has, without decoding them."""
+    return len(_many.decode(source._item.get(product, b"null")) or ())
+
+
+def _text(value: object) -> str:
+    """Return a masked value as an empty text."""
+    return "" if getattr(value, "mask", False) else str(value)
+
+
+def _control_free(text: str) -> str:
+    """Return a text that a terminal does not take for orders."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
