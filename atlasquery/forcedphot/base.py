@@ -1,0 +1,331 @@
+"""What all queries to the forced photometry server share: limits, pages of the queue, words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import numpy as np
+from astropy.time import Time
+
+from atlasquery.exceptions import (
+    NotFoundError,
+    QuotaError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
+from atlasquery.forcedphot import conf
+from atlasquery.forcedphot.columns import TASK
+from atlasquery.service import ServiceQuery
+from atlasquery.service.quota import Limit, Quota
+from atlasquery.service.store import ResponseStore
+from atlasquery.tables import Rows, decode_rows
+
+__all__ = ["ForcedQuery", "Page", "Task", "maybe_done"]
+
+# A minute, and a little more: the server's clock runs from when a request arrives.
+MINUTE = 62.0
+PAGE = 100
+NO_DATA = "No data returned"
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+class _Listing(msgspec.Struct):
+    results: msgspec.Raw
+    next: str | None = None
+    taskcount: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What matters of a task of the queue.
+
+    Parameters
+    ----------
+    task_id : int
+        Its number.
+    state : str
+        One of `~atlasquery.forcedphot.jobs.STATES`.
+    attempts : int
+        How often it was begun.
+    message : str
+        The server's word on a failure.
+    comment : str
+        Its comment, which begins with our tag.
+    ra, dec : float
+        Degrees, NaN for a minor planet.
+    mpc_name : str
+        Its name, or empty.
+    submitted, ended : str
+        ISO 8601 in UTC; `ended` is empty before its end.
+    run_time : float
+        Seconds it took, NaN before its end.
+    queued_before : int
+        How many tasks of the account waited when it was submitted.
+    """
+
+    task_id: int
+    state: str
+    attempts: int
+    message: str
+    comment: str
+    ra: float
+    dec: float
+    mpc_name: str
+    submitted: str
+    ended: str
+    run_time: float
+    queued_before: int
+
+    @property
+    def final(self) -> bool:
+        """Whether the server is done with it."""
+        return self.state in ("done", "empty", "failed")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the queue, the newest task first.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        Up to a hundred tasks.
+    cursor : str or None
+        Where the next page, of older tasks, begins.
+    rows : Rows
+        All their columns.
+    """
+
+    tasks: list[Task]
+    cursor: str | None
+    rows: Rows
+
+
+class ForcedQuery(ServiceQuery):
+    """Base of the queries to the forced photometry server.
+
+    Parameters
+    ----------
+    server : str, optional
+        The address of the server.
+    """
+
+    service = "ATLAS forced photometry"
+    title = "ATLAS Forced Photometry Server"
+    token_path = "api-token-auth/"  # noqa: S105
+    environment = "ATLASQUERY_FORCED"
+    conf = conf
+
+    def __init__(self, server: str | None = None):
+        super().__init__(server)
+        self.name = "AtlasForced"
+
+    @property
+    def quota(self) -> Quota:
+        """The submissions and deletions that the account has left in this minute."""
+        return self._quota(self._limit("POST"))
+
+    @property
+    def read_quota(self) -> Quota:
+        """The reads that the account has left in this minute."""
+        return self._quota(self._limit("GET"))
+
+    def _limit(self, method: str) -> Limit:
+        # "rejected requests count, deletes are writes" (contract), so nothing is given back.
+        if method.upper() in READS:
+            number = self.conf.reads_per_minute
+            return Limit(number, MINUTE, "read", setting="reads_per_minute")
+        number = self.conf.writes_per_minute
+        return Limit(number, MINUTE, "write", setting="writes_per_minute")
+
+    @property
+    def _results(self) -> ResponseStore:
+        # The server forgets after a month, so these are not removed in passing.
+        return ResponseStore(self.cache_location / "results", longest=float("inf"))
+
+    def _page(self, *, started: bool = False, cursor: str | None = None) -> Page:
+        """Read a page of the account's tasks."""
+        response = self._ask("queue/", page_params(started, cursor))
+        return self._decode(response, decode_page)
+
+    def _pages(self) -> Iterator[Page]:
+        """Read all tasks, the newest first, as far as the caller goes."""
+        cursor = None
+        while True:
+            page = self._page(cursor=cursor)
+            yield page
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+    def _task(self, task_id: int) -> Task | None:
+        """Read one task; None if there is none of that number."""
+        try:
+            response = self._ask(f"queue/{task_id}/")
+        except RemoteServiceError as error:
+            # Of a task that is gone the answer may be a web page.
+            if error.status == 404:
+                return None
+            raise
+        return self._decode(response, lambda body: decode_tasks(b"[" + body + b"]")[0])
+
+    def _unknown(self, what: str, error: RemoteServiceError) -> NotFoundError:
+        return NotFoundError(
+            f"{self.service} has no {what}: {error.reason}",
+            service=self.service,
+            status=error.status,
+            url=error.url,
+            reason=error.reason,
+        )
+
+
+def page_params(started: bool, cursor: str | None) -> dict:
+    """Return what is asked for a page.
+
+    Parameters
+    ----------
+    started : bool
+        Whether tasks that were not begun are left out.
+    cursor : str or None
+        Where the page begins.
+
+    Returns
+    -------
+    dict
+        For the address.
+    """
+    params: dict = {"pagesize": PAGE}
+    if started:
+        params["started"] = "true"
+    if cursor:
+        params["cursor"] = cursor
+    return params
+
+
+def decode_page(body: bytes) -> Page:
+    """Decode a page of the queue.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer.
+
+    Returns
+    -------
+    Page
+        Its tasks.
+    """
+    listing = msgspec.json.decode(body, type=_Listing)
+    rows = decode_rows(TASK, listing.results)
+    # The cursor alone is taken: the address may be one that only the server can reach.
+    cursor = parse_qs(urlsplit(listing.next or "").query).get("cursor", [None])[0]
+    return Page(_as_tasks(rows), cursor, rows)
+
+
+def decode_tasks(body: bytes) -> list[Task]:
+    """Decode the answer to a submission: a task, or a list of them.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer.
+
+    Returns
+    -------
+    list of Task
+        In the order of the lines submitted.
+    """
+    body = body.strip()
+    return _as_tasks(decode_rows(TASK, body if body.startswith(b"[") else b"[" + body + b"]"))
+
+
+def _as_tasks(rows: Rows) -> list[Task]:
+    columns = {name: values.tolist() for name, values in rows.values.items()}
+    return [
+        Task(
+            task_id=columns["task_id"][n],
+            state=_state(columns, rows.masks, n),
+            attempts=columns["attempts"][n],
+            message=columns["message"][n],
+            comment=columns["comment"][n],
+            ra=columns["ra"][n],
+            dec=columns["dec"][n],
+            mpc_name=columns["mpc_name"][n],
+            submitted=columns["submitted"][n],
+            ended=columns["ended"][n].rstrip("Z"),
+            run_time=columns["run_time"][n],
+            queued_before=columns["queued_before"][n],
+        )
+        for n in range(len(rows))
+    ]
+
+
+def _state(columns: dict, masks: dict, n: int) -> str:
+    """Return the state of a task, which the server has no field for."""
+    message = columns["message"][n]
+    if columns["finished"][n] or not masks["ended"][n]:
+        if message == NO_DATA:
+            return "empty"
+        return "failed" if message else "done"
+    if masks["started"][n]:
+        return "queued"
+    return "retrying" if columns["attempts"][n] > 1 else "running"
+
+
+def states(rows: Rows) -> np.ndarray:
+    """Return the state of each task of a page.
+
+    Parameters
+    ----------
+    rows : Rows
+        Decoded by `~atlasquery.forcedphot.columns.TASK`.
+
+    Returns
+    -------
+    `~numpy.ndarray` of str
+        For each row.
+    """
+    columns = {name: values.tolist() for name, values in rows.values.items()}
+    return np.array([_state(columns, rows.masks, n) for n in range(len(rows))], str)
+
+
+def unix(text: str) -> float:
+    """Return the Unix time of a time stamp of the server.
+
+    Parameters
+    ----------
+    text : str
+        ISO 8601 in UTC.
+
+    Returns
+    -------
+    float
+        Seconds since 1970; minus infinity for an empty text.
+    """
+    return Time(text.rstrip("Z"), format="isot", scale="utc").unix if text else -np.inf
+
+
+def maybe_done(error: Exception) -> bool:
+    """Return whether the server may have done a write all the same.
+
+    Parameters
+    ----------
+    error : Exception
+        What came in place of an answer.
+
+    Returns
+    -------
+    bool
+        False where the server has said that it refuses.
+    """
+    if isinstance(error, (TimeoutError, TableParseError)):
+        return True
+    if isinstance(error, QuotaError):
+        # It was not sent, or not taken.
+        return False
+    status = getattr(error, "status", None)
+    return isinstance(error, RemoteServiceError) and (
+        status is None or status >= 500 or status < 300
+    )

@@ -1,0 +1,261 @@
+"""Images of a finished task, and stacks of images along the path of a minor planet."""
+
+import io
+import os
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from astropy.io import fits
+
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+)
+from atlasquery.forcedphot.base import decode_tasks
+from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
+from atlasquery.forcedphot.submission import update
+from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
+from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
+from atlasquery.service.files import write_private
+
+__all__ = ["ImageQueries"]
+
+
+class ImageQueries(TaskQueries):
+    """The part of the queries that brings images home."""
+
+    def request_images(self, task: Job | int) -> ForcedJobs:
+        """Ask for the images that a finished task measured.
+
+        The server takes five such requests of an account at a time; `delete`
+        makes room. A task that has images already is not asked again.
+
+        Parameters
+        ----------
+        task : Job or int
+            A finished task of photometry: an item of `ForcedJobs`, or its number.
+
+        Returns
+        -------
+        ForcedJobs
+            The task that makes the images, for `wait` and `get_images`.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the task is not finished yet.
+        NotFoundError
+            If there is no such task.
+        QuotaError
+            If there are five requests for images already.
+
+        References
+        ----------
+        The ``requestimages/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import AtlasForced
+        >>> position = SkyCoord(161.2, 53.7, unit="deg")
+        >>> jobs = AtlasForced.wait(AtlasForced.submit(position, start=59000))
+        >>> images = AtlasForced.request_images(jobs[0])
+        >>> AtlasForced.wait(images).counts()
+        {'done': 1}
+        """
+        task_id = _task_id(task)
+        try:
+            response = self._write(f"queue/{task_id}/requestimages/", expected=(302,))
+        except RemoteServiceError as error:
+            if error.status != 404:
+                raise
+            raise self._unknown(f"task {task_id}", error) from None
+        # The server answers with a redirect to its page, which names the new task.
+        target = urlsplit(response.headers.get("Location", ""))
+        new = parse_qs(target.query).get("newids", [""])[0]
+        if not new.isdecimal():
+            raise InvalidQueryError(
+                f"task {task_id} has no images yet: they can be asked for when it is finished"
+            )
+        tag = f"images of {task_id}"
+        jobs = ForcedJobs(self.server, {"request_type": "IMGZIP"})
+        jobs.batches[tag] = Batch(tag)
+        jobs.jobs.append(Job(Target(tag), tag, state="queued", task_id=int(new)))
+        return jobs
+
+    def get_images(
+        self, images: ForcedJobs | Job | int, *, path: str | os.PathLike | None = None
+    ) -> Path:
+        """Download the images of a task.
+
+        Parameters
+        ----------
+        images : ForcedJobs, Job or int
+            What `request_images` returned, or the number of a task that has images.
+        path : path-like, optional
+            The file, or a directory for a file of the task's number; by default the
+            present directory.
+
+        Returns
+        -------
+        `~pathlib.Path`
+            A zip file of FITS images.
+
+        Raises
+        ------
+        NotFoundError
+            If the task has no images, or not yet.
+        InvalidQueryError
+            If the file cannot be written.
+
+        References
+        ----------
+        The ``images.zip`` of https://fallingstar-data.com/forcedphot/apiguide/.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import AtlasForced
+        >>> position = SkyCoord(161.2, 53.7, unit="deg")
+        >>> jobs = AtlasForced.wait(AtlasForced.submit(position, start=59000))
+        >>> images = AtlasForced.wait(AtlasForced.request_images(jobs[0]))
+        >>> AtlasForced.get_images(images).suffix
+        '.zip'
+        """
+        task_id = _task_id(images[0] if isinstance(images, ForcedJobs) else images)
+        place = Path(path or ".").expanduser()
+        place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
+        try:
+            response = self._ask(f"queue/{task_id}/images.zip", public=True)
+        except RemoteServiceError as error:
+            if error.status != 404:
+                raise
+            raise self._unknown(f"images of task {task_id}, or not yet", error) from None
+        body = self._decode(response, bytes, content="zip")
+        try:
+            write_private(place, body)
+        except OSError as error:
+            raise InvalidQueryError(
+                f"path={str(path)!r} cannot be written: {error.strerror}"
+            ) from error
+        return place
+
+    def get_stack(
+        self,
+        mpc_name: str,
+        *,
+        start: object = None,
+        end: object = None,
+        comment: str | None = None,
+        timeout: object = None,
+        progress: bool = True,
+    ) -> fits.HDUList:
+        """Stack images along the path of a minor planet.
+
+        It is submitted, awaited and downloaded in one call.
+
+        Parameters
+        ----------
+        mpc_name : str
+            The designation: ``(12267)`` for a numbered asteroid, else packed.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The time window; a bare number is an MJD, None no bound.
+        comment : str, optional
+            What the task is to say in the server's list.
+        timeout : `~astropy.units.Quantity`, float or str, optional
+            How long to wait; a bare number is in seconds.
+        progress : bool, optional
+            Whether a bar is shown, on a terminal or in a notebook.
+
+        Returns
+        -------
+        `~astropy.io.fits.HDUList`
+            The stacked image.
+
+        Raises
+        ------
+        NotFoundError
+            If there are no observations in the window.
+        RemoteServiceError
+            If the server could not make the stack.
+        TimeoutError
+            If it was not made in time.
+
+        References
+        ----------
+        Requests of type SSOSTACK of https://fallingstar-data.com/forcedphot/apiguide/.
+
+        Examples
+        --------
+        >>> from atlasquery import AtlasForced
+        >>> stack = AtlasForced.get_stack("K22W01O", start=59800, end=59810)
+        >>> stack[0].header["NAXIS"]
+        2
+        """
+        target = check_targets(None, mpc_name)
+        if len(target) != 1:
+            raise InvalidQueryError(f"mpc_name={mpc_name!r:.60} should be one name")
+        first, last = check_dates(start, end)
+        shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
+        jobs = self._make_jobs(target, shared, check_comment(comment, TAG_LENGTH))
+        try:
+            self.wait(jobs, timeout=timeout, progress=progress)
+            return self._download_stack(jobs[0])
+        except BaseException as error:
+            error.jobs = jobs
+            raise
+
+    def _download_stack(self, job: Job) -> fits.HDUList:
+        if job.state != "done":
+            words = job.message or job.state
+            kind = NotFoundError if "No observations" in words else RemoteServiceError
+            raise kind(
+                f"{self.service} made no stack of {job.target.name} (task {job.task_id}): {words}",
+                service=self.service,
+                reason=words,
+            )
+        # By name below our own address: the server's may be one that only it can reach.
+        name = self._stack_name(job)
+        try:
+            response = self._ask(f"static/results/{name}", public=True)
+        except RemoteServiceError as error:
+            if error.status != 404:
+                raise
+            raise self._unknown(f"stack of task {job.task_id}", error) from None
+        try:
+            return fits.open(io.BytesIO(response.content))
+        except OSError as error:
+            raise TableParseError(
+                f"{self.service} answered {response.url} with something else than FITS: {error}",
+                service=self.service,
+                url=response.url,
+            ) from error
+
+    def _stack_name(self, job: Job) -> str:
+        response = self._ask(f"queue/{job.task_id}/")
+        (task,) = self._decode(response, decode_tasks)
+        update(job, task)
+        url = self._decode(response, _stack_url)
+        name = urlsplit(url or "").path.rpartition("/")[2]
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise NotFoundError(
+                f"{self.service} names no stack of task {job.task_id}", service=self.service
+            )
+        return name
+
+
+def _stack_url(body: bytes) -> str | None:
+    return msgspec.json.decode(body, type=dict).get("result_imagestack_url")
+
+
+def _task_id(task: object) -> int:
+    if isinstance(task, Job):
+        if task.task_id is None:
+            raise InvalidQueryError(f"{task.target.name} has no task yet: it is {task.state}")
+        return task.task_id
+    (task_id,) = check_task_ids([task] if isinstance(task, str) else task)[:1]
+    return task_id

@@ -1,0 +1,458 @@
+"""The tasks of one submission: what was asked, what became of it, on disk at every step."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import MaskedColumn, Table
+from astropy.time import Time
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.forcedphot.targets import Motion, Target
+from atlasquery.service.files import locked, write_private
+
+__all__ = ["FINAL", "STATES", "Batch", "ForcedJobs", "Job", "new_tag"]
+
+FORMAT = 1
+#: What a job can be, in the order of its life.
+STATES = {
+    "pending": "not at the server yet: there was no room, or the answer was lost",
+    "queued": "waits at the server",
+    "running": "is measured",
+    "retrying": "failed, and is begun again and again; what comes after it waits",
+    "done": "has a result",
+    "empty": "there is no data at this position and time",
+    "failed": "the server could not do it; see message",
+    "expired": "its result is no longer kept",
+    "deleted": "was deleted at the server",
+}
+#: States that do not change any more.
+FINAL = ("done", "empty", "failed", "expired", "deleted")
+TAG = "atlasquery:"
+TAG_BYTES = 8
+
+
+def new_tag() -> str:
+    """Return a text that no other submission has in its comment.
+
+    Returns
+    -------
+    str
+        ``atlasquery:`` and 16 hexadecimal digits.
+    """
+    return TAG + secrets.token_hex(TAG_BYTES)
+
+
+#: The length of a tag.
+TAG_LENGTH = len(TAG) + 2 * TAG_BYTES
+
+
+@dataclass
+class Job:
+    """One target, and its task.
+
+    Parameters
+    ----------
+    target : Target
+        What is measured.
+    tag : str
+        The submission it belongs to.
+    state : str, optional
+        One of `STATES`.
+    task_id : int, optional
+        The number of its task.
+    attempts : int, optional
+        How often the task was begun.
+    message : str, optional
+        The server's word on it.
+    ended : str, optional
+        When the task was finished, ISO 8601 in UTC.
+    """
+
+    target: Target
+    tag: str
+    state: str = "pending"
+    task_id: int | None = None
+    attempts: int = 0
+    message: str = ""
+    ended: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.state in FINAL
+
+
+@dataclass
+class Batch:
+    """A submission: up to a hundred lines that share all but their position.
+
+    Parameters
+    ----------
+    tag : str
+        What the comment of its tasks begins with.
+    motion : Motion or None
+        The proper motion they share.
+    sent : float or None
+        Unix time at which it was sent, while it is not known what became of all its lines.
+    """
+
+    tag: str
+    motion: Motion | None = None
+    sent: float | None = None
+
+
+@dataclass
+class ForcedJobs:
+    """The tasks of one submission.
+
+    Made by `AtlasForcedClass.submit` or `ForcedJobs.load`. It behaves as a table
+    with a row for each target, in the order given: ``jobs["state"]``,
+    ``jobs["target", "task_id"]``, ``jobs[:5]``, ``len(jobs)``; ``jobs[0]`` is a
+    `Job`. `AtlasForcedClass.wait` and `AtlasForcedClass.fetch` bring it up to
+    date. With a file, each change is written to it before the next request is
+    sent, so that a process that is killed loses nothing.
+
+    Parameters
+    ----------
+    server : str
+        The server whose tasks they are.
+    shared : dict
+        What all requests have in common, by the server's names.
+    comment : str, optional
+        The comment of whoever submitted them.
+    jobs : list, optional
+        The jobs.
+    batches : dict, optional
+        The submissions by tag.
+    path : `~pathlib.Path`, optional
+        The file they are kept in.
+    """
+
+    server: str
+    shared: dict
+    comment: str = ""
+    jobs: list[Job] = field(default_factory=list)
+    batches: dict[str, Batch] = field(default_factory=dict)
+    path: Path | None = None
+
+    def __post_init__(self):
+        #: Unstarted tasks that the server would still take, where that is known.
+        self.room: int | None = None
+        self._held = False
+        self._stamp = _stamp(self.path)
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self.jobs)
+
+    def __getitem__(self, what: object) -> object:
+        if isinstance(what, (int, np.integer)):
+            return self.jobs[what]
+        # A column, several of them, or rows.
+        return self.table()[what]
+
+    @property
+    def unfinished(self) -> int:
+        """The number of jobs of which something is still to become."""
+        return sum(not job.final for job in self.jobs)
+
+    @property
+    def coordinates(self) -> SkyCoord:
+        """The positions, ICRS, masked for minor planets."""
+        table = self.table()
+        return SkyCoord(table["ra"], table["dec"])
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs there are in each state.
+
+        Returns
+        -------
+        dict of str to int
+            In the order of a job's life, without those that are not.
+        """
+        counted = Counter(job.state for job in self.jobs)
+        return {state: counted[state] for state in STATES if counted[state]}
+
+    def table(self) -> Table:
+        """Return all that is known of the jobs.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``target``, ``ra``, ``dec`` (deg, masked for minor planets), ``mpc_name``,
+            ``state``, ``task_id`` (masked before it has one), ``attempts``,
+            ``message``, ``tag`` and ``url``, a row for each job.
+        """
+        jobs = self.jobs
+
+        def masked(values, dtype, unit=None):
+            mask = [value is None for value in values]
+            filler = np.nan if dtype is float else 0
+            data = np.array([filler if value is None else value for value in values], dtype)
+            return MaskedColumn(data, mask=mask, unit=unit)
+
+        table = Table(
+            {
+                "target": np.array([job.target.name for job in jobs], str),
+                "ra": masked([job.target.ra for job in jobs], float, u.deg),
+                "dec": masked([job.target.dec for job in jobs], float, u.deg),
+                "mpc_name": MaskedColumn(
+                    np.array([job.target.mpc_name or "" for job in jobs], str),
+                    mask=[not job.target.mpc_name for job in jobs],
+                ),
+                "state": np.array([job.state for job in jobs], str),
+                "task_id": masked([job.task_id for job in jobs], np.int64),
+                "attempts": np.array([job.attempts for job in jobs], np.int64),
+                "message": np.array([job.message for job in jobs], str),
+                "tag": np.array([job.tag for job in jobs], str),
+                "url": np.array([self.url(job) for job in jobs], str),
+            }
+        )
+        table.meta.update(server=self.server, **self.shared)
+        return table
+
+    def url(self, job: Job) -> str:
+        """Return the address of a job's task.
+
+        Parameters
+        ----------
+        job : Job
+            The job.
+
+        Returns
+        -------
+        str
+            Empty before it has a task.
+        """
+        return "" if job.task_id is None else f"{self.server}queue/{job.task_id}/"
+
+    def __repr__(self) -> str:
+        counted = ", ".join(f"{n} {state}" for state, n in self.counts().items())
+        where = f", kept in {self.path}" if self.path else ""
+        return f"<ForcedJobs {len(self)} tasks: {counted or 'none'}{where}>"
+
+    def _repr_html_(self) -> str:
+        shown = self.table()["target", "ra", "dec", "state", "task_id", "attempts", "message"]
+        return f"<p>{repr(self)[1:-1]}</p>{shown._repr_html_()}"
+
+    # What the queries do with it.
+
+    def add(self, targets: list[Target], motion: Motion | None) -> None:
+        """Add the jobs of one submission, which is not sent yet.
+
+        Parameters
+        ----------
+        targets : list of Target
+            Its lines.
+        motion : Motion or None
+            The proper motion they share.
+        """
+        batch = Batch(new_tag(), motion)
+        self.batches[batch.tag] = batch
+        self.jobs += [Job(target, batch.tag) for target in targets]
+
+    def missing(self, batch: Batch) -> list[Job]:
+        """Return the jobs of a submission that have no task.
+
+        Parameters
+        ----------
+        batch : Batch
+            The submission.
+
+        Returns
+        -------
+        list of Job
+            In the order of their lines.
+        """
+        return [job for job in self.jobs if job.tag == batch.tag and job.task_id is None]
+
+    def split(self, batch: Batch, room: int) -> None:
+        """Leave as many unsent jobs in a submission as there is room for.
+
+        Parameters
+        ----------
+        batch : Batch
+            The submission.
+        room : int
+            How many tasks the server takes.
+        """
+        rest = Batch(new_tag(), batch.motion)
+        self.batches[rest.tag] = rest
+        for job in self.missing(batch)[room:]:
+            job.tag = rest.tag
+
+    def by_task(self) -> dict[int, Job]:
+        """Return the jobs that have a task, by its number.
+
+        Returns
+        -------
+        dict of int to Job
+            Those.
+        """
+        return {job.task_id: job for job in self.jobs if job.task_id is not None}
+
+    # On disk.
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Keep the jobs in a file from now on.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, which is replaced as a whole, and is readable by its owner only. It
+            holds no credentials.
+
+        Raises
+        ------
+        InvalidQueryError
+            If it cannot be written.
+        """
+        self.path = Path(path).expanduser().absolute()
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the present state to the file, where there is one."""
+        if self.path is None:
+            return
+        content = {
+            "format": FORMAT,
+            "server": self.server,
+            "shared": self.shared,
+            "comment": self.comment,
+            "batches": [dataclasses.asdict(batch) for batch in self.batches.values()],
+            "jobs": [dataclasses.asdict(job) for job in self.jobs],
+        }
+        try:
+            write_private(self.path, json.dumps(content).encode(), durable=True)
+        except OSError as error:
+            raise InvalidQueryError(
+                f"the jobs cannot be kept in {str(self.path)!r}: {error.strerror}"
+            ) from error
+        self._stamp = _stamp(self.path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "ForcedJobs":
+        """Take up jobs that another process has kept.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        ForcedJobs
+            As they were last known; `AtlasForcedClass.wait` finds what became of them.
+
+        Raises
+        ------
+        InvalidQueryError
+            If there is no such file, or it is none of ours.
+        """
+        place = Path(path).expanduser().absolute()
+        try:
+            content = json.loads(place.read_bytes())
+            if content["format"] != FORMAT:
+                raise ValueError(f"its format is {content['format']}")
+            batches = [Batch(**_with_motion(batch)) for batch in content["batches"]]
+            jobs = [
+                Job(**{**job, "target": Target(**_with_motion(job["target"]))})
+                for job in content["jobs"]
+            ]
+            return cls(
+                content["server"],
+                content["shared"],
+                content["comment"],
+                jobs,
+                {batch.tag: batch for batch in batches},
+                place,
+            )
+        except OSError as error:
+            raise InvalidQueryError(
+                f"path={str(path)!r} cannot be read: {error.strerror}"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidQueryError(
+                f"path={str(path)!r} holds no jobs that were kept by save(): {error}"
+            ) from error
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no other process work on the jobs of the same file.
+
+        Raises
+        ------
+        InvalidQueryError
+            If one does, or has done since they were read here.
+        """
+        if self.path is None or self._held:
+            yield
+            return
+        with locked(self.path.with_name(self.path.name + ".lock")) as free:
+            if not free:
+                raise InvalidQueryError(
+                    f"another process works on {str(self.path)!r}: its tasks would be submitted "
+                    "twice"
+                )
+            if _stamp(self.path) != self._stamp:
+                # What it has submitted is not known here, and would be submitted again.
+                raise InvalidQueryError(
+                    f"another process has worked on {str(self.path)!r} since it was read: take "
+                    "it up again with ForcedJobs.load"
+                )
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
+
+    @property
+    def window(self) -> tuple[float | None, float | None]:
+        """The first and last MJD asked for."""
+        return self.shared.get("mjd_min"), self.shared.get("mjd_max")
+
+    def expired(self, job: Job, now: float, days: float) -> bool:
+        """Return whether the server no longer keeps the result of a job.
+
+        Parameters
+        ----------
+        job : Job
+            The job.
+        now : float
+            Unix time.
+        days : float
+            For how long results are kept.
+
+        Returns
+        -------
+        bool
+            False where it is not known when the task ended.
+        """
+        return bool(job.ended) and now - Time(job.ended).unix > days * 86400
+
+
+def _stamp(path: Path | None) -> tuple | None:
+    """Return what tells one version of a file from another."""
+    if path is None:
+        return None
+    with contextlib.suppress(OSError):
+        about = path.stat()
+        return about.st_ino, about.st_mtime_ns, about.st_size
+    return None
+
+
+def _with_motion(record: dict) -> dict:
+    motion = record.get("motion")
+    return {**record, "motion": Motion(**motion) if motion else None}

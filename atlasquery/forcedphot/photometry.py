@@ -1,0 +1,124 @@
+"""From the rows of a result file to a light curve: signs, errors, limits."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import InputWarning
+from atlasquery.lightcurve.schema import (
+    LN10_2_5,
+    build_light_curve,
+    flux_to_mag,
+    mag_to_flux,
+)
+from atlasquery.tables import Rows
+
+__all__ = ["light_curve", "signed_flux"]
+
+EXPOSURE_TIME = 30.0
+# Columns of the file that become columns of the light curve's schema.
+IN_SCHEMA = ("time", "band", "flux_err", "limiting_mag", "exposure")
+# "mag5sig: < 10 = failed solution" (contract).
+FAILED_LIMIT = 10.0
+# Half of the last digit of a flux printed as a whole number, and of a magnitude.
+HALF_FLUX = 0.5
+HALF_MAG = 0.0005
+
+
+def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> TimeSeries:
+    """Build the light curve of a result file.
+
+    Parameters
+    ----------
+    rows : Rows
+        As `~atlasquery.forcedphot.resultfile.parse_result` returns them.
+    snr : float
+        Signal to noise from which a measurement is a detection, whatever its sign.
+    meta : mapping
+        What the light curve says of its origin.
+    name : str, optional
+        What the file is, for warnings.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A row per exposure.
+    """
+    wire = rows.values
+    limit = np.where(wire["limiting_mag"] < FAILED_LIMIT, np.nan, wire["limiting_mag"])
+    failed = wire["limiting_mag"] < FAILED_LIMIT
+    flux = signed_flux(wire["reported_mag"], wire["reported_flux"], name=name)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # An error of 0 is none.
+        flux_err = np.where(wire["flux_err"] > 0, wire["flux_err"], np.nan)
+        good = (wire["error_code"] == 0) | rows.masks["error_code"]
+        detection = (np.abs(flux) >= snr * flux_err) & good & ~failed
+        mag = np.where(detection, flux_to_mag(flux), np.nan)
+        mag_err = np.where(np.isnan(mag), np.nan, LN10_2_5 * flux_err / flux)
+    n = len(rows)
+    values = {
+        "band": wire["band"],
+        "detection": detection,
+        "flux": flux,
+        "flux_err": flux_err,
+        "mag": mag,
+        "mag_err": mag_err,
+        "limiting_mag": limit,
+        "exposure_time": np.full(n, EXPOSURE_TIME),
+        "survey": np.full(n, "atlas"),
+        "exposure": wire["exposure"],
+    }
+    own = rows.without(IN_SCHEMA)
+    return build_light_curve(wire["time"], values, own, scale="utc", meta=meta)
+
+
+def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndarray:
+    """Recover the flux that was rounded to a whole number, from the magnitude beside it.
+
+    The magnitude is that of the absolute flux, with the sign of the flux, and
+    has three decimals: below 1086 uJy it says more than the whole number, above
+    it less. So the flux is that of the magnitude, moved into what rounds to
+    the number printed. Where the two have nothing in common, or there is no
+    magnitude, the flux as printed is taken; so it is in a file that prints decimals.
+
+    Parameters
+    ----------
+    mag : `~numpy.ndarray`
+        Magnitudes as sent, below 0 for a negative flux.
+    flux : `~numpy.ndarray`
+        Fluxes as sent, uJy.
+    name : str, optional
+        What the file is, for a warning.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Signed fluxes, uJy.
+
+    Warns
+    -----
+    InputWarning
+        If a magnitude and its flux contradict each other.
+    """
+    printed = flux.copy()
+    with np.errstate(invalid="ignore", over="ignore"):
+        exact = np.sign(mag) * mag_to_flux(np.abs(mag))
+        slack = HALF_FLUX + np.abs(exact) * HALF_MAG / LN10_2_5 + 1e-6
+        apart = np.abs(exact - printed) > slack
+    if np.any(apart):
+        first = int(np.argmax(apart))
+        warnings.warn(
+            f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
+            f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
+            "from uJy there",
+            InputWarning,
+            stacklevel=2,
+        )
+    finite = np.isfinite(printed)
+    if np.any(finite & (printed != np.rint(printed))):
+        return np.where(finite, printed, exact)
+    known = np.isfinite(exact) & (mag != 0)
+    near = np.where(finite, np.clip(exact, printed - HALF_FLUX, printed + HALF_FLUX), exact)
+    return np.where(known & ~apart, near, printed)

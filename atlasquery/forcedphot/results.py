@@ -1,0 +1,304 @@
+"""Fetch result files, keep them, and make light curves of them."""
+
+import contextlib
+import os
+import warnings
+from functools import partial
+from pathlib import Path
+
+from astropy.coordinates import SkyCoord
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    InvalidQueryError,
+    NoResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+)
+from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
+from atlasquery.forcedphot.photometry import light_curve
+from atlasquery.forcedphot.resultfile import empty_rows, parse_result
+from atlasquery.forcedphot.waiting import KEPT_DAYS, WaitQueries
+from atlasquery.service.inputs import check_choice
+from atlasquery.service.pool import run_all
+from atlasquery.tables import Rows
+
+__all__ = ["ResultQueries"]
+
+TEXT = "text/plain"
+
+
+class ResultQueries(WaitQueries):
+    """The part of the queries that brings light curves home."""
+
+    def fetch(
+        self, jobs: ForcedJobs, *, on_error: str = "raise", progress: bool = True
+    ) -> list[TimeSeries]:
+        """Fetch the light curves of finished tasks.
+
+        Each result is a request, and is kept on disk as it arrives: a call that was
+        stopped goes on where it was, and what was fetched once is there after
+        the server has forgotten it, a month later. Nothing is deleted on the server.
+
+        Parameters
+        ----------
+        jobs : ForcedJobs
+            The tasks.
+        on_error : {"raise", "warn"}, optional
+            What to do at the end when some have no light curve: raise an error that has
+            the list as ``result``, or return the list with a warning.
+        progress : bool, optional
+            Whether a bar is shown, on a terminal or in a notebook.
+
+        Returns
+        -------
+        list of `~astropy.timeseries.TimeSeries`
+            One for each task, in the order of `jobs`, with the columns of
+            `~atlasquery.lightcurve.SCHEMA` and those of the file: ``reported_mag``,
+            ``reported_mag_err`` (mag), ``reported_flux`` (uJy) as sent, ``error_code``,
+            ``reduced_chi2``, ``ra``, ``dec`` (deg), ``x``, ``y``, ``psf_major``,
+            ``psf_minor`` (pix), ``psf_angle`` (deg), ``aperture_correction`` (mag) and
+            ``sky_brightness`` (mag / arcsec2). A light curve without rows where there is
+            no data; None for a task that has no result.
+
+        Raises
+        ------
+        IncompleteResultError
+            If some tasks are not finished, failed, or have a result that cannot be
+            fetched or read; ``failures`` has a pair (target, error) for each. Where only
+            one task was asked for, its error.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is no data at some positions.
+        InputWarning
+            If a file contradicts itself, or some have no light curve.
+
+        References
+        ----------
+        https://fallingstar-data.com/forcedphot/resultdesc/
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import AtlasForced
+        >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
+        >>> lc, = AtlasForced.fetch(AtlasForced.wait(jobs))
+        >>> lc["flux"].unit
+        Unit("uJy")
+        """
+        self._check_jobs(jobs)
+        check_choice(on_error, name="on_error", known=("raise", "warn"))
+        before = [job.state for job in jobs]
+        outcomes = run_all(
+            partial(self._outcome, jobs),
+            jobs.jobs,
+            concurrency=self.conf.concurrency,
+            interrupt=self._clock.interrupt,
+            progress=progress,
+        )
+        if [job.state for job in jobs] != before:
+            # Another process may be waiting for them; then it finds out by itself.
+            with contextlib.suppress(InvalidQueryError), jobs.held():
+                jobs.keep()
+        empty = [j.target.name for j, o in zip(jobs, outcomes, strict=True) if _is_empty(o)]
+        if empty:
+            warnings.warn(
+                f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
+                f"window: {_some(empty)}",
+                NoResultsWarning,
+                stacklevel=3,
+            )
+        return self._complete(jobs, outcomes, on_error)
+
+    def read(self, source: str | bytes | os.PathLike) -> TimeSeries:
+        r"""Read a result file that is there already.
+
+        Parameters
+        ----------
+        source : path-like, str or bytes
+            The file, or its text, from any year: columns are found by name, those
+            that are missing are masked, and those that are not known are kept.
+
+        Returns
+        -------
+        `~astropy.timeseries.TimeSeries`
+            The light curve, as `fetch` returns it.
+
+        Raises
+        ------
+        TableParseError
+            If it has no header, or a line has another number of values than the header
+            or one that is no number; the message has the line.
+        InvalidQueryError
+            If there is no such file.
+
+        Warns
+        -----
+        NoResultsWarning
+            If it has no rows.
+
+        References
+        ----------
+        https://fallingstar-data.com/forcedphot/resultdesc/
+
+        Examples
+        --------
+        >>> from atlasquery import AtlasForced
+        >>> lc = AtlasForced.read(
+        ...     "###MJD m dm uJy duJy F err\n58039.315992 -20.110 0.819 -33 27 o 0"
+        ... )
+        >>> print(lc["flux"][0], lc["detection"][0], lc["limiting_mag"].mask[0])
+        -32.809529311311884 uJy False True
+        """
+        text, name = _text_of(source)
+        rows = parse_result(text, name=name)
+        if not len(rows):
+            warnings.warn(f"{name} has no rows", NoResultsWarning, stacklevel=3)
+        meta = {**_curve_meta(), "source": name}
+        return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
+
+    def _outcome(self, jobs: ForcedJobs, job: Job) -> TimeSeries:
+        """Return the light curve of a task, or raise why there is none."""
+        name = f"the result of task {job.task_id} ({job.target.name})"
+        rows, when = self._rows(jobs, job, name)
+        meta = self._meta(when, query="forced_photometry", **_curve_meta(jobs, job))
+        return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
+
+    def _rows(self, jobs: ForcedJobs, job: Job, name: str) -> tuple[Rows, float]:
+        if job.state == "empty":
+            return empty_rows(), self._clock.now()
+        if job.task_id is not None:
+            key = self._result_key(job)
+            stored = self._results.get(key, float("inf"))
+            # What cannot be read is fetched again.
+            with contextlib.suppress(TableParseError):
+                if stored is not None:
+                    return parse_result(stored[0], name=name), stored[2]
+        if job.state != "done":
+            raise self._no_result(job)
+        try:
+            response = self._ask(f"queue/{job.task_id}/data.txt", public=True)
+        except RemoteServiceError as error:
+            if error.status != 404:
+                raise
+            # A proxy has web pages of its own; the task itself tells whether it is gone.
+            expired = jobs.expired(job, self._clock.now(), KEPT_DAYS)
+            if not expired and self._task(job.task_id) is not None:
+                raise
+            raise self._lost_result(jobs, job, error) from None
+        rows = self._decode(response, partial(parse_result, name=name), content=TEXT)
+        # It is kept once it was read: a file that is damaged is fetched again.
+        self._results.put(key, response.content, TEXT)
+        return rows, self._clock.now()
+
+    def _result_key(self, job: Job) -> str:
+        return self._results.key("GET", self.server, None, job.task_id, "public")
+
+    def _no_result(self, job: Job) -> Exception:
+        words = job.message or STATES[job.state]
+        task = "no task yet" if job.task_id is None else f"task {job.task_id}"
+        kind = NotFoundError if job.state in ("expired", "deleted") else RemoteServiceError
+        return kind(
+            f"{self.service}: {job.target.name} ({task}) is {job.state}: {words}",
+            service=self.service,
+            reason=words,
+        )
+
+    def _lost_result(self, jobs: ForcedJobs, job: Job, error: RemoteServiceError) -> Exception:
+        """Note that a finished task has no file any more, and say why."""
+        if jobs.expired(job, self._clock.now(), KEPT_DAYS):
+            job.state = "expired"
+            words = f"results are kept for {KEPT_DAYS:.0f} days, and it ended on {job.ended[:10]}"
+        else:
+            job.state = "deleted"
+            words = error.reason
+        job.message = words
+        return NotFoundError(
+            f"{self.service} no longer has the result of task {job.task_id} ({job.target.name}): "
+            f"{words}",
+            service=self.service,
+            status=404,
+            url=error.url,
+            reason=words,
+        )
+
+    def _complete(self, jobs: ForcedJobs, outcomes: list, on_error: str) -> list:
+        """Return what came, or raise or warn of what did not."""
+        failures = [
+            (job.target.name, outcome)
+            for job, outcome in zip(jobs, outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        ]
+        result = [None if isinstance(outcome, Exception) else outcome for outcome in outcomes]
+        if not failures:
+            return result
+        if len(jobs) == 1 and on_error == "raise":
+            raise failures[0][1]
+        words = (
+            f"{self.service}: {len(failures)} of {len(jobs)} targets have no light curve, the "
+            f"first because {failures[0][1]}"
+        )
+        if on_error == "raise":
+            raise IncompleteResultError(
+                f"{words}. The others are in the error's result.",
+                result=result,
+                failures=failures,
+                service=self.service,
+            ) from failures[0][1]
+        warnings.warn(words, InputWarning, stacklevel=4)
+        return result
+
+
+def _is_empty(outcome: object) -> bool:
+    return isinstance(outcome, TimeSeries) and not len(outcome)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:
+    """Return what a light curve says of what it shows."""
+    meta = {
+        "survey": "atlas",
+        "magsys": "AB",
+        "time_reference": "start of exposure",
+        "history": [],
+    }
+    if jobs is None or job is None:
+        return meta
+    target, (start, end) = job.target, jobs.window
+    meta |= {"object": target.name, "task_id": job.task_id, "start": start, "end": end}
+    meta["reduced"] = bool(jobs.shared.get("use_reduced"))
+    if target.mpc_name:
+        meta["mpc_name"] = target.mpc_name
+    else:
+        meta["coordinates"] = SkyCoord(target.ra, target.dec, unit="deg")
+    if target.motion is not None:
+        meta["proper_motion"] = f"{target.motion.ra:g} {target.motion.dec:g} mas / yr"
+        meta["epoch"] = target.motion.epoch
+    if jobs.comment:
+        meta["comment"] = jobs.comment
+    return meta
+
+
+def _text_of(source: object) -> tuple[str | bytes, str]:
+    """Return the text of a result file, and what to call it."""
+    if isinstance(source, bytes):
+        return source, "the text"
+    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("#")):
+        return source, "the text"
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidQueryError(f"source={source!r:.60} should be a path, or the text of a file")
+    try:
+        return Path(source).expanduser().read_bytes(), str(source)
+    except OSError as error:
+        raise InvalidQueryError(
+            f"source={str(source)!r} cannot be read: {error.strerror}"
+        ) from error

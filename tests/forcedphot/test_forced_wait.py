@@ -1,0 +1,239 @@
+"""Waiting: what it costs, what it says, and what it notices."""
+
+import re
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astroquery import log
+
+from atlasquery.exceptions import (
+    BlockedQueueWarning,
+    InvalidQueryError,
+    RemoteServiceError,
+    TimeoutError,
+)
+from atlasquery.forcedphot import ForcedJobs, conf
+
+
+def positions(n, dec=10.0):
+    return SkyCoord(np.linspace(1, 300, n), np.full(n, dec), unit="deg")
+
+
+def polls(double):
+    return [r for r in double.asked("GET", "/queue/") if "started" in r.query]
+
+
+def test_500_jobs_cost_a_request_a_poll(forced, double, clock):
+    jobs = forced.submit(positions(500))
+    before = len(double.requests)
+    clock.slept.clear()
+    with conf.set_temp("poll_seconds", 40.0):
+        forced.wait(jobs)
+    assert jobs.counts() == {"done": 500}
+    # One request for each sleep, one for the first look, and one for the forecast.
+    assert len(double.requests) - before <= len(clock.slept) + 2
+    assert len(polls(double)) <= len(clock.slept) + 1
+    assert set(clock.slept) == {40.0}
+    # Where nothing has happened the answer has no body.
+    unchanged = [r for r in polls(double) if r.status == 304]
+    assert len(unchanged) > len(polls(double)) / 5
+    assert all("if-none-match" in r.headers for r in unchanged)
+    assert {r.query["pagesize"] for r in polls(double)} == {"100"}
+
+
+def test_one_change_a_poll_costs_one_request_a_poll(forced, double, clock):
+    """The worst case: the page changes between all polls."""
+    double.queue.runtime = 14.0
+    jobs = forced.submit(positions(150))
+    before, clock.slept[:] = len(double.requests), []
+    forced.wait(jobs)
+    assert len(double.requests) - before <= len(clock.slept) + 2
+
+
+def test_what_is_pending_is_submitted_as_room_comes_free(forced, double):
+    jobs = forced.submit(positions(620))
+    with conf.set_temp("poll_seconds", 150.0):
+        forced.wait(jobs)
+    assert jobs.counts() == {"done": 620}
+    assert len(double.queue.tasks) == 620
+    assert double.worst("write") <= 60
+    # In pieces that are worth a request: the rest needs three or four.
+    assert len(double.asked("POST")) <= 9
+    assert sorted(jobs["task_id"].tolist()) == list(range(1, 621))
+
+
+def test_the_server_says_how_long_it_takes(forced, double):
+    double.queue.runtime = 90.0
+    double.queue.latency = 0.0
+    with conf.set_temp("poll_seconds", 90.0), log.log_to_list() as said:
+        forced.wait(forced.submit(positions(100)))
+    assert any("100 of 100 tasks to wait for, about 2.5 h" in r.getMessage() for r in said)
+
+
+def test_a_timeout_names_what_is_left_and_loses_nothing(forced, double):
+    jobs = forced.submit(positions(10))
+    with pytest.raises(TimeoutError, match=r"\d of 10 tasks.*Wait again") as caught:
+        forced.wait(jobs, timeout=5 * u.min)
+    assert caught.value.service == "ATLAS forced photometry"
+    assert 3 <= jobs.counts()["done"] <= 5
+    assert forced.wait(jobs, timeout="1 h").counts() == {"done": 10}
+    with pytest.raises(TimeoutError):
+        forced.wait(forced.submit(positions(1)), timeout=0)
+
+
+@pytest.mark.parametrize("timeout", [-1, "soon", 3 * u.m, True, [1, 2], float("nan")])
+def test_a_timeout_that_is_none(forced, timeout):
+    with pytest.raises(InvalidQueryError, match="timeout="):
+        forced.wait(ForcedJobs(forced.server, {}), timeout=timeout)
+
+
+def test_update_looks_once(forced, double, clock):
+    jobs = forced.submit(positions(3))
+    assert forced.update(jobs).counts() == {"queued": 3}
+    clock.sleep(10)
+    assert forced.update(jobs).counts() == {"queued": 2, "running": 1}
+    clock.sleep(70)
+    assert forced.update(jobs).counts() == {"queued": 1, "running": 1, "done": 1}
+    assert clock.slept == [10, 70]
+
+
+def test_after_a_long_time_all_pages_are_read(forced, double, clock):
+    jobs = forced.submit(positions(350))
+    clock.sleep(350 * 60 + 100)
+    before = len(double.requests)
+    assert forced.update(jobs).counts() == {"done": 350}
+    assert len(double.requests) - before == 4
+
+
+def test_tasks_of_others_of_the_account_are_looked_past(forced, make, double, clock):
+    jobs = forced.submit(positions(3))
+    make().submit(positions(230, dec=-5.0))
+    clock.sleep(240 * 60)
+    assert forced.update(jobs).counts() == {"done": 3}
+
+
+# What goes wrong.
+
+
+def test_a_task_that_is_tried_for_ever_is_named(forced, double, clock):
+    where = positions(5)
+    double.fates[where.ra.deg[1], where.dec.deg[1]] = "forever"
+    jobs = forced.submit(where)
+    with (
+        pytest.warns(BlockedQueueWarning, match=r"task 2 .*begun 3 times.*3 tasks wait.*delete\(2"),
+        pytest.raises(TimeoutError, match="task 2 is begun again and again"),
+    ):
+        forced.wait(jobs, timeout="20 min")
+    assert jobs.counts() == {"queued": 3, "retrying": 1, "done": 1}
+    assert jobs["attempts"][1] > 3
+    # The offer holds: without it the rest goes on.
+    assert forced.delete(jobs["task_id"][1])["ok"].all()
+    assert forced.wait(jobs).counts() == {"done": 4, "deleted": 1}
+
+
+def test_waiting_for_it_without_end_ends(forced, double):
+    where = positions(2)
+    double.fates[where.ra.deg[0], where.dec.deg[0]] = "forever"
+    jobs = forced.submit(where)
+    with (
+        pytest.warns(BlockedQueueWarning),
+        pytest.raises(RemoteServiceError, match=r"task 1 .*begun 20 times.*then wait again"),
+    ):
+        forced.wait(jobs)
+
+
+def test_another_ones_task_that_blocks_ours_is_named_too(forced, make, double):
+    double.fates[7.0, 7.0] = "forever"
+    make().submit(SkyCoord(7, 7, unit="deg"))
+    jobs = forced.submit(positions(2))
+    with (
+        pytest.warns(BlockedQueueWarning, match="task 1, not of these, was begun 3 times"),
+        pytest.raises(TimeoutError),
+    ):
+        forced.wait(jobs, timeout="20 min")
+
+
+def test_what_fails_once_is_no_news(forced, double):
+    jobs = forced.submit(SkyCoord([200.0, 1.0], [-9.5, 1.0], unit="deg"))
+    assert forced.wait(jobs).counts() == {"done": 2}
+    assert jobs["attempts"].tolist() == [2, 1]
+
+
+def test_tasks_that_somebody_deletes_are_noticed(forced, double, clock):
+    jobs = forced.submit(positions(6))
+    with pytest.raises(TimeoutError):
+        forced.wait(jobs, timeout="90 s")
+    # One in the middle, and the last ones: of these no later task tells.
+    for n in (3, 5, 6):
+        double.queue.remove(double.queue.tasks[n], clock.now())
+    assert forced.wait(jobs, timeout="1 h").counts() == {"done": 3, "deleted": 3}
+    assert jobs["state"].tolist() == ["done", "done", "deleted", "done", "deleted", "deleted"]
+
+
+def test_a_task_that_was_done_stays_done(forced, double, clock):
+    jobs = forced.wait(forced.submit(positions(2)))
+    for task in list(double.queue.tasks.values()):
+        double.queue.remove(task, clock.now())
+    assert forced.update(jobs).counts() == {"done": 2}
+
+
+def test_a_failed_task_has_the_servers_words(forced, double):
+    where = positions(2)
+    double.fates[where.ra.deg[0], where.dec.deg[0]] = "error"
+    jobs = forced.wait(forced.submit(where))
+    assert jobs["state"].tolist() == ["failed", "done"]
+    assert jobs["message"][0] == "ssh: the reduction failed"
+
+
+def test_an_outage_of_minutes_ends_nothing(forced, double, clock):
+    jobs = forced.submit(positions(5))
+    down = clock.now() + 100, clock.now() + 700
+    double.fault = lambda method, path: 502 if down[0] < clock.now() < down[1] else None
+    with log.log_to_list() as said:
+        assert forced.wait(jobs).counts() == {"done": 5}
+    assert any("looked at again" in record.getMessage() for record in said)
+
+
+def test_an_outage_of_hours_is_an_error(forced, double, clock):
+    jobs = forced.submit(positions(5))
+    start = clock.now()
+    double.fault = lambda method, path: 502
+    with pytest.raises(RemoteServiceError, match="502"):
+        forced.wait(jobs)
+    assert 1800 < clock.now() - start < 2400
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_throttled_poll_waits(forced, double, clock, bare):
+    jobs = forced.submit(positions(2))
+    if bare:
+        said = iter([None, "bare 429", "bare 429"])
+        double.fault = lambda method, path: next(said, None)
+    else:
+        double._history["alice", "read"].extend([clock.now()] * 600)
+    assert forced.wait(jobs).counts() == {"done": 2}
+    assert 429 in {r.status for r in double.requests}
+
+
+def test_a_bar_is_moved_on_a_terminal(forced, double, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    forced.wait(forced.submit(positions(4)), progress=False)
+    quiet = capsys.readouterr().out
+    forced.wait(forced.submit(positions(4)))
+    shown = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert "(100.00%)" in shown
+    # What is said is said before the bar, not into it.
+    assert "%)INFO" not in shown
+    assert "%" not in quiet
+
+
+def test_two_at_once_on_one_file_are_refused(forced, make, tmp_path):
+    jobs = forced.submit(positions(2), save=tmp_path / "jobs.json")
+    with (
+        jobs.held(),
+        pytest.raises(InvalidQueryError, match="another process works on"),
+    ):
+        make().wait(ForcedJobs.load(tmp_path / "jobs.json"))
+    assert make().wait(ForcedJobs.load(tmp_path / "jobs.json")).counts() == {"done": 2}
