@@ -1,0 +1,54 @@
+"""The ALeRCE broker of ZTF and LSST alerts: https://alerce.science/."""
+
+from astropy import config as _config
+
+from atlasquery.service import ServiceConf
+
+
+class Conf(ServiceConf):
+    """Configuration of the ALeRCE broker, whose services stand at several addresses."""
+
+    server = _config.ConfigItem(
+        "https://api.alerce.online/ztf/v1/", "Address of the ZTF API, version 1."
+    )
+    light_curve_server = _config.ConfigItem(
+        "https://api.alerce.online/v2/lightcurve/",
+        "Address of the second version of the light curves, which has ZTF's forced photometry.",
+    )
+    lsst_server = _config.ConfigItem(
+        "https://api-lsst.alerce.online/", "Address of the API of several surveys, for LSST."
+    )
+    stamp_server = _config.ConfigItem(
+        "https://avro.alerce.online/", "Address of ZTF's image stamps and alert packets."
+    )
+    catshtm_server = _config.ConfigItem(
+        "https://catshtm.alerce.online/", "Address of the catalogues of catsHTM."
+    )
+    tap_server = _config.ConfigItem(
+        "https://tap.alerce.online/", "Address of the service that takes ADQL."
+    )
+    max_rows = _config.ConfigItem(
+        10000, "Objects that a query returns at most; -1 for as many as there are."
+    )
+    page_size = _config.ConfigItem(
+        2000, "Objects asked for in one request; servers were seen to answer with 5000."
+    )
+    concurrency = _config.ConfigItem(
+        8, "How many requests of one call are under way at the same time.", cfgtype="integer"
+    )
+    object_seconds = _config.ConfigItem(
+        600.0, "Seconds for which the stored data of an object are used again."
+    )
+    list_seconds = _config.ConfigItem(
+        300.0, "Seconds for which a stored answer to a search is used again."
+    )
+    classifier_seconds = _config.ConfigItem(
+        86400.0, "Seconds for which the stored list of classifiers is used again."
+    )
+
+
+conf = Conf()
+
+from atlasquery.alerce.core import Alerce, AlerceClass  # noqa: E402
+
+__all__ = ["Alerce", "AlerceClass", "Conf", "conf"]

@@ -1,0 +1,277 @@
+"""The queries for catalogues at a position, and for ADQL."""
+
+import warnings
+
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.table import Table, vstack
+
+from atlasquery.alerce.catalogs import WIRE_NAMES, decode_catalogs
+from atlasquery.alerce.stamps import StampQueries
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.service.tap import run_adql
+
+__all__ = ["ArchiveQueries"]
+
+# Fields that hold a redshift, and of which kind; the best first.
+REDSHIFTS = {"z": "spectroscopic", "zphot": "photometric", "z_phot": "photometric"}
+
+
+class ArchiveQueries(StampQueries):
+    """The queries for what other catalogues have at a position, and for ADQL."""
+
+    def query_catshtm_region(
+        self,
+        coordinates: SkyCoord,
+        *,
+        radius: Angle,
+        catalog: str | None = None,
+        cache: bool | None = None,
+    ) -> Table | dict[str, Table]:
+        """Find the entries of catalogues within a radius of a position, by catsHTM.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            One position.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+            The radius, with its unit.
+        catalog : str, optional
+            A catalogue, such as ``"GAIA/DR2"`` or ``"SDSS/DR10"``; by default all.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table` or dict of str to `~astropy.table.Table`
+            The table of `catalog`, or a table of each that has entries, by name.
+            The columns and their units are the catalogue's own.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is nothing.
+
+        References
+        ----------
+        Soumagnac & Ofek 2018, PASP 130, 075002: catsHTM.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Alerce
+        >>> where = SkyCoord(150.1, 2.2, unit="deg")
+        >>> Alerce.query_catshtm_region(where, radius="2 arcsec", catalog="GAIA/DR1").colnames
+        ['RA', 'Dec', 'MagG', 'ErrRA', 'ExcessNoise']
+        """
+        return self._catshtm("conesearch", coordinates, radius, catalog, cache)
+
+    def crossmatch_catshtm(
+        self,
+        coordinates: SkyCoord,
+        *,
+        radius: Angle,
+        catalog: str | None = None,
+        cache: bool | None = None,
+    ) -> Table | dict[str, Table]:
+        """Find the entry of catalogues that is nearest to a position, by catsHTM.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            One position.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+            How far it may be, with its unit.
+        catalog : str, optional
+            A catalogue; by default all.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table` or dict of str to `~astropy.table.Table`
+            As `query_catshtm_region`, of one row each, with ``separation`` (arcsec).
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is nothing.
+
+        References
+        ----------
+        Soumagnac & Ofek 2018, PASP 130, 075002: catsHTM.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Alerce
+        >>> near = Alerce.crossmatch_catshtm(SkyCoord(150.1, 2.2, unit="deg"), radius="2 arcsec")
+        >>> sorted(near)
+        ['DECaLS', 'GAIA/DR1', 'SDSS/DR10', 'SpecSDSS']
+        """
+        return self._catshtm("crossmatch", coordinates, radius, catalog, cache)
+
+    def get_catshtm_redshift(
+        self, coordinates: SkyCoord, *, radius: Angle, cache: bool | None = None
+    ) -> Table:
+        """Find the redshifts of the entries that are nearest to a position, by catsHTM.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            One position.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+            How far they may be, with its unit.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``redshift``, ``kind`` (spectroscopic or photometric), ``catalog`` and
+            ``separation`` (arcsec): the spectroscopic ones first, the nearest first.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+
+        Warns
+        -----
+        NoResultsWarning
+            If no catalogue has a redshift there.
+
+        References
+        ----------
+        Soumagnac & Ofek 2018, PASP 130, 075002: catsHTM.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Alerce
+        >>> where = SkyCoord(150.1, 2.2, unit="deg")
+        >>> Alerce.get_catshtm_redshift(where, radius="2 arcsec")["redshift"].tolist()
+        [0.1006335]
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoResultsWarning)
+            near = self._catshtm("crossmatch", coordinates, radius, None, cache)
+        found = [_no_redshift()]
+        for catalog, table in near.items():
+            for field, kind in REDSHIFTS.items():
+                if field in table.colnames and not np.ma.is_masked(table[field][0]):
+                    found.append(_redshift(table, field, kind, catalog))
+        # Spectroscopic sorts after photometric.
+        merged = vstack(found, metadata_conflicts="silent")
+        separation = np.ma.filled(merged["separation"], np.inf)
+        merged = merged[np.lexsort((separation, merged["kind"] == "photometric"))]
+        if not len(merged):
+            warnings.warn("catsHTM has no redshift there", NoResultsWarning, stacklevel=3)
+        return merged
+
+    def query_tap(self, adql: str, *, max_rows: int | None = None) -> Table:
+        """Send a query in ADQL to ALeRCE's database.
+
+        Parameters
+        ----------
+        adql : str
+            The query.
+        max_rows : int, optional
+            How many rows are wanted at most; by default as many as the server gives.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            The rows, with the units that the server tells.
+
+        Raises
+        ------
+        InvalidQueryError
+            If `adql` is no text; nothing was sent.
+        RemoteServiceError
+            If the server refuses the query, with its words.
+
+        Warns
+        -----
+        MaxResultsWarning
+            If the server has cut the result.
+
+        References
+        ----------
+        The IVOA's Table Access Protocol, by `pyvo.dal.TAPService`.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> len(Alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object"))
+        3
+        """
+        if not isinstance(adql, str) or not adql.strip():
+            raise InvalidQueryError(f"adql={adql!r:.100} should be a query, such as 'SELECT ...'")
+        if max_rows is not None:
+            self._limit_rows(max_rows)
+        table = run_adql(
+            self.conf.tap_server, adql, service=self.service, conf=self.conf, max_rows=max_rows
+        )
+        table.meta = self._meta(self._clock.now(), query="query_tap", adql=adql)
+        return table
+
+    def _catshtm(self, kind: str, coordinates, radius, catalog, cache):
+        ra, dec, shape = check_coordinates(coordinates)
+        if shape != ():
+            raise InvalidQueryError("coordinates hold several positions, where one is taken")
+        arcsec = check_radius(radius)
+        if catalog is not None and (not isinstance(catalog, str) or not catalog.strip()):
+            raise InvalidQueryError(f"catalog={catalog!r} should be a name, such as 'GAIA/DR2'")
+        params = {"ra": float(ra[0]), "dec": float(dec[0]), "radius": arcsec}
+        if catalog is not None:
+            params = {"catalog": WIRE_NAMES.get(catalog, catalog), **params}
+        found, when = self._fetch(
+            kind if catalog else f"{kind}_all",
+            params,
+            decode=lambda body: decode_catalogs(body, catalog),
+            server=self.conf.catshtm_server,
+            cache=cache,
+            unknown=str(catalog or "what catsHTM has there"),
+        )
+        meta = self._meta(when, query=f"{kind} by catsHTM")
+        for table in found.values():
+            table.meta = {**table.meta, **meta}
+        if not found:
+            what = catalog or "no catalogue of catsHTM"
+            warnings.warn(
+                f"{what} has nothing within {radius} of there", NoResultsWarning, stacklevel=4
+            )
+        if catalog is None:
+            return found
+        return next(iter(found.values()), Table(meta={"catalog": catalog, **meta}))
+
+
+def _redshift(table: Table, field: str, kind: str, catalog: str) -> Table:
+    row = _no_redshift()
+    separation = table["separation"][0] if "separation" in table.colnames else np.ma.masked
+    row.add_row((table[field][0], kind, catalog, 0.0))
+    row["separation"][0] = separation
+    return row
+
+
+def _no_redshift() -> Table:
+    table = Table(
+        names=("redshift", "kind", "catalog", "separation"),
+        dtype=("f8", "U13", "U32", "f8"),
+        units=(None, None, None, "arcsec"),
+        masked=True,
+    )
+    table["redshift"].description = "Redshift, as the catalogue has it."
+    return table

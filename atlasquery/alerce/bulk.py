@@ -1,0 +1,178 @@
+"""The query for many light curves: several at a time, and none lost over another."""
+
+import warnings
+
+import numpy as np
+from astropy.time import Time
+
+from atlasquery.alerce.base import check_oid, check_oids
+from atlasquery.alerce.curves import LightCurveQueries, check_times
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    LoginError,
+    NoResultsWarning,
+    NotFoundError,
+    QuotaError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
+from atlasquery.service.collection import Collection
+from atlasquery.service.inputs import check_choice
+
+__all__ = ["BulkQueries"]
+
+ON_ERROR = ("raise", "warn")
+# Objects of LSST in one request for measurements: 20 rows of 100 keys each, some 2 MB.
+LSST_CHUNK = 25
+
+
+class BulkQueries(LightCurveQueries):
+    """The query for many light curves."""
+
+    def get_light_curves(
+        self,
+        oids: str | int | list,
+        *,
+        survey: str = "ztf",
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+        forced: bool = False,
+        on_error: str = "raise",
+        cache: bool | None = None,
+        progress: bool = True,
+    ) -> Collection:
+        """Fetch the light curves of many objects, several at a time.
+
+        Parameters
+        ----------
+        oids : str, int or sequence
+            The names of the objects; one given twice is asked for once.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose objects they are.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time; a bare number is an MJD in UTC.
+        forced : bool, optional
+            Whether forced photometry is in them too.
+        on_error : {"raise", "warn"}, optional
+            What to do when some objects failed, after all others were fetched:
+            raise an error that has the rest as ``result``, or return the rest
+            with a warning.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.object_seconds``.
+        progress : bool, optional
+            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+        Returns
+        -------
+        Collection
+            A mapping of names to what `get_light_curve` returns, in the order asked
+            for, with ``failures``: name and exception of each object that failed.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some objects failed, with ``result`` and ``failures``.
+
+        Warns
+        -----
+        InputWarning
+            If some objects failed, with ``on_error="warn"``.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> curves = Alerce.get_light_curves(["ZTF18aaaaaaa", "ZTF19aaaaaab"])
+        >>> curves
+        <Collection of 2 TimeSeries>
+        >>> len(curves["ZTF19aaaaaab"]) > 18
+        True
+        """
+        names = list(dict.fromkeys(check_oids(oids, survey)))
+        check_choice(on_error, name="on_error", known=ON_ERROR)
+        window = check_times(start, end, survey)
+        found = Collection("TimeSeries", key=lambda oid: check_oid(oid, survey))
+        if survey == "lsst":
+            answers = self._lsst_many(names, forced, cache, progress)
+        else:
+            answers = self._each(
+                lambda name: self._measured(name, survey, forced, cache), names, progress=progress
+            )
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, Exception):
+                found.failures.append((name, answer))
+                continue
+            parts, when = answer
+            with warnings.catch_warnings():
+                # One object of many without measurements is an empty light curve, and no news.
+                warnings.simplefilter("ignore", NoResultsWarning)
+                found._products[name] = self._curve(
+                    parts, when, "get_light_curves", survey, name, window
+                )
+        return self._complete(found, names, on_error)
+
+    def _complete(self, found: Collection, names: list, on_error: str) -> Collection:
+        """Return what came, or say what is missing from it."""
+        if not found.failures:
+            return found
+        first, error = found.failures[0]
+        if len(found.failures) == len(names) and isinstance(error, (LoginError, QuotaError)):
+            raise error
+        message = (
+            f"{len(found.failures)} of {len(names)} objects failed; the first, {first}: {error}"
+        )
+        if on_error == "raise":
+            raise IncompleteResultError(
+                f"{message} What came is in the error's .result, what failed in .failures.",
+                result=found,
+                failures=found.failures,
+                service=self.service,
+            ) from error
+        warnings.warn(message, InputWarning, stacklevel=4)
+        return found
+
+    def _lsst_chunk(self, names: list, forced: bool, cache) -> dict:
+        """Return the parts of each object, or its error: one must not cost its neighbours."""
+        try:
+            return self._lsst_measured(names, forced, cache)
+        except (RemoteServiceError, TableParseError, TimeoutError) as error:
+            if isinstance(error, QuotaError) or len(names) == 1:
+                return dict.fromkeys(names, error)
+        half = len(names) // 2
+        parts = names[:half], names[half:]
+        return self._lsst_chunk(parts[0], forced, cache) | self._lsst_chunk(parts[1], forced, cache)
+
+    def _lsst_many(self, names: list, forced: bool, cache, progress: bool) -> list:
+        chunks = [names[n : n + LSST_CHUNK] for n in range(0, len(names), LSST_CHUNK)]
+        answers = self._each(
+            lambda chunk: self._lsst_chunk(chunk, forced, cache), chunks, progress=progress
+        )
+        found: dict = {}
+        for chunk, answer in zip(chunks, answers, strict=True):
+            found |= dict.fromkeys(chunk, answer) if isinstance(answer, Exception) else answer
+        silent = [
+            name for name in names
+            if not isinstance(found[name], Exception) and not any(map(len, found[name][0]))
+        ]  # fmt: skip
+        if silent:
+            return self._told_apart(found, silent, cache)
+        return [found[name] for name in names]
+
+    def _told_apart(self, found: dict, silent: list, cache: bool | None) -> list:
+        """Replace the empty answers of objects that ALeRCE does not know by errors."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)
+            try:
+                known = self.query_objects(silent, survey="lsst", cache=cache)
+            except (RemoteServiceError, TableParseError, TimeoutError) as error:
+                # What these are is not known; the others are.
+                return list((found | dict.fromkeys(silent, error)).values())
+        for name, unknown in zip(silent, np.ma.getmaskarray(known["ra"]), strict=True):
+            if unknown:
+                found[name] = NotFoundError(
+                    f"ALeRCE does not know {name} of LSST", service=self.service, status=200
+                )
+        return list(found.values())

@@ -1,0 +1,459 @@
+"""What classifiers say of objects: probabilities, features, statistics, and the classifiers."""
+
+import difflib
+import warnings
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+from astropy.table import Table
+
+from atlasquery.alerce.base import check_oid, check_survey, decode_plain
+from atlasquery.alerce.columns import (
+    BANDS,
+    CLASSIFIER,
+    FEATURE,
+    MAGSTATS,
+    PROBABILITY,
+)
+from atlasquery.alerce.lsstcolumns import DIA_OBJECT
+from atlasquery.alerce.paging import PagedQueries
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.service.inputs import suggest
+from atlasquery.tables import Column, Rows, build_table
+
+__all__ = ["ClassifierQueries"]
+
+BAND = Column("band", str, about="Filter; g and r together are gr, masked for none.")
+CLASSES = Column("classes", str, about="Its classes, with commas between.")
+BANDS_OF_FEATURES = ("g", "r", "i", "gr", "")
+
+
+class ClassifierQueries(PagedQueries):
+    """The queries for classifications, features and statistics."""
+
+    def get_probabilities(
+        self,
+        oid: str | int,
+        *,
+        survey: str = "ztf",
+        classifier: str | None = None,
+        classifier_version: str | None = None,
+        cache: bool | None = None,
+    ) -> Table:
+        """Fetch the probabilities of the classes of an object.
+
+        Parameters
+        ----------
+        oid : str or int
+            The name of an object of ZTF, or the number of one of LSST.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose object it is.
+        classifier, classifier_version : str, optional
+            The classifier, and its version; by default all.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``classifier_name``, ``classifier_version``, ``class_name``,
+            ``probability``, ``ranking``: by classifier, the likeliest class first.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE does not know the object.
+
+        Warns
+        -----
+        NoResultsWarning
+            If nobody has classified it.
+
+        References
+        ----------
+        The route ``/objects/{oid}/probabilities`` of the ZTF API,
+        ``probability_api/probability`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> likely = Alerce.get_probabilities("ZTF18aaaaaaa", classifier="stamp_classifier")
+        >>> likely["ranking"].tolist()
+        [1, 2, 3, 4, 5]
+        """
+        name = check_oid(oid, survey)
+        if classifier_version is not None and classifier is None:
+            raise InvalidQueryError(f"classifier_version={classifier_version!r} needs a classifier")
+        if survey == "lsst":
+            path, server = "probability_api/probability", self.conf.lsst_server
+            params = {"oid": name, "survey_id": "lsst"}
+        else:
+            path, server, params = f"objects/{name}/probabilities", None, {}
+        chosen = {"classifier": classifier, "classifier_version": classifier_version}
+        rows, when = self._fetch(
+            path,
+            params | {k: v for k, v in chosen.items() if v is not None},
+            decode=lambda body: decode_plain(PROBABILITY, body),
+            server=server,
+            cache=cache,
+            unknown=str(name),
+        )
+        # The server of LSST takes no notice of the classifier.
+        for column, value in chosen.items():
+            key = "classifier_name" if column == "classifier" else column
+            if value is not None and len(rows):
+                rows = rows.take(rows.values[key] == value)
+        order = ("ranking", "classifier_version", "classifier_name")
+        rows = rows.take(np.lexsort([rows.values[key] for key in order]))
+        return self._table(rows, when, "get_probabilities", survey, name)
+
+    def get_features(
+        self,
+        oid: str,
+        *,
+        band: str | None = None,
+        version: str | None = None,
+        cache: bool | None = None,
+    ) -> Table:
+        """Fetch the features of the light curve of an object of ZTF.
+
+        Parameters
+        ----------
+        oid : str
+            The name of an object of ZTF; ALeRCE serves no features of LSST.
+        band : {"g", "r", "i", "gr", ""}, optional
+            The band, or ``"gr"`` for those of both, ``""`` for those of none; by
+            default all.
+        version : str, optional
+            The version of the features; by default all.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``name``, ``band``, ``value`` (masked where it could not be computed;
+            its unit depends on the feature), ``version``, ``fid``.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE does not know the object.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there are none.
+
+        References
+        ----------
+        The route ``/objects/{oid}/features`` of the ZTF API.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.get_features("ZTF18aaaaaaa", band="g")["name"][0]
+        np.str_('Amplitude')
+        """
+        return self._features(oid, "features", "get_features", band, version, cache)
+
+    def get_feature(
+        self,
+        oid: str,
+        name: str,
+        *,
+        band: str | None = None,
+        version: str | None = None,
+        cache: bool | None = None,
+    ) -> Table:
+        """Fetch one feature of the light curve of an object of ZTF.
+
+        Parameters
+        ----------
+        oid : str
+            The name of an object of ZTF.
+        name : str
+            The name of the feature, such as ``"Multiband_period"``.
+        band, version : str, optional
+            As in `get_features`.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row per band and version, with the columns of `get_features`.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE does not know the object.
+
+        Warns
+        -----
+        NoResultsWarning
+            If the object has no such feature.
+
+        References
+        ----------
+        The route ``/objects/{oid}/features/{name}`` of the ZTF API.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> len(Alerce.get_feature("ZTF18aaaaaaa", "Amplitude"))
+        2
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidQueryError(f"name={name!r} should be the name of a feature")
+        path = f"features/{quote(name.strip(), safe='')}"
+        return self._features(oid, path, "get_feature", band, version, cache)
+
+    def _features(self, oid, path: str, query: str, band, version, cache) -> Table:
+        name = check_oid(oid, "ztf")
+        if band is not None and band not in BANDS_OF_FEATURES:
+            raise InvalidQueryError(f"band={band!r} is not known{suggest(band, BANDS_OF_FEATURES)}")
+        rows, when = self._fetch(
+            f"objects/{name}/{path}",
+            {},
+            decode=lambda body: decode_plain(FEATURE, body),
+            cache=cache,
+            unknown=str(name),
+        )
+        rows = with_band(rows, after="name")
+        kept = np.ones(len(rows), bool)
+        if band is not None:
+            kept &= rows.values["band"] == band
+        if version is not None:
+            kept &= rows.values["version"] == version
+        return self._table(rows.take(kept), when, query, "ztf", name)
+
+    def get_magstats(
+        self, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+    ) -> Table:
+        """Fetch statistics of the brightness of an object.
+
+        Parameters
+        ----------
+        oid : str or int
+            The name of an object of ZTF, or the number of one of LSST.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose object it is.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ZTF: a row per band, with magnitudes of the difference. LSST: one row, the
+            object in the survey's table DiaObject, with fluxes in nJy.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE does not know the object.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there are none.
+
+        References
+        ----------
+        The route ``/objects/{oid}/magstats`` of the ZTF API, ``magstat_api/magstats``
+        for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.get_magstats("ZTF18aaaaaaa")["magmean"].unit
+        Unit("mag")
+        """
+        name = check_oid(oid, survey)
+        if survey == "lsst":
+            rows, when = self._fetch(
+                "magstat_api/magstats",
+                {"oid": name, "survey_id": "lsst"},
+                decode=lambda body: decode_plain(DIA_OBJECT, body),
+                server=self.conf.lsst_server,
+                cache=cache,
+                unknown=str(name),
+                once=True,
+            )
+        else:
+            rows, when = self._fetch(
+                f"objects/{name}/magstats",
+                {},
+                decode=lambda body: decode_plain(MAGSTATS, body),
+                cache=cache,
+                unknown=str(name),
+            )
+            rows = with_band(rows)
+        return self._table(rows, when, "get_magstats", survey, name)
+
+    def list_classifiers(self, *, survey: str = "ztf", cache: bool | None = None) -> Table:
+        """List the classifiers, their versions and classes.
+
+        Parameters
+        ----------
+        survey : {"ztf", "lsst"}, optional
+            The survey whose objects they classify.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.classifier_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``classifier_name``, ``classifier_version``, ``classes`` (names with
+            commas between).
+
+        References
+        ----------
+        The route ``/classifiers/`` of the ZTF API, ``classifier_api/classifiers`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.list_classifiers(survey="lsst")["classifier_name"].tolist()
+        ['stamp_classifier_rubin']
+        """
+        rows, when = self._classifiers(survey, cache)
+        return self._table(rows, when, "list_classifiers", survey, None)
+
+    def list_classes(
+        self,
+        classifier: str,
+        classifier_version: str | None = None,
+        *,
+        survey: str = "ztf",
+        cache: bool | None = None,
+    ) -> list[str]:
+        """List the classes of a classifier.
+
+        Parameters
+        ----------
+        classifier : str
+            The classifier.
+        classifier_version : str, optional
+            Its version; by default those of all its versions together.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose objects it classifies.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.classifier_seconds``.
+
+        Returns
+        -------
+        list of str
+            The names of the classes.
+
+        Raises
+        ------
+        InvalidQueryError
+            If ALeRCE has no such classifier or version; the error says which there are.
+
+        References
+        ----------
+        The route ``/classifiers/`` of the ZTF API, ``classifier_api/classifiers`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.list_classes("stamp_classifier")
+        ['AGN', 'SN', 'VS', 'asteroid', 'bogus']
+        """
+        self._refuse_unknown_class(survey, classifier, classifier_version, None, cache)
+        rows, _ = self._classifiers(survey, cache)
+        return _classes(rows, classifier, classifier_version)
+
+    def _classifiers(self, survey: str, cache: bool | None) -> tuple[Rows, float]:
+        lsst = check_survey(survey) == "lsst"
+        return self._fetch(
+            "classifier_api/classifiers" if lsst else "classifiers/",
+            {},
+            decode=_decode_classifiers,
+            server=self.conf.lsst_server if lsst else None,
+            lifetime=self.conf.classifier_seconds,
+            cache=cache,
+        )
+
+    def _refuse_unknown_class(
+        self, survey, classifier, version, class_name, cache: bool | None = None
+    ) -> None:
+        """Raise if there is no such classifier, version or class; the servers say nothing."""
+        if classifier is None and class_name is None:
+            return
+        rows, _ = self._classifiers(survey, cache)
+        names, versions = rows.values["classifier_name"], rows.values["classifier_version"]
+        if classifier is not None:
+            _refuse("classifier", classifier, names.tolist())
+        if version is not None:
+            _refuse("classifier_version", version, versions[names == classifier].tolist())
+        if class_name is not None:
+            _refuse("class_name", class_name, _classes(rows, classifier, version))
+
+    def _table(self, rows: Rows, when: float, query: str, survey: str, oid) -> Table:
+        meta = self._meta(when, query=query, survey=survey)
+        if oid is not None:
+            meta["object"] = str(oid)
+        if not len(rows):
+            warnings.warn(
+                f"ALeRCE has no such data of {oid or survey}", NoResultsWarning, stacklevel=4
+            )
+        return build_table(rows, meta=meta)
+
+
+def _refuse(name: str, value: str, known: list[str]) -> None:
+    known = list(dict.fromkeys(known))
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
+        right = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
+        raise InvalidQueryError(f"{name}={value!r} is none of ALeRCE's; {right}")
+
+
+def _classes(rows: Rows, classifier: str | None, version: str | None) -> list[str]:
+    kept = np.ones(len(rows), bool)
+    if classifier is not None:
+        kept &= rows.values["classifier_name"] == classifier
+    if version is not None:
+        kept &= rows.values["classifier_version"] == version
+    together = ", ".join(rows.values["classes"][kept].tolist())
+    return list(dict.fromkeys(together.split(", "))) if together else []
+
+
+def _decode_classifiers(body: bytes) -> Rows:
+    rows = decode_plain(CLASSIFIER, body)
+    lists = [msgspec.json.decode(raw, type=list[str] | None) for raw in rows.values["classes"]]
+    texts = np.array([", ".join(names or ()) for names in lists], dtype=np.str_)
+    found = rows.without(("classes", "classifier_id"))
+    found.add(CLASSES, texts, texts == "")
+    return found
+
+
+def with_band(rows: Rows, *, after: str | None = None, bands: dict[int, str] | None = None) -> Rows:
+    """Return rows with the name of the band in front, or after a column.
+
+    Parameters
+    ----------
+    rows : Rows
+        With the number of the filter, ``fid``.
+    after : str, optional
+        The column that it stands after.
+    bands : dict, optional
+        The names of the numbers; by default those of ZTF.
+
+    Returns
+    -------
+    Rows
+        Not copied.
+    """
+    names = [(bands or BANDS).get(fid, str(fid)) for fid in rows.values["fid"].tolist()]
+    texts = np.array(names, dtype=np.str_)
+    found = Rows(length=len(rows))
+    if after is None:
+        found.add(BAND, texts, texts == "")
+    for column in rows.columns:
+        found.add(column, rows.values[column.name], rows.masks[column.name])
+        if column.name == after:
+            found.add(BAND, texts, texts == "")
+    return found

@@ -1,0 +1,469 @@
+"""Searches for objects: by position, by criteria, by name."""
+
+import warnings
+
+import astropy.units as u
+import msgspec
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord, angular_separation
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.alerce.base import check_oid, check_oids, check_survey, decode_plain
+from atlasquery.alerce.classes import ClassifierQueries
+from atlasquery.alerce.columns import OBJECT
+from atlasquery.alerce.filters import cone_params, criteria_params, order_params
+from atlasquery.alerce.paging import LIST_COLUMNS, warn_of
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    NoResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+)
+from atlasquery.service.inputs import check_choice, check_coordinates, check_radius
+from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
+
+__all__ = ["ObjectQueries"]
+
+ON_ERROR = ("raise", "warn")
+# "Chunk at 200 and send order_by" (contract): longer lists take the server seconds and more.
+OID_CHUNK = 200
+SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
+QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
+# What a server may round; beyond it, an answer is not the answer to this question.
+SLACK = 2.0
+
+
+class ObjectQueries(ClassifierQueries):
+    """The searches for objects."""
+
+    def query_region(
+        self,
+        coordinates: SkyCoord,
+        *,
+        radius: Angle,
+        survey: str = "ztf",
+        max_rows: int | None = None,
+        on_error: str = "raise",
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Find the objects within a radius of one or many positions.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            One position or an array of any shape, in any frame.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+            The radius of the circles, with its unit.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose objects are searched.
+        max_rows : int, optional
+            How many objects each position may have; -1 for all. The default is
+            ``conf.max_rows``. Where there are more, which is warned of, those
+            that are left are the first by name, not the nearest.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of many positions failed, after all others came.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.list_seconds``.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``query_index``, ``separation`` (arcsec), and the columns of
+            `query_criteria`: a row per object and position, the nearest first.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some of many positions failed, with ``result`` and ``failures``.
+
+        Warns
+        -----
+        MaxResultsWarning
+            If there are more objects than `max_rows`.
+        NoResultsWarning
+            If there is none.
+
+        References
+        ----------
+        The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Alerce
+        >>> found = Alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="10 arcsec")
+        >>> found.colnames[:5]
+        ['query_index', 'separation', 'oid', 'ra', 'dec']
+        """
+        check_survey(survey)
+        check_choice(on_error, name="on_error", known=ON_ERROR)
+        limit = self._limit_rows(max_rows)
+        ra, dec, shape = check_coordinates(coordinates)
+        arcsec = check_radius(radius)
+        cones = [
+            cone_params(a, d, arcsec) | self._fixed(survey) for a, d in zip(ra, dec, strict=True)
+        ]
+        if get_query_payload:
+            return cones[0] if shape == () else cones
+        answers = self._each(lambda cone: self._pages(survey, cone, limit, cache), cones)
+        if len(cones) == 1 and isinstance(answers[0], Exception):
+            raise answers[0]
+        failures, parts, times = [], [], []
+        for n, answer in enumerate(answers):
+            if isinstance(answer, Exception):
+                failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
+            else:
+                warn_of(answer, limit, depth=4)
+                parts.append(_placed(answer.rows, n, ra[n], dec[n], arcsec))
+                times.append(answer.when)
+        rows = stack_rows(*parts) if parts else _placed(self._none(survey), 0, 0.0, 0.0, arcsec)
+        meta = self._meta(
+            min(times, default=self._clock.now()),
+            query="query_region",
+            survey=survey,
+            radius=str(radius),
+        )
+        return self._finished(build_table(rows, meta=meta), failures, on_error)
+
+    def query_criteria(
+        self,
+        *,
+        survey: str = "ztf",
+        classifier: str | None = None,
+        classifier_version: str | None = None,
+        class_name: str | None = None,
+        ranking: int | None = None,
+        probability: float | None = None,
+        n_det: int | tuple | None = None,
+        first_detection: tuple[Time, Time] | None = None,
+        last_detection: tuple[Time, Time] | None = None,
+        coordinates: SkyCoord | None = None,
+        radius: Angle | None = None,
+        order_by: str | None = None,
+        descending: bool = False,
+        max_rows: int | None = None,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Find the objects that meet criteria, all of them by default.
+
+        Parameters
+        ----------
+        survey : {"ztf", "lsst"}, optional
+            The survey whose objects are searched.
+        classifier, classifier_version, class_name : str, optional
+            A classification, as in `list_classifiers`. With any of these, objects
+            that nobody has classified are not found.
+        ranking : int, optional
+            The rank of the class: 1 for the likeliest.
+        probability : float, optional
+            The least probability of the class.
+        n_det : int or tuple of int, optional
+            The least number of detections, or the least and the greatest.
+        first_detection, last_detection : tuple of `~astropy.time.Time`, optional
+            A pair (start, end) for the time of the first and the last detection,
+            each of which may be None; a bare number is an MJD in UTC.
+        coordinates : `~astropy.coordinates.SkyCoord`, optional
+            The centre of a circle that the objects are in.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+            Its radius, with a unit.
+        order_by : str, optional
+            A column; by default the name, the only order that is the same on
+            all pages.
+        descending : bool, optional
+            Whether the greatest comes first.
+        max_rows : int, optional
+            How many objects are returned at most; -1 for all. The default is
+            ``conf.max_rows``.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.list_seconds``.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row per object: ``oid``, ``ra``, ``dec`` (deg), ``n_det``,
+            ``first_mjd``, ``last_mjd`` and ``duration`` (d), ``class_name``,
+            ``classifier_name``, ``probability``, and what the survey has beside.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent. Or if
+            nothing was found, and ALeRCE knows no such class or classifier.
+
+        Warns
+        -----
+        MaxResultsWarning
+            If there are more objects than `max_rows`.
+        InputWarning
+            If objects have several such classifications, of which the likeliest is kept.
+        NoResultsWarning
+            If there is no such object.
+
+        References
+        ----------
+        The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> found = Alerce.query_criteria(
+        ...     classifier="stamp_classifier", class_name="SN", ranking=1, probability=0.3
+        ... )
+        >>> bool((found["probability"] >= 0.3).all())
+        True
+        """
+        check_survey(survey)
+        limit = self._limit_rows(max_rows)
+        params = criteria_params(
+            survey=survey,
+            coordinates=coordinates,
+            radius=radius,
+            classifier=classifier,
+            classifier_version=classifier_version,
+            class_name=class_name,
+            ranking=ranking,
+            probability=probability,
+            n_det=n_det,
+            first_detection=first_detection,
+            last_detection=last_detection,
+        )
+        params |= self._fixed(survey)
+        params |= order_params(survey, order_by, descending, classifier)
+        if get_query_payload:
+            return params
+        asked = (survey, classifier, classifier_version, class_name)
+        try:
+            found = self._pages(survey, params, limit, cache)
+        except RemoteServiceError as error:
+            if error.status == 500:
+                self._refuse_unknown_class(*asked)
+            raise
+        if not len(found.rows):
+            self._refuse_unknown_class(*asked)
+        if coordinates is not None:
+            (ra,), (dec,), _ = check_coordinates(coordinates)
+            # It is an error if the server ignored the position.
+            _placed(found.rows, 0, ra, dec, check_radius(radius))
+        warn_of(found, limit, order_by, depth=4)
+        meta = self._meta(found.when, query="query_criteria", survey=survey, **_told(params))
+        return self._finished(build_table(found.rows, meta=meta), [], "raise")
+
+    def query_objects(
+        self,
+        oids: str | int | list,
+        *,
+        survey: str = "ztf",
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Fetch the catalogue entries of objects by name.
+
+        Parameters
+        ----------
+        oids : str, int or sequence
+            The names, such as ``"ZTF18acuwwpp"``, or the numbers of LSST objects.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose objects they are.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.list_seconds``.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            The columns of `query_criteria`, a row for each name in the order
+            given; masked but for ``oid`` where ALeRCE does not know the name.
+
+        Raises
+        ------
+        InvalidQueryError
+            If a name is none of the survey's; nothing was sent.
+
+        Warns
+        -----
+        InputWarning
+            If ALeRCE does not know some of the names.
+
+        References
+        ----------
+        The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.query_objects(["ZTF19aaaaaab", "ZTF18aaaaaaa"])["oid"].tolist()
+        ['ZTF19aaaaaab', 'ZTF18aaaaaaa']
+        """
+        names = check_oids(oids, survey)
+        distinct = list(dict.fromkeys(names))
+        parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
+        payloads = [{"oid": part} | self._fixed(survey) for part in parts]
+        if get_query_payload:
+            return payloads[0] if len(payloads) == 1 else payloads
+        answers = self._each(lambda sent: self._pages(survey, sent, None, cache), payloads)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        rows = stack_rows(*(answer.rows for answer in answers))
+        rows, missing = _as_asked(rows, names, LIST_COLUMNS[survey])
+        meta = self._meta(
+            min(answer.when for answer in answers), query="query_objects", survey=survey
+        )
+        if missing:
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            warnings.warn(
+                f"ALeRCE does not know {', '.join(map(str, missing[:5]))}{more}: masked in the "
+                "result",
+                InputWarning,
+                stacklevel=3,
+            )
+        return build_table(rows, meta=meta)
+
+    def query_object(
+        self,
+        oid: str | int,
+        *,
+        survey: str = "ztf",
+        cache: bool | None = None,
+        get_query_payload: bool = False,
+    ) -> Table:
+        """Fetch the catalogue entry of one object.
+
+        Parameters
+        ----------
+        oid : str or int
+            The name of an object of ZTF, or the number of one of LSST.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose object it is.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            One row with the columns of `query_criteria`; the classification of an
+            object of ZTF is in `get_probabilities`, and masked here.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE does not know the object.
+        InvalidQueryError
+            If it is no name of the survey's; nothing was sent.
+
+        References
+        ----------
+        The route ``/objects/{oid}`` of the ZTF API, ``object_api/list_objects`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.query_object("ZTF18aaaaaaa")["n_det"].tolist()
+        [3]
+        """
+        name = check_oid(oid, survey)
+        if get_query_payload:
+            return {"oid": name}
+        if survey == "ztf":
+            rows, when = self._fetch(
+                f"objects/{name}", {}, decode=_one, cache=cache, unknown=str(name)
+            )
+        else:
+            # The route for one object fails with status 500 for an unknown one; the list does not.
+            sent = {"oid": [name]} | self._fixed(survey)
+            found = self._pages(survey, sent, None, cache)
+            rows, when = found.rows, found.when
+            if not len(rows):
+                raise NotFoundError(
+                    f"ALeRCE does not know {name} of LSST",
+                    service=self.service,
+                    status=200,
+                    url=self.conf.lsst_server,
+                )
+        if rows.values["oid"][0] != name:
+            raise TableParseError(f"ALeRCE answered another object when asked for {name}")
+        return build_table(rows, meta=self._meta(when, query="query_object", survey=survey))
+
+    def _fixed(self, survey: str) -> dict:
+        """Return what is sent with each search: the order, without which pages overlap."""
+        return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(
+            survey, None, False, None
+        )
+
+    def _none(self, survey: str) -> Rows:
+        return decode_rows(LIST_COLUMNS[survey], b"[]")
+
+    def _finished(self, table: Table, failures: list, on_error: str) -> Table:
+        """Return a table, or say what is missing from it."""
+        if failures:
+            first = failures[0][1]
+            message = f"{len(failures)} positions failed; the first: {first}"
+            table.meta["failures"] = [f"{what}: {error}" for what, error in failures]
+            if on_error == "raise":
+                raise IncompleteResultError(
+                    f"{message} What was found is in the error's .result, what failed in "
+                    ".failures.",
+                    result=table,
+                    failures=failures,
+                    service=self.service,
+                ) from first
+            warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
+        elif not len(table):
+            warnings.warn("ALeRCE has no such object", NoResultsWarning, stacklevel=4)
+        return table
+
+
+def _told(params: dict) -> dict:
+    """Return the parameters of a query as values that every file format keeps."""
+    kept = {k: v for k, v in params.items() if k not in ("survey", "order_by", "order_mode")}
+    return {k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in kept.items()}
+
+
+def _one(body: bytes) -> Rows:
+    return decode_plain(OBJECT, b"[" + body + b"]")
+
+
+def _placed(rows: Rows, index: int, ra: float, dec: float, arcsec: float) -> Rows:
+    """Return objects by their distance to a position, and refuse those of elsewhere."""
+    place = np.radians([ra, dec])
+    there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    separation = np.degrees(angular_separation(*place, *there)) * 3600.0
+    if np.any(separation > arcsec * 1.001 + SLACK):
+        raise TableParseError(
+            f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "
+            f"{arcsec:g}: it ignored the position",
+            service="ALeRCE",
+        )
+    order = np.lexsort((rows.values["oid"], separation))
+    found = Rows(length=len(rows))
+    found.add(QUERY_INDEX, np.full(len(rows), index))
+    found.add(SEPARATION, separation[order], np.isnan(separation[order]))
+    for column in rows.columns:
+        name = column.name
+        found.add(column, rows.values[name][order], rows.masks[name][order])
+    return found
+
+
+def _as_asked(rows: Rows, names: list, columns) -> tuple[Rows, list]:
+    """Return a row for each name, in order, masked where there is none; and those names."""
+    place = {oid: n for n, oid in enumerate(rows.values["oid"].tolist())}
+    missing = [name for name in dict.fromkeys(names) if name not in place]
+    if missing:
+        blank = decode_rows(columns, msgspec.json.encode([{"oid": name} for name in missing]))
+        place |= {name: len(rows) + n for n, name in enumerate(missing)}
+        rows = stack_rows(rows, blank)
+    return rows.take(np.array([place[name] for name in names])), missing

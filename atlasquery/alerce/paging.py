@@ -1,0 +1,174 @@
+"""All pages of a search: none lost, none twice, cut only with a warning."""
+
+import warnings
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from atlasquery.alerce.base import AlerceQuery, plain_json
+from atlasquery.alerce.columns import OBJECT
+from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
+from atlasquery.exceptions import InputWarning, InvalidQueryError, MaxResultsWarning
+from atlasquery.tables import Rows, decode_rows, stack_rows
+
+__all__ = ["PagedQueries"]
+
+LIST_PATH = {"ztf": "objects/", "lsst": "object_api/list_objects"}
+LIST_COLUMNS = {"ztf": OBJECT, "lsst": LSST_OBJECT}
+
+
+class _Page(msgspec.Struct):
+    items: msgspec.Raw
+    has_next: bool | None = None
+
+
+class PagedQueries(AlerceQuery):
+    """Searches whose answers come in pages."""
+
+    def _limit_rows(self, max_rows: int | None) -> int | None:
+        """Return how many rows are wanted at most, None for all."""
+        limit = self.conf.max_rows if max_rows is None else max_rows
+        if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)):
+            raise InvalidQueryError(f"max_rows={limit!r} should be a whole number, -1 for all rows")
+        if limit < 1 and limit != -1:
+            raise InvalidQueryError(f"max_rows={limit!r} should be 1 or more, or -1 for all rows")
+        return None if limit == -1 else int(limit)
+
+    def _page(self, survey: str, params: dict, cache: bool | None) -> tuple:
+        """Return the rows of a page, whether there is a next one, and when it came."""
+        columns = LIST_COLUMNS[survey]
+
+        def decode(body: bytes) -> tuple:
+            page = msgspec.json.decode(plain_json(body), type=_Page)
+            return decode_rows(columns, page.items), page.has_next
+
+        (rows, has_next), when = self._fetch(
+            LIST_PATH[survey],
+            params,
+            decode=decode,
+            server=self.conf.lsst_server if survey == "lsst" else None,
+            lifetime=self.conf.list_seconds,
+            cache=cache,
+            # What fails so is a class or classifier that is not known; it will not be known later.
+            once=survey == "lsst",
+        )
+        # "Without count=true has_next is always false": there what counts is a page that is full.
+        full = len(rows) >= params["page_size"]
+        return rows, bool(has_next) if survey == "lsst" else full, when
+
+    def _pages(self, survey: str, params: dict, limit: int | None, cache: bool | None) -> "Found":
+        """Return one row per object, from as many pages as it takes."""
+        if self.conf.page_size < 1:
+            raise InvalidQueryError(f"conf.page_size={self.conf.page_size} should be 1 or more")
+        size = self.conf.page_size if limit is None else min(self.conf.page_size, limit + 1)
+        pages: list[Rows] = []
+        times: list[float] = []
+        rows, more = Rows(), True
+        while more:
+            sent = params | {"page": len(pages) + 1, "page_size": size}
+            page, more, when = self._page(survey, sent, cache)
+            pages.append(page)
+            times.append(when)
+            if not more or (limit is not None and sum(map(len, pages)) > limit):
+                rows, repeated, overlap = one_per_object(stack_rows(*pages))
+                if limit is not None and len(rows) > limit:
+                    return Found(rows.take(np.arange(limit)), min(times), True, repeated, overlap)
+        return Found(rows, min(times), False, repeated, overlap)
+
+
+class Found(NamedTuple):
+    """The objects of a search.
+
+    Attributes
+    ----------
+    rows : Rows
+        One for each object.
+    when : float
+        The Unix time at which the first page came.
+    cut : bool
+        Whether there are more.
+    repeated : int
+        How many other classifications of the same objects were left out.
+    overlap : int
+        How many rows stood on two pages.
+    """
+
+    rows: Rows
+    when: float
+    cut: bool
+    repeated: int
+    overlap: int
+
+
+def one_per_object(rows: Rows) -> tuple[Rows, int, int]:
+    """Keep the likeliest classification of each object.
+
+    The server sends a row per classifier, and per version of it, that meets the criteria.
+
+    Parameters
+    ----------
+    rows : Rows
+        Objects, with repetitions.
+
+    Returns
+    -------
+    rows : Rows
+        Each object once, where it stood first.
+    repeated : int
+        How many rows of others of its classifications were left out.
+    overlap : int
+        How many rows were there twice.
+    """
+    oid = rows.values["oid"]
+    n = len(oid)
+    first = np.unique(oid, return_index=True)[1]
+    if len(first) == n:
+        return rows, 0, 0
+    probability = np.nan_to_num(rows.values["probability"], nan=-1.0)
+    # Sorted by object, then the likeliest first, then as sent.
+    order = np.lexsort((np.arange(n), -probability, oid))
+    best = order[np.unique(oid[order], return_index=True)[1]]
+    kept = rows.take(best[np.argsort(first, kind="stable")])
+    told = [rows.values[name] for name in ("oid", "class_name", "classifier_name", "probability")]
+    distinct = len(set(zip(*(values.tolist() for values in told), strict=True)))
+    # Versions are not sent: two may agree to the last digit, which costs nobody anything.
+    return kept, distinct - len(kept), n - distinct
+
+
+def warn_of(found: Found, limit: int | None, order_by: str | None = None, *, depth: int) -> None:
+    """Warn of rows that a result does not have.
+
+    Parameters
+    ----------
+    found : Found
+        The objects.
+    limit : int or None
+        How many were asked for.
+    order_by : str or None, optional
+        The order that was asked for.
+    depth : int
+        Where the caller stands.
+    """
+    if found.cut:
+        warnings.warn(
+            f"ALeRCE has more objects than the {limit} that were asked for; ask for more with "
+            "max_rows, or for all with max_rows=-1",
+            MaxResultsWarning,
+            stacklevel=depth,
+        )
+    if found.repeated:
+        warnings.warn(
+            f"ALeRCE sent {found.repeated} further classifications of the same objects, by other "
+            "classifiers or versions; the likeliest of each object is kept. Name classifier and "
+            "classifier_version to choose, or see get_probabilities",
+            InputWarning,
+            stacklevel=depth,
+        )
+    if found.overlap and order_by not in (None, "oid"):
+        warnings.warn(
+            f"Pages overlapped by {found.overlap} rows, because many objects have the same "
+            f"{order_by}: as many others may be missing. Leave out order_by and sort the table",
+            InputWarning,
+            stacklevel=depth,
+        )

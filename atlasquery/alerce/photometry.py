@@ -1,0 +1,259 @@
+"""From rows to light curves: signs, missing values, and the times of the two surveys."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from astropy.timeseries import TimeSeries
+
+from atlasquery.alerce.columns import BANDS, FORCED, FORCED_EXTRA
+from atlasquery.alerce.lsstcolumns import ALWAYS_SENT
+from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
+from atlasquery.lightcurve.schema import (
+    LN10_2_5,
+    SCHEMA,
+    build_light_curve,
+    flux_to_mag,
+    mag_to_flux,
+)
+from atlasquery.tables import Column, Rows, decode_rows, stack_rows
+
+__all__ = ["decode_forced", "light_curve", "lsst_schema", "unmask_zero", "ztf_schema"]
+
+# The surveys' exposure times, which detections come without: 30 s of ZTF; a visit of LSST.
+EXPOSURE_TIME = 30.0
+# "v2 forced photometry: 100.0 = no measurement" (contract).
+NO_MEASUREMENT = 99.0
+# Signal to noise from which a forced measurement counts as a detection, as limits are 5-sigma.
+DETECTED = 5.0
+UJY_PER_NJY = 1e-3
+TIME_SCALE = {"ztf": "utc", "lsst": "tai"}
+TIME_REFERENCE = {"ztf": "start of exposure", "lsst": "middle of exposure"}
+DECLARED = {column.name: column for column in SCHEMA}
+FORCED_FLAG = Column(
+    "forced", bool, about="Forced photometry: measured where the object is.", required=True
+)
+# Sent in the row and again in its extra fields.
+TWICE = ("pid", "mag", "e_mag", "mag_corr", "e_mag_corr", "e_mag_corr_ext")
+
+
+def light_curve(parts: list[Rows], *, survey: str, window: tuple, meta: Mapping) -> TimeSeries:
+    """Put detections, non-detections and forced photometry together.
+
+    Parameters
+    ----------
+    parts : list of Rows
+        What `ztf_schema` and `lsst_schema` return.
+    survey : {"ztf", "lsst"}
+        The survey.
+    window : tuple of float or None
+        First and last MJD, in the time scale of the survey.
+    meta : mapping
+        What the light curve says of its origin.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A row per exposure, and for forced photometry one more.
+    """
+    rows = stack_rows(*parts)
+    time = rows.values["mjd"]
+    first, last = window
+    kept = np.ones(len(rows), bool)
+    kept &= time >= first if first is not None else kept
+    kept &= time <= last if last is not None else kept
+    if not kept.all():
+        rows = rows.take(kept)
+    values = {name: rows.values[name] for name in DECLARED if name != "survey"}
+    values["survey"] = np.full(len(rows), survey)
+    own = rows.without((*DECLARED, "mjd"))
+    meta = {
+        **meta,
+        "survey": survey,
+        "magsys": "AB",
+        "time_reference": TIME_REFERENCE[survey],
+        "history": [],
+    }
+    return build_light_curve(rows.values["mjd"], values, own, scale=TIME_SCALE[survey], meta=meta)
+
+
+def ztf_schema(rows: Rows, *, kind: str) -> Rows:
+    """Return rows of ZTF with the columns of all light curves beside their own.
+
+    Parameters
+    ----------
+    rows : Rows
+        Detections, non-detections or forced photometry.
+    kind : {"detection", "non_detection", "forced"}
+        Which of them they are.
+
+    Returns
+    -------
+    Rows
+        The flux is that of the difference, with the sign that ``isdiffpos`` has.
+    """
+    n = len(rows)
+    absent = np.full(n, np.nan)
+    mag = rows.values.get("mag_psf", rows.values.get("magpsf", absent))
+    error = rows.values.get("mag_psf_err", rows.values.get("sigmapsf", absent))
+    sign = np.sign(rows.values["isdiffpos"]).astype(float) if kind != "non_detection" else absent
+    # A sign that is missing is not known: neither is the flux.
+    sign = np.where(sign == 0, np.nan, sign)
+    flux = sign * mag_to_flux(mag)
+    flux_err = np.abs(flux) * error / LN10_2_5
+    measured = _measured(kind, flux, flux_err)
+    with np.errstate(invalid="ignore"):
+        positive = measured & (flux > 0)
+    values = {
+        "band": _names(rows.values["fid"], BANDS),
+        "detection": measured,
+        "flux": flux,
+        "flux_err": flux_err,
+        "mag": np.where(positive, mag, np.nan),
+        "mag_err": np.where(positive, error, np.nan),
+        "limiting_mag": _limits(rows.values.get("diffmaglim", absent)),
+        "exposure_time": _exposure_time(rows.values.get("exptime", absent)),
+        "exposure": _texts(rows, "pid"),
+    }
+    own = rows.without(("diffmaglim", "exptime"))
+    return _with_schema(own, values, forced=kind == "forced")
+
+
+def lsst_schema(rows: Rows, *, kind: str) -> Rows:
+    """Return rows of LSST with the columns of all light curves beside their own.
+
+    Parameters
+    ----------
+    rows : Rows
+        Detections or forced photometry.
+    kind : {"detection", "forced"}
+        Which of them they are.
+
+    Returns
+    -------
+    Rows
+        ``flux`` is psfFlux, which has its sign, in uJy.
+    """
+    rows = unmask_zero(rows)
+    flux = rows.values["psfFlux"] * UJY_PER_NJY
+    flux_err = rows.values["psfFluxErr"] * UJY_PER_NJY
+    measured = _measured(kind, flux, flux_err)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        positive = measured & (flux > 0)
+        values = {
+            "band": _names(rows.values["fid"], LSST_BANDS),
+            "detection": measured,
+            "flux": flux,
+            "flux_err": flux_err,
+            "mag": np.where(positive, flux_to_mag(flux), np.nan),
+            "mag_err": np.where(positive, LN10_2_5 * flux_err / flux, np.nan),
+            "limiting_mag": flux_to_mag(5.0 * flux_err),
+            "exposure_time": np.full(len(rows), EXPOSURE_TIME),
+            "exposure": _texts(rows, "visit"),
+        }
+    return _with_schema(rows, values, forced=kind == "forced")
+
+
+def unmask_zero(rows: Rows) -> Rows:
+    """Return rows of LSST with the nulls that the server has turned into 0.0.
+
+    Parameters
+    ----------
+    rows : Rows
+        With fluxes.
+
+    Returns
+    -------
+    Rows
+        A flux and its error of exactly 0 are masked: no measurement is that.
+    """
+    found = rows.without(())
+    for name in ALWAYS_SENT:
+        if name in found.values:
+            values = found.values[name]
+            zero = values == 0.0
+            found.values[name] = np.where(zero, np.nan, values)
+            found.masks[name] = found.masks[name] | zero
+    return found.without(("band_map",))
+
+
+def decode_forced(body: bytes) -> Rows:
+    """Decode ZTF's forced photometry, with its extra fields as columns.
+
+    Parameters
+    ----------
+    body : bytes
+        What the server sent.
+
+    Returns
+    -------
+    Rows
+        100.0, which is no measurement, is masked.
+    """
+    rows = decode_rows(FORCED, body)
+    # A row without extra fields lacks all of them.
+    nested = np.where(rows.masks["extra_fields"], b"{}", rows.values["extra_fields"])
+    extra = decode_rows(FORCED_EXTRA, b"[" + b",".join(nested.tolist()) + b"]")
+    extra = extra.without(TWICE)
+    rows = rows.without(("extra_fields",))
+    for column in extra.columns:
+        if column.name not in rows.values:
+            rows.add(column, extra.values[column.name], extra.masks[column.name])
+    return without_fillers(rows)
+
+
+def without_fillers(rows: Rows) -> Rows:
+    """Mask the magnitudes of 100, with which ZTF says that there is none.
+
+    Parameters
+    ----------
+    rows : Rows
+        Rows of ZTF, which are changed.
+
+    Returns
+    -------
+    Rows
+        The same.
+    """
+    for column in rows.columns:
+        if column.unit == DECLARED["mag"].unit and rows.values[column.name].dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                none = rows.values[column.name] > NO_MEASUREMENT
+            rows.values[column.name] = np.where(none, np.nan, rows.values[column.name])
+            rows.masks[column.name] = rows.masks[column.name] | none
+    return rows
+
+
+def _measured(kind: str, flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
+    """Return which rows are detections: the survey says so, or the signal to noise."""
+    if kind != "forced":
+        return np.full(len(flux), kind == "detection")
+    with np.errstate(invalid="ignore"):
+        return np.abs(flux) >= DETECTED * flux_err
+
+
+def _with_schema(rows: Rows, values: Mapping, *, forced: bool) -> Rows:
+    found = rows.without(tuple(values))
+    for name, array in values.items():
+        mask = np.isnan(array) if array.dtype.kind == "f" else None
+        found.add(DECLARED[name], array, mask)
+    found.add(FORCED_FLAG, np.full(len(rows), forced))
+    return found
+
+
+def _names(numbers: np.ndarray, bands: Mapping) -> np.ndarray:
+    return np.array([bands.get(fid, str(fid)) for fid in numbers.tolist()], dtype=np.str_)
+
+
+def _texts(rows: Rows, name: str) -> np.ndarray:
+    if name not in rows.values:
+        return np.zeros(len(rows), "U1")
+    return np.where(rows.masks[name], "", rows.values[name].astype(np.str_))
+
+
+def _limits(sent: np.ndarray) -> np.ndarray:
+    # ZTF writes -999 for a limit that it could not measure.
+    return np.where(sent > 0, sent, np.nan)
+
+
+def _exposure_time(sent: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(sent), EXPOSURE_TIME, sent)

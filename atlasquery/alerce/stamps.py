@@ -1,0 +1,303 @@
+"""The queries for image stamps and alert packets."""
+
+import gzip
+import io
+import warnings
+import zlib
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+
+from atlasquery.alerce.base import check_oid
+from atlasquery.alerce.bulk import BulkQueries
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NoResultsWarning,
+    NotFoundError,
+    TableParseError,
+)
+from atlasquery.service.inputs import LARGEST_ID
+
+__all__ = ["StampQueries"]
+
+KINDS = ("science", "template", "difference")
+GZIP = b"\x1f\x8b"
+
+
+class StampQueries(BulkQueries):
+    """The queries for stamps."""
+
+    def get_stamps(
+        self,
+        oid: str | int,
+        candid: int | str | None = None,
+        *,
+        survey: str = "ztf",
+        cache: bool | None = None,
+    ) -> fits.HDUList:
+        """Fetch the image stamps of an alert.
+
+        Parameters
+        ----------
+        oid : str or int
+            The name of an object of ZTF, or the number of one of LSST.
+        candid : int or str, optional
+            The alert: ``candid`` of ZTF, ``measurement_id`` of LSST. The default is
+            the first detection that has stamps.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose object it is.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.io.fits.HDUList`
+            ``SCIENCE``, ``TEMPLATE`` and ``DIFFERENCE``, with the object and the alert in
+            their headers. ZTF's are 63 x 63 pixels of 1.01 arcsec; they have no WCS.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE has no stamps of the object or the alert.
+
+        References
+        ----------
+        The route ``/get_stamp`` of ALeRCE's stamps, ``stamps_api/stamp`` for LSST.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> stamps = Alerce.get_stamps("ZTF20aaaaaac")
+        >>> [hdu.name for hdu in stamps], stamps["SCIENCE"].data.shape
+        (['SCIENCE', 'TEMPLATE', 'DIFFERENCE'], (63, 63))
+        """
+        name = check_oid(oid, survey)
+        alert = self._alert(name, candid, survey, cache)
+        tasks = [(kind, name, alert, survey, cache) for kind in KINDS]
+        images = self._each(lambda task: self._stamp(*task), tasks, progress=False)
+        for image in images:
+            if isinstance(image, Exception):
+                raise image
+        stamps = fits.HDUList()
+        for kind, image in zip(KINDS, images, strict=True):
+            make = fits.ImageHDU if stamps else fits.PrimaryHDU
+            hdu = make(image.data)
+            hdu.name = kind.upper()
+            if unit := image.header.get("BUNIT"):
+                hdu.header["BUNIT"] = unit
+            hdu.header["OBJECT"] = str(name), "object"
+            hdu.header["CANDID"] = str(alert), "alert"
+            stamps.append(hdu)
+        return stamps
+
+    def plot_stamps(
+        self,
+        oid: str | int,
+        candid: int | str | None = None,
+        *,
+        survey: str = "ztf",
+        cache: bool | None = None,
+    ):
+        """Draw the image stamps of an alert, in a notebook or out of one.
+
+        Parameters
+        ----------
+        oid : str or int
+            The name of an object of ZTF, or the number of one of LSST.
+        candid : int or str, optional
+            The alert, as in `get_stamps`.
+        survey : {"ztf", "lsst"}, optional
+            The survey whose object it is.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~matplotlib.figure.Figure`
+            Science, template and difference, each in a range of brightness of its own
+            (asinh), with the place of the alert between two lines. As sent: which
+            way north is, the stamps do not say.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE has no stamps of the object or the alert.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> figure = Alerce.plot_stamps("ZTF20aaaaaac")
+        >>> [ax.get_title() for ax in figure.axes]
+        ['science', 'template', 'difference']
+        """
+        import matplotlib.pyplot as plt
+
+        stamps = self.get_stamps(oid, candid, survey=survey, cache=cache)
+        figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.5), layout="constrained")
+        for ax, hdu in zip(axes, stamps, strict=True):
+            ax.imshow(hdu.data, cmap="gray", norm=_brightness(hdu.data), origin="lower")
+            _mark_centre(ax, hdu.data.shape)
+            ax.set_title(hdu.name.lower())
+            ax.set_xticks([])
+            ax.set_yticks([])
+        header = stamps[0].header
+        figure.suptitle(f"{header['OBJECT']}  alert {header['CANDID']}")
+        return figure
+
+    def get_avro(
+        self,
+        oid: str,
+        candid: int | str | None = None,
+        *,
+        decoded: bool = False,
+        cache: bool | None = None,
+    ) -> bytes | dict:
+        """Fetch the packet of an alert of ZTF, as the survey sent it.
+
+        Parameters
+        ----------
+        oid : str
+            The name of an object of ZTF; ALeRCE serves no packets of LSST.
+        candid : int or str, optional
+            The alert; by default the first that has stamps.
+        decoded : bool, optional
+            Whether to return its content, which takes ``atlasquery[avro]``.
+        cache : bool, optional
+            Whether stored answers are used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        bytes or dict
+            An Avro file, or what stands in it: the alert, the object's earlier
+            measurements of 30 days, the stamps.
+
+        Raises
+        ------
+        NotFoundError
+            If ALeRCE has no such packet.
+
+        References
+        ----------
+        The route ``/get_avro`` of ALeRCE's stamps.
+
+        Examples
+        --------
+        >>> from atlasquery import Alerce
+        >>> Alerce.get_avro("ZTF20aaaaaac")[:3]
+        b'Obj'
+        """
+        name = check_oid(oid, "ztf")
+        if decoded:
+            _fastavro()
+        alert = self._alert(name, candid, "ztf", cache)
+        packet, _ = self._fetch(
+            "get_avro",
+            {"oid": name, "candid": alert},
+            decode=_decode_avro,
+            server=self.conf.stamp_server,
+            cache=cache,
+            content="avro",
+            unknown=f"alert {alert} of {name}",
+        )
+        return next(iter(_fastavro().reader(io.BytesIO(packet)))) if decoded else packet
+
+    def _alert(self, name, candid, survey: str, cache) -> int:
+        """Return the number of the alert, by default the first that has stamps."""
+        if candid is not None:
+            return _check_alert(candid)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoResultsWarning)
+            found = self.get_detections(name, survey=survey, cache=cache)
+        with_stamp = found[np.ma.filled(found["has_stamp"], 0).astype(bool)]
+        if not len(with_stamp):
+            raise NotFoundError(
+                f"ALeRCE has no stamps of {name}", service=self.service, url=self.conf.stamp_server
+            )
+        return int(with_stamp["candid" if survey == "ztf" else "measurement_id"][0])
+
+    def _stamp(self, kind: str, name, alert: int, survey: str, cache):
+        if survey == "ztf":
+            path, server = "get_stamp", self.conf.stamp_server
+            params = {"oid": name, "candid": alert, "type": kind, "format": "fits"}
+        else:
+            path, server = "stamps_api/stamp", self.conf.lsst_server
+            params = {"oid": name, "measurement_id": alert, "survey_id": "lsst"}
+            params |= {"stamp_type": f"cutout{kind.title()}", "file_format": "fits"}
+        image, _ = self._fetch(
+            path,
+            params,
+            decode=_decode_image,
+            server=server,
+            cache=cache,
+            # How LSST's are called is not known; what they are, the decoder sees.
+            content="fits" if survey == "ztf" else "",
+            unknown=f"alert {alert} of {name}",
+            once=survey == "lsst",
+        )
+        return image
+
+
+def _check_alert(candid: object) -> int:
+    text = candid.strip() if isinstance(candid, str) else candid
+    if isinstance(text, str) and text.isdecimal() and text.isascii():
+        text = int(text)
+    whole = isinstance(text, (int, np.integer)) and not isinstance(text, bool)
+    if not whole or not 0 < text <= LARGEST_ID:
+        raise InvalidQueryError(
+            f"candid={candid!r:.100} should be a whole number, as int or str: a float loses digits"
+        )
+    return int(text)
+
+
+def _decode_image(body: bytes):
+    """Return the image of a stamp, which comes in gzip and may lack the first card's form."""
+    try:
+        plain = gzip.decompress(body) if body.startswith(GZIP) else body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VerifyWarning)
+            with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
+                hdu = next((hdu for hdu in file if hdu.data is not None), None)
+                if hdu is not None:
+                    return fits.ImageHDU(np.array(hdu.data), hdu.header)
+    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
+        raise TableParseError(f"no FITS image: {error}") from error
+    raise TableParseError("no image in the FITS file")
+
+
+def _decode_avro(body: bytes) -> bytes:
+    if not body.startswith(b"Obj\x01"):
+        raise TableParseError(f"no Avro file, which begins with 'Obj': {body[:20]!r}")
+    return body
+
+
+def _fastavro():
+    try:
+        import fastavro
+    except ImportError as error:
+        raise ImportError(
+            "Alert packets are decoded with fastavro: pip install 'atlasquery[avro]'"
+        ) from error
+    return fastavro
+
+
+def _brightness(data: np.ndarray):
+    """Return a scale that shows the sky's noise, and what is bright without burning it out."""
+    from astropy.visualization import AsinhStretch, ImageNormalize
+
+    known = data[np.isfinite(data)]
+    if not known.size:
+        return None
+    sky, high = np.median(known), np.percentile(known, 99.9)
+    noise = 1.4826 * np.median(np.abs(known - sky))
+    low = sky - 3 * noise
+    return ImageNormalize(vmin=low, vmax=max(high, low + 1e-6), stretch=AsinhStretch(0.15))
+
+
+def _mark_centre(ax, shape: tuple) -> None:
+    """Draw two lines that point at the middle and leave it free."""
+    y, x = (n / 2 - 0.5 for n in shape)
+    near, far = 0.06 * shape[0], 0.16 * shape[0]
+    style = {"color": "#ff8c1a", "lw": 1.8}
+    ax.plot([x + near, x + far], [y, y], **style)
+    ax.plot([x, x], [y + near, y + far], **style)

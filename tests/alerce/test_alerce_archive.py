@@ -1,0 +1,206 @@
+"""Stamps, alert packets, catalogues, and ADQL."""
+
+import gzip
+import json
+
+import alerce_sky as sky
+import astropy.units as u
+import numpy as np
+import pytest
+from alerce_archive import fits_gz, image
+from alerce_server import Answer
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.units import photometric
+
+from atlasquery.alerce import conf
+from atlasquery.alerce.catalogs import decode_catalogs
+from atlasquery.alerce.stamps import _decode_image
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NoResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
+
+OID = sky.name(2)
+CANDID = int(sky.detections(2)[0]["candid"])
+LSST = sky.FIRST_LSST + 5
+HERE = SkyCoord(150.1, 2.2, unit="deg")
+
+
+def test_stamps_are_a_fits_file_of_three_images(alerce, tmp_path):
+    stamps = alerce.get_stamps(OID)
+    assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
+    for hdu, kind in zip(stamps, ("science", "template", "difference"), strict=True):
+        np.testing.assert_array_equal(hdu.data, image(kind, CANDID % 1000))
+        assert hdu.header["BUNIT"] == "DN"
+        assert hdu.header["CANDID"] == str(CANDID) and hdu.header["OBJECT"] == OID
+    stamps.verify("exception")
+    stamps.writeto(tmp_path / "stamps.fits")
+
+
+def test_stamps_of_an_alert(alerce):
+    later = sky.detections(2)[2]["candid"]
+    assert alerce.get_stamps(OID, later)["SCIENCE"].header["CANDID"] == later
+    with pytest.raises(NotFoundError, match="alert 12 of"):
+        alerce.get_stamps(OID, 12)
+    with pytest.raises(InvalidQueryError, match="float loses digits"):
+        alerce.get_stamps(OID, 1.2e18)
+    with pytest.raises(NotFoundError, match="no stamps"):
+        alerce.get_stamps(sky.name(sky.EMPTY))
+
+
+def test_stamps_of_lsst(alerce):
+    stamps = alerce.get_stamps(LSST, survey="lsst")
+    assert stamps["SCIENCE"].header["CANDID"] == "170046560000005000"
+    with pytest.raises(RemoteServiceError, match="Internal Server Error"):
+        alerce.get_stamps(LSST, 12, survey="lsst")
+
+
+def test_stamps_as_recorded(samples):
+    for path in ("stamps/stamp_science.fits.gz", "stamps/stamp_template.fits.gz"):
+        hdu = _decode_image(samples(path))
+        assert hdu.data.shape == (63, 63) and hdu.data.dtype.itemsize == 4
+        assert np.isfinite(hdu.data).any()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]]
+)
+def test_what_is_no_image_is_said_to_be_none(alerce, double, body):
+    double.faults["get_stamp"] = Answer(200, body, "application/fits+gzip")
+    with pytest.raises(TableParseError, match="FITS"):
+        alerce.get_stamps(OID, CANDID, cache=False)
+
+
+def test_a_figure_of_stamps_needs_no_notebook(alerce):
+    plt = pytest.importorskip("matplotlib.pyplot", reason="the plotting extra is not installed")
+    figure = alerce.plot_stamps(OID)
+    assert len(figure.axes) == 3
+    np.testing.assert_array_equal(
+        figure.axes[0].images[0].get_array(), image("science", CANDID % 1000)
+    )
+    assert str(CANDID) in figure.get_suptitle()
+    plt.close(figure)
+
+
+def test_alert_packets(alerce):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    assert alerce.get_avro(OID).startswith(b"Obj\x01")
+    assert alerce.get_avro(OID, decoded=True) == {"objectId": OID, "candid": CANDID}
+    with pytest.raises(NotFoundError, match="AVRO not found"):
+        alerce.get_avro(OID, 99)
+
+
+def test_catalogues_have_units_and_masks(alerce):
+    found = alerce.query_catshtm_region(HERE, radius="2 arcsec")
+    assert list(found) == ["GAIA/DR1", "DECaLS", "SDSS/DR10", "SpecSDSS"]
+    decals = found["DECaLS"]
+    assert decals["Flux_W1"].unit == photometric.nmgy
+    assert decals["Flux_u"].mask.all() and np.isnan(decals["Flux_u"].data.data).all()
+    assert decals["type"].unit is None
+    assert found["SDSS/DR10"]["errRA"].unit == u.arcsec
+    assert found["SDSS/DR10"]["mjd"].unit == u.day
+    assert found["SpecSDSS"]["velDisp"].unit == u.km / u.s
+    assert found["GAIA/DR1"].meta["catalog"] == "GAIA/DR1"
+
+
+def test_one_catalogue_goes_by_the_name_that_the_server_takes(alerce, double):
+    one = alerce.crossmatch_catshtm(HERE, radius="2 arcsec", catalog="GAIA/DR1")
+    assert double.asked("crossmatch")[0].startswith("/catshtm/crossmatch?catalog=GAIADR1")
+    assert isinstance(one, Table) and len(one) == 1
+    assert one["separation"].unit == u.arcsec
+    with pytest.raises(RemoteServiceError, match="Catalog X not found"):
+        alerce.query_catshtm_region(HERE, radius="2 arcsec", catalog="X")
+
+
+def test_nothing_there_is_warned_of(alerce):
+    far = SkyCoord(10, 20, unit="deg")
+    with pytest.warns(NoResultsWarning):
+        assert alerce.query_catshtm_region(far, radius="2 arcsec") == {}
+    with pytest.warns(NoResultsWarning):
+        assert len(alerce.crossmatch_catshtm(far, radius="2 arcsec", catalog="DECaLS")) == 0
+    with pytest.warns(NoResultsWarning):
+        assert len(alerce.get_catshtm_redshift(far, radius="2 arcsec")) == 0
+    with pytest.raises(InvalidQueryError, match="several positions"):
+        alerce.query_catshtm_region(SkyCoord([1, 2], [1, 2], unit="deg"), radius="2 arcsec")
+
+
+def test_redshifts_say_of_which_kind_they_are(alerce, double):
+    found = alerce.get_catshtm_redshift(HERE, radius="2 arcsec")
+    assert found["redshift"].tolist() == [0.1006335]
+    reply = [
+        {"A": {"zphot": {"unit": " ", "value": 0.2}, "distance": {"unit": "arcsec", "value": 0.1}}},
+        {"B": {"z": {"unit": " ", "value": "null"}, "distance": {"unit": "arcsec", "value": 0.1}}},
+        {"C": {"z": {"unit": " ", "value": 0.3}, "distance": {"unit": "arcsec", "value": 1.5}}},
+        {"D": {"z": {"unit": " ", "value": 0.4}, "distance": {"unit": "arcsec", "value": 0.5}}},
+    ]
+    double.faults["crossmatch_all"] = Answer(200, reply)
+    found = alerce.get_catshtm_redshift(HERE, radius="3 arcsec")
+    assert found["catalog"].tolist() == ["D", "C", "A"]
+    assert found["kind"].tolist() == ["spectroscopic", "spectroscopic", "photometric"]
+
+
+def test_catalogues_as_recorded(samples):
+    for path in (
+        "CONESEARCH_ALL_RESPONSE",
+        "COSSMATCH_ALL_RESPONSE",
+        "CONESEARCH_CATALOG_RESPONSE",
+    ):
+        found = decode_catalogs(samples(f"catshtm/{path}.json"))
+        assert "GAIA/DR1" in found
+        for table in found.values():
+            assert all(table[name].dtype.kind in "fU" for name in table.colnames)
+            assert not any(isinstance(table[c].unit, u.UnrecognizedUnit) for c in table.colnames)
+    one = decode_catalogs(samples("catshtm/CROSSMATCH_CATALOG_RESPONSE.json"), "GAIA/DR1")
+    assert one["GAIA/DR1"]["separation"].unit == u.arcsec
+    assert one["GAIA/DR1"]["MagG"][0] == 17.018136614317157
+
+
+def test_the_shape_of_attributes_is_read_too():
+    fields = [
+        {"attribute_name": "RA", "unit": "deg", "value": 1.5},
+        {"attribute_name": "name", "unit": "", "value": "x"},
+    ]
+    one = decode_catalogs(json.dumps(fields).encode(), "NED")["NED"]
+    assert one["RA"].unit == u.deg and one["name"][0] == "x"
+    many = decode_catalogs(json.dumps([{"NED": fields}]).encode())
+    assert many["NED"].colnames == ["RA", "name"]
+    for wrong in (b"3", b'{"A": 1}', b'{"A": {"RA": 3}}'):
+        with pytest.raises(TableParseError, match="catsHTM answered"):
+            decode_catalogs(wrong)
+
+
+def test_adql(alerce):
+    found = alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object")
+    assert len(found) == 3
+    assert found["oid"].dtype.kind == "U" and found["meanra"].unit == u.deg
+    assert found.meta["adql"].startswith("SELECT")
+    with pytest.raises(InvalidQueryError, match="adql"):
+        alerce.query_tap("")
+
+
+def test_adql_that_is_refused_is_refused_in_the_servers_words(alerce, double):
+    with pytest.raises(RemoteServiceError, match='Encountered "SELEC"'):
+        alerce.query_tap("SELEC oid")
+    double.faults["/tap/"] = Answer(503, "Away for maintenance", "text/plain")
+    with pytest.raises(RemoteServiceError):
+        alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object")
+
+
+def test_adql_waits_no_longer_than_told(alerce, double):
+    double.latency = 1.0
+    with conf.set_temp("timeout", 0.1), pytest.raises(TimeoutError, match=r"0\.1 s"):
+        alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object")
+
+
+def test_values_of_catshtm_that_are_none_are_masked_and_none_is_made_up():
+    body = b'{"z": {"unit": "", "values": [NaN, 1.0]}, "n": {"unit": "", "values": [1, 2]}}'
+    (table,) = decode_catalogs(body, "SDSSDR10").values()
+    assert table["z"].mask.tolist() == [True, False]
+    uneven = b'{"z": {"unit": "", "values": [1.0]}, "n": {"unit": "", "values": [1, 2]}}'
+    with pytest.raises(TableParseError, match="different lengths"):
+        decode_catalogs(uneven, "SDSSDR10")

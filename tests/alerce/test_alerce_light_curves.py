@@ -1,0 +1,231 @@
+"""Measurements: signs, missing values, times, and jobs of many objects of which some fail."""
+
+import alerce_sky as sky
+import astropy.units as u
+import numpy as np
+import pytest
+from alerce_server import Answer
+
+from atlasquery.alerce import conf
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    NoResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+)
+from atlasquery.lightcurve import SCHEMA, mag_to_flux, plot
+
+# The object with the most detections, some of negative flux.
+RICH = max(range(40), key=sky.detection_count)
+LSST = sky.FIRST_LSST + 5
+BROKEN = Answer(500, "Internal Server Error", "text/plain; charset=utf-8")
+
+
+def test_detections_and_limits_are_one_light_curve(alerce, double):
+    lc = alerce.get_light_curve(sky.name(RICH))
+    assert len(double.received) == 1
+    rows, limits = sky.detections(RICH), sky.non_detections(RICH)
+    assert len(lc) == len(rows) + len(limits)
+    assert lc["detection"].sum() == len(rows)
+    assert lc.time.scale == "utc"
+    assert lc.meta["time_reference"] == "start of exposure"
+    assert lc.colnames[1 : len(SCHEMA) + 1] == [column.name for column in SCHEMA]
+    assert (np.diff(lc.time.mjd) >= 0).all()
+    seen = lc[lc["detection"]]
+    assert seen["candid"].tolist() == [int(row["candid"]) for row in rows]
+    assert lc[~lc["detection"]]["flux"].mask.all()
+    assert not lc["limiting_mag"].mask.any()
+
+
+def test_the_sign_of_the_flux_is_that_of_isdiffpos(alerce):
+    lc = alerce.get_light_curve(sky.name(RICH))
+    seen = lc[lc["detection"]]
+    sign = [row["isdiffpos"] for row in sky.detections(RICH)]
+    assert -1 in sign and 1 in sign
+    size = mag_to_flux(np.array([row["magpsf"] for row in sky.detections(RICH)]))
+    np.testing.assert_allclose(seen["flux"].unmasked.to_value("uJy"), sign * size)
+    assert (seen["mag"].mask == (np.array(sign) < 0)).all()
+    assert seen["magpsf"].unit == u.mag and not seen["magpsf"].mask.any()
+
+
+def test_corrected_magnitudes_are_columns_beside(alerce):
+    corrected = alerce.get_light_curve(sky.name(1))
+    seen = corrected[corrected["detection"]]
+    np.testing.assert_allclose(
+        seen["magpsf_corr"].unmasked.value, seen["magpsf"].unmasked.value - 0.3
+    )
+    raw = alerce.get_light_curve(sky.name(2))
+    assert raw["magpsf_corr"].mask.all() and raw["magpsf_corr"].unit == u.mag
+
+
+def test_pitfall_12_ragged_rows_are_masked_columns(alerce):
+    found = alerce.get_detections(sky.name(RICH))
+    assert found["rb"].mask.any() and not found["rb"].mask.all()
+    assert all(found[name].dtype.kind != "O" for name in found.colnames)
+
+
+def test_pitfall_13_a_body_of_null_is_an_empty_light_curve(alerce):
+    with pytest.warns(NoResultsWarning):
+        empty = alerce.get_light_curve(sky.name(sky.EMPTY))
+    full = alerce.get_light_curve(sky.name(RICH))
+    assert len(empty) == 0
+    assert empty.colnames == full.colnames
+    assert [getattr(empty[c], "unit", None) for c in empty.colnames] == [
+        getattr(full[c], "unit", None) for c in full.colnames
+    ]
+
+
+def test_pitfall_16_numbers_beyond_53_bits_are_exact(alerce):
+    found = alerce.get_detections(sky.name(RICH))
+    assert found["candid"].dtype == np.int64
+    assert found["candid"].tolist() == [int(r["candid"]) for r in sky.detections(RICH)]
+    parents = [r.get("parent_candid") for r in sky.detections(RICH)]
+    assert found["parent_candid"].tolist() == parents
+    assert alerce.query_object(sky.name(RICH))["ndethist"].dtype == np.int64
+
+
+def test_pitfall_17_no_measurement_is_masked(alerce):
+    forced = alerce.get_forced_photometry(sky.name(RICH))
+    none = np.array([row["mag"] == 100.0 for row in sky.forced(RICH)])
+    assert none.any()
+    for name in ("flux", "flux_err", "mag_psf", "mag_psf_err"):
+        assert (forced[name].mask == none).all()
+        assert np.isnan(forced[name].unmasked[none]).all()
+    assert not forced["limiting_mag"].mask.any()
+    assert (forced["flux"].unmasked[9:][~none[9:]] < 0).all()
+    assert forced["exposure_time"][0] == 30 * u.s
+    assert forced["distnr_forced"].unit == u.arcsec
+    assert alerce.get_light_curve(sky.name(RICH))["distnr"].unit == u.pix
+
+
+def test_pitfall_18_forced_photometry_of_one_object_is_whole(alerce):
+    assert len(alerce.get_forced_photometry(LSST, survey="lsst")) == 25
+    lc = alerce.get_light_curve(LSST, survey="lsst", forced=True)
+    assert lc["forced"].sum() == 25
+    assert (~lc["forced"]).sum() == sky.lsst_entry(5)["n_det"]
+
+
+def test_pitfall_20_no_flux_is_not_a_flux_of_zero(alerce):
+    lc = alerce.get_light_curve(LSST, survey="lsst")
+    assert lc["flux"].mask.tolist() == [k == 2 for k in range(len(lc))]
+    assert lc["flux_err"].mask.sum() == 1 and lc["scienceFlux"].mask.sum() == 1
+    assert lc["detection"].all()
+    table = alerce.get_detections(LSST, survey="lsst")
+    assert table["psfFlux"].mask.sum() == 1 and table["psfFlux"].unit == u.nJy
+
+
+def test_pitfall_21_unknown_is_not_empty(alerce):
+    for ask in (
+        lambda: alerce.get_forced_photometry("ZTF99nothere"),
+        lambda: alerce.get_forced_photometry(999, survey="lsst"),
+        lambda: alerce.get_detections(999, survey="lsst"),
+        lambda: alerce.get_light_curve(999, survey="lsst"),
+    ):
+        with pytest.raises(NotFoundError):
+            ask()
+    with pytest.warns(NoResultsWarning):
+        assert len(alerce.get_non_detections(LSST, survey="lsst")) == 0
+
+
+def test_light_curves_of_lsst_are_in_tai_and_ujy(alerce):
+    lc = alerce.get_light_curve(LSST, survey="lsst")
+    assert lc.time.scale == "tai"
+    assert lc.meta["time_reference"] == "middle of exposure"
+    assert lc["flux"][0].unmasked.to_value("uJy") == pytest.approx(2.31237)
+    assert lc["mag"][0].unmasked.value == pytest.approx(31.4 - 2.5 * np.log10(2312.37))
+    assert lc["flux"][1] < 0 and lc["mag"].mask[1]
+    assert lc["band"].tolist()[:6] == ["g", "r", "i", "z", "y", "u"]
+    assert lc["oid"].dtype == np.int64 and lc["measurement_id"].dtype == np.int64
+
+
+def test_a_window_is_in_utc_for_both(alerce):
+    lc = alerce.get_light_curve(LSST, survey="lsst", start=60951.0)
+    # The row at MJD 60951 in TAI is 37 s before 60951 in UTC.
+    assert lc.time.mjd.min() == 60952.0
+    first = sky.entry(RICH)["firstmjd"]
+    lc = alerce.get_light_curve(sky.name(RICH), start=first, end=first + 3)
+    assert len(lc) == 4
+
+
+def test_forced_photometry_in_the_light_curve(alerce):
+    lc = alerce.get_light_curve(sky.name(RICH), forced=True)
+    assert lc["forced"].sum() == 13
+    assert lc["candid"].dtype == np.int64
+    assert lc["candid"].mask[lc["forced"]].all()
+
+
+def test_a_light_curve_can_be_drawn(alerce):
+    pytest.importorskip("matplotlib", reason="the plotting extra is not installed")
+    ax = plot(alerce.get_light_curve(sky.name(RICH), forced=True))
+    assert ax.get_title() == sky.name(RICH)
+    ax.figure.clear()
+
+
+def test_a_500_in_plain_text_names_the_server_and_its_words(alerce, double):
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_forced_photometry(sky.name(sky.FADED))
+    assert caught.value.status == 500
+    assert caught.value.reason == "Internal Server Error"
+
+
+def test_twenty_objects_under_faults_name_those_that_failed(alerce, double):
+    names = [sky.name(n) for n in range(20)]
+    once = Answer(500, "Internal Server Error", "text/plain")
+    double.faults = {
+        f"{names[3]}/lightcurve": BROKEN,
+        f"{names[7]}/lightcurve": [once, once],
+        f"{names[11]}/lightcurve": Answer(404, {"message": "Object not found."}),
+        f"{names[13]}/lightcurve": Answer(200, "<html>Login</html>", "text/html"),
+        f"{names[17]}/lightcurve": Answer(200, b'{"detections": [{"mjd":', "application/json"),
+    }
+    lost = [names[n] for n in (3, 11, 13, 17)]
+    with pytest.raises(IncompleteResultError, match="4 of 20 objects failed") as caught:
+        alerce.get_light_curves(names, cache=False)
+    assert [name for name, _ in caught.value.failures] == lost
+    assert isinstance(dict(caught.value.failures)[names[11]], NotFoundError)
+    result = caught.value.result
+    assert list(result) == [name for name in names if name not in lost]
+    assert len(result[names[7]]) == sky.detection_count(7) + 18
+    with pytest.raises(KeyError, match="failed: ALeRCE"):
+        result[names[3]]
+    double.faults = {f"{names[3]}/lightcurve": BROKEN}
+    with pytest.warns(InputWarning, match="1 of 20 objects failed"):
+        found = alerce.get_light_curves(names, cache=False, on_error="warn")
+    assert len(found) == 19
+
+
+def test_objects_of_lsst_come_in_batches(alerce, double):
+    numbers = [sky.FIRST_LSST + n for n in range(39, 9, -1)]
+    found = alerce.get_light_curves(numbers, survey="lsst")
+    assert list(found) == numbers
+    assert len(double.asked("detections")) == 2
+    assert all(set(lc["oid"]) == {oid} for oid, lc in found.items())
+    assert len(found[str(numbers[0])]) == len(found[numbers[0]])
+
+
+def test_an_object_of_lsst_that_fails_costs_its_batch_nothing(alerce, double):
+    numbers = [sky.FIRST_LSST + n for n in range(10, 20)]
+    double.faults[str(numbers[4])] = BROKEN
+    with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="2 of 11"):
+        found = alerce.get_light_curves([*numbers, 999], survey="lsst", on_error="warn")
+    assert [name for name, _ in found.failures] == [numbers[4], 999]
+    assert len(found) == 9
+
+
+def test_a_limit_of_minus_999_is_none(alerce, double):
+    rows = {"detections": [], "non_detections": [{"mjd": 59000.0, "fid": 1, "diffmaglim": -999.0}]}
+    double.faults["lightcurve"] = Answer(200, rows)
+    lc = alerce.get_light_curve("ZTF18aaaaaaa", cache=False)
+    assert lc["limiting_mag"].mask.all() and not lc["detection"].any()
+
+
+def test_forced_photometry_without_extra_fields_or_with_new_ones(alerce, double):
+    row = {"mjd": 59000.0, "fid": 1, "isdiffpos": 1, "mag": 19.0, "e_mag": 0.1}
+    double.faults["forced-photometry"] = Answer(
+        200, [{**row, "extra_fields": None}, {**row, "extra_fields": {"brandnew": 3}, "other": "x"}]
+    )
+    lc = alerce.get_forced_photometry("ZTF18aaaaaaa", cache=False)
+    assert lc["limiting_mag"].mask.all() and (lc["exposure_time"].value == 30).all()
+    assert lc["brandnew"].tolist() == [None, 3] and lc["other"].tolist() == [None, "x"]
+    assert lc["detection"].all()

@@ -1,0 +1,342 @@
+"""Searches for objects: pages, order, names, positions, and each pitfall of the lists."""
+
+import warnings
+
+import alerce_sky as sky
+import astropy.units as u
+import numpy as np
+import pytest
+from alerce_server import Answer
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+
+from atlasquery.alerce import conf
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    InvalidQueryError,
+    LoginError,
+    MaxResultsWarning,
+    NoResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+)
+
+AS_SENT = {"classifier": "stamp_classifier", "ranking": 1}
+
+
+@pytest.mark.parametrize("n", [sky.AT_RA_ZERO, sky.AT_DEC_ZERO])
+def test_pitfall_1_a_cone_at_zero_finds_what_is_there(alerce, n):
+    ra, dec = sky.position(n)
+    found = alerce.query_region(SkyCoord(ra, dec, unit="deg"), radius="5 arcsec")
+    assert found["oid"].tolist() == [sky.name(n)]
+    assert found["separation"].unit == u.arcsec
+    assert found["separation"][0] < 1e-6
+
+
+@pytest.mark.parametrize("radius", [0 * u.arcsec, -5 * u.arcsec, 5])
+def test_pitfall_1_a_radius_of_nothing_is_refused(alerce, double, radius):
+    with pytest.raises(InvalidQueryError, match="radius"):
+        alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius=radius)
+    assert double.received == []
+
+
+def test_pitfall_1_half_a_cone_is_refused(alerce, double):
+    with pytest.raises(InvalidQueryError, match="radius is missing"):
+        alerce.query_criteria(coordinates=SkyCoord(150.1, 2.2, unit="deg"))
+    with pytest.raises(InvalidQueryError, match="coordinates is missing"):
+        alerce.query_criteria(radius="5 arcsec")
+    assert double.received == []
+
+
+def test_pitfall_1_a_server_that_ignores_the_cone_is_found_out(alerce, double):
+    entry = {**sky.entry(700), "class": None, "classifier": None, "probability": None}
+    double.faults["ra="] = Answer(200, {"items": [entry], "has_next": False})
+    with pytest.raises(TableParseError, match="ignored the position"):
+        alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="5 arcsec")
+    with pytest.raises(TableParseError, match="ignored the position"):
+        alerce.query_criteria(coordinates=SkyCoord(150.1, 2.2, unit="deg"), radius="10 arcsec")
+
+
+def test_pages_of_nothing_are_refused(alerce, double):
+    with conf.set_temp("page_size", 0), pytest.raises(InvalidQueryError, match="page_size=0"):
+        alerce.query_criteria(class_name="SN")
+    assert double.received == []
+
+
+def test_a_cone_over_the_end_of_right_ascension(alerce):
+    found = alerce.query_region(SkyCoord(0, -5, unit="deg"), radius=10 * u.arcsec)
+    assert set(found["oid"]) == {sky.name(sky.WEST), sky.name(sky.EAST)}
+
+
+def test_pitfalls_2_3_4_all_rows_come_once_over_many_pages(alerce, double):
+    with conf.set_temp("page_size", 100):
+        found = alerce.query_criteria(cache=False)
+    assert found["oid"].tolist() == sorted(sky.name(n) for n in range(sky.COUNT))
+    pages = double.asked("/objects/")
+    assert len(pages) == 13
+    assert all("order_by=oid&order_mode=ASC" in page for page in pages)
+
+
+def test_pitfall_4_fifteen_names_are_not_ten(alerce):
+    names = [sky.name(n) for n in range(15)]
+    assert alerce.query_objects(names)["oid"].tolist() == names
+
+
+def test_pitfall_5_an_object_comes_once_and_the_choice_is_told(alerce):
+    with pytest.warns(InputWarning, match=r"\d+ further classifications"):
+        found = alerce.query_criteria(ranking=1)
+    assert len(set(found["oid"])) == len(found)
+    one = sky.name(12)
+    best = max(p["probability"] for p in sky.probabilities(12) if p["ranking"] == 1)
+    assert found["probability"][found["oid"] == one][0] == best
+
+
+def test_pitfall_5_named_versions_need_no_choice(alerce):
+    version = "hierarchical_random_forest_1.1.0"
+    found = alerce.query_criteria(classifier="lc_classifier", classifier_version=version, ranking=1)
+    assert len(found) == sum(bool(sky.probabilities(n)) for n in range(sky.COUNT))
+
+
+def test_pitfall_6_without_class_filters_unclassified_objects_stay(alerce):
+    found = alerce.query_criteria()
+    unclassified = found[found["oid"] == sky.name(9)]
+    assert unclassified["class_name"].mask.all()
+    assert len(alerce.query_criteria(**AS_SENT)) < len(found)
+
+
+def test_pitfall_7_the_likeliest_come_first(alerce, double):
+    found = alerce.query_criteria(**AS_SENT, order_by="probability", descending=True)
+    values = np.ma.getdata(found["probability"])
+    assert not np.ma.getmaskarray(found["probability"]).any()
+    assert (np.diff(values) <= 0).all()
+    double.received.clear()
+    with pytest.raises(InvalidQueryError, match="needs a classifier"):
+        alerce.query_criteria(order_by="probability", descending=True)
+    assert double.received == []
+
+
+def test_pitfall_8_a_thousand_names_go_in_chunks_with_an_order(alerce, double):
+    names = [sky.name(n) for n in range(1000)][::-1]
+    found = alerce.query_objects(names)
+    assert found["oid"].tolist() == names
+    asked = double.asked("/objects/")
+    assert len(asked) == 5
+    assert all(target.count("oid=ZTF") == 200 and "order_by=oid" in target for target in asked)
+
+
+BAD = ["ZTF18aaaaa*", "ZTF18aaaaa_a", "ZTF18'aaaaaa", "ZTF%", "", "2020tjh", None, 1.5, b"ZTF"]
+
+
+@pytest.mark.parametrize("oid", BAD)
+def test_pitfall_9_names_that_the_server_would_misread_are_refused(alerce, double, oid):
+    for ask in (alerce.query_object, alerce.query_objects, alerce.get_probabilities):
+        with pytest.raises(InvalidQueryError, match="no name of ZTF"):
+            ask(oid)
+    assert double.received == []
+
+
+def test_pitfall_9_the_double_does_misread_them(double):
+    import requests
+
+    where = f"{double.url}/ztf/v1/objects/"
+    wild = requests.get(where, params={"oid": "ZTF18aaaaa*", "page_size": 50}, timeout=5).json()
+    assert len(wild["items"]) > 1
+    quoted = requests.get(where, params={"oid": ["ZTF18aaaaaaa", "a'b"]}, timeout=5)
+    assert quoted.status_code == 500
+
+
+def test_pitfall_10_a_word_that_the_server_would_ignore_is_refused(alerce, double):
+    with pytest.raises(TypeError, match="did you mean 'class_name'"):
+        alerce.query_criteria(classname="SN")
+    assert double.received == []
+    assert alerce.query_criteria(class_name="SN", get_query_payload=True)["class"] == "SN"
+
+
+def test_pitfall_11_no_order_is_never_the_word_none(alerce, double):
+    alerce.query_criteria(order_by=None, max_rows=-1)
+    assert not double.asked("None")
+    with pytest.raises(InvalidQueryError, match="order_by='ndethist' is not known"):
+        alerce.query_criteria(order_by="ndethist")
+
+
+def test_pitfall_19_pages_of_lsst_go_on_to_the_end(alerce, double):
+    with conf.set_temp("page_size", 7):
+        found = alerce.query_criteria(survey="lsst", cache=False)
+    assert found["oid"].tolist() == [sky.FIRST_LSST + n for n in range(40)]
+    assert found["oid"].dtype == np.int64
+    assert len(double.asked("list_objects")) == 6
+
+
+def test_what_is_cut_is_warned_of(alerce):
+    with pytest.warns(MaxResultsWarning, match="more objects than the 20"):
+        found = alerce.query_criteria(max_rows=20)
+    assert len(found) == 20
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(alerce.query_criteria(max_rows=sky.COUNT)) == sky.COUNT
+    with pytest.raises(InvalidQueryError, match="max_rows=0"):
+        alerce.query_criteria(max_rows=0)
+
+
+def test_missing_names_are_masked_in_their_place(alerce):
+    names = ["ZTF19aaaaaab", "ZTF18zzzzzzz", "ZTF18aaaaaaa", "ZTF19aaaaaab"]
+    with pytest.warns(InputWarning, match="does not know ZTF18zzzzzzz"):
+        found = alerce.query_objects(names)
+    assert found["oid"].tolist() == names
+    assert found["ra"].mask.tolist() == [False, True, False, False]
+    assert np.isnan(found["ra"].data.data[1])
+
+
+def test_criteria_on_the_wire(alerce):
+    sent = alerce.query_criteria(
+        classifier="lc_classifier",
+        classifier_version="v",
+        class_name="SNIa",
+        ranking=2,
+        probability=0.5,
+        n_det=(3, 9),
+        first_detection=(Time("2020-01-01"), None),
+        last_detection=(None, 59000),
+        coordinates=SkyCoord(0, 0, unit="deg"),
+        radius=1 * u.arcmin,
+        order_by="n_det",
+        descending=True,
+        get_query_payload=True,
+    )
+    assert sent == {
+        "classifier": "lc_classifier", "classifier_version": "v", "class": "SNIa", "ranking": 2,
+        "probability": 0.5, "ndet": [3, 9], "firstmjd": [58849.0], "lastmjd": [0.0, 59000.0],
+        "ra": 360.0, "dec": 1e-12, "radius": 60.0, "order_by": "ndet", "order_mode": "DESC",
+    }  # fmt: skip
+
+
+def test_ranges_bound_what_is_found(alerce):
+    found = alerce.query_criteria(n_det=(5, 9), first_detection=(58400, 58900))
+    assert len(found)
+    assert found["n_det"].min() >= 5 and found["n_det"].max() <= 9
+    assert found["first_mjd"].min() >= 58400 and found["first_mjd"].max() <= 58900
+
+
+def test_times_of_lsst_are_in_tai(alerce):
+    window = (Time(60950.0, format="mjd", scale="utc"), None)
+    sent = alerce.query_criteria(survey="lsst", first_detection=window, get_query_payload=True)
+    assert sent["firstmjd"] == [pytest.approx(60950.0 + 37 / 86400, abs=1e-9)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ranking": 0}, {"probability": 1.5}, {"n_det": (9, 3)}, {"n_det": 1.5},
+        {"first_detection": 58000}, {"first_detection": (59000, 58000)},
+        {"first_detection": (None, None)}, {"classifier_version": "v"}, {"class_name": ""},
+        {"survey": "des"}, {"survey": "lsst", "class_name": "SN"},
+        {"survey": "lsst", "classifier": "c", "classifier_version": "v"},
+        {"radius": "5 arcsec", "coordinates": SkyCoord([1, 2], [1, 2], unit="deg")},
+    ],
+)  # fmt: skip
+def test_criteria_that_cannot_be_are_refused(alerce, double, wrong):
+    with pytest.raises(InvalidQueryError):
+        alerce.query_criteria(**wrong)
+    assert double.received == []
+
+
+def test_a_class_that_is_none_is_named_with_what_is(alerce):
+    with pytest.raises(InvalidQueryError, match="did you mean 'SNIa'"):
+        alerce.query_criteria(classifier="lc_classifier", class_name="SN1a")
+    with pytest.raises(InvalidQueryError, match="did you mean 'stamp_classifier_rubin'"):
+        alerce.query_criteria(survey="lsst", classifier="stamp_classifier")
+
+
+def test_nothing_found_is_an_empty_table_of_the_same_columns(alerce):
+    with pytest.warns(NoResultsWarning):
+        empty = alerce.query_criteria(n_det=10000)
+    full = alerce.query_criteria()
+    assert empty.colnames == full.colnames
+    assert [empty[c].unit for c in empty.colnames] == [full[c].unit for c in full.colnames]
+
+
+def test_many_positions_keep_their_index_and_name_their_failures(alerce, double):
+    where = SkyCoord([150.1, 0, 180], [2.2, 10, 0], unit="deg")
+    found = alerce.query_region(where, radius="5 arcsec", cache=False)
+    assert set(found["query_index"]) == {0, 1, 2}
+    double.faults["ra=180"] = Answer(500, {"message": "broken"})
+    with pytest.raises(IncompleteResultError, match="broken") as caught:
+        alerce.query_region(where, radius="5 arcsec", cache=False)
+    assert set(caught.value.result["query_index"]) == {0, 1}
+    assert caught.value.failures[0][0] == "180.000000 +0.000000"
+    with pytest.warns(InputWarning, match="1 positions failed"):
+        alerce.query_region(where, radius="5 arcsec", cache=False, on_error="warn")
+
+
+def test_one_object(alerce):
+    found = alerce.query_object("ZTF18aaaaaaa")
+    assert found["oid"].tolist() == ["ZTF18aaaaaaa"]
+    assert found.meta["service"] == "ALeRCE broker"
+    lsst = alerce.query_object(str(sky.FIRST_LSST + 5), survey="lsst")
+    assert lsst["oid"].tolist() == [sky.FIRST_LSST + 5]
+
+
+@pytest.mark.parametrize("oid", ["45121627560013205x", 1.5e16, -3, True, 2**63, "ZTF18aaaaaaa"])
+def test_numbers_of_lsst_are_whole(alerce, double, oid):
+    with pytest.raises(InvalidQueryError):
+        alerce.query_object(oid, survey="lsst")
+    assert double.received == []
+
+
+def test_an_unknown_object_is_not_found_in_the_servers_words(alerce):
+    with pytest.raises(NotFoundError, match="ZTF99nothere") as caught:
+        alerce.query_object("ZTF99nothere")
+    assert caught.value.status == 404
+    assert caught.value.reason == "Object not found."
+    assert "did you mean /objects" not in str(caught.value)
+    with pytest.raises(NotFoundError, match="999"):
+        alerce.query_object(999, survey="lsst")
+
+
+def test_errors_speak_in_the_servers_words(alerce, double):
+    cases = {
+        400: ({"errors": {"ndet": "Range of detections."}, "message": "Invalid"}, "ndet: Range"),
+        422: ({"detail": [{"loc": ["query", "ra"], "msg": "Input should be"}]}, "query ra"),
+        500: ({"message": "The database is away."}, "The database is away"),
+    }
+    with conf.set_temp("retries", 0):
+        for status, (body, words) in cases.items():
+            double.faults["/objects/"] = Answer(status, body)
+            with pytest.raises(RemoteServiceError, match=words) as caught:
+                alerce.query_criteria(cache=False)
+            assert caught.value.status == status
+        double.faults["/objects/"] = Answer(500, "Internal Server Error", "text/plain")
+        with pytest.raises(RemoteServiceError, match="Internal Server Error"):
+            alerce.query_criteria(cache=False)
+
+
+def test_html_says_that_the_address_is_wrong(alerce, double):
+    page = Answer(404, "<html><title>404 Not Found</title></html>", "text/html")
+    double.faults["/objects/"] = page
+    with pytest.raises(RemoteServiceError, match=r"HTML page.*conf\.server") as caught:
+        alerce.query_object("ZTF18aaaaaaa")
+    assert not isinstance(caught.value, NotFoundError)
+
+
+def test_a_server_without_words_is_not_quoted_as_having_some(alerce, double):
+    double.faults["list_objects"] = Answer(500, {"detail": "An error occurred"})
+    with pytest.raises(RemoteServiceError, match="gave no reason") as caught:
+        alerce.query_criteria(survey="lsst", cache=False)
+    assert "rror occurred" not in str(caught.value)
+    # Asked again, it would say the same.
+    assert len(double.asked("list_objects")) == 1
+
+
+def test_no_login_is_taken_or_sent(alerce, monkeypatch):
+    monkeypatch.setenv("ATLASQUERY_ALERCE_TOKEN", "secret")
+    assert len(alerce.query_criteria(n_det=60, cache=False))
+    with pytest.raises(LoginError, match="public"):
+        alerce.login(token="secret")
+
+
+def test_answers_are_used_again(alerce, double):
+    for _ in range(2):
+        alerce.query_criteria(n_det=50, cache=True)
+    assert len(double.asked("/objects/")) == 1

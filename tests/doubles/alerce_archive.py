@@ -1,0 +1,146 @@
+"""What the double has beside tables: stamps, alert packets, catalogues, and a TAP service."""
+
+import gzip
+import io
+import math
+import re
+from urllib.parse import parse_qs
+
+import alerce_lists as lists
+import alerce_sky as sky
+import numpy as np
+
+FITS = "application/fits+gzip"
+VOTABLE = """<?xml version="1.0"?>
+<VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE type="results">
+<INFO name="QUERY_STATUS" value="OK"/><TABLE>
+<FIELD name="oid" datatype="char" arraysize="*"/>
+<FIELD name="meanra" datatype="double" unit="deg"/><FIELD name="ndet" datatype="int"/>
+<DATA><TABLEDATA>{rows}</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"""
+ERROR = """<?xml version="1.0"?>
+<VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE type="results">
+<INFO name="QUERY_STATUS" value="ERROR">{words}</INFO></RESOURCE></VOTABLE>"""
+
+
+def answer(*args):
+    from alerce_server import Answer
+
+    return Answer(*args)
+
+
+def image(kind, seed):
+    """Return a stamp of 63 by 63 pixels: a galaxy, and a supernova that the template lacks."""
+    y, x = np.mgrid[:63, :63] - 31.0
+    galaxy = 900 * np.exp(-np.hypot(x - 4, (y + 3) * 1.6) / 6)
+    star = 1500 * np.exp(-(x**2 + y**2) / 5)
+    noise = np.random.default_rng(seed).normal(0, 12, (63, 63))
+    parts = {"science": 300 + galaxy + star, "template": 300 + galaxy, "difference": star}
+    return (parts[kind] + noise).astype("f4")
+
+
+def fits_gz(kind, seed):
+    """Return a stamp as the server makes them, down to the card that is not of the standard."""
+    cards = ["SIMPLE  =  T", "BITPIX  =                  -32", "NAXIS   =                    2"]
+    cards += ["NAXIS1  =                   63", "NAXIS2  =                   63"]
+    cards += ["BUNIT   = 'DN      '", "END"]
+    header = "".join(card.ljust(80) for card in cards)
+    header = header.ljust(math.ceil(len(header) / 2880) * 2880).encode()
+    data = image(kind, seed).astype(">f4").tobytes()
+    return gzip.compress(header + data.ljust(math.ceil(len(data) / 2880) * 2880, b"\0"))
+
+
+def stamps(path, params, turn):
+    oid, candid = params.get("oid", [""])[0], params.get("candid", [None])[0]
+    if candid is None:
+        said = {"candid": "Alert id Missing required parameter in the query string"}
+        raise answer(400, {"errors": said, "message": "Input payload validation failed"})
+    n = lists._numbers().get(oid)
+    known = (
+        {row["candid"] for row in sky.detections(n) if row["has_stamp"]} if n is not None else ()
+    )
+    if candid not in known:
+        hint = "You have requested this URI [/get_stamp] but did you mean /get_avro ?"
+        raise answer(404, {"message": f"AVRO not found. {hint}"})
+    if path == "get_avro":
+        raise answer(200, packet(oid, candid), "app/avro+binary")
+    kind = params.get("type", [""])[0]
+    if kind not in ("science", "template", "difference"):
+        said = {"type": f"Stamp type The value {kind!r} is not a valid choice for 'type'."}
+        raise answer(400, {"errors": said, "message": "Input payload validation failed"})
+    raise answer(200, fits_gz(kind, int(candid) % 1000), FITS)
+
+
+def packet(oid, candid):
+    """Return an alert packet of few fields."""
+    import fastavro
+
+    fields = [{"name": "objectId", "type": "string"}, {"name": "candid", "type": "long"}]
+    schema = {"type": "record", "name": "alert", "fields": fields}
+    file = io.BytesIO()
+    fastavro.writer(file, schema, [{"objectId": oid, "candid": int(candid)}])
+    return file.getvalue()
+
+
+def lsst_stamp(path, params, known):
+    if path != "stamps_api/stamp":
+        raise answer(404, {"detail": "Not Found"})
+    numbers = {row["measurement_id"] for n in known for row in sky.lsst_rows(n, forced=False)}
+    if int(params.get("measurement_id", ["0"])[0]) not in numbers:
+        raise answer(500, "Internal Server Error", "text/plain; charset=utf-8")
+    kind = params["stamp_type"][0].removeprefix("cutout").lower()
+    raise answer(200, fits_gz(kind, 1), FITS)
+
+
+FIELDS = {
+    "GAIA/DR1": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "MagG": ("mag", 17.0),
+                 "ErrRA": ("mas", 0.4), "ExcessNoise": (" ", 0.3)},
+    "DECaLS": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "Flux_W1": ("nanomaggies", 36.7),
+               "Flux_u": ("nanomaggies", "null"), "type": ("null", 2.0)},
+    "SDSS/DR10": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "modelMag_g": ("magAB", 18.0),
+                  "mjd": ("MJD", 52226.0), "errRA": ("arcse", 0.01)},
+    "SpecSDSS": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "z": (" ", 0.1006335),
+                 "elodieFeH": ("FeH", 0.1), "elodieLogG": ("logg", 4.4),
+                 "velDisp": ("km/s", 199.5)},
+}  # fmt: skip
+# The names that the server takes, for those that it answers with.
+ALIASES = {"GAIADR1": "GAIA/DR1", "SDSSDR10": "SDSS/DR10"}
+
+
+def catshtm(path, params, turn):
+    near = lists.separation(float(params["ra"][0]), float(params["dec"][0]), 150.1, 2.2)
+    there = near <= float(params["radius"][0])
+    distance = {"distance": ("arcsec", near)}
+    if path == "conesearch_all":
+        return {"catalogs": [{name: _many(f)} for name, f in FIELDS.items()] if there else []}
+    if path == "crossmatch_all":
+        return [{name: _single({**f, **distance})} for name, f in FIELDS.items()] if there else []
+    asked = params["catalog"][0]
+    name = ALIASES.get(asked, asked)
+    if name not in FIELDS:
+        raise answer(400, {"message": f"Catalog {asked} not found"})
+    if path == "conesearch":
+        return {name: _many(FIELDS[name])} if there else {}
+    return _single({**FIELDS[name], **distance}) if there else {}
+
+
+def _many(fields):
+    return {key: {"units": unit, "values": [value, value]} for key, (unit, value) in fields.items()}
+
+
+def _single(fields):
+    return {key: {"unit": unit, "value": value} for key, (unit, value) in fields.items()}
+
+
+def tap(path, params, body):
+    if path != "sync":
+        raise answer(404, "Not found", "text/plain")
+    query = (parse_qs(body.decode()) or params)["QUERY"][0]
+    found = re.fullmatch(r"SELECT TOP (\d+) oid, meanra, ndet FROM object", query.strip())
+    if not found:
+        words = f'Incorrect ADQL query: Encountered "{query.split()[0]}"'
+        raise answer(400, ERROR.format(words=words), "application/x-votable+xml")
+    rows = "".join(
+        f"<TR><TD>{r['oid']}</TD><TD>{r['meanra']!r}</TD><TD>{r['ndet']}</TD></TR>"
+        for r in lists.objects()[: int(found[1])]
+    )
+    raise answer(200, VOTABLE.format(rows=rows), "application/x-votable+xml")

@@ -1,0 +1,201 @@
+"""How the double searches: with the silent traps of the real servers."""
+
+import fnmatch
+import functools
+import math
+
+import alerce_sky as sky
+
+ORDERS = (
+    *("oid", "ndet", "g_r_max", "g_r_max_corr", "g_r_mean", "g_r_mean_corr", "meanra", "meandec"),
+    *("sigmara", "sigmadec", "deltajd", "firstmjd", "lastmjd", "class_name", "classifier_name"),
+    *("classifier_version", "probability", "ranking"),
+)
+CLASS_FILTERS = {
+    "classifier": "classifier_name", "classifier_version": "classifier_version",
+    "class": "class_name", "ranking": "ranking",
+}  # fmt: skip
+CAP = 50001
+
+
+class RefusalError(Exception):
+    """An answer in place of rows: a status and a body."""
+
+    def __init__(self, status, body):
+        super().__init__(body)
+        self.status, self.body = status, body
+
+
+@functools.cache
+def objects():
+    return [sky.entry(n) for n in range(sky.COUNT)]
+
+
+def number(params, name, kind, default=None):
+    value = params.get(name, [default])[0]
+    if value is None or value is default:
+        return default
+    try:
+        return kind(value)
+    except ValueError as error:
+        words = {"ra": "Ra in degrees for conesearch.", "ndet": "Range of detections."}
+        said = f"{words.get(name, name.capitalize() + '.')} {error}"
+        raise RefusalError(400, validation({name: said})) from None
+
+
+def validation(errors):
+    return {"errors": errors, "message": "Input payload validation failed"}
+
+
+def ztf_list(params, turn):
+    """Return a page of the first version of the API."""
+    order = params.get("order_by", [None])[0]
+    if order is not None and order not in ORDERS:
+        said = f"Column used for ordering The value {order!r} is not a valid choice for 'order_by'."
+        raise RefusalError(400, validation({"order_by": said}))
+    rows = _classified(_of_place(_named(objects(), params), params), params)
+    for wire, key in (("ndet", "ndet"), ("firstmjd", "firstmjd"), ("lastmjd", "lastmjd")):
+        if wire in params:
+            number(params, wire, float)
+            bounds = [float(v) for v in params[wire]]
+            rows = [r for r in rows if r[key] >= bounds[0]]
+            rows = [r for r in rows if len(bounds) < 2 or r[key] <= bounds[1]]
+    rows = _ordered(rows, order, params.get("order_mode", ["ASC"])[0] == "DESC", turn)
+    return _page(rows, params)
+
+
+def _named(rows, params):
+    names = params.get("oid", [])
+    if len(names) == 1:
+        # A single name is an SQL LIKE.
+        pattern = names[0].replace("[", "[[]").replace("%", "*").replace("_", "?")
+        return [r for r in rows if fnmatch.fnmatchcase(r["oid"], pattern)]
+    if any("'" in name for name in names):
+        raise RefusalError(500, {"message": "Internal Server Error"})
+    return [r for r in rows if r["oid"] in set(names)] if names else rows
+
+
+def _of_place(rows, params):
+    ra, dec = number(params, "ra", float), number(params, "dec", float)
+    radius = number(params, "radius", float, 30.0)
+    if dec is not None and abs(dec) > 90:
+        raise RefusalError(500, {"message": "The server encountered an internal error."})
+    if not ra or not dec or not radius:
+        return rows
+    return [r for r in rows if separation(ra, dec, r["meanra"], r["meandec"]) <= abs(radius)]
+
+
+def separation(ra, dec, ra2, dec2):
+    """Return arcseconds."""
+    a, d, b, e = map(math.radians, (ra, dec, ra2, dec2))
+    h = math.sin((e - d) / 2) ** 2 + math.cos(d) * math.cos(e) * math.sin((b - a) / 2) ** 2
+    return math.degrees(2 * math.asin(math.sqrt(h))) * 3600
+
+
+def _classified(rows, params):
+    """Join the classifications: an outer join without filters, an inner one with them."""
+    filters = {key: params[wire][0] for wire, key in CLASS_FILTERS.items() if wire in params}
+    least = number(params, "probability", float)
+    outer = not filters and least is None
+    if outer or (not {"class_name", "ranking"} & filters.keys() and least is None):
+        filters["ranking"] = "1"
+    if outer:
+        filters |= {"classifier_name": sky.CLASSIFIERS[0][0]}
+        filters |= {"classifier_version": sky.CLASSIFIERS[0][1]}
+    found = []
+    for row in rows:
+        meeting = [
+            p for p in _probabilities(row["oid"])
+            if all(str(p[key]) == value for key, value in filters.items())
+            and (least is None or p["probability"] >= least)
+        ]  # fmt: skip
+        if outer and not meeting:
+            meeting = [dict.fromkeys(("class_name", "classifier_name", "probability"))]
+        for p in meeting:
+            found.append({
+                **row, "class": p["class_name"], "classifier": p["classifier_name"],
+                "probability": p["probability"],
+            })  # fmt: skip
+    return found
+
+
+@functools.cache
+def _numbers():
+    return {sky.name(n): n for n in range(sky.COUNT)}
+
+
+@functools.cache
+def _probabilities(oid):
+    return sky.probabilities(_numbers()[oid])
+
+
+def _ordered(rows, order, descending, turn):
+    if order is None:
+        # As a database does without an order: today so, tomorrow so.
+        shift = turn * 7 % max(1, len(rows))
+        return rows[shift:] + rows[:shift]
+    key = {"class_name": "class", "classifier_name": "classifier"}.get(order, order)
+    known = sorted(
+        (r for r in rows if r.get(key) is not None), key=lambda r: r[key], reverse=descending
+    )
+    unknown = [r for r in rows if r.get(key) is None]
+    return unknown + known if descending else known + unknown
+
+
+def _page(rows, params):
+    page = max(1, number(params, "page", int, 1))
+    size = number(params, "page_size", int, 10)
+    size = 10 if size < 0 else size
+    items = rows[(page - 1) * size : page * size]
+    counted = params.get("count", ["false"])[0] == "true"
+    more = counted and page * size < len(rows) and size > 0
+    return {
+        "total": min(len(rows), CAP) if counted else None, "page": None,
+        "next": page + 1 if more else None, "has_next": more,
+        "prev": page - 1 if page > 1 else None, "has_prev": page > 1, "items": items,
+    }  # fmt: skip
+
+
+def lsst_list(params):
+    """Return a page of the API of several surveys."""
+    if params.get("survey", [None])[0] not in ("ztf", "lsst"):
+        raise RefusalError(500, {"detail": "An error occurred"})
+    rows = [sky.lsst_entry(n) for n in range(40)] if params["survey"][0] == "lsst" else []
+    mode = params.get("order_mode", ["DESC"])[0]
+    if mode not in ("ASC", "DESC"):
+        raise RefusalError(422, {"detail": {"search_filters": "Order can be only DESC or ASC."}})
+    counts = [int(v) for v in params.get("n_det", [])]
+    if len(counts) == 2 and counts[0] > counts[1]:
+        words = {"detections_container": "Min value can't be greater than max."}
+        raise RefusalError(422, {"detail": words})
+    if "oid" in params:
+        rows = [r for r in rows if str(r["oid"]) in params["oid"]]
+    if counts:
+        rows = [r for r in rows if counts[0] <= r["n_det"] <= (counts[1:] or [10**9])[0]]
+    if "ra" in params:
+        try:
+            ra, dec = float(params["ra"][0]), float(params["dec"][0])
+        except ValueError:
+            words = "Input should be a valid number, unable to parse string as a number"
+            said = {"type": "float_parsing", "loc": ["query", "ra"], "msg": words, "input": "abc"}
+            raise RefusalError(422, {"detail": [said]}) from None
+        radius = float(params["radius"][0])
+        rows = [r for r in rows if separation(ra, dec, r["meanra"], r["meandec"]) <= radius]
+    classifier, label = params.get("classifier"), params.get("class_name")
+    if (classifier and classifier[0] != "stamp_classifier_rubin") or (label and not classifier):
+        raise RefusalError(500, {"detail": "An error occurred"})
+    if classifier:
+        rows = [r for r in rows if r["class_name"] == (label or [r["class_name"]])[0]]
+        rows = [r for r in rows if r["class_name"] is not None]
+    order = params.get("order_by", ["probability"])[0]
+    if rows and order in rows[0]:
+        rows = sorted(rows, key=lambda r: (r[order] is None, r[order]), reverse=mode == "DESC")
+    page, size = int(params.get("page", ["1"])[0]), int(params.get("page_size", ["10"])[0])
+    fetched = rows[(page - 1) * size : page * size + 1]
+    more = len(fetched) > size
+    return {
+        # "total is the rows fetched" (contract): one more than a page, where there is a next one.
+        "total": len(fetched), "next": page + 1 if more else None, "has_next": more,
+        "prev": page - 1 if page > 1 else None, "has_prev": page > 1, "current_page": page,
+        "items": fetched[:size], "info_message": None if fetched else "Empty query",
+    }  # fmt: skip

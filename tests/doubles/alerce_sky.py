@@ -1,0 +1,244 @@
+"""A made-up sky of ALeRCE: what its database would hold, the same in every run."""
+
+import math
+import random
+
+LIGHT_CURVE_CLASSES = (
+    *("AGN", "Blazar", "CEP", "CV/Nova", "DSCT", "E", "LPV", "Periodic-Other", "QSO", "RRL"),
+    *("SLSN", "SNII", "SNIa", "SNIbc", "YSO"),
+)
+CLASSIFIERS = [
+    ("lc_classifier", "hierarchical_random_forest_1.1.0", LIGHT_CURVE_CLASSES),
+    ("lc_classifier", "hierarchical_random_forest_1.0.0", LIGHT_CURVE_CLASSES),
+    ("stamp_classifier", "stamp_classifier_1.0.4", ("AGN", "SN", "VS", "asteroid", "bogus")),
+]
+LSST_CLASSES = ["SN", "AGN", "VS", "asteroid", "bogus"]
+LSST_BANDS = {"6": "u", "1": "g", "2": "r", "3": "i", "4": "z", "5": "y"}
+FIRST_LSST = 45121627560013200
+COUNT = 1200
+
+
+def name(n):
+    """Return the name of object `n`."""
+    letters, rest = "", n
+    for _ in range(7):
+        letters = chr(97 + rest % 26) + letters
+        rest //= 26
+    return f"ZTF{18 + n % 5}{letters}"
+
+
+# Objects at the places where a cone goes wrong, and those of other faults.
+AT_RA_ZERO, AT_DEC_ZERO, WEST, EAST, EMPTY, OUTSIDE, FADED = 60, 61, 62, 63, 64, 65, 66
+PLACES = {
+    AT_RA_ZERO: (0.0, 10.0), AT_DEC_ZERO: (180.0, 0.0), WEST: (359.9999, -5.0),
+    EAST: (0.0008, -5.0),
+}  # fmt: skip
+
+
+def position(n):
+    if n in PLACES:
+        return PLACES[n]
+    rng = random.Random(n)
+    if n < 40:
+        return 150.1 + rng.uniform(-25, 25) / 3600, 2.2 + rng.uniform(-15, 15) / 3600
+    return rng.uniform(1, 359), math.degrees(math.asin(rng.uniform(-0.4, 0.9)))
+
+
+def probabilities(n):
+    """Return a row per classifier, version and class; every tenth object has none."""
+    if n % 10 == 9 or n == EMPTY:
+        return []
+    rows = []
+    for c, (classifier, version, classes) in enumerate(CLASSIFIERS):
+        rng = random.Random(n * 10 + (c if c else 0))
+        weights = [rng.random() ** 3 for _ in classes]
+        total = sum(weights)
+        order = sorted(range(len(classes)), key=lambda i: -weights[i])
+        for i, label in enumerate(classes):
+            rows.append({
+                "classifier_name": classifier, "classifier_version": version,
+                "class_name": label, "probability": weights[i] / total,
+                "ranking": order.index(i) + 1,
+            })  # fmt: skip
+    return rows
+
+
+def entry(n):
+    """Return the catalogue entry of object `n`, as of the route of a single object."""
+    ra, dec = position(n)
+    rng = random.Random(n + 5000)
+    first = 58300 + rng.uniform(0, 1500)
+    found = 0 if n == EMPTY else detection_count(n)
+    colour = rng.uniform(-0.3, 1.2) if n % 3 == 0 else None
+    return {
+        "oid": name(n), "ndethist": str(found + 13), "ncovhist": 792, "mjdstarthist": first - 2,
+        "mjdendhist": first + 120, "corrected": n % 2 == 1, "stellar": n % 4 == 0, "ndet": found,
+        "g_r_max": colour, "g_r_max_corr": None, "g_r_mean": colour, "g_r_mean_corr": None,
+        "firstmjd": first, "lastmjd": first + found, "deltajd": float(found), "meanra": ra,
+        "meandec": dec, "sigmara": 2.2e-05, "sigmadec": 1.6e-05,
+        "step_id_corr": "correction_1.0.0",
+    }  # fmt: skip
+
+
+def detection_count(n):
+    return 3 + (n * 37) % 60
+
+
+def supernova(phase):
+    """Return the magnitude of a supernova `phase` days after its peak."""
+    return 18.2 + (phase / 11) ** 2 * 0.6 if phase < 0 else 18.2 + phase * 0.035
+
+
+def detections(n):
+    """Return rows without the keys that are null."""
+    if n == EMPTY:
+        return []
+    ra, dec = position(n)
+    rng = random.Random(n + 9000)
+    first = entry(n)["firstmjd"]
+    rows = []
+    for k in range(detection_count(n)):
+        fid = 1 + k % 2 if k % 9 else 3
+        mag = supernova(k - 12) + 0.3 * (fid == 2) + rng.gauss(0, 0.05)
+        row = {
+            "tid": "ztf", "mjd": first + k,
+            "candid": str(1234567890000000015 + n * 10**6 + k * 10**4),
+            "fid": fid, "pid": 1000000000000 + n * 1000 + k, "diffmaglim": 20.5 + rng.gauss(0, 0.2),
+            # The reference has some light of the supernova: late differences fall below it.
+            "isdiffpos": -1 if k > 45 else 1, "nid": 800 + k, "distnr": rng.uniform(0, 5),
+            "magpsf": mag, "sigmapsf": 0.03 + 0.02 * (mag - 18), "magap": mag + 0.02,
+            "sigmagap": 0.09, "ra": ra + rng.gauss(0, 2e-5), "dec": dec + rng.gauss(0, 2e-5),
+            "rb": rng.uniform(0.5, 1), "rbversion": "t17_f5_c3", "drb": rng.uniform(0.5, 1),
+            "magapbig": mag + 0.01, "sigmagapbig": 0.1, "rfid": 455120117, "has_stamp": k % 2 == 0,
+            "corrected": n % 2 == 1, "dubious": False, "step_id_corr": "correction_1.0.0",
+            "phase": 0.0,
+        }  # fmt: skip
+        if n % 2 == 1:
+            row |= {"magpsf_corr": mag - 0.3, "sigmapsf_corr": 0.05, "sigmapsf_corr_ext": 0.07}
+        if k % 3 == 0:
+            row["parent_candid"] = 1000000000000000007 + n * 1000 + k
+        if k % 4 == 1:
+            for key in ("rb", "drb", "magap", "sigmagap"):
+                del row[key]
+        rows.append(row)
+    return rows
+
+
+def non_detections(n):
+    if n == EMPTY:
+        return []
+    rng = random.Random(n + 12000)
+    first = entry(n)["firstmjd"]
+    return [
+        {"tid": "ztf", "mjd": first - 30 + k, "fid": 1 + k % 2, "diffmaglim": 20.2 + rng.random()}
+        for k in range(18)
+    ]
+
+
+def forced(n):
+    """Return forced photometry; every fourth row has no measurement, which is 100.0."""
+    ra, dec = position(n)
+    first = entry(n)["firstmjd"]
+    rows = []
+    for k in range(13):
+        mag = 100.0 if k % 4 == 3 else supernova(k * 3 - 12)
+        pid = 2000000000000 + n * 1000 + k
+        values = {"mag": mag, "e_mag": 100.0 if mag == 100.0 else 0.1}
+        values |= {"mag_corr": 18.5, "e_mag_corr": 0.05, "e_mag_corr_ext": 0.06}
+        extra = {
+            "sciinpseeing": 2.1, "clrcounc": 1e-05, "decnr": dec, "scibckgnd": 300.0,
+            "exptime": 30.0, "magnr": 20.1, "pid": pid, "scisigpix": 12.0, "adpctdif1": 0.2,
+            "sigmagnr": 0.04, "magzpsci": 26.2, "adpctdif2": 0.3, "chinr": 0.8,
+            "diffmaglim": 20.4, "programid": 1, "sharpnr": 0.01, "field": 455,
+            "magzpsciunc": 1e-05, "procstatus": "0", "rcid": 20, "magzpscirms": 0.03,
+            "distnr": 0.5, "rfid": 455120120, "clrcoeff": -0.05, "ranr": ra, **values,
+        }  # fmt: skip
+        rows.append({
+            "candid": f"{name(n)}{pid}", "tid": "ztf", "sid": None, "aid": None, "pid": pid,
+            "oid": name(n), "mjd": first + 3 * k + 0.5, "fid": 1 + k % 2, "ra": ra, "e_ra": 0.07,
+            "dec": dec, "e_dec": 0.07, **values, "isdiffpos": 1 if k < 9 else -1, "corrected": True,
+            "dubious": False, "parent_candid": None, "has_stamp": False, "extra_fields": extra,
+        })  # fmt: skip
+    return rows
+
+
+def features(n):
+    version = "lc_classifier_1.2.1-P"
+    values = [
+        ("Amplitude", 1.83, 1), ("Amplitude", 8.74, 2), ("Multiband_period", None, 12),
+        ("PPE", 8.55, 12), ("Eta_e", None, 1), ("Eta_e", float("nan"), 2), ("r-W3", 9.02, 0),
+    ]  # fmt: skip
+    return [{"name": a, "value": v, "fid": fid, "version": version} for a, v, fid in values]
+
+
+def magstats(n):
+    rows = []
+    for fid in (1, 2):
+        mags = [r["magpsf"] for r in detections(n) if r["fid"] == fid]
+        if mags:
+            first = entry(n)["firstmjd"]
+            rows.append({
+                "fid": fid, "stellar": True, "corrected": False, "ndet": len(mags), "ndubious": 0,
+                "magmean": sum(mags) / len(mags), "magmedian": sorted(mags)[len(mags) // 2],
+                "magmax": max(mags), "magmin": min(mags), "magsigma": 0.4, "maglast": mags[-1],
+                "magfirst": mags[0], "firstmjd": first, "lastmjd": first + 60,
+                "step_id_corr": "correction_1.0.0",
+            })  # fmt: skip
+    return rows
+
+
+def lsst_entry(n):
+    rng = random.Random(n + 20000)
+    places = {0: (0.0, -30.0), 1: (180.0, 0.0)}
+    ra, dec = places.get(
+        n, (53.1 + rng.uniform(-30, 30) / 3600, -27.8 + rng.uniform(-25, 25) / 3600)
+    )
+    rows = lsst_probabilities(n)
+    best = min(rows, key=lambda r: r["ranking"]) if rows else {}
+    return {
+        "oid": FIRST_LSST + n, "tid": 1, "sid": 1, "meanra": ra, "meandec": dec, "sigmara": None,
+        "sigmadec": None, "firstmjd": 60950.0, "lastmjd": 60960.0, "deltamjd": 10.0,
+        "n_det": 5 + n % 7, "n_forced": 25, "n_non_det": 0, "stellar": None,
+        "class_name": best.get("class_name"), "classifier_name": best.get("classifier_name"),
+        "classifier_version": "2.0.1" if best else None, "probability": best.get("probability"),
+        "ranking": best.get("ranking"),
+    }  # fmt: skip
+
+
+def lsst_probabilities(n):
+    if n < 2:
+        return []
+    rng = random.Random(n + 30000)
+    weights = [rng.random() for _ in LSST_CLASSES]
+    order = sorted(range(5), key=lambda i: -weights[i])
+    return [
+        {"classifier_name": "stamp_classifier_rubin", "classifier_version": 201,
+         "class_name": label, "probability": weights[i] / sum(weights),
+         "ranking": order.index(i) + 1}
+        for i, label in enumerate(LSST_CLASSES)
+    ]  # fmt: skip
+
+
+def lsst_rows(n, *, forced):
+    """Return detections or forced photometry of LSST; the third has no flux, sent as 0.0."""
+    one = lsst_entry(n)
+    rows = []
+    for k in range(25 if forced else one["n_det"]):
+        known = k != 2
+        row = {
+            "band_map": LSST_BANDS, "band": 1 + k % 6, "mjd": 60950.0 + k, "survey_id": "lsst",
+            "ra": one["meanra"], "dec": one["meandec"], "oid": FIRST_LSST + n,
+            "measurement_id": (270046560000000000 if forced else 170046560000000000) + n * 1000 + k,
+            "psfFlux": (-1) ** k * 2312.37 if known else 0.0, "psfFluxErr": 80.0 if known else 0.0,
+            "scienceFlux": 5666.8 if known else 0.0, "scienceFluxErr": 90.0 if known else 0.0,
+            "visit": 2025000 + k, "detector": 5,
+        }  # fmt: skip
+        if not forced:
+            row |= {
+                "parentDiaSourceId": -1, "diaObjectId": FIRST_LSST + n, "psfFlux_flag": 0,
+                "has_stamp": True, "ssObjectId": None, "raErr": None, "x": 1.0, "y": 2.0,
+                "snr": 20.0, "apFlux": None, "trailLength": None, "reliability": 0.9,
+                "timeProcessedMjdTai": 60950.01 + k, "pixelFlags": None,
+            }  # fmt: skip
+        rows.append(row)
+    return rows
