@@ -1,26 +1,16 @@
-"""The ``atlasquery`` command: the sandbox to develop against, and a demonstration."""
+"""Commands to try things without an account: the sandbox, and a demonstration."""
 
-import sys
 import time
 from pathlib import Path
 
-try:
-    import click
-except ImportError:
-    sys.exit("The atlasquery command needs click: pip install 'atlasquery[cli]'")
+import click
 
-from atlasquery import __version__
+from atlasquery.cli.command import Code, Failure, command
 
-__all__ = ["main"]
+__all__ = ["demo", "sandbox"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="atlasquery")
-def main() -> None:
-    """Query time-domain surveys: the ATLAS Transient Server and its siblings."""
-
-
-@main.command()
+@command()
 @click.option("--port", default=0, show_default="a free one", help="Port to listen on.")
 @click.option(
     "--path",
@@ -31,7 +21,7 @@ def main() -> None:
 @click.option("--throttle", is_flag=True, help="100 requests an hour, as the survey has.")
 @click.option("--latency", default=0.0, help="Seconds by which each answer is late.")
 def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: float) -> None:
-    """Run an ATLAS server with a synthetic sky on this machine.
+    """Run an ATLAS server with a synthetic sky.
 
     Example: atlasquery sandbox --port 8087 --throttle
     """
@@ -57,7 +47,7 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     click.echo("\nStopped.")
 
 
-@main.command()
+@command()
 @click.option(
     "--directory",
     "-d",
@@ -67,17 +57,15 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     help="Where the light curve and its picture are written.",
 )
 def demo(directory: Path) -> None:
-    """Show a cone search and a light curve, on an embedded sandbox.
+    """Show what atlasquery does, on a sandbox.
 
     Example: atlasquery demo -d /tmp/demo
     """
     import astropy.units as u
     from astropy.coordinates import SkyCoord
-    from astroquery import log
 
     from atlasquery.atlas import AtlasClass
 
-    log.setLevel("WARNING")
     with _sandbox() as box:
         click.echo(f"1. A sandbox of the ATLAS Transient Server runs at {box.url}\n")
         atlas = AtlasClass(server=box.url)
@@ -118,11 +106,11 @@ def _sandbox(**options):
     try:
         from atlasquery.sandbox import Sandbox
     except ImportError as error:
-        raise click.ClickException(f"{error}: pip install 'atlasquery[sandbox]'") from error
+        raise Failure(f"{error}: pip install 'atlasquery[sandbox]'", Code.MACHINE) from error
     try:
         return Sandbox(**options)
     except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(str(error), Code.MACHINE) from error
 
 
 def _wait_for_ctrl_c() -> None:
@@ -131,7 +119,3 @@ def _wait_for_ctrl_c() -> None:
             time.sleep(3600)
     except KeyboardInterrupt:
         pass
-
-
-if __name__ == "__main__":
-    main()

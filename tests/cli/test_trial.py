@@ -76,6 +76,6 @@ def test_sandbox_runs_until_ctrl_c(tmp_path):
 
 def test_an_unusable_path_is_one_line(tmp_path):
     result = run("sandbox", "--path", str(tmp_path / "no" / "such" / "box.sqlite"))
-    assert result.returncode == 1
+    assert result.returncode == 7
     assert result.stderr.startswith("Error: ")
     assert "Traceback" not in result.stderr

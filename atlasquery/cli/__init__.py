@@ -1,0 +1,33 @@
+"""The ``atlasquery`` command: each family of commands is a module, thin over public methods."""
+
+import sys
+
+try:
+    import click  # noqa: F401
+except ImportError:
+    sys.exit("The atlasquery command needs click: pip install 'atlasquery[cli]'")
+
+from atlasquery.cli.account_commands import login, quota
+from atlasquery.cli.atlas_commands import cone, lightcurve, object_, plot
+from atlasquery.cli.command import main
+from atlasquery.cli.download_commands import download
+from atlasquery.cli.forced_commands import forced
+from atlasquery.cli.list_commands import list_
+from atlasquery.cli.trial_commands import demo, sandbox
+
+__all__ = ["main"]
+
+for command in (
+    cone,
+    demo,
+    download,
+    forced,
+    lightcurve,
+    list_,
+    login,
+    object_,
+    plot,
+    quota,
+    sandbox,
+):
+    main.add_command(command)

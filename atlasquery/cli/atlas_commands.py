@@ -1,0 +1,201 @@
+"""Commands about objects of ATLAS: where they are, what is known of them, their light curves."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atlasquery.cli.command import Code, Failure, command
+from atlasquery.cli.options import (
+    Output,
+    Service,
+    output_options,
+    service_options,
+    window_options,
+)
+from atlasquery.cli.output import deliver, for_person, show_text
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+__all__ = ["cone", "lightcurve", "object_", "plot"]
+
+# A name may be of several objects; each one shown whole costs a request.
+SHOWN = 3
+PICTURES = (".png", ".pdf", ".svg")
+
+
+@command()
+@click.argument("words", nargs=-1, required=True, metavar="POSITION RADIUS")
+@click.option("--nearest", is_flag=True, help="Only the object nearest to the position.")
+@service_options
+@output_options
+def cone(words: tuple[str, ...], nearest: bool, service: Service, output: Output) -> Code:
+    r"""Find the objects within RADIUS of POSITION.
+
+    POSITION is two numbers in degrees, a sexagesimal position, one with units, or a
+    name; RADIUS has a unit: arcsec, arcmin or deg.
+
+    \b
+    Examples:
+      atlasquery cone 150.0 +2.2 5arcmin
+      atlasquery cone 10:00:24 -02:12:00 60 arcsec -o found.fits
+      atlasquery cone "10h00m24s +02d12m" 60arcsec --json
+      atlasquery cone ATLAS26zy 2arcmin --nearest
+    """
+    from atlasquery.atlas import AtlasClass
+    from atlasquery.cli.positions import read_cone, read_position
+
+    text, radius = read_cone(words)
+    atlas = service.client(AtlasClass)
+    centre = read_position(text)
+    if centre is None:
+        centre = _place_of(atlas, text, service.cache)
+    found = atlas.query_region(centre, radius=radius, nearest=nearest, cache=service.cache)
+    # There was one position.
+    found.remove_column("query_index")
+    return deliver(found, output)
+
+
+@command("object")
+@click.argument("words", nargs=-1, required=True, metavar="NAME")
+@service_options
+@output_options
+def object_(words: tuple[str, ...], service: Service, output: Output) -> Code:
+    r"""Show an object by its id or any name.
+
+    A terminal is shown a summary; a pipe, a file and --json get the catalogue entry.
+
+    \b
+    Examples:
+      atlasquery object 1100003181021216990
+      atlasquery object SN 2026ahw
+      atlasquery object ATLAS26zy --json
+    """
+    from atlasquery.atlas import AtlasClass
+
+    atlas = service.client(AtlasClass)
+    found = atlas.query_object(" ".join(words), cache=service.cache)
+    if not for_person(output):
+        return deliver(found, output)
+    for atlas_id in islice(found["atlas_id"].tolist(), SHOWN):
+        show_text(str(atlas.get_source(atlas_id, cache=service.cache)))
+    if len(found) > SHOWN:
+        show_text(f"and {len(found) - SHOWN} more of that name (--all lists them)")
+    return Code.FOUND
+
+
+@command()
+@click.argument("words", nargs=-1, required=True, metavar="NAME")
+@click.option("--forced", is_flag=True, help="Forced photometry instead of detections.")
+@window_options
+@service_options
+@output_options
+def lightcurve(
+    words: tuple[str, ...],
+    forced: bool,
+    start: float | str | None,
+    end: float | str | None,
+    service: Service,
+    output: Output,
+) -> Code:
+    r"""Fetch the light curve of an object.
+
+    It has the detections, and the limits of exposures without one.
+
+    \b
+    Examples:
+      atlasquery lightcurve 1100003181021216990 -o lc.ecsv
+      atlasquery lightcurve ATLAS26zy --forced --start 2026-09-01
+      atlasquery lightcurve ATLAS26zy --json | jq '.rows[0]'
+    """
+    from atlasquery.atlas import AtlasClass
+
+    atlas = service.client(AtlasClass)
+    one = _id_of(atlas, " ".join(words), service.cache)
+    fetch = atlas.get_forced_photometry if forced else atlas.get_light_curve
+    return deliver(fetch(one, start=start, end=end, cache=service.cache), output)
+
+
+@command()
+@click.argument("words", nargs=-1, required=True, metavar="NAME")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The picture to write: .png, .pdf or .svg.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--flux", is_flag=True, help="Draw signed fluxes instead of magnitudes.")
+@click.option("--no-limits", is_flag=True, help="Leave out the limits.")
+@window_options
+@service_options
+def plot(
+    words: tuple[str, ...],
+    path: Path,
+    overwrite: bool,
+    flux: bool,
+    no_limits: bool,
+    start: float | str | None,
+    end: float | str | None,
+    service: Service,
+) -> None:
+    r"""Draw the light curve of an object into a file.
+
+    \b
+    Examples:
+      atlasquery plot ATLAS26zy -o ATLAS26zy.png
+      atlasquery plot 1100003181021216990 --flux --start 61200 -o flux.pdf
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise Failure(f"{path} should end in one of {', '.join(PICTURES)}", Code.USAGE)
+    if path.exists() and not overwrite:
+        raise Failure(f"{path} is there already; --overwrite replaces it", Code.USAGE)
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        hint = "pictures need matplotlib: pip install 'atlasquery[plotting]'"
+        raise Failure(hint, Code.MACHINE) from error
+    from atlasquery.atlas import AtlasClass
+
+    mpl.use("agg")
+    atlas = service.client(AtlasClass)
+    one = _id_of(atlas, " ".join(words), service.cache)
+    source = atlas.get_source(one, start=start, end=end, cache=service.cache)
+    axes = source.plot(y="flux" if flux else "mag", limits=not no_limits)
+    axes.figure.savefig(path, dpi=150)
+    click.echo(str(path))
+
+
+def _id_of(atlas: Any, name: str, cache: bool | None) -> int | str:
+    """Return the id of the one object of a name."""
+    name = name.strip()
+    if name.isdecimal():
+        return name
+    ids = atlas.query_object(name, cache=cache)["atlas_id"].tolist()
+    if len(ids) > 1:
+        several = ", ".join(map(str, ids[:5])) + (" and more" if len(ids) > 5 else "")
+        raise Failure(f"{name} is the name of {len(ids)} objects: {several}", Code.USAGE)
+    return ids[0]
+
+
+def _place_of(atlas: Any, name: str, cache: bool | None) -> "SkyCoord":
+    """Return where an object of ATLAS is, or else what Sesame knows by that name."""
+    from astropy.coordinates import SkyCoord
+    from astropy.coordinates.name_resolve import NameResolveError
+
+    from atlasquery.exceptions import NotFoundError
+
+    try:
+        found = atlas.query_object(name, cache=cache)
+    except NotFoundError as unknown:
+        try:
+            return SkyCoord.from_name(name)
+        except NameResolveError:
+            raise unknown from None
+    if len(found) > 1 and found.meta["matched_by"] != "position from Sesame":
+        raise Failure(f"{name} is the name of {len(found)} objects: give a position", Code.USAGE)
+    return SkyCoord(found["ra"][0], found["dec"][0], unit="deg")

@@ -1,0 +1,273 @@
+"""What all commands share: errors of one line, exit codes, numbers below zero, warnings."""
+
+import contextlib
+import enum
+import functools
+import logging
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from atlasquery import __version__
+
+__all__ = ["Code", "Command", "Failure", "command", "main", "one_line", "printable"]
+
+
+class Code(enum.IntEnum):
+    """How a command ends, for scripts."""
+
+    FOUND = 0
+    NOTHING = 1
+    USAGE = 2
+    LOGIN = 3
+    QUOTA = 4
+    SERVICE = 5
+    INCOMPLETE = 6
+    MACHINE = 7
+    BUG = 70
+    STOPPED = 130
+    # What a shell says of a program whose reader went away.
+    PIPE = 141
+
+
+class Failure(click.ClickException):
+    """An error that ends a command with a line and a code.
+
+    Parameters
+    ----------
+    message : str
+        The line.
+    code : Code
+        The exit code.
+    """
+
+    def __init__(self, message: str, code: Code):
+        super().__init__(message)
+        self.exit_code = int(code)
+
+
+class Command(click.Command):
+    """A command of one line of error, that takes ``-20.1`` for a number.
+
+    A callback returns an exit code, or None for success.
+
+    Parameters
+    ----------
+    *args, **options : object
+        As `click.Command` takes.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        # In a raw docstring the mark that keeps the lines of examples is two characters.
+        self.help = self.help and self.help.replace("\\b\n", "\b\n")
+        self.params.append(
+            click.Option(["--debug"], is_flag=True, help="Show where an error comes from.")
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse arguments.
+
+        Parameters
+        ----------
+        ctx : `click.Context`
+            The context.
+        args : list of str
+            What was typed.
+
+        Returns
+        -------
+        list of str
+            What is left.
+        """
+        # A declination below zero looks like an option, but none begins with a digit. What
+        # reads positions and numbers does not mind the space.
+        args = [f" {arg}" if re.match(r"-[\d.]", arg) else arg for arg in args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Parameters
+        ----------
+        ctx : `click.Context`
+            The context.
+
+        Returns
+        -------
+        int or None
+            The exit code.
+        """
+        debug = ctx.params.pop("debug", False)
+        try:
+            with _warnings_to_stderr(debug):
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            _forget_stdout()
+            raise click.exceptions.Exit(Code.PIPE) from None
+        except Exception as error:
+            if debug:
+                traceback.print_exception(error)
+            message, code = _explained(error)
+            raise Failure(message, code) from error
+
+
+command = functools.partial(click.command, cls=Command)
+
+
+class Main(click.Group):
+    """The group of all commands."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run what was typed, and exit.
+
+        Parameters
+        ----------
+        *args : object
+            As `click.Group.main` takes.
+        standalone_mode : bool, optional
+            Whether to exit.
+        **extra : object
+            As `click.Group.main` takes.
+
+        Returns
+        -------
+        object
+            What the command returns, where it does not exit.
+        """
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help())
+            code = error.exit_code
+        except click.ClickException as error:
+            _say("Error", _with_help(error))
+            code = error.exit_code
+        except click.Abort:
+            _say("Error", "stopped")
+            code = Code.STOPPED
+        sys.exit(int(code or 0))
+
+
+@click.group(
+    cls=Main,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 found or done, 1 nothing found, 2 wrong usage, 3 login, 4 quota, "
+    "5 service, 6 a part failed, 7 this machine (file, port, package), 130 stopped.",
+)
+@click.version_option(__version__, prog_name="atlasquery")
+def main() -> None:
+    """Query time-domain surveys: the ATLAS Transient Server and its siblings."""
+
+
+def one_line(text: object) -> str:
+    """Return a text as one line that a terminal takes for nothing else.
+
+    Parameters
+    ----------
+    text : object
+        Something with a text, perhaps a server's.
+
+    Returns
+    -------
+    str
+        Without line breaks and control characters.
+    """
+    return printable(" ".join(str(text).split()))
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are shown and not obeyed by a terminal.
+
+    Parameters
+    ----------
+    text : str
+        Perhaps a server's.
+
+    Returns
+    -------
+    str
+        The same but for control characters.
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
+
+
+def _explained(error: Exception) -> tuple[str, Code]:
+    """Return a line and a code for an error."""
+    from atlasquery import exceptions
+
+    # Each class stands before those it is a subclass of.
+    codes = (
+        (exceptions.InvalidQueryError, Code.USAGE, ""),
+        (exceptions.LoginError, Code.LOGIN, " On the command line: atlasquery login --store"),
+        (exceptions.QuotaError, Code.QUOTA, " On the command line: --wait"),
+        (exceptions.NotFoundError, Code.NOTHING, ""),
+        (exceptions.IncompleteResultError, Code.INCOMPLETE, ""),
+        (exceptions.RemoteServiceError, Code.SERVICE, ""),
+        (exceptions.TimeoutError, Code.SERVICE, ""),
+        (exceptions.TableParseError, Code.SERVICE, ""),
+        (OSError, Code.MACHINE, ""),
+        (ImportError, Code.MACHINE, ""),
+    )
+    for kind, code, hint in codes:
+        if isinstance(error, kind):
+            # A hint is of use where nothing was sent: a server has said what is wrong.
+            refused = getattr(error, "status", None) is not None
+            return f"{one_line(error)}{'' if refused else hint}", code
+    message = f"{type(error).__name__}: {one_line(error)} (a fault of atlasquery: see --debug)"
+    return message, Code.BUG
+
+
+def _with_help(error: click.ClickException) -> str:
+    ctx = getattr(error, "ctx", None)
+    where = f" (see {ctx.command_path} --help)" if ctx else ""
+    return f"{error.format_message()}{where}"
+
+
+def _say(kind: str, message: object) -> None:
+    with contextlib.suppress(OSError):
+        click.echo(f"{kind}: {one_line(message)}", err=True)
+
+
+@contextlib.contextmanager
+def _warnings_to_stderr(debug: bool) -> Iterator[None]:
+    """Let warnings and the log be lines on the error output, so that output is data only."""
+    # Importing it replaces how warnings are shown.
+    from astropy.utils.exceptions import AstropyWarning
+    from astroquery import log
+
+    level, handlers, propagate = log.level, log.handlers[:], log.propagate
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    with warnings.catch_warnings():
+        # What is said to users, and not what is said to programmers.
+        warnings.simplefilter("default" if debug else "ignore")
+        for kind in (UserWarning, AstropyWarning):
+            warnings.simplefilter("default", kind)
+        warnings.showwarning = lambda message, *rest, **more: _say("Warning", message)
+        log.setLevel("DEBUG" if debug else "WARNING")
+        # astropy's own handler writes what is no warning to the output.
+        log.handlers[:], log.propagate = [lines], False
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+            log.handlers[:], log.propagate = handlers, propagate
+
+
+def _forget_stdout() -> None:
+    """Let what is left be written to nowhere, so that Python does not complain at its end."""
+    import os
+
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())

@@ -1,0 +1,210 @@
+"""``atlasquery forced``: forced photometry of positions as typed, or of a file of them."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atlasquery.cli.command import Code, command
+from atlasquery.cli.options import Output, output_options, window_options
+from atlasquery.cli.output import deliver
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from astropy.timeseries import TimeSeries
+
+__all__ = ["forced", "read_targets"]
+
+
+@command()
+@click.argument("position", nargs=-1)
+@click.option(
+    "--file",
+    "-f",
+    "listing",
+    type=click.File(),
+    help="A file of positions, one a line, with a name after it if you like; - for the input.",
+)
+@click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="A minor planet.")
+@window_options
+@click.option("--reduced", is_flag=True, help="Measure on the images, not on the differences.")
+@click.option("--comment", help="What the tasks say in the server's list.")
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of jobs: kept at every step, and taken up again where it exists.",
+)
+@click.option("--no-wait", is_flag=True, help="Submit, say how far it is, and end.")
+@click.option("--timeout", metavar="TIME", help="How long to wait, such as '2 h' or 600 (s).")
+@click.option("--server", metavar="URL", help="The address of another server.")
+@output_options
+def forced(
+    position: tuple[str, ...],
+    listing: Any,
+    mpc_names: tuple[str, ...],
+    start: Any,
+    end: Any,
+    reduced: bool,
+    comment: str | None,
+    save: Path | None,
+    no_wait: bool,
+    timeout: str | None,
+    server: str | None,
+    output: Output,
+) -> Code:
+    """Measure ATLAS forced photometry at a POSITION, or at many.
+
+    As in:
+
+    \b
+      atlasquery forced 161.2 +53.7 --start 2020-05-01 -o sn.ecsv
+      atlasquery forced -f hosts.txt --save run.json -o curves.ecsv
+      atlasquery forced --save run.json -o curves.ecsv     (goes on where it was)
+
+    A task takes about a minute, one after the other. The login is that of
+    ATLASQUERY_FORCED_TOKEN, or ATLASQUERY_FORCED_USERNAME and _PASSWORD.
+    """  # noqa: D301
+    from atlasquery.exceptions import InvalidQueryError
+    from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs
+    from atlasquery.forcedphot.waiting import check_timeout
+
+    # Before anything is submitted, which a second try would submit again.
+    check_timeout(span := _span(timeout))
+    client = AtlasForcedClass(server=server)
+    asked = bool(position or listing or mpc_names)
+    if save is not None and save.exists():
+        if asked:
+            raise InvalidQueryError(
+                f"{str(save)!r} holds jobs already: leave the positions out to take them up, or "
+                "choose another name"
+            )
+        # Its server must be the one that is configured: a file does not say where a login goes.
+        jobs = ForcedJobs.load(save)
+    elif asked:
+        where, names, planets = read_targets(" ".join(position), listing, mpc_names)
+        jobs = client.submit(
+            where, mpc_names=planets or None, names=names, start=start, end=end,
+            reduced=reduced, comment=comment, save=save,
+        )  # fmt: skip
+    else:
+        raise InvalidQueryError(
+            "give a position, --file or --mpc, or a file of jobs that exists with --save"
+        )
+    if no_wait:
+        client.update(jobs)
+        return deliver(jobs.table(), output)
+    client.wait(jobs, timeout=span)
+    curves = client.fetch(jobs, on_error="warn")
+    code = deliver(_stacked(curves, jobs["target"].tolist()), output)
+    return Code.INCOMPLETE if any(lc is None for lc in curves) else code
+
+
+def _span(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def read_targets(
+    typed: str, listing: Any, mpc_names: tuple[str, ...]
+) -> "tuple[SkyCoord | None, list[str] | None, list[str]]":
+    """Return what is to be measured.
+
+    Parameters
+    ----------
+    typed : str
+        A position as typed, or nothing.
+    listing : file-like or None
+        A position a line: ``150.1 +2.2``, ``10:00:24 +02:12:00`` or ``mpc NAME``, with a
+        name after it or not. What begins with ``#`` is left out.
+    mpc_names : tuple of str
+        Minor planets.
+
+    Returns
+    -------
+    coordinates : `~astropy.coordinates.SkyCoord` or None
+        The positions.
+    names : list of str or None
+        What to call the targets; None where no line has a name.
+    planets : list of str
+        The minor planets.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a line is no position.
+    """
+    from astropy.coordinates import SkyCoord
+
+    from atlasquery.exceptions import InvalidQueryError
+
+    found = [(_position(typed), "")] if typed else []
+    planets = [(name, "") for name in mpc_names]
+    for number, line in enumerate(listing or (), start=1):
+        words = line.split("#")[0].replace(",", " ").split()
+        try:
+            if words[:1] == ["mpc"]:
+                planets.append((" ".join(words[1:]), ""))
+            elif words:
+                found.append(_named_position(words))
+        except InvalidQueryError as error:
+            raise InvalidQueryError(f"line {number} of {listing.name}: {error}") from None
+    names = None
+    if any(name for _, name in found):
+        names = [name or f"{at.ra.deg:.5f}{at.dec.deg:+.5f}" for at, name in found]
+        names += [name for name, _ in planets]
+    where = None
+    if found:
+        where = SkyCoord([at.ra for at, _ in found], [at.dec for at, _ in found])
+    return where, names, [name for name, _ in planets]
+
+
+def _named_position(words: list[str]) -> "tuple[SkyCoord, str]":
+    """Return the position that a line begins with, and the name after it."""
+    numbers = 0
+    while numbers < len(words) and re.fullmatch(r"[+-]?[\d.]+", words[numbers]):
+        numbers += 1
+    # Six numbers are sexagesimal; a name may be a number too.
+    width = 6 if numbers >= 6 else 2
+    return _position(" ".join(words[:width])), " ".join(words[width:])
+
+
+def _position(text: str) -> "SkyCoord":
+    # Help and completion do without astropy, which these load.
+    from atlasquery.cli.positions import read_position
+    from atlasquery.exceptions import InvalidQueryError
+
+    found = read_position(text)
+    if found is None:
+        raise InvalidQueryError(
+            f"{text!r} is no position, such as '150.1 +2.2' (degrees) or '10:00:24 +02:12:00'"
+        )
+    first = re.match(r"\s*([+-]?[\d.]+)(.*)", text)
+    hours = first is not None and (first[2][:1] in (":", "h") or len(text.split()) == 6)
+    # SkyCoord takes 400 degrees for 40.
+    if first is not None and not 0 <= float(first[1]) < (24 if hours else 360):
+        raise InvalidQueryError(f"{text!r} has a right ascension that is not from 0 to 360 degrees")
+    return found
+
+
+def _stacked(curves: "list[TimeSeries | None]", names: list[str]) -> Any:
+    """Return the light curves as one table that says of which target each row is."""
+    from astropy.table import Column, QTable, vstack
+
+    there = [(name, lc) for name, lc in zip(names, curves, strict=True) if lc is not None]
+    if not there:
+        return QTable()
+    if len(names) == 1:
+        return there[0][1]
+    tables = []
+    for name, lc in there:
+        table = QTable(lc, copy=False)
+        table.add_column(Column([name] * len(lc), name="target", dtype=str), index=0)
+        table.meta = {}
+        tables.append(table)
+    stacked = vstack(tables, metadata_conflicts="silent")
+    shared = ("service", "server", "obtained", "creator", "magsys", "time_reference", "reduced")
+    stacked.meta.update({key: there[0][1].meta[key] for key in shared})
+    return stacked

@@ -1,0 +1,188 @@
+"""Options that several commands have, handed to them in one piece."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atlasquery.cli.command import Code, Failure
+
+__all__ = ["Output", "Service", "output_options", "service_options", "time", "window_options"]
+
+
+@dataclass(frozen=True)
+class Service:
+    """How a service is asked.
+
+    Parameters
+    ----------
+    server : str, optional
+        Its address, where it is not the configured one.
+    cache : bool, optional
+        False where stored answers are not used; None leaves it to the configuration.
+    wait : bool, optional
+        Whether to wait when the quota of the hour is used up.
+    """
+
+    server: str | None = None
+    cache: bool | None = None
+    wait: bool = False
+
+    def client(self, kind: type) -> Any:
+        """Make a client.
+
+        Parameters
+        ----------
+        kind : type
+            The class of the service, which takes ``server``.
+
+        Returns
+        -------
+        object
+            The client.
+        """
+        if self.wait:
+            waiting = kind.conf.set_temp("on_quota", "wait")
+            click.get_current_context().with_resource(waiting)
+        return kind(server=self.server)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`, optional
+        A file; its extension says the format.
+    overwrite : bool, optional
+        Whether a file that is there is replaced.
+    json : bool, optional
+        Whether to print one JSON document.
+    full : bool, optional
+        Whether a terminal is shown all rows and columns.
+    """
+
+    path: Path | None = None
+    overwrite: bool = False
+    json: bool = False
+    full: bool = False
+
+
+def service_options(function: Callable) -> Callable:
+    """Give a command ``--server``, ``--no-cache`` and ``--wait``, as an argument ``service``.
+
+    Parameters
+    ----------
+    function : callable
+        The callback of a command.
+
+    Returns
+    -------
+    callable
+        The same, with options.
+    """
+
+    @click.option("--server", metavar="URL", help="The address of another server.")
+    @click.option("--no-cache", is_flag=True, help="Ask the server, and store nothing.")
+    @click.option("--wait", is_flag=True, help="Wait when the requests of the hour are used up.")
+    @functools.wraps(function)
+    def wrapped(*args, server, no_cache, wait, **rest):
+        service = Service(server, False if no_cache else None, wait)
+        return function(*args, service=service, **rest)
+
+    return wrapped
+
+
+def output_options(function: Callable) -> Callable:
+    """Give a command ``-o``, ``--overwrite``, ``--json`` and ``--all``, as ``output``.
+
+    Parameters
+    ----------
+    function : callable
+        The callback of a command.
+
+    Returns
+    -------
+    callable
+        The same, with options.
+    """
+
+    @click.option(
+        "-o",
+        "--output",
+        "path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="A file to write: .ecsv, .fits, .vot, .parquet or .csv.",
+    )
+    @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @click.option("--all", "full", is_flag=True, help="Show all rows and columns on a terminal.")
+    @functools.wraps(function)
+    def wrapped(*args, path, overwrite, as_json, full, **rest):
+        if path and as_json:
+            raise click.UsageError("give --json or -o, not both", click.get_current_context())
+        if path:
+            _check_path(path, overwrite)
+        return function(*args, output=Output(path, overwrite, as_json, full), **rest)
+
+    return wrapped
+
+
+def _check_path(path: Path, overwrite: bool) -> None:
+    """Refuse a file that cannot be written before a request is spent on it."""
+    from atlasquery.tables.files import EXTENSIONS
+
+    if not path.name.lower().endswith(EXTENSIONS):
+        known = ", ".join(EXTENSIONS)
+        raise Failure(f"{path} should end in one of {known}, which says the format", Code.USAGE)
+    if path.exists() and not overwrite:
+        raise Failure(f"{path} is there already; --overwrite replaces it", Code.USAGE)
+    if not path.parent.is_dir():
+        raise Failure(f"{path.parent} is no directory", Code.USAGE)
+
+
+def window_options(function: Callable) -> Callable:
+    """Give a command ``--start`` and ``--end``.
+
+    Parameters
+    ----------
+    function : callable
+        The callback of a command.
+
+    Returns
+    -------
+    callable
+        The same, with options.
+    """
+    for name, which in (("--end", "Last"), ("--start", "First")):
+        text = f"{which} time: an MJD, or a date such as 2026-09-01 (UTC)."
+        option = click.option(name, metavar="TIME", callback=time, help=text)
+        function = option(function)
+    return function
+
+
+def time(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
+    """Return a time as typed: a bare number is an MJD.
+
+    Parameters
+    ----------
+    ctx : `click.Context`
+        The context.
+    param : `click.Parameter`
+        The option.
+    value : str or None
+        What was typed.
+
+    Returns
+    -------
+    float, str or None
+        What the methods of a service take.
+    """
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
