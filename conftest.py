@@ -14,9 +14,11 @@ def _missing(*modules):
 collect_ignore_glob = ["tests/*conftest.py", "docs/_ext/*", "docs/_build/*", "docs/api/*"]
 # What cannot be imported without an extra has no examples to run without it.
 if _missing("click"):
-    collect_ignore_glob.append("atlasquery/cli.py")
+    collect_ignore_glob.append("atlasquery/cli/*")
 if _missing("cheroot", "werkzeug"):
     collect_ignore_glob.append("atlasquery/sandbox/*")
+if _missing("plotly"):
+    collect_ignore_glob.append("atlasquery/lightcurve/interactive.py")
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +43,42 @@ def _example(request):
     """Give an example a server, a login, and directories of its own; leave tests alone."""
     if isinstance(request.node, DoctestItem):
         request.getfixturevalue("_example_user")
+        if "AtlasForced" in request.node.dtest.docstring:
+            request.getfixturevalue("_example_forced")
+        if "Alerce" in request.node.dtest.docstring:
+            request.getfixturevalue("_example_alerce")
+
+
+@pytest.fixture
+def _example_forced(_example_user, monkeypatch):
+    """Give an example a double of the forced photometry server, on a clock that jumps."""
+    doubles = pytest.importorskip("forced_server", reason="examples need tests/doubles")
+    from clocks import JumpingClock
+
+    from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
+
+    with doubles.ForcedDouble(JumpingClock()) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_cache_location"):
+            monkeypatch.setattr(AtlasForced, name, getattr(AtlasForcedClass(), name))
+        monkeypatch.setattr(AtlasForced, "_clock", server.clock)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _alerce_double():
+    """Start the double of ALeRCE's servers, for the first example that asks it."""
+    doubles = pytest.importorskip("alerce_server", reason="examples need tests/doubles")
+    with doubles.AlerceDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def _example_alerce(_example_user, _alerce_double):
+    """Let an example ask the double of ALeRCE's servers."""
+    with _alerce_double.configured():
+        yield
 
 
 @pytest.fixture

@@ -1,17 +1,23 @@
 """Time-domain survey services for astronomers, in the manner of astroquery.
 
-``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server
-that takes `~astropy.coordinates.SkyCoord` and `~astropy.units.Quantity` and
-returns tables and light curves with units.
+``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server,
+``AtlasForced`` one of the ATLAS forced photometry server, and ``Alerce`` one of
+the ALeRCE broker, that take `~astropy.coordinates.SkyCoord` and
+`~astropy.units.Quantity` and return tables and light curves with units.
 """
 
 import importlib
 
 # Imported on first use (PEP 562), so that importing the package costs nothing.
 _LAZY = {
+    "Alerce": "atlasquery.alerce",
+    "AlerceClass": "atlasquery.alerce",
     "Atlas": "atlasquery.atlas",
     "AtlasClass": "atlasquery.atlas",
+    "AtlasForced": "atlasquery.forcedphot",
+    "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
+    "ForcedJobs": "atlasquery.forcedphot",
 }
 
 __all__ = [*_LAZY, "__citation__", "__version__"]

@@ -141,6 +141,8 @@ def _recorded(atlas, ids, since) -> list[list[int]]:
 def _bare(url, token, chunks, since) -> int:
     session = requests.Session()
     session.headers.update({"Authorization": f"Token {token}", "Accept": "application/json"})
+    # As ours does for large answers: kept connections may share one process of the server.
+    session.headers["Connection"] = "close"
 
     def ask(chunk):
         form = {"objects": ",".join(map(str, chunk))} | ({"mjd": since} if since else {})

@@ -10,6 +10,7 @@ from sphinx_astropy.conf.v2 import *  # noqa: F403
 from sphinx_astropy.conf.v2 import extensions, html_theme_options
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(1, str(Path(__file__).parents[1] / "tests" / "doubles"))
 
 project = "atlasquery"
 author = "The atlasquery developers"
@@ -66,9 +67,14 @@ plot_formats = [("png", 130)]
 
 def _start_sandbox(app):
     """Draw the pictures from the embedded server, as a user without cache or configuration."""
+    from alerce_server import AlerceDouble
     from astropy.config import paths
     from astroquery import log
+    from clocks import JumpingClock
+    from forced_server import ForcedDouble
 
+    from atlasquery.alerce import conf
+    from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
 
     app.sandbox = Sandbox().start()
@@ -78,10 +84,18 @@ def _start_sandbox(app):
     paths.set_temp_cache(Path(app.private.name, "cache")).__enter__()
     paths.set_temp_config(Path(app.private.name, "config")).__enter__()
     os.environ.update(app.sandbox.environment())
+    app.forced = ForcedDouble(JumpingClock())
+    os.environ.update(app.forced.environment())
+    AtlasForced._clock = app.forced.clock
+    app.alerce = AlerceDouble()
+    for name, address in app.alerce.settings().items():
+        setattr(conf, name, address)
     log.setLevel("WARNING")
 
 
 def _stop_sandbox(app, exception):
+    app.alerce.stop()
+    app.forced.stop()
     app.sandbox.stop()
     app.private.cleanup()
 

@@ -1,12 +1,15 @@
-"""Tables of what the package declares, so that the pages cannot say otherwise."""
+"""Tables of what the package declares and shows, so that the pages cannot say otherwise."""
 
 import importlib
 
 from astropy import units as u
 from astropy.config import ConfigItem
+from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-KINDS = {float: "float", int: "int64", str: "str", bool: "bool"}
+from atlasquery.tables import Nested, Quoted
+
+KINDS = {float: "float", int: "int64", Quoted: "int64", str: "str", bool: "bool"}
 
 
 def resolve(path):
@@ -38,7 +41,8 @@ class DeclaredColumns(SphinxDirective):
 
     def run(self):
         declaration, *skipped = self.arguments
-        columns = [c for c in resolve(declaration) if c.name not in skipped]
+        declared = [c for c in resolve(declaration) if c.kind is not Nested]
+        columns = [c for c in declared if c.name not in skipped]
         rows = [
             (
                 literal(c.name),
@@ -52,6 +56,29 @@ class DeclaredColumns(SphinxDirective):
         ]
         head = ("Column", "Sent as", "Type", "Unit", "Meaning")
         return self.parse_text_to_nodes(list_table(head, rows, "22 18 9 11 40"))
+
+
+class CleaningRules(SphinxDirective):
+    """The thresholds of cleaning, the bits that they set, and the presets that have them."""
+
+    def run(self):
+        rules = resolve("atlasquery.lightcurve.presets.RULES")
+        presets = resolve("atlasquery.lightcurve.presets.PRESETS")
+        signs = {"min": "≥", "max": "≤", "equal": "="}
+        rows = []
+        for name, rule in rules.items():
+            kind = name.rpartition("_")[2] if rule.kind == "group" else rule.kind
+            cells = []
+            for preset in presets.values():
+                bound = preset.bounds.get(name)
+                sign = signs.get(kind, "")
+                sign = {"≥": ">", "≤": "<"}[sign] if bound and bound.strict else sign
+                cells.append(f"{sign} {bound.value:g}".strip() if bound else "")
+            flag = f"{literal(rule.flag.name)} {rule.flag.value}"
+            what = u.Unit(rule.unit).to_string() if rule.unit is not None else ""
+            rows.append((literal(name), flag, what, *cells))
+        head = ("Threshold", "Bit", "Unit", *map(literal, presets))
+        return self.parse_text_to_nodes(list_table(head, rows, "22 20 10 9 9 12 10 9"))
 
 
 class ConfigurationItems(SphinxDirective):
@@ -76,7 +103,23 @@ class ConfigurationItems(SphinxDirective):
         )
 
 
+class NotebookOutput(SphinxDirective):
+    """What a notebook shows of the last line of a piece of code, which is run."""
+
+    has_content = True
+
+    def run(self):
+        *lines, last = self.content
+        names = {}
+        exec("\n".join(lines), names)  # noqa: S102
+        shown = eval(last, names)._repr_html_()  # noqa: S307
+        box = f'<div class="notebook-output">{shown}</div>'
+        return [nodes.raw("", box, format="html")]
+
+
 def setup(app):
+    app.add_directive("notebook-output", NotebookOutput)
     app.add_directive("declared-columns", DeclaredColumns)
+    app.add_directive("cleaning-rules", CleaningRules)
     app.add_directive("configuration-items", ConfigurationItems)
     return {"version": "1", "parallel_read_safe": True}
