@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def _nobody(tmp_path_factory):
         yield
     os.environ.update(own)
     keyring.set_keyring(previous)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(_nobody):
+    """Give each test a cache of its own.
+
+    Requests are counted, and tokens and answers kept, by the address of the server, and the
+    system gives the port of a server that has ended to a later one.
+    """
+    with tempfile.TemporaryDirectory() as folder, paths.set_temp_cache(folder):
+        yield
 
 
 @dataclass(frozen=True)
