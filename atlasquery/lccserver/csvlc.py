@@ -1,0 +1,350 @@
+"""Files of light curves, LCC-CSVLC-V1: what they say of themselves, and their rows."""
+
+import functools
+import itertools
+import json
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.lccserver.definitions import Definition, definitions
+from atlasquery.lccserver.fields import FieldError, Fields
+from atlasquery.tables import Column, Rows
+
+__all__ = ["CsvLightCurve", "LARGEST", "parse_csvlc", "unpack"]
+
+VERSION = "LCC-CSVLC-V1"
+METADATA, COLUMNS, DATA = "OBJECT METADATA", "COLUMN DEFINITIONS", "LIGHTCURVE"
+GZIP = b"\x1f\x8b"
+#: Bytes of a file, unpacked, beyond which it is taken for an attack: a million rows of 30 columns.
+LARGEST = 1 << 28
+# Ways to divide a line with separators in its texts that are tried before it is refused.
+MOST_WAYS = 5000
+# Bytes that stand for a separator, and for one within a text: no text has them.
+UNIT, WITHIN = b"\x1f", b"\x1e"
+
+
+@dataclass
+class CsvLightCurve:
+    """A file of a light curve.
+
+    Parameters
+    ----------
+    info : dict of str to object
+        What it says of the object, None where a value is missing.
+    about : dict of str to str
+        The server's description of each.
+    definitions : tuple of Definition
+        Its columns.
+    rows : Rows
+        Their values, under the server's names.
+    first_line : int
+        The number of the line that the first row is on.
+    """
+
+    info: dict[str, object]
+    about: dict[str, str]
+    definitions: tuple[Definition, ...]
+    rows: Rows
+    first_line: int
+
+
+def parse_csvlc(data: bytes, *, name: str = "the light curve") -> CsvLightCurve:
+    """Read a file of a light curve.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, packed by gzip or not.
+    name : str, optional
+        What it is, for messages.
+
+    Returns
+    -------
+    CsvLightCurve
+        All its columns.
+
+    Raises
+    ------
+    TableParseError
+        If it breaks off, is of another format, or a line is not as the file says; the
+        message has the number of the line.
+    """
+    text = unpack(data, name=name).replace(b"\r\n", b"\n")
+    header, start = _header(text, name)
+    info = _metadata(header, name)
+    section = header.section(COLUMNS, DATA, name)
+    try:
+        defined = definitions(section.text)
+    except ValueError as error:
+        raise TableParseError(f"{section.where(error)} of {name}: {error}") from None
+    first_line = text.count(b"\n", 0, start) + 1
+    body = text[start:]
+    if body and not body.endswith(b"\n"):
+        last = first_line + body.count(b"\n")
+        raise TableParseError(f"{name} breaks off in line {last}: {_shown(body[-200:])}")
+    rows = _rows(body, header.separator, defined, first_line, name)
+    values = {key: _value(entry) for key, entry in info.items()}
+    about = {key: _about(entry) for key, entry in info.items()}
+    return CsvLightCurve(values, about, defined, rows, first_line)
+
+
+def unpack(data: bytes, *, name: str, longest: int = LARGEST) -> bytes:
+    """Return the contents of a file that may be packed by gzip.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    name : str
+        What it is, for messages.
+    longest : int, optional
+        The bytes of contents beyond which it is refused.
+
+    Returns
+    -------
+    bytes
+        All of them.
+
+    Raises
+    ------
+    TableParseError
+        If it breaks off, is damaged or is too long.
+    """
+    if not data.startswith(GZIP):
+        return data
+    parts, left, size = [], data, 0
+    while left.startswith(GZIP):
+        unpacker = zlib.decompressobj(31)
+        try:
+            part = unpacker.decompress(left, longest - size + 1)
+        except zlib.error as error:
+            raise TableParseError(f"{name} is damaged: {error}") from None
+        size += len(part)
+        if size > longest:
+            raise TableParseError(f"{name} is of more than {longest >> 20} MiB when unpacked")
+        parts.append(part)
+        if not unpacker.eof:
+            line = sum(p.count(b"\n") for p in parts) + 1
+            raise TableParseError(f"{name} breaks off in line {line}: its packing has no end")
+        left = unpacker.unused_data
+    return b"".join(parts)
+
+
+@dataclass
+class _Section:
+    """A part of the header, without its comment marks."""
+
+    text: str
+    line: int
+
+    def where(self, error: ValueError) -> str:
+        """Return the line of the file in which JSON is wrong."""
+        return f"line {self.line + getattr(error, 'lineno', 1) - 1}"
+
+
+@dataclass
+class _Header:
+    lines: list[str]
+    separator: bytes
+
+    def section(self, title: str, end: str, name: str) -> _Section:
+        for mark in (title, end):
+            if mark not in self.lines:
+                raise TableParseError(f"{name} has no line {mark!r} in its header")
+        first, last = self.lines.index(title) + 1, self.lines.index(end)
+        return _Section("\n".join(self.lines[first:last]), first + 4)
+
+
+def _header(text: bytes, name: str) -> tuple[_Header, int]:
+    """Return the header, and where the rows begin."""
+    try:
+        version, mark, separator, _ = text[:200].split(b"\n", 3)
+    except ValueError:
+        version, mark, separator = text[:40].split(b"\n")[0], b"", b""
+    if version.strip() != VERSION.encode():
+        raise TableParseError(f"line 1 of {name} should be {VERSION} and is {_shown(version)}")
+    mark = mark.strip()
+    if not mark or not separator:
+        what = "a comment character" if not mark else "a separator"
+        raise TableParseError(f"line {2 if not mark else 3} of {name} should be {what}: it is empty")
+    last = b"\n" + mark + b" " + DATA.encode() + b"\n"
+    end = text.find(last)
+    if end < 0:
+        line = text.count(b"\n") + 1
+        raise TableParseError(f"{name} breaks off in its header, in line {line}")
+    lines = text[: end + len(last) - 1].decode("utf-8", "replace").split("\n")[3:]
+    bare = mark.decode("utf-8", "replace")
+    for number, line in enumerate(lines, start=4):
+        if not line.startswith(bare):
+            raise TableParseError(
+                f"line {number} of {name} should begin with {bare!r}: {_shown(line.encode())}"
+            )
+    return _Header([line[len(bare) :].strip() for line in lines], separator), end + len(last)
+
+
+def _metadata(header: _Header, name: str) -> dict[str, object]:
+    section = header.section(METADATA, COLUMNS, name)
+    try:
+        info = json.loads(section.text)
+    except ValueError as error:
+        raise TableParseError(f"{section.where(error)} of {name} is no JSON: {error}") from None
+    if not isinstance(info, dict):
+        raise TableParseError(f"line {section.line} of {name} should begin a JSON object")
+    return info
+
+
+def _value(entry: object) -> object:
+    """Return what an entry of the header says; one without a value says nothing."""
+    value = entry.get("val") if isinstance(entry, dict) else entry
+    # JSON has no NaN; the server writes one all the same.
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _about(entry: object) -> str:
+    said = entry.get("desc") if isinstance(entry, dict) else None
+    return said if isinstance(said, str) else ""
+
+
+def _rows(
+    body: bytes, separator: bytes, defined: tuple[Definition, ...], first: int, name: str
+) -> Rows:
+    """Return the rows of all columns."""
+    width = len(defined)
+    restored = None
+    if len(separator) > 1:
+        body, separator = body.replace(separator, UNIT), UNIT
+    try:
+        fields = Fields(body, separator, width)
+    except ValueError:
+        body = _mended(body, separator, defined, first, name)
+        fields, restored = Fields(body, separator, width), separator.decode("latin-1")
+    rows = Rows(length=len(fields), counts=[len(fields)])
+    for n, definition in enumerate(defined):
+        try:
+            _add(rows, definition, fields, n, restored)
+        except FieldError as error:
+            line = body.split(b"\n", error.row + 1)[error.row]
+            raise TableParseError(
+                f"line {first + error.row} of {name} has {definition.name}={error.text!r:.60}, "
+                f"which {error.wrong}: {_shown(line)}",
+                reason=line.decode("utf-8", "replace"),
+            ) from None
+    return rows
+
+
+def _add(rows: Rows, definition: Definition, fields: Fields, n: int, restored: str | None) -> None:
+    kind = definition.kind or _guessed(fields, n)
+    if kind is int:
+        values, mask = fields.wholes(n)
+    elif kind is float:
+        values = fields.floats(n)
+        mask = np.isnan(values)
+    else:
+        values, mask = fields.texts(n)
+        if restored is not None:
+            values = np.strings.replace(values, WITHIN.decode(), restored)
+        if kind is bool:
+            values, mask = _truths(values)
+    column = Column(
+        definition.name,
+        kind,
+        unit=definition.unit if kind is float else None,
+        about=definition.about,
+    )
+    rows.add(column, values, mask)
+
+
+def _guessed(fields: Fields, n: int) -> type:
+    """Return the narrowest type that keeps what a column holds whose type is not said."""
+    for kind, read in ((int, fields.wholes), (float, fields.floats)):
+        try:
+            read(n)
+        except FieldError:
+            continue
+        return kind
+    return str
+
+
+def _truths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    lower = np.strings.lower(np.strings.strip(values))
+    yes = np.isin(lower, ("true", "1", "t"))
+    known = yes | np.isin(lower, ("false", "0", "f"))
+    wrong = ~known & ~np.isin(lower, ("", "nan", "none", "--"))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise FieldError(row, str(values[row]), "is neither True nor False")
+    return yes, ~known
+
+
+def _mended(
+    body: bytes, separator: bytes, defined: tuple[Definition, ...], first: int, name: str
+) -> bytes:
+    """Return lines with other bytes for the separators that belong to texts.
+
+    Texts are not quoted. A line with too many separators has some in its texts, and where
+    only one way to divide it makes numbers of all that should be, it is that.
+    """
+    lines = body.split(b"\n")[:-1]
+    while lines and not lines[-1]:
+        # Empty lines at the end hold nothing.
+        lines.pop()
+    width = len(defined)
+    for n, line in enumerate(lines):
+        fields = line.split(separator)
+        if len(fields) == width:
+            continue
+        ways = list(itertools.islice(_ways(fields, defined), 2)) if len(fields) > width else []
+        if len(ways) != 1:
+            why = (
+                "and its texts can be told apart in more than one way"
+                if ways
+                else "so it breaks off"
+                if len(fields) < width
+                else "and no way to divide it makes numbers where there should be some"
+            )
+            raise TableParseError(
+                f"line {first + n} of {name} has {len(fields)} values where its header has "
+                f"{width}, {why}: {_shown(line)}",
+                reason=line.decode("utf-8", "replace"),
+            )
+        lines[n] = separator.join(WITHIN.join(part) for part in ways[0])
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _ways(fields: list[bytes], defined: tuple[Definition, ...]):
+    """Yield each way to divide a line in which all numbers are numbers."""
+    texts = [n for n, d in enumerate(defined) if d.kind is str]
+    extra = len(fields) - len(defined)
+    if not texts:
+        return
+    # Where each text may take 0 to `extra` more fields, and all together take all of them.
+    tried = itertools.combinations(range(extra + len(texts) - 1), len(texts) - 1)
+    for bars in itertools.islice(tried, MOST_WAYS + 1):
+        edges = (-1, *bars, extra + len(texts) - 1)
+        more = dict(zip(texts, (b - a - 1 for a, b in itertools.pairwise(edges)), strict=True))
+        parts, place = [], 0
+        for n in range(len(defined)):
+            size = 1 + more.get(n, 0)
+            parts.append(fields[place : place + size])
+            place += size
+        if all(_fits(part[0], d.kind) for part, d in zip(parts, defined, strict=True)):
+            yield parts
+
+
+@functools.lru_cache(maxsize=1024)
+def _fits(field: bytes, kind: type | None) -> bool:
+    if kind not in (int, float):
+        return True
+    try:
+        made = Fields(field + b"\n", UNIT, 1)
+        made.wholes(0) if kind is int else made.floats(0)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:200].decode("utf-8", "replace"))

@@ -1,0 +1,190 @@
+"""What a file says of its columns: types as such; units, times and magnitudes in words."""
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+
+import astropy.units as u
+
+__all__ = ["Clock", "Definition", "definitions"]
+
+# The first characters of numpy's names of types.
+KINDS = {"f": float, "i": int, "u": int, "b": bool, "?": bool, "U": str, "S": str, "a": str}
+NAMED_KINDS = {"float": float, "double": float, "int": int, "bool": bool, "str": str}
+# What stands in brackets and is no unit by astropy's rules.
+WORDS = {
+    "J2000 decimal degrees": u.deg,
+    "decimal degrees": u.deg,
+    "degrees": u.deg,
+    "days": u.day,
+    "seconds": u.s,
+    "pixels": u.pix,
+    "px": u.pix,
+}
+BRACKETS = re.compile(r"\[([^\[\]]{1,40})\]")
+NUMBER = r"2[34]\d{5}(?:\.\d+)?"
+JULIAN = re.compile(r"julian date|\b[BHMR]?JD(?:_?(?:TDB|UTC|TT|TAI))?\b|\bB[KT]JD\b", re.I)
+# "JD = 2400000.0 + RJD" and "BJD - 2454833".
+OFFSETS = (
+    re.compile(rf"=\s*({NUMBER})\s*\+"),
+    re.compile(rf"JD\w*\s*[-\u2212]\s*({NUMBER})"),
+    re.compile(rf"=[^=]*\+\s*({NUMBER})"),
+)
+# The dates that Kepler's and TESS's own Julian dates, BKJD and BTJD, count from.
+MISSIONS = {"K": 2454833.0, "T": 2457000.0}
+SCALES = ("tdb", "utc", "tai", "tt")
+ERROR = re.compile(r"\b(errors?|err|uncertaint(?:y|ies)|sigma|standard deviation|scatter)\b", re.I)
+APERTURE = re.compile(r"\bapertures?\s+#?([\w.]+)", re.I)
+#: Julian date of MJD 0.
+MJD_0 = 2400000.5
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the numbers of a column of times are meant.
+
+    Parameters
+    ----------
+    offset : float
+        What is added to them for a Julian date, in days.
+    scale : str
+        The time scale.
+    stated : bool
+        Whether the file says which scale.
+    place : str
+        For where: ``"barycentre"``, ``"heliocentre"`` or ``"observatory"``.
+    """
+
+    offset: float
+    scale: str
+    stated: bool
+    place: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One column of a file.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : type or None
+        `float`, `int`, `str` or `bool`; None where the file does not say.
+    unit : `~astropy.units.UnitBase` or None
+        Its unit.
+    about : str
+        The server's description.
+    aperture : str
+        The aperture that it was measured in, if any.
+    role : str
+        ``"time"``, ``"mag"``, ``"mag_err"``, ``"band"``, ``"exposure_time"`` or nothing.
+    clock : Clock or None
+        How its times are meant.
+    """
+
+    name: str
+    kind: type | None
+    unit: u.UnitBase | None
+    about: str
+    aperture: str
+    role: str
+    clock: Clock | None
+
+    @property
+    def ab(self) -> bool:
+        """Whether the file says that it holds AB magnitudes."""
+        return bool(re.search(r"\bAB\b", self.about))
+
+
+@functools.lru_cache(maxsize=64)
+def definitions(text: str) -> tuple[Definition, ...]:
+    """Read the definitions of columns in the header of a file.
+
+    Parameters
+    ----------
+    text : str
+        JSON.
+
+    Returns
+    -------
+    tuple of Definition
+        In the order of the columns.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or the numbers of the columns are not one each.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict) or not found:
+        raise ValueError("the definitions of columns should be a JSON object")
+    entries = {name: e if isinstance(e, dict) else {} for name, e in found.items()}
+    places = {name: entry.get("colnum", n) for n, (name, entry) in enumerate(entries.items())}
+    if sorted(places.values(), key=str) != sorted(range(len(places)), key=str):
+        raise ValueError(f"the columns are not numbered from 0 to {len(places) - 1}: {places}")
+    return tuple(_definition(name, entries[name]) for name in sorted(places, key=places.get))
+
+
+def _definition(name: str, entry: dict) -> Definition:
+    about = entry.get("desc") if isinstance(entry.get("desc"), str) else ""
+    kind = _kind(entry.get("dtype"))
+    clock = _clock(about) if kind is float else None
+    role = _role(about, kind) if clock is None else "time"
+    unit = u.day if clock else _unit(about)
+    if unit is None and role in ("mag", "mag_err"):
+        unit = u.mag
+    said = APERTURE.search(about)
+    aperture = said[1].rstrip(".") if said else name.rpartition("_")[2] if "_" in name else ""
+    return Definition(name, kind, unit, about, aperture, role, clock)
+
+
+def _kind(dtype: object) -> type | None:
+    text = dtype.lstrip("<>=|") if isinstance(dtype, str) else ""
+    for named, kind in NAMED_KINDS.items():
+        if text.startswith(named):
+            return kind
+    return KINDS.get(text[:1]) if re.fullmatch(r"[a-zA-Z?]\d*", text) else None
+
+
+def _role(about: str, kind: type | None) -> str:
+    words = about.lower()
+    if kind is float and re.search(r"\bmag(nitude)?s?\b", words):
+        return "mag_err" if ERROR.search(words) else "mag"
+    if kind is float and re.search(r"\bexposure time\b", words):
+        return "exposure_time"
+    if kind is str and re.search(r"\b(filter|passband|bandpass|band)\b", words):
+        return "band"
+    return ""
+
+
+def _unit(about: str) -> u.UnitBase | None:
+    for inside in BRACKETS.findall(about):
+        if inside.strip() in WORDS:
+            return WORDS[inside.strip()]
+        try:
+            return u.Unit(inside.strip())
+        except (ValueError, TypeError):
+            continue
+    return None
+
+
+def _clock(about: str) -> Clock | None:
+    """Return how times are meant, where a description is that of times."""
+    if not JULIAN.search(about) or ERROR.search(about):
+        return None
+    # The server's own descriptions write "Baryocentric".
+    barycentric = re.search(r"\bBJD|\bB[KT]JD|bar[iy]o?centric", about, re.I)
+    heliocentric = re.search(r"\bHJD|heliocentric", about, re.I)
+    stated = [s for s in SCALES if re.search(rf"(?:\b|_){s}\b", about, re.I)]
+    place = "barycentre" if barycentric else "heliocentre" if heliocentric else "observatory"
+    scale = stated[0] if stated else "tdb" if barycentric else "utc"
+    offset = next((float(m[1]) for rule in OFFSETS if (m := rule.search(about))), None)
+    if offset is None and (named := re.search(r"\bB([KT])JD\b", about)):
+        offset = MISSIONS[named[1]]
+    if offset is None:
+        modified = re.search(r"\bMJD\b|modified julian", about, re.I)
+        reduced = re.search(r"\bRJD\b|reduced julian", about, re.I)
+        offset = MJD_0 if modified else 2400000.0 if reduced else 0.0
+    return Clock(offset, scale, bool(stated), place)

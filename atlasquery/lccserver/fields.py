@@ -1,0 +1,282 @@
+"""Numbers and texts out of lines of separated fields, a column at a time.
+
+A server writes each column of numbers with so many decimals. Then the digits of all
+its values stand in the same places, counted from the end of the field, and one
+product of matrices makes numbers of them: whole numbers below 2**53, divided by a
+power of ten, are rounded as they should be. What does not look like that is read
+one by one.
+"""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+__all__ = ["FieldError", "Fields"]
+
+NEWLINE = 10
+# The bytes around the lines, so that a window on a field never leaves them.
+MARGIN = 64
+# "-", fifteen digits and a point: more digits do not fit a float.
+WIDEST = 17
+EXACT = 2.0**53
+# What a server writes where there is no number: "nan" (contract), and what else its language
+# writes for a value that its format has no place for.
+MISSING = frozenset({"", "nan", "none", "null", "--", "masked"})
+NAN = np.frombuffer(b"nan", np.uint8)
+# Bytes less that of the digit 0.
+ZERO, POINT, MINUS = np.uint8(48), np.uint8(254), np.uint8(253)
+# Rows that are read together: more would leave the processor's cache.
+BLOCK = 4096
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
+WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+INT64 = range(-(2**63), 2**63)
+
+
+class FieldError(ValueError):
+    """A field that is not what its column holds.
+
+    Parameters
+    ----------
+    row : int
+        The number of its line, from 0.
+    text : str
+        The field.
+    wrong : str
+        What it is not.
+    """
+
+    def __init__(self, row: int, text: str, wrong: str):
+        super().__init__(f"{text!r} {wrong}")
+        self.row = row
+        self.text = text
+        self.wrong = wrong
+
+
+class Fields:
+    """The fields of lines that all have the same number of them.
+
+    Parameters
+    ----------
+    body : bytes
+        The lines, each with a line feed at its end.
+    separator : bytes
+        The byte between two fields.
+    width : int
+        How many fields a line has.
+
+    Raises
+    ------
+    ValueError
+        If a line has another number of them.
+    """
+
+    def __init__(self, body: bytes, separator: bytes, width: int):
+        margin = bytes(MARGIN)
+        self._body = b"".join((margin, body, margin))
+        bytes_ = np.frombuffer(body, np.uint8)
+        found = bytes_ == separator[0]
+        found |= bytes_ == NEWLINE
+        ends = np.flatnonzero(found)
+        rows, rest = divmod(len(ends), width)
+        ends = ends[: rows * width].reshape(rows, width)
+        if rest or body.count(b"\n") != rows or not np.all(bytes_[ends[:, -1]] == NEWLINE):
+            raise ValueError("a line has another number of fields")
+        widths = np.diff(ends.reshape(-1), prepend=-1).reshape(rows, width)
+        # A column at a time is read, so its places lie side by side.
+        self._ends = np.ascontiguousarray(ends.T) + MARGIN
+        self._widths = np.ascontiguousarray(widths.T) - 1
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def text(self, column: int, row: int) -> str:
+        """Return one field.
+
+        Parameters
+        ----------
+        column, row : int
+            Its place.
+
+        Returns
+        -------
+        str
+            As it is.
+        """
+        end = int(self._ends[column, row])
+        return self._body[end - int(self._widths[column, row]) : end].decode("utf-8", "replace")
+
+    def floats(self, column: int) -> np.ndarray:
+        """Return a column of numbers.
+
+        Parameters
+        ----------
+        column : int
+            Its number.
+
+        Returns
+        -------
+        `~numpy.ndarray` of float
+            NaN where there is none.
+
+        Raises
+        ------
+        FieldError
+            If a field is no number.
+        """
+        values, odd = self._digits(column)
+        self._one_by_one(column, values, odd, _float, np.nan)
+        return values
+
+    def wholes(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column of whole numbers, of as many digits as 64 bits hold.
+
+        Parameters
+        ----------
+        column : int
+            Its number.
+
+        Returns
+        -------
+        values : `~numpy.ndarray` of int64
+            0 where there is none.
+        mask : `~numpy.ndarray` of bool
+            Where there is none.
+
+        Raises
+        ------
+        FieldError
+            If a field is no whole number, or beyond 64 bits.
+        """
+        found, odd = self._digits(column)
+        # NaN, and what is no whole number, is left for the second look.
+        odd |= ~(found == np.rint(found))
+        values = np.where(odd, 0.0, found).astype(np.int64)
+        mask = self._one_by_one(column, values, odd, _whole, 0)
+        return values, mask
+
+    def texts(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column of texts.
+
+        Parameters
+        ----------
+        column : int
+            Its number.
+
+        Returns
+        -------
+        values : `~numpy.ndarray` of str
+            As they are.
+        mask : `~numpy.ndarray` of bool
+            Where they are empty.
+        """
+        widths = self._widths[column]
+        width = int(widths.max(initial=0))
+        if width == 0:
+            return np.zeros(self._rows, "U1"), np.ones(self._rows, bool)
+        if width <= MARGIN:
+            bytes_ = self._windows(width)[self._ends[column] - widths]
+            bytes_[np.arange(width) >= widths[:, None]] = 0
+            if not np.any(bytes_ > 127):
+                return bytes_.astype(np.uint32).view(f"U{width}")[:, 0], widths == 0
+        return np.array([self.text(column, n) for n in range(self._rows)]), widths == 0
+
+    def _windows(self, width: int) -> np.ndarray:
+        """Return the bytes that follow each place."""
+        count = len(self._body) - width + 1
+        return np.ndarray((count, width), np.uint8, self._body, strides=(1, 1))
+
+    def _digits(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what can be read at once, NaN for "nan", and where another look is needed."""
+        widths = self._widths[column]
+        values, odd = np.full(self._rows, np.nan), np.zeros(self._rows, bool)
+        # "nan" is looked for first, so that a column without it is one of digits throughout.
+        short = np.flatnonzero(widths == 3)
+        short = short[(self._windows(3)[self._ends[column, short] - 3] == NAN).all(axis=1)]
+        if short.size:
+            widths = widths.copy()
+            widths[short] = 0
+        longest = int(widths.max(initial=0))
+        if longest == 0:
+            odd[:] = self._widths[column] == 0
+            return values, odd
+        # The longest has the decimals of all.
+        sample = self.text(column, int(np.argmax(widths)))
+        decimals = len(sample) - 1 - sample.find(".") if "." in sample else -1
+        width = min(longest, WIDEST)
+        if decimals >= width:
+            odd[:] = True
+            return values, odd
+        for first in range(0, self._rows, BLOCK):
+            block = slice(first, first + BLOCK)
+            _read_block(
+                self._windows(width)[self._ends[column, block] - width],
+                widths[block], decimals, values[block], odd[block],
+            )  # fmt: skip
+        if short.size:
+            values[short], odd[short] = np.nan, False
+        return values, odd
+
+    def _one_by_one(
+        self, column: int, values: np.ndarray, odd: np.ndarray, read: Callable, blank: float
+    ) -> np.ndarray:
+        """Fill in what needs another look; return where there is no number."""
+        mask = np.zeros(self._rows, bool)
+        for row in np.flatnonzero(odd).tolist():
+            text = self.text(column, row).strip()
+            mask[row] = text.lower() in MISSING
+            try:
+                values[row] = blank if mask[row] else read(text)
+            except ValueError as error:
+                raise FieldError(row, text, str(error)) from None
+        return mask
+
+
+def _read_block(
+    digits: np.ndarray, widths: np.ndarray, decimals: int, values: np.ndarray, odd: np.ndarray
+) -> None:
+    """Read fields that end where the rows of `digits` do, into `values`; mark the odd ones."""
+    width = digits.shape[1]
+    digits -= ZERO
+    narrow = widths.min() < width
+    if narrow:
+        outside = np.clip(width - widths, 0, width).astype(np.uint8)
+        digits *= np.arange(width, dtype=np.uint8) >= outside[:, None]
+    odd |= (widths > width) | (widths == 0)
+    weights = 10.0 ** np.arange(width - 1, -1, -1)
+    if decimals >= 0:
+        point = width - decimals - 1
+        odd |= digits[:, point] != POINT
+        digits[:, point] = 0
+        weights[:point] /= 10.0
+    negative = None
+    if digits.max() > 9:
+        first = np.arange(len(digits)), (outside if narrow else np.zeros(len(digits), np.uint8))
+        first = first[0], np.minimum(first[1], width - 1)
+        negative = (digits[first] == MINUS) & (widths > 1)
+        digits[first] *= ~negative
+        odd |= (digits > 9).any(axis=1)
+    np.matmul(digits.astype(np.float64), weights, out=values)
+    odd |= values >= EXACT
+    if decimals > 0:
+        values /= 10.0**decimals
+    if negative is not None:
+        np.negative(values, out=values, where=negative)
+
+
+def _float(text: str) -> float:
+    if not NUMBER.fullmatch(text):
+        raise ValueError("is no number")
+    number = float(text)
+    # An infinity is what is left of a calculation, and no measurement.
+    return number if np.isfinite(number) else np.nan
+
+
+def _whole(text: str) -> int:
+    if not WHOLE.fullmatch(text):
+        raise ValueError("is no whole number")
+    number = int(text.partition(".")[0])
+    if number not in INT64:
+        raise ValueError("is beyond 64 bits")
+    return number

@@ -1,0 +1,266 @@
+"""From a file to a light curve: which column is the time, the magnitude, its error, the band."""
+
+from collections.abc import Mapping
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import InvalidQueryError, TableParseError
+from atlasquery.lccserver.csvlc import CsvLightCurve
+from atlasquery.lccserver.definitions import MJD_0, Definition
+from atlasquery.lightcurve.schema import LN10_2_5, SCHEMA, build_light_curve, mag_to_flux
+from atlasquery.service.inputs import suggest
+from atlasquery.tables import Column, Rows
+
+__all__ = ["MAGSYS", "UNKNOWN", "check_magsys", "light_curve"]
+
+#: What ``meta["magsys"]`` says where the file does not say which system it is in.
+UNKNOWN = "unknown"
+MAGSYS = ("AB", "Vega")
+# Julian dates from the year 1311 to 2406: what is outside is counted from some other day.
+DATES = (2.2e6, 2.6e6)
+RESERVED = {"time", *(column.name for column in SCHEMA)}
+NOT_STATED = "which moment of the exposure is not stated"
+
+
+def check_magsys(magsys: str | None) -> str | None:
+    """Return the name of a system of magnitudes, or refuse it.
+
+    Parameters
+    ----------
+    magsys : {"AB", "Vega"} or None
+        What was given.
+
+    Returns
+    -------
+    str or None
+        The same.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is another.
+    """
+    if magsys is not None and magsys not in MAGSYS:
+        raise InvalidQueryError(f"magsys={magsys!r} should be 'AB', 'Vega' or None, for unknown")
+    return magsys
+
+
+def light_curve(
+    parsed: CsvLightCurve,
+    *,
+    meta: Mapping,
+    name: str = "the light curve",
+    survey: str = "",
+    mag_column: str | None = None,
+    preferred: str | None = None,
+    time_column: str | None = None,
+    magsys: str | None = None,
+) -> TimeSeries:
+    """Build the light curve of a file.
+
+    Parameters
+    ----------
+    parsed : CsvLightCurve
+        The file.
+    meta : mapping
+        What the light curve says of its origin.
+    name : str, optional
+        What the file is, for messages.
+    survey : str, optional
+        What stands in the column ``survey``: the collection.
+    mag_column : str, optional
+        The column of magnitudes to use.
+    preferred : str, optional
+        The column that the server uses itself: taken where it is there.
+    time_column : str, optional
+        The column of times to use.
+    magsys : {"AB", "Vega"}, optional
+        The system of the magnitudes, where the file does not say.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A row per line of the file.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such column.
+    TableParseError
+        If there is no column of times that can be placed, or a line has no time.
+    """
+    by_name = {d.name: d for d in parsed.definitions}
+    clock = _time_of(parsed, by_name, time_column, name)
+    time = _mjd(parsed, clock, name)
+    mag_of = _mag_of(by_name, mag_column, preferred)
+    err_of = _error_of(parsed.definitions, mag_of)
+    n = len(parsed.rows)
+    absent = np.full(n, np.nan)
+    mag = absent if mag_of is None else parsed.rows.values[mag_of.name]
+    mag_err = absent if err_of is None else parsed.rows.values[err_of.name]
+    mag_err = np.where(np.isnan(mag), np.nan, mag_err)
+    system = "AB" if mag_of is not None and mag_of.ab else magsys or UNKNOWN
+    flux = mag_to_flux(mag) if system == "AB" else absent
+    values = {
+        "band": _band(parsed),
+        "detection": ~np.isnan(mag),
+        "flux": flux,
+        "flux_err": flux * mag_err / LN10_2_5,
+        "mag": mag,
+        "mag_err": mag_err,
+        "limiting_mag": absent,
+        "exposure_time": _exposure_time(parsed),
+        "survey": np.full(n, survey or "lcc"),
+        "exposure": np.zeros(n, "U1"),
+    }
+    said = {
+        **meta,
+        **_of_object(parsed),
+        "survey": survey or "lcc",
+        "magsys": system,
+        "time_reference": _reference(clock),
+        "time_column": clock.name,
+        "time_scale_stated": clock.clock.stated,
+        "mag_column": mag_of.name if mag_of else "",
+        "mag_err_column": err_of.name if err_of else "",
+        "history": [],
+    }
+    own = _own(parsed.rows)
+    series = build_light_curve(time, values, own, scale=clock.clock.scale, meta=said)
+    _describe(series, mag_of, system)
+    return series
+
+
+def _time_of(parsed: CsvLightCurve, by_name: dict, wanted: str | None, name: str) -> Definition:
+    """Return the column of times: the one asked for, else of the barycentre, else the first."""
+    clocks = [d for d in parsed.definitions if d.clock is not None]
+    if wanted is not None:
+        found = by_name.get(wanted)
+        if found is None or found.clock is None:
+            near = suggest(wanted, [d.name for d in clocks])
+            raise InvalidQueryError(f"time_column={wanted!r} is no column of times of {name}{near}")
+        return found
+    rank = {"barycentre": 0, "heliocentre": 1, "observatory": 2}
+    clocks.sort(key=lambda d: (rank[d.clock.place], not d.clock.stated))
+    placed = [d for d in clocks if _is_placed(parsed.rows.values[d.name], d)]
+    if not placed:
+        raise TableParseError(
+            f"{name} has no column of times that can be placed: its columns are "
+            f"{', '.join(by_name)}, and the Julian dates of "
+            f"{', '.join(d.name for d in clocks) or 'none of them'} are counted from an unknown day"
+        )
+    return placed[0]
+
+
+def _is_placed(values: np.ndarray, column: Definition) -> bool:
+    """Return whether the numbers of a column are Julian dates of some time known to man."""
+    known = values[~np.isnan(values)] + column.clock.offset
+    return not len(known) or bool(DATES[0] < known.min() and known.max() < DATES[1])
+
+
+def _mjd(parsed: CsvLightCurve, column: Definition, name: str) -> np.ndarray:
+    values = parsed.rows.values[column.name]
+    missing = np.isnan(values)
+    if missing.any():
+        line = parsed.first_line + int(np.argmax(missing))
+        raise TableParseError(
+            f"line {line} of {name} has no time in its column {column.name}, and another "
+            f"{np.count_nonzero(missing) - 1} lines neither. Choose another with time_column, if "
+            "there is one."
+        )
+    # The difference is exact where the offset is that of MJD or of whole days.
+    return values + (column.clock.offset - MJD_0)
+
+
+def _mag_of(by_name: dict, wanted: str | None, preferred: str | None) -> Definition | None:
+    """Return the column of magnitudes: asked for, or the server's own choice, or the first."""
+    mags = [d for d in by_name.values() if d.role == "mag"]
+    if wanted is not None:
+        found = by_name.get(wanted)
+        if found is None or found.kind is not float:
+            near = suggest(wanted, [d.name for d in mags])
+            raise InvalidQueryError(f"mag_column={wanted!r} is no column of magnitudes{near}")
+        return found
+    if preferred in by_name and by_name[preferred].role == "mag":
+        return by_name[preferred]
+    return mags[0] if mags else None
+
+
+def _error_of(columns: tuple[Definition, ...], mag: Definition | None) -> Definition | None:
+    """Return the column of errors of the same aperture, if there is only one."""
+    if mag is None:
+        return None
+    errors = [d for d in columns if d.role == "mag_err" and d.aperture == mag.aperture]
+    if not errors:
+        # Where apertures are not named, one error is that of all.
+        errors = [d for d in columns if d.role == "mag_err"]
+    return errors[0] if len(errors) == 1 else None
+
+
+def _band(parsed: CsvLightCurve) -> np.ndarray:
+    for column in parsed.definitions:
+        if column.role == "band":
+            return np.strings.strip(parsed.rows.values[column.name])
+    return np.zeros(len(parsed.rows), "U1")
+
+
+def _exposure_time(parsed: CsvLightCurve) -> np.ndarray:
+    for column in parsed.definitions:
+        if column.role == "exposure_time" and column.unit is not None:
+            if column.unit.is_equivalent(u.s):
+                return parsed.rows.values[column.name] * column.unit.to(u.s)
+    return np.full(len(parsed.rows), np.nan)
+
+
+def _own(rows: Rows) -> Rows:
+    """Return all columns of the file under names that the light curve does not have."""
+    own = Rows(length=rows.length, counts=rows.counts)
+    taken = RESERVED | {column.name for column in rows.columns}
+    for column in rows.columns:
+        name = column.name
+        while name in RESERVED or (name != column.name and name in taken):
+            name += "_wire"
+        renamed = Column(column.wire, column.kind, to=name, unit=column.unit, about=column.about)
+        own.add(renamed, rows.values[column.name], rows.masks[column.name])
+    return own
+
+
+def _of_object(parsed: CsvLightCurve) -> dict[str, object]:
+    """Return what the file says of the object."""
+    info = parsed.info
+    found: dict[str, object] = {"object": str(info.get("objectid") or ""), "objectinfo": dict(info)}
+    found["objectinfo_about"] = {key: about for key, about in parsed.about.items() if about}
+    ra, dec = info.get("ra"), info.get("decl", info.get("dec"))
+    if all(isinstance(value, (int, float)) for value in (ra, dec)) and abs(dec) <= 90:
+        found["coordinates"] = SkyCoord(ra, dec, unit="deg")
+    return found
+
+
+def _reference(column: Definition) -> str:
+    place = {
+        "barycentre": "at the barycentre of the solar system",
+        "heliocentre": "at the Sun",
+        "observatory": "at the observatory",
+    }[column.clock.place]
+    scale = "" if column.clock.stated else f", {column.clock.scale.upper()} assumed"
+    return f"as the server gives it, {place}{scale}; {NOT_STATED}"
+
+
+def _describe(series: TimeSeries, mag: Definition | None, system: str) -> None:
+    """Say of columns what holds for them here: the schema's words are those of AB magnitudes."""
+    info = {name: series.columns[name].info for name in series.colnames}
+    what = mag.about if mag else "The file has no magnitudes."
+    known = f"{system} magnitude" if system != UNKNOWN else "Magnitude of an unknown system"
+    info["mag"].description = f"{known}: {what}" if mag else what
+    info["mag_err"].description = "Error of mag; masked where the file has none that is of it."
+    info["detection"].description = "Whether there is a magnitude: the file says no more."
+    info["flux"].description = (
+        "Flux of the object, not of a difference."
+        if system == "AB"
+        else "Not known: the magnitudes are not known to be AB."
+    )
+    info["flux_err"].description = "Error of flux."
+    info["exposure_time"].description = "Exposure time; NaN where the file does not say."
