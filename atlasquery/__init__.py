@@ -1,8 +1,8 @@
 """Time-domain survey services for astronomers, in the manner of astroquery.
 
 ``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server,
-``AtlasForced`` one of the ATLAS forced photometry server, and ``Alerce`` one of
-the ALeRCE broker, that take `~astropy.coordinates.SkyCoord` and
+``AtlasForced`` one of the ATLAS forced photometry server, ``Alerce`` one of the
+ALeRCE broker, and ``LCCServer`` one of the servers of light curve collections, that take `~astropy.coordinates.SkyCoord` and
 `~astropy.units.Quantity` and return tables and light curves with units.
 """
 
@@ -18,6 +18,8 @@ _LAZY = {
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
     "ForcedJobs": "atlasquery.forcedphot",
+    "LCCServer": "atlasquery.lccserver",
+    "LCCServerClass": "atlasquery.lccserver",
 }
 
 __all__ = [*_LAZY, "__citation__", "__version__"]

@@ -17,9 +17,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NO_REAL_SERVER = "none; set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_MANIFEST"
+NO_REAL_LCC = "none; set ATLASQUERY_TEST_LCC_URL"
 NO_SHARED = "none; put the folder shared/ beside the checkout, or set ATLASQUERY_SHARED"
 # Credentials and servers of whoever runs the tests.
-OWN = ("ATLASQUERY_ATLAS_", "ATLASQUERY_FORCED_", "ATLASQUERY_ALERCE_")
+OWN = ("ATLASQUERY_ATLAS_", "ATLASQUERY_FORCED_", "ATLASQUERY_ALERCE_", "ATLASQUERY_LCC_")
 SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -28,6 +29,7 @@ def pytest_report_header():
     real = os.environ.get("ATLASQUERY_TEST_ATLAS_URL")
     return [
         f"real ATLAS server: {real or NO_REAL_SERVER}",
+        f"real LCC-Server: {os.environ.get('ATLASQUERY_TEST_LCC_URL') or NO_REAL_LCC}",
         f"recorded exchanges and real data: {'there' if SHARED.is_dir() else NO_SHARED}",
     ]
 

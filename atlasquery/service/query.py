@@ -386,7 +386,9 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 auth=auth,
                 **request,
             )
-            if response.status_code != 401 or renewed or not token or not self._renew(token):
+            if response.status_code != 401 or renewed or not token:
+                break
+            if not self._worth_renewing(response) or not self._renew(token):
                 break
             auth, token = self._auth(required=self.login_required)
             if origin(url) != origin(self.server):
@@ -404,6 +406,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             )
         refuse_status(response, self.service)
         return response, token
+
+    def _worth_renewing(self, response: requests.Response) -> bool:
+        """Return whether a 401 speaks of the token, and not of what was asked for."""
+        return True
 
     def _decode(self, response: requests.Response, decode: Callable, *, content: str = "JSON"):
         """Decode an answer that must be of a kind; say whose it was when it is not."""

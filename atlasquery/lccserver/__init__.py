@@ -1,0 +1,46 @@
+"""LCC-Server, which serves collections of light curves: https://github.com/waqasbhatti/lcc-server."""
+
+from astropy import config as _config
+
+from atlasquery.service import ServiceConf
+
+
+class Conf(ServiceConf):
+    """Configuration of an LCC-Server, of which anyone may run one."""
+
+    server = _config.ConfigItem(
+        "https://data.hatsurveys.org/", "Address of the server; the default is that of HAT surveys."
+    )
+    max_rows = _config.ConfigItem(
+        -1, "Rows that a search returns at most; -1 for as many as the server gives."
+    )
+    max_wait = _config.ConfigItem(
+        150.0,
+        "Longest wait in seconds that a server may ask for before QuotaError is raised; an "
+        "LCC-Server asks for 120.",
+    )
+    list_seconds = _config.ConfigItem(
+        300.0, "Seconds for which a stored answer to a search is used again."
+    )
+    collection_seconds = _config.ConfigItem(
+        3600.0, "Seconds for which the stored description of the collections is used again."
+    )
+    dataset_seconds = _config.ConfigItem(
+        86400.0, "Seconds for which a stored dataset, which does not change, is used again."
+    )
+    poll_seconds = _config.ConfigItem(
+        2.0, "Seconds before the second look at a dataset that the server is making."
+    )
+    longest_poll = _config.ConfigItem(
+        30.0, "Most seconds between two looks at a dataset that the server is making."
+    )
+    wait_seconds = _config.ConfigItem(
+        600.0, "Seconds to wait for what the server does in the background, if no timeout is given."
+    )
+
+
+conf = Conf()
+
+from atlasquery.lccserver.core import LCCServer, LCCServerClass  # noqa: E402
+
+__all__ = ["Conf", "LCCServer", "LCCServerClass", "conf"]

@@ -1,0 +1,254 @@
+"""Check what searches are asked for against what the collections have, before it is sent."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lccserver.catalogue import Collections
+from atlasquery.lccserver.columns import Description
+from atlasquery.service.inputs import check_choice, suggest
+
+__all__ = [
+    "VISIBILITIES",
+    "check_collections",
+    "check_columns",
+    "check_count",
+    "check_sort",
+    "common_columns",
+    "shared_payload",
+]
+
+#: Who may see the dataset that a search makes.
+VISIBILITIES = ("unlisted", "public", "private", "shared")
+DIRECTIONS = ("asc", "desc")
+# What each row has already, as db_oid, db_ra, db_decl and db_lcfname.
+ANYWAY = {"objectid": "objectid", "ra": "ra", "decl": "dec", "dec": "dec", "lcfname": "lcfname"}
+
+
+def check_collections(collections: object, known: Collections) -> list[str]:
+    """Return collections by the names that searches take.
+
+    Parameters
+    ----------
+    collections : str, sequence of str or None
+        Their names, with hyphens or underscores; None for all.
+    known : Collections
+        Those of the server.
+
+    Returns
+    -------
+    list of str
+        Empty for all.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the server has no such collection, or none is named.
+    """
+    if collections is None:
+        return []
+    given = _listed(collections, "collections")
+    found = []
+    for name in given:
+        # "the DB id with underscores; hyphens or unknown ids alone kill the stream" (contract)
+        wire = name.strip().replace("-", "_") if isinstance(name, str) else name
+        if wire not in known.columns:
+            raise InvalidQueryError(
+                f"collections={name!r:.100} is not at this server{suggest(wire, known.columns)}"
+            )
+        found.append(wire)
+    return list(dict.fromkeys(found))
+
+
+def common_columns(known: Collections, chosen: Iterable[str]) -> dict[str, Description]:
+    """Return the columns that all the chosen collections have: the others are not searched.
+
+    Parameters
+    ----------
+    known : Collections
+        Those of the server.
+    chosen : iterable of str
+        The names of some of them; none for all.
+
+    Returns
+    -------
+    dict of str to Description
+        By name.
+    """
+    each = [known.columns[name] for name in chosen] or list(known.columns.values())
+    if not each:
+        return {}
+    return {name: each[0][name] for name in each[0] if all(name in other for other in each)}
+
+
+def check_columns(columns: object, available: Mapping[str, Description]) -> list[str]:
+    """Return the columns to ask for, beside those that each row has.
+
+    Parameters
+    ----------
+    columns : str, sequence of str or None
+        Their names; ``"*"`` for all of them.
+    available : mapping of str to Description
+        Those that the collections have.
+
+    Returns
+    -------
+    list of str
+        Each once, without those that are returned anyway.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is not there.
+    """
+    if columns is None:
+        return []
+    if isinstance(columns, str) and columns.strip() == "*":
+        return [name for name in available if name not in ANYWAY]
+    found = [_known(name, available, "columns") for name in _listed(columns, "columns")]
+    return [name for name in dict.fromkeys(found) if name not in ANYWAY]
+
+
+def check_sort(sort: object, available: Mapping[str, Description]) -> list[tuple[str, str]]:
+    """Return the order asked for.
+
+    Parameters
+    ----------
+    sort : str, sequence or None
+        A column, with a minus before it for the greatest first; a pair of a column and
+        ``"asc"`` or ``"desc"``; or a list of such.
+    available : mapping of str to Description
+        The columns that the collections have.
+
+    Returns
+    -------
+    list of tuple
+        Pairs (column, direction).
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is something else.
+    """
+    if sort is None:
+        return []
+    if isinstance(sort, str):
+        terms = [sort]
+    elif isinstance(sort, (list, tuple)):
+        pair = len(sort) == 2 and sort[1] in DIRECTIONS
+        terms = [tuple(sort)] if pair else list(sort)
+    else:
+        terms = []
+    if not terms:
+        raise InvalidQueryError(
+            f"sort={sort!r:.100} should be a column, such as 'sdssr' or '-sdssr', or a list of them"
+        )
+    order = []
+    for term in terms:
+        if isinstance(term, str):
+            term = (term.strip().lstrip("-"), "desc" if term.strip().startswith("-") else "asc")
+        if not isinstance(term, (list, tuple)) or len(term) != 2:
+            raise InvalidQueryError(
+                f"sort={term!r:.100} should be a column or a pair such as ('sdssr', 'desc')"
+            )
+        name, direction = term
+        check_choice(direction, name="the direction of sort", known=DIRECTIONS)
+        order.append((_known(name, available, "sort"), direction))
+    return order
+
+
+def check_count(value: object, name: str) -> int | None:
+    """Return a number of rows.
+
+    Parameters
+    ----------
+    value : int or None
+        None for no bound.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    int or None
+        Above 0.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no whole number above 0: the server would ignore it, and send all.
+    """
+    if value is None:
+        return None
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    if not whole or value < 1:
+        raise InvalidQueryError(f"{name}={value!r:.100} should be a whole number above 0")
+    return int(value)
+
+
+def shared_payload(
+    *,
+    collections: list[str],
+    columns: list[str],
+    filters: str | None,
+    sort: list[tuple[str, str]],
+    sample: int | None,
+    limit: int | None,
+    visibility: str,
+) -> dict:
+    """Return the fields that all searches have.
+
+    Parameters
+    ----------
+    collections, columns : list of str
+        Their names.
+    filters : str or None
+        In the server's words.
+    sort : list of tuple
+        Pairs (column, direction).
+    sample, limit : int or None
+        Numbers of rows.
+    visibility : str
+        Who may see the dataset.
+
+    Returns
+    -------
+    dict
+        What is sent.
+    """
+    check_choice(visibility, name="visibility", known=VISIBILITIES)
+    payload: dict = {"visibility": visibility}
+    if collections:
+        payload["collections[]"] = collections
+    if columns:
+        payload["columns[]"] = columns
+    if filters:
+        payload["filters"] = filters
+    if sort:
+        # "valid JSON; the single-quoted form of the docs is ignored" (contract)
+        payload["sortspec"] = json.dumps([list(term) for term in sort])
+    if sample:
+        payload["samplespec"] = str(sample)
+    if limit:
+        payload["limitspec"] = str(limit)
+    return payload
+
+
+def _listed(values: object, name: str) -> list:
+    listed = [values] if isinstance(values, str) or not np.iterable(values) else list(values)
+    if not listed:
+        raise InvalidQueryError(f"{name} is empty: leave it out, or name at least one")
+    return [str(value) if isinstance(value, np.str_) else value for value in listed]
+
+
+def _known(name: object, available: Mapping[str, Description], argument: str) -> str:
+    wire = name.strip() if isinstance(name, str) else name
+    if wire == "dec" and wire not in available:
+        wire = "decl"
+    if wire not in available:
+        raise InvalidQueryError(
+            f"{argument}={name!r:.100} is no column that all of the collections searched have"
+            f"{suggest(wire, available)}"
+        )
+    return wire

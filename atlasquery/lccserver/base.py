@@ -1,0 +1,316 @@
+"""What all queries to an LCC-Server share: its keys, its envelope, its words."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import requests
+
+from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
+from atlasquery.lccserver import conf
+from atlasquery.service import ServiceQuery
+from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
+
+__all__ = ["LCCServerQuery", "as_list", "decode_envelope"]
+
+# A key that is refused so soon after it was made is not expired: the server cannot check keys, or
+# sees us at another address each time. To ask for more of them would never end.
+FRESH = 60.0
+NO_ACCESS = "have access to this dataset"
+
+
+class _Envelope(msgspec.Struct):
+    status: str
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    message: str | list[str] | None = None
+
+
+class _Key(msgspec.Struct):
+    apikey: str
+
+
+class _Anonymous(NamedTuple):
+    """A key that the server gave to nobody in particular."""
+
+    server: str
+    key: Secret
+    #: The time by the client's clock at which it was given.
+    since: float
+
+
+class LCCServerQuery(ServiceQuery):
+    """Base of the queries to an LCC-Server.
+
+    Each search needs a key. The server gives one for a week to whoever asks, bound to
+    the address of the asker; it is fetched when it is first needed, kept in memory, and
+    renewed when the server refuses it.
+
+    Parameters
+    ----------
+    server : str, optional
+        The address of the server.
+    """
+
+    service = "LCC-Server"
+    title = "LCC-Server"
+    environment = "ATLASQUERY_LCC"
+    conf = conf
+    token_scheme = "Bearer"  # noqa: S105
+
+    def __init__(self, server: str | None = None):
+        super().__init__(server)
+        self.name = "LCCServer"
+        self._anonymous: _Anonymous | None = None
+        self._key_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        key = "an account's key" if self._authenticated else "an anonymous key"
+        return f"<{type(self).__name__} at {self.server}, with {key}>"
+
+    def login(
+        self,
+        *,
+        token: str | None = None,
+        config_file: str | os.PathLike | None = None,
+        store: bool = False,
+    ) -> bool:
+        """Use the key of an account instead of an anonymous one.
+
+        An account may see private datasets and collections of its own, and gets more rows
+        of a search. Its key is on the page of the account at the server's web site.
+
+        Parameters
+        ----------
+        token : str, optional
+            The key; by default that of the environment variable
+            ``ATLASQUERY_LCC_TOKEN``, of the configuration file or of the keyring.
+        config_file : path-like, optional
+            A YAML file with ``token``, and perhaps ``base_url``, the server to use.
+        store : bool, optional
+            Whether to keep the key in the keyring of this machine.
+
+        Returns
+        -------
+        bool
+            True; the key is first used, and so first judged, in the next query.
+
+        Raises
+        ------
+        LoginError
+            If there is no key anywhere.
+        """
+        return super().login(token=token, config_file=config_file, store=store)
+
+    def verify(self) -> bool:
+        """Return whether the server takes the key in use, after a new anonymous one if need be.
+
+        Returns
+        -------
+        bool
+            True: a key that is refused raises.
+
+        Raises
+        ------
+        LoginError
+            If the server refuses it.
+
+        References
+        ----------
+        ``POST /api/verify`` of the LCC-Server.
+
+        Examples
+        --------
+        >>> from atlasquery import LCCServer
+        >>> LCCServer.verify()
+        True
+        """
+        self._decode(self._write("api/verify"), decode_envelope)
+        return True
+
+    def _how_to_log_in(self, username: str | None) -> str:
+        return (
+            f"{self.service} needs no login, and no key of an account was found. Give one with "
+            f"{self.name}.login(token=...), or set {self.environment}_TOKEN."
+        )
+
+    def _after_refusal(self) -> str:
+        if self._credentials.token:
+            return (
+                f"The key came from {self._credentials.source}: take a new one from your account "
+                f"at {self.server}, or use none with {self.name}.logout()."
+            )
+        return (
+            "The key was an anonymous one, made for this. Either the server cannot check keys at "
+            "present, or it sees this machine at a changing address, to which keys are bound. "
+            "Try again later."
+        )
+
+    def _auth(self, *, required: bool) -> tuple[Callable, Secret | None]:
+        """Return what signs a request: the key of an account, or an anonymous one."""
+        auth, token = super()._auth(required=False)
+        if token is not None or not required:
+            return auth, token
+        key = self._anonymous_key()
+        return TokenAuth(key, self.token_scheme), key
+
+    def _anonymous_key(self, refused: Secret | None = None) -> Secret:
+        """Return the anonymous key, a new one in place of one that was refused."""
+        with self._key_lock:
+            held = self._anonymous
+            if held is None or held.server != self.server or held.key == refused:
+                held = _Anonymous(self.server, self._new_key(), self._clock.now())
+                self._anonymous = held
+            return held.key
+
+    def _new_key(self) -> Secret:
+        self._refuse_plain_http()
+        response = self._send("GET", self.server + "api/key", repeat=True, signed=(NoAuth(), None))
+
+        def decode(body: bytes) -> Secret:
+            return Secret(msgspec.json.decode(decode_envelope(body), type=_Key).apikey)
+
+        try:
+            return self._decode(response, decode)
+        except TableParseError as error:
+            # The answer may hold a key, so it is not quoted.
+            words = (error.service, error.status, error.url)
+        service, status, url = words
+        raise LoginError(
+            f"{service} answered {url} without a key. Is conf.server the address of an LCC-Server?",
+            service=service,
+            status=status,
+            url=url,
+        )
+
+    def _renew(self, refused: Secret | None) -> bool:
+        """Get a new anonymous key in place of one that is refused, but not of a new one."""
+        with self._key_lock:
+            held = self._anonymous
+        if held is None or refused is None:
+            return super()._renew(refused)
+        if held.key == refused:
+            if self._clock.now() - held.since < FRESH:
+                return False
+            self._anonymous_key(refused)
+            return True
+        # Another thread has a new one, or it was an account's.
+        return super()._renew(refused)
+
+    def _worth_renewing(self, response: requests.Response) -> bool:
+        # "private dataset, other key: 401" (contract): with another key it is no other.
+        return NO_ACCESS not in response.text
+
+    def _cache_key(self, method: str, url: str, payload: object, token) -> str:
+        with self._key_lock:
+            held = self._anonymous
+        # To all anonymous keys the server gives the same answers.
+        nobody = held is not None and token == held.key
+        return super()._cache_key(method, url, payload, None if nobody else token)
+
+    def _fetch(
+        self,
+        path: str,
+        params: dict | None = None,
+        *,
+        decode: Callable,
+        lifetime: float | None = None,
+        cache: bool | None = None,
+        envelope: bool = True,
+        unknown: str = "",
+    ) -> tuple:
+        """Read JSON with GET; return what `decode` makes of its ``result``, and the Unix time.
+
+        Without an `envelope`, as datasets come, `decode` takes the whole body. `unknown` is what
+        a 404 says is not there.
+        """
+
+        def opened(body: bytes):
+            return decode(decode_envelope(body) if envelope else body)
+
+        try:
+            return self._read(
+                path,
+                params or {},
+                decode=opened,
+                lifetime=self.conf.cache_seconds if lifetime is None else lifetime,
+                cache=cache,
+                method="GET",
+            )
+        except RemoteServiceError as error:
+            raise self._not_found(error, unknown) or error from None
+        except LoginError as error:
+            raise self._no_access(error) or error from None
+
+    def _not_found(self, error: RemoteServiceError, unknown: str) -> NotFoundError | None:
+        # Without words of its own, it is no LCC-Server that answers.
+        if error.status != 404 or not unknown or (error.reason or "").startswith("(an HTML page)"):
+            return None
+        return NotFoundError(
+            f"{self.service} at {self.server} does not have {unknown}: {error.reason}",
+            service=self.service,
+            status=404,
+            url=error.url,
+            reason=error.reason,
+        )
+
+    def _no_access(self, error: LoginError) -> LoginError | None:
+        if error.status != 401 or NO_ACCESS not in (error.reason or ""):
+            return None
+        return LoginError(
+            f"{self.service} keeps {error.url} for its owner (status 401): {error.reason} Give the "
+            f"key of the account that made it with {self.name}.login(token=...).",
+            service=self.service,
+            status=401,
+            url=error.url,
+            reason=error.reason,
+        )
+
+
+def decode_envelope(body: bytes) -> msgspec.Raw:
+    """Return the result that an answer holds.
+
+    Parameters
+    ----------
+    body : bytes
+        ``{"status", "result", "message"}``.
+
+    Returns
+    -------
+    `msgspec.Raw`
+        The undecoded ``result``.
+
+    Raises
+    ------
+    RemoteServiceError
+        If there is none, because the server says that it failed.
+    """
+    envelope = msgspec.json.decode(body, type=_Envelope)
+    if envelope.status != "ok":
+        words = " ".join(as_list(envelope.message)) or "(no words)"
+        raise RemoteServiceError(
+            f"LCC-Server did not do what it was asked ({envelope.status}): {words}",
+            service="LCC-Server",
+            status=200,
+            reason=words,
+        )
+    return envelope.result
+
+
+def as_list(message: str | list[str] | None) -> list[str]:
+    """Return what the server says, which is a text or a list of them.
+
+    Parameters
+    ----------
+    message : str, list of str or None
+        Its ``message``.
+
+    Returns
+    -------
+    list of str
+        The texts.
+    """
+    if message is None:
+        return []
+    return [message] if isinstance(message, str) else list(message)

@@ -1,0 +1,241 @@
+"""Columns of an LCC-Server: those it always sends, and those that it describes itself."""
+
+import functools
+import html
+import re
+from collections.abc import Iterable, Mapping
+
+import astropy.units as u
+import msgspec
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.tables import Column, Columns, Rows, Timestamp, decode_rows
+
+__all__ = [
+    "ALWAYS",
+    "COLLECTION",
+    "DATASET",
+    "SENT_TWICE",
+    "Description",
+    "decode_result",
+    "described_column",
+    "plain_words",
+    "unit_of",
+]
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What the server says of a column.
+
+    Parameters
+    ----------
+    dtype : str, optional
+        Its type, as numpy names it.
+    desc, description : str, optional
+        What it means, by the names of datasets and of collections.
+    title : str, optional
+        Its heading, with markup.
+    """
+
+    dtype: str | None = None
+    desc: str | None = None
+    description: str | None = None
+    title: str | None = None
+
+
+#: What each row has, whatever was asked for, by the name on the wire.
+ALWAYS = {
+    column.wire: column
+    for column in (
+        Column("db_oid", str, to="objectid", about="Name of the object in its collection."),
+        Column("db_ra", to="ra", unit=u.deg, about="Right ascension, J2000."),
+        Column("db_decl", to="dec", unit=u.deg, about="Declination, J2000."),
+        Column("dist_arcsec", to="separation", unit=u.arcsec,
+               about="Distance from the position asked for, as the server computes it."),
+        Column("collection", str, about="The collection, by the name that searches take."),
+        Column("db_lcfname", str, to="lcfname", about="Path of the light curve at the server."),
+        Column("owner", int, about="Number of the owner of the object."),
+        Column("visibility", str, about="Who may see the object."),
+        Column("sharedwith", str, about="Users that the object is shared with."),
+    )
+}  # fmt: skip
+# Of the tree in which a cone search looks, joined by name to the row that they repeat.
+SENT_TWICE = ("kdtree_oid", "kdtree_ra", "kdtree_decl")
+
+COLLECTION = Columns(
+    "a collection",
+    Column("db_collection_id", str, to="collection", required=True,
+           about="The name that searches take."),
+    Column("collection_id", str, about="The name of its folder, in addresses of light curves."),
+    Column("name", str, about="Its title."),
+    Column("description", str, about="What it is, without markup."),
+    Column("project", str),
+    Column("datarelease", str),
+    Column("nobjects", int, about="Objects in it."),
+    Column("minra", to="ra_min", unit=u.deg, about="Least right ascension."),
+    Column("maxra", to="ra_max", unit=u.deg, about="Greatest right ascension."),
+    Column("mindecl", to="dec_min", unit=u.deg, about="Least declination."),
+    Column("maxdecl", to="dec_max", unit=u.deg, about="Greatest declination."),
+    Column("lcmagcols", str, about="Magnitude columns of its light curves."),
+    Column("lcformatkey", str, about="Name of the format of its original light curves."),
+    Column("lcformatdesc", str, about="Path of the description of that format."),
+    Column("last_updated", Timestamp, about="When it was last changed."),
+    Column("citation", str),
+    Column("collection_owner", int, to="owner"),
+    Column("collection_visibility", str, to="visibility"),
+    Column("collection_sharedwith", str, to="sharedwith"),
+)  # fmt: skip
+
+DATASET = Columns(
+    "a dataset",
+    Column("setid", str, required=True, about="Its name, which get_dataset takes."),
+    Column("nobjects", int, about="Rows in it."),
+    Column("created_on", Timestamp, to="created", about="When its search began."),
+    Column("last_updated", Timestamp, to="updated", about="When it was last changed."),
+    Column("query_type", str, about="The search that it is the result of."),
+    Column("query_params", str, about="What was asked, as JSON."),
+    Column("queried_collections", str, to="collections", about="Where it was searched."),
+    Column("name", str),
+    Column("description", str),
+    Column("citation", str),
+    Column("dataset_visibility", str, to="visibility", about="Who may see it."),
+    Column("dataset_owner", int, to="owner"),
+    Column("dataset_sharedwith", str, to="sharedwith"),
+    Column("owned", bool, about="Whether it was made with the key that asked."),
+    Column("dataset_csv", str, to="csv", about="Path of a table of it at the server."),
+    Column("lczip_fpath", str, to="light_curves",
+           about="Path of the ZIP of its light curves, where there is one."),
+    Column("dataset_fpath", str, to="pickle", about="Path of a pickle, which is not to be read."),
+    Column("dataset_sessiontoken", str, to="sessiontoken"),
+)  # fmt: skip
+
+BRACKETS = re.compile(r"\[([^\]]+)\]")
+# The words of the server's own list of columns for what stands in no brackets.
+WORDED = (
+    (re.compile(r"\bin milliarcsec"), u.mas),
+    (re.compile(r"\b(?:in|distance) arcsec"), u.arcsec),
+    (re.compile(r"\bmagnitude(?: in \S+ filter)?$"), u.mag),
+)
+SPELLED = {
+    "decimal degrees": "deg",
+    "degrees": "deg",
+    "days": "d",
+    "jd": "d",
+    "arcseconds": "arcsec",
+}
+KINDS = {"f": float, "i": int, "u": int, "U": str, "S": str, "b": bool}
+
+
+def plain_words(markup: str | None) -> str:
+    """Return a text of the server's without its markup.
+
+    Parameters
+    ----------
+    markup : str or None
+        HTML.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup or "")).split())
+
+
+def unit_of(*texts: str) -> u.UnitBase | None:
+    """Return the unit that a description names.
+
+    Parameters
+    ----------
+    *texts : str
+        What is said of a column, without markup, such as ``"total proper motion [mas/yr]"``.
+
+    Returns
+    -------
+    `~astropy.units.UnitBase` or None
+        None where none of the texts names one.
+    """
+    for text in texts:
+        for said in BRACKETS.findall(text):
+            word = said.strip().removeprefix("J2000 ").lower()
+            unit = u.Unit(SPELLED.get(word, word), parse_strict="silent")
+            if not isinstance(unit, u.UnrecognizedUnit):
+                return unit
+    for text in texts:
+        for pattern, unit in WORDED:
+            if pattern.search(text):
+                return unit
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def described_column(wire: str, description: Description, *, to: str = "") -> Column | None:
+    """Return the declaration of a column that the server describes.
+
+    Parameters
+    ----------
+    wire : str
+        Its name.
+    description : Description
+        What the server says of it.
+    to : str, optional
+        Its public name, where that is another.
+
+    Returns
+    -------
+    Column or None
+        None where the type is none that is known.
+    """
+    letter = re.match(r"[<>=|]?([a-zA-Z])", description.dtype or "")
+    kind = KINDS.get(letter[1]) if letter else None
+    if kind is None:
+        return None
+    about = plain_words(description.desc or description.description)
+    # Names and numbers of objects have no unit, whatever their description mentions.
+    unit = unit_of(about, plain_words(description.title)) if kind is float else None
+    return Column(wire, kind, to=to, unit=unit, about=about)
+
+
+@functools.lru_cache(maxsize=128)
+def _declared(described: tuple[tuple[str, Description], ...]) -> Columns:
+    wires = [wire for wire, _ in described]
+    columns = []
+    for wire, description in described:
+        column = ALWAYS.get(wire)
+        # A column of the catalogue that was asked for keeps its name.
+        if column is not None and column.to in wires:
+            column = described_column(wire, description)
+        column = column or described_column(wire, description)
+        if column is not None:
+            columns.append(column)
+    return Columns("a row of a dataset", *columns)
+
+
+def decode_result(
+    text: bytes | msgspec.Raw, described: Mapping[str, Description], order: Iterable[str]
+) -> Rows:
+    """Decode the rows of a dataset as the server describes its columns.
+
+    Parameters
+    ----------
+    text : bytes
+        The rows: a JSON array of objects.
+    described : mapping of str to Description
+        What is said of each column.
+    order : iterable of str
+        The columns, in the order of the server's own table.
+
+    Returns
+    -------
+    Rows
+        Each column once: what the server repeats is left out.
+    """
+    wires = list(dict.fromkeys([*order, *described]))
+    given = tuple((wire, described.get(wire, Description())) for wire in wires)
+    try:
+        rows = decode_rows(_declared(given), text)
+    except TableParseError:
+        # A column may hold what its description does not say: then its type is that of its values.
+        kept = tuple((w, d if w in ALWAYS else Description()) for w, d in given)
+        rows = decode_rows(_declared(kept), text)
+    return rows.without(SENT_TWICE)

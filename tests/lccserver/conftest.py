@@ -1,0 +1,112 @@
+"""The servers that contract tests run against: a double, and a real one where there is one."""
+
+import os
+from dataclasses import dataclass, field
+
+import pytest
+from astroquery import log
+from lcc_server import LCCDouble
+
+from atlasquery.lccserver import LCCServerClass, conf
+
+NO_REAL = "real LCC-Server: none; set ATLASQUERY_TEST_LCC_URL"
+
+
+@dataclass(frozen=True)
+class LCC:
+    """An LCC-Server to test against, with the rows of its collections."""
+
+    name: str
+    url: str
+    #: By the name of each collection its rows.
+    rows: dict = field(repr=False)
+
+
+@pytest.fixture(scope="session")
+def _double():
+    with LCCDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def double(_double):
+    """The double, with nothing asked of it yet, and no faults."""
+    _double.reset()
+    with conf.set_temp("backoff", 0.001), conf.set_temp("poll_seconds", 0.01):
+        yield _double
+    _double.reset()
+
+
+@pytest.fixture(scope="session")
+def _anonymous_keys():
+    # A key for each test would end at the real server's limit of requests.
+    return {}
+
+
+@pytest.fixture
+def lcc(double, tmp_path):
+    """A client of the double."""
+    client = LCCServerClass(double.url)
+    client.cache_location = tmp_path / "answers"
+    return client
+
+
+@pytest.fixture(scope="session")
+def real_url():
+    url = os.environ.get("ATLASQUERY_TEST_LCC_URL")
+    if not url:
+        pytest.skip(NO_REAL)
+    return url
+
+
+@pytest.fixture(scope="session")
+def slow_url():
+    """A real server whose patience is short, so that searches go to the background."""
+    url = os.environ.get("ATLASQUERY_TEST_LCC_SLOW_URL")
+    if not url:
+        pytest.skip("slow real LCC-Server: none; set ATLASQUERY_TEST_LCC_SLOW_URL")
+    return url
+
+
+@pytest.fixture(scope="session")
+def _real(real_url):
+    """The real server, with all the rows that it has, as its own tables of them say."""
+    from lcc_real import all_rows
+
+    return LCC("real", real_url, all_rows(real_url))
+
+
+@pytest.fixture(params=["double", "real"])
+def server(request, double):
+    """Each server in turn: what holds for one must hold for the other."""
+    if request.param == "real":
+        return request.getfixturevalue("_real")
+    import lcc_sky
+
+    return LCC("double", double.url, lcc_sky.objects())
+
+
+@pytest.fixture
+def client(server, tmp_path, _anonymous_keys):
+    """A client of the server in turn."""
+    made = LCCServerClass(server.url)
+    made.cache_location = tmp_path / "answers"
+    if server.name == "real":
+        made._anonymous = _anonymous_keys.get(server.url)
+        made._anonymous_key()
+        _anonymous_keys[server.url] = made._anonymous
+    return made
+
+
+@pytest.fixture
+def samples(shared):
+    """Recorded exchanges, as a function of their name."""
+    return lambda name: (shared / "samples" / "lccserver" / name).read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _log_level():
+    level = log.level
+    log.setLevel("INFO")
+    yield
+    log.setLevel(level)
