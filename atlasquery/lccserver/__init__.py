@@ -28,6 +28,16 @@ class Conf(ServiceConf):
     dataset_seconds = _config.ConfigItem(
         86400.0, "Seconds for which a stored dataset, which does not change, is used again."
     )
+    light_curve_seconds = _config.ConfigItem(
+        86400.0, "Seconds for which a stored file of a light curve is used again."
+    )
+    zip_rows = _config.ConfigItem(
+        400,
+        "Light curves that are asked for in one ZIP where a dataset has none; servers make none of "
+        "more than 500.",
+    )
+    piece_bytes = _config.ConfigItem(1 << 23, "Bytes of a ZIP that are fetched in one request.")
+    largest_zip = _config.ConfigItem(1 << 34, "Bytes of the largest ZIP that is fetched.")
     poll_seconds = _config.ConfigItem(
         2.0, "Seconds before the second look at a dataset that the server is making."
     )

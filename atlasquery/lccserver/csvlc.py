@@ -169,7 +169,9 @@ def _header(text: bytes, name: str) -> tuple[_Header, int]:
     mark = mark.strip()
     if not mark or not separator:
         what = "a comment character" if not mark else "a separator"
-        raise TableParseError(f"line {2 if not mark else 3} of {name} should be {what}: it is empty")
+        raise TableParseError(
+            f"line {2 if not mark else 3} of {name} should be {what}: it is empty"
+        )
     last = b"\n" + mark + b" " + DATA.encode() + b"\n"
     end = text.find(last)
     if end < 0:
@@ -338,6 +340,9 @@ def _ways(fields: list[bytes], defined: tuple[Definition, ...]):
 def _fits(field: bytes, kind: type | None) -> bool:
     if kind not in (int, float):
         return True
+    if not field.strip():
+        # "nan for numbers" (contract): an empty one may be of a text as well.
+        return False
     try:
         made = Fields(field + b"\n", UNIT, 1)
         made.wholes(0) if kind is int else made.floats(0)

@@ -1,5 +1,6 @@
 """What a file says of its columns: types as such; units, times and magnitudes in words."""
 
+import contextlib
 import functools
 import json
 import re
@@ -163,10 +164,8 @@ def _unit(about: str) -> u.UnitBase | None:
     for inside in BRACKETS.findall(about):
         if inside.strip() in WORDS:
             return WORDS[inside.strip()]
-        try:
-            return u.Unit(inside.strip())
-        except (ValueError, TypeError):
-            continue
+        with contextlib.suppress(ValueError, TypeError):
+            return u.Unit(re.sub(r"\be-", "electron", inside.strip()))
     return None
 
 

@@ -1,6 +1,7 @@
 """From a file to a light curve: which column is the time, the magnitude, its error, the band."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
@@ -14,7 +15,7 @@ from atlasquery.lightcurve.schema import LN10_2_5, SCHEMA, build_light_curve, ma
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows
 
-__all__ = ["MAGSYS", "UNKNOWN", "check_magsys", "light_curve"]
+__all__ = ["MAGSYS", "UNKNOWN", "Choice", "light_curve"]
 
 #: What ``meta["magsys"]`` says where the file does not say which system it is in.
 UNKNOWN = "unknown"
@@ -25,27 +26,51 @@ RESERVED = {"time", *(column.name for column in SCHEMA)}
 NOT_STATED = "which moment of the exposure is not stated"
 
 
-def check_magsys(magsys: str | None) -> str | None:
-    """Return the name of a system of magnitudes, or refuse it.
+@dataclass(frozen=True)
+class Choice:
+    """What a user chooses of a file.
 
     Parameters
     ----------
-    magsys : {"AB", "Vega"} or None
-        What was given.
-
-    Returns
-    -------
-    str or None
-        The same.
-
-    Raises
-    ------
-    InvalidQueryError
-        If it is another.
+    mag_column : str, optional
+        The column of magnitudes to use.
+    time_column : str, optional
+        The column of times to use.
+    magsys : {"AB", "Vega"}, optional
+        The system of the magnitudes, where the file does not say.
     """
-    if magsys is not None and magsys not in MAGSYS:
-        raise InvalidQueryError(f"magsys={magsys!r} should be 'AB', 'Vega' or None, for unknown")
-    return magsys
+
+    mag_column: str | None = None
+    time_column: str | None = None
+    magsys: str | None = None
+
+    @classmethod
+    def checked(cls, mag_column: object, time_column: object, magsys: object) -> "Choice":
+        """Return a choice, or refuse it.
+
+        Parameters
+        ----------
+        mag_column, time_column, magsys : str or None
+            What was given.
+
+        Returns
+        -------
+        Choice
+            Of texts.
+
+        Raises
+        ------
+        InvalidQueryError
+            If one is no text, or there is no such system.
+        """
+        for name, value in (("mag_column", mag_column), ("time_column", time_column)):
+            if value is not None and not isinstance(value, str):
+                raise InvalidQueryError(f"{name}={value!r:.100} should be the name of a column")
+        if magsys is not None and magsys not in MAGSYS:
+            raise InvalidQueryError(
+                f"magsys={magsys!r} should be 'AB', 'Vega' or None, for unknown"
+            )
+        return cls(mag_column, time_column, magsys)
 
 
 def light_curve(
@@ -54,10 +79,8 @@ def light_curve(
     meta: Mapping,
     name: str = "the light curve",
     survey: str = "",
-    mag_column: str | None = None,
-    preferred: str | None = None,
-    time_column: str | None = None,
-    magsys: str | None = None,
+    preferred: tuple[str, ...] = (),
+    choice: Choice = Choice(),
 ) -> TimeSeries:
     """Build the light curve of a file.
 
@@ -71,14 +94,10 @@ def light_curve(
         What the file is, for messages.
     survey : str, optional
         What stands in the column ``survey``: the collection.
-    mag_column : str, optional
-        The column of magnitudes to use.
-    preferred : str, optional
-        The column that the server uses itself: taken where it is there.
-    time_column : str, optional
-        The column of times to use.
-    magsys : {"AB", "Vega"}, optional
-        The system of the magnitudes, where the file does not say.
+    preferred : tuple of str, optional
+        The columns that the server uses itself: the first that is there is taken.
+    choice : Choice, optional
+        What the user chooses instead.
 
     Returns
     -------
@@ -93,16 +112,16 @@ def light_curve(
         If there is no column of times that can be placed, or a line has no time.
     """
     by_name = {d.name: d for d in parsed.definitions}
-    clock = _time_of(parsed, by_name, time_column, name)
+    clock = _time_of(parsed, by_name, choice.time_column, name)
     time = _mjd(parsed, clock, name)
-    mag_of = _mag_of(by_name, mag_column, preferred)
+    mag_of = _mag_of(by_name, choice.mag_column, preferred)
     err_of = _error_of(parsed.definitions, mag_of)
     n = len(parsed.rows)
     absent = np.full(n, np.nan)
     mag = absent if mag_of is None else parsed.rows.values[mag_of.name]
     mag_err = absent if err_of is None else parsed.rows.values[err_of.name]
     mag_err = np.where(np.isnan(mag), np.nan, mag_err)
-    system = "AB" if mag_of is not None and mag_of.ab else magsys or UNKNOWN
+    system = "AB" if mag_of is not None and mag_of.ab else choice.magsys or UNKNOWN
     flux = mag_to_flux(mag) if system == "AB" else absent
     values = {
         "band": _band(parsed),
@@ -175,7 +194,7 @@ def _mjd(parsed: CsvLightCurve, column: Definition, name: str) -> np.ndarray:
     return values + (column.clock.offset - MJD_0)
 
 
-def _mag_of(by_name: dict, wanted: str | None, preferred: str | None) -> Definition | None:
+def _mag_of(by_name: dict, wanted: str | None, preferred: tuple[str, ...]) -> Definition | None:
     """Return the column of magnitudes: asked for, or the server's own choice, or the first."""
     mags = [d for d in by_name.values() if d.role == "mag"]
     if wanted is not None:
@@ -184,8 +203,8 @@ def _mag_of(by_name: dict, wanted: str | None, preferred: str | None) -> Definit
             near = suggest(wanted, [d.name for d in mags])
             raise InvalidQueryError(f"mag_column={wanted!r} is no column of magnitudes{near}")
         return found
-    if preferred in by_name and by_name[preferred].role == "mag":
-        return by_name[preferred]
+    best = [by_name[name] for name in preferred if name in by_name]
+    mags = [d for d in best if d.role == "mag"] or mags
     return mags[0] if mags else None
 
 

@@ -1,0 +1,479 @@
+"""Where files of light curves come from: one by one, in the ZIP of a dataset, in several ZIPs."""
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+import astropy.units as u
+import numpy as np
+import requests
+from astropy.coordinates import SkyCoord
+
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    LoginError,
+    NoResultsWarning,
+    NotFoundError,
+    QuotaError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
+from atlasquery.lccserver.archive import ENDING, LightCurveZip
+from atlasquery.lccserver.catalogue import Collections
+from atlasquery.lccserver.csvlc import CsvLightCurve
+from atlasquery.lccserver.datasets import Dataset, DatasetQueries
+from atlasquery.lccserver.ranges import download
+from atlasquery.service.filelock import alone
+from atlasquery.service.pool import progress_bar, run_all
+
+__all__ = ["CurveFiles", "Wanted", "check_objectid", "wanted_rows"]
+
+# Files that are fetched one by one; more of them are asked for in a ZIP. The server counts each
+# request, and refuses to go on for two minutes after 600 of them in one.
+FEW = 12
+# A ZIP is fetched whole; for a small part of it, other ways are shorter.
+WORTH_ALL = 0.25
+# An object is found at its own place; its neighbours are farther away than the grain of the
+# positions in the catalogue.
+NEAR = 0.5 * u.arcsec
+KEPT_DAYS = 30.0
+ZIPS = "light-curves"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An object whose light curve is asked for.
+
+    Parameters
+    ----------
+    objectid, collection : str
+        Its names.
+    directory : str
+        The folder of the collection, in addresses.
+    mag_columns : tuple of str
+        The columns that the collection names as its magnitudes.
+    ra, dec : float
+        Where it is, in degrees; NaN where that is not known.
+    """
+
+    objectid: str
+    collection: str
+    directory: str
+    mag_columns: tuple[str, ...] = ()
+    ra: float = np.nan
+    dec: float = np.nan
+
+    @classmethod
+    def of(cls, objectid: str, collection: str, known: Collections, **place) -> "Wanted":
+        """Return an object of a collection of the server.
+
+        Parameters
+        ----------
+        objectid, collection : str
+            Its names.
+        known : Collections
+            Those of the server.
+        **place : float
+            ``ra`` and ``dec``, degrees.
+
+        Returns
+        -------
+        Wanted
+            With what the collection says of itself.
+        """
+        row = known.rows.values["collection"].tolist().index(collection)
+        directory, columns = (
+            str(known.rows.values[name][row]) for name in ("collection_id", "lcmagcols")
+        )
+        return cls(objectid, collection, directory, tuple(columns.split(",")), **place)
+
+    @property
+    def full_name(self) -> str:
+        """The name by which no other object of the server is called."""
+        return f"{self.collection}/{self.objectid}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file."""
+        return f"{self.objectid}{ENDING}"
+
+    @property
+    def member(self) -> str:
+        """The name of its file in a ZIP."""
+        return f"{self.directory}-{self.file_name}"
+
+    @property
+    def path(self) -> str:
+        """The address of its file at the server."""
+        return f"l/{quote(self.directory)}/{quote(self.file_name)}"
+
+    def check(self, parsed: CsvLightCurve) -> None:
+        """Refuse the file of another object.
+
+        Parameters
+        ----------
+        parsed : CsvLightCurve
+            A file.
+
+        Raises
+        ------
+        TableParseError
+            If it names another object.
+        """
+        said = parsed.info.get("objectid")
+        if said and str(said).split() != self.objectid.split():
+            raise TableParseError(f"{self.file_name} is of {said!r}, another object")
+
+
+def check_objectid(objectid: object) -> str:
+    """Return the name of an object, or refuse it.
+
+    Parameters
+    ----------
+    objectid : str
+        What was given.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no name, or one that an address cannot hold.
+    """
+    text = str(objectid).strip() if isinstance(objectid, (str, np.str_)) else ""
+    if not text or len(text) > 200 or re.search(r"[/\\'\"\x00-\x1f\x7f]|^\.+$", text):
+        raise InvalidQueryError(
+            f"objectid={objectid!r:.100} is no name of an object, as searches return them"
+        )
+    return text
+
+
+def wanted_rows(values: Mapping, masks: Mapping, known: Collections) -> list[Wanted]:
+    """Return the objects that rows of a dataset name, each once.
+
+    Parameters
+    ----------
+    values, masks : mapping of str to array
+        With ``objectid`` and ``collection``, and perhaps ``ra`` and ``dec`` (deg).
+    known : Collections
+        Those of the server.
+
+    Returns
+    -------
+    list of Wanted
+        In the order of the rows.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a row is of no collection of the server.
+    """
+    names = [str(name) for name in values["objectid"]]
+    owners = [str(name) for name in values["collection"]]
+    places = [
+        np.ma.filled(np.ma.asarray(values[name]).astype(float), np.nan)
+        if name in values
+        else np.full(len(names), np.nan)
+        for name in ("ra", "dec")
+    ]
+    found = {}
+    for name, owner, ra, dec in zip(names, owners, *places, strict=True):
+        if owner not in known.columns:
+            raise InvalidQueryError(
+                f"the dataset has {name} of the collection {owner!r}, which this server does not "
+                "have: is it the result of another one?"
+            )
+        one = Wanted.of(check_objectid(name), owner, known, ra=float(ra), dec=float(dec))
+        found.setdefault(one.full_name, one)
+    return list(found.values())
+
+
+class CurveFiles(DatasetQueries):
+    """What fetches files of light curves, by the way that takes the fewest requests."""
+
+    def clear_cache(self) -> None:
+        """Remove all stored answers of this service, and the light curves that are kept."""
+        super().clear_cache()
+        for path in (self.cache_location / ZIPS).glob("*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _worth_renewing(self, response: requests.Response) -> bool:
+        # A file that is not there, or another's, is a 401 in HTML; a bad key is one in JSON.
+        html = "html" in response.headers.get("Content-Type", "")
+        return not html and super()._worth_renewing(response)
+
+    def _gathered(
+        self,
+        wanted: list[Wanted],
+        setids: list[str],
+        make: Callable,
+        *,
+        folder: Path | None,
+        timeout: float | None,
+        cache: bool | None,
+        progress: bool,
+    ) -> list:
+        """Return for each object what `make` makes of its file, or its error."""
+        found: dict[Wanted, object] = {}
+        for setid in setids:
+            left = {one.member: one for one in wanted if one not in found}
+            dataset = self._settled(setid, timeout)
+            here = _members(dataset, left)
+            if dataset.light_curves and len(here) >= WORTH_ALL * len(dataset.rows):
+                path, when = self._zip(dataset, folder, cache, progress)
+                found |= self._of_zip(path, when, here, make)
+        left = [one for one in wanted if one not in found]
+        left = [one for one in left if not self._from_store(one, found, make, cache)]
+        if len(left) > FEW:
+            self._in_parts(left, found, make, cache, timeout, progress)
+            left = [one for one in left if one not in found]
+        if left:
+            single = partial(self._single, make=make, cache=cache)
+            found |= zip(left, self._each(single, left, progress=progress), strict=True)
+        return [found[one] for one in wanted]
+
+    def _settled(self, setid: str, patience: float | None) -> Dataset:
+        """Return a dataset when the server is done with it."""
+        seconds = self.conf.wait_seconds if patience is None else float(patience)
+        until = self._clock.now() + seconds
+        pause = self.conf.poll_seconds / 8
+        while not (dataset := self._dataset(setid)).complete:
+            if self._clock.now() > until:
+                raise TimeoutError(
+                    f"{self.service} still collects the light curves of dataset {setid} after "
+                    f"{seconds:g} s. Call again to go on, or give a longer timeout.",
+                    service=self.service,
+                )
+            self._clock.sleep(pause)
+            pause = min(1.5 * pause, self.conf.longest_poll)
+        return dataset
+
+    def _zip(
+        self, dataset: Dataset, folder: Path | None, cache: bool | None, progress: bool
+    ) -> tuple[Path, float]:
+        """Return the ZIP of a dataset, fetched unless it is there, and when it was."""
+        path = self._place(dataset, folder)
+        with alone(path.with_name(path.name + ".lock"), self.conf.deadline):
+            if cache is False or not path.exists():
+                with contextlib.ExitStack() as stack:
+                    self._fetch_zip(dataset.light_curves, path, stack, progress)
+            elif folder is None:
+                # What is used is kept.
+                path.touch()
+        return path, path.stat().st_mtime
+
+    def _fetch_zip(self, address: str, path: Path, stack: contextlib.ExitStack, progress: bool):
+        bar = None
+
+        def shown(done: int, size: int) -> None:
+            nonlocal bar
+            if bar is None:
+                many = progress and size > 1 << 25
+                bar = stack.enter_context(progress_bar(size, shown=many))
+            bar.update(done)
+
+        download(
+            lambda headers: self._ask_file(address.lstrip("/"), headers),
+            path,
+            piece=self.conf.piece_bytes,
+            largest=self.conf.largest_zip,
+            shown=shown,
+        )
+
+    def _place(self, dataset: Dataset, folder: Path | None) -> Path:
+        if not re.fullmatch(r"/?p/[\w.\-]+\.zip", dataset.light_curves, re.ASCII):
+            raise TableParseError(
+                f"dataset {dataset.setid} names {dataset.light_curves!r:.100} as its ZIP, which is "
+                "no address of this server",
+                service=self.service,
+            )
+        if folder is not None:
+            return folder / f"lightcurves-{dataset.setid}.zip"
+        kept = self.cache_location / ZIPS
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_old(kept)
+        # A ZIP of a private dataset is served again to who may see it only.
+        _, token = self._auth(required=self.login_required)
+        key = self._cache_key("GET", self.server + dataset.light_curves, {}, token)
+        return kept / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.zip"
+
+    def _ask_file(self, path: str, headers: dict | None = None) -> requests.Response:
+        """Read a file of the server's; what it does not show is not found."""
+        try:
+            return self._ask(path, headers={"Accept": "*/*", **(headers or {})})
+        except RemoteServiceError as error:
+            raise self._without_file(error, path) or error from None
+        except LoginError as error:
+            raise self._without_file(error, path) or error from None
+
+    def _without_file(self, error: Exception, path: str) -> NotFoundError | None:
+        hidden = error.status == 401 and (error.reason or "").startswith("(an HTML page)")
+        if error.status != 404 and not hidden:
+            return None
+        why = (
+            "it does not know what that is of, or does not show it to this key"
+            if hidden
+            else "it has not made the file, which it does when a search finds the object"
+        )
+        return NotFoundError(
+            f"{self.service} has no {path} (status {error.status}): {why}",
+            service=self.service,
+            status=error.status,
+            url=error.url,
+            reason=error.reason,
+        )
+
+    def _of_zip(self, path: Path, when: float, here: list[Wanted], make: Callable) -> dict:
+        """Return what is made of the members of a ZIP; another way is tried for what is not."""
+        found: dict = {}
+        try:
+            archive = LightCurveZip(path, name=path.name)
+        except TableParseError:
+            # The next call fetches it anew.
+            path.unlink()
+            raise
+        with archive:
+            for one in here:
+                try:
+                    found[one] = make(one, archive.read(one.member), when)
+                except (TableParseError, InvalidQueryError) as error:
+                    found[one] = error
+        damaged = [one for one, made in found.items() if isinstance(made, TableParseError)]
+        for one in damaged[:FEW]:
+            # The ZIP may have been made while the file was.
+            with contextlib.suppress(TableParseError, NotFoundError, RemoteServiceError):
+                body, since = self._file(one, cache=False)
+                found[one] = make(one, body, since)
+        return found
+
+    def _file(self, one: Wanted, cache: bool | None) -> tuple[bytes, float]:
+        """Return one file, and the Unix time at which it came."""
+        try:
+            return self._read(
+                one.path,
+                {},
+                decode=bytes,
+                lifetime=self.conf.light_curve_seconds,
+                cache=cache,
+                method="GET",
+                content="",
+            )
+        except (RemoteServiceError, LoginError) as error:
+            raise self._without_file(error, one.path) or error from None
+
+    def _single(self, one: Wanted, *, make: Callable, cache: bool | None) -> object:
+        began = time.time()
+        body, when = self._file(one, cache)
+        try:
+            return make(one, body, when)
+        except TableParseError:
+            if when >= began:
+                raise
+            # What is stored may be damaged.
+            body, when = self._file(one, cache=False)
+            return make(one, body, when)
+
+    def _from_store(self, one: Wanted, found: dict, make: Callable, cache: bool | None) -> bool:
+        """Take a file that came in an earlier call."""
+        if cache is False:
+            return False
+        stored = self._store.get(self._file_key(one), self._shorter(self.conf.light_curve_seconds))
+        with contextlib.suppress(TableParseError):
+            if stored is not None:
+                found[one] = make(one, stored[0], stored[2])
+        return one in found
+
+    def _file_key(self, one: Wanted) -> str:
+        _, token = self._auth(required=self.login_required)
+        return self._cache_key("GET", self.server + one.path, {}, token)
+
+    def _in_parts(
+        self, left: list[Wanted], found: dict, make: Callable, cache, timeout, progress: bool
+    ) -> None:
+        """Fetch many files that no ZIP has, by asking for ZIPs that have them.
+
+        "More than 500 rows so no ZIP will ever come" (contract): a cross-match with the
+        places of fewer objects has these objects as its result, and a ZIP of them.
+        """
+        parts: dict[str, list[Wanted]] = {}
+        for one in left:
+            # "RA or Dec exactly 0.0 are dropped silently" (contract).
+            if np.isfinite(one.ra) and np.isfinite(one.dec) and one.ra != 0 and one.dec != 0:
+                parts.setdefault(one.collection, []).append(one)
+        size = self.conf.zip_rows
+        chunks = [ones[n : n + size] for ones in parts.values() for n in range(0, len(ones), size)]
+        chunks = [chunk for chunk in chunks if len(chunk) > FEW]
+        work = partial(self._part, make=make, cache=cache, timeout=timeout)
+        for answer in self._each(work, chunks, progress=progress):
+            if isinstance(answer, (LoginError, QuotaError, TimeoutError)):
+                raise answer
+            # What a part has not brought is asked for one by one.
+            if not isinstance(answer, Exception):
+                found |= answer
+
+    def _part(self, chunk: list[Wanted], *, make: Callable, cache, timeout) -> dict:
+        places = SkyCoord([one.ra for one in chunk], [one.dec for one in chunk], unit="deg")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoResultsWarning)
+            result = self.crossmatch(
+                places, radius=NEAR, collections=[chunk[0].collection], cache=False
+            )
+        setid = result.meta.get("setid")
+        if not setid:
+            return {}
+        dataset = self._settled(setid, timeout)
+        if not dataset.light_curves:
+            return {}
+        here = _members(dataset, {one.member: one for one in chunk})
+        kept = {}
+
+        def keep(one: Wanted, body: bytes, when: float) -> object:
+            made = make(one, body, when)
+            if cache is not False:
+                self._store.put(self._file_key(one), body, "application/gzip")
+            return made
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, f"lightcurves-{dataset.setid}.zip")
+            with contextlib.ExitStack() as stack:
+                self._fetch_zip(dataset.light_curves, path, stack, False)
+            kept = self._of_zip(path, time.time(), here, keep)
+        return kept
+
+    def _each(self, work: Callable, tasks: list, *, progress: bool = True) -> list:
+        return run_all(
+            work,
+            tasks,
+            concurrency=self.conf.concurrency,
+            interrupt=self._clock.interrupt,
+            progress=progress,
+        )
+
+
+def _members(dataset: Dataset, wanted: Mapping[str, Wanted]) -> list[Wanted]:
+    """Return which of the objects a dataset has, in the order asked for."""
+    values = dataset.rows.values
+    there = set(zip(values["collection"].tolist(), values["objectid"].tolist(), strict=True))
+    return [one for one in wanted.values() if (one.collection, one.objectid) in there]
+
+
+def _remove_old(folder: Path) -> None:
+    oldest = time.time() - KEPT_DAYS * 86400
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                os.unlink(path)

@@ -1,0 +1,152 @@
+"""The files of the double of an LCC-Server: light curves, and ZIPs of them, in pieces."""
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import zipfile
+
+import lcc_sky as sky
+import numpy as np
+from lcc_server import Answer
+
+DEFINED = {
+    "rjd": ("f8", "time of observation in Reduced Julian date (JD = 2400000.0 + RJD)", "%.7f"),
+    "bjd": ("f8", "time of observation in Baryocentric Julian date (BJD_TDB)", "%.7f"),
+    "stf": ("i8", "the telescope ID of the observing station", "%i"),
+    "flt": ("U8", "filter used", "%s"),
+    "aim_000": ("f8", "instrument magnitude measured in aperture 000", "%.5f"),
+    "aim_001": ("f8", "instrument magnitude measured in aperture 001", "%.5f"),
+    "aie_000": ("f8", "error associated with instrumental magnitude in aperture 000", "%.5f"),
+    "aie_001": ("f8", "error associated with instrumental magnitude in aperture 001", "%.5f"),
+    "aep_000": ("f8", "EPD magnitude measured in aperture 000", "%.5f"),
+    "aep_001": ("f8", "EPD magnitude measured in aperture 001", "%.5f"),
+}
+HTML_401 = "<html><title>401: Unauthorized</title><body>401: Unauthorized</body></html>"
+HTML_404 = "<html><title>404: Not Found</title><body>404: Not Found</body></html>"
+
+
+def values(row):
+    """Return the columns of the light curve of an object of the double's sky."""
+    n = row["ndet"]
+    rng = np.random.default_rng(int(row["gaia_id"]) % 2**32)
+    days = np.sort(rng.uniform(0, 120, n)) + 57000.0
+    mag = row["sdssr"] + rng.normal(0, 0.1, n)
+    return {
+        "rjd": days, "bjd": days + 2400000.0 + 0.0027, "stf": 5 + np.arange(n) % 3,
+        "flt": ["" if k % 11 == 0 else "rg"[k % 2] for k in range(n)],
+        "aim_000": mag + 0.01, "aim_001": mag + 0.02,
+        "aie_000": np.full(n, 0.01), "aie_001": np.full(n, 0.02), "aep_000": mag,
+        "aep_001": np.where(np.arange(n) % 23 == 5, np.nan, mag + 0.005),
+    }  # fmt: skip
+
+
+def csvlc(info, columns, *, defined=DEFINED, mark="#", separator=","):
+    """Return a file as the server writes it, not packed."""
+    names = list(columns)
+    described = {
+        name: {"colnum": n, "dtype": defined[name][0], "desc": defined[name][1]}
+        for n, name in enumerate(names)
+    }
+    said = {key: {"val": value, "desc": key} for key, value in info.items()}
+
+    def marked(data):
+        return [f"{mark} {line}" for line in json.dumps(data, indent=2).split("\n")]
+
+    lines = ["LCC-CSVLC-V1", mark, separator, f"{mark} OBJECT METADATA", *marked(said), mark,
+             f"{mark} COLUMN DEFINITIONS", *marked(described), mark, f"{mark} LIGHTCURVE"]  # fmt: skip
+    for row in zip(*columns.values(), strict=True):
+        fields = []
+        for name, value in zip(names, row, strict=True):
+            try:
+                fields.append(defined[name][2] % value)
+            except (TypeError, ValueError):
+                # What its server does with a nan where an integer should be.
+                fields.append(str(value))
+        lines.append(separator.join(fields))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def packed(row):
+    """Return the file of an object, as it is served."""
+    info = {"objectid": row["objectid"], "ra": row["ra"], "decl": row["decl"],
+            "ndet": row["ndet"], "jmag": row["jmag"], "network": "HN"}  # fmt: skip
+    return gzip.compress(csvlc(info, values(row)), 6, mtime=0)
+
+
+def make_zip(members, *, manifest=True):
+    """Return a ZIP of a mapping of names to contents."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+        if manifest:
+            archive.writestr("lczip-manifest.json", json.dumps(list(members)))
+    return body.getvalue()
+
+
+class Files:
+    """The files of a double: installs itself in its routes.
+
+    ``zips`` has the ZIP of each dataset, made when it is first asked for unless it is put there;
+    ``whole`` makes the server ignore Range; ``before`` is called with each request for a ZIP.
+    """
+
+    def __init__(self, double):
+        self.double = double
+        self.rows = {
+            (folder, row["objectid"]): row
+            for name, folder in sky.COLLECTIONS.items()
+            for row in sky.objects()[name]
+        }
+        self.unmade, self.changed = set(), {}
+        self.zips = {}
+        self.whole = False
+        self.before = lambda request: None
+        double.routes[r"^(GET|HEAD) /l/"] = self.single
+        double.routes[r"^(GET|HEAD) /p/"] = self.zip
+
+    def single(self, request):
+        folder, name = re.fullmatch(r"/l/([^/]+)/(.+)-csvlc\.gz", request.path).groups()
+        if (folder, name) not in self.rows:
+            return Answer(HTML_401, 401, "text/html; charset=UTF-8")
+        if name in self.unmade:
+            return Answer(HTML_404, 404, "text/html; charset=UTF-8")
+        body = self.changed.get(name)
+        body = packed(self.rows[folder, name]) if body is None else body
+        return self.ranged(request, body, "application/gzip")
+
+    def zip(self, request):
+        setid = re.fullmatch(r"/p/lightcurves-(.+)\.zip", request.path)[1]
+        if setid not in self.double.datasets:
+            return Answer(HTML_401, 401, "text/html; charset=UTF-8")
+        if setid not in self.zips:
+            self.zips[setid] = make_zip(self.members(setid))
+        faulty = self.before(request)
+        return faulty or self.ranged(request, self.zips[setid], "application/zip")
+
+    def members(self, setid):
+        """Return the light curves of a dataset, by their names in its ZIP."""
+        dataset, _ = self.double.datasets[setid]
+        found = {}
+        for row in dataset["result"]:
+            folder = sky.COLLECTIONS[row["collection"]]
+            name = row["db_oid"]
+            found[f"{folder}-{name}-csvlc.gz"] = packed(self.rows[folder, name])
+        return found
+
+    def ranged(self, request, body, kind):
+        tag = f'"{hashlib.md5(body).hexdigest()}"'  # noqa: S324
+        headers = {"ETag": tag, "Accept-Ranges": "bytes"}
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
+        if self.whole or not wanted:
+            return Answer(body, 200, kind, headers)
+        # "If-Range" is nothing that its server knows: it sends the piece, with the other ETag.
+        first, last = int(wanted[1]), min(int(wanted[2]), len(body) - 1)
+        if first >= len(body):
+            return Answer(
+                b"", 416, "text/plain", headers | {"Content-Range": f"bytes */{len(body)}"}
+            )
+        headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
+        return Answer(body[first : last + 1], 206, kind, headers)
