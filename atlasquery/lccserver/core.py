@@ -1,11 +1,11 @@
 """The class that users import: all queries to an LCC-Server."""
 
-from atlasquery.lccserver.lightcurves import LightCurveQueries
+from atlasquery.lccserver.objects import ObjectQueries
 
 __all__ = ["LCCServer", "LCCServerClass"]
 
 
-class LCCServerClass(LightCurveQueries):
+class LCCServerClass(ObjectQueries):
     """Queries to an LCC-Server, which serves collections of light curves.
 
     Use the instance ``LCCServer``, or make one of your own for another server: anyone may run

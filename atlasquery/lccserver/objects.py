@@ -1,0 +1,293 @@
+"""The query for all that a server knows of an object: numbers, periods, pictures."""
+
+import json
+from dataclasses import dataclass, field
+from numbers import Real
+
+import astropy.units as u
+import msgspec
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.lccserver.arguments import check_collections
+from atlasquery.lccserver.curvefiles import check_objectid
+from atlasquery.lccserver.display import object_html, object_text
+from atlasquery.lccserver.lightcurves import LightCurveQueries, _one
+from atlasquery.lccserver.pictures import Picture, decode_picture
+from atlasquery.tables import Column, Rows, build_table
+
+__all__ = ["FoldedCurve", "LCCObject", "ObjectQueries", "decode_object"]
+
+# "phasedlc0-2" (contract); a server may make more of them.
+MOST_FOLDED = 20
+PERIOD = (
+    Column("method", str, about="Method that found the period.", required=True),
+    Column("rank", int, about="Its place among the periods of the method; 0 is the best.",
+           required=True),
+    Column("period", unit=u.day, about="Period."),
+    Column("epoch", unit=u.day, about="Time of phase 0, a Julian date in the light curve's own "
+           "system; masked where the server has folded no light curve with it."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FoldedCurve:
+    """A light curve folded with a period, as the server has drawn it.
+
+    Parameters
+    ----------
+    method : str
+        The method that found the period.
+    period : `~astropy.units.Quantity`
+        The period.
+    epoch : float or None
+        The Julian date of phase 0, in the system of the light curve.
+    picture : Picture or None
+        The drawing.
+    """
+
+    method: str
+    period: u.Quantity
+    epoch: float | None
+    picture: Picture | None
+
+    def _repr_png_(self) -> bytes | None:
+        return None if self.picture is None else self.picture.data
+
+
+@dataclass
+class LCCObject:
+    """All that an LCC-Server knows of an object, and the pictures that it made of it.
+
+    It shows itself in a notebook.
+
+    Parameters
+    ----------
+    objectid, collection : str
+        Its names.
+    info : dict
+        What catalogues say of it, under the server's names; None where nothing is known.
+    variability : dict
+        What is known of its variability: ``objectisvar``, ``vartags``, ``varisperiodic``,
+        ``varperiod`` (d), ``varepoch``, and ``features``, numbers by name.
+    periods : `~astropy.table.Table`
+        The periods that were found: ``method``, ``rank``, ``period`` and ``epoch`` (d).
+    finding_chart : Picture or None
+        The sky around it.
+    magnitude_series : Picture or None
+        Its magnitudes against time.
+    periodograms : dict of str to Picture
+        By method.
+    folded : list of FoldedCurve
+        Light curves folded with the best periods.
+    comments : str
+        What people have written about it.
+    meta : dict
+        Where this comes from.
+    """
+
+    objectid: str
+    collection: str
+    info: dict
+    variability: dict
+    periods: Table
+    finding_chart: Picture | None = None
+    magnitude_series: Picture | None = None
+    periodograms: dict[str, Picture] = field(default_factory=dict)
+    folded: list[FoldedCurve] = field(default_factory=list)
+    comments: str = ""
+    meta: dict = field(default_factory=dict)
+
+    @property
+    def coordinates(self) -> SkyCoord | None:
+        """Where it is; None where the server does not say."""
+        ra, dec = (self.info.get(name) for name in ("ra", "decl"))
+        known = all(isinstance(value, Real) for value in (ra, dec))
+        return SkyCoord(ra, dec, unit="deg") if known else None
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures."""
+        folded = [curve.picture for curve in self.folded]
+        found = [self.finding_chart, self.magnitude_series, *self.periodograms.values(), *folded]
+        return [picture for picture in found if picture is not None]
+
+    def __repr__(self) -> str:
+        return (
+            f"<LCCObject {self.objectid} of {self.collection}: {len(self.periods)} periods, "
+            f"{len(self.pictures)} pictures>"
+        )
+
+    def __str__(self) -> str:
+        return object_text(self)
+
+    def _repr_html_(self) -> str:
+        return object_html(self)
+
+
+class ObjectQueries(LightCurveQueries):
+    """The query for one object."""
+
+    def get_object(self, objectid: str, collection: str, *, cache: bool | None = None) -> LCCObject:
+        """Fetch what the server knows of an object, with the pictures that it made of it.
+
+        Parameters
+        ----------
+        objectid : str
+            The name of the object, as in the column ``objectid`` of searches.
+        collection : str
+            The collection that it is of.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.cache_seconds``.
+
+        Returns
+        -------
+        LCCObject
+            ``info``, ``variability``, ``periods`` (a table), and as pictures
+            ``finding_chart``, ``magnitude_series``, ``periodograms`` (by method) and
+            ``folded``. It shows itself in a notebook, and so does each picture.
+
+        Raises
+        ------
+        InvalidQueryError
+            If there is no such collection; nothing was sent for it.
+        NotFoundError
+            If the server has no page of it: the object is unknown, or was never looked at
+            for periods. Its light curve may be there all the same.
+
+        References
+        ----------
+        ``GET /api/object`` of the LCC-Server.
+
+        Examples
+        --------
+        >>> from atlasquery import LCCServer
+        >>> star = LCCServer.get_object("SYA-0000001", "synth_alpha")
+        >>> star.periods["period"].unit
+        Unit("d")
+        """
+        name = check_objectid(objectid)
+        # "500 HTML for an unknown collection" (contract).
+        (chosen,) = check_collections(_one(collection), self._collections(cache=None))
+        found, when = self._fetch(
+            "api/object",
+            {"objectid": name, "collection": chosen},
+            decode=lambda result: decode_object(result, name, chosen),
+            cache=cache,
+            unknown=f"a page of {name} in {chosen}: the object is not known, or the server has "
+            "never looked for its periods (then get_light_curve has its light curve)",
+        )
+        found.meta = self._meta(when, query="get_object")
+        return found
+
+
+def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -> LCCObject:
+    """Decode what a server says of an object.
+
+    Parameters
+    ----------
+    result : bytes
+        The result of ``/api/object``.
+    objectid, collection : str
+        What was asked for.
+
+    Returns
+    -------
+    LCCObject
+        With pictures that are PNG images.
+
+    Raises
+    ------
+    TableParseError
+        If it is of another object, or holds something else.
+    """
+    said = _plain(result)
+    if not isinstance(said, dict):
+        raise TableParseError(f"what is said of {objectid} is no object of JSON")
+    if said.get("objectid") != objectid:
+        raise TableParseError(f"{said.get('objectid')!r:.100} came in place of {objectid}")
+    methods = [str(name) for name in said.get("pfmethods") or () if isinstance(said.get(name), dict)]
+    folded = [curve for name in methods for curve in _folded(said[name], name)]
+    periodograms = {
+        name: decode_picture(said[name].get("periodogram"), f"periodogram, {name}")
+        for name in methods
+    }
+    return LCCObject(
+        objectid,
+        collection,
+        _dict(said, "objectinfo"),
+        _dict(said, "varinfo"),
+        _periods({name: said[name] for name in methods}, folded),
+        decode_picture(said.get("finderchart"), "finding chart"),
+        decode_picture(said.get("magseries"), "magnitude series"),
+        {name: picture for name, picture in periodograms.items() if picture is not None},
+        folded,
+        str(said.get("objectcomments") or ""),
+    )
+
+
+def _plain(result: bytes | msgspec.Raw) -> object:
+    try:
+        return msgspec.json.decode(result)
+    except msgspec.DecodeError:
+        # The server's writer of JSON lets NaN through, which is none.
+        return json.loads(bytes(result), parse_constant=lambda _: None)
+
+
+def _dict(said: dict, name: str) -> dict:
+    value = said.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _folded(method: dict, name: str) -> list[FoldedCurve]:
+    """Return the folded light curves of a method, best first."""
+    found = []
+    for n in range(MOST_FOLDED):
+        curve = method.get(f"phasedlc{n}")
+        if not isinstance(curve, dict):
+            continue
+        period = _number(curve.get("period"))
+        about = f"light curve folded with {period:.6g} d, {name}"
+        epoch = _number(curve.get("epoch"))
+        found.append(
+            FoldedCurve(
+                name,
+                period * u.day,
+                None if np.isnan(epoch) else epoch,
+                decode_picture(curve.get("plot"), about),
+            )
+        )
+    return found
+
+
+def _periods(methods: dict[str, dict], folded: list[FoldedCurve]) -> Table:
+    """Return the periods of all methods."""
+    epochs = {(curve.method, float(curve.period.value)): curve.epoch for curve in folded}
+    rows: list[tuple] = []
+    for name, said in methods.items():
+        listed = said.get("nbestperiods")
+        values = [_number(value) for value in listed] if isinstance(listed, list) else []
+        best = _number(said.get("bestperiod"))
+        if not np.isnan(best) and best not in values:
+            values.insert(0, best)
+        for rank, period in enumerate(values):
+            epoch = epochs.get((name, period))
+            rows.append((name, rank, period, np.nan if epoch is None else epoch))
+    names, ranks, periods, times = zip(*rows, strict=True) if rows else ((), (), (), ())
+    made = Rows(length=len(rows), counts=[len(rows)])
+    arrays = (
+        np.array(names, str if rows else "U1"),
+        np.array(ranks, np.int64),
+        np.array(periods, float),
+        np.array(times, float),
+    )
+    for column, values in zip(PERIOD, arrays, strict=True):
+        made.add(column, values, np.isnan(values) if values.dtype.kind == "f" else None)
+    return build_table(made)
+
+
+def _number(value: object) -> float:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return float(value) if real else np.nan
