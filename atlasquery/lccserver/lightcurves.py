@@ -102,8 +102,18 @@ class LightCurveQueries(CurveFiles):
         known = self._collections(cache=None)
         (chosen,) = check_collections(_one(collection), known)
         one = Wanted.of(name, chosen, known)
-        body, when = self._made_file(one, cache)
-        return self._curve(one, body, when, choice, "get_light_curve")
+
+        def make(one: Wanted, body: bytes, when: float) -> TimeSeries:
+            return self._curve(one, body, when, choice, "get_light_curve")
+
+        try:
+            return self._single(one, make=make, cache=cache)
+        except NotFoundError as error:
+            # What is not there is not made yet; what is not known is refused otherwise.
+            if error.status != 404:
+                raise
+        self._have_made(one)
+        return self._single(one, make=make, cache=False)
 
     def get_light_curves(
         self,
@@ -194,7 +204,7 @@ class LightCurveQueries(CurveFiles):
         else:
             wanted, setids = _of_table(dataset, known)
         names = _names(wanted)
-        found = Collection("TimeSeries", key=names.__getitem__)
+        found = Collection("TimeSeries", key=lambda name: names.get(name, name))
         if not wanted:
             warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
             return found
@@ -289,17 +299,15 @@ class LightCurveQueries(CurveFiles):
         warnings.warn(message, InputWarning, stacklevel=3)
         return found
 
-    def _made_file(self, one: Wanted, cache: bool | None) -> tuple[bytes, float]:
-        """Return a file, which a search makes where there is none yet."""
-        try:
-            return self._file(one, cache)
-        except NotFoundError as error:
-            if error.status != 404:
-                raise
+    def _have_made(self, one: Wanted) -> None:
+        """Let the server make the file of an object, with a search that finds it."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoResultsWarning)
             found = self.query_criteria(
-                f"(objectid eq '{one.objectid}')", collections=[one.collection], cache=False
+                f"(objectid eq '{one.objectid}')",
+                collections=[one.collection],
+                progress=False,
+                cache=False,
             )
         if not len(found):
             raise NotFoundError(
@@ -308,7 +316,6 @@ class LightCurveQueries(CurveFiles):
                 service=self.service,
             )
         self._settled(found.meta["setid"], None)
-        return self._file(one, cache=False)
 
 
 def _one(collection: object) -> str:

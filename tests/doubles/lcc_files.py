@@ -9,7 +9,7 @@ import zipfile
 
 import lcc_sky as sky
 import numpy as np
-from lcc_server import Answer
+from lcc_server import BAD_KEY, Answer, failed
 
 DEFINED = {
     "rjd": ("f8", "time of observation in Reduced Julian date (JD = 2400000.0 + RJD)", "%.7f"),
@@ -132,6 +132,8 @@ class Files:
         double.routes[r"^(GET|HEAD) /p/"] = self.zip
 
     def single(self, request):
+        if request.key not in self.double.keys or self.double.auth_down:
+            return Answer(failed(BAD_KEY), 401)
         folder, name = re.fullmatch(r"/l/([^/]+)/(.+)-csvlc\.gz", request.path).groups()
         if (folder, name) not in self.rows:
             return Answer(HTML_401, 401, "text/html; charset=UTF-8")
@@ -143,6 +145,8 @@ class Files:
 
     def zip(self, request):
         setid = re.fullmatch(r"/p/lightcurves-(.+)\.zip", request.path)[1]
+        if request.key not in self.double.keys:
+            return Answer(failed(BAD_KEY), 401)
         if setid not in self.double.datasets:
             return Answer(HTML_401, 401, "text/html; charset=UTF-8")
         if setid not in self.zips:
