@@ -1,11 +1,11 @@
 """The class that users import: all queries to an LCC-Server."""
 
-from atlasquery.lccserver.datasets import DatasetQueries
+from atlasquery.lccserver.region import RegionQueries
 
 __all__ = ["LCCServer", "LCCServerClass"]
 
 
-class LCCServerClass(DatasetQueries):
+class LCCServerClass(RegionQueries):
     """Queries to an LCC-Server, which serves collections of light curves.
 
     Use the instance ``LCCServer``, or make one of your own for another server: anyone may run
