@@ -299,8 +299,8 @@ def _check_numbers(names: tuple, numbers: list[float], ran: dict, url: str) -> N
 def _changed(name: str, sent: object, said: object, url: str) -> RemoteServiceError:
     return RemoteServiceError(
         f"LCC-Server did not search for what it was asked at {url}: it was sent "
-        f"{name}={sent!r:.300}, and took {said!r:.300}. Its result, which is that of another search, "
-        "is not returned.",
+        f"{name}={sent!r:.300}, and took {said!r:.300}. Its result, that of another search, is not "
+        "returned.",
         service="LCC-Server",
         status=200,
         url=url,

@@ -1,6 +1,5 @@
 """The searches by text and by columns, and what all searches of an LCC-Server share."""
 
-import re
 import warnings
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from atlasquery.lccserver.arguments import (
     check_columns,
     check_count,
     check_sort,
+    check_text,
     common_columns,
     shared_payload,
 )
@@ -26,14 +26,11 @@ from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
 from atlasquery.lccserver.running import Progress, SearchRunner, check_timeout
-from atlasquery.service.inputs import suggest
 from atlasquery.tables import build_table
 
 __all__ = ["Searches", "Timeout"]
 
 Timeout = u.Quantity | float | str | None
-# Of a text as the server counts it, with its quotes as "&quot;".
-TEXT_LENGTH = (3, 1024)
 
 
 class Searches(SearchRunner):
@@ -242,7 +239,7 @@ class Searches(SearchRunner):
         chosen = check_collections(collections, known) or list(known.columns)
         searched = [n for n in known.text_columns[chosen[0]]
                     if all(n in known.text_columns[c] for c in chosen)]  # fmt: skip
-        words = _check_text(text, searched)
+        words = check_text(text, searched)
         described = common_columns(known, chosen)
         asked = {entry[0] for entry in recipe["columns"]}
         recipe["columns"] += [
@@ -481,28 +478,3 @@ def _refuse_existing(save: object) -> None:
         raise InvalidQueryError(
             f"save={str(save)!r} exists: take it up with LCCQuery.load, or choose another name"
         )
-
-
-def _check_text(text: object, searched: list[str]) -> str:
-    """Return words to search for as the server takes them."""
-    words = " ".join(text.split()) if isinstance(text, str) else ""
-    escaped = re.sub(r'["&<>\']', "&quot;", words)
-    least, most = TEXT_LENGTH
-    if len(words) < least or len(escaped) > most:
-        raise InvalidQueryError(
-            f"text={text!r:.100} should have {least} to {most} characters, of which a quote counts "
-            "as six; for a short word name its column, as in 'objecttags:\"RR\"'"
-        )
-    if words.count('"') % 2:
-        raise InvalidQueryError(f"text={text!r:.100} has a double quote that is not closed")
-    bare = re.sub(r'"[^"]*"', "", words)
-    if bare.count("(") != bare.count(")"):
-        # The server takes what it cannot read for a phrase, and finds nothing.
-        raise InvalidQueryError(f"text={text!r:.100} has a parenthesis that is not closed")
-    for name in re.findall(r"(\w+)\s*:", bare):
-        if name not in searched:
-            raise InvalidQueryError(
-                f"text={text!r:.100} names {name!r}, in which texts are not searched"
-                f"{suggest(name, searched)}"
-            )
-    return words
