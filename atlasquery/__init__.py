@@ -2,8 +2,9 @@
 
 ``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server,
 ``AtlasForced`` one of the ATLAS forced photometry server, ``Alerce`` one of the
-ALeRCE broker, and ``LCCServer`` one of the servers of light curve collections, that take `~astropy.coordinates.SkyCoord` and
-`~astropy.units.Quantity` and return tables and light curves with units.
+ALeRCE broker, and ``LCCServer`` one of the servers of light curve collections, that
+take `~astropy.coordinates.SkyCoord` and `~astropy.units.Quantity` and return tables and
+light curves with units.
 """
 
 import importlib
@@ -18,6 +19,7 @@ _LAZY = {
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
     "ForcedJobs": "atlasquery.forcedphot",
+    "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
 }

@@ -52,5 +52,6 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.lccserver.core import LCCServer, LCCServerClass  # noqa: E402
+from atlasquery.lccserver.queries import LCCQuery  # noqa: E402
 
-__all__ = ["Conf", "LCCServer", "LCCServerClass", "conf"]
+__all__ = ["Conf", "LCCQuery", "LCCServer", "LCCServerClass", "conf"]

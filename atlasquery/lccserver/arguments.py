@@ -1,6 +1,7 @@
 """Check what searches are asked for against what the collections have, before it is sent."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "check_columns",
     "check_count",
     "check_sort",
+    "check_text",
     "common_columns",
     "shared_payload",
 ]
@@ -23,6 +25,8 @@ __all__ = [
 #: Who may see the dataset that a search makes.
 VISIBILITIES = ("unlisted", "public", "private", "shared")
 DIRECTIONS = ("asc", "desc")
+# Of a text as the server counts it, with its quotes as "&quot;".
+TEXT_LENGTH = (3, 1024)
 # What each row has already, as db_oid, db_ra, db_decl and db_lcfname.
 ANYWAY = {"objectid": "objectid", "ra": "ra", "decl": "dec", "dec": "dec", "lcfname": "lcfname"}
 
@@ -185,6 +189,49 @@ def check_count(value: object, name: str) -> int | None:
     if not whole or value < 1:
         raise InvalidQueryError(f"{name}={value!r:.100} should be a whole number above 0")
     return int(value)
+
+
+def check_text(text: object, searched: list[str]) -> str:
+    """Return words to search for as the server takes them.
+
+    Parameters
+    ----------
+    text : str
+        What was given.
+    searched : list of str
+        The columns in which texts are searched.
+
+    Returns
+    -------
+    str
+        On one line.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the server would take it for something else.
+    """
+    words = " ".join(text.split()) if isinstance(text, str) else ""
+    escaped = re.sub(r'["&<>\']', "&quot;", words)
+    least, most = TEXT_LENGTH
+    if len(words) < least or len(escaped) > most:
+        raise InvalidQueryError(
+            f"text={text!r:.100} should have {least} to {most} characters, of which a quote counts "
+            "as six; for a short word name its column, as in 'objecttags:\"RR\"'"
+        )
+    if words.count('"') % 2:
+        raise InvalidQueryError(f"text={text!r:.100} has a double quote that is not closed")
+    bare = re.sub(r'"[^"]*"', "", words)
+    if bare.count("(") != bare.count(")"):
+        # The server takes what it cannot read for a phrase, and finds nothing.
+        raise InvalidQueryError(f"text={text!r:.100} has a parenthesis that is not closed")
+    for name in re.findall(r"(\w+)\s*:", bare):
+        if name not in searched:
+            raise InvalidQueryError(
+                f"text={text!r:.100} names {name!r}, in which texts are not searched"
+                f"{suggest(name, searched)}"
+            )
+    return words
 
 
 def shared_payload(

@@ -47,9 +47,10 @@ class Description(msgspec.Struct, frozen=True):
 ALWAYS = {
     column.wire: column
     for column in (
-        Column("db_oid", str, to="objectid", about="Name of the object in its collection."),
-        Column("db_ra", to="ra", unit=u.deg, about="Right ascension, J2000."),
-        Column("db_decl", to="dec", unit=u.deg, about="Declination, J2000."),
+        Column("db_oid", str, to="objectid", about="Name of the object in its collection.",
+               required=True),
+        Column("db_ra", to="ra", unit=u.deg, about="Right ascension, J2000.", required=True),
+        Column("db_decl", to="dec", unit=u.deg, about="Declination, J2000.", required=True),
         Column("dist_arcsec", to="separation", unit=u.arcsec,
                about="Distance from the position asked for, as the server computes it."),
         Column("collection", str, about="The collection, by the name that searches take."),
@@ -59,8 +60,12 @@ ALWAYS = {
         Column("sharedwith", str, about="Users that the object is shared with."),
     )
 }  # fmt: skip
-# Of the tree in which a cone search looks, joined by name to the row that they repeat.
-SENT_TWICE = ("kdtree_oid", "kdtree_ra", "kdtree_decl")
+# What repeats another column of the same row, and which: of the tree in which a cone search looks,
+# and of the catalogue where it was asked for, or is always sent.
+SENT_TWICE = {
+    "kdtree_oid": "db_oid", "kdtree_ra": "db_ra", "kdtree_decl": "db_decl", "objectid": "db_oid",
+    "ra": "db_ra", "decl": "db_decl", "lcfname": "db_lcfname",
+}  # fmt: skip
 
 COLLECTION = Columns(
     "a collection",
@@ -198,14 +203,10 @@ def described_column(wire: str, description: Description, *, to: str = "") -> Co
 
 @functools.lru_cache(maxsize=128)
 def _declared(described: tuple[tuple[str, Description], ...]) -> Columns:
-    wires = [wire for wire, _ in described]
     columns = []
     for wire, description in described:
-        column = ALWAYS.get(wire)
-        # A column of the catalogue that was asked for keeps its name.
-        if column is not None and column.to in wires:
-            column = described_column(wire, description)
-        column = column or described_column(wire, description)
+        to = f"{wire}_again" if wire in SENT_TWICE else ""
+        column = ALWAYS.get(wire) or described_column(wire, description, to=to)
         if column is not None:
             columns.append(column)
     return Columns("a row of a dataset", *columns)
@@ -238,4 +239,4 @@ def decode_result(
         # A column may hold what its description does not say: then its type is that of its values.
         kept = tuple((w, d if w in ALWAYS else Description()) for w, d in given)
         rows = decode_rows(_declared(kept), text)
-    return rows.without(SENT_TWICE)
+    return rows.without([f"{a}_again" for a, b in SENT_TWICE.items() if b in wires])

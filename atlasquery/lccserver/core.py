@@ -1,11 +1,12 @@
 """The class that users import: all queries to an LCC-Server."""
 
 from atlasquery.lccserver.objects import ObjectQueries
+from atlasquery.lccserver.region import RegionQueries
 
 __all__ = ["LCCServer", "LCCServerClass"]
 
 
-class LCCServerClass(ObjectQueries):
+class LCCServerClass(RegionQueries, ObjectQueries):
     """Queries to an LCC-Server, which serves collections of light curves.
 
     Use the instance ``LCCServer``, or make one of your own for another server: anyone may run

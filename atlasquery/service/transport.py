@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -99,6 +99,7 @@ def exchange(
     *,
     repeat: bool,
     expected: Container[int] = (),
+    watch: Callable[[bytes], None] | None = None,
     **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
@@ -118,6 +119,9 @@ def exchange(
     expected : container of int, optional
         Statuses from 300 to 399 that the caller reads: "not modified", or a redirect that
         says where the answer is and is not followed.
+    watch : callable, optional
+        Given each piece of an answer with a status of 200 as it arrives. What it has seen a
+        piece of is not asked for again.
     **request
         What `requests.Session.request` takes.
 
@@ -133,10 +137,18 @@ def exchange(
     """
     tries = policy.retries if repeat else 0
     attempt = rounds = 0
+    seen: list[bool] = []
+
+    def watched(piece: bytes) -> None:
+        seen.append(True)
+        watch(piece)
+
     while True:
         receipt = gate.enter()
         try:
-            response = _once(session, service, policy, request, expected)
+            response = _once(
+                session, service, policy, request, expected, watched if watch else None
+            )
         except _PassingError as failure:
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
@@ -150,7 +162,7 @@ def exchange(
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
             too_much = policy.divisible and _too_much(failure.error)
-            if attempt == tries or wait > policy.max_wait or too_much:
+            if attempt == tries or wait > policy.max_wait or too_much or seen:
                 if throttled and failure.wait is not None:
                     gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
@@ -192,7 +204,12 @@ def _gatekeeper(service: str, expected: Container[int]):
 
 
 def _once(
-    session, service: str, policy: Policy, request: dict, expected: Container[int]
+    session,
+    service: str,
+    policy: Policy,
+    request: dict,
+    expected: Container[int],
+    watch: Callable[[bytes], None] | None,
 ) -> requests.Response:
     method, url = request["method"], request["url"]
     place = {"service": service, "url": url}
@@ -209,7 +226,7 @@ def _once(
                 hooks={"response": _gatekeeper(service, expected)},
             )
             try:
-                body = _body(response, end)
+                body = _body(response, end, watch if response.status_code == 200 else None)
             except BaseException:
                 response.close()
                 raise
@@ -249,12 +266,16 @@ def _once(
     return response
 
 
-def _body(response: requests.Response, end: Deadline) -> bytes:
+def _body(
+    response: requests.Response, end: Deadline, watch: Callable[[bytes], None] | None
+) -> bytes:
     """Read the answer as it arrives."""
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
     body = io.BytesIO()
     while block := response.raw.read1(BLOCK, decode_content=True):
         body.write(block)
+        if watch is not None:
+            watch(block)
         end.check()
     response.raw.release_conn()
     return body.getvalue()

@@ -30,7 +30,7 @@ def test_keys_that_are_never_taken_do_not_become_a_loop(lcc, double):
     """The auth backend is down, or keys are bound to another address than ours."""
     double.faults["verify"] = Answer(failed("Your API key appears to be invalid"), 401)
     for _ in range(3):
-        with pytest.raises(LoginError, match="appears to be invalid.*changing address"):
+        with pytest.raises(LoginError, match=r"appears to be invalid.*changing address"):
             lcc.verify()
     assert len(double.asked("GET /api/key")) == 1
     assert len(double.asked("verify")) == 3

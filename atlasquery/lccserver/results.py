@@ -1,0 +1,182 @@
+"""Make the table of a search from the datasets of its parts."""
+
+from collections.abc import Sequence
+
+import astropy.units as u
+import numpy as np
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.lccserver.columns import ALWAYS, Description, described_column
+from atlasquery.service.cover import separations
+from atlasquery.tables import Column, Rows, stack_rows
+
+__all__ = ["matched_rows", "plain_rows", "region_rows"]
+
+QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
+SEPARATION = Column(
+    "separation", unit=u.arcsec, about="Distance to the position asked for.", required=True
+)
+FIRST = ("query_index", "query_id", "separation", "objectid", "ra", "dec")
+LAST = ("relevance", "extra_info", "collection", "lcfname", "owner", "visibility", "sharedwith")
+# What a cross-match sends back of what it was sent.
+SENT = ("in_objectid", "in_ra", "in_decl")
+
+
+def plain_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
+    """Return the rows of one dataset in the server's order.
+
+    Parameters
+    ----------
+    recipe : dict
+        How the table is made.
+    found : sequence of Rows
+        Those of the dataset, if there is one.
+
+    Returns
+    -------
+    Rows
+        With the same columns where there is none.
+    """
+    return _ordered(_stacked(recipe, found))
+
+
+def region_rows(
+    recipe: dict, found: Sequence[Rows], members: Sequence[Sequence[int]]
+) -> tuple[Rows, bool]:
+    """Return the objects within a radius of each position, each of them once.
+
+    Parameters
+    ----------
+    recipe : dict
+        With ``ra`` and ``dec`` (deg) of the positions, the ``radius`` (arcsec), ``sort``
+        and ``limit``.
+    found : sequence of Rows
+        The objects that each search has found.
+    members : sequence of sequences of int
+        The positions that each search was for.
+
+    Returns
+    -------
+    rows : Rows
+        With ``query_index`` and ``separation``, sorted by both or as asked.
+    cut : bool
+        Whether some position has more than the limit.
+    """
+    ra, dec = np.array(recipe["ra"]), np.array(recipe["dec"])
+    rows = _stacked(recipe, found)
+    # A row for each position that its search was for.
+    counts = [len(part) for part in found]
+    each = [np.arange(n).repeat(len(m)) for n, m in zip(counts, members, strict=True)]
+    starts = np.cumsum([0, *counts])
+    row = np.concatenate(
+        [np.zeros(0, np.int64), *(e + s for e, s in zip(each, starts[:-1], strict=True))]
+    )
+    index = np.concatenate(
+        [np.zeros(0, np.int64), *(np.tile(m, n) for n, m in zip(counts, members, strict=True))]
+    ).astype(np.int64)
+    lon, lat = rows.values["ra"][row], rows.values["dec"][row]
+    apart = separations(ra[index], dec[index], lon, lat)
+    near = apart <= recipe["radius"]
+    row, index, apart = row[near], index[near], apart[near]
+    # Tiles overlap: an object is the same where its name and collection are.
+    names = np.unique(rows.values["objectid"][row], return_inverse=True)[1]
+    places = np.unique(rows.values["collection"][row], return_inverse=True)[1]
+    once = np.unique(np.column_stack([index, places, names]), axis=0, return_index=True)[1]
+    row, index, apart = row[once], index[once], apart[once]
+    chosen = rows.without(("separation",)).take(row)
+    # Objects at one distance stand in an order that does not depend on the tiles.
+    order = np.lexsort((names[once], places[once], apart, index))
+    chosen, index, apart = chosen.take(order), index[order], apart[order]
+    for name, direction in reversed(recipe.get("sort") or []):
+        by = _rank(chosen, "dec" if name == "decl" else name, direction)
+        order = np.lexsort((np.arange(len(index)), by, index))
+        chosen, index, apart = chosen.take(order), index[order], apart[order]
+    place = np.arange(len(index)) - np.searchsorted(index, index)
+    kept = place < (len(index) + 1 if recipe.get("limit") is None else recipe["limit"])
+    chosen, index, apart = chosen.take(kept), index[kept], apart[kept]
+    chosen.add(QUERY_INDEX, index)
+    chosen.add(SEPARATION, apart)
+    return _ordered(chosen), not kept.all()
+
+
+def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
+    """Return what matches each row of a cross-match.
+
+    Parameters
+    ----------
+    recipe : dict
+        With ``ra`` and ``dec`` (deg) of what was sent, the ``radius`` (arcsec), and the
+        ``ids`` of whoever sent it, if there are any.
+    found : sequence of Rows
+        The matches of each chunk.
+
+    Returns
+    -------
+    Rows
+        With ``query_index``, ``query_id`` and ``separation``, sorted by the first and last.
+    """
+    ra, dec = np.array(recipe["ra"]), np.array(recipe["dec"])
+    rows = _stacked(recipe, found)
+    try:
+        sent = [int(name[1:]) for name in rows.values["in_objectid"].tolist()]
+        index = np.array(sent, dtype=np.int64)
+        lon, lat = rows.values["ra"], rows.values["dec"]
+        apart = separations(ra[index], dec[index], lon, lat)
+    except (ValueError, IndexError) as error:
+        raise TableParseError(
+            "LCC-Server sent back names that it was not sent in a cross-match", service="LCC-Server"
+        ) from error
+    near = np.flatnonzero(apart <= recipe["radius"])
+    order = near[np.lexsort((apart[near], index[near]))]
+    chosen = rows.without(("separation", *SENT)).take(order)
+    index = index[order]
+    chosen.add(QUERY_INDEX, index)
+    if recipe.get("ids") is not None:
+        ids = np.array(recipe["ids"])
+        kind = int if ids.dtype.kind == "i" else str
+        about = "The name or number that was given with the position."
+        chosen.add(Column("query_id", kind, about=about, required=True), ids[index])
+    chosen.add(SEPARATION, apart[order])
+    return _ordered(chosen)
+
+
+def _stacked(recipe: dict, found: Sequence[Rows]) -> Rows:
+    """Return all rows, with the columns that were asked for even where there is none."""
+    # The blank part comes last: where there are rows, their own declaration counts.
+    return stack_rows(*found, _blank(recipe))
+
+
+def _blank(recipe: dict) -> Rows:
+    """Return no rows, of the types that the collections say."""
+    columns = [ALWAYS[w] for w in ALWAYS if w != "dist_arcsec" or recipe.get("radius")]
+    for wire, *said in recipe["columns"]:
+        column = described_column(wire, Description(*said))
+        if column is not None:
+            columns.append(column)
+    if recipe.get("radius"):
+        columns += [Column(wire, str if wire == "in_objectid" else float) for wire in SENT]
+    if recipe.get("text"):
+        columns += [Column("relevance"), Column("extra_info", str)]
+    rows = Rows()
+    kinds = {float: np.float64, int: np.int64, str: "U1", bool: np.bool_}
+    for column in columns:
+        if column.name not in rows.values:
+            rows.add(column, np.zeros(0, kinds[column.kind]))
+    return rows
+
+
+def _rank(rows: Rows, name: str, direction: str) -> np.ndarray:
+    """Return a number for each row by which it sorts, the greatest where it is masked."""
+    values, mask = rows.values[name], rows.masks[name]
+    rank = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    rank = -rank if direction == "desc" else rank
+    return np.where(mask, len(values) + 1, rank)
+
+
+def _ordered(rows: Rows) -> Rows:
+    """Return the columns in the order in which a person reads them."""
+    by_name = {column.name: column for column in rows.columns}
+    middle = [name for name in by_name if name not in FIRST and name not in LAST + SENT]
+    names = [name for name in (*FIRST, *middle, *LAST) if name in by_name]
+    rows.columns = [by_name[name] for name in names]
+    return rows

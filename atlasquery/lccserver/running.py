@@ -1,0 +1,308 @@
+"""Run a search: send its parts, read the streams, wait for what goes to the background."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+
+import astropy.units as u
+import msgspec
+from astroquery import cache_conf
+
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
+from atlasquery.lccserver.datasets import Dataset, DatasetQueries
+from atlasquery.lccserver.progress import StatusLine
+from atlasquery.lccserver.queries import LCCQuery, Part
+from atlasquery.lccserver.stream import Outcome, Stream, refused
+from atlasquery.service.pool import run_all
+
+__all__ = ["SearchRunner", "check_timeout"]
+
+Progress = bool | Callable
+# Of degrees and arcminutes that were sent as text and come back as numbers.
+SLACK = 1e-6
+
+
+def check_timeout(timeout: object, default: float) -> float:
+    """Return how long to wait, or refuse it.
+
+    Parameters
+    ----------
+    timeout : `~astropy.units.Quantity`, float, str or None
+        A time; a bare number is in seconds.
+    default : float
+        Seconds in place of None.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no time.
+    """
+    if timeout is None:
+        return default
+    right = "should be a time from 0 s, such as 600, 2 * u.hour or '2 h'"
+    try:
+        bare = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+        seconds = float(u.Quantity(timeout, u.s if bare else None).to_value(u.s))
+    except (u.UnitsError, TypeError, ValueError) as error:
+        raise InvalidQueryError(f"timeout={timeout!r} {right}") from error
+    if not seconds >= 0:
+        raise InvalidQueryError(f"timeout={timeout!r} {right}")
+    return seconds
+
+
+class SearchRunner(DatasetQueries):
+    """Does what a `LCCQuery` says."""
+
+    def _run(
+        self, query: LCCQuery, *, cache: bool | None, timeout: float, progress: Progress
+    ) -> list[Dataset | Exception | None]:
+        """Bring each part to its end; return its dataset, None for no match, or what failed."""
+        end = time.monotonic() + timeout
+
+        def work(part: Part) -> Dataset | None:
+            stored = self._submit(query, part, cache=cache, report=report)
+            try:
+                return self._take(query, part, cache=cache, end=end)
+            except NotFoundError:
+                if not stored:
+                    raise
+            # The server has thrown away what an earlier search like it has led to.
+            query.change(part, state="pending", setid=None)
+            self._submit(query, part, cache=False, report=report)
+            return self._take(query, part, cache=cache, end=end)
+
+        several = len(query.parts) > 1
+        with StatusLine(progress and not several, self.service) as line:
+            report = progress if callable(progress) else line.show
+            return run_all(
+                work,
+                query.parts,
+                concurrency=self.conf.concurrency,
+                interrupt=self._clock.interrupt,
+                progress=bool(progress),
+            )
+
+    def _start(self, query: LCCQuery, *, cache: bool | None, progress: Progress) -> list:
+        """Send what was not sent; return for each part None, or what failed."""
+        with StatusLine(progress and len(query.parts) == 1, self.service) as line:
+            report = progress if callable(progress) else line.show
+            return run_all(
+                lambda part: self._submit(query, part, cache=cache, report=report),
+                query.parts,
+                concurrency=self.conf.concurrency,
+                interrupt=self._clock.interrupt,
+                progress=bool(progress),
+            )
+
+    def _submit(self, query: LCCQuery, part: Part, *, cache: bool | None, report: Callable) -> bool:
+        """Send a part that was not sent, and read the answer to its end; or take a stored one.
+
+        Return whether it is a stored one.
+        """
+        if part.state == "failed":
+            query.change(part, state="pending", setid=None, message="")
+        if part.state != "pending":
+            return False
+        try:
+            outcome, stored = self._stream(part, cache=cache, report=report, begun=lambda setid: (
+                query.change(part, state="running", setid=setid)
+            ))  # fmt: skip
+            if outcome.status in ("failed", "unfinished"):
+                raise refused(outcome, self.server + part.path)
+            check_understood(part, outcome.api_args, self.server + part.path)
+        except (RemoteServiceError, TableParseError, TimeoutError) as error:
+            cut_off = getattr(error, "status", None) is None and part.setid is not None
+            if cut_off and not isinstance(error, TableParseError):
+                # The connection broke, and not the search, whose result will be in its dataset.
+                return False
+            query.change(part, state="failed", message=str(error))
+            raise
+        state = {"ok": "done", "empty": "empty", "background": "running"}[outcome.status]
+        query.change(
+            part, state=state, setid=outcome.setid, matches=outcome.matches,
+            message=outcome.message,
+        )  # fmt: skip
+        return stored
+
+    def _stream(
+        self, part: Part, *, cache: bool | None, report: Callable, begun: Callable
+    ) -> tuple[Outcome, bool]:
+        """Send a search and read its stream, or take what a search like it has led to."""
+        url = self.server + part.path
+        auth, token = self._auth(required=True)
+        cache = cache_conf.cache_active if cache is None else cache
+        if cache:
+            key = self._cache_key("POST", url, part.payload, token)
+            stored = self._store.get(key, self._shorter(self.conf.list_seconds))
+            if stored is not None:
+                return _outcome_of(stored[0]), True
+        stream = Stream()
+
+        def watch(piece: bytes) -> None:
+            for line in stream.feed(piece):
+                if line.status == "queued" and stream.setid:
+                    begun(stream.setid)
+                report(line)
+
+        response, token = self._send_signed(
+            "POST", url, repeat=True, signed=(auth, token), watch=watch, data=part.payload
+        )
+        for line in stream.close():
+            report(line)
+        if not stream.lines:
+            # No line at all is no answer of an LCC-Server.
+            self._decode(response, msgspec.json.decode)
+        outcome = stream.outcome()
+        if cache and outcome.status in ("ok", "empty", "background"):
+            key = self._cache_key("POST", url, part.payload, token)
+            self._store.put(key, response.content, response.headers.get("Content-Type", ""))
+        return outcome, False
+
+    def _take(
+        self, query: LCCQuery, part: Part, *, cache: bool | None, end: float
+    ) -> Dataset | None:
+        """Return the dataset of a part, when there is one."""
+        if part.state == "empty":
+            return None
+        wait = self.conf.poll_seconds
+        while True:
+            try:
+                dataset = self._dataset(part.setid, cache=cache)
+                break
+            except NotFoundError as error:
+                # A search in the background has no dataset before it is done.
+                left = end - time.monotonic()
+                if part.state == "done" or left <= 0:
+                    raise self._too_late(part, error) from None
+                self._clock.sleep(min(wait, left))
+                wait = min(wait * 1.5, self.conf.longest_poll)
+        check_ran(part, dataset, self.server + part.path)
+        query.change(part, state="done", matches=dataset.total)
+        return dataset
+
+    def _too_late(self, part: Part, error: NotFoundError) -> Exception:
+        if part.state == "done":
+            return error
+        return TimeoutError(
+            f"{self.service} has no dataset {part.setid} yet: its search is still running, or it "
+            "failed in the background, of which the server says nothing. Take it up later with "
+            f"{self.name}.fetch(query), where query is an attribute of this error, or with "
+            f"{self.name}.get_dataset({part.setid!r})",
+            service=self.service,
+            status=error.status,
+            url=error.url,
+            reason=error.reason,
+        )
+
+
+def _outcome_of(body: bytes) -> Outcome:
+    stream = Stream()
+    stream.feed(body)
+    stream.close()
+    return stream.outcome()
+
+
+def check_understood(part: Part, args: dict, url: str) -> None:
+    """Raise if the server understood something else than it was sent.
+
+    Parameters
+    ----------
+    part : Part
+        What was sent.
+    args : dict
+        ``api_args`` of the first line of its answer.
+    url : str
+        What was asked.
+
+    Raises
+    ------
+    RemoteServiceError
+        Naming what was dropped or changed.
+    """
+    sent = part.payload
+    expected = {
+        "conditions": part.conditions,
+        "collections": sorted(sent.get("collections[]", [])) or None,
+        "getcolumns": sorted(sent.get("columns[]", [])),
+        "results_sortspec": json.loads(sent.get("sortspec", "null")),
+        "results_samplespec": int(sent["samplespec"]) if "samplespec" in sent else None,
+        "results_limitspec": int(sent["limitspec"]) if "limitspec" in sent else None,
+        "dataset_visibility": sent["visibility"],
+    }
+    for name, value in expected.items():
+        if name not in args:
+            raise _changed(name, value, "nothing, as it does not say what it understood", url)
+        said = args[name]
+        if name in ("collections", "getcolumns") and said is not None:
+            said = sorted(said)
+        if name == "conditions":
+            said = " ".join(said.split()) if said else None
+        if said != value:
+            raise _changed(name, value, said, url)
+
+
+def check_ran(part: Part, dataset: Dataset, url: str) -> None:
+    """Raise if the server ran something else than it was sent.
+
+    Parameters
+    ----------
+    part : Part
+        What was sent.
+    dataset : Dataset
+        What came of it.
+    url : str
+        What was asked.
+
+    Raises
+    ------
+    RemoteServiceError
+        Naming what was dropped or changed: a filter, a radius, rows of a cross-match.
+    """
+    ran = json.loads(dataset.about.get("arguments") or "null")
+    if not isinstance(ran, dict):
+        raise _changed("the query", "what it ran", "nothing of it", url)
+    said = ran.get("conditions")
+    said = " ".join(said.split()) if said else None
+    if said != part.conditions:
+        raise _changed("conditions", part.conditions, said, url)
+    if "coords" in part.payload:
+        numbers = [float(word) for word in part.payload["coords"].split()]
+        names = ("center_ra", "center_decl", "radius_arcmin")
+        _check_numbers(names, numbers, ran, url)
+    if "xmq" in part.payload:
+        _check_numbers(("xmatch_dist_arcsec",), [float(part.payload["xmd"])], ran, url)
+        lines = part.payload["xmq"].count("\n") + 1
+        taken = len(ran.get("inputdata", {}).get("data", {}).get("objectid", ()))
+        if taken != lines:
+            raise _changed("the number of rows", lines, taken, url)
+
+
+def _check_numbers(names: tuple, numbers: list[float], ran: dict, url: str) -> None:
+    for name, value in zip(names, numbers, strict=True):
+        said = ran.get(name)
+        if not isinstance(said, (int, float)) or not math.isclose(said, value, abs_tol=SLACK):
+            raise _changed(name, value, said, url)
+
+
+def _changed(name: str, sent: object, said: object, url: str) -> RemoteServiceError:
+    return RemoteServiceError(
+        f"LCC-Server did not search for what it was asked at {url}: it was sent "
+        f"{name}={sent!r:.300}, and took {said!r:.300}. Its result, that of another search, is not "
+        "returned.",
+        service="LCC-Server",
+        status=200,
+        url=url,
+        reason=f"{name}={said!r:.300}",
+    )
