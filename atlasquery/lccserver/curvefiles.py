@@ -237,7 +237,8 @@ class CurveFiles(DatasetQueries):
                 path, when = self._zip(dataset, folder, cache, progress)
                 found |= self._of_zip(path, when, here, make)
         left = [one for one in wanted if one not in found]
-        left = [one for one in left if not self._from_store(one, found, make, cache)]
+        found |= self._from_store(left, make, cache)
+        left = [one for one in left if one not in found]
         if len(left) > FEW:
             self._in_parts(left, found, make, cache, timeout, progress)
             left = [one for one in left if one not in found]
@@ -387,18 +388,21 @@ class CurveFiles(DatasetQueries):
             body, when = self._file(one, cache=False)
             return make(one, body, when)
 
-    def _from_store(self, one: Wanted, found: dict, make: Callable, cache: bool | None) -> bool:
-        """Take a file that came in an earlier call."""
-        if cache is False:
-            return False
-        stored = self._store.get(self._file_key(one), self._shorter(self.conf.light_curve_seconds))
-        with contextlib.suppress(TableParseError):
-            if stored is not None:
-                found[one] = make(one, stored[0], stored[2])
-        return one in found
-
-    def _file_key(self, one: Wanted) -> str:
+    def _from_store(self, left: list[Wanted], make: Callable, cache: bool | None) -> dict:
+        """Return what is made of the files that came in an earlier call."""
+        found: dict = {}
+        if cache is False or not left:
+            return found
         _, token = self._auth(required=self.login_required)
+        store, lifetime = self._store, self._shorter(self.conf.light_curve_seconds)
+        for one in left:
+            stored = store.get(self._file_key(one, token), lifetime)
+            with contextlib.suppress(TableParseError):
+                if stored is not None:
+                    found[one] = make(one, stored[0], stored[2])
+        return found
+
+    def _file_key(self, one: Wanted, token) -> str:
         return self._cache_key("GET", self.server + one.path, {}, token)
 
     def _in_parts(
@@ -430,7 +434,7 @@ class CurveFiles(DatasetQueries):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoResultsWarning)
             result = self.crossmatch(
-                places, radius=NEAR, collections=[chunk[0].collection], cache=False
+                places, radius=NEAR, collections=[chunk[0].collection], progress=False, cache=False
             )
         setid = result.meta.get("setid")
         if not setid:
@@ -439,20 +443,19 @@ class CurveFiles(DatasetQueries):
         if not dataset.light_curves:
             return {}
         here = _members(dataset, {one.member: one for one in chunk})
-        kept = {}
+        _, token = self._auth(required=self.login_required)
 
         def keep(one: Wanted, body: bytes, when: float) -> object:
             made = make(one, body, when)
             if cache is not False:
-                self._store.put(self._file_key(one), body, "application/gzip")
+                self._store.put(self._file_key(one, token), body, "application/gzip")
             return made
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"lightcurves-{dataset.setid}.zip")
             with contextlib.ExitStack() as stack:
                 self._fetch_zip(dataset.light_curves, path, stack, False)
-            kept = self._of_zip(path, time.time(), here, keep)
-        return kept
+            return self._of_zip(path, time.time(), here, keep)
 
     def _each(self, work: Callable, tasks: list, *, progress: bool = True) -> list:
         return run_all(

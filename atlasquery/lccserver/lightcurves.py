@@ -21,11 +21,21 @@ from atlasquery.lccserver.arguments import check_collections
 from atlasquery.lccserver.csvlc import parse_csvlc
 from atlasquery.lccserver.curvefiles import CurveFiles, Wanted, check_objectid, wanted_rows
 from atlasquery.lccserver.datasets import check_setid
-from atlasquery.lccserver.photometry import Choice, light_curve
+from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.service.collection import Collection
 from atlasquery.service.inputs import check_choice
 
 __all__ = ["LightCurveQueries"]
+
+
+class _Curves(Collection):
+    """Light curves that are made when they are asked for: their files are read already."""
+
+    def __getitem__(self, object_id):
+        made = super().__getitem__(object_id)
+        if isinstance(made, Prepared):
+            made = self._products[self._key(object_id)] = made.build()
+        return made
 
 
 class LightCurveQueries(CurveFiles):
@@ -103,17 +113,17 @@ class LightCurveQueries(CurveFiles):
         (chosen,) = check_collections(_one(collection), known)
         one = Wanted.of(name, chosen, known)
 
-        def make(one: Wanted, body: bytes, when: float) -> TimeSeries:
+        def make(one: Wanted, body: bytes, when: float) -> Prepared:
             return self._curve(one, body, when, choice, "get_light_curve")
 
         try:
-            return self._single(one, make=make, cache=cache)
+            return self._single(one, make=make, cache=cache).build()
         except NotFoundError as error:
             # What is not there is not made yet; what is not known is refused otherwise.
             if error.status != 404:
                 raise
         self._have_made(one)
-        return self._single(one, make=make, cache=False)
+        return self._single(one, make=make, cache=False).build()
 
     def get_light_curves(
         self,
@@ -204,12 +214,12 @@ class LightCurveQueries(CurveFiles):
         else:
             wanted, setids = _of_table(dataset, known)
         names = _names(wanted)
-        found = Collection("TimeSeries", key=lambda name: names.get(name, name))
+        found = _Curves("TimeSeries", key=lambda name: names.get(name, name))
         if not wanted:
             warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
             return found
 
-        def make(one: Wanted, body: bytes, when: float) -> TimeSeries:
+        def make(one: Wanted, body: bytes, when: float) -> Prepared:
             return self._curve(one, body, when, choice, "get_light_curves")
 
         outcomes = self._gathered(
@@ -261,23 +271,20 @@ class LightCurveQueries(CurveFiles):
         if not isinstance(source, bytes):
             path = Path(source)
             name, source = path.name, path.read_bytes()
-        return light_curve(parse_csvlc(source, name=name), meta={}, name=name, choice=choice)
+        return prepare(parse_csvlc(source, name=name), meta={}, name=name, choice=choice).build()
 
-    def _curve(self, one: Wanted, body: bytes, when: float, choice, query: str) -> TimeSeries:
+    def _curve(self, one: Wanted, body: bytes, when: float, choice, query: str) -> Prepared:
         parsed = parse_csvlc(body, name=one.file_name)
         one.check(parsed)
-        meta = self._meta(when, query=query) | {"collection": one.collection}
-        series = light_curve(
+        about = {"collection": one.collection, "object": one.objectid}
+        return prepare(
             parsed,
-            meta=meta,
+            meta=self._meta(when, query=query) | about,
             name=one.file_name,
             survey=one.collection,
             preferred=one.mag_columns,
             choice=choice,
         )
-        if not series.meta["object"]:
-            series.meta["object"] = one.objectid
-        return series
 
     def _complete(self, found: Collection, count: int, on_error: str) -> Collection:
         """Return what came, or say what is missing from it."""

@@ -15,7 +15,7 @@ from atlasquery.lightcurve.schema import LN10_2_5, SCHEMA, build_light_curve, ma
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows
 
-__all__ = ["MAGSYS", "UNKNOWN", "Choice", "light_curve"]
+__all__ = ["MAGSYS", "UNKNOWN", "Choice", "Prepared", "prepare"]
 
 #: What ``meta["magsys"]`` says where the file does not say which system it is in.
 UNKNOWN = "unknown"
@@ -73,16 +73,93 @@ class Choice:
         return cls(mag_column, time_column, magsys)
 
 
-def light_curve(
+@dataclass(frozen=True)
+class Prepared:
+    """A file of which is known that a light curve can be made, which takes longer than to read it.
+
+    Parameters
+    ----------
+    parsed : CsvLightCurve
+        The file.
+    time : `~numpy.ndarray`
+        MJD of each line.
+    clock : Definition
+        The column of times.
+    mag, error : Definition or None
+        The columns of magnitudes and of their errors.
+    system : str
+        The system of the magnitudes.
+    survey : str
+        What stands in the column ``survey``.
+    meta : mapping
+        What the light curve says of its origin.
+    """
+
+    parsed: CsvLightCurve
+    time: np.ndarray
+    clock: Definition
+    mag: Definition | None
+    error: Definition | None
+    system: str
+    survey: str
+    meta: Mapping
+
+    def build(self) -> TimeSeries:
+        """Return the light curve.
+
+        Returns
+        -------
+        `~astropy.timeseries.TimeSeries`
+            A row per line of the file.
+        """
+        parsed, clock = self.parsed, self.clock.clock
+        n = len(parsed.rows)
+        absent = np.full(n, np.nan)
+        mag = absent if self.mag is None else parsed.rows.values[self.mag.name]
+        mag_err = absent if self.error is None else parsed.rows.values[self.error.name]
+        mag_err = np.where(np.isnan(mag), np.nan, mag_err)
+        flux = mag_to_flux(mag) if self.system == "AB" else absent
+        values = {
+            "band": _band(parsed),
+            "detection": ~np.isnan(mag),
+            "flux": flux,
+            "flux_err": flux * mag_err / LN10_2_5,
+            "mag": mag,
+            "mag_err": mag_err,
+            "limiting_mag": absent,
+            "exposure_time": _exposure_time(parsed),
+            "survey": np.full(n, self.survey),
+            "exposure": np.zeros(n, "U1"),
+        }
+        said = {
+            **self.meta,
+            **_of_object(parsed),
+            "survey": self.survey,
+            "magsys": self.system,
+            "time_reference": _reference(self.clock),
+            "time_column": self.clock.name,
+            "time_scale_stated": clock.stated,
+            "mag_column": self.mag.name if self.mag else "",
+            "mag_err_column": self.error.name if self.error else "",
+            "history": [],
+        }
+        said["object"] = said["object"] or self.meta.get("object", "")
+        own = _own(parsed.rows)
+        series = build_light_curve(self.time, values, own, scale=clock.scale, meta=said)
+        _describe(series, self.mag, self.system)
+        return series
+
+
+def prepare(
     parsed: CsvLightCurve,
     *,
     meta: Mapping,
     name: str = "the light curve",
-    survey: str = "",
+    survey: str = "lcc",
     preferred: tuple[str, ...] = (),
     choice: Choice = Choice(),
-) -> TimeSeries:
-    """Build the light curve of a file.
+) -> Prepared:
+    """Find out which columns of a file are its time, magnitude and error.
 
     Parameters
     ----------
@@ -101,8 +178,8 @@ def light_curve(
 
     Returns
     -------
-    `~astropy.timeseries.TimeSeries`
-        A row per line of the file.
+    Prepared
+        With ``build``, which returns the light curve.
 
     Raises
     ------
@@ -114,43 +191,10 @@ def light_curve(
     by_name = {d.name: d for d in parsed.definitions}
     clock = _time_of(parsed, by_name, choice.time_column, name)
     time = _mjd(parsed, clock, name)
-    mag_of = _mag_of(by_name, choice.mag_column, preferred)
-    err_of = _error_of(parsed.definitions, mag_of)
-    n = len(parsed.rows)
-    absent = np.full(n, np.nan)
-    mag = absent if mag_of is None else parsed.rows.values[mag_of.name]
-    mag_err = absent if err_of is None else parsed.rows.values[err_of.name]
-    mag_err = np.where(np.isnan(mag), np.nan, mag_err)
-    system = "AB" if mag_of is not None and mag_of.ab else choice.magsys or UNKNOWN
-    flux = mag_to_flux(mag) if system == "AB" else absent
-    values = {
-        "band": _band(parsed),
-        "detection": ~np.isnan(mag),
-        "flux": flux,
-        "flux_err": flux * mag_err / LN10_2_5,
-        "mag": mag,
-        "mag_err": mag_err,
-        "limiting_mag": absent,
-        "exposure_time": _exposure_time(parsed),
-        "survey": np.full(n, survey or "lcc"),
-        "exposure": np.zeros(n, "U1"),
-    }
-    said = {
-        **meta,
-        **_of_object(parsed),
-        "survey": survey or "lcc",
-        "magsys": system,
-        "time_reference": _reference(clock),
-        "time_column": clock.name,
-        "time_scale_stated": clock.clock.stated,
-        "mag_column": mag_of.name if mag_of else "",
-        "mag_err_column": err_of.name if err_of else "",
-        "history": [],
-    }
-    own = _own(parsed.rows)
-    series = build_light_curve(time, values, own, scale=clock.clock.scale, meta=said)
-    _describe(series, mag_of, system)
-    return series
+    mag = _mag_of(by_name, choice.mag_column, preferred)
+    system = "AB" if mag is not None and mag.ab else choice.magsys or UNKNOWN
+    error = _error_of(parsed.definitions, mag)
+    return Prepared(parsed, time, clock, mag, error, system, survey, meta)
 
 
 def _time_of(parsed: CsvLightCurve, by_name: dict, wanted: str | None, name: str) -> Definition:
@@ -228,9 +272,9 @@ def _band(parsed: CsvLightCurve) -> np.ndarray:
 
 def _exposure_time(parsed: CsvLightCurve) -> np.ndarray:
     for column in parsed.definitions:
-        if column.role == "exposure_time" and column.unit is not None:
-            if column.unit.is_equivalent(u.s):
-                return parsed.rows.values[column.name] * column.unit.to(u.s)
+        timed = column.role == "exposure_time" and column.unit is not None
+        if timed and column.unit.is_equivalent(u.s):
+            return parsed.rows.values[column.name] * column.unit.to(u.s)
     return np.full(len(parsed.rows), np.nan)
 
 

@@ -97,13 +97,51 @@ def test_damage_is_not_kept(lcc, files):
     assert is_light_curve_of(lcc.get_light_curve(row["objectid"], "synth_alpha"), row)
 
 
-def test_a_file_is_made_where_there_is_none(client, server):
-    # The real server has made some of them; the double none of this one.
+def test_a_file_is_made_where_there_is_none(lcc, double, files):
+    row = ALPHA[7][1]
+    files.unmade.add(row["objectid"])
+
+    def search(request):
+        files.unmade.clear()
+        return double._search(request)
+
+    double.routes["POST /api/columnsearch"] = search
+    assert is_light_curve_of(lcc.get_light_curve(row["objectid"], "synth_alpha"), row)
+    (asked,) = double.asked("/api/columnsearch")
+    assert asked.form["collections[]"] == ["synth_alpha"]
+    assert asked.one("filters") == "((objectid eq 'SYA-0000008'))"
+    assert len(double.asked("/l/")) == 2
+    files.unmade.add("SYA-0000009")
+    double.routes["POST /api/columnsearch"] = double._search
+    with pytest.raises(NotFoundError, match="has not made the file"):
+        lcc.get_light_curve("SYA-0000009", "synth_alpha")
+
+
+def test_more_than_a_zip_holds(client, server, double):
+    """Of more than 500 objects a server makes no ZIP; all light curves come all the same."""
     if server.name == "double":
-        pytest.importorskip("lcc_searches")
-    row = server.rows["synth_alpha"][7]
-    lc = client.get_light_curve(row["objectid"], "synth_alpha", cache=False)
-    assert lc.meta["object"] == row["objectid"]
+        Files(double)
+        double.site["zip_rows"] = 20
+    rows = {row["objectid"]: row for row in server.rows["synth_big"]}
+    with conf.set_temp("zip_rows", 400 if server.name == "real" else 18):
+        count = 520 if server.name == "real" else 50
+        found = client.query_criteria(
+            "sdssr < 99", collections="synth_big", max_rows=count, sort="objectid"
+        )
+        assert len(found) == count
+        curves = client.get_light_curves(found)
+        assert list(curves) == found["objectid"].tolist() and not curves.failures
+        for name in list(curves)[:: count // 10]:
+            lc = curves[name]
+            assert lc.meta["object"] == name and len(lc) == rows[name]["ndet"]
+            assert abs(np.median(lc["mag"].value) - rows[name]["sdssr"]) < 0.4
+    if server.name == "double":
+        # Three parts of 18, 18 and 14, each with a search; and nothing one by one.
+        assert len(double.asked("POST /api/xmatch")) == 3
+        assert len(double.asked("/p/")) == 3 and not double.asked("/l/")
+        double.received.clear()
+        assert len(client.get_light_curves(found)) == count
+        assert not double.asked("/l/|/p/|/api/xmatch")
 
 
 def test_a_dataset_from_its_zip(lcc, double, some):
