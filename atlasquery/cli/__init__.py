@@ -12,6 +12,7 @@ from atlasquery.cli.atlas_commands import cone, lightcurve, object_, plot
 from atlasquery.cli.command import main
 from atlasquery.cli.download_commands import download
 from atlasquery.cli.forced_commands import forced
+from atlasquery.cli.lcc_commands import lcc
 from atlasquery.cli.list_commands import list_
 from atlasquery.cli.trial_commands import demo, sandbox
 
@@ -22,6 +23,7 @@ for command in (
     demo,
     download,
     forced,
+    lcc,
     lightcurve,
     list_,
     login,

@@ -21,6 +21,7 @@ from atlasquery.exceptions import (
     InputWarning,
     InvalidQueryError,
     LoginError,
+    MaxResultsWarning,
     NoResultsWarning,
     NotFoundError,
     RemoteServiceError,
@@ -125,9 +126,10 @@ def test_more_than_a_zip_holds(client, server, double):
     rows = {row["objectid"]: row for row in server.rows["synth_big"]}
     with conf.set_temp("zip_rows", 400 if server.name == "real" else 18):
         count = 520 if server.name == "real" else 50
-        found = client.query_criteria(
-            "sdssr < 99", collections="synth_big", max_rows=count, sort="objectid"
-        )
+        with pytest.warns(MaxResultsWarning):
+            found = client.query_criteria(
+                "sdssr < 99", collections="synth_big", max_rows=count, sort="objectid"
+            )
         assert len(found) == count
         curves = client.get_light_curves(found)
         assert list(curves) == found["objectid"].tolist() and not curves.failures

@@ -1,0 +1,367 @@
+"""``atlasquery lcc``: collections of light curves, searched and fetched."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atlasquery.cli.command import Code, Command, Failure
+from atlasquery.cli.options import Output, Service, output_options, service_options
+from atlasquery.cli.output import deliver, for_person, show_text
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from atlasquery.lccserver import LCCServerClass
+
+__all__ = ["lcc"]
+
+
+@click.group()
+def lcc() -> None:
+    r"""Search an LCC-Server, and fetch its light curves.
+
+    \b
+    Examples:
+      atlasquery lcc collections
+      atlasquery lcc cone 290.0 +45.0 20arcmin --columns sdssr,propermotion
+      atlasquery lcc search "sdssr < 13 & propermotion > 50" -o bright.ecsv
+      atlasquery lcc lightcurves qbeiD6HI2iw -o curves.ecsv
+
+    No login is needed; the key of an account is read from ATLASQUERY_LCC_TOKEN.
+    """
+
+
+lcc.help = (lcc.help or "").replace("\\b\n", "\b\n")
+
+
+def _client(service: Service) -> "LCCServerClass":
+    from atlasquery.lccserver import LCCServerClass
+
+    return service.client(LCCServerClass)
+
+
+def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """Return what is written with commas between."""
+    if value is None:
+        return None
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _search_options(function: Callable) -> Callable:
+    """Give a command what all searches take."""
+    options = (
+        click.option("--collections", "-c", metavar="NAMES", callback=_listed,
+                     help="Where to look, with commas between; by default everywhere."),
+        click.option("--columns", metavar="NAMES", callback=_listed,
+                     help="What to return beside names and positions; * for all."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _row_options(function: Callable) -> Callable:
+    """Give a command an order and a bound."""
+    options = (
+        click.option("--sort", metavar="COLUMN", help="The order; -COLUMN for greatest first."),
+        click.option("--max-rows", type=int, metavar="N", help="Rows at most; -1 for all."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+filter_option = click.option("--filter", "filters", metavar="TEXT", help="As of search.")
+
+
+def _columns(names: list[str] | None) -> list[str] | str | None:
+    return "*" if names == ["*"] else names
+
+
+def _sub(name: str) -> Callable:
+    return lcc.command(name, cls=Command)
+
+
+@_sub("collections")
+@service_options
+@output_options
+def collections(service: Service, output: Output) -> Code:
+    """List the collections of the server."""
+    found = _client(service).list_collections(cache=service.cache)
+    if for_person(output):
+        found = found["collection", "nobjects", "name", "last_updated"]
+    return deliver(found, output)
+
+
+@_sub("columns")
+@click.argument("names", nargs=-1, metavar="[COLLECTION]...")
+@service_options
+@output_options
+def columns(names: tuple[str, ...], service: Service, output: Output) -> Code:
+    """List the columns that searches of collections return and filter by."""
+    chosen = list(names) or None
+    return deliver(_client(service).list_columns(chosen, cache=service.cache), output)
+
+
+@_sub("cone")
+@click.argument("words", nargs=-1, required=True, metavar="POSITION RADIUS")
+@_search_options
+@filter_option
+@service_options
+@output_options
+def cone(
+    words: tuple[str, ...],
+    collections: list[str] | None,
+    columns: list[str] | None,
+    filters: str | None,
+    service: Service,
+    output: Output,
+) -> Code:
+    r"""Find the objects within RADIUS of POSITION, nearest first.
+
+    POSITION is two numbers in degrees, a sexagesimal position, or one with units; RADIUS has
+    a unit: arcsec, arcmin or deg.
+
+    \b
+    Example:
+      atlasquery lcc cone 290.0 +45.0 20arcmin -c synth_alpha --columns sdssr
+    """
+    from atlasquery.cli.positions import read_cone, read_position
+
+    text, radius = read_cone(words)
+    centre = read_position(text)
+    if centre is None:
+        raise Failure(f"{text!r} is no position; for a name see lcc text --resolve", Code.USAGE)
+    found = _client(service).query_region(
+        centre, radius=radius, filters=filters, collections=collections,
+        columns=_columns(columns), cache=service.cache,
+    )  # fmt: skip
+    if "query_index" in found.colnames:
+        # There was one position.
+        found.remove_column("query_index")
+    return deliver(_short(found, output), output)
+
+
+@_sub("search")
+@click.argument("filters", metavar="FILTER")
+@_search_options
+@_row_options
+@service_options
+@output_options
+def search(
+    filters: str,
+    collections: list[str] | None,
+    columns: list[str] | None,
+    sort: str | None,
+    max_rows: int | None,
+    service: Service,
+    output: Output,
+) -> Code:
+    r"""Find the objects whose columns meet a FILTER.
+
+    \b
+    Example:
+      atlasquery lcc search "sdssr < 13 & objecttags ct 'eclipsing'" --sort sdssr
+    """
+    found = _client(service).query_criteria(
+        filters, collections=collections, columns=_columns(columns), sort=sort,
+        max_rows=max_rows, cache=service.cache,
+    )  # fmt: skip
+    return deliver(_short(found, output), output)
+
+
+@_sub("text")
+@click.argument("words", nargs=-1, required=True, metavar="TEXT")
+@click.option("--resolve", is_flag=True, help="TEXT is the name of an object, for Sesame.")
+@_search_options
+@filter_option
+@_row_options
+@service_options
+@output_options
+def text(
+    words: tuple[str, ...],
+    resolve: bool,
+    collections: list[str] | None,
+    columns: list[str] | None,
+    filters: str | None,
+    sort: str | None,
+    max_rows: int | None,
+    service: Service,
+    output: Output,
+) -> Code:
+    """Find the objects whose names, tags and other texts have words."""
+    found = _client(service).query_text(
+        " ".join(words), resolve=resolve, filters=filters, collections=collections,
+        columns=_columns(columns), sort=sort, max_rows=max_rows, cache=service.cache,
+    )  # fmt: skip
+    return deliver(_short(found, output), output)
+
+
+@_sub("crossmatch")
+@click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("radius", nargs=-1, required=True)
+@click.option("--ids", metavar="COLUMN", help="The column of TABLE with names to keep.")
+@_search_options
+@filter_option
+@service_options
+@output_options
+def crossmatch(
+    table: Path,
+    radius: tuple[str, ...],
+    ids: str | None,
+    collections: list[str] | None,
+    columns: list[str] | None,
+    filters: str | None,
+    service: Service,
+    output: Output,
+) -> Code:
+    r"""Find the objects near each position of TABLE, a file with columns ra and dec.
+
+    \b
+    Example:
+      atlasquery lcc crossmatch hosts.ecsv 2arcsec --ids name -o matches.ecsv
+    """
+    found = _client(service).crossmatch(
+        _positions(table), "".join(radius), ids=ids, filters=filters, collections=collections,
+        columns=_columns(columns), cache=service.cache,
+    )  # fmt: skip
+    return deliver(_short(found, output), output)
+
+
+@_sub("datasets")
+@click.option("--max-rows", type=int, default=1000, help="How many of the newest are looked at.")
+@service_options
+@output_options
+def datasets(max_rows: int, service: Service, output: Output) -> Code:
+    """List the newest datasets that may be seen."""
+    found = _client(service).list_datasets(max_rows=max_rows, cache=service.cache)
+    return deliver(found, output)
+
+
+@_sub("dataset")
+@click.argument("setid")
+@service_options
+@output_options
+def dataset(setid: str, service: Service, output: Output) -> Code:
+    """Fetch a dataset, the result of a search, by its name."""
+    found = _client(service).get_dataset(setid, cache=service.cache)
+    return deliver(_short(found, output), output)
+
+
+@_sub("object")
+@click.argument("objectid")
+@click.argument("collection")
+@click.option(
+    "--pictures",
+    "-d",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A directory for the pictures that the server made of it.",
+)
+@click.option("--overwrite-pictures", is_flag=True, help="Replace pictures that are there.")
+@service_options
+@output_options
+def object_(
+    objectid: str,
+    collection: str,
+    pictures: Path | None,
+    overwrite_pictures: bool,
+    service: Service,
+    output: Output,
+) -> Code:
+    """Show what is known of an object; as data, its periods."""
+    found = _client(service).get_object(objectid, collection, cache=service.cache)
+    if pictures is not None:
+        _save(found.pictures, pictures, objectid, overwrite_pictures)
+    if for_person(output):
+        show_text(str(found))
+        return Code.FOUND
+    return deliver(found.periods, output)
+
+
+@_sub("lightcurve")
+@click.argument("objectid")
+@click.argument("collection", required=False)
+@click.option("--mag", "mag_column", metavar="COLUMN", help="The magnitudes to take.")
+@service_options
+@output_options
+def lightcurve(
+    objectid: str, collection: str | None, mag_column: str | None, service: Service, output: Output
+) -> Code:
+    r"""Fetch a light curve, or read the file of one.
+
+    \b
+    Examples:
+      atlasquery lcc lightcurve SYA-0000001 synth_alpha -o lc.fits
+      atlasquery lcc lightcurve SYA-0000001-csvlc.gz -o lc.fits
+    """
+    client = _client(service)
+    if collection is None:
+        if not Path(objectid).is_file():
+            raise Failure(f"{objectid} is no file; for an object, name its collection", Code.USAGE)
+        return deliver(client.read(objectid, mag_column=mag_column), output)
+    found = client.get_light_curve(
+        objectid, collection, mag_column=mag_column, cache=service.cache
+    )
+    return deliver(found, output)
+
+
+@_sub("lightcurves")
+@click.argument("setid")
+@click.option("--mag", "mag_column", metavar="COLUMN", help="The magnitudes to take.")
+@service_options
+@output_options
+def lightcurves(setid: str, mag_column: str | None, service: Service, output: Output) -> Code:
+    """Fetch all light curves of a dataset, as one table that says of which object each row is."""
+    from astropy.table import Column, QTable, vstack
+
+    curves = _client(service).get_light_curves(
+        setid, mag_column=mag_column, on_error="warn", cache=service.cache
+    )
+    tables = []
+    for name, lc in curves.items():
+        table = QTable(lc, copy=False)
+        table.add_column(Column([name] * len(lc), name="objectid", dtype=str), index=0)
+        table.meta = {}
+        tables.append(table)
+    stacked = vstack(tables, metadata_conflicts="silent") if tables else QTable()
+    if tables:
+        first = next(iter(curves.values())).meta
+        shared = ("service", "server", "obtained", "creator", "magsys", "time_reference")
+        stacked.meta.update({key: first[key] for key in shared})
+        stacked.meta["setid"] = setid
+    code = deliver(stacked, output)
+    return Code.INCOMPLETE if curves.failures else code
+
+
+def _short(found: "Table", output: Output) -> "Table":
+    """Leave out, for a person, what each row of a server repeats."""
+    if not for_person(output):
+        return found
+    repeated = {"lcfname", "owner", "visibility", "sharedwith"}
+    return found[[name for name in found.colnames if name not in repeated]]
+
+
+def _positions(path: Path) -> Any:
+    from astropy.table import Table
+
+    from atlasquery.exceptions import InvalidQueryError
+
+    try:
+        return Table.read(path)
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidQueryError(f"{path} is no table that can be read: {reason}") from None
+
+
+def _save(pictures: list, folder: Path, objectid: str, overwrite: bool) -> None:
+    """Write pictures under names made of what they show."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for n, picture in enumerate(pictures):
+        words = re.sub(r"[^a-zA-Z0-9]+", "-", picture.about)[:60].strip("-")
+        # A name of an object has no slash, which its query has seen to.
+        path = folder / f"{objectid}-{n}-{words}.png"
+        picture.save(path, overwrite=overwrite)
+        click.echo(str(path), err=True)
