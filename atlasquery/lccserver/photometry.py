@@ -23,7 +23,7 @@ MAGSYS = ("AB", "Vega")
 # Julian dates from the year 1311 to 2406: what is outside is counted from some other day.
 DATES = (2.2e6, 2.6e6)
 RESERVED = {"time", *(column.name for column in SCHEMA)}
-NOT_STATED = "which moment of the exposure is not stated"
+NOT_STATED = "moment of the exposure not stated"
 
 
 @dataclass(frozen=True)
@@ -304,12 +304,12 @@ def _of_object(parsed: CsvLightCurve) -> dict[str, object]:
 
 def _reference(column: Definition) -> str:
     place = {
-        "barycentre": "at the barycentre of the solar system",
+        "barycentre": "at the barycentre",
         "heliocentre": "at the Sun",
         "observatory": "at the observatory",
     }[column.clock.place]
     scale = "" if column.clock.stated else f", {column.clock.scale.upper()} assumed"
-    return f"as the server gives it, {place}{scale}; {NOT_STATED}"
+    return f"{place}{scale}; {NOT_STATED}"
 
 
 def _describe(series: TimeSeries, mag: Definition | None, system: str) -> None:

@@ -104,7 +104,7 @@ def to_flux(lc: Table) -> TimeSeries:
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, or lacks a column.
+        If `lc` is no light curve, lacks a column, or has magnitudes that are not AB.
 
     Examples
     --------
@@ -118,6 +118,11 @@ def to_flux(lc: Table) -> TimeSeries:
     ['to_flux: 0 fluxes from magnitudes']
     """
     one = _one(lc, "mag", "mag_err")
+    if (system := lc.meta.get("magsys", "AB")) != "AB":
+        raise InvalidQueryError(
+            f"lc.meta['magsys'] is {system!r}: fluxes are made of AB magnitudes only. If you know that "
+            "these are, set it to 'AB'."
+        )
     there = one.has("flux") and one.has("flux_err")
     if there:
         one.check(("flux", "flux_err"))

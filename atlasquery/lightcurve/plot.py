@@ -95,7 +95,7 @@ def plot(
     if ax is None:
         _, ax = pyplot().subplots(figsize=(9.0, 4.8), layout="constrained")
     notes = draw(ax, what, y)
-    ax.set_ylabel(LABELS[y])
+    ax.set_ylabel(value_label(lc, y))
     ax.set_xlabel(time_label(lc, what))
     if modulus is not None:
         notes.append(absolute_axis(ax, modulus))
@@ -106,6 +106,27 @@ def plot(
 
 
 LABELS = {"mag": "AB magnitude (mag)", "flux": "Difference flux (µJy)"}
+
+
+def value_label(lc: Table, y: str) -> str:
+    """Return the label of the axis of values.
+
+    Parameters
+    ----------
+    lc : `~astropy.table.Table`
+        The light curve.
+    y : {"mag", "flux"}
+        What is drawn.
+
+    Returns
+    -------
+    str
+        With the system of the magnitudes, where that is known.
+    """
+    system = str(lc.meta.get("magsys", "AB"))
+    if y != "mag" or system == "AB":
+        return LABELS[y]
+    return "Magnitude (mag)" if system == "unknown" else f"{system} magnitude (mag)"
 
 
 def time_label(lc: Table, what: Shown) -> str:

@@ -81,9 +81,9 @@ def test_a_cross_match_of_a_file(double):
     said = run("crossmatch", "hosts.ecsv", "40arcsec", code=2)
     assert "30" in said.stderr
     (double.received).clear()
-    with open("bad.fits", "wb") as file:
+    with open("bad.ecsv", "wb") as file:
         file.write(b"\0\1")
-    assert "bad.fits" in run("crossmatch", "bad.fits", "2arcsec", code=2).stderr
+    assert "bad.ecsv" in run("crossmatch", "bad.ecsv", "2arcsec", code=2).stderr
     assert not double.asked("xmatch")
 
 

@@ -12,7 +12,8 @@ from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lccserver import LCCServerClass
 from atlasquery.lccserver.csvlc import parse_csvlc, unpack
 from atlasquery.lccserver.fields import FieldError, Fields
-from atlasquery.lightcurve import SCHEMA, read, write
+from atlasquery.lightcurve import SCHEMA, plot, read, to_flux, write
+from atlasquery.lightcurve import bin as lightcurve_bin
 
 N = 30
 DAYS = 57000.0 + np.arange(N) / 7
@@ -327,6 +328,22 @@ def test_no_rows_and_truths(client):
     assert lc["good"].tolist() == [True, False, None] * 10
     with pytest.raises(TableParseError, match="good='maybe', which is neither True nor False"):
         client.read(file(SHORT | {"good": ["maybe"] * 30}, more=more))
+
+
+def test_what_is_made_of_it(client):
+    pytest.importorskip("matplotlib")
+    lc = client.read(file())
+    with pytest.raises(InvalidQueryError, match="made of AB magnitudes only"):
+        to_flux(lc)
+    ax = plot(lc)
+    assert ax.get_ylabel() == "Magnitude (mag)"
+    assert ax.get_xlabel() == (
+        "Time (MJD, TDB; at the barycentre; moment of the exposure not stated)"
+    )
+    lc.meta["magsys"] = "AB"
+    assert not to_flux(lc)["flux"].mask.any() and plot(lc).get_ylabel() == "AB magnitude (mag)"
+    known = client.read(file(SHORT | {"aie_000": np.full(N, 0.01)}), magsys="AB")
+    assert 0 < len(lightcurve_bin(known, "1 day")) < len(known)
 
 
 @pytest.mark.parametrize("ending", ["ecsv", "fits", "vot"])
