@@ -10,6 +10,7 @@ from lcc_server import HTML_500, Answer, failed
 
 from atlasquery.exceptions import (
     IncompleteResultError,
+    InputWarning,
     LoginError,
     MaxResultsWarning,
     NotFoundError,
@@ -302,6 +303,12 @@ def test_some_of_several_searches_that_fail_lose_nothing_of_the_rest(lcc, double
         lcc.query_region(SkyCoord(150, 2, unit="deg"), radius="2 deg")
     error = caught.value
     assert len(error.failures) == 1 and len(error.result) > 0
+    double.faults["conesearch"] = [Answer(lines=[queued()])]
+    with conf.set_temp("concurrency", 1), pytest.warns(InputWarning, match=r"1 of \d+ searches"):
+        rest = lcc.query_region(
+            SkyCoord(150, 2, unit="deg"), radius="2 deg", on_error="warn", cache=False
+        )
+    assert rest["objectid"].tolist() == error.result["objectid"].tolist()
     whole = lcc.fetch(error.query)
     assert set(error.result["objectid"].tolist()) < set(whole["objectid"].tolist())
     direct = lcc.query_region(SkyCoord(150, 2, unit="deg"), radius="2 deg", cache=False)
