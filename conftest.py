@@ -47,6 +47,8 @@ def _example(request):
             request.getfixturevalue("_example_forced")
         if "Alerce" in request.node.dtest.docstring:
             request.getfixturevalue("_example_alerce")
+        if "LCCServer" in request.node.dtest.docstring:
+            request.getfixturevalue("_example_lcc")
 
 
 @pytest.fixture
@@ -79,6 +81,25 @@ def _example_alerce(_example_user, _alerce_double):
     """Let an example ask the double of ALeRCE's servers."""
     with _alerce_double.configured():
         yield
+
+
+@pytest.fixture(scope="session")
+def _lcc_double():
+    """Start the double of an LCC-Server, for the first example that asks it."""
+    doubles = pytest.importorskip("lcc_server", reason="examples need tests/doubles")
+    with doubles.LCCDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def _example_lcc(_example_user, _lcc_double, monkeypatch):
+    """Let an example ask the double of an LCC-Server, without a login of an earlier one."""
+    from atlasquery.lccserver import LCCServer, LCCServerClass
+
+    monkeypatch.setenv("ATLASQUERY_LCC_SERVER", _lcc_double.url)
+    for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_anonymous"):
+        monkeypatch.setattr(LCCServer, name, getattr(LCCServerClass(), name))
+    yield _lcc_double
 
 
 @pytest.fixture

@@ -19,6 +19,12 @@ class Conf(ServiceConf):
         "Longest wait in seconds that a server may ask for before QuotaError is raised; an "
         "LCC-Server asks for 120.",
     )
+    anonymous_per_minute = _config.ConfigItem(
+        600, "Requests a minute, on average, that the server allows an anonymous key; 0 for any."
+    )
+    account_per_minute = _config.ConfigItem(
+        6000, "Requests a minute, on average, that the server allows an account's key; 0 for any."
+    )
     list_seconds = _config.ConfigItem(
         300.0, "Seconds for which a stored answer to a search is used again."
     )

@@ -10,7 +10,9 @@ import requests
 
 from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
 from atlasquery.lccserver import conf
+from atlasquery.lccserver.pacing import Pace, PacedGate
 from atlasquery.service import ServiceQuery
+from atlasquery.service.quota import OpenGate
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
 __all__ = ["LCCServerQuery", "as_list", "decode_envelope"]
@@ -64,6 +66,8 @@ class LCCServerQuery(ServiceQuery):
         self.name = "LCCServer"
         self._anonymous: _Anonymous | None = None
         self._key_lock = threading.Lock()
+        # The pace of each key, by its fingerprint.
+        self._paces: dict[str, Pace] = {}
 
     def __repr__(self) -> str:
         key = "an account's key" if self._authenticated else "an anonymous key"
@@ -201,6 +205,16 @@ class LCCServerQuery(ServiceQuery):
     def _worth_renewing(self, response: requests.Response) -> bool:
         # "private dataset, other key: 401" (contract): with another key it is no other.
         return NO_ACCESS not in response.text
+
+    def _gate(self, token: Secret | None, method: str) -> OpenGate:
+        gate = super()._gate(token, method)
+        if token is None or self._uncounted:
+            return gate
+        with self._key_lock:
+            pace = self._paces.setdefault(token.fingerprint(), Pace())
+            nobody = self._anonymous is not None and token == self._anonymous.key
+        allowed = self.conf.anonymous_per_minute if nobody else self.conf.account_per_minute
+        return PacedGate(gate, pace, allowed)
 
     def _cache_key(self, method: str, url: str, payload: object, token) -> str:
         with self._key_lock:

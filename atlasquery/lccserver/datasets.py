@@ -287,7 +287,8 @@ class DatasetQueries(LCCServerQuery):
         Examples
         --------
         >>> from atlasquery import LCCServer
-        >>> "setid" in LCCServer.list_datasets().colnames
+        >>> found = LCCServer.query_criteria("sdssr < 9.5", visibility="public")
+        >>> found.meta["setid"] in LCCServer.list_datasets()["setid"]
         True
         """
         whole = isinstance(max_rows, (int, np.integer)) and not isinstance(max_rows, bool)

@@ -1,5 +1,6 @@
 """Searches by position: cones of any radius, and cross-matches of any number of rows."""
 
+import os
 import warnings
 
 import numpy as np
@@ -49,7 +50,8 @@ class RegionQueries(Searches):
         visibility: str = "unlisted",
         wait: bool = True,
         timeout: Timeout = None,
-        save: str | None = None,
+        save: str | os.PathLike | None = None,
+        on_error: str = "raise",
         progress: Progress = True,
         cache: bool | None = None,
         get_query_payload: bool = False,
@@ -93,6 +95,9 @@ class RegionQueries(Searches):
             ``conf.wait_seconds``.
         save : path-like, optional
             A new file in which the query is kept, for `LCCQuery.load`.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of several searches fail: raise an error that has the rest
+            as ``result``, or return the rest with a warning.
         progress : bool or callable, optional
             Whether the server's messages, or a bar, are shown, as in `query_criteria`.
         cache : bool, optional
@@ -169,7 +174,7 @@ class RegionQueries(Searches):
             for cone in cones
         ]
         query = LCCQuery(self.server, "query_region", recipe, parts)
-        return self._do(query, wait, timeout, save, progress, cache, get_query_payload)
+        return self._do(query, wait, timeout, save, progress, cache, get_query_payload, on_error)
 
     def crossmatch(
         self,
@@ -183,7 +188,8 @@ class RegionQueries(Searches):
         visibility: str = "unlisted",
         wait: bool = True,
         timeout: Timeout = None,
-        save: str | None = None,
+        save: str | os.PathLike | None = None,
+        on_error: str = "raise",
         progress: Progress = True,
         cache: bool | None = None,
         get_query_payload: bool = False,
@@ -217,6 +223,9 @@ class RegionQueries(Searches):
             ``conf.wait_seconds``.
         save : path-like, optional
             A new file in which the query is kept, for `LCCQuery.load`.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of several searches fail: raise an error that has the rest
+            as ``result``, or return the rest with a warning.
         progress : bool or callable, optional
             Whether the server's messages, or a bar, are shown, as in `query_criteria`.
         cache : bool, optional
@@ -286,7 +295,7 @@ class RegionQueries(Searches):
             payload = {"xmq": lines, "xmd": match_radius(arcsec), **shared}
             parts.append(Part("api/xmatch", payload, conditions))
         query = LCCQuery(self.server, "crossmatch", recipe, parts)
-        return self._do(query, wait, timeout, save, progress, cache, get_query_payload)
+        return self._do(query, wait, timeout, save, progress, cache, get_query_payload, on_error)
 
 
 def _refuse_joined(filters: str | None, used: list[str]) -> None:

@@ -37,7 +37,7 @@ def plain_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
     Rows
         With the same columns where there is none.
     """
-    return _ordered(_stacked(recipe, found))
+    return _ordered(_stacked(recipe, found), recipe)
 
 
 def region_rows(
@@ -96,7 +96,7 @@ def region_rows(
     chosen, index, apart = chosen.take(kept), index[kept], apart[kept]
     chosen.add(QUERY_INDEX, index)
     chosen.add(SEPARATION, apart)
-    return _ordered(chosen), not kept.all()
+    return _ordered(chosen, recipe), not kept.all()
 
 
 def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
@@ -137,7 +137,7 @@ def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
         about = "The name or number that was given with the position."
         chosen.add(Column("query_id", kind, about=about, required=True), ids[index])
     chosen.add(SEPARATION, apart[order])
-    return _ordered(chosen)
+    return _ordered(chosen, recipe)
 
 
 def _stacked(recipe: dict, found: Sequence[Rows]) -> Rows:
@@ -173,10 +173,11 @@ def _rank(rows: Rows, name: str, direction: str) -> np.ndarray:
     return np.where(mask, len(values) + 1, rank)
 
 
-def _ordered(rows: Rows) -> Rows:
-    """Return the columns in the order in which a person reads them."""
+def _ordered(rows: Rows, recipe: dict) -> Rows:
+    """Return the columns in the order in which a person reads them: first what was asked for."""
     by_name = {column.name: column for column in rows.columns}
-    middle = [name for name in by_name if name not in FIRST and name not in LAST + SENT]
-    names = [name for name in (*FIRST, *middle, *LAST) if name in by_name]
-    rows.columns = [by_name[name] for name in names]
+    asked = [wire for wire, *_ in recipe["columns"]]
+    rest = [name for name in by_name if name not in LAST + SENT]
+    names = dict.fromkeys([*FIRST, *asked, *rest, *LAST])
+    rows.columns = [by_name[name] for name in names if name in by_name]
     return rows

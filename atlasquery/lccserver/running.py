@@ -240,6 +240,7 @@ def check_understood(part: Part, args: dict, url: str) -> None:
         "results_samplespec": int(sent["samplespec"]) if "samplespec" in sent else None,
         "results_limitspec": int(sent["limitspec"]) if "limitspec" in sent else None,
         "dataset_visibility": sent["visibility"],
+        **{name: sent[name] for name in ("coords", "xmq", "xmd") if name in sent},
     }
     for name, value in expected.items():
         if name not in args:

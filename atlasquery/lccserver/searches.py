@@ -1,5 +1,6 @@
 """The searches by text and by columns, and what all searches of an LCC-Server share."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import astropy.units as u
 from astropy.table import Table
 
 from atlasquery.exceptions import (
-    IncompleteResultError,
     InvalidQueryError,
     MaxResultsWarning,
     NoResultsWarning,
@@ -26,6 +26,7 @@ from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
 from atlasquery.lccserver.running import Progress, SearchRunner, check_timeout
+from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.tables import build_table
 
 __all__ = ["Searches", "Timeout"]
@@ -48,7 +49,7 @@ class Searches(SearchRunner):
         visibility: str = "unlisted",
         wait: bool = True,
         timeout: Timeout = None,
-        save: str | None = None,
+        save: str | os.PathLike | None = None,
         progress: Progress = True,
         cache: bool | None = None,
         get_query_payload: bool = False,
@@ -154,7 +155,7 @@ class Searches(SearchRunner):
         visibility: str = "unlisted",
         wait: bool = True,
         timeout: Timeout = None,
-        save: str | None = None,
+        save: str | os.PathLike | None = None,
         progress: Progress = True,
         cache: bool | None = None,
         get_query_payload: bool = False,
@@ -229,8 +230,8 @@ class Searches(SearchRunner):
         --------
         >>> from atlasquery import LCCServer
         >>> found = LCCServer.query_text('objecttags:"eclipsing binary"')
-        >>> found["objecttags"][0]
-        'eclipsing binary, dwarf'
+        >>> set(found["objecttags"].tolist())
+        {'eclipsing binary, dwarf'}
         """
         shared, conditions, recipe = self._common(
             filters, collections, columns, sort, sample, max_rows, visibility, cache
@@ -258,6 +259,7 @@ class Searches(SearchRunner):
         query: LCCQuery,
         *,
         timeout: Timeout = None,
+        on_error: str = "raise",
         progress: Progress = True,
         cache: bool | None = None,
     ) -> Table:
@@ -272,6 +274,9 @@ class Searches(SearchRunner):
         timeout : `~astropy.units.Quantity`, float or str, optional
             How long to wait for what the server does in the background; a bare number is in
             seconds. By default ``conf.wait_seconds``.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of several searches fail: raise an error that has the rest
+            as ``result``, or return the rest with a warning.
         progress : bool or callable, optional
             Whether the server's messages are shown, as in `query_criteria`.
         cache : bool, optional
@@ -297,7 +302,7 @@ class Searches(SearchRunner):
         --------
         >>> from atlasquery import LCCServer
         >>> query = LCCServer.query_criteria("sdssr < 10", wait=False)
-        >>> len(LCCServer.fetch(query)) == query.table()["matches"][0]
+        >>> len(LCCServer.fetch(query)) == query.parts[0].matches
         True
         """
         if not isinstance(query, LCCQuery):
@@ -310,7 +315,7 @@ class Searches(SearchRunner):
                 f"query is of {query.server}, and {self.name} asks {self.server}: make another "
                 f"with {type(self).__name__}({query.server!r})"
             )
-        return self._finish(query, timeout, progress, cache, depth=4)
+        return self._finish(query, timeout, progress, cache, check_on_error(on_error), depth=4)
 
     def _common(
         self,
@@ -360,8 +365,9 @@ class Searches(SearchRunner):
         }
         return payload, condition.ran if condition else None, recipe
 
-    def _do(self, query, wait, timeout, save, progress, cache, get_query_payload):
+    def _do(self, query, wait, timeout, save, progress, cache, get_query_payload, on_error="raise"):
         """Send a search, and return what its caller wants of it."""
+        check_on_error(on_error)
         seconds = check_timeout(timeout, self.conf.wait_seconds)
         if get_query_payload:
             payloads = [part.payload for part in query]
@@ -370,7 +376,7 @@ class Searches(SearchRunner):
             _refuse_existing(save)
             query.save(save)
         if wait:
-            return self._finish(query, seconds, progress, cache)
+            return self._finish(query, seconds, progress, cache, on_error)
         try:
             answers = self._start(query, cache=cache, progress=progress)
             self._refuse(query, answers)
@@ -379,11 +385,13 @@ class Searches(SearchRunner):
             raise
         return query
 
-    def _finish(self, query: LCCQuery, timeout, progress, cache, *, depth: int = 5) -> Table:
+    def _finish(
+        self, query: LCCQuery, timeout, progress, cache, on_error: str, *, depth: int = 5
+    ) -> Table:
         seconds = check_timeout(timeout, self.conf.wait_seconds)
         try:
             found = self._run(query, cache=cache, timeout=seconds, progress=progress)
-            self._refuse(query, found)
+            self._refuse(query, found, on_error)
         except BaseException as error:
             # What was found is not lost with the error, or with Ctrl-C.
             error.query = query
@@ -407,26 +415,25 @@ class Searches(SearchRunner):
             )
         return table
 
-    def _refuse(self, query: LCCQuery, found: list) -> None:
-        """Raise if a part failed, of several with the rest as result."""
+    def _refuse(self, query: LCCQuery, found: list, on_error: str = "raise") -> None:
+        """Say that a part failed; of several the rest is the result."""
         failures = [
-            (f"part {n + 1} of {len(found)}", answer)
+            (f"search {n + 1}", answer)
             for n, answer in enumerate(found)
             if isinstance(answer, Exception)
         ]
-        if not failures:
-            return
-        if len(found) == 1:
+        if failures and len(found) == 1:
             raise failures[0][1]
-        rest = [None if isinstance(answer, Exception) else answer for answer in found]
-        raise IncompleteResultError(
-            f"{len(failures)} of {len(found)} searches failed, the first with: {failures[0][1]} "
-            f"The rest is in result of this error; {self.name}.fetch(error.query) asks for what is "
-            "missing.",
-            service=self.service,
-            result=self._table(query, rest)[0],
-            failures=failures,
-        )
+        if failures:
+            deliver(
+                self._table(query, found)[0],
+                failures,
+                on_error=on_error,
+                service=self.service,
+                what=f"searches failed; {self.name}.fetch asks for what is missing of .query",
+                total=len(found),
+                depth=6,
+            )
 
     def _table(self, query: LCCQuery, found: list) -> tuple[Table, str]:
         """Return the table of a query, and why it has fewer rows than match, if it has."""

@@ -1,6 +1,7 @@
 """Keys: fetched, kept, renewed once, an account's own, and never shown."""
 
 import pytest
+from clocks import JumpingClock
 from lcc_server import Answer, failed
 
 from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError
@@ -97,3 +98,16 @@ def test_429_is_waited_for_as_long_as_the_server_says(lcc, double, monkeypatch):
         lcc.list_collections(cache=False)
     assert caught.value.retry_after == 120
     assert "exceeded your API request rate" in caught.value.reason
+
+
+def test_requests_keep_below_the_average_that_the_server_allows(lcc, double):
+    """25 requests at once are free; then each has to wait for the average to allow it."""
+    lcc._clock = JumpingClock()
+    with conf.set_temp("limit_loopback", True), conf.set_temp("anonymous_per_minute", 60):
+        for _ in range(20):
+            lcc.verify()
+        assert not lcc._clock.slept
+        began = lcc._clock.now()
+        for _ in range(10):
+            lcc.verify()
+    assert 30 <= lcc._clock.now() - began <= 33

@@ -1,0 +1,267 @@
+"""What the server does in the background is waited for, kept, and taken up later."""
+
+import json
+import stat
+import threading
+import time
+
+import pytest
+from astropy.coordinates import SkyCoord
+from lcc_server import Answer, failed
+
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NotFoundError,
+    RemoteServiceError,
+    TimeoutError,
+)
+from atlasquery.lccserver import LCCQuery, LCCServerClass, conf
+
+CENTRE = SkyCoord(290.0, 45.0, unit="deg")
+WORDS = "The requested dataset with setid: ? doesn't exist, or you don't have access to it."
+
+
+def to_background(double, looks):
+    """Let each search of the double go to the background, and be done after so many looks."""
+    plain = double._search
+
+    def search(request):
+        lines = [json.loads(line) for line in plain(request).lines]
+        setid = lines[0]["result"]["setid"]
+        result = {"setid": setid, "seturl": f"{double.url}set/{setid}"}
+        told = {"status": "background", "result": result, "message": "still running"}
+        double.faults[f"GET /set/{setid}"] = [Answer(failed(WORDS), 404)] * looks
+        return Answer(lines=[lines[0], told])
+
+    double.routes["POST /api/(cone|column|fts|xm)"] = search
+
+
+def test_a_search_in_the_background_is_waited_for(lcc, double):
+    direct = lcc.query_region(CENTRE, radius="30 arcmin", cache=False)
+    to_background(double, 4)
+    found = lcc.query_region(CENTRE, radius="30 arcmin", cache=False)
+    assert found["objectid"].tolist() == direct["objectid"].tolist()
+    assert len(double.asked("GET /set")) == 1 + 5
+
+
+def test_looks_at_a_dataset_become_rarer(lcc, double, monkeypatch):
+    slept = []
+    monkeypatch.setattr(lcc._clock, "sleep", slept.append)
+    to_background(double, 12)
+    with conf.set_temp("poll_seconds", 2.0):
+        lcc.query_criteria("sdssr < 10")
+    assert slept[:3] == [2.0, 3.0, 4.5] and max(slept) == 30.0 and len(slept) == 12
+
+
+def test_waiting_ends_in_time_and_can_be_taken_up(lcc, double):
+    to_background(double, 3)
+    with pytest.raises(TimeoutError, match=r"has no dataset .* yet") as caught:
+        lcc.query_region(CENTRE, radius="30 arcmin", timeout=0)
+    query = caught.value.query
+    assert query.unfinished == 1 and query.setids[0] in str(caught.value)
+    found = lcc.fetch(query)
+    assert len(found) > 0 and query.parts[0].state == "done"
+    assert len(double.asked("POST /api/conesearch")) == 1
+
+
+def test_a_query_is_kept_and_taken_up_by_another_process(lcc, double, tmp_path):
+    to_background(double, 2)
+    path = tmp_path / "query.json"
+    query = lcc.query_region(
+        SkyCoord([290.0, 0.0], [45.0, -25.0], unit="deg"), radius="30 arcmin", wait=False,
+        save=path, columns=["sdssr"], max_rows=-1,
+    )  # fmt: skip
+    assert isinstance(query, LCCQuery) and query.unfinished == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "anonymous-key" not in path.read_text()
+    other = LCCServerClass(double.url)
+    loaded = LCCQuery.load(path)
+    assert loaded.setids == query.setids and loaded.table()["state"].tolist() == ["running"] * 2
+    found = other.fetch(loaded)
+    assert set(found["query_index"]) == {0, 1} and found["sdssr"].unit == "mag"
+    assert LCCQuery.load(path).unfinished == 0
+    assert len(double.asked("POST /api/conesearch")) == 2
+    assert "2 done" in repr(loaded) and query.setids[0] in loaded._repr_html_()
+    # Once more: all is there.
+    assert other.fetch(LCCQuery.load(path))["objectid"].tolist() == found["objectid"].tolist()
+
+
+def test_what_was_not_sent_is_sent_when_it_is_taken_up(lcc, double, tmp_path):
+    path = tmp_path / "query.json"
+    double.faults["conesearch"] = [Answer(lines=[{"status": "failed", "result": None}])]
+    with conf.set_temp("concurrency", 1), pytest.raises(RemoteServiceError):
+        lcc.query_region(CENTRE, radius="90 arcmin", save=path)
+    loaded = LCCQuery.load(path)
+    states = loaded.table()["state"].tolist()
+    assert states[0] == "failed" and set(states[1:]) <= {"done", "empty"}
+    before = len(double.asked("POST"))
+    found = lcc.fetch(loaded)
+    assert len(double.asked("POST")) == before + 1
+    direct = lcc.query_region(CENTRE, radius="90 arcmin", cache=False)
+    assert found["objectid"].tolist() == direct["objectid"].tolist()
+
+
+def test_files_that_hold_no_query_are_refused(lcc, double, tmp_path):
+    bad = tmp_path / "bad.json"
+    for text in ("{", "[]", '{"format": 99}', '{"format": 1}'):
+        bad.write_text(text)
+        with pytest.raises(InvalidQueryError, match="holds no query"):
+            LCCQuery.load(bad)
+    with pytest.raises(InvalidQueryError, match="cannot be read"):
+        LCCQuery.load(tmp_path / "none.json")
+    with pytest.raises(InvalidQueryError, match="exists"):
+        lcc.query_criteria("sdssr < 9", save=bad)
+    with pytest.raises(InvalidQueryError, match="cannot be kept"):
+        lcc.query_criteria("sdssr < 9", save=tmp_path / "none" / "query.json")
+    assert not double.asked("POST")
+    query = LCCQuery("http://127.0.0.1:9/", "query_text", {}, [])
+    with pytest.raises(InvalidQueryError, match="query is of http://127"):
+        lcc.fetch(query)
+
+
+def test_a_connection_that_breaks_after_the_set_id_loses_nothing(lcc, double):
+    """The search goes on at the server: its dataset is looked for, and nothing is sent again."""
+    plain = double._search
+
+    def search(request):
+        lines = list(plain(request).lines)
+        return Answer(lines=lines[:2], cut=True)
+
+    double.routes["POST /api/conesearch"] = search
+    found = lcc.query_region(CENTRE, radius="30 arcmin")
+    assert len(found) > 0 and len(double.asked("POST /api/conesearch")) == 1
+
+
+def test_a_connection_that_breaks_before_it_is_tried_again(lcc, double):
+    double.faults["conesearch"] = [Answer(lines=[], cut=True)]
+    assert len(lcc.query_region(CENTRE, radius="30 arcmin")) > 0
+    assert len(double.asked("POST /api/conesearch")) == 2
+
+
+def test_a_finished_search_whose_dataset_is_gone_is_not_waited_for(lcc, double):
+    double.faults["GET /set"] = Answer(failed(WORDS), 404)
+    with pytest.raises(NotFoundError, match="does not have a dataset"):
+        lcc.query_criteria("sdssr < 10")
+    assert len(double.asked("GET /set")) == 1
+
+
+def test_the_same_search_is_not_sent_again_unless_its_dataset_is_gone(lcc, double):
+    first = lcc.query_criteria("sdssr < 10")
+    again = lcc.query_criteria("sdssr < 10")
+    assert again.meta["setid"] == first.meta["setid"]
+    assert len(double.asked("POST")) == len(double.asked("GET /set")) == 1
+    third = lcc.query_criteria("sdssr < 10", cache=False)
+    assert third.meta["setid"] != first.meta["setid"]
+    double.datasets.clear()
+    lcc.query_criteria("sdssr < 10.5")
+    lcc.clear_cache()
+    lcc.query_criteria("sdssr < 10")
+    with conf.set_temp("dataset_seconds", 0.0):
+        double.datasets.clear()
+        made = lcc.query_criteria("sdssr < 10")
+    assert made.meta["setid"] in double.datasets
+
+
+def test_a_dataset_in_progress_is_not_taken_from_the_store(lcc, double):
+    made = lcc.query_criteria("sdssr < 10", cache=False)
+    dataset, _ = double.datasets[made.meta["setid"]]
+    dataset["status"], zipped, dataset["lczipfpath"] = "in progress", dataset["lczipfpath"], None
+    found = lcc.get_dataset(made.meta["setid"])
+    assert found.meta["status"] == "in progress" and "light_curves" not in found.meta
+    dataset["status"], dataset["lczipfpath"] = "complete", zipped
+    found = lcc.get_dataset(made.meta["setid"])
+    assert found.meta["light_curves"] == zipped
+    before = len(double.asked("GET /set"))
+    lcc.get_dataset(made.meta["setid"])
+    assert len(double.asked("GET /set")) == before
+
+
+def test_messages_are_seen_as_they_arrive(lcc, double):
+    """Each is told before the next is sent, through compression too."""
+    plain, seen, gate = double._search, [], threading.Event()
+
+    def lines(request):
+        for n, line in enumerate(plain(request).lines):
+            if n == 1:
+                assert gate.wait(10), "the first message was not told before the second"
+            yield line
+
+    double.routes["POST /api/conesearch"] = lambda request: Answer(lines=lines(request))
+
+    def progress(line):
+        seen.append((line.status, line.message))
+        gate.set()
+
+    lcc.query_region(CENTRE, radius="30 arcmin", progress=progress)
+    assert [status for status, _ in seen] == ["queued", "running", "running", "running", "ok"]
+    assert "objects matched" in seen[1][1]
+
+
+def test_a_terminal_shows_the_servers_words(lcc, double, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    lcc.query_region(CENTRE, radius="30 arcmin")
+    shown = capsys.readouterr().out
+    assert "LCC-Server: query finished OK. objects matched" in shown and shown.endswith("\r")
+    lcc.query_region(CENTRE, radius="31 arcmin", progress=False)
+    monkeypatch.undo()
+    lcc.query_region(CENTRE, radius="32 arcmin")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_server_that_never_ends_its_answer_is_left_in_time(lcc, double):
+    def endless(request):
+        def lines():
+            while True:
+                yield "\n"
+                time.sleep(0.01)
+
+        return Answer(lines=lines())
+
+    double.routes["POST /api/conesearch"] = endless
+    with (
+        conf.set_temp("deadline", 0.3),
+        conf.set_temp("retries", 0),
+        pytest.raises(TimeoutError, match="did not finish its answer within"),
+    ):
+        lcc.query_region(CENTRE, radius="30 arcmin")
+
+
+def test_keys_are_in_no_file_of_the_store(lcc, double):
+    lcc.login(token=double.add_key("the-key-of-an-account"))
+    lcc.query_criteria("sdssr < 10")
+    lcc.logout()
+    lcc.query_criteria("sdssr < 10", cache=None)
+    kept = b"".join(p.read_bytes() for p in lcc.cache_location.rglob("*") if p.is_file())
+    assert kept and b"the-key-of-an-account" not in kept and b"anonymous-key" not in kept
+
+
+@pytest.fixture
+def slow(slow_url, tmp_path):
+    client = LCCServerClass(slow_url)
+    client.cache_location = tmp_path / "answers"
+    with conf.set_temp("poll_seconds", 0.05):
+        yield client
+
+
+def test_a_slow_real_server_is_waited_for(slow, slow_url):
+    """Its patience with a search is a millisecond: each goes to the background."""
+    query = slow.query_region(CENTRE, radius="20 arcmin", columns="sdssr", wait=False)
+    assert "background" in query.parts[0].message and query.unfinished == 1
+    found = slow.fetch(query)
+    assert len(found) > 0 and (found["separation"] <= 1200).all()
+    assert slow.query_criteria("sdssr < 9.3", timeout="60 s")["collection"].dtype.kind == "U"
+
+
+def test_a_dataset_of_a_slow_real_server_is_in_progress_and_then_complete(slow):
+    """Its reader of light curves takes 50 ms for each: the rows are there before the ZIP."""
+    centre = SkyCoord(150.0, 2.0, unit="deg")
+    found = slow.query_region(centre, radius="50 arcmin", cache=False)
+    setid = found.meta["setid"]
+    states = [slow.get_dataset(setid).meta["status"]]
+    end = time.monotonic() + 60
+    while states[-1] != "complete" and time.monotonic() < end:
+        time.sleep(0.05)
+        states.append(slow.get_dataset(setid).meta["status"])
+    assert states[-1] == "complete" and set(states) <= {"in progress", "complete"}
+    last = slow.get_dataset(setid)
+    assert len(last) >= len(found) and last.meta["light_curves"].endswith(f"{setid}.zip")
