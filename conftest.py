@@ -87,7 +87,10 @@ def _example_alerce(_example_user, _alerce_double):
 def _lcc_double():
     """Start the double of an LCC-Server, for the first example that asks it."""
     doubles = pytest.importorskip("lcc_server", reason="examples need tests/doubles")
+    from lcc_files import Files
+
     with doubles.LCCDouble() as double:
+        Files(double)
         yield double
 
 

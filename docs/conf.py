@@ -72,6 +72,8 @@ def _start_sandbox(app):
     from astroquery import log
     from clocks import JumpingClock
     from forced_server import ForcedDouble
+    from lcc_files import Files
+    from lcc_server import LCCDouble
 
     from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
@@ -90,10 +92,14 @@ def _start_sandbox(app):
     app.alerce = AlerceDouble()
     for name, address in app.alerce.settings().items():
         setattr(conf, name, address)
+    app.lcc = LCCDouble()
+    Files(app.lcc)
+    os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
     log.setLevel("WARNING")
 
 
 def _stop_sandbox(app, exception):
+    app.lcc.stop()
     app.alerce.stop()
     app.forced.stop()
     app.sandbox.stop()

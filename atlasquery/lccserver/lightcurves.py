@@ -8,22 +8,14 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 from astroquery import cache_conf
 
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    InvalidQueryError,
-    LoginError,
-    NoResultsWarning,
-    NotFoundError,
-    QuotaError,
-)
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.lccserver.arguments import check_collections
 from atlasquery.lccserver.csvlc import parse_csvlc
 from atlasquery.lccserver.curvefiles import CurveFiles, Wanted, check_objectid, wanted_rows
 from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.service.collection import Collection
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error, deliver
 
 __all__ = ["LightCurveQueries"]
 
@@ -203,7 +195,7 @@ class LightCurveQueries(CurveFiles):
         True
         """
         choice = Choice.checked(mag_column, time_column, magsys)
-        check_choice(on_error, name="on_error", known=("raise", "warn"))
+        check_on_error(on_error)
         folder = _folder(directory)
         cache = cache_conf.cache_active if cache is None else cache
         known = self._collections(cache=None)
@@ -230,7 +222,14 @@ class LightCurveQueries(CurveFiles):
                 found.failures.append((names[one.full_name], outcome))
             else:
                 found._products[names[one.full_name]] = outcome
-        return self._complete(found, len(wanted), on_error)
+        return deliver(
+            found,
+            found.failures,
+            on_error=on_error,
+            service=self.service,
+            what="light curves failed",
+            total=len(wanted),
+        )
 
     def read(
         self,
@@ -285,26 +284,6 @@ class LightCurveQueries(CurveFiles):
             preferred=one.mag_columns,
             choice=choice,
         )
-
-    def _complete(self, found: Collection, count: int, on_error: str) -> Collection:
-        """Return what came, or say what is missing from it."""
-        if not found.failures:
-            return found
-        first, error = found.failures[0]
-        if len(found.failures) == count and isinstance(error, (LoginError, QuotaError)):
-            raise error
-        message = (
-            f"{len(found.failures)} of {count} light curves failed; the first, {first}: {error}"
-        )
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{message} What came is in the error's .result, what failed in .failures.",
-                result=found,
-                failures=found.failures,
-                service=self.service,
-            ) from error
-        warnings.warn(message, InputWarning, stacklevel=3)
-        return found
 
     def _have_made(self, one: Wanted) -> None:
         """Let the server make the file of an object, with a search that finds it."""

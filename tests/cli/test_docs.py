@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from astropy.config import paths
+from lcc_files import Files
+from lcc_server import LCCDouble
 
 pytest.importorskip("click")
 pytest.importorskip("matplotlib")
@@ -65,7 +67,9 @@ def test_the_page_shows_what_the_commands_show(sandbox, tmp_path, monkeypatch):
     (tmp_path / "astropy").mkdir()
     monkeypatch.chdir(tmp_path)
     checker, wrong, run = doctest.OutputChecker(), [], 0
-    with paths.set_temp_cache(tmp_path):
+    with paths.set_temp_cache(tmp_path), LCCDouble() as double:
+        Files(double)
+        monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         for command, expected in examples():
             if command.startswith(ELSEWHERE):
                 continue

@@ -23,6 +23,11 @@ DEFINED = {
     "aep_000": ("f8", "EPD magnitude measured in aperture 000", "%.5f"),
     "aep_001": ("f8", "EPD magnitude measured in aperture 001", "%.5f"),
 }
+# The smallest of pictures.
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
 HTML_401 = "<html><title>401: Unauthorized</title><body>401: Unauthorized</body></html>"
 HTML_404 = "<html><title>404: Not Found</title><body>404: Not Found</body></html>"
 
@@ -128,8 +133,29 @@ class Files:
         self.zips = {}
         self.whole = False
         self.before = lambda request: None
+        double.routes[r"^GET /api/object$"] = self.page
         double.routes[r"^(GET|HEAD) /l/"] = self.single
         double.routes[r"^(GET|HEAD) /p/"] = self.zip
+
+    def page(self, request):
+        """Return what is known of an object: those of the first five that anybody looked at."""
+        objectid, collection = (request.params[key][0] for key in ("objectid", "collection"))
+        row = self.rows.get((sky.COLLECTIONS.get(collection), objectid))
+        if row is None or int(objectid[-7:]) > 5:
+            words = f"could not find information for object {objectid} in collection {collection}"
+            return Answer(failed(words), 404)
+        info = {key: row[key] for key in ("ra", "decl", "ndet", "sdssr", "jmag", "objecttags")}
+        period = 0.3 + row["sdssr"] / 10
+        method = {
+            "bestperiod": period, "nbestperiods": [period, 2 * period], "periodogram": PIXEL,
+            "phasedlc0": {"plot": PIXEL, "period": period, "epoch": 2457000.5, "lcfit": None},
+        }  # fmt: skip
+        result = {
+            "objectid": objectid, "objectinfo": info, "finderchart": PIXEL, "magseries": PIXEL,
+            "varinfo": {"objectisvar": None, "features": {"median": row["sdssr"], "mad": 0.07}},
+            "pfmethods": ["0-gls"], "0-gls": method, "objectcomments": None,
+        }  # fmt: skip
+        return Answer({"status": "ok", "result": result, "message": "found"})
 
     def single(self, request):
         if request.key not in self.double.keys or self.double.auth_down:
