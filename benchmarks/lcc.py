@@ -154,9 +154,7 @@ def _text(ours, theirs, bare, folder):
 
     def vendors():
         url = ours.server.rstrip("/")
-        return _fetched(
-            ours, theirs, theirs.fulltext_search(url, "eclipsing", download_data=False)
-        )
+        return _fetched(ours, theirs, theirs.fulltext_search(url, "eclipsing", download_data=False))
 
     def limit():
         return bare.search("ftsquery", ftstext="eclipsing")
@@ -228,7 +226,7 @@ def _curves(ours, theirs, bare, folder):
 
     def vendors():
         folder = f"vendor-{next(names)}"
-        os.mkdir(folder)
+        Path(folder).mkdir()
         path = theirs.column_search(url, "(sdssr lt 12)", collections=[what], outdir=folder)[2]
         # It leaves a ZIP; its user reads that with what is at hand.
         found = {}
@@ -259,9 +257,9 @@ def _many(theirs) -> list[str]:
 
 def _timed_many(ours, theirs, bare, folder) -> list[str]:
     url = ours.server.rstrip("/")
-    os.mkdir("many")
+    Path("many").mkdir()
     start = time.perf_counter()
-    _, csv, archive = theirs.column_search(
+    _, _, archive = theirs.column_search(
         url, "(sdssr lt 99)", collections=["synth_big"], outdir="many",
         maxtimeout=BOUND, refresh=VENDOR_STEP,
     )  # fmt: skip

@@ -302,9 +302,7 @@ def lightcurve(
         if not Path(objectid).is_file():
             raise Failure(f"{objectid} is no file; for an object, name its collection", Code.USAGE)
         return deliver(client.read(objectid, mag_column=mag_column), output)
-    found = client.get_light_curve(
-        objectid, collection, mag_column=mag_column, cache=service.cache
-    )
+    found = client.get_light_curve(objectid, collection, mag_column=mag_column, cache=service.cache)
     return deliver(found, output)
 
 

@@ -13,7 +13,7 @@ from atlasquery.lccserver.definitions import Definition, definitions
 from atlasquery.lccserver.fields import FieldError, Fields
 from atlasquery.tables import Column, Rows
 
-__all__ = ["CsvLightCurve", "LARGEST", "parse_csvlc", "unpack"]
+__all__ = ["LARGEST", "CsvLightCurve", "parse_csvlc", "unpack"]
 
 VERSION = "LCC-CSVLC-V1"
 METADATA, COLUMNS, DATA = "OBJECT METADATA", "COLUMN DEFINITIONS", "LIGHTCURVE"

@@ -223,7 +223,7 @@ class CurveFiles(DatasetQueries):
         make: Callable,
         *,
         folder: Path | None,
-        timeout: float | None,
+        timeout: float,
         cache: bool | None,
         progress: bool,
     ) -> list:
@@ -247,9 +247,8 @@ class CurveFiles(DatasetQueries):
             found |= zip(left, self._each(single, left, progress=progress), strict=True)
         return [found[one] for one in wanted]
 
-    def _settled(self, setid: str, patience: float | None) -> Dataset:
+    def _settled(self, setid: str, seconds: float) -> Dataset:
         """Return a dataset when the server is done with it."""
-        seconds = self.conf.wait_seconds if patience is None else float(patience)
         until = self._clock.now() + seconds
         pause = self.conf.poll_seconds / 8
         while not (dataset := self._dataset(setid)).complete:

@@ -18,6 +18,8 @@ __all__ = ["object_html", "object_text"]
 # Measured in most catalogues; what a server computes from others stays in ``info``.
 MAGNITUDES = ("gaiamag", "sdssg", "sdssr", "sdssi", "jmag", "hmag", "kmag")
 SHOWN_PERIODS = 5
+# ``objectisvar``, which is null where nobody has looked.
+JUDGED = {1: "variable", 2: "not variable", 3: "not clear whether variable"}
 IMAGE = "max-width:100%;width:360px;height:auto;margin:2px"
 
 
@@ -100,8 +102,7 @@ def _position(found: "LCCObject") -> str:
 
 
 def _variability(said: dict) -> str:
-    # 1: yes, 2: no, 3: nobody can tell; null where nobody has looked.
-    judged = {1: "variable", 2: "not variable", 3: "not clear whether variable"}.get(said.get("objectisvar"))
+    judged = JUDGED.get(said.get("objectisvar"))
     return ", ".join(filter(None, (judged, _words(said.get("vartags")))))
 
 

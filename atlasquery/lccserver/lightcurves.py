@@ -4,6 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
+import astropy.units as u
 from astropy.table import Table
 from astropy.timeseries import TimeSeries
 from astroquery import cache_conf
@@ -14,6 +15,7 @@ from atlasquery.lccserver.csvlc import parse_csvlc
 from atlasquery.lccserver.curvefiles import CurveFiles, Wanted, check_objectid, wanted_rows
 from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
+from atlasquery.lccserver.running import check_timeout
 from atlasquery.service.collection import Collection
 from atlasquery.service.failures import check_on_error, deliver
 
@@ -125,7 +127,7 @@ class LightCurveQueries(CurveFiles):
         time_column: str | None = None,
         magsys: str | None = None,
         directory: str | os.PathLike | None = None,
-        timeout: float | None = None,
+        timeout: u.Quantity | float | str | None = None,
         on_error: str = "raise",
         cache: bool | None = None,
         progress: bool = True,
@@ -147,9 +149,9 @@ class LightCurveQueries(CurveFiles):
         directory : path-like, optional
             Where the ZIP of a dataset is put, as ``lightcurves-<setid>.zip``; by default
             it is kept in the cache.
-        timeout : float, optional
-            Seconds to wait while the server collects the light curves; by default
-            ``conf.wait_seconds``.
+        timeout : `~astropy.units.Quantity`, float or str, optional
+            How long to wait while the server collects the light curves; a bare number is in
+            seconds. By default ``conf.wait_seconds``.
         on_error : {"raise", "warn"}, optional
             What to do when some objects failed, after all others were fetched: raise an
             error that has the rest as ``result``, or return the rest with a warning.
@@ -197,11 +199,12 @@ class LightCurveQueries(CurveFiles):
         choice = Choice.checked(mag_column, time_column, magsys)
         check_on_error(on_error)
         folder = _folder(directory)
+        seconds = check_timeout(timeout, self.conf.wait_seconds)
         cache = cache_conf.cache_active if cache is None else cache
         known = self._collections(cache=None)
         if isinstance(dataset, str):
             setids = [check_setid(dataset)]
-            rows = self._settled(setids[0], timeout).rows
+            rows = self._settled(setids[0], seconds).rows
             wanted = wanted_rows(rows.values, rows.masks, known)
         else:
             wanted, setids = _of_table(dataset, known)
@@ -215,7 +218,7 @@ class LightCurveQueries(CurveFiles):
             return self._curve(one, body, when, choice, "get_light_curves")
 
         outcomes = self._gathered(
-            wanted, setids, make, folder=folder, timeout=timeout, cache=cache, progress=progress
+            wanted, setids, make, folder=folder, timeout=seconds, cache=cache, progress=progress
         )
         for one, outcome in zip(wanted, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -301,7 +304,7 @@ class LightCurveQueries(CurveFiles):
                 "show it to this key",
                 service=self.service,
             )
-        self._settled(found.meta["setid"], None)
+        self._settled(found.meta["setid"], self.conf.wait_seconds)
 
 
 def _one(collection: object) -> str:

@@ -102,14 +102,14 @@ class LCCObject:
 
     @property
     def coordinates(self) -> SkyCoord | None:
-        """Where it is; None where the server does not say."""
+        """The place of it; None where the server does not say."""
         ra, dec = (self.info.get(name) for name in ("ra", "decl"))
         known = all(isinstance(value, Real) for value in (ra, dec))
         return SkyCoord(ra, dec, unit="deg") if known else None
 
     @property
     def pictures(self) -> list[Picture]:
-        """All pictures."""
+        """The pictures that there are."""
         folded = [curve.picture for curve in self.folded]
         found = [self.finding_chart, self.magnitude_series, *self.periodograms.values(), *folded]
         return [picture for picture in found if picture is not None]
@@ -208,7 +208,8 @@ def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -
         raise TableParseError(f"what is said of {objectid} is no object of JSON")
     if said.get("objectid") != objectid:
         raise TableParseError(f"{said.get('objectid')!r:.100} came in place of {objectid}")
-    methods = [str(name) for name in said.get("pfmethods") or () if isinstance(said.get(name), dict)]
+    listed = [str(name) for name in said.get("pfmethods") or ()]
+    methods = [name for name in listed if isinstance(said.get(name), dict)]
     folded = [curve for name in methods for curve in _folded(said[name], name)]
     periodograms = {
         name: decode_picture(said[name].get("periodogram"), f"periodogram, {name}")

@@ -129,5 +129,6 @@ def _checked(data: bytes) -> tuple[int, int]:
         if kind == b"IEND":
             break
     if not 0 < size[0] * size[1] <= PIXELS or place != len(data):
-        raise ValueError(f"it is of {size[0]} x {size[1]} pixels, with {len(data) - place} bytes more")
+        more = len(data) - place
+        raise ValueError(f"it is of {size[0]} x {size[1]} pixels, with {more} bytes more")
     return size

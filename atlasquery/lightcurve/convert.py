@@ -120,8 +120,8 @@ def to_flux(lc: Table) -> TimeSeries:
     one = _one(lc, "mag", "mag_err")
     if (system := lc.meta.get("magsys", "AB")) != "AB":
         raise InvalidQueryError(
-            f"lc.meta['magsys'] is {system!r}: fluxes are made of AB magnitudes only. If you know that "
-            "these are, set it to 'AB'."
+            f"lc.meta['magsys'] is {system!r}: fluxes are made of AB magnitudes only. If you know "
+            "that these are, set it to 'AB'."
         )
     there = one.has("flux") and one.has("flux_err")
     if there:

@@ -219,7 +219,7 @@ def _marks(
         yield Mark(
             kind=kind,
             band=band,
-            label=f"{band}{what}",
+            label=f"{band or 'no band'}{what}",
             time=rows.mjd[some],
             value=value[some],
             error=None if error is None or kind == "flagged" else np.nan_to_num(error[some]),

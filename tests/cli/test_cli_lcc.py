@@ -72,7 +72,7 @@ def test_searches(double):
     assert "query finished" not in run("search", "sdssr < 9.5").stdout
 
 
-def test_a_cross_match_of_a_file(double):
+def test_a_cross_match_of_a_file(double, tmp_path):
     hosts = Table({"name": ["a", "b"], "ra": [ALPHA[0]["ra"], 10.0] * u.deg,
                    "dec": [ALPHA[0]["decl"], 10.0] * u.deg})  # fmt: skip
     hosts.write("hosts.ecsv")
@@ -80,9 +80,8 @@ def test_a_cross_match_of_a_file(double):
     assert Table.read("matches.ecsv")["objectid"].tolist() == ["SYA-0000001"]
     said = run("crossmatch", "hosts.ecsv", "40arcsec", code=2)
     assert "30" in said.stderr
-    (double.received).clear()
-    with open("bad.ecsv", "wb") as file:
-        file.write(b"\0\1")
+    double.received.clear()
+    (tmp_path / "bad.ecsv").write_bytes(b"\0\1")
     assert "bad.ecsv" in run("crossmatch", "bad.ecsv", "2arcsec", code=2).stderr
     assert not double.asked("xmatch")
 

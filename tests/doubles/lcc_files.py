@@ -92,7 +92,7 @@ def make_zip(members, *, manifest=True):
 
 
 def keep_dataset(double, rows, setid="abcdefghijk", *, status="complete", zipped=True, key=None):
-    """Let a double have a dataset of some rows, pairs of a collection and a row; return its name."""
+    """Let a double have a dataset of pairs of a collection and a row; return its name."""
     columns = ["sdssr", "db_oid", "db_ra", "db_decl", "db_lcfname", "collection"]
     result = [
         {"sdssr": row["sdssr"], "db_oid": row["objectid"], "db_ra": row["ra"],

@@ -231,7 +231,7 @@ def test_packing_that_breaks_off(client, left):
 def test_damage(client):
     packed = bytearray(gzip.compress(file()))
     packed[-6] ^= 1
-    with pytest.raises(TableParseError, match="is damaged: .*incorrect data check"):
+    with pytest.raises(TableParseError, match=r"is damaged: .*incorrect data check"):
         client.read(bytes(packed))
     text = file()
     last = len(lines_of(text)) - 1
@@ -241,9 +241,9 @@ def test_damage(client):
         client.read(b"\n".join(lines_of(text)[:20]))
     with pytest.raises(TableParseError, match="line 1 of the light curve should be LCC-CSVLC-V1"):
         client.read(changed(text, b"V1", b"V2"))
-    with pytest.raises(TableParseError, match="line 1 .* is 'time,mag'"):
+    with pytest.raises(TableParseError, match=r"line 1 .* is 'time,mag'"):
         client.read(b"time,mag\n1,2\n")
-    with pytest.raises(TableParseError, match="line 1 .* is ''"):
+    with pytest.raises(TableParseError, match=r"line 1 .* is ''"):
         client.read(b"")
     with pytest.raises(TableParseError, match="line 3 of the light curve should be a separator"):
         client.read(changed(text, b"#\n,\n", b"#\n\n"))
@@ -361,7 +361,7 @@ def test_files_from_a_path(client, tmp_path):
         (tmp_path / name).write_bytes(content)
         assert len(client.read(tmp_path / name)) == len(client.read(str(tmp_path / name))) == N
     (tmp_path / "c-csvlc.gz").write_bytes(b"nothing")
-    with pytest.raises(TableParseError, match="line 1 of c-csvlc.gz should be"):
+    with pytest.raises(TableParseError, match=r"line 1 of c-csvlc.gz should be"):
         client.read(tmp_path / "c-csvlc.gz")
 
 
