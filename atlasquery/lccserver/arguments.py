@@ -19,12 +19,15 @@ __all__ = [
     "check_sort",
     "check_text",
     "common_columns",
+    "refuse_joined",
     "shared_payload",
 ]
 
 #: Who may see the dataset that a search makes.
 VISIBILITIES = ("unlisted", "public", "private", "shared")
 DIRECTIONS = ("asc", "desc")
+# Columns of both tables that a cone search joins: a filter on them finds nothing, and says so.
+JOINED = ("ra", "decl", "objectid")
 # Of a text as the server counts it, with its quotes as "&quot;".
 TEXT_LENGTH = (3, 1024)
 # What each row has already, as db_oid, db_ra, db_decl and db_lcfname.
@@ -232,6 +235,29 @@ def check_text(text: object, searched: list[str]) -> str:
                 f"{suggest(name, searched)}"
             )
     return words
+
+
+def refuse_joined(filters: str | None, used: list[str]) -> None:
+    """Refuse a filter with which the server says that nothing was found in a circle.
+
+    Parameters
+    ----------
+    filters : str or None
+        The filter.
+    used : list of str
+        The columns that it speaks of.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one of them stands in both tables that the server then joins.
+    """
+    wrong = [name for name in used if name in JOINED]
+    if wrong:
+        raise InvalidQueryError(
+            f"filters={filters!r:.200} has {wrong[0]}, by which the server cannot filter in a "
+            "circle: it would find nothing. Cut the result by it, or use query_criteria"
+        )
 
 
 def shared_payload(

@@ -8,6 +8,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, LargeQueryWarning
+from atlasquery.lccserver.arguments import refuse_joined
 from atlasquery.lccserver.positions import (
     LARGEST_MATCH,
     check_table,
@@ -29,8 +30,6 @@ LARGEST_RADIUS = 3600.0
 CHUNK = 5000
 # More searches than this take the better part of an hour of the server's limit.
 MANY = 500
-# Columns of both tables that a cone search joins: a filter on them finds nothing, and says so.
-JOINED = ("ra", "decl", "objectid")
 
 
 class RegionQueries(Searches):
@@ -151,7 +150,7 @@ class RegionQueries(Searches):
             filters, collections, columns, sort, sample, max_rows, visibility, cache,
             sorted_here=True,
         )  # fmt: skip
-        _refuse_joined(filters, recipe["filtered"])
+        refuse_joined(filters, recipe["filtered"])
         cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS)
         if sample is not None and len(cones) > 1:
             raise InvalidQueryError(
@@ -296,13 +295,3 @@ class RegionQueries(Searches):
             parts.append(Part("api/xmatch", payload, conditions))
         query = LCCQuery(self.server, "crossmatch", recipe, parts)
         return self._do(query, wait, timeout, save, progress, cache, get_query_payload, on_error)
-
-
-def _refuse_joined(filters: str | None, used: list[str]) -> None:
-    """Refuse a filter with which the server says that nothing was found."""
-    wrong = [name for name in used if name in JOINED]
-    if wrong:
-        raise InvalidQueryError(
-            f"filters={filters!r:.200} has {wrong[0]}, by which the server cannot filter in a "
-            "circle: it would find nothing. Cut the result by it, or use query_criteria"
-        )

@@ -285,7 +285,10 @@ def check_ran(part: Part, dataset: Dataset, url: str) -> None:
     if "xmq" in part.payload:
         _check_numbers(("xmatch_dist_arcsec",), [float(part.payload["xmd"])], ran, url)
         lines = part.payload["xmq"].count("\n") + 1
-        taken = len(ran.get("inputdata", {}).get("data", {}).get("objectid", ()))
+        try:
+            taken = len(ran["inputdata"]["data"]["objectid"])
+        except (KeyError, TypeError):
+            taken = None
         if taken != lines:
             raise _changed("the number of rows", lines, taken, url)
 

@@ -19,6 +19,7 @@ from atlasquery.lccserver.arguments import (
     check_sort,
     check_text,
     common_columns,
+    refuse_joined,
     shared_payload,
 )
 from atlasquery.lccserver.datasets import Dataset
@@ -250,6 +251,9 @@ class Searches(SearchRunner):
         ]
         recipe["text"] = True
         sesame = {"sesame": "true"} if resolve else {}
+        if resolve:
+            # The server looks around the position of the name.
+            refuse_joined(filters, recipe["filtered"])
         part = Part("api/ftsquery", {"ftstext": words, **sesame, **shared}, conditions)
         query = LCCQuery(self.server, "query_text", recipe, [part])
         return self._do(query, wait, timeout, save, progress, cache, get_query_payload)

@@ -127,6 +127,9 @@ def server_words(response: requests.Response) -> str:
 def _flat(said: object) -> str:
     """Return the words of a JSON answer: ``{"ra": ["A valid number is required."]}``."""
     silent = ("detail", "error", "Error", "info", "non_field_errors", "message")
+    if isinstance(said, dict) and said.get("status") == "failed" and said.get("message"):
+        # An envelope, of which the message is all that there is to say.
+        return _flat(said["message"])
     if isinstance(said, dict):
         parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in said.items()]
         return " ".join(parts)

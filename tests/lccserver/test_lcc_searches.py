@@ -348,6 +348,7 @@ def test_positions_radii_and_texts_that_are_wrong_are_refused(lcc, double):
         (lambda: lcc.query_region(centre, radius="3 deg", sample=5), "sample=5"),
         (lambda: lcc.query_region(centre, radius="1 deg", filters="dec > 3"), "decl"),
         (lambda: lcc.query_region(centre, radius="1 deg", filters="objectid == 'a'"), "objectid"),
+        (lambda: lcc.query_text("V* a", resolve=True, filters="ra > 3"), "has ra"),
         (lambda: lcc.crossmatch(centre, "30 arcsec"), "below 30 arcsec"),
         (lambda: lcc.crossmatch(centre, "100 arcsec"), "below 30 arcsec"),
         (lambda: lcc.crossmatch(centre, "-1 arcsec"), "radius"),

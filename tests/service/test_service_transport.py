@@ -53,6 +53,7 @@ FIVE_SHAPES = [
     ({"error": "Max radius is 300 arcsec."}, "Max radius is 300 arcsec."),
     ({"info": "Object is not a member."}, "Object is not a member."),
     ({"a": ["x", "y"], "b": ["z"]}, "a: x y b: z"),
+    ({"status": "failed", "result": None, "message": "Not so."}, "Not so."),
 ]
 
 
