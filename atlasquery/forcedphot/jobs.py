@@ -19,6 +19,7 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot.targets import Motion, Target
 from atlasquery.service.files import locked, write_private
+from atlasquery.service.inputs import check_path
 
 __all__ = ["FINAL", "STATES", "Batch", "ForcedJobs", "Job", "new_tag"]
 
@@ -322,7 +323,7 @@ class ForcedJobs:
         InvalidQueryError
             If it cannot be written.
         """
-        self.path = Path(path).expanduser().absolute()
+        self.path = check_path(path, name="path").absolute()
         self.keep()
 
     def keep(self) -> None:
@@ -364,7 +365,7 @@ class ForcedJobs:
         InvalidQueryError
             If there is no such file, or it is none of ours.
         """
-        place = Path(path).expanduser().absolute()
+        place = check_path(path, name="path").absolute()
         try:
             content = json.loads(place.read_bytes())
             if content["format"] != FORMAT:
