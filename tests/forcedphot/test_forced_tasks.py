@@ -14,7 +14,9 @@ from atlasquery.exceptions import (
     NotFoundError,
     QuotaError,
     RemoteServiceError,
+    TimeoutError,
 )
+from atlasquery.forcedphot import ForcedJobs
 
 WINDOW = {"start": 59000, "end": 59004}
 
@@ -205,6 +207,22 @@ def test_a_stack_whose_answer_was_lost(forced, double):
     double.fault = lambda method, path: next(lost, None) if method == "POST" else None
     assert forced.get_stack("K22W01O", start=59800, end=59810)[0].data.shape == (16, 16)
     assert len(double.queue.tasks) == 1
+
+
+def test_a_stack_goes_on_where_it_was_left(forced, make, double, tmp_path):
+    with pytest.raises(TimeoutError) as late:
+        forced.get_stack("K22W01O", start=59800, end=59810, timeout="20 s")
+    late.value.jobs.save(tmp_path / "stack.json")
+    jobs = ForcedJobs.load(tmp_path / "stack.json")
+    for wrong in ({"start": 1}, {"end": 59810}, {"comment": "again"}):
+        with pytest.raises(InvalidQueryError, match="those of the first call"):
+            make().get_stack(jobs, **wrong)
+    assert make().get_stack(jobs)[0].data.shape == (16, 16)
+    assert len(double.queue.tasks) == len(double.asked("POST")) == 1
+    # Once more, from what is finished.
+    assert forced.get_stack(jobs)[0].data.shape == (16, 16)
+    with pytest.raises(InvalidQueryError, match="should be the jobs of one get_stack"):
+        forced.get_stack(forced.submit(positions(1)))
 
 
 def test_a_stack_that_failed(forced, double):
