@@ -112,9 +112,39 @@ def test_pitfall_7_the_likeliest_come_first(alerce, double):
     assert not np.ma.getmaskarray(found["probability"]).any()
     assert (np.diff(values) <= 0).all()
     double.received.clear()
-    with pytest.raises(InvalidQueryError, match="needs a classifier"):
-        alerce.query_criteria(order_by="probability", descending=True)
+    for order in ("probability", "ranking", "classifier_version"):
+        with pytest.raises(InvalidQueryError, match=f"order_by='{order}'.*needs a classifier, a"):
+            alerce.query_criteria(order_by=order, descending=True)
     assert double.received == []
+    # The other way round those that nobody has classified come last, where they do no harm.
+    rising = alerce.query_criteria(order_by="probability", max_rows=-1)["probability"]
+    known = ~np.ma.getmaskarray(rising)
+    assert known.any() and (np.diff(rising.data[known]) >= 0).all()
+    assert not known[np.flatnonzero(~known)[0] :].any()
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, descending):
+    """By the version of a classifier, and by the rank of a class."""
+
+    def ordered(order):
+        found = alerce.query_criteria(
+            class_name="SNIa", order_by=order, descending=descending, max_rows=-1
+        )
+        return {oid: n for n, oid in enumerate(found["oid"].tolist())}
+
+    with pytest.warns(InputWarning, match="further classifications"):
+        by_rank, by_version = ordered("ranking"), ordered("classifier_version")
+    numbers = {sky.name(n): n for n in range(sky.COUNT)}
+    for order, key in ((by_rank, "ranking"), (by_version, "classifier_version")):
+        first = [
+            sorted(
+                (p[key] for p in sky.probabilities(numbers[oid]) if p["class_name"] == "SNIa"),
+                reverse=descending,
+            )[0]
+            for oid in order
+        ]
+        assert first == sorted(first, reverse=descending) and len(set(first)) > 1
 
 
 def test_pitfall_8_a_thousand_names_go_in_chunks_with_an_order(alerce, double):
@@ -178,6 +208,36 @@ def test_what_is_cut_is_warned_of(alerce):
         assert len(alerce.query_criteria(max_rows=sky.COUNT)) == sky.COUNT
     with pytest.raises(InvalidQueryError, match="max_rows=0"):
         alerce.query_criteria(max_rows=0)
+
+
+@pytest.mark.parametrize("survey", ["ztf", "lsst"])
+@pytest.mark.parametrize("limit", [1, 2, 5, 11])
+def test_where_there_are_too_many_the_nearest_are_left(alerce, survey, limit):
+    centre = sky.entry(0) if survey == "ztf" else sky.lsst_entry(3)
+    where = SkyCoord(centre["meanra"], centre["meandec"], unit="deg").directional_offset_by(
+        40 * u.deg, 3 * u.arcsec
+    )
+    radius = "1 arcmin" if survey == "ztf" else "2 deg"
+    every = alerce.query_region(where, radius=radius, survey=survey)
+    assert len(every) > 11 and (np.diff(every["separation"]) >= 0).all()
+    with pytest.warns(MaxResultsWarning, match=f"more objects than the {limit} that"):
+        found = alerce.query_region(where, radius=radius, survey=survey, max_rows=limit)
+    assert found["oid"].tolist() == every["oid"][:limit].tolist()
+    # By name, others would be left.
+    assert set(found["oid"]) != set(sorted(every["oid"])[:limit])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alerce.query_region(where, radius=radius, survey=survey, max_rows=len(every))
+
+
+def test_objects_at_one_place_do_not_halve_the_radius_without_end(alerce, double):
+    row = {**sky.entry(0), "class": None, "classifier": None, "probability": None}
+    rows = [{**row, "oid": f"ZTF18aaaaaa{c}"} for c in "abcdef"]
+    double.faults["/objects/"] = Answer(200, {"items": rows, "has_next": False})
+    where = SkyCoord(row["meanra"], row["meandec"], unit="deg")
+    with pytest.warns(MaxResultsWarning):
+        found = alerce.query_region(where, radius="1 arcmin", max_rows=2, cache=False)
+    assert len(found) == 2 and len(double.asked("/objects/")) < 14
 
 
 def test_missing_names_are_masked_in_their_place(alerce):
