@@ -320,7 +320,9 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         payloads = [{"oid": part} | self._fixed(survey) for part in parts]
         if get_query_payload:
             return payloads[0] if len(payloads) == 1 else payloads
-        answers = self._each(lambda sent: self._pages(survey, sent, None, cache), payloads)
+        answers = self._each(
+            lambda sent: self._pages(survey, sent, None, cache, named=len(sent["oid"])), payloads
+        )
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer

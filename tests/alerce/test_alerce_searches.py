@@ -79,6 +79,30 @@ def test_pitfalls_2_3_4_all_rows_come_once_over_many_pages(alerce, double):
     assert all("order_by=oid&order_mode=ASC" in page for page in pages)
 
 
+@pytest.mark.parametrize("cap", [10, 100, 500])
+def test_a_server_with_shorter_pages_than_asked_for_loses_nothing(alerce, double, cap):
+    double.cap = cap
+    names = sorted(sky.name(n) for n in range(sky.COUNT))
+    assert alerce.query_criteria()["oid"].tolist() == names
+    assert len(double.asked("/objects/")) == sky.COUNT // cap + 1
+    double.received.clear()
+    with pytest.warns(MaxResultsWarning):
+        assert alerce.query_criteria(max_rows=250)["oid"].tolist() == names[:250]
+    assert alerce.query_objects(names[:450])["oid"].tolist() == names[:450]
+    where = SkyCoord(150.1, 2.2, unit="deg")
+    found = alerce.query_region(where, radius="1 arcmin")
+    assert len(found) == 40
+
+
+def test_what_is_surely_all_costs_no_further_page(alerce, double):
+    alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
+    alerce.query_objects([sky.name(n) for n in range(150)])
+    assert len(double.asked("/objects/")) == 2
+    # Of ten and more it is asked once: no page of this server's is shorter.
+    assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
+    assert len(double.asked("/objects/")) == 4
+
+
 def test_pitfall_4_fifteen_names_are_not_ten(alerce):
     names = [sky.name(n) for n in range(15)]
     assert alerce.query_objects(names)["oid"].tolist() == names
@@ -124,27 +148,24 @@ def test_pitfall_7_the_likeliest_come_first(alerce, double):
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, descending):
-    """By the version of a classifier, and by the rank of a class."""
-
-    def ordered(order):
-        found = alerce.query_criteria(
-            class_name="SNIa", order_by=order, descending=descending, max_rows=-1
-        )
-        return {oid: n for n, oid in enumerate(found["oid"].tolist())}
-
+@pytest.mark.parametrize(
+    ("order", "asked"),
+    [("ranking", {"class_name": "SNIa"}), ("classifier_version", {"probability": 0.3})],
+)
+def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, order, asked, descending):
     with pytest.warns(InputWarning, match="further classifications"):
-        by_rank, by_version = ordered("ranking"), ordered("classifier_version")
+        found = alerce.query_criteria(**asked, order_by=order, descending=descending, max_rows=-1)
     numbers = {sky.name(n): n for n in range(sky.COUNT)}
-    for order, key in ((by_rank, "ranking"), (by_version, "classifier_version")):
-        first = [
-            sorted(
-                (p[key] for p in sky.probabilities(numbers[oid]) if p["class_name"] == "SNIa"),
-                reverse=descending,
-            )[0]
-            for oid in order
-        ]
-        assert first == sorted(first, reverse=descending) and len(set(first)) > 1
+    least, label = asked.get("probability", 0.0), asked.get("class_name")
+    best = max if descending else min
+    first = [
+        best(
+            p[order] for p in sky.probabilities(numbers[oid])
+            if p["probability"] >= least and label in (None, p["class_name"])
+        )
+        for oid in found["oid"].tolist()
+    ]  # fmt: skip
+    assert first == sorted(first, reverse=descending) and len(set(first)) > 1
 
 
 def test_pitfall_8_a_thousand_names_go_in_chunks_with_an_order(alerce, double):
@@ -213,7 +234,7 @@ def test_what_is_cut_is_warned_of(alerce):
 @pytest.mark.parametrize("survey", ["ztf", "lsst"])
 @pytest.mark.parametrize("limit", [1, 2, 5, 11])
 def test_where_there_are_too_many_the_nearest_are_left(alerce, survey, limit):
-    centre = sky.entry(0) if survey == "ztf" else sky.lsst_entry(3)
+    centre = sky.entry(7) if survey == "ztf" else sky.lsst_entry(3)
     where = SkyCoord(centre["meanra"], centre["meandec"], unit="deg").directional_offset_by(
         40 * u.deg, 3 * u.arcsec
     )
@@ -399,4 +420,5 @@ def test_no_login_is_taken_or_sent(alerce, monkeypatch):
 def test_answers_are_used_again(alerce, double):
     for _ in range(2):
         alerce.query_criteria(n_det=50, cache=True)
-    assert len(double.asked("/objects/")) == 1
+    # A page, and one that would be there if the server's pages were shorter.
+    assert len(double.asked("/objects/")) == 2
