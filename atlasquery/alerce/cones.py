@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import angular_separation
 
-from atlasquery.alerce.filters import cone_params, order_params
+from atlasquery.alerce.filters import cone_params
 from atlasquery.alerce.paging import Found, PagedQueries
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Column, Rows
@@ -25,10 +25,6 @@ class ConeQueries(PagedQueries):
     def _cone(self, survey: str, ra: float, dec: float, arcsec: float) -> dict:
         """Return what is sent for the objects around a position, by name."""
         return cone_params(ra, dec, arcsec) | self._fixed(survey)
-
-    def _fixed(self, survey: str) -> dict:
-        """Return what is sent with each search: the order, without which pages overlap."""
-        return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(survey, None, False)
 
     def _nearest(
         self, survey: str, ra: float, dec: float, arcsec: float, limit: int | None, cache

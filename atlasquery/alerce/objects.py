@@ -15,7 +15,6 @@ from atlasquery.alerce.paging import LIST_COLUMNS, warn_of
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
-    NotFoundError,
     RemoteServiceError,
     TableParseError,
 )
@@ -391,17 +390,8 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
                 f"objects/{name}", {}, decode=_one, cache=cache, unknown=str(name)
             )
         else:
-            # The route for one object fails with status 500 for an unknown one; the list does not.
-            sent = {"oid": [name]} | self._fixed(survey)
-            found = self._pages(survey, sent, None, cache)
+            found = self._refuse_unknown_lsst(name, cache)
             rows, when = found.rows, found.when
-            if not len(rows):
-                raise NotFoundError(
-                    f"ALeRCE does not know {name} of LSST",
-                    service=self.service,
-                    status=200,
-                    url=self.conf.lsst_server,
-                )
         if rows.values["oid"][0] != name:
             raise TableParseError(f"ALeRCE answered another object when asked for {name}")
         return build_table(rows, meta=self._meta(when, query="query_object", survey=survey))

@@ -1,6 +1,8 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -8,8 +10,17 @@ import numpy as np
 
 from atlasquery.alerce.base import AlerceQuery, plain_json
 from atlasquery.alerce.columns import OBJECT
+from atlasquery.alerce.filters import order_params
 from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
-from atlasquery.exceptions import InputWarning, InvalidQueryError, MaxResultsWarning
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    MaxResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
 from atlasquery.tables import Rows, decode_rows, stack_rows
 
 __all__ = ["PagedQueries"]
@@ -89,6 +100,45 @@ class PagedQueries(AlerceQuery):
                 if limit is not None and len(rows) > limit:
                     return Found(rows.take(np.arange(limit)), min(times), True, repeated, overlap)
         return Found(rows, min(times), False, repeated, overlap)
+
+    @contextlib.contextmanager
+    def _explained(self, name: int, cache: bool | None) -> Iterator[None]:
+        """Tell a failure over an object of LSST that is not known from others.
+
+        "A missing object gives 500, not 404" (contract): the list of objects says which it is.
+        """
+        try:
+            yield
+        except RemoteServiceError as error:
+            if error.status != 500:
+                raise
+            try:
+                self._refuse_unknown_lsst(name, cache)
+            except NotFoundError as unknown:
+                raise unknown from error
+            except (RemoteServiceError, TableParseError, TimeoutError):
+                # What failed first is what is told.
+                pass
+            raise
+
+    def _refuse_unknown_lsst(self, name: int, cache: bool | None) -> "Found":
+        """Return the entry of an object of LSST, or raise if there is none.
+
+        The route for one object fails with status 500 for an unknown one; the list does not.
+        """
+        found = self._pages("lsst", {"oid": [name]} | self._fixed("lsst"), None, cache)
+        if not len(found.rows):
+            raise NotFoundError(
+                f"ALeRCE does not know {name} of LSST",
+                service=self.service,
+                status=200,
+                url=self.conf.lsst_server,
+            )
+        return found
+
+    def _fixed(self, survey: str) -> dict:
+        """Return what is sent with each search: the order, without which pages overlap."""
+        return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(survey, None, False)
 
     @staticmethod
     def _may_go_on(pages: list[Rows], size: int, named: int | None) -> bool:

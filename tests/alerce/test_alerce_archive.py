@@ -53,11 +53,24 @@ def test_stamps_of_an_alert(alerce):
         alerce.get_stamps(sky.name(sky.EMPTY))
 
 
-def test_stamps_of_lsst(alerce):
+def test_stamps_of_lsst(alerce, double):
     stamps = alerce.get_stamps(LSST, survey="lsst")
     assert stamps["SCIENCE"].header["CANDID"] == "170046560000005000"
-    with pytest.raises(RemoteServiceError, match="Internal Server Error"):
+    with pytest.raises(NotFoundError, match=f"does not know alert 12 of {LSST}") as caught:
         alerce.get_stamps(LSST, 12, survey="lsst")
+    assert caught.value.reason == "Internal Server Error"
+    for alert in (None, 12):
+        with pytest.raises(NotFoundError, match="does not know 999 of LSST"):
+            alerce.get_stamps(999, alert, survey="lsst")
+    # A failure over what is known is no other thing.
+    double.faults["stamps_api"] = Answer(500, "Internal Server Error", "text/plain")
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_stamps(LSST, survey="lsst", cache=False)
+    assert not isinstance(caught.value, NotFoundError)
+    double.faults["lightcurve_api"] = Answer(500, "Internal Server Error", "text/plain")
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_stamps(LSST, 170046560000005000, survey="lsst", cache=False)
+    assert "stamps_api" in caught.value.url
 
 
 def test_stamps_as_recorded(samples):
