@@ -271,6 +271,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         oids: str | int | list,
         *,
         survey: str = "ztf",
+        on_error: str = "raise",
         cache: bool | None = None,
         get_query_payload: bool = False,
     ) -> Table:
@@ -282,6 +283,8 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             The names, such as ``"ZTF18acuwwpp"``, or the numbers of LSST objects.
         survey : {"ztf", "lsst"}, optional
             The survey whose objects they are.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of more than 200 names failed, after all others came.
         cache : bool, optional
             Whether stored answers are used, for ``conf.list_seconds``.
         get_query_payload : bool, optional
@@ -297,11 +300,15 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         ------
         InvalidQueryError
             If a name is none of the survey's; nothing was sent.
+        IncompleteResultError
+            If some failed, with ``failures`` (name and error of each) and ``result``, in
+            which they are masked.
 
         Warns
         -----
         InputWarning
-            If ALeRCE does not know some of the names.
+            If ALeRCE does not know some of the names, or some failed, with
+            ``on_error="warn"``: then ``meta["failures"]`` has them.
 
         References
         ----------
@@ -314,6 +321,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         ['ZTF19aaaaaab', 'ZTF18aaaaaaa']
         """
         names = check_oids(oids, survey)
+        check_on_error(on_error)
         distinct = list(dict.fromkeys(names))
         parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
         payloads = [{"oid": part} | self._fixed(survey) for part in parts]
@@ -322,21 +330,34 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         answers = self._each(
             lambda sent: self._pages(survey, sent, None, cache, named=len(sent["oid"])), payloads
         )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        rows = stack_rows(*(answer.rows for answer in answers))
+        if len(parts) == 1 and isinstance(answers[0], Exception):
+            raise answers[0]
+        came = [answer for answer in answers if not isinstance(answer, Exception)]
+        failures = [
+            (name, answer)
+            for part, answer in zip(parts, answers, strict=True)
+            if isinstance(answer, Exception)
+            for name in part
+        ]
+        rows = stack_rows(self._none(survey), *(answer.rows for answer in came))
         rows, missing = rows_as_asked(rows, "oid", names)
-        meta = self._meta(
-            min(answer.when for answer in answers), query="query_objects", survey=survey
-        )
-        if missing:
+        when = min((answer.when for answer in came), default=self._clock.now())
+        table = build_table(rows, meta=self._meta(when, query="query_objects", survey=survey))
+        failed = dict(failures)
+        if unknown := [name for name in missing if name not in failed]:
             warnings.warn(
-                f"ALeRCE does not know {some(missing)}: masked in the result",
+                f"ALeRCE does not know {some(unknown)}: masked in the result",
                 InputWarning,
                 stacklevel=3,
             )
-        return build_table(rows, meta=meta)
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            total=len(distinct),
+            in_meta=True,
+        )
 
     def query_object(
         self,
