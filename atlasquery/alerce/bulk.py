@@ -17,13 +17,29 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.service.collection import Collection
+from atlasquery.lightcurve.display import Shown
+from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 
 __all__ = ["BulkQueries"]
 
 # Objects of LSST in one request for measurements: 20 rows of 100 keys each, some 2 MB.
 LSST_CHUNK = 25
+
+
+class Collection(Shown, Products):
+    """Light curves of many objects by name, in the order asked for.
+
+    Made by `AlerceClass.get_light_curves`. A number of LSST may be given as an
+    integer or as a text.
+
+    Parameters
+    ----------
+    what : str
+        What its values are.
+    key : callable
+        Turns a name as a user gives it into a name as it is kept.
+    """
 
 
 class BulkQueries(LightCurveQueries):
