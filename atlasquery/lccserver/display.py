@@ -1,13 +1,12 @@
 """How an object of an LCC-Server shows itself: in a terminal, and in a notebook."""
 
-import re
 from html import escape
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlasquery.tables.html import Markup, definitions, grid, plain_text
+from atlasquery.tables.html import Markup, control_free, definitions, grid, plain_text
 
 if TYPE_CHECKING:
     from atlasquery.lccserver.objects import LCCObject
@@ -40,7 +39,7 @@ def object_text(found: "LCCObject") -> str:
     width = max(map(len, rows))
     lines = [f"{name:>{width}}  {value}" for name, value in rows.items() if value]
     lines.insert(0, f"{found.objectid} of {found.collection}")
-    return "\n".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", line) for line in lines)
+    return "\n".join(map(control_free, lines))
 
 
 def object_html(found: "LCCObject") -> str:

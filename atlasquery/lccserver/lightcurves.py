@@ -16,14 +16,26 @@ from atlasquery.lccserver.curvefiles import CurveFiles, Wanted, check_objectid, 
 from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.lccserver.running import check_timeout
-from atlasquery.service.collection import Collection
+from atlasquery.lightcurve.display import Shown
+from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 
 __all__ = ["LightCurveQueries"]
 
 
-class _Curves(Collection):
-    """Light curves that are made when they are asked for: their files are read already."""
+class Collection(Shown, Products):
+    """Light curves of many objects by name, in the order of the rows of their dataset.
+
+    Made by `LCCServerClass.get_light_curves`. Their files are read already; each becomes a
+    table of its own when it is asked for.
+
+    Parameters
+    ----------
+    what : str
+        What its values are.
+    key : callable
+        Turns a name as a user gives it into a name as it is kept.
+    """
 
     def __getitem__(self, object_id):
         made = super().__getitem__(object_id)
@@ -209,7 +221,7 @@ class LightCurveQueries(CurveFiles):
         else:
             wanted, setids = _of_table(dataset, known)
         names = _names(wanted)
-        found = _Curves("TimeSeries", key=lambda name: names.get(name, name))
+        found = Collection("TimeSeries", key=lambda name: names.get(name, name))
         if not wanted:
             warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
             return found

@@ -340,6 +340,9 @@ def test_what_is_made_of_it(client):
     assert ax.get_xlabel() == (
         "Time (MJD, TDB; at the barycentre; moment of the exposure not stated)"
     )
+    assert {text.get_text().split(",")[0] for text in ax.get_legend().get_texts()} == {
+        "r", "g", "no band",
+    }  # fmt: skip
     lc.meta["magsys"] = "AB"
     assert not to_flux(lc)["flux"].mask.any() and plot(lc).get_ylabel() == "AB magnitude (mag)"
     known = client.read(file(SHORT | {"aie_000": np.full(N, 0.01)}), magsys="AB")

@@ -153,6 +153,9 @@ def test_a_dataset_from_its_zip(lcc, double, some):
     assert repr(curves) == "<Collection of 26 TimeSeries>" and curves.failures == []
     assert set(curves["SYB-0000001"]["survey"]) == {"synth_beta"}
     assert curves["synth_beta/SYB-0000001"] is curves["SYB-0000001"]
+    assert str(curves).splitlines()[1].split() == ["SYA-0000001", f"{len(curves[NAMES[0]])}", "of",
+                                                   f"{len(curves[NAMES[0]])}"]  # fmt: skip
+    assert curves._repr_html_().count("<svg") == 10
     assert not double.asked("/l/") and len(double.asked("/p/")) == 1
     # Again, and of another process: from the disk.
     again = LCCServerClass(double.url)
