@@ -28,6 +28,9 @@ __all__ = ["RegionQueries"]
 LARGEST_RADIUS = 3600.0
 # "5000 lines at most (5001 fails, 5002 is a 500)" (contract).
 CHUNK = 5000
+# How many times as wide as asked a shared search may be, and how many arcseconds in any case.
+SHARED = 2.0
+SMALL = 120.0
 # More searches than this take the better part of an hour of the server's limit.
 MANY = 500
 
@@ -151,7 +154,7 @@ class RegionQueries(Searches):
             sorted_here=True,
         )  # fmt: skip
         refuse_joined(filters, recipe["filtered"])
-        cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS)
+        cones = cover_cones(ra, dec, arcsec, largest=_widest(arcsec))
         if sample is not None and len(cones) > 1:
             raise InvalidQueryError(
                 f"sample={sample} is for one search of the server, and this takes {len(cones)}: "
@@ -295,3 +298,14 @@ class RegionQueries(Searches):
             parts.append(Part("api/xmatch", payload, conditions))
         query = LCCQuery(self.server, "crossmatch", recipe, parts)
         return self._do(query, wait, timeout, save, progress, cache, get_query_payload, on_error)
+
+
+def _widest(arcsec: float) -> float:
+    """Return how wide a search may be that several positions share.
+
+    The server collects the light curves of all that a search finds, which takes it far longer
+    than the search: so what lies between the positions should not be much more than they have.
+    """
+    if arcsec > LARGEST_RADIUS:
+        return LARGEST_RADIUS
+    return min(LARGEST_RADIUS, max(SHARED * arcsec, SMALL))

@@ -224,6 +224,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Of many small pieces each would wait for the one before to be acknowledged.
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         self._send(self.server.owner.answer(self._request(b"")))

@@ -256,8 +256,8 @@ def test_a_slow_real_server_is_waited_for(slow, slow_url):
 def test_a_dataset_of_a_slow_real_server_is_in_progress_and_then_complete(slow):
     """Its reader of light curves takes 50 ms for each: the rows are there before the ZIP."""
     # A light curve is converted once: somewhere there are some that no earlier run has asked for.
-    for ra, dec in np.random.default_rng().uniform(-3, 3, (8, 2)) + (150.0, 2.0):
-        centre = SkyCoord(ra, dec, unit="deg")
+    for east, north in np.random.default_rng().uniform(-3, 3, (8, 2)):
+        centre = SkyCoord(150.0 + east, 2.0 + north, unit="deg")
         found = slow.query_region(centre, radius="50 arcmin", cache=False)
         setid = found.meta["setid"]
         states = [slow.get_dataset(setid).meta["status"]]

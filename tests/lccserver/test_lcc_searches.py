@@ -107,6 +107,13 @@ def test_the_poles_can_be_asked_for(client, dec):
     assert found["ra"].unit == "deg" and found["separation"].unit == "arcsec"
 
 
+def test_positions_share_a_search_only_where_little_lies_between(lcc, double):
+    near = SkyCoord([290.0, 290.005, 290.01, 291.0], [45.0] * 4, unit="deg")
+    cones = lcc.query_region(near, radius="20 arcsec", get_query_payload=True)
+    assert len(cones) == 2
+    assert max(float(cone["coords"].split()[2]) for cone in cones) <= 2.0
+
+
 def test_arrays_of_positions_have_their_number(server, client):
     rows = arrays(server)
     centres = SkyCoord([[0.0, 290.0], [150.0, 45.0]], [[-25.0, 45.0], [2.0, 60.0]], unit="deg")
