@@ -1,11 +1,21 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
+from atlasquery.skyportal.candidates import CandidateQueries
+from atlasquery.skyportal.curves import PhotometryQueries
 from atlasquery.skyportal.generic import GenericQueries
+from atlasquery.skyportal.notes import NoteQueries
+from atlasquery.skyportal.sources import SourceQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
 
 
-class SkyPortalClass(GenericQueries):
+class SkyPortalClass(
+    SourceQueries,
+    CandidateQueries,
+    PhotometryQueries,
+    NoteQueries,
+    GenericQueries,
+):
     """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.
 
     Use the instance ``SkyPortal``, or make one of your own for another instance or
