@@ -1,7 +1,11 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
+from atlasquery.skyportal.analyses import AnalysisQueries
 from atlasquery.skyportal.candidates import CandidateQueries
+from atlasquery.skyportal.charts import ChartQueries
 from atlasquery.skyportal.curves import PhotometryQueries
+from atlasquery.skyportal.events import EventQueries
+from atlasquery.skyportal.galaxies import GalaxyQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
 from atlasquery.skyportal.sources import SourceQueries
@@ -14,6 +18,10 @@ class SkyPortalClass(
     CandidateQueries,
     PhotometryQueries,
     NoteQueries,
+    GalaxyQueries,
+    EventQueries,
+    ChartQueries,
+    AnalysisQueries,
     GenericQueries,
 ):
     """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.
