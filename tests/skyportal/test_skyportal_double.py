@@ -201,7 +201,10 @@ QUESTIONS = {
     r"^/api/candidates/[^/]+$": lambda s, n: s.get_candidate(n, cache=False),
 }
 # Other formats than the one that we ask for, or lists of another kind.
-SKIPPED = r"_(flux|mag|plot|vega)$|savesummary|page\d|page_beyond|_p\d|cache|default|phot$|savedafter$|_ro_get"
+SKIPPED = (
+    r"_(flux|mag|plot|vega)$|savesummary|page\d|page_beyond|_p\d|cache|default|phot$|savedafter$"
+    r"|_ro_get"
+)
 
 
 def reads(shared):
