@@ -1,9 +1,10 @@
 """Time-domain survey services for astronomers, in the manner of astroquery.
 
 ``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server,
-``AtlasForced`` one of the ATLAS forced photometry server, and ``Alerce`` one of
-the ALeRCE broker, that take `~astropy.coordinates.SkyCoord` and
-`~astropy.units.Quantity` and return tables and light curves with units.
+``AtlasForced`` one of the ATLAS forced photometry server, ``Alerce`` one of the
+ALeRCE broker, and ``SkyPortal`` one of a SkyPortal instance, that take
+`~astropy.coordinates.SkyCoord` and `~astropy.units.Quantity` and return tables and
+light curves with units.
 """
 
 import importlib
@@ -18,6 +19,8 @@ _LAZY = {
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
     "ForcedJobs": "atlasquery.forcedphot",
+    "SkyPortal": "atlasquery.skyportal",
+    "SkyPortalClass": "atlasquery.skyportal",
 }
 
 __all__ = [*_LAZY, "__citation__", "__version__"]

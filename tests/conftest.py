@@ -19,7 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NO_REAL_SERVER = "none; set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_MANIFEST"
 NO_SHARED = "none; put the folder shared/ beside the checkout, or set ATLASQUERY_SHARED"
 # Credentials and servers of whoever runs the tests.
-OWN = ("ATLASQUERY_ATLAS_", "ATLASQUERY_FORCED_", "ATLASQUERY_ALERCE_")
+OWN = ("ATLASQUERY_ATLAS_", "ATLASQUERY_FORCED_", "ATLASQUERY_ALERCE_", "ATLASQUERY_SKYPORTAL_")
 SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
 
 
