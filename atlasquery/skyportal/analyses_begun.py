@@ -270,7 +270,9 @@ class AnalysisWrites(ChangeQueries, ReferenceQueries):
         if not rows:
             return Outcome(False, "there is no new analysis of this service")
         newest = max(rows, key=lambda row: row["id"])
-        return Outcome(True, f"there is one, with the status {newest.get('status')!r}", newest["id"])
+        return Outcome(
+            True, f"there is one, with the status {newest.get('status')!r}", newest["id"]
+        )
 
     def _look_for_no_analysis(self, number: int) -> Outcome:
         there = any(row.get("id") == number for row in self._fresh("obj/analysis"))

@@ -293,11 +293,15 @@ def _rehearsal(changes: Sequence[Change], meta: dict) -> Table:
     table = outcome_table(changes, outcomes, meta)
     table["method"] = [change.method for change in changes]
     table["endpoint"] = [change.path for change in changes]
-    table["payload"] = [msgspec.json.encode(change.payload).decode() for change in changes]
+    table["payload"] = ["" if c.payload is None else _json(c.payload) for c in changes]
     table["method"].description = "How it would be sent."
     table["endpoint"].description = "Where it would be sent."
     table["payload"].description = "What would be sent, as JSON."
     return table
+
+
+def _json(payload: dict) -> str:
+    return msgspec.json.encode(payload).decode()
 
 
 def _refused(error: RemoteServiceError) -> Outcome:
@@ -308,9 +312,7 @@ def _refused(error: RemoteServiceError) -> Outcome:
     return Outcome(False, error.reason or str(error))
 
 
-def _note_stop(
-    stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[Outcome]
-) -> None:
+def _note_stop(stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
     """Say what became of all writes when the call was stopped in the middle of one."""
     done, rest = len(outcomes), len(changes) - len(outcomes)
     if rest:

@@ -1,11 +1,25 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
+from atlasquery.skyportal.analyses_begun import AnalysisWrites
+from atlasquery.skyportal.assignments import AssignmentQueries
+from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.generic import GenericQueries
+from atlasquery.skyportal.annotating import NoteWrites
+from atlasquery.skyportal.saving import SavingQueries
+from atlasquery.skyportal.upload import UploadQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
 
 
-class SkyPortalClass(GenericQueries):
+class SkyPortalClass(
+    SavingQueries,
+    UploadQueries,
+    NoteWrites,
+    FollowupQueries,
+    AssignmentQueries,
+    AnalysisWrites,
+    GenericQueries,
+):
     """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.
 
     Use the instance ``SkyPortal``, or make one of your own for another instance or

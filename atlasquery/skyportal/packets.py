@@ -252,9 +252,7 @@ def _measurements(source: Bare) -> dict[str, np.ndarray]:
     }
 
 
-def _forms(
-    columns: Mapping[str, np.ndarray], no_band: np.ndarray
-) -> tuple[list[str], list[str]]:
+def _forms(columns: Mapping[str, np.ndarray], no_band: np.ndarray) -> tuple[list[str], list[str]]:
     """Return the form of each row, and why it has none."""
     flux, error, limit = columns["flux"], columns["fluxerr"], columns["limiting_mag"]
     # fluxerr 0 is taken by the server, and makes an infinite signal to noise.

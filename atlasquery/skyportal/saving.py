@@ -118,9 +118,7 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
         )
         if position is None:
             old.refused = lambda error: _needs_position(error, source)
-            return self._change_each(
-                [old], dry_run=dry_run, on_error=on_error, query="save_source"
-            )
+            return self._change_each([old], dry_run=dry_run, on_error=on_error, query="save_source")
         new = Change(
             source,
             "POST",

@@ -17,7 +17,7 @@ from atlasquery.skyportal.references import (
 )
 from atlasquery.skyportal.words import as_json, in_path
 
-__all__ = ["NoteQueries"]
+__all__ = ["NoteWrites"]
 
 VOTES = {"up": 1, "down": -1}
 #: The catalogues of which the server itself makes annotations, with its name for the route, and
@@ -34,7 +34,7 @@ Ids = str | int | Sequence
 Groups = int | str | Sequence | None
 
 
-class NoteQueries(ChangeQueries, ReferenceQueries):
+class NoteWrites(ChangeQueries, ReferenceQueries):
     """The methods that say something of a source.
 
     All of them send one request for each source, one after the other, never one of them
@@ -469,8 +469,7 @@ class NoteQueries(ChangeQueries, ReferenceQueries):
         if votes is None:
             return Outcome(None, "the server shows no votes")
         there = any(
-            vote.get("vote") == value
-            and self._recent({"modified": vote.get("modified")}, began)
+            vote.get("vote") == value and self._recent({"modified": vote.get("modified")}, began)
             for vote in votes
         )
         return Outcome(there, f"such a vote is {'there' if there else 'not there'}", number)
