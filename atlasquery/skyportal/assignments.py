@@ -23,6 +23,8 @@ ASSIGNMENT = Columns(
     Column("status", str, about="What became of it."),
     Column("comment", str, about="A comment on it."),
     Column("requester", str, about="Who asked for it."),
+    Column("requester_id", int, about="Number of who asked for it."),
+    Column("last_modified_by_id", int, about="Number of who last changed it."),
     Column("rise_time_utc", Timestamp, to="rise_time", about="When the source rises."),
     Column("set_time_utc", Timestamp, to="set_time", about="When the source sets."),
     Column("created_at", Timestamp, about="When the assignment was made."),

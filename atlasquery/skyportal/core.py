@@ -1,10 +1,10 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
 from atlasquery.skyportal.analyses_begun import AnalysisWrites
+from atlasquery.skyportal.annotating import NoteWrites
 from atlasquery.skyportal.assignments import AssignmentQueries
 from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.generic import GenericQueries
-from atlasquery.skyportal.annotating import NoteWrites
 from atlasquery.skyportal.saving import SavingQueries
 from atlasquery.skyportal.upload import UploadQueries
 

@@ -43,6 +43,8 @@ FOLLOWUP = Columns(
     Column("instrument_id", int, about="Number of the instrument."),
     Column("instrument", str, about="Name of the instrument."),
     Column("requester", str, about="Who made the request."),
+    Column("requester_id", int, about="Number of who made the request."),
+    Column("last_modified_by_id", int, about="Number of who last changed it."),
     Column("comment", str, about="A comment on the request."),
     Column("payload", str, about="What was asked for, as JSON."),
     Column("created_at", Timestamp, about="When the request was made."),
@@ -556,7 +558,11 @@ def _submitted(data: object) -> Outcome:
     status = data.get("request_status")
     if _has_failed(status):
         return Outcome(False, f"Stored, but not passed on: {status}", int(data["id"]))
-    return Outcome(True, f"Submitted{f': {status}' if status else '.'}", int(data["id"]))
+    return Outcome(True, _words_of(status), int(data["id"]))
+
+
+def _words_of(status: object) -> str:
+    return f"Submitted, with the status {status!r}." if status else "Submitted."
 
 
 def _stored(row: dict) -> Outcome:

@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import InvalidQueryError, NotFoundError, RemoteServiceError
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.service.inputs import check_coordinates, suggest
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.references import (
@@ -226,7 +226,7 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
         """Say what became of saving a source that was there."""
         words = "Was there already."
         if known:
-            words += f" Its {', '.join(known)} are as they were."
+            words += f" Not changed: {', '.join(known)}."
         if coordinates is not None:
             words += self._apart(source, coordinates)
         return _saved(data, asked, words)
@@ -243,16 +243,14 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
 
     def _look_for_source(self, source: str, asked: dict) -> Outcome:
         try:
-            groups = self._fresh(source_path(source, "groups"))
-            there = {group["id"] for group in groups}
-            if not there:
-                return Outcome(False, "it is saved to no group")
-        except NotFoundError:
-            return Outcome(False, "there is no such source")
+            groups = self._fresh(source_path(source)).get("groups")
         except RemoteServiceError as error:
-            if error.status in (400, 403, 404):
+            if error.status == 404:
                 return Outcome(False, "there is no such source")
             raise
+        if groups is None:
+            return Outcome(None, "the server does not show its groups")
+        there = {group["id"] for group in groups}
         missing = set(asked.get("group_ids", ())) - there
         if missing:
             return Outcome(False, f"it is not saved to the groups {sorted(missing)}")

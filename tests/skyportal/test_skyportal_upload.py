@@ -1,12 +1,12 @@
 """Upload a light curve: no row lost, none twice, each with what became of it."""
 
 import json
-import re
 import warnings
 
 import numpy as np
 import pytest
 from light_curves import NAN, light_curve, random_curve
+from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError, html
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
@@ -139,32 +139,11 @@ def test_half_failing_loses_nothing_and_says_which_rows(skyportal, double, monke
     )
 
 
-class Losing:
-    """Let the server store what it is sent, and lose its answer."""
-
-    def __init__(self, double, pattern, times, status=502):
-        self.double, self.pattern, self.left = double, pattern, times
-        self.page = html(status, "Bad Gateway")
-        self.own, double._routed = double._routed, self.routed
-
-    def routed(self, method, target, key, body):
-        data = self.own(method, target, key, body)
-        if self.left and re.search(self.pattern, f"{method} {target}"):
-            self.left -= 1
-            return self.page
-        return data
-
-
 @pytest.fixture
 def losing(double):
-    made = []
-
-    def lose(pattern, times=1, **more):
-        made.append(Losing(double, pattern, times, **more))
-
-    yield lose
-    for one in made:
-        double._routed = one.own
+    own = double._routed
+    yield lambda pattern, times=1: Losing(double, pattern, times)
+    double._routed = own
 
 
 def test_a_lost_answer_is_asked_for_again_without_harm(skyportal, double, losing):
@@ -215,7 +194,9 @@ def test_what_cannot_be_sent_is_refused_before_anything_is(skyportal, double):
     with pytest.raises(InvalidQueryError, match="2 of the 3 rows of lc cannot be sent: row 1: "):
         upload(skyportal, lc)
     assert writes(double) == []
-    with pytest.warns(InputWarning, match="2 of 3 rows are not known to be done; the first, for row 1"):
+    with pytest.warns(
+        InputWarning, match="2 of 3 rows are not known to be done; the first, for row 1"
+    ):
         table = upload(skyportal, lc, on_error="warn")
     assert table["ok"].tolist() == [True, False, False]
     assert table["message"][2] == "Not sent: flux_err=0 should be above 0."
