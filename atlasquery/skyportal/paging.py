@@ -18,7 +18,7 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, stack_rows
 
-__all__ = ["Found", "PagedQueries"]
+__all__ = ["Found", "PagedQueries", "warn_of"]
 
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
@@ -46,6 +46,8 @@ class Found(NamedTuple):
         Whether there are more than were asked for.
     stable : bool
         False where the server's list changed while it was read, each time.
+    limit : int or None
+        How many were asked for at most.
     """
 
     rows: Rows
@@ -53,6 +55,7 @@ class Found(NamedTuple):
     total: int | None
     cut: bool
     stable: bool
+    limit: int | None
 
 
 class PagedQueries(SkyPortalQuery):
@@ -112,7 +115,8 @@ class PagedQueries(SkyPortalQuery):
         what : str, optional
             What the rows are, for warnings.
         depth : int, optional
-            How many frames up the user's call stands.
+            How many frames up the user's call stands; 0 for no warnings, which the caller
+            then gives with `warn_of`.
 
         Returns
         -------
@@ -139,22 +143,38 @@ class PagedQueries(SkyPortalQuery):
             found = walk.all(limit, cache if attempt == 1 else False)
             if found.stable:
                 break
-        if found.cut:
-            of = f" of {found.total}" if found.total else ""
-            warnings.warn(
-                f"SkyPortal has more {what} than the {limit}{of} that were asked for; ask for more "
-                "with max_rows, or for all with max_rows=-1",
-                MaxResultsWarning,
-                stacklevel=depth,
-            )
-        if not found.stable:
-            warnings.warn(
-                f"The server's list changed while it was read, {WALKS} times: {len(found.rows)} "
-                f"{what} were found where it counts {found.total}. Ask again",
-                InputWarning,
-                stacklevel=depth,
-            )
+        if depth:
+            warn_of(found, what, depth=depth + 1)
         return found
+
+
+def warn_of(found: Found, what: str, *, depth: int) -> None:
+    """Warn of rows that a result does not have.
+
+    Parameters
+    ----------
+    found : Found
+        What a search found.
+    what : str
+        What the rows are.
+    depth : int
+        Where the user's call stands.
+    """
+    if found.cut:
+        of = f", {found.total}," if found.total else ""
+        warnings.warn(
+            f"SkyPortal has more {what}{of} than the {found.limit} that were asked for; ask for "
+            "more with max_rows, or for all with max_rows=-1",
+            MaxResultsWarning,
+            stacklevel=depth,
+        )
+    if not found.stable:
+        warnings.warn(
+            f"The server's list changed while it was read, {WALKS} times: {len(found.rows)} "
+            f"{what} were found where it counts {found.total}. Ask again",
+            InputWarning,
+            stacklevel=depth,
+        )
 
 
 class _Walk:
@@ -213,7 +233,7 @@ class _Walk:
         cut = limit is not None and (len(rows) > limit or (total or 0) > limit)
         if limit is not None and len(rows) > limit:
             rows = rows.take(np.arange(limit))
-        return Found(rows, min(page.when for page in pages), total, cut, stable)
+        return Found(rows, min(page.when for page in pages), total, cut, stable, limit)
 
     def together(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
         """Return the first page and the others, a few at a time, where their number is known."""
