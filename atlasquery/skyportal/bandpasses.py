@@ -1,18 +1,12 @@
-"""The names that SkyPortal has for the bands of surveys."""
+"""Which filter of an instrument a band of a light curve is."""
 
 from collections.abc import Collection, Mapping
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import suggest
+from atlasquery.skyportal.bands import FILTERS
 
-__all__ = ["BANDPASSES", "bandpass_of", "check_bands"]
-
-#: SkyPortal's bandpass for each band of a survey whose light curves we make.
-BANDPASSES = {
-    "atlas": {"o": "atlaso", "c": "atlasc"},
-    "ztf": {"g": "ztfg", "r": "ztfr", "i": "ztfi"},
-    "lsst": {band: f"lsst{band}" for band in "ugrizy"},
-}
+__all__ = ["bandpass_of", "check_bands"]
 
 
 def bandpass_of(
@@ -25,7 +19,7 @@ def bandpass_of(
     survey, band : str
         A band of a survey; empty where it is not known.
     chosen : mapping of str to str
-        Names that go before `BANDPASSES`, by band.
+        Names that go before `FILTERS`, by band.
     filters : collection of str
         The filters that the instrument has; empty where it has no list of them.
     instrument : str
@@ -41,7 +35,7 @@ def bandpass_of(
     if not band:
         return "", "no band"
     # A band that is a filter of the instrument needs no other name.
-    name = chosen.get(band) or (band if band in filters else BANDPASSES.get(survey, {}).get(band))
+    name = chosen.get(band) or (band if band in filters else FILTERS.get((survey, band)))
     of = f"the band {band!r}{f' of {survey}' if survey else ''}"
     has = f", which has {', '.join(sorted(filters))}" if filters else ""
     if name is None:

@@ -158,8 +158,7 @@ def read_packets(
     filters : collection of str
         The filters that it has.
     bands : mapping of str to str, optional
-        SkyPortal's names of bands, before those of
-        `~atlasquery.skyportal.bandpasses.BANDPASSES`.
+        SkyPortal's names of bands, before those of `~atlasquery.skyportal.bands.FILTERS`.
     flagged : {"send", "skip"}, optional
         What to do with rows that `~atlasquery.lightcurve.clean` has flagged as bad.
     altdata : sequence of str, optional

@@ -17,9 +17,10 @@ TAXONOMY = {
     ],
 }
 
-# The tables of names, where a module has them.
-with contextlib.suppress(ModuleNotFoundError):
-    importlib.import_module("skyportal_tables")
+# What other modules know of names and analyses goes before what stands here.
+for _module in ("skyportal_tables", "skyportal_events"):
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module(_module)
 
 
 def table(call, name):

@@ -367,3 +367,70 @@ def test_what_a_table_says_is_quiet(skyportal):
     assert table.colnames == ["row", "mjd", "filter", "ok", "id", "new", "upload_id", "message"]
     assert table["id"].dtype == np.int64
     assert all(table[name].description for name in table.colnames)
+
+
+@pytest.mark.parametrize(
+    ("survey", "bands", "instrument"),
+    [("atlas", "oc", 1), ("ztf", "gri", 2), ("lsst", "ugrizy", 3), ("somewhere", ["sdssg"], 4)],
+)
+def test_read_back_to_the_last_digit(skyportal, double, survey, bands, instrument):
+    double.sky.instruments[3] = {
+        "id": 3, "name": "LSSTCam", "telescope_id": 1, "filters": [f"lsst{b}" for b in "ugrizy"],
+    }  # fmt: skip
+    double.sky.instruments[4] = {
+        "id": 4, "name": "Somewhere", "telescope_id": 1, "filters": ["sdssg"],
+    }  # fmt: skip
+    rng = np.random.default_rng(3)
+    n = 300
+    mjd = np.sort(60000 + 100 * rng.random(n))
+    band = rng.choice(list(bands), n)
+    lc = light_curve(mjd, band, rng.normal(0, 200, n), 1 + rng.random(n), survey=survey)
+    skyportal.upload_photometry(lc, SOURCE, instrument, "ATLAS transients", origin="fp")
+    back = skyportal.get_photometry(SOURCE)
+    assert back["time"].scale == "utc"
+    assert np.array_equal(back["time"].mjd, lc["time"].mjd)
+    assert np.array_equal(back["flux"].unmasked, lc["flux"].unmasked)
+    assert np.array_equal(back["flux_err"].unmasked, lc["flux_err"].unmasked)
+    assert not back["flux"].mask.any()
+    assert back["band"].tolist() == lc["band"].tolist()
+    assert set(back["survey"]) == {survey}
+    assert set(back["origin"]) == {"fp"}
+
+
+def test_read_back_of_limits_and_of_other_time_scales(skyportal):
+    utc = np.array([60000.25, 60001.5, 60002.75])
+    lc = light_curve(utc, "o", [NAN, NAN, 5.5], [NAN, 4.0, 1.0], limit=[19.5, 18.0, 19.0])
+    tdb = lc.copy()
+    tdb["time"] = lc["time"].tdb
+    upload(skyportal, tdb)
+    back = skyportal.get_photometry(SOURCE)
+    assert np.abs(back["time"].mjd - utc).max() < 1e-9
+    assert back["flux"].mask.tolist() == [True, True, False]
+    assert back["limiting_mag"].unmasked.value[0] == pytest.approx(19.5, abs=1e-12)
+    assert back["limiting_mag_uploaded"].unmasked.value[0] == 19.5
+    five = 23.9 - 2.5 * np.log10(5 * 4.0)
+    assert back["limiting_mag"].unmasked.value[1] == pytest.approx(five, abs=1e-12)
+
+
+def test_what_was_read_can_be_uploaded_again(skyportal, double):
+    lc = light_curve([60000.1, 60001.1], ["o", "c"], [3.25, -1.75], [1.0, 2.0])
+    upload(skyportal, lc)
+    table = upload(skyportal, skyportal.get_photometry(SOURCE))
+    assert not table["new"].any()
+    assert len(stored(double)) == 2
+
+
+def test_a_cleaned_light_curve_of_atlas(skyportal, double):
+    """As it comes from the ATLAS server, through `clean`, to SkyPortal and back."""
+    lc = light_curve(
+        [60000.1, 60000.2, 60000.3], "o", [50.0, 60.0, 70.0], [5.0, 5.0, 50.0], flag=[0, 0, 1],
+        time_reference="start of exposure",
+    )  # fmt: skip
+    table = upload(skyportal, lc, flagged="skip", altdata=["exposure"])
+    assert table.meta["time_reference"] == "start of exposure"
+    back = skyportal.get_photometry(SOURCE)
+    assert back["flux"].unmasked.value.tolist() == [50.0, 60.0]
+    assert [json.loads(text) for text in back["altdata"]] == [
+        {"exposure": "e0"},
+        {"exposure": "e1"},
+    ]
