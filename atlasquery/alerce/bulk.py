@@ -8,9 +8,7 @@ from astropy.time import Time
 from atlasquery.alerce.base import check_oid, check_oids
 from atlasquery.alerce.curves import LightCurveQueries, check_times
 from atlasquery.exceptions import (
-    IncompleteResultError,
     InputWarning,
-    LoginError,
     NoResultsWarning,
     NotFoundError,
     QuotaError,
@@ -19,11 +17,10 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service.collection import Collection
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error, deliver
 
 __all__ = ["BulkQueries"]
 
-ON_ERROR = ("raise", "warn")
 # Objects of LSST in one request for measurements: 20 rows of 100 keys each, some 2 MB.
 LSST_CHUNK = 25
 
@@ -92,7 +89,7 @@ class BulkQueries(LightCurveQueries):
         True
         """
         names = list(dict.fromkeys(check_oids(oids, survey)))
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         window = check_times(start, end, survey)
         found = Collection("TimeSeries", key=lambda oid: check_oid(oid, survey))
         if survey == "lsst":
@@ -112,27 +109,14 @@ class BulkQueries(LightCurveQueries):
                 found._products[name] = self._curve(
                     parts, when, "get_light_curves", survey, name, window
                 )
-        return self._complete(found, names, on_error)
-
-    def _complete(self, found: Collection, names: list, on_error: str) -> Collection:
-        """Return what came, or say what is missing from it."""
-        if not found.failures:
-            return found
-        first, error = found.failures[0]
-        if len(found.failures) == len(names) and isinstance(error, (LoginError, QuotaError)):
-            raise error
-        message = (
-            f"{len(found.failures)} of {len(names)} objects failed; the first, {first}: {error}"
+        return deliver(
+            found,
+            found.failures,
+            on_error=on_error,
+            service=self.service,
+            total=len(names),
+            depth=3,
         )
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{message} What came is in the error's .result, what failed in .failures.",
-                result=found,
-                failures=found.failures,
-                service=self.service,
-            ) from error
-        warnings.warn(message, InputWarning, stacklevel=4)
-        return found
 
     def _lsst_chunk(self, names: list, forced: bool, cache) -> dict:
         """Return the parts of each object, or its error: one must not cost its neighbours."""

@@ -3,7 +3,6 @@
 import warnings
 
 import astropy.units as u
-import msgspec
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.table import Table
@@ -15,19 +14,18 @@ from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.filters import cone_params, criteria_params, order_params
 from atlasquery.alerce.paging import LIST_COLUMNS, warn_of
 from atlasquery.exceptions import (
-    IncompleteResultError,
     InputWarning,
     NoResultsWarning,
     NotFoundError,
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.service.inputs import check_choice, check_coordinates, check_radius
-from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
+from atlasquery.service.failures import check_on_error, deliver, some
+from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.tables import Column, Rows, build_table, decode_rows, rows_as_asked, stack_rows
 
 __all__ = ["ObjectQueries"]
 
-ON_ERROR = ("raise", "warn")
 # "Chunk at 200 and send order_by" (contract): longer lists take the server seconds and more.
 OID_CHUNK = 200
 SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
@@ -104,7 +102,7 @@ class ObjectQueries(ClassifierQueries):
         ['query_index', 'separation', 'oid', 'ra', 'dec']
         """
         check_survey(survey)
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         limit = self._limit_rows(max_rows)
         ra, dec, shape = check_coordinates(coordinates)
         arcsec = check_radius(radius)
@@ -131,7 +129,19 @@ class ObjectQueries(ClassifierQueries):
             survey=survey,
             radius=str(radius),
         )
-        return self._finished(build_table(rows, meta=meta), failures, on_error)
+        table = build_table(rows, meta=meta)
+        if not failures:
+            return self._told_empty(table)
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            what="positions failed",
+            total=len(cones),
+            in_meta=True,
+            depth=3,
+        )
 
     def query_criteria(
         self,
@@ -257,7 +267,7 @@ class ObjectQueries(ClassifierQueries):
             _placed(found.rows, 0, ra, dec, check_radius(radius))
         warn_of(found, limit, order_by, depth=4)
         meta = self._meta(found.when, query="query_criteria", survey=survey, **_told(params))
-        return self._finished(build_table(found.rows, meta=meta), [], "raise")
+        return self._told_empty(build_table(found.rows, meta=meta))
 
     def query_objects(
         self,
@@ -317,15 +327,13 @@ class ObjectQueries(ClassifierQueries):
             if isinstance(answer, Exception):
                 raise answer
         rows = stack_rows(*(answer.rows for answer in answers))
-        rows, missing = _as_asked(rows, names, LIST_COLUMNS[survey])
+        rows, missing = rows_as_asked(rows, "oid", names)
         meta = self._meta(
             min(answer.when for answer in answers), query="query_objects", survey=survey
         )
         if missing:
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             warnings.warn(
-                f"ALeRCE does not know {', '.join(map(str, missing[:5]))}{more}: masked in the "
-                "result",
+                f"ALeRCE does not know {some(missing)}: masked in the result",
                 InputWarning,
                 stacklevel=3,
             )
@@ -407,22 +415,8 @@ class ObjectQueries(ClassifierQueries):
     def _none(self, survey: str) -> Rows:
         return decode_rows(LIST_COLUMNS[survey], b"[]")
 
-    def _finished(self, table: Table, failures: list, on_error: str) -> Table:
-        """Return a table, or say what is missing from it."""
-        if failures:
-            first = failures[0][1]
-            message = f"{len(failures)} positions failed; the first: {first}"
-            table.meta["failures"] = [f"{what}: {error}" for what, error in failures]
-            if on_error == "raise":
-                raise IncompleteResultError(
-                    f"{message} What was found is in the error's .result, what failed in "
-                    ".failures.",
-                    result=table,
-                    failures=failures,
-                    service=self.service,
-                ) from first
-            warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
-        elif not len(table):
+    def _told_empty(self, table: Table) -> Table:
+        if not len(table):
             warnings.warn("ALeRCE has no such object", NoResultsWarning, stacklevel=4)
         return table
 
@@ -456,14 +450,3 @@ def _placed(rows: Rows, index: int, ra: float, dec: float, arcsec: float) -> Row
         name = column.name
         found.add(column, rows.values[name][order], rows.masks[name][order])
     return found
-
-
-def _as_asked(rows: Rows, names: list, columns) -> tuple[Rows, list]:
-    """Return a row for each name, in order, masked where there is none; and those names."""
-    place = {oid: n for n, oid in enumerate(rows.values["oid"].tolist())}
-    missing = [name for name in dict.fromkeys(names) if name not in place]
-    if missing:
-        blank = decode_rows(columns, msgspec.json.encode([{"oid": name} for name in missing]))
-        place |= {name: len(rows) + n for n, name in enumerate(missing)}
-        rows = stack_rows(rows, blank)
-    return rows.take(np.array([place[name] for name in names])), missing

@@ -14,6 +14,8 @@ from atlasquery.lightcurve.schema import (
     build_light_curve,
     flux_to_mag,
     mag_to_flux,
+    magnitudes,
+    within,
 )
 from atlasquery.tables import Column, Rows, decode_rows, stack_rows
 
@@ -55,14 +57,7 @@ def light_curve(parts: list[Rows], *, survey: str, window: tuple, meta: Mapping)
     `~astropy.timeseries.TimeSeries`
         A row per exposure, and for forced photometry one more.
     """
-    rows = stack_rows(*parts)
-    time = rows.values["mjd"]
-    first, last = window
-    kept = np.ones(len(rows), bool)
-    kept &= time >= first if first is not None else kept
-    kept &= time <= last if last is not None else kept
-    if not kept.all():
-        rows = rows.take(kept)
+    rows = within(stack_rows(*parts, by="mjd"), window, time="mjd")
     values = {name: rows.values[name] for name in DECLARED if name != "survey"}
     values["survey"] = np.full(len(rows), survey)
     own = rows.without((*DECLARED, "mjd"))
@@ -137,19 +132,18 @@ def lsst_schema(rows: Rows, *, kind: str) -> Rows:
     flux = rows.values["psfFlux"] * UJY_PER_NJY
     flux_err = rows.values["psfFluxErr"] * UJY_PER_NJY
     measured = _measured(kind, flux, flux_err)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        positive = measured & (flux > 0)
-        values = {
-            "band": _names(rows.values["fid"], LSST_BANDS),
-            "detection": measured,
-            "flux": flux,
-            "flux_err": flux_err,
-            "mag": np.where(positive, flux_to_mag(flux), np.nan),
-            "mag_err": np.where(positive, LN10_2_5 * flux_err / flux, np.nan),
-            "limiting_mag": flux_to_mag(5.0 * flux_err),
-            "exposure_time": np.full(len(rows), EXPOSURE_TIME),
-            "exposure": _texts(rows, "visit"),
-        }
+    mag, mag_err = magnitudes(flux, flux_err, measured)
+    values = {
+        "band": _names(rows.values["fid"], LSST_BANDS),
+        "detection": measured,
+        "flux": flux,
+        "flux_err": flux_err,
+        "mag": mag,
+        "mag_err": mag_err,
+        "limiting_mag": flux_to_mag(5.0 * flux_err),
+        "exposure_time": np.full(len(rows), EXPOSURE_TIME),
+        "exposure": _texts(rows, "visit"),
+    }
     return _with_schema(rows, values, forced=kind == "forced")
 
 

@@ -20,6 +20,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.service import ServiceQuery
+from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_ids
 
 __all__ = ["AtlasQuery"]
@@ -186,23 +187,6 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     """
     payload: dict = {"objects": ",".join(map(str, ids))}
     return payload if mjd is None else payload | {"mjd": mjd}
-
-
-def some(ids: list[int]) -> str:
-    """Return the first few of many ids, for a message.
-
-    Parameters
-    ----------
-    ids : list of int
-        The ids.
-
-    Returns
-    -------
-    str
-        Five of them, and how many more there are.
-    """
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return ", ".join(map(str, ids[:5])) + more
 
 
 def lower_bound(start: float | None) -> float | None:

@@ -1,7 +1,6 @@
 """Bulk reads of the ATLAS Transient Server: many objects, in as few requests as answers allow."""
 
 import math
-import warnings
 from collections.abc import Callable
 
 from astropy.time import Time
@@ -16,20 +15,14 @@ from atlasquery.atlas.collection import (
 )
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    LoginError,
-    QuotaError,
-    TableParseError,
-)
+from atlasquery.exceptions import TableParseError
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
-from atlasquery.service.inputs import check_choice, check_window
+from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["BulkQueries"]
 
-ON_ERROR = ("raise", "warn")
 # "100 of them are 76 MB and in practice end in 50x errors; bots use 25." (contract)
 FIRST_CHUNK = 25
 LARGEST_CHUNK = 500
@@ -246,13 +239,20 @@ class BulkQueries(AtlasQuery):
         chunks = self._chunks(ids, window, cache, depth=5)
 
         def at_end(sources: SourceIterator) -> None:
-            self._complete(sources, sources.failures, ids, on_error, depth=5)
+            deliver(
+                sources,
+                sources.failures,
+                on_error=on_error,
+                service=self.service,
+                total=len(ids),
+                depth=4,
+            )
 
         bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
         return SourceIterator(chunks, window=window, query=self, bar=bar, at_end=at_end)
 
     def _check_bulk(self, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         return list(dict.fromkeys(check_atlas_ids(atlas_ids))), check_window(start, end)
 
     def _chunks(
@@ -319,7 +319,14 @@ class BulkQueries(AtlasQuery):
             stop.result = found
             stop.add_note(f"What had come, {found!r}, is in sys.last_value.result.")
             raise
-        return self._complete(found, found.failures, ids, on_error, depth=5)
+        return deliver(
+            found,
+            found.failures,
+            on_error=on_error,
+            service=self.service,
+            total=len(ids),
+            depth=4,
+        )
 
     def _add_chunk(self, found: Collection, chunk, make: Callable, window: tuple) -> None:
         for _, item, when in known_items(chunk, self, found.failures):
@@ -332,24 +339,6 @@ class BulkQueries(AtlasQuery):
             # The entry of its own bytes does not keep the whole chunk.
             entry = item if product is source else {"object": item["object"].copy()}
             found._add(source.atlas_id, product, entry, when)
-
-    def _complete(self, result, failures: list, ids: list[int], on_error: str, *, depth: int):
-        """Return a result, or say what is missing from it."""
-        if not failures:
-            return result
-        first, error = failures[0]
-        if len(failures) == len(ids) and isinstance(error, (LoginError, QuotaError)):
-            raise error
-        message = f"{len(failures)} of {len(ids)} objects failed; the first, {first}: {error}"
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{message} What came is in the error's .result, what failed in .failures.",
-                result=result,
-                failures=failures,
-                service=self.service,
-            ) from error
-        warnings.warn(message, InputWarning, stacklevel=depth)
-        return result
 
 
 def estimated_requests(count: int, start: float | None, concurrency: int) -> int:

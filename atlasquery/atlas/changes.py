@@ -25,12 +25,11 @@ from atlasquery.exceptions import (
     TimeoutError,
     WriteError,
 )
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
 
 __all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "ChangeQueries", "Kind"]
 
-ON_ERROR = ("raise", "warn")
 
 # "201 even on failure: read `info`" (contract)
 CREATED = "Row created."
@@ -133,7 +132,7 @@ class ChangeQueries(AtlasQuery):
         self, kind: Kind, payloads: list[dict], dry_run: bool, on_error: str, **about
     ) -> Table:
         """Send one request for each payload; return the table of what became of them."""
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         if dry_run:
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)

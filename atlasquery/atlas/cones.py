@@ -8,7 +8,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import cache_conf
 
-from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload, some
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
 from atlasquery.atlas.columns import CONE
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.region import (
@@ -20,19 +20,17 @@ from atlasquery.atlas.region import (
     served_rows,
 )
 from atlasquery.exceptions import (
-    IncompleteResultError,
     InputWarning,
     NoResultsWarning,
     QuotaError,
 )
 from atlasquery.service.cover import Cone, cover_cones
-from atlasquery.service.inputs import check_choice, check_coordinates, check_radius
+from atlasquery.service.failures import check_on_error, deliver, some
+from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows, build_table, decode_rows
 
 __all__ = ["ConeQueries"]
-
-ON_ERROR = ("raise", "warn")
 
 
 class ConeQueries(AtlasQuery):
@@ -119,7 +117,7 @@ class ConeQueries(AtlasQuery):
         >>> bool((found["separation"].quantity < 2 * u.arcmin).all())
         True
         """
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         ra, dec, shape = check_coordinates(coordinates)
         arcsec = check_radius(radius)
         positions = positions or arcsec > LARGEST_RADIUS
@@ -147,8 +145,15 @@ class ConeQueries(AtlasQuery):
             rows = served_rows(found, [cone.members[0] for cone in cones], nearest=nearest)
         table = build_table(rows, meta=self._meta(when, query="query_region", radius=str(radius)))
         if failures:
-            self._report(failures, table, on_error)
-        elif not len(table):
+            return deliver(
+                table,
+                failures,
+                on_error=on_error,
+                service=self.service,
+                what="requests of the search failed",
+                in_meta=True,
+            )
+        if not len(table):
             warnings.warn(
                 f"ATLAS has no object within {radius} of the position",
                 NoResultsWarning,
@@ -216,7 +221,8 @@ class ConeQueries(AtlasQuery):
             if failures:
                 if len(cones) == 1:
                     raise failures[0][1]
-                self._report(failures, counts, "raise")
+                what = "requests of the search failed"
+                deliver(counts, failures, on_error="raise", service=self.service, what=what)
         return int(counts[0]) if shape == () else np.array(counts, dtype=np.int64).reshape(shape)
 
     def _search(self, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
@@ -309,20 +315,6 @@ class ConeQueries(AtlasQuery):
         n = len(payloads)
         cost = f"{n} {what}" + (" and at least one for positions" if more else "")
         self._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None, depth=5)
-
-    def _report(self, failures: list, result, on_error: str) -> None:
-        """Raise or warn when some of many requests failed."""
-        first = failures[0][1]
-        message = f"{len(failures)} requests of the search failed; the first: {first}"
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{message} What was found is in the error's .result, what failed in .failures.",
-                result=result,
-                failures=failures,
-                service=self.service,
-            ) from first
-        result.meta["failures"] = [f"{what}: {error}" for what, error in failures]
-        warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
 
 
 def _all(body: bytes) -> Rows:

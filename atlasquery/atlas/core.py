@@ -20,6 +20,7 @@ from atlasquery.atlas.objects import ObjectQueries
 from atlasquery.atlas.vra import VRAQueries
 from atlasquery.atlas.writes import WriteQueries
 from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseError
+from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_names, check_radius
 from atlasquery.tables import build_table, decode_rows
 
@@ -181,8 +182,7 @@ class AtlasClass(
         sizes = [len(group) for group in groups]
         if missing := [name for name, size in zip(asked, sizes, strict=True) if not size]:
             warnings.warn(
-                f"ATLAS has no object with the name {', '.join(missing[:5])}"
-                + (f" and {len(missing) - 5} more" if len(missing) > 5 else ""),
+                f"ATLAS has no object with the name {some(missing)}",
                 NoResultsWarning,
                 stacklevel=3,
             )

@@ -12,6 +12,7 @@ from atlasquery.atlas.collection import known_items
 from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
 from atlasquery.atlas.partitions import require_pyarrow
 from atlasquery.exceptions import InputWarning
+from atlasquery.service.failures import deliver, some
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["DownloadQueries"]
@@ -118,7 +119,14 @@ class DownloadQueries(BulkQueries):
             if todo:
                 self._download(todo, window, dataset, progress)
             table, failures = dataset.summary(ids)
-        return self._complete(table, failures, ids, on_error, depth=4)
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            total=len(ids),
+            depth=3,
+        )
 
     def read_sources(self, directory: str | os.PathLike, kind: str) -> Table:
         """Read the rows of one kind that `download_sources` has fetched.
@@ -174,10 +182,8 @@ class DownloadQueries(BulkQueries):
 
 
 def _damage(damaged: list[tuple[str, int]]) -> str:
-    names = ", ".join(name for name, _ in damaged[:5])
-    more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
     objects = sum(count for _, count in damaged)
     return (
-        f"damaged or gone: {names}{more}; {objects} objects were in these files, and are fetched "
-        "again when they are asked for"
+        f"damaged or gone: {some([name for name, _ in damaged])}; {objects} objects were in these "
+        "files, and are fetched again when they are asked for"
     )

@@ -1,7 +1,6 @@
 """The items of an ``objects/`` answer: one per object, each product undecoded until asked for."""
 
 import msgspec
-import numpy as np
 
 from atlasquery.atlas.columns import OBJECT
 from atlasquery.exceptions import TableParseError
@@ -122,37 +121,3 @@ def product_rows(columns: Columns, items: list[Item], product: str, **options) -
         Those of all items, in order.
     """
     return decode_rows(columns, *(item.get(product, _EMPTY) for item in items), **options)
-
-
-def with_gaps(rows: Rows, ids: list[int], known: list[bool]) -> Rows:
-    """Return the catalogue entries in the order asked for, masked where one is not known.
-
-    Parameters
-    ----------
-    rows : Rows
-        The entries of the known ids.
-    ids : list of int
-        All ids.
-    known : list of bool
-        Which of them are known.
-
-    Returns
-    -------
-    Rows
-        One for each id.
-    """
-    if all(known):
-        return rows
-    place = np.flatnonzero(known)
-    result = Rows(length=len(ids))
-    for column in rows.columns:
-        some = rows.values[column.name]
-        values = (
-            np.full(len(ids), np.nan) if some.dtype.kind == "f" else np.zeros(len(ids), some.dtype)
-        )
-        mask = np.ones(len(ids), bool)
-        values[place], mask[place] = some, rows.masks[column.name]
-        result.add(column, values, mask)
-    result.values["atlas_id"][:] = ids
-    result.masks["atlas_id"][:] = False
-    return result

@@ -14,7 +14,6 @@ from atlasquery.atlas.base import (
     check_atlas_ids,
     lower_bound,
     objects_payload,
-    some,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -26,12 +25,12 @@ from atlasquery.atlas.items import (
     object_rows,
     product_rows,
     unknown,
-    with_gaps,
 )
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import NoResultsWarning
+from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Columns, build_table
+from atlasquery.tables import Columns, build_table, rows_as_asked
 
 __all__ = ["ObjectQueries"]
 
@@ -96,8 +95,8 @@ class ObjectQueries(AtlasQuery):
             parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
             payloads = [objects_payload(part, METADATA_ONLY) for part in parts]
             return payloads[0] if len(payloads) == 1 else payloads
-        items, known, when = self._known_items(ids, cache)
-        rows = with_gaps(object_rows(items), ids, known)
+        items, when = self._known_items(ids, cache)
+        rows = rows_as_asked(object_rows(items), "atlas_id", ids)[0]
         return build_table(rows, meta=self._meta(when, query="get_objects"))
 
     def get_source(
@@ -457,7 +456,7 @@ class ObjectQueries(AtlasQuery):
         self, atlas_ids, columns: Columns, product: str, what: str, cache: bool | None
     ) -> Table:
         ids = check_atlas_ids(atlas_ids)
-        items, _, when = self._known_items(ids, cache)
+        items, when = self._known_items(ids, cache)
         rows = product_rows(columns, items, product)
         if not len(rows):
             _nothing(f"ATLAS has no {what} for {some(ids)}")
@@ -476,7 +475,7 @@ class ObjectQueries(AtlasQuery):
         if not all(known):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
             _nothing(f"ATLAS does not know {some(missing)}", depth=5)
-        return [item for item, there in zip(items, known, strict=True) if there], known, when
+        return [item for item, there in zip(items, known, strict=True) if there], when
 
 
 def _nothing(message: str, depth: int = 4) -> None:

@@ -22,8 +22,8 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CROSSMATCH,
 )
 from atlasquery.atlas.items import Item, object_rows, product_rows
-from atlasquery.atlas.photometry import inside
 from atlasquery.exceptions import TableParseError
+from atlasquery.lightcurve.schema import inside
 from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
 from atlasquery.tables.build import assemble, table_column
 

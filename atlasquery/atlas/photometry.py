@@ -5,14 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.timeseries import TimeSeries
 
-from atlasquery.atlas.columns import DETECTION, NON_DETECTION
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     build_light_curve,
     flux_to_mag,
     mag_to_flux,
+    magnitudes,
+    within,
 )
-from atlasquery.tables import Column, Rows
+from atlasquery.tables import Column, Rows, stack_rows
 
 __all__ = ["forced_light_curve", "light_curve"]
 
@@ -46,19 +47,19 @@ def light_curve(
     `~astropy.timeseries.TimeSeries`
         A row per exposure.
     """
-    detections, non_detections = (_within(r, window) for r in (detections, non_detections))
+    detections, non_detections = (within(r, window) for r in (detections, non_detections))
     # Only detections have magnitudes, and there are a hundred times fewer of them.
-    measured = Rows(
-        [*detections.columns], {**detections.values}, {**detections.masks}, len(detections)
-    )
+    measured = detections.without(())
     for column, values in _signed_flux(detections):
         measured.add(column, values, np.isnan(values))
-    both, detection = _merge(measured, non_detections)
-    n = len(both)
+    non_detections = non_detections.without(())
+    for rows, seen in ((measured, True), (non_detections, False)):
+        rows.add(Column("detection", bool), np.full(len(rows), seen))
+    both = stack_rows(measured, non_detections, by="time")
     both.values["atlas_id"][:] = atlas_id
     both.masks["atlas_id"][:] = False
-    values = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED)}
-    values |= {"detection": detection, "survey": np.full(n, "atlas")}
+    values = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED, "detection")}
+    values["survey"] = np.full(len(both), "atlas")
     own = both.without(values.keys())
     return build_light_curve(values.pop("time"), values, own, scale="utc", meta=meta)
 
@@ -99,7 +100,7 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
         flux, as the server sends none for the exposure; ``exposure_time`` is
         the survey's 30 s where an older server does not send it.
     """
-    rows = _within(rows, window)
+    rows = within(rows, window)
     wire = rows.values
     exposure_time = np.where(np.isnan(wire["exposure_time"]), EXPOSURE_TIME, wire["exposure_time"])
     flux, flux_err = _forced_flux(wire, exposure_time)
@@ -107,9 +108,7 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
     with np.errstate(invalid="ignore"):
         above = wire["snr"] >= wire["snr_detection"]
     measured = np.where(rows.masks["is_limit"], above, ~wire["is_limit"]) & ~np.isnan(flux)
-    mag = np.where(measured, flux_to_mag(flux), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mag_err = np.where(np.isnan(mag), np.nan, LN10_2_5 * flux_err / flux)
+    mag, mag_err = magnitudes(flux, flux_err, measured)
     values = {
         "band": wire["band"],
         "detection": measured,
@@ -137,63 +136,3 @@ def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, 
     flux = np.where(np.isnan(wire["flux"]), wire["peak_fit"] * scale, wire["flux"])
     flux_err = np.where(np.isnan(wire["flux_err"]), wire["peak_fit_err"] * scale, wire["flux_err"])
     return flux, flux_err
-
-
-def _within(rows: Rows, window: tuple) -> Rows:
-    kept = inside(rows.values["time"], window)
-    return rows if kept.all() else rows.take(kept)
-
-
-def inside(time: np.ndarray, window: tuple) -> np.ndarray:
-    """Return which times are in a window, its ends included.
-
-    Parameters
-    ----------
-    time : `~numpy.ndarray`
-        MJD.
-    window : tuple of float or None
-        First and last MJD.
-
-    Returns
-    -------
-    `~numpy.ndarray` of bool
-        For each time.
-    """
-    first, last = window
-    kept = np.ones(len(time), bool)
-    if first is not None:
-        kept &= time >= first
-    if last is not None:
-        kept &= time <= last
-    return kept
-
-
-def _merge(first: Rows, second: Rows) -> tuple[Rows, np.ndarray]:
-    """Return the rows of both in order of time, and which of them are of the first.
-
-    Rows are masked in the columns that their kind does not have.
-    """
-    n = len(first) + len(second)
-    order = np.argsort(np.concatenate([r.values["time"] for r in (first, second)]), kind="stable")
-    place = np.empty(n, int)
-    place[order] = np.arange(n)
-    places = place[: len(first)], place[len(first) :]
-    declared = {column.name: column for column in (*DETECTION, *NON_DETECTION)}
-    columns = declared | {c.name: c for c in (*second.columns, *first.columns)}
-    merged = Rows(length=n)
-    for name, column in columns.items():
-        values, mask = _missing(column, name, first, second, n)
-        for rows, at in zip((first, second), places, strict=True):
-            if name in rows.values:
-                values[at] = rows.values[name]
-                mask[at] = rows.masks[name]
-        merged.add(column, values, mask)
-    return merged, order < len(first)
-
-
-def _missing(column: Column, name: str, first: Rows, second: Rows, n: int) -> tuple:
-    """Return a column of missing values wide enough for those of both kinds of rows."""
-    dtypes = [rows.values[name].dtype for rows in (first, second) if name in rows.values]
-    dtype = np.result_type(*dtypes) if dtypes else np.dtype("U1")
-    filler = np.full(n, np.nan) if dtype.kind == "f" else np.zeros(n, dtype)
-    return filler, np.ones(n, bool)

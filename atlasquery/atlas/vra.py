@@ -7,10 +7,11 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, some
+from atlasquery.atlas.base import AtlasQuery, check_atlas_ids
 from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
 from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, Rows, build_table, decode_rows
 

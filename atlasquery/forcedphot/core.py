@@ -14,7 +14,8 @@ from atlasquery.forcedphot.images import ImageQueries
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
 from atlasquery.forcedphot.waiting import check_timeout
-from atlasquery.service.inputs import check_choice, check_coordinates, check_radius
+from atlasquery.service.failures import check_on_error
+from atlasquery.service.inputs import check_coordinates, check_radius
 
 __all__ = ["AtlasForced", "AtlasForcedClass"]
 
@@ -215,7 +216,7 @@ class AtlasForcedClass(ImageQueries):
         ['time', 'band', 'detection', 'flux', 'flux_err']
         """
         check_timeout(timeout)
-        check_choice(on_error, name="on_error", known=("raise", "warn"))
+        check_on_error(on_error)
         query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
                  "comment": comment, "names": names}  # fmt: skip
         if save is not None and Path(save).expanduser().exists():

@@ -10,8 +10,8 @@ from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     build_light_curve,
-    flux_to_mag,
     mag_to_flux,
+    magnitudes,
 )
 from atlasquery.tables import Rows
 
@@ -55,8 +55,7 @@ def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> Tim
         flux_err = np.where(wire["flux_err"] > 0, wire["flux_err"], np.nan)
         good = (wire["error_code"] == 0) | rows.masks["error_code"]
         detection = (np.abs(flux) >= snr * flux_err) & good & ~failed
-        mag = np.where(detection, flux_to_mag(flux), np.nan)
-        mag_err = np.where(np.isnan(mag), np.nan, LN10_2_5 * flux_err / flux)
+    mag, mag_err = magnitudes(flux, flux_err, detection)
     n = len(rows)
     values = {
         "band": wire["band"],

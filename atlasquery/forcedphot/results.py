@@ -10,8 +10,6 @@ from astropy.coordinates import SkyCoord
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
     InvalidQueryError,
     NoResultsWarning,
     NotFoundError,
@@ -22,7 +20,7 @@ from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
 from atlasquery.forcedphot.waiting import KEPT_DAYS, WaitQueries
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows
 
@@ -92,7 +90,7 @@ class ResultQueries(WaitQueries):
         Unit("uJy")
         """
         self._check_jobs(jobs)
-        check_choice(on_error, name="on_error", known=("raise", "warn"))
+        check_on_error(on_error)
         before = [job.state for job in jobs]
         outcomes = run_all(
             partial(self._outcome, jobs),
@@ -109,7 +107,7 @@ class ResultQueries(WaitQueries):
         if empty:
             warnings.warn(
                 f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
-                f"window: {_some(empty)}",
+                f"window: {some(empty)}",
                 NoResultsWarning,
                 stacklevel=3,
             )
@@ -235,32 +233,21 @@ class ResultQueries(WaitQueries):
             if isinstance(outcome, Exception)
         ]
         result = [None if isinstance(outcome, Exception) else outcome for outcome in outcomes]
-        if not failures:
-            return result
-        if len(jobs) == 1 and on_error == "raise":
+        if failures and len(jobs) == 1 and on_error == "raise":
             raise failures[0][1]
-        words = (
-            f"{self.service}: {len(failures)} of {len(jobs)} targets have no light curve, the "
-            f"first because {failures[0][1]}"
+        return deliver(
+            result,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            what="targets have no light curve",
+            total=len(jobs),
+            depth=4,
         )
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{words}. The others are in the error's result.",
-                result=result,
-                failures=failures,
-                service=self.service,
-            ) from failures[0][1]
-        warnings.warn(words, InputWarning, stacklevel=4)
-        return result
 
 
 def _is_empty(outcome: object) -> bool:
     return isinstance(outcome, TimeSeries) and not len(outcome)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:

@@ -11,7 +11,7 @@ from atlasquery.forcedphot.jobs import ForcedJobs, Job
 from atlasquery.forcedphot.results import ResultQueries
 from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error
 from atlasquery.tables import Column, Rows, build_table
 
 __all__ = ["TaskQueries", "check_task_ids"]
@@ -117,7 +117,7 @@ class TaskQueries(ResultQueries):
         >>> jobs.counts()
         {'deleted': 1}
         """
-        check_choice(on_error, name="on_error", known=("raise", "warn"))
+        check_on_error(on_error)
         if isinstance(jobs, ForcedJobs):
             self._check_jobs(jobs)
             chosen = [job for job in jobs if job.task_id is not None]

@@ -9,7 +9,17 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.tables import Column, Rows, assemble, quantity_column, table_column
 
-__all__ = ["LN10_2_5", "SCHEMA", "ZERO_POINT", "build_light_curve", "flux_to_mag", "mag_to_flux"]
+__all__ = [
+    "LN10_2_5",
+    "SCHEMA",
+    "ZERO_POINT",
+    "build_light_curve",
+    "flux_to_mag",
+    "inside",
+    "mag_to_flux",
+    "magnitudes",
+    "within",
+]
 
 #: Julian date of MJD 0.
 MJD_0 = 2400000.5
@@ -87,6 +97,51 @@ def magnitudes(
         positive = np.where(chosen & (flux > 0), flux, np.nan)
     with np.errstate(over="ignore"):
         return ZERO_POINT - 2.5 * np.log10(positive), LN10_2_5 * flux_err / positive
+
+
+def inside(time: np.ndarray, window: tuple) -> np.ndarray:
+    """Return which times are in a window, its ends included.
+
+    Parameters
+    ----------
+    time : `~numpy.ndarray`
+        MJD.
+    window : tuple of float or None
+        First and last MJD; None is no bound.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        For each time.
+    """
+    first, last = window
+    kept = np.ones(len(time), bool)
+    if first is not None:
+        kept &= time >= first
+    if last is not None:
+        kept &= time <= last
+    return kept
+
+
+def within(rows: Rows, window: tuple, *, time: str = "time") -> Rows:
+    """Return the rows whose time is in a window, its ends included.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows.
+    window : tuple of float or None
+        First and last MJD; None is no bound.
+    time : str, optional
+        The column of times.
+
+    Returns
+    -------
+    Rows
+        The same where all are inside.
+    """
+    kept = inside(rows.values[time], window)
+    return rows if kept.all() else rows.take(kept)
 
 
 def build_light_curve(

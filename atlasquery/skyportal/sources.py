@@ -7,14 +7,8 @@ from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    InvalidQueryError,
-    NoResultsWarning,
-    TableParseError,
-)
-from atlasquery.service.inputs import check_choice
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
+from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.columns import SEPARATION, SOURCE
 from atlasquery.skyportal.criteria import (
@@ -33,7 +27,6 @@ from atlasquery.tables import Column, Rows, build_table, stack_rows
 
 __all__ = ["SourceQueries"]
 
-ON_ERROR = ("raise", "warn")
 QUERY_INDEX = Column("query_index", int, about="Which position it belongs to.", required=True)
 # Beyond rounding, in arcsec.
 SLACK = 0.01
@@ -113,7 +106,7 @@ class SourceQueries(PagedQueries):
         >>> SkyPortal.query_region(place, radius="5 arcsec", get_query_payload=True)["radius"]
         '0.001388888888888889'
         """
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         self._limit_rows(max_rows)
         cones, shape, arcsec = cone_params(coordinates, radius)
         if get_query_payload:
@@ -138,7 +131,19 @@ class SourceQueries(PagedQueries):
         meta = self._meta(
             min(times, default=self._clock.now()), query="query_region", radius=str(radius)
         )
-        return self._finished(build_table(stack_rows(*parts), meta=meta), failures, on_error)
+        table = build_table(stack_rows(*parts), meta=meta)
+        if not failures:
+            return _told_empty(table)
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            what="positions failed",
+            total=len(cones),
+            in_meta=True,
+            depth=3,
+        )
 
     def query_criteria(
         self,
@@ -285,7 +290,7 @@ class SourceQueries(PagedQueries):
         found = self._sources(params, max_rows, cache, depth=5)
         told = {key: value for key, value in sent.items() if key != "useCache"}
         meta = self._meta(found.when, query="query_criteria", **told)
-        return self._finished(build_table(found.rows, meta=meta), [], "raise")
+        return _told_empty(build_table(found.rows, meta=meta))
 
     def get_source(self, source_id: str | int, *, cache: bool | None = None) -> Table:
         """Fetch one source.
@@ -346,24 +351,11 @@ class SourceQueries(PagedQueries):
             depth=depth,
         )
 
-    def _finished(self, table: Table, failures: list, on_error: str) -> Table:
-        """Return a table, or say what is missing from it."""
-        if failures:
-            first = failures[0][1]
-            message = f"{len(failures)} positions failed; the first: {first}"
-            table.meta["failures"] = [f"{what}: {error}" for what, error in failures]
-            if on_error == "raise":
-                raise IncompleteResultError(
-                    f"{message} What was found is in the error's .result, what failed in "
-                    ".failures.",
-                    result=table,
-                    failures=failures,
-                    service=self.service,
-                ) from first
-            warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
-        elif not len(table):
-            warnings.warn("SkyPortal has no such source", NoResultsWarning, stacklevel=4)
-        return table
+
+def _told_empty(table: Table) -> Table:
+    if not len(table):
+        warnings.warn("SkyPortal has no such source", NoResultsWarning, stacklevel=4)
+    return table
 
 
 def _none() -> Rows:

@@ -5,7 +5,7 @@ from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
 from atlasquery.tables.files import read_table, write_table
 from atlasquery.tables.rows import Rows, decode_rows
 from atlasquery.tables.samp import send
-from atlasquery.tables.stack import stack_rows
+from atlasquery.tables.stack import rows_as_asked, stack_rows
 
 __all__ = [
     "Column",
@@ -19,6 +19,7 @@ __all__ = [
     "decode_rows",
     "quantity_column",
     "read_table",
+    "rows_as_asked",
     "send",
     "stack_rows",
     "table_column",

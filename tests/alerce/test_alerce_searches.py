@@ -266,7 +266,7 @@ def test_many_positions_keep_their_index_and_name_their_failures(alerce, double)
         alerce.query_region(where, radius="5 arcsec", cache=False)
     assert set(caught.value.result["query_index"]) == {0, 1}
     assert caught.value.failures[0][0] == "180.000000 +0.000000"
-    with pytest.warns(InputWarning, match="1 positions failed"):
+    with pytest.warns(InputWarning, match="1 of 3 positions failed"):
         alerce.query_region(where, radius="5 arcsec", cache=False, on_error="warn")
 
 
