@@ -48,7 +48,9 @@ class Pace:
             if not 0.0 <= ahead <= LONGEST:
                 self._full, ahead = now, 0.0
             self._full += self.interval
-            return max(0.0, ahead - (max(self.burst, 1) - 1) * self.interval)
+            wait = ahead - (max(self.burst, 1) - 1) * self.interval
+            # A microsecond is rounding: a Unix time has no more digits.
+            return wait if wait > 1e-6 else 0.0
 
     def close(self, now: float, seconds: float) -> None:
         """Let nothing through for some time.

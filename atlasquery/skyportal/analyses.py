@@ -59,7 +59,7 @@ class AnalysisQueries(FileQueries):
             cache=cache,
         )
         if not len(rows):
-            warnings.warn("SkyPortal has no analysis service", NoResultsWarning, stacklevel=2)
+            warnings.warn("SkyPortal has no analysis service", NoResultsWarning, stacklevel=3)
         return build_table(rows, meta=self._meta(when, query="list_analysis_services"))
 
     def list_analyses(
@@ -117,7 +117,7 @@ class AnalysisQueries(FileQueries):
             if wanted is not None:
                 rows = rows.take(rows.values[column] == wanted)
         if not len(rows):
-            warnings.warn("SkyPortal has no such analysis", NoResultsWarning, stacklevel=2)
+            warnings.warn("SkyPortal has no such analysis", NoResultsWarning, stacklevel=3)
         given = {"source_id": name, "service_id": number}
         given = {key: value for key, value in given.items() if value is not None}
         return build_table(rows, meta=self._meta(when, query="list_analyses", **given))

@@ -1,14 +1,20 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
 from atlasquery.skyportal.analyses import AnalysisQueries
+from atlasquery.skyportal.analyses_begun import AnalysisWrites
+from atlasquery.skyportal.annotating import NoteWrites
+from atlasquery.skyportal.assignments import AssignmentQueries
 from atlasquery.skyportal.candidates import CandidateQueries
 from atlasquery.skyportal.charts import ChartQueries
 from atlasquery.skyportal.curves import PhotometryQueries
 from atlasquery.skyportal.events import EventQueries
+from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.galaxies import GalaxyQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
+from atlasquery.skyportal.saving import SavingQueries
 from atlasquery.skyportal.sources import SourceQueries
+from atlasquery.skyportal.upload import UploadQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
 
@@ -22,6 +28,12 @@ class SkyPortalClass(
     EventQueries,
     ChartQueries,
     AnalysisQueries,
+    SavingQueries,
+    UploadQueries,
+    NoteWrites,
+    FollowupQueries,
+    AssignmentQueries,
+    AnalysisWrites,
     GenericQueries,
 ):
     """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.

@@ -7,16 +7,10 @@ import numpy as np
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    InvalidQueryError,
-    LoginError,
-    NoResultsWarning,
-    QuotaError,
-)
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.collection import Collection
-from atlasquery.service.inputs import check_choice, check_window
+from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.photometry import decode_photometry, light_curve
@@ -25,7 +19,6 @@ from atlasquery.tables import Rows
 
 __all__ = ["PhotometryQueries"]
 
-ON_ERROR = ("raise", "warn")
 # What the server itself calls a detection.
 DETECTED = 5.0
 
@@ -98,9 +91,13 @@ class PhotometryQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> lc = SkyPortal.get_photometry("ZTF24abcdefg")  # doctest: +SKIP
-        >>> lc["time", "band", "flux"][0]  # doctest: +SKIP
-        <Row index=0>
+        >>> lc = SkyPortal.get_photometry("ATLAS24abc")
+        >>> print(lc["band", "detection", "flux", "mag"][20:22])
+        band detection  flux         mag
+                        uJy          mag
+        ---- --------- ----- -----------------
+           c      True 548.3  17.0524543852913
+           o      True 571.4 17.00764940988319
         """
         name = check_source_id(source_id)
         window, snr = check_window(start, end), _check_snr(detection_snr)
@@ -167,15 +164,18 @@ class PhotometryQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_light_curves(["ZTF24abc", "ZTF24abd"])  # doctest: +SKIP
+        >>> curves = SkyPortal.get_light_curves(["ATLAS24abc", "ZTF24abcdefg"])
+        >>> curves
         <Collection of 2 TimeSeries>
+        >>> set(curves["ZTF24abcdefg"]["band"]) == {"g", "r"}
+        True
         """
         single = isinstance(source_ids, (str, bytes, np.generic)) or not np.iterable(source_ids)
         given = [source_ids] if single else list(source_ids)
         if not given:
             raise InvalidQueryError("source_ids is empty: give at least one object")
         names = list(dict.fromkeys(check_source_id(one, name="source_ids") for one in given))
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         window, snr = check_window(start, end), _check_snr(detection_snr)
         found = Collection("TimeSeries", key=check_source_id)
         answers = run_all(
@@ -190,7 +190,14 @@ class PhotometryQueries(PagedQueries):
                 found.failures.append((name, answer))
             else:
                 found._products[name] = self._curve(name, *answer, snr, window, "get_light_curves")
-        return self._complete(found, names, on_error)
+        return deliver(
+            found,
+            found.failures,
+            on_error=on_error,
+            service=self.service,
+            total=len(names),
+            depth=3,
+        )
 
     def _photometry(self, name: str, deduplicate: bool, cache: bool | None) -> tuple[Rows, float]:
         params = {"format": "both", "magsys": "ab", "individualOrSeries": "individual"}
@@ -207,26 +214,6 @@ class PhotometryQueries(PagedQueries):
     def _curve(self, name: str, rows: Rows, when: float, snr, window, query: str) -> TimeSeries:
         meta = self._meta(when, query=query) | {"object": name}
         return light_curve(rows, snr=snr, window=window, meta=meta)
-
-    def _complete(self, found: Collection, names: list, on_error: str) -> Collection:
-        """Return what came, or say what is missing from it."""
-        if not found.failures:
-            return found
-        first, error = found.failures[0]
-        if len(found.failures) == len(names) and isinstance(error, (LoginError, QuotaError)):
-            raise error
-        message = (
-            f"{len(found.failures)} of {len(names)} objects failed; the first, {first}: {error}"
-        )
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{message} What came is in the error's .result, what failed in .failures.",
-                result=found,
-                failures=found.failures,
-                service=self.service,
-            ) from error
-        warnings.warn(message, InputWarning, stacklevel=4)
-        return found
 
 
 def _check_snr(value: object) -> float:

@@ -109,7 +109,7 @@ class EventQueries(FileQueries):
             what="events",
         )
         if not len(found.rows):
-            warnings.warn("SkyPortal has no such event", NoResultsWarning, stacklevel=2)
+            warnings.warn("SkyPortal has no such event", NoResultsWarning, stacklevel=3)
         meta = self._meta(found.when, query="query_gcn_events", **sent)
         return build_table(found.rows, meta=meta)
 

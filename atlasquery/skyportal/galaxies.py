@@ -7,7 +7,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.columns_events import GALAXY
 from atlasquery.skyportal.criteria import cone_params, number_range
 from atlasquery.skyportal.paging import GALAXY_PAGE
@@ -115,7 +115,7 @@ class GalaxyQueries(PlacedQueries):
         """
         if (coordinates is None) != (radius is None):
             raise InvalidQueryError("coordinates and radius go together: give both, or neither")
-        check_choice(on_error, name="on_error", known=("raise", "warn"))
+        check_on_error(on_error)
         self._limit_rows(max_rows)
         criteria = {
             "catalog_name": catalog,
@@ -143,13 +143,13 @@ class GalaxyQueries(PlacedQueries):
                 by="galaxy_id",
                 what="galaxies",
                 on_error=on_error,
-                depth=3,
+                depth=4,
                 radius=str(radius),
                 **query,
             )
         found = self._galaxies(criteria, max_rows, cache, depth=5)
         if not len(found.rows):
-            warnings.warn("SkyPortal has no such galaxy", NoResultsWarning, stacklevel=2)
+            warnings.warn("SkyPortal has no such galaxy", NoResultsWarning, stacklevel=3)
         return build_table(found.rows, meta=self._meta(found.when, **query))
 
     def list_galaxy_catalogs(self, *, cache: bool | None = None) -> Table:
@@ -188,7 +188,7 @@ class GalaxyQueries(PlacedQueries):
             cache=cache,
         )
         if not len(rows):
-            warnings.warn("SkyPortal has no catalogue of galaxies", NoResultsWarning, stacklevel=2)
+            warnings.warn("SkyPortal has no catalogue of galaxies", NoResultsWarning, stacklevel=3)
         return build_table(rows, meta=self._meta(when, query="list_galaxy_catalogs"))
 
     def _galaxies(self, params: dict, max_rows: int | None, cache: bool | None, depth: int):

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.lightcurve.schema import ZERO_POINT, build_light_curve, magnitudes
+from atlasquery.lightcurve.schema import build_light_curve, flux_to_mag, magnitudes, within
 from atlasquery.skyportal.bands import bands_of
 from atlasquery.skyportal.columns import PHOTOMETRY
 from atlasquery.skyportal.nested import decode_flat
@@ -85,7 +85,7 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
     `~astropy.timeseries.TimeSeries`
         A row per measurement.
     """
-    rows = _within(rows, window)
+    rows = within(rows, window, time="mjd")
     wire = rows.values
     flux = np.where(rows.masks["flux"], np.nan, wire["flux"])
     with np.errstate(invalid="ignore"):
@@ -120,7 +120,7 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
         **meta,
         "survey": ", ".join(sorted(set(surveys.tolist()))),
         "magsys": "AB",
-        "time_reference": "as its uploader gave it, taken as UTC",
+        "time_reference": "as uploaded",
         "detection_snr": float(snr),
         "limiting_mag": LIMITING_MAG,
         "history": [],
@@ -136,16 +136,6 @@ def _limits(sent: np.ndarray, flux: np.ndarray, error: np.ndarray) -> np.ndarray
     sigma: so five of them are what was meant. Of a row with one it is the error of the
     flux itself, which says less of the image than the limit sent.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        five = ZERO_POINT - 2.5 * np.log10(LIMIT * error)
+    with np.errstate(invalid="ignore"):
+        five = flux_to_mag(LIMIT * error)
     return np.where((np.isnan(flux) & np.isfinite(five)) | np.isnan(sent), five, sent)
-
-
-def _within(rows: Rows, window: tuple) -> Rows:
-    first, last = window
-    kept = np.ones(len(rows), bool)
-    if first is not None:
-        kept &= rows.values["mjd"] >= first
-    if last is not None:
-        kept &= rows.values["mjd"] <= last
-    return rows if kept.all() else rows.take(kept)

@@ -7,12 +7,8 @@ import numpy as np
 from astropy.coordinates import angular_separation
 from astropy.table import Table
 
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    NoResultsWarning,
-    TableParseError,
-)
+from atlasquery.exceptions import NoResultsWarning, TableParseError
+from atlasquery.service.failures import deliver
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.columns import SEPARATION
 from atlasquery.skyportal.paging import PagedQueries, warn_of
@@ -88,24 +84,19 @@ class PlacedQueries(PagedQueries):
         when = min(times, default=self._clock.now())
         table = build_table(stack_rows(*parts), meta=self._meta(when, **query))
         if failures:
-            self._tell(failures, table, on_error, depth + 1)
-        elif not len(table):
+            return deliver(
+                table,
+                failures,
+                on_error=on_error,
+                service=self.service,
+                what="positions failed",
+                total=len(cones),
+                in_meta=True,
+                depth=depth,
+            )
+        if not len(table):
             warnings.warn(f"SkyPortal has no {what} there", NoResultsWarning, stacklevel=depth)
         return table
-
-    def _tell(self, failures: list, table: Table, on_error: str, depth: int) -> None:
-        """Raise or warn of positions that failed."""
-        first = failures[0][1]
-        message = f"{len(failures)} positions failed; the first: {first}"
-        table.meta["failures"] = [f"{what}: {error}" for what, error in failures]
-        if on_error == "raise":
-            raise IncompleteResultError(
-                f"{message} What was found is in the error's .result, what failed in .failures.",
-                result=table,
-                failures=failures,
-                service=self.service,
-            ) from first
-        warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=depth)
 
 
 def _placed(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:

@@ -7,14 +7,8 @@ from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    InvalidQueryError,
-    NoResultsWarning,
-    TableParseError,
-)
-from atlasquery.service.inputs import check_choice
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
+from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.columns import SEPARATION, SOURCE
 from atlasquery.skyportal.criteria import (
@@ -33,7 +27,6 @@ from atlasquery.tables import Column, Rows, build_table, stack_rows
 
 __all__ = ["SourceQueries"]
 
-ON_ERROR = ("raise", "warn")
 QUERY_INDEX = Column("query_index", int, about="Which position it belongs to.", required=True)
 # Beyond rounding, in arcsec.
 SLACK = 0.01
@@ -110,10 +103,13 @@ class SourceQueries(PagedQueries):
         >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import SkyPortal
         >>> place = SkyCoord(150.1163, 2.2058, unit="deg")
-        >>> SkyPortal.query_region(place, radius="5 arcsec", get_query_payload=True)["radius"]
-        '0.001388888888888889'
+        >>> found = SkyPortal.query_region(place, radius="5 arcsec")
+        >>> for row in found:
+        ...     print(f"{row['id']} {row['separation']:.2f}")
+        ATLAS24abc 0.00
+        ATLAS24abd 1.30
         """
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         self._limit_rows(max_rows)
         cones, shape, arcsec = cone_params(coordinates, radius)
         if get_query_payload:
@@ -138,7 +134,19 @@ class SourceQueries(PagedQueries):
         meta = self._meta(
             min(times, default=self._clock.now()), query="query_region", radius=str(radius)
         )
-        return self._finished(build_table(stack_rows(*parts), meta=meta), failures, on_error)
+        table = build_table(stack_rows(*parts), meta=meta)
+        if not failures:
+            return _told_empty(table)
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            what="positions failed",
+            total=len(cones),
+            in_meta=True,
+            depth=3,
+        )
 
     def query_criteria(
         self,
@@ -246,10 +254,9 @@ class SourceQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.query_criteria(
-        ...     group_ids=[3, 4], redshift=(None, 0.05), get_query_payload=True
-        ... )
-        {'group_ids': '3,4', 'maxRedshift': '0.05', 'useCache': 'true'}
+        >>> near = SkyPortal.query_criteria(group_ids=[3, 4], redshift=(None, 0.05))
+        >>> near["id"].tolist()
+        ['ATLAS24abc']
         """
         window = (
             time_range((start, end), "start, end", "startDate", "endDate")
@@ -285,7 +292,7 @@ class SourceQueries(PagedQueries):
         found = self._sources(params, max_rows, cache, depth=5)
         told = {key: value for key, value in sent.items() if key != "useCache"}
         meta = self._meta(found.when, query="query_criteria", **told)
-        return self._finished(build_table(found.rows, meta=meta), [], "raise")
+        return _told_empty(build_table(found.rows, meta=meta))
 
     def get_source(self, source_id: str | int, *, cache: bool | None = None) -> Table:
         """Fetch one source.
@@ -316,9 +323,9 @@ class SourceQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> source = SkyPortal.get_source("ZTF24abcdefg")  # doctest: +SKIP
-        >>> source["redshift"][0]  # doctest: +SKIP
-        0.031
+        >>> source = SkyPortal.get_source("ATLAS24abc")
+        >>> print(source["redshift"][0], source["classifications"][0])
+        0.031 Ia
         """
         name = check_source_id(source_id)
         rows, when = self._fetch(
@@ -346,24 +353,11 @@ class SourceQueries(PagedQueries):
             depth=depth,
         )
 
-    def _finished(self, table: Table, failures: list, on_error: str) -> Table:
-        """Return a table, or say what is missing from it."""
-        if failures:
-            first = failures[0][1]
-            message = f"{len(failures)} positions failed; the first: {first}"
-            table.meta["failures"] = [f"{what}: {error}" for what, error in failures]
-            if on_error == "raise":
-                raise IncompleteResultError(
-                    f"{message} What was found is in the error's .result, what failed in "
-                    ".failures.",
-                    result=table,
-                    failures=failures,
-                    service=self.service,
-                ) from first
-            warnings.warn(f"{message} All are in meta['failures'].", InputWarning, stacklevel=4)
-        elif not len(table):
-            warnings.warn("SkyPortal has no such source", NoResultsWarning, stacklevel=4)
-        return table
+
+def _told_empty(table: Table) -> Table:
+    if not len(table):
+        warnings.warn("SkyPortal has no such source", NoResultsWarning, stacklevel=4)
+    return table
 
 
 def _none() -> Rows:

@@ -91,7 +91,9 @@ def word(value: object, name: str) -> str:
     if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
         words = [word(one, name) for one in value]
         if not words:
-            raise InvalidQueryError(f"{name} is empty: leave it out, or give at least one value")
+            raise InvalidQueryError(
+                f"{name}={value!r:.100} is empty: leave it out, or give at least one value"
+            )
         if any("," in one for one in words):
             raise InvalidQueryError(
                 f"{name}={value!r:.100} has a comma in one of its values, where the server "

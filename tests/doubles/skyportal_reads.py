@@ -133,7 +133,7 @@ def _page(call, names, default, largest):
 def _kept(call, found, always):
     """Return the names of a search as it was when it was begun, where that is asked for."""
     query = call.params.get("queryID")
-    if not always and not call.truth("useCache"):
+    if not always and not (call.truth("useCache") and call.sky.keeps_queries):
         return found(), None
     if query not in call.sky.queries:
         query = str(uuid.uuid4())

@@ -116,7 +116,8 @@ class SkyPortalDouble:
             time.sleep(self.latency)
         for pattern, hook in self.hooks:
             if re.search(pattern, f"{method} {target}"):
-                hook()
+                with self.sky.lock:
+                    hook()
         try:
             if fault is not None:
                 raise fault

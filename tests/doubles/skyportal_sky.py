@@ -69,6 +69,8 @@ class Sky:
         self.classifications, self.comments, self.annotations = {}, {}, {}
         self.lists = {"favorites": set()}
         self.queries, self.tables = {}, {}
+        # An older server ignores useCache, as it does all that it does not know.
+        self.keeps_queries = True
         self.extra, self.without = {}, set()
 
     def stamp(self):
@@ -136,7 +138,7 @@ class Sky:
         """Return an object with what the server computes from its position and redshift."""
         lon, lat = galactic(entry["ra"], entry["dec"])
         z = entry["redshift"]
-        far = None if z is None else 299792.458 * z / 67.66 * (1 + z / 2)
+        far = None if not z else 299792.458 * z / 67.66 * (1 + z / 2)
         return {
             **entry, "gal_lon": lon, "gal_lat": lat, "luminosity_distance": far,
             "dm": None if far is None else 5 * math.log10(far * 1e5),

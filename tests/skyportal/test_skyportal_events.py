@@ -101,7 +101,7 @@ def test_a_position_that_fails_loses_no_other(skyportal, double, galaxies):
     with pytest.raises(IncompleteResultError, match="the sky fell down") as caught:
         skyportal.query_galaxies(places, radius="5 arcsec")
     assert caught.value.result["name"].tolist() == ["near"]
-    with pytest.warns(InputWarning, match="1 positions failed"):
+    with pytest.warns(InputWarning, match="1 of 2 positions failed"):
         found = skyportal.query_galaxies(places, radius="5 arcsec", on_error="warn")
     assert found["name"].tolist() == ["near"] and len(found.meta["failures"]) == 1
 
@@ -389,3 +389,26 @@ def test_finding_chart_that_the_server_refuses(skyportal, double):
         double.faults["unsourced_finder"] = RefusalError(500, "Traceback ...\nIOError: PS1 is down")
         with pytest.raises(RemoteServiceError, match="PS1 is down"):
             skyportal.get_finding_chart(PLACE)
+
+
+def test_warnings_point_to_the_user(skyportal, double, galaxies):
+    add_event(double.sky, WHEN)
+    add_event(double.sky, "2020-01-01T00:00:00")
+    double.faults["ra=0.0"] = RefusalError(400, "the sky fell down")
+    double.sky.tables["services"] = []
+    places = SkyCoord([150.0, 0.0], [2.0, 0.0], unit="deg")
+    calls = [
+        lambda: skyportal.query_galaxies(name="none"),
+        lambda: skyportal.query_galaxies(SkyCoord(10, 10, unit="deg"), radius="5 arcsec"),
+        lambda: skyportal.query_galaxies(places, radius="5 arcsec", on_error="warn"),
+        lambda: skyportal.query_galaxies(max_rows=1),
+        lambda: skyportal.query_galaxies(PLACE, radius="1 deg", max_rows=1),
+        lambda: skyportal.query_gcn_events(max_rows=1),
+        lambda: skyportal.query_gcn_events(start="2025-01-01"),
+        lambda: skyportal.list_analysis_services(),
+        lambda: skyportal.list_analyses(),
+    ]
+    for call in calls:
+        with pytest.warns((NoResultsWarning, MaxResultsWarning, InputWarning)) as caught:
+            call()
+        assert [warning.filename for warning in caught] == [__file__]
