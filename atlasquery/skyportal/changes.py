@@ -20,14 +20,13 @@ from atlasquery.exceptions import (
     TimeoutError,
     WriteError,
 )
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import as_json
 
 __all__ = ["Change", "ChangeQueries", "Outcome", "is_refusal", "may_be_unfinished", "outcome_table"]
 
-ON_ERROR = ("raise", "warn")
 # What a gateway says that has lost the server, or waits for it no longer.
 GATEWAY = (502, 503, 504)
 # How far the server's clock may be from ours.
@@ -94,10 +93,19 @@ class ChangeQueries(SkyPortalQuery):
     """The engine of all writes."""
 
     def _change_each(
-        self, changes: Sequence[Change], *, dry_run: bool, on_error: str, **about
+        self,
+        changes: Sequence[Change],
+        *,
+        dry_run: bool,
+        on_error: str,
+        depth: int = 5,
+        **about,
     ) -> Table:
-        """Send each change once; return the table of what became of them."""
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        """Send each change once; return the table of what became of them.
+
+        A warning points to the frame that is so many above that of `_report`.
+        """
+        check_on_error(on_error)
         changes = [_plain(change) for change in changes]
         if dry_run:
             return _rehearsal(changes, self._meta(time.time(), **about))
@@ -115,7 +123,7 @@ class ChangeQueries(SkyPortalQuery):
             for change, outcome in zip(changes, outcomes, strict=True)
             if not outcome.ok
         ]
-        self._report(table, failures, outcomes, on_error)
+        self._report(table, failures, outcomes, on_error, depth=depth)
         return table
 
     def _send_each(self, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
@@ -180,8 +188,8 @@ class ChangeQueries(SkyPortalQuery):
         outcomes: Sequence[Outcome],
         on_error: str,
         *,
+        depth: int,
         what: str = "writes",
-        depth: int = 4,
     ) -> None:
         """Raise, or warn, where some are not known to be done."""
         if not failures:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.service.inputs import check_choice
-from atlasquery.skyportal.changes import ON_ERROR, Change, ChangeQueries, Outcome
+from atlasquery.service.failures import check_on_error
+from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.packets import Packets, read_packets
 from atlasquery.skyportal.references import ReferenceQueries, each_source
 from atlasquery.skyportal.sending import Ledger, PhotometrySender, bodies, fate_table
@@ -140,7 +140,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         >>> len(plan) == len(lc)
         True
         """
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         source = each_source([source_id])[0]
         if origin is not None and (not isinstance(origin, str) or not origin.strip()):
             raise InvalidQueryError(f"origin={origin!r:.80} should be a text that is not empty")
@@ -287,7 +287,7 @@ def _new_of(table: Table) -> tuple[list[str], list[int]]:
         warnings.warn(
             f"{doubtful} rows stay: it is not known whether they were there before the upload",
             InputWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     if not uploads and not points:
         raise InvalidQueryError("upload has no row that was new: there is nothing to take back")

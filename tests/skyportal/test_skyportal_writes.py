@@ -8,6 +8,7 @@ import astropy.units as u
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
+from light_curves import random_curve
 from lost_answers import Losing
 from skyportal_routes import RefusalError, html
 from skyportal_server import ADMIN
@@ -397,6 +398,34 @@ def test_arguments_that_are_wrong_are_named(skyportal, double):
     with pytest.raises(TypeError, match="no argument 'group'"):
         skyportal.add_comment(A, "x", group=3)
     assert writes(double) == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s: s.save_source("NOPE", groups=3, on_error="warn"),
+        lambda s: s.save_candidate("NOPE", filters=1, passed_at=60000.0, on_error="warn"),
+        lambda s: s.add_comment("NOPE", "x", on_error="warn"),
+        lambda s: s.submit_followup("NOPE", 1, {}, on_error="warn"),
+        lambda s: s.start_analysis("NOPE", 1, on_error="warn"),
+        lambda s: s.undo_upload("a-b", on_error="warn"),
+        lambda s: s.upload_photometry(random_curve(2), "NOPE", 1, on_error="warn"),
+    ],
+)
+def test_warnings_point_to_the_line_of_the_user(skyportal, write):
+    with pytest.warns(InputWarning) as caught:
+        assert not write(skyportal)["ok"].any()
+    assert [one.filename for one in caught] == [__file__]
+
+
+def test_a_crowded_server_gets_each_write_once(skyportal, double):
+    """A 429 was not taken: it is waited out, and nothing is lost or there twice."""
+    full = html(429, "Too Many Requests")
+    double.faults["POST"] = [None, full, full, None, full, None]
+    table = skyportal.add_comment([A] * 4, "Rising.")
+    assert table["ok"].all()
+    assert len(double.sky.comments) == 4
+    assert len(writes(double)) == 7
 
 
 # -- the double against the recorded server
