@@ -107,7 +107,7 @@ class SkyPortalQuery(ServiceQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.login(token="01234567-89ab-cdef-0123-456789abcdef")  # doctest: +SKIP
+        >>> SkyPortal.login()  # with the token of ATLASQUERY_SKYPORTAL_TOKEN
         True
         """
         with self._login_lock:
