@@ -8,6 +8,7 @@ import pytest
 from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError, html
+from skyportal_server import ADMIN
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
 from atlasquery.skyportal import sending
@@ -473,3 +474,17 @@ def test_a_cleaned_light_curve_of_atlas(skyportal, double):
         {"exposure": "e0"},
         {"exposure": "e1"},
     ]
+
+
+def test_the_token_of_a_write_is_nowhere(skyportal, double, tmp_path, caplog):
+    with caplog.at_level("DEBUG"):
+        table = upload(skyportal, random_curve(3))
+        write_table(table, tmp_path / "upload.ecsv")
+        double.faults["(POST|PUT)"] = RefusalError(400, "no")
+        with pytest.raises(WriteError) as caught:
+            upload(skyportal, random_curve(2, seed=9))
+        skyportal.get_photometry(SOURCE)
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 1
+    assert not any(ADMIN.encode() in text for text in files)
+    assert ADMIN not in f"{caplog.text} {caught.value} {caught.value.result.meta} {table.meta}"
