@@ -25,7 +25,15 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import as_json
 
-__all__ = ["Change", "ChangeQueries", "Outcome", "is_refusal", "may_be_unfinished", "outcome_table"]
+__all__ = [
+    "Change",
+    "ChangeQueries",
+    "Outcome",
+    "is_refusal",
+    "may_be_unfinished",
+    "outcome_table",
+    "what_came",
+]
 
 # What a gateway says that has lost the server, or waits for it no longer.
 GATEWAY = (502, 503, 504)
@@ -158,9 +166,10 @@ class ChangeQueries(SkyPortalQuery):
         return change.done(data) if change.done else Outcome(True, "Done.")
 
     def _look_again(self, change: Change, why: Exception, began: float) -> Outcome:
-        """Read back whether a write was done whose answer did not arrive."""
+        """Read back whether a write was done whose answer did not arrive, or was a failure."""
+        what = what_came(why)
         if change.look is None:
-            message = f"Unknown: answer lost, and there is nothing to read it back from ({why})"
+            message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
             return Outcome(None, message)
         unfinished = may_be_unfinished(why)
         try:
@@ -169,13 +178,13 @@ class ChangeQueries(SkyPortalQuery):
                 self._clock.sleep(self.conf.backoff)
                 found = change.look(began)
         except Exception as error:
-            message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
+            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
             return Outcome(None, message, stop=error)
         ok, words = found.ok, found.message
         if ok is False and unfinished:
             ok, words = None, f"{words}, but the server may be at it still"
         unknown = "Unknown: " if ok is None else ""
-        return Outcome(ok, f"{unknown}answer lost; read back: {words} ({why})", found.number)
+        return Outcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
     def _fresh(self, path: str, params: dict | None = None) -> object:
         """Read what was never stored, as it is now."""
@@ -257,6 +266,23 @@ def may_be_unfinished(error: Exception) -> bool:
         breaks, a gateway that has nothing from it.
     """
     return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
+
+
+def what_came(error: Exception) -> str:
+    """Return in a few words what came instead of an answer.
+
+    Parameters
+    ----------
+    error : Exception
+        What came.
+
+    Returns
+    -------
+    str
+        Whether the server failed, or its answer was lost.
+    """
+    failed = getattr(error, "status", None) == 500
+    return "the server failed" if failed else "answer lost"
 
 
 def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: dict) -> Table:

@@ -15,7 +15,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.skyportal.changes import DRY, Outcome, is_refusal, may_be_unfinished
+from atlasquery.skyportal.changes import DRY, Outcome, is_refusal, may_be_unfinished, what_came
 from atlasquery.skyportal.packets import FLUX, LIMIT, Packets, body
 from atlasquery.skyportal.references import source_path
 
@@ -186,7 +186,7 @@ class PhotometrySender:
             return
         if not is_refusal(error):
             # Of an answer that was lost it cannot be told what it had stored.
-            self._put(made, rows, None, f" An answer was lost ({error}).")
+            self._put(made, rows, None, f" At first: {what_came(error)} ({error}).")
         elif error.status == TOO_LARGE:
             self._same_for_all(rows, Outcome(False, str(error)))
         else:
@@ -227,25 +227,31 @@ class PhotometrySender:
 
     def _read_back(self, why: Exception, rows: list[int]) -> None:
         """Look which rows the server has, where it did not say so."""
-        unfinished = may_be_unfinished(why)
+        unfinished, what = may_be_unfinished(why), what_came(why)
         try:
             there = {
                 key: point["id"] for point in self._points() for key in self._keys_of_point(point)
             }
         except Exception as error:
-            message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
+            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
             self._same_for_all(rows, Outcome(None, message))
             return
         outcomes = []
         for row in rows:
             number = there.get(self._key_of_row(row))
             if number is not None:
-                outcomes.append(Outcome(True, f"Answer lost; it is there ({why}).", int(number)))
+                outcomes.append(
+                    Outcome(
+                        True,
+                        f"Stored, now or before: {what}, and it is there ({why}).",
+                        int(number),
+                    )
+                )
             elif unfinished:
-                words = "Unknown: answer lost; it is not there, but the server may be at it still"
+                words = f"Unknown: {what}; it is not there, but the server may be at it still"
                 outcomes.append(Outcome(None, f"{words} ({why})."))
             else:
-                outcomes.append(Outcome(False, f"Answer lost; it is not there ({why})."))
+                outcomes.append(Outcome(False, f"Not stored: {what}, and it is not there ({why})."))
         self.ledger.note(rows, outcomes, [None] * len(rows))
 
     def _there(self) -> set | None:

@@ -157,7 +157,7 @@ def test_a_lost_answer_is_asked_for_again_without_harm(skyportal, double, losing
     assert table["id"].tolist() == [p["id"] for p in stored(double)]
     # It cannot be told whether they were new: an undo leaves them.
     assert table["new"].mask.all()
-    assert "An answer was lost" in table["message"][0]
+    assert "At first: answer lost (" in table["message"][0]
     assert writes(double) == ["POST /api/photometry", "PUT /api/photometry"]
 
 

@@ -10,7 +10,7 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from light_curves import random_curve
 from lost_answers import Losing
-from skyportal_routes import RefusalError, html
+from skyportal_routes import Answer, RefusalError, html
 from skyportal_server import ADMIN
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
@@ -242,7 +242,19 @@ def test_a_refusal_of_the_server_itself_is_known_not_to_be_done(skyportal, doubl
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment(A, "Rising.")
     assert caught.value.result["ok"].tolist() == [False]
+    assert caught.value.result["message"][0].startswith("the server failed; read back: it is not")
     assert len(writes(double)) == 1
+
+
+def test_an_error_in_the_envelope_of_a_success_is_a_refusal(skyportal, double):
+    """The words count, and not the status."""
+    said = {"status": "error", "message": "Not today.", "data": {}, "version": "9"}
+    double.faults["POST .*comments"] = Answer(200, said)
+    with pytest.raises(WriteError) as caught:
+        skyportal.add_comment([A, B], "Rising.")
+    assert caught.value.result["ok"].tolist() == [False, False]
+    assert caught.value.result["message"].tolist() == ["Not today."] * 2
+    assert double.asked("^GET") == []
 
 
 def test_annotations_of_the_same_origin(skyportal, double):
