@@ -157,13 +157,21 @@ class ChangeQueries(SkyPortalQuery):
                 return Outcome(False, f"Not sent: {error}", stop=error)
             if not is_refusal(error):
                 return self._look_again(change, error, began)
-            instead = change.refused(error) if change.refused else None
+            instead = self._instead(change, error)
             if isinstance(instead, Change):
                 return self._attempt(_plain(instead), began)
             return instead or _refused(error)
         except Exception as error:
             return Outcome(None, f"Unknown: {error}", stop=error)
         return change.done(data) if change.done else Outcome(True, "Done.")
+
+    @staticmethod
+    def _instead(change: Change, error: RemoteServiceError) -> "Outcome | Change | None":
+        """Return what a refusal means; where that cannot be asked, its own words stand."""
+        try:
+            return change.refused(error) if change.refused else None
+        except (RemoteServiceError, LoginError, TimeoutError, TableParseError):
+            return None
 
     def _look_again(self, change: Change, why: Exception, began: float) -> Outcome:
         """Read back whether a write was done whose answer did not arrive, or was a failure."""

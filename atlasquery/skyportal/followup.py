@@ -300,11 +300,8 @@ class FollowupQueries(ChangeQueries, FollowupReads):
         """Return what looks for a request that was refused: it may be stored all the same."""
 
         def look(error: RemoteServiceError) -> Outcome | None:
-            try:
-                # What was stored before this one has another fate.
-                rows = self._requests_of(source, allocation, asked, time.time())
-            except Exception:
-                return None
+            # What was stored before this one has another fate.
+            rows = self._requests_of(source, allocation, asked, time.time())
             if not rows or not _has_failed(rows[-1].get("status")):
                 return None
             stored = _stored(rows[-1])

@@ -272,6 +272,14 @@ def test_annotations_of_the_same_origin(skyportal, double):
         skyportal.add_annotation(A, "x", {})
 
 
+def test_a_refusal_that_cannot_be_asked_about_keeps_its_words(skyportal, double):
+    skyportal.add_annotation(A, "sherlock", {"z": 0.1})
+    double.faults["GET .*annotations"] = RefusalError(403, "Insufficient permissions")
+    with pytest.raises(WriteError, match="Annotation already posted") as caught:
+        skyportal.add_annotation([A, B], "sherlock", {"z": 0.1})
+    assert caught.value.result["ok"].tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("catalog", "route"), [("gaia", "gaia"), ("wise", "irsa"), ("vizier", "vizier")]
 )
