@@ -1,9 +1,10 @@
 """What all queries to SkyPortal share: the token, the pace, the envelope, the server's words."""
 
+import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,7 +28,10 @@ __all__ = ["SkyPortalQuery"]
 # "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
 PROFILE = "internal/profile"
 # What a route says of an id that it does not know, by status.
-UNKNOWN = {400: ("Invalid ID", "Invalid object ID"), 403: ("Insufficient permissions",)}
+UNKNOWN = {
+    400: ("Invalid ID", "Invalid object ID"),
+    403: ("Insufficient permissions", "Cannot access this Analysis"),
+}
 
 
 class _ProfileAuth(TokenAuth):
@@ -273,7 +277,7 @@ class SkyPortalQuery(ServiceQuery):
         when : float
             The Unix time at which the server answered.
         """
-        try:
+        with self._naming(unknown):
             return self._read(
                 path,
                 params_of(params or {}),
@@ -282,6 +286,12 @@ class SkyPortalQuery(ServiceQuery):
                 cache=cache,
                 method="GET",
             )
+
+    @contextlib.contextmanager
+    def _naming(self, unknown: str) -> Iterator[None]:
+        """Say of what the server does not have what it is."""
+        try:
+            yield
         except (RemoteServiceError, LoginError) as error:
             if unknown and self._says_unknown(error):
                 raise NotFoundError(
@@ -332,7 +342,12 @@ class SkyPortalQuery(ServiceQuery):
         finally:
             # What was read before may be otherwise now, even after a time-out.
             self._store.clear()
-        return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        try:
+            return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        except RemoteServiceError as error:
+            # An error in the envelope of a success is the server's word on this request.
+            error.status, error.url = error.status or response.status_code, response.url
+            raise
 
 
 def _api(address: str) -> str:

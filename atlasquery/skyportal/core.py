@@ -1,11 +1,15 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
+from atlasquery.skyportal.analyses import AnalysisQueries
 from atlasquery.skyportal.analyses_begun import AnalysisWrites
 from atlasquery.skyportal.annotating import NoteWrites
 from atlasquery.skyportal.assignments import AssignmentQueries
 from atlasquery.skyportal.candidates import CandidateQueries
+from atlasquery.skyportal.charts import ChartQueries
 from atlasquery.skyportal.curves import PhotometryQueries
+from atlasquery.skyportal.events import EventQueries
 from atlasquery.skyportal.followup import FollowupQueries
+from atlasquery.skyportal.galaxies import GalaxyQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
 from atlasquery.skyportal.saving import SavingQueries
@@ -20,6 +24,10 @@ class SkyPortalClass(
     CandidateQueries,
     PhotometryQueries,
     NoteQueries,
+    GalaxyQueries,
+    EventQueries,
+    ChartQueries,
+    AnalysisQueries,
     SavingQueries,
     UploadQueries,
     NoteWrites,

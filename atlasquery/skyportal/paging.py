@@ -18,8 +18,10 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, stack_rows
 
-__all__ = ["Found", "PagedQueries", "warn_of"]
+__all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
 
+# "The page key is page" (contract); by its own documentation it is the usual one.
+GALAXY_PAGE = ("page", "pageNumber")
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
 
@@ -79,7 +81,7 @@ class PagedQueries(SkyPortalQuery):
         decode: Callable,
         page_size: int | None = None,
         max_rows: int | None = None,
-        page_name: str = "pageNumber",
+        page_name: str | tuple[str, ...] = "pageNumber",
         size_name: str = "numPerPage",
         unique: str = "id",
         lifetime: float | None = None,
@@ -105,7 +107,8 @@ class PagedQueries(SkyPortalQuery):
         max_rows : int, optional
             Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
         page_name, size_name : str, optional
-            The server's names of the number and the size of a page.
+            The server's names of the number and the size of a page. Several names of the number
+            are all sent, where servers differ: they ignore what they do not know.
         unique : str, optional
             The column that tells rows apart; empty where there is none.
         lifetime : float, optional
@@ -183,13 +186,15 @@ class _Walk:
     def __init__(self, client, path, params, key, decode, page_name, size_name, unique, lifetime):
         self.client = client
         self.path, self.params, self.key, self.decode = path, params, key, decode
-        self.page_name, self.size_name, self.unique = page_name, size_name, unique
+        self.page_names = (page_name,) if isinstance(page_name, str) else page_name
+        self.size_name, self.unique = size_name, unique
         self.lifetime = lifetime
         self.size = 0
 
     def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
         """Return one page; past the end, one without rows."""
-        sent = {**self.params, self.size_name: self.size, self.page_name: number}
+        numbers = dict.fromkeys(self.page_names, number)
+        sent = {**self.params, self.size_name: self.size, **numbers}
         if query is not None:
             sent["queryID"] = query
         try:

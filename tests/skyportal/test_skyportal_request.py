@@ -122,7 +122,7 @@ def test_the_page_of_galaxies_is_called_otherwise(skyportal, double):
     galaxies = {"galaxies": [{"id": 1}], "totalMatches": 1}
     double.faults = {"galaxy_catalog": Answer(200, envelope(galaxies))}
     assert skyportal.request("GET", "galaxy_catalog", paginate=True) == [{"id": 1}]
-    assert double.received == ["GET /api/galaxy_catalog?numPerPage=500&page=1"]
+    assert double.received == ["GET /api/galaxy_catalog?numPerPage=500&page=1&pageNumber=1"]
 
 
 def test_what_has_no_list_is_not_paged(skyportal, double):
