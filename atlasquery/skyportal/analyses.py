@@ -194,8 +194,8 @@ class AnalysisQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_analysis_results(1)["z"]
-        0.0312
+        >>> SkyPortal.get_analysis_results(1)["x1"]
+        0.3
         """
         number = _number(analysis_id, "analysis_id")
         return self._fetch(

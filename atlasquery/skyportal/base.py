@@ -342,7 +342,12 @@ class SkyPortalQuery(ServiceQuery):
         finally:
             # What was read before may be otherwise now, even after a time-out.
             self._store.clear()
-        return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        try:
+            return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        except RemoteServiceError as error:
+            # An error in the envelope of a success is the server's word on this request.
+            error.status, error.url = error.status or response.status_code, response.url
+            raise
 
 
 def _api(address: str) -> str:

@@ -267,17 +267,20 @@ class _Walk:
             if limit is not None and sum(len(page.rows) for page in pages) > limit:
                 break
             page = self.page(len(pages) + 1, first.query, cache)
-            if self.names(page) == self.names(pages[-1]):
+            if _same(page.rows, pages[-1].rows):
                 # A server that does not know the name of the page's number sends the first again.
                 break
             pages.append(page)
         return pages
 
-    def names(self, page: _Page) -> list | None:
-        """Return what tells the rows of a page apart; of an empty page None."""
-        if not self.unique or not len(page.rows):
-            return None
-        return page.rows.values[self.unique].tolist()
+
+def _same(rows: Rows, others: Rows) -> bool:
+    """Return whether two pages are the same, NaN being the same as NaN."""
+    return len(rows) == len(others) and all(
+        repr(values.tolist()) == repr(others.values[name].tolist())
+        for name, values in rows.values.items()
+        if name in others.values
+    )
 
 
 def _plain(page: dict[str, msgspec.Raw], key: str, kind: type) -> Any:
