@@ -4,7 +4,10 @@ from atlasquery.skyportal.candidates import CandidateQueries
 from atlasquery.skyportal.curves import PhotometryQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
+from atlasquery.skyportal.reference_tables import ReferenceTableQueries
+from atlasquery.skyportal.source_facts import SourceFactQueries
 from atlasquery.skyportal.sources import SourceQueries
+from atlasquery.skyportal.spectra import SpectrumQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
 
@@ -14,6 +17,9 @@ class SkyPortalClass(
     CandidateQueries,
     PhotometryQueries,
     NoteQueries,
+    SpectrumQueries,
+    SourceFactQueries,
+    ReferenceTableQueries,
     GenericQueries,
 ):
     """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.

@@ -1,0 +1,1 @@
+"""Routes of the SkyPortal double for galaxies, events, charts and analyses."""
