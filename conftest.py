@@ -47,6 +47,8 @@ def _example(request):
             request.getfixturevalue("_example_forced")
         if "Alerce" in request.node.dtest.docstring:
             request.getfixturevalue("_example_alerce")
+        if "SkyPortal" in request.node.dtest.docstring:
+            request.getfixturevalue("_example_skyportal")
 
 
 @pytest.fixture
@@ -79,6 +81,31 @@ def _example_alerce(_example_user, _alerce_double):
     """Let an example ask the double of ALeRCE's servers."""
     with _alerce_double.configured():
         yield
+
+
+@pytest.fixture(scope="session")
+def _skyportal_double():
+    """Start the double of a SkyPortal instance, for the first example that asks it."""
+    doubles = pytest.importorskip("skyportal_server", reason="examples need tests/doubles")
+    with doubles.SkyPortalDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
+    """Give an example a SkyPortal as it was before the others wrote to it."""
+    from skyportal_example import fill
+    from skyportal_server import ADMIN
+
+    from atlasquery.skyportal import SkyPortal, SkyPortalClass
+
+    _skyportal_double.reset()
+    fill(_skyportal_double.sky)
+    monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", _skyportal_double.url)
+    monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
+    for name in ("_credentials", "_authenticated", "_logged_out", "_server"):
+        monkeypatch.setattr(SkyPortal, name, getattr(SkyPortalClass(), name))
+    monkeypatch.setattr(SkyPortal, "_cache_location", tmp_path / "skyportal")
 
 
 @pytest.fixture

@@ -72,6 +72,8 @@ def _start_sandbox(app):
     from astroquery import log
     from clocks import JumpingClock
     from forced_server import ForcedDouble
+    from skyportal_example import fill
+    from skyportal_server import ADMIN, SkyPortalDouble
 
     from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
@@ -90,10 +92,15 @@ def _start_sandbox(app):
     app.alerce = AlerceDouble()
     for name, address in app.alerce.settings().items():
         setattr(conf, name, address)
+    app.skyportal = SkyPortalDouble()
+    fill(app.skyportal.sky)
+    os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
+    os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
     log.setLevel("WARNING")
 
 
 def _stop_sandbox(app, exception):
+    app.skyportal.stop()
     app.alerce.stop()
     app.forced.stop()
     app.sandbox.stop()

@@ -59,9 +59,10 @@ class SkyPortalQuery(ServiceQuery):
     login_required = False
 
     def __init__(self, server: str | None = None, token: str | None = None):
-        # Wrapped at once: a traceback shows the arguments of its frames.
-        token = check_secret_text("token", Secret(token) if isinstance(token, str) else token)
+        # Wrapped at once: a traceback shows the variables of its frames.
+        token = Secret(token) if isinstance(token, str) else token
         super().__init__(server)
+        check_secret_text("token", token)
         self.name = "SkyPortal"
         self._judged = threading.local()
         if token is not None:
@@ -107,7 +108,7 @@ class SkyPortalQuery(ServiceQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.login(token="01234567-89ab-cdef-0123-456789abcdef")  # doctest: +SKIP
+        >>> SkyPortal.login()  # with the token of ATLASQUERY_SKYPORTAL_TOKEN
         True
         """
         with self._login_lock:

@@ -123,10 +123,11 @@ class CandidateQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.query_candidates(
-        ...     group_ids=3, saved_status="notSavedToAnySelected", get_query_payload=True
+        >>> found = SkyPortal.query_candidates(
+        ...     group_ids=3, saved_status="notSavedToAnySelected", start="2025-01-03"
         ... )
-        {'groupIDs': '3', 'savedStatus': 'notSavedToAnySelected'}
+        >>> found["id"].tolist()
+        ['ATLAS25c004', 'ATLAS25c003', 'ATLAS25c002']
         """
         if saved_status is not None:
             check_choice(saved_status, name="saved_status", known=SAVED_STATUS)
@@ -189,8 +190,8 @@ class CandidateQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_candidate("ZTF24abcdefg")["is_source"][0]  # doctest: +SKIP
-        False
+        >>> print(SkyPortal.get_candidate("ATLAS25c003")["redshift"][0])
+        0.05
         """
         name = check_source_id(candidate_id, name="candidate_id")
         rows, when = self._fetch(

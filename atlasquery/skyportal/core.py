@@ -1,13 +1,19 @@
 """The class that users import: all queries to a SkyPortal instance."""
 
+from atlasquery.skyportal.analyses_begun import AnalysisWrites
+from atlasquery.skyportal.annotating import NoteWrites
+from atlasquery.skyportal.assignments import AssignmentQueries
 from atlasquery.skyportal.candidates import CandidateQueries
 from atlasquery.skyportal.curves import PhotometryQueries
+from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
 from atlasquery.skyportal.reference_tables import ReferenceTableQueries
+from atlasquery.skyportal.saving import SavingQueries
 from atlasquery.skyportal.source_facts import SourceFactQueries
 from atlasquery.skyportal.sources import SourceQueries
 from atlasquery.skyportal.spectra import SpectrumQueries
+from atlasquery.skyportal.upload import UploadQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
 
@@ -20,6 +26,12 @@ class SkyPortalClass(
     SpectrumQueries,
     SourceFactQueries,
     ReferenceTableQueries,
+    SavingQueries,
+    UploadQueries,
+    NoteWrites,
+    FollowupQueries,
+    AssignmentQueries,
+    AnalysisWrites,
     GenericQueries,
 ):
     """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.

@@ -141,12 +141,12 @@ def only_true(value: bool, name: str) -> bool | None:
     Raises
     ------
     InvalidQueryError
-        If it is False: the server has no filter for what has it not.
+        If it is False, by which the server does not filter.
     """
     if value is None or value is True or (isinstance(value, np.bool_) and bool(value)):
         return None if value is None else True
     raise InvalidQueryError(
-        f"{name}={value!r} should be True, or left out: the server has no filter for the opposite"
+        f"{name}={value!r} should be True, or left out: by False the server does not filter"
     )
 
 

@@ -91,9 +91,13 @@ class PhotometryQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> lc = SkyPortal.get_photometry("ZTF24abcdefg")  # doctest: +SKIP
-        >>> lc["time", "band", "flux"][0]  # doctest: +SKIP
-        <Row index=0>
+        >>> lc = SkyPortal.get_photometry("ATLAS24abc")
+        >>> print(lc["band", "detection", "flux", "mag"][20:22])
+        band detection  flux         mag
+                        uJy          mag
+        ---- --------- ----- -----------------
+           c      True 548.3  17.0524543852913
+           o      True 571.4 17.00764940988319
         """
         name = check_source_id(source_id)
         window, snr = check_window(start, end), _check_snr(detection_snr)
@@ -160,8 +164,11 @@ class PhotometryQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_light_curves(["ZTF24abc", "ZTF24abd"])  # doctest: +SKIP
+        >>> curves = SkyPortal.get_light_curves(["ATLAS24abc", "ZTF24abcdefg"])
+        >>> curves
         <Collection of 2 TimeSeries>
+        >>> set(curves["ZTF24abcdefg"]["band"]) == {"g", "r"}
+        True
         """
         single = isinstance(source_ids, (str, bytes, np.generic)) or not np.iterable(source_ids)
         given = [source_ids] if single else list(source_ids)

@@ -79,8 +79,11 @@ class GenericQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.request("GET", "sysinfo").keys()  # doctest: +SKIP
-        dict_keys(['gitlog', 'invitationsEnabled'])
+        >>> source = SkyPortal.request("GET", "sources/ATLAS24abc")
+        >>> source["redshift"], [group["name"] for group in source["groups"]]
+        (0.031, ['ATLAS transients'])
+        >>> len(SkyPortal.request("GET", "candidates", paginate=True))
+        5
         """
         method = check_choice(str(method).upper(), name="method", known=METHODS)
         path = check_path(path)

@@ -58,8 +58,9 @@ class NoteQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_classifications("ZTF24abcdefg")["classification"][0]  # doctest: +SKIP
-        'Ia'
+        >>> said = SkyPortal.get_classifications("ATLAS24abc")
+        >>> print(said["classification"][0], said["probability"][0])
+        Ia 0.9
         """
         return self._notes(source_id, "classifications", decode_classifications, cache)
 
@@ -96,8 +97,8 @@ class NoteQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_comments("ZTF24abcdefg")["text"][0]  # doctest: +SKIP
-        'A comment'
+        >>> print(SkyPortal.get_comments("ATLAS24abc")["text"][0])
+        A comment
         """
 
         def decode(text: bytes) -> Rows:
@@ -139,9 +140,12 @@ class NoteQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> table = SkyPortal.get_annotations("ZTF24abcdefg")  # doctest: +SKIP
-        >>> table["origin", "key", "value"][0]  # doctest: +SKIP
-        <Row index=0>
+        >>> said = SkyPortal.get_annotations("ATLAS24abc")
+        >>> print(said["origin", "key", "value", "number"])
+         origin     key     value number
+        -------- ---------- ----- ------
+        sherlock      class    SN     --
+        sherlock sep_arcsec   1.2    1.2
         """
         return self._notes(source_id, "annotations", decode_annotations, cache)
 

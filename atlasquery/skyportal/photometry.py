@@ -120,7 +120,7 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
         **meta,
         "survey": ", ".join(sorted(set(surveys.tolist()))),
         "magsys": "AB",
-        "time_reference": "as its uploader gave it, taken as UTC",
+        "time_reference": "as uploaded",
         "detection_snr": float(snr),
         "limiting_mag": LIMITING_MAG,
         "history": [],

@@ -2,15 +2,13 @@
 
 import warnings
 from collections.abc import Callable
-from numbers import Integral
 
-import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
-from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import decode_flat
+from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.table_columns import FILTER, INSTRUMENT, OBSERVING_RUN, STREAM
 from atlasquery.skyportal.table_decoders import (
     decode_allocations,
@@ -20,7 +18,7 @@ from atlasquery.skyportal.table_decoders import (
 )
 from atlasquery.tables import Columns, build_table
 
-__all__ = ["ReferenceTableQueries", "check_number"]
+__all__ = ["ReferenceTableQueries"]
 
 
 class ReferenceTableQueries(SkyPortalQuery):
@@ -266,7 +264,9 @@ class ReferenceTableQueries(SkyPortalQuery):
         >>> SkyPortal.list_allocations(instrument_id=1)["pi"][0]  # doctest: +SKIP
         'A. Person'
         """
-        number = None if instrument_id is None else check_number(instrument_id, "instrument_id")
+        number = (
+            None if instrument_id is None else check_number_id(instrument_id, name="instrument_id")
+        )
         asked = {"instrument_id": number}
         table = self._list("allocation", decode_allocations, asked, "list_allocations", False)
         # A server ignores what it does not know.
@@ -316,35 +316,6 @@ class ReferenceTableQueries(SkyPortalQuery):
             warnings.warn(f"SkyPortal has no such {what}", NoResultsWarning, stacklevel=4)
         told = {name: value for name, value in asked.items() if value is not None}
         return build_table(rows, meta=self._meta(when, query=query, **told))
-
-
-def check_number(value: object, name: str) -> int:
-    """Return the number of something on the server, or refuse it.
-
-    Parameters
-    ----------
-    value : int or str
-        A whole number of 1 or more.
-    name : str
-        The argument's name, for messages.
-
-    Returns
-    -------
-    int
-        The number.
-
-    Raises
-    ------
-    InvalidQueryError
-        If it is none.
-    """
-    number = value.strip() if isinstance(value, str) else value
-    if isinstance(number, str) and number.isdecimal() and number.isascii():
-        number = int(number)
-    whole = isinstance(number, Integral) and not isinstance(number, (bool, np.bool_))
-    if not whole or not 0 < number <= LARGEST_ID:
-        raise InvalidQueryError(f"{name}={value!r:.100} should be a whole number of 1 or more")
-    return int(number)
 
 
 def _flat(columns: Columns, lists: dict[str, str] | None = None) -> Callable:

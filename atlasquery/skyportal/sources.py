@@ -103,8 +103,11 @@ class SourceQueries(PagedQueries):
         >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import SkyPortal
         >>> place = SkyCoord(150.1163, 2.2058, unit="deg")
-        >>> SkyPortal.query_region(place, radius="5 arcsec", get_query_payload=True)["radius"]
-        '0.001388888888888889'
+        >>> found = SkyPortal.query_region(place, radius="5 arcsec")
+        >>> for row in found:
+        ...     print(f"{row['id']} {row['separation']:.2f}")
+        ATLAS24abc 0.00
+        ATLAS24abd 1.30
         """
         check_on_error(on_error)
         self._limit_rows(max_rows)
@@ -251,10 +254,9 @@ class SourceQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.query_criteria(
-        ...     group_ids=[3, 4], redshift=(None, 0.05), get_query_payload=True
-        ... )
-        {'group_ids': '3,4', 'maxRedshift': '0.05', 'useCache': 'true'}
+        >>> near = SkyPortal.query_criteria(group_ids=[3, 4], redshift=(None, 0.05))
+        >>> near["id"].tolist()
+        ['ATLAS24abc']
         """
         window = (
             time_range((start, end), "start, end", "startDate", "endDate")
@@ -321,9 +323,9 @@ class SourceQueries(PagedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> source = SkyPortal.get_source("ZTF24abcdefg")  # doctest: +SKIP
-        >>> source["redshift"][0]  # doctest: +SKIP
-        0.031
+        >>> source = SkyPortal.get_source("ATLAS24abc")
+        >>> print(source["redshift"][0], source["classifications"][0])
+        0.031 Ia
         """
         name = check_source_id(source_id)
         rows, when = self._fetch(

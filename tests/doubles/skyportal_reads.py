@@ -1,5 +1,6 @@
 """Routes of the SkyPortal double that read: sources, candidates, photometry, notes."""
 
+import hashlib
 import math
 import uuid
 
@@ -136,9 +137,14 @@ def _kept(call, found, always):
     if not always and not (call.truth("useCache") and call.sky.keeps_queries):
         return found(), None
     if query not in call.sky.queries:
-        query = str(uuid.uuid4())
-        call.sky.queries[query] = found()
-    return call.sky.queries[query], query
+        names = found()
+        # Of sources it is a digest of the list itself: forgotten and made again, it has the same
+        # name only if it is the same. An empty list has none.
+        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        query = str(uuid.uuid4()) if always else digest
+        call.sky.queries[query] = names
+    names = call.sky.queries[query]
+    return names, query if names or always else None
 
 
 @route("GET", "sources")

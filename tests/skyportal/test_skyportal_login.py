@@ -316,8 +316,9 @@ def test_repr_and_help_show_no_token(skyportal):
 
 @pytest.mark.parametrize("token", ["", "  ", "two\nlines", 7])
 def test_a_token_that_is_none_is_refused(token):
-    with pytest.raises(InvalidQueryError, match="token"):
+    with pytest.raises(InvalidQueryError, match="token") as caught:
         SkyPortalClass("https://skyportal.example", token=token)
+    assert "two\\nlines" not in seen(caught.value)
 
 
 def test_the_double_knows_these_tokens():
