@@ -119,7 +119,7 @@ def calls(ours: SkyPortalClass, client) -> dict:
         "galaxies": (lambda: ours.query_galaxies(cache=False), client.fetch_galaxies),
         "events": (lambda: ours.query_gcn_events(cache=False), client.fetch_gcn_events),
         "services": (
-            lambda: ours.list_analysis_services(cache=False),
+            ours.list_analysis_services,
             client.fetch_analysis_services,
         ),
     }
