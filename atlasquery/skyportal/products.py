@@ -1,6 +1,7 @@
 """What SkyPortal sends as files: pictures that a notebook shows, and bytes for a reader."""
 
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,9 @@ class Picture:
         return self.data
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        shown = self.data.decode() if self.kind == "svg" else self.data
+        # As notebooks keep it: text, or bytes in base 64.
+        text = self.kind == "svg"
+        shown = self.data.decode() if text else b64encode(self.data).decode("ascii")
         return {KINDS[self.kind][1]: shown, "text/plain": repr(self)}
 
     def save(self, path: str | os.PathLike) -> Path:
