@@ -17,7 +17,7 @@ from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
 from atlasquery.service.quota import Limit
-from atlasquery.service.refusals import is_envelope
+from atlasquery.service.refusals import is_envelope, is_page
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
@@ -320,7 +320,7 @@ class SkyPortalQuery(ServiceQuery):
         reason = error.reason or ""
         if error.status == 404:
             # A page is of another server, or of another address than the API's.
-            return not reason.startswith("(an HTML page)")
+            return not is_page(reason)
         return any(words in reason for words in UNKNOWN.get(error.status, ()))
 
     def _change(
