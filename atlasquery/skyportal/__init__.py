@@ -43,5 +43,6 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
+from atlasquery.skyportal.products import Picture  # noqa: E402
 
-__all__ = ["Conf", "SkyPortal", "SkyPortalClass", "conf"]
+__all__ = ["Conf", "Picture", "SkyPortal", "SkyPortalClass", "conf"]

@@ -106,9 +106,11 @@ class ChartQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> chart = SkyPortal.get_finding_chart("ZTF24abcdefg")  # doctest: +SKIP
-        >>> chart.save("ZTF24abcdefg")  # doctest: +SKIP
-        PosixPath('ZTF24abcdefg.png')
+        >>> chart = SkyPortal.get_finding_chart("ZTF24abcdefg", file_type="pdf")
+        >>> chart
+        <Picture Finding chart of ZTF24abcdefg: pdf, ... bytes>
+        >>> chart.save("ZTF24abcdefg").name  # doctest: +SKIP
+        'ZTF24abcdefg.pdf'
         """
         sent = {
             "imsize": _size(image_size),
@@ -164,8 +166,8 @@ class ChartQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_facilities()["name"][0]  # doctest: +SKIP
-        'Keck'
+        >>> SkyPortal.list_facilities()["name"].tolist()
+        ['Keck', 'P200']
         """
         rows, when = self._fetch(
             "finder_chart/facilities",

@@ -2,7 +2,7 @@
 
 import math
 
-from skyportal_events import add_analysis, add_event, add_galaxy
+from skyportal_events import add_analysis, add_event, add_galaxy, png, sky_map
 
 __all__ = ["fill"]
 
@@ -38,11 +38,24 @@ def fill(sky):
     sky.annotate("ATLAS24abc", "sherlock", {"class": "SN", "sep_arcsec": 1.2})
     sky.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(sky)
-    add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
-    add_galaxy(sky, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
-    add_event(sky, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
-    fit = {"t0": 60340.1, "x1": 0.3, "c": 0.02}
-    add_analysis(sky, "ATLAS24abc", data={"results": fit, "plots": ["fit"]})
+    _surroundings(sky)
+
+
+def _surroundings(sky):
+    """Add galaxies, events with sky maps, and an analysis."""
+    add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, "GLADE+", redshift=0.08682, distmpc=397.0)
+    near = {"redshift": 0.0311, "distmpc": 139.1, "distmpc_unc": 3.0, "mstar": 2.1e10}
+    add_galaxy(sky, "WISEA J100028.1+021223", 150.1171, 2.2065, "GLADE+", **near)
+    add_galaxy(sky, "WISEA J100026.9+021152", 150.1121, 2.1978, "GLADE+", redshift=0.12)
+    add_event(sky, "2018-01-16T00:36:53", tags=["Fermi", "GRB"], maps={"214.74_28.14": sky_map()})
+    add_event(
+        sky,
+        "2023-05-29T18:15:00",
+        tags=["GW", "NSBH"],
+        maps={"bayestar.multiorder.fits": sky_map(distances=True)},
+    )
+    data = {"results": {"z": 0.0312, "x1": 0.4, "c": -0.02}, "plots": [png()], "corner": True}
+    add_analysis(sky, "ATLAS24abc", data=data)
 
 
 def _rise_and_fall(sky, name, bands, instrument):
