@@ -205,18 +205,6 @@ def facilities(call):
     return FACILITIES
 
 
-@route("GET", f"sources/{ID}/position")
-def position(call, name):
-    if name not in call.sky.objects:
-        raise RefusalError(400, "Invalid object ID.")
-    entry = call.sky.placed(call.sky.objects[name])
-    return {
-        "ra": entry["ra"], "dec": entry["dec"], "gal_lon": entry["gal_lon"],
-        "gal_lat": entry["gal_lat"], "ebv": 0.05, "separation": 0.0,
-        "discovery_ra": entry["ra"], "discovery_dec": entry["dec"],
-    }  # fmt: skip
-
-
 @route("GET", "unsourced_finder")
 def finder(call):
     given = call.params
