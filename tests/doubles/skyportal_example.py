@@ -3,6 +3,7 @@
 import math
 
 from skyportal_events import add_analysis, add_event, add_galaxy, png, sky_map
+from skyportal_tables import add_spectrum
 
 __all__ = ["fill"]
 
@@ -39,6 +40,12 @@ def fill(sky):
     sky.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(sky)
     _surroundings(sky)
+    waves = [3500.0 + 10.0 * n for n in range(500)]
+    fluxes = [1e-16 * (1 + 0.3 * math.sin(wave / 300)) for wave in waves]
+    add_spectrum(
+        sky, "ATLAS24abc", wavelengths=waves, fluxes=fluxes, errors=[1e-17] * len(waves),
+        units="erg/s/cm/cm/AA", instrument_name="LRIS",
+    )  # fmt: skip
 
 
 def _surroundings(sky):
