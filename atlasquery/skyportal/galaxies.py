@@ -178,7 +178,7 @@ class GalaxyQueries(PlacedQueries):
         --------
         >>> from atlasquery import SkyPortal
         >>> SkyPortal.list_galaxy_catalogs()["name"].tolist()
-        ['GLADE+']
+        ['CLU']
         """
         rows, when = self._fetch(
             "galaxy_catalog",

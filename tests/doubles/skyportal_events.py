@@ -10,7 +10,6 @@ from skyportal_routes import Answer, RefusalError, route
 from skyportal_sky import separation
 
 NUMBER = r"([0-9]+)"
-ID = r"([0-9A-Za-z\-_.+]+)"
 GALAXY = (
     "alt_name", "redshift", "redshift_error", "distmpc", "distmpc_unc", "sfr_fuv", "sfr_w4",
     "mstar", "magk", "magb", "mag_fuv", "mag_nuv", "mag_w1", "mag_w2", "mag_w3", "mag_w4", "a",

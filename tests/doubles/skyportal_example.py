@@ -2,7 +2,7 @@
 
 import math
 
-from skyportal_events import add_analysis, add_event, add_galaxy, png, sky_map
+from skyportal_events import add_analysis, add_event, add_galaxy, png
 from skyportal_tables import add_spectrum
 
 __all__ = ["fill"]
@@ -39,30 +39,19 @@ def fill(sky):
     sky.annotate("ATLAS24abc", "sherlock", {"class": "SN", "sep_arcsec": 1.2})
     sky.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(sky)
-    _surroundings(sky)
+    add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
+    add_galaxy(sky, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
+    add_event(sky, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
+    add_event(sky, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
+    fit = {"t0": 60340.1, "x1": 0.3, "c": 0.02}
+    drawn = {"plots": [png()], "corner": True}
+    add_analysis(sky, "ATLAS24abc", data={"results": fit, **drawn})
     waves = [3500.0 + 10.0 * n for n in range(500)]
     fluxes = [1e-16 * (1 + 0.3 * math.sin(wave / 300)) for wave in waves]
     add_spectrum(
         sky, "ATLAS24abc", wavelengths=waves, fluxes=fluxes, errors=[1e-17] * len(waves),
         units="erg/s/cm/cm/AA", instrument_name="LRIS",
     )  # fmt: skip
-
-
-def _surroundings(sky):
-    """Add galaxies, events with sky maps, and an analysis."""
-    add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, "GLADE+", redshift=0.08682, distmpc=397.0)
-    near = {"redshift": 0.0311, "distmpc": 139.1, "distmpc_unc": 3.0, "mstar": 2.1e10}
-    add_galaxy(sky, "WISEA J100028.1+021223", 150.1171, 2.2065, "GLADE+", **near)
-    add_galaxy(sky, "WISEA J100026.9+021152", 150.1121, 2.1978, "GLADE+", redshift=0.12)
-    add_event(sky, "2018-01-16T00:36:53", tags=["Fermi", "GRB"], maps={"214.74_28.14": sky_map()})
-    add_event(
-        sky,
-        "2023-05-29T18:15:00",
-        tags=["GW", "NSBH"],
-        maps={"bayestar.multiorder.fits": sky_map(distances=True)},
-    )
-    data = {"results": {"z": 0.0312, "x1": 0.4, "c": -0.02}, "plots": [png()], "corner": True}
-    add_analysis(sky, "ATLAS24abc", data=data)
 
 
 def _rise_and_fall(sky, name, bands, instrument):
