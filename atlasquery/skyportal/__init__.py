@@ -43,5 +43,15 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
+from atlasquery.skyportal.products import Picture  # noqa: E402
+from atlasquery.skyportal.spectra import Spectra, to_spectrum  # noqa: E402
 
-__all__ = ["Conf", "SkyPortal", "SkyPortalClass", "conf"]
+__all__ = [
+    "Conf",
+    "Picture",
+    "SkyPortal",
+    "SkyPortalClass",
+    "Spectra",
+    "conf",
+    "to_spectrum",
+]

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -27,6 +28,11 @@ __all__ = ["SkyPortalQuery"]
 
 # "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
 PROFILE = "internal/profile"
+# They may bring along what opens something else: the account at a telescope, the key of a
+# service, the word by which it delivers results.
+UNSTORED = re.compile(
+    r"internal/.*|(allocation|analysis_service)(/.*)?|obj/([^/]+/)?analysis(/\d+)?", re.I
+)
 # What a route says of an id that it does not know, by status.
 UNKNOWN = {
     400: ("Invalid ID", "Invalid object ID"),
@@ -241,6 +247,11 @@ class SkyPortalQuery(ServiceQuery):
         return (
             f"It came from {self._credentials.source}. Copy it again from the page of your "
             "profile there; it may have been deleted, or be of another instance."
+        )
+
+    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how) -> tuple:
+        return super()._read(
+            path, payload, cache=False if UNSTORED.fullmatch(path) else cache, **how
         )
 
     def _fetch(

@@ -11,6 +11,7 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, check_coordinates
 from atlasquery.skyportal.products import FileQueries, Picture
+from atlasquery.skyportal.table_columns import POSITION
 from atlasquery.skyportal.words import check_source_id, degrees, in_path, iso
 from atlasquery.tables import Column, Columns, Rows, build_table, decode_rows
 
@@ -22,11 +23,6 @@ RELEASES = {"dr3": "gaia_dr3", "dr2": "gaia_dr2"}
 # Arcmin, and offset stars, that the server draws.
 SIZES, STARS = (2.0, 15.0), (0, 4)
 
-POSITION = Columns(
-    "a position",
-    Column("ra", unit=u.deg, about="Right ascension, ICRS.", required=True),
-    Column("dec", unit=u.deg, about="Declination, ICRS.", required=True),
-)
 FACILITY = Columns(
     "a facility",
     Column("name", str, about="Its name, for get_finding_chart.", required=True),
@@ -106,9 +102,11 @@ class ChartQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> chart = SkyPortal.get_finding_chart("ZTF24abcdefg")  # doctest: +SKIP
-        >>> chart.save("ZTF24abcdefg")  # doctest: +SKIP
-        PosixPath('ZTF24abcdefg.png')
+        >>> chart = SkyPortal.get_finding_chart("ZTF24abcdefg", file_type="pdf")
+        >>> chart
+        <Picture Finding chart of ZTF24abcdefg: pdf, ... bytes>
+        >>> chart.save("ZTF24abcdefg").name  # doctest: +SKIP
+        'ZTF24abcdefg.pdf'
         """
         sent = {
             "imsize": _size(image_size),
@@ -164,8 +162,8 @@ class ChartQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_facilities()["name"][0]  # doctest: +SKIP
-        'Keck'
+        >>> SkyPortal.list_facilities()["name"].tolist()
+        ['Keck', 'P200']
         """
         rows, when = self._fetch(
             "finder_chart/facilities",

@@ -92,6 +92,8 @@ SERVICE = Columns(
     Column("input_data_types", Nested, about="What it takes of a source."),
     Column("optional_analysis_parameters", Nested, to="parameters", about="What it may be told."),
     Column("upload_only", bool, about="Whether its results are uploaded, and never begun here."),
+    Column("enabled", bool, about="Whether it may be used."),
+    Column("authentication_type", str, about="How the server logs in to it."),
     Column("is_summary", bool, about="Whether it writes the summary of a source."),
     Column("timeout", unit=u.s, about="How long it may take."),
     Column("url", str, about="Where it runs."),
@@ -100,7 +102,10 @@ SERVICE = Columns(
     Column("groups", Nested, about="Groups that may use it."),
     *_STAMPS,
     # Credentials for the service itself, where a server sends them.
-    *(Column(wire, Nested) for wire in ("authinfo", "_authinfo", "obj_analyses")),
+    *(
+        Column(wire, Nested)
+        for wire in ("authinfo", "_authinfo", "obj_analyses", "default_analyses")
+    ),
 )
 
 #: An analysis of an object.
@@ -117,6 +122,7 @@ ANALYSIS = Columns(
     Column("last_activity", Timestamp, about="When its service was last heard of."),
     Column("invalid_after", Timestamp, about="Until when its service may send results."),
     Column("analysis_parameters", Nested, to="parameters", about="What its service was told."),
+    Column("input_filters", Nested, about="Which data went into it."),
     Column("show_parameters", bool, about="Whether the page of the source shows parameters."),
     Column("show_plots", bool, about="Whether the page of the source shows the plots."),
     Column("show_corner", bool, about="Whether the page of the source shows the corner plot."),
@@ -127,7 +133,10 @@ ANALYSIS = Columns(
     *(
         Column(wire, Nested)
         # "token" lets a service send results in the name of who began the analysis.
-        for wire in ("token", "data", "analysis_service_description", "input_filters", "author")
+        for wire in (
+            *("token", "handled_by_url", "data", "author", "obj"),
+            *("analysis_service", "analysis_service_description"),
+        )
     ),
 )
 

@@ -12,8 +12,11 @@ from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.galaxies import GalaxyQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
+from atlasquery.skyportal.reference_tables import ReferenceTableQueries
 from atlasquery.skyportal.saving import SavingQueries
+from atlasquery.skyportal.source_facts import SourceFactQueries
 from atlasquery.skyportal.sources import SourceQueries
+from atlasquery.skyportal.spectra import SpectrumQueries
 from atlasquery.skyportal.upload import UploadQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
@@ -28,6 +31,9 @@ class SkyPortalClass(
     EventQueries,
     ChartQueries,
     AnalysisQueries,
+    SpectrumQueries,
+    SourceFactQueries,
+    ReferenceTableQueries,
     SavingQueries,
     UploadQueries,
     NoteWrites,

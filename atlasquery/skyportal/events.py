@@ -159,9 +159,9 @@ class EventQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> sky = SkyPortal.get_localization("2018-01-16T00:36:53")  # doctest: +SKIP
-        >>> sky["PROB"].sum()  # doctest: +SKIP
-        np.float64(1.0)
+        >>> sky = SkyPortal.get_localization("2018-01-16T00:36:53")
+        >>> print(sky["PROB"].sum().round(6), sky["PROBDENSITY"].unit)
+        1.0 1 / sr
         """
         # The server knows an event by its second.
         when = iso(event, "event")[:19]

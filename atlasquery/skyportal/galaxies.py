@@ -177,8 +177,8 @@ class GalaxyQueries(PlacedQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_galaxy_catalogs()["name"][0]  # doctest: +SKIP
-        'GLADE+'
+        >>> SkyPortal.list_galaxy_catalogs()["name"].tolist()
+        ['CLU']
         """
         rows, when = self._fetch(
             "galaxy_catalog",

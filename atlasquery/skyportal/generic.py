@@ -50,8 +50,9 @@ class GenericQueries(PagedQueries):
         paginate : bool, optional
             Whether to read all pages of a list; then the items of all are returned.
         cache : bool, optional
-            Whether a stored answer to a GET is used, for ``conf.list_seconds``. Nothing
-            below ``internal/`` is stored.
+            Whether a stored answer to a GET is used, for ``conf.list_seconds``. What may
+            hold credentials is not stored: allocations, services, analyses and all
+            below ``internal/``.
         **params : object
             What stands after the question mark, by the server's names. Lists are
             joined with commas, times sent in UTC, angles in degrees. The server

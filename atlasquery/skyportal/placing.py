@@ -11,7 +11,7 @@ from atlasquery.exceptions import NoResultsWarning, TableParseError
 from atlasquery.service.failures import deliver
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.columns import SEPARATION
-from atlasquery.skyportal.paging import PagedQueries, warn_of
+from atlasquery.skyportal.paging import Found, PagedQueries, warn_of
 from atlasquery.tables import Column, Rows, build_table, stack_rows
 
 __all__ = ["PlacedQueries"]
@@ -67,20 +67,29 @@ class PlacedQueries(PagedQueries):
         IncompleteResultError
             If some of many positions failed.
         """
+
+        def placed(task: tuple[int, dict]) -> tuple[Found, Rows]:
+            found = ask(task[1])
+            return found, _placed(found.rows, *task, by, what)
+
         answers = run_all(
-            ask, cones, concurrency=self.conf.concurrency, interrupt=self._clock.interrupt
+            placed,
+            list(enumerate(cones)),
+            concurrency=self.conf.concurrency,
+            interrupt=self._clock.interrupt,
         )
         if len(cones) == 1 and isinstance(answers[0], Exception):
             raise answers[0]
         failures, times = [], []
         parts = [_placed(nothing, 0, {"ra": 0.0, "dec": 0.0, "radius": 0.0}, by, what)]
-        for n, (cone, answer) in enumerate(zip(cones, answers, strict=True)):
+        for cone, answer in zip(cones, answers, strict=True):
             if isinstance(answer, Exception):
                 failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
-            else:
-                warn_of(answer, what, depth=depth + 1)
-                parts.append(_placed(answer.rows, n, cone, by, what))
-                times.append(answer.when)
+                continue
+            found, rows = answer
+            warn_of(found, what, depth=depth + 1)
+            parts.append(rows)
+            times.append(found.when)
         when = min(times, default=self._clock.now())
         table = build_table(stack_rows(*parts), meta=self._meta(when, **query))
         if failures:

@@ -48,7 +48,7 @@ class Picture:
 
     Examples
     --------
-    >>> from atlasquery.skyportal.products import Picture
+    >>> from atlasquery.skyportal import Picture
     >>> Picture(b"%PDF-1.4 ...", "pdf", "Finding chart")
     <Picture Finding chart: pdf, 12 bytes>
     """
@@ -87,7 +87,7 @@ class Picture:
 
         Examples
         --------
-        >>> from atlasquery.skyportal.products import Picture
+        >>> from atlasquery.skyportal import Picture
         >>> Picture(b"%PDF-1.4 ...", "pdf").save("chart").name  # doctest: +SKIP
         'chart.pdf'
         """

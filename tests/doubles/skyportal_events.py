@@ -10,7 +10,6 @@ from skyportal_routes import Answer, RefusalError, route
 from skyportal_sky import separation
 
 NUMBER = r"([0-9]+)"
-ID = r"([0-9A-Za-z\-_.+]+)"
 GALAXY = (
     "alt_name", "redshift", "redshift_error", "distmpc", "distmpc_unc", "sfr_fuv", "sfr_w4",
     "mstar", "magk", "magb", "mag_fuv", "mag_nuv", "mag_w1", "mag_w2", "mag_w3", "mag_w4", "a",
@@ -203,18 +202,6 @@ def png(width=32, height=24):
 @route("GET", "finder_chart/facilities")
 def facilities(call):
     return FACILITIES
-
-
-@route("GET", f"sources/{ID}/position")
-def position(call, name):
-    if name not in call.sky.objects:
-        raise RefusalError(400, "Invalid object ID.")
-    entry = call.sky.placed(call.sky.objects[name])
-    return {
-        "ra": entry["ra"], "dec": entry["dec"], "gal_lon": entry["gal_lon"],
-        "gal_lat": entry["gal_lat"], "ebv": 0.05, "separation": 0.0,
-        "discovery_ra": entry["ra"], "discovery_dec": entry["dec"],
-    }  # fmt: skip
 
 
 @route("GET", "unsourced_finder")

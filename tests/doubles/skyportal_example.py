@@ -2,7 +2,8 @@
 
 import math
 
-from skyportal_events import add_analysis, add_event, add_galaxy
+from skyportal_events import add_analysis, add_event, add_galaxy, png
+from skyportal_tables import add_spectrum
 
 __all__ = ["fill"]
 
@@ -40,9 +41,17 @@ def fill(sky):
     _requests(sky)
     add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
     add_galaxy(sky, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
+    add_event(sky, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
     add_event(sky, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
     fit = {"t0": 60340.1, "x1": 0.3, "c": 0.02}
-    add_analysis(sky, "ATLAS24abc", data={"results": fit, "plots": ["fit"]})
+    drawn = {"plots": [png()], "corner": True}
+    add_analysis(sky, "ATLAS24abc", data={"results": fit, **drawn})
+    waves = [3500.0 + 10.0 * n for n in range(500)]
+    fluxes = [1e-16 * (1 + 0.3 * math.sin(wave / 300)) for wave in waves]
+    add_spectrum(
+        sky, "ATLAS24abc", wavelengths=waves, fluxes=fluxes, errors=[1e-17] * len(waves),
+        units="erg/s/cm/cm/AA", instrument_name="LRIS",
+    )  # fmt: skip
 
 
 def _rise_and_fall(sky, name, bands, instrument):

@@ -43,7 +43,7 @@ def test_services(skyportal, double):
     assert "a-secret-of-the-service" not in "".join(found.pformat(-1, -1)) + str(found.meta)
     double.sky.tables["services"] = [{**SALT, "new": 1, "authinfo": None}]
     double.sky.without = {"timeout"}
-    again = skyportal.list_analysis_services(cache=False)
+    again = skyportal.list_analysis_services()
     assert again["new"].tolist() == [1] and again["timeout"].mask.all()
     assert "authinfo" not in again.colnames
 
@@ -81,7 +81,7 @@ def test_analyses_of_one_object(skyportal, double, fits_of):
     assert found["analysis_id"].tolist() == [fits_of[0], fits_of[2]]
     assert "objID=ATLAS24abc" in double.asked()[0]
     assert skyportal.list_analyses(service_id=2)["analysis_id"].tolist() == [fits_of[1]]
-    assert skyportal.list_analyses("ATLAS24abc", cache=False).meta["source_id"] == "ATLAS24abc"
+    assert skyportal.list_analyses("ATLAS24abc").meta["source_id"] == "ATLAS24abc"
     with pytest.warns(NoResultsWarning, match="no such analysis"):
         assert len(skyportal.list_analyses("ATLAS24ab")) == 0
     with pytest.raises(InvalidQueryError, match="no id"):
@@ -151,3 +151,20 @@ def test_pictures_by_how_they_begin():
     assert decode_picture(b"<svg xmlns='x'/>")[1] == "svg"
     with pytest.raises(TableParseError, match="GIF89a"):
         decode_picture(b"GIF89a")
+
+
+def test_what_opens_something_else_is_not_stored(skyportal, double, fits_of):
+    skyportal.list_analysis_services()
+    skyportal.list_analyses()
+    skyportal.get_analysis(fits_of[0])
+    skyportal.request("GET", "analysis_service")
+    skyportal.request("GET", "obj/analysis", paginate=True)
+    skyportal.start_analysis("ATLAS24abc", "salt", dry_run=True)
+    skyportal.get_analysis_results(fits_of[0])
+    skyportal.get_analysis_results(fits_of[0])
+    # What came out of it is stored.
+    assert len(double.asked("results")) == 1
+    stored = [p.read_bytes() for p in skyportal.cache_location.rglob("*") if p.is_file()]
+    assert stored
+    for secret in (b"a-secret-of-the-service", b"lets-the-service"):
+        assert not any(secret in one for one in stored)

@@ -412,3 +412,12 @@ def test_warnings_point_to_the_user(skyportal, double, galaxies):
         with pytest.warns((NoResultsWarning, MaxResultsWarning, InputWarning)) as caught:
             call()
         assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_an_answer_of_elsewhere_loses_no_other(skyportal, double, galaxies, samples):
+    wrong = json.dumps(samples("galaxy_get_all")["body"])
+    double.faults["ra=0.0"] = Answer(200, wrong)
+    places = SkyCoord([150.0, 0.0], [2.0, 0.0], unit="deg")
+    with pytest.warns(InputWarning, match="ignored the position"):
+        found = skyportal.query_galaxies(places, radius="5 arcsec", on_error="warn")
+    assert found["name"].tolist() == ["near"]
