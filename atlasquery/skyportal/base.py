@@ -27,7 +27,10 @@ __all__ = ["SkyPortalQuery"]
 # "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
 PROFILE = "internal/profile"
 # What a route says of an id that it does not know, by status.
-UNKNOWN = {400: ("Invalid ID", "Invalid object ID"), 403: ("Insufficient permissions",)}
+UNKNOWN = {
+    400: ("Invalid ID", "Invalid object ID"),
+    403: ("Insufficient permissions", "Cannot access"),
+}
 
 
 class _ProfileAuth(TokenAuth):
@@ -248,6 +251,7 @@ class SkyPortalQuery(ServiceQuery):
         lifetime: float | None = None,
         cache: bool | None = None,
         unknown: str = "",
+        file: bool = False,
     ) -> tuple:
         """Read from the server, and open the envelope.
 
@@ -265,6 +269,8 @@ class SkyPortalQuery(ServiceQuery):
             Whether stored answers are used.
         unknown : str, optional
             What is not there when the server says so: ``"source ZTF24abc"``.
+        file : bool, optional
+            Whether it is a file, of any kind and in no envelope, which `decode` takes whole.
 
         Returns
         -------
@@ -277,10 +283,11 @@ class SkyPortalQuery(ServiceQuery):
             return self._read(
                 path,
                 params_of(params or {}),
-                decode=lambda body: decode(open_envelope(body)),
+                decode=decode if file else lambda body: decode(open_envelope(body)),
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",
+                content="" if file else "JSON",
             )
         except (RemoteServiceError, LoginError) as error:
             if unknown and self._says_unknown(error):

@@ -20,6 +20,8 @@ from atlasquery.tables import Rows, stack_rows
 
 __all__ = ["Found", "PagedQueries", "warn_of"]
 
+# What the number of a page is called: some routes know one name, and ignore the other.
+PAGE_NAMES = {"pageNumber": "page", "page": "pageNumber"}
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
 
@@ -105,7 +107,8 @@ class PagedQueries(SkyPortalQuery):
         max_rows : int, optional
             Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
         page_name, size_name : str, optional
-            The server's names of the number and the size of a page.
+            The server's names of the number and the size of a page. Where its answer says
+            that it is another page than was asked for, the number's other name is tried.
         unique : str, optional
             The column that tells rows apart; empty where there is none.
         lifetime : float, optional
@@ -186,14 +189,17 @@ class _Walk:
         self.page_name, self.size_name, self.unique = page_name, size_name, unique
         self.lifetime = lifetime
         self.size = 0
+        # Names of the page's number that the server does not know.
+        self.ignored: set[str] = set()
 
     def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
         """Return one page; past the end, one without rows."""
-        sent = {**self.params, self.size_name: self.size, self.page_name: number}
+        name = self.page_name
+        sent = {**self.params, self.size_name: self.size, name: number}
         if query is not None:
             sent["queryID"] = query
         try:
-            (rows, total, query), when = self.client._fetch(
+            (rows, total, query_now, at), when = self.client._fetch(
                 self.path, sent, decode=self.open, lifetime=self.lifetime, cache=cache
             )
         except RemoteServiceError as error:
@@ -201,17 +207,23 @@ class _Walk:
             if error.status != 400 or "out of range" not in (error.reason or ""):
                 raise
             return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
-        return _Page(rows, total, query, when)
+        other = PAGE_NAMES.get(name)
+        if at not in (None, number) and other not in (None, *self.ignored):
+            self.ignored.add(name)
+            self.page_name = other
+            return self.page(number, query, cache)
+        return _Page(rows, total, query_now, when)
 
     def open(self, data: bytes) -> tuple:
-        """Return the rows of a page, how many there are in all, and the name of the search."""
+        """Return the rows of a page, how many there are in all, the search's name, its number."""
         if data.lstrip().startswith(b"["):
             # A server without pages sends the whole list.
             rows = self.decode(data)
-            return rows, len(rows), None
+            return rows, len(rows), None, None
         page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
         rows = self.decode(bytes(page.get(self.key or _list_of(page), b"[]")))
-        return rows, _plain(page, "totalMatches", int), _plain(page, "queryID", str)
+        at = next((n for name in PAGE_NAMES if (n := _plain(page, name, int)) is not None), None)
+        return rows, _plain(page, "totalMatches", int), _plain(page, "queryID", str), at
 
     def all(self, limit: int | None, cache: bool | None) -> Found:
         """Return the rows of as many pages as are wanted."""
