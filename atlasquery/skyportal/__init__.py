@@ -41,6 +41,7 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
+from atlasquery.skyportal.pictures import Picture  # noqa: E402
 from atlasquery.skyportal.spectra import Spectra, to_spectrum  # noqa: E402
 
-__all__ = ["Conf", "SkyPortal", "SkyPortalClass", "Spectra", "conf", "to_spectrum"]
+__all__ = ["Conf", "Picture", "SkyPortal", "SkyPortalClass", "Spectra", "conf", "to_spectrum"]
