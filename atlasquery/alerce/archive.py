@@ -6,9 +6,10 @@ import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table, vstack
 
-from atlasquery.alerce.catalogs import WIRE_NAMES, decode_catalogs
+from atlasquery.alerce.catalogs import WIRE_NAMES, catalog_tables, read_catalogs
 from atlasquery.alerce.stamps import StampQueries
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.tap import run_adql
 
@@ -27,18 +28,21 @@ class ArchiveQueries(StampQueries):
         *,
         radius: Angle,
         catalog: str | None = None,
+        on_error: str = "raise",
         cache: bool | None = None,
     ) -> Table | dict[str, Table]:
-        """Find the entries of catalogues within a radius of a position, by catsHTM.
+        """Find the entries of catalogues within a radius of positions, by catsHTM.
 
         Parameters
         ----------
         coordinates : `~astropy.coordinates.SkyCoord`
-            One position.
+            One position or an array of any shape, in any frame.
         radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
             The radius, with its unit.
         catalog : str, optional
             A catalogue, such as ``"GAIA/DR2"`` or ``"SDSS/DR10"``; by default all.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of many positions failed, after all others came.
         cache : bool, optional
             Whether a stored answer is used, for ``conf.object_seconds``.
 
@@ -46,12 +50,15 @@ class ArchiveQueries(StampQueries):
         -------
         `~astropy.table.Table` or dict of str to `~astropy.table.Table`
             The table of `catalog`, or a table of each that has entries, by name.
-            The columns and their units are the catalogue's own.
+            The columns and their units are the catalogue's own; for an array of
+            positions, ``query_index`` stands before them, the number of the position.
 
         Raises
         ------
         InvalidQueryError
             If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some of many positions failed, with ``result`` and ``failures``.
 
         Warns
         -----
@@ -70,7 +77,7 @@ class ArchiveQueries(StampQueries):
         >>> Alerce.query_catshtm_region(where, radius="2 arcsec", catalog="GAIA/DR1").colnames
         ['RA', 'Dec', 'MagG', 'ErrRA', 'ExcessNoise']
         """
-        return self._catshtm("conesearch", coordinates, radius, catalog, cache)
+        return self._catshtm("conesearch", coordinates, radius, catalog, on_error, cache)
 
     def crossmatch_catshtm(
         self,
@@ -78,30 +85,36 @@ class ArchiveQueries(StampQueries):
         *,
         radius: Angle,
         catalog: str | None = None,
+        on_error: str = "raise",
         cache: bool | None = None,
     ) -> Table | dict[str, Table]:
-        """Find the entry of catalogues that is nearest to a position, by catsHTM.
+        """Find the entry of catalogues that is nearest to each position, by catsHTM.
 
         Parameters
         ----------
         coordinates : `~astropy.coordinates.SkyCoord`
-            One position.
+            One position or an array of any shape, in any frame.
         radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
             How far it may be, with its unit.
         catalog : str, optional
             A catalogue; by default all.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of many positions failed, after all others came.
         cache : bool, optional
             Whether a stored answer is used, for ``conf.object_seconds``.
 
         Returns
         -------
         `~astropy.table.Table` or dict of str to `~astropy.table.Table`
-            As `query_catshtm_region`, of one row each, with ``separation`` (arcsec).
+            As `query_catshtm_region`, of one row for each position that has one, with
+            ``separation`` (arcsec).
 
         Raises
         ------
         InvalidQueryError
             If an argument is not what it should be; nothing was sent.
+        IncompleteResultError
+            If some of many positions failed, with ``result`` and ``failures``.
 
         Warns
         -----
@@ -120,7 +133,7 @@ class ArchiveQueries(StampQueries):
         >>> sorted(near)
         ['DECaLS', 'GAIA/DR1', 'SDSS/DR10', 'SpecSDSS']
         """
-        return self._catshtm("crossmatch", coordinates, radius, catalog, cache)
+        return self._catshtm("crossmatch", coordinates, radius, catalog, on_error, cache)
 
     def get_catshtm_redshift(
         self, coordinates: SkyCoord, *, radius: Angle, cache: bool | None = None
@@ -164,9 +177,11 @@ class ArchiveQueries(StampQueries):
         >>> Alerce.get_catshtm_redshift(where, radius="2 arcsec")["redshift"].tolist()
         [0.1006335]
         """
+        if check_coordinates(coordinates)[2] != ():
+            raise InvalidQueryError("coordinates hold several positions, where one is taken")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoResultsWarning)
-            near = self._catshtm("crossmatch", coordinates, radius, None, cache)
+            near = self._catshtm("crossmatch", coordinates, radius, None, "raise", cache)
         found = [_no_redshift()]
         for catalog, table in near.items():
             for field, kind in REDSHIFTS.items():
@@ -227,35 +242,61 @@ class ArchiveQueries(StampQueries):
         table.meta = self._meta(self._clock.now(), query="query_tap", adql=adql)
         return table
 
-    def _catshtm(self, kind: str, coordinates, radius, catalog, cache):
+    def _catshtm(self, kind: str, coordinates, radius, catalog, on_error: str, cache):
         ra, dec, shape = check_coordinates(coordinates)
-        if shape != ():
-            raise InvalidQueryError("coordinates hold several positions, where one is taken")
         arcsec = check_radius(radius)
+        check_on_error(on_error)
         if catalog is not None and (not isinstance(catalog, str) or not catalog.strip()):
             raise InvalidQueryError(f"catalog={catalog!r} should be a name, such as 'GAIA/DR2'")
-        params = {"ra": float(ra[0]), "dec": float(dec[0]), "radius": arcsec}
-        if catalog is not None:
-            params = {"catalog": WIRE_NAMES.get(catalog, catalog), **params}
-        found, when = self._fetch(
-            kind if catalog else f"{kind}_all",
-            params,
-            decode=lambda body: decode_catalogs(body, catalog),
-            server=self.conf.catshtm_server,
-            cache=cache,
-            unknown=str(catalog or "what catsHTM has there"),
-        )
+        places = list(zip(ra.tolist(), dec.tolist(), strict=True))
+        answers = self._each(lambda place: self._near(kind, place, arcsec, catalog, cache), places)
+        if len(places) == 1 and isinstance(answers[0], Exception):
+            raise answers[0]
+        came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
+        failures = [
+            (f"{ra[n]:.6f} {dec[n]:+.6f}", answer)
+            for n, answer in enumerate(answers)
+            if isinstance(answer, Exception)
+        ]
+        found = catalog_tables([answers[n][0] for n in came], index=None if shape == () else came)
+        when = min((answers[n][1] for n in came), default=self._clock.now())
         meta = self._meta(when, query=f"{kind} by catsHTM")
+        if failures:
+            meta["failures"] = [f"{where}: {error}" for where, error in failures]
         for table in found.values():
             table.meta = {**table.meta, **meta}
-        if not found:
+        if not found and not failures:
             what = catalog or "no catalogue of catsHTM"
             warnings.warn(
                 f"{what} has nothing within {radius} of there", NoResultsWarning, stacklevel=4
             )
-        if catalog is None:
-            return found
-        return next(iter(found.values()), Table(meta={"catalog": catalog, **meta}))
+        result = found
+        if catalog is not None:
+            result = next(iter(found.values()), Table(meta={"catalog": catalog, **meta}))
+        return deliver(
+            result,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            what="positions failed",
+            total=len(places),
+            in_meta=catalog is not None,
+            depth=4,
+        )
+
+    def _near(self, kind: str, place: tuple, arcsec: float, catalog: str | None, cache) -> tuple:
+        """Return what catalogues have near one position, and when that was said."""
+        params = {"ra": place[0], "dec": place[1], "radius": arcsec}
+        if catalog is not None:
+            params = {"catalog": WIRE_NAMES.get(catalog, catalog), **params}
+        return self._fetch(
+            kind if catalog else f"{kind}_all",
+            params,
+            decode=lambda body: read_catalogs(body, catalog),
+            server=self.conf.catshtm_server,
+            cache=cache,
+            unknown=str(catalog or "what catsHTM has there"),
+        )
 
 
 def _redshift(table: Table, field: str, kind: str, catalog: str) -> Table:

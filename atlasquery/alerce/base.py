@@ -13,6 +13,7 @@ from atlasquery.exceptions import InvalidQueryError, LoginError, NotFoundError, 
 from atlasquery.service import ServiceQuery
 from atlasquery.service.inputs import LARGEST_ID, check_choice
 from atlasquery.service.pool import run_all
+from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
 from atlasquery.tables import Columns, Rows, decode_rows
 
@@ -106,7 +107,7 @@ class AlerceQuery(ServiceQuery):
         """Return an error without what the server adds for its own developers."""
         known = {"service": self.service, "status": error.status, "url": error.url}
         words = SUGGESTION.sub("", error.reason or "")
-        if error.status == 404 and unknown and not words.startswith("(an HTML page)"):
+        if error.status == 404 and unknown and not is_page(words):
             return NotFoundError(
                 f"ALeRCE does not know {unknown} (status 404: {words})", reason=words, **known
             )

@@ -8,6 +8,7 @@ from astropy.time import Time
 from atlasquery.alerce.base import check_oid, check_oids
 from atlasquery.alerce.curves import LightCurveQueries, check_times
 from atlasquery.exceptions import (
+    IncompleteResultError,
     InputWarning,
     NoResultsWarning,
     NotFoundError,
@@ -16,13 +17,29 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.service.collection import Collection
+from atlasquery.lightcurve.display import Shown
+from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 
 __all__ = ["BulkQueries"]
 
 # Objects of LSST in one request for measurements: 20 rows of 100 keys each, some 2 MB.
 LSST_CHUNK = 25
+
+
+class Collection(Shown, Products):
+    """Light curves of many objects by name, in the order asked for.
+
+    Made by `AlerceClass.get_light_curves`. A number of LSST may be given as an
+    integer or as a text.
+
+    Parameters
+    ----------
+    what : str
+        What its values are.
+    key : callable
+        Turns a name as a user gives it into a name as it is kept.
+    """
 
 
 class BulkQueries(LightCurveQueries):
@@ -147,15 +164,21 @@ class BulkQueries(LightCurveQueries):
 
     def _told_apart(self, found: dict, silent: list, cache: bool | None) -> list:
         """Replace the empty answers of objects that ALeRCE does not know by errors."""
+        failed: dict = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)
             try:
                 known = self.query_objects(silent, survey="lsst", cache=cache)
+            except IncompleteResultError as error:
+                known, failed = error.result, dict(error.failures)
             except (RemoteServiceError, TableParseError, TimeoutError) as error:
                 # What these are is not known; the others are.
                 return list((found | dict.fromkeys(silent, error)).values())
         for name, unknown in zip(silent, np.ma.getmaskarray(known["ra"]), strict=True):
-            if unknown:
+            if name in failed:
+                # Whether it is known is not known.
+                found[name] = failed[name]
+            elif unknown:
                 found[name] = NotFoundError(
                     f"ALeRCE does not know {name} of LSST", service=self.service, status=200
                 )

@@ -10,8 +10,9 @@ from astropy.units import photometric
 
 from atlasquery.alerce.base import plain_json
 from atlasquery.exceptions import TableParseError
+from atlasquery.service.inputs import LARGEST_ID
 
-__all__ = ["WIRE_NAMES", "decode_catalogs"]
+__all__ = ["WIRE_NAMES", "catalog_tables", "decode_catalogs", "read_catalogs"]
 
 #: What the server calls some catalogues, for what it answers with and people write.
 WIRE_NAMES = {
@@ -64,13 +65,68 @@ def decode_catalogs(body: bytes, name: str | None = None) -> dict[str, Table]:
     TableParseError
         If it is none of the known shapes.
     """
-    found: dict[str, Table] = {}
+    return catalog_tables([read_catalogs(body, name)])
+
+
+def read_catalogs(body: bytes, name: str | None = None) -> dict[str, dict]:
+    """Take a reply of catsHTM apart.
+
+    Parameters
+    ----------
+    body : bytes
+        The reply.
+    name : str, optional
+        The catalogue, where the reply may not say it.
+
+    Returns
+    -------
+    dict of str to dict
+        For each catalogue that has something there, its fields by name: unit and values.
+
+    Raises
+    ------
+    TableParseError
+        If it is none of the known shapes.
+    """
+    found: dict[str, dict] = {}
     for catalog, fields in _catalogs(msgspec.json.decode(plain_json(body)), name):
         columns = _fields(fields)
         if columns and any(len(values) for _, values in columns.values()):
-            public = PUBLIC_NAMES.get(catalog, catalog)
-            found[public] = _table(columns, public)
+            found[PUBLIC_NAMES.get(catalog, catalog)] = columns
     return found
+
+
+def catalog_tables(replies: list[dict], *, index: list[int] | None = None) -> dict[str, Table]:
+    """Return the entries of replies to one question or many, a table for each catalogue.
+
+    Parameters
+    ----------
+    replies : list of dict
+        What `read_catalogs` returns.
+    index : list of int, optional
+        The number of each reply, for a column ``query_index``.
+
+    Returns
+    -------
+    dict of str to `~astropy.table.Table`
+        The rows of all replies in order; a field that one lacks is masked there.
+    """
+    tables: dict[str, Table] = {}
+    for catalog in dict.fromkeys(catalog for reply in replies for catalog in reply):
+        parts = [(n, reply[catalog]) for n, reply in enumerate(replies) if catalog in reply]
+        lengths = [len(next(iter(fields.values()))[1]) for _, fields in parts]
+        table = Table(meta={"catalog": catalog})
+        if index is not None:
+            table["query_index"] = np.repeat([index[n] for n, _ in parts], lengths)
+        # A type is that of all values together: a position may have none, or whole ones only.
+        for name in dict.fromkeys(name for _, fields in parts for name in fields):
+            there = [fields.get(name, ("", [None] * k)) for (_, fields), k in zip(
+                parts, lengths, strict=True)]  # fmt: skip
+            unit = next((unit.strip() for unit, _ in there if unit.strip()), "")
+            values = [value for _, some in there for value in some]
+            table["separation" if name == "distance" else name] = _column(values, unit)
+        tables[catalog] = table
+    return tables
 
 
 def _catalogs(said: object, name: str | None) -> list[tuple[str, object]]:
@@ -112,19 +168,18 @@ def _fields(said: object) -> dict[str, tuple[str, list]]:
     return columns
 
 
-def _table(columns: Mapping, catalog: str) -> Table:
-    table = Table(meta={"catalog": catalog})
-    for name, (unit, values) in columns.items():
-        public = "separation" if name == "distance" else name
-        table[public] = _column(values, unit.strip())
-    return table
-
-
 def _column(values: list, unit: str) -> MaskedColumn:
     mask = [value in MISSING for value in values]
-    if all(isinstance(v, (int, float)) for v, none in zip(values, mask, strict=True) if not none):
-        data = [np.nan if none else float(v) for v, none in zip(values, mask, strict=True)]
+    known = [value for value, none in zip(values, mask, strict=True) if not none]
+    if known and all(type(v) is int and -LARGEST_ID <= v <= LARGEST_ID for v in known):
+        # Numbers of objects have more digits than a float.
+        kind, blank = np.int64, 0
+    elif all(isinstance(v, (int, float)) for v in known):
+        kind, blank = float, np.nan
     else:
-        data = ["" if none else str(v) for v, none in zip(values, mask, strict=True)]
-    known = UNITS[unit] if unit in UNITS else u.Unit(unit, parse_strict="silent")
-    return MaskedColumn(data, mask=mask, unit=known, description=TOLD.get(unit))
+        kind, blank = str, ""
+    data = np.array(
+        [blank if none else kind(v) for v, none in zip(values, mask, strict=True)], dtype=kind
+    )
+    meant = UNITS[unit] if unit in UNITS else u.Unit(unit, parse_strict="silent")
+    return MaskedColumn(data, mask=mask, unit=meant, description=TOLD.get(unit))

@@ -272,15 +272,16 @@ class ClassifierQueries(PagedQueries):
         """
         name = check_oid(oid, survey)
         if survey == "lsst":
-            rows, when = self._fetch(
-                "magstat_api/magstats",
-                {"oid": name, "survey_id": "lsst"},
-                decode=lambda body: decode_plain(DIA_OBJECT, body),
-                server=self.conf.lsst_server,
-                cache=cache,
-                unknown=str(name),
-                once=True,
-            )
+            with self._explained(name, cache):
+                rows, when = self._fetch(
+                    "magstat_api/magstats",
+                    {"oid": name, "survey_id": "lsst"},
+                    decode=lambda body: decode_plain(DIA_OBJECT, body),
+                    server=self.conf.lsst_server,
+                    cache=cache,
+                    unknown=str(name),
+                    once=True,
+                )
         else:
             rows, when = self._fetch(
                 f"objects/{name}/magstats",

@@ -30,6 +30,8 @@ ORDERS = {
         "probability": "probability",
         "class_name": "class_name",
         "classifier_name": "classifier_name",
+        "classifier_version": "classifier_version",
+        "ranking": "ranking",
     },
     "lsst": {
         "oid": "oid",
@@ -39,6 +41,9 @@ ORDERS = {
         "probability": "probability",
     },
 }
+UNKNOWN_FIRST = ("probability", "ranking", "classifier_version")
+# What, when it is sent, leaves out the objects that nobody has classified.
+CHOOSES = {"classifier", "class", "class_name", "ranking", "probability"}
 # "A cone with ra=0, dec=0 or radius=0 is silently ignored" (contract): values that are not 0.
 FULL_TURN, NEARLY_ZERO = 360.0, 1e-12
 
@@ -151,7 +156,9 @@ def _check_classification(lsst: bool, classifier, version, class_name) -> None:
         )
 
 
-def order_params(survey: str, order_by: str | None, descending: bool, classifier: object) -> dict:
+def order_params(
+    survey: str, order_by: str | None, descending: bool, *, chosen: object = None
+) -> dict:
     """Return what is sent for an order, which is always sent: without it pages overlap.
 
     Parameters
@@ -162,8 +169,8 @@ def order_params(survey: str, order_by: str | None, descending: bool, classifier
         A column; None for that of names.
     descending : bool
         Whether the greatest comes first.
-    classifier : object
-        The classifier asked for, if any.
+    chosen : object, optional
+        Whether only objects that are classified are asked for.
 
     Returns
     -------
@@ -173,11 +180,12 @@ def order_params(survey: str, order_by: str | None, descending: bool, classifier
     orders = ORDERS[survey]
     order_by = "oid" if order_by is None else order_by
     check_choice(order_by, name="order_by", known=orders)
-    if order_by == "probability" and classifier is None:
+    if order_by in UNKNOWN_FIRST and descending and not chosen:
         # "order_by=probability DESC puts nulls first" (contract).
         raise InvalidQueryError(
-            "order_by='probability' needs a classifier: without one the server puts the objects "
-            "that nobody has classified first"
+            f"order_by={order_by!r} with descending=True needs a classifier, a class_name, a "
+            "ranking or a probability: without them the server puts the objects that nobody has "
+            "classified first"
         )
     return {"order_by": orders[order_by], "order_mode": "DESC" if descending else "ASC"}
 

@@ -2,39 +2,33 @@
 
 import warnings
 
-import astropy.units as u
-import numpy as np
-from astropy.coordinates import Angle, SkyCoord, angular_separation
+from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.alerce.base import check_oid, check_oids, check_survey, decode_plain
 from atlasquery.alerce.classes import ClassifierQueries
 from atlasquery.alerce.columns import OBJECT
-from atlasquery.alerce.filters import cone_params, criteria_params, order_params
+from atlasquery.alerce.cones import ConeQueries, numbered, placed
+from atlasquery.alerce.filters import CHOOSES, criteria_params, order_params
 from atlasquery.alerce.paging import LIST_COLUMNS, warn_of
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
-    NotFoundError,
     RemoteServiceError,
     TableParseError,
 )
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
-from atlasquery.tables import Column, Rows, build_table, decode_rows, rows_as_asked, stack_rows
+from atlasquery.tables import Rows, build_table, decode_rows, rows_as_asked, stack_rows
 
 __all__ = ["ObjectQueries"]
 
 # "Chunk at 200 and send order_by" (contract): longer lists take the server seconds and more.
 OID_CHUNK = 200
-SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
-QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
-# What a server may round; beyond it, an answer is not the answer to this question.
-SLACK = 2.0
 
 
-class ObjectQueries(ClassifierQueries):
+class ObjectQueries(ConeQueries, ClassifierQueries):
     """The searches for objects."""
 
     def query_region(
@@ -60,8 +54,9 @@ class ObjectQueries(ClassifierQueries):
             The survey whose objects are searched.
         max_rows : int, optional
             How many objects each position may have; -1 for all. The default is
-            ``conf.max_rows``. Where there are more, which is warned of, those
-            that are left are the first by name, not the nearest.
+            ``conf.max_rows``. Where there are more, which is warned of, the
+            nearest are left; the servers cannot order by distance, so that it
+            takes some more requests.
         on_error : {"raise", "warn"}, optional
             What to do when some of many positions failed, after all others came.
         cache : bool, optional
@@ -106,13 +101,14 @@ class ObjectQueries(ClassifierQueries):
         limit = self._limit_rows(max_rows)
         ra, dec, shape = check_coordinates(coordinates)
         arcsec = check_radius(radius)
-        cones = [
-            cone_params(a, d, arcsec) | self._fixed(survey) for a, d in zip(ra, dec, strict=True)
-        ]
+        places = list(zip(ra.tolist(), dec.tolist(), strict=True))
         if get_query_payload:
+            cones = [self._cone(survey, *place, arcsec) for place in places]
             return cones[0] if shape == () else cones
-        answers = self._each(lambda cone: self._pages(survey, cone, limit, cache), cones)
-        if len(cones) == 1 and isinstance(answers[0], Exception):
+        answers = self._each(
+            lambda place: self._nearest(survey, *place, arcsec, limit, cache), places
+        )
+        if len(places) == 1 and isinstance(answers[0], Exception):
             raise answers[0]
         failures, parts, times = [], [], []
         for n, answer in enumerate(answers):
@@ -120,9 +116,10 @@ class ObjectQueries(ClassifierQueries):
                 failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
             else:
                 warn_of(answer, limit, depth=4)
-                parts.append(_placed(answer.rows, n, ra[n], dec[n], arcsec))
+                parts.append(numbered(answer.rows, n))
                 times.append(answer.when)
-        rows = stack_rows(*parts) if parts else _placed(self._none(survey), 0, 0.0, 0.0, arcsec)
+        none = placed(self._none(survey), 0.0, 0.0, arcsec)
+        rows = stack_rows(*(parts or [numbered(none, 0)]))
         meta = self._meta(
             min(times, default=self._clock.now()),
             query="query_region",
@@ -138,7 +135,7 @@ class ObjectQueries(ClassifierQueries):
             on_error=on_error,
             service=self.service,
             what="positions failed",
-            total=len(cones),
+            total=len(places),
             in_meta=True,
             depth=3,
         )
@@ -249,7 +246,7 @@ class ObjectQueries(ClassifierQueries):
             last_detection=last_detection,
         )
         params |= self._fixed(survey)
-        params |= order_params(survey, order_by, descending, classifier)
+        params |= order_params(survey, order_by, descending, chosen=CHOOSES & params.keys())
         if get_query_payload:
             return params
         asked = (survey, classifier, classifier_version, class_name)
@@ -264,7 +261,7 @@ class ObjectQueries(ClassifierQueries):
         if coordinates is not None:
             (ra,), (dec,), _ = check_coordinates(coordinates)
             # It is an error if the server ignored the position.
-            _placed(found.rows, 0, ra, dec, check_radius(radius))
+            placed(found.rows, ra, dec, check_radius(radius))
         warn_of(found, limit, order_by, depth=4)
         meta = self._meta(found.when, query="query_criteria", survey=survey, **_told(params))
         return self._told_empty(build_table(found.rows, meta=meta))
@@ -274,6 +271,7 @@ class ObjectQueries(ClassifierQueries):
         oids: str | int | list,
         *,
         survey: str = "ztf",
+        on_error: str = "raise",
         cache: bool | None = None,
         get_query_payload: bool = False,
     ) -> Table:
@@ -285,6 +283,8 @@ class ObjectQueries(ClassifierQueries):
             The names, such as ``"ZTF18acuwwpp"``, or the numbers of LSST objects.
         survey : {"ztf", "lsst"}, optional
             The survey whose objects they are.
+        on_error : {"raise", "warn"}, optional
+            What to do when some of more than 200 names failed, after all others came.
         cache : bool, optional
             Whether stored answers are used, for ``conf.list_seconds``.
         get_query_payload : bool, optional
@@ -300,11 +300,15 @@ class ObjectQueries(ClassifierQueries):
         ------
         InvalidQueryError
             If a name is none of the survey's; nothing was sent.
+        IncompleteResultError
+            If some failed, with ``failures`` (name and error of each) and ``result``, in
+            which they are masked.
 
         Warns
         -----
         InputWarning
-            If ALeRCE does not know some of the names.
+            If ALeRCE does not know some of the names, or some failed, with
+            ``on_error="warn"``: then ``meta["failures"]`` has them.
 
         References
         ----------
@@ -317,27 +321,43 @@ class ObjectQueries(ClassifierQueries):
         ['ZTF19aaaaaab', 'ZTF18aaaaaaa']
         """
         names = check_oids(oids, survey)
+        check_on_error(on_error)
         distinct = list(dict.fromkeys(names))
         parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
         payloads = [{"oid": part} | self._fixed(survey) for part in parts]
         if get_query_payload:
             return payloads[0] if len(payloads) == 1 else payloads
-        answers = self._each(lambda sent: self._pages(survey, sent, None, cache), payloads)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        rows = stack_rows(*(answer.rows for answer in answers))
-        rows, missing = rows_as_asked(rows, "oid", names)
-        meta = self._meta(
-            min(answer.when for answer in answers), query="query_objects", survey=survey
+        answers = self._each(
+            lambda sent: self._pages(survey, sent, None, cache, named=len(sent["oid"])), payloads
         )
-        if missing:
+        if len(parts) == 1 and isinstance(answers[0], Exception):
+            raise answers[0]
+        came = [answer for answer in answers if not isinstance(answer, Exception)]
+        failures = [
+            (name, answer)
+            for part, answer in zip(parts, answers, strict=True)
+            if isinstance(answer, Exception)
+            for name in part
+        ]
+        rows = stack_rows(self._none(survey), *(answer.rows for answer in came))
+        rows, missing = rows_as_asked(rows, "oid", names)
+        when = min((answer.when for answer in came), default=self._clock.now())
+        table = build_table(rows, meta=self._meta(when, query="query_objects", survey=survey))
+        failed = dict(failures)
+        if unknown := [name for name in missing if name not in failed]:
             warnings.warn(
-                f"ALeRCE does not know {some(missing)}: masked in the result",
+                f"ALeRCE does not know {some(unknown)}: masked in the result",
                 InputWarning,
                 stacklevel=3,
             )
-        return build_table(rows, meta=meta)
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            total=len(distinct),
+            in_meta=True,
+        )
 
     def query_object(
         self,
@@ -391,26 +411,11 @@ class ObjectQueries(ClassifierQueries):
                 f"objects/{name}", {}, decode=_one, cache=cache, unknown=str(name)
             )
         else:
-            # The route for one object fails with status 500 for an unknown one; the list does not.
-            sent = {"oid": [name]} | self._fixed(survey)
-            found = self._pages(survey, sent, None, cache)
+            found = self._refuse_unknown_lsst(name, cache)
             rows, when = found.rows, found.when
-            if not len(rows):
-                raise NotFoundError(
-                    f"ALeRCE does not know {name} of LSST",
-                    service=self.service,
-                    status=200,
-                    url=self.conf.lsst_server,
-                )
         if rows.values["oid"][0] != name:
             raise TableParseError(f"ALeRCE answered another object when asked for {name}")
         return build_table(rows, meta=self._meta(when, query="query_object", survey=survey))
-
-    def _fixed(self, survey: str) -> dict:
-        """Return what is sent with each search: the order, without which pages overlap."""
-        return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(
-            survey, None, False, None
-        )
 
     def _none(self, survey: str) -> Rows:
         return decode_rows(LIST_COLUMNS[survey], b"[]")
@@ -429,24 +434,3 @@ def _told(params: dict) -> dict:
 
 def _one(body: bytes) -> Rows:
     return decode_plain(OBJECT, b"[" + body + b"]")
-
-
-def _placed(rows: Rows, index: int, ra: float, dec: float, arcsec: float) -> Rows:
-    """Return objects by their distance to a position, and refuse those of elsewhere."""
-    place = np.radians([ra, dec])
-    there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    separation = np.degrees(angular_separation(*place, *there)) * 3600.0
-    if np.any(separation > arcsec * 1.001 + SLACK):
-        raise TableParseError(
-            f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "
-            f"{arcsec:g}: it ignored the position",
-            service="ALeRCE",
-        )
-    order = np.lexsort((rows.values["oid"], separation))
-    found = Rows(length=len(rows))
-    found.add(QUERY_INDEX, np.full(len(rows), index))
-    found.add(SEPARATION, separation[order], np.isnan(separation[order]))
-    for column in rows.columns:
-        name = column.name
-        found.add(column, rows.values[name][order], rows.masks[name][order])
-    return found

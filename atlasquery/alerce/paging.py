@@ -1,6 +1,8 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -8,12 +10,23 @@ import numpy as np
 
 from atlasquery.alerce.base import AlerceQuery, plain_json
 from atlasquery.alerce.columns import OBJECT
+from atlasquery.alerce.filters import order_params
 from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
-from atlasquery.exceptions import InputWarning, InvalidQueryError, MaxResultsWarning
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    MaxResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
 from atlasquery.tables import Rows, decode_rows, stack_rows
 
 __all__ = ["PagedQueries"]
 
+# "page_size=10" (contract) is what the server sends by itself: no limit of it is below that.
+SMALLEST_PAGE = 10
 LIST_PATH = {"ztf": "objects/", "lsst": "object_api/list_objects"}
 LIST_COLUMNS = {"ztf": OBJECT, "lsst": LSST_OBJECT}
 
@@ -36,7 +49,7 @@ class PagedQueries(AlerceQuery):
         return None if limit == -1 else int(limit)
 
     def _page(self, survey: str, params: dict, cache: bool | None) -> tuple:
-        """Return the rows of a page, whether there is a next one, and when it came."""
+        """Return the rows of a page, whether there is a next one if known, and when it came."""
         columns = LIST_COLUMNS[survey]
 
         def decode(body: bytes) -> tuple:
@@ -53,12 +66,22 @@ class PagedQueries(AlerceQuery):
             # What fails so is a class or classifier that is not known; it will not be known later.
             once=survey == "lsst",
         )
-        # "Without count=true has_next is always false": there what counts is a page that is full.
-        full = len(rows) >= params["page_size"]
-        return rows, bool(has_next) if survey == "lsst" else full, when
+        # "Without count=true has_next is always false" (contract), but true it is never wrongly.
+        return rows, None if survey == "ztf" and not has_next else bool(has_next), when
 
-    def _pages(self, survey: str, params: dict, limit: int | None, cache: bool | None) -> "Found":
-        """Return one row per object, from as many pages as it takes."""
+    def _pages(
+        self,
+        survey: str,
+        params: dict,
+        limit: int | None,
+        cache: bool | None,
+        *,
+        named: int | None = None,
+    ) -> "Found":
+        """Return one row per object, from as many pages as it takes.
+
+        `named` is how many there are at most, where they are asked for by name.
+        """
         if self.conf.page_size < 1:
             raise InvalidQueryError(f"conf.page_size={self.conf.page_size} should be 1 or more")
         size = self.conf.page_size if limit is None else min(self.conf.page_size, limit + 1)
@@ -70,11 +93,67 @@ class PagedQueries(AlerceQuery):
             page, more, when = self._page(survey, sent, cache)
             pages.append(page)
             times.append(when)
+            if more is None:
+                more = self._may_go_on(pages, size, named)
             if not more or (limit is not None and sum(map(len, pages)) > limit):
                 rows, repeated, overlap = one_per_object(stack_rows(*pages))
                 if limit is not None and len(rows) > limit:
                     return Found(rows.take(np.arange(limit)), min(times), True, repeated, overlap)
         return Found(rows, min(times), False, repeated, overlap)
+
+    @contextlib.contextmanager
+    def _explained(self, name: int, cache: bool | None) -> Iterator[None]:
+        """Tell a failure over an object of LSST that is not known from others.
+
+        "A missing object gives 500, not 404" (contract): the list of objects says which it is.
+        """
+        try:
+            yield
+        except RemoteServiceError as error:
+            if error.status != 500:
+                raise
+            try:
+                self._refuse_unknown_lsst(name, cache)
+            except NotFoundError as unknown:
+                raise unknown from error
+            except (RemoteServiceError, TableParseError, TimeoutError):
+                # What failed first is what is told.
+                pass
+            raise
+
+    def _refuse_unknown_lsst(self, name: int, cache: bool | None) -> "Found":
+        """Return the entry of an object of LSST, or raise if there is none.
+
+        The route for one object fails with status 500 for an unknown one; the list does not.
+        """
+        found = self._pages("lsst", {"oid": [name]} | self._fixed("lsst"), None, cache)
+        if not len(found.rows):
+            raise NotFoundError(
+                f"ALeRCE does not know {name} of LSST",
+                service=self.service,
+                status=200,
+                url=self.conf.lsst_server,
+            )
+        return found
+
+    def _fixed(self, survey: str) -> dict:
+        """Return what is sent with each search: the order, without which pages overlap."""
+        return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(survey, None, False)
+
+    @staticmethod
+    def _may_go_on(pages: list[Rows], size: int, named: int | None) -> bool:
+        """Return whether there may be a page after those, which the server does not say.
+
+        A server that sends less in a page than was asked for sends as much in each: a page is
+        the last one if it is shorter than the first. The first one is the last if it is shorter
+        than any page need be, or has all that was asked for by name.
+        """
+        last, first = len(pages[-1]), len(pages[0])
+        if named is not None and len(np.unique(stack_rows(*pages).values["oid"])) >= named:
+            return False
+        if len(pages) == 1:
+            return last >= min(size, SMALLEST_PAGE)
+        return 0 < first <= last
 
 
 class Found(NamedTuple):

@@ -11,11 +11,14 @@ from astropy.io.fits.verify import VerifyWarning
 
 from atlasquery.alerce.base import check_oid
 from atlasquery.alerce.bulk import BulkQueries
+from atlasquery.alerce.lsstcolumns import DETECTION as LSST_DETECTION
 from atlasquery.exceptions import (
     InvalidQueryError,
     NoResultsWarning,
     NotFoundError,
+    RemoteServiceError,
     TableParseError,
+    TimeoutError,
 )
 from atlasquery.service.inputs import LARGEST_ID
 
@@ -78,6 +81,7 @@ class StampQueries(BulkQueries):
         images = self._each(lambda task: self._stamp(*task), tasks, progress=False)
         for image in images:
             if isinstance(image, Exception):
+                self._refuse_unknown_alert(image, name, alert, survey, cache)
                 raise image
         stamps = fits.HDUList()
         for kind, image in zip(KINDS, images, strict=True):
@@ -215,6 +219,27 @@ class StampQueries(BulkQueries):
                 f"ALeRCE has no stamps of {name}", service=self.service, url=self.conf.stamp_server
             )
         return int(with_stamp["candid" if survey == "ztf" else "measurement_id"][0])
+
+    def _refuse_unknown_alert(self, error: Exception, name, alert: int, survey: str, cache) -> None:
+        """Raise if what failed is an object or an alert of LSST that ALeRCE does not know."""
+        if survey != "lsst" or getattr(error, "status", None) != 500:
+            return
+        try:
+            # It is an error if the object is not known.
+            rows, _ = self._lsst_rows("detections", [name], LSST_DETECTION, cache)
+        except NotFoundError as unknown:
+            raise unknown from error
+        except (RemoteServiceError, TableParseError, TimeoutError):
+            # What failed first is what is told.
+            return
+        if alert not in rows.values["measurement_id"]:
+            raise NotFoundError(
+                f"ALeRCE does not know alert {alert} of {name}",
+                service=self.service,
+                status=error.status,
+                url=error.url,
+                reason=error.reason,
+            ) from error
 
     def _stamp(self, kind: str, name, alert: int, survey: str, cache):
         if survey == "ztf":

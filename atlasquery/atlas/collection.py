@@ -6,10 +6,10 @@ from typing import NamedTuple
 import msgspec
 from astropy.table import Table
 
-from atlasquery.atlas.display import collection_html, collection_text
 from atlasquery.atlas.items import Item, decode_items, object_rows, unknown
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
+from atlasquery.lightcurve.display import Shown
 from atlasquery.service.chunks import Chunk
 from atlasquery.service.collection import Collection as Products
 from atlasquery.tables import build_table
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     size: int
 
 
-class Collection(Products):
+class Collection(Shown, Products):
     """Products of many objects by id, in the order asked for.
 
     Made by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id
@@ -49,6 +49,8 @@ class Collection(Products):
         Returns what a table says of its origin, for the time it came.
     """
 
+    id_title = "ATLAS id"
+
     def __init__(self, what: str, meta: Callable):
         super().__init__(what, key=int)
         self._meta = meta
@@ -59,12 +61,6 @@ class Collection(Products):
         self._products[atlas_id] = product
         self._entries[atlas_id] = entry
         self._when = when if self._when is None else min(self._when, when)
-
-    def __str__(self) -> str:
-        return collection_text(self, repr(self)[1:-1], self.failures)
-
-    def _repr_html_(self) -> str:
-        return collection_html(self, repr(self)[1:-1], self.failures)
 
     def table(self) -> Table:
         """Return the catalogue entries of the objects that arrived.

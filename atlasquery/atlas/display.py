@@ -1,27 +1,22 @@
 """How objects of ATLAS show themselves: in a terminal, and in a notebook."""
 
 import re
-from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 import numpy as np
 
 from atlasquery.lightcurve.sparkline import sparkline
-from atlasquery.tables.html import Markup, definitions, grid, link, plain_text
+from atlasquery.tables.html import Markup, control_free, definitions, link, plain_text
 
 if TYPE_CHECKING:
     from astropy.timeseries import TimeSeries
 
     from atlasquery.atlas.source import AtlasSource
 
-__all__ = ["collection_html", "collection_text", "source_html", "source_text"]
-
-# A collection is shown by its first ones, since each costs the decoding of its light curve.
-SHOWN = 10
-SHOWN_FAILURES = 5
+__all__ = ["source_html", "source_text"]
 
 _many = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
@@ -42,7 +37,7 @@ def source_text(source: "AtlasSource") -> str:
     rows = {"ATLAS id": str(source.atlas_id), **_facts(source)}
     width = max(map(len, rows))
     lines = [f"{name:>{width}}  {value}" for name, value in rows.items() if value]
-    return "\n".join([_control_free(source._title()), *map(_control_free, lines)])
+    return "\n".join([control_free(source._title()), *map(control_free, lines)])
 
 
 def source_html(source: "AtlasSource") -> str:
@@ -62,70 +57,6 @@ def source_html(source: "AtlasSource") -> str:
     identifier = link(page, str(source.atlas_id)) if page else str(source.atlas_id)
     rows = {"ATLAS id": identifier, **_facts(source), "Links": _links(source)}
     return definitions(rows, title=source._title(), top=sparkline(source.light_curve))
-
-
-def collection_text(collection: Mapping, title: str, failures: list) -> str:
-    """Return what a terminal is shown of many objects.
-
-    Parameters
-    ----------
-    collection : mapping
-        Objects or light curves by id.
-    title : str
-        What they are.
-    failures : list of tuple
-        Pairs (id, exception).
-
-    Returns
-    -------
-    str
-        A line for each of the first ones, and the failures.
-    """
-    lines = [title]
-    for atlas_id, product in islice(collection.items(), SHOWN):
-        name, _, detections = _summary(product)
-        lines.append(f"  {atlas_id}  {name:<12}  {detections}")
-    if len(collection) > SHOWN:
-        lines.append(f"  and {len(collection) - SHOWN} more")
-    for atlas_id, error in failures[:SHOWN_FAILURES]:
-        lines.append(f"  {atlas_id}  failed: {plain_text(str(error), longest=100)}")
-    if len(failures) > SHOWN_FAILURES:
-        lines.append(f"  and {len(failures) - SHOWN_FAILURES} more that failed")
-    return "\n".join(map(_control_free, lines))
-
-
-def collection_html(collection: Mapping, title: str, failures: list) -> str:
-    """Return what a notebook is shown of many objects.
-
-    Parameters
-    ----------
-    collection : mapping
-        Objects or light curves by id.
-    title : str
-        What they are.
-    failures : list of tuple
-        Pairs (id, exception).
-
-    Returns
-    -------
-    str
-        HTML: a table of the first ones with small pictures, and the failures.
-    """
-    rows = []
-    for atlas_id, product in islice(collection.items(), SHOWN):
-        name, position, detections = _summary(product)
-        picture = sparkline(_light_curve(product), width=200, height=34, labels=False)
-        rows.append((str(atlas_id), name, position, detections, Markup(picture)))
-    head = ("ATLAS id", "Name", "Position", "Detections", "Light curve")
-    parts = [grid(head, rows, title=title)]
-    if len(collection) > SHOWN:
-        parts.append(f"<p>and {len(collection) - SHOWN} more</p>")
-    if failures:
-        failed = [(str(i), plain_text(str(error))) for i, error in failures[:SHOWN_FAILURES]]
-        parts.append(grid(("ATLAS id", "Reason"), failed, title=f"{len(failures)} failed"))
-        if len(failures) > SHOWN_FAILURES:
-            parts.append(f"<p>and {len(failures) - SHOWN_FAILURES} more</p>")
-    return "".join(parts)
 
 
 def object_page(source: "AtlasSource") -> str:
@@ -251,19 +182,6 @@ def _links(source: "AtlasSource") -> Markup:
     return Markup(" · ".join(link(address, name) for name, address in found.items()))
 
 
-def _summary(product: Any) -> tuple[str, str, str]:
-    """Return name, position and detections of an object or a light curve."""
-    lc = _light_curve(product)
-    place = lc.meta.get("coordinates")
-    position = place.to_string("hmsdms", precision=1) if place is not None else ""
-    name = product._title() if hasattr(product, "_title") else str(lc.meta.get("object", ""))
-    return plain_text(name), position, f"{int(lc['detection'].sum())} of {len(lc)}"
-
-
-def _light_curve(product: Any) -> "TimeSeries":
-    return getattr(product, "light_curve", product)
-
-
 def _count(source: "AtlasSource", product: str) -> int:
     """Return how many rows a product has, without decoding them."""
     return len(_many.decode(source._item.get(product, b"null")) or ())
@@ -272,8 +190,3 @@ def _count(source: "AtlasSource", product: str) -> int:
 def _text(value: object) -> str:
     """Return a masked value as an empty text."""
     return "" if getattr(value, "mask", False) else str(value)
-
-
-def _control_free(text: str) -> str:
-    """Return a text that a terminal does not take for orders."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)

@@ -19,6 +19,7 @@ from atlasquery.forcedphot import conf
 from atlasquery.forcedphot.columns import TASK
 from atlasquery.service import ServiceQuery
 from atlasquery.service.quota import Limit, Quota
+from atlasquery.service.refusals import is_page
 from atlasquery.service.store import ResponseStore
 from atlasquery.tables import Rows, decode_rows
 
@@ -160,16 +161,34 @@ class ForcedQuery(ServiceQuery):
                 return
             cursor = page.cursor
 
-    def _task(self, task_id: int) -> Task | None:
-        """Read one task; None if there is none of that number."""
+    def _task(self, task_id: int, *, listed: bool = False) -> Task | None:
+        """Read one task; None if there is none of that number.
+
+        `listed` says that the queue has just been read at this address.
+        """
         try:
             response = self._ask(f"queue/{task_id}/")
         except RemoteServiceError as error:
-            # Of a task that is gone the answer may be a web page.
-            if error.status == 404:
+            if self._is_gone(error, listed=listed):
                 return None
             raise
         return self._decode(response, lambda body: decode_tasks(b"[" + body + b"]")[0])
+
+    def _is_gone(self, error: RemoteServiceError, *, listed: bool = False) -> bool:
+        """Return whether an error says that there is no such task.
+
+        "404, for a finished task as an HTML page" (contract): so answers every server that
+        is none of these too, which the queue, that all of these have, tells.
+        """
+        if error.status != 404:
+            return False
+        if listed or not is_page(error.reason):
+            return True
+        try:
+            self._page()
+        except (RemoteServiceError, TableParseError):
+            return False
+        return True
 
     def _unknown(self, what: str, error: RemoteServiceError) -> NotFoundError:
         return NotFoundError(

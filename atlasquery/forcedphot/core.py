@@ -1,7 +1,6 @@
 """The class that users import: forced photometry at any position of the ATLAS survey."""
 
 import os
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -15,7 +14,7 @@ from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
 from atlasquery.forcedphot.waiting import check_timeout
 from atlasquery.service.failures import check_on_error
-from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.service.inputs import check_coordinates, check_path, check_radius
 
 __all__ = ["AtlasForced", "AtlasForcedClass"]
 
@@ -124,17 +123,18 @@ class AtlasForcedClass(ImageQueries):
         if not isinstance(reduced, (bool, np.bool_)):
             raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
         words = check_comment(comment, TAG_LENGTH)
+        place = None if save is None else check_path(save, name="save")
         # The bound is always sent: without it the server takes the last 30 days.
         shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
         self._auth(required=True)
         jobs = self._make_jobs(targets, shared, words)
-        if save is not None:
-            if Path(save).expanduser().exists():
+        if place is not None:
+            if place.exists():
                 raise InvalidQueryError(
                     f"save={str(save)!r} exists: take it up with ForcedJobs.load, or choose "
                     "another name"
                 )
-            jobs.save(save)
+            jobs.save(place)
         return self._submit_all(jobs)
 
     def query_position(
@@ -219,7 +219,7 @@ class AtlasForcedClass(ImageQueries):
         check_on_error(on_error)
         query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
                  "comment": comment, "names": names}  # fmt: skip
-        if save is not None and Path(save).expanduser().exists():
+        if save is not None and check_path(save, name="save").exists():
             jobs = ForcedJobs.load(save)
             self._check_same(jobs, coordinates, query)
         else:

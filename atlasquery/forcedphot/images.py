@@ -21,6 +21,7 @@ from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import write_private
+from atlasquery.service.inputs import check_path
 
 __all__ = ["ImageQueries"]
 
@@ -127,7 +128,7 @@ class ImageQueries(TaskQueries):
         '.zip'
         """
         task_id = _task_id(images[0] if isinstance(images, ForcedJobs) else images)
-        place = Path(path or ".").expanduser()
+        place = check_path("." if path is None else path, name="path")
         place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
         try:
             response = self._ask(f"queue/{task_id}/images.zip", public=True)
@@ -146,7 +147,7 @@ class ImageQueries(TaskQueries):
 
     def get_stack(
         self,
-        mpc_name: str,
+        mpc_name: str | ForcedJobs,
         *,
         start: object = None,
         end: object = None,
@@ -160,8 +161,10 @@ class ImageQueries(TaskQueries):
 
         Parameters
         ----------
-        mpc_name : str
-            The designation: ``(12267)`` for a numbered asteroid, else packed.
+        mpc_name : str or ForcedJobs
+            The designation: ``(12267)`` for a numbered asteroid, else packed. Or what a
+            call that was stopped, or too late, has left in its error's ``jobs``, to go on
+            with that; save it, and another process can.
         start, end : `~astropy.time.Time`, str or float, optional
             The time window; a bare number is an MJD, None no bound.
         comment : str, optional
@@ -183,7 +186,7 @@ class ImageQueries(TaskQueries):
         RemoteServiceError
             If the server could not make the stack.
         TimeoutError
-            If it was not made in time.
+            If it was not made in time; the task is in ``jobs`` of the error.
 
         References
         ----------
@@ -196,12 +199,15 @@ class ImageQueries(TaskQueries):
         >>> stack[0].header["NAXIS"]
         2
         """
-        target = check_targets(None, mpc_name)
-        if len(target) != 1:
-            raise InvalidQueryError(f"mpc_name={mpc_name!r:.60} should be one name")
-        first, last = check_dates(start, end)
-        shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
-        jobs = self._make_jobs(target, shared, check_comment(comment, TAG_LENGTH))
+        if isinstance(mpc_name, ForcedJobs):
+            jobs = _check_stack(mpc_name, start, end, comment)
+        else:
+            target = check_targets(None, mpc_name)
+            if len(target) != 1:
+                raise InvalidQueryError(f"mpc_name={mpc_name!r:.60} should be one name")
+            first, last = check_dates(start, end)
+            shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
+            jobs = self._make_jobs(target, shared, check_comment(comment, TAG_LENGTH))
         try:
             self.wait(jobs, timeout=timeout, progress=progress)
             return self._download_stack(jobs[0])
@@ -246,6 +252,17 @@ class ImageQueries(TaskQueries):
                 f"{self.service} names no stack of task {job.task_id}", service=self.service
             )
         return name
+
+
+def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
+    """Return the jobs of a stack, or refuse those of something else, and what they have already."""
+    if jobs.shared.get("request_type") != "SSOSTACK" or len(jobs) != 1:
+        raise InvalidQueryError(f"mpc_name={jobs!r:.80} should be the jobs of one get_stack")
+    if any(value is not None for value in given):
+        raise InvalidQueryError(
+            "start, end and comment are those of the first call: with its jobs, leave them out"
+        )
+    return jobs
 
 
 def _stack_url(body: bytes) -> str | None:

@@ -19,6 +19,7 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot.targets import Motion, Target
 from atlasquery.service.files import locked, write_private
+from atlasquery.service.inputs import check_path
 
 __all__ = ["FINAL", "STATES", "Batch", "ForcedJobs", "Job", "new_tag"]
 
@@ -76,6 +77,8 @@ class Job:
         The server's word on it.
     ended : str, optional
         When the task was finished, ISO 8601 in UTC.
+    submitted : str, optional
+        When it was submitted, ISO 8601 in UTC.
     """
 
     target: Target
@@ -85,6 +88,7 @@ class Job:
     attempts: int = 0
     message: str = ""
     ended: str = ""
+    submitted: str = ""
 
     @property
     def final(self) -> bool:
@@ -319,7 +323,7 @@ class ForcedJobs:
         InvalidQueryError
             If it cannot be written.
         """
-        self.path = Path(path).expanduser().absolute()
+        self.path = check_path(path, name="path").absolute()
         self.keep()
 
     def keep(self) -> None:
@@ -361,7 +365,7 @@ class ForcedJobs:
         InvalidQueryError
             If there is no such file, or it is none of ours.
         """
-        place = Path(path).expanduser().absolute()
+        place = check_path(path, name="path").absolute()
         try:
             content = json.loads(place.read_bytes())
             if content["format"] != FORMAT:
@@ -424,7 +428,7 @@ class ForcedJobs:
         return self.shared.get("mjd_min"), self.shared.get("mjd_max")
 
     def expired(self, job: Job, now: float, days: float) -> bool:
-        """Return whether the server no longer keeps the result of a job.
+        """Return whether the server no longer keeps a job, as it is too old.
 
         Parameters
         ----------
@@ -433,14 +437,16 @@ class ForcedJobs:
         now : float
             Unix time.
         days : float
-            For how long results are kept.
+            For how long tasks and results are kept.
 
         Returns
         -------
         bool
-            False where it is not known when the task ended.
+            By when it ended or, where that was not seen, when it was submitted; False where
+            neither is known.
         """
-        return bool(job.ended) and now - Time(job.ended).unix > days * 86400
+        since = job.ended or job.submitted
+        return bool(since) and now - Time(since).unix > days * 86400
 
 
 def _stamp(path: Path | None) -> tuple | None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import warnings
 from functools import partial
-from pathlib import Path
 
 from astropy.coordinates import SkyCoord
 from astropy.timeseries import TimeSeries
@@ -21,6 +20,7 @@ from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
 from atlasquery.forcedphot.waiting import KEPT_DAYS, WaitQueries
 from atlasquery.service.failures import check_on_error, deliver, some
+from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows
 
@@ -281,10 +281,8 @@ def _text_of(source: object) -> tuple[str | bytes, str]:
         return source, "the text"
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("#")):
         return source, "the text"
-    if not isinstance(source, (str, os.PathLike)):
-        raise InvalidQueryError(f"source={source!r:.60} should be a path, or the text of a file")
     try:
-        return Path(source).expanduser().read_bytes(), str(source)
+        return check_path(source, name="source").read_bytes(), str(source)
     except OSError as error:
         raise InvalidQueryError(
             f"source={str(source)!r} cannot be read: {error.strerror}"

@@ -220,4 +220,5 @@ def update(job: Job, task: Task) -> bool:
     if not job.final:
         job.state = task.state
     job.attempts, job.message, job.ended = task.attempts, task.message, task.ended
+    job.submitted = task.submitted.rstrip("Z")
     return before != (job.state, job.attempts, job.message, job.ended)

@@ -12,7 +12,7 @@ from atlasquery.forcedphot.results import ResultQueries
 from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target
 from atlasquery.service.failures import check_on_error
-from atlasquery.tables import Column, Rows, build_table
+from atlasquery.tables import Column, build_table, stack_rows
 
 __all__ = ["TaskQueries", "check_task_ids"]
 
@@ -57,8 +57,7 @@ class TaskQueries(ResultQueries):
         >>> AtlasForced.list_jobs()["state"].tolist()
         ['queued']
         """
-        pages = [page.rows for page in self._pages()]
-        rows = _joined(pages)
+        rows = stack_rows(*(page.rows for page in self._pages()))
         state = states(rows)
         if started is not None:
             chosen = (state != "queued") == bool(started)
@@ -155,7 +154,7 @@ class TaskQueries(ResultQueries):
         try:
             self._write(f"queue/{job.task_id}/", method="DELETE")
         except RemoteServiceError as error:
-            if error.status != 404:
+            if not self._is_gone(error):
                 return str(error)
         except Exception as error:
             return str(error)
@@ -214,22 +213,3 @@ def check_task_ids(ids: object) -> list[int]:
                 f"jobs={value!r:.60} should be the number of a task, such as 4711"
             )
     return [int(value) for value in values]
-
-
-def _joined(pages: list[Rows]) -> Rows:
-    """Return the rows of all pages, of which one may have a column that another lacks."""
-    if len(pages) == 1:
-        return pages[0]
-    columns = {column.name: column for rows in pages for column in rows.columns}
-    joined = Rows(length=sum(map(len, pages)), counts=[len(rows) for rows in pages])
-    for name, column in columns.items():
-        some = next(rows.values[name] for rows in pages if name in rows.values)
-        parts = [
-            (rows.values[name], rows.masks[name])
-            if name in rows.values
-            else (np.zeros(len(rows), some.dtype), np.ones(len(rows), bool))
-            for rows in pages
-        ]
-        values, masks = (np.concatenate(part) for part in zip(*parts, strict=True))
-        joined.add(column, values, masks)
-    return joined

@@ -38,7 +38,7 @@ LONG = 300.0
 OUTAGE = 1800.0
 # Results are kept for a month (contract).
 KEPT_DAYS = 31.0
-# Polls without a change, while nothing runs, after which the next own task is looked at.
+# Polls without a change, while nothing runs, after which the whole queue is looked through.
 IDLE = 2
 # Room in the queue that is worth a submission, unless it takes all that is pending.
 WORTH = 50
@@ -257,7 +257,7 @@ class WaitQueries(SubmissionQueries):
                 changed = self._look_at(jobs, watch.suspects.pop())
             elif watch.idle >= IDLE:
                 watch.idle = 0
-                changed = self._look_at(jobs, _open_ids(jobs)[0]) if _open_ids(jobs) else False
+                changed = self._take_stock(jobs, watch)
             else:
                 changed = self._look(jobs, watch)
                 watch.idle = 0 if changed or watch.running or watch.more else watch.idle + 1
@@ -299,6 +299,22 @@ class WaitQueries(SubmissionQueries):
             watch.suspects = [n for n in still_open if n < watch.newest and n not in watch.seen]
         return changed
 
+    def _take_stock(self, jobs: ForcedJobs, watch: Watch) -> bool:
+        """Find all own tasks that are not in the queue any more; return whether there is news.
+
+        Of those after the newest begun task no later one tells that they are gone.
+        """
+        still_open = _open_ids(jobs)
+        listed: set[int] = set()
+        changed = False
+        for page in self._pages() if still_open else ():
+            changed |= self._learn(jobs, page.tasks)
+            listed |= {task.task_id for task in page.tasks}
+            if page.tasks and page.tasks[-1].task_id <= still_open[0]:
+                break
+        watch.suspects = [n for n in still_open if n not in listed]
+        return changed
+
     def _learn(self, jobs: ForcedJobs, tasks: list[Task]) -> bool:
         known = jobs.by_task()
         changed = False
@@ -312,12 +328,17 @@ class WaitQueries(SubmissionQueries):
         return changed
 
     def _look_at(self, jobs: ForcedJobs, task_id: int) -> bool:
-        """Read one task by its number: it may be gone."""
-        job, task = jobs.by_task()[task_id], self._task(task_id)
+        """Read one task that should be in the queue by its number: it may be gone."""
+        job, task = jobs.by_task()[task_id], self._task(task_id, listed=True)
         if task is not None:
             return update(job, task)
-        job.state = "expired" if jobs.expired(job, self._clock.now(), KEPT_DAYS) else "deleted"
-        job.message = job.message or "the server has no such task any more"
+        if jobs.expired(job, self._clock.now(), KEPT_DAYS):
+            since = f"it ended on {job.ended[:10]}" if job.ended else ""
+            since = since or f"it was submitted on {job.submitted[:10]}"
+            job.state, words = "expired", f"tasks are kept for {KEPT_DAYS:.0f} days, and {since}"
+        else:
+            job.state, words = "deleted", "the server has no such task any more"
+        job.message = job.message or words
         return True
 
     def _name_blockers(self, jobs: ForcedJobs, watch: Watch) -> None:

@@ -1,17 +1,19 @@
 """Many light curves by id, worked on as one stacked table and made when they are asked for."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import astropy.units as u
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import Bare
+from atlasquery.lightcurve.display import Shown
 
 __all__ = ["LightCurves", "bare"]
 
 
-class LightCurves(Mapping):
+class LightCurves(Shown, Mapping):
     """Light curves by id, in the order of those they were made from.
 
     Made by `clean` and `bin` from a mapping. All are computed at once, and each
@@ -64,6 +66,11 @@ class LightCurves(Mapping):
 
     def __repr__(self) -> str:
         return f"<LightCurves of {len(self)} objects, {self._what}>"
+
+    def _first(self, count: int) -> Iterator[tuple]:
+        # What is only shown is not handed out: the columns of all stay what counts.
+        for key, place in islice(self._places.items(), count):
+            yield key, self._made.get(place) if place in self._made else self._make(place)
 
 
 def meta_of(lc: Mapping, key: object) -> Mapping:

@@ -9,6 +9,11 @@ from .dates import iso_dates
 __all__ = ["sherlock"]
 
 _STARS = ("VS", "CV", "BS", "HPM")
+_OF_GALAXIES = (
+    *("z", "scale", "distance", "distance_modulus", "photoz", "photozerr", "major_axis_arcsec"),
+    *("physical_separation_kpc", "direct_distance", "transientabsmag", "z_distance"),
+    *("z_distance_modulus", "best_distance", "best_distance_flag", "best_distance_source"),
+)
 _MPC_PER_Z = 4283.0
 _KPC_PER_MPC_ARCSEC = 1000 / 206265
 
@@ -89,58 +94,80 @@ def _crossmatch(rng, objects: dict, facts, n: int, rank: int, star: bool) -> dic
     angle = rng.uniform(0, 2 * np.pi)
     north, east = apart * np.cos(angle), apart * np.sin(angle)
     cosine = max(0.01, np.cos(np.radians(objects["dec"][n])))
-    galaxy = not star
     z = facts.redshift[n] if rank == 1 else rng.uniform(0.01, 0.15)
-    distance = _MPC_PER_Z * z if galaxy else None
-    modulus = 5 * np.log10(distance * 1e5) if galaxy else None
-    scale = distance * _KPC_PER_MPC_ARCSEC if galaxy else None
-    best = "direct" if rank == 1 else "z"
-    name = facts.hosts[n] if galaxy and rank == 1 else _source(1000 * n + rank)
-    catalogue = "GAIA" if star else ("NED/SDSS/PS1" if rank == 1 else "SDSS")
+    merged = not star and rank == 1
     return {
         "transient_object_id": int(objects["id"][n]),
-        "catalogue_object_id": name,
+        "catalogue_object_id": facts.hosts[n] if merged else _source(1000 * n + rank),
         "catalogue_table_id": int(rng.integers(10, 80)),
         "separationarcsec": apart,
         "northseparationarcsec": north,
         "eastseparationarcsec": east,
-        "z": z if galaxy else None,
-        "scale": scale,
-        "distance": distance,
-        "distance_modulus": modulus,
-        "photoz": z * 1.05 if galaxy and rng.random() < 0.5 else None,
-        "photozerr": 0.02 if galaxy and rng.random() < 0.5 else None,
         "association_type": facts.classes[n],
-        "physical_separation_kpc": apart * scale if galaxy else None,
-        "catalogue_object_type": "galaxy" if galaxy else "star",
         "catalogue_object_subtype": "multiple" if rank == 1 else None,
         "association_rank": rank,
-        "catalogue_table_name": catalogue,
-        "catalogue_view_name": "tcs_view_galaxy_ned" if galaxy else "tcs_view_star_gaia",
         "rank": rank,
         "rankscore": 1000.0 + apart + 1000 * (rank - 1),
-        "search_name": "ned galaxy" if galaxy else "gaia star",
-        "major_axis_arcsec": rng.uniform(5, 120) if galaxy else None,
-        "direct_distance": distance if rank == 1 else None,
         "radeg": objects["ra"][n] - east / 3600 / cosine,
         "decdeg": objects["dec"][n] - north / 3600,
         "original_search_radius_arcsec": 60.0,
-        "catalogue_view_id": 12 if galaxy else 10,
+        "updated": 1,
+        "merged_rank": rank,
+        **(_star() if star else _galaxy(rng, z, apart, rank)),
+        **_brightness(rng, star),
+    }
+
+
+def _galaxy(rng, z: float, apart: float, rank: int) -> dict:
+    """Return what is known of a galaxy alone."""
+    distance = _MPC_PER_Z * z
+    modulus = 5 * np.log10(distance * 1e5)
+    scale = distance * _KPC_PER_MPC_ARCSEC
+    return {
+        "catalogue_object_type": "galaxy",
+        "catalogue_table_name": "NED/SDSS/PS1" if rank == 1 else "SDSS",
+        "catalogue_view_name": "tcs_view_galaxy_ned",
+        "catalogue_view_id": 12,
+        "search_name": "ned galaxy",
+        "z": z,
+        "scale": scale,
+        "distance": distance,
+        "distance_modulus": modulus,
+        "photoz": z * 1.05 if rng.random() < 0.5 else None,
+        "photozerr": 0.02 if rng.random() < 0.5 else None,
+        "physical_separation_kpc": apart * scale,
+        "major_axis_arcsec": rng.uniform(5, 120),
+        "direct_distance": distance if rank == 1 else None,
+        "transientabsmag": 17.5 - modulus,
+        "z_distance": distance,
+        "z_distance_modulus": modulus,
+        "best_distance": distance,
+        "best_distance_flag": "direct" if rank == 1 else "z",
+        "best_distance_source": "NED",
+    }
+
+
+def _star() -> dict:
+    """Return what is known of a star alone: nothing of what makes a galaxy."""
+    return {
+        **dict.fromkeys(_OF_GALAXIES),
+        "catalogue_object_type": "star",
+        "catalogue_table_name": "GAIA",
+        "catalogue_view_name": "tcs_view_star_gaia",
+        "catalogue_view_id": 10,
+        "search_name": "gaia star",
+    }
+
+
+def _brightness(rng, star: bool) -> dict:
+    return {
         "field_g": rng.uniform(12, 20),
         "field_gerr": 0.02,
         "field_r": rng.uniform(12, 20),
         "field_rerr": 0.03,
         "g": rng.uniform(12, 20) if star else None,
         "gerr": 0.002 if star else None,
-        "updated": 1,
         "classificationreliability": int(rng.integers(1, 4)),
-        "transientabsmag": 17.5 - modulus if galaxy else None,
-        "merged_rank": rank,
         "w1": rng.uniform(10, 16),
         "w1err": 0.03,
-        "z_distance": distance,
-        "z_distance_modulus": modulus,
-        "best_distance": distance,
-        "best_distance_flag": best if galaxy else None,
-        "best_distance_source": "NED" if galaxy else None,
     }

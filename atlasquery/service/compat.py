@@ -50,35 +50,15 @@ class AstroqueryRequests:
         stored, and no web pages; redirects are refused whatever
         ``allow_redirects`` says; a stream arrives whole.
         """
-        if auth is not None:
-            signed = (auth, None)
-        elif origin(url) == origin(self.server):
-            signed = self._auth(required=False)
-        else:
-            signed = (NoAuth(), None)
+        signed = self._signed_for(url, auth)
         if hasattr(timeout, "to_value"):
             timeout = timeout.to_value("s")
+        sent = {"params": params, "data": data, "headers": headers, "files": files, "json": json}
         if save:
-            if not savedir:
-                self.cache_location.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return super()._request(
-                method,
-                url,
-                params=params,
-                data=data,
-                headers=headers,
-                files=files,
-                save=True,
-                savedir=savedir,
-                timeout=timeout or self.conf.timeout,
-                cache=bool(cache),
-                auth=signed[0],
-                continuation=continuation,
-                json=json,
-                allow_redirects=False,
-                return_response_on_save=return_response_on_save,
-            )
-        reads = method.upper() in READS
+            sent |= {"timeout": timeout or self.conf.timeout, "cache": bool(cache)}
+            sent |= {"auth": signed[0], "continuation": continuation}
+            sent |= {"return_response_on_save": return_response_on_save}
+            return self._save_file(method, url, savedir, **sent)
         cache = cache_conf.cache_active if cache is None else cache
         # What HEAD and OPTIONS answer is in the headers, which are not stored.
         cache = bool(cache and method.upper() == "GET" and auth is None and files is None)
@@ -88,23 +68,28 @@ class AstroqueryRequests:
             stored = self._store.get(key, self._shorter(self.conf.cache_seconds))
             if stored is not None:
                 return as_response(method, url, *stored[:2])
-        response, token = self._send_signed(
-            method,
-            url,
-            repeat=reads,
-            signed=signed,
-            timeout=timeout,
-            params=params,
-            data=data,
-            headers=headers,
-            files=files,
-            verify=verify,
-            json=json,
-        )
+        sent |= {"verify": verify, "timeout": timeout, "repeat": method.upper() in READS}
+        response, token = self._send_signed(method, url, signed=signed, **sent)
         if cache and _is_whole(response):
             key = self._cache_key(method, url, asked, token)
             self._store.put(key, response.content, response.headers.get("Content-Type", ""))
         return response
+
+    def _signed_for(self, url: str, auth) -> tuple:
+        """Return what signs a request, and the token of that: ours for our own server only."""
+        if auth is not None:
+            return auth, None
+        if origin(url) == origin(self.server):
+            return self._auth(required=False)
+        return NoAuth(), None
+
+    def _save_file(self, method: str, url: str, savedir: str, **sent):
+        """Let astroquery download a file, into a directory that is the user's alone."""
+        if not savedir:
+            self.cache_location.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return super()._request(
+            method, url, save=True, savedir=savedir, allow_redirects=False, **sent
+        )
 
 
 def _is_whole(response: requests.Response) -> bool:

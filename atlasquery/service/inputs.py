@@ -4,10 +4,12 @@ import contextlib
 import difflib
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterable
 from inspect import Parameter
 from numbers import Integral, Real
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -30,6 +32,7 @@ __all__ = [
     "check_coordinates",
     "check_ids",
     "check_names",
+    "check_path",
     "check_radius",
     "check_secret_text",
     "check_window",
@@ -369,6 +372,34 @@ def check_names(names: object, *, name: str) -> list[str]:
         if re.search(r"[\x00-\x1f\x7f,]", value.strip()) or "\n" in value:
             raise InvalidQueryError(f"{name}={value!r} has a character that no name has")
     return [str(value).strip() for value in values]
+
+
+def check_path(path: object, *, name: str) -> Path:
+    """Return the place of a file, or refuse what names none.
+
+    Parameters
+    ----------
+    path : path-like
+        A text or a path; ``~`` is the home directory.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The place.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no path, is empty, or has a character that no system takes.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path):
+        raise InvalidQueryError(f"{name}={path!r:.100} should be the path of a file")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidQueryError(f"{name}={path!r:.100}: {error}") from error
 
 
 def check_secret_text(name: str, value: object) -> str | Secret | None:

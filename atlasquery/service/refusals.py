@@ -10,7 +10,9 @@ import requests
 
 from atlasquery.exceptions import LoginError, RemoteServiceError
 
-__all__ = ["is_envelope", "refuse_redirect", "refuse_status", "server_words"]
+__all__ = ["is_envelope", "is_page", "refuse_redirect", "refuse_status", "server_words"]
+
+PAGE = "(an HTML page)"
 
 
 def refuse_redirect(response: requests.Response, service: str) -> None:
@@ -120,9 +122,27 @@ def server_words(response: requests.Response) -> str:
     text = response.content[:20000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
     if title:
-        text = f"(an HTML page) {title[1] or title[2]}"
+        text = title[1] or title[2]
     words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
-    return words[:500] or response.reason or "(no words)"
+    words = words[:500] or response.reason or "(no words)"
+    page = title or "html" in response.headers.get("Content-Type", "").lower()
+    return f"{PAGE} {words}" if page else words
+
+
+def is_page(words: str | None) -> bool:
+    """Return whether `server_words` are those of a web page.
+
+    Parameters
+    ----------
+    words : str or None
+        The words.
+
+    Returns
+    -------
+    bool
+        A page may be another server's, or that of a proxy before it.
+    """
+    return bool(words) and words.startswith(PAGE)
 
 
 def is_envelope(said: object) -> bool:

@@ -14,7 +14,9 @@ class Conf(ServiceConf):
     requests_per_second = _config.ConfigItem(
         5.0, "Requests a second that the server allows a token; 0 for no limit but its own word."
     )
-    burst = _config.ConfigItem(10, "Requests that may follow one another at once.")
+    burst = _config.ConfigItem(
+        5, "Requests that may follow one another at once; servers take 10, of all your programs."
+    )
     limit_loopback = _config.ConfigItem(
         False, "Whether requests_per_second holds for a server on this machine too."
     )
@@ -41,7 +43,15 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
-from atlasquery.skyportal.pictures import Picture  # noqa: E402
+from atlasquery.skyportal.products import Picture  # noqa: E402
 from atlasquery.skyportal.spectra import Spectra, to_spectrum  # noqa: E402
 
-__all__ = ["Conf", "Picture", "SkyPortal", "SkyPortalClass", "Spectra", "conf", "to_spectrum"]
+__all__ = [
+    "Conf",
+    "Picture",
+    "SkyPortal",
+    "SkyPortalClass",
+    "Spectra",
+    "conf",
+    "to_spectrum",
+]

@@ -323,9 +323,8 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         kept = {"origin": origin, "data": as_json(data, "data")}
         payload = self._with_groups(kept, groups)
 
-        def already(error: RemoteServiceError, source: str) -> Outcome | None:
-            if ALREADY not in (error.reason or "") and "already exist" not in (error.reason or ""):
-                return None
+        def already(source: str) -> Outcome | None:
+            # Servers call it by different names: what counts is whether it is there.
             found = self._look_for_row(source_path(source, "annotations"), kept, 0.0)
             return found._replace(message="Was there already.") if found.ok else None
 
@@ -337,7 +336,7 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
                 payload,
                 done=_numbered("annotation_id", "Annotated."),
                 look=self._looker(source_path(source, "annotations"), kept),
-                refused=lambda error, source=source: already(error, source),
+                refused=lambda error, source=source: already(source),
             )
             for source in each_source(source_ids)
         ]

@@ -1,9 +1,11 @@
 """What all queries to SkyPortal share: the token, the pace, the envelope, the server's words."""
 
+import contextlib
 import dataclasses
 import os
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,7 +17,7 @@ from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
 from atlasquery.service.quota import Limit
-from atlasquery.service.refusals import is_envelope
+from atlasquery.service.refusals import is_envelope, is_page
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
@@ -26,10 +28,15 @@ __all__ = ["SkyPortalQuery"]
 
 # "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
 PROFILE = "internal/profile"
+# They may bring along what opens something else: the account at a telescope, the key of a
+# service, the word by which it delivers results.
+UNSTORED = re.compile(
+    r"internal/.*|(allocation|analysis_service)(/.*)?|obj/([^/]+/)?analysis(/\d+)?", re.I
+)
 # What a route says of an id that it does not know, by status.
 UNKNOWN = {
     400: ("Invalid ID", "Invalid object ID"),
-    403: ("Insufficient permissions", "Cannot access"),
+    403: ("Insufficient permissions", "Cannot access this Analysis"),
 }
 
 
@@ -242,6 +249,11 @@ class SkyPortalQuery(ServiceQuery):
             "profile there; it may have been deleted, or be of another instance."
         )
 
+    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how) -> tuple:
+        return super()._read(
+            path, payload, cache=False if UNSTORED.fullmatch(path) else cache, **how
+        )
+
     def _fetch(
         self,
         path: str,
@@ -251,7 +263,6 @@ class SkyPortalQuery(ServiceQuery):
         lifetime: float | None = None,
         cache: bool | None = None,
         unknown: str = "",
-        file: bool = False,
     ) -> tuple:
         """Read from the server, and open the envelope.
 
@@ -269,8 +280,6 @@ class SkyPortalQuery(ServiceQuery):
             Whether stored answers are used.
         unknown : str, optional
             What is not there when the server says so: ``"source ZTF24abc"``.
-        file : bool, optional
-            Whether it is a file, of any kind and in no envelope, which `decode` takes whole.
 
         Returns
         -------
@@ -279,16 +288,21 @@ class SkyPortalQuery(ServiceQuery):
         when : float
             The Unix time at which the server answered.
         """
-        try:
+        with self._naming(unknown):
             return self._read(
                 path,
                 params_of(params or {}),
-                decode=decode if file else lambda body: decode(open_envelope(body)),
+                decode=lambda body: decode(open_envelope(body)),
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",
-                content="" if file else "JSON",
             )
+
+    @contextlib.contextmanager
+    def _naming(self, unknown: str) -> Iterator[None]:
+        """Say of what the server does not have what it is."""
+        try:
+            yield
         except (RemoteServiceError, LoginError) as error:
             if unknown and self._says_unknown(error):
                 raise NotFoundError(
@@ -306,7 +320,7 @@ class SkyPortalQuery(ServiceQuery):
         reason = error.reason or ""
         if error.status == 404:
             # A page is of another server, or of another address than the API's.
-            return not reason.startswith("(an HTML page)")
+            return not is_page(reason)
         return any(words in reason for words in UNKNOWN.get(error.status, ()))
 
     def _change(
@@ -339,7 +353,12 @@ class SkyPortalQuery(ServiceQuery):
         finally:
             # What was read before may be otherwise now, even after a time-out.
             self._store.clear()
-        return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        try:
+            return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        except RemoteServiceError as error:
+            # An error in the envelope of a success is the server's word on this request.
+            error.status, error.url = error.status or response.status_code, response.url
+            raise
 
 
 def _api(address: str) -> str:

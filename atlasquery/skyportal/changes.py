@@ -20,14 +20,21 @@ from atlasquery.exceptions import (
     TimeoutError,
     WriteError,
 )
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import as_json
 
-__all__ = ["Change", "ChangeQueries", "Outcome", "is_refusal", "may_be_unfinished", "outcome_table"]
+__all__ = [
+    "Change",
+    "ChangeQueries",
+    "Outcome",
+    "is_refusal",
+    "may_be_unfinished",
+    "outcome_table",
+    "what_came",
+]
 
-ON_ERROR = ("raise", "warn")
 # What a gateway says that has lost the server, or waits for it no longer.
 GATEWAY = (502, 503, 504)
 # How far the server's clock may be from ours.
@@ -94,10 +101,19 @@ class ChangeQueries(SkyPortalQuery):
     """The engine of all writes."""
 
     def _change_each(
-        self, changes: Sequence[Change], *, dry_run: bool, on_error: str, **about
+        self,
+        changes: Sequence[Change],
+        *,
+        dry_run: bool,
+        on_error: str,
+        depth: int = 5,
+        **about,
     ) -> Table:
-        """Send each change once; return the table of what became of them."""
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        """Send each change once; return the table of what became of them.
+
+        A warning points to the frame that is so many above that of `_report`.
+        """
+        check_on_error(on_error)
         changes = [_plain(change) for change in changes]
         if dry_run:
             return _rehearsal(changes, self._meta(time.time(), **about))
@@ -115,7 +131,7 @@ class ChangeQueries(SkyPortalQuery):
             for change, outcome in zip(changes, outcomes, strict=True)
             if not outcome.ok
         ]
-        self._report(table, failures, outcomes, on_error)
+        self._report(table, failures, outcomes, on_error, depth=depth)
         return table
 
     def _send_each(self, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
@@ -141,7 +157,7 @@ class ChangeQueries(SkyPortalQuery):
                 return Outcome(False, f"Not sent: {error}", stop=error)
             if not is_refusal(error):
                 return self._look_again(change, error, began)
-            instead = change.refused(error) if change.refused else None
+            instead = self._instead(change, error)
             if isinstance(instead, Change):
                 return self._attempt(_plain(instead), began)
             return instead or _refused(error)
@@ -149,10 +165,19 @@ class ChangeQueries(SkyPortalQuery):
             return Outcome(None, f"Unknown: {error}", stop=error)
         return change.done(data) if change.done else Outcome(True, "Done.")
 
+    @staticmethod
+    def _instead(change: Change, error: RemoteServiceError) -> "Outcome | Change | None":
+        """Return what a refusal means; where that cannot be asked, its own words stand."""
+        try:
+            return change.refused(error) if change.refused else None
+        except (RemoteServiceError, LoginError, TimeoutError, TableParseError):
+            return None
+
     def _look_again(self, change: Change, why: Exception, began: float) -> Outcome:
-        """Read back whether a write was done whose answer did not arrive."""
+        """Read back whether a write was done whose answer did not arrive, or was a failure."""
+        what = what_came(why)
         if change.look is None:
-            message = f"Unknown: answer lost, and there is nothing to read it back from ({why})"
+            message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
             return Outcome(None, message)
         unfinished = may_be_unfinished(why)
         try:
@@ -161,13 +186,13 @@ class ChangeQueries(SkyPortalQuery):
                 self._clock.sleep(self.conf.backoff)
                 found = change.look(began)
         except Exception as error:
-            message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
+            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
             return Outcome(None, message, stop=error)
         ok, words = found.ok, found.message
         if ok is False and unfinished:
             ok, words = None, f"{words}, but the server may be at it still"
         unknown = "Unknown: " if ok is None else ""
-        return Outcome(ok, f"{unknown}answer lost; read back: {words} ({why})", found.number)
+        return Outcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
     def _fresh(self, path: str, params: dict | None = None) -> object:
         """Read what was never stored, as it is now."""
@@ -180,8 +205,8 @@ class ChangeQueries(SkyPortalQuery):
         outcomes: Sequence[Outcome],
         on_error: str,
         *,
+        depth: int,
         what: str = "writes",
-        depth: int = 4,
     ) -> None:
         """Raise, or warn, where some are not known to be done."""
         if not failures:
@@ -249,6 +274,23 @@ def may_be_unfinished(error: Exception) -> bool:
         breaks, a gateway that has nothing from it.
     """
     return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
+
+
+def what_came(error: Exception) -> str:
+    """Return in a few words what came instead of an answer.
+
+    Parameters
+    ----------
+    error : Exception
+        What came.
+
+    Returns
+    -------
+    str
+        Whether the server failed, or its answer was lost.
+    """
+    failed = getattr(error, "status", None) == 500
+    return "the server failed" if failed else "answer lost"
 
 
 def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: dict) -> Table:

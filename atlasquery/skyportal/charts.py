@@ -1,88 +1,97 @@
-"""The queries for finding charts."""
+"""Finding charts: the sky around a target as an observer at a telescope sees it."""
+
+from numbers import Integral
 
 import astropy.units as u
-from astropy.coordinates import SkyCoord
+import msgspec
+from astropy.coordinates import Angle, SkyCoord
+from astropy.table import Table
 from astropy.time import Time
-from astropy.units import Quantity
 
-from atlasquery.exceptions import InvalidQueryError, TableParseError
+from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, check_coordinates
-from atlasquery.skyportal.pictures import Picture, decode_picture
-from atlasquery.skyportal.references import check_number_id
-from atlasquery.skyportal.source_facts import SourceFactQueries
-from atlasquery.skyportal.words import degrees, iso, params_of
+from atlasquery.skyportal.products import FileQueries, Picture
+from atlasquery.skyportal.table_columns import POSITION
+from atlasquery.skyportal.words import check_source_id, degrees, in_path, iso
+from atlasquery.tables import Column, Columns, Rows, build_table, decode_rows
 
 __all__ = ["ChartQueries"]
 
-#: The images that a chart can have, and the kinds of file.
 IMAGES = ("ps1", "desi", "dss", "ztfref")
-KINDS = ("png", "pdf")
-# What the server draws, in arcmin, and how many stars it looks for.
-SIZES = (2.0, 15.0)
-STARS = (0, 4)
-CATALOGS = ("gaia_dr3", "gaia_dr2")
+FILE_TYPES = ("png", "pdf")
+RELEASES = {"dr3": "gaia_dr3", "dr2": "gaia_dr2"}
+# Arcmin, and offset stars, that the server draws.
+SIZES, STARS = (2.0, 15.0), (0, 4)
+
+FACILITY = Columns(
+    "a facility",
+    Column("name", str, about="Its name, for get_finding_chart.", required=True),
+    Column("radius_degrees", unit=u.deg, to="radius", about="How far away offset stars may be."),
+    Column("mag_limit", unit=u.mag, about="Faintest offset star."),
+    Column("mag_min", unit=u.mag, about="Brightest offset star."),
+    Column("min_sep_arcsec", unit=u.arcsec, to="min_separation", about="Least distance of stars."),
+)
 
 
-class ChartQueries(SourceFactQueries):
+class ChartQueries(FileQueries):
     """The queries for finding charts."""
 
     def get_finding_chart(
         self,
-        target: str | int | SkyCoord | None = None,
+        target: SkyCoord | str | int | None = None,
         *,
-        gaia_id: int | str | None = None,
-        gaia_release: str = "gaia_dr3",
-        size: Quantity | str = "4 arcmin",
-        facility: str = "Keck",
+        gaia: str | int | None = None,
+        gaia_release: str = "dr3",
+        image_size: Angle = "4 arcmin",
         image: str = "ps1",
+        facility: str = "Keck",
         offset_stars: int = 3,
-        ztf_reference: bool = True,
-        time: Time | str | None = None,
-        kind: str = "png",
+        obstime: Time | str | None = None,
+        use_ztfref: bool = True,
+        file_type: str = "png",
         cache: bool | None = None,
-        get_query_payload: bool = False,
     ) -> Picture:
-        """Fetch a finding chart, with stars to offset from.
+        """Fetch a finding chart, with offset stars.
+
+        The server fetches the image from elsewhere while one waits; see ``conf.timeout``.
 
         Parameters
         ----------
-        target : str, int or `~astropy.coordinates.SkyCoord`, optional
-            A source, whose best position is looked up; or one position.
-        gaia_id : int or str, optional
-            The number of a star of Gaia, instead of a target.
-        gaia_release : {"gaia_dr3", "gaia_dr2"}, optional
-            The release that has it.
-        size : `~astropy.units.Quantity` or str, optional
-            The side of the image, from 2 to 15 arcmin.
-        facility : str, optional
-            For which the stars are chosen: ``"Keck"``, ``"Shane"``, ``"P200"``, or
-            another that the instance has.
+        target : `~astropy.coordinates.SkyCoord`, str or int, optional
+            A position, or the name of an object on this instance, of which its mean
+            position is taken.
+        gaia : str or int, optional
+            The number of a star of Gaia, whose proper motion counts, in place of a target.
+        gaia_release : {"dr3", "dr2"}, optional
+            The release of Gaia that has the number.
+        image_size : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+            How wide the image is, from 2 to 15 arcmin.
         image : {"ps1", "desi", "dss", "ztfref"}, optional
             Where the image comes from.
+        facility : str, optional
+            The telescope, which decides on the offset stars; see `list_facilities`.
         offset_stars : int, optional
-            How many stars, from 0 to 4.
-        ztf_reference : bool, optional
-            Whether positions of the stars are from ZTF where it has them.
-        time : `~astropy.time.Time` or str, optional
-            When it is observed, to which the stars are moved; by default now.
-        kind : {"png", "pdf"}, optional
-            The kind of file.
+            How many are marked, from 0 to 4.
+        obstime : `~astropy.time.Time` or str, optional
+            When it is observed, for proper motions. By default now.
+        use_ztfref : bool, optional
+            Whether positions of stars come from ZTF's catalogue where it has them.
+        file_type : {"png", "pdf"}, optional
+            The format.
         cache : bool, optional
-            Whether stored answers are used, for ``conf.table_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and not ask for the chart.
+            Whether a stored answer is used, for ``conf.object_seconds``.
 
         Returns
         -------
         Picture
-            Which a notebook shows, and ``.save(path)`` writes. Its ``data`` are bytes.
+            With ``data`` (bytes), ``kind`` and ``save(path)``; a notebook shows it.
 
         Raises
         ------
         InvalidQueryError
-            If an argument cannot be.
+            If an argument is not what it should be.
         NotFoundError
-            If there is no such source.
+            If there is no such object.
         RemoteServiceError
             If the server cannot draw it, in its own words.
 
@@ -92,80 +101,112 @@ class ChartQueries(SourceFactQueries):
 
         Examples
         --------
-        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import SkyPortal
-        >>> place = SkyCoord(150.1163, 2.2058, unit="deg")
-        >>> SkyPortal.get_finding_chart(place, size="3 arcmin", get_query_payload=True)["imsize"]
-        '3.0'
+        >>> chart = SkyPortal.get_finding_chart("ZTF24abcdefg", file_type="pdf")
+        >>> chart
+        <Picture Finding chart of ZTF24abcdefg: pdf, ... bytes>
+        >>> chart.save("ZTF24abcdefg").name  # doctest: +SKIP
+        'ZTF24abcdefg.pdf'
         """
-        if (target is None) == (gaia_id is None):
-            raise InvalidQueryError("give a target or a gaia_id, and not both")
-        params = {
-            "imsize": _arcmin(size),
-            "facility": _facility(facility),
+        sent = {
+            "imsize": _size(image_size),
+            "facility": facility,
             "image_source": check_choice(image, name="image", known=IMAGES),
+            "use_ztfref": bool(use_ztfref),
+            "obstime": None if obstime is None else iso(obstime, "obstime"),
+            "type": check_choice(file_type, name="file_type", known=FILE_TYPES),
             "num_offset_stars": _stars(offset_stars),
-            "use_ztfref": bool(ztf_reference),
-            "obstime": None if time is None else iso(time, "time"),
-            "type": check_choice(kind, name="kind", known=KINDS),
         }
-        if gaia_id is not None:
-            release = check_choice(gaia_release, name="gaia_release", known=CATALOGS)
-            number = check_number_id(gaia_id, name="gaia_id")
-            params |= {"location_type": release, "catalog_id": number}
-            what = f"{release} {number}"
+        release = check_choice(gaia_release, name="gaia_release", known=RELEASES)
+        if (target is None) == (gaia is None):
+            raise InvalidQueryError("give a target or gaia, the number of a star: one of them")
+        if gaia is not None:
+            number = str(gaia).strip() if isinstance(gaia, (str, Integral)) else ""
+            if not number.isdecimal():
+                raise InvalidQueryError(
+                    f"gaia={gaia!r:.100} should be a number, as int or str: a float loses digits"
+                )
+            where = {"location_type": RELEASES[release], "catalog_id": number}
+            about = f"Gaia {release.upper()} {number}"
         else:
-            place, what = self._place(target, cache)
-            params |= {"location_type": "pos", **place}
-        sent = params_of(params)
-        if get_query_payload:
-            return sent
-        chart, _ = self._fetch(
+            ra, dec, about = self._where(target, cache)
+            where = {"location_type": "pos", "ra": ra, "dec": dec}
+        return self._picture(
             "unsourced_finder",
-            sent,
-            decode=lambda body: decode_picture(body, f"a finding chart of {what}"),
+            {**where, **sent},
+            f"Finding chart of {about}",
+            cache=cache,
+            unknown="",
+            query="get_finding_chart",
+            target=about,
+        )
+
+    def list_facilities(self, *, cache: bool | None = None) -> Table:
+        """List the telescopes for which the instance draws finding charts.
+
+        Parameters
+        ----------
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.table_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``name``, ``radius`` (deg, of the field of offset stars), ``mag_limit``,
+            ``mag_min`` (mag, their faintest and brightest), ``min_separation`` (arcsec).
+
+        References
+        ----------
+        The route ``GET /api/finder_chart/facilities``.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> SkyPortal.list_facilities()["name"].tolist()
+        ['Keck', 'P200']
+        """
+        rows, when = self._fetch(
+            "finder_chart/facilities",
+            decode=_decode_facilities,
             lifetime=self.conf.table_seconds,
             cache=cache,
-            file=True,
         )
-        if chart.kind != kind:
-            raise TableParseError(
-                f"SkyPortal sent a {chart.kind} where a {kind} was asked for", service=self.service
+        return build_table(rows, meta=self._meta(when, query="list_facilities"))
+
+    def _where(self, target: object, cache: bool | None) -> tuple[float, float, str]:
+        """Return the position of a target in degrees, and what it is called."""
+        if isinstance(target, (str, Integral)):
+            name = check_source_id(target, name="target")
+            rows, _ = self._fetch(
+                f"sources/{in_path(name)}/position",
+                decode=lambda text: decode_rows(POSITION, b"[" + text + b"]"),
+                cache=cache,
+                unknown=f"object {name}",
             )
-        return chart
-
-    def _place(self, target: object, cache: bool | None) -> tuple[dict, str]:
-        """Return the position of a target, and its name."""
-        if not isinstance(target, (str, int)) or isinstance(target, bool):
-            ra, dec, shape = check_coordinates(target)
-            if shape != ():
-                raise InvalidQueryError("target should be one position: a chart shows one")
-            place = {"ra": float(ra[0]), "dec": float(dec[0])}
-            return place, f"{place['ra']:.5f} {place['dec']:+.5f}"
-        found = self.get_position(target, cache=cache)
-        if found["ra"].mask[0] or found["dec"].mask[0]:
-            raise TableParseError(f"SkyPortal has no position of {target}", service=self.service)
-        return {name: float(found[name][0]) for name in ("ra", "dec")}, str(target)
+            return float(rows.values["ra"][0]), float(rows.values["dec"][0]), name
+        ra, dec, shape = check_coordinates(target)
+        if shape != ():
+            raise InvalidQueryError(f"target has {ra.size} positions: a chart has one")
+        return float(ra[0]), float(dec[0]), f"{float(ra[0]):.6f} {float(dec[0]):+.6f}"
 
 
-def _arcmin(size: object) -> float:
-    arcmin = degrees(size, "size") * 60.0
-    if not SIZES[0] - 1e-9 <= arcmin <= SIZES[1] + 1e-9:
-        raise InvalidQueryError(f"size={size!s:.50} should be from 2 to 15 arcmin")
-    # Degrees are rounded: what is 3 arcmin should be sent so.
-    return round(float((arcmin * u.arcmin).value), 9)
+def _size(value: object) -> float:
+    """Return the width of an image in arcmin."""
+    # A tenth of a microarcsec is rounding.
+    arcmin = round(degrees(value, "image_size") * 60.0, 9)
+    if not SIZES[0] <= arcmin <= SIZES[1]:
+        raise InvalidQueryError(f"image_size={value!s} should be from 2 to 15 arcmin")
+    return arcmin
 
 
-def _facility(facility: object) -> str:
-    if not isinstance(facility, str) or not facility.strip():
-        raise InvalidQueryError(f"facility={facility!r:.50} should be a name, such as 'Keck'")
-    return facility.strip()
+def _stars(value: object) -> int:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not STARS[0] <= value <= STARS[1]:
+        raise InvalidQueryError(f"offset_stars={value!r:.100} should be from 0 to 4")
+    return int(value)
 
 
-def _stars(number: object) -> int:
-    if number == 0 and not isinstance(number, bool):
-        return 0
-    found = check_number_id(number, name="offset_stars")
-    if found > STARS[1]:
-        raise InvalidQueryError(f"offset_stars={number!r} should be from 0 to {STARS[1]}")
-    return found
+def _decode_facilities(text: bytes) -> Rows:
+    found = msgspec.json.decode(text, type=dict[str, dict])
+    named = [{"name": name, **values} for name, values in found.items()]
+    return decode_rows(FACILITY, msgspec.json.encode(named))

@@ -7,13 +7,14 @@ from atlasquery.skyportal.assignments import AssignmentQueries
 from atlasquery.skyportal.candidates import CandidateQueries
 from atlasquery.skyportal.charts import ChartQueries
 from atlasquery.skyportal.curves import PhotometryQueries
+from atlasquery.skyportal.events import EventQueries
 from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.galaxies import GalaxyQueries
-from atlasquery.skyportal.gcn_events import GcnEventQueries
 from atlasquery.skyportal.generic import GenericQueries
 from atlasquery.skyportal.notes import NoteQueries
 from atlasquery.skyportal.reference_tables import ReferenceTableQueries
 from atlasquery.skyportal.saving import SavingQueries
+from atlasquery.skyportal.source_facts import SourceFactQueries
 from atlasquery.skyportal.sources import SourceQueries
 from atlasquery.skyportal.spectra import SpectrumQueries
 from atlasquery.skyportal.upload import UploadQueries
@@ -27,16 +28,17 @@ class SkyPortalClass(
     PhotometryQueries,
     NoteQueries,
     SpectrumQueries,
-    ChartQueries,
-    GalaxyQueries,
-    GcnEventQueries,
+    SourceFactQueries,
     ReferenceTableQueries,
+    GalaxyQueries,
+    EventQueries,
+    ChartQueries,
+    AnalysisQueries,
     SavingQueries,
     UploadQueries,
     NoteWrites,
     FollowupQueries,
     AssignmentQueries,
-    AnalysisQueries,
     AnalysisWrites,
     GenericQueries,
 ):

@@ -8,7 +8,7 @@ import numpy as np
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.service.inputs import check_choice
 from atlasquery.skyportal.envelope import open_envelope
-from atlasquery.skyportal.paging import PagedQueries
+from atlasquery.skyportal.paging import GALAXY_PAGE, PagedQueries
 from atlasquery.skyportal.words import as_json, params_of
 from atlasquery.tables import Column, Nested, Rows
 
@@ -18,8 +18,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # They answer with tokens.
 TOKENS = re.compile(r"internal/(profile|tokens?)(/.*)?", re.I)
 PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.I)
-# The name of a page's number, where it is not the usual one (contract).
-PAGE_NAMES = {"galaxy_catalog": "page"}
+# The names of a page's number, where it is not the usual one alone.
+PAGE_NAMES = {"galaxy_catalog": GALAXY_PAGE}
 
 
 class GenericQueries(PagedQueries):
@@ -50,8 +50,9 @@ class GenericQueries(PagedQueries):
         paginate : bool, optional
             Whether to read all pages of a list; then the items of all are returned.
         cache : bool, optional
-            Whether a stored answer to a GET is used, for ``conf.list_seconds``. Nothing
-            below ``internal/`` is stored.
+            Whether a stored answer to a GET is used, for ``conf.list_seconds``. What may
+            hold credentials is not stored: allocations, services, analyses and all
+            below ``internal/``.
         **params : object
             What stands after the question mark, by the server's names. Lists are
             joined with commas, times sent in UTC, angles in degrees. The server
@@ -143,8 +144,8 @@ class GenericQueries(PagedQueries):
 
     def _items(self, path: str, sent: dict, cache: bool | None) -> list:
         """Return the items of all pages of a list, whatever it is called."""
-        page_name = PAGE_NAMES.get(path, "pageNumber")
-        sent = {k: v for k, v in sent.items() if k not in (page_name, "numPerPage")}
+        page_name = PAGE_NAMES.get(path, ("pageNumber",))
+        sent = {k: v for k, v in sent.items() if k not in (*page_name, "numPerPage")}
         if path == "sources":
             # Without it a source that is saved meanwhile moves the others to later pages.
             sent.setdefault("useCache", "true")

@@ -18,10 +18,10 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, stack_rows
 
-__all__ = ["Found", "PagedQueries", "warn_of"]
+__all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
 
-# What the number of a page is called: some routes know one name, and ignore the other.
-PAGE_NAMES = {"pageNumber": "page", "page": "pageNumber"}
+# "The page key is page" (contract); by its own documentation it is the usual one.
+GALAXY_PAGE = ("page", "pageNumber")
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
 
@@ -81,7 +81,7 @@ class PagedQueries(SkyPortalQuery):
         decode: Callable,
         page_size: int | None = None,
         max_rows: int | None = None,
-        page_name: str = "pageNumber",
+        page_name: str | tuple[str, ...] = "pageNumber",
         size_name: str = "numPerPage",
         unique: str = "id",
         lifetime: float | None = None,
@@ -107,8 +107,8 @@ class PagedQueries(SkyPortalQuery):
         max_rows : int, optional
             Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
         page_name, size_name : str, optional
-            The server's names of the number and the size of a page. Where its answer says
-            that it is another page than was asked for, the number's other name is tried.
+            The server's names of the number and the size of a page. Several names of the number
+            are all sent, where servers differ: they ignore what they do not know.
         unique : str, optional
             The column that tells rows apart; empty where there is none.
         lifetime : float, optional
@@ -186,20 +186,19 @@ class _Walk:
     def __init__(self, client, path, params, key, decode, page_name, size_name, unique, lifetime):
         self.client = client
         self.path, self.params, self.key, self.decode = path, params, key, decode
-        self.page_name, self.size_name, self.unique = page_name, size_name, unique
+        self.page_names = (page_name,) if isinstance(page_name, str) else page_name
+        self.size_name, self.unique = size_name, unique
         self.lifetime = lifetime
         self.size = 0
-        # Names of the page's number that the server does not know.
-        self.ignored: set[str] = set()
 
     def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
         """Return one page; past the end, one without rows."""
-        name = self.page_name
-        sent = {**self.params, self.size_name: self.size, name: number}
+        numbers = dict.fromkeys(self.page_names, number)
+        sent = {**self.params, self.size_name: self.size, **numbers}
         if query is not None:
             sent["queryID"] = query
         try:
-            (rows, total, query_now, at), when = self.client._fetch(
+            (rows, total, query), when = self.client._fetch(
                 self.path, sent, decode=self.open, lifetime=self.lifetime, cache=cache
             )
         except RemoteServiceError as error:
@@ -207,23 +206,17 @@ class _Walk:
             if error.status != 400 or "out of range" not in (error.reason or ""):
                 raise
             return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
-        other = PAGE_NAMES.get(name)
-        if at not in (None, number) and other not in (None, *self.ignored):
-            self.ignored.add(name)
-            self.page_name = other
-            return self.page(number, query, cache)
-        return _Page(rows, total, query_now, when)
+        return _Page(rows, total, query, when)
 
     def open(self, data: bytes) -> tuple:
-        """Return the rows of a page, how many there are in all, the search's name, its number."""
+        """Return the rows of a page, how many there are in all, and the name of the search."""
         if data.lstrip().startswith(b"["):
             # A server without pages sends the whole list.
             rows = self.decode(data)
-            return rows, len(rows), None, None
+            return rows, len(rows), None
         page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
         rows = self.decode(bytes(page.get(self.key or _list_of(page), b"[]")))
-        at = next((n for name in PAGE_NAMES if (n := _plain(page, name, int)) is not None), None)
-        return rows, _plain(page, "totalMatches", int), _plain(page, "queryID", str), at
+        return rows, _plain(page, "totalMatches", int), _plain(page, "queryID", str)
 
     def all(self, limit: int | None, cache: bool | None) -> Found:
         """Return the rows of as many pages as are wanted."""
@@ -274,17 +267,20 @@ class _Walk:
             if limit is not None and sum(len(page.rows) for page in pages) > limit:
                 break
             page = self.page(len(pages) + 1, first.query, cache)
-            if self.names(page) == self.names(pages[-1]):
+            if _same(page.rows, pages[-1].rows):
                 # A server that does not know the name of the page's number sends the first again.
                 break
             pages.append(page)
         return pages
 
-    def names(self, page: _Page) -> list | None:
-        """Return what tells the rows of a page apart; of an empty page None."""
-        if not self.unique or not len(page.rows):
-            return None
-        return page.rows.values[self.unique].tolist()
+
+def _same(rows: Rows, others: Rows) -> bool:
+    """Return whether two pages are the same, NaN being the same as NaN."""
+    return len(rows) == len(others) and all(
+        repr(values.tolist()) == repr(others.values[name].tolist())
+        for name, values in rows.values.items()
+        if name in others.values
+    )
 
 
 def _plain(page: dict[str, msgspec.Raw], key: str, kind: type) -> Any:

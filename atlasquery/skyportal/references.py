@@ -55,8 +55,7 @@ class ReferenceQueries(SkyPortalQuery):
         """Return the number of an analysis service given by name or number."""
         if _is_number(service):
             return int(service)
-        # Not stored: some servers send the credentials of the services along.
-        known = self._fetch("analysis_service", decode=msgspec.json.decode, cache=False)[0]
+        known = self._table_of("analysis_service")
         return _number_of(service, "service", known, ("name", "display_name"))
 
     def _find_taxonomy(self, classification: str, taxonomy: object) -> int:

@@ -15,11 +15,11 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.skyportal.changes import DRY, Outcome, is_refusal, may_be_unfinished
+from atlasquery.skyportal.changes import DRY, Outcome, is_refusal, may_be_unfinished, what_came
 from atlasquery.skyportal.packets import FLUX, LIMIT, Packets, body
 from atlasquery.skyportal.references import source_path
 
-__all__ = ["Ledger", "PhotometrySender", "bodies", "fate_table"]
+__all__ = ["Ledger", "PhotometrySender", "bodies", "fate_table", "points_of"]
 
 # "at most 10,000 rows" and "413: body > 10 MB" (contract)
 MOST_ROWS = 10000
@@ -184,16 +184,16 @@ class PhotometrySender:
             for part in (rows[:half], rows[half:]):
                 self.send(body(self.ledger.packets, part, self.shared), part)
             return
-        before = None
-        if is_refusal(error):
-            if error.status == TOO_LARGE:
-                self._same_for_all(rows, Outcome(False, str(error)))
-                return
-            before = self._there()
-        self._put(error, made, rows, before)
+        if not is_refusal(error):
+            # Of an answer that was lost it cannot be told what it had stored.
+            self._put(made, rows, None, f" At first: {what_came(error)} ({error}).")
+        elif error.status == TOO_LARGE:
+            self._same_for_all(rows, Outcome(False, str(error)))
+        else:
+            self._put(made, rows, self._there())
 
-    def _put(self, why: Exception, made: dict, rows: list[int], before: list[dict] | None) -> None:
-        """Send what may be there in part; what was there before is known, or was not asked."""
+    def _put(self, made: dict, rows: list[int], before: set | None, said: str = "") -> None:
+        """Send what may be there in part; what was there before is known, or is not."""
         try:
             data = self.client._change("PUT", PATH, made)
         except Exception as error:
@@ -204,15 +204,11 @@ class PhotometrySender:
                 return
             self._read_back(error, rows)
             return
-        known = None if before is None else {point.get("id") for point in before}
         ids = data.get("ids") if isinstance(data, dict) else None
-        if known is None:
-            new: list = [None] * len(rows)
-        else:
-            new = [number not in known for number in ids or [0] * len(rows)]
-        # Of an answer that was lost it cannot be told what it had stored.
-        lost = "" if before is not None else f" An answer was lost ({why})."
-        self._stored(data, rows, new, lost)
+        new: list = [None] * len(rows)
+        if before is not None and isinstance(ids, list):
+            new = [number not in before for number in ids]
+        self._stored(data, rows, new, said)
 
     def _stored(self, data: object, rows: list[int], new: list, said: str = "") -> None:
         """Write down an answer that says that all rows are stored."""
@@ -222,7 +218,7 @@ class PhotometrySender:
             why = TableParseError(f"the answer has {count} numbers for {len(rows)} rows")
             self._read_back(why, rows)
             return
-        words = {True: "Stored.", False: "Was there already.", None: "Stored."}
+        words = {True: "Stored.", False: "Was there already.", None: "Stored, now or before."}
         outcomes = [
             Outcome(True, words[fresh] + said, int(number))
             for number, fresh in zip(ids, new, strict=True)
@@ -231,37 +227,42 @@ class PhotometrySender:
 
     def _read_back(self, why: Exception, rows: list[int]) -> None:
         """Look which rows the server has, where it did not say so."""
-        unfinished = may_be_unfinished(why)
+        unfinished, what = may_be_unfinished(why), what_came(why)
         try:
             there = {
                 key: point["id"] for point in self._points() for key in self._keys_of_point(point)
             }
         except Exception as error:
-            message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
+            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
             self._same_for_all(rows, Outcome(None, message))
             return
         outcomes = []
         for row in rows:
             number = there.get(self._key_of_row(row))
             if number is not None:
-                outcomes.append(Outcome(True, f"Answer lost; it is there ({why}).", int(number)))
+                outcomes.append(
+                    Outcome(
+                        True,
+                        f"Stored, now or before: {what}, and it is there ({why}).",
+                        int(number),
+                    )
+                )
             elif unfinished:
-                words = "Unknown: answer lost; it is not there, but the server may be at it still"
+                words = f"Unknown: {what}; it is not there, but the server may be at it still"
                 outcomes.append(Outcome(None, f"{words} ({why})."))
             else:
-                outcomes.append(Outcome(False, f"Answer lost; it is not there ({why})."))
+                outcomes.append(Outcome(False, f"Not stored: {what}, and it is not there ({why})."))
         self.ledger.note(rows, outcomes, [None] * len(rows))
 
-    def _there(self) -> list[dict] | None:
-        """Return the points of the source as they are, None where they cannot be read."""
+    def _there(self) -> set | None:
+        """Return the numbers of the source's points, None where they cannot be read."""
         try:
-            return self._points()
+            return {point.get("id") for point in self._points()}
         except (RemoteServiceError, TimeoutError, TableParseError, LoginError):
             return None
 
     def _points(self) -> list[dict]:
-        asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual"}
-        return self.client._fresh(source_path(self.shared["obj_id"], "photometry"), asked)
+        return points_of(self.client, self.shared["obj_id"])
 
     @staticmethod
     def _keys_of_point(point: Mapping) -> list[tuple]:
@@ -300,6 +301,25 @@ class PhotometrySender:
 
     def _same_for_all(self, rows: list[int], outcome: Outcome) -> None:
         self.ledger.note(rows, [outcome] * len(rows), [None] * len(rows))
+
+
+def points_of(client: object, source: str) -> list[dict]:
+    """Return the photometry of a source as it is on the server now.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Who asks.
+    source : str
+        The source.
+
+    Returns
+    -------
+    list of dict
+        Its points, as they were sent.
+    """
+    asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual"}
+    return client._fresh(source_path(source, "photometry"), asked)
 
 
 def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table:

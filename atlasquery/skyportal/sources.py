@@ -2,15 +2,13 @@
 
 import warnings
 
-import numpy as np
-from astropy.coordinates import Angle, SkyCoord, angular_separation
+from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
-from atlasquery.service.failures import check_on_error, deliver
-from atlasquery.service.pool import run_all
-from atlasquery.skyportal.columns import SEPARATION, SOURCE
+from atlasquery.service.failures import check_on_error
+from atlasquery.skyportal.columns import SOURCE
 from atlasquery.skyportal.criteria import (
     cone_params,
     localization_params,
@@ -21,18 +19,15 @@ from atlasquery.skyportal.criteria import (
     time_range,
 )
 from atlasquery.skyportal.nested import decode_objects
-from atlasquery.skyportal.paging import Found, PagedQueries, warn_of
+from atlasquery.skyportal.paging import Found
+from atlasquery.skyportal.placing import PlacedQueries
 from atlasquery.skyportal.words import check_source_id, in_path, iso, params_of
-from atlasquery.tables import Column, Rows, build_table, stack_rows
+from atlasquery.tables import build_table
 
 __all__ = ["SourceQueries"]
 
-QUERY_INDEX = Column("query_index", int, about="Which position it belongs to.", required=True)
-# Beyond rounding, in arcsec.
-SLACK = 0.01
 
-
-class SourceQueries(PagedQueries):
+class SourceQueries(PlacedQueries):
     """The queries for sources."""
 
     def query_region(
@@ -111,41 +106,20 @@ class SourceQueries(PagedQueries):
         """
         check_on_error(on_error)
         self._limit_rows(max_rows)
-        cones, shape, arcsec = cone_params(coordinates, radius)
+        cones, shape, _ = cone_params(coordinates, radius)
         if get_query_payload:
             sent = [params_of(cone) for cone in cones]
             return sent[0] if shape == () else sent
-        answers = run_all(
-            lambda cone: self._sources(cone, max_rows, cache, depth=0),
+        return self._around_each(
             cones,
-            concurrency=self.conf.concurrency,
-            interrupt=self._clock.interrupt,
-        )
-        if len(cones) == 1 and isinstance(answers[0], Exception):
-            raise answers[0]
-        failures, parts, times = [], [_placed(_none(), 0, {"ra": 0.0, "dec": 0.0}, arcsec)], []
-        for n, (cone, answer) in enumerate(zip(cones, answers, strict=True)):
-            if isinstance(answer, Exception):
-                failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
-            else:
-                warn_of(answer, "sources", depth=4)
-                parts.append(_placed(answer.rows, n, cone, arcsec))
-                times.append(answer.when)
-        meta = self._meta(
-            min(times, default=self._clock.now()), query="query_region", radius=str(radius)
-        )
-        table = build_table(stack_rows(*parts), meta=meta)
-        if not failures:
-            return _told_empty(table)
-        return deliver(
-            table,
-            failures,
+            lambda cone: self._sources(cone, max_rows, cache, depth=0),
+            decode_objects(SOURCE, b"[]"),
+            by="id",
+            what="sources",
             on_error=on_error,
-            service=self.service,
-            what="positions failed",
-            total=len(cones),
-            in_meta=True,
-            depth=3,
+            depth=4,
+            query="query_region",
+            radius=str(radius),
         )
 
     def query_criteria(
@@ -360,10 +334,6 @@ def _told_empty(table: Table) -> Table:
     return table
 
 
-def _none() -> Rows:
-    return decode_objects(SOURCE, b"[]")
-
-
 def _one_cone(coordinates, radius) -> dict:
     if coordinates is None and radius is None:
         return {}
@@ -373,24 +343,3 @@ def _one_cone(coordinates, radius) -> dict:
     if shape != ():
         raise InvalidQueryError("coordinates should be one position here; query_region takes many")
     return cones[0]
-
-
-def _placed(rows: Rows, index: int, cone: dict, arcsec: float) -> Rows:
-    """Return sources by their distance to a position, and refuse those of elsewhere."""
-    place = np.radians([cone["ra"], cone["dec"]])
-    there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    separation = np.degrees(angular_separation(*place, *there)) * 3600.0
-    if np.any(separation > arcsec * 1.001 + SLACK):
-        raise TableParseError(
-            f"SkyPortal answered sources up to {np.nanmax(separation):.0f} arcsec away when asked "
-            f"for {arcsec:g}: it ignored the position",
-            service="SkyPortal",
-        )
-    order = np.lexsort((rows.values["id"], separation))
-    found = Rows(length=len(rows))
-    found.add(QUERY_INDEX, np.full(len(rows), index))
-    found.add(SEPARATION, separation[order], np.isnan(separation[order]))
-    for column in rows.columns:
-        name = column.name
-        found.add(column, rows.values[name][order], rows.masks[name][order])
-    return found

@@ -1,4 +1,4 @@
-"""What SkyPortal's tables have, said once: groups, instruments, allocations, runs, analyses."""
+"""What SkyPortal's tables have, said once: groups, instruments, allocations, runs."""
 
 import astropy.units as u
 
@@ -6,8 +6,6 @@ from atlasquery.tables import Column, Columns, Nested, Timestamp
 
 __all__ = [
     "ALLOCATION",
-    "ANALYSIS",
-    "ANALYSIS_SERVICE",
     "FILTER",
     "GROUP",
     "INSTRUMENT",
@@ -168,52 +166,6 @@ OBSERVING_RUN = Columns(
     Column("owner_id", int, about="Number of who made the entry."),
     *_dated(),
     *_unshown("owner", "assignments"),
-)
-
-ANALYSIS_SERVICE = Columns(
-    "an analysis service",
-    _id("service"),
-    Column("name", str, about="Name of the service."),
-    Column("display_name", str, about="Name that people see."),
-    Column("description", str, about="What it does."),
-    Column("version", str, about="Its version."),
-    Column("analysis_type", str, about="What kind of analysis it does."),
-    Column("input_data_types", Nested, about="What it takes."),
-    Column("optional_analysis_parameters", Nested, to="parameters", about="Settings, as JSON."),
-    Column("upload_only", bool, about="Whether results are made elsewhere and uploaded."),
-    Column("enabled", bool, about="Whether it may be used."),
-    Column("is_summary", bool, about="Whether it writes summaries of sources."),
-    Column("timeout", unit=u.s, about="How long it may take."),
-    Column("authentication_type", str, about="How the server logs in to it."),
-    Column("contact_name", str, about="Who keeps it."),
-    Column("contact_email", str, about="Address of who keeps it."),
-    Column("url", str, about="Where it runs."),
-    Column("groups", Nested, about="Groups that may use it."),
-    *_dated(),
-    *_unshown("authinfo", "_authinfo", "obj_analyses", "default_analyses"),
-)
-
-ANALYSIS = Columns(
-    "an analysis",
-    _id("analysis"),
-    Column("obj_id", str, to="source_id", about="Name of the source."),
-    Column("analysis_service_name", str, to="service", about="Name of the service."),
-    Column("analysis_service_id", int, to="service_id", about="Number of the service."),
-    Column("status", str, about="queued, pending, completed, failure, timed_out or cancelled."),
-    Column("status_message", str, about="What the service said."),
-    Column("duration", unit=u.s, about="How long it took."),
-    Column("num_plots", int, to="n_plots", about="How many plots it has."),
-    Column("analysis_parameters", Nested, to="parameters", about="Its settings, as JSON."),
-    Column("input_filters", Nested, about="Which data went into it, as JSON."),
-    Column("last_activity", Timestamp, about="When the server last heard of it."),
-    Column("author_id", int, about="Number of who began it."),
-    Column("groups", Nested, about="Groups that may see it."),
-    Column("show_parameters", bool, about="Whether the source's page shows its settings."),
-    Column("show_plots", bool, about="Whether the source's page shows its plots."),
-    Column("show_corner", bool, about="Whether the source's page shows its corner plot."),
-    *_dated(),
-    # The token is the key with which a service delivers its results.
-    *_unshown("token", "data", "author", "obj", "analysis_service", "handled_by_url"),
 )
 
 POSITION = Columns(

@@ -2,16 +2,23 @@
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from astropy.table import Table
+import numpy as np
+from astropy.table import Column, Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.service.inputs import check_choice
-from atlasquery.skyportal.changes import ON_ERROR, Change, ChangeQueries, Outcome
+from atlasquery.service.failures import check_on_error
+from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.packets import Packets, read_packets
 from atlasquery.skyportal.references import ReferenceQueries, each_source
-from atlasquery.skyportal.sending import Ledger, PhotometrySender, bodies, fate_table
+from atlasquery.skyportal.sending import (
+    Ledger,
+    PhotometrySender,
+    bodies,
+    fate_table,
+    points_of,
+)
 
 __all__ = ["UploadQueries"]
 
@@ -140,7 +147,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         >>> len(plan) == len(lc)
         True
         """
-        check_choice(on_error, name="on_error", known=ON_ERROR)
+        check_on_error(on_error)
         source = each_source([source_id])[0]
         if origin is not None and (not isinstance(origin, str) or not origin.strip()):
             raise InvalidQueryError(f"origin={origin!r:.80} should be a text that is not empty")
@@ -204,7 +211,8 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         -------
         `~astropy.table.Table`
             A row for each request: ``source_id`` (``"upload ..."`` or ``"point N"``),
-            ``ok``, ``id`` and ``message``. An answer that was lost stays unknown: ``ok`` is
+            ``ok``, ``id`` and ``message``. Where an answer was lost the source's photometry
+            is read back; of an upload id alone nobody knows the source, and ``ok`` is
             masked. With `dry_run` also ``method``, ``endpoint`` and ``payload``.
 
         Raises
@@ -234,68 +242,92 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         DELETE photometry/bulk_delete/ea3d0c22-df35-426c-813b-5c6979caf12b
         """
         if isinstance(upload, str):
-            uploads, points = [upload], []
+            uploads, points, source = {upload: []}, [], None
         else:
             uploads, points = _new_of(upload)
-        changes = [_undo(one) for one in uploads]
+            source = upload.meta.get("source_id")
+        changes = [
+            Change(
+                f"upload {_checked(one)}",
+                "DELETE",
+                f"photometry/bulk_delete/{one}",
+                done=lambda data: Outcome(True, str(data or "Taken back.")),
+                look=self._looker_for_none(source, numbers),
+            )
+            for one, numbers in uploads.items()
+        ]
         changes += [
             Change(
                 f"point {number}",
                 "DELETE",
                 f"photometry/{number}",
                 done=lambda data, number=number: Outcome(True, "Taken back.", number),
+                look=self._looker_for_none(source, [number]),
             )
             for number in points
         ]
         return self._change_each(changes, dry_run=dry_run, on_error=on_error, query="undo_upload")
 
+    def _looker_for_none(
+        self, source: str | None, numbers: Sequence[int]
+    ) -> Callable[[float], Outcome] | None:
+        """Return what looks whether points are gone, where it is known whose they are."""
+        if source is None or not numbers:
+            return None
 
-def _undo(upload: str) -> Change:
-    # An id that is no id could be part of another path.
+        def look(began: float) -> Outcome:
+            left = {point["id"] for point in points_of(self, source)} & set(numbers)
+            words = f"{len(left)} of {len(numbers)} points are still there"
+            return Outcome(not left, words)
+
+        return look
+
+
+def _checked(upload: str) -> str:
+    # What is no id could be part of another path.
     if not upload.replace("-", "").isalnum():
         raise InvalidQueryError(
             f"upload={upload!r:.80} is no upload id, such as 'ea3d0c22-df35-426c-813b-5c6979caf12b'"
         )
-    return Change(
-        f"upload {upload}",
-        "DELETE",
-        f"photometry/bulk_delete/{upload}",
-        done=lambda data: Outcome(True, str(data or "Taken back.")),
-    )
+    return upload
 
 
-def _new_of(table: Table) -> tuple[list[str], list[int]]:
-    """Return the uploads of a table, and the points that were new without one."""
+def _new_of(table: Table) -> tuple[dict[str, list[int]], list[int]]:
+    """Return the points of each upload of a table, and those that were new without one."""
     needed = ("row", "ok", "id", "new", "upload_id")
     if not isinstance(table, Table) or not set(needed) <= set(table.colnames):
         raise InvalidQueryError(
             "upload should be an upload id, or the table that upload_photometry returned"
         )
-    uploads: dict[str, None] = {}
+    uploads: dict[str, list[int]] = {}
     points: dict[int, None] = {}
     doubtful = 0
-    for row in table:
-        if row["upload_id"] is not None and not _masked(row["upload_id"]) and row["upload_id"]:
-            uploads[str(row["upload_id"])] = None
-        elif _masked(row["id"]):
+    # Files keep masks and texts each in their own way.
+    for number, new, upload in zip(*(_values(table[name]) for name in needed[2:]), strict=True):
+        if number is None:
             continue
-        elif _masked(row["new"]):
+        if upload:
+            uploads.setdefault(str(upload), []).append(int(number))
+        elif new is None:
             doubtful += 1
-        elif row["new"]:
-            points[int(row["id"])] = None
+        elif new:
+            points[int(number)] = None
     if doubtful:
         warnings.warn(
             f"{doubtful} rows stay: it is not known whether they were there before the upload",
             InputWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     if not uploads and not points:
         raise InvalidQueryError("upload has no row that was new: there is nothing to take back")
-    return list(uploads), list(points)
+    return uploads, list(points)
 
 
-def _masked(value: object) -> bool:
-    return bool(getattr(value, "mask", False))
+def _values(column: Column) -> list:
+    """Return the values of a column, None where they are masked."""
+    mask = np.broadcast_to(getattr(column, "mask", False), len(column))
+    values = np.asarray(column).tolist()
+    return [None if gone else value for value, gone in zip(values, mask, strict=True)]
 
 
 def _refuse_unsendable(packets: Packets) -> None:

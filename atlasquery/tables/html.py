@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape, unescape
 
-__all__ = ["Markup", "definitions", "grid", "link", "plain_text"]
+__all__ = ["Markup", "control_free", "definitions", "grid", "link", "plain_text"]
 
 # Colours come from the notebook, so that dark ones stay readable.
 TABLE = "border-collapse:collapse;text-align:left;background:transparent"
@@ -110,6 +110,22 @@ def plain_text(text: str, *, longest: int = 300) -> str:
     """
     bare = " ".join(unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", text)).split())
     return bare if len(bare) <= longest else bare[: longest - 1].rstrip() + "…"
+
+
+def control_free(text: str) -> str:
+    """Return a text that a terminal does not take for orders.
+
+    Parameters
+    ----------
+    text : str
+        Perhaps with control characters.
+
+    Returns
+    -------
+    str
+        With spaces in their place.
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
 
 
 def _table(title: object, lines: list[str]) -> Markup:

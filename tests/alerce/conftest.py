@@ -16,11 +16,11 @@ def _double():
 @pytest.fixture
 def double(_double):
     """The double, with nothing asked of it yet, and no faults."""
-    _double.faults, _double.latency = {}, 0.0
+    _double.faults, _double.latency, _double.cap = {}, 0.0, None
     _double.received.clear()
     with _double.configured(), conf.set_temp("backoff", 0.001):
         yield _double
-    _double.faults, _double.latency = {}, 0.0
+    _double.faults, _double.latency, _double.cap = {}, 0.0, None
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ from astropy.table import Table
 from astropy.units import photometric
 
 from atlasquery.alerce import conf
-from atlasquery.alerce.catalogs import decode_catalogs
+from atlasquery.alerce.catalogs import catalog_tables, decode_catalogs, read_catalogs
 from atlasquery.alerce.stamps import _decode_image
 from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
     InvalidQueryError,
     NoResultsWarning,
     NotFoundError,
@@ -53,11 +55,24 @@ def test_stamps_of_an_alert(alerce):
         alerce.get_stamps(sky.name(sky.EMPTY))
 
 
-def test_stamps_of_lsst(alerce):
+def test_stamps_of_lsst(alerce, double):
     stamps = alerce.get_stamps(LSST, survey="lsst")
     assert stamps["SCIENCE"].header["CANDID"] == "170046560000005000"
-    with pytest.raises(RemoteServiceError, match="Internal Server Error"):
+    with pytest.raises(NotFoundError, match=f"does not know alert 12 of {LSST}") as caught:
         alerce.get_stamps(LSST, 12, survey="lsst")
+    assert caught.value.reason == "Internal Server Error"
+    for alert in (None, 12):
+        with pytest.raises(NotFoundError, match="does not know 999 of LSST"):
+            alerce.get_stamps(999, alert, survey="lsst")
+    # A failure over what is known is no other thing.
+    double.faults["stamps_api"] = Answer(500, "Internal Server Error", "text/plain")
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_stamps(LSST, survey="lsst", cache=False)
+    assert not isinstance(caught.value, NotFoundError)
+    double.faults["lightcurve_api"] = Answer(500, "Internal Server Error", "text/plain")
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_stamps(LSST, 170046560000005000, survey="lsst", cache=False)
+    assert "stamps_api" in caught.value.url
 
 
 def test_stamps_as_recorded(samples):
@@ -126,7 +141,7 @@ def test_nothing_there_is_warned_of(alerce):
     with pytest.warns(NoResultsWarning):
         assert len(alerce.get_catshtm_redshift(far, radius="2 arcsec")) == 0
     with pytest.raises(InvalidQueryError, match="several positions"):
-        alerce.query_catshtm_region(SkyCoord([1, 2], [1, 2], unit="deg"), radius="2 arcsec")
+        alerce.get_catshtm_redshift(SkyCoord([1, 2], [1, 2], unit="deg"), radius="2 arcsec")
 
 
 def test_redshifts_say_of_which_kind_they_are(alerce, double):
@@ -204,3 +219,66 @@ def test_values_of_catshtm_that_are_none_are_masked_and_none_is_made_up():
     uneven = b'{"z": {"unit": "", "values": [1.0]}, "n": {"unit": "", "values": [1, 2]}}'
     with pytest.raises(TableParseError, match="different lengths"):
         decode_catalogs(uneven, "SDSSDR10")
+
+
+def test_whole_numbers_of_catshtm_stay_whole():
+    number = 2**62 + 1
+    fields = {
+        "objid": {"unit": " ", "values": [number, None, 7]},
+        "nobs": {"unit": " ", "values": [1, 2, 3]},
+        "mixed": {"unit": "mag", "values": [1, 2.5, "null"]},
+        "huge": {"unit": " ", "values": [2**70, 1, 2]},
+        "flag": {"unit": " ", "values": [None, None, None]},
+    }
+    table = decode_catalogs(json.dumps({"SDSSDR10": fields}).encode())["SDSS/DR10"]
+    assert [table[name].dtype.kind for name in fields] == ["i", "i", "f", "f", "f"]
+    assert table["objid"].tolist() == [number, None, 7]
+    assert table["mixed"].tolist() == [1, 2.5, None] and table["mixed"].unit == u.mag
+
+
+def test_catalogues_at_many_positions(alerce, double):
+    there, beside = HERE, HERE.directional_offset_by(0 * u.deg, 1 * u.arcsec)
+    far = SkyCoord(10, 20, unit="deg")
+    where = SkyCoord([there, far, beside, there])
+    found = alerce.crossmatch_catshtm(where, radius="2 arcsec", cache=False)
+    assert set(found) == {"GAIA/DR1", "DECaLS", "SDSS/DR10", "SpecSDSS"}
+    assert all(table["query_index"].tolist() == [0, 2, 3] for table in found.values())
+    assert found["DECaLS"].colnames[0] == "query_index"
+    assert found["DECaLS"]["separation"].tolist() == pytest.approx([0, 1, 0], abs=1e-3)
+    assert found["DECaLS"]["Flux_u"].mask.all()
+    assert found["GAIA/DR1"].meta["service"] == "ALeRCE broker"
+    one = alerce.query_catshtm_region(
+        where.reshape(2, 2), radius="2 arcsec", catalog="GAIA/DR1", cache=False
+    )
+    assert one["query_index"].tolist() == [0, 0, 2, 2, 3, 3]
+    # An array of one position is an array.
+    single = alerce.crossmatch_catshtm(where[:1], radius="2 arcsec", catalog="GAIA/DR1")
+    assert single["query_index"].tolist() == [0]
+
+
+def test_a_position_that_fails_costs_the_others_nothing(alerce, double):
+    where = SkyCoord([150.1, 12.5, 150.1], [2.2, 20, 2.2], unit="deg")
+    double.faults["ra=12.5"] = Answer(500, {"message": "broken"})
+    with conf.set_temp("retries", 0):
+        with pytest.raises(IncompleteResultError, match=r"1 of 3 positions.*12\.500000") as caught:
+            alerce.crossmatch_catshtm(where, radius="2 arcsec", cache=False)
+        assert caught.value.result["DECaLS"]["query_index"].tolist() == [0, 2]
+        assert "broken" in caught.value.result["DECaLS"].meta["failures"][0]
+        with pytest.warns(InputWarning, match=r"1 of 3 positions.*meta\['failures'\]"):
+            table = alerce.crossmatch_catshtm(
+                where, radius="2 arcsec", catalog="DECaLS", on_error="warn", cache=False
+            )
+        assert len(table) == 2 and len(table.meta["failures"]) == 1
+        with pytest.raises(RemoteServiceError, match="broken") as single:
+            alerce.crossmatch_catshtm(where[1], radius="2 arcsec", cache=False)
+    assert not isinstance(single.value, IncompleteResultError)
+
+
+def test_a_field_that_one_position_lacks_is_masked_there():
+    first = {"SDSSDR10": {"name": {"unit": "", "value": "a"}, "n": {"unit": "", "value": 1}}}
+    second = {"SDSSDR10": {"name": {"unit": "", "value": None}, "m": {"unit": "mag", "value": 2.5}}}
+    replies = [read_catalogs(json.dumps(one).encode()) for one in (first, second, {})]
+    table = catalog_tables(replies, index=[4, 5, 6])["SDSS/DR10"]
+    assert table["query_index"].tolist() == [4, 5]
+    assert table["name"].tolist() == ["a", None] and table["n"].tolist() == [1, None]
+    assert table["m"].tolist() == [None, 2.5] and table["m"].unit == u.mag

@@ -4,6 +4,7 @@ import alerce_sky as sky
 import astropy.units as u
 import numpy as np
 import pytest
+from alerce_server import Answer
 
 from atlasquery.alerce import conf
 from atlasquery.exceptions import (
@@ -88,8 +89,21 @@ def test_statistics(alerce):
     lsst = alerce.get_magstats(LSST, survey="lsst")
     assert lsst["g_psfFluxMean"].unit == u.nJy
     assert lsst["oid"].tolist() == [LSST]
-    with pytest.raises(RemoteServiceError, match="gave no reason"):
+    # Its server fails over an object that it does not know, as over anything else.
+    with pytest.raises(NotFoundError, match="does not know 999 of LSST") as caught:
         alerce.get_magstats(999, survey="lsst")
+    assert caught.value.__cause__.status == 500
+
+
+@pytest.mark.parametrize("list_fails", [False, True])
+def test_a_failure_over_a_known_object_stays_one(alerce, double, list_fails):
+    double.faults["magstats"] = Answer(500, {"detail": "An error occurred"})
+    if list_fails:
+        double.faults["list_objects"] = Answer(500, {"detail": "out of order"})
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_magstats(LSST, survey="lsst")
+    assert not isinstance(caught.value, NotFoundError)
+    assert "magstats" in caught.value.url and "gave no reason" in str(caught.value)
 
 
 def test_an_object_that_is_not_known(alerce):

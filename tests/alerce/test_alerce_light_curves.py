@@ -213,6 +213,58 @@ def test_an_object_of_lsst_that_fails_costs_its_batch_nothing(alerce, double):
     assert len(found) == 9
 
 
+def test_objects_of_which_it_is_not_known_whether_they_are_known(alerce, double):
+    """An empty answer is told from an unknown object by a further request, which may fail."""
+    numbers = [sky.FIRST_LSST + n for n in range(10, 13)]
+    double.faults["list_objects"] = Answer(500, {"detail": "out of order"})
+    with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="2 of 5 objects"):
+        found = alerce.get_light_curves(
+            [*numbers[:2], 998, 999, numbers[2]], survey="lsst", on_error="warn", cache=False
+        )
+    assert list(found) == numbers
+    assert [name for name, _ in found.failures] == [998, 999]
+    for _, error in found.failures:
+        assert isinstance(error, RemoteServiceError) and not isinstance(error, NotFoundError)
+        assert error.reason == "out of order"
+
+
+def test_of_many_such_objects_each_has_its_own_fate(alerce, double):
+    double.faults["list_objects.*oid=9999"] = Answer(500, {"detail": "out of order"})
+    numbers = [*range(1000, 1200), *range(9990, 10000)]
+    double.faults["lightcurve_api"] = Answer(200, [])
+    with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="210 of 210 objects"):
+        found = alerce.get_light_curves(numbers, survey="lsst", on_error="warn", cache=False)
+    failed = dict(found.failures)
+    assert all(isinstance(failed[n], NotFoundError) for n in numbers[:200])
+    assert {failed[n].reason for n in numbers[200:]} == {"out of order"}
+
+
+@pytest.mark.parametrize("kind", ["detections", "non_detections"])
+def test_100_is_no_magnitude_in_the_first_version_either(alerce, double, kind):
+    rows = {
+        "detections": [
+            {"mjd": 59000.0, "fid": 1, "candid": "1", "isdiffpos": 1, "magpsf": 100.0,
+             "sigmapsf": 100.0, "magpsf_corr": 100.0},
+            {"mjd": 59001.0, "fid": 1, "candid": "2", "isdiffpos": -1, "magpsf": 19.0,
+             "sigmapsf": 0.1, "magpsf_corr": 18.5},
+        ],
+        "non_detections": [
+            {"mjd": 59002.0, "fid": 2, "diffmaglim": 100.0},
+            {"mjd": 59003.0, "fid": 2, "diffmaglim": 20.5},
+        ],
+    }  # fmt: skip
+    double.faults["ZTF18aaaaaaa/lightcurve"] = Answer(200, rows)
+    double.faults[f"ZTF18aaaaaaa/{kind}"] = Answer(200, rows[kind])
+    lc = alerce.get_light_curve("ZTF18aaaaaaa", cache=False)
+    assert lc["flux"].mask.tolist() == [True, False, True, True]
+    assert lc["mag"].mask.all() and lc["flux"][1] < 0
+    assert lc["magpsf_corr"].mask.tolist() == [True, False, True, True]
+    assert lc["limiting_mag"].mask.tolist() == [True, True, True, False]
+    table = getattr(alerce, f"get_{kind}")("ZTF18aaaaaaa", cache=False)
+    column = "magpsf" if kind == "detections" else "diffmaglim"
+    assert table[column].mask.tolist() == [True, False] and np.isnan(table[column].data.data[0])
+
+
 def test_a_limit_of_minus_999_is_none(alerce, double):
     rows = {"detections": [], "non_detections": [{"mjd": 59000.0, "fid": 1, "diffmaglim": -999.0}]}
     double.faults["lightcurve"] = Answer(200, rows)

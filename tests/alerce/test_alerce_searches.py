@@ -79,6 +79,30 @@ def test_pitfalls_2_3_4_all_rows_come_once_over_many_pages(alerce, double):
     assert all("order_by=oid&order_mode=ASC" in page for page in pages)
 
 
+@pytest.mark.parametrize("cap", [10, 100, 500])
+def test_a_server_with_shorter_pages_than_asked_for_loses_nothing(alerce, double, cap):
+    double.cap = cap
+    names = sorted(sky.name(n) for n in range(sky.COUNT))
+    assert alerce.query_criteria()["oid"].tolist() == names
+    assert len(double.asked("/objects/")) == sky.COUNT // cap + 1
+    double.received.clear()
+    with pytest.warns(MaxResultsWarning):
+        assert alerce.query_criteria(max_rows=250)["oid"].tolist() == names[:250]
+    assert alerce.query_objects(names[:450])["oid"].tolist() == names[:450]
+    where = SkyCoord(150.1, 2.2, unit="deg")
+    found = alerce.query_region(where, radius="1 arcmin")
+    assert len(found) == 40
+
+
+def test_what_is_surely_all_costs_no_further_page(alerce, double):
+    alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
+    alerce.query_objects([sky.name(n) for n in range(150)])
+    assert len(double.asked("/objects/")) == 2
+    # Of ten and more it is asked once: no page of this server's is shorter.
+    assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
+    assert len(double.asked("/objects/")) == 4
+
+
 def test_pitfall_4_fifteen_names_are_not_ten(alerce):
     names = [sky.name(n) for n in range(15)]
     assert alerce.query_objects(names)["oid"].tolist() == names
@@ -112,9 +136,36 @@ def test_pitfall_7_the_likeliest_come_first(alerce, double):
     assert not np.ma.getmaskarray(found["probability"]).any()
     assert (np.diff(values) <= 0).all()
     double.received.clear()
-    with pytest.raises(InvalidQueryError, match="needs a classifier"):
-        alerce.query_criteria(order_by="probability", descending=True)
+    for order in ("probability", "ranking", "classifier_version"):
+        with pytest.raises(InvalidQueryError, match=f"order_by='{order}'.*needs a classifier, a"):
+            alerce.query_criteria(order_by=order, descending=True)
     assert double.received == []
+    # The other way round those that nobody has classified come last, where they do no harm.
+    rising = alerce.query_criteria(order_by="probability", max_rows=-1)["probability"]
+    known = ~np.ma.getmaskarray(rising)
+    assert known.any() and (np.diff(rising.data[known]) >= 0).all()
+    assert not known[np.flatnonzero(~known)[0] :].any()
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("order", "asked"),
+    [("ranking", {"class_name": "SNIa"}), ("classifier_version", {"probability": 0.3})],
+)
+def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, order, asked, descending):
+    with pytest.warns(InputWarning, match="further classifications"):
+        found = alerce.query_criteria(**asked, order_by=order, descending=descending, max_rows=-1)
+    numbers = {sky.name(n): n for n in range(sky.COUNT)}
+    least, label = asked.get("probability", 0.0), asked.get("class_name")
+    best = max if descending else min
+    first = [
+        best(
+            p[order] for p in sky.probabilities(numbers[oid])
+            if p["probability"] >= least and label in (None, p["class_name"])
+        )
+        for oid in found["oid"].tolist()
+    ]  # fmt: skip
+    assert first == sorted(first, reverse=descending) and len(set(first)) > 1
 
 
 def test_pitfall_8_a_thousand_names_go_in_chunks_with_an_order(alerce, double):
@@ -178,6 +229,64 @@ def test_what_is_cut_is_warned_of(alerce):
         assert len(alerce.query_criteria(max_rows=sky.COUNT)) == sky.COUNT
     with pytest.raises(InvalidQueryError, match="max_rows=0"):
         alerce.query_criteria(max_rows=0)
+
+
+@pytest.mark.parametrize("survey", ["ztf", "lsst"])
+@pytest.mark.parametrize("limit", [1, 2, 5, 11])
+def test_where_there_are_too_many_the_nearest_are_left(alerce, survey, limit):
+    centre = sky.entry(7) if survey == "ztf" else sky.lsst_entry(3)
+    where = SkyCoord(centre["meanra"], centre["meandec"], unit="deg").directional_offset_by(
+        40 * u.deg, 3 * u.arcsec
+    )
+    radius = "1 arcmin" if survey == "ztf" else "2 deg"
+    every = alerce.query_region(where, radius=radius, survey=survey)
+    assert len(every) > 11 and (np.diff(every["separation"]) >= 0).all()
+    with pytest.warns(MaxResultsWarning, match=f"more objects than the {limit} that"):
+        found = alerce.query_region(where, radius=radius, survey=survey, max_rows=limit)
+    assert found["oid"].tolist() == every["oid"][:limit].tolist()
+    # By name, others would be left.
+    assert set(found["oid"]) != set(sorted(every["oid"])[:limit])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alerce.query_region(where, radius=radius, survey=survey, max_rows=len(every))
+
+
+def test_objects_at_one_place_do_not_halve_the_radius_without_end(alerce, double):
+    row = {**sky.entry(0), "class": None, "classifier": None, "probability": None}
+    rows = [{**row, "oid": f"ZTF18aaaaaa{c}"} for c in "abcdef"]
+    double.faults["/objects/"] = Answer(200, {"items": rows, "has_next": False})
+    where = SkyCoord(row["meanra"], row["meandec"], unit="deg")
+    with pytest.warns(MaxResultsWarning):
+        found = alerce.query_region(where, radius="1 arcmin", max_rows=2, cache=False)
+    assert len(found) == 2 and len(double.asked("/objects/")) < 14
+
+
+def test_names_that_fail_cost_the_others_nothing(alerce, double):
+    names = [sky.name(n) for n in range(450)]
+    names[10] = "ZTF18zzzzzzz"
+    lost = names[200:400]
+    double.faults[f"oid={names[333]}"] = Answer(500, {"message": "broken"})
+    with (
+        conf.set_temp("retries", 0),
+        pytest.warns(InputWarning, match="does not know ZTF18zzzzzzz: masked"),
+        pytest.raises(IncompleteResultError, match=f"200 of 450 objects.*{lost[0]}.*br") as caught,
+    ):
+        alerce.query_objects(names, cache=False)
+    assert [name for name, _ in caught.value.failures] == lost
+    found = caught.value.result
+    assert found["oid"].tolist() == names
+    there = ~np.ma.getmaskarray(found["ra"])
+    assert [name for name, known in zip(names, there, strict=True) if not known] == [
+        "ZTF18zzzzzzz", *lost,
+    ]  # fmt: skip
+    with conf.set_temp("retries", 0), pytest.warns(InputWarning) as said:
+        table = alerce.query_objects(names, cache=False, on_error="warn")
+    assert len(said) == 2 and len(table.meta["failures"]) == 200
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as single:
+        alerce.query_objects(lost, cache=False)
+    assert not isinstance(single.value, IncompleteResultError)
+    with pytest.raises(InvalidQueryError, match="on_error='skip'"):
+        alerce.query_objects(names, on_error="skip")
 
 
 def test_missing_names_are_masked_in_their_place(alerce):
@@ -339,4 +448,5 @@ def test_no_login_is_taken_or_sent(alerce, monkeypatch):
 def test_answers_are_used_again(alerce, double):
     for _ in range(2):
         alerce.query_criteria(n_det=50, cache=True)
-    assert len(double.asked("/objects/")) == 1
+    # A page, and one that would be there if the server's pages were shorter.
+    assert len(double.asked("/objects/")) == 2

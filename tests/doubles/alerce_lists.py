@@ -61,6 +61,7 @@ def ztf_list(params, turn):
             rows = [r for r in rows if r[key] >= bounds[0]]
             rows = [r for r in rows if len(bounds) < 2 or r[key] <= bounds[1]]
     rows = _ordered(rows, order, params.get("order_mode", ["ASC"])[0] == "DESC", turn)
+    rows = [{key: value for key, value in r.items() if key[0] != "_"} for r in rows]
     return _page(rows, params)
 
 
@@ -114,7 +115,8 @@ def _classified(rows, params):
         for p in meeting:
             found.append({
                 **row, "class": p["class_name"], "classifier": p["classifier_name"],
-                "probability": p["probability"],
+                "probability": p["probability"], "_ranking": p.get("ranking"),
+                "_version": p.get("classifier_version"),
             })  # fmt: skip
     return found
 
@@ -134,7 +136,8 @@ def _ordered(rows, order, descending, turn):
         # As a database does without an order: today so, tomorrow so.
         shift = turn * 7 % max(1, len(rows))
         return rows[shift:] + rows[:shift]
-    key = {"class_name": "class", "classifier_name": "classifier"}.get(order, order)
+    key = {"class_name": "class", "classifier_name": "classifier", "ranking": "_ranking",
+           "classifier_version": "_version"}.get(order, order)  # fmt: skip
     known = sorted(
         (r for r in rows if r.get(key) is not None), key=lambda r: r[key], reverse=descending
     )

@@ -44,6 +44,7 @@ def plain_500():
 class AlerceDouble:
     """The servers of ALeRCE at one address, below a path each.
 
+    ``cap`` is how many objects are in a page at most, whatever was asked for.
     ``faults`` maps a regular expression of the path with its query to an
     `Answer`, or to a list of them, one for each time; ``latency`` is waited
     before each answer.
@@ -53,6 +54,7 @@ class AlerceDouble:
         self.latency = latency
         self.faults = {}
         self.received = []
+        self.cap = None
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.owner = self
@@ -138,6 +140,9 @@ class AlerceDouble:
 
     def _ztf(self, path, params, turn):
         if path == "objects/":
+            if self.cap is not None:
+                asked = int(params.get("page_size", ["10"])[0])
+                params = {**params, "page_size": [str(min(asked, self.cap))]}
             return lists.ztf_list(params, turn)
         if path == "classifiers/":
             return [

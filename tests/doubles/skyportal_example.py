@@ -2,6 +2,8 @@
 
 import math
 
+from skyportal_events import add_analysis, add_event, add_galaxy, png
+
 __all__ = ["fill"]
 
 ASKED = {"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00", "priority": 3}
@@ -36,6 +38,13 @@ def fill(sky):
     sky.annotate("ATLAS24abc", "sherlock", {"class": "SN", "sep_arcsec": 1.2})
     sky.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(sky)
+    add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
+    add_galaxy(sky, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
+    add_event(sky, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
+    add_event(sky, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
+    fit = {"t0": 60340.1, "x1": 0.3, "c": 0.02}
+    drawn = {"plots": [png()], "corner": True}
+    add_analysis(sky, "ATLAS24abc", data={"results": fit, **drawn})
 
 
 def _rise_and_fall(sky, name, bands, instrument):

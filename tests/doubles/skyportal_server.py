@@ -20,7 +20,7 @@ from atlasquery.service.clock import Clock
 __all__ = ["ADMIN", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
 
 # Each registers its routes; a route that stands earlier goes first.
-for _module in ("skyportal_reads", "skyportal_writes", "skyportal_tables"):
+for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyportal_tables"):
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(_module)
 

@@ -173,6 +173,7 @@ def test_a_task_that_is_gone_for_a_month(forced, double, clock):
     for task in list(double.queue.tasks.values()):
         double.queue.remove(task, clock.now())
     assert forced.wait(jobs).counts() == {"expired": 2}
+    assert jobs[0].message.startswith("tasks are kept for 31 days, and it ended on 2026-")
 
 
 def test_a_result_that_was_deleted_is_a_web_page(forced, double, clock):
@@ -180,7 +181,7 @@ def test_a_result_that_was_deleted_is_a_web_page(forced, double, clock):
     double.queue.remove(double.queue.tasks[1], clock.now())
     with pytest.raises(NotFoundError, match="no longer has the result of task 1") as caught:
         forced.fetch(jobs)
-    assert caught.value.reason == "Page not found"
+    assert caught.value.reason == "(an HTML page) Page not found"
     assert jobs.counts() == {"deleted": 1}
 
 

@@ -158,7 +158,7 @@ def test_no_header(text):
 def test_what_is_no_file(tmp_path):
     with pytest.raises(InvalidQueryError, match="cannot be read"):
         AtlasForced.read(tmp_path / "none.txt")
-    with pytest.raises(InvalidQueryError, match="should be a path"):
+    with pytest.raises(InvalidQueryError, match="should be the path"):
         AtlasForced.read(42)
 
 

@@ -10,6 +10,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import (
     IncompleteResultError,
+    InputWarning,
     InvalidQueryError,
     LoginError,
     QuotaError,
@@ -193,6 +194,30 @@ def test_101_lines_are_two_requests(forced, double):
 # What the server refuses.
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_tasks_for_other_targets_are_not_made_again(forced, double, lost):
+    """A server that moves positions would get the same submission without end."""
+    add = double.queue.add
+
+    def elsewhere(user, number, now, given, **about):
+        return add(user, number, now, {**given, "ra": given["ra"] + 0.01}, **about)
+
+    double.queue.add = elsewhere
+    faults = iter(["after"] if lost else [])
+    double.fault = lambda method, path: next(faults, None) if method == "POST" else None
+    words = r"other targets than were sent, of which 10\.00000\+20\.00000.*comment 'atlasquery:"
+    with (
+        pytest.warns(InputWarning, match=r"has tasks \[1, 2\] .*beside those"),
+        pytest.raises(RemoteServiceError, match=words) as caught,
+    ):
+        forced.submit(SkyCoord([10, 11], [20, 21], unit="deg"))
+    jobs = caught.value.jobs
+    assert jobs.counts() == {"pending": 2}
+    with pytest.warns(InputWarning), pytest.raises(RemoteServiceError, match=words):
+        forced.wait(jobs)
+    assert len(double.asked("POST")) == 1 and len(double.queue.tasks) == 2
+
+
 def test_what_is_beyond_500_waits_here(forced, double):
     jobs = forced.submit(positions(620))
     assert jobs.counts() == {"pending": 120, "queued": 500}
@@ -362,5 +387,21 @@ def test_no_credentials_in_the_file(forced, double, tmp_path):
             ForcedJobs.load(tmp_path / "bad.json")
     with pytest.raises(InvalidQueryError, match="cannot be read"):
         ForcedJobs.load(tmp_path / "none.json")
+    for wrong in (5, "", "a\0b", None):
+        with pytest.raises(InvalidQueryError, match=r"path=.* should be the path of a file"):
+            ForcedJobs.load(wrong)
     with pytest.raises(InvalidQueryError, match="cannot be kept"):
         jobs.save(tmp_path / "no" / "such" / "jobs.json")
+
+
+@pytest.mark.parametrize("save", [5, "", "a\0b", ["jobs.json"], "~nobody-of-that-name/jobs.json"])
+def test_what_names_no_file_is_refused(forced, double, save):
+    with pytest.raises(InvalidQueryError, match=r"^save="):
+        forced.submit(positions(1), save=save)
+    with pytest.raises(InvalidQueryError, match=r"^save="):
+        forced.query_position(positions(1), save=save)
+    with pytest.raises(InvalidQueryError, match=r"^path="):
+        forced.get_images(1, path=save)
+    with pytest.raises(InvalidQueryError, match=r"^source="):
+        forced.read(save)
+    assert double.requests == []

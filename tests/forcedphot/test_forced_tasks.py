@@ -14,7 +14,9 @@ from atlasquery.exceptions import (
     NotFoundError,
     QuotaError,
     RemoteServiceError,
+    TimeoutError,
 )
+from atlasquery.forcedphot import ForcedJobs
 
 WINDOW = {"start": 59000, "end": 59004}
 
@@ -110,6 +112,27 @@ def test_a_result_that_cannot_be_kept_is_not_deleted(forced, double, tmp_path):
     assert list(double.queue.tasks) == [1]
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_web_page_does_not_say_that_a_task_is_gone(forced, double, elsewhere):
+    """A server that is none of these answers 404 too; the queue tells the two apart."""
+    jobs = forced.wait(forced.submit(positions(2), **WINDOW))
+    for task in list(double.queue.tasks.values()):
+        double.queue.remove(task, double.clock.now())
+    if elsewhere:
+        double.fault = lambda method, path: 404
+        with pytest.raises(IncompleteResultError, match=r"2 of 2 tasks were not deleted.*404"):
+            forced.delete(jobs, keep_results=False)
+        with pytest.raises(IncompleteResultError, match=r"conf\.server"):
+            forced.fetch(jobs)
+        assert jobs.counts() == {"done": 2}
+    else:
+        with pytest.raises(IncompleteResultError, match=r"no longer has the result"):
+            forced.fetch(jobs)
+        assert jobs.counts() == {"deleted": 2}
+        double.fault = lambda method, path: 404 if method == "DELETE" else None
+        assert forced.delete(jobs)["ok"].all()
+
+
 @pytest.mark.parametrize("ids", [[], 0, -1, 1.5, "x", None, [1, "two"]])
 def test_numbers_that_are_none(forced, double, ids):
     with pytest.raises(InvalidQueryError):
@@ -156,7 +179,7 @@ def test_no_more_than_five_requests_for_images(forced, double):
 
 
 def test_images_of_no_task(forced, make):
-    with pytest.raises(NotFoundError, match=r"no task 77: Page not found"):
+    with pytest.raises(NotFoundError, match=r"no task 77: \(an HTML page\) Page not found"):
         forced.request_images(77)
     jobs = forced.submit(positions(501))
     with pytest.raises(InvalidQueryError, match="has no task yet: it is pending"):
@@ -184,6 +207,22 @@ def test_a_stack_whose_answer_was_lost(forced, double):
     double.fault = lambda method, path: next(lost, None) if method == "POST" else None
     assert forced.get_stack("K22W01O", start=59800, end=59810)[0].data.shape == (16, 16)
     assert len(double.queue.tasks) == 1
+
+
+def test_a_stack_goes_on_where_it_was_left(forced, make, double, tmp_path):
+    with pytest.raises(TimeoutError) as late:
+        forced.get_stack("K22W01O", start=59800, end=59810, timeout="20 s")
+    late.value.jobs.save(tmp_path / "stack.json")
+    jobs = ForcedJobs.load(tmp_path / "stack.json")
+    for wrong in ({"start": 1}, {"end": 59810}, {"comment": "again"}):
+        with pytest.raises(InvalidQueryError, match="those of the first call"):
+            make().get_stack(jobs, **wrong)
+    assert make().get_stack(jobs)[0].data.shape == (16, 16)
+    assert len(double.queue.tasks) == len(double.asked("POST")) == 1
+    # Once more, from what is finished.
+    assert forced.get_stack(jobs)[0].data.shape == (16, 16)
+    with pytest.raises(InvalidQueryError, match="should be the jobs of one get_stack"):
+        forced.get_stack(forced.submit(positions(1)))
 
 
 def test_a_stack_that_failed(forced, double):

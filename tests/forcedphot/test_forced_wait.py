@@ -172,6 +172,38 @@ def test_tasks_that_somebody_deletes_are_noticed(forced, double, clock):
     assert jobs["state"].tolist() == ["done", "done", "deleted", "done", "deleted", "deleted"]
 
 
+@pytest.mark.parametrize(("days", "state"), [(32, "expired"), (1, "deleted")])
+def test_all_that_vanished_is_found_at_once(forced, double, clock, days, state):
+    """Nothing of the account is left that could tell by its number that these are gone."""
+    jobs = forced.submit(positions(250))
+    clock.sleep(days * 86400 if state == "expired" else 30.0)
+    for task in list(double.queue.tasks.values()):
+        double.queue.remove(task, clock.now())
+    before, clock.slept[:] = len(double.requests), []
+    assert forced.wait(jobs).counts() == {state: 250}
+    # Some looks that have no news, one at the whole queue, and each of them by its number.
+    assert len(clock.slept) <= 4
+    assert len(double.requests) - before <= 250 + 6
+    words = "it was submitted on 2026-" if state == "expired" else "has no such task any more"
+    assert all(words in job.message for job in jobs)
+
+
+def test_a_queue_that_stands_still_ends_nothing(forced, make, double, clock):
+    """Tasks that wait are in the queue, on whichever page, and are not asked for one by one."""
+    double.queue.latency = 3600.0
+    jobs = forced.submit(positions(150))
+    forced.submit(positions(150, dec=-10.0))
+    with pytest.raises(TimeoutError):
+        forced.wait(jobs, timeout="10 min")
+    assert jobs.counts() == {"queued": 150}
+    assert not [r for r in double.asked("GET") if re.search(r"/queue/\d+/$", r.path)]
+    # A task of which the list is silent, but that is there, is not given up.
+    double.queue.own = lambda user: []
+    with pytest.raises(TimeoutError):
+        forced.wait(jobs, timeout="5 min")
+    assert jobs.counts() == {"queued": 150}
+
+
 def test_a_task_that_was_done_stays_done(forced, double, clock):
     jobs = forced.wait(forced.submit(positions(2)))
     for task in list(double.queue.tasks.values()):

@@ -153,7 +153,7 @@ def test_schedule(skyportal, double):
 
 
 def test_pages_of_requests(skyportal, double, monkeypatch):
-    monkeypatch.setattr("atlasquery.skyportal.followup.PAGE", 4)
+    monkeypatch.setattr("atlasquery.skyportal.followup_reads.PAGE", 4)
     for _ in range(10):
         skyportal.submit_followup(A, 1, ASKED)
     assert skyportal.query_followups()["id"].tolist() == list(range(1, 11))

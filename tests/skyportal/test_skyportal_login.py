@@ -119,6 +119,13 @@ def test_login_from_a_file_that_names_the_instance(double, tmp_path):
     assert double.asked("internal/profile")
 
 
+def test_a_server_that_cannot_be_reached():
+    client = SkyPortalClass("http://127.0.0.1:9/api/")
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError, match="cannot be reached"):
+        client.login(token=ADMIN)
+    assert client._credentials.token == Secret(ADMIN)
+
+
 def test_nothing_to_log_in_with(double):
     with pytest.raises(LoginError, match="ATLASQUERY_SKYPORTAL_TOKEN"):
         SkyPortalClass(double.url).login()

@@ -103,19 +103,26 @@ def test_all_pages_of_a_list_that_nobody_counts(skyportal, double):
     assert [t.rpartition("=")[2] for t in double.received] == ["1", "2", "3"]
 
 
+def test_pages_of_items_without_names(skyportal, double):
+    pages = [["a"] * 500, ["b"] * 500, ["c"]]
+    double.faults = {"things": [Answer(200, envelope({"rows": page})) for page in pages]}
+    assert skyportal.request("GET", "things", paginate=True) == [*pages[0], *pages[1], "c"]
+
+
 def test_a_list_that_has_no_pages(skyportal, double):
     double.faults = {"streams": Answer(200, envelope([{"id": 1}, {"id": 2}]))}
     assert len(skyportal.request("GET", "streams", paginate=True)) == 2
     # A server that does not know what a page is sends the same again.
-    double.faults = {"odd": Answer(200, envelope({"rows": [{"id": 1}, {"id": 2}]}))}
-    assert skyportal.request("GET", "odd", paginate=True) == [{"id": 1}, {"id": 2}]
+    for items in ([{"id": 1}, {"id": 2}], ["a", "b"]):
+        double.faults = {"odd": Answer(200, envelope({"rows": items, "totalMatches": "many"}))}
+        assert skyportal.request("GET", "odd", paginate=True, cache=False) == items
 
 
 def test_the_page_of_galaxies_is_called_otherwise(skyportal, double):
     galaxies = {"galaxies": [{"id": 1}], "totalMatches": 1}
     double.faults = {"galaxy_catalog": Answer(200, envelope(galaxies))}
     assert skyportal.request("GET", "galaxy_catalog", paginate=True) == [{"id": 1}]
-    assert double.received == ["GET /api/galaxy_catalog?numPerPage=500&page=1"]
+    assert double.received == ["GET /api/galaxy_catalog?numPerPage=500&page=1&pageNumber=1"]
 
 
 def test_what_has_no_list_is_not_paged(skyportal, double):

@@ -14,6 +14,7 @@ from atlasquery.exceptions import (
     MaxResultsWarning,
     NoResultsWarning,
     NotFoundError,
+    RemoteServiceError,
     TableParseError,
 )
 from atlasquery.skyportal.columns import SOURCE, UNSHOWN
@@ -95,6 +96,18 @@ def test_many_positions_of_any_shape(skyportal, field):
     found = skyportal.query_region(places, radius="15 arcsec")
     rows = sorted(zip(found["query_index"].tolist(), found["id"].tolist(), strict=True))
     assert rows == [(0, "here"), (0, "near"), (1, "wrap0"), (1, "wrap1"), (2, "south")]
+
+
+def test_the_only_position_fails(skyportal, field):
+    field.faults = {"": RefusalError(400, "not there")}
+    with pytest.raises(RemoteServiceError, match=r"status 400.*not there"):
+        skyportal.query_region(HERE, radius="15 arcsec")
+
+
+def test_another_source_than_asked_for(skyportal, field):
+    field.faults = {"": Answer(200, envelope({"id": "S2", "ra": 10.0, "dec": 2.0}))}
+    with pytest.raises(TableParseError, match="S2 when asked for S1"):
+        skyportal.get_source("S1")
 
 
 def test_one_of_many_positions_fails(skyportal, field):
@@ -270,6 +283,10 @@ def test_criteria_in_the_servers_words(skyportal, double, given, sent):
         ({"has_spectrum": False}, "has_spectrum=False"),
         ({"localization": "2018-01-16T00:36:53"}, "start and end"),
         ({"probability": 0.9}, "localization"),
+        (
+            {"localization": "2026-01-01", "start": 61041, "end": 61042, "probability": 90},
+            "probability=90",
+        ),
         ({"coordinates": HERE}, "go together"),
         ({"radius": "1 deg"}, "go together"),
         ({"coordinates": SkyCoord([1, 2], [3, 4], unit="deg"), "radius": "1 deg"}, "one position"),

@@ -8,9 +8,11 @@ import pytest
 from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError, html
+from skyportal_server import ADMIN
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
 from atlasquery.skyportal import sending
+from atlasquery.tables import read_table, write_table
 
 SOURCE = "ATLAS24abc"
 
@@ -155,7 +157,7 @@ def test_a_lost_answer_is_asked_for_again_without_harm(skyportal, double, losing
     assert table["id"].tolist() == [p["id"] for p in stored(double)]
     # It cannot be told whether they were new: an undo leaves them.
     assert table["new"].mask.all()
-    assert "An answer was lost" in table["message"][0]
+    assert "At first: answer lost (" in table["message"][0]
     assert writes(double) == ["POST /api/photometry", "PUT /api/photometry"]
 
 
@@ -313,13 +315,51 @@ def test_undo_leaves_what_may_have_been_there(skyportal, double, losing):
     assert len(stored(double)) == 3
 
 
-def test_a_lost_undo_is_unknown_and_not_repeated(skyportal, double, losing):
+def test_a_lost_undo_is_read_back_and_not_repeated(skyportal, double, losing):
     table = upload(skyportal, random_curve(3))
     losing("DELETE")
-    with pytest.raises(WriteError) as caught:
-        skyportal.undo_upload(table)
+    undone = skyportal.undo_upload(table)
+    assert undone["ok"].tolist() == [True]
+    assert "read back: 0 of 3 points are still there" in undone["message"][0]
+    assert len(double.asked("^DELETE")) == 1
+
+
+def test_a_lost_undo_of_an_upload_id_alone_is_unknown(skyportal, double, losing):
+    table = upload(skyportal, random_curve(3))
+    losing("DELETE")
+    with pytest.raises(WriteError, match="nothing to read it back from") as caught:
+        skyportal.undo_upload(table.meta["upload_ids"][0])
     assert caught.value.result["ok"].mask.tolist() == [True]
     assert len(double.asked("^DELETE")) == 1
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".parquet", ".fits"])
+def test_an_upload_is_undone_from_a_file(skyportal, double, tmp_path, ending):
+    """On another day, by another process."""
+    lc = random_curve(6)
+    upload(skyportal, lc[:2])
+    write_table(upload(skyportal, lc), tmp_path / f"upload{ending}")
+    skyportal.undo_upload(read_table(tmp_path / f"upload{ending}"))
+    assert len(stored(double)) == 2
+
+
+def test_another_group_is_added_to_what_is_there(skyportal, double):
+    lc = random_curve(3)
+    upload(skyportal, lc)
+    table = skyportal.upload_photometry(lc, SOURCE, "ATLAS", "Second group")
+    assert not table["new"].any()
+    assert [p["group_ids"] for p in stored(double)] == [[3, 2, 4]] * 3
+
+
+def test_a_source_whose_photometry_cannot_be_read(skyportal, double):
+    """What was refused is put all the same; whether it was new is not known."""
+    lc = random_curve(3)
+    upload(skyportal, lc)
+    double.faults["GET .*photometry"] = RefusalError(403, "Insufficient permissions")
+    table = upload(skyportal, lc)
+    assert table["ok"].all()
+    assert table["new"].mask.all()
+    assert set(table["message"]) == {"Stored, now or before."}
 
 
 def test_ctrl_c_keeps_the_ledger(skyportal, double, monkeypatch):
@@ -434,3 +474,17 @@ def test_a_cleaned_light_curve_of_atlas(skyportal, double):
         {"exposure": "e0"},
         {"exposure": "e1"},
     ]
+
+
+def test_the_token_of_a_write_is_nowhere(skyportal, double, tmp_path, caplog):
+    with caplog.at_level("DEBUG"):
+        table = upload(skyportal, random_curve(3))
+        write_table(table, tmp_path / "upload.ecsv")
+        double.faults["(POST|PUT)"] = RefusalError(400, "no")
+        with pytest.raises(WriteError) as caught:
+            upload(skyportal, random_curve(2, seed=9))
+        skyportal.get_photometry(SOURCE)
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 1
+    assert not any(ADMIN.encode() in text for text in files)
+    assert ADMIN not in f"{caplog.text} {caught.value} {caught.value.result.meta} {table.meta}"

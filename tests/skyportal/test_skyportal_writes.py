@@ -8,8 +8,9 @@ import astropy.units as u
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
+from light_curves import random_curve
 from lost_answers import Losing
-from skyportal_routes import RefusalError, html
+from skyportal_routes import Answer, RefusalError, html
 from skyportal_server import ADMIN
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
@@ -241,7 +242,19 @@ def test_a_refusal_of_the_server_itself_is_known_not_to_be_done(skyportal, doubl
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment(A, "Rising.")
     assert caught.value.result["ok"].tolist() == [False]
+    assert caught.value.result["message"][0].startswith("the server failed; read back: it is not")
     assert len(writes(double)) == 1
+
+
+def test_an_error_in_the_envelope_of_a_success_is_a_refusal(skyportal, double):
+    """The words count, and not the status."""
+    said = {"status": "error", "message": "Not today.", "data": {}, "version": "9"}
+    double.faults["POST .*comments"] = Answer(200, said)
+    with pytest.raises(WriteError) as caught:
+        skyportal.add_comment([A, B], "Rising.")
+    assert caught.value.result["ok"].tolist() == [False, False]
+    assert caught.value.result["message"].tolist() == ["Not today."] * 2
+    assert double.asked("^GET") == []
 
 
 def test_annotations_of_the_same_origin(skyportal, double):
@@ -257,6 +270,14 @@ def test_annotations_of_the_same_origin(skyportal, double):
         skyportal.add_annotation(A, "x", {"r": 3 * u.arcsec})
     with pytest.raises(InvalidQueryError, match="data="):
         skyportal.add_annotation(A, "x", {})
+
+
+def test_a_refusal_that_cannot_be_asked_about_keeps_its_words(skyportal, double):
+    skyportal.add_annotation(A, "sherlock", {"z": 0.1})
+    double.faults["GET .*annotations"] = RefusalError(403, "Insufficient permissions")
+    with pytest.raises(WriteError, match="Annotation already posted") as caught:
+        skyportal.add_annotation([A, B], "sherlock", {"z": 0.1})
+    assert caught.value.result["ok"].tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -397,6 +418,34 @@ def test_arguments_that_are_wrong_are_named(skyportal, double):
     with pytest.raises(TypeError, match="no argument 'group'"):
         skyportal.add_comment(A, "x", group=3)
     assert writes(double) == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s: s.save_source("NOPE", groups=3, on_error="warn"),
+        lambda s: s.save_candidate("NOPE", filters=1, passed_at=60000.0, on_error="warn"),
+        lambda s: s.add_comment("NOPE", "x", on_error="warn"),
+        lambda s: s.submit_followup("NOPE", 1, {}, on_error="warn"),
+        lambda s: s.start_analysis("NOPE", 1, on_error="warn"),
+        lambda s: s.undo_upload("a-b", on_error="warn"),
+        lambda s: s.upload_photometry(random_curve(2), "NOPE", 1, on_error="warn"),
+    ],
+)
+def test_warnings_point_to_the_line_of_the_user(skyportal, write):
+    with pytest.warns(InputWarning) as caught:
+        assert not write(skyportal)["ok"].any()
+    assert [one.filename for one in caught] == [__file__]
+
+
+def test_a_crowded_server_gets_each_write_once(skyportal, double):
+    """A 429 was not taken: it is waited out, and nothing is lost or there twice."""
+    full = html(429, "Too Many Requests")
+    double.faults["POST"] = [None, full, full, None, full, None]
+    table = skyportal.add_comment([A] * 4, "Rising.")
+    assert table["ok"].all()
+    assert len(double.sky.comments) == 4
+    assert len(writes(double)) == 7
 
 
 # -- the double against the recorded server

@@ -1,0 +1,113 @@
+"""Objects around a position: the nearest first, and these alone where there are too many."""
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import angular_separation
+
+from atlasquery.alerce.filters import cone_params
+from atlasquery.alerce.paging import Found, PagedQueries
+from atlasquery.exceptions import TableParseError
+from atlasquery.tables import Column, Rows
+
+__all__ = ["ConeQueries", "placed"]
+
+SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
+QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
+# What a server may round; beyond it, an answer is not the answer to this question.
+SLACK = 2.0
+# Radii below this are not halved any more: objects that near each other are taken as they are.
+SMALLEST = 0.5
+
+
+class ConeQueries(PagedQueries):
+    """Searches around positions."""
+
+    def _cone(self, survey: str, ra: float, dec: float, arcsec: float) -> dict:
+        """Return what is sent for the objects around a position, by name."""
+        return cone_params(ra, dec, arcsec) | self._fixed(survey)
+
+    def _nearest(
+        self, survey: str, ra: float, dec: float, arcsec: float, limit: int | None, cache
+    ) -> Found:
+        """Return the objects within a radius, of which the nearest are left where there are more.
+
+        The servers know no order by distance. The radius is halved until it holds no
+        more than wanted; then all of the last one that held more are fetched: at a
+        constant density some four times as many.
+        """
+        found = self._pages(survey, self._cone(survey, ra, dec, arcsec), limit, cache)
+        if not found.cut:
+            return found._replace(rows=placed(found.rows, ra, dec, arcsec))
+        times, radius, inner = [found.when], arcsec, found
+        while inner.cut and radius > SMALLEST:
+            outer, radius = radius, radius / 2
+            # What came is not needed, but an answer to another question must not pass.
+            placed(inner.rows, ra, dec, outer)
+            inner = self._pages(survey, self._cone(survey, ra, dec, radius), limit, cache)
+            times.append(inner.when)
+        radius = radius if inner.cut else outer
+        every = self._pages(survey, self._cone(survey, ra, dec, radius), None, cache)
+        rows = placed(every.rows, ra, dec, radius).take(np.arange(min(limit, len(every.rows))))
+        return every._replace(rows=rows, when=min(*times, every.when), cut=True)
+
+
+def placed(rows: Rows, ra: float, dec: float, arcsec: float) -> Rows:
+    """Return objects by their distance to a position, and refuse those of elsewhere.
+
+    Parameters
+    ----------
+    rows : Rows
+        Objects.
+    ra, dec : float
+        The position, degrees.
+    arcsec : float
+        The radius asked for.
+
+    Returns
+    -------
+    Rows
+        With ``separation``, the nearest first.
+
+    Raises
+    ------
+    TableParseError
+        If one is farther away than was asked for.
+    """
+    place = np.radians([ra, dec])
+    there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    separation = np.degrees(angular_separation(*place, *there)) * 3600.0
+    if np.any(separation > arcsec * 1.001 + SLACK):
+        raise TableParseError(
+            f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "
+            f"{arcsec:g}: it ignored the position",
+            service="ALeRCE",
+        )
+    order = np.lexsort((rows.values["oid"], separation))
+    found = Rows(length=len(rows))
+    found.add(SEPARATION, separation[order], np.isnan(separation[order]))
+    for column in rows.columns:
+        name = column.name
+        found.add(column, rows.values[name][order], rows.masks[name][order])
+    return found
+
+
+def numbered(rows: Rows, index: int) -> Rows:
+    """Return rows with the number of the position that they are for.
+
+    Parameters
+    ----------
+    rows : Rows
+        What `placed` returns.
+    index : int
+        The number.
+
+    Returns
+    -------
+    Rows
+        With ``query_index`` first.
+    """
+    found = Rows(length=len(rows))
+    found.add(QUERY_INDEX, np.full(len(rows), index))
+    for column in rows.columns:
+        found.add(column, rows.values[column.name], rows.masks[column.name])
+    return found

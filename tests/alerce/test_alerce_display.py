@@ -1,0 +1,55 @@
+"""How many light curves show themselves."""
+
+import re
+
+import alerce_sky as sky
+import pytest
+from alerce_server import Answer
+
+from atlasquery.alerce import conf
+from atlasquery.exceptions import InputWarning
+from atlasquery.lightcurve import bin as binned
+from atlasquery.lightcurve import clean
+
+EVIL = "<script>alert(1)</script>\x1b[31m"
+
+
+def test_a_collection_is_shown_by_its_first(alerce, double):
+    names = [sky.name(n) for n in range(14)]
+    double.faults[f"{names[3]}/lightcurve"] = Answer(404, {"message": EVIL})
+    with conf.set_temp("retries", 0), pytest.warns(InputWarning):
+        found = alerce.get_light_curves(names, on_error="warn", cache=False)
+    page = found._repr_html_()
+    rows = re.findall("<tr>(.*?)</tr>", page)
+    assert re.findall("<th[^>]*>(.*?)</th>", rows[0]) == ["Object", "Detections", "Light curve"]
+    assert len(rows) == 1 + 10 + 2 and page.count("<svg") == 10
+    assert names[0] in rows[1] and f"{sky.detection_count(0)} of {len(found[names[0]])}" in rows[1]
+    assert "Collection of 13 TimeSeries, 1 failed" in page and "<p>and 3 more</p>" in page
+    assert names[3] in rows[-1] and "<script" not in page and "<script" not in str(found)
+    lines = str(found).splitlines()
+    assert lines[0] == "Collection of 13 TimeSeries, 1 failed"
+    assert lines[1].split()[0] == names[0] and lines[11] == "  and 3 more"
+    assert lines[12].startswith(f"  {names[3]}  failed: ALeRCE does not know {names[3]}")
+    assert "\x1b" not in str(found)
+
+
+def test_numbers_of_lsst_are_shown(alerce):
+    numbers = [sky.FIRST_LSST + n for n in range(10, 13)]
+    found = alerce.get_light_curves(numbers, survey="lsst")
+    assert all(str(number) in found._repr_html_() for number in numbers)
+    assert "failed" not in found._repr_html_() and "more" not in str(found)
+
+
+def test_what_was_made_of_them_is_shown_and_not_handed_out(alerce):
+    curves = alerce.get_light_curves([sky.name(n) for n in range(12)])
+    cleaned = clean(curves, preset="plot_atlas_fp", reduced_chi2_max=None)
+    assert cleaned._source is not None
+    for made in (cleaned, binned(curves, "1 d")):
+        source = made._source
+        assert made._repr_html_().count("<svg") == 10
+        assert str(made).splitlines()[-1] == "  and 2 more"
+        # Light curves that are only looked at stay what is worked on together.
+        assert made._source is source and not made._made
+        first = next(iter(made))
+        made[first]["detection"][:] = False
+        assert f"0 of {len(made[first])}" in made._repr_html_()
