@@ -49,6 +49,8 @@ def _example(request):
             request.getfixturevalue("_example_alerce")
         if "LCCServer" in request.node.dtest.docstring:
             request.getfixturevalue("_example_lcc")
+        if "SkyPortal" in request.node.dtest.docstring:
+            request.getfixturevalue("_example_skyportal")
 
 
 @pytest.fixture
@@ -94,6 +96,14 @@ def _lcc_double():
         yield double
 
 
+@pytest.fixture(scope="session")
+def _skyportal_double():
+    """Start the double of a SkyPortal instance, for the first example that asks it."""
+    doubles = pytest.importorskip("skyportal_server", reason="examples need tests/doubles")
+    with doubles.SkyPortalDouble() as double:
+        yield double
+
+
 @pytest.fixture
 def _example_lcc(_example_user, _lcc_double, monkeypatch):
     """Let an example ask the double of an LCC-Server, without a login of an earlier one."""
@@ -103,6 +113,23 @@ def _example_lcc(_example_user, _lcc_double, monkeypatch):
     for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_anonymous"):
         monkeypatch.setattr(LCCServer, name, getattr(LCCServerClass(), name))
     yield _lcc_double
+
+
+@pytest.fixture
+def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
+    """Give an example a SkyPortal as it was before the others wrote to it."""
+    from skyportal_example import fill
+    from skyportal_server import ADMIN
+
+    from atlasquery.skyportal import SkyPortal, SkyPortalClass
+
+    _skyportal_double.reset()
+    fill(_skyportal_double.sky)
+    monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", _skyportal_double.url)
+    monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
+    for name in ("_credentials", "_authenticated", "_logged_out", "_server"):
+        monkeypatch.setattr(SkyPortal, name, getattr(SkyPortalClass(), name))
+    monkeypatch.setattr(SkyPortal, "_cache_location", tmp_path / "skyportal")
 
 
 @pytest.fixture

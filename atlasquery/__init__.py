@@ -2,9 +2,9 @@
 
 ``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server,
 ``AtlasForced`` one of the ATLAS forced photometry server, ``Alerce`` one of the
-ALeRCE broker, and ``LCCServer`` one of the servers of light curve collections, that
-take `~astropy.coordinates.SkyCoord` and `~astropy.units.Quantity` and return tables and
-light curves with units.
+ALeRCE broker, ``LCCServer`` one of the servers of light curve collections, and
+``SkyPortal`` one of a SkyPortal instance, that take `~astropy.coordinates.SkyCoord` and
+`~astropy.units.Quantity` and return tables and light curves with units.
 """
 
 import importlib
@@ -22,6 +22,8 @@ _LAZY = {
     "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
+    "SkyPortal": "atlasquery.skyportal",
+    "SkyPortalClass": "atlasquery.skyportal",
 }
 
 __all__ = [*_LAZY, "__citation__", "__version__"]

@@ -142,7 +142,7 @@ class IncompleteResultError(RemoteServiceError):
 class WriteError(IncompleteResultError):
     """Writes of which some were refused, or not tried, or have an unknown fate.
 
-    ``result`` is the table of all of them, with columns ``atlas_id``, ``ok``
+    ``result`` is the table of all of them, with columns for what was written, ``ok``
     (masked where it is unknown whether the server did it) and ``message``.
-    ``failures`` has a pair (ATLAS id, message) for each that is not known to be done.
+    ``failures`` has a pair (id, message) for each that is not known to be done.
     """

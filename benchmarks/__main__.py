@@ -2,14 +2,26 @@
 
 from astroquery import log
 
-from benchmarks import alerce, bulk, decoding, forced, importing, lcc, lightcurves, network
+from benchmarks import (
+    alerce,
+    bulk,
+    decoding,
+    forced,
+    importing,
+    lcc,
+    lightcurves,
+    network,
+    skyportal,
+)
+
+PARTS = (decoding, lightcurves, network, importing, bulk, forced, alerce, lcc, skyportal)
 
 
 def main() -> None:
     """Run them one after the other."""
     log.setLevel("WARNING")
     print(f"{'':<68}{'ours':>9}{'other':>9}{'ratio':>8}  aim")
-    for part in (decoding, lightcurves, network, importing, bulk, forced, alerce, lcc):
+    for part in PARTS:
         print("\n".join(part.report()), end="\n\n", flush=True)
 
 

@@ -74,6 +74,8 @@ def _start_sandbox(app):
     from forced_server import ForcedDouble
     from lcc_files import Files
     from lcc_server import LCCDouble
+    from skyportal_example import fill
+    from skyportal_server import ADMIN, SkyPortalDouble
 
     from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
@@ -95,11 +97,16 @@ def _start_sandbox(app):
     app.lcc = LCCDouble()
     Files(app.lcc)
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
+    app.skyportal = SkyPortalDouble()
+    fill(app.skyportal.sky)
+    os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
+    os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
     log.setLevel("WARNING")
 
 
 def _stop_sandbox(app, exception):
     app.lcc.stop()
+    app.skyportal.stop()
     app.alerce.stop()
     app.forced.stop()
     app.sandbox.stop()

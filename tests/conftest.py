@@ -20,7 +20,7 @@ NO_REAL_SERVER = "none; set ATLASQUERY_TEST_ATLAS_URL and ATLASQUERY_TEST_ATLAS_
 NO_REAL_LCC = "none; set ATLASQUERY_TEST_LCC_URL"
 NO_SHARED = "none; put the folder shared/ beside the checkout, or set ATLASQUERY_SHARED"
 # Credentials and servers of whoever runs the tests.
-OWN = ("ATLASQUERY_ATLAS_", "ATLASQUERY_FORCED_", "ATLASQUERY_ALERCE_", "ATLASQUERY_LCC_")
+OWN = tuple(f"ATLASQUERY_{name}_" for name in ("ATLAS", "FORCED", "ALERCE", "LCC", "SKYPORTAL"))
 SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "shared"))
 
 

@@ -381,6 +381,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 policy,
                 self._gate(token, method),
                 repeat=repeat,
+                final=self._is_final,
                 method=method,
                 url=url,
                 auth=auth,
@@ -444,6 +445,11 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     def _cache_key(self, method: str, url: str, payload: object, token) -> str:
         identity = token.fingerprint() if token else "anonymous"
         return self._store.key(method, url, None, payload, identity)
+
+    @staticmethod
+    def _is_final(response: requests.Response) -> bool:
+        """Return whether an answer of status 500 or more is a refusal, to be met again."""
+        return False
 
     @staticmethod
     def _shorter(lifetime: float) -> float:

@@ -346,6 +346,11 @@ class OpenGate:
         Whether a request waits for its turn instead of failing.
     """
 
+    #: Seconds of the first wait after a refusal that says no time; each next is doubled.
+    first_wait = 2.0
+    #: How often a request waits for its turn before it is given up.
+    rounds = 20
+
     def __init__(self, clock: Clock | None = None, *, waits: bool = False):
         self.clock = clock or Clock()
         #: Whether a request waits for its turn instead of failing.

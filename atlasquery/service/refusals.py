@@ -10,7 +10,7 @@ import requests
 
 from atlasquery.exceptions import LoginError, RemoteServiceError
 
-__all__ = ["is_page", "refuse_redirect", "refuse_status", "server_words"]
+__all__ = ["is_envelope", "is_page", "refuse_redirect", "refuse_status", "server_words"]
 
 PAGE = "(an HTML page)"
 
@@ -68,7 +68,7 @@ def refuse_status(response: requests.Response, service: str) -> None:
     Parameters
     ----------
     response : `requests.Response`
-        An answer with a status below 500.
+        An answer.
     service : str
         The name of the service.
 
@@ -116,7 +116,8 @@ def server_words(response: requests.Response) -> str:
         Its words, at most 500 characters of them.
     """
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        words = _flat(msgspec.json.decode(response.content))
+        said = msgspec.json.decode(response.content)
+        words = _enveloped(said) or _flat(said)
         return words[:500] or response.reason or "(no words)"
     text = response.content[:20000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
@@ -142,6 +143,37 @@ def is_page(words: str | None) -> bool:
         A page may be another server's, or that of a proxy before it.
     """
     return bool(words) and words.startswith(PAGE)
+
+
+def is_envelope(said: object) -> bool:
+    """Return whether a JSON answer is an error in an envelope: a status, a message, data.
+
+    Parameters
+    ----------
+    said : object
+        The decoded answer.
+
+    Returns
+    -------
+    bool
+        True for ``{"status": "error", "message": "...", "data": {}}``.
+    """
+    return (
+        isinstance(said, dict)
+        and said.get("status") in ("error", "fail")
+        and isinstance(said.get("message"), str)
+    )
+
+
+def _enveloped(said: object) -> str:
+    """Return the message of an envelope; of a traceback, its last line first."""
+    if not is_envelope(said):
+        return ""
+    lines = [line.strip() for line in said["message"].splitlines() if line.strip()]
+    if "Traceback (most recent call last)" in said["message"]:
+        # What went wrong stands at the end; where in the server it did, nobody here can use.
+        lines = [lines[-1], "(the end of a traceback of the server)"]
+    return " ".join(" ".join(lines).split())
 
 
 def _flat(said: object) -> str:

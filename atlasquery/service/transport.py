@@ -23,8 +23,6 @@ from atlasquery.service.secrets import LoginForm, without_frames
 __all__ = ["Policy", "exchange"]
 
 BLOCK = 1 << 18
-# How often a request waits for its turn before it is given up.
-ROUNDS = 20
 # Nobody between us and a server on this machine: a proxy would get the token.
 NO_PROXY = {"http": "", "https": ""}
 # No repetition mends an address.
@@ -100,6 +98,7 @@ def exchange(
     repeat: bool,
     expected: Container[int] = (),
     watch: Callable[[bytes], None] | None = None,
+    final: Callable[[requests.Response], bool] | None = None,
     **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
@@ -122,13 +121,16 @@ def exchange(
     watch : callable, optional
         Given each piece of an answer with a status of 200 as it arrives. What it has seen a
         piece of is not asked for again.
+    final : callable, optional
+        Takes an answer of status 500 or more; returns whether it is a refusal, which the same
+        request would meet again. By default none is.
     **request
         What `requests.Session.request` takes.
 
     Returns
     -------
     `requests.Response`
-        With its content read, whatever its status below 500 other than 429.
+        With its content read, whatever its status below 500 other than 429, or `final`.
 
     Raises
     ------
@@ -147,16 +149,16 @@ def exchange(
         receipt = gate.enter()
         try:
             response = _once(
-                session, service, policy, request, expected, watched if watch else None
+                session, service, policy, request, expected, final, watched if watch else None
             )
         except _PassingError as failure:
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
-            if throttled and gate.waits and rounds < ROUNDS:
+            if throttled and gate.waits and rounds < gate.rounds:
                 # What was throttled was not done, so that a write may be sent again too. Each
                 # next wait is longer, for a server that says 0 and does not mean it.
+                wait = max(gate.first_wait * 2.0 ** min(rounds, 8), failure.wait or 0.0)
                 rounds += 1
-                wait = max(2.0 ** min(rounds, 9), failure.wait or 0.0)
                 gate.shut(wait)
                 gate.clock.sleep(wait)
                 continue
@@ -209,6 +211,7 @@ def _once(
     policy: Policy,
     request: dict,
     expected: Container[int],
+    final: Callable[[requests.Response], bool] | None,
     watch: Callable[[bytes], None] | None,
 ) -> requests.Response:
     method, url = request["method"], request["url"]
@@ -259,7 +262,7 @@ def _once(
         if _is_rule(response):
             raise _over_limit(response, place)
         raise _PassingError(*_throttled(response, place))
-    if status >= 500:
+    if status >= 500 and not (final and final(response)):
         # A server at work on the answer, or closed for maintenance, may say for how long.
         wait = _retry_after(response, "") if status == 503 else None
         raise _PassingError(_failed(response, place), wait)

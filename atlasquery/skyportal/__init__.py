@@ -1,0 +1,57 @@
+"""SkyPortal, a platform for time-domain astronomy: https://skyportal.io/."""
+
+from astropy import config as _config
+
+from atlasquery.service import ServiceConf
+
+
+class Conf(ServiceConf):
+    """Configuration of a SkyPortal instance: each survey runs its own."""
+
+    server = _config.ConfigItem(
+        "https://fritz.science/api/", "Address of the API of the instance, ending in /api/."
+    )
+    requests_per_second = _config.ConfigItem(
+        5.0, "Requests a second that the server allows a token; 0 for no limit but its own word."
+    )
+    burst = _config.ConfigItem(
+        5, "Requests that may follow one another at once; servers take 10, of all your programs."
+    )
+    limit_loopback = _config.ConfigItem(
+        False, "Whether requests_per_second holds for a server on this machine too."
+    )
+    concurrency = _config.ConfigItem(
+        4, "How many requests of one call are under way at the same time.", cfgtype="integer"
+    )
+    max_rows = _config.ConfigItem(
+        10000, "Rows that a query returns at most; -1 for as many as there are."
+    )
+    page_size = _config.ConfigItem(
+        500, "Rows asked for in one request; servers cut sources at 500 without a word."
+    )
+    object_seconds = _config.ConfigItem(
+        300.0, "Seconds for which the stored data of an object are used again."
+    )
+    list_seconds = _config.ConfigItem(
+        120.0, "Seconds for which a stored answer to a search is used again."
+    )
+    table_seconds = _config.ConfigItem(
+        3600.0, "Seconds for which what seldom changes, such as instruments, is used again."
+    )
+
+
+conf = Conf()
+
+from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
+from atlasquery.skyportal.products import Picture  # noqa: E402
+from atlasquery.skyportal.spectra import Spectra, to_spectrum  # noqa: E402
+
+__all__ = [
+    "Conf",
+    "Picture",
+    "SkyPortal",
+    "SkyPortalClass",
+    "Spectra",
+    "conf",
+    "to_spectrum",
+]

@@ -1,0 +1,350 @@
+"""Targets of observing runs: assigned, changed, taken off."""
+
+import warnings
+from collections.abc import Sequence
+
+import msgspec
+from astropy.table import Table
+
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, RemoteServiceError
+from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.references import ReferenceQueries, check_number_id, each_source
+from atlasquery.skyportal.words import check_source_id
+from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+
+__all__ = ["AssignmentQueries"]
+
+ASSIGNMENT = Columns(
+    "an assignment",
+    Column("id", int, about="Number of the assignment.", required=True),
+    Column("obj_id", str, to="source_id", about="Id of the source."),
+    Column("run_id", int, about="Number of the observing run."),
+    Column("priority", str, about="From 1, the lowest, to 5."),
+    Column("status", str, about="What became of it."),
+    Column("comment", str, about="A comment on it."),
+    Column("requester", str, about="Who asked for it."),
+    Column("requester_id", int, about="Number of who asked for it."),
+    Column("last_modified_by_id", int, about="Number of who last changed it."),
+    Column("rise_time_utc", Timestamp, to="rise_time", about="When the source rises."),
+    Column("set_time_utc", Timestamp, to="set_time", about="When the source sets."),
+    Column("created_at", Timestamp, about="When the assignment was made."),
+    Column("modified", Timestamp, about="When the assignment was last changed."),
+)
+
+
+class AssignmentQueries(ChangeQueries, ReferenceQueries):
+    """The methods for the targets of observing runs."""
+
+    def add_assignment(
+        self,
+        source_ids: str | int | Sequence,
+        run_id: int,
+        *,
+        priority: int = 3,
+        comment: str = "",
+        dry_run: bool = False,
+        on_error: str = "raise",
+    ) -> Table:
+        """Assign sources to an observing run.
+
+        Parameters
+        ----------
+        source_ids : str, int or sequence
+            One or many ids.
+        run_id : int
+            The number of the run.
+        priority : int, optional
+            From 1, the lowest, to 5.
+        comment : str, optional
+            What the observer should know.
+        dry_run : bool, optional
+            Whether to send nothing, and return what would be sent.
+        on_error : {"raise", "warn"}, optional
+            What to do after the last when some were not assigned: raise an error
+            that has the table as ``result``, or return the table with a warning.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``source_id``, ``ok``, ``id`` (of the assignment) and ``message``, in the order
+            given. Where an answer was lost the run's targets are read back. With
+            `dry_run` also ``method``, ``endpoint`` and ``payload``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        LoginError
+            If there is no login.
+        WriteError
+            If some were not assigned.
+
+        References
+        ----------
+        The ``assignment`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> plan = SkyPortal.add_assignment("ATLAS24abc", 1, priority=5, dry_run=True)
+        >>> print(plan["payload"][0])
+        {"run_id":1,"obj_id":"ATLAS24abc","priority":"5"}
+        """
+        run = check_number_id(run_id, name="run_id")
+        shared = {"priority": _priority(priority), **({"comment": comment} if comment else {})}
+        changes = [
+            Change(
+                source,
+                "POST",
+                "assignment",
+                {"run_id": run, "obj_id": source, **shared},
+                done=_assigned,
+                look=lambda began, source=source: self._look_for_assignment(source, run),
+            )
+            for source in each_source(source_ids)
+        ]
+        return self._change_each(
+            changes, dry_run=dry_run, on_error=on_error, query="add_assignment"
+        )
+
+    def update_assignment(
+        self,
+        assignment_id: int,
+        *,
+        status: str | None = None,
+        priority: int | None = None,
+        comment: str | None = None,
+        dry_run: bool = False,
+        on_error: str = "raise",
+    ) -> Table:
+        """Change an assignment.
+
+        Parameters
+        ----------
+        assignment_id : int
+            The number of the assignment.
+        status : str, optional
+            What became of it, such as ``"complete"`` or ``"not observed"``.
+        priority : int, optional
+            From 1, the lowest, to 5.
+        comment : str, optional
+            What the observer should know.
+        dry_run : bool, optional
+            Whether to send nothing, and return what would be sent.
+        on_error : {"raise", "warn"}, optional
+            As in `add_assignment`.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            As `add_assignment`; ``source_id`` is ``"assignment N"``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If nothing is to be changed, or an argument is not what it should be.
+        LoginError
+            If there is no login.
+        WriteError
+            If it was not changed.
+
+        References
+        ----------
+        The ``assignment`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> plan = SkyPortal.update_assignment(1, status="complete", dry_run=True)
+        >>> print(plan["method"][0], plan["endpoint"][0], plan["payload"][0])
+        PUT assignment/1 {"status":"complete"}
+        """
+        number = check_number_id(assignment_id, name="assignment_id")
+        given = {
+            "status": status,
+            "priority": None if priority is None else _priority(priority),
+            "comment": comment,
+        }
+        sent = {name: value for name, value in given.items() if value is not None}
+        if not sent:
+            raise InvalidQueryError("give at least one of status, priority and comment")
+        change = Change(
+            f"assignment {number}",
+            "PUT",
+            f"assignment/{number}",
+            sent,
+            done=lambda data: Outcome(True, "Changed.", number),
+            look=lambda began: self._look_for_values(number, sent),
+        )
+        return self._change_each(
+            [change], dry_run=dry_run, on_error=on_error, query="update_assignment"
+        )
+
+    def delete_assignment(
+        self, assignment_id: int, *, dry_run: bool = False, on_error: str = "raise"
+    ) -> Table:
+        """Take a source off an observing run.
+
+        Parameters
+        ----------
+        assignment_id : int
+            The number of the assignment.
+        dry_run : bool, optional
+            Whether to send nothing, and return what would be sent.
+        on_error : {"raise", "warn"}, optional
+            As in `add_assignment`.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            As `add_assignment`; ``source_id`` is ``"assignment N"``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If it is no number; nothing was sent.
+        LoginError
+            If there is no login.
+        WriteError
+            If it was not taken off.
+
+        References
+        ----------
+        The ``assignment`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> plan = SkyPortal.delete_assignment(1, dry_run=True)
+        >>> print(plan["method"][0], plan["endpoint"][0])
+        DELETE assignment/1
+        """
+        number = check_number_id(assignment_id, name="assignment_id")
+        change = Change(
+            f"assignment {number}",
+            "DELETE",
+            f"assignment/{number}",
+            done=lambda data: Outcome(True, "Taken off.", number),
+            look=lambda began: self._look_for_no_assignment(number),
+        )
+        return self._change_each(
+            [change], dry_run=dry_run, on_error=on_error, query="delete_assignment"
+        )
+
+    def get_assignments(
+        self,
+        *,
+        run_id: int | None = None,
+        source_id: str | int | None = None,
+        cache: bool | None = None,
+    ) -> Table:
+        """Read the targets of observing runs.
+
+        Parameters
+        ----------
+        run_id : int, optional
+            The number of a run; by default all that the account may see.
+        source_id : str or int, optional
+            The id of a source.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each: ``id``, ``source_id``, ``run_id``, ``priority``, ``status``,
+            ``comment``, ``requester``, ``rise_time``, ``set_time``, ``created_at`` and
+            ``modified`` (`~astropy.time.Time`), and what a newer server sends besides.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        LoginError
+            If the instance shows them to nobody without a token.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there is none.
+
+        References
+        ----------
+        The ``assignment`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> targets = SkyPortal.get_assignments(run_id=1)
+        >>> str(targets["source_id"][0])
+        'ATLAS24abc'
+        """
+        run = None if run_id is None else check_number_id(run_id, name="run_id")
+        source = None if source_id is None else check_source_id(source_id)
+        rows, when = self._fetch(
+            "assignment", decode=_decode_assignments, lifetime=self.conf.list_seconds, cache=cache
+        )
+        # The server sends all: it has no filter here.
+        if run is not None:
+            rows = rows.take(rows.values["run_id"] == run)
+        if source is not None:
+            rows = rows.take(rows.values["source_id"] == source)
+        asked = {"run_id": run, "source_id": source}
+        table = build_table(rows, meta=self._meta(when, query="get_assignments", **asked))
+        if not len(table):
+            warnings.warn("no such assignment", NoResultsWarning, stacklevel=3)
+        return table
+
+    def _look_for_assignment(self, source: str, run: int) -> Outcome:
+        rows = [
+            row
+            for row in self._fresh("assignment")
+            if row.get("obj_id") == source and row.get("run_id") == run
+        ]
+        if not rows:
+            return Outcome(False, "it is no target of the run")
+        return Outcome(True, "it is a target of the run", rows[-1]["id"])
+
+    def _look_for_values(self, number: int, sent: dict) -> Outcome:
+        now = next((row for row in self._fresh("assignment") if row["id"] == number), {})
+        same = all(str(now.get(key)) == str(value) for key, value in sent.items())
+        return Outcome(same, "it is changed" if same else "it is as it was", number)
+
+    def _look_for_no_assignment(self, number: int) -> Outcome:
+        try:
+            rows = self._fresh("assignment")
+        except RemoteServiceError as error:
+            return Outcome(None, f"the targets could not be read ({error.reason})", number)
+        there = any(row["id"] == number for row in rows)
+        return Outcome(not there, "it is still there" if there else "it is not there", number)
+
+
+def _priority(value: object) -> str:
+    number = check_number_id(value, name="priority")
+    if number > 5:
+        raise InvalidQueryError(f"priority={value!r} should be from 1, the lowest, to 5")
+    # The server has it as a text.
+    return str(number)
+
+
+def _assigned(data: object) -> Outcome:
+    number = data.get("id") if isinstance(data, dict) else None
+    return Outcome(True, "Assigned.", number if isinstance(number, int) else None)
+
+
+def _decode_assignments(text: bytes) -> Rows:
+    """Return assignments without all that the server tells of their source and its owners."""
+    nested = (
+        "obj", "run", "last_modified_by", "spectra", "photometry", "photometric_series",
+        "accessible_group_names",
+    )  # fmt: skip
+    rows = []
+    for row in msgspec.json.decode(text):
+        plain = {key: value for key, value in row.items() if key not in nested}
+        plain["requester"] = (row.get("requester") or {}).get("username")
+        rows.append(plain)
+    return decode_rows(ASSIGNMENT, msgspec.json.encode(rows), undeclared_as_text=True)

@@ -1,0 +1,367 @@
+"""What all queries to SkyPortal share: the token, the pace, the envelope, the server's words."""
+
+import contextlib
+import dataclasses
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError
+from atlasquery.service import ServiceQuery
+from atlasquery.service.credentials import Credentials, store_in_keyring
+from atlasquery.service.inputs import check_secret_text
+from atlasquery.service.pace import PaceGate, pace_of
+from atlasquery.service.quota import Limit
+from atlasquery.service.refusals import is_envelope, is_page
+from atlasquery.service.secrets import Secret, TokenAuth
+from atlasquery.service.transport import Policy, exchange
+from atlasquery.skyportal import conf
+from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.words import as_json, params_of
+
+__all__ = ["SkyPortalQuery"]
+
+# "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
+PROFILE = "internal/profile"
+# They may bring along what opens something else: the account at a telescope, the key of a
+# service, the word by which it delivers results.
+UNSTORED = re.compile(
+    r"internal/.*|(allocation|analysis_service)(/.*)?|obj/([^/]+/)?analysis(/\d+)?", re.I
+)
+# What a route says of an id that it does not know, by status.
+UNKNOWN = {
+    400: ("Invalid ID", "Invalid object ID"),
+    403: ("Insufficient permissions", "Cannot access this Analysis"),
+}
+
+
+class _ProfileAuth(TokenAuth):
+    """Signs the question for the profile, of whose answer no word is shown."""
+
+    def conceal(self, words: bytes) -> bytes:
+        """Return other words: those of the server may be tokens."""
+        return b"(not quoted)"
+
+
+class SkyPortalQuery(ServiceQuery):
+    """Base of the queries to a SkyPortal instance.
+
+    Parameters
+    ----------
+    server : str, optional
+        The address of the instance, or of its API.
+    token : str, optional
+        A token of the user's; without one, what the instance shows to all is read.
+    """
+
+    service = "SkyPortal"
+    title = "SkyPortal"
+    environment = "ATLASQUERY_SKYPORTAL"
+    conf = conf
+    # "Token and Bearer give 401" (contract).
+    token_scheme = "token"  # noqa: S105
+    # "Some instances allow anonymous reading" (contract).
+    login_required = False
+
+    def __init__(self, server: str | None = None, token: str | None = None):
+        # Wrapped at once: a traceback shows the variables of its frames.
+        token = Secret(token) if isinstance(token, str) else token
+        super().__init__(server)
+        check_secret_text("token", token)
+        self.name = "SkyPortal"
+        self._judged = threading.local()
+        if token is not None:
+            super().login(token=token)
+
+    @property
+    def server(self) -> str:
+        """The address of the API, ending in ``/api/``; read when it is used."""
+        return _api(super().server)
+
+    def login(
+        self,
+        *,
+        token: str | None = None,
+        config_file: str | os.PathLike | None = None,
+        store: bool = False,
+    ) -> bool:
+        """Log in with a token, and ask the server whether it knows it.
+
+        Parameters
+        ----------
+        token : str, optional
+            A token, from the page of your profile. By default it comes from the
+            environment variable ``ATLASQUERY_SKYPORTAL_TOKEN``, the configuration
+            file or the keyring.
+        config_file : path-like, optional
+            A YAML file with ``token``, readable by its owner only; and ``base_url``,
+            the server to use.
+        store : bool, optional
+            Whether to keep the token in the keyring of this machine. The default is to
+            keep it in memory only.
+
+        Returns
+        -------
+        bool
+            True: a login that fails raises.
+
+        Raises
+        ------
+        LoginError
+            If the server does not know the token, or there is none.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> SkyPortal.login()  # with the token of ATLASQUERY_SKYPORTAL_TOKEN
+        True
+        """
+        with self._login_lock:
+            super().login(token=token, config_file=config_file)
+            mine = self._credentials
+            if not self._knows(mine.token):
+                self._forget()
+                raise LoginError(
+                    f"SkyPortal at {self.server} does not know the token from {mine.source} "
+                    "(status 401). Copy it again from the page of your profile there; it may "
+                    "have been deleted, or be of another instance.",
+                    service=self.service,
+                    status=401,
+                    url=self.server + PROFILE,
+                )
+            if store:
+                store_in_keyring(self._keyring_name(), mine)
+        return True
+
+    def _find(self, *args, **kwargs) -> Credentials:
+        found = super()._find(*args, **kwargs)
+        return dataclasses.replace(found, server=_api(found.server)) if found.server else found
+
+    def _knows(self, token: Secret) -> bool:
+        """Return whether the server knows a token.
+
+        What it answers lists all tokens of the user: nothing of it is kept, or quoted.
+        """
+        status, kind = self._ask_profile(token)
+        if status in (200, 401) and "json" in kind.lower():
+            return status == 200
+        raise RemoteServiceError(
+            f"SkyPortal at {self.server} did not say whether it knows the token: it answered "
+            f"{PROFILE} with status {status}, {kind or 'no content type'}. Is conf.server the "
+            "address of its API?",
+            service=self.service,
+            status=status,
+            url=self.server + PROFILE,
+        )
+
+    def _ask_profile(self, token: Secret) -> tuple[int, str]:
+        try:
+            response = exchange(
+                self._session,
+                self.service,
+                Policy.from_conf(self.conf),
+                self._gate(token, "GET"),
+                repeat=True,
+                method="GET",
+                url=self.server + PROFILE,
+                auth=_ProfileAuth(token, self.token_scheme),
+                headers={"Accept": "application/json"},
+            )
+        except RemoteServiceError as error:
+            if error.status is None:
+                raise
+            return error.status, "which is no word on it"
+        return response.status_code, response.headers.get("Content-Type", "")
+
+    def _gate(self, token: Secret | None, method: str) -> PaceGate:
+        rate = self.conf.requests_per_second
+        if self._uncounted or rate <= 0:
+            return PaceGate(self._clock, None)
+        # "keyed on the Authorization header" (contract).
+        account = self._account(token, Limit(0, 1.0))
+        return PaceGate(self._clock, pace_of(account, 1.0 / rate, self.conf.burst))
+
+    @staticmethod
+    def _is_final(response: requests.Response) -> bool:
+        # "500: JSON envelope for client errors too" (contract); a gateway's own page is no word
+        # on the request, and may be gone at the next try.
+        if response.status_code != 500:
+            return False
+        try:
+            return is_envelope(msgspec.json.decode(response.content))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+
+    def _renew(self, refused: Secret | None) -> bool:
+        # "401: no or bad token, and a missing permission" (contract).
+        try:
+            self._judged.known = self._knows(refused)
+        except RemoteServiceError:
+            return False
+        return False if self._judged.known else super()._renew(refused)
+
+    def _send_signed(self, method: str, url: str, **request) -> tuple:
+        self._judged.known = None
+        try:
+            return super()._send_signed(method, url, **request)
+        except LoginError as error:
+            if error.status != 401:
+                raise
+            raise self._not_allowed(error, method) from None
+
+    def _not_allowed(self, error: LoginError, method: str) -> LoginError:
+        """Return what a 401 means: no token, one that is not known, or a missing permission."""
+        said = f"(status 401: {error.reason})"
+        if self._judged.known:
+            message = (
+                f"The SkyPortal token from {self._credentials.source} is known to the server, but "
+                f"lacks the permission for {method} {error.url} {said}. Ask an administrator of "
+                "the instance, or make a token with that permission on the page of your profile."
+            )
+        elif not self._credentials.token:
+            message = (
+                f"This SkyPortal shows {error.url} to nobody without a token {said}. "
+                f"{self._how_to_log_in(None)}"
+            )
+        else:
+            doubt = ", or the permission is missing" if self._judged.known is None else ""
+            message = (
+                f"SkyPortal at {self.server} does not know the token{doubt} {said}. "
+                f"{self._after_refusal()}"
+            )
+        known = {"status": 401, "url": error.url, "reason": error.reason}
+        return LoginError(message, service=self.service, **known)
+
+    def _how_to_log_in(self, username: str | None) -> str:
+        return (
+            f"Make a token on the page of your profile there, and call {self.name}.login(token=...)"
+            f" or set {self.environment}_TOKEN."
+        )
+
+    def _after_refusal(self) -> str:
+        return (
+            f"It came from {self._credentials.source}. Copy it again from the page of your "
+            "profile there; it may have been deleted, or be of another instance."
+        )
+
+    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how) -> tuple:
+        return super()._read(
+            path, payload, cache=False if UNSTORED.fullmatch(path) else cache, **how
+        )
+
+    def _fetch(
+        self,
+        path: str,
+        params: dict | None = None,
+        *,
+        decode: Callable,
+        lifetime: float | None = None,
+        cache: bool | None = None,
+        unknown: str = "",
+    ) -> tuple:
+        """Read from the server, and open the envelope.
+
+        Parameters
+        ----------
+        path : str
+            What is read, below the address of the API; ids in it are quoted by `in_path`.
+        params : dict, optional
+            By the server's names; see `params_of`.
+        decode : callable
+            Takes the data of the envelope as JSON, returns what the caller wants.
+        lifetime : float, optional
+            Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
+        cache : bool, optional
+            Whether stored answers are used.
+        unknown : str, optional
+            What is not there when the server says so: ``"source ZTF24abc"``.
+
+        Returns
+        -------
+        decoded : object
+            What `decode` returned.
+        when : float
+            The Unix time at which the server answered.
+        """
+        with self._naming(unknown):
+            return self._read(
+                path,
+                params_of(params or {}),
+                decode=lambda body: decode(open_envelope(body)),
+                lifetime=self.conf.object_seconds if lifetime is None else lifetime,
+                cache=cache,
+                method="GET",
+            )
+
+    @contextlib.contextmanager
+    def _naming(self, unknown: str) -> Iterator[None]:
+        """Say of what the server does not have what it is."""
+        try:
+            yield
+        except (RemoteServiceError, LoginError) as error:
+            if unknown and self._says_unknown(error):
+                raise NotFoundError(
+                    f"SkyPortal has no {unknown}, or none that this account may see (status "
+                    f"{error.status}: {error.reason})",
+                    service=self.service,
+                    status=error.status,
+                    url=error.url,
+                    reason=error.reason,
+                ) from None
+            raise
+
+    @staticmethod
+    def _says_unknown(error: RemoteServiceError | LoginError) -> bool:
+        reason = error.reason or ""
+        if error.status == 404:
+            # A page is of another server, or of another address than the API's.
+            return not is_page(reason)
+        return any(words in reason for words in UNKNOWN.get(error.status, ()))
+
+    def _change(
+        self, method: str, path: str, payload: object = None, *, dry_run: bool = False
+    ) -> object:
+        """Change something on the server: sent once, repeated only where it was not taken.
+
+        Parameters
+        ----------
+        method : {"POST", "PUT", "PATCH", "DELETE"}
+            The HTTP method.
+        path : str
+            What is changed, below the address of the API.
+        payload : object, optional
+            What is sent as JSON; arrays, times and NaN are turned into it.
+        dry_run : bool, optional
+            Whether to send nothing, and return what would be sent.
+
+        Returns
+        -------
+        object
+            The data of the answer, decoded; for a dry run a dict with ``method``,
+            ``url`` and ``json``.
+        """
+        body = None if payload is None else as_json(payload)
+        if dry_run:
+            return {"method": method, "url": self.server + path, "json": body}
+        try:
+            response = self._write(path, body, method=method, json=True)
+        finally:
+            # What was read before may be otherwise now, even after a time-out.
+            self._store.clear()
+        try:
+            return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+        except RemoteServiceError as error:
+            # An error in the envelope of a success is the server's word on this request.
+            error.status, error.url = error.status or response.status_code, response.url
+            raise
+
+
+def _api(address: str) -> str:
+    """Return the address of the API of an instance whose own address was given."""
+    address = address if address.endswith("/") else address + "/"
+    return address + "api/" if urlsplit(address).path == "/" else address

@@ -1,0 +1,367 @@
+"""What all writes share: one after the other, none of them twice, and what became of each."""
+
+import datetime as dt
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from atlasquery.exceptions import (
+    InputWarning,
+    LoginError,
+    QuotaError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+    WriteError,
+)
+from atlasquery.service.failures import check_on_error
+from atlasquery.service.pool import run_all
+from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.words import as_json
+
+__all__ = [
+    "Change",
+    "ChangeQueries",
+    "Outcome",
+    "is_refusal",
+    "may_be_unfinished",
+    "outcome_table",
+    "what_came",
+]
+
+# What a gateway says that has lost the server, or waits for it no longer.
+GATEWAY = (502, 503, 504)
+# How far the server's clock may be from ours.
+CLOCKS = 600.0
+DRY = "Dry run: not sent."
+
+
+class Outcome(NamedTuple):
+    """What became of one write.
+
+    Attributes
+    ----------
+    ok : bool or None
+        Whether it is so on the server now; None where that is unknown.
+    message : str
+        The server's words, or ours.
+    number : int or None
+        The id that the server gave to what was made.
+    stop : Exception or None
+        Why no further write is tried.
+    """
+
+    ok: bool | None
+    message: str
+    number: int | None = None
+    stop: Exception | None = None
+
+
+@dataclass
+class Change:
+    """One write.
+
+    Parameters
+    ----------
+    about : str
+        The source, or the number of the request, that it is about.
+    method, path : str
+        Where it is sent.
+    payload : dict, optional
+        What is sent.
+    done : callable, optional
+        Takes the data of the answer, returns the outcome.
+    look : callable, optional
+        Takes the Unix time at which the call began; reads back whether it was done, and
+        returns that as an outcome. Without it a lost answer stays unknown.
+    refused : callable, optional
+        Takes the error of a refusal; returns an outcome, another change to try instead, or
+        None for what the error says.
+    note : str, optional
+        When it is sent, for a dry run.
+    """
+
+    about: str
+    method: str
+    path: str
+    payload: dict | None = None
+    done: Callable[[object], Outcome] | None = None
+    look: Callable[[float], Outcome] | None = None
+    refused: Callable[[RemoteServiceError], "Outcome | Change | None"] | None = None
+    note: str = ""
+
+
+class ChangeQueries(SkyPortalQuery):
+    """The engine of all writes."""
+
+    def _change_each(
+        self,
+        changes: Sequence[Change],
+        *,
+        dry_run: bool,
+        on_error: str,
+        depth: int = 5,
+        **about,
+    ) -> Table:
+        """Send each change once; return the table of what became of them.
+
+        A warning points to the frame that is so many above that of `_report`.
+        """
+        check_on_error(on_error)
+        changes = [_plain(change) for change in changes]
+        if dry_run:
+            return _rehearsal(changes, self._meta(time.time(), **about))
+        self._auth(required=True)
+        outcomes: list[Outcome] = []
+        try:
+            self._send_each(changes, outcomes)
+        except KeyboardInterrupt as stop:
+            _note_stop(stop, changes, outcomes)
+            stop.result = outcome_table(changes, outcomes, self._meta(time.time(), **about))
+            raise
+        table = outcome_table(changes, outcomes, self._meta(time.time(), **about))
+        failures = [
+            (change.about, outcome.message)
+            for change, outcome in zip(changes, outcomes, strict=True)
+            if not outcome.ok
+        ]
+        self._report(table, failures, outcomes, on_error, depth=depth)
+        return table
+
+    def _send_each(self, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
+        began = time.time()
+
+        def attempt(change: Change) -> None:
+            stop = outcomes[-1].stop if outcomes else None
+            if stop:
+                outcomes.append(Outcome(False, f"Not tried: {stop}", stop=stop))
+            else:
+                outcomes.append(self._attempt(change, began))
+
+        run_all(attempt, changes, concurrency=1)
+
+    def _attempt(self, change: Change, began: float) -> Outcome:
+        """Send one change; whatever happens, say what became of it."""
+        try:
+            data = self._change(change.method, change.path, change.payload)
+        except (LoginError, QuotaError) as error:
+            return Outcome(False, str(error), stop=error)
+        except (RemoteServiceError, TimeoutError, TableParseError) as error:
+            if not error.sent:
+                return Outcome(False, f"Not sent: {error}", stop=error)
+            if not is_refusal(error):
+                return self._look_again(change, error, began)
+            instead = self._instead(change, error)
+            if isinstance(instead, Change):
+                return self._attempt(_plain(instead), began)
+            return instead or _refused(error)
+        except Exception as error:
+            return Outcome(None, f"Unknown: {error}", stop=error)
+        return change.done(data) if change.done else Outcome(True, "Done.")
+
+    @staticmethod
+    def _instead(change: Change, error: RemoteServiceError) -> "Outcome | Change | None":
+        """Return what a refusal means; where that cannot be asked, its own words stand."""
+        try:
+            return change.refused(error) if change.refused else None
+        except (RemoteServiceError, LoginError, TimeoutError, TableParseError):
+            return None
+
+    def _look_again(self, change: Change, why: Exception, began: float) -> Outcome:
+        """Read back whether a write was done whose answer did not arrive, or was a failure."""
+        what = what_came(why)
+        if change.look is None:
+            message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
+            return Outcome(None, message)
+        unfinished = may_be_unfinished(why)
+        try:
+            found = change.look(began)
+            if found.ok is False and unfinished:
+                self._clock.sleep(self.conf.backoff)
+                found = change.look(began)
+        except Exception as error:
+            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
+            return Outcome(None, message, stop=error)
+        ok, words = found.ok, found.message
+        if ok is False and unfinished:
+            ok, words = None, f"{words}, but the server may be at it still"
+        unknown = "Unknown: " if ok is None else ""
+        return Outcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
+
+    def _fresh(self, path: str, params: dict | None = None) -> object:
+        """Read what was never stored, as it is now."""
+        return self._fetch(path, params, decode=msgspec.json.decode, lifetime=0.0, cache=False)[0]
+
+    def _report(
+        self,
+        table: Table,
+        failures: Sequence[tuple],
+        outcomes: Sequence[Outcome],
+        on_error: str,
+        *,
+        depth: int,
+        what: str = "writes",
+    ) -> None:
+        """Raise, or warn, where some are not known to be done."""
+        if not failures:
+            return
+        unknown = sum(outcome.ok is None for outcome in outcomes)
+        message = (
+            f"{len(failures)} of {len(table)} {what} are not known to be done"
+            + (f" ({unknown} of them may be)" if unknown else "")
+            + f"; the first, for {failures[0][0]}: {failures[0][1]}"
+        )
+        if on_error == "warn":
+            warnings.warn(message, InputWarning, stacklevel=depth)
+            return
+        cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
+        known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
+        raise WriteError(
+            f"{message} All are in the error's .result, these in .failures.",
+            result=table,
+            failures=failures,
+            service=self.service,
+            **known,
+        ) from cause
+
+    @staticmethod
+    def _recent(row: dict, began: float) -> bool:
+        """Return whether a row was made since the call began, as far as clocks agree."""
+        text = row.get("created_at") or row.get("modified")
+        if not isinstance(text, str):
+            return False
+        # "created_at: naive UTC ISO" (contract)
+        made = dt.datetime.fromisoformat(text)
+        made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
+        return made.timestamp() >= began - CLOCKS
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether the server has read the request and not done it.
+
+    Parameters
+    ----------
+    error : Exception
+        What came instead of an answer.
+
+    Returns
+    -------
+    bool
+        True for a status from 300 to 499, and for an envelope that says error.
+    """
+    status = getattr(error, "status", None)
+    return status is not None and 200 <= status < 500 and isinstance(error, RemoteServiceError)
+
+
+def may_be_unfinished(error: Exception) -> bool:
+    """Return whether the server may still be at what was asked of it.
+
+    Parameters
+    ----------
+    error : Exception
+        What came instead of an answer.
+
+    Returns
+    -------
+    bool
+        True where the server itself has not answered: a time-out, a connection that
+        breaks, a gateway that has nothing from it.
+    """
+    return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
+
+
+def what_came(error: Exception) -> str:
+    """Return in a few words what came instead of an answer.
+
+    Parameters
+    ----------
+    error : Exception
+        What came.
+
+    Returns
+    -------
+    str
+        Whether the server failed, or its answer was lost.
+    """
+    failed = getattr(error, "status", None) == 500
+    return "the server failed" if failed else "answer lost"
+
+
+def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: dict) -> Table:
+    """Return the table of what became of changes.
+
+    Parameters
+    ----------
+    changes : sequence of Change
+        The changes.
+    outcomes : sequence of Outcome
+        What became of each.
+    meta : dict
+        Where it comes from.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``source_id``, ``ok``, ``id``, ``message``.
+    """
+    table = Table(meta=meta)
+    table["source_id"] = np.array([change.about for change in changes], dtype=np.str_)
+    ok, numbers = [o.ok for o in outcomes], [o.number for o in outcomes]
+    table["ok"] = MaskedColumn([bool(o) for o in ok], mask=[o is None for o in ok], dtype=bool)
+    table["id"] = MaskedColumn(
+        [n or 0 for n in numbers], mask=[n is None for n in numbers], dtype=np.int64
+    )
+    table["message"] = np.array([o.message for o in outcomes], dtype=np.str_)
+    table["source_id"].description = "The source that the write is about."
+    table["ok"].description = "Whether it is so on the server now; masked where unknown."
+    table["id"].description = "The server's id of what was written."
+    table["message"].description = "The server's words, or ours."
+    return table
+
+
+def _plain(change: Change) -> Change:
+    """Return a change whose payload is of JSON types; refuse it before anything is sent."""
+    return replace(change, payload=None if change.payload is None else as_json(change.payload))
+
+
+def _rehearsal(changes: Sequence[Change], meta: dict) -> Table:
+    outcomes = [Outcome(None, f"{DRY} {change.note}".strip()) for change in changes]
+    table = outcome_table(changes, outcomes, meta)
+    table["method"] = [change.method for change in changes]
+    table["endpoint"] = [change.path for change in changes]
+    table["payload"] = ["" if c.payload is None else _json(c.payload) for c in changes]
+    table["method"].description = "How it would be sent."
+    table["endpoint"].description = "Where it would be sent."
+    table["payload"].description = "What would be sent, as JSON."
+    return table
+
+
+def _json(payload: dict) -> str:
+    return msgspec.json.encode(payload).decode()
+
+
+def _refused(error: RemoteServiceError) -> Outcome:
+    # A wrong address is wrong for all of them.
+    wrong_place = error.status in (405, *range(300, 400))
+    if wrong_place:
+        return Outcome(False, str(error), stop=error)
+    return Outcome(False, error.reason or str(error))
+
+
+def _note_stop(stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
+    """Say what became of all writes when the call was stopped in the middle of one."""
+    done, rest = len(outcomes), len(changes) - len(outcomes)
+    if rest:
+        outcomes.append(Outcome(None, "Unknown: stopped before SkyPortal had answered"))
+        outcomes += [Outcome(False, "Not tried: stopped")] * (rest - 1)
+    stop.add_note(
+        f"SkyPortal had answered {done} of {len(changes)} writes; the next one, for "
+        f"{changes[min(done, len(changes) - 1)].about}, may be done too. What became of each is "
+        "in sys.last_value.result."
+    )

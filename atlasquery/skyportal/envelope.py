@@ -1,0 +1,50 @@
+"""Open the envelope that each answer of SkyPortal comes in: the only place that knows it."""
+
+from typing import Any
+
+import msgspec
+
+from atlasquery.exceptions import RemoteServiceError, TableParseError
+
+__all__ = ["open_envelope"]
+
+
+class _Envelope(msgspec.Struct):
+    # A newer server may have other keys, which are left alone.
+    status: Any = None
+    message: Any = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def open_envelope(body: bytes) -> bytes:
+    """Return the data of an answer, still as JSON.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer: ``{"status": "success", "data": ..., "version": ...}``.
+
+    Returns
+    -------
+    bytes
+        What stands under ``data``; ``null`` where a success has none.
+
+    Raises
+    ------
+    RemoteServiceError
+        If it is an error, whatever its HTTP status.
+    TableParseError
+        If it is no envelope.
+    """
+    envelope = msgspec.json.decode(body, type=_Envelope)
+    if envelope.status in ("error", "fail"):
+        raise RemoteServiceError(
+            f"SkyPortal answered with an error: {envelope.message}",
+            service="SkyPortal",
+            reason=str(envelope.message),
+        )
+    if envelope.data is msgspec.UNSET:
+        if envelope.status != "success":
+            raise TableParseError("it has neither status nor data", service="SkyPortal")
+        return b"null"
+    return bytes(envelope.data)

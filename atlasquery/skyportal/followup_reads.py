@@ -1,0 +1,257 @@
+"""Requests for follow-up observations: found, and planned for a night."""
+
+import time
+import warnings
+
+import msgspec
+from astropy.io import ascii as ascii_tables
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.exceptions import NoResultsWarning, RemoteServiceError
+from atlasquery.service.inputs import check_choice
+from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.paging import PagedQueries
+from atlasquery.skyportal.references import ReferenceQueries, check_number_id
+from atlasquery.skyportal.words import check_source_id, iso, params_of
+from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+
+__all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
+
+SCHEDULES = ("csv", "pdf", "png")
+# "max 1000" (contract)
+PAGE = 1000
+
+FOLLOWUP = Columns(
+    "a follow-up request",
+    Column("id", int, about="Number of the request.", required=True),
+    Column("obj_id", str, to="source_id", about="Id of the source."),
+    Column("status", str, about="What became of the request, in the server's words."),
+    Column("allocation_id", int, about="Number of the allocation."),
+    Column("instrument_id", int, about="Number of the instrument."),
+    Column("instrument", str, about="Name of the instrument."),
+    Column("requester", str, about="Who made the request."),
+    Column("requester_id", int, about="Number of who made the request."),
+    Column("last_modified_by_id", int, about="Number of who last changed it."),
+    Column("comment", str, about="A comment on the request."),
+    Column("payload", str, about="What was asked for, as JSON."),
+    Column("created_at", Timestamp, about="When the request was made."),
+    Column("modified", Timestamp, about="When the request was last changed."),
+)
+
+When = Time | str | float | None
+
+
+class FollowupReads(ReferenceQueries, PagedQueries):
+    """The methods that read follow-up requests."""
+
+    def query_followups(
+        self,
+        *,
+        source_id: str | int | None = None,
+        allocation: int | None = None,
+        instrument: int | str | None = None,
+        status: str | None = None,
+        start: When = None,
+        end: When = None,
+        observation_start: When = None,
+        observation_end: When = None,
+        max_rows: int | None = None,
+        cache: bool | None = None,
+    ) -> Table:
+        """Look for follow-up requests.
+
+        Parameters
+        ----------
+        source_id : str or int, optional
+            The id of a source, in whole: the server takes a part of it for it too, and
+            such requests are left out here.
+        allocation : int, optional
+            The number of an allocation.
+        instrument : int or str, optional
+            An instrument by name or number.
+        status : str, optional
+            A part of the status.
+        start, end : `~astropy.time.Time`, str or float, optional
+            When the request was made; a bare number is an MJD.
+        observation_start, observation_end : `~astropy.time.Time`, str or float, optional
+            The bounds of the time for which observations were asked.
+        max_rows : int, optional
+            Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each request: ``id``, ``source_id``, ``status``, ``allocation_id``,
+            ``instrument_id``, ``instrument``, ``requester``, ``comment``, ``payload`` (JSON),
+            ``created_at`` and ``modified`` (`~astropy.time.Time`), and what a newer server
+            sends besides.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        LoginError
+            If the instance shows requests to nobody without a token.
+
+        Warns
+        -----
+        MaxResultsWarning
+            If there are more.
+        NoResultsWarning
+            If there is none.
+
+        References
+        ----------
+        The ``followup_request`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> requests = SkyPortal.query_followups(source_id="ATLAS24abc")
+        >>> requests["status"][0]
+        np.str_('submitted')
+        """
+        params = {
+            "sourceID": None if source_id is None else check_source_id(source_id),
+            "allocationID": _optional_number(allocation, "allocation"),
+            "instrumentID": None if instrument is None else self._find_instrument(instrument)["id"],
+            "status": status,
+            "startDate": _optional_time(start, "start"),
+            "endDate": _optional_time(end, "end"),
+            "observationStartDate": _optional_time(observation_start, "observation_start"),
+            "observationEndDate": _optional_time(observation_end, "observation_end"),
+            "includeObjThumbnails": False,
+        }
+        found = self._pages(
+            "followup_request",
+            {key: value for key, value in params.items() if value is not None},
+            key="followup_requests",
+            decode=_decode_requests,
+            page_size=PAGE,
+            max_rows=max_rows,
+            cache=cache,
+            what="follow-up requests",
+        )
+        rows, wanted = found.rows, params["sourceID"]
+        if wanted is not None:
+            rows = rows.take(rows.values["source_id"] == wanted)
+        asked = {key: str(value) for key, value in params.items() if value is not None}
+        table = build_table(rows, meta=self._meta(found.when, query="query_followups", **asked))
+        if not len(table):
+            warnings.warn("no such follow-up request", NoResultsWarning, stacklevel=3)
+        return table
+
+    def get_followup_schedule(
+        self,
+        instrument: int | str,
+        *,
+        source_id: str | int | None = None,
+        status: str | None = None,
+        start: When = None,
+        end: When = None,
+        observation_start: When = None,
+        observation_end: When = None,
+        output: str = "csv",
+    ) -> Table | bytes:
+        """Let the server plan the requests of an instrument.
+
+        Parameters
+        ----------
+        instrument : int or str
+            The instrument by name or number.
+        source_id : str or int, optional
+            A part of the id of the sources.
+        status : str, optional
+            A part of the status of the requests.
+        start, end : `~astropy.time.Time`, str or float, optional
+            When the requests were made; a bare number is an MJD.
+        observation_start, observation_end : `~astropy.time.Time`, str or float, optional
+            When is observed; by default from now for twelve hours.
+        output : {"csv", "pdf", "png"}, optional
+            A table, or a picture of it.
+
+        Returns
+        -------
+        `~astropy.table.Table` or bytes
+            The plan with the columns that the server has, for ``"csv"``; else the file.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        RemoteServiceError
+            If there is nothing to plan.
+
+        References
+        ----------
+        The ``followup_request/schedule`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> plan = SkyPortal.get_followup_schedule("ATLAS", observation_start="2026-05-02")
+        >>> plan.colnames[0]
+        'target'
+        """
+        check_choice(output, name="output", known=SCHEDULES)
+        number = self._find_instrument(instrument)["id"]
+        params = {
+            "sourceID": None if source_id is None else check_source_id(source_id),
+            "status": status,
+            "startDate": _optional_time(start, "start"),
+            "endDate": _optional_time(end, "end"),
+            "observationStartDate": _optional_time(observation_start, "observation_start"),
+            "observationEndDate": _optional_time(observation_end, "observation_end"),
+            "output_format": output,
+        }
+        # Planned anew each time, from now on.
+        response = self._ask(
+            f"followup_request/schedule/{number}", params_of(params), headers={"Accept": "*/*"}
+        )
+        kind = response.headers.get("Content-Type", "")
+        if "json" in kind.lower():
+            # A file has no envelope: this is an error in one.
+            words = open_envelope(response.content).decode(errors="replace")
+            raise RemoteServiceError(
+                f"SkyPortal has sent no schedule: {words}", service=self.service, url=response.url
+            )
+        if output != "csv":
+            return response.content
+        text = response.content.decode("utf-8")
+        table = ascii_tables.read(text, format="csv") if text.strip() else Table()
+        table.meta.update(
+            self._meta(time.time(), query="get_followup_schedule", instrument_id=number)
+        )
+        return table
+
+
+def _decode_requests(text: bytes) -> Rows:
+    """Return requests without all that the server tells of their source and its owners."""
+    rows = []
+    for row in msgspec.json.decode(text):
+        allocation, requester = row.get("allocation") or {}, row.get("requester") or {}
+        instrument = allocation.get("instrument") or {}
+        nested = (
+            "obj", "allocation", "requester", "last_modified_by", "watchers", "target_groups",
+            "transactions", "transaction_requests", "photometry", "photometric_series", "spectra",
+        )  # fmt: skip
+        plain = {key: value for key, value in row.items() if key not in nested}
+        plain["payload"] = msgspec.json.encode(row.get("payload")).decode()
+        plain["requester"] = requester.get("username")
+        plain["instrument_id"] = instrument.get("id")
+        plain["instrument"] = instrument.get("name")
+        rows.append(plain)
+    return decode_rows(FOLLOWUP, msgspec.json.encode(rows), undeclared_as_text=True)
+
+
+def _optional_number(value: object, name: str) -> int | None:
+    return None if value is None else check_number_id(value, name=name)
+
+
+def _optional_time(value: When, name: str) -> str | None:
+    return None if value is None else iso(value, name)

@@ -1,0 +1,231 @@
+"""The queries for what people and bots say of an object: classes, comments, annotations."""
+
+import warnings
+
+import msgspec
+import numpy as np
+from astropy.table import Table
+
+from atlasquery.exceptions import NoResultsWarning
+from atlasquery.skyportal.columns import ANNOTATION, CLASSIFICATION, COMMENT
+from atlasquery.skyportal.nested import decode_flat
+from atlasquery.skyportal.paging import PagedQueries
+from atlasquery.skyportal.words import check_source_id, in_path
+from atlasquery.tables import Column, Rows, build_table, decode_rows
+
+__all__ = ["NoteQueries"]
+
+KEY = Column("key", str, about="Key of the annotation.", required=True)
+VALUE = Column("value", str, about="Its value, as JSON where it is no text.")
+NUMBER = Column("number", about="Its value, where it is a number.")
+
+
+class NoteQueries(PagedQueries):
+    """The queries for classifications, comments and annotations."""
+
+    def get_classifications(self, source_id: str | int, *, cache: bool | None = None) -> Table:
+        """Fetch the classifications of an object.
+
+        Parameters
+        ----------
+        source_id : str or int
+            Its name on this instance.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``classification_id``, ``classification``, ``probability``,
+            ``taxonomy_id``, ``ml`` (whether a machine said so), ``author_name``,
+            ``created_at`` (`~astropy.time.Time`), ``votes`` (the sum of those of
+            others) and more.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such object, or none that this account may see.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there are none.
+
+        References
+        ----------
+        The route ``GET /api/sources/{id}/classifications``.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> said = SkyPortal.get_classifications("ATLAS24abc")
+        >>> print(said["classification"][0], said["probability"][0])
+        Ia 0.9
+        """
+        return self._notes(source_id, "classifications", decode_classifications, cache)
+
+    def get_comments(self, source_id: str | int, *, cache: bool | None = None) -> Table:
+        """Fetch the comments on an object.
+
+        Parameters
+        ----------
+        source_id : str or int
+            Its name on this instance.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``comment_id``, ``text``, ``bot``, ``author_id``, ``attachment_name``,
+            ``created_at`` (`~astropy.time.Time`) and more.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such object, or none that this account may see.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there are none.
+
+        References
+        ----------
+        The route ``GET /api/sources/{id}/comments``.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> print(SkyPortal.get_comments("ATLAS24abc")["text"][0])
+        A comment
+        """
+
+        def decode(text: bytes) -> Rows:
+            return decode_flat(COMMENT, text, {"groups": "name"})
+
+        return self._notes(source_id, "comments", decode, cache)
+
+    def get_annotations(self, source_id: str | int, *, cache: bool | None = None) -> Table:
+        """Fetch the annotations of an object, a row for each of their keys.
+
+        Parameters
+        ----------
+        source_id : str or int
+            Its name on this instance.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``origin``, ``key``, ``value`` (text), ``number`` (the value where it is a
+            number, else masked), ``annotation_id``, ``author_id``, ``created_at``
+            (`~astropy.time.Time`) and more.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such object, or none that this account may see.
+
+        Warns
+        -----
+        NoResultsWarning
+            If there are none.
+
+        References
+        ----------
+        The route ``GET /api/sources/{id}/annotations``.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> said = SkyPortal.get_annotations("ATLAS24abc")
+        >>> print(said["origin", "key", "value", "number"])
+         origin     key     value number
+        -------- ---------- ----- ------
+        sherlock      class    SN     --
+        sherlock sep_arcsec   1.2    1.2
+        """
+        return self._notes(source_id, "annotations", decode_annotations, cache)
+
+    def _notes(self, source_id, kind: str, decode, cache: bool | None) -> Table:
+        name = check_source_id(source_id)
+        rows, when = self._fetch(
+            f"sources/{in_path(name)}/{kind}",
+            decode=decode,
+            cache=cache,
+            unknown=f"object {name}",
+        )
+        if not len(rows):
+            warnings.warn(f"SkyPortal has no {kind} of {name}", NoResultsWarning, stacklevel=4)
+        return build_table(rows, meta=self._meta(when, query=f"get_{kind}", object=name))
+
+
+def decode_classifications(text: bytes) -> Rows:
+    """Decode classifications, with the sum of the votes on each.
+
+    Parameters
+    ----------
+    text : bytes
+        A JSON list of them.
+
+    Returns
+    -------
+    Rows
+        In the server's order.
+    """
+    rows = decode_flat(CLASSIFICATION, text, {"groups": "name", "votes": "vote"})
+    column = next(column for column in rows.columns if column.name == "votes")
+    votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"].tolist()]
+    place = rows.columns.index(column)
+    rows.columns[place] = Column("votes", int, about=column.about)
+    rows.values["votes"] = np.array(votes, dtype=np.int64)
+    rows.masks["votes"] = np.zeros(len(rows), bool)
+    return rows
+
+
+def decode_annotations(text: bytes) -> Rows:
+    """Decode annotations into a row for each of their keys.
+
+    Parameters
+    ----------
+    text : bytes
+        A JSON list of them.
+
+    Returns
+    -------
+    Rows
+        In the server's order; an annotation without keys has none.
+    """
+    data = decode_rows(ANNOTATION, text).values["data"]
+    found = [msgspec.json.decode(one) for one in data.tolist()]
+    # What is no object is the value of a key without a name.
+    found = [
+        one if isinstance(one, dict) else {"": one} if one is not None else {} for one in found
+    ]
+    flat = decode_flat(ANNOTATION, text, {"groups": "name"})
+    flat = flat.take(np.repeat(np.arange(len(flat)), [len(one) for one in found]))
+    items = [item for one in found for item in one.items()]
+    keys = np.array([key for key, _ in items], dtype=np.str_)
+    texts = ["" if v is None else v if isinstance(v, str) else _json(v) for _, v in items]
+    values = np.array(texts, dtype=np.str_)
+    numbers = np.array(
+        [
+            float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan
+            for _, v in items
+        ],
+        dtype=float,
+    )
+    rows = Rows(length=len(items))
+    for column in flat.columns:
+        rows.add(column, flat.values[column.name], flat.masks[column.name])
+        if column.name == "origin":
+            rows.add(KEY, keys)
+            rows.add(VALUE, values, values == "")
+            rows.add(NUMBER, numbers, np.isnan(numbers))
+    return rows
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

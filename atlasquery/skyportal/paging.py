@@ -1,0 +1,311 @@
+"""All pages of a search: none lost, none twice, cut only with a warning."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    MaxResultsWarning,
+    RemoteServiceError,
+    TableParseError,
+)
+from atlasquery.service.pool import run_all
+from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.tables import Rows, stack_rows
+
+__all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
+
+# "The page key is page" (contract); by its own documentation it is the usual one.
+GALAXY_PAGE = ("page", "pageNumber")
+# How often a search is begun anew because it changed under our hands.
+WALKS = 3
+
+
+class _Page(NamedTuple):
+    rows: Rows
+    total: int | None
+    query: str | None
+    when: float
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Attributes
+    ----------
+    rows : Rows
+        Each once, in the server's order.
+    when : float
+        The Unix time at which the first page came.
+    total : int or None
+        How many the server has; None where it does not say.
+    cut : bool
+        Whether there are more than were asked for.
+    stable : bool
+        False where the server's list changed while it was read, each time.
+    limit : int or None
+        How many were asked for at most.
+    """
+
+    rows: Rows
+    when: float
+    total: int | None
+    cut: bool
+    stable: bool
+    limit: int | None
+
+
+class PagedQueries(SkyPortalQuery):
+    """Searches whose answers come in pages."""
+
+    def _limit_rows(self, max_rows: int | None) -> int | None:
+        """Return how many rows are wanted at most, None for all."""
+        limit = self.conf.max_rows if max_rows is None else max_rows
+        if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)):
+            raise InvalidQueryError(f"max_rows={limit!r} should be a whole number, -1 for all rows")
+        if limit < 1 and limit != -1:
+            raise InvalidQueryError(f"max_rows={limit!r} should be 1 or more, or -1 for all rows")
+        return None if limit == -1 else int(limit)
+
+    def _pages(
+        self,
+        path: str,
+        params: dict,
+        *,
+        key: str,
+        decode: Callable,
+        page_size: int | None = None,
+        max_rows: int | None = None,
+        page_name: str | tuple[str, ...] = "pageNumber",
+        size_name: str = "numPerPage",
+        unique: str = "id",
+        lifetime: float | None = None,
+        cache: bool | None = None,
+        what: str = "rows",
+        depth: int = 4,
+    ) -> Found:
+        """Return the rows of all pages of a search.
+
+        Parameters
+        ----------
+        path : str
+            What is read.
+        params : dict
+            The search, by the server's names. ``useCache`` in it asks for a ``queryID``
+            that keeps the pages as they were; where the server gives one by itself, it is used.
+        key : str
+            What the list is called in the data of the answer; empty for its only list.
+        decode : callable
+            Takes a JSON list, returns `Rows`.
+        page_size : int, optional
+            Rows asked for in one request; ``conf.page_size`` by default.
+        max_rows : int, optional
+            Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
+        page_name, size_name : str, optional
+            The server's names of the number and the size of a page. Several names of the number
+            are all sent, where servers differ: they ignore what they do not know.
+        unique : str, optional
+            The column that tells rows apart; empty where there is none.
+        lifetime : float, optional
+            Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
+        cache : bool, optional
+            Whether stored answers are used.
+        what : str, optional
+            What the rows are, for warnings.
+        depth : int, optional
+            How many frames up the user's call stands; 0 for no warnings, which the caller
+            then gives with `warn_of`.
+
+        Returns
+        -------
+        Found
+            Each row once.
+
+        Warns
+        -----
+        MaxResultsWarning
+            If there are more.
+        InputWarning
+            If the list changed while it was read, so that a row may be missing.
+        """
+        limit = self._limit_rows(max_rows)
+        size = self.conf.page_size if page_size is None else page_size
+        if size < 1:
+            raise InvalidQueryError(f"page_size={size!r} should be 1 or more")
+        lifetime = self.conf.list_seconds if lifetime is None else lifetime
+        walk = _Walk(self, path, params, key, decode, page_name, size_name, unique, lifetime)
+        # One more than is wanted tells that there are more.
+        walk.size = size if limit is None else min(size, limit + 1)
+        for attempt in range(1, WALKS + 1):
+            # What changed is not to be had from the store.
+            found = walk.all(limit, cache if attempt == 1 else False)
+            if found.stable:
+                break
+        if depth:
+            warn_of(found, what, depth=depth + 1)
+        return found
+
+
+def warn_of(found: Found, what: str, *, depth: int) -> None:
+    """Warn of rows that a result does not have.
+
+    Parameters
+    ----------
+    found : Found
+        What a search found.
+    what : str
+        What the rows are.
+    depth : int
+        Where the user's call stands.
+    """
+    if found.cut:
+        of = f", {found.total}," if found.total else ""
+        warnings.warn(
+            f"SkyPortal has more {what}{of} than the {found.limit} that were asked for; ask for "
+            "more with max_rows, or for all with max_rows=-1",
+            MaxResultsWarning,
+            stacklevel=depth,
+        )
+    if not found.stable:
+        warnings.warn(
+            f"The server's list changed while it was read, {WALKS} times: {len(found.rows)} "
+            f"{what} were found where it counts {found.total}. Ask again",
+            InputWarning,
+            stacklevel=depth,
+        )
+
+
+class _Walk:
+    """One way through the pages of a search."""
+
+    def __init__(self, client, path, params, key, decode, page_name, size_name, unique, lifetime):
+        self.client = client
+        self.path, self.params, self.key, self.decode = path, params, key, decode
+        self.page_names = (page_name,) if isinstance(page_name, str) else page_name
+        self.size_name, self.unique = size_name, unique
+        self.lifetime = lifetime
+        self.size = 0
+
+    def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
+        """Return one page; past the end, one without rows."""
+        numbers = dict.fromkeys(self.page_names, number)
+        sent = {**self.params, self.size_name: self.size, **numbers}
+        if query is not None:
+            sent["queryID"] = query
+        try:
+            (rows, total, query), when = self.client._fetch(
+                self.path, sent, decode=self.open, lifetime=self.lifetime, cache=cache
+            )
+        except RemoteServiceError as error:
+            # "past the end: an empty list" for sources, "a 400" for candidates (contract).
+            if error.status != 400 or "out of range" not in (error.reason or ""):
+                raise
+            return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
+        return _Page(rows, total, query, when)
+
+    def open(self, data: bytes) -> tuple:
+        """Return the rows of a page, how many there are in all, and the name of the search."""
+        if data.lstrip().startswith(b"["):
+            # A server without pages sends the whole list.
+            rows = self.decode(data)
+            return rows, len(rows), None
+        page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        rows = self.decode(bytes(page.get(self.key or _list_of(page), b"[]")))
+        return rows, _plain(page, "totalMatches", int), _plain(page, "queryID", str)
+
+    def all(self, limit: int | None, cache: bool | None) -> Found:
+        """Return the rows of as many pages as are wanted."""
+        first = self.page(1, None, cache)
+        if first.total is None:
+            pages = self.one_by_one(first, limit, cache)
+        else:
+            pages = self.together(first, limit, cache)
+        totals = {page.total for page in pages if page.total is not None}
+        queries = {page.query for page in pages}
+        rows = _once(stack_rows(*(page.rows for page in pages)), self.unique)
+        total = pages[-1].total
+        wanted = max(totals, default=len(rows))
+        if limit is not None:
+            wanted = min(wanted, limit)
+        # A name that the server has forgotten gets a new one, for a list as it is by then. A list
+        # that grows at its front repeats rows, one that shrinks passes over some.
+        stable = len(totals) <= 1 and len(queries) == 1 and len(rows) >= wanted
+        cut = limit is not None and (len(rows) > limit or (total or 0) > limit)
+        if limit is not None and len(rows) > limit:
+            rows = rows.take(np.arange(limit))
+        return Found(rows, min(page.when for page in pages), total, cut, stable, limit)
+
+    def together(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
+        """Return the first page and the others, a few at a time, where their number is known."""
+        wanted = first.total if limit is None else min(first.total, limit)
+        # "capped silently at 500" (contract): what counts is how many came, not how many were
+        # asked for.
+        full = len(first.rows)
+        if not full or full >= wanted:
+            return [first]
+        numbers = list(range(2, -(-wanted // full) + 1))
+        answers = run_all(
+            lambda number: self.page(number, first.query, cache),
+            numbers,
+            concurrency=self.client.conf.concurrency,
+            interrupt=self.client._clock.interrupt,
+        )
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [first, *answers]
+
+    def one_by_one(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
+        """Return pages until one is not full, where the server does not count them."""
+        pages = [first]
+        while len(pages[-1].rows) and len(pages[-1].rows) >= len(first.rows):
+            if limit is not None and sum(len(page.rows) for page in pages) > limit:
+                break
+            page = self.page(len(pages) + 1, first.query, cache)
+            if _same(page.rows, pages[-1].rows):
+                # A server that does not know the name of the page's number sends the first again.
+                break
+            pages.append(page)
+        return pages
+
+
+def _same(rows: Rows, others: Rows) -> bool:
+    """Return whether two pages are the same, NaN being the same as NaN."""
+    return len(rows) == len(others) and all(
+        repr(values.tolist()) == repr(others.values[name].tolist())
+        for name, values in rows.values.items()
+        if name in others.values
+    )
+
+
+def _plain(page: dict[str, msgspec.Raw], key: str, kind: type) -> Any:
+    """Return a value of a page, None where it is missing or of another kind."""
+    try:
+        return msgspec.json.decode(page.get(key, b"null"), type=kind | None)
+    except msgspec.ValidationError:
+        return None
+
+
+def _list_of(page: dict[str, msgspec.Raw]) -> str:
+    """Return the name of the only list of a page."""
+    lists = [key for key, value in page.items() if bytes(value).lstrip().startswith(b"[")]
+    if len(lists) != 1:
+        raise TableParseError(
+            f"it has {len(lists)} lists ({', '.join(page)}), so that there is nothing to page "
+            "through: leave out paginate=True",
+            service="SkyPortal",
+        )
+    return lists[0]
+
+
+def _once(rows: Rows, unique: str) -> Rows:
+    """Return each row once, where it stood first."""
+    if not unique or unique not in rows.values:
+        return rows
+    first = np.unique(rows.values[unique], return_index=True)[1]
+    return rows if len(first) == len(rows) else rows.take(np.sort(first))

@@ -1,0 +1,207 @@
+"""What a user names and the server numbers: groups, instruments, taxonomies, services."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral
+
+import msgspec
+import numpy as np
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.inputs import suggest
+from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.words import check_source_id, in_path
+
+__all__ = ["ReferenceQueries", "check_number_id", "each_source", "source_path"]
+
+
+class ReferenceQueries(SkyPortalQuery):
+    """How names become the numbers that writes need."""
+
+    def _table_of(self, path: str) -> object:
+        """Read a table that seldom changes, as it came."""
+        seldom = self.conf.table_seconds
+        return self._fetch(path, decode=msgspec.json.decode, lifetime=seldom)[0]
+
+    def _group_ids(self, groups: object, *, all_allowed: bool = False) -> list[int] | str | None:
+        """Return the numbers of groups given by name or number; None for the server's choice."""
+        if groups is None:
+            return None
+        if isinstance(groups, str) and groups == "all":
+            if all_allowed:
+                return "all"
+            raise InvalidQueryError("groups='all' is for photometry only: name the groups")
+        single = isinstance(groups, (str, Integral)) or not isinstance(groups, Iterable)
+        given = [groups] if single else list(groups)
+        if not given:
+            raise InvalidQueryError("groups is empty: leave it out, or name at least one group")
+        if all(_is_number(one) for one in given):
+            return [int(one) for one in given]
+        found = self._table_of("groups")
+        known = [*found.get("user_groups", ()), *found.get("user_accessible_groups", ())]
+        return [_number_of(one, "groups", known, ("name", "nickname")) for one in given]
+
+    def _find_instrument(self, instrument: object) -> dict:
+        """Return what the server says of an instrument given by name or number."""
+        if _is_number(instrument):
+            path = f"instrument/{int(instrument)}"
+            what = f"instrument {int(instrument)}"
+            seldom = self.conf.table_seconds
+            return self._fetch(path, decode=msgspec.json.decode, lifetime=seldom, unknown=what)[0]
+        known = self._table_of("instrument")
+        number = _number_of(instrument, "instrument", known, ("name",))
+        return next(one for one in known if one["id"] == number)
+
+    def _find_service(self, service: object) -> int:
+        """Return the number of an analysis service given by name or number."""
+        if _is_number(service):
+            return int(service)
+        known = self._table_of("analysis_service")
+        return _number_of(service, "service", known, ("name", "display_name"))
+
+    def _find_taxonomy(self, classification: str, taxonomy: object) -> int:
+        """Return the number of the taxonomy that has a class."""
+        known = self._table_of("taxonomy")
+        if taxonomy is not None:
+            number = _number_of(taxonomy, "taxonomy", _newest(known), ("name",), every=known)
+            known = [one for one in known if one["id"] == number]
+        else:
+            known = _newest(known)
+        classes = {one["id"]: set(_classes(one.get("hierarchy") or {})) for one in known}
+        having = [one for one in known if classification in classes[one["id"]]]
+        if not having:
+            every = sorted(set().union(*classes.values()))
+            where = f"the taxonomy {known[0]['name']!r}" if len(known) == 1 else "any taxonomy"
+            raise InvalidQueryError(
+                f"classification={classification!r} is no class of {where}"
+                f"{suggest(classification, every)}"
+            )
+        if len(having) > 1:
+            names = ", ".join(f"{one['name']!r} ({one['id']})" for one in having)
+            raise InvalidQueryError(
+                f"classification={classification!r} is a class of several taxonomies: {names}; "
+                "say which with taxonomy="
+            )
+        return having[0]["id"]
+
+
+def each_source(source_ids: object) -> list[str]:
+    """Return ids of sources as a list.
+
+    Parameters
+    ----------
+    source_ids : str, int, or a sequence or column of them
+        One or many ids.
+
+    Returns
+    -------
+    list of str
+        In the order given.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is none, or one is no id.
+    """
+    single = isinstance(source_ids, (str, Integral)) or not isinstance(source_ids, Iterable)
+    if isinstance(source_ids, (set, frozenset, Mapping)):
+        raise InvalidQueryError("source_ids has no order: give a list")
+    given = [source_ids] if single else list(source_ids)
+    if not given:
+        raise InvalidQueryError("source_ids is empty: give at least one id")
+    return [check_source_id(_text(one), name="source_ids") for one in given]
+
+
+def check_number_id(value: object, *, name: str) -> int:
+    """Return a number that the server has given to something.
+
+    Parameters
+    ----------
+    value : int or str
+        The number.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is none.
+    """
+    text = str(value).strip() if isinstance(value, (str, Integral)) else ""
+    if isinstance(value, (bool, np.bool_)) or not text.isdecimal() or int(text) < 1:
+        raise InvalidQueryError(f"{name}={value!r:.80} should be a whole number from 1")
+    return int(text)
+
+
+def source_path(source_id: str, *more: object) -> str:
+    """Return the path of something that belongs to a source.
+
+    Parameters
+    ----------
+    source_id : str
+        The source.
+    *more : object
+        The parts that follow.
+
+    Returns
+    -------
+    str
+        Below the address of the API.
+    """
+    return "/".join(["sources", in_path(source_id), *map(in_path, more)])
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, np.str_) else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def _number_of(
+    given: object,
+    name: str,
+    known: list[dict],
+    keys: tuple[str, ...],
+    *,
+    every: list[dict] | None = None,
+) -> int:
+    """Return the number of what is given by name or number."""
+    if _is_number(given):
+        if every is not None and all(one["id"] != int(given) for one in every):
+            numbers = ", ".join(f"{one['id']} ({one.get('name')})" for one in every)
+            raise InvalidQueryError(f"{name}={given} is not known; there are {numbers or 'none'}")
+        return int(given)
+    if not isinstance(given, str):
+        raise InvalidQueryError(f"{name}={given!r:.80} should be a name, or a number from 1")
+    numbers = {one["id"] for one in known if given in [one.get(key) for key in keys]}
+    if not numbers:
+        names = sorted({one[keys[0]] for one in known if one.get(keys[0])})
+        raise InvalidQueryError(f"{name}={given!r} is not known{suggest(given, names)}")
+    if len(numbers) > 1:
+        raise InvalidQueryError(
+            f"{name}={given!r} is the name of several, {', '.join(map(str, sorted(numbers)))}: "
+            "give the number"
+        )
+    return numbers.pop()
+
+
+def _newest(taxonomies: list[dict]) -> list[dict]:
+    """Return taxonomies without those that a newer version has replaced."""
+    return [one for one in taxonomies if one.get("isLatest") is not False]
+
+
+def _classes(hierarchy: Mapping) -> Iterator[str]:
+    """Yield all classes of a taxonomy."""
+    todo = [hierarchy]
+    while todo:
+        branch = todo.pop()
+        if isinstance(branch, Mapping):
+            if "class" in branch:
+                yield str(branch["class"])
+            todo += branch.get("subclasses") or []

@@ -1,0 +1,305 @@
+"""Save sources and candidates: an id that exists keeps the position that it has."""
+
+from collections.abc import Sequence
+
+import astropy.units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.service.inputs import check_coordinates, suggest
+from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.references import (
+    ReferenceQueries,
+    check_number_id,
+    each_source,
+    source_path,
+)
+from atlasquery.skyportal.words import iso
+
+__all__ = ["SavingQueries"]
+
+# The words of both routes: "RA/Declination must not be null for a new Obj", "RA must not ...".
+NEW = "must not be null for a new Obj"
+FIRST = "It would be sent first: the server takes it only for an id that it has."
+THEN = "It would be sent if the server does not have the id."
+# What may be said of an object when it is new.
+PROPERTIES = (
+    "alias", "altdata", "dec_dis", "dec_err", "mpc_name", "origin", "ra_dis", "ra_err",
+    "redshift", "redshift_error", "redshift_origin", "score", "t0", "tns_name", "transient",
+    "varstar",
+)  # fmt: skip
+
+Groups = int | str | Sequence | None
+
+
+class SavingQueries(ChangeQueries, ReferenceQueries):
+    """The methods that make sources and candidates."""
+
+    def save_source(
+        self,
+        source_id: str | int,
+        coordinates: SkyCoord | None = None,
+        *,
+        groups: Groups = None,
+        dry_run: bool = False,
+        on_error: str = "raise",
+        **properties: object,
+    ) -> Table:
+        """Save a source to groups.
+
+        Parameters
+        ----------
+        source_id : str or int
+            The id that the source has or is to have, of letters, digits and
+            ``- _ . +``. The 19 digits of an ATLAS id are one.
+        coordinates : `~astropy.coordinates.SkyCoord`, optional
+            One position in any frame; needed for an id that the server does not have,
+            and never sent for one that it has: another position would spoil its index of
+            the sky.
+        groups : int, str or sequence, optional
+            Groups by name or number. By default all groups of the account.
+        dry_run : bool, optional
+            Whether to change nothing, and return what would be sent; names of
+            groups are looked up all the same.
+        on_error : {"raise", "warn"}, optional
+            What to do when it was not saved: raise an error that has the table as
+            ``result``, or return the table with a warning.
+        **properties : object
+            What is known of a new source: ``redshift``, ``redshift_error``, ``alias``,
+            ``origin``, ``tns_name``, ``transient``, ``varstar``, ``score``, ``t0`` (MJD) and
+            others of the server's.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            One row: ``source_id``; ``ok``, masked where the server's answer was lost and
+            reading back did not tell; ``id`` (masked); ``message``, which says whether the
+            source is new, the groups it is saved to, how far an old one is from
+            `coordinates`, and that the properties of an old one are as they were.
+            With `dry_run` also ``method``, ``endpoint`` and ``payload``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the id, the position, a property or a group is not what it should be.
+        LoginError
+            If there is no login.
+        WriteError
+            If it is not saved; a missing permission is its cause.
+
+        References
+        ----------
+        The ``sources`` endpoint of the API of SkyPortal, https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import SkyPortal
+        >>> here = SkyCoord(150.1, 2.2, unit="deg")
+        >>> plan = SkyPortal.save_source("ATLAS26xyz", here, groups=3, dry_run=True)
+        >>> print(plan["payload"][1])
+        {"id":"ATLAS26xyz","ra":150.1,"dec":2.2,"group_ids":[3]}
+        """
+        source = each_source([source_id])[0]
+        position = _position(coordinates)
+        payload = {"id": source, "group_ids": self._group_ids(groups)}
+        payload = {key: value for key, value in payload.items() if value is not None}
+        known = _check_properties(properties)
+        old = Change(
+            source,
+            "POST",
+            "sources",
+            payload,
+            done=lambda data: self._saved_old(source, data, payload, coordinates, known),
+            look=lambda began: self._look_for_source(source, payload),
+            note=FIRST,
+        )
+        if position is None:
+            old.refused = lambda error: _needs_position(error, source)
+            return self._change_each(
+                [old], dry_run=dry_run, on_error=on_error, depth=4, query="save_source"
+            )
+        new = Change(
+            source,
+            "POST",
+            "sources",
+            {"id": source, **position, **payload, **known},
+            done=lambda data: _saved(data, payload, "New."),
+            look=lambda began: self._look_for_source(source, payload),
+            note=THEN,
+        )
+        old.refused = lambda error: new if NEW in (error.reason or "") else None
+        # The server itself says whether it has the id: it takes no new one without a position.
+        changes = [old, new] if dry_run else [old]
+        return self._change_each(
+            changes, dry_run=dry_run, on_error=on_error, depth=4, query="save_source"
+        )
+
+    def save_candidate(
+        self,
+        source_id: str | int,
+        coordinates: SkyCoord | None = None,
+        *,
+        filters: int | Sequence[int],
+        passed_at: Time | str | float,
+        alert_id: int | None = None,
+        dry_run: bool = False,
+        on_error: str = "raise",
+        **properties: object,
+    ) -> Table:
+        """Post an object as a candidate that has passed filters.
+
+        Parameters
+        ----------
+        source_id : str or int
+            The id that the object has or is to have.
+        coordinates : `~astropy.coordinates.SkyCoord`, optional
+            One position, as in `save_source`.
+        filters : int or sequence of int
+            The numbers of the filters that it has passed; one candidate is made for each.
+        passed_at : `~astropy.time.Time`, str or float
+            When it passed; a bare number is an MJD.
+        alert_id : int, optional
+            The alert that passed.
+        dry_run : bool, optional
+            Whether to change nothing, and return what would be sent.
+        on_error : {"raise", "warn"}, optional
+            As in `save_source`.
+        **properties : object
+            What is known of a new object, as in `save_source`.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            As `save_source`; ``id`` is that of the candidate of the first filter, and
+            ``message`` names all. A lost answer stays unknown: the server shows no
+            candidate with the time at which it passed.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be.
+        LoginError
+            If there is no login.
+        WriteError
+            If it is not posted.
+
+        References
+        ----------
+        The ``candidates`` endpoint of the API of SkyPortal, https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> plan = SkyPortal.save_candidate(
+        ...     "ATLAS26xyz", filters=1, passed_at="2026-05-01T02:00", dry_run=True
+        ... )
+        >>> print(plan["payload"][0])
+        {"id":"ATLAS26xyz","filter_ids":[1],"passed_at":"2026-05-01T02:00:00.000"}
+        """
+        source = each_source([source_id])[0]
+        position = _position(coordinates)
+        given = [filters] if isinstance(filters, (int, str)) else list(filters)
+        if not given:
+            raise InvalidQueryError("filters is empty: give the number of at least one filter")
+        payload = {
+            "id": source,
+            "filter_ids": [check_number_id(one, name="filters") for one in given],
+            "passed_at": iso(passed_at, "passed_at"),
+        }
+        if alert_id is not None:
+            payload["passing_alert_id"] = check_number_id(alert_id, name="alert_id")
+        known = _check_properties(properties)
+        old = Change(source, "POST", "candidates", payload, done=_posted, note=FIRST)
+        old.refused = lambda error: _needs_position(error, source)
+        changes = [old]
+        if position is not None:
+            body = {**payload, **position, **known}
+            new = Change(source, "POST", "candidates", body, done=_posted, note=THEN)
+            old.refused = lambda error: new if NEW in (error.reason or "") else None
+            changes = [old, new] if dry_run else [old]
+        return self._change_each(
+            changes, dry_run=dry_run, on_error=on_error, depth=4, query="save_candidate"
+        )
+
+    def _saved_old(
+        self, source: str, data: object, asked: dict, coordinates: SkyCoord | None, known: dict
+    ) -> Outcome:
+        """Say what became of saving a source that was there."""
+        words = "Was there already."
+        if known:
+            words += f" Not changed: {', '.join(known)}."
+        if coordinates is not None:
+            words += self._apart(source, coordinates)
+        return _saved(data, asked, words)
+
+    def _apart(self, source: str, coordinates: SkyCoord) -> str:
+        try:
+            there = self._fresh(source_path(source))
+            stored = SkyCoord(there["ra"], there["dec"], unit="deg")
+            apart = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
+        except (RemoteServiceError, KeyError, TypeError, ValueError) as error:
+            # It is saved all the same.
+            return f" How far it is from the position given is not known ({error})."
+        return f" It is {apart:.2f} arcsec from the position given, which was not sent."
+
+    def _look_for_source(self, source: str, asked: dict) -> Outcome:
+        try:
+            groups = self._fresh(source_path(source)).get("groups")
+        except RemoteServiceError as error:
+            if error.status == 404:
+                return Outcome(False, "there is no such source")
+            raise
+        if groups is None:
+            return Outcome(None, "the server does not show its groups")
+        there = {group["id"] for group in groups}
+        missing = set(asked.get("group_ids", ())) - there
+        if missing:
+            return Outcome(False, f"it is not saved to the groups {sorted(missing)}")
+        return Outcome(True, f"it is saved to the groups {sorted(there)}")
+
+
+def _position(coordinates: SkyCoord | None) -> dict | None:
+    if coordinates is None:
+        return None
+    ra, dec, shape = check_coordinates(coordinates)
+    if len(ra) != 1:
+        raise InvalidQueryError(
+            f"coordinates has the shape {shape}: give one position for one source"
+        )
+    # "ra=400 is accepted: validate" (contract); check_coordinates has.
+    return {"ra": float(ra[0]), "dec": float(dec[0])}
+
+
+def _check_properties(properties: dict) -> dict:
+    for name in properties:
+        if name not in PROPERTIES:
+            raise TypeError(f"there is no property {name!r}{suggest(name, PROPERTIES)}")
+    return {name: value for name, value in properties.items() if value is not None}
+
+
+def _needs_position(error: RemoteServiceError, source: str) -> Outcome | None:
+    if NEW not in (error.reason or ""):
+        return None
+    return Outcome(False, f"The server does not have {source}: give its coordinates.")
+
+
+def _saved(data: object, asked: dict, words: str) -> Outcome:
+    """Say whether a source is saved to all groups asked for."""
+    saved = data.get("saved_to_groups") if isinstance(data, dict) else None
+    if not isinstance(saved, list):
+        return Outcome(True, f"{words} Saved.")
+    # A group that is no more accessible is left out by the server without a word.
+    missing = sorted(set(asked.get("group_ids", ())) - set(saved))
+    if missing:
+        return Outcome(False, f"{words} Saved to the groups {saved}, but not to {missing}.")
+    return Outcome(True, f"{words} Saved to the groups {saved}.")
+
+
+def _posted(data: object) -> Outcome:
+    numbers = data.get("ids") if isinstance(data, dict) else None
+    if not numbers:
+        return Outcome(True, "Posted.")
+    return Outcome(True, f"Posted as the candidates {numbers}.", int(numbers[0]))

@@ -1,0 +1,171 @@
+"""From what SkyPortal sends of its tables to plain columns, where that takes more than names."""
+
+import msgspec
+import numpy as np
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.skyportal.nested import decode_flat
+from atlasquery.skyportal.table_columns import ALLOCATION, GROUP, TAXONOMY, TELESCOPE
+from atlasquery.tables import Column, Rows, Timestamp, decode_rows
+
+__all__ = ["decode_allocations", "decode_groups", "decode_taxonomies", "decode_telescopes"]
+
+# The parts of the list of groups.
+PARTS = ("user_groups", "user_accessible_groups", "all_groups")
+MEMBER = Column("member", bool, about="Whether you are a member of it.")
+ACCESSIBLE = Column("accessible", bool, about="Whether you may see what is shared with it.")
+CLASSES = Column("classes", str, about="All classes of it.")
+START = Column("start", Timestamp, about="Begin of the first time in which it holds.")
+END = Column("end", Timestamp, about="End of the last time in which it holds.")
+
+
+def decode_groups(text: bytes) -> Rows:
+    """Decode the groups of the instance, of which each part of the answer says something else.
+
+    Parameters
+    ----------
+    text : bytes
+        An object of three lists, or, when asked by name, a list.
+
+    Returns
+    -------
+    Rows
+        Each group once, by its number.
+    """
+    if not text.lstrip().startswith(b"{"):
+        rows = decode_flat(GROUP, text, {"streams": "name"})
+        nothing = np.zeros(len(rows), bool)
+        parts = {column.name: (nothing, ~nothing) for column in (MEMBER, ACCESSIBLE)}
+    else:
+        sent = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        if not sent.keys() & set(PARTS):
+            raise TableParseError(f"the groups have none of {', '.join(PARTS)}")
+        lists = [bytes(sent.get(part, b"null")) for part in PARTS]
+        merged = b"[" + b",".join(one.strip()[1:-1] for one in lists if _items(one)) + b"]"
+        rows = decode_flat(GROUP, merged, {"streams": "name"})
+        first = np.unique(rows.values["id"], return_index=True)[1]
+        rows = rows.take(first)
+        parts = {}
+        for part, column in (("user_groups", MEMBER), ("user_accessible_groups", ACCESSIBLE)):
+            found = msgspec.json.decode(sent.get(part, b"null"))
+            there = [one.get("id") for one in found or ()]
+            unknown = np.full(len(rows), found is None)
+            parts[column.name] = np.isin(rows.values["id"], there), unknown
+        # A group of yours is one that you may see.
+        parts["accessible"] = parts["accessible"][0] | parts["member"][0], parts["accessible"][1]
+    shown = Rows(length=len(rows))
+    for column in rows.columns:
+        shown.add(column, rows.values[column.name], rows.masks[column.name])
+        if column.name == "name":
+            shown.add(MEMBER, *parts["member"])
+            shown.add(ACCESSIBLE, *parts["accessible"])
+    return shown
+
+
+def _items(text: bytes) -> bool:
+    """Return whether a JSON text is a list of something."""
+    return text.lstrip().startswith(b"[") and bool(text.strip()[1:-1].strip())
+
+
+def decode_telescopes(text: bytes) -> Rows:
+    """Decode telescopes; of one that moves the server has no twilight, in words of its own.
+
+    Parameters
+    ----------
+    text : bytes
+        A JSON list of them.
+
+    Returns
+    -------
+    Rows
+        With times of twilight.
+    """
+    rows = decode_flat(TELESCOPE, text, {"instruments": "name", "evening": "", "morning": ""})
+    for name in ("evening", "morning"):
+        times = rows.values[name]
+        known = np.array([one[:4].isdecimal() for one in times.tolist()], dtype=bool)
+        _replace(rows, name, Column(name, Timestamp, about=_about(rows, name)), times, ~known)
+    return rows
+
+
+def decode_taxonomies(text: bytes) -> Rows:
+    """Decode taxonomies, with all their classes.
+
+    Parameters
+    ----------
+    text : bytes
+        A JSON list of them.
+
+    Returns
+    -------
+    Rows
+        In the server's order.
+    """
+    rows = decode_flat(TAXONOMY, text, {"groups": "name"})
+    trees = decode_rows(TAXONOMY, text).values["hierarchy"]
+    classes = np.array([", ".join(_classes(one)) for one in trees.tolist()], dtype=np.str_)
+    shown = Rows(length=len(rows))
+    for column in rows.columns:
+        if column.name == "hierarchy":
+            shown.add(CLASSES, classes, classes == "")
+        shown.add(column, rows.values[column.name], rows.masks[column.name])
+    return shown
+
+
+def _classes(text: bytes) -> list[str]:
+    """Return the names of all classes of a hierarchy, from the top."""
+    names, left = [], [msgspec.json.decode(text)]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("class"), str):
+                names.append(one["class"])
+            left += reversed(one.get("subclasses") or [])
+        elif isinstance(one, list):
+            left += reversed(one)
+    return list(dict.fromkeys(names))
+
+
+def decode_allocations(text: bytes) -> Rows:
+    """Decode allocations, whose times have two forms.
+
+    Parameters
+    ----------
+    text : bytes
+        A JSON list of them.
+
+    Returns
+    -------
+    Rows
+        With the begin of the first time in which each holds, and the end of the last.
+    """
+    lists = {"group": "name", "instrument": "name", "types": "", "default_share_group_ids": ""}
+    rows = decode_flat(ALLOCATION, text, lists)
+    sent = decode_rows(ALLOCATION, text).values
+    times = {"start": [], "end": []}
+    # "The 2023 start_date/end_date became validity_ranges" (contract).
+    for name, pick in (("start", min), ("end", max)):
+        key = f"{name}_date"
+        for old, new in zip(sent[key].tolist(), sent["validity_ranges"].tolist(), strict=True):
+            ranges = msgspec.json.decode(new)
+            found = [one.get(key) for one in ranges or () if isinstance(one, dict)]
+            found = [one for one in [*found, msgspec.json.decode(old)] if isinstance(one, str)]
+            times[name].append(pick(found, default=""))
+    shown = Rows(length=len(rows))
+    for column in rows.columns:
+        if column.name == "validity_ranges":
+            for made in (START, END):
+                texts = np.array(times[made.name], dtype=np.str_)
+                shown.add(made, texts, texts == "")
+        shown.add(column, rows.values[column.name], rows.masks[column.name])
+    return shown
+
+
+def _replace(rows: Rows, name: str, column: Column, values, mask) -> None:
+    place = next(n for n, one in enumerate(rows.columns) if one.name == name)
+    rows.columns[place] = column
+    rows.values[name], rows.masks[name] = values, mask
+
+
+def _about(rows: Rows, name: str) -> str:
+    return next(one.about for one in rows.columns if one.name == name)

@@ -1,0 +1,290 @@
+"""Routes of the SkyPortal double for galaxies, events, sky maps, charts and analyses."""
+
+import functools
+import io
+import struct
+import zlib
+
+import numpy as np
+from astropy.io import fits
+from skyportal_routes import Answer, RefusalError, route
+from skyportal_sky import separation
+
+NUMBER = r"([0-9]+)"
+GALAXY = (
+    "alt_name", "redshift", "redshift_error", "distmpc", "distmpc_unc", "sfr_fuv", "sfr_w4",
+    "mstar", "magk", "magb", "mag_fuv", "mag_nuv", "mag_w1", "mag_w2", "mag_w3", "mag_w4", "a",
+    "b2a", "pa", "btc",
+)  # fmt: skip
+FACILITIES = {
+    "Keck": {"radius_degrees": 2 / 60, "mag_limit": 18.5, "mag_min": 11.0, "min_sep_arcsec": 4.0},
+    "P200": {"radius_degrees": 2 / 60, "mag_limit": 18.0, "mag_min": 10.0, "min_sep_arcsec": 5.0},
+}
+SALT = {
+    "id": 1, "name": "salt", "display_name": "SALT", "description": "Fits SALT2.", "version": "1",
+    "analysis_type": "lightcurve_fitting", "input_data_types": ["photometry", "redshift"],
+    "optional_analysis_parameters": {"source": ["salt2", "salt3"]}, "upload_only": False,
+    "is_summary": False, "timeout": 3600.0, "url": "http://localhost:6801/analysis/salt",
+    "contact_name": "A. Person", "contact_email": "a@example.org", "groups": [],
+    "authinfo": {"header_token": "a-secret-of-the-service"},
+    "created_at": "2026-11-20T17:50:00.000001", "modified": "2026-11-20T17:50:00.000001",
+}  # fmt: skip
+
+
+def rows_of(sky, name):
+    return sky.tables.setdefault(name, {})
+
+
+def add_galaxy(sky, name, ra, dec, catalog="CLU", **more):
+    """Add a galaxy to a catalogue."""
+    catalogs = sky.tables.setdefault("catalogs", {})
+    number, made = sky.next_id("galaxy"), sky.stamp()
+    rows_of(sky, "galaxies")[number] = {
+        **dict.fromkeys(GALAXY), "id": number, "name": name, "ra": ra, "dec": dec,
+        "catalog_id": catalogs.setdefault(catalog, len(catalogs) + 1), "healpix": 12 * 4**20,
+        "created_at": made, "modified": made, **more,
+    }  # fmt: skip
+
+
+def _within(call, row):
+    bounds = {
+        "Redshift": row["redshift"], "Distance": row["distmpc"], "Mstar": row["mstar"],
+    }  # fmt: skip
+    for name, value in bounds.items():
+        low, high = call.params.get(f"min{name}"), call.params.get(f"max{name}")
+        if low is not None and (value is None or value < float(low)):
+            return False
+        if high is not None and (value is None or value > float(high)):
+            return False
+    return True
+
+
+@route("GET", "galaxy_catalog")
+def galaxies(call):
+    catalogs = call.sky.tables.get("catalogs", {})
+    rows = list(rows_of(call.sky, "galaxies").values())
+    if call.truth("catalogNamesOnly"):
+        counted = {n: sum(r["catalog_id"] == i for r in rows) for n, i in catalogs.items()}
+        return [{"catalog_name": n, "catalog_count": found} for n, found in counted.items()]
+    if "catalog_name" in call.params:
+        if call.params["catalog_name"] not in catalogs:
+            name = call.params["catalog_name"]
+            raise RefusalError(400, f"get_galaxies fails: Catalog with name {name} not found")
+        rows = [r for r in rows if r["catalog_id"] == catalogs[call.params["catalog_name"]]]
+    place = [call.params.get(name) for name in ("ra", "dec", "radius")]
+    if all(place):
+        ra, dec, radius = map(float, place)
+        rows = [r for r in rows if separation(ra, dec, r["ra"], r["dec"]) <= radius]
+    if "galaxyName" in call.params:
+        rows = [r for r in rows if call.params["galaxyName"].lower() in r["name"].lower()]
+    if "localizationDateobs" in call.params:
+        inside = call.sky.tables.get("inside", {})
+        rows = [r for r in rows if r["name"] in inside.get(call.params["localizationDateobs"], ())]
+    rows = [r for r in rows if _within(call, r)]
+    if call.params.get("sortBy") == "name":
+        rows.sort(key=lambda r: r["name"], reverse=call.params["sortOrder"] == "desc")
+    # One of the two names, as servers differ; the answer calls it page (recorded).
+    name = call.sky.tables.get("galaxy_page", "page")
+    number, size = call.number(name, 1), call.number("numPerPage", 1000)
+    return {
+        "galaxies": [call.sky.drifted(r) for r in rows[(number - 1) * size : number * size]],
+        "totalMatches": len(rows), "page": number, "numPerPage": size,
+    }  # fmt: skip
+
+
+def add_event(sky, dateobs, *, tags=("GRB",), maps=("flat",), **more):
+    """Add an event and its sky maps, by name or with their files."""
+    number, made = sky.next_id("event"), sky.stamp()
+    maps = maps if isinstance(maps, dict) else dict.fromkeys(maps, sky_map())
+    rows_of(sky, "events")[dateobs] = {
+        "created_at": made, "dateobs": dateobs, "tach_id": None, "sent_by_id": 1,
+        "event_users_ids": None, "trigger_id": f"{number:06d}", "id": number, "modified": made,
+        "aliases": [f"FERMI#bn{number:06d}"], "gcn_triggers": [], "tags": list(tags),
+        "gcn_notices": [{"id": number, "notice_type": "FERMI_GBM_GND_POS", "dateobs": dateobs}],
+        "localizations": [
+            {"id": n, "localization_name": name, "dateobs": dateobs, "tags": []}
+            for n, name in enumerate(maps, 1)
+        ],
+        "observationplan_requests": [], **more,
+    }  # fmt: skip
+    rows_of(sky, "maps")[dateobs] = maps
+
+
+@route("GET", "gcn_event")
+def events(call):
+    rows = sorted(rows_of(call.sky, "events").values(), key=lambda r: r["dateobs"])
+    low, high = call.params.get("startDate", ""), call.params.get("endDate", "9")
+    rows = [r for r in rows if low[:19] <= r["dateobs"] <= high[:19]]
+    keep, drop = call.listed("gcnTagKeep"), call.listed("gcnTagRemove")
+    rows = [r for r in rows if keep is None or set(keep) & set(r["tags"])]
+    rows = [r for r in rows if drop is None or not set(drop) & set(r["tags"])]
+    if call.params.get("sortOrder") == "desc":
+        rows.reverse()
+    number, size = call.number("pageNumber", 1), min(call.number("numPerPage", 10), 100)
+    page = rows[(number - 1) * size : number * size]
+    return {"events": [call.sky.drifted(r) for r in page], "totalMatches": len(rows)}
+
+
+@route("GET", r"gcn_event/([0-9T:\-.]+)")
+def event(call, dateobs):
+    if dateobs not in rows_of(call.sky, "events"):
+        raise RefusalError(404, "GCN event not found")
+    return rows_of(call.sky, "events")[dateobs]
+
+
+@route("GET", r"localization/([0-9T:\-.]+)/name/(.+)/download")
+def sky_map_file(call, dateobs, name):
+    found = rows_of(call.sky, "maps").get(dateobs, {}).get(name)
+    if found is None:
+        raise RefusalError(404, "Localization not found")
+    raise Answer(200, found, "application/fits")
+
+
+@functools.cache
+def sky_map(distances=False, order=1):
+    """Return a multi-order map: the sky at an order, its first pixel cut in four."""
+    number = 12 * 4**order
+    uniq = np.concatenate(
+        [4 * 4 ** (order + 1) + np.arange(4), 4 * 4**order + np.arange(1, number)]
+    )
+    area = np.concatenate([np.full(4, 0.25), np.ones(number - 1)]) * 4 * np.pi / number
+    # Half of the probability is in the first of the small pixels.
+    probability = np.full(len(uniq), 0.5 / (len(uniq) - 1))
+    probability[0] = 0.5
+    columns = [
+        fits.Column("UNIQ", "K", array=uniq),
+        fits.Column("PROBDENSITY", "D", unit="sr-1", array=probability / area),
+    ]
+    if distances:
+        columns += [
+            fits.Column("DISTMU", "D", unit="Mpc", array=np.full(len(uniq), 120.0)),
+            fits.Column("DISTSIGMA", "D", unit="Mpc", array=np.full(len(uniq), 30.0)),
+            fits.Column("DISTNORM", "D", unit="Mpc-2", array=np.full(len(uniq), 1e-4)),
+        ]
+    cards = fits.Header(
+        {"ORDERING": "NUNIQ", "MOCORDER": order + 1, "OBJECT": "G1", "COORDSYS": "C"}
+    )
+    return written(fits.BinTableHDU.from_columns(columns, header=cards))
+
+
+def flat_map(ordering="NESTED", nside=2, rows=12):
+    """Return a map of pixels of one size, several of them in a row."""
+    number = 12 * nside**2
+    probability = np.arange(number) / (number * (number - 1) / 2)
+    shaped = probability.reshape(rows, -1)
+    column = fits.Column("PROB", f"{shaped.shape[1]}D", unit="pix-1", array=shaped)
+    cards = fits.Header({"ORDERING": ordering, "NSIDE": nside})
+    return written(fits.BinTableHDU.from_columns([column], header=cards))
+
+
+def written(hdu):
+    file = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(file)
+    return file.getvalue()
+
+
+def png(width=32, height=24):
+    """Return a small picture: a grey slope."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    lines = b"".join(b"\0" + bytes(8 * (x % 32) for x in range(width)) for _ in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+@route("GET", "finder_chart/facilities")
+def facilities(call):
+    return FACILITIES
+
+
+@route("GET", "unsourced_finder")
+def finder(call):
+    given = call.params
+    if given.get("location_type") not in ("gaia_dr3", "gaia_dr2", "pos"):
+        raise RefusalError(400, "Invalid argument for `location_type`")
+    if not 2.0 <= float(given.get("imsize", 4.0)) <= 15.0:
+        raise RefusalError(400, "The value for `imsize` is outside the allowed range")
+    if given.get("facility", "Keck") not in FACILITIES:
+        raise RefusalError(400, "Invalid facility")
+    if given.get("type", "pdf") == "pdf":
+        raise Answer(200, b"%PDF-1.4\n%%EOF\n", "application/pdf")
+    raise Answer(200, png(), "image/png")
+
+
+@route("GET", "analysis_service")
+def services(call):
+    return [call.sky.drifted(one) for one in call.sky.tables.get("services", [SALT])]
+
+
+def add_analysis(sky, name, *, status="completed", data=None, **more):
+    """Add an analysis: ``data`` has results, plots and whether there is a corner plot."""
+    number, made = sky.next_id("analysis"), sky.stamp()
+    rows_of(sky, "analyses")[number] = {
+        "id": number, "obj_id": name, "analysis_service_id": 1, "status": status,
+        "analysis_service_name": "SALT", "analysis_service_description": "Fits SALT2.",
+        "status_message": None, "last_activity": made, "duration": 12.5, "author_id": 1,
+        "analysis_parameters": {"source": "salt2"}, "show_parameters": True, "show_plots": True,
+        "show_corner": True, "hash": "0a", "invalid_after": "2026-12-20T17:50:00", "groups": [],
+        "created_at": made, "modified": made, "token": "lets-the-service-send-results", **more,
+    }  # fmt: skip
+    rows_of(sky, "analysis_data")[number] = data or {}
+    return number
+
+
+@route("GET", "obj/analysis")
+def analyses(call):
+    rows = rows_of(call.sky, "analyses").values()
+    # A part of a name is enough.
+    rows = [r for r in rows if call.params.get("objID", "") in r["obj_id"]]
+    return [call.sky.drifted(row) for row in rows]
+
+
+def _analysis(call, number):
+    row = rows_of(call.sky, "analyses").get(int(number))
+    if row is None:
+        raise RefusalError(403, "Cannot access this Analysis.")
+    return row, rows_of(call.sky, "analysis_data").get(int(number), {})
+
+
+@route("GET", f"obj/analysis/{NUMBER}")
+def analysis(call, number):
+    row, data = _analysis(call, number)
+    return call.sky.drifted({**row, "num_plots": len(data.get("plots", ()))})
+
+
+@route("GET", f"obj/analysis/{NUMBER}/results")
+def results(call, number):
+    _, data = _analysis(call, number)
+    if data.get("results") is None:
+        raise RefusalError(404, "No results data found for this Analysis.")
+    return data["results"]
+
+
+@route("GET", f"obj/analysis/{NUMBER}/corner")
+def corner(call, number):
+    _, data = _analysis(call, number)
+    if not data.get("corner"):
+        raise RefusalError(404, "No inference data found for this Analysis.")
+    raise Answer(200, png(), "image/png")
+
+
+@route("GET", f"obj/analysis/{NUMBER}/plots/{NUMBER}")
+def plot(call, number, which):
+    _, data = _analysis(call, number)
+    plots = data.get("plots", ())
+    if int(which) >= len(plots):
+        raise RefusalError(
+            404,
+            f"Invalid plot number. There is/are {len(plots)} plot(s) available for this analysis",
+        )
+    # Whatever it is, it is called so.
+    raise Answer(200, plots[int(which)], "application/octet-stream")

@@ -1,0 +1,206 @@
+"""Routes of the SkyPortal double that take photometry and give it up again."""
+
+import math
+import uuid
+
+from skyportal_routes import RefusalError, route
+from skyportal_sky import ZP
+
+BOTH = {
+    "obj_id", "instrument_id", "mjd", "filter", "magsys", "group_ids", "stream_ids", "origin",
+    "ra", "dec", "ra_unc", "dec_unc", "altdata", "assignment_id",
+}  # fmt: skip
+MAG = BOTH | {"mag", "magerr", "limiting_mag", "limiting_mag_nsigma", "magref", "e_magref"}
+FLUX = BOTH | {"flux", "fluxerr", "zp", "ref_flux", "ref_fluxerr", "ref_zp"}
+NEEDED = {"mag": ("limiting_mag",), "flux": ("fluxerr", "zp")}
+MOST_ROWS = 10000
+TRACEBACK = """Traceback (most recent call last):
+  File "/skyportal/skyportal/handlers/api/photometry.py", line 1472, in post
+    ids, upload_id = await insert_new_photometry_data(
+marshmallow.exceptions.ValidationError: The following photometry already exists in the database \
+(deduplication keys: obj_id, instrument_id, origin, mjd, fluxerr, flux): """
+
+
+def faults(body, allowed, needed):
+    found = {key: ["Missing data for required field."] for key in needed if key not in body}
+    found |= {key: ["Unknown field."] for key in body if key not in allowed}
+    values = body.get("fluxerr")
+    if allowed is FLUX and (values is None or None in as_list(values)) and "fluxerr" in body:
+        found["fluxerr"] = ["fluxerr must be a number or list of numbers"]
+    return found
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def form_of(body):
+    mag, flux = faults(body, MAG, NEEDED["mag"]), faults(body, FLUX, NEEDED["flux"])
+    if mag and flux:
+        raise RefusalError(
+            400,
+            f'Invalid input format: Tried to parse data in mag space, got: "{mag}." Tried to '
+            f'parse data in flux space, got: "{flux}."',
+        )
+    return "flux" if mag else "mag"
+
+
+def rows_of(body):
+    """Return the packets of an upload: scalars go with all of them."""
+    altdata = body.pop("altdata", None)
+    plain = {key: value for key, value in body.items() if key not in ("group_ids", "stream_ids")}
+    lengths = {len(value) for value in plain.values() if isinstance(value, list)}
+    if len(lengths) > 1:
+        raise RefusalError(
+            400,
+            "Unable to coerce passed JSON to a series of packets. Error was: "
+            '"All arrays must be of the same length"',
+        )
+    count = lengths.pop() if lengths else 1
+    rows = [
+        {key: value[n] if isinstance(value, list) else value for key, value in plain.items()}
+        for n in range(count)
+    ]
+    for n, row in enumerate(rows):
+        extra = {k: v[n] if isinstance(v, list) else v for k, v in (altdata or {}).items()}
+        row["altdata"] = {k: v for k, v in extra.items() if v not in (None, "")} or None
+    return rows
+
+
+def point_of(row, form):
+    """Return the flux, its error and the limit that are stored of a packet."""
+    numbers = [v for v in row.values() if isinstance(v, float)]
+    if not all(map(math.isfinite, numbers)):
+        raise RefusalError(400, f"Error parsing packet: a field must be finite: {row}")
+    if form == "flux":
+        factor = 10 ** (0.4 * (ZP - row["zp"]))
+        flux = row.get("flux")
+        return None if flux is None else flux * factor, row["fluxerr"] * factor, None
+    mag, magerr = row.get("mag"), row.get("magerr")
+    if (mag is None) != (magerr is None):
+        raise RefusalError(
+            400,
+            f'Error parsing packet "{row}": mag and magerr must both be null, or both be not null.',
+        )
+    limit = row["limiting_mag"]
+    if mag is None:
+        # "limiting_mag_nsigma (default 3)" (contract)
+        return None, 10 ** (-0.4 * (limit - ZP)) / row.get("limiting_mag_nsigma", 3.0), limit
+    flux = 10 ** (-0.4 * (mag - ZP))
+    return flux, magerr / (2.5 / math.log(10)) * flux, limit
+
+
+def check(call, rows):
+    sky = call.sky
+    if len(rows) > MOST_ROWS:
+        raise RefusalError(
+            400,
+            f"Maximum number of photometry rows to post exceeded: {len(rows)} > {MOST_ROWS}. "
+            "Please break up the data into smaller sets and try again",
+        )
+    for row in rows:
+        instrument = sky.instruments.get(row["instrument_id"])
+        if instrument is None:
+            raise RefusalError(400, f"Invalid instrument ID: {row['instrument_id']}")
+        if row["obj_id"] not in sky.objects:
+            raise RefusalError(400, f"Invalid object ID: {row['obj_id']}")
+        if row["filter"] not in instrument["filters"]:
+            raise RefusalError(
+                400, f"Instrument {instrument['name']} has no filter {row['filter']}."
+            )
+
+
+def groups_of(call, body):
+    asked = body.get("group_ids", [])
+    if asked == "all":
+        asked = [3]
+    missing = {number for number in asked if number not in call.sky.groups}
+    if missing:
+        raise RefusalError(400, f"Invalid group IDs: {missing}. Available group IDs: set()")
+    own = [n for n in call.user["groups"] if call.sky.groups[n]["single_user_group"]]
+    # "without group_ids only one's own group sees it" (contract)
+    return list(dict.fromkeys([*asked, *own]))
+
+
+def key_of(point):
+    """Return what the server tells points apart by: the filter is not in it."""
+    names = ("obj_id", "instrument_id", "origin", "mjd", "fluxerr", "flux")
+    return tuple(point[name] for name in names)
+
+
+def read(call):
+    """Return the points of an upload, not stored yet, and their groups."""
+    body = dict(call.json)
+    groups = groups_of(call, body)
+    form = form_of(body)
+    rows = rows_of(body)
+    points = []
+    check(call, rows)
+    for row in rows:
+        flux, error, limit = point_of(row, form)
+        points.append({
+            "obj_id": row["obj_id"], "mjd": float(row["mjd"]), "filter": row["filter"],
+            "flux": flux, "fluxerr": error, "limiting_mag": limit, "ra": row.get("ra"),
+            "dec": row.get("dec"), "instrument_id": row["instrument_id"],
+            # origin may be the string "None" (contract)
+            "origin": row.get("origin") or "None", "altdata": row["altdata"],
+        })  # fmt: skip
+    return points, groups
+
+
+def store(call, points, groups):
+    upload = str(uuid.uuid4())
+    numbers = []
+    for point in points:
+        known = {k: v for k, v in point.items() if k not in ("mjd", "filter", "flux", "fluxerr")}
+        name = known.pop("obj_id")
+        values = (point["mjd"], point["filter"], point["flux"], point["fluxerr"])
+        number = call.sky.add_point(
+            name, *values, **known, group_ids=list(groups), upload_id=upload
+        )
+        numbers.append(number)
+    return numbers, upload
+
+
+@route("POST", "photometry", permission="Upload data")
+def post(call):
+    points, groups = read(call)
+    there = {key_of(point) for point in call.sky.points.values()}
+    twice = []
+    for point in points:
+        if key_of(point) in there:
+            twice.append(key_of(point))
+        there.add(key_of(point))
+    if twice:
+        # "nothing inserted, message is a traceback (its last line matters)" (contract)
+        raise RefusalError(400, f"{TRACEBACK}{twice}\n")
+    numbers, upload = store(call, points, groups)
+    return {"ids": numbers, "upload_id": upload}
+
+
+@route("PUT", "photometry", permission="Upload data")
+def put(call):
+    points, groups = read(call)
+    there = {key_of(point): number for number, point in call.sky.points.items()}
+    for point in points:
+        if key_of(point) not in there:
+            (there[key_of(point)],), _ = store(call, [point], groups)
+        stored = call.sky.points[there[key_of(point)]]
+        stored["group_ids"] = list(dict.fromkeys([*stored["group_ids"], *groups]))
+    return {"ids": [there[key_of(point)] for point in points]}
+
+
+@route("DELETE", r"photometry/bulk_delete/(.+)", permission="Upload data")
+def undo(call, upload):
+    numbers = [n for n, point in call.sky.points.items() if point["upload_id"] == upload]
+    if not numbers:
+        raise RefusalError(400, "Invalid bulk upload id.")
+    for number in numbers:
+        del call.sky.points[number]
+    return f"Deleted {len(numbers)} photometry point(s)."
+
+
+@route("DELETE", r"photometry/([0-9]+)", permission="Upload data")
+def drop(call, number):
+    if call.sky.points.pop(int(number), None) is None:
+        raise RefusalError(400, f"Cannot find photometry point with ID: {number}.")

@@ -1,0 +1,384 @@
+"""Routes of the SkyPortal double that read: sources, candidates, photometry, notes."""
+
+import hashlib
+import math
+import uuid
+
+from skyportal_routes import RefusalError, route
+from skyportal_sky import ZP, separation
+
+ID = r"([0-9A-Za-z\-_.+]+)"
+MAGSYS = ("bd17", "vega", "ab", "ab-b12", "vega2", "jla1", "ab_b12", "csp", "vegahst")
+VEGA = {"atlasc": 0.008005129808804, "atlaso": -0.24411670807}
+MAX_SOURCES = 500
+
+
+@route("GET", "sysinfo", public=True)
+def sysinfo(call):
+    return {"gitlog": [{"sha": "6dce397aa", "description": "a change"}], "invitationsEnabled": True}
+
+
+@route("GET", "internal/profile")
+def profile(call):
+    # "checks a login, and lists all the user's tokens" (contract).
+    mine = [t for t, user in call.sky.users.items() if user["id"] == call.user["id"]]
+    return {
+        "username": call.user["username"], "permissions": sorted(call.user["acls"]),
+        "tokens": [{"id": token, "name": "a token", "acls": []} for token in mine],
+    }  # fmt: skip
+
+
+def group_list(call, name):
+    """Return a list of numbers of groups, as the server reads it."""
+    listed = call.listed(name)
+    return None if listed is None else {int(part) for part in listed}
+
+
+def _cone(call):
+    values = [call.params.get(name) for name in ("ra", "dec", "radius")]
+    if not any(values):
+        return lambda entry: True
+    try:
+        if None in values:
+            raise ValueError
+        ra, dec, radius = map(float, values)
+    except ValueError as error:
+        why = f" ({error})" if str(error) else ""
+        raise RefusalError(
+            400,
+            f"Cannot retrieve sources: Invalid ra, dec, radius: {', '.join(map(str, values))}{why}",
+        ) from None
+    if ra < 0 or radius <= 0 or radius >= 180:
+        # "ra<0, radius 0 or 180 degrees silently give 0 matches" (contract).
+        return lambda entry: False
+    return lambda entry: separation(ra, dec, entry["ra"], entry["dec"]) <= radius
+
+
+def _between(call, low, high, value):
+    def inside(entry):
+        found = value(entry)
+        bounds = call.params.get(low), call.params.get(high)
+        if bounds == (None, None):
+            return True
+        return found is not None and (
+            (bounds[0] is None or found >= type(found)(bounds[0]))
+            and (bounds[1] is None or found <= type(found)(bounds[1]))
+        )
+
+    return inside
+
+
+def _classes(sky, name):
+    rows = sky.of("classifications", name)
+    return {f"{sky.taxonomies[r['taxonomy_id']]['name']}: {r['classification']}" for r in rows}
+
+
+def _latest(sky, name):
+    """Return the newest and the brightest magnitude of an object."""
+    rows = [p for p in sky.points.values() if p["obj_id"] == name and (p["flux"] or 0) > 0]
+    mags = {p["mjd"]: ZP - 2.5 * math.log10(p["flux"]) for p in rows}
+    return (mags[max(mags)], min(mags.values())) if mags else (None, None)
+
+
+def _when_saved(sky, name):
+    return max((how["saved_at"] for how in sky.saved[name].values()), default="")
+
+
+def _source_filters(call):
+    sky = call.sky
+    groups, given = group_list(call, "group_ids"), call.params
+    tests = [_cone(call)]
+    tests += [
+        _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"]),
+        _between(call, "savedAfter", "savedBefore", lambda e: _when_saved(sky, e["id"])),
+        _between(
+            call, "minLatestMagnitude", "maxLatestMagnitude", lambda e: _latest(sky, e["id"])[0]
+        ),
+        _between(call, "minPeakMagnitude", "maxPeakMagnitude", lambda e: _latest(sky, e["id"])[1]),
+        _between(call, "createdOrModifiedAfter", "never", lambda e: e["modified"]),
+    ]
+    if "localizationDateobs" in given and not {"startDate", "endDate"} <= set(given):
+        raise RefusalError(
+            400,
+            "must specify startDate and endDate when filtering by localizationDateobs or "
+            "localizationName",
+        )
+    if groups is not None:
+        tests.append(lambda e: groups & set(sky.saved[e["id"]]))
+    if "sourceID" in given:
+        tests.append(lambda e: given["sourceID"].lower() in e["id"].lower())
+    if "alias" in given:
+        tests.append(lambda e: given["alias"] in (e["alias"] or []))
+    if "origin" in given:
+        tests.append(lambda e: given["origin"] == e["origin"])
+    if call.truth("hasTNSname"):
+        tests.append(lambda e: e["tns_name"])
+    if "listName" in given:
+        tests.append(lambda e: e["id"] in sky.lists.get(given["listName"], ()))
+    if "classifications" in given:
+        tests.append(lambda e: set(call.listed("classifications")) & _classes(sky, e["id"]))
+    if "nonclassifications" in given:
+        tests.append(lambda e: not set(call.listed("nonclassifications")) & _classes(sky, e["id"]))
+    return lambda entry: all(test(entry) for test in tests)
+
+
+def _page(call, names, default, largest):
+    """Return a page of names, its number and its size, and the name of a search that is kept."""
+    number, size = call.number("pageNumber", 1), call.number("numPerPage", default)
+    if number < 1:
+        raise RefusalError(400, "Page number must be greater than 0.")
+    size = min(size, largest)
+    return names[(number - 1) * size : number * size], number, size
+
+
+def _kept(call, found, always):
+    """Return the names of a search as it was when it was begun, where that is asked for."""
+    query = call.params.get("queryID")
+    if not always and not (call.truth("useCache") and call.sky.keeps_queries):
+        return found(), None
+    if query not in call.sky.queries:
+        names = found()
+        # Of sources it is a digest of the list itself: forgotten and made again, it has the same
+        # name only if it is the same. An empty list has none.
+        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        query = str(uuid.uuid4()) if always else digest
+        call.sky.queries[query] = names
+    names = call.sky.queries[query]
+    return names, query if names or always else None
+
+
+@route("GET", "sources")
+def sources(call):
+    sky = call.sky
+    wanted = _source_filters(call)
+
+    def found():
+        visible = [n for n, groups in sky.saved.items() if set(groups) & call.user["groups"]]
+        # "Newest-saved first, no separation" (contract).
+        key = {"ra": lambda n: sky.objects[n]["ra"], "redshift": lambda n: _redshift(sky, n)}
+        order = key.get(call.params.get("sortBy"), lambda n: _when_saved(sky, n))
+        down = call.params.get("sortOrder", "desc") == "desc"
+        return sorted((n for n in visible if wanted(sky.objects[n])), key=order, reverse=down)
+
+    names, query = _kept(call, found, always=False)
+    page, number, size = _page(call, names, 100, MAX_SOURCES)
+    listed = [sky.drifted(_listed(call, name)) for name in page]
+    data = {"totalMatches": len(names), "sources": listed, "pageNumber": number, "numPerPage": size}
+    return data if query is None else {**data, "queryID": query}
+
+
+def _redshift(sky, name):
+    value = sky.objects[name]["redshift"]
+    return -1.0 if value is None else value
+
+
+def _listed(call, name):
+    sky = call.sky
+    entry = sky.placed(sky.objects[name])
+    # "gal_lon is 0..360 from the single endpoint, -180..180 from the list" (contract).
+    entry["gal_lon"] = (entry["gal_lon"] + 180) % 360 - 180
+    entry["tags"] = []
+    if not call.truth("removeNested"):
+        entry["groups"] = sky.saved_groups(name)
+        entry["classifications"] = [
+            {**_bare(row), "groups": [], "votes": []} for row in sky.of("classifications", name)
+        ]
+        entry["annotations"] = [_bare(row) for row in sky.of("annotations", name)]
+    if call.truth("includeThumbnails"):
+        entry["thumbnails"] = []
+    if call.truth("includeComments"):
+        entry["comments"] = [_bare(row) for row in sky.of("comments", name)]
+    return entry
+
+
+def _bare(row):
+    return {k: v for k, v in row.items() if k not in ("group_ids", "votes")}
+
+
+def _grouped(call, row):
+    return {**_bare(row), "groups": [call.sky.groups[n] for n in row["group_ids"]]}
+
+
+def saved(call, name):
+    """Return the name of a source that the user may see."""
+    if not set(call.sky.saved.get(name, ())) & call.user["groups"]:
+        raise RefusalError(404, "Source not found")
+    return name
+
+
+@route("GET", f"sources/{ID}")
+def source(call, name):
+    sky = call.sky
+    entry = sky.placed(sky.objects[saved(call, name)])
+    near = [
+        {"obj_id": other, "ra": o["ra"], "dec": o["dec"], "separation": 3600 * apart}
+        for other in sky.saved
+        if other != name
+        and abs((o := sky.objects[other])["dec"] - entry["dec"]) < 0.002
+        and (apart := separation(entry["ra"], entry["dec"], o["ra"], o["dec"])) < 4 / 3600
+    ]
+    votes = [{**_grouped(call, r), "votes": r["votes"]} for r in sky.of("classifications", name)]
+    return sky.drifted({
+        **entry, "followup_requests": [], "galaxies": None, "duplicates": near, "assignments": [],
+        "annotations": [{**_bare(r), "type": "source"} for r in sky.of("annotations", name)],
+        "classifications": votes, "ebv": 0.05, "tags": [], "groups": sky.saved_groups(name),
+        "associated_objs": [],
+    })  # fmt: skip
+
+
+@route("GET", "candidates")
+def candidates(call):
+    sky, given = call.sky, call.params
+    groups, filters = group_list(call, "groupIDs"), group_list(call, "filterIDs")
+
+    def wanted(name):
+        passed, entry = sky.passed[name], sky.objects[name]
+        group = sky.filters[passed["filter_id"]]["group_id"]
+        status = given.get("savedStatus", "all")
+        is_saved = bool(sky.saved.get(name))
+        return (
+            (groups is None or group in groups)
+            and (filters is None or passed["filter_id"] in filters)
+            and given.get("startDate", "") <= passed["passed_at"]
+            and passed["passed_at"] <= given.get("endDate", "9999")
+            and _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"])(entry)
+            and (status == "all" or is_saved == (status == "savedToAnySelected"))
+        )
+
+    def found():
+        names = sorted(filter(wanted, sky.passed), key=lambda n: sky.passed[n]["passed_at"])
+        origin = given.get("sortByAnnotationOrigin")
+        if origin is not None:
+            key, down = given["sortByAnnotationKey"], given.get("sortByAnnotationOrder") == "desc"
+            names.sort(key=lambda n: _annotated(sky, n, origin, key), reverse=down)
+            return names
+        return names[::-1]
+
+    # "Always returns queryID and totalMatches" (contract).
+    names, query = _kept(call, found, always=True)
+    page, number, size = _page(call, names, 25, MAX_SOURCES)
+    if not page and number > 1:
+        # "past the end is a 400" (contract).
+        raise RefusalError(400, "Page number out of range.")
+    listed = []
+    for name in page:
+        entry = _candidate(sky, name)
+        entry["is_source"] = bool(sky.saved.get(name))
+        entry["passing_group_ids"] = [sky.filters[sky.passed[name]["filter_id"]]["group_id"]]
+        if call.truth("includePhotometry"):
+            entry["photometry"] = [shown(sky, p, "both", "ab") for p in points_of(sky, name)]
+        listed.append(sky.drifted(entry))
+    return {
+        "queryID": query, "pageNumber": number, "numPerPage": size, "totalMatches": len(names),
+        "candidates": listed,
+    }  # fmt: skip
+
+
+def _annotated(sky, name, origin, key):
+    found = [r["data"].get(key) for r in sky.of("annotations", name) if r["origin"] == origin]
+    return found[0] if found and found[0] is not None else -math.inf
+
+
+def _candidate(sky, name):
+    return {
+        **sky.placed(sky.objects[name]), "photstats": [], "thumbnails": [],
+        "associated_objs": [], "last_detected_at": None,
+        "annotations": [_bare(row) for row in sky.of("annotations", name)],
+    }  # fmt: skip
+
+
+@route("GET", f"candidates/{ID}")
+def candidate(call, name):
+    if name not in call.sky.passed:
+        raise RefusalError(400, "Invalid ID")
+    # A number here, a truth value in the list.
+    entry = {**_candidate(call.sky, name), "is_source": int(bool(call.sky.saved.get(name)))}
+    return call.sky.drifted(entry)
+
+
+def points_of(sky, name):
+    return [p for p in sky.points.values() if p["obj_id"] == name]
+
+
+def shown(sky, point, form, magsys):
+    """Return a row of photometry as it is sent in a format."""
+    flux, err = point["flux"], point["fluxerr"]
+    moved = VEGA.get(point["filter"], 0.0) if magsys != "ab" else 0.0
+    mag = ZP - 2.5 * math.log10(flux) + moved if flux is not None and flux > 0 else None
+    limit = point["limiting_mag"]
+    if limit is None and err > 0:
+        limit = ZP - 2.5 * math.log10(5 * err)
+    snr = None if flux is None else flux / err if err > 0 else None
+    magerr = None if mag is None else 2.5 / math.log(10) * err / flux
+    row = {
+        "obj_id": point["obj_id"], "ra": point["ra"], "dec": point["dec"],
+        "filter": point["filter"], "mjd": point["mjd"], "snr": snr,
+        "instrument_id": point["instrument_id"],
+        "instrument_name": sky.instruments[point["instrument_id"]]["name"],
+        "ra_unc": point["ra_unc"], "dec_unc": point["dec_unc"], "origin": point["origin"],
+        "id": point["id"], "altdata": point["altdata"], "created_at": point["created_at"],
+        "groups": [
+            {k: sky.groups[n][k] for k in ("id", "name", "nickname", "single_user_group")}
+            for n in point["group_ids"]
+        ],
+    }  # fmt: skip
+    mags = {"mag": mag, "magerr": magerr, "magsys": magsys, "limiting_mag": limit}
+    if limit is not None:
+        mags["limiting_mag"] = limit + moved
+    fluxes = {"flux": flux, "magsys": magsys, "zp": ZP + moved, "fluxerr": err}
+    if form == "plot":
+        keys = ("id", "obj_id", "filter", "mjd", "origin")
+        return {k: row[k] for k in keys} | {k: mags[k] for k in ("mag", "magerr", "limiting_mag")}
+    return row | (mags if form != "flux" else {}) | (fluxes if form != "mag" else {})
+
+
+@route("GET", f"sources/{ID}/photometry")
+def photometry(call, name):
+    sky = call.sky
+    if name not in sky.objects:
+        # A token is its own name: the message quotes it.
+        raise RefusalError(
+            403, f"Insufficient permissions for User {call.user['token']} to read Obj {name}"
+        )
+    form, magsys = call.params.get("format", "mag"), call.params.get("magsys", "ab")
+    rows = [p for p in points_of(sky, name) if set(p["group_ids"]) & call.user["groups"]]
+    if call.truth("deduplicatePhotometry"):
+        # "keeps the latest per (mjd, filter)" (contract).
+        rows = list({(p["mjd"], p["filter"]): p for p in rows}.values())
+    if rows and form not in ("flux", "mag", "both", "plot"):
+        raise RefusalError(
+            500,
+            f"Could not serialize phot_id: {rows[0]['id']} on obj {name} with filter: "
+            f"{rows[0]['filter']},  due to error: Invalid output format specified. Must be one of "
+            f"['flux', 'mag', 'both'], got '{form}'.",
+        )
+    if rows and magsys not in MAGSYS:
+        names = ", ".join(map(repr, MAGSYS))
+        raise RefusalError(500, f"'{magsys}' not in registry. Registered names: {names}")
+    return [sky.drifted(shown(sky, p, form, magsys)) for p in rows]
+
+
+@route("GET", f"sources/{ID}/classifications")
+def classifications(call, name):
+    rows = call.sky.of("classifications", name)
+    return [call.sky.drifted({**_bare(row), "votes": row["votes"]}) for row in rows]
+
+
+@route("GET", f"sources/{ID}/comments")
+def comments(call, name):
+    rows = call.sky.of("comments", name)
+    return [call.sky.drifted({**_bare(row), "resourceType": "sources"}) for row in rows]
+
+
+@route("GET", f"sources/{ID}/annotations")
+def annotations(call, name):
+    return [call.sky.drifted(_grouped(call, r)) for r in call.sky.of("annotations", name)]
+
+
+@route("GET", "classification")
+def all_classifications(call):
+    rows = [_bare(row) for row in call.sky.classifications.values()]
+    size, number = min(call.number("numPerPage", 100), 500), call.number("pageNumber", 1)
+    return {
+        "classifications": rows[(number - 1) * size : number * size], "totalMatches": len(rows),
+    }  # fmt: skip

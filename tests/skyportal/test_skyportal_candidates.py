@@ -1,0 +1,118 @@
+"""Candidates: their filters, their order, and the two forms of one key."""
+
+import pytest
+
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
+from atlasquery.skyportal import conf
+
+
+@pytest.fixture
+def passed(double):
+    for n in range(60):
+        day = f"2025-{n // 28 + 1:02d}-{n % 28 + 1:02d}T12:00:00"
+        double.sky.add_candidate(f"C{n:02d}", n, 1.0, passed_at=day, redshift=0.001 * n)
+        double.sky.annotate(f"C{n:02d}", "sherlock", {"sep": (n * 7) % 60, "class": "SN"})
+    double.sky.save("C07")
+    return double
+
+
+def test_all_pages(skyportal, passed):
+    with conf.set_temp("page_size", 25):
+        found = skyportal.query_candidates()
+    assert sorted(found["id"]) == [f"C{n:02d}" for n in range(60)]
+    assert found["id"][0] == "C59"
+    assert len(passed.received) == 3
+    assert all("queryID" in target for target in passed.received[1:])
+    saved = dict(zip(found["id"].tolist(), found["is_source"].tolist(), strict=True))
+    assert [name for name, is_source in saved.items() if is_source] == ["C07"]
+
+
+def test_one_candidate_has_a_number_where_the_list_has_a_truth(skyportal, passed):
+    assert skyportal.request("GET", "candidates/C07")["is_source"] == 1
+    table = skyportal.get_candidate("C07")
+    assert table["is_source"].dtype == bool and table["is_source"][0]
+    assert not skyportal.get_candidate("C08")["is_source"][0]
+
+
+def test_no_such_candidate(skyportal, passed):
+    with pytest.raises(NotFoundError, match="no candidate NOPE") as caught:
+        skyportal.get_candidate("NOPE")
+    assert caught.value.status == 400
+
+
+def test_sorted_by_an_annotation(skyportal, passed):
+    found = skyportal.query_candidates(sort_by_annotation=("sherlock", "sep"), descending=True)
+    by_sep = sorted(range(60), key=lambda n: -((n * 7) % 60))
+    assert found["id"].tolist() == [f"C{n:02d}" for n in by_sep]
+
+
+def test_criteria_find_what_they_say(skyportal, passed):
+    def names(**criteria):
+        return sorted(skyportal.query_candidates(cache=False, **criteria)["id"])
+
+    assert names(start="2025-03-01T00:00:00") == ["C56", "C57", "C58", "C59"]
+    assert names(redshift=(0.0575, None)) == ["C58", "C59"]
+    assert names(saved_status="savedToAnySelected", group_ids=3) == ["C07"]
+    assert len(names(saved_status="notSavedToAnySelected", filter_ids=[1, 2])) == 59
+    with pytest.warns(NoResultsWarning):
+        assert len(skyportal.query_candidates(group_ids=4)) == 0
+
+
+def test_criteria_in_the_servers_words(skyportal, double):
+    sent = skyportal.query_candidates(
+        group_ids=[3, 4],
+        filter_ids=1,
+        saved_status="all",
+        start="2025-01-01",
+        end=61041.0,
+        classifications=["T: Ia"],
+        redshift=(0, 0.1),
+        list_name="rejected_candidates",
+        annotation_filters=[
+            {"origin": "sherlock", "key": "class", "value": "SN"},
+            {"origin": "sherlock", "key": "sep", "min": 0, "max": 2},
+        ],
+        localization="2025-01-16T00:36:53",
+        probability=0.9,
+        sort_by_annotation=("sherlock", "sep"),
+        get_query_payload=True,
+    )
+    assert sent == {
+        "groupIDs": "3,4",
+        "filterIDs": "1",
+        "savedStatus": "all",
+        "startDate": "2025-01-01T00:00:00.000",
+        "endDate": "2026-01-01T00:00:00.000",
+        "classifications": "T: Ia",
+        "minRedshift": "0.0",
+        "maxRedshift": "0.1",
+        "listName": "rejected_candidates",
+        "annotationFilterList": '{"origin":"sherlock","key":"class","value":"SN"},'
+        '{"origin":"sherlock","key":"sep","min":0,"max":2}',
+        "localizationDateobs": "2025-01-16T00:36:53",
+        "localizationCumprob": "0.9",
+        "sortByAnnotationOrigin": "sherlock",
+        "sortByAnnotationKey": "sep",
+        "sortByAnnotationOrder": "asc",
+    }
+    assert double.received == []
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"saved_status": "savedToAny"}, "did you mean"),
+        ({"sort_by_annotation": "sep"}, "pair of origin and key"),
+        ({"sort_by_annotation": ("a", None)}, "pair of origin and key"),
+        ({"descending": True}, "sort_by_annotation"),
+        ({"annotation_filters": [{"key": "a", "value": 1}]}, "annotation_filters="),
+        ({"annotation_filters": {"origin": "a", "key": "a", "min": 1}}, "annotation_filters="),
+        ({"annotation_filters": "a"}, "annotation_filters="),
+    ],
+)
+def test_criteria_that_cannot_be(skyportal, double, given, match):
+    with pytest.raises(InvalidQueryError, match=match):
+        skyportal.query_candidates(**given)
+    with pytest.raises(TypeError, match="did you mean 'group_ids'"):
+        skyportal.query_candidates(groups_ids=3)
+    assert double.received == []
