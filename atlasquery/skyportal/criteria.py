@@ -205,7 +205,9 @@ def sort_params(sort_by: str | None, descending: bool) -> dict:
     return {"sortBy": sort_by, "sortOrder": "desc" if descending else "asc"}
 
 
-def localization_params(localization: object, probability: float | None, window: dict) -> dict:
+def localization_params(
+    localization: object, probability: float | None, window: dict | None
+) -> dict:
     """Return what is sent for the sky map of an event.
 
     Parameters
@@ -214,8 +216,8 @@ def localization_params(localization: object, probability: float | None, window:
         The time of the event, or a pair of it and the name of one of its sky maps.
     probability : float or None
         The probability that the region of the map has.
-    window : dict
-        The time window, which the server needs with it.
+    window : dict or None
+        The time window, which the server needs with it; None where it needs none.
 
     Returns
     -------
@@ -228,7 +230,7 @@ def localization_params(localization: object, probability: float | None, window:
         return {}
     pair = isinstance(localization, (tuple, list))
     when, name = localization if pair and len(localization) == 2 else (localization, None)
-    if len(window) != 2:
+    if window is not None and len(window) != 2:
         raise InvalidQueryError(
             "localization needs start and end: the server takes them for the time of detections"
         )

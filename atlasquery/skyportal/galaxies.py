@@ -9,10 +9,10 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.columns_events import GALAXY
-from atlasquery.skyportal.criteria import cone_params, number_range
+from atlasquery.skyportal.criteria import cone_params, localization_params, number_range
 from atlasquery.skyportal.paging import GALAXY_PAGE
 from atlasquery.skyportal.placing import PlacedQueries
-from atlasquery.skyportal.words import iso, params_of
+from atlasquery.skyportal.words import params_of
 from atlasquery.tables import Column, Columns, Rows, build_table, decode_rows
 
 __all__ = ["GalaxyQueries"]
@@ -123,7 +123,7 @@ class GalaxyQueries(PlacedQueries):
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
             **number_range(distance, "distance", "minDistance", "maxDistance"),
             **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar"),
-            **_in_map(localization, probability),
+            **localization_params(localization, probability, None),
             # Without an order the pages of a database may overlap.
             "sortBy": "name",
             "sortOrder": "asc",
@@ -205,24 +205,6 @@ class GalaxyQueries(PlacedQueries):
             what="galaxies",
             depth=depth,
         )
-
-
-def _in_map(localization: object, probability: float | None) -> dict:
-    """Return what is sent for the sky map of an event, which needs no window in time here."""
-    if localization is None:
-        if probability is not None:
-            raise InvalidQueryError("probability is of no use without localization")
-        return {}
-    pair = isinstance(localization, (tuple, list)) and len(localization) == 2
-    when, name = localization if pair else (localization, None)
-    if probability is not None and not 0 < float(probability) <= 1:
-        raise InvalidQueryError(f"probability={probability!r} should be above 0 and up to 1")
-    return {
-        # The server knows an event by its second.
-        "localizationDateobs": iso(when, "localization")[:19],
-        "localizationName": name,
-        "localizationCumprob": None if probability is None else float(probability),
-    }
 
 
 def _decode_catalogs(text: bytes) -> Rows:

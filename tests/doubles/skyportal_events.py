@@ -1,5 +1,6 @@
 """Routes of the SkyPortal double for galaxies, events, sky maps, charts and analyses."""
 
+import functools
 import io
 import struct
 import zlib
@@ -139,6 +140,7 @@ def sky_map_file(call, dateobs, name):
     raise Answer(200, found, "application/fits")
 
 
+@functools.cache
 def sky_map(distances=False, order=1):
     """Return a multi-order map: the sky at an order, its first pixel cut in four."""
     number = 12 * 4**order

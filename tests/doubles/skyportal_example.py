@@ -47,6 +47,12 @@ def fill(sky):
     fit = {"t0": 60340.1, "x1": 0.3, "c": 0.02}
     drawn = {"plots": [png()], "corner": True}
     add_analysis(sky, "ATLAS24abc", data={"results": fit, **drawn})
+    waves = [3500.0 + 10.0 * n for n in range(500)]
+    fluxes = [1e-16 * (1 + 0.3 * math.sin(wave / 300)) for wave in waves]
+    add_spectrum(
+        sky, "ATLAS24abc", wavelengths=waves, fluxes=fluxes, errors=[1e-17] * len(waves),
+        units="erg/s/cm/cm/AA", instrument_name="LRIS",
+    )  # fmt: skip
 
 
 def _rise_and_fall(sky, name, bands, instrument):

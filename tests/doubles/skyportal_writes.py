@@ -1,26 +1,13 @@
 """Routes of the SkyPortal double that write: sources, notes, follow-up, assignments, analyses."""
 
-import contextlib
-import importlib
 from datetime import UTC, datetime
 
 import skyportal_photometry  # noqa: F401 - registers its routes
-from skyportal_routes import ROUTES, Answer, RefusalError, route
+from skyportal_routes import Answer, RefusalError, route
+from skyportal_tables import TREE
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"
-TAXONOMY = {
-    "class": "Time-domain Source",
-    "subclasses": [
-        {"class": "Supernova", "subclasses": [{"class": "Ia"}, {"class": "Ib"}, {"class": "IIP"}]},
-        {"class": "AGN"},
-    ],
-}
-
-# What other modules know of names and analyses goes before what stands here.
-for _module in ("skyportal_tables", "skyportal_events"):
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module(_module)
 
 
 def table(call, name):
@@ -31,58 +18,6 @@ def table(call, name):
 def now():
     """Return the time in the server's words: clients compare it with their own."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-
-
-def unless_there(path):
-    """Register a reading route where no other module has one."""
-
-    def register(function):
-        taken = any(method == "GET" and pattern.fullmatch(path) for method, pattern, *_ in ROUTES)
-        return function if taken else route("GET", path)(function)
-
-    return register
-
-
-@unless_there("groups")
-def groups(call):
-    every = list(call.sky.groups.values())
-    mine = [one for one in every if one["id"] in call.user["groups"]]
-    plain = [one for one in mine if not one["single_user_group"]]
-    return {"user_groups": mine, "user_accessible_groups": plain, "all_groups": every}
-
-
-@unless_there("instrument")
-def instruments(call):
-    return list(call.sky.instruments.values())
-
-
-if not any(m == "GET" and p.fullmatch("instrument/1") for m, p, *_ in ROUTES):
-
-    @route("GET", f"instrument/{NUMBER}")
-    def instrument(call, number):
-        if int(number) not in call.sky.instruments:
-            raise RefusalError(400, f"Could not load instrument {number}")
-        return call.sky.instruments[int(number)]
-
-
-@unless_there("taxonomy")
-def taxonomies(call):
-    return [
-        {"id": one["id"], "name": one["name"], "isLatest": True, "hierarchy": TAXONOMY}
-        for one in call.sky.taxonomies.values()
-    ]
-
-
-@unless_there("analysis_service")
-def services(call):
-    return [{"id": 1, "name": "salt", "display_name": "SALT", "upload_only": False}]
-
-
-@unless_there("obj/analysis")
-def analyses(call):
-    rows = table(call, "analyses").values()
-    wanted = call.params.get("objID")
-    return [row for row in rows if wanted in (None, row["obj_id"])]
 
 
 def known(call, body, allowed):
@@ -179,8 +114,7 @@ def post_classification(call):
     there(call, body["obj_id"])
     if body["taxonomy_id"] not in call.sky.taxonomies:
         raise RefusalError(400, "That taxonomy does not exist or is not available to user.")
-    listed = call.sky.taxonomies[body["taxonomy_id"]].get("classes", ())
-    if body["classification"] not in {*classes(TAXONOMY), *listed}:
+    if body["classification"] not in classes(TREE):
         raise RefusalError(
             400,
             f"Error posting classification: That classification ({body['classification']}) is not "
@@ -208,11 +142,9 @@ def vote(call, number):
     row["votes"] = [*others, mine]
 
 
-if not any(m == "GET" and p.fullmatch("classification/1") for m, p, *_ in ROUTES):
-
-    @route("GET", f"classification/{NUMBER}")
-    def one_classification(call, number):
-        return call.sky.classifications[int(number)]
+@route("GET", f"classification/{NUMBER}")
+def one_classification(call, number):
+    return call.sky.classifications[int(number)]
 
 
 @route("POST", f"sources/{ID}/comments", permission="Comment")
