@@ -16,7 +16,7 @@ from atlasquery.skyportal.table_decoders import (
     decode_taxonomies,
     decode_telescopes,
 )
-from atlasquery.tables import Columns, build_table
+from atlasquery.tables import Columns, Rows, build_table
 
 __all__ = ["ReferenceTableQueries"]
 
@@ -54,8 +54,8 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_groups(name="ATLAS transients")["id"][0]  # doctest: +SKIP
-        3
+        >>> SkyPortal.list_groups(name="ATLAS transients")["id"].tolist()
+        [3]
         """
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise InvalidQueryError(f"name={name!r:.100} should be the name of a group")
@@ -92,8 +92,8 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_filters()["name"][0]  # doctest: +SKIP
-        'fast transients'
+        >>> SkyPortal.list_filters()["name"].tolist()
+        ['All']
         """
         return self._list("filters", _flat(FILTER, {"stream": "name"}), {}, "list_filters", cache)
 
@@ -123,8 +123,8 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_streams()["name"][0]  # doctest: +SKIP
-        'ATLAS stream'
+        >>> SkyPortal.list_streams()["name"].tolist()
+        ['ATLAS stream']
         """
         return self._list("streams", _flat(STREAM), {}, "list_streams", cache)
 
@@ -154,9 +154,12 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> table = SkyPortal.list_instruments()  # doctest: +SKIP
-        >>> table["filters"][table["name"] == "ATLAS"][0]  # doctest: +SKIP
-        'atlasc, atlaso'
+        >>> table = SkyPortal.list_instruments()
+        >>> print(table["id", "name", "filters"])
+         id  name     filters
+        --- ----- ----------------
+          1 ATLAS   atlasc, atlaso
+          2   ZTF ztfg, ztfr, ztfi
         """
         decode = _flat(INSTRUMENT, {"telescope": "name", "filters": ""})
         return self._list("instrument", decode, {}, "list_instruments", cache)
@@ -190,7 +193,7 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_telescopes()["elevation"].unit  # doctest: +SKIP
+        >>> SkyPortal.list_telescopes()["elevation"].unit
         Unit("m")
         """
         lifetime = self.conf.list_seconds
@@ -225,7 +228,7 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> "AGN" in SkyPortal.list_taxonomies()["classes"][0].split(", ")  # doctest: +SKIP
+        >>> "AGN" in SkyPortal.list_taxonomies()["classes"][0].split(", ")
         True
         """
         return self._list("taxonomy", decode_taxonomies, {}, "list_taxonomies", cache)
@@ -261,16 +264,21 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_allocations(instrument_id=1)["pi"][0]  # doctest: +SKIP
-        'A. Person'
+        >>> SkyPortal.list_allocations(instrument_id=1)["end"].isot.tolist()
+        ['2027-12-31T00:00:00.000']
         """
         number = (
             None if instrument_id is None else check_number_id(instrument_id, name="instrument_id")
         )
-        asked = {"instrument_id": number}
-        table = self._list("allocation", decode_allocations, asked, "list_allocations", False)
-        # A server ignores what it does not know.
-        return table if number is None else table[table["instrument_id"] == number]
+
+        def decode(text: bytes) -> Rows:
+            rows = decode_allocations(text)
+            # A server ignores what it does not know.
+            return rows if number is None else rows.take(rows.values["instrument_id"] == number)
+
+        return self._list(
+            "allocation", decode, {"instrument_id": number}, "list_allocations", False
+        )
 
     def list_observing_runs(self, *, cache: bool | None = None) -> Table:
         """List the observing runs.
@@ -299,8 +307,8 @@ class ReferenceTableQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_observing_runs()["calendar_date"][0]  # doctest: +SKIP
-        '2026-12-24'
+        >>> SkyPortal.list_observing_runs()["calendar_date"].tolist()
+        ['2026-12-24']
         """
         decode = _flat(OBSERVING_RUN, {"instrument": "name", "group": "name"})
         return self._list("observing_run", decode, {}, "list_observing_runs", cache)

@@ -161,8 +161,10 @@ class SpectrumQueries(SkyPortalQuery):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> spectra = SkyPortal.get_spectra("ZTF24abcdefg")  # doctest: +SKIP
-        >>> spectra[0]["flux"].unit  # doctest: +SKIP
+        >>> spectra = SkyPortal.get_spectra("ZTF24abcdefg")
+        >>> spectra.summary["instrument"].tolist(), spectra[0].colnames
+        (['ZTF'], ['wavelength', 'flux', 'flux_err'])
+        >>> spectra[0]["flux"].unit
         Unit("erg / (Angstrom s cm2)")
         """
         name = check_source_id(source_id)
@@ -216,7 +218,7 @@ def to_spectrum(table: Table):
     --------
     >>> from atlasquery import SkyPortal
     >>> from atlasquery.skyportal import to_spectrum
-    >>> spectra = SkyPortal.get_spectra("ZTF24abcdefg")  # doctest: +SKIP
+    >>> spectra = SkyPortal.get_spectra("ZTF24abcdefg")
     >>> to_spectrum(spectra[0]).flux.unit  # doctest: +SKIP
     Unit("erg / (Angstrom s cm2)")
     """

@@ -39,6 +39,7 @@ def fill(sky):
     sky.annotate("ATLAS24abc", "sherlock", {"class": "SN", "sep_arcsec": 1.2})
     sky.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(sky)
+    add_spectrum(sky, "ZTF24abcdefg", units="erg/s/cm/cm/AA", errors=[1e-18] * 3)
     add_galaxy(sky, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
     add_galaxy(sky, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
     add_event(sky, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
