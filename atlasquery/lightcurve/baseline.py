@@ -9,18 +9,13 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.binning import check_by
-from atlasquery.lightcurve.checks import Bare, check_number
+from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.derive import derive, measured_column
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import (
-    codes,
-    kept_by_clipping,
-    make_groups,
-    median,
-    median_error,
-    weighted_mean,
-)
+from atlasquery.lightcurve.groups import codes, make_groups
+from atlasquery.lightcurve.runs import Runs, kept_by_clipping, median, median_error, weighted_mean
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import check_choice, check_window
 
@@ -182,13 +177,14 @@ def _offsets(
     if not len(groups):
         return offset, error, number
     values, errors = flux[groups.order], flux_err[groups.order]
-    kept = kept_by_clipping(values, errors, groups.starts, groups.counts, CLIP)
-    n = np.add.reduceat(kept.astype(np.int64), groups.starts)
-    starts, values, errors = np.cumsum(n) - n, values[kept], errors[kept]
+    runs = Runs(groups.starts, groups.counts)
+    kept = kept_by_clipping(values, errors, runs, CLIP)
+    runs, values, errors = runs.left(kept), values[kept], errors[kept]
+    n = runs.counts
     if method == "weighted":
-        middle, uncertain, _ = weighted_mean(values, errors, starts, n)
+        middle, uncertain, *_ = weighted_mean(values, errors, runs)
     else:
-        middle, uncertain = median(values, starts, n), median_error(errors, starts, n)
+        middle, uncertain = median(values, runs), median_error(errors, runs)
     at = segment[groups.order[groups.starts]]
     enough = n >= at_least
     number[at] = n

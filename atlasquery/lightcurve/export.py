@@ -11,7 +11,7 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.checks import Bare
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT
 from atlasquery.service.inputs import check_choice
