@@ -63,7 +63,8 @@ def subtract_baseline(
     -------
     `~astropy.timeseries.TimeSeries`
         A new light curve: ``flux`` (µJy) less the baseline of its band and segment, and
-        the magnitudes of detections by it. ``meta["baseline"]`` has an item for each
+        the magnitudes of detections by it; a row without a flux keeps its magnitude.
+        ``meta["baseline"]`` has an item for each
         band and segment: ``band``, ``start`` and ``end`` (MJD or None), ``offset`` and
         ``offset_err`` (µJy; None where none was subtracted) and ``n``. The error of the
         baseline is common to all rows of a segment, so ``flux_err`` is without it.
@@ -109,6 +110,11 @@ def subtract_baseline(
     columns = {"flux": measured_column("flux", flux)}
     if one.has("detection"):
         mag, mag_err = magnitudes(flux, flux_err, one.truths("detection"))
+        if one.has("mag") and one.has("mag_err"):
+            # Nothing is known of what is to be subtracted from a magnitude without a flux.
+            alone = np.isnan(flux)
+            mag = np.where(alone, one.numbers("mag"), mag)
+            mag_err = np.where(alone, one.numbers("mag_err"), mag_err)
         columns |= {
             "mag": measured_column("mag", mag),
             "mag_err": measured_column("mag_err", mag_err),
