@@ -25,12 +25,7 @@ from atlasquery.lightcurve.runs import (
     shifted_mean,
     weighted_mean,
 )
-from atlasquery.lightcurve.schema import (
-    flux_to_mag,
-    halves,
-    mag_to_flux,
-    magnitudes,
-)
+from atlasquery.lightcurve.schema import flux_to_mag, halves, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.tables import Column, Rows
 
