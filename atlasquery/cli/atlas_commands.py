@@ -1,5 +1,6 @@
 """Commands about objects of ATLAS: where they are, what is known of them, their light curves."""
 
+import io
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from atlasquery.cli.command import Code, Failure, command
 from atlasquery.cli.options import (
     Output,
     Service,
+    check_path,
     output_options,
     service_options,
     window_options,
@@ -150,23 +152,23 @@ def plot(
       atlasquery plot ATLAS26zy -o ATLAS26zy.png
       atlasquery plot 1100003181021216990 --flux --start 61200 -o flux.pdf
     """
-    if path.suffix.lower() not in PICTURES:
-        raise Failure(f"{path} should end in one of {', '.join(PICTURES)}", Code.USAGE)
-    if path.exists() and not overwrite:
-        raise Failure(f"{path} is there already; --overwrite replaces it", Code.USAGE)
+    check_path(path, overwrite, PICTURES)
     try:
         import matplotlib as mpl
     except ImportError as error:
         hint = "pictures need matplotlib: pip install 'atlasquery[plotting]'"
         raise Failure(hint, Code.MACHINE) from error
     from atlasquery.atlas import AtlasClass
+    from atlasquery.service.files import write_whole
 
     mpl.use("agg")
     atlas = service.client(AtlasClass)
     one = _id_of(atlas, " ".join(words), service.cache)
     source = atlas.get_source(one, start=start, end=end, cache=service.cache)
     axes = source.plot(y="flux" if flux else "mag", limits=not no_limits)
-    axes.figure.savefig(path, dpi=150)
+    picture = io.BytesIO()
+    axes.figure.savefig(picture, dpi=150, format=path.suffix.lower().lstrip("."))
+    write_whole(path, picture.getvalue())
     click.echo(str(path))
 
 

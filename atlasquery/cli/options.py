@@ -10,7 +10,15 @@ import click
 
 from atlasquery.cli.command import Code, Failure
 
-__all__ = ["Output", "Service", "output_options", "service_options", "time", "window_options"]
+__all__ = [
+    "Output",
+    "Service",
+    "check_path",
+    "output_options",
+    "service_options",
+    "time",
+    "window_options",
+]
 
 
 @dataclass(frozen=True)
@@ -126,18 +134,34 @@ def output_options(function: Callable) -> Callable:
         if path and as_json:
             raise click.UsageError("give --json or -o, not both", click.get_current_context())
         if path:
-            _check_path(path, overwrite)
+            check_path(path, overwrite)
         return function(*args, output=Output(path, overwrite, as_json, full), **rest)
 
     return wrapped
 
 
-def _check_path(path: Path, overwrite: bool) -> None:
-    """Refuse a file that cannot be written before a request is spent on it."""
+def check_path(path: Path, overwrite: bool, extensions: tuple[str, ...] = ()) -> None:
+    """Refuse a file that cannot be written before a request is spent on it.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    overwrite : bool
+        Whether one that is there is replaced.
+    extensions : tuple of str, optional
+        Those that say a format; by default those of tables.
+
+    Raises
+    ------
+    Failure
+        If its name does not say the format, it is there, or has no directory.
+    """
     from atlasquery.tables.files import EXTENSIONS
 
-    if not path.name.lower().endswith(EXTENSIONS):
-        known = ", ".join(EXTENSIONS)
+    extensions = extensions or EXTENSIONS
+    if not path.name.lower().endswith(extensions):
+        known = ", ".join(extensions)
         raise Failure(f"{path} should end in one of {known}, which says the format", Code.USAGE)
     if path.exists() and not overwrite:
         raise Failure(f"{path} is there already; --overwrite replaces it", Code.USAGE)

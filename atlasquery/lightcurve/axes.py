@@ -194,7 +194,7 @@ def absolute_axis(ax, modulus: float) -> str:
         "right", functions=(lambda mag: mag - modulus, lambda absolute: absolute + modulus)
     )
     right.tick_params(direction="in")
-    right.set_ylabel("Absolute AB magnitude")
+    right.set_ylabel("Absolute AB magnitude (mag)")
     return f"absolute: distance modulus\n{modulus:.2f}, no K-correction"
 
 

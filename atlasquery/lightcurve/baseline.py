@@ -9,18 +9,13 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.binning import check_by
-from atlasquery.lightcurve.checks import Bare, check_number
+from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.derive import derive, measured_column
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import (
-    codes,
-    kept_by_clipping,
-    make_groups,
-    median,
-    median_error,
-    weighted_mean,
-)
+from atlasquery.lightcurve.groups import codes, make_groups
+from atlasquery.lightcurve.runs import Runs, kept_by_clipping, median, median_error, weighted_mean
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import check_choice, check_window
 
@@ -68,7 +63,8 @@ def subtract_baseline(
     -------
     `~astropy.timeseries.TimeSeries`
         A new light curve: ``flux`` (µJy) less the baseline of its band and segment, and
-        the magnitudes of detections by it. ``meta["baseline"]`` has an item for each
+        the magnitudes of detections by it; a row without a flux keeps its magnitude.
+        ``meta["baseline"]`` has an item for each
         band and segment: ``band``, ``start`` and ``end`` (MJD or None), ``offset`` and
         ``offset_err`` (µJy; None where none was subtracted) and ``n``. The error of the
         baseline is common to all rows of a segment, so ``flux_err`` is without it.
@@ -114,6 +110,11 @@ def subtract_baseline(
     columns = {"flux": measured_column("flux", flux)}
     if one.has("detection"):
         mag, mag_err = magnitudes(flux, flux_err, one.truths("detection"))
+        if one.has("mag") and one.has("mag_err"):
+            # Nothing is known of what is to be subtracted from a magnitude without a flux.
+            alone = np.isnan(flux)
+            mag = np.where(alone, one.numbers("mag"), mag)
+            mag_err = np.where(alone, one.numbers("mag_err"), mag_err)
         columns |= {
             "mag": measured_column("mag", mag),
             "mag_err": measured_column("mag_err", mag_err),
@@ -182,13 +183,14 @@ def _offsets(
     if not len(groups):
         return offset, error, number
     values, errors = flux[groups.order], flux_err[groups.order]
-    kept = kept_by_clipping(values, errors, groups.starts, groups.counts, CLIP)
-    n = np.add.reduceat(kept.astype(np.int64), groups.starts)
-    starts, values, errors = np.cumsum(n) - n, values[kept], errors[kept]
+    runs = Runs(groups.starts, groups.counts)
+    kept = kept_by_clipping(values, errors, runs, CLIP)
+    runs, values, errors = runs.left(kept), values[kept], errors[kept]
+    n = runs.counts
     if method == "weighted":
-        middle, uncertain, _ = weighted_mean(values, errors, starts, n)
+        middle, uncertain, *_ = weighted_mean(values, errors, runs)
     else:
-        middle, uncertain = median(values, starts, n), median_error(errors, starts, n)
+        middle, uncertain = median(values, runs), median_error(errors, runs)
     at = segment[groups.order[groups.starts]]
     enough = n >= at_least
     number[at] = n

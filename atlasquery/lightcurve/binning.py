@@ -1,6 +1,6 @@
 """Averages of light curves in time: in flux, per band, of one object or of a hundred thousand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -9,29 +9,23 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.bins import Binned
-from atlasquery.lightcurve.checks import Bare, check_number, check_quantity
+from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import (
-    Groups,
-    cells,
-    codes,
-    combined,
+from atlasquery.lightcurve.groups import Groups, cells, codes, combined, make_groups
+from atlasquery.lightcurve.runs import (
+    Runs,
     kept_by_clipping,
-    make_groups,
     median,
     median_error,
     reduced_chi2,
     shifted_mean,
     weighted_mean,
 )
-from atlasquery.lightcurve.schema import (
-    flux_to_mag,
-    mag_to_flux,
-    magnitudes,
-)
+from atlasquery.lightcurve.schema import flux_to_mag, halves, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.tables import Column, Rows
 
@@ -44,8 +38,9 @@ APART = ("band", "survey")
 # Columns that tell objects apart in tables of several.
 IDS = ("atlas_id", "object", "object_id", "object_name", "oid", "name", "query_index")
 LIMIT_SIGMA = 5.0
-# Rows that are read together: numbers of so many are reused by the allocator.
-PIECE = 3_000_000
+# Rows that are read, grouped and averaged together: their arrays stay in the processor's cache,
+# and their memory is used again by the next ones instead of being asked of the system anew.
+PIECE = 1 << 17
 
 OWN = (
     Column("n", int, about="Measurements averaged; 0 where only limits are known.", required=True),
@@ -160,15 +155,18 @@ def bin(
     check_number(snr, name="snr", least=0.0)
     source = bare(lc, NEEDED)
     own = check_by(by, source)
-    parts, places, counted = [], [], np.zeros(4, int)
-    # The memory of arrays that are not too large is used again by the next piece.
-    for first, piece in source.pieces(PIECE, own[0] if own else None):
-        rows = _rows(piece, own, (width_days, offset_days), limits)
-        binned = _average(rows, method, sigma_clip)
-        parts.append(_binned(piece, rows, binned, snr))
-        places.append(rows.keys[0][binned["head"]] + first)
-        counted += rows.counted
-    made = parts[0] if len(parts) == 1 else Binned.joined(parts)
+    places, counted = [], np.zeros(4, int)
+
+    def parts() -> Iterator[tuple[int, Binned]]:
+        for first, piece in source.pieces(PIECE, own[0] if own else None):
+            rows = _rows(piece, own, (width_days, offset_days), limits)
+            binned = _average(rows, method, sigma_clip)
+            if isinstance(lc, Mapping):
+                places.append(rows.keys[0][binned["head"]] + first)
+            counted[:] += rows.counted
+            yield len(piece), _binned(piece, rows, binned, snr)
+
+    made = Binned.joined(parts(), len(source))
     note = (
         f"bin: width={width_days:g} d, offset={offset_days:g} d, "
         f"by={', '.join([*APART, *own])}, method={method}, sigma_clip={sigma_clip}, snr={snr:g}"
@@ -231,7 +229,7 @@ class _Rows:
     mjd: np.ndarray
     flux: np.ndarray
     flux_err: np.ndarray
-    exposure_time: np.ndarray
+    exposure_time: np.ndarray | None
     limit: np.ndarray
     counted: np.ndarray
 
@@ -251,7 +249,11 @@ def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> 
         if source.has("detection"):
             limit &= ~source.truths("detection")
         flux_err = np.where(limit, mag_to_flux(depth) / source.limit_sigma, flux_err)
-    numbered = {name: codes(values) for name, values in labels.items()}
+    # Whole numbers are keys as they are.
+    numbered = {
+        name: values if values.dtype.kind == "i" else codes(values)
+        for name, values in labels.items()
+    }
     keys = [source.places, *(numbered[name] for name in own)]
     width, offset = grid
     cell = cells(mjd, width, offset)
@@ -264,9 +266,7 @@ def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> 
         mjd=mjd,
         flux=flux,
         flux_err=flux_err,
-        exposure_time=source.numbers("exposure_time")
-        if exposed
-        else np.broadcast_to(np.nan, len(mjd)),
+        exposure_time=source.numbers("exposure_time") if exposed else None,
         limit=limit,
         counted=_counted(len(mjd), measured, limit, flagged),
     )
@@ -321,9 +321,9 @@ def _average(rows: _Rows, method: str, sigma: float | None) -> dict[str, np.ndar
         _average_block(
             rows,
             groups.order[taken],
-            groups.starts[some] - taken.start,
-            groups.counts[some],
-            (method, sigma),
+            Runs(groups.starts[some] - taken.start, groups.counts[some]),
+            method,
+            sigma,
         )
         for some, taken in groups.blocks()
     ]
@@ -331,16 +331,20 @@ def _average(rows: _Rows, method: str, sigma: float | None) -> dict[str, np.ndar
         empty = {name: np.zeros(0) for name in BINNED}
         whole = {name: np.zeros(0, np.int64) for name in ("head", "n", "n_clipped", "n_limits")}
         return empty | whole
-    binned = {name: np.concatenate([part[name] for part in parts]) for name in BINNED}
+    binned = parts[0]
+    if len(parts) > 1:
+        binned = {name: np.concatenate([part[name] for part in parts]) for name in BINNED}
     order = _by_object_and_time([key[binned["head"]] for key in rows.keys], binned["time"])
+    if order is None:
+        return binned
     return {name: values[order] for name, values in binned.items()}
 
 
-def _by_object_and_time(keys: list[np.ndarray], time: np.ndarray) -> np.ndarray:
-    """Return the order of bins, which are nearly in that order already."""
+def _by_object_and_time(keys: list[np.ndarray], time: np.ndarray) -> np.ndarray | None:
+    """Return the order of bins, which are nearly in that order already; None if they are."""
     objects = combined(keys)
     if _in_time(objects, time):
-        return np.arange(len(time))
+        return None
     spread = time.max() - time.min()
     if 0 < spread < 1e7 and objects.max() < 1 << 20:
         # One whole number for both, a thousandth of a second fine, is merged in linear time.
@@ -357,66 +361,75 @@ def _in_time(objects: np.ndarray, time: np.ndarray) -> bool:
 
 
 def _average_block(
-    rows: _Rows, taken: np.ndarray, starts: np.ndarray, counts: np.ndarray, how: tuple
+    rows: _Rows, taken: np.ndarray, runs: Runs, method: str, sigma: float | None
 ) -> dict[str, np.ndarray]:
     """Average some groups, whose rows are `taken`, one group after the other."""
-    method, sigma = how
-    head, limit = taken[starts], rows.limit[taken]
-    n_limits = np.zeros(len(starts), np.int64)
+    head, limit = taken[runs.starts], rows.limit[taken]
+    n_limits = np.zeros(len(runs), np.int64)
+    only_limits = n_limits > 0
     if limit.any():
-        n_limits = np.add.reduceat(limit.astype(np.int64), starts)
+        n_limits = runs.number(limit)
         # A limit says nothing where there is a measurement.
-        taken, starts, counts = _left(taken, starts, ~limit | np.repeat(n_limits == counts, counts))
-        limit = rows.limit[taken]
-    only_limits = limit[starts]
-    flux, flux_err = np.where(limit, 0.0, rows.flux[taken]), rows.flux_err[taken]
-    n_clipped = counts
+        only_limits = n_limits == runs.counts
+        kept = ~limit | only_limits[runs.of_row]
+        taken, runs = taken[kept], runs.left(kept)
+    flux, flux_err = rows.flux[taken], rows.flux_err[taken]
+    flux[rows.limit[taken]] = 0.0
+    before = runs.counts
     if sigma is not None:
-        kept = kept_by_clipping(flux, flux_err, starts, counts, sigma)
+        kept = kept_by_clipping(flux, flux_err, runs, sigma)
         if not kept.all():
             flux, flux_err = flux[kept], flux_err[kept]
-            taken, starts, counts = _left(taken, starts, kept)
-    mean, error, weights, total = _estimate(flux, flux_err, starts, counts, method)
-    time, exposure_time = rows.mjd[taken], rows.exposure_time[taken]
-    same = exposure_time[0] == exposure_time.min() == exposure_time.max()
-    chi2 = reduced_chi2(flux, flux_err, mean, starts, counts)
+            taken, runs = taken[kept], runs.left(kept)
+    counts = runs.counts
+    mean, error, weights, total = _estimate(flux, flux_err, runs, method)
+    chi2 = reduced_chi2(flux, flux_err, mean, runs)
+    chi2[(counts < 2) | only_limits] = np.nan
+    if only_limits.any():
+        mean[only_limits] = np.nan
+    time = rows.mjd[taken]
+    first, last = runs.extremes(time)
+    exposure_time, total_exposure = _exposed(rows, taken, weights, total, runs)
     return {
         "head": head,
-        "time": shifted_mean(time, weights, total, starts, counts),
-        "first": np.minimum.reduceat(time, starts),
-        "last": np.maximum.reduceat(time, starts),
-        "flux": np.where(only_limits, np.nan, mean),
+        "time": shifted_mean(time, weights, total, runs),
+        "first": first,
+        "last": last,
+        "flux": mean,
         "flux_err": error,
-        "reduced_chi2": np.where((counts < 2) | only_limits, np.nan, chi2),
+        "reduced_chi2": chi2,
         "n": np.where(only_limits, 0, counts),
-        "n_clipped": n_clipped - counts,
+        "n_clipped": before - counts,
         "n_limits": n_limits,
-        "exposure_time": exposure_time[starts]
-        if same
-        else shifted_mean(exposure_time, weights, total, starts, counts),
-        "total_exposure": np.add.reduceat(exposure_time, starts),
+        "exposure_time": exposure_time,
+        "total_exposure": total_exposure,
     }
 
 
-def _left(taken: np.ndarray, starts: np.ndarray, kept: np.ndarray) -> tuple:
-    """Return rows, starts and counts of what is kept, which is at least one row of each group."""
-    counts = np.add.reduceat(kept.astype(np.int64), starts)
-    return taken[kept], np.cumsum(counts) - counts, counts
+def _exposed(
+    rows: _Rows, taken: np.ndarray, weights: np.ndarray, total: np.ndarray, runs: Runs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean exposure time of each group, and their sum."""
+    if rows.exposure_time is None:
+        unknown = np.full(len(runs), np.nan)
+        return unknown, unknown
+    times = rows.exposure_time[taken]
+    if times[0] == times.min() == times.max():
+        return times[runs.starts], times[0] * runs.counts
+    return shifted_mean(times, weights, total, runs), runs.sum(times)
 
 
 def _estimate(
-    flux: np.ndarray, flux_err: np.ndarray, starts: np.ndarray, counts: np.ndarray, method: str
+    flux: np.ndarray, flux_err: np.ndarray, runs: Runs, method: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return flux and error of each group, the weights of its rows, and their sum."""
     if method == "weighted":
-        mean, error, weights = weighted_mean(flux, flux_err, starts, counts)
-        return mean, error, weights, np.add.reduceat(weights, starts)
-    weights = np.ones(len(flux))
+        return weighted_mean(flux, flux_err, runs)
+    weights, total = np.ones(len(flux)), runs.counts
     if method == "median":
-        error = median_error(flux_err, starts, counts)
-        return median(flux, starts, counts), error, weights, counts
-    error = np.sqrt(np.add.reduceat(flux_err**2, starts)) / counts
-    return shifted_mean(flux, weights, counts, starts, counts), error, weights, counts
+        return median(flux, runs), median_error(flux_err, runs), weights, total
+    error = np.sqrt(runs.sum(flux_err**2)) / total
+    return shifted_mean(flux, weights, total, runs), error, weights, total
 
 
 def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float) -> Binned:
@@ -444,7 +457,8 @@ def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float
     for column in OWN:
         array = binned[column.name]
         own.add(column, array, None if column.required else np.isnan(array))
-    return Binned(binned["time"], binned["first"], binned["last"], values, own, source.scale)
+    times = (halves(binned[name]) for name in ("time", "first", "last"))
+    return Binned(*times, values, own, source.scale)
 
 
 def _empty(head: np.ndarray) -> np.ndarray:
@@ -457,6 +471,8 @@ def _exposures(source: Bare, binned: dict[str, np.ndarray]) -> np.ndarray:
         return _empty(binned["head"])
     names, _ = source.labels("exposure")
     alone = (binned["n"] == 1) & (binned["n_clipped"] == 0)
+    if not alone.any():
+        return _empty(alone)
     return np.where(alone, names[binned["head"]].astype(str), "")
 
 

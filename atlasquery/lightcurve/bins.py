@@ -1,6 +1,6 @@
 """Bins as bare arrays, of which light curves are made."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,70 @@ from atlasquery.tables import Rows, assemble
 
 __all__ = ["Binned"]
 
+TIMES = ("time", "first", "last")
+
+
+class Growing:
+    """Arrays that are filled piece by piece, so that each number is written only once.
+
+    Parameters
+    ----------
+    rows : int
+        The length of all pieces of what is averaged.
+    """
+
+    def __init__(self, rows: int):
+        self._rows = rows
+        self._done = self._length = 0
+        self._arrays: dict[Hashable, np.ndarray] = {}
+
+    def add(self, arrays: Mapping[Hashable, np.ndarray], rows: int) -> None:
+        """Append to each array.
+
+        Parameters
+        ----------
+        arrays : mapping of `~numpy.ndarray`
+            What is appended, of one length; the same names each time.
+        rows : int
+            How many rows it was made of.
+        """
+        self._done += rows
+        first = self._length
+        self._length += len(next(iter(arrays.values())))
+        for name, array in arrays.items():
+            self._arrays[name] = room = self._room(name, array.dtype)
+            room[first : self._length] = array
+
+    def _room(self, name: Hashable, dtype: np.dtype) -> np.ndarray:
+        room = self._arrays.get(name)
+        if room is None:
+            return np.empty(self._expected(), dtype)
+        wider = np.result_type(room.dtype, dtype)
+        if wider != room.dtype:
+            room = room.astype(wider)
+        if len(room) < self._length:
+            # The system moves large arrays without copying them.
+            room.resize(self._expected(), refcheck=False)
+        return room
+
+    def _expected(self) -> int:
+        """Return how many there will be if the pieces to come are as those before, and some."""
+        if self._done >= self._rows:
+            return self._length
+        return int(self._length * self._rows / max(self._done, 1) * 1.02) + 1
+
+    def arrays(self) -> dict[Hashable, np.ndarray]:
+        """Return the arrays, of the length that was filled.
+
+        Returns
+        -------
+        dict of `~numpy.ndarray`
+            By name; nothing can be added any more.
+        """
+        for array in self._arrays.values():
+            array.resize(self._length, refcheck=False)
+        return self._arrays
+
 
 @dataclass
 class Binned:
@@ -19,8 +83,9 @@ class Binned:
 
     Parameters
     ----------
-    time, first, last : `~numpy.ndarray`
-        MJD of each bin, and of the first and last of its measurements.
+    time, first, last : tuple of `~numpy.ndarray`
+        The time of each bin, and of the first and last of its measurements, as `halves`
+        makes them of MJD.
     values : dict of str to `~numpy.ndarray`
         The columns of `SCHEMA`.
     own : Rows
@@ -29,39 +94,42 @@ class Binned:
         The time scale.
     """
 
-    time: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
+    time: tuple[np.ndarray, np.ndarray]
+    first: tuple[np.ndarray, np.ndarray]
+    last: tuple[np.ndarray, np.ndarray]
     values: dict[str, np.ndarray]
     own: Rows
     scale: str
 
     @classmethod
-    def joined(cls, parts: "list[Binned]") -> "Binned":
+    def joined(cls, parts: "Iterable[tuple[int, Binned]]", rows: int) -> "Binned":
         """Return the bins of several pieces, one after the other.
 
         Parameters
         ----------
-        parts : list of Binned
-            At least one.
+        parts : iterable of tuple
+            How many rows each piece has, and its bins; at least one.
+        rows : int
+            How many rows they have together.
 
         Returns
         -------
         Binned
             All of them.
         """
-
-        def end_to_end(arrays) -> np.ndarray:
-            return np.concatenate(list(arrays))
-
-        first = parts[0].own
-        own = Rows(length=sum(len(part.own) for part in parts))
-        for column in first.columns:
-            values = end_to_end(part.own.values[column.name] for part in parts)
-            own.add(column, values, end_to_end(part.own.masks[column.name] for part in parts))
-        times = (end_to_end(times) for times in zip(*(part._times for part in parts), strict=True))
-        values = {name: end_to_end(part.values[name] for part in parts) for name in parts[0].values}
-        return cls(*times, values, own, parts[0].scale)
+        growing = Growing(rows)
+        part = None
+        for n, part in parts:
+            if n == rows:
+                return part
+            growing.add(part._arrays, n)
+        arrays = growing.arrays()
+        own = Rows(length=len(arrays["values", "flux"]))
+        for column in part.own.columns:
+            array = arrays["own", column.name]
+            own.add(column, array, None if column.required else np.isnan(array))
+        times = ((arrays["day", name], arrays["left", name]) for name in TIMES)
+        return cls(*times, {name: arrays["values", name] for name in part.values}, own, part.scale)
 
     def series(self, meta: Mapping, note: str, some: slice | None = None) -> TimeSeries:
         """Return the bins, or some of them, as a light curve.
@@ -83,7 +151,7 @@ class Binned:
         part, values, own = self._times, self.values, self.own
         if some is not None:
             # A light curve shares nothing with another.
-            part = [array[some].copy() for array in part]
+            part = [(day[some].copy(), left[some].copy()) for day, left in part]
             values = {name: array[some].copy() for name, array in values.items()}
             own = own.take(np.arange(some.start, some.stop))
         columns = schema_columns(part[0], values, own, scale=self.scale)
@@ -100,5 +168,12 @@ class Binned:
         return series
 
     @property
-    def _times(self) -> tuple[np.ndarray, ...]:
+    def _times(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         return self.time, self.first, self.last
+
+    @property
+    def _arrays(self) -> dict[tuple[str, str], np.ndarray]:
+        days = {name: day for name, (day, _) in zip(TIMES, self._times, strict=True)}
+        rest = {name: left for name, (_, left) in zip(TIMES, self._times, strict=True)}
+        kinds = {"day": days, "left": rest, "values": self.values, "own": self.own.values}
+        return {(kind, name): array for kind, of in kinds.items() for name, array in of.items()}

@@ -9,8 +9,8 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.binning import check_by
-from atlasquery.lightcurve.checks import Bare
 from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column, new_meta
 from atlasquery.lightcurve.flags import Flag, flag_column, flags_of
@@ -22,6 +22,8 @@ from atlasquery.tables import table_column
 
 __all__ = ["clean"]
 
+# Rows that are judged together: their arrays stay in the processor's cache.
+BLOCK = 1 << 17
 BITS = {bit.name: bit.value for bit in Flag}
 
 
@@ -182,8 +184,9 @@ class _Said(NamedTuple):
 
     def of(self, flags: np.ndarray) -> str:
         """Return the line for some rows."""
-        counts = [f"{int(n)} {bit.name}" for bit in Flag if (n := np.count_nonzero(flags & bit))]
-        bad = int(np.count_nonzero(flags))
+        raised = flags[flags != 0]
+        bad = len(raised)
+        counts = [f"{int(n)} {bit.name}" for bit in Flag if (n := np.count_nonzero(raised & bit))]
         found = f"{self.call}: {bad} of {len(flags)} rows flagged"
         return "; ".join([found + (f" ({', '.join(counts)})" if counts else ""), *self.notes])
 
@@ -243,23 +246,37 @@ def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, li
     """
     flags = np.zeros(len(source), np.int64)
     unjudged: dict[str, int] = {}
-    for name, bound in bounds.items():
-        rule = RULES[name]
-        if rule.kind == "group":
-            continue
-        for what, values in _judged(source, name):
-            missing = np.isnan(values)
-            bad = _is_bad(values, rule.kind, bound)
-            if rule.missing:
-                bad |= missing
-            elif missing.any():
-                unjudged[what] = int(np.count_nonzero(missing))
-            flags[bad] |= int(rule.flag)
+    first = 0
+    for block in source.blocks(BLOCK):
+        last = first + len(block)
+        for what, n in _judge_rows(block, bounds, flags[first:last]).items():
+            unjudged[what] = unjudged.get(what, 0) + n
+        first = last
     alike: dict[int, list[str]] = {}
     for what, n in unjudged.items():
         alike.setdefault(n, []).append(what)
     notes = [f"not judged in {n} rows: {', '.join(names)}" for n, names in alike.items()]
     return flags, notes
+
+
+def _judge_rows(block: Bare, bounds: Mapping[str, Bound], flags: np.ndarray) -> dict[str, int]:
+    """Set the bits of some rows, and return in how many of them what could not be judged."""
+    unjudged: dict[str, int] = {}
+    for name, bound in bounds.items():
+        rule = RULES[name]
+        if rule.kind == "group":
+            continue
+        for what, values in _judged(block, name):
+            missing = np.isnan(values)
+            bad = _is_bad(values, rule.kind, bound)
+            if missing.any():
+                if rule.missing:
+                    bad |= missing
+                else:
+                    unjudged[what] = int(np.count_nonzero(missing))
+            if bad.any():
+                flags[bad] |= int(rule.flag)
+    return unjudged
 
 
 def _judged(source: Bare, name: str) -> Iterator[tuple[str, np.ndarray]]:

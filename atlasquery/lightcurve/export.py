@@ -11,7 +11,8 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.checks import Bare
+from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.checks import one_scale
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT
 from atlasquery.service.inputs import check_choice
@@ -104,9 +105,9 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     Returns
     -------
     `lightkurve.LightCurve`
-        With ``flux`` and ``flux_err`` (uJy), of the rows of `band` that have a flux,
-        and ``meta``. The signed flux of a difference has no median to divide by, so
-        ``normalize`` has no meaning for it.
+        With ``flux`` and ``flux_err`` (uJy), of the rows of `band` that have a flux
+        and that `clean` did not flag as bad, and ``meta``. The signed flux of a
+        difference has no median to divide by, so ``normalize`` has no meaning for it.
 
     Raises
     ------
@@ -163,8 +164,8 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     `~astropy.table.Table`
         ``time`` (MJD of the middle of the exposure, in the scale of `lc`), ``band``
         (``atlaso``, ``atlasc``), ``flux`` and ``fluxerr`` (uJy), ``zp`` (23.9) and
-        ``zpsys`` (``ab``), of the rows that have a flux and an error above 0.
-        ``meta["left_out"]`` says how many have not.
+        ``zpsys`` (``ab``), of the rows that have a flux and an error above 0, and that
+        `clean` did not flag as bad. ``meta["left_out"]`` says how many others there are.
 
     Raises
     ------
@@ -228,7 +229,8 @@ def to_nested(
     Raises
     ------
     InvalidQueryError
-        If one of them is no time series.
+        If one of them is no time series, or they differ in time scale: the times of
+        all would stand in one column.
     ImportError
         If nested-pandas is not there: it comes with ``atlasquery[nested]``.
 
@@ -245,6 +247,8 @@ def to_nested(
     named = dict(lcs) if isinstance(lcs, Mapping) else dict(enumerate(lcs))
     for key, lc in named.items():
         _check(lc, f"lcs[{key!r}]")
+    # A frame has one column of times for all, which says nothing of scales.
+    one_scale((f"lcs[{key!r}]", lc) for key, lc in named.items())
     nested_pandas = _require("nested_pandas", "nested")
     pd = _require("pandas", "parquet")
     keys = pd.Index(list(named), name="id")

@@ -1,33 +1,15 @@
-"""Rows in groups, as bare arrays: who belongs together, clipped, averaged; no loop per group."""
+"""Rows in groups, as bare arrays: who belongs together; no loop per group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = [
-    "Groups",
-    "cells",
-    "codes",
-    "combined",
-    "kept_by_clipping",
-    "make_groups",
-    "median",
-    "median_error",
-    "reduced_chi2",
-    "shifted_mean",
-    "weighted_mean",
-]
+__all__ = ["Groups", "cells", "codes", "combined", "make_groups"]
 
-# Standard deviations of a normal distribution per median absolute deviation.
-SIGMA_PER_MAD = 1.4826022185056018
-# The error of a median of many values of equal errors, in units of that of their mean.
-MEDIAN_ERROR = np.sqrt(np.pi / 2)
 # Rows that are worked on together: their arrays stay in the processor's cache.
-BLOCK = 1 << 17
+BLOCK = 1 << 18
 LARGEST = 2**62
-# Groups of more rows are sorted as one long list.
-LARGE = 64
 
 
 @dataclass(frozen=True)
@@ -81,6 +63,8 @@ def codes(values: np.ndarray) -> np.ndarray:
     """
     if len(values) == 0:
         return np.zeros(0, np.int64)
+    if _all_alike(values):
+        return np.broadcast_to(np.int64(0), len(values))
     if values.dtype.kind == "U" and values.dtype.itemsize == 4:
         # Names of one letter, as those of bands, are the numbers of their letters.
         values = np.ascontiguousarray(values).view(np.uint32)
@@ -92,6 +76,17 @@ def codes(values: np.ndarray) -> np.ndarray:
     heads = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     _, place = np.unique(values[heads], return_inverse=True)
     return np.repeat(place.astype(np.int64), np.diff(heads, append=len(values)))
+
+
+def _all_alike(values: np.ndarray) -> bool:
+    """Return whether texts are all the same, as the survey of one light curve is."""
+    if values.dtype.kind != "U" or not values.dtype.itemsize or not values.flags.c_contiguous:
+        return False
+    # Texts of one length are compared much faster as the numbers of their letters.
+    letters, width = values.view(np.uint32), values.dtype.itemsize // 4
+    return bool(np.array_equal(letters[:width], letters[-width:])) and bool(
+        np.array_equal(letters[width:], letters[:-width])
+    )
 
 
 def _small_codes(values: np.ndarray, low: int, high: int) -> np.ndarray:
@@ -190,193 +185,3 @@ def combined(keys: Sequence[np.ndarray]) -> np.ndarray:
             total -= low
         size *= span
     return total
-
-
-def median(values: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the median of each group.
-
-    Parameters
-    ----------
-    values : `~numpy.ndarray`
-        Values without NaN, those of a group together.
-    starts, counts : `~numpy.ndarray`
-        Where each group begins, and how many rows it has.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        The mean of the two in the middle where their number is even.
-    """
-    result = np.empty(len(starts))
-    for n in np.unique(counts):
-        some = np.flatnonzero(counts == n)
-        if n > LARGE:
-            break
-        # Groups of one size are the rows of a matrix, sorted together.
-        ordered = np.sort(values[starts[some][:, None] + np.arange(n)], axis=1)
-        result[some] = _middle(ordered[:, (n - 1) // 2], ordered[:, n // 2])
-    else:
-        return result
-    large = counts > LARGE
-    rows = np.repeat(large, counts)
-    n = counts[large]
-    first = np.cumsum(n) - n
-    group = np.repeat(np.arange(len(n)), n)
-    ordered = values[rows][np.lexsort((values[rows], group))]
-    result[large] = _middle(ordered[first + (n - 1) // 2], ordered[first + n // 2])
-    return result
-
-
-def median_error(errors: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the error of the median of each group.
-
-    Parameters
-    ----------
-    errors : `~numpy.ndarray`
-        The errors of the rows.
-    starts, counts : `~numpy.ndarray`
-        Where each group begins, and how many rows it has.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        That of the mean of normal errors, times 1.25 for three rows and more.
-    """
-    error = np.sqrt(np.add.reduceat(errors**2, starts)) / counts
-    return np.where(counts > 2, MEDIAN_ERROR * error, error)
-
-
-def _middle(below: np.ndarray, above: np.ndarray) -> np.ndarray:
-    # The sum of two large values may be beyond what a float holds.
-    return below + (above - below) / 2
-
-
-def weighted_mean(
-    values: np.ndarray, errors: np.ndarray, starts: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean of each group with weights of 1 / error squared.
-
-    Parameters
-    ----------
-    values, errors : `~numpy.ndarray`
-        Values, and their errors above 0.
-    starts, counts : `~numpy.ndarray`
-        Where each group begins, and how many rows it has.
-
-    Returns
-    -------
-    mean, error, weights : `~numpy.ndarray`
-        For each group, and the weight of each row, 1 for the smallest error.
-    """
-    # Counted from the first value and in units of the smallest error, a group of equal values
-    # has exactly their mean, and a group of one its value and error.
-    least = np.minimum.reduceat(errors, starts)
-    weights = (np.repeat(least, counts) / errors) ** 2
-    total = np.add.reduceat(weights, starts)
-    mean = shifted_mean(values, weights, total, starts, counts)
-    return mean, least / np.sqrt(total), weights
-
-
-def shifted_mean(
-    values: np.ndarray,
-    weights: np.ndarray,
-    total: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-) -> np.ndarray:
-    """Return the weighted mean of each group, counted from its first value.
-
-    Parameters
-    ----------
-    values, weights : `~numpy.ndarray`
-        Values and their weights.
-    total : `~numpy.ndarray`
-        The sum of weights of each group.
-    starts, counts : `~numpy.ndarray`
-        Where each group begins, and how many rows it has.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Exactly the value where all of a group are equal.
-    """
-    first = values[starts]
-    away = values - np.repeat(first, counts)
-    return first + np.add.reduceat(weights * away, starts) / total
-
-
-def reduced_chi2(
-    values: np.ndarray,
-    errors: np.ndarray,
-    middle: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-) -> np.ndarray:
-    """Return the chi squared of each group about its middle, divided by its rows less one.
-
-    Parameters
-    ----------
-    values, errors : `~numpy.ndarray`
-        Values and their errors.
-    middle : `~numpy.ndarray`
-        What the values of each group are compared with.
-    starts, counts : `~numpy.ndarray`
-        Where each group begins, and how many rows it has.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Not finite for groups of one row.
-    """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        away = (values - np.repeat(middle, counts)) / errors
-        return np.add.reduceat(away**2, starts) / (counts - 1)
-
-
-def kept_by_clipping(
-    values: np.ndarray,
-    errors: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sigma: float,
-) -> np.ndarray:
-    """Return which rows are left when outliers are clipped until none is found.
-
-    A row goes when it is farther from the median of its group than `sigma`
-    times its own error, and than `sigma` times the scatter (1.4826 times the
-    median absolute deviation) of the group. A group of fewer than three rows
-    loses none: of two that differ, nobody knows which is wrong.
-
-    Parameters
-    ----------
-    values, errors : `~numpy.ndarray`
-        Values and their errors.
-    starts, counts : `~numpy.ndarray`
-        Where each group begins, and how many rows it has.
-    sigma : float
-        How many errors are too many.
-
-    Returns
-    -------
-    `~numpy.ndarray` of bool
-        For each row.
-    """
-    kept = np.ones(len(values), bool)
-    if not len(starts):
-        return kept
-    # Where even the two farthest rows are that near each other, none can be an outlier.
-    span = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
-    suspect = (counts >= 3) & (span > sigma * np.minimum.reduceat(errors, starts))
-    group = np.repeat(np.arange(len(starts)), counts)
-    rows = np.flatnonzero(suspect[group])
-    while len(rows):
-        left, begin, n = np.unique(group[rows], return_index=True, return_counts=True)
-        each = np.repeat(np.arange(len(left)), n)
-        away = np.abs(values[rows] - median(values[rows], begin, n)[each])
-        scatter = SIGMA_PER_MAD * median(away, begin, n)[each]
-        bad = (away > sigma * np.maximum(errors[rows], scatter)) & (n >= 3)[each]
-        kept[rows[bad]] = False
-        again = np.zeros(len(left), bool)
-        again[each[bad]] = True
-        rows = rows[again[each] & ~bad]
-    return kept

@@ -8,8 +8,9 @@ from astropy.table import Row, Table
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.binning import check_by
-from atlasquery.lightcurve.checks import Bare, check_number
+from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import suggest

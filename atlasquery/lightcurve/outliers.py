@@ -4,19 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atlasquery.lightcurve.checks import Bare
+from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.flags import FAINT, Flag
-from atlasquery.lightcurve.groups import (
+from atlasquery.lightcurve.groups import Groups, cells, codes, make_groups
+from atlasquery.lightcurve.presets import Bound
+from atlasquery.lightcurve.runs import (
     SIGMA_PER_MAD,
-    Groups,
-    cells,
-    codes,
+    Runs,
     kept_by_clipping,
-    make_groups,
     reduced_chi2,
     weighted_mean,
 )
-from atlasquery.lightcurve.presets import Bound
 
 __all__ = ["flag_bins", "flag_by_controls", "flag_rolling"]
 
@@ -200,14 +198,12 @@ def _statistics(
         empty = np.zeros(0)
         return np.zeros(0, bool), empty, empty, empty, np.zeros(0, int)
     values, errors = flux[groups.order], flux_err[groups.order]
-    kept = np.ones(len(values), bool)
+    kept, runs = np.ones(len(values), bool), Runs(groups.starts, groups.counts)
     if sigma is not None:
-        kept = kept_by_clipping(values, errors, groups.starts, groups.counts, sigma)
-    n = np.add.reduceat(kept.astype(np.int64), groups.starts)
-    starts = np.cumsum(n) - n
-    values, errors = values[kept], errors[kept]
-    mean, error, _ = weighted_mean(values, errors, starts, n)
-    return kept, mean, error, reduced_chi2(values, errors, mean, starts, n), n
+        kept = kept_by_clipping(values, errors, runs, sigma)
+    runs, values, errors = runs.left(kept), values[kept], errors[kept]
+    mean, error, *_ = weighted_mean(values, errors, runs)
+    return kept, mean, error, reduced_chi2(values, errors, mean, runs), runs.counts
 
 
 def _exceeds(

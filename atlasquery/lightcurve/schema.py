@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
-from astropy.time import Time
+from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
 from atlasquery.tables import Column, Rows, assemble, quantity_column, table_column
@@ -188,14 +188,18 @@ def build_light_curve(
 
 
 def schema_columns(
-    time: np.ndarray, values: Mapping[str, np.ndarray], own: Rows, *, scale: str
+    time: np.ndarray | tuple[np.ndarray, np.ndarray],
+    values: Mapping[str, np.ndarray],
+    own: Rows,
+    *,
+    scale: str,
 ) -> list:
     """Return the columns of a light curve, or of several laid end to end, as they are given.
 
     Parameters
     ----------
-    time : `~numpy.ndarray`
-        MJD of each row.
+    time : `~numpy.ndarray` or tuple
+        MJD of each row, or what `halves` made of it.
     values : mapping of str to `~numpy.ndarray`
         The columns of `SCHEMA` by name, NaN where a measured value is not known.
     own : Rows
@@ -215,13 +219,15 @@ def schema_columns(
     return columns
 
 
-def time_column(mjd: np.ndarray, name: str, about: str, scale: str) -> Time:
+def time_column(
+    mjd: np.ndarray | tuple[np.ndarray, np.ndarray], name: str, about: str, scale: str
+) -> Time:
     """Return a column of times.
 
     Parameters
     ----------
-    mjd : `~numpy.ndarray`
-        The times.
+    mjd : `~numpy.ndarray` or tuple
+        The times, or what `halves` made of them.
     name, about : str
         The column's name and description.
     scale : str
@@ -232,12 +238,47 @@ def time_column(mjd: np.ndarray, name: str, about: str, scale: str) -> Time:
     `~astropy.time.Time`
         In the format mjd.
     """
-    # From two halves of a Julian date astropy makes the same time in half the steps.
-    whole = np.floor(mjd)
-    times = Time(whole + MJD_0, mjd - whole, format="jd", scale=scale)
+    days = mjd if isinstance(mjd, tuple) else halves(mjd)
+    times = Time(*days, format=_Halves.name, scale=scale)
     times.format = "mjd"
     times.info.name, times.info.description = name, about
     return times
+
+
+class _Halves(TimeNumeric):
+    """The two numbers in which astropy keeps a time, taken as they are.
+
+    What else it makes of a number, so that it loses nothing, takes longer than to bin
+    the rows that the time is the mean of.
+    """
+
+    name = "atlasquery_halves"
+
+    def set_jds(self, val1: np.ndarray, val2: np.ndarray) -> None:
+        self._check_scale(self._scale)
+        self.jd1, self.jd2 = val1, val2
+
+
+def halves(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two numbers in which astropy keeps a time.
+
+    Parameters
+    ----------
+    mjd : `~numpy.ndarray`
+        The times.
+
+    Returns
+    -------
+    day, left : `~numpy.ndarray`
+        The whole Julian date next to each, and what is left: at most half a day.
+    """
+    whole = np.floor(mjd)
+    left = mjd - whole
+    # Midnight lies between two whole numbers, of which astropy takes the even one.
+    whole += MJD_0
+    day = np.where(left > 0, whole + 0.5, np.rint(whole))
+    left += whole - day
+    return day, left
 
 
 def _schema_column(column: Column, values: np.ndarray):

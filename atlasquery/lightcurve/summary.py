@@ -35,7 +35,7 @@ SUMMARY = (
     Column("n_rows", int, about="Rows that are not flagged.", required=True),
     Column("n_detections", int, about="Detections among them.", required=True),
     _time("last_non_detection", "Time of the last exposure before the first detection."),
-    Column("last_limit", unit=u.mag, about="Its 5-sigma limit, AB."),
+    Column("last_limit", unit=u.mag, about="Its limit, AB."),
     Column("last_limit_band", str, about="Its band."),
     _time("first_detection", "Time of the first detection."),
     Column("first_mag", unit=u.mag, about="Its magnitude, AB."),
@@ -94,7 +94,9 @@ def summary(
         n_rows                      Rows that are not flagged,
         n_detections                and detections among them.
         last_non_detection  Time    The last exposure before the first detection,
-        last_limit          mag     its limit
+        last_limit          mag     its limit, of as many sigma as
+                                    ``meta["limit_sigma"]`` of the light curve has,
+                                    else 5,
         last_limit_band     str     and its band.
         first_detection     Time    The first detection,
         first_mag           mag     its magnitude, ``first_mag_err``
@@ -151,6 +153,10 @@ def summary(
     columns = [
         _summary_column(column, [row.get(column.name) for row in rows], scale) for column in SUMMARY
     ]
+    sigmas = {float(one.meta.get("limit_sigma", 5.0)) for _, one in curves}
+    of_sigma = ", ".join(f"{sigma:g}" for sigma in sorted(sigmas))
+    by_name = {column.info.name: column for column in columns}
+    by_name["last_limit"].info.description = f"Its limit of {of_sigma} sigma, AB."
     return assemble(QTable(meta=new_meta(meta, note)), columns)
 
 

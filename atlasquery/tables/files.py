@@ -165,7 +165,7 @@ def _read_csv(body: bytes) -> Table:
 
 
 def _write_fits(table: Table) -> bytes:
-    plain = to_plain(table, null_bool=False, only_ascii=True)
+    plain = to_plain(table, null_bool=False, only_ascii=True, all_numbers=False)
     header = json.dumps(header_text(plain))
     for column in plain.columns.values():
         if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
@@ -213,7 +213,7 @@ def _write_votable(table: Table) -> bytes:
     from astropy.io import votable
     from astropy.io.votable.tree import Info
 
-    plain = to_plain(table)
+    plain = to_plain(table, all_numbers=False)
     header = header_text(plain)
     plain.meta.clear()
     for column in plain.columns.values():
@@ -252,7 +252,12 @@ def _write_parquet(table: Table) -> bytes:
         values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
         mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
         kind = pa.string() if values.dtype.kind == "U" else None
-        arrays.append(pa.array(values, type=kind, mask=mask))
+        try:
+            arrays.append(pa.array(values, type=kind, mask=mask))
+        except pa.ArrowNotImplementedError as error:
+            raise InvalidQueryError(
+                f"the column {name!r} is of type {values.dtype}, which Parquet has not; ECSV has"
+            ) from error
         about = {"unit": str(column.unit or ""), "about": column.description or ""}
         fields.append(pa.field(name, arrays[-1].type, True, about))
     # With these and the header astropy itself reads units and descriptions.

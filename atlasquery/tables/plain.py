@@ -28,6 +28,14 @@ __all__ = ["build_from_plain", "header_text", "restore", "to_plain"]
 
 # The item of meta, in files only, that holds what astropy's own header does not.
 RECORD = "__atlasquery__"
+# FITS has no int8, VOTable no unsigned numbers but bytes, and neither has halves of a float.
+WIDER = {
+    "int8": "int16",
+    "uint16": "int32",
+    "uint32": "int64",
+    "uint64": "int64",
+    "float16": "float32",
+}
 CLASSES = {"TimeSeries": TimeSeries, "QTable": QTable, "Table": Table}
 
 
@@ -43,7 +51,12 @@ yaml.AstropyDumper.add_representer(
 
 
 def to_plain(
-    table: Table, *, null_bool: bool = True, only_ascii: bool = False, edges: bool = False
+    table: Table,
+    *,
+    null_bool: bool = True,
+    only_ascii: bool = False,
+    edges: bool = False,
+    all_numbers: bool = True,
 ) -> Table:
     r"""Return a table as one of plain columns.
 
@@ -57,6 +70,9 @@ def to_plain(
         Whether the format has no other texts: they are written as ``\xb1`` for ``±``.
     edges : bool, optional
         Whether the format loses blanks around texts, and line breaks in them.
+    all_numbers : bool, optional
+        Whether the format has all types of numbers; else those that FITS or VOTable lack
+        are written as the next larger one.
 
     Returns
     -------
@@ -96,6 +112,7 @@ def to_plain(
     record["escaped"] = [n for n in plain.colnames if _is_lossy(plain[n], only_ascii, edges)]
     for name in record["escaped"]:
         plain[name] = _escaped(plain[name])
+    record["kinds"] = {} if all_numbers else _widen(plain)
     for column in plain.columns.values():
         column.description = _quoted(column.description)
     return plain
@@ -143,6 +160,7 @@ def build_from_plain(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], header
         # which they do not in columns without a mask.
         if name in record.get("nulls", ()) and values.dtype.kind in "fU":
             mask = mask | (np.isnan(values) if values.dtype.kind == "f" else values == "")
+        values = values.astype(record.get("kinds", {}).get(name, values.dtype))
         made = MaskedColumn(values, mask=mask) if np.any(mask) else Column(values)
         for attribute in ("unit", "format", "description", "meta"):
             if attribute in about:
@@ -290,6 +308,31 @@ def _blank_under_masks(plain: Table) -> None:
         if isinstance(column, MaskedColumn) and column.dtype.kind == "U":
             values, mask = _parts(column)
             values[mask] = ""
+
+
+def _widen(plain: Table) -> dict[str, str]:
+    """Put larger numbers in the place of those that some formats lack; return what they were."""
+    kinds = {}
+    for name, column in list(plain.columns.items()):
+        wider = WIDER.get(column.dtype.name)
+        if wider is None:
+            if column.dtype.kind == "f" and column.dtype.itemsize > 8:
+                raise InvalidQueryError(
+                    f"the column {name!r} is of type {column.dtype}, which FITS and VOTable have "
+                    "not; ECSV has"
+                )
+            continue
+        values, mask = _parts(column)
+        if column.dtype.name == "uint64" and np.any(values[~mask] > np.iinfo(np.int64).max):
+            raise InvalidQueryError(
+                f"the column {name!r} has whole numbers beyond {np.iinfo(np.int64).max}, which "
+                "FITS and VOTable have not; ECSV and Parquet have"
+            )
+        kinds[name] = column.dtype.name
+        values = np.where(mask, 0, values).astype(wider)
+        made = MaskedColumn(values, mask=mask) if isinstance(column, MaskedColumn) else None
+        plain[name] = _with_info(Column(values) if made is None else made, column)
+    return kinds
 
 
 def _is_lossy(column: Column, only_ascii: bool, edges: bool) -> bool:

@@ -158,6 +158,24 @@ def test_a_picture_is_drawn(run, supernova, name, start, tmp_path):
     assert "--overwrite" in again.stderr
 
 
+def test_a_picture_is_there_whole_or_as_it_was(run, supernova, tmp_path, monkeypatch):
+    figure = pytest.importorskip("matplotlib.figure")
+    path = tmp_path / "a.png"
+    path.write_bytes(b"mine")
+
+    def fails_half_way(self, file, **options):
+        file.write(b"half of it")
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(figure.Figure, "savefig", fails_half_way)
+        assert run("plot", supernova, "-o", "a.png", "--overwrite").exit_code != 0
+    assert path.read_bytes() == b"mine"
+    assert run("plot", supernova, "-o", "a.png", "--overwrite").exit_code == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert [one.name for one in tmp_path.glob("*a.png*")] == ["a.png"]
+
+
 def test_many_are_downloaded_from_arguments_files_lists_and_pipes(run, sandbox, tmp_path):
     pytest.importorskip("pyarrow")
     ids = sandbox.manifest["ids"]["main"][:4]

@@ -36,6 +36,7 @@ def fails(result, code, *words):
         ("lightcurve 1100003181021216990 --start 61300 --end 61200", ["is before start"]),
         ("list godo", ["'good'"]),
         ("plot 1100003181021216990 -o a.gif", [".png, .pdf, .svg"]),
+        ("plot 1100003181021216990 -o no/such/a.png", ["no/such is no directory"]),
         ("login alice --token", ["one of them"]),
         ("download 12 -d d", ["19 digits"]),
     ],

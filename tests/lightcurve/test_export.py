@@ -221,3 +221,12 @@ def test_sncosmo_leaves_out_what_is_flagged_and_has_no_time_of_nan():
     assert table.meta["left_out"] == 1
     lc.meta["time_reference"] = "middle of the exposure"
     assert to_sncosmo(lc)["time"].tolist() == [58000.0, 58001.0]
+
+
+def test_two_time_scales_are_not_put_in_one_column():
+    curves = {
+        "a": making.light_curve([58000.0], [100.0]),
+        "b": making.light_curve([58000.0], [100.0], scale="tdb"),
+    }
+    with pytest.raises(InvalidQueryError, match=r"column time of lcs\['b'\] is in 'tdb'"):
+        to_nested(curves)

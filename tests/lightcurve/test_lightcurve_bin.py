@@ -1,6 +1,7 @@
 """Averages in time, against sums written out in the test."""
 
 import math
+import statistics
 from collections import defaultdict
 
 import astropy.units as u
@@ -15,6 +16,7 @@ from making import light_curve
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import SCHEMA, Flag, LightCurves, bin, binning, clean, limits
+from atlasquery.lightcurve.schema import time_column
 
 bounded = settings(max_examples=60, deadline=None)
 
@@ -93,6 +95,66 @@ def test_agrees_with_an_independent_computation(lc, width, offset):
     assert_same(rows_of(made, width=width, offset=offset), expected, scale=1e4)
     assert int(made["n"].sum()) == sum(values[3] for values in expected.values())
     assert np.all(np.diff(made.time.mjd) >= 0)
+
+
+def clipped(rows, sigma):
+    """Drop what is far from the median, by its error and by the scatter, until nothing is."""
+    rows, out = list(rows), 0
+    while len(rows) > 2:
+        middle = statistics.median(flux for _, flux, _ in rows)
+        scatter = statistics.median(abs(flux - middle) for _, flux, _ in rows)
+        # The normal distribution has half of its values within so many sigma of its middle.
+        scatter /= statistics.NormalDist().inv_cdf(0.75)
+        left = [
+            row for row in rows if abs(row[1] - middle) <= sigma * max(row[2], scatter) * ROUNDING
+        ]
+        if len(left) == len(rows):
+            break
+        out += len(rows) - len(left)
+        rows = left
+    return rows, out
+
+
+@st.composite
+def nights(draw):
+    """Nights of up to twenty measurements, some of which are far away."""
+    rows = []
+    for night in range(draw(st.integers(1, 4))):
+        level = draw(st.integers(-500, 500))
+        count = draw(st.integers(1, 20))
+        away = st.one_of(st.integers(-30, 30), st.sampled_from([-4000, 90, 700, 5000]))
+        for n in range(count):
+            error = draw(st.sampled_from([5.0, 10.0, 20.0]))
+            rows.append((58000 + night + n / 32, level + draw(away), error, draw(BAND)))
+    time, flux, error, band = (np.array(list(column)) for column in zip(*rows, strict=True))
+    return light_curve(time, flux.astype(float), error, band)
+
+
+BAND = st.sampled_from(["o", "o", "c"])
+# What lies on the edge of what is clipped is decided by the last digit of the scatter.
+ROUNDING = 1 + 1e-12
+
+
+@bounded
+@given(nights(), st.sampled_from([1.5, 3.0, 5.0]))
+def test_clipping_agrees_with_an_independent_computation(lc, sigma):
+    cells = defaultdict(list)
+    for row in lc:
+        cell = (str(row["band"]), math.floor(row["time"].mjd))
+        cells[cell].append((row["time"].mjd, row["flux"].value, row["flux_err"].value))
+    made = bin(lc, sigma_clip=sigma)
+    found = {(str(row["band"]), math.floor(row["time_first"].mjd)): row for row in made}
+    assert found.keys() == cells.keys()
+    for cell, rows in cells.items():
+        left, out = clipped(rows, sigma)
+        row = found[cell]
+        assert (row["n"], row["n_clipped"]) == (len(left), out)
+        total = math.fsum(error**-2 for _, _, error in left)
+        mean = math.fsum(flux * error**-2 for _, flux, error in left) / total
+        time = math.fsum(mjd * error**-2 for mjd, _, error in left) / total
+        np.testing.assert_allclose(row["flux"].value, mean, rtol=1e-12, atol=1e-12 * 5000)
+        np.testing.assert_allclose(row["flux_err"].value, total**-0.5, rtol=1e-12)
+        np.testing.assert_allclose(row["time"].mjd, time, rtol=1e-15)
 
 
 @bounded
@@ -409,3 +471,26 @@ def test_limits_of_another_sigma_are_5_sigma_after_binning():
     deep = bin(limits(lc, 3))
     np.testing.assert_allclose(deep["limiting_mag"].unmasked.value, [19.0])
     assert deep.meta["limit_sigma"] == 5.0
+
+
+@bounded
+@given(
+    st.lists(
+        st.one_of(st.floats(1.0, 1e6), st.integers(-100000, 100000).map(lambda n: n / 4)),
+        max_size=30,
+    ),
+    st.sampled_from(["utc", "tdb"]),
+)
+def test_times_are_those_of_astropy_to_the_last_bit(mjd, scale):
+    mjd = np.array(mjd, float)
+    made, expected = time_column(mjd, "time", "", scale), Time(mjd, format="mjd", scale=scale)
+    np.testing.assert_array_equal(made.jd1, expected.jd1)
+    np.testing.assert_array_equal(made.jd2, expected.jd2)
+    assert (made.format, made.scale) == ("mjd", scale)
+
+
+def test_errors_of_any_size_are_weighed():
+    lc = light_curve([58000.1, 58000.2, 58000.3], [1.0, 2.0, 3.0], [1e-160, 1.0, 1e160])
+    made = bin(lc, sigma_clip=None)
+    assert made["flux"].unmasked.value.tolist() == [1.0]
+    assert made["flux_err"].unmasked.value.tolist() == [1e-160]

@@ -146,6 +146,15 @@ def test_the_baseline_of_all(stepped):
     assert weighted.meta["baseline"][0]["offset_err"] == pytest.approx(5 / np.sqrt(10))
 
 
+def test_a_magnitude_without_a_flux_is_kept(stepped):
+    stepped["flux"][3] = np.ma.masked
+    stepped["mag"][3], stepped["mag_err"][3] = 17.5 * u.mag, 0.1 * u.mag
+    made = subtract_baseline(stepped, transient=(59009, 59016))
+    assert made["flux"].mask[3]
+    assert (made["mag"][3].value, made["mag_err"][3].value) == (17.5, 0.1)
+    assert made["mag"].mask[4]
+
+
 def test_a_baseline_of_too_few_rows(stepped):
     with pytest.warns(InputWarning, match=r"fewer than 5 rows .*o from 58882.0 to None: 0"):
         made = subtract_baseline(stepped, windows=(58000, 58600))

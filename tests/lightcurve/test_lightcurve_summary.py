@@ -14,6 +14,7 @@ from atlasquery.lightcurve import (
     first_detection,
     flux_to_mag,
     last_non_detection,
+    limits,
     mag_to_flux,
     peak,
     rise_rate,
@@ -100,6 +101,16 @@ def test_many(rising):
     assert table["rise_rate"].unit == u.mag / u.day
     # A band that one of them does not have is no error.
     assert summary({7: rising, 8: rising[:2]}, band="c")["n_detections"].tolist() == [3, 0]
+
+
+def test_the_limit_is_of_as_many_sigma_as_was_asked(rising):
+    def about(lc):
+        return summary(lc)["last_limit"].info.description
+
+    assert about(rising) == "Its limit of 5 sigma, AB."
+    three = limits(rising, nsigma=3)
+    assert about(three) == "Its limit of 3 sigma, AB."
+    assert about({1: rising, 2: three}) == "Its limit of 3, 5 sigma, AB."
 
 
 def test_flagged_rows_do_not_count(rising):

@@ -170,7 +170,7 @@ def test_absolute_magnitudes(lc):
     low, high = right.get_ylim()
     modulus = float(Planck18.distmod(0.05).value)
     np.testing.assert_allclose([low, high], np.array(ax.get_ylim()) - modulus)
-    assert right.get_ylabel() == "Absolute AB magnitude"
+    assert right.get_ylabel() == "Absolute AB magnitude (mag)"
     assert f"{modulus:.2f}, no K-correction" in words_of(ax)
     assert "distance modulus\n30.00" in words_of(plot(lc, distance=10 * u.Mpc))
     other = FlatLambdaCDM(H0=100, Om0=0.3)

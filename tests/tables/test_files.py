@@ -47,6 +47,13 @@ def awkward():
     table["some_id"] = MaskedColumn([2**63 - 1, 5, -3], mask=[False, True, False])
     table["small"] = np.array([1, 2, 3], "i4")
     table["byte"] = np.array([1, 2, 255], "u1")
+    table["signed_byte"] = np.array([-128, 0, 127], "i1")
+    table["unsigned"] = np.array([0, 1, 65535], "u2")
+    table["some_unsigned"] = MaskedColumn(
+        np.array([0, 1, 2**32 - 1], "u4"), mask=[False, True, False]
+    )
+    table["long_unsigned"] = np.array([0, 1, 2**63 - 1], "u8")
+    table["half"] = np.array([0.1, -2.5, np.nan], "f2")
     table["none_missing"] = MaskedColumn([1, 2, 3], mask=False)
     table["fine"] = Time([58000.125, 58001, 58002], [1e-12, 0, 3e-11], format="mjd", scale="tdb")
     table["nanoseconds"] = times(["2020-01-01T00:00:00.123456789"] * 3, [1])
@@ -135,6 +142,20 @@ def test_meta_that_no_file_holds_is_named(path):
     with pytest.warns(InputWarning, match=r"meta: 'lambda' \(builtin_function_or_method\)"):
         write_table(table, path)
     assert dict(read_table(path).meta) == {"kept": 1}
+
+
+def test_numbers_that_a_format_lacks_are_refused_by_name(path):
+    wide = Table({"wide": np.array([1.5], np.longdouble)})
+    large = Table({"large": np.array([2**64 - 1], np.uint64)})
+    text = path.suffix in (".ecsv", ".csv")
+    for table in (large, wide) if path.suffix != ".parquet" else (wide,):
+        if text:
+            write_table(table, path, overwrite=True)
+            assert_same_table(read_table(path), table)
+        elif table.columns[0].dtype.itemsize > 8 or table is large:
+            with pytest.raises(InvalidQueryError, match=f"the column '{table.colnames[0]}' "):
+                write_table(table, path)
+            assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["table.txt", "table", ".fits", "table.fits.bz2"])
