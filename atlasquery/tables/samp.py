@@ -1,9 +1,14 @@
 """Send tables to TOPCAT, Aladin and other programs on the same desktop."""
 
 import contextlib
+import importlib
+import importlib.util
+import queue
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from astropy.table import Table
@@ -25,8 +30,9 @@ def send(table: Table, client: Any = None) -> list[str]:
     ----------
     table : `~astropy.table.Table`
         Any table, or a light curve.
-    client : `~astropy.samp.SAMPIntegratedClient`, optional
-        A connected client. By default one is connected for this call.
+    client : `!SAMPIntegratedClient`, optional
+        A connected client, of ``pyvo.samp`` or ``astropy.samp``. By default one is
+        connected for this call.
 
     Returns
     -------
@@ -70,7 +76,19 @@ def send(table: Table, client: Any = None) -> list[str]:
 
 def _deliver(hub: Any, receiver: str, message: dict) -> str:
     name = hub.get_metadata(receiver).get("samp.name", receiver)
-    answer = hub.call_and_wait(receiver, message, str(PATIENCE))
+    # The hub of astropy and pyvo loses an answer to call_and_wait that comes at once.
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+    tag = f"atlasquery-{uuid.uuid4()}"
+    hub.bind_receive_response(tag, lambda key, sender, tag, answer: answers.put(answer))
+    try:
+        hub.call(receiver, tag, message)
+        answer = answers.get(timeout=PATIENCE)
+    except queue.Empty:
+        raise RemoteServiceError(
+            f"{name} did not say within {PATIENCE} s whether it has loaded it", service="SAMP"
+        ) from None
+    finally:
+        hub.unbind_receive_response(tag)
     if answer.get("samp.status") != "samp.ok":
         reason = answer.get("samp.error", {}).get("samp.errortxt", "it does not say why")
         raise RemoteServiceError(f"{name} did not load it: {reason}", service="SAMP", reason=reason)
@@ -84,13 +102,18 @@ def _title(table: Table) -> str:
     return "atlasquery"
 
 
+def _samp() -> ModuleType:
+    # It moved from astropy, which warns of its own since version 8.
+    there = importlib.util.find_spec("pyvo.samp") is not None
+    return importlib.import_module("pyvo.samp" if there else "astropy.samp")
+
+
 @contextlib.contextmanager
 def _connected(client: Any) -> Iterator[Any]:
     if client is not None:
         yield client
         return
-    from astropy import samp
-
+    samp = _samp()
     own = samp.SAMPIntegratedClient(name="atlasquery", description="Time-domain surveys")
     try:
         own.connect()

@@ -11,8 +11,10 @@ from equal import assert_same_table
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.tables import read_table, send
+from atlasquery.tables import samp as sending
+from atlasquery.tables.samp import _samp
 
-samp = pytest.importorskip("astropy.samp")
+samp = _samp()
 
 
 @pytest.fixture
@@ -80,6 +82,17 @@ def test_a_failure_is_told_in_its_words(hub, table):
     receiver = Receiver(status="samp.error")
     try:
         with pytest.raises(RemoteServiceError, match="receiver did not load it: no memory"):
+            send(table)
+    finally:
+        receiver.client.disconnect()
+
+
+def test_a_program_that_never_answers_is_named(hub, table, monkeypatch):
+    monkeypatch.setattr(sending, "PATIENCE", 0.5)
+    receiver = Receiver()
+    receiver.client.bind_receive_call("table.load.votable", lambda *args: None)
+    try:
+        with pytest.raises(RemoteServiceError, match=r"receiver did not say within 0.5 s"):
             send(table)
     finally:
         receiver.client.disconnect()
