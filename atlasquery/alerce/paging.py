@@ -21,6 +21,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.service.inputs import check_max_rows
 from atlasquery.tables import Rows, decode_rows, stack_rows
 
 __all__ = ["PagedQueries"]
@@ -41,12 +42,7 @@ class PagedQueries(AlerceQuery):
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""
-        limit = self.conf.max_rows if max_rows is None else max_rows
-        if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)):
-            raise InvalidQueryError(f"max_rows={limit!r} should be a whole number, -1 for all rows")
-        if limit < 1 and limit != -1:
-            raise InvalidQueryError(f"max_rows={limit!r} should be 1 or more, or -1 for all rows")
-        return None if limit == -1 else int(limit)
+        return check_max_rows(max_rows, self.conf.max_rows)
 
     def _page(self, survey: str, params: dict, cache: bool | None) -> tuple:
         """Return the rows of a page, whether there is a next one if known, and when it came."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import secrets
 from collections import Counter
@@ -18,8 +17,9 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot.targets import Motion, Target
-from atlasquery.service.files import locked, write_private
+from atlasquery.service.files import locked
 from atlasquery.service.inputs import check_path
+from atlasquery.service.kept import keep, take_up
 
 __all__ = ["FINAL", "STATES", "Batch", "ForcedJobs", "Job", "new_tag"]
 
@@ -338,12 +338,7 @@ class ForcedJobs:
             "batches": [dataclasses.asdict(batch) for batch in self.batches.values()],
             "jobs": [dataclasses.asdict(job) for job in self.jobs],
         }
-        try:
-            write_private(self.path, json.dumps(content).encode(), durable=True)
-        except OSError as error:
-            raise InvalidQueryError(
-                f"the jobs cannot be kept in {str(self.path)!r}: {error.strerror}"
-            ) from error
+        keep(self.path, content, what="jobs")
         self._stamp = _stamp(self.path)
 
     @classmethod
@@ -365,11 +360,8 @@ class ForcedJobs:
         InvalidQueryError
             If there is no such file, or it is none of ours.
         """
-        place = check_path(path, name="path").absolute()
-        try:
-            content = json.loads(place.read_bytes())
-            if content["format"] != FORMAT:
-                raise ValueError(f"its format is {content['format']}")
+
+        def made(content: dict, place: Path) -> ForcedJobs:
             batches = [Batch(**_with_motion(batch)) for batch in content["batches"]]
             jobs = [
                 Job(**{**job, "target": Target(**_with_motion(job["target"]))})
@@ -383,14 +375,8 @@ class ForcedJobs:
                 {batch.tag: batch for batch in batches},
                 place,
             )
-        except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be read: {error.strerror}"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} holds no jobs that were kept by save(): {error}"
-            ) from error
+
+        return take_up(path, made, version=FORMAT, what="jobs")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

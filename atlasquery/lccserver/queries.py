@@ -1,7 +1,6 @@
 """A search of an LCC-Server as something to keep: what was asked, and where its result is."""
 
 import dataclasses
-import json
 import os
 import threading
 from collections import Counter
@@ -12,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.files import write_private
+from atlasquery.service.kept import keep, take_up
 
 __all__ = ["STATES", "LCCQuery", "Part"]
 
@@ -188,12 +186,7 @@ class LCCQuery:
             "recipe": self.recipe,
             "parts": [dataclasses.asdict(part) for part in self.parts],
         }
-        try:
-            write_private(self.path, json.dumps(content).encode(), durable=True)
-        except OSError as error:
-            raise InvalidQueryError(
-                f"the query cannot be kept in {str(self.path)!r}: {error.strerror}"
-            ) from error
+        keep(self.path, content, what="query")
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "LCCQuery":
@@ -214,20 +207,11 @@ class LCCQuery:
         InvalidQueryError
             If there is no such file, or it is none of ours.
         """
-        place = Path(path).expanduser().absolute()
-        try:
-            content = json.loads(place.read_bytes())
-            if content["format"] != FORMAT:
-                raise ValueError(f"its format is {content['format']}")
+
+        def made(content: dict, place: Path) -> LCCQuery:
             parts = [Part(**part) for part in content["parts"]]
             if any(part.state not in STATES for part in parts):
                 raise ValueError("a part has a state that is not known")
             return cls(content["server"], content["kind"], content["recipe"], parts, place)
-        except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be read: {error.strerror}"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} holds no query that was kept by save(): {error}"
-            ) from error
+
+        return take_up(path, made, version=FORMAT, what="query")

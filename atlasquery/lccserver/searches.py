@@ -28,6 +28,7 @@ from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
 from atlasquery.lccserver.running import Progress, SearchRunner, check_timeout
 from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.inputs import check_max_rows
 from atlasquery.tables import build_table
 
 __all__ = ["Searches", "Timeout"]
@@ -341,9 +342,7 @@ class Searches(SearchRunner):
         asked = check_columns(columns, available)
         condition = parse_filter(filters, available)
         order = check_sort(sort, available)
-        limit = check_count(None if max_rows == -1 else max_rows, "max_rows")
-        if max_rows is None and self.conf.max_rows != -1:
-            limit = check_count(self.conf.max_rows, "conf.max_rows")
+        limit = check_max_rows(max_rows, self.conf.max_rows)
         count = check_count(sample, "sample")
         # What is sorted by is returned too.
         told = list(

@@ -31,6 +31,7 @@ __all__ = [
     "check_choice",
     "check_coordinates",
     "check_ids",
+    "check_max_rows",
     "check_names",
     "check_path",
     "check_radius",
@@ -400,6 +401,35 @@ def check_path(path: object, *, name: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InvalidQueryError(f"{name}={path!r:.100}: {error}") from error
+
+
+def check_max_rows(max_rows: object, default: int) -> int | None:
+    """Return how many rows are wanted at most, or refuse what is no number of rows.
+
+    Parameters
+    ----------
+    max_rows : int or None
+        What was given; -1 for all rows.
+    default : int
+        What the configuration says, in place of None.
+
+    Returns
+    -------
+    int or None
+        From 1 on; None for all rows.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is neither.
+    """
+    name, limit = ("max_rows", max_rows) if max_rows is not None else ("conf.max_rows", default)
+    whole = isinstance(limit, Integral) and not isinstance(limit, bool)
+    if not whole or (limit < 1 and limit != -1):
+        raise InvalidQueryError(
+            f"{name}={limit!r:.100} should be a whole number from 1, or -1 for all rows"
+        )
+    return None if limit == -1 else int(limit)
 
 
 def check_secret_text(name: str, value: object) -> str | Secret | None:

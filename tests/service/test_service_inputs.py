@@ -16,6 +16,7 @@ from atlasquery.service.inputs import (
     check_choice,
     check_coordinates,
     check_ids,
+    check_max_rows,
     check_names,
     check_radius,
     check_window,
@@ -351,3 +352,17 @@ def test_suggestions():
     assert check_choice("warn", name="on_error", known=("raise", "warn")) == "warn"
     with pytest.raises(InvalidQueryError, match=r"on_error='rise' .* did you mean 'raise"):
         check_choice("rise", name="on_error", known=("raise", "warn"))
+
+
+@pytest.mark.parametrize("given", [0, -2, 1.5, True, "10"])
+def test_what_is_no_number_of_rows_is_refused(given):
+    with pytest.raises(InvalidQueryError, match="should be a whole number from 1, or -1"):
+        check_max_rows(given, 10)
+
+
+def test_the_number_of_rows_is_that_of_the_configuration_where_none_is_given():
+    assert check_max_rows(None, 10) == 10
+    assert check_max_rows(None, -1) is check_max_rows(-1, 10) is None
+    assert check_max_rows(np.int64(3), 10) == 3
+    with pytest.raises(InvalidQueryError, match=r"conf\.max_rows=0 should be"):
+        check_max_rows(None, 0)
