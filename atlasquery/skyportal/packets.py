@@ -1,7 +1,7 @@
 """The rows of a light curve as SkyPortal takes them."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -197,11 +197,26 @@ def read_packets(
         reason=reason,
         left_out=left_out,
         same_as=list(range(len(form))),
-        limit_sigma=float(lc.meta.get("limit_sigma", 5.0)),
+        limit_sigma=_limit_sigma(lc) if LIMIT in form else 5.0,
         altdata=_altdata(lc, altdata),
     )
     _merge_same(packets)
     return packets
+
+
+def _limit_sigma(lc: Table) -> float:
+    # The server takes any number, and makes errors of the limits with it.
+    given = lc.meta.get("limit_sigma", 5.0)
+    try:
+        sigma = float(given)
+    except (TypeError, ValueError):
+        sigma = math.nan
+    if not (math.isfinite(sigma) and sigma > 0):
+        raise InvalidQueryError(
+            f"lc.meta['limit_sigma']={given!r:.80} should be a number above 0: how many errors the "
+            "limits are"
+        )
+    return sigma
 
 
 def _texts(source: Bare, name: str) -> np.ndarray:
@@ -279,7 +294,9 @@ def _forms(columns: Mapping[str, np.ndarray], no_band: np.ndarray) -> tuple[list
     )
     reason = whole.tolist()
     for row in np.flatnonzero(whole == "flux_err should be above 0").tolist():
-        reason[row] = f"flux_err={error[row]:g} should be above 0"
+        right = "finite" if error[row] > 0 else "above 0"
+        known = not np.isnan(error[row])
+        reason[row] = f"flux_err={error[row]:g} should be {right}" if known else "no flux_err"
     return np.where(whole == "", form, "").tolist(), reason
 
 
@@ -341,6 +358,8 @@ def _merge_same(packets: Packets) -> None:
 
 
 def _altdata(lc: Table, names: Sequence[str]) -> dict[str, list]:
+    if not isinstance(names, Iterable):
+        raise InvalidQueryError(f"altdata={names!r:.80} should be names of columns of lc")
     names = [names] if isinstance(names, str) else list(names)
     return {name: _plain(lc, name) for name in names}
 
