@@ -172,8 +172,8 @@ def read_packets(
     Raises
     ------
     InvalidQueryError
-        If it is no light curve, a band has no filter, or rows are flagged and
-        nothing was chosen for them.
+        If it is no light curve, magnitudes that would be sent are not AB, or rows are
+        flagged and nothing was chosen for them.
     """
     source = Bare([lc], ["lc"], ["band"])
     band, known = source.labels("band")
@@ -187,6 +187,7 @@ def read_packets(
         **_measurements(source),
     }
     form, reason = _forms(columns, np.array([names[pair][1] for pair in pairs], dtype=np.str_))
+    _check_system(lc, np.isnan(source.numbers("flux")) if source.has("flux") else None, form)
     skipped = _flagged_rows(source, flagged)
     for row, words in skipped.items():
         form[row], reason[row] = "", words
@@ -202,6 +203,18 @@ def read_packets(
     )
     _merge_same(packets)
     return packets
+
+
+def _check_system(lc: Table, no_flux: np.ndarray | None, form: Sequence[str]) -> None:
+    """Refuse magnitudes that are not AB where they, or limits, are what is sent."""
+    system = lc.meta.get("magsys", "AB")
+    if str(system).upper() == "AB":
+        return
+    if any(one and (no_flux is None or no_flux[row]) for row, one in enumerate(form)):
+        raise InvalidQueryError(
+            f"lc.meta['magsys'] is {system!r}, and rows without a flux would be sent as AB. If you "
+            "know that the magnitudes are AB, set it to 'AB'; else turn them into fluxes first"
+        )
 
 
 def _limit_sigma(lc: Table) -> float:

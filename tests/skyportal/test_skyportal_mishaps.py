@@ -138,3 +138,17 @@ def test_numbers_of_numpy_are_numbers(skyportal):
 def test_the_t0_of_a_source_is_sent_as_mjd(skyportal):
     plan = skyportal.save_source(A, HERE, t0=Time("2023-02-25"), dry_run=True)
     assert json.loads(plan["payload"][1])["t0"] == 60000.0
+
+
+@pytest.mark.parametrize("system", ["Vega", "unknown"])
+def test_magnitudes_that_are_not_ab_are_not_sent_as_such(skyportal, double, system):
+    for lc in (
+        light_curve([60000.0], "o", mag=[18.0], mag_err=[0.1], magsys=system),
+        light_curve([60000.0], "o", limit=[19.0], magsys=system),
+    ):
+        with pytest.raises(InvalidQueryError, match=f"magsys.* is {system!r}"):
+            skyportal.upload_photometry(lc, A, "ATLAS")
+    assert writes(double) == []
+    # A flux is in µJy whatever its magnitude is.
+    lc = light_curve([60000.0], "o", [1.0], [1.0], mag=[18.0], mag_err=[0.1], magsys=system)
+    assert skyportal.upload_photometry(lc, A, "ATLAS")["ok"].all()
