@@ -170,7 +170,8 @@ class ChangeQueries(SkyPortalQuery):
         """Return what a refusal means; where that cannot be asked, its own words stand."""
         try:
             return change.refused(error) if change.refused else None
-        except (RemoteServiceError, LoginError, TimeoutError, TableParseError):
+        except Exception:
+            # An odd answer to that question, too, must not lose what became of the others.
             return None
 
     def _look_again(self, change: Change, why: Exception, began: float) -> Outcome:

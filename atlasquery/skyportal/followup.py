@@ -9,7 +9,7 @@ from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.service.inputs import suggest
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.followup_reads import PAGE, FollowupReads
-from atlasquery.skyportal.references import check_number_id, each_source
+from atlasquery.skyportal.references import check_number_id, each_number, each_source
 from atlasquery.skyportal.words import as_json
 
 __all__ = ["FollowupQueries"]
@@ -254,7 +254,7 @@ class FollowupQueries(ChangeQueries, FollowupReads):
         >>> print(plan["method"][1], plan["endpoint"][1])
         DELETE followup_request/2
         """
-        given = [request_ids] if isinstance(request_ids, (int, str)) else list(request_ids)
+        given = each_number(request_ids)
         if not given:
             raise InvalidQueryError("request_ids is empty: give at least one number")
         changes = []

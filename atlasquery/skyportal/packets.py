@@ -1,7 +1,7 @@
 """The rows of a light curve as SkyPortal takes them."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,8 +172,8 @@ def read_packets(
     Raises
     ------
     InvalidQueryError
-        If it is no light curve, a band has no filter, or rows are flagged and
-        nothing was chosen for them.
+        If it is no light curve, magnitudes that would be sent are not AB, or rows are
+        flagged and nothing was chosen for them.
     """
     source = Bare([lc], ["lc"], ["band"])
     band, known = source.labels("band")
@@ -187,6 +187,7 @@ def read_packets(
         **_measurements(source),
     }
     form, reason = _forms(columns, np.array([names[pair][1] for pair in pairs], dtype=np.str_))
+    _check_system(lc, np.isnan(source.numbers("flux")) if source.has("flux") else None, form)
     skipped = _flagged_rows(source, flagged)
     for row, words in skipped.items():
         form[row], reason[row] = "", words
@@ -197,11 +198,38 @@ def read_packets(
         reason=reason,
         left_out=left_out,
         same_as=list(range(len(form))),
-        limit_sigma=float(lc.meta.get("limit_sigma", 5.0)),
+        limit_sigma=_limit_sigma(lc) if LIMIT in form else 5.0,
         altdata=_altdata(lc, altdata),
     )
     _merge_same(packets)
     return packets
+
+
+def _check_system(lc: Table, no_flux: np.ndarray | None, form: Sequence[str]) -> None:
+    """Refuse magnitudes that are not AB where they, or limits, are what is sent."""
+    system = lc.meta.get("magsys", "AB")
+    if str(system).upper() == "AB":
+        return
+    if any(one and (no_flux is None or no_flux[row]) for row, one in enumerate(form)):
+        raise InvalidQueryError(
+            f"lc.meta['magsys'] is {system!r}, and rows without a flux would be sent as AB. If you "
+            "know that the magnitudes are AB, set it to 'AB'; else turn them into fluxes first"
+        )
+
+
+def _limit_sigma(lc: Table) -> float:
+    # The server takes any number, and makes errors of the limits with it.
+    given = lc.meta.get("limit_sigma", 5.0)
+    try:
+        sigma = float(given)
+    except (TypeError, ValueError):
+        sigma = math.nan
+    if not (math.isfinite(sigma) and sigma > 0):
+        raise InvalidQueryError(
+            f"lc.meta['limit_sigma']={given!r:.80} should be a number above 0: how many errors the "
+            "limits are"
+        )
+    return sigma
 
 
 def _texts(source: Bare, name: str) -> np.ndarray:
@@ -279,7 +307,9 @@ def _forms(columns: Mapping[str, np.ndarray], no_band: np.ndarray) -> tuple[list
     )
     reason = whole.tolist()
     for row in np.flatnonzero(whole == "flux_err should be above 0").tolist():
-        reason[row] = f"flux_err={error[row]:g} should be above 0"
+        right = "finite" if error[row] > 0 else "above 0"
+        known = not np.isnan(error[row])
+        reason[row] = f"flux_err={error[row]:g} should be {right}" if known else "no flux_err"
     return np.where(whole == "", form, "").tolist(), reason
 
 
@@ -341,6 +371,8 @@ def _merge_same(packets: Packets) -> None:
 
 
 def _altdata(lc: Table, names: Sequence[str]) -> dict[str, list]:
+    if not isinstance(names, Iterable):
+        raise InvalidQueryError(f"altdata={names!r:.80} should be names of columns of lc")
     names = [names] if isinstance(names, str) else list(names)
     return {name: _plain(lc, name) for name in names}
 

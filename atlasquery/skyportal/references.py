@@ -11,7 +11,7 @@ from atlasquery.service.inputs import suggest
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import check_source_id, in_path
 
-__all__ = ["ReferenceQueries", "check_number_id", "each_source", "source_path"]
+__all__ = ["ReferenceQueries", "check_number_id", "each_number", "each_source", "source_path"]
 
 
 class ReferenceQueries(SkyPortalQuery):
@@ -35,7 +35,7 @@ class ReferenceQueries(SkyPortalQuery):
         if not given:
             raise InvalidQueryError("groups is empty: leave it out, or name at least one group")
         if all(_is_number(one) for one in given):
-            return [int(one) for one in given]
+            return [check_number_id(one, name="groups") for one in given]
         found = self._table_of("groups")
         known = [*found.get("user_groups", ()), *found.get("user_accessible_groups", ())]
         return [_number_of(one, "groups", known, ("name", "nickname")) for one in given]
@@ -60,6 +60,8 @@ class ReferenceQueries(SkyPortalQuery):
 
     def _find_taxonomy(self, classification: str, taxonomy: object) -> int:
         """Return the number of the taxonomy that has a class."""
+        if not isinstance(classification, str):
+            raise InvalidQueryError(f"classification={classification!r:.80} should be a text")
         known = self._table_of("taxonomy")
         if taxonomy is not None:
             number = _number_of(taxonomy, "taxonomy", _newest(known), ("name",), every=known)
@@ -135,6 +137,23 @@ def check_number_id(value: object, *, name: str) -> int:
     if isinstance(value, (bool, np.bool_)) or not text.isdecimal() or int(text) < 1:
         raise InvalidQueryError(f"{name}={value!r:.80} should be a whole number from 1")
     return int(text)
+
+
+def each_number(given: object) -> list:
+    """Return one or many numbers as a list; each is still to be checked.
+
+    Parameters
+    ----------
+    given : int, str, or sequence
+        The numbers.
+
+    Returns
+    -------
+    list
+        In the order given.
+    """
+    single = isinstance(given, str) or not isinstance(given, Iterable)
+    return [given] if single else list(given)
 
 
 def source_path(source_id: str, *more: object) -> str:

@@ -13,6 +13,7 @@ from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.references import (
     ReferenceQueries,
     check_number_id,
+    each_number,
     each_source,
     source_path,
 )
@@ -201,7 +202,7 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
         """
         source = each_source([source_id])[0]
         position = _position(coordinates)
-        given = [filters] if isinstance(filters, (int, str)) else list(filters)
+        given = each_number(filters)
         if not given:
             raise InvalidQueryError("filters is empty: give the number of at least one filter")
         payload = {
@@ -240,8 +241,8 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
             there = self._fresh(source_path(source))
             stored = SkyCoord(there["ra"], there["dec"], unit="deg")
             apart = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
-        except (RemoteServiceError, KeyError, TypeError, ValueError) as error:
-            # It is saved all the same.
+        except Exception as error:
+            # Whatever it is, it is saved all the same.
             return f" How far it is from the position given is not known ({error})."
         return f" It is {apart:.2f} arcsec from the position given, which was not sent."
 
@@ -277,7 +278,11 @@ def _check_properties(properties: dict) -> dict:
     for name in properties:
         if name not in PROPERTIES:
             raise TypeError(f"there is no property {name!r}{suggest(name, PROPERTIES)}")
-    return {name: value for name, value in properties.items() if value is not None}
+    known = {name: value for name, value in properties.items() if value is not None}
+    if isinstance(known.get("t0"), Time):
+        # The one time among them is an MJD, and no text.
+        known["t0"] = known["t0"].utc.mjd
+    return known
 
 
 def _needs_position(error: RemoteServiceError, source: str) -> Outcome | None:

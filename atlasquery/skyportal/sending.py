@@ -197,7 +197,7 @@ class PhotometrySender:
         try:
             data = self.client._change("PUT", PATH, made)
         except Exception as error:
-            if self._is_final(error, rows):
+            if self._is_final(error, rows, said):
                 return
             if is_refusal(error):
                 self._same_for_all(rows, Outcome(False, error.reason or str(error)))
@@ -213,8 +213,9 @@ class PhotometrySender:
     def _stored(self, data: object, rows: list[int], new: list, said: str = "") -> None:
         """Write down an answer that says that all rows are stored."""
         ids = data.get("ids") if isinstance(data, dict) else None
-        if not isinstance(ids, list) or len(ids) != len(rows):
-            count = len(ids) if isinstance(ids, list) else "no"
+        ids = [n for n in ids if isinstance(n, int)] if isinstance(ids, list) else []
+        if len(ids) != len(rows):
+            count = len(ids) or "no"
             why = TableParseError(f"the answer has {count} numbers for {len(rows)} rows")
             self._read_back(why, rows)
             return
@@ -258,7 +259,8 @@ class PhotometrySender:
         """Return the numbers of the source's points, None where they cannot be read."""
         try:
             return {point.get("id") for point in self._points()}
-        except (RemoteServiceError, TimeoutError, TableParseError, LoginError):
+        except Exception:
+            # Whatever it is, the rows can still be put, and are new or old for all we know.
             return None
 
     def _points(self) -> list[dict]:
@@ -285,7 +287,7 @@ class PhotometrySender:
             return (*where, values["flux"][row], values["fluxerr"][row])
         return (*where, LIMIT, values["limiting_mag"][row])
 
-    def _is_final(self, error: Exception, rows: list[int]) -> bool:
+    def _is_final(self, error: Exception, rows: list[int], said: str = "") -> bool:
         """Write down an error after which nothing more can be sent, and say so."""
         if isinstance(error, (LoginError, QuotaError)):
             outcome = Outcome(False, str(error), stop=error)
@@ -295,6 +297,9 @@ class PhotometrySender:
             outcome = Outcome(False, f"Not sent: {error}", stop=error)
         else:
             return False
+        if said:
+            # What became of the first time, whose answer was lost, is not known from this.
+            outcome = Outcome(None, f"Unknown.{said} Then: {error}", stop=error)
         self.stop = error
         self._same_for_all(rows, outcome)
         return True

@@ -55,7 +55,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         ----------
         lc : `~astropy.timeseries.TimeSeries`
             A light curve of any survey, with ``time``, ``band``, and ``flux`` with
-            ``flux_err``, ``mag`` with ``mag_err``, or ``limiting_mag``. Times are sent in UTC,
+            ``flux_err``, ``mag`` with ``mag_err``, or ``limiting_mag``, these in AB. Times are sent in UTC,
             whatever their scale.
         source_id : str or int
             The source, which the server must have; see `save_source`.
@@ -285,7 +285,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
 
 def _checked(upload: str) -> str:
     # What is no id could be part of another path.
-    if not upload.replace("-", "").isalnum():
+    if not (upload.isascii() and upload.replace("-", "").isalnum()):
         raise InvalidQueryError(
             f"upload={upload!r:.80} is no upload id, such as 'ea3d0c22-df35-426c-813b-5c6979caf12b'"
         )

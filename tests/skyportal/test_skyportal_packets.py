@@ -81,7 +81,7 @@ def test_rows_that_cannot_be_sent_say_why():
     assert reasons[2] == "neither a flux with its error nor a limit is known"
     assert reasons[3] == "the flux is infinite"
     assert "'w' of atlas has no known filter on ATLAS, which has atlasc, atlaso" in reasons[4]
-    assert reasons[5] == "flux_err=nan should be above 0"
+    assert reasons[5] == "no flux_err"
     assert reasons[6] == "flux_err=-1 should be above 0"
 
 
