@@ -55,8 +55,8 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         ----------
         lc : `~astropy.timeseries.TimeSeries`
             A light curve of any survey, with ``time``, ``band``, and ``flux`` with
-            ``flux_err``, ``mag`` with ``mag_err``, or ``limiting_mag``, these in AB. Times are sent in UTC,
-            whatever their scale.
+            ``flux_err``, ``mag`` with ``mag_err``, or ``limiting_mag``, these in AB.
+            Times are sent in UTC, whatever their scale.
         source_id : str or int
             The source, which the server must have; see `save_source`.
         instrument : int or str

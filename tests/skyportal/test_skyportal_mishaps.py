@@ -8,7 +8,7 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
-from skyportal_routes import RefusalError
+from skyportal_routes import Answer, RefusalError
 
 from atlasquery.exceptions import InvalidQueryError, WriteError
 from atlasquery.skyportal.packets import read_packets
@@ -24,6 +24,11 @@ def _sources(double):
     double.sky.add_source(B, 10.0, -20.0)
     yield
     double._routed = own
+
+
+def said(data):
+    """Return an answer of the server with such data."""
+    return Answer(200, json.dumps({"status": "success", "data": data}).encode())
 
 
 def writes(double):
@@ -50,7 +55,7 @@ def test_numbers_of_points_that_are_none_are_read_back(skyportal, double, answer
 
     def routed(method, target, key, body):
         data = own(method, target, key, body)
-        return answer if method == "POST" else data
+        return said(answer) if method == "POST" else data
 
     double._routed = routed
     table = skyportal.upload_photometry(random_curve(2), A, "ATLAS")
@@ -65,7 +70,7 @@ def test_odd_photometry_does_not_lose_what_became_of_an_upload(skyportal, double
 
     def routed(method, target, key, body):
         data = own(method, target, key, body)
-        return [None] if method == "GET" and "photometry" in target else data
+        return said([None]) if method == "GET" and "photometry" in target else data
 
     double._routed = routed
     table = skyportal.upload_photometry(lc, A, "ATLAS")
@@ -80,7 +85,7 @@ def test_an_odd_answer_about_a_refusal_does_not_lose_the_others(skyportal, doubl
     def routed(method, target, key, body):
         data = own(method, target, key, body)
         odd = [{"created_at": "soon", "origin": "host"}]
-        return odd if method == "GET" and "annotations" in target else data
+        return said(odd) if method == "GET" and "annotations" in target else data
 
     double._routed = routed
     with pytest.raises(WriteError) as caught:
