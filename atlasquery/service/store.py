@@ -121,6 +121,10 @@ class ResponseStore:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(self._path(key), json.dumps(header).encode() + b"\n", body)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self.directory.is_dir():
+                # Another thread has just cleared the store: this answer is as old as the others.
+                log.debug(f"The answer was not cached: {self.directory} was just cleared")
+                return
             # A full or read-only disk costs speed, not the answer.
             log.warning(f"The answer was not cached in {self.directory}: {error}")
         else:

@@ -1,8 +1,10 @@
 """Save sources and candidates: an id that exists keeps the position that it has."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import astropy.units as u
+import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time
@@ -26,11 +28,12 @@ NEW = "must not be null for a new Obj"
 FIRST = "It would be sent first: the server takes it only for an id that it has."
 THEN = "It would be sent if the server does not have the id."
 # What may be said of an object when it is new.
-PROPERTIES = (
-    "alias", "altdata", "dec_dis", "dec_err", "mpc_name", "origin", "ra_dis", "ra_err",
-    "redshift", "redshift_error", "redshift_origin", "score", "t0", "tns_name", "transient",
-    "varstar",
+NUMBERS = (
+    "dec_dis", "dec_err", "ra_dis", "ra_err", "redshift", "redshift_error", "score", "t0",
 )  # fmt: skip
+FLAGS = ("transient", "varstar")
+TEXTS = ("mpc_name", "origin", "redshift_origin", "tns_name")
+PROPERTIES = tuple(sorted((*NUMBERS, *FLAGS, *TEXTS, "alias", "altdata")))
 
 Groups = int | str | Sequence | None
 
@@ -282,7 +285,24 @@ def _check_properties(properties: dict) -> dict:
     if isinstance(known.get("t0"), Time):
         # The one time among them is an MJD, and no text.
         known["t0"] = known["t0"].utc.mjd
+    for name, value in known.items():
+        if (wrong := _wrong_property(name, value)) is not None:
+            raise InvalidQueryError(f"{name}={value!r:.100} should be {wrong}")
     return known
+
+
+def _wrong_property(name: str, value: object) -> str | None:
+    """Return what a property should be, where it is something else."""
+    flag = isinstance(value, (bool, np.bool_))
+    if name in NUMBERS and (
+        flag or not isinstance(value, (Real, np.floating)) or not np.isfinite(value)
+    ):
+        return "a finite number" + (", or a Time" if name == "t0" else "")
+    if name in FLAGS and not flag:
+        return "True or False"
+    if name in TEXTS and not isinstance(value, str):
+        return "a text"
+    return None
 
 
 def _needs_position(error: RemoteServiceError, source: str) -> Outcome | None:

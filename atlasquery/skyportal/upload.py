@@ -24,6 +24,8 @@ __all__ = ["UploadQueries"]
 
 # How many rows a message names.
 NAMED = 3
+# What ``meta["time_reference"]`` says of times that were not taken at the observatory.
+ELSEWHERE = ("barycent", "heliocent", "at the sun")
 
 Groups = int | str | Sequence | None
 
@@ -114,6 +116,12 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         WriteError
             If some rows are not known to be stored.
 
+        Warns
+        -----
+        InputWarning
+            If the times are of the barycentre or the Sun, which are not converted; and of
+            rows that were not stored, with ``on_error="warn"``.
+
         Notes
         -----
         Rows go in requests of at most 10,000 and 10 MB. The server stores all of a request
@@ -172,6 +180,13 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         about = {"query": "upload_photometry", "source_id": source, "instrument_id": found["id"]}
         if reference := lc.meta.get("time_reference"):
             about["time_reference"] = str(reference)
+            if any(place in str(reference).lower() for place in ELSEWHERE):
+                warnings.warn(
+                    f"the times of lc are {reference}: they are uploaded as they are, while those "
+                    "of other surveys on SkyPortal are of the observatory, up to 8.3 minutes apart",
+                    InputWarning,
+                    stacklevel=3,
+                )
         ledger = Ledger(packets)
         if dry_run:
             return fate_table(ledger, self._meta(time.time(), **about), shared)

@@ -375,3 +375,15 @@ def test_request_can_save_a_file(faulty, probe, tmp_path):
     with pytest.raises(RemoteServiceError, match="redirects"):
         probe._request("GET", faulty.url + "b.fits", save=True, savedir=str(tmp_path))
     assert not (tmp_path / "b.fits").exists()
+
+
+def test_a_store_cleared_while_an_answer_is_written_is_no_fault(tmp_path, monkeypatch, caplog):
+    store = ResponseStore(tmp_path / "answers")
+
+    def cleared(path, *parts):
+        raise FileNotFoundError(2, "No such file or directory", f"{path}.part")
+
+    monkeypatch.setattr("atlasquery.service.store.write_private", cleared)
+    store.put("0" * 64, b"{}", "application/json")
+    assert store.get("0" * 64, 60.0) is None
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]

@@ -10,7 +10,7 @@ from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError
 
-from atlasquery.exceptions import InvalidQueryError, WriteError
+from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
 from atlasquery.skyportal.packets import read_packets
 
 A, B = "ATLAS24abc", "ATLAS24abd"
@@ -157,3 +157,30 @@ def test_magnitudes_that_are_not_ab_are_not_sent_as_such(skyportal, double, syst
     # A flux is in µJy whatever its magnitude is.
     lc = light_curve([60000.0], "o", [1.0], [1.0], mag=[18.0], mag_err=[0.1], magsys=system)
     assert skyportal.upload_photometry(lc, A, "ATLAS")["ok"].all()
+
+
+@pytest.mark.parametrize("reference", ["at the barycentre; moment not stated", "at the Sun"])
+def test_times_of_elsewhere_are_told(skyportal, reference):
+    lc = random_curve(3)
+    lc.meta["time_reference"] = reference
+    with pytest.warns(InputWarning, match=rf"the times of lc are {reference}.*as they are"):
+        table = skyportal.upload_photometry(lc, A, "ATLAS", dry_run=True)
+    assert np.allclose(table["mjd"], lc["time"].utc.mjd)
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        ({"redshift": "abc"}, "a finite number"),
+        ({"redshift": NAN}, "a finite number"),
+        ({"score": True}, "a finite number"),
+        ({"t0": "yesterday"}, "a finite number, or a Time"),
+        ({"transient": "no"}, "True or False"),
+        ({"tns_name": 2024}, "a text"),
+    ],
+)
+def test_properties_of_another_kind_are_refused(skyportal, double, given, right):
+    (name,) = given
+    with pytest.raises(InvalidQueryError, match=rf"^{name}=.* should be {right}$"):
+        skyportal.save_source("ATLAS26new", HERE, **given)
+    assert not writes(double)
