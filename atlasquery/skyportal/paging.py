@@ -1,5 +1,6 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -104,7 +105,8 @@ class PagedQueries(SkyPortalQuery):
             Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
         page_name, size_name : str, optional
             The server's names of the number and the size of a page. Several names of the number
-            are all sent, where servers differ: they ignore what they do not know.
+            are all sent, where servers differ: they ignore what they do not know, and one that
+            they refuse by its name is left out.
         unique : str, optional
             The column that tells rows apart; empty where there is none.
         lifetime : float, optional
@@ -199,10 +201,21 @@ class _Walk:
             )
         except RemoteServiceError as error:
             # "past the end: an empty list" for sources, "a 400" for candidates (contract).
-            if error.status != 400 or "out of range" not in (error.reason or ""):
+            if error.status == 400 and "out of range" in (error.reason or ""):
+                return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
+            if not self.leave_out(error):
                 raise
-            return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
+            return self.page(number, query, cache)
         return _Page(rows, total, query, when)
+
+    def leave_out(self, error: RemoteServiceError) -> bool:
+        """Leave out the names of the page's number that a server refuses; return whether so."""
+        said = error.reason or ""
+        names = tuple(name for name in self.page_names if not re.search(rf"\b{name}\b", said))
+        if error.status != 400 or not names or names == self.page_names:
+            return False
+        self.page_names = names
+        return True
 
     def open(self, data: bytes) -> tuple:
         """Return the rows of a page, how many there are in all, and the name of the search."""
@@ -211,8 +224,13 @@ class _Walk:
             rows = self.decode(data)
             return rows, len(rows), None
         page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        rows = self.decode(bytes(page.get(self.key or _list_of(page), b"[]")))
-        return rows, _plain(page, "totalMatches", int), _plain(page, "queryID", str)
+        key = self.key or _list_of(page)
+        sent, total = bytes(page.get(key, b"")), _plain(page, "totalMatches", int)
+        if total != 0 and (not sent or (total and sent == b"null")):
+            raise TableParseError(f"it has no list {key!r}", service="SkyPortal")
+        rows = self.decode(sent or b"[]")
+        query = _plain(page, "queryID", str | int)
+        return rows, total, None if query is None else str(query)
 
     def all(self, limit: int | None, cache: bool | None) -> Found:
         """Return the rows of as many pages as are wanted."""
@@ -222,7 +240,8 @@ class _Walk:
         else:
             pages = self.together(first, limit, cache)
         totals = {page.total for page in pages if page.total is not None}
-        queries = {page.query for page in pages}
+        # A page that does not repeat the name of the search is one of it.
+        renamed = any(page.query not in (None, first.query) for page in pages)
         rows = _once(stack_rows(*(page.rows for page in pages)), self.unique)
         total = pages[-1].total
         wanted = max(totals, default=len(rows))
@@ -230,7 +249,7 @@ class _Walk:
             wanted = min(wanted, limit)
         # A name that the server has forgotten gets a new one, for a list as it is by then. A list
         # that grows at its front repeats rows, one that shrinks passes over some.
-        stable = len(totals) <= 1 and len(queries) == 1 and len(rows) >= wanted
+        stable = len(totals) <= 1 and not renamed and len(rows) >= wanted
         cut = limit is not None and (len(rows) > limit or (total or 0) > limit)
         if limit is not None and len(rows) > limit:
             rows = rows.take(np.arange(limit))
@@ -263,11 +282,19 @@ class _Walk:
             if limit is not None and sum(len(page.rows) for page in pages) > limit:
                 break
             page = self.page(len(pages) + 1, first.query, cache)
-            if _same(page.rows, pages[-1].rows):
+            if self.repeats(page, pages):
                 # A server that does not know the name of the page's number sends the first again.
                 break
             pages.append(page)
         return pages
+
+    def repeats(self, page: _Page, pages: list[_Page]) -> bool:
+        """Return whether a page has nothing that those before it have not."""
+        if not self.unique or self.unique not in page.rows.values:
+            return _same(page.rows, pages[-1].rows)
+        # By name: what else is in a row may be another at each call.
+        seen = {one for before in pages for one in before.rows.values[self.unique].tolist()}
+        return seen.issuperset(page.rows.values[self.unique].tolist())
 
 
 def _same(rows: Rows, others: Rows) -> bool:
@@ -292,7 +319,7 @@ def _list_of(page: dict[str, msgspec.Raw]) -> str:
     lists = [key for key, value in page.items() if bytes(value).lstrip().startswith(b"[")]
     if len(lists) != 1:
         raise TableParseError(
-            f"it has {len(lists)} lists ({', '.join(page)}), so that there is nothing to page "
+            f"it has {len(lists)} lists ({', '.join(lists)}), so that there is nothing to page "
             "through: leave out paginate=True",
             service="SkyPortal",
         )
