@@ -16,7 +16,7 @@ __all__ = ["GenericQueries"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # They answer with tokens.
-TOKENS = re.compile(r"internal/(profile|tokens?)(/.*)?", re.I)
+TOKENS = re.compile(r"(.*/)? *internal */ *(profile|tokens?) *(/.*)?", re.I)
 PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.I)
 # The names of a page's number, where it is not the usual one alone.
 PAGE_NAMES = {"galaxy_catalog": GALAXY_PAGE}
@@ -48,7 +48,8 @@ class GenericQueries(PagedQueries):
             What is sent as JSON: mappings, lists, arrays, times, numbers. NaN
             becomes null.
         paginate : bool, optional
-            Whether to read all pages of a list; then the items of all are returned.
+            Whether to read all pages of a list; then the items of all are returned, and
+            the number and size of a page in `params` do not count.
         cache : bool, optional
             Whether a stored answer to a GET is used, for ``conf.list_seconds``. What may
             hold credentials is not stored: allocations, services, analyses and all
@@ -174,7 +175,8 @@ def _decode_any(body: bytes) -> object:
     if body.lstrip()[:1] not in (b"{", b"["):
         return body
     said = msgspec.json.decode(body)
-    if isinstance(said, dict) and "status" in said:
+    # Other JSON may have a status of its own.
+    if isinstance(said, dict) and said.get("status") in ("success", "error", "fail"):
         return msgspec.json.decode(open_envelope(body))
     return said
 

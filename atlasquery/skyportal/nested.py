@@ -84,7 +84,8 @@ def saved(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     numbers, times = [], []
     for text in raw.tolist():
-        groups = msgspec.json.decode(text) or []
+        groups = msgspec.json.decode(text)
+        groups = groups if isinstance(groups, list) else []
         groups = [group for group in groups if isinstance(group, dict)]
         numbers.append(", ".join(str(group["id"]) for group in groups if "id" in group))
         times.append(max((str(group.get("saved_at") or "") for group in groups), default=""))
