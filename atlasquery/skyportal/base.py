@@ -11,13 +11,18 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError
+from atlasquery.exceptions import (
+    LoginError,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+)
 from atlasquery.service import ServiceQuery
 from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
 from atlasquery.service.quota import Limit
-from atlasquery.service.refusals import is_envelope, is_page
+from atlasquery.service.refusals import is_envelope, is_page, server_words
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
@@ -254,6 +259,40 @@ class SkyPortalQuery(ServiceQuery):
             path, payload, cache=False if UNSTORED.fullmatch(path) else cache, **how
         )
 
+    def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
+        place = {"service": self.service, "status": response.status_code, "url": response.url}
+        token = self._credentials.token
+        if token is not None and "html" in response.headers.get("Content-Type", "").lower():
+            # No page is data here: what it says goes into an error.
+            response._content = TokenAuth(token).conceal(response.content)
+        try:
+            return super()._decode(response, decode, **how)
+        except TableParseError as error:
+            path = response.url.partition("?")[0].removeprefix(self.server)
+            if not UNSTORED.fullmatch(path):
+                raise
+            cause = error.__cause__
+            # Its words would be the answer itself.
+            made = TableParseError(
+                f"SkyPortal answered {response.url} with something else than expected ({cause}). "
+                "The answer is not quoted: it may hold credentials.",
+                **place,
+            )
+        except RemoteServiceError as error:
+            if error.status is not None:
+                raise
+            cause, words = None, server_words(response)
+            if token is not None:
+                words = TokenAuth(token).conceal(words.encode()).decode()
+            made = RemoteServiceError(
+                f"SkyPortal answered {response.url} with an error (status "
+                f"{response.status_code}): {words}",
+                reason=words,
+                **place,
+            )
+        # Out here, or the first error would still be held by this one.
+        raise made from cause
+
     def _fetch(
         self,
         path: str,
@@ -353,12 +392,7 @@ class SkyPortalQuery(ServiceQuery):
         finally:
             # What was read before may be otherwise now, even after a time-out.
             self._store.clear()
-        try:
-            return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
-        except RemoteServiceError as error:
-            # An error in the envelope of a success is the server's word on this request.
-            error.status, error.url = error.status or response.status_code, response.url
-            raise
+        return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
 
 
 def _api(address: str) -> str:
