@@ -37,7 +37,7 @@ FORBIDDEN = (
 )  # fmt: skip
 TOKEN = re.compile(
     r"""\s*(?:
-    (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+    (?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))
     |(?P<text>'[^']*'|"[^"]*")
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<sign><=|>=|<>|!=|==|&&|\|\||[<>=&|~!()])
@@ -296,6 +296,10 @@ class _Reader:
                 f"has a text with {wrong[0]!r}, which the server does not take{hint}; see "
                 "query_text too, or cut the result;", token.place
             )  # fmt: skip
-        if sign == "ct" and value.startswith("%"):
-            self.refuse("has a mark that is added anyway", token.place)
+        if sign == "ct" and "_" in value:
+            part = max(value.split("_"), key=len)
+            hint = f": look for {part!r}, and cut the result" if part else ""
+            self.refuse(
+                f"has a text with '_', which the server takes for any character{hint};", token.place
+            )
         return value

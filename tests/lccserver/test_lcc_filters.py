@@ -35,6 +35,7 @@ COLUMNS |= {"ndet": Description("<i8"), "odd": Description("V8"), "my_index": De
         ("not sdssr < 1", "not ((sdssr lt 1))", "not ((sdssr < 1))"),
         ("objecttags eq 'lt'", "(objecttags eq 'lt')", "(objecttags = 'lt')"),
         ("odd > 3", "(odd gt 3)", "(odd > 3)"),
+        ("objecttags == 'a_b'", "(objecttags eq 'a_b')", "(objecttags = 'a_b')"),
     ],
 )  # fmt: skip
 def test_what_is_sent_and_should_be_run(text, sent, ran):
@@ -73,6 +74,9 @@ def test_no_filter_is_none():
         ("objecttags ct 'eclipsing binary'", "looked for with ct: 'eclipsing'"),
         ("objecttags == ''", "say isnull"),
         ("objecttags ct '50%'", "'%'"),
+        ("gaia_id ct '2_0000'", "look for '0000', and cut the result"),
+        ("gaia_id ct '_'", "takes for any character"),
+        ("sdssr < \u0661\u0663", "cannot be read"),
         ('objecttags ct "it\'s"', '"\'"'),
         ("objecttags ct 'a&b'", "'&'"),
         ("objecttags ct 'a(b'", "'('"),
