@@ -21,10 +21,12 @@ from atlasquery.lccserver.catalogue import Collections, decode_collections
 from atlasquery.lccserver.columns import DATASET, Description, decode_result, described_column
 from atlasquery.tables import Rows, build_table, decode_rows
 
-__all__ = ["Dataset", "DatasetQueries", "check_setid", "decode_dataset"]
+__all__ = ["HIDDEN", "Dataset", "DatasetQueries", "check_setid", "decode_dataset"]
 
 # "nsets: cap 1000" (contract).
 MOST_DATASETS = 1000
+#: The visibilities with which the server shows a dataset only to the key that made it.
+HIDDEN = ("private", "shared")
 
 
 class _Wire(msgspec.Struct):
@@ -372,7 +374,7 @@ class DatasetQueries(LCCServerQuery):
         return self._meta(dataset.when, **query) | about
 
     def _dataset(self, setid: str, *, cache: bool | None = None) -> Dataset:
-        """Return a dataset; only one that is complete is taken from the store."""
+        """Return a dataset; only one that is complete, and not hidden, is taken from the store."""
         began = time.time()
 
         def fetch(lifetime: float) -> tuple[Dataset, float]:
@@ -387,7 +389,9 @@ class DatasetQueries(LCCServerQuery):
             )
 
         dataset, when = fetch(self.conf.dataset_seconds)
-        if not dataset.complete and when < began:
+        # To all anonymous keys the stored answers are the same, but not those of the server.
+        hidden = dataset.about.get("visibility") in HIDDEN
+        if when < began and (hidden or not dataset.complete):
             dataset, when = fetch(0.0)
         dataset.when = when
         return dataset

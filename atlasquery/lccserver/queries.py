@@ -89,6 +89,14 @@ class LCCQuery:
     def __post_init__(self):
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict:
+        # A lock is of its process.
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
     def __len__(self) -> int:
         return len(self.parts)
 

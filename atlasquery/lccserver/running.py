@@ -16,7 +16,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.lccserver.datasets import Dataset, DatasetQueries
+from atlasquery.lccserver.datasets import HIDDEN, Dataset, DatasetQueries
 from atlasquery.lccserver.progress import StatusLine
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.stream import Outcome, Stream, refused
@@ -72,14 +72,17 @@ class SearchRunner(DatasetQueries):
         end = time.monotonic() + timeout
 
         def work(part: Part) -> Dataset | None:
+            # The process that sent it was ended before the answer was. Without a match, or when it
+            # failed, it has no dataset for ever.
+            unseen = part.state == "running" and not part.message
             stored = self._submit(query, part, cache=cache, report=report)
             try:
-                return self._take(query, part, cache=cache, end=end)
-            except NotFoundError:
-                if not stored:
+                return self._take(query, part, cache=cache, end=0.0 if unseen else end)
+            except (NotFoundError, TimeoutError):
+                if not (stored or unseen):
                     raise
-            # The server has thrown away what an earlier search like it has led to.
-            query.change(part, state="pending", setid=None)
+            # Or the server has thrown away what an earlier search like it has led to.
+            query.change(part, state="pending", setid=None, message="")
             self._submit(query, part, cache=False, report=report)
             return self._take(query, part, cache=cache, end=end)
 
@@ -143,6 +146,8 @@ class SearchRunner(DatasetQueries):
         url = self.server + part.path
         auth, token = self._auth(required=True)
         cache = cache_conf.cache_active if cache is None else cache
+        # With another anonymous key, as the next process has, the server denies such a dataset.
+        cache = cache and part.payload["visibility"] not in HIDDEN
         if cache:
             key = self._cache_key("POST", url, part.payload, token)
             stored = self._store.get(key, self._shorter(self.conf.list_seconds))

@@ -189,7 +189,7 @@ class LCCDouble:
         dataset, key = self.datasets[setid]
         if callable(dataset):
             return dataset(request)
-        if dataset["visibility"] == "private" and key != request.key:
+        if dataset["visibility"] in ("private", "shared") and key != request.key:
             return Answer(failed(NOT_YOURS), 401)
         return Answer(dataset)
 

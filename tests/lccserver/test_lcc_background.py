@@ -1,6 +1,8 @@
 """What the server does in the background is waited for, kept, and taken up later."""
 
+import copy
 import json
+import pickle
 import stat
 import threading
 import time
@@ -12,6 +14,8 @@ from lcc_server import Answer, failed
 
 from atlasquery.exceptions import (
     InvalidQueryError,
+    LoginError,
+    NoResultsWarning,
     NotFoundError,
     RemoteServiceError,
     TimeoutError,
@@ -137,6 +141,45 @@ def test_a_connection_that_breaks_before_it_is_tried_again(lcc, double):
     double.faults["conesearch"] = [Answer(lines=[], cut=True)]
     assert len(lcc.query_region(CENTRE, radius="30 arcmin")) > 0
     assert len(double.asked("POST /api/conesearch")) == 2
+
+
+def test_a_search_whose_end_nobody_saw_is_not_waited_for(lcc, double, tmp_path):
+    """A process that is killed leaves such a part; without a match there is no dataset, ever."""
+    path = tmp_path / "query.json"
+    for expression in ("sdssr < 10", "sdssr < -5"):
+        query = lcc.query_criteria(expression, wait=False, cache=False)
+        query.change(query.parts[0], state="running", matches=None, message="")
+        query.save(path)
+        before = len(double.asked("POST"))
+        loaded = LCCQuery.load(path)
+        if expression == "sdssr < -5":
+            with pytest.warns(NoResultsWarning):
+                assert len(lcc.fetch(loaded, timeout=5)) == 0
+            assert loaded.parts[0].state == "empty"
+        else:
+            # What is there is taken, and not searched for again.
+            assert len(lcc.fetch(loaded, timeout=5)) > 0
+        assert len(double.asked("POST")) == before + (expression == "sdssr < -5")
+
+
+def test_a_query_can_be_copied_and_sent_to_other_processes(lcc):
+    query = lcc.query_criteria("sdssr < 10", wait=False)
+    for other in (copy.deepcopy(query), pickle.loads(pickle.dumps(query))):
+        assert other == query
+        assert len(lcc.fetch(other)) == query.parts[0].matches
+
+
+@pytest.mark.parametrize("visibility", ["private", "shared"])
+def test_what_only_its_key_may_see_is_not_taken_from_the_store(lcc, double, visibility):
+    made = lcc.query_criteria("sdssr < 10", visibility=visibility, cache=True)
+    other = LCCServerClass(double.url)
+    other.cache_location = lcc.cache_location
+    with pytest.raises(LoginError, match=r"keeps .* for its owner"):
+        other.get_dataset(made.meta["setid"], cache=True)
+    # The search of another is another search.
+    again = other.query_criteria("sdssr < 10", visibility=visibility, cache=True)
+    assert again.meta["setid"] != made.meta["setid"]
+    assert again["objectid"].tolist() == made["objectid"].tolist()
 
 
 def test_a_finished_search_whose_dataset_is_gone_is_not_waited_for(lcc, double):
