@@ -60,7 +60,7 @@ def check_collections(collections: object, known: Collections) -> list[str]:
     found = []
     for name in given:
         # "the DB id with underscores; hyphens or unknown ids alone kill the stream" (contract)
-        wire = name.strip().replace("-", "_") if isinstance(name, str) else name
+        wire = name.strip().replace("-", "_") if isinstance(name, str) else str(name)
         if wire not in known.columns:
             raise InvalidQueryError(
                 f"collections={name!r:.100} is not at this server{suggest(wire, known.columns)}"
@@ -224,6 +224,8 @@ def check_text(text: object, searched: list[str]) -> str:
         )
     if words.count('"') % 2:
         raise InvalidQueryError(f"text={text!r:.100} has a double quote that is not closed")
+    if re.search(r"^(AND|OR|NOT)\b|\b(AND|OR|NOT)$", words):
+        raise InvalidQueryError(f"text={text!r:.100} lacks the words beside AND, OR or NOT")
     bare = re.sub(r'"[^"]*"', "", words)
     if bare.count("(") != bare.count(")"):
         # The server takes what it cannot read for a phrase, and finds nothing.
@@ -316,7 +318,7 @@ def _listed(values: object, name: str) -> list:
 
 
 def _known(name: object, available: Mapping[str, Description], argument: str) -> str:
-    wire = name.strip() if isinstance(name, str) else name
+    wire = name.strip() if isinstance(name, str) else str(name)
     if wire == "dec" and wire not in available:
         wire = "decl"
     if wire not in available:

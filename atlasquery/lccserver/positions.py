@@ -169,6 +169,12 @@ def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | 
             known = [] if table is None else table.colnames
             raise InvalidQueryError(f"ids={ids!r} is no column of positions{suggest(ids, known)}")
         ids = table[ids]
+    # A set has no order, and bytes would be numbers.
+    if isinstance(ids, (bytes, set, frozenset, dict)) or not np.iterable(ids):
+        raise InvalidQueryError(
+            f"ids={ids!r:.100} should be a list or an array with a name for each position, or a "
+            "column of positions"
+        )
     values = [v.item() if isinstance(v, np.generic) else v for v in list(ids)]
     if len(values) != length:
         raise InvalidQueryError(f"ids has {len(values)} names for {length} positions")

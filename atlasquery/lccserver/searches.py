@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from pathlib import Path
 
 import astropy.units as u
 from astropy.table import Table
@@ -28,7 +27,7 @@ from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
 from atlasquery.lccserver.running import Progress, SearchRunner, check_timeout
 from atlasquery.service.failures import check_on_error, deliver
-from atlasquery.service.inputs import check_max_rows
+from atlasquery.service.inputs import check_max_rows, check_path
 from atlasquery.tables import build_table
 
 __all__ = ["Searches", "Timeout"]
@@ -484,7 +483,7 @@ def _sum(query: LCCQuery) -> int:
 
 
 def _refuse_existing(save: object) -> None:
-    if Path(save).expanduser().exists():
+    if check_path(save, name="save").exists():
         raise InvalidQueryError(
             f"save={str(save)!r} exists: take it up with LCCQuery.load, or choose another name"
         )
