@@ -180,13 +180,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         about = {"query": "upload_photometry", "source_id": source, "instrument_id": found["id"]}
         if reference := lc.meta.get("time_reference"):
             about["time_reference"] = str(reference)
-            if any(place in str(reference).lower() for place in ELSEWHERE):
-                warnings.warn(
-                    f"the times of lc are {reference}: they are uploaded as they are, while those "
-                    "of other surveys on SkyPortal are of the observatory, up to 8.3 minutes apart",
-                    InputWarning,
-                    stacklevel=3,
-                )
+            _warn_of_elsewhere(str(reference))
         ledger = Ledger(packets)
         if dry_run:
             return fate_table(ledger, self._meta(time.time(), **about), shared)
@@ -343,6 +337,17 @@ def _values(column: Column) -> list:
     mask = np.broadcast_to(getattr(column, "mask", False), len(column))
     values = np.asarray(column).tolist()
     return [None if gone else value for value, gone in zip(values, mask, strict=True)]
+
+
+def _warn_of_elsewhere(reference: str) -> None:
+    """Warn of times that were not taken at the observatory: only their scale is converted."""
+    if any(place in reference.lower() for place in ELSEWHERE):
+        warnings.warn(
+            f"the times of lc are {reference}: they are uploaded as they are, while those "
+            "of other surveys on SkyPortal are of the observatory, up to 8.3 minutes apart",
+            InputWarning,
+            stacklevel=4,
+        )
 
 
 def _refuse_unsendable(packets: Packets) -> None:

@@ -163,9 +163,11 @@ def test_magnitudes_that_are_not_ab_are_not_sent_as_such(skyportal, double, syst
 def test_times_of_elsewhere_are_told(skyportal, reference):
     lc = random_curve(3)
     lc.meta["time_reference"] = reference
-    with pytest.warns(InputWarning, match=rf"the times of lc are {reference}.*as they are"):
+    words = rf"the times of lc are {reference}.*as they are"
+    with pytest.warns(InputWarning, match=words) as told:
         table = skyportal.upload_photometry(lc, A, "ATLAS", dry_run=True)
     assert np.allclose(table["mjd"], lc["time"].utc.mjd)
+    assert told[0].filename == __file__
 
 
 @pytest.mark.parametrize(
