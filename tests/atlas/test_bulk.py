@@ -523,9 +523,11 @@ def test_a_quota_used_up_by_another_names_the_rest(limited, small):
                 with contextlib.suppress(QuotaError):
                     spend(atlas, atlas.quota.remaining - 2)
             seen.append(source.atlas_id)
-    assert seen == ids[: len(seen)]
     assert 25 <= len(seen) < 300
-    assert seen + [i for i, _ in sources.failures] == ids
+    # Two chunks ask at once: the later of them may have been given the last request.
+    failed = {i for i, _ in sources.failures}
+    assert seen == [i for i in ids if i not in failed]
+    assert len(seen) + len(sources.failures) == 300
     assert str(sources.failures[-1][1]).startswith("not tried: ATLAS: no request is left")
     assert sources.failures[-1][1].retry_after > 3000
     assert {r.status for r in box.requests} == {200}
