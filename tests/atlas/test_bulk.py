@@ -326,8 +326,9 @@ def test_a_dead_server_in_the_middle(proxied, small):
             if len(seen) == 60:
                 proxy.stop()
     named = [i for i, _ in sources.failures]
-    assert seen == ids[: len(seen)]
-    assert seen + named == ids
+    # Of two chunks under way the later may have been answered before the server died.
+    assert seen == [i for i in ids if i not in set(named)]
+    assert len(seen) + len(named) == 200
     assert named
     assert all(isinstance(e, RemoteServiceError) for _, e in sources.failures)
 
