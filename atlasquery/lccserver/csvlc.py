@@ -179,11 +179,12 @@ def _header(text: bytes, name: str) -> tuple[_Header, int]:
         raise TableParseError(f"{name} breaks off in its header, in line {line}")
     lines = text[: end + len(last) - 1].decode("utf-8", "replace").split("\n")[3:]
     bare = mark.decode("utf-8", "replace")
-    for number, line in enumerate(lines, start=4):
-        if not line.startswith(bare):
-            raise TableParseError(
-                f"line {number} of {name} should begin with {bare!r}: {_shown(line.encode())}"
-            )
+    marked = [line for line in lines if line.startswith(bare)]
+    if len(marked) < len(lines):
+        number, line = next((n, x) for n, x in enumerate(lines, 4) if not x.startswith(bare))
+        raise TableParseError(
+            f"line {number} of {name} should begin with {bare!r}: {_shown(line.encode())}"
+        )
     return _Header([line[len(bare) :].strip() for line in lines], separator), end + len(last)
 
 
@@ -223,6 +224,7 @@ def _rows(
     except ValueError:
         body = _mended(body, separator, defined, first, name)
         fields, restored = Fields(body, separator, width), separator.decode("latin-1")
+    fields.prepare([n for n, definition in enumerate(defined) if definition.kind in (int, float)])
     rows = Rows(length=len(fields), counts=[len(fields)])
     for n, definition in enumerate(defined):
         try:

@@ -6,6 +6,8 @@ import astropy.units as u
 import lcc_files
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lcc_files import DEFINED, csvlc
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
@@ -368,21 +370,62 @@ def test_files_from_a_path(client, tmp_path):
         client.read(tmp_path / "c-csvlc.gz")
 
 
-def test_numbers_are_those_next_to_what_is_written():
+@pytest.mark.parametrize("rows", [1, 40, 500, 5000])
+@pytest.mark.parametrize("together", [True, False])
+def test_numbers_are_those_next_to_what_is_written(rows, together):
     rng = np.random.default_rng(5)
     texts = []
     for decimals in (0, 1, 5, 7, 12, 15):
         for scale in (1e-3, 1.0, 12345.0, 2457000.0):
-            texts.append([f"{x:.{decimals}f}" for x in rng.normal(0, scale, 500)])
-    texts.append([repr(float(x)) for x in rng.normal(0, 1, 500)])
-    texts.append(["nan", "5", "-7.25"] * 166 + ["", "--"])
+            texts.append([f"{x:.{decimals}f}" for x in rng.normal(0, scale, rows)])
+    texts.append([repr(float(x)) for x in rng.normal(0, 1, rows)])
+    texts.append((["", "--"] + ["nan", "5", "-7.25"] * rows)[:rows])
+    texts.append(["nan"] * rows)
     body = "".join(",".join(row) + "\n" for row in zip(*texts, strict=True)).encode()
     fields = Fields(body, b",", len(texts))
+    if together:
+        fields.prepare(range(len(texts)))
     for n, column in enumerate(texts):
         wanted = [float(t) if t not in ("", "--") else np.nan for t in column]
         assert np.array_equal(fields.floats(n), wanted, equal_nan=True), column[0]
+
+
+WRITTEN = st.one_of(
+    st.floats(allow_infinity=False).map(repr),
+    st.decimals(-(10**9), 10**9, places=5).map(str),
+    st.integers(-(2**53), 2**53).map(str),
+    st.sampled_from(["", "nan", "None", "--", "-0", "-0.0", "+5", ".5", "5.", "1e5", "007", "0.-5",
+                     "-", ".", "1.2.3", "--5", "5-", " 7", "12345678901234567890.5"]),
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(WRITTEN, min_size=n, max_size=n))))
+def test_numbers_of_all_kinds_side_by_side(lines):
+    """Each field is read as Python reads it, or is refused, whatever stands beside it."""
+    width = len(lines[0]) if lines else 1
+    body = "".join(",".join(line) + "\n" for line in lines).encode()
+    fields = Fields(body, b",", width)
+    fields.prepare(range(width))
+    for n in range(width):
+        wanted = []
+        for line in lines:
+            text = line[n].strip().lower()
+            try:
+                wanted.append(np.nan if text in ("", "none", "--") else float(text))
+            except ValueError:
+                with pytest.raises(FieldError, match="is no number") as caught:
+                    fields.floats(n)
+                assert caught.value.row == len(wanted)
+                break
+        else:
+            assert np.array_equal(fields.floats(n), np.array(wanted), equal_nan=True)
+
+
+def test_what_fields_are_not():
+    fields = Fields(b"0.5\n", b",", 1)
     with pytest.raises(FieldError, match="is no whole number"):
-        fields.wholes(6)
+        fields.wholes(0)
     with pytest.raises(ValueError, match="another number of fields"):
         Fields(b"1,2\n3\n4,5,6\n", b",", 2)
 
