@@ -1,8 +1,9 @@
 """Datasets, the results that an LCC-Server keeps of searches, and its collections."""
 
+import functools
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -205,7 +206,8 @@ class DatasetQueries(LCCServerQuery):
         """
         found = self._collections(cache=cache)
         meta = self._meta(found.when, query="list_collections")
-        return build_table(found.rows, meta=meta)
+        # The rows stay with the client; the table is its user's.
+        return build_table(found.rows, meta=meta).copy()
 
     def list_columns(
         self, collections: str | list[str] | None = None, *, cache: bool | None = None
@@ -397,11 +399,21 @@ class DatasetQueries(LCCServerQuery):
         return dataset
 
     def _collections(self, *, cache: bool | None = None) -> Collections:
+        """Return what is known of the collections, which nobody changes: it is kept decoded."""
         found, when = self._fetch(
             "api/collections",
-            decode=decode_collections,
+            decode=_collections_of,
             lifetime=self.conf.collection_seconds,
             cache=cache,
         )
-        found.when = when
-        return found
+        return replace(found, when=when)
+
+
+def _collections_of(result: msgspec.Raw) -> Collections:
+    return _decoded_collections(bytes(result))
+
+
+@functools.lru_cache(maxsize=8)
+def _decoded_collections(result: bytes) -> Collections:
+    """Decode collections once: each search needs them, and their rows are text to be cleaned."""
+    return decode_collections(msgspec.Raw(result))

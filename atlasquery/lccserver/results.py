@@ -81,7 +81,8 @@ def region_rows(
     # Tiles overlap: an object is the same where its name and collection are.
     names = np.unique(rows.values["objectid"][row], return_inverse=True)[1]
     places = np.unique(rows.values["collection"][row], return_inverse=True)[1]
-    once = np.unique(np.column_stack([index, places, names]), axis=0, return_index=True)[1]
+    many = 1 + names.max(initial=0)
+    once = np.unique((index * (1 + places.max(initial=0)) + places) * many + names, True)[1]
     row, index, apart = row[once], index[once], apart[once]
     chosen = rows.without(("separation",)).take(row)
     # Objects at one distance stand in an order that does not depend on the tiles.

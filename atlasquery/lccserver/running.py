@@ -147,10 +147,11 @@ class SearchRunner(DatasetQueries):
         auth, token = self._auth(required=True)
         cache = cache_conf.cache_active if cache is None else cache
         # With another anonymous key, as the next process has, the server denies such a dataset.
-        cache = cache and part.payload["visibility"] not in HIDDEN
+        lifetime = self._shorter(self.conf.list_seconds)
+        cache = cache and lifetime > 0 and part.payload["visibility"] not in HIDDEN
         if cache:
             key = self._cache_key("POST", url, part.payload, token)
-            stored = self._store.get(key, self._shorter(self.conf.list_seconds))
+            stored = self._store.get(key, lifetime)
             if stored is not None:
                 return _outcome_of(stored[0]), True
         stream = Stream()

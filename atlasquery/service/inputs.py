@@ -18,6 +18,7 @@ from astropy.coordinates import (
     Angle,
     BaseCoordinateFrame,
     SkyCoord,
+    SphericalRepresentation,
     UnitSphericalRepresentation,
 )
 from astropy.time import Time
@@ -44,6 +45,8 @@ __all__ = [
 
 # Arguments that are never shown.
 SECRETS = ("password", "token")
+# What holds a direction as it is, whatever the distance.
+SPHERES = (SphericalRepresentation, UnitSphericalRepresentation)
 # The largest id that fits a column of integers.
 LARGEST_ID = 2**63 - 1
 
@@ -190,6 +193,9 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
 def _direction(coordinates: SkyCoord):
     """Return the ICRS direction; a distance would move it by the parallax, or to (0, 0)."""
     frame = coordinates.frame
+    if type(frame) is ICRS and isinstance(frame.data, SPHERES):
+        # Nothing is to be turned, which takes astropy most of a millisecond.
+        return frame.data
     # Frames with another origin, such as the Sun, have no direction without a distance.
     with contextlib.suppress(Exception):
         sphere = frame.realize_frame(frame.represent_as(UnitSphericalRepresentation))
