@@ -91,11 +91,7 @@ class Wanted:
         Wanted
             With what the collection says of itself.
         """
-        row = known.rows.values["collection"].tolist().index(collection)
-        directory, columns = (
-            str(known.rows.values[name][row]) for name in ("collection_id", "lcmagcols")
-        )
-        return cls(objectid, collection, directory, tuple(columns.split(",")), **place)
+        return cls(objectid, collection, *_folder_and_magnitudes(collection, known), **place)
 
     @property
     def full_name(self) -> str:
@@ -161,12 +157,12 @@ def check_objectid(objectid: object) -> str:
     return text
 
 
-def wanted_rows(values: Mapping, masks: Mapping, known: Collections) -> list[Wanted]:
+def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
     """Return the objects that rows of a dataset name, each once.
 
     Parameters
     ----------
-    values, masks : mapping of str to array
+    values : mapping of str to array
         With ``objectid`` and ``collection``, and perhaps ``ra`` and ``dec`` (deg).
     known : Collections
         Those of the server.
@@ -181,8 +177,11 @@ def wanted_rows(values: Mapping, masks: Mapping, known: Collections) -> list[Wan
     InvalidQueryError
         If a row is of no collection of the server.
     """
-    names = [str(name) for name in values["objectid"]]
-    owners = [str(name) for name in values["collection"]]
+    names = np.ma.asarray(values["objectid"]).astype(str).tolist()
+    owners = np.ma.asarray(values["collection"]).astype(str).tolist()
+    about = {
+        owner: _folder_and_magnitudes(owner, known) for owner in set(owners) & set(known.columns)
+    }
     places = [
         np.ma.filled(np.ma.asarray(values[name]).astype(float), np.nan)
         if name in values
@@ -190,15 +189,21 @@ def wanted_rows(values: Mapping, masks: Mapping, known: Collections) -> list[Wan
         for name in ("ra", "dec")
     ]
     found = {}
-    for name, owner, ra, dec in zip(names, owners, *places, strict=True):
-        if owner not in known.columns:
+    for name, owner, ra, dec in zip(names, owners, *(p.tolist() for p in places), strict=True):
+        if owner not in about:
             raise InvalidQueryError(
                 f"the dataset has {name} of the collection {owner!r}, which this server does not "
                 "have: is it the result of another one?"
             )
-        one = Wanted.of(check_objectid(name), owner, known, ra=float(ra), dec=float(dec))
+        one = Wanted(check_objectid(name), owner, *about[owner], ra=ra, dec=dec)
         found.setdefault(one.full_name, one)
     return list(found.values())
+
+
+def _folder_and_magnitudes(collection: str, known: Collections) -> tuple[str, tuple[str, ...]]:
+    row = known.rows.values["collection"].tolist().index(collection)
+    folder, columns = (str(known.rows.values[name][row]) for name in ("collection_id", "lcmagcols"))
+    return folder, tuple(columns.split(","))
 
 
 class CurveFiles(DatasetQueries):

@@ -235,7 +235,8 @@ class Fields:
         decimals = points.argmax(axis=1)
         decimals[~points.any(axis=1) | (decimals >= longest)] = -1
         width = min(int(longest.max(initial=0)), WIDEST)
-        beyond = decimals >= width
+        # A point at the end may be all there is.
+        beyond = (decimals >= width) | (decimals == 0)
         odd[beyond] = True
         read = np.flatnonzero((longest > 0) & ~beyond)
         if not read.size:

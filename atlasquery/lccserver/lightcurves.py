@@ -217,7 +217,7 @@ class LightCurveQueries(CurveFiles):
         if isinstance(dataset, str):
             setids = [check_setid(dataset)]
             rows = self._settled(setids[0], seconds).rows
-            wanted = wanted_rows(rows.values, rows.masks, known)
+            wanted = wanted_rows(rows.values, known)
         else:
             wanted, setids = _of_table(dataset, known)
         names = _names(wanted)
@@ -351,7 +351,7 @@ def _of_table(table: object, known) -> tuple[list[Wanted], list[str]]:
     values = {name: table[name] for name in columns}
     setid = table.meta.get("setid", [])
     setids = setid.split(",") if isinstance(setid, str) else list(setid)
-    return wanted_rows(values, {}, known), [check_setid(one) for one in setids if one]
+    return wanted_rows(values, known), [check_setid(one) for one in setids if one]
 
 
 def _names(wanted: list[Wanted]) -> dict[str, str]:

@@ -1,9 +1,12 @@
 """Run a search: send its parts, read the streams, wait for what goes to the background."""
 
+import contextlib
 import json
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 import astropy.units as u
 import msgspec
@@ -19,14 +22,37 @@ from atlasquery.exceptions import (
 from atlasquery.lccserver.datasets import HIDDEN, Dataset, DatasetQueries
 from atlasquery.lccserver.progress import StatusLine
 from atlasquery.lccserver.queries import LCCQuery, Part
-from atlasquery.lccserver.stream import Outcome, Stream, refused
-from atlasquery.service.pool import run_all
+from atlasquery.lccserver.stream import Outcome, Stream, StreamLine, refused
+from atlasquery.service.pool import in_background, run_all
 
 __all__ = ["SearchRunner", "check_timeout"]
 
 Progress = bool | Callable
 # Of degrees and arcminutes that were sent as text and come back as numbers.
 SLACK = 1e-6
+# A dataset of so few rows is written by the time that the server has checked the key again.
+SOON = 1000
+
+
+@dataclass
+class _Sent:
+    """What became of the sending of a part.
+
+    ``early`` is its dataset, asked for while the server still collects the light curves, and
+    ``light_curves`` the path of their ZIP, which such a dataset does not have yet.
+    """
+
+    stored: bool = False
+    early: Future | None = None
+    light_curves: str | None = None
+
+    def take(self) -> Dataset | None:
+        """Return the dataset that was asked for early, once, where that was not too early."""
+        early, self.early = self.early, None
+        # What failed is asked for again, and then fails in the right place.
+        with contextlib.suppress(Exception):
+            return early.result() if early is not None else None
+        return None
 
 
 def check_timeout(timeout: object, default: float) -> float:
@@ -75,16 +101,16 @@ class SearchRunner(DatasetQueries):
             # The process that sent it was ended before the answer was. Without a match, or when it
             # failed, it has no dataset for ever.
             unseen = part.state == "running" and not part.message
-            stored = self._submit(query, part, cache=cache, report=report)
+            sent = self._submit(query, part, cache=cache, report=report, early=not several)
             try:
-                return self._take(query, part, cache=cache, end=0.0 if unseen else end)
+                return self._take(query, part, sent, cache=cache, end=0.0 if unseen else end)
             except (NotFoundError, TimeoutError):
-                if not (stored or unseen):
+                if not (sent.stored or unseen):
                     raise
             # Or the server has thrown away what an earlier search like it has led to.
             query.change(part, state="pending", setid=None, message="")
-            self._submit(query, part, cache=False, report=report)
-            return self._take(query, part, cache=cache, end=end)
+            sent = self._submit(query, part, cache=False, report=report)
+            return self._take(query, part, sent, cache=cache, end=end)
 
         several = len(query.parts) > 1
         with StatusLine(progress and not several, self.service) as line:
@@ -109,19 +135,33 @@ class SearchRunner(DatasetQueries):
                 progress=bool(progress),
             )
 
-    def _submit(self, query: LCCQuery, part: Part, *, cache: bool | None, report: Callable) -> bool:
-        """Send a part that was not sent, and read the answer to its end; or take a stored one.
-
-        Return whether it is a stored one.
-        """
+    def _submit(
+        self,
+        query: LCCQuery,
+        part: Part,
+        *,
+        cache: bool | None,
+        report: Callable,
+        early: bool = False,
+    ) -> _Sent:
+        """Send a part that was not sent, and read the answer to its end; or take a stored one."""
+        sent = _Sent()
         if part.state == "failed":
             query.change(part, state="pending", setid=None, message="")
         if part.state != "pending":
-            return False
-        try:
-            outcome, stored = self._stream(part, cache=cache, report=report, begun=lambda setid: (
+            return sent
+
+        def watch(line: StreamLine) -> None:
+            said = line.result or {}
+            setid, found = said.get("setid"), said.get("total_nmatches") or 0
+            if line.status == "queued" and setid:
                 query.change(part, state="running", setid=setid)
-            ))  # fmt: skip
+            if early and line.status == "running" and setid and 0 < found <= SOON:
+                sent.early = in_background(lambda: self._dataset(setid, cache=cache))
+            report(line)
+
+        try:
+            outcome, sent.stored = self._stream(part, cache=cache, watch=watch)
             if outcome.status in ("failed", "unfinished"):
                 raise refused(outcome, self.server + part.path)
             check_understood(part, outcome.api_args, self.server + part.path)
@@ -129,7 +169,7 @@ class SearchRunner(DatasetQueries):
             cut_off = getattr(error, "status", None) is None and part.setid is not None
             if cut_off and not isinstance(error, TableParseError):
                 # The connection broke, and not the search, whose result will be in its dataset.
-                return False
+                return sent
             query.change(part, state="failed", message=str(error))
             raise
         state = {"ok": "done", "empty": "empty", "background": "running"}[outcome.status]
@@ -137,10 +177,11 @@ class SearchRunner(DatasetQueries):
             part, state=state, setid=outcome.setid, matches=outcome.matches,
             message=outcome.message,
         )  # fmt: skip
-        return stored
+        sent.light_curves = outcome.light_curves
+        return sent
 
     def _stream(
-        self, part: Part, *, cache: bool | None, report: Callable, begun: Callable
+        self, part: Part, *, cache: bool | None, watch: Callable[[StreamLine], None]
     ) -> tuple[Outcome, bool]:
         """Send a search and read its stream, or take what a search like it has led to."""
         url = self.server + part.path
@@ -156,17 +197,15 @@ class SearchRunner(DatasetQueries):
                 return _outcome_of(stored[0]), True
         stream = Stream()
 
-        def watch(piece: bytes) -> None:
+        def read(piece: bytes) -> None:
             for line in stream.feed(piece):
-                if line.status == "queued" and stream.setid:
-                    begun(stream.setid)
-                report(line)
+                watch(line)
 
         response, token = self._send_signed(
-            "POST", url, repeat=True, signed=(auth, token), watch=watch, data=part.payload
+            "POST", url, repeat=True, signed=(auth, token), watch=read, data=part.payload
         )
         for line in stream.close():
-            report(line)
+            watch(line)
         if not stream.lines:
             # No line at all is no answer of an LCC-Server.
             self._decode(response, msgspec.json.decode)
@@ -177,7 +216,7 @@ class SearchRunner(DatasetQueries):
         return outcome, False
 
     def _take(
-        self, query: LCCQuery, part: Part, *, cache: bool | None, end: float
+        self, query: LCCQuery, part: Part, sent: _Sent, *, cache: bool | None, end: float
     ) -> Dataset | None:
         """Return the dataset of a part, when there is one."""
         if part.state == "empty":
@@ -185,7 +224,7 @@ class SearchRunner(DatasetQueries):
         wait = self.conf.poll_seconds
         while True:
             try:
-                dataset = self._dataset(part.setid, cache=cache)
+                dataset = sent.take() or self._dataset(part.setid, cache=cache)
                 break
             except NotFoundError as error:
                 # A search in the background has no dataset before it is done.
@@ -195,6 +234,8 @@ class SearchRunner(DatasetQueries):
                 self._clock.sleep(min(wait, left))
                 wait = min(wait * 1.5, self.conf.longest_poll)
         check_ran(part, dataset, self.server + part.path)
+        if sent.light_curves and not dataset.complete:
+            dataset.status, dataset.light_curves = "complete", sent.light_curves
         query.change(part, state="done", matches=dataset.total)
         return dataset
 

@@ -50,6 +50,8 @@ class Outcome:
         The arguments that it says it ran, once it has ended well.
     matches : int or None
         How many objects matched, where that is known.
+    light_curves : str or None
+        The path of the ZIP of its light curves, once that is there.
     message : str
         The last words.
     """
@@ -59,6 +61,7 @@ class Outcome:
     api_args: dict = field(default_factory=dict)
     ran_args: dict = field(default_factory=dict)
     matches: int | None = None
+    light_curves: str | None = None
     message: str = ""
 
 
@@ -142,6 +145,7 @@ class Stream:
         for line in self.lines:
             counted = (line.result or {}).get("total_nmatches")
             made.matches = counted if counted is not None else made.matches
+            made.light_curves = (line.result or {}).get("lczip") or made.light_curves
         if last is None:
             made.message = self.lines[-1].message if self.lines else ""
             return made

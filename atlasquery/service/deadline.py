@@ -9,6 +9,7 @@ waits.
 import contextlib
 import http.client
 import io
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -29,10 +30,13 @@ class Deadline:
     ----------
     seconds : float
         How far away it is.
+    prompt : bool, optional
+        Whether each piece of the answer is read as soon as the server writes it.
     """
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float, *, prompt: bool = False):
         self.at = time.monotonic() + seconds
+        self.prompt = prompt
         #: Whether something was broken off because of it.
         self.passed = False
 
@@ -57,13 +61,15 @@ class Deadline:
 
 
 @contextlib.contextmanager
-def deadline(seconds: float) -> Iterator[Deadline]:
+def deadline(seconds: float, *, prompt: bool = False) -> Iterator[Deadline]:
     """Bound what this thread sends and reads through a `TimedAdapter`.
 
     Parameters
     ----------
     seconds : float
         How long it may take, all in all.
+    prompt : bool, optional
+        Whether each piece of the answer is read as soon as the server writes it.
 
     Yields
     ------
@@ -71,7 +77,7 @@ def deadline(seconds: float) -> Iterator[Deadline]:
         That says afterwards whether it has passed.
     """
     before = getattr(_present, "deadline", None)
-    _present.deadline = Deadline(seconds)
+    _present.deadline = Deadline(seconds, prompt=prompt)
     try:
         yield _present.deadline
     finally:
@@ -95,6 +101,16 @@ def _in_time(sock, patience: float | None) -> Iterator[None]:
         raise
 
 
+def _acknowledge(sock) -> None:
+    """Let the system confirm at once what has come, as far as it can be told to.
+
+    A server may hold the next line of a stream back until the one before it is confirmed, which
+    a system does after up to 40 ms. Linux forgets the setting, so it is made for each read.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 class _TimedReader(io.RawIOBase):
     """The reading end of a socket, each read of which ends at the deadline."""
 
@@ -111,6 +127,9 @@ class _TimedReader(io.RawIOBase):
         return self._raw.fileno()
 
     def readinto(self, buffer) -> int | None:
+        end = getattr(_present, "deadline", None)
+        if end is not None and end.prompt:
+            _acknowledge(self._sock)
         with _in_time(self._sock, self._patience):
             return self._raw.readinto(buffer)
 

@@ -217,7 +217,7 @@ def _once(
     method, url = request["method"], request["url"]
     place = {"service": service, "url": url}
     started = time.monotonic()
-    with deadline(policy.deadline) as end:
+    with deadline(policy.deadline, prompt=watch is not None) as end:
         try:
             # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
             response = session.request(

@@ -57,14 +57,15 @@ def _lines(double, request, service, setid, arguments):
             nothing = {"setid": setid, "actual_nrows": 0}
             yield json.dumps({"status": "failed", "result": nothing, "message": words})
             return
-        yield _say(f"query finished OK. objects matched: {total}, building dataset...", "running",
-                   {"setid": setid, "total_nmatches": total})  # fmt: skip
         rows = _cut(list(itertools.chain(*found.values())), arguments, double.site["cap"])
     except DiedError:
         return
     zipped = len(rows) <= double.site["zip_rows"]
     made = _dataset(double, setid, NAMES[service], arguments, ran, columns, found, rows, zipped)
+    # The server says first that it is building it; then it takes longer to check a key than that.
     double.add(made, request.key)
+    yield _say(f"query finished OK. objects matched: {total}, building dataset...", "running",
+               {"setid": setid, "total_nmatches": total})  # fmt: skip
     url = f"{double.url}set/{setid}"
     if not zipped:
         yield _say(f"More than {double.site['zip_rows']} light curves, so no ZIP. See {url}",

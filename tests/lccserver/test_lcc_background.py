@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
-from atlasquery.lccserver import LCCQuery, LCCServerClass, conf
+from atlasquery.lccserver import LCCQuery, LCCServerClass, conf, running
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 WORDS = "The requested dataset with setid: ? doesn't exist, or you don't have access to it."
@@ -186,7 +186,78 @@ def test_a_finished_search_whose_dataset_is_gone_is_not_waited_for(lcc, double):
     double.faults["GET /set"] = Answer(failed(WORDS), 404)
     with pytest.raises(NotFoundError, match="does not have a dataset"):
         lcc.query_criteria("sdssr < 10")
+    # Once while the server was at it, and once when it had ended.
+    assert len(double.asked("GET /set")) == 2
+
+
+def held_up(double, early):
+    """Let the light curves of each search be collected until its dataset was asked for."""
+    plain, seen = double._search, {}
+
+    def lines(request):
+        said = [json.loads(line) for line in plain(request).lines]
+        setid = said[0]["result"]["setid"]
+        double.faults[f"GET /set/{setid}"] = [early(double.datasets[setid][0])]
+        for line in said:
+            yield line
+            if "total_nmatches" in line["result"] and line["status"] == "running":
+                end = time.monotonic() + 10
+                while not (asked := double.asked("GET /set")) and time.monotonic() < end:
+                    time.sleep(0.002)
+                seen["early"] = len(asked)
+
+    double.routes["POST /api/"] = lambda request: Answer(lines=lines(request))
+    return seen
+
+
+def test_a_dataset_is_asked_for_while_its_light_curves_are_collected(lcc, double):
+    plain = lcc.query_criteria("sdssr < 10", cache=False)
+    double.received.clear()
+    unfinished = {"status": "in progress", "lczipfpath": None}
+    seen = held_up(double, lambda made: Answer(made | unfinished))
+    found = lcc.query_criteria("sdssr < 10")
+    assert seen["early"] == 1
     assert len(double.asked("GET /set")) == 1
+    assert found["objectid"].tolist() == plain["objectid"].tolist()
+    assert found.meta["light_curves"] == f"/p/lightcurves-{found.meta['setid']}.zip"
+    # It was in progress: whoever asks for it later asks the server.
+    assert lcc.get_dataset(found.meta["setid"]).meta["status"] == "complete"
+    assert len(double.asked("GET /set")) == 2
+
+
+@pytest.mark.parametrize("early", ["missing", "damaged", "another"])
+def test_a_dataset_that_was_asked_for_too_early_is_asked_for_again(lcc, double, early):
+    plain = lcc.query_criteria("sdssr < 10", cache=False)
+    double.received.clear()
+    answers = {"missing": lambda made: Answer(failed(WORDS), 404),
+               "damaged": lambda made: Answer(b'{"setid": '),
+               "another": lambda made: Answer(made | {"searchargs": {}})}  # fmt: skip
+    seen = held_up(double, answers[early])
+    if early == "another":
+        with pytest.raises(RemoteServiceError, match="did not search for what it was asked"):
+            lcc.query_criteria("sdssr < 10")
+        return
+    found = lcc.query_criteria("sdssr < 10")
+    assert seen["early"] == 1
+    assert len(double.asked("GET /set")) == 2
+    assert found["objectid"].tolist() == plain["objectid"].tolist()
+    assert found.meta["light_curves"]
+
+
+def test_large_results_and_parts_are_not_asked_for_early(lcc, double, monkeypatch):
+    begun = []
+    real = running.in_background
+    monkeypatch.setattr(running, "in_background", lambda work: begun.append(1) or real(work))
+    lcc.query_criteria("sdssr < 10")
+    assert len(begun) == 1
+    monkeypatch.setattr(running, "SOON", 1)
+    lcc.query_criteria("sdssr < 11")
+    monkeypatch.undo()
+    monkeypatch.setattr(running, "in_background", lambda work: begun.append(1) or real(work))
+    lcc.query_region(CENTRE, radius="70 arcmin")
+    query = lcc.query_criteria("sdssr < 12", wait=False)
+    assert len(begun) == 1
+    assert len(lcc.fetch(query)) == query.parts[0].matches
 
 
 def test_the_same_search_is_not_sent_again_unless_its_dataset_is_gone(lcc, double):
