@@ -1,9 +1,11 @@
 """Files of light curves, LCC-CSVLC-V1: what they say of themselves, and their rows."""
 
+import contextlib
 import functools
 import itertools
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,7 @@ from atlasquery.lccserver.definitions import Definition, definitions
 from atlasquery.lccserver.fields import FieldError, Fields
 from atlasquery.tables import Column, Rows
 
-__all__ = ["LARGEST", "CsvLightCurve", "parse_csvlc", "unpack"]
+__all__ = ["LARGEST", "CsvLightCurve", "parse_csvlc", "parse_together", "unpack"]
 
 VERSION = "LCC-CSVLC-V1"
 METADATA, COLUMNS, DATA = "OBJECT METADATA", "COLUMN DEFINITIONS", "LIGHTCURVE"
@@ -72,23 +74,39 @@ def parse_csvlc(data: bytes, *, name: str = "the light curve") -> CsvLightCurve:
         If it breaks off, is of another format, or a line is not as the file says; the
         message has the number of the line.
     """
-    text = unpack(data, name=name).replace(b"\r\n", b"\n")
-    header, start = _header(text, name)
-    info = _metadata(header, name)
-    section = header.section(COLUMNS, DATA, name)
-    try:
-        defined = definitions(section.text)
-    except ValueError as error:
-        raise TableParseError(f"{section.where(error)} of {name}: {error}") from None
-    first_line = text.count(b"\n", 0, start) + 1
-    body = text[start:]
-    if body and not body.endswith(b"\n"):
-        last = first_line + body.count(b"\n")
-        raise TableParseError(f"{name} breaks off in line {last}: {_shown(body[-200:])}")
-    rows = _rows(body, header.separator, defined, first_line, name)
-    values = {key: _value(entry) for key, entry in info.items()}
-    about = {key: _about(entry) for key, entry in info.items()}
-    return CsvLightCurve(values, about, defined, rows, first_line)
+    opened = _opened(data, name)
+    return opened.read(_rows(opened))
+
+
+def parse_together(files: Sequence[tuple[str, bytes]]) -> list[CsvLightCurve | TableParseError]:
+    """Read files of light curves, those of the same columns together.
+
+    Files of some hundred rows are so read in half of the time.
+
+    Parameters
+    ----------
+    files : sequence of tuple of (str, bytes)
+        What each is, for messages, and the file, packed by gzip or not.
+
+    Returns
+    -------
+    list of CsvLightCurve or TableParseError
+        For each of them what `parse_csvlc` returns or raises.
+    """
+    found: list = [None] * len(files)
+    alike: dict[tuple, list[int]] = {}
+    for n, (name, data) in enumerate(files):
+        try:
+            found[n] = _opened(data, name)
+        except TableParseError as error:
+            found[n] = error
+        else:
+            # Definitions of the same text are the same object.
+            alike.setdefault((found[n].separator, id(found[n].defined)), []).append(n)
+    for group in alike.values():
+        for n, rows in zip(group, _rows_together([found[n] for n in group]), strict=True):
+            found[n] = rows if isinstance(rows, TableParseError) else found[n].read(rows)
+    return found
 
 
 def unpack(data: bytes, *, name: str, longest: int = LARGEST) -> bytes:
@@ -131,6 +149,41 @@ def unpack(data: bytes, *, name: str, longest: int = LARGEST) -> bytes:
             raise TableParseError(f"{name} breaks off in line {line}: its packing has no end")
         left = unpacker.unused_data
     return b"".join(parts)
+
+
+@dataclass
+class _File:
+    """A file whose header was read, and whose rows were not."""
+
+    name: str
+    info: dict[str, object]
+    defined: tuple[Definition, ...]
+    separator: bytes
+    first_line: int
+    body: bytes
+
+    def read(self, rows: Rows) -> CsvLightCurve:
+        """Return it with its rows."""
+        values = {key: _value(entry) for key, entry in self.info.items()}
+        about = {key: _about(entry) for key, entry in self.info.items()}
+        return CsvLightCurve(values, about, self.defined, rows, self.first_line)
+
+
+def _opened(data: bytes, name: str) -> _File:
+    text = unpack(data, name=name).replace(b"\r\n", b"\n")
+    header, start = _header(text, name)
+    info = _metadata(header, name)
+    section = header.section(COLUMNS, DATA, name)
+    try:
+        defined = definitions(section.text)
+    except ValueError as error:
+        raise TableParseError(f"{section.where(error)} of {name}: {error}") from None
+    first_line = text.count(b"\n", 0, start) + 1
+    body = text[start:]
+    if body and not body.endswith(b"\n"):
+        last = first_line + body.count(b"\n")
+        raise TableParseError(f"{name} breaks off in line {last}: {_shown(body[-200:])}")
+    return _File(name, info, defined, header.separator, first_line, body)
 
 
 @dataclass
@@ -211,31 +264,72 @@ def _about(entry: object) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _rows(
-    body: bytes, separator: bytes, defined: tuple[Definition, ...], first: int, name: str
-) -> Rows:
+def _rows(file: _File) -> Rows:
     """Return the rows of all columns."""
-    width = len(defined)
+    body, separator = _parted(file.body, file.separator)
     restored = None
-    if len(separator) > 1:
-        body, separator = body.replace(separator, UNIT), UNIT
     try:
-        fields = Fields(body, separator, width)
+        fields = Fields(body, separator, len(file.defined))
     except ValueError:
-        body = _mended(body, separator, defined, first, name)
-        fields, restored = Fields(body, separator, width), separator.decode("latin-1")
+        body = _mended(body, separator, file.defined, file.first_line, file.name)
+        fields, restored = Fields(body, separator, len(file.defined)), separator.decode("latin-1")
+    try:
+        return _columns(fields, file.defined, restored)
+    except FieldError as error:
+        line = body.split(b"\n", error.row + 1)[error.row]
+        raise TableParseError(
+            f"line {file.first_line + error.row} of {file.name} has {error.column}="
+            f"{error.text!r:.60}, which {error.wrong}: {_shown(line)}",
+            reason=line.decode("utf-8", "replace"),
+        ) from None
+
+
+def _rows_together(files: list[_File]) -> list[Rows | TableParseError]:
+    """Return the rows of files with the same columns, and what is wrong with some of them."""
+    defined = files[0].defined
+    told = all(definition.kind for definition in defined)
+    if len(files) > 1 and told:
+        body, separator = _parted(b"".join(file.body for file in files), files[0].separator)
+        with contextlib.suppress(ValueError):
+            rows = _columns(Fields(body, separator, len(defined)), defined, None)
+            return _cut(rows, [file.body.count(b"\n") for file in files])
+    # Each by itself, also because something is wrong with one, and which is not known.
+    found: list[Rows | TableParseError] = []
+    for file in files:
+        try:
+            found.append(_rows(file))
+        except TableParseError as error:
+            found.append(error)
+    return found
+
+
+def _cut(rows: Rows, counts: list[int]) -> list[Rows]:
+    """Cut rows into parts of so many."""
+    parts = []
+    for end, count in zip(itertools.accumulate(counts), counts, strict=True):
+        part = slice(end - count, end)
+        values = {name: array[part] for name, array in rows.values.items()}
+        masks = {name: mask[part] for name, mask in rows.masks.items()}
+        parts.append(Rows(list(rows.columns), values, masks, count, [count]))
+    return parts
+
+
+def _parted(body: bytes, separator: bytes) -> tuple[bytes, bytes]:
+    """Return lines whose separator is one byte."""
+    if len(separator) == 1:
+        return body, separator
+    return body.replace(separator, UNIT), UNIT
+
+
+def _columns(fields: Fields, defined: tuple[Definition, ...], restored: str | None) -> Rows:
     fields.prepare([n for n, definition in enumerate(defined) if definition.kind in (int, float)])
     rows = Rows(length=len(fields), counts=[len(fields)])
     for n, definition in enumerate(defined):
         try:
             _add(rows, definition, fields, n, restored)
         except FieldError as error:
-            line = body.split(b"\n", error.row + 1)[error.row]
-            raise TableParseError(
-                f"line {first + error.row} of {name} has {definition.name}={error.text!r:.60}, "
-                f"which {error.wrong}: {_shown(line)}",
-                reason=line.decode("utf-8", "replace"),
-            ) from None
+            error.column = definition.name
+            raise
     return rows
 
 

@@ -8,10 +8,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import astropy.units as u
 import numpy as np
@@ -28,15 +26,15 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.lccserver.archive import ENDING, LightCurveZip
-from atlasquery.lccserver.catalogue import Collections
-from atlasquery.lccserver.csvlc import CsvLightCurve
+from atlasquery.lccserver.archive import LightCurveZip
+from atlasquery.lccserver.csvlc import parse_csvlc, parse_together
 from atlasquery.lccserver.datasets import Dataset, DatasetQueries
 from atlasquery.lccserver.ranges import download
+from atlasquery.lccserver.wanted import Wanted
 from atlasquery.service.filelock import alone
 from atlasquery.service.pool import progress_bar, run_all
 
-__all__ = ["CurveFiles", "Wanted", "check_objectid", "wanted_rows"]
+__all__ = ["CurveFiles"]
 
 # Files that are fetched one by one; more of them are asked for in a ZIP. The server counts each
 # request, and refuses to go on for two minutes after 600 of them in one.
@@ -47,163 +45,9 @@ WORTH_ALL = 0.25
 # positions in the catalogue.
 NEAR = 0.5 * u.arcsec
 KEPT_DAYS = 30.0
+# Bytes of packed files of a ZIP that are parsed together.
+TOGETHER = 1 << 18
 ZIPS = "light-curves"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """An object whose light curve is asked for.
-
-    Parameters
-    ----------
-    objectid, collection : str
-        Its names.
-    directory : str
-        The folder of the collection, in addresses.
-    mag_columns : tuple of str
-        The columns that the collection names as its magnitudes.
-    ra, dec : float
-        Where it is, in degrees; NaN where that is not known.
-    """
-
-    objectid: str
-    collection: str
-    directory: str
-    mag_columns: tuple[str, ...] = ()
-    ra: float = np.nan
-    dec: float = np.nan
-
-    @classmethod
-    def of(cls, objectid: str, collection: str, known: Collections, **place) -> "Wanted":
-        """Return an object of a collection of the server.
-
-        Parameters
-        ----------
-        objectid, collection : str
-            Its names.
-        known : Collections
-            Those of the server.
-        **place : float
-            ``ra`` and ``dec``, degrees.
-
-        Returns
-        -------
-        Wanted
-            With what the collection says of itself.
-        """
-        return cls(objectid, collection, *_folder_and_magnitudes(collection, known), **place)
-
-    @property
-    def full_name(self) -> str:
-        """The name by which no other object of the server is called."""
-        return f"{self.collection}/{self.objectid}"
-
-    @property
-    def file_name(self) -> str:
-        """The name of its file."""
-        return f"{self.objectid}{ENDING}"
-
-    @property
-    def member(self) -> str:
-        """The name of its file in a ZIP."""
-        return f"{self.directory}-{self.file_name}"
-
-    @property
-    def path(self) -> str:
-        """The address of its file at the server."""
-        return f"l/{quote(self.directory)}/{quote(self.file_name)}"
-
-    def check(self, parsed: CsvLightCurve) -> None:
-        """Refuse the file of another object.
-
-        Parameters
-        ----------
-        parsed : CsvLightCurve
-            A file.
-
-        Raises
-        ------
-        TableParseError
-            If it names another object.
-        """
-        said = parsed.info.get("objectid")
-        if said and str(said).split() != self.objectid.split():
-            raise TableParseError(f"{self.file_name} is of {said!r}, another object")
-
-
-def check_objectid(objectid: object) -> str:
-    """Return the name of an object, or refuse it.
-
-    Parameters
-    ----------
-    objectid : str
-        What was given.
-
-    Returns
-    -------
-    str
-        The same.
-
-    Raises
-    ------
-    InvalidQueryError
-        If it is no name, or one that an address cannot hold.
-    """
-    text = str(objectid).strip() if isinstance(objectid, (str, np.str_)) else ""
-    if not text or len(text) > 200 or re.search(r"[/\\'\"\x00-\x1f\x7f]|^\.+$", text):
-        raise InvalidQueryError(
-            f"objectid={objectid!r:.100} is no name of an object, as searches return them"
-        )
-    return text
-
-
-def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
-    """Return the objects that rows of a dataset name, each once.
-
-    Parameters
-    ----------
-    values : mapping of str to array
-        With ``objectid`` and ``collection``, and perhaps ``ra`` and ``dec`` (deg).
-    known : Collections
-        Those of the server.
-
-    Returns
-    -------
-    list of Wanted
-        In the order of the rows.
-
-    Raises
-    ------
-    InvalidQueryError
-        If a row is of no collection of the server.
-    """
-    names = np.ma.asarray(values["objectid"]).astype(str).tolist()
-    owners = np.ma.asarray(values["collection"]).astype(str).tolist()
-    about = {
-        owner: _folder_and_magnitudes(owner, known) for owner in set(owners) & set(known.columns)
-    }
-    places = [
-        np.ma.filled(np.ma.asarray(values[name]).astype(float), np.nan)
-        if name in values
-        else np.full(len(names), np.nan)
-        for name in ("ra", "dec")
-    ]
-    found = {}
-    for name, owner, ra, dec in zip(names, owners, *(p.tolist() for p in places), strict=True):
-        if owner not in about:
-            raise InvalidQueryError(
-                f"the dataset has {name} of the collection {owner!r}, which this server does not "
-                "have: is it the result of another one?"
-            )
-        one = Wanted(check_objectid(name), owner, *about[owner], ra=ra, dec=dec)
-        found.setdefault(one.full_name, one)
-    return list(found.values())
-
-
-def _folder_and_magnitudes(collection: str, known: Collections) -> tuple[str, tuple[str, ...]]:
-    row = known.rows.values["collection"].tolist().index(collection)
-    folder, columns = (str(known.rows.values[name][row]) for name in ("collection_id", "lcmagcols"))
-    return folder, tuple(columns.split(","))
 
 
 class CurveFiles(DatasetQueries):
@@ -232,7 +76,7 @@ class CurveFiles(DatasetQueries):
         cache: bool | None,
         progress: bool,
     ) -> list:
-        """Return for each object what `make` makes of its file, or its error."""
+        """Return for each object what `make` makes of its parsed file, or its error."""
         found: dict[Wanted, object] = {}
         for setid in setids:
             left = {one.member: one for one in wanted if one not in found}
@@ -342,7 +186,14 @@ class CurveFiles(DatasetQueries):
             reason=error.reason,
         )
 
-    def _of_zip(self, path: Path, when: float, here: list[Wanted], make: Callable) -> dict:
+    def _of_zip(
+        self,
+        path: Path,
+        when: float,
+        here: list[Wanted],
+        make: Callable,
+        keep: Callable = lambda one, body: None,
+    ) -> dict:
         """Return what is made of the members of a ZIP; another way is tried for what is not."""
         found: dict = {}
         try:
@@ -352,17 +203,22 @@ class CurveFiles(DatasetQueries):
             path.unlink()
             raise
         with archive:
+            waiting: list[tuple[Wanted, bytes]] = []
             for one in here:
                 try:
-                    found[one] = make(one, archive.read(one.member), when)
-                except (TableParseError, InvalidQueryError) as error:
+                    waiting.append((one, archive.read(one.member)))
+                except TableParseError as error:
                     found[one] = error
+                if sum(len(body) for _, body in waiting) > TOGETHER:
+                    found |= _made(waiting, when, make, keep)
+                    waiting = []
+            found |= _made(waiting, when, make, keep)
         damaged = [one for one, made in found.items() if isinstance(made, TableParseError)]
         for one in damaged[:FEW]:
             # The ZIP may have been made while the file was.
             with contextlib.suppress(TableParseError, NotFoundError, RemoteServiceError):
                 body, since = self._file(one, cache=False)
-                found[one] = make(one, body, since)
+                found[one] = make(one, parse_csvlc(body, name=one.file_name), since)
         return found
 
     def _file(self, one: Wanted, cache: bool | None) -> tuple[bytes, float]:
@@ -384,13 +240,13 @@ class CurveFiles(DatasetQueries):
         began = time.time()
         body, when = self._file(one, cache)
         try:
-            return make(one, body, when)
+            return make(one, parse_csvlc(body, name=one.file_name), when)
         except TableParseError:
             if when >= began:
                 raise
             # What is stored may be damaged.
             body, when = self._file(one, cache=False)
-            return make(one, body, when)
+            return make(one, parse_csvlc(body, name=one.file_name), when)
 
     def _from_store(self, left: list[Wanted], make: Callable, cache: bool | None) -> dict:
         """Return what is made of the files that came in an earlier call."""
@@ -403,7 +259,8 @@ class CurveFiles(DatasetQueries):
             stored = store.get(self._file_key(one, token), lifetime)
             with contextlib.suppress(TableParseError):
                 if stored is not None:
-                    found[one] = make(one, stored[0], stored[2])
+                    parsed = parse_csvlc(stored[0], name=one.file_name)
+                    found[one] = make(one, parsed, stored[2])
         return found
 
     def _file_key(self, one: Wanted, token) -> str:
@@ -449,17 +306,15 @@ class CurveFiles(DatasetQueries):
         here = _members(dataset, {one.member: one for one in chunk})
         _, token = self._auth(required=self.login_required)
 
-        def keep(one: Wanted, body: bytes, when: float) -> object:
-            made = make(one, body, when)
+        def keep(one: Wanted, body: bytes) -> None:
             if cache is not False:
                 self._store.put(self._file_key(one, token), body, "application/gzip")
-            return made
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"lightcurves-{dataset.setid}.zip")
             with contextlib.ExitStack() as stack:
                 self._fetch_zip(dataset.light_curves, path, stack, False)
-            return self._of_zip(path, time.time(), here, keep)
+            return self._of_zip(path, time.time(), here, make, keep)
 
     def _each(self, work: Callable, tasks: list, *, progress: bool = True) -> list:
         return run_all(
@@ -484,3 +339,18 @@ def _remove_old(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < oldest:
                 os.unlink(path)
+
+
+def _made(waiting: list[tuple[Wanted, bytes]], when: float, make: Callable, keep: Callable) -> dict:
+    """Return what is made of files, or what is wrong with them."""
+    found: dict = {}
+    read = parse_together([(one.file_name, body) for one, body in waiting])
+    for (one, body), parsed in zip(waiting, read, strict=True):
+        try:
+            if isinstance(parsed, TableParseError):
+                raise parsed
+            found[one] = make(one, parsed, when)
+            keep(one, body)
+        except (TableParseError, InvalidQueryError) as error:
+            found[one] = error
+    return found

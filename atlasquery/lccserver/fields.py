@@ -52,6 +52,8 @@ class FieldError(ValueError):
 
     def __init__(self, row: int, text: str, wrong: str):
         super().__init__(f"{text!r} {wrong}")
+        #: The name of the column, where it is known.
+        self.column = ""
         self.row = row
         self.text = text
         self.wrong = wrong

@@ -11,11 +11,12 @@ from astroquery import cache_conf
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.lccserver.arguments import check_collections
-from atlasquery.lccserver.csvlc import parse_csvlc
-from atlasquery.lccserver.curvefiles import CurveFiles, Wanted, check_objectid, wanted_rows
+from atlasquery.lccserver.csvlc import CsvLightCurve, parse_csvlc
+from atlasquery.lccserver.curvefiles import CurveFiles
 from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.lccserver.running import check_timeout
+from atlasquery.lccserver.wanted import Wanted, check_objectid, wanted_rows
 from atlasquery.lightcurve.display import Shown
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
@@ -119,8 +120,8 @@ class LightCurveQueries(CurveFiles):
         (chosen,) = check_collections(_one(collection), known)
         one = Wanted.of(name, chosen, known)
 
-        def make(one: Wanted, body: bytes, when: float) -> Prepared:
-            return self._curve(one, body, when, choice, "get_light_curve")
+        def make(one: Wanted, parsed: CsvLightCurve, when: float) -> Prepared:
+            return self._curve(one, parsed, when, choice, "get_light_curve")
 
         try:
             return self._single(one, make=make, cache=cache).build()
@@ -226,8 +227,8 @@ class LightCurveQueries(CurveFiles):
             warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
             return found
 
-        def make(one: Wanted, body: bytes, when: float) -> Prepared:
-            return self._curve(one, body, when, choice, "get_light_curves")
+        def make(one: Wanted, parsed: CsvLightCurve, when: float) -> Prepared:
+            return self._curve(one, parsed, when, choice, "get_light_curves")
 
         outcomes = self._gathered(
             wanted, setids, make, folder=folder, timeout=seconds, cache=cache, progress=progress
@@ -287,8 +288,9 @@ class LightCurveQueries(CurveFiles):
             name, source = path.name, path.read_bytes()
         return prepare(parse_csvlc(source, name=name), meta={}, name=name, choice=choice).build()
 
-    def _curve(self, one: Wanted, body: bytes, when: float, choice, query: str) -> Prepared:
-        parsed = parse_csvlc(body, name=one.file_name)
+    def _curve(
+        self, one: Wanted, parsed: CsvLightCurve, when: float, choice, query: str
+    ) -> Prepared:
         one.check(parsed)
         about = {"collection": one.collection, "object": one.objectid}
         return prepare(

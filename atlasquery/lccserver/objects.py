@@ -12,10 +12,10 @@ from astropy.table import Table
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.arguments import check_collections
-from atlasquery.lccserver.curvefiles import check_objectid
 from atlasquery.lccserver.display import object_html, object_text
 from atlasquery.lccserver.lightcurves import LightCurveQueries, _one
 from atlasquery.lccserver.pictures import Picture, decode_picture
+from atlasquery.lccserver.wanted import check_objectid
 from atlasquery.tables import Column, Rows, build_table
 
 __all__ = ["FoldedCurve", "LCCObject", "ObjectQueries", "decode_object"]

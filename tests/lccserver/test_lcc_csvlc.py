@@ -12,7 +12,7 @@ from lcc_files import DEFINED, csvlc
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lccserver import LCCServerClass
-from atlasquery.lccserver.csvlc import parse_csvlc, unpack
+from atlasquery.lccserver.csvlc import parse_csvlc, parse_together, unpack
 from atlasquery.lccserver.fields import FieldError, Fields
 from atlasquery.lightcurve import SCHEMA, plot, read, to_flux, write
 from atlasquery.lightcurve import bin as lightcurve_bin
@@ -420,6 +420,59 @@ def test_numbers_of_all_kinds_side_by_side(lines):
                 break
         else:
             assert np.array_equal(fields.floats(n), np.array(wanted), equal_nan=True)
+
+
+def alone(name, data):
+    try:
+        return parse_csvlc(data, name=name)
+    except TableParseError as error:
+        return str(error)
+
+
+GOOD = {
+    f"good {n}": file(
+        {key: values[:n] for key, values in SHORT.items()}, info={"objectid": f"H{n}"}
+    )
+    for n in (0, 1, 7, 30)
+}
+STRANGE = {
+    "other columns": file({key: SHORT[key] for key in ("bjd", "aep_000")}),
+    "another separator": file(separator=";"),
+    "a separator in a text": file(SHORT | {"flt": ["r", "g,1,2", "i"] * 10}),
+    "nan among integers": file(SHORT | {"stf": [5, "nan", 7] * 10}),
+    "more digits": file(SHORT | {"aep_000": SHORT["aep_000"] + 1000}),
+    "no type": changed(file(), b'"dtype": "i8",', b""),
+    "a word for a number": changed(file(), b",r,10.00000", b",r,ten"),
+    "a value too few": changed(file(), b",r,10.00000", b",10.00000"),
+    "broken off": file()[:-10],
+    "no such file": b"PK",
+    "damaged": gzip.compress(file())[:-30],
+    "packed": gzip.compress(file()),
+}
+
+
+@pytest.mark.parametrize("odd", [*STRANGE, "none", "all"])
+def test_files_are_read_together_as_each_alone(odd):
+    chosen = STRANGE if odd == "all" else {odd: STRANGE[odd]} if odd != "none" else {}
+    (first, *rest) = GOOD.items()
+    files = [first, *chosen.items(), *rest]
+    found = parse_together(files)
+    for (name, data), made in zip(files, found, strict=True):
+        wanted = alone(name, data)
+        if isinstance(wanted, str):
+            assert isinstance(made, TableParseError) and str(made) == wanted
+            continue
+        assert (made.info, made.about, made.definitions) == (
+            wanted.info, wanted.about, wanted.definitions
+        )  # fmt: skip
+        assert (made.first_line, len(made.rows)) == (wanted.first_line, len(wanted.rows))
+        assert made.rows.columns == wanted.rows.columns
+        for column in wanted.rows.columns:
+            value, other = made.rows.values[column.name], wanted.rows.values[column.name]
+            exact = {"equal_nan": True} if value.dtype.kind == "f" else {}
+            assert value.dtype.kind == other.dtype.kind and np.array_equal(value, other, **exact)
+            assert np.array_equal(made.rows.masks[column.name], wanted.rows.masks[column.name])
+    assert parse_together([]) == []
 
 
 def test_what_fields_are_not():
