@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from atlasquery.service.kept import keep, take_up
+from atlasquery.service.kept import keep, keep_change, take_up
 
 __all__ = ["STATES", "LCCQuery", "Part"]
 
@@ -88,14 +88,15 @@ class LCCQuery:
 
     def __post_init__(self):
         self._lock = threading.Lock()
+        self._numbers = {id(part): n for n, part in enumerate(self.parts)}
 
     def __getstate__(self) -> dict:
-        # A lock is of its process.
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        # A lock is of its process, and so are the ids of objects.
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
-        self._lock = threading.Lock()
+        self.__post_init__()
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -164,7 +165,13 @@ class LCCQuery:
         with self._lock:
             for name, value in values.items():
                 setattr(part, name, value)
-            self._keep()
+            if self.path is None:
+                return
+            try:
+                change = {"part": self._numbers[id(part)], **values}
+                keep_change(self.path, change, what="query")
+            except FileNotFoundError:
+                self._keep()
 
     def save(self, path: str | os.PathLike) -> None:
         """Keep the query in a file from now on.
@@ -185,8 +192,6 @@ class LCCQuery:
             self._keep()
 
     def _keep(self) -> None:
-        if self.path is None:
-            return
         content = {
             "format": FORMAT,
             "server": self.server,
@@ -218,6 +223,11 @@ class LCCQuery:
 
         def made(content: dict, place: Path) -> LCCQuery:
             parts = [Part(**part) for part in content["parts"]]
+            for change in content.get("changes", []):
+                number = change.pop("part")
+                if not 0 <= number < len(parts):
+                    raise ValueError(f"it has no part {number}")
+                parts[number] = dataclasses.replace(parts[number], **change)
             if any(part.state not in STATES for part in parts):
                 raise ValueError("a part has a state that is not known")
             return cls(content["server"], content["kind"], content["recipe"], parts, place)

@@ -1,5 +1,10 @@
-"""Work that another process may take up: kept in a file at every step."""
+"""Work that another process may take up: kept in a file at every step.
 
+The file is one line of JSON with all of the work, and a line for each change since, so
+that a step of work with ten thousand parts does not write all of them again.
+"""
+
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +15,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_private
 from atlasquery.service.inputs import check_path
 
-__all__ = ["keep", "take_up"]
+__all__ = ["keep", "keep_change", "take_up"]
 
 T = TypeVar("T")
 
@@ -35,9 +40,44 @@ def keep(path: Path, content: dict, *, what: str) -> None:
     try:
         write_private(path, json.dumps(content).encode(), durable=True)
     except OSError as error:
-        raise InvalidQueryError(
-            f"the {what} cannot be kept in {str(path)!r}: {error.strerror}"
-        ) from error
+        raise _not_kept(path, what, error) from error
+
+
+def keep_change(path: Path, change: dict, *, what: str) -> None:
+    """Add a change to the work that a file keeps.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file, written by `keep`.
+    change : dict
+        What has changed.
+    what : str
+        What is kept, for messages.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file any more.
+    InvalidQueryError
+        If it cannot be written.
+    """
+    # A line that was broken off, because its process was, spoils none that is added later.
+    line = b"\n" + json.dumps(change).encode()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _not_kept(path, what, error) from error
+
+
+def _not_kept(path: Path, what: str, error: OSError) -> InvalidQueryError:
+    return InvalidQueryError(f"the {what} cannot be kept in {str(path)!r}: {error.strerror}")
 
 
 def take_up(
@@ -51,7 +91,8 @@ def take_up(
         The file.
     make : callable
         Takes the state and the place of the file; what is no state of its own makes it raise
-        a ValueError, KeyError or TypeError.
+        a ValueError, KeyError or TypeError. Where there are changes, the state has a list of
+        them as ``changes``.
     version : int
         The ``format`` that `make` reads.
     what : str
@@ -69,7 +110,7 @@ def take_up(
     """
     place = check_path(path, name="path").absolute()
     try:
-        content = json.loads(place.read_bytes())
+        content = _with_changes(place.read_bytes().decode())
         if content["format"] != version:
             raise ValueError(f"its format is {content['format']}")
         return make(content, place)
@@ -79,3 +120,16 @@ def take_up(
         raise InvalidQueryError(
             f"path={str(path)!r} holds no {what} kept by save(): {error}"
         ) from error
+
+
+def _with_changes(text: str) -> dict:
+    content, end = json.JSONDecoder().raw_decode(text)
+    state, *lines = text[end:].split("\n")
+    if state.strip():
+        raise ValueError(f"{state[:40]!r} follows it")
+    changes = []
+    for line in filter(str.strip, lines):
+        # The process that wrote a line may have been ended meanwhile: then it was not kept.
+        with contextlib.suppress(ValueError):
+            changes.append(json.loads(line))
+    return {**content, "changes": changes} if changes else content

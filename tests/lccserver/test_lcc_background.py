@@ -21,6 +21,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.lccserver import LCCQuery, LCCServerClass, conf, running
+from atlasquery.lccserver.queries import Part
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 WORDS = "The requested dataset with setid: ? doesn't exist, or you don't have access to it."
@@ -89,6 +90,31 @@ def test_a_query_is_kept_and_taken_up_by_another_process(lcc, double, tmp_path):
     assert "2 done" in repr(loaded) and query.setids[0] in loaded._repr_html_()
     # Once more: all is there.
     assert other.fetch(LCCQuery.load(path))["objectid"].tolist() == found["objectid"].tolist()
+
+
+def test_a_step_of_a_long_query_writes_only_itself(tmp_path):
+    path = tmp_path / "query.json"
+    parts = [Part("api/conesearch", {"coords": f"{n} 0 1"}) for n in range(1000)]
+    query = LCCQuery("http://127.0.0.1:9/", "query_region", {"radius": 1.0}, parts)
+    query.save(path)
+    size = path.stat().st_size
+    for n in (3, 999):
+        query.change(query.parts[n], state="running", setid=f"set{n}")
+    query.change(query.parts[3], state="done", matches=7)
+    assert path.stat().st_size - size < 300
+    loaded = LCCQuery.load(path)
+    assert loaded == query and loaded.parts[3].matches == 7
+    # What was taken up, or copied, knows its parts too.
+    for other in (loaded, copy.deepcopy(query)):
+        other.change(other.parts[999], state="empty")
+        assert LCCQuery.load(path).parts[999].state == "empty"
+    path.unlink()
+    query.change(query.parts[5], state="empty")
+    assert LCCQuery.load(path) == query
+    with path.open("a") as file:
+        file.write('\n{"part": 1000, "state": "done"}')
+    with pytest.raises(InvalidQueryError, match="it has no part 1000"):
+        LCCQuery.load(path)
 
 
 def test_what_was_not_sent_is_sent_when_it_is_taken_up(lcc, double, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.kept import keep, take_up
+from atlasquery.service.kept import keep, keep_change, take_up
 
 
 def made(content, place):
@@ -17,6 +17,46 @@ def test_what_is_kept_is_taken_up(tmp_path):
     assert path.stat().st_mode & 0o077 == 0, "others may not read it"
 
 
+def changes(content, place):
+    return content.get("changes", [])
+
+
+def test_changes_are_added_and_taken_up_in_order(tmp_path):
+    path = tmp_path / "work.json"
+    keep(path, {"format": 3, "numbers": [1, 2]}, what="work")
+    assert take_up(path, changes, version=3, what="work") == []
+    first = path.read_bytes()
+    for n in range(3):
+        keep_change(path, {"n": n, "words": "a\nb"}, what="work")
+    assert path.read_bytes().startswith(first), "what is there is not written again"
+    found = take_up(path, changes, version=3, what="work")
+    assert found == [{"n": n, "words": "a\nb"} for n in range(3)]
+    assert path.stat().st_mode & 0o077 == 0, "others may not read it"
+    keep(path, {"format": 3, "numbers": [4]}, what="work")
+    assert take_up(path, changes, version=3, what="work") == []
+
+
+def test_a_change_that_was_broken_off_takes_no_other_with_it(tmp_path):
+    path = tmp_path / "work.json"
+    keep(path, {"format": 3, "numbers": [1, 2]}, what="work")
+    keep_change(path, {"n": 0}, what="work")
+    whole = path.read_bytes()
+    keep_change(path, {"n": 1}, what="work")
+    for end in range(len(whole), len(path.read_bytes()) + 1):
+        path.write_bytes((whole + b'\n{"n": 1}')[:end])
+        known = [{"n": 0}] if end < len(whole) + 9 else [{"n": 0}, {"n": 1}]
+        assert take_up(path, changes, version=3, what="work") == known
+        keep_change(path, {"n": 2}, what="work")
+        assert take_up(path, changes, version=3, what="work") == [*known, {"n": 2}]
+
+
+def test_a_change_of_what_is_gone_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        keep_change(tmp_path / "none.json", {}, what="work")
+    with pytest.raises(InvalidQueryError, match="the work cannot be kept in"):
+        keep_change(tmp_path, {}, what="work")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -24,6 +64,7 @@ def test_what_is_kept_is_taken_up(tmp_path):
         ('{"format": 3}', "numbers"),
         ('{"format": 3, "numb', "Unterminated|Expecting"),
         ("[]", "list indices"),
+        ('{"format": 3, "numbers": []} and more', "'and more' follows it|' and more' follows it"),
     ],
 )
 def test_what_is_something_else_is_refused(tmp_path, content, words):
