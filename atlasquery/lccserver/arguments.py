@@ -144,7 +144,7 @@ def check_sort(sort: object, available: Mapping[str, Description]) -> list[tuple
     if isinstance(sort, str):
         terms = [sort]
     elif isinstance(sort, (list, tuple)):
-        pair = len(sort) == 2 and sort[1] in DIRECTIONS
+        pair = len(sort) == 2 and str(sort[1]).lower() in DIRECTIONS
         terms = [tuple(sort)] if pair else list(sort)
     else:
         terms = []
@@ -160,7 +160,7 @@ def check_sort(sort: object, available: Mapping[str, Description]) -> list[tuple
             raise InvalidQueryError(
                 f"sort={term!r:.100} should be a column or a pair such as ('sdssr', 'desc')"
             )
-        name, direction = term
+        name, direction = term[0], str(term[1]).lower()
         check_choice(direction, name="the direction of sort", known=DIRECTIONS)
         order.append((_known(name, available, "sort"), direction))
     return order

@@ -13,6 +13,8 @@ __all__ = ["LARGEST_MATCH", "check_table", "cone_text", "match_radius", "match_t
 
 #: "xmd <= 0 or >= 30 silently becomes 3.0 arcsec" (contract).
 LARGEST_MATCH = 30.0
+# The largest below it that is sent, with nine decimals: a nanoarcsecond.
+WIDEST_MATCH = 29.999999999
 # "|Dec| >= 90 is refused" (contract); this is nearer to the pole than any catalogue can tell.
 HIGHEST = 90 - 1e-9
 # "RA or Dec exactly 0.0 are dropped silently" (contract); this is 4 microarcsec from it.
@@ -93,7 +95,8 @@ def match_radius(arcsec: float) -> str:
     str
         Arcseconds.
     """
-    return f"{min(arcsec + MARGIN, (arcsec + LARGEST_MATCH) / 2):.9f}"
+    wider = min(arcsec + MARGIN, (arcsec + LARGEST_MATCH) / 2, WIDEST_MATCH)
+    return f"{wider:.9f}"
 
 
 def check_table(

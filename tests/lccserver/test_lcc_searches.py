@@ -1,5 +1,6 @@
 """Searches return what numpy finds in the collections, of the double and of the real server."""
 
+import json
 import re
 
 import astropy.units as u
@@ -403,3 +404,19 @@ def test_the_payload_can_be_looked_at(lcc, double):
         re.fullmatch(r"\d+\.\d+ -?\d+\.\d+ 60\.0+", c["coords"]) for c in cones
     )
     assert not double.asked("POST")
+
+
+@pytest.mark.parametrize(
+    "sort", ["-sdssr", ("sdssr", "desc"), ["sdssr", "DESC"], [("sdssr", "Desc")], ["-sdssr"]]
+)
+def test_an_order_is_said_in_several_ways(lcc, sort):
+    payload = lcc.query_criteria("sdssr < 13", sort=sort, get_query_payload=True)
+    assert json.loads(payload["sortspec"]) == [["sdssr", "desc"]]
+
+
+@pytest.mark.parametrize("radius", ["29.9 arcsec", "29.999999999999 arcsec"])
+def test_the_widest_cross_match_is_not_sent_as_one_too_wide(lcc, radius):
+    payload = lcc.crossmatch(SkyCoord(290, 45, unit="deg"), radius, get_query_payload=True)
+    assert 29.9 < float(payload["xmd"]) < 30
+    with pytest.raises(InvalidQueryError, match="radius"):
+        lcc.crossmatch(SkyCoord(290, 45, unit="deg"), "30 arcsec")
