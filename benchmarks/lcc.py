@@ -28,7 +28,7 @@ SERVER = os.environ.get("ATLASQUERY_TEST_LCC_URL")
 # The vendor waits for five minutes, in steps of 15 s, for a ZIP that never comes.
 VENDOR_PATIENCE, VENDOR_STEP = 300.0, 15.0
 BOUND = 20.0
-RUNS = 5
+RUNS = 9
 ROWS = 20000
 
 

@@ -153,10 +153,11 @@ class SearchRunner(DatasetQueries):
 
         def watch(line: StreamLine) -> None:
             said = line.result or {}
-            setid, found = said.get("setid"), said.get("total_nmatches") or 0
+            setid, found = said.get("setid"), said.get("total_nmatches")
+            few = isinstance(found, int) and 0 < found <= SOON
             if line.status == "queued" and setid:
                 query.change(part, state="running", setid=setid)
-            if early and line.status == "running" and setid and 0 < found <= SOON:
+            if early and line.status == "running" and setid and few:
                 sent.early = in_background(lambda: self._dataset(setid, cache=cache))
             report(line)
 
