@@ -34,6 +34,14 @@ class _HTTPServer(WSGIServer):
     expiration_interval = 0.05
     shutdown_timeout = 1
 
+    def clear_stats(self) -> None:
+        super().clear_stats()
+        # They stay in a dictionary of `logging`, and with them each server that ever was, and
+        # its whole sky.
+        for name, kept in list(logging.statistics.items()):
+            if kept is self.stats:
+                del logging.statistics[name]
+
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         logger.log(level, msg, exc_info=traceback)
 

@@ -1,11 +1,13 @@
 """The Python side of the sandbox: life cycle, users, clock, quotas, records, files."""
 
+import gc
 import re
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -360,3 +362,13 @@ def test_foreign_file_is_refused(tmp_path, kind):
         Sandbox(path)
     if kind == "text":
         assert path.read_text().startswith("not a database")
+
+
+def test_a_sandbox_that_has_ended_is_not_kept():
+    """Its sky has 25 MB, and a suite starts a hundred of them."""
+    with Sandbox() as box:
+        assert requests.get(box.url, timeout=10).status_code
+        gone = weakref.ref(box)
+    del box
+    gc.collect()
+    assert gone() is None
