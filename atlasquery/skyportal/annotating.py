@@ -278,7 +278,8 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
             Where the values come from; a source has one annotation of each origin.
         data : mapping
             Numbers, texts and truth values by name. Quantities are refused: name the
-            unit in the name.
+            unit in the name. So is NaN, which the server would keep as null: give None,
+            or leave the name out.
         groups : int, str or sequence, optional
             Groups by name or number that see it. By default all groups of the account.
         dry_run : bool, optional

@@ -374,7 +374,7 @@ class SkyPortalQuery(ServiceQuery):
         path : str
             What is changed, below the address of the API.
         payload : object, optional
-            What is sent as JSON; arrays, times and NaN are turned into it.
+            What is sent as JSON; arrays and times are turned into it, NaN is refused.
         dry_run : bool, optional
             Whether to send nothing, and return what would be sent.
 

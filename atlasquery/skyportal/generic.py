@@ -45,8 +45,8 @@ class GenericQueries(PagedQueries):
         path : str
             The route below ``/api/``, such as ``"sources/ZTF24abc/groups"``.
         json : object, optional
-            What is sent as JSON: mappings, lists, arrays, times, numbers. NaN
-            becomes null.
+            What is sent as JSON: mappings, lists, arrays, times, numbers. What is
+            masked becomes null; NaN, which JSON does not have, is refused.
         paginate : bool, optional
             Whether to read all pages of a list; then the items of all are returned, and
             the number and size of a page in `params` do not count.
@@ -68,7 +68,8 @@ class GenericQueries(PagedQueries):
         Raises
         ------
         InvalidQueryError
-            If the path is no route, or one that answers with tokens.
+            If the path is no route, or one that answers with tokens; or something given
+            cannot be sent as it is. Nothing was sent.
         LoginError
             If the token is not known, or lacks the permission.
         RemoteServiceError
