@@ -15,7 +15,7 @@ from atlasquery.skyportal.references import (
     each_source,
     source_path,
 )
-from atlasquery.skyportal.words import as_json, in_path
+from atlasquery.skyportal.words import as_json, check_text, in_path
 
 __all__ = ["NoteWrites"]
 
@@ -413,7 +413,7 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         route, begins = CATALOGS[check_choice(catalog, name="catalog", known=CATALOGS)]
         payload: dict = {}
         if table is not None:
-            payload["catalog"] = begins = str(table)
+            payload["catalog"] = begins = check_text(str(table), "table")
         if radius is not None:
             # In arcseconds here, unlike the radius of a search.
             payload["crossmatchRadius"] = check_radius(radius)

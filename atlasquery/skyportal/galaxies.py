@@ -24,6 +24,8 @@ CATALOG = Columns(
 )
 # A page of galaxies has no largest size that the contract names; this is the server's own.
 PAGE_SIZE = 1000
+# The server's names of some criteria.
+RENAMED = {"catalog": "catalog_name", "name": "galaxyName"}
 
 
 class GalaxyQueries(PlacedQueries):
@@ -118,8 +120,7 @@ class GalaxyQueries(PlacedQueries):
         check_on_error(on_error)
         self._limit_rows(max_rows)
         criteria = {
-            "catalog_name": catalog,
-            "galaxyName": name,
+            **params_of({"catalog": catalog, "name": name}, RENAMED),
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
             **number_range(distance, "distance", "minDistance", "maxDistance"),
             **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar"),

@@ -25,6 +25,7 @@ from atlasquery.skyportal.sending import (
     fate_table,
     points_of,
 )
+from atlasquery.skyportal.words import check_text
 
 __all__ = ["UploadQueries"]
 
@@ -167,6 +168,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         source = each_source([source_id])[0]
         if origin is not None and (not isinstance(origin, str) or not origin.strip()):
             raise InvalidQueryError(f"origin={origin!r:.80} should be a text that is not empty")
+        origin = None if origin is None else check_text(origin, "origin")
         found = self._find_instrument(instrument)
         packets = read_packets(
             lc,

@@ -16,7 +16,16 @@ from astropy.utils.masked import get_data_and_mask
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import suggest
 
-__all__ = ["as_json", "check_source_id", "degrees", "in_path", "iso", "params_of", "word"]
+__all__ = [
+    "as_json",
+    "check_source_id",
+    "check_text",
+    "degrees",
+    "in_path",
+    "iso",
+    "params_of",
+    "word",
+]
 
 # What the routes of the server take for an id: others get its page for an unknown address.
 SOURCE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+\-]*")
@@ -73,14 +82,15 @@ def word(value: object, name: str) -> str:
     Raises
     ------
     InvalidQueryError
-        If it is not finite, is masked, is an empty list, or of no kind that can be sent.
+        If it is not finite, is masked, is an empty list, is a text that is none, or of no
+        kind that can be sent.
     """
     if isinstance(value, np.ndarray) and not value.ndim:
         value = _unmasked(value, name)
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, str):
-        return str(value)
+        return check_text(value, name)
     if isinstance(value, (Time, datetime, date)):
         return iso(value, name)
     if isinstance(value, u.Quantity):
@@ -176,6 +186,38 @@ def degrees(value: object, name: str) -> float:
     return found
 
 
+def check_text(value: str, name: str) -> str:
+    """Return a text that can be sent.
+
+    Parameters
+    ----------
+    value : str
+        The text.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    str
+        The same; of Python's own type, where it was one of numpy's, which has no JSON.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is half a character in it, as from a file that was read with another encoding.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = value[error.start]
+        raise InvalidQueryError(
+            f"{name}={value!r:.100} has {half!r} at index {error.start}, a lone surrogate: half "
+            "of a character, which is no text. Read it again with the right encoding, or take it "
+            "out"
+        ) from error
+    return str.__str__(value)
+
+
 def _unmasked(value: np.ndarray, name: str) -> object:
     """Return what is not masked, as a scalar where it is one; under a mask is any value."""
     data, mask = (value, True) if value is np.ma.masked else get_data_and_mask(value)
@@ -203,13 +245,13 @@ def as_json(value: object, name: str = "payload") -> object:
     ------
     InvalidQueryError
         If there is something else in it: NaN or an infinity, which JSON does not have; a
-        quantity or a column whose unit would be lost; two keys of the same name.
+        quantity or a column whose unit would be lost; two keys of the same name; a text
+        with half a character.
     """
     if value is None or value is np.ma.masked or isinstance(value, bool):
         return None if value is np.ma.masked else value
     if isinstance(value, str):
-        # A text of numpy is of a type of its own, which the encoder does not know.
-        return str.__str__(value)
+        return check_text(value, name)
     if isinstance(value, Mapping):
         return _json_object(value, name)
     if isinstance(value, (Time, datetime, date)):
@@ -238,7 +280,7 @@ def as_json(value: object, name: str = "payload") -> object:
 def _json_object(value: Mapping, name: str) -> dict:
     found = {}
     for key, one in value.items():
-        text = as_json(key) if isinstance(key, str) else str(key)
+        text = check_text(key, f"a key of {name}") if isinstance(key, str) else str(key)
         if text in found:
             raise InvalidQueryError(
                 f"{name}={value!r:.100} has two keys that are {text!r} in JSON, of which only one "
