@@ -255,7 +255,9 @@ class _Walk:
                 "through: leave out paginate=True",
                 service="SkyPortal",
             )
-        others = {key: None for key in page if key not in PAGE_KEYS and bytes(page[key]) != b"null"}
+        # A page may repeat what was asked, such as its order.
+        known = PAGE_KEYS | set(self.params)
+        others = {key: None for key in page if key not in known and bytes(page[key]) != b"null"}
         others.pop(lists[0], None)
         if others and not PAGE_KEYS & set(page):
             raise TableParseError(

@@ -128,6 +128,9 @@ def test_the_page_of_galaxies_is_called_otherwise(skyportal, double):
     double.faults = {"galaxy_catalog": Answer(200, envelope(galaxies))}
     assert skyportal.request("GET", "galaxy_catalog", paginate=True) == [{"id": 1}]
     assert double.received == ["GET /api/galaxy_catalog?numPerPage=500&page=1&pageNumber=1"]
+    # It says again what order was asked for, which is no news.
+    double.faults = {"galaxy_catalog": Answer(200, envelope(galaxies | {"sortBy": "name"}))}
+    assert len(skyportal.request("GET", "galaxy_catalog", paginate=True, sortBy="name")) == 1
 
 
 def test_what_has_no_list_is_not_paged(skyportal, double):
