@@ -17,6 +17,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.service import pace
 from atlasquery.service.pace import Pace, pace_of
 from atlasquery.skyportal import SkyPortalClass, conf
 from atlasquery.skyportal.envelope import open_envelope
@@ -75,6 +76,16 @@ def test_threads_and_clients_share_the_pace(limited, monkeypatch, tmp_path):
         thread.join()
     assert len(limited.received) == 32
     assert max(limited.times) - min(limited.times) >= 27 * 0.2 - 1.0
+
+
+def test_processes_share_the_pace(skyportal, paced, monkeypatch):
+    for _ in range(4):
+        # As a process that has just begun.
+        monkeypatch.setattr(pace, "_paces", {})
+        for _ in range(10):
+            skyportal.request("GET", "sysinfo", cache=False)
+    waited = [later - earlier for earlier, later in itertools.pairwise(paced.times)]
+    assert waited[4:] == pytest.approx([0.2] * 35, abs=1e-5)
 
 
 def test_a_429_is_repeated_after_a_second(skyportal, paced):
