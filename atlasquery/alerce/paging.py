@@ -44,7 +44,7 @@ class PagedQueries(AlerceQuery):
         """Return how many rows are wanted at most, None for all."""
         return check_max_rows(max_rows, self.conf.max_rows)
 
-    def _page(self, survey: str, params: dict, cache: bool | None) -> tuple:
+    def _page(self, survey: str, params: dict, cache: bool | None, *, once: bool = False) -> tuple:
         """Return the rows of a page, whether there is a next one if known, and when it came."""
         columns = LIST_COLUMNS[survey]
 
@@ -60,7 +60,7 @@ class PagedQueries(AlerceQuery):
             lifetime=self.conf.list_seconds,
             cache=cache,
             # What fails so is a class or classifier that is not known; it will not be known later.
-            once=survey == "lsst",
+            once=once or survey == "lsst",
         )
         # "Without count=true has_next is always false" (contract), but true it is never wrongly.
         return rows, None if survey == "ztf" and not has_next else bool(has_next), when
@@ -73,10 +73,12 @@ class PagedQueries(AlerceQuery):
         cache: bool | None,
         *,
         named: int | None = None,
+        once: bool = False,
     ) -> "Found":
         """Return one row per object, from as many pages as it takes.
 
-        `named` is how many there are at most, where they are asked for by name.
+        `named` is how many there are at most, where they are asked for by name; `once` is for a
+        caller that asks for less after a failure.
         """
         if self.conf.page_size < 1:
             raise InvalidQueryError(f"conf.page_size={self.conf.page_size} should be 1 or more")
@@ -86,7 +88,7 @@ class PagedQueries(AlerceQuery):
         rows, more = Rows(), True
         while more:
             sent = params | {"page": len(pages) + 1, "page_size": size}
-            page, more, when = self._page(survey, sent, cache)
+            page, more, when = self._page(survey, sent, cache, once=once)
             pages.append(page)
             times.append(when)
             if more is None:

@@ -261,34 +261,6 @@ def test_objects_at_one_place_do_not_halve_the_radius_without_end(alerce, double
     assert len(found) == 2 and len(double.asked("/objects/")) < 14
 
 
-def test_names_that_fail_cost_the_others_nothing(alerce, double):
-    names = [sky.name(n) for n in range(450)]
-    names[10] = "ZTF18zzzzzzz"
-    lost = names[200:400]
-    double.faults[f"oid={names[333]}"] = Answer(500, {"message": "broken"})
-    with (
-        conf.set_temp("retries", 0),
-        pytest.warns(InputWarning, match="does not know ZTF18zzzzzzz: masked"),
-        pytest.raises(IncompleteResultError, match=f"200 of 450 objects.*{lost[0]}.*br") as caught,
-    ):
-        alerce.query_objects(names, cache=False)
-    assert [name for name, _ in caught.value.failures] == lost
-    found = caught.value.result
-    assert found["oid"].tolist() == names
-    there = ~np.ma.getmaskarray(found["ra"])
-    assert [name for name, known in zip(names, there, strict=True) if not known] == [
-        "ZTF18zzzzzzz", *lost,
-    ]  # fmt: skip
-    with conf.set_temp("retries", 0), pytest.warns(InputWarning) as said:
-        table = alerce.query_objects(names, cache=False, on_error="warn")
-    assert len(said) == 2 and len(table.meta["failures"]) == 200
-    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as single:
-        alerce.query_objects(lost, cache=False)
-    assert not isinstance(single.value, IncompleteResultError)
-    with pytest.raises(InvalidQueryError, match="on_error='skip'"):
-        alerce.query_objects(names, on_error="skip")
-
-
 def test_missing_names_are_masked_in_their_place(alerce):
     names = ["ZTF19aaaaaab", "ZTF18zzzzzzz", "ZTF18aaaaaaa", "ZTF19aaaaaab"]
     with pytest.warns(InputWarning, match="does not know ZTF18zzzzzzz"):
