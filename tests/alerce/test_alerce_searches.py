@@ -96,11 +96,46 @@ def test_a_server_with_shorter_pages_than_asked_for_loses_nothing(alerce, double
 
 def test_what_is_surely_all_costs_no_further_page(alerce, double):
     alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
-    alerce.query_objects([sky.name(n) for n in range(150)])
+    # That ten are a page of this server's is asked once.
     assert len(double.asked("/objects/")) == 2
-    # Of ten and more it is asked once: no page of this server's is shorter.
-    assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
+    assert "objects/?page=1&page_size=10&" in double.received[-1]
+    alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="11 arcsec")
+    alerce.query_objects([sky.name(n) for n in range(150)])
     assert len(double.asked("/objects/")) == 4
+    # Of ten and more the next page is asked for.
+    assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
+    assert len(double.asked("/objects/")) == 6
+
+
+def test_many_threads_ask_for_the_size_of_a_page_once(alerce, double):
+    places = SkyCoord(np.zeros(6), np.full(6, -5.0), unit="deg")
+    assert len(alerce.query_region(places, radius="10 arcsec", cache=False)) == 12
+    assert len(double.asked("objects/.page=1&page_size=10&")) == 1
+
+
+@pytest.mark.parametrize("cap", [1, 2, 9])
+def test_a_server_with_pages_below_its_own_default_loses_nothing(alerce, double, cap):
+    double.cap = cap
+    where = SkyCoord(150.1, 2.2, unit="deg")
+    assert len(alerce.query_region(where, radius="1 arcmin")) == 40
+    names = [sky.name(n) for n in range(30)]
+    assert alerce.query_objects(names)["oid"].tolist() == names
+    assert len(alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")) == 2
+
+
+def test_a_server_that_cannot_list_all_is_asked_for_a_page_more(alerce, double):
+    double.faults["objects/.page=1&page_size=10&"] = Answer(500, {"message": "too much"})
+    with conf.set_temp("retries", 0):
+        found = alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
+    assert len(found) == 2
+    assert len(double.asked("ra=360.*page=2")) == 1
+
+
+def test_a_server_that_knows_no_pages_is_not_asked_for_ever(alerce, double):
+    items = [sky.entry(n) for n in range(12)]
+    double.faults["/objects/"] = Answer(200, {"items": items, "has_next": False})
+    assert len(alerce.query_criteria(max_rows=-1)) == 12
+    assert len(double.asked("/objects/")) == 2
 
 
 def test_pitfall_4_fifteen_names_are_not_ten(alerce):
