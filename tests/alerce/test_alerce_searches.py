@@ -394,7 +394,10 @@ def test_one_object(alerce):
     assert lsst["oid"].tolist() == [sky.FIRST_LSST + 5]
 
 
-@pytest.mark.parametrize("oid", ["45121627560013205x", 1.5e16, -3, True, 2**63, "ZTF18aaaaaaa"])
+WRONG = ["45121627560013205x", 1.5e16, -3, True, 2**63, 10**5000, "ZTF18aaaaaaa"]
+
+
+@pytest.mark.parametrize("oid", WRONG, ids=range(len(WRONG)))
 def test_numbers_of_lsst_are_whole(alerce, double, oid):
     with pytest.raises(InvalidQueryError):
         alerce.query_object(oid, survey="lsst")
