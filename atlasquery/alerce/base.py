@@ -3,15 +3,13 @@
 import json
 import re
 from collections.abc import Callable
-from numbers import Integral, Real
 
 import msgspec
-import numpy as np
 
 from atlasquery.alerce import conf
 from atlasquery.exceptions import InvalidQueryError, LoginError, NotFoundError, RemoteServiceError
 from atlasquery.service import ServiceQuery
-from atlasquery.service.inputs import LARGEST_ID, check_choice
+from atlasquery.service.inputs import check_choice, check_ids, each_id
 from atlasquery.service.pool import run_all
 from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
@@ -213,14 +211,9 @@ def check_oids(oids: object, survey: str, *, name: str = "oids") -> list:
         If there is none, or one is no name of the survey's.
     """
     check_survey(survey)
-    if isinstance(oids, np.ndarray) and oids.ndim == 0:
-        oids = oids.item()
-    single = isinstance(oids, (str, bytes, np.generic)) or not hasattr(oids, "__getitem__")
-    values = [oids] if single or isinstance(oids, dict) else list(oids)
-    if not values:
-        raise InvalidQueryError(f"{name} is empty: give at least one object")
-    check = _ztf_name if survey == "ztf" else _lsst_number
-    return [check(value, name) for value in values]
+    if survey == "lsst":
+        return check_ids(oids, name=name, hint="; for an object of ZTF give survey='ztf'")
+    return [_ztf_name(value, name) for value in each_id(oids, name=name)]
 
 
 def check_oid(oid: object, survey: str) -> str | int:
@@ -252,22 +245,3 @@ def _ztf_name(value: object, name: str) -> str:
             "LSST give survey='lsst'"
         )
     return str(text)
-
-
-def _lsst_number(value: object, name: str) -> int:
-    if isinstance(value, (Real, np.floating)) and not isinstance(value, Integral):
-        raise InvalidQueryError(
-            f"{name}={value!r} is a float, which cannot hold a number of LSST: the last digits are "
-            "lost already. Keep them as int or str"
-        )
-    text = value.strip() if isinstance(value, str) else value
-    if isinstance(text, Integral) and not isinstance(text, (bool, np.bool_)):
-        text = str(int(text)) if abs(int(text)) <= LARGEST_ID else ""
-    if not isinstance(text, str) or not re.fullmatch(r"[1-9]\d{0,18}", text, re.ASCII):
-        raise InvalidQueryError(
-            f"{name}={value!r:.100} is no number of an LSST object; for one of ZTF give "
-            "survey='ztf'"
-        )
-    if int(text) > LARGEST_ID:
-        raise InvalidQueryError(f"{name}={value!r:.100} is beyond 64 bits")
-    return int(text)

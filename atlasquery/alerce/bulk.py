@@ -1,5 +1,6 @@
 """The query for many light curves: several at a time, and none lost over another."""
 
+import threading
 import warnings
 
 import numpy as np
@@ -7,12 +8,12 @@ from astropy.time import Time
 
 from atlasquery.alerce.base import check_oid, check_oids
 from atlasquery.alerce.curves import LightCurveQueries, check_times
+from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
     NoResultsWarning,
     NotFoundError,
-    QuotaError,
     RemoteServiceError,
     TableParseError,
     TimeoutError,
@@ -135,21 +136,24 @@ class BulkQueries(LightCurveQueries):
             depth=3,
         )
 
-    def _lsst_chunk(self, names: list, forced: bool, cache) -> dict:
+    def _lsst_chunk(
+        self, names: list, forced: bool, hopeless: threading.Event, cache: bool | None
+    ) -> dict:
         """Return the parts of each object, or its error: one must not cost its neighbours."""
-        try:
-            return self._lsst_measured(names, forced, cache)
-        except (RemoteServiceError, TableParseError, TimeoutError) as error:
-            if isinstance(error, QuotaError) or len(names) == 1:
-                return dict.fromkeys(names, error)
-        half = len(names) // 2
-        parts = names[:half], names[half:]
-        return self._lsst_chunk(parts[0], forced, cache) | self._lsst_chunk(parts[1], forced, cache)
+        found: dict = {}
+        for part, answer in ask_in_halves(
+            lambda part: self._lsst_measured(part, forced, cache), names, hopeless
+        ):
+            found |= dict.fromkeys(part, answer) if isinstance(answer, Exception) else answer
+        return found
 
     def _lsst_many(self, names: list, forced: bool, cache, progress: bool) -> list:
         chunks = [names[n : n + LSST_CHUNK] for n in range(0, len(names), LSST_CHUNK)]
+        hopeless = threading.Event()
         answers = self._each(
-            lambda chunk: self._lsst_chunk(chunk, forced, cache), chunks, progress=progress
+            lambda chunk: self._lsst_chunk(chunk, forced, hopeless, cache),
+            chunks,
+            progress=progress,
         )
         found: dict = {}
         for chunk, answer in zip(chunks, answers, strict=True):

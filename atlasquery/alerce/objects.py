@@ -1,5 +1,6 @@
 """Searches for objects: by position, by criteria, by name."""
 
+import threading
 import warnings
 
 from astropy.coordinates import Angle, SkyCoord
@@ -11,7 +12,8 @@ from atlasquery.alerce.classes import ClassifierQueries
 from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.cones import ConeQueries, numbered, placed
 from atlasquery.alerce.filters import CHOOSES, criteria_params, order_params
-from atlasquery.alerce.paging import LIST_COLUMNS, warn_of
+from atlasquery.alerce.halving import ask_in_halves
+from atlasquery.alerce.paging import LIST_COLUMNS, Found, warn_of
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
@@ -284,7 +286,8 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         survey : {"ztf", "lsst"}, optional
             The survey whose objects they are.
         on_error : {"raise", "warn"}, optional
-            What to do when some of more than 200 names failed, after all others came.
+            What to do when some of many names failed, after all others came. Where a
+            request for 200 fails it is made for halves, until the cause is alone.
         cache : bool, optional
             Whether stored answers are used, for ``conf.list_seconds``.
         get_query_payload : bool, optional
@@ -327,23 +330,25 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         payloads = [{"oid": part} | self._fixed(survey) for part in parts]
         if get_query_payload:
             return payloads[0] if len(payloads) == 1 else payloads
-        answers = self._each(
-            lambda sent: self._pages(survey, sent, None, cache, named=len(sent["oid"])), payloads
-        )
-        if len(parts) == 1 and isinstance(answers[0], Exception):
-            raise answers[0]
-        came = [answer for answer in answers if not isinstance(answer, Exception)]
-        failures = [
-            (name, answer)
-            for part, answer in zip(parts, answers, strict=True)
+        answers: list[tuple] = []
+        hopeless = threading.Event()
+        asked = self._each(lambda part: self._named(survey, part, hopeless, cache), parts)
+        for part, answer in zip(parts, asked, strict=True):
+            answers += [(part, answer)] if isinstance(answer, Exception) else answer
+        came = [answer for _, answer in answers if not isinstance(answer, Exception)]
+        if len(parts) == 1 and not came:
+            raise answers[0][1]
+        failed = {
+            name: answer
+            for part, answer in answers
             if isinstance(answer, Exception)
             for name in part
-        ]
+        }
+        failures = [(name, failed[name]) for name in distinct if name in failed]
         rows = stack_rows(self._none(survey), *(answer.rows for answer in came))
         rows, missing = rows_as_asked(rows, "oid", names)
         when = min((answer.when for answer in came), default=self._clock.now())
         table = build_table(rows, meta=self._meta(when, query="query_objects", survey=survey))
-        failed = dict(failures)
         if unknown := [name for name in missing if name not in failed]:
             warnings.warn(
                 f"ALeRCE does not know {some(unknown)}: masked in the result",
@@ -416,6 +421,18 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         if rows.values["oid"][0] != name:
             raise TableParseError(f"ALeRCE answered another object when asked for {name}")
         return build_table(rows, meta=self._meta(when, query="query_object", survey=survey))
+
+    def _named(
+        self, survey: str, names: list, hopeless: threading.Event, cache: bool | None
+    ) -> list[tuple]:
+        """Return the entries of some names, and the errors of those that cost others theirs."""
+
+        def ask(part: list) -> Found:
+            sent = {"oid": part} | self._fixed(survey)
+            # Instead of once more, many are asked for in halves.
+            return self._pages(survey, sent, None, cache, named=len(part), once=len(names) > 1)
+
+        return ask_in_halves(ask, names, hopeless)
 
     def _none(self, survey: str) -> Rows:
         return decode_rows(LIST_COLUMNS[survey], b"[]")

@@ -1,6 +1,7 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -26,7 +27,8 @@ from atlasquery.tables import Rows, decode_rows, stack_rows
 
 __all__ = ["PagedQueries"]
 
-# "page_size=10" (contract) is what the server sends by itself: no limit of it is below that.
+# "page_size=10" (contract) is what the server sends by itself: as many as any page should have. A
+# list of all objects shows whether it does.
 SMALLEST_PAGE = 10
 LIST_PATH = {"ztf": "objects/", "lsst": "object_api/list_objects"}
 LIST_COLUMNS = {"ztf": OBJECT, "lsst": LSST_OBJECT}
@@ -38,13 +40,25 @@ class _Page(msgspec.Struct):
 
 
 class PagedQueries(AlerceQuery):
-    """Searches whose answers come in pages."""
+    """Searches whose answers come in pages.
+
+    Parameters
+    ----------
+    server : str, optional
+        The address of the ZTF API.
+    """
+
+    def __init__(self, server: str | None = None):
+        super().__init__(server)
+        # By server, how many rows a page has at least, where there are more.
+        self._least_rows: dict[str, int] = {}
+        self._measuring = threading.Lock()
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""
         return check_max_rows(max_rows, self.conf.max_rows)
 
-    def _page(self, survey: str, params: dict, cache: bool | None) -> tuple:
+    def _page(self, survey: str, params: dict, cache: bool | None, *, once: bool = False) -> tuple:
         """Return the rows of a page, whether there is a next one if known, and when it came."""
         columns = LIST_COLUMNS[survey]
 
@@ -60,7 +74,7 @@ class PagedQueries(AlerceQuery):
             lifetime=self.conf.list_seconds,
             cache=cache,
             # What fails so is a class or classifier that is not known; it will not be known later.
-            once=survey == "lsst",
+            once=once or survey == "lsst",
         )
         # "Without count=true has_next is always false" (contract), but true it is never wrongly.
         return rows, None if survey == "ztf" and not has_next else bool(has_next), when
@@ -73,10 +87,12 @@ class PagedQueries(AlerceQuery):
         cache: bool | None,
         *,
         named: int | None = None,
+        once: bool = False,
     ) -> "Found":
         """Return one row per object, from as many pages as it takes.
 
-        `named` is how many there are at most, where they are asked for by name.
+        `named` is how many there are at most, where they are asked for by name; `once` is for a
+        caller that asks for less after a failure.
         """
         if self.conf.page_size < 1:
             raise InvalidQueryError(f"conf.page_size={self.conf.page_size} should be 1 or more")
@@ -86,11 +102,15 @@ class PagedQueries(AlerceQuery):
         rows, more = Rows(), True
         while more:
             sent = params | {"page": len(pages) + 1, "page_size": size}
-            page, more, when = self._page(survey, sent, cache)
-            pages.append(page)
+            page, more, when = self._page(survey, sent, cache, once=once)
             times.append(when)
+            if pages and more is None and _same(pages[0], page):
+                # A server that knows no pages would send the first one for ever.
+                more = False
+            else:
+                pages.append(page)
             if more is None:
-                more = self._may_go_on(pages, size, named)
+                more = self._may_go_on(pages, size, named, cache)
             if not more or (limit is not None and sum(map(len, pages)) > limit):
                 rows, repeated, overlap = one_per_object(stack_rows(*pages))
                 if limit is not None and len(rows) > limit:
@@ -136,20 +156,42 @@ class PagedQueries(AlerceQuery):
         """Return what is sent with each search: the order, without which pages overlap."""
         return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(survey, None, False)
 
-    @staticmethod
-    def _may_go_on(pages: list[Rows], size: int, named: int | None) -> bool:
+    def _may_go_on(
+        self, pages: list[Rows], size: int, named: int | None, cache: bool | None
+    ) -> bool:
         """Return whether there may be a page after those, which the server does not say.
 
         A server that sends less in a page than was asked for sends as much in each: a page is
         the last one if it is shorter than the first. The first one is the last if it is shorter
-        than any page need be, or has all that was asked for by name.
+        than any full page of this server, or has all that was asked for by name.
         """
         last, first = len(pages[-1]), len(pages[0])
         if named is not None and len(np.unique(stack_rows(*pages).values["oid"])) >= named:
             return False
-        if len(pages) == 1:
-            return last >= min(size, SMALLEST_PAGE)
-        return 0 < first <= last
+        if len(pages) > 1 or not first or first >= min(size, SMALLEST_PAGE):
+            return 0 < first <= last
+        return first >= self._shortest(cache)
+
+    def _shortest(self, cache: bool | None) -> int:
+        """Return how many rows a full page of the server has at least, as far as it matters."""
+        with self._measuring:
+            if (server := self.server) not in self._least_rows:
+                sent = {"page": 1, "page_size": SMALLEST_PAGE} | self._fixed("ztf")
+                try:
+                    rows, _, _ = self._page("ztf", sent, cache)
+                except (RemoteServiceError, TableParseError, TimeoutError):
+                    # A page more tells it too, for this once.
+                    return 1
+                self._least_rows[server] = len(rows)
+            return self._least_rows[server]
+
+
+def _same(page: Rows, other: Rows) -> bool:
+    """Return whether two pages have the same objects, and the same classes of them."""
+    return len(page) == len(other) and all(
+        page.values[name].tolist() == other.values[name].tolist()
+        for name in ("oid", "class_name", "classifier_name", "n_det")
+    )
 
 
 class Found(NamedTuple):

@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows has no such lock: there, each process goes its own way.
     fcntl = None
 
-__all__ = ["alone", "cache_folder"]
+__all__ = ["alone", "cache_folder", "open_alone"]
 
 PAUSE = 0.05
 
@@ -50,28 +50,50 @@ def alone(path: Path, patience: float) -> Iterator[bool]:
     bool
         Whether no other process is here.
     """
+    with open_alone(path, patience) as handle:
+        yield handle is not None
+
+
+@contextlib.contextmanager
+def open_alone(path: Path, patience: float, pause: float = PAUSE) -> Iterator[int | None]:
+    """Open a small file that one process at a time reads and writes.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file. It is made, and left there.
+    patience : float
+        Seconds to wait for another process.
+    pause : float, optional
+        Seconds after which it is tried again.
+
+    Yields
+    ------
+    int or None
+        The descriptor; None where another process holds on, or there can be no lock.
+    """
     handle = None
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     if handle is None:
-        yield False
+        yield None
         return
     try:
         # Closing the file lets go of the lock, and so does the end of the process.
-        yield _locked(handle, time.monotonic() + patience)
+        yield handle if _locked(handle, time.monotonic() + patience, pause) else None
     finally:
         os.close(handle)
 
 
-def _locked(handle: int, until: float) -> bool:
+def _locked(handle: int, until: float, pause: float) -> bool:
     while fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
                 return False
-            time.sleep(PAUSE)
+            time.sleep(pause)
         except OSError:
             # A file system without locks.
             return False

@@ -38,6 +38,7 @@ __all__ = [
     "check_radius",
     "check_secret_text",
     "check_window",
+    "each_id",
     "suggest",
     "with_suggestions",
 ]
@@ -293,7 +294,37 @@ def _check_time(name: str, value: object) -> float | None:
     return float(mjd)
 
 
-def check_ids(ids: object, *, name: str, digits: int) -> list[int]:
+def each_id(ids: object, *, name: str) -> list:
+    """Return one or many identifiers as a list; each is still to be checked.
+
+    Parameters
+    ----------
+    ids : int, str, or a sequence or column of them
+        The identifiers.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    list
+        In the order given.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is none.
+    """
+    if isinstance(ids, np.ndarray) and ids.ndim == 0:
+        ids = ids.item()
+    # A set has no order, and what is neither an id nor a sequence is refused by its value.
+    single = isinstance(ids, (str, bytes, np.generic)) or not hasattr(ids, "__getitem__")
+    values = [ids] if single or isinstance(ids, dict) else list(ids)
+    if not values:
+        raise InvalidQueryError(f"{name} is empty: give at least one id")
+    return values
+
+
+def check_ids(ids: object, *, name: str, digits: int | None = None, hint: str = "") -> list[int]:
     """Return identifiers as a list of integers, without ever making one a float.
 
     Parameters
@@ -302,8 +333,10 @@ def check_ids(ids: object, *, name: str, digits: int) -> list[int]:
         The identifiers.
     name : str
         The argument's name, for messages.
-    digits : int
-        How many digits each has.
+    digits : int, optional
+        How many digits each has; by default any number that fits 64 bits.
+    hint : str, optional
+        What else may be meant, for messages.
 
     Returns
     -------
@@ -315,31 +348,25 @@ def check_ids(ids: object, *, name: str, digits: int) -> list[int]:
     InvalidQueryError
         If there is none, or one is not a whole number of so many digits.
     """
-    if isinstance(ids, np.ndarray) and ids.ndim == 0:
-        ids = ids.item()
-    # A set has no order, and what is neither an id nor a sequence is refused by its value.
-    single = isinstance(ids, (str, bytes, np.generic)) or not hasattr(ids, "__getitem__")
-    values = [ids] if single or isinstance(ids, dict) else list(ids)
-    if not values:
-        raise InvalidQueryError(f"{name} is empty: give at least one id of {digits} digits")
-    return [_check_id(value, name, digits) for value in values]
+    return [_check_id(value, name, digits, hint) for value in each_id(ids, name=name)]
 
 
-def _check_id(value: object, name: str, digits: int) -> int:
+def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
+    right = f"a whole number of {digits} digits" if digits else "a whole number of up to 64 bits"
     if isinstance(value, (Real, np.floating)) and not isinstance(value, Integral):
         raise InvalidQueryError(
-            f"{name}={value!r} is a float, which cannot hold {digits} digits: the last ones are "
-            "lost already. Keep ids as int or str"
+            f"{name}={value!r} is a float, which cannot hold {right}: the last digits are lost "
+            "already. Keep ids as int or str"
         )
     text = str(value).strip() if isinstance(value, (str, np.str_)) else value
     if isinstance(text, Integral) and not isinstance(text, (bool, np.bool_)):
         text = str(int(text)) if abs(int(text)) <= LARGEST_ID else None
-    wrong = not isinstance(text, str) or not re.fullmatch(rf"[1-9][0-9]{{{digits - 1}}}", text)
+    form = rf"[1-9][0-9]{{{digits - 1}}}" if digits else "[1-9][0-9]{0,18}"
+    wrong = not isinstance(text, str) or not re.fullmatch(form, text)
     if wrong or int(text) > LARGEST_ID:
-        given = f" (it has {len(text)})" if isinstance(text, str) and text.isdecimal() else ""
-        raise InvalidQueryError(
-            f"{name}={_shown(value)} should be a whole number of {digits} digits{given}"
-        )
+        count = isinstance(text, str) and text.isdecimal() and digits
+        given = f" (it has {len(text)})" if count else ""
+        raise InvalidQueryError(f"{name}={_shown(value)} should be {right}{given}{hint}")
     return int(text)
 
 

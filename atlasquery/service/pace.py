@@ -1,17 +1,32 @@
-"""Space the requests of an account in time: for servers that allow so many a second."""
+"""Space the requests of an account in time: for servers that allow so many a second.
 
+All processes of a user on a machine share the pace, by a file of eight bytes for each
+account. Where there can be none, each process keeps the pace by itself.
+"""
+
+import contextlib
+import os
+import struct
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
+from atlasquery.service.filelock import cache_folder, open_alone
 from atlasquery.service.quota import Clock, OpenGate
 
 __all__ = ["Pace", "PaceGate", "pace_of"]
 
-# What a clock may be ahead by; beyond it, it was set back, or is another one.
-LONGEST = 3600.0
+# What a clock may be ahead by; beyond it, it was set back, or is another one. What a process left
+# whose clock was wrong would hold all later ones back: nobody is believed for as long.
+LONGEST, LONGEST_SHARED = 3600.0, 60.0
+# The Unix time up to which the requests of an account are spoken for.
+FORM = struct.Struct("<d")
+# Who holds the file lets go of it after microseconds, unless it was stopped in between.
+PATIENCE, PAUSE = 0.02, 0.001
 
 
 class Pace:
-    """When the next request of an account may be sent; shared by all threads.
+    """When the next request of an account may be sent; shared by all threads and processes.
 
     A bucket that leaks: `burst` requests may follow one another at once, after
     that each waits for `interval`.
@@ -22,11 +37,14 @@ class Pace:
         Seconds between requests.
     burst : int
         Requests that may be sent at once.
+    path : `~pathlib.Path`, optional
+        What all processes share; by default this one keeps the pace by itself.
     """
 
-    def __init__(self, interval: float, burst: int):
+    def __init__(self, interval: float, burst: int, path: Path | None = None):
         self.interval = interval
         self.burst = burst
+        self.path = path
         self._full = 0.0
         self._lock = threading.Lock()
 
@@ -43,10 +61,8 @@ class Pace:
         float
             Seconds to wait before the request is sent.
         """
-        with self._lock:
+        with self._shared(now):
             ahead = self._full - now
-            if not 0.0 <= ahead <= LONGEST:
-                self._full, ahead = now, 0.0
             self._full += self.interval
             wait = ahead - (max(self.burst, 1) - 1) * self.interval
             # A microsecond is rounding: a Unix time has no more digits.
@@ -62,8 +78,36 @@ class Pace:
         seconds : float
             How long.
         """
-        with self._lock:
+        with self._shared(now):
             self._full = max(self._full, now + seconds + (self.burst - 1) * self.interval)
+
+    @contextlib.contextmanager
+    def _shared(self, now: float) -> Iterator[None]:
+        """Take what other threads and processes have left, and leave them what is made of it."""
+        with self._lock, _opened(self.path) as handle:
+            known = ((self._full, LONGEST), (_read(handle), LONGEST_SHARED))
+            self._full = max(full if 0.0 <= full - now <= most else now for full, most in known)
+            yield
+            if handle is not None:
+                # A full disk, or a share that is gone, stops nobody.
+                with contextlib.suppress(OSError):
+                    os.pwrite(handle, FORM.pack(self._full), 0)
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[int | None]:
+    if path is None:
+        yield None
+        return
+    with open_alone(path, PATIENCE, PAUSE) as handle:
+        yield handle
+
+
+def _read(handle: int | None) -> float:
+    """Return what other processes have left; 0 where there is nothing, or nothing to be read."""
+    with contextlib.suppress(OSError, struct.error):
+        return 0.0 if handle is None else FORM.unpack(os.pread(handle, FORM.size, 0))[0]
+    return 0.0
 
 
 _paces: dict[str, Pace] = {}
@@ -71,7 +115,7 @@ _lock = threading.Lock()
 
 
 def pace_of(account: str, interval: float, burst: int) -> Pace:
-    """Return the pace of an account, the same for all clients of this process.
+    """Return the pace of an account, the same for all clients of this user.
 
     Parameters
     ----------
@@ -90,6 +134,7 @@ def pace_of(account: str, interval: float, burst: int) -> Pace:
     with _lock:
         pace = _paces.setdefault(account, Pace(interval, burst))
         pace.interval, pace.burst = interval, burst
+        pace.path = cache_folder() / "pace" / account
         return pace
 
 

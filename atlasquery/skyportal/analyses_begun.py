@@ -90,9 +90,10 @@ class AnalysisWrites(ChangeQueries, ReferenceQueries):
             "show_plots": show_plots,
             "show_corner": show_corner,
         }
-        for key, value in (("analysis_parameters", parameters), ("input_filters", input_filters)):
-            if value is not None:
-                payload[key] = _mapping(value, key)
+        if parameters is not None:
+            payload["analysis_parameters"] = _mapping(parameters, "parameters")
+        if input_filters is not None:
+            payload["input_filters"] = _mapping(input_filters, "input_filters")
         return self._post_analyses(
             source_ids, service, payload, groups, "analysis", dry_run, on_error, "start_analysis"
         )

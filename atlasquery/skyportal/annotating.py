@@ -15,7 +15,7 @@ from atlasquery.skyportal.references import (
     each_source,
     source_path,
 )
-from atlasquery.skyportal.words import as_json, in_path
+from atlasquery.skyportal.words import as_json, check_text, in_path
 
 __all__ = ["NoteWrites"]
 
@@ -278,7 +278,8 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
             Where the values come from; a source has one annotation of each origin.
         data : mapping
             Numbers, texts and truth values by name. Quantities are refused: name the
-            unit in the name.
+            unit in the name. So is NaN, which the server would keep as null: give None,
+            or leave the name out.
         groups : int, str or sequence, optional
             Groups by name or number that see it. By default all groups of the account.
         dry_run : bool, optional
@@ -412,7 +413,7 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         route, begins = CATALOGS[check_choice(catalog, name="catalog", known=CATALOGS)]
         payload: dict = {}
         if table is not None:
-            payload["catalog"] = begins = str(table)
+            payload["catalog"] = begins = check_text(str(table), "table")
         if radius is not None:
             # In arcseconds here, unlike the radius of a search.
             payload["crossmatchRadius"] = check_radius(radius)

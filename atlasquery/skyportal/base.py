@@ -28,6 +28,7 @@ from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
 from atlasquery.skyportal.envelope import open_envelope
 from atlasquery.skyportal.words import as_json, params_of
+from atlasquery.tables import Rows, check_times
 
 __all__ = ["SkyPortalQuery"]
 
@@ -327,11 +328,20 @@ class SkyPortalQuery(ServiceQuery):
         when : float
             The Unix time at which the server answered.
         """
+
+        def opened(body: bytes) -> object:
+            found = decode(open_envelope(body))
+            rows = found[0] if isinstance(found, tuple) else found
+            if isinstance(rows, Rows):
+                # Later nobody knows which answer it was, or what else was asked for with it.
+                check_times(rows)
+            return found
+
         with self._naming(unknown):
             return self._read(
                 path,
                 params_of(params or {}),
-                decode=lambda body: decode(open_envelope(body)),
+                decode=opened,
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",
@@ -374,7 +384,7 @@ class SkyPortalQuery(ServiceQuery):
         path : str
             What is changed, below the address of the API.
         payload : object, optional
-            What is sent as JSON; arrays, times and NaN are turned into it.
+            What is sent as JSON; arrays and times are turned into it, NaN is refused.
         dry_run : bool, optional
             Whether to send nothing, and return what would be sent.
 

@@ -17,12 +17,14 @@ from atlasquery.skyportal.criteria import (
 )
 from atlasquery.skyportal.nested import decode_objects
 from atlasquery.skyportal.paging import PagedQueries
-from atlasquery.skyportal.words import as_json, check_source_id, in_path, params_of
+from atlasquery.skyportal.words import as_json, check_source_id, in_path, params_of, word
 from atlasquery.tables import build_table
 
 __all__ = ["CandidateQueries"]
 
 #: Which candidates are found by whether they are saved; the server's own words.
+# The server's names of some criteria.
+RENAMED = {"group_ids": "groupIDs", "filter_ids": "filterIDs", "list_name": "listName"}
 SAVED_STATUS = (
     "all",
     "savedToAllSelected",
@@ -134,13 +136,12 @@ class CandidateQueries(PagedQueries):
         given = start is not None or end is not None
         window = time_range((start, end), "start, end", "startDate", "endDate") if given else {}
         sent = params_of({
-            "groupIDs": group_ids,
-            "filterIDs": filter_ids,
+            **params_of({"group_ids": group_ids, "filter_ids": filter_ids}, RENAMED),
             "savedStatus": saved_status,
             **window,
             "classifications": taxonomy_classes(classifications, "classifications"),
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
-            "listName": list_name,
+            **params_of({"list_name": list_name}, RENAMED),
             "annotationFilterList": _annotation_filters(annotation_filters),
             **localization_params(localization, probability, window),
             **_annotation_order(sort_by_annotation, descending),
@@ -213,8 +214,8 @@ def _annotation_order(by: tuple | None, descending: bool) -> dict:
     if not pair or not all(isinstance(one, str) and one for one in by):
         raise InvalidQueryError(f"sort_by_annotation={by!r:.100} {right}")
     return {
-        "sortByAnnotationOrigin": by[0],
-        "sortByAnnotationKey": by[1],
+        "sortByAnnotationOrigin": word(by[0], "sort_by_annotation"),
+        "sortByAnnotationKey": word(by[1], "sort_by_annotation"),
         "sortByAnnotationOrder": "desc" if descending else "asc",
     }
 

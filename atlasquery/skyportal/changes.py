@@ -328,7 +328,8 @@ def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: 
 
 def _plain(change: Change) -> Change:
     """Return a change whose payload is of JSON types; refuse it before anything is sent."""
-    return replace(change, payload=None if change.payload is None else as_json(change.payload))
+    # Its keys are arguments, but for those that were checked under their own name before.
+    return replace(change, payload=None if change.payload is None else as_json(change.payload, ""))
 
 
 def _rehearsal(changes: Sequence[Change], meta: dict) -> Table:

@@ -132,8 +132,8 @@ SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position
 #: A row of photometry, in both forms.
 PHOTOMETRY = Columns(
     "a row of photometry",
-    Column("mjd", unit=u.day, about="Time of the row, MJD; taken as UTC.", required=True),
-    Column("filter", str, about="Name of the filter on this instance.", required=True),
+    Column("mjd", unit=u.day, about="Time of the row, MJD; taken as UTC."),
+    Column("filter", str, about="Name of the filter on this instance."),
     Column("flux", unit=u.uJy, about="Flux."),
     Column("fluxerr", unit=u.uJy, about="Error of flux."),
     Column("zp", unit=u.mag, about="Zero point of flux in magsys."),

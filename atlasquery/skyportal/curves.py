@@ -7,13 +7,13 @@ import numpy as np
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.exceptions import InputWarning, InvalidQueryError, NoResultsWarning
 from atlasquery.service.collection import Collection
-from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.paging import PagedQueries
-from atlasquery.skyportal.photometry import decode_photometry, light_curve
+from atlasquery.skyportal.photometry import decode_photometry, light_curve, unplaced
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Rows
 
@@ -76,6 +76,9 @@ class PhotometryQueries(PagedQueries):
 
         Warns
         -----
+        InputWarning
+            If there are rows without a time or a filter: they are left out, and named here
+            and in ``meta["rows_left_out"]``.
         NoResultsWarning
             If there are no measurements.
 
@@ -155,7 +158,8 @@ class PhotometryQueries(PagedQueries):
         Warns
         -----
         InputWarning
-            If some objects failed, with ``on_error="warn"``.
+            If some objects failed, with ``on_error="warn"``; and of rows without a time or a
+            filter, which are left out.
 
         References
         ----------
@@ -213,6 +217,13 @@ class PhotometryQueries(PagedQueries):
 
     def _curve(self, name: str, rows: Rows, when: float, snr, window, query: str) -> TimeSeries:
         meta = self._meta(when, query=query) | {"object": name}
+        if lost := list(unplaced(rows).values()):
+            warnings.warn(
+                f"{len(lost)} of {len(rows)} rows of {name} have no place in a light curve and are "
+                f"left out: {some(lost)}; meta['rows_left_out'] names all",
+                InputWarning,
+                stacklevel=4,
+            )
         return light_curve(rows, snr=snr, window=window, meta=meta)
 
 

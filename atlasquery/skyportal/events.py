@@ -12,10 +12,19 @@ from atlasquery.skyportal.criteria import time_range
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.products import FileQueries
 from atlasquery.skyportal.skymaps import decode_hdus, decode_sky_map
-from atlasquery.skyportal.words import in_path, iso, params_of
+from atlasquery.skyportal.words import check_text, in_path, iso, params_of
 from atlasquery.tables import build_table
 
 __all__ = ["EventQueries"]
+
+
+# The server's names of filters by tags.
+TAGS = {
+    "tags": "gcnTagKeep",
+    "without_tags": "gcnTagRemove",
+    "localization_tags": "localizationTagKeep",
+    "without_localization_tags": "localizationTagRemove",
+}
 
 
 class EventQueries(FileQueries):
@@ -85,10 +94,15 @@ class EventQueries(FileQueries):
         given = start is not None or end is not None
         sent = params_of({
             **(time_range((start, end), "start, end", "startDate", "endDate") if given else {}),
-            "gcnTagKeep": tags,
-            "gcnTagRemove": without_tags,
-            "localizationTagKeep": localization_tags,
-            "localizationTagRemove": without_localization_tags,
+            **params_of(
+                {
+                    "tags": tags,
+                    "without_tags": without_tags,
+                    "localization_tags": localization_tags,
+                    "without_localization_tags": without_localization_tags,
+                },
+                TAGS,
+            ),
             # Notices are kilobytes of XML each, and are not shown.
             "excludeNoticeContent": True,
             # Without an order the pages of a database may overlap.
@@ -169,7 +183,7 @@ class EventQueries(FileQueries):
             name = self._only_map(when, cache)
         if not isinstance(name, str) or not name.strip():
             raise InvalidQueryError(f"name={name!r:.100} should be the name of a sky map")
-        name = name.strip()
+        name = check_text(name.strip(), "name")
         found, obtained = self._file(
             f"localization/{when}/name/{in_path(name)}/download",
             {},

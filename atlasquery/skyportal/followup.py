@@ -188,13 +188,14 @@ class FollowupQueries(ChangeQueries, FollowupReads):
             sent: dict = {"status": str(status)}
             about = f"request {number}"
         else:
+            asked = as_json(payload)
             # The whole request is stored anew: what is not given stays as it is.
             now = self._fresh(f"followup_request/{number}")
             about = str(now["obj_id"])
             sent = {
                 "obj_id": now["obj_id"],
                 "allocation_id": now["allocation_id"],
-                "payload": as_json(payload),
+                "payload": asked,
             }
             if (numbers := self._group_ids(groups)) is not None:
                 sent["target_group_ids"] = numbers

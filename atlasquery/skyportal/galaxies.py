@@ -1,7 +1,9 @@
 """The queries for galaxies: catalogues that an instance has taken in."""
 
+import math
 import warnings
 
+import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
@@ -10,7 +12,7 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TablePars
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.columns_events import GALAXY
 from atlasquery.skyportal.criteria import cone_params, localization_params, number_range
-from atlasquery.skyportal.paging import GALAXY_PAGE
+from atlasquery.skyportal.paging import GALAXY_PAGE, Found, warn_of
 from atlasquery.skyportal.placing import PlacedQueries
 from atlasquery.skyportal.words import params_of
 from atlasquery.tables import Column, Columns, Rows, build_table, decode_rows
@@ -24,6 +26,18 @@ CATALOG = Columns(
 )
 # A page of galaxies has no largest size that the contract names; this is the server's own.
 PAGE_SIZE = 1000
+# The server's names of some criteria.
+RENAMED = {"catalog": "catalog_name", "name": "galaxyName"}
+
+# What rows must be like for each bound.
+BOUNDS = {
+    "minRedshift": ("redshift", np.greater_equal),
+    "maxRedshift": ("redshift", np.less_equal),
+    "minDistance": ("distance", np.greater_equal),
+    "maxDistance": ("distance", np.less_equal),
+    "minMstar": ("stellar_mass", np.greater_equal),
+    "maxMstar": ("stellar_mass", np.less_equal),
+}
 
 
 class GalaxyQueries(PlacedQueries):
@@ -59,7 +73,8 @@ class GalaxyQueries(PlacedQueries):
         name : str, optional
             A part of the name of a galaxy, in any case.
         redshift : tuple of float, optional
-            The least and the greatest, each of which may be None.
+            The least and the greatest, each of which may be None and is within; a galaxy
+            whose value is not known is in no range.
         distance : tuple of float, optional
             The same for distances, in Mpc.
         stellar_mass : tuple of float, optional
@@ -118,10 +133,9 @@ class GalaxyQueries(PlacedQueries):
         check_on_error(on_error)
         self._limit_rows(max_rows)
         criteria = {
-            "catalog_name": catalog,
-            "galaxyName": name,
+            **params_of({"catalog": catalog, "name": name}, RENAMED),
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
-            **number_range(distance, "distance", "minDistance", "maxDistance"),
+            **_distances(distance),
             **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar"),
             **localization_params(localization, probability, None),
             # Without an order the pages of a database may overlap.
@@ -138,7 +152,7 @@ class GalaxyQueries(PlacedQueries):
         if coordinates is not None:
             return self._around_each(
                 cones,
-                lambda cone: self._galaxies({**cone, **criteria}, max_rows, cache, depth=0),
+                lambda cone: self._galaxies({**cone, **criteria}, max_rows, cache),
                 decode_rows(GALAXY, b"[]"),
                 by="galaxy_id",
                 what="galaxies",
@@ -147,7 +161,8 @@ class GalaxyQueries(PlacedQueries):
                 radius=str(radius),
                 **query,
             )
-        found = self._galaxies(criteria, max_rows, cache, depth=5)
+        found = self._galaxies(criteria, max_rows, cache)
+        warn_of(found, "galaxies", depth=4)
         if not len(found.rows):
             warnings.warn("SkyPortal has no such galaxy", NoResultsWarning, stacklevel=3)
         return build_table(found.rows, meta=self._meta(found.when, **query))
@@ -191,8 +206,8 @@ class GalaxyQueries(PlacedQueries):
             warnings.warn("SkyPortal has no catalogue of galaxies", NoResultsWarning, stacklevel=3)
         return build_table(rows, meta=self._meta(when, query="list_galaxy_catalogs"))
 
-    def _galaxies(self, params: dict, max_rows: int | None, cache: bool | None, depth: int):
-        return self._pages(
+    def _galaxies(self, params: dict, max_rows: int | None, cache: bool | None) -> Found:
+        found = self._pages(
             "galaxy_catalog",
             params,
             key="galaxies",
@@ -203,8 +218,32 @@ class GalaxyQueries(PlacedQueries):
             unique="galaxy_id",
             cache=cache,
             what="galaxies",
-            depth=depth,
+            depth=0,
         )
+        return found._replace(rows=_inside(found.rows, params))
+
+
+def _distances(given: tuple | None) -> dict:
+    """Return what is sent for a range of distances."""
+    sent = number_range(given, "distance", "minDistance", "maxDistance")
+    if len(set(sent.values())) < len(sent):
+        # The server forgets a lower bound that is not below the upper one.
+        sent["minDistance"] = math.nextafter(sent["minDistance"], -math.inf)
+    return sent
+
+
+def _inside(rows: Rows, params: dict) -> Rows:
+    """Return the rows within all bounds.
+
+    The server reads the masses asked for, and does not search by them; and it forgets a
+    least distance that is beyond what the sky map of an event allows.
+    """
+    kept = np.ones(len(rows), bool)
+    for bound, (name, fits) in BOUNDS.items():
+        if bound in params:
+            # Missing values are NaN, which fits no bound, as on the server.
+            kept &= fits(rows.values[name], params[bound])
+    return rows if kept.all() else rows.take(kept)
 
 
 def _decode_catalogs(text: bytes) -> Rows:

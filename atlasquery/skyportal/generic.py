@@ -45,11 +45,13 @@ class GenericQueries(PagedQueries):
         path : str
             The route below ``/api/``, such as ``"sources/ZTF24abc/groups"``.
         json : object, optional
-            What is sent as JSON: mappings, lists, arrays, times, numbers. NaN
-            becomes null.
+            What is sent as JSON: mappings, lists, arrays, times, numbers. What is
+            masked becomes null; NaN, which JSON does not have, is refused.
         paginate : bool, optional
             Whether to read all pages of a list; then the items of all are returned, and
-            the number and size of a page in `params` do not count.
+            the number and size of a page in `params` do not count. An object that has a
+            list and more, and is no page, is refused: nothing of it would be left but the
+            list.
         cache : bool, optional
             Whether a stored answer to a GET is used, for ``conf.list_seconds``. What may
             hold credentials is not stored: allocations, services, analyses and all
@@ -68,11 +70,20 @@ class GenericQueries(PagedQueries):
         Raises
         ------
         InvalidQueryError
-            If the path is no route, or one that answers with tokens.
+            If the path is no route, or one that answers with tokens; or something given
+            cannot be sent as it is. Nothing was sent.
         LoginError
             If the token is not known, or lacks the permission.
         RemoteServiceError
             If the server refuses, in its own words.
+        TableParseError
+            If `paginate` is set, and the answer is no list, nor a page of one.
+
+        Warns
+        -----
+        InputWarning
+            If pages have more than their items, which alone are returned; or if the list
+            changed while it was read, so that an item may be missing.
 
         References
         ----------

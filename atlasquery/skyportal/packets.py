@@ -15,6 +15,7 @@ from atlasquery.lightcurve.flags import FAINT, Flag, flags_of
 from atlasquery.lightcurve.schema import LN10_2_5, MJD_0, ZERO_POINT, mag_to_flux
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.skyportal.bandpasses import bandpass_of, check_bands
+from atlasquery.skyportal.words import as_json
 
 __all__ = ["FLUX", "LIMIT", "Packets", "body", "read_packets"]
 
@@ -374,7 +375,7 @@ def _altdata(lc: Table, names: Sequence[str]) -> dict[str, list]:
     if not isinstance(names, Iterable):
         raise InvalidQueryError(f"altdata={names!r:.80} should be names of columns of lc")
     names = [names] if isinstance(names, str) else list(names)
-    return {name: _plain(lc, name) for name in names}
+    return as_json({name: _plain(lc, name) for name in names}, "altdata")
 
 
 def _plain(lc: Table, name: str) -> list:

@@ -24,6 +24,8 @@ __all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
 
 # "The page key is page" (contract); by its own documentation it is the usual one.
 GALAXY_PAGE = ("page", "pageNumber")
+# What the server says in a page of the pages themselves.
+PAGE_KEYS = {"totalMatches", "pageNumber", "page", "numPerPage", "queryID"}
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
 
@@ -52,6 +54,8 @@ class Found(NamedTuple):
         False where the server's list changed while it was read, each time.
     limit : int or None
         How many were asked for at most.
+    others : tuple of str
+        What pages of an unknown kind have beside their list and their numbers.
     """
 
     rows: Rows
@@ -60,6 +64,7 @@ class Found(NamedTuple):
     cut: bool
     stable: bool
     limit: int | None
+    others: tuple[str, ...] = ()
 
 
 class PagedQueries(SkyPortalQuery):
@@ -129,7 +134,8 @@ class PagedQueries(SkyPortalQuery):
         MaxResultsWarning
             If there are more.
         InputWarning
-            If the list changed while it was read, so that a row may be missing.
+            If the list changed while it was read, so that a row may be missing; or if pages
+            have more than their list.
         """
         limit = self._limit_rows(max_rows)
         size = self.conf.page_size if page_size is None else page_size
@@ -176,6 +182,13 @@ def warn_of(found: Found, what: str, *, depth: int) -> None:
             InputWarning,
             stacklevel=depth,
         )
+    if found.others:
+        warnings.warn(
+            f"The {what} alone are returned, and not what stands beside them in each page: "
+            f"{', '.join(found.others)}. Leave out paginate=True to see it",
+            InputWarning,
+            stacklevel=depth,
+        )
 
 
 class _Walk:
@@ -188,6 +201,7 @@ class _Walk:
         self.size_name, self.unique = size_name, unique
         self.lifetime = lifetime
         self.size = 0
+        self.others: dict[str, None] = {}
 
     def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
         """Return one page; past the end, one without rows."""
@@ -224,13 +238,35 @@ class _Walk:
             rows = self.decode(data)
             return rows, len(rows), None
         page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        key = self.key or _list_of(page)
+        key = self.key or self.only_list(page)
         sent, total = bytes(page.get(key, b"")), _plain(page, "totalMatches", int)
         if total != 0 and (not sent or (total and sent == b"null")):
             raise TableParseError(f"it has no list {key!r}", service="SkyPortal")
         rows = self.decode(sent or b"[]")
         query = _plain(page, "queryID", str | int)
         return rows, total, None if query is None else str(query)
+
+    def only_list(self, page: dict[str, msgspec.Raw]) -> str:
+        """Return the name of the only list of a page; note what else is in it."""
+        lists = [key for key, value in page.items() if bytes(value).lstrip().startswith(b"[")]
+        if len(lists) != 1:
+            raise TableParseError(
+                f"it has {len(lists)} lists ({', '.join(lists)}), so that there is nothing to page "
+                "through: leave out paginate=True",
+                service="SkyPortal",
+            )
+        # A page may repeat what was asked, such as its order.
+        known = PAGE_KEYS | set(self.params)
+        others = {key: None for key in page if key not in known and bytes(page[key]) != b"null"}
+        others.pop(lists[0], None)
+        if others and not PAGE_KEYS & set(page):
+            raise TableParseError(
+                f"it is one object, which has {', '.join(others)} beside the list {lists[0]!r}, "
+                "and no page of a list: leave out paginate=True",
+                service="SkyPortal",
+            )
+        self.others |= others
+        return lists[0]
 
     def all(self, limit: int | None, cache: bool | None) -> Found:
         """Return the rows of as many pages as are wanted."""
@@ -253,7 +289,8 @@ class _Walk:
         cut = limit is not None and (len(rows) > limit or (total or 0) > limit)
         if limit is not None and len(rows) > limit:
             rows = rows.take(np.arange(limit))
-        return Found(rows, min(page.when for page in pages), total, cut, stable, limit)
+        when = min(page.when for page in pages)
+        return Found(rows, when, total, cut, stable, limit, tuple(self.others))
 
     def together(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
         """Return the first page and the others, a few at a time, where their number is known."""
@@ -312,18 +349,6 @@ def _plain(page: dict[str, msgspec.Raw], key: str, kind: type) -> Any:
         return msgspec.json.decode(page.get(key, b"null"), type=kind | None)
     except msgspec.ValidationError:
         return None
-
-
-def _list_of(page: dict[str, msgspec.Raw]) -> str:
-    """Return the name of the only list of a page."""
-    lists = [key for key, value in page.items() if bytes(value).lstrip().startswith(b"[")]
-    if len(lists) != 1:
-        raise TableParseError(
-            f"it has {len(lists)} lists ({', '.join(lists)}), so that there is nothing to page "
-            "through: leave out paginate=True",
-            service="SkyPortal",
-        )
-    return lists[0]
 
 
 def _once(rows: Rows, unique: str) -> Rows:

@@ -13,7 +13,7 @@ from atlasquery.skyportal.columns import PHOTOMETRY
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.tables import Column, Rows
 
-__all__ = ["decode_photometry", "light_curve"]
+__all__ = ["decode_photometry", "light_curve", "unplaced"]
 
 # Exposure times of surveys that always have the same; the server does not send them.
 EXPOSURE_TIME = {"atlas": 30.0, "ztf": 30.0, "lsst": 30.0}
@@ -52,18 +52,43 @@ def decode_photometry(text: bytes) -> Rows:
     Raises
     ------
     TableParseError
-        If a magnitude is of another system.
+        If a magnitude is of another system, or no row has a time and a filter.
     """
     rows = decode_flat(PHOTOMETRY, text, {"groups": "name"})
     for name in ("origin", "instrument", "altdata"):
         rows.masks[name] = rows.masks[name] | np.isin(rows.values[name], NOTHING)
         rows.values[name] = np.where(rows.masks[name], "", rows.values[name])
+    if len(rows) and len(unplaced(rows)) == len(rows):
+        raise TableParseError("no row of photometry has both mjd and filter")
     systems = set(np.char.lower(rows.values["magsys"][~rows.masks["magsys"]]).tolist())
     if systems - {"ab"}:
         raise TableParseError(
             f"magnitudes are of {', '.join(sorted(systems))} where ab was asked for"
         )
     return rows
+
+
+def unplaced(rows: Rows) -> dict[int, str]:
+    """Return the rows that have no place in a light curve.
+
+    Parameters
+    ----------
+    rows : Rows
+        As `decode_photometry` returns them.
+
+    Returns
+    -------
+    dict of int to str
+        The index of each, and its name with what it lacks: ``"photometry 7 (no mjd)"``.
+    """
+    masks = rows.masks
+    found = {}
+    for n in np.flatnonzero(masks["mjd"] | masks["filter"]).tolist():
+        lacks = " and ".join(key for key in ("mjd", "filter") if masks[key][n])
+        number = rows.values["photometry_id"][n]
+        name = f"row {n}" if masks["photometry_id"][n] else f"photometry {number}"
+        found[n] = f"{name} (no {lacks})"
+    return found
 
 
 def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> TimeSeries:
@@ -83,8 +108,11 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
-        A row per measurement.
+        A row per measurement; those without a time or a filter are in ``meta["rows_left_out"]``.
     """
+    if lost := unplaced(rows):
+        rows = rows.take(np.setdiff1d(np.arange(len(rows)), list(lost)))
+        meta = {**meta, "rows_left_out": ", ".join(lost.values())}
     rows = within(rows, window, time="mjd")
     wire = rows.values
     flux = np.where(rows.masks["flux"], np.nan, wire["flux"])

@@ -19,7 +19,7 @@ from atlasquery.skyportal.references import (
     each_source,
     source_path,
 )
-from atlasquery.skyportal.words import iso
+from atlasquery.skyportal.words import as_json, iso
 
 __all__ = ["SavingQueries"]
 
@@ -288,7 +288,8 @@ def _check_properties(properties: dict) -> dict:
     for name, value in known.items():
         if (wrong := _wrong_property(name, value)) is not None:
             raise InvalidQueryError(f"{name}={value!r:.100} should be {wrong}")
-    return known
+    # Here, as they are sent only after the server has said that the source is new.
+    return {name: as_json(value, name) for name, value in known.items()}
 
 
 def _wrong_property(name: str, value: object) -> str | None:

@@ -27,6 +27,10 @@ from atlasquery.tables import build_table
 __all__ = ["SourceQueries"]
 
 
+# The server's names of some criteria.
+RENAMED = {"source_id": "sourceID", "list_name": "listName"}
+
+
 class SourceQueries(PlacedQueries):
     """The queries for sources."""
 
@@ -238,11 +242,11 @@ class SourceQueries(PlacedQueries):
             else {}
         )
         params = {
-            "sourceID": source_id,
+            **params_of({"source_id": source_id}, RENAMED),
             "alias": alias,
             "origin": origin,
             "group_ids": group_ids,
-            "listName": list_name,
+            **params_of({"list_name": list_name}, RENAMED),
             **time_range(saved, "saved", "savedAfter", "savedBefore"),
             "createdOrModifiedAfter": modified_after and iso(modified_after, "modified_after"),
             **window,

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from astropy.table import Column, Table
 
-from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    NotFoundError,
+    RemoteServiceError,
+    WriteError,
+)
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.packets import Packets, read_packets
@@ -19,11 +25,14 @@ from atlasquery.skyportal.sending import (
     fate_table,
     points_of,
 )
+from atlasquery.skyportal.words import check_text
 
 __all__ = ["UploadQueries"]
 
 # How many rows a message names.
 NAMED = 3
+# What the server says to an upload id of which it has no photometry.
+NO_UPLOAD = "Invalid bulk upload id"
 # What ``meta["time_reference"]`` says of times that were not taken at the observatory.
 ELSEWHERE = ("barycent", "heliocent", "at the sun")
 
@@ -159,6 +168,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         source = each_source([source_id])[0]
         if origin is not None and (not isinstance(origin, str) or not origin.strip()):
             raise InvalidQueryError(f"origin={origin!r:.80} should be a text that is not empty")
+        origin = None if origin is None else check_text(origin, "origin")
         found = self._find_instrument(instrument)
         packets = read_packets(
             lc,
@@ -220,9 +230,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         -------
         `~astropy.table.Table`
             A row for each request: ``source_id`` (``"upload ..."`` or ``"point N"``),
-            ``ok``, ``id`` and ``message``. Where an answer was lost the source's photometry
-            is read back; of an upload id alone nobody knows the source, and ``ok`` is
-            masked. With `dry_run` also ``method``, ``endpoint`` and ``payload``.
+            ``ok``, ``id`` and ``message``. What was taken back before is ``ok``. Where an
+            answer was lost the source's photometry is read back; of an upload id alone
+            nobody knows the source, and ``ok`` is masked. With `dry_run` also ``method``,
+            ``endpoint`` and ``payload``.
 
         Raises
         ------
@@ -230,6 +241,9 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
             If it is no upload, or nothing in it was new; nothing was sent.
         LoginError
             If there is no login.
+        NotFoundError
+            If nothing of an upload id is there: it may have been taken back before, or be
+            none of this instance, which the server does not tell apart.
         WriteError
             If some were not taken back.
 
@@ -255,27 +269,45 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         else:
             uploads, points = _new_of(upload)
             source = upload.meta.get("source_id")
+        refusals: list[RemoteServiceError] = []
         changes = [
-            Change(
-                f"upload {_checked(one)}",
-                "DELETE",
-                f"photometry/bulk_delete/{one}",
-                done=lambda data: Outcome(True, str(data or "Taken back.")),
-                look=self._looker_for_none(source, numbers),
+            self._taking_back(
+                f"upload {_checked(one)}", f"bulk_delete/{one}", source, numbers, refusals
             )
             for one, numbers in uploads.items()
         ]
         changes += [
-            Change(
-                f"point {number}",
-                "DELETE",
-                f"photometry/{number}",
-                done=lambda data, number=number: Outcome(True, "Taken back.", number),
-                look=self._looker_for_none(source, [number]),
-            )
+            self._taking_back(f"point {number}", str(number), source, [number], refusals)
             for number in points
         ]
-        return self._change_each(changes, dry_run=dry_run, on_error=on_error, query="undo_upload")
+        try:
+            return self._change_each(
+                changes, dry_run=dry_run, on_error=on_error, query="undo_upload"
+            )
+        except WriteError as error:
+            missing = isinstance(upload, str) and refusals and _no_upload(refusals[0])
+            if not missing:
+                raise
+            place = {name: getattr(missing, name) for name in ("status", "url", "reason")}
+            words = error.failures[0][1]
+        raise NotFoundError(f"upload={upload!r}: {words}", service=self.service, **place)
+
+    def _taking_back(
+        self, about: str, path: str, source: str | None, numbers: Sequence[int], refusals: list
+    ) -> Change:
+        """Return what takes photometry back; refusals are put into the list."""
+        look = self._looker_for_none(source, numbers)
+        point = numbers[0] if about.startswith("point") else None
+        return Change(
+            about,
+            "DELETE",
+            f"photometry/{path}",
+            done=lambda data: Outcome(
+                True, data if data and isinstance(data, str) else "Taken back.", point
+            ),
+            look=look,
+            refused=_gone_before(look, refusals),
+        )
 
     def _looker_for_none(
         self, source: str | None, numbers: Sequence[int]
@@ -290,6 +322,28 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
             return Outcome(not left, words)
 
         return look
+
+
+def _gone_before(look: Callable | None, refusals: list) -> Callable:
+    """Return what finds out whether a refusal means that there is nothing left to take back."""
+
+    def refused(error: RemoteServiceError) -> Outcome | None:
+        refusals.append(error)
+        if look is not None and look(0.0).ok:
+            return Outcome(True, f"Was taken back before: nothing of it is there ({error.reason})")
+        if look is None and _no_upload(error):
+            return Outcome(
+                False,
+                "SkyPortal has nothing of this upload (any more): it was taken back before, or the "
+                f"id is of another instance or of none. Nothing was changed ({error.reason})",
+            )
+        return None
+
+    return refused
+
+
+def _no_upload(error: RemoteServiceError) -> RemoteServiceError | None:
+    return error if NO_UPLOAD in (error.reason or "") else None
 
 
 def _checked(upload: str) -> str:

@@ -11,11 +11,21 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle
 from astropy.time import Time
+from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import suggest
 
-__all__ = ["as_json", "check_source_id", "degrees", "in_path", "iso", "params_of", "word"]
+__all__ = [
+    "as_json",
+    "check_source_id",
+    "check_text",
+    "degrees",
+    "in_path",
+    "iso",
+    "params_of",
+    "word",
+]
 
 # What the routes of the server take for an id: others get its page for an unknown address.
 SOURCE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+\-]*")
@@ -72,12 +82,15 @@ def word(value: object, name: str) -> str:
     Raises
     ------
     InvalidQueryError
-        If it is not finite, is an empty list, or of no kind that can be sent.
+        If it is not finite, is masked, is an empty list, is a text that is none, or of no
+        kind that can be sent.
     """
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = _unmasked(value, name)
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, str):
-        return str(value)
+        return check_text(value, name)
     if isinstance(value, (Time, datetime, date)):
         return iso(value, name)
     if isinstance(value, u.Quantity):
@@ -131,7 +144,8 @@ def iso(value: object, name: str) -> str:
         if isinstance(value, date) and not isinstance(value, datetime):
             value = value.isoformat()
         time = Time(value, format="mjd", scale="utc") if bare else Time(value)
-        text = time.utc.isot
+        # One time of many, of which another is masked, is wrapped in a mask of its own.
+        text = None if np.any(time.mask) else time.unmasked.utc.isot
     except Exception as error:
         # Each format of astropy has its own way of failing.
         raise InvalidQueryError(f"{name}={value!r:.100} {right}") from error
@@ -161,7 +175,7 @@ def degrees(value: object, name: str) -> float:
         If it has no unit, or is not one finite angle.
     """
     try:
-        angle = Angle(value)
+        angle = Angle(_unmasked(value, name) if isinstance(value, u.Quantity) else value)
         found = float(angle.to_value(u.deg))
     except (u.UnitsError, ValueError, TypeError) as error:
         raise InvalidQueryError(
@@ -172,16 +186,55 @@ def degrees(value: object, name: str) -> float:
     return found
 
 
+def check_text(value: str, name: str) -> str:
+    """Return a text that can be sent.
+
+    Parameters
+    ----------
+    value : str
+        The text.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    str
+        The same; of Python's own type, where it was one of numpy's, which has no JSON.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is half a character in it, as from a file that was read with another encoding.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = value[error.start]
+        raise InvalidQueryError(
+            f"{name}={value!r:.100} has {half!r} at index {error.start}, a lone surrogate: half "
+            "of a character, which is no text. Read it again with the right encoding, or take it "
+            "out"
+        ) from error
+    return str.__str__(value)
+
+
+def _unmasked(value: np.ndarray, name: str) -> object:
+    """Return what is not masked, as a scalar where it is one; under a mask is any value."""
+    data, mask = (value, True) if value is np.ma.masked else get_data_and_mask(value)
+    if mask is not None and np.any(mask):
+        raise InvalidQueryError(f"{name}={value!r:.100} is masked: give a value, or leave it out")
+    return data if data.ndim or isinstance(data, u.Quantity) else data[()]
+
+
 def as_json(value: object, name: str = "payload") -> object:
     """Return a value of plain JSON types.
 
     Parameters
     ----------
     value : object
-        Mappings, sequences, arrays, numbers, times; what is masked or not
-        finite becomes null.
+        Mappings, sequences, arrays, numbers, times; what is masked becomes null.
     name : str, optional
-        The argument's name, for messages.
+        The argument's name, for messages. Empty where the keys of a mapping are arguments.
 
     Returns
     -------
@@ -191,32 +244,76 @@ def as_json(value: object, name: str = "payload") -> object:
     Raises
     ------
     InvalidQueryError
-        If there is something else in it; a quantity, whose unit would be lost.
+        If there is something else in it: NaN or an infinity, which JSON does not have; a
+        quantity or a column whose unit would be lost; two keys of the same name; a text
+        with half a character.
     """
-    if value is None or value is np.ma.masked or isinstance(value, (str, bool)):
+    if value is None or value is np.ma.masked or isinstance(value, bool):
         return None if value is np.ma.masked else value
+    if isinstance(value, str):
+        return check_text(value, name)
     if isinstance(value, Mapping):
-        return {str(key): as_json(one, f"{name}[{key!r}]") for key, one in value.items()}
-    if isinstance(value, Time):
-        return iso(value, name) if value.isscalar else [iso(one, name) for one in value]
-    if isinstance(value, (datetime, date)):
-        return iso(value, name)
-    if isinstance(value, u.Quantity):
+        return _json_object(value, name)
+    if isinstance(value, (Time, datetime, date)):
+        return _json_time(value, name)
+    if isinstance(value, u.Quantity) or getattr(value, "unit", None) is not None:
         raise InvalidQueryError(
             f"{name}={value!r:.100} has a unit, which would be lost: give its value in the unit "
             "that the server's documentation says"
         )
-    if isinstance(value, np.ndarray):
-        return [as_json(one, name) for one in value] if value.ndim else as_json(value[()], name)
-    if isinstance(value, np.bool_):
-        return bool(value)
+    if isinstance(value, (np.ndarray, np.bool_)):
+        return _json_array(value, name)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, (Real, np.floating)):
-        return float(value) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            raise InvalidQueryError(
+                f"{name}={value!r} is no number of JSON, and would arrive as null: give a finite "
+                "one, None if null is meant, or leave it out"
+            )
+        return float(value)
     if isinstance(value, Iterable) and not isinstance(value, bytes):
-        return [as_json(one, name) for one in value]
+        return [as_json(one, f"{name}[{n}]") for n, one in enumerate(value)]
     raise InvalidQueryError(f"{name}={value!r:.100} is of a kind that cannot be sent as JSON")
+
+
+def _json_object(value: Mapping, name: str) -> dict:
+    found = {}
+    for key, one in value.items():
+        text = check_text(key, f"a key of {name}") if isinstance(key, str) else str(key)
+        if text in found:
+            raise InvalidQueryError(
+                f"{name}={value!r:.100} has two keys that are {text!r} in JSON, of which only one "
+                "would arrive"
+            )
+        found[text] = as_json(one, f"{name}[{key!r}]" if name else text)
+    return found
+
+
+def _json_time(value: Time | datetime | date, name: str) -> str | list | None:
+    if isinstance(value, Time):
+        if not value.isscalar:
+            return [_json_time(one, f"{name}[{n}]") for n, one in enumerate(value)]
+        if np.any(value.mask):
+            return None
+    return iso(value, name)
+
+
+def _json_array(value: np.ndarray | np.bool_, name: str) -> object:
+    """Return an array of any kind, each of which has its own way of hiding what is masked."""
+    data, mask = get_data_and_mask(value)
+    data = np.asarray(data)
+    if data.dtype.names:
+        raise InvalidQueryError(f"{name}={value!r:.100} is of a kind that cannot be sent as JSON")
+    if not data.ndim:
+        one = data.item() if data.dtype == bool else data[()]
+        return None if mask is not None and mask else as_json(one, name)
+    if mask is None or data.ndim > 1:
+        items = list(data if mask is None else value)
+    else:
+        hidden = np.broadcast_to(mask, data.shape).tolist()
+        items = [None if gone else one for one, gone in zip(data, hidden, strict=True)]
+    return [as_json(one, f"{name}[{n}]") for n, one in enumerate(items)]
 
 
 def check_source_id(value: object, *, name: str = "source_id") -> str:

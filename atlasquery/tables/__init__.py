@@ -1,6 +1,12 @@
 """From JSON bytes to typed, masked columns with units, driven by declarations."""
 
-from atlasquery.tables.build import assemble, build_table, quantity_column, table_column
+from atlasquery.tables.build import (
+    assemble,
+    build_table,
+    check_times,
+    quantity_column,
+    table_column,
+)
 from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
 from atlasquery.tables.files import read_table, write_table
 from atlasquery.tables.rows import Rows, decode_rows
@@ -16,6 +22,7 @@ __all__ = [
     "Timestamp",
     "assemble",
     "build_table",
+    "check_times",
     "decode_rows",
     "quantity_column",
     "read_table",

@@ -14,7 +14,7 @@ from atlasquery.exceptions import TableParseError
 from atlasquery.tables.columns import Column, Timestamp
 from atlasquery.tables.rows import Rows
 
-__all__ = ["assemble", "build_table", "quantity_column", "table_column"]
+__all__ = ["assemble", "build_table", "check_times", "quantity_column", "table_column"]
 
 MaskedQuantity = Masked(u.Quantity)
 
@@ -43,6 +43,24 @@ def build_table(rows: Rows, *, meta: dict | None = None) -> Table:
         for column in rows.columns
     ]
     return assemble(Table(meta=meta), columns)
+
+
+def check_times(rows: Rows) -> None:
+    """Raise what `build_table` would raise: where it is known which answer it was.
+
+    Parameters
+    ----------
+    rows : Rows
+        The columns; all but time stamps were judged when they were decoded.
+
+    Raises
+    ------
+    TableParseError
+        If a time stamp is none.
+    """
+    for column in rows.columns:
+        if column.kind is Timestamp:
+            time_column(column, rows.values[column.name], rows.masks[column.name])
 
 
 def assemble(table: Table, columns: Iterable) -> Table:

@@ -96,11 +96,46 @@ def test_a_server_with_shorter_pages_than_asked_for_loses_nothing(alerce, double
 
 def test_what_is_surely_all_costs_no_further_page(alerce, double):
     alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
-    alerce.query_objects([sky.name(n) for n in range(150)])
+    # That ten are a page of this server's is asked once.
     assert len(double.asked("/objects/")) == 2
-    # Of ten and more it is asked once: no page of this server's is shorter.
-    assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
+    assert "objects/?page=1&page_size=10&" in double.received[-1]
+    alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="11 arcsec")
+    alerce.query_objects([sky.name(n) for n in range(150)])
     assert len(double.asked("/objects/")) == 4
+    # Of ten and more the next page is asked for.
+    assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
+    assert len(double.asked("/objects/")) == 6
+
+
+def test_many_threads_ask_for_the_size_of_a_page_once(alerce, double):
+    places = SkyCoord(np.zeros(6), np.full(6, -5.0), unit="deg")
+    assert len(alerce.query_region(places, radius="10 arcsec", cache=False)) == 12
+    assert len(double.asked("objects/.page=1&page_size=10&")) == 1
+
+
+@pytest.mark.parametrize("cap", [1, 2, 9])
+def test_a_server_with_pages_below_its_own_default_loses_nothing(alerce, double, cap):
+    double.cap = cap
+    where = SkyCoord(150.1, 2.2, unit="deg")
+    assert len(alerce.query_region(where, radius="1 arcmin")) == 40
+    names = [sky.name(n) for n in range(30)]
+    assert alerce.query_objects(names)["oid"].tolist() == names
+    assert len(alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")) == 2
+
+
+def test_a_server_that_cannot_list_all_is_asked_for_a_page_more(alerce, double):
+    double.faults["objects/.page=1&page_size=10&"] = Answer(500, {"message": "too much"})
+    with conf.set_temp("retries", 0):
+        found = alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
+    assert len(found) == 2
+    assert len(double.asked("ra=360.*page=2")) == 1
+
+
+def test_a_server_that_knows_no_pages_is_not_asked_for_ever(alerce, double):
+    items = [sky.entry(n) for n in range(12)]
+    double.faults["/objects/"] = Answer(200, {"items": items, "has_next": False})
+    assert len(alerce.query_criteria(max_rows=-1)) == 12
+    assert len(double.asked("/objects/")) == 2
 
 
 def test_pitfall_4_fifteen_names_are_not_ten(alerce):
@@ -261,34 +296,6 @@ def test_objects_at_one_place_do_not_halve_the_radius_without_end(alerce, double
     assert len(found) == 2 and len(double.asked("/objects/")) < 14
 
 
-def test_names_that_fail_cost_the_others_nothing(alerce, double):
-    names = [sky.name(n) for n in range(450)]
-    names[10] = "ZTF18zzzzzzz"
-    lost = names[200:400]
-    double.faults[f"oid={names[333]}"] = Answer(500, {"message": "broken"})
-    with (
-        conf.set_temp("retries", 0),
-        pytest.warns(InputWarning, match="does not know ZTF18zzzzzzz: masked"),
-        pytest.raises(IncompleteResultError, match=f"200 of 450 objects.*{lost[0]}.*br") as caught,
-    ):
-        alerce.query_objects(names, cache=False)
-    assert [name for name, _ in caught.value.failures] == lost
-    found = caught.value.result
-    assert found["oid"].tolist() == names
-    there = ~np.ma.getmaskarray(found["ra"])
-    assert [name for name, known in zip(names, there, strict=True) if not known] == [
-        "ZTF18zzzzzzz", *lost,
-    ]  # fmt: skip
-    with conf.set_temp("retries", 0), pytest.warns(InputWarning) as said:
-        table = alerce.query_objects(names, cache=False, on_error="warn")
-    assert len(said) == 2 and len(table.meta["failures"]) == 200
-    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as single:
-        alerce.query_objects(lost, cache=False)
-    assert not isinstance(single.value, IncompleteResultError)
-    with pytest.raises(InvalidQueryError, match="on_error='skip'"):
-        alerce.query_objects(names, on_error="skip")
-
-
 def test_missing_names_are_masked_in_their_place(alerce):
     names = ["ZTF19aaaaaab", "ZTF18zzzzzzz", "ZTF18aaaaaaa", "ZTF19aaaaaab"]
     with pytest.warns(InputWarning, match="does not know ZTF18zzzzzzz"):
@@ -387,7 +394,10 @@ def test_one_object(alerce):
     assert lsst["oid"].tolist() == [sky.FIRST_LSST + 5]
 
 
-@pytest.mark.parametrize("oid", ["45121627560013205x", 1.5e16, -3, True, 2**63, "ZTF18aaaaaaa"])
+WRONG = ["45121627560013205x", 1.5e16, -3, True, 2**63, 10**5000, "ZTF18aaaaaaa"]
+
+
+@pytest.mark.parametrize("oid", WRONG, ids=range(len(WRONG)))
 def test_numbers_of_lsst_are_whole(alerce, double, oid):
     with pytest.raises(InvalidQueryError):
         alerce.query_object(oid, survey="lsst")

@@ -47,11 +47,16 @@ def add_galaxy(sky, name, ra, dec, catalog="CLU", **more):
 
 
 def _within(call, row):
-    bounds = {
-        "Redshift": row["redshift"], "Distance": row["distmpc"], "Mstar": row["mstar"],
-    }  # fmt: skip
-    for name, value in bounds.items():
+    # The server reads bounds on the mass, and does nothing with them.
+    for name, value in (("Redshift", row["redshift"]), ("Distance", row["distmpc"])):
         low, high = call.params.get(f"min{name}"), call.params.get(f"max{name}")
+        if name == "Distance" and "localizationDateobs" in call.params:
+            # Within 3 sigma of the distance of the event.
+            near, far = call.sky.tables.get("reach", (None, None))
+            low, high = low or near, high or far
+        if name == "Distance" and None not in (low, high) and float(high) <= float(low):
+            # Silently, and so are bounds that are equal.
+            low = None
         if low is not None and (value is None or value < float(low)):
             return False
         if high is not None and (value is None or value > float(high)):

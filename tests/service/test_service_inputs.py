@@ -254,6 +254,16 @@ def test_sequences_of_ids_that_are_wrong(ids):
         check_ids(ids, name="atlas_ids", digits=19)
 
 
+def test_ids_of_any_length():
+    given = [1, "23", np.int64(2**53 + 1), 2**63 - 1]
+    assert check_ids(given, name="oids") == [1, 23, 2**53 + 1, 2**63 - 1]
+    for bad in (0, -1, 2**63, str(2**63), 10**5000, "x", "\uff11", True, None, b"1", {1}):
+        with pytest.raises(InvalidQueryError, match=r"^oids=.* of up to 64 bits, or else$"):
+            check_ids(bad, name="oids", hint=", or else")
+    with pytest.raises(InvalidQueryError, match=r"^oids=1\.0 is a float"):
+        check_ids(1.0, name="oids")
+
+
 @pytest.mark.parametrize("nothing", [[], (), np.array([]), Column([], dtype=np.int64)])
 def test_nothing_is_refused(nothing):
     with pytest.raises(InvalidQueryError, match="atlas_ids is empty"):

@@ -1,6 +1,7 @@
 """Galaxies, events of the GCN, sky maps and finding charts."""
 
 import json
+import math
 import warnings
 from base64 import b64decode
 
@@ -121,6 +122,28 @@ def test_galaxies_by_criteria(skyportal, double, galaxies):
     assert found["name"].tolist() == ["edge"]
     assert "localizationCumprob=0.5" in double.asked()[-1]
     assert f"localizationDateobs={WHEN.replace(':', '%3A')}&" in double.asked()[-1]
+
+
+def test_bounds_that_the_server_forgets_hold(skyportal, double, galaxies):
+    """It drops a lower bound that is not below the upper one, and does not search by mass."""
+    ask = skyportal.query_galaxies
+    add_galaxy(double.sky, "nearest", 10.0, 2.0, distmpc=1.0, mstar=1e10)
+    assert len(skyportal.request("GET", "galaxy_catalog", minDistance=210.0, maxDistance=210.0)[
+        "galaxies"
+    ]) == 2  # fmt: skip
+    assert ask(distance=(210.0, 210.0))["name"].tolist() == ["far"]
+    assert ask(distance=(0.1 + 0.2, 1))["name"].tolist() == ["nearest"]
+    assert ask(redshift=(0.05, 0.05))["name"].tolist() == ["far"]
+    assert ask(stellar_mass=(1e9, 1e9))["name"].tolist() == ["far"]
+    assert ask(PLACE, radius="1 deg", stellar_mass=(5e9, None))["name"].tolist() == ["near"]
+    for nothing in ({"distance": (0, 0)}, {"distance": (0.9, math.nextafter(1.0, 0.0))}):
+        with pytest.warns(NoResultsWarning):
+            assert len(ask(**nothing)) == 0
+    # The distance of an event is an upper bound, too.
+    double.sky.tables |= {"inside": {WHEN: {"near", "nearest"}}, "reach": (0.0, 100.0)}
+    assert ask(localization=WHEN)["name"].tolist() == ["nearest"]
+    with pytest.warns(NoResultsWarning):
+        assert len(ask(localization=WHEN, distance=(300, None))) == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,12 @@ import pytest
 from skyportal_routes import Answer, RefusalError, envelope
 from skyportal_server import ADMIN
 
-from atlasquery.exceptions import InvalidQueryError, RemoteServiceError, TableParseError
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InvalidQueryError,
+    RemoteServiceError,
+    TableParseError,
+)
 from atlasquery.skyportal import conf
 
 TRACE = "Traceback (most recent call last):\n  File 'handler.py', line 3\nValueError: no such thing"
@@ -57,6 +62,29 @@ def test_an_answer_of_several_lists_names_them(skyportal, double):
     double.faults["GET /api/x"] = Answer(200, envelope({"a": [], "n": 3, "b": [1]}))
     with pytest.raises(TableParseError, match=r"2 lists \(a, b\)"):
         skyportal.request("GET", "x", paginate=True)
+
+
+def test_a_time_that_is_none_is_told_with_its_place_and_costs_no_neighbour(skyportal, double):
+    good = {"mjd": 60300.0, "filter": "atlaso", "flux": 500.0, "fluxerr": 2.0, "id": 1}
+    bad = Answer(200, envelope([good | {"created_at": "yesterday"}]))
+    double.faults = {"S1/photometry": bad, "S2/photometry": Answer(200, envelope([good]))}
+    what = "created_at='yesterday' is not an ISO 8601 time"
+    with pytest.raises(IncompleteResultError, match=what) as caught:
+        skyportal.get_light_curves(["S1", "S2"], cache=True)
+    assert list(caught.value.result) == ["S2"]
+    name, error = caught.value.failures[0]
+    assert (name, error.service, error.status) == ("S1", "SkyPortal", 200)
+    assert error.url.startswith(f"{double.url}sources/S1/photometry?")
+    # What cannot be shown is not kept either.
+    double.faults = {"S1/photometry": Answer(200, envelope([good]))}
+    assert len(skyportal.get_photometry("S1", cache=True)) == 1
+
+
+def test_a_time_that_is_none_in_a_page_is_told_with_its_place(skyportal, double):
+    pages(double, lambda page, n: {**page, "sources": [source(1) | {"created_at": "soon"}]})
+    with pytest.raises(TableParseError, match=r"answered .*created_at='soon'") as caught:
+        skyportal.query_criteria()
+    assert caught.value.url.startswith(f"{double.url}sources?")
 
 
 @pytest.mark.parametrize(("refused", "left"), [("pageNumber", "page"), ("page", "pageNumber")])

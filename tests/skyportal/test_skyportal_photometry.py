@@ -1,5 +1,7 @@
 """Light curves: the cut on signal to noise, limits of two meanings, words for nothing."""
 
+import re
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -136,6 +138,40 @@ def test_numbers_that_are_words(skyportal, source):
     lc = skyportal.get_photometry("S1")
     assert lc["flux"].mask[0] and not lc["detection"][0]
     assert lc["limiting_mag"][0].unmasked.value == pytest.approx(23.9 - 2.5 * np.log10(10))
+
+
+def test_a_row_without_time_or_filter_costs_no_other_row(skyportal, source):
+    good = {"mjd": 60300.0, "filter": "atlaso", "flux": 500.0, "fluxerr": 2.0, "id": 1}
+    rows = [
+        good,
+        good | {"mjd": None, "id": 2},
+        good | {"filter": None, "id": 3},
+        good | {"mjd": 60302.0, "filter": "atlasc", "id": 4},
+        {"flux": 1.0},
+    ]
+    source.faults = {"photometry": Answer(200, envelope(rows))}
+    what = (
+        "3 of 5 rows of S1 have no place in a light curve and are left out: photometry 2 (no mjd), "
+        "photometry 3 (no filter), row 4 (no mjd and filter); meta"
+    )
+    for fetch in (
+        lambda: skyportal.get_photometry("S1"),
+        lambda: skyportal.get_light_curves(["S1"])["S1"],
+    ):
+        with pytest.warns(InputWarning, match=re.escape(what)) as told:
+            lc = fetch()
+        assert len(told) == 1 and told[0].filename == __file__
+        assert lc["photometry_id"].tolist() == [1, 4]
+        assert lc.time.mjd.tolist() == [60300.0, 60302.0]
+        assert lc["band"].tolist() == ["o", "c"]
+        assert lc.meta["rows_left_out"] == what[what.index("photometry 2") :].removesuffix("; meta")
+
+
+def test_rows_of_which_none_has_a_time_are_no_light_curve(skyportal, source):
+    rows = [{"time": 60300.0, "filter": "atlaso", "flux": 500.0, "fluxerr": 2.0, "id": 1}]
+    source.faults = {"photometry": Answer(200, envelope(rows))}
+    with pytest.raises(TableParseError, match="no row of photometry has both mjd and filter"):
+        skyportal.get_photometry("S1")
 
 
 def test_bands_of_surveys_and_others(skyportal, source):

@@ -6,7 +6,12 @@ import pytest
 from astropy.time import Time
 from skyportal_routes import Answer, envelope
 
-from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    RemoteServiceError,
+    TableParseError,
+)
 
 
 def test_data_of_the_envelope(skyportal, double):
@@ -123,6 +128,9 @@ def test_the_page_of_galaxies_is_called_otherwise(skyportal, double):
     double.faults = {"galaxy_catalog": Answer(200, envelope(galaxies))}
     assert skyportal.request("GET", "galaxy_catalog", paginate=True) == [{"id": 1}]
     assert double.received == ["GET /api/galaxy_catalog?numPerPage=500&page=1&pageNumber=1"]
+    # It says again what order was asked for, which is no news.
+    double.faults = {"galaxy_catalog": Answer(200, envelope(galaxies | {"sortBy": "name"}))}
+    assert len(skyportal.request("GET", "galaxy_catalog", paginate=True, sortBy="name")) == 1
 
 
 def test_what_has_no_list_is_not_paged(skyportal, double):
@@ -131,6 +139,27 @@ def test_what_has_no_list_is_not_paged(skyportal, double):
         skyportal.request("GET", "sysinfo", paginate=True)
     with pytest.raises(InvalidQueryError, match="paginate"):
         skyportal.request("POST", "sources", paginate=True)
+
+
+def test_an_object_with_a_list_is_no_page(skyportal, double):
+    """The list alone would be all that is left of it."""
+    spectra = {"obj_id": "S1", "spectra": [{"id": 1}], "note": None}
+    double.faults = {"spectra": Answer(200, envelope(spectra))}
+    with pytest.raises(TableParseError, match="has obj_id beside the list 'spectra', and no page"):
+        skyportal.request("GET", "sources/S1/spectra", paginate=True)
+    assert skyportal.request("GET", "sources/S1/spectra") == spectra
+
+
+def test_what_stands_beside_the_items_of_pages_is_told(skyportal, double):
+    def page(n):
+        found = {"observations": [{"id": 2 * n}, {"id": 2 * n + 1}], "totalMatches": 4}
+        return Answer(200, envelope(found | {"probability": 0.9, "area": None}))
+
+    double.faults = {"observation": [page(0), page(1)]}
+    with pytest.warns(InputWarning, match=r"items alone .* each page: probability\. Leave") as told:
+        items = skyportal.request("GET", "observation", paginate=True)
+    assert [item["id"] for item in items] == [0, 1, 2, 3]
+    assert len(told) == 1 and told[0].filename == __file__
 
 
 def test_a_get_is_repeated_and_a_write_is_not(skyportal, double):

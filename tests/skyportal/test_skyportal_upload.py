@@ -10,7 +10,13 @@ from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError, html
 from skyportal_server import ADMIN
 
-from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    LoginError,
+    NotFoundError,
+    WriteError,
+)
 from atlasquery.skyportal import sending
 from atlasquery.tables import read_table, write_table
 
@@ -298,10 +304,38 @@ def test_undo_by_upload_id(skyportal, double):
     done = skyportal.undo_upload(table.meta["upload_ids"][0])
     assert done["message"][0] == "Deleted 5 photometry point(s)."
     assert stored(double) == []
-    with pytest.raises(WriteError, match="Invalid bulk upload id"):
+    with pytest.raises(NotFoundError, match=r"nothing of this upload \(any more.* id") as told:
         skyportal.undo_upload(table.meta["upload_ids"][0])
+    assert told.value.status == 400 and table.meta["upload_ids"][0] in str(told.value)
+    with pytest.warns(InputWarning, match="nothing of this upload"):
+        again = skyportal.undo_upload(table.meta["upload_ids"][0], on_error="warn")
+    assert again["ok"].tolist() == [False]
     with pytest.raises(InvalidQueryError, match="no upload id"):
         skyportal.undo_upload("../1")
+
+
+def test_what_is_undone_twice_says_so(skyportal, double):
+    table = upload(skyportal, random_curve(5))
+    other = upload(skyportal, random_curve(2, seed=7))
+    assert skyportal.undo_upload(table)["message"][0].startswith("Deleted 5")
+    again = skyportal.undo_upload(table)
+    assert again["ok"].tolist() == [True]
+    assert again["message"][0].startswith("Was taken back before: nothing of it is there")
+    # Without its upload id, a point is taken back by its number.
+    other["upload_id"] = ""
+    assert skyportal.undo_upload(other)["message"].tolist() == ["Taken back."] * 2
+    again = skyportal.undo_upload(other)
+    assert again["ok"].all() and all("taken back before" in one for one in again["message"])
+    assert stored(double) == []
+
+
+def test_an_undo_that_is_refused_keeps_the_words(skyportal, double):
+    table = upload(skyportal, random_curve(5))
+    double.faults["^DELETE"] = RefusalError(400, "Not today.")
+    for one in (table, table.meta["upload_ids"][0]):
+        with pytest.raises(WriteError, match=r"Not today\."):
+            skyportal.undo_upload(one)
+    assert len(stored(double)) == 5
 
 
 def test_undo_leaves_what_may_have_been_there(skyportal, double, losing):
