@@ -1,6 +1,6 @@
 """Many requests at once, and the configuration that says how many and how patiently."""
 
-import _thread
+import signal
 import threading
 import time
 
@@ -26,14 +26,18 @@ def test_order_is_kept(concurrency, tasks):
 
 @pytest.mark.parametrize("concurrency", [1, 3, 5])
 def test_concurrency_is_reached_and_not_passed(concurrency):
-    lock, running, most = threading.Lock(), [], []
+    changed, running, most = threading.Condition(), [], []
 
     def work(n):
-        with lock:
+        with changed:
             running.append(n)
             most.append(len(running))
+            changed.notify_all()
+            if n == 0:
+                # However late the others are begun, the first is still here.
+                changed.wait_for(lambda: max(most) >= concurrency, 30)
         time.sleep(0.01)
-        with lock:
+        with changed:
             running.remove(n)
 
     run_all(work, range(20), concurrency=concurrency)
@@ -59,22 +63,26 @@ def test_one_failure_loses_no_neighbour(concurrency):
 @pytest.mark.parametrize("concurrency", [1, 2, 4])
 @pytest.mark.parametrize("error", [LoginError("who?"), QuotaError("enough", retry_after=9)])
 def test_fatal_errors_stop_further_work(concurrency, error):
-    begun = []
+    begun, failing, failed = [], [], threading.Event()
 
     def work(n):
         begun.append(n)
         if n == 5:
+            failing.append(threading.current_thread())
+            failed.set()
             raise error
-        time.sleep(0.005)
+        if n > 5:
+            # Whoever learns of the end of this learns of the failure before, or with it.
+            assert failed.wait(60)
+            failing[0].join(60)
         return n
 
     results = run_all(work, range(100), concurrency=concurrency)
     assert len(results) == 100
-    assert len(begun) <= 5 + 2 * concurrency
+    assert len(begun) <= 5 + concurrency
     assert results[:5] == [0, 1, 2, 3, 4]
-    assert [r for r in results[50:] if r is not error] == []
     for n, result in enumerate(results):
-        assert result is error if n not in begun else result in (n, error)
+        assert result is error if n not in begun or n == 5 else result == n
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -84,18 +92,17 @@ def test_interrupt_stops_at_once(concurrency):
     def work(n):
         begun.append(n)
         if n == 2:
-            _thread.interrupt_main()
+            # As Ctrl-C does: it wakes a thread that waits.
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if n >= 2:
             # A request that hangs; the main thread can be interrupted in it.
-            for _ in range(300):
-                if release.wait(0.01):
-                    break
+            release.wait(60)
         return n
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_all(work, range(100), concurrency=concurrency)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 30
     release.set()
     time.sleep(0.05)
     assert len(begun) <= 2 + concurrency
