@@ -40,6 +40,11 @@ class Deadline:
         #: Whether something was broken off because of it.
         self.passed = False
 
+    @property
+    def over(self) -> bool:
+        """Whether it has passed, and may be why something was broken off."""
+        return self.passed or time.monotonic() >= self.at
+
     def check(self) -> float:
         """Return the seconds left.
 

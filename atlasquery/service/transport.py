@@ -236,10 +236,11 @@ def _once(
         except ADDRESS as error:
             raise _unreachable(place, error) from None
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            # What breaks at the deadline breaks as a time-out or otherwise.
+            # What breaks at the deadline breaks as a time-out or otherwise: while encryption is
+            # agreed upon, the time-out of the socket is what was left.
             silent = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError))
             if silent or end.passed:
-                made = _silent(service, place, policy, error, late=end.passed)
+                made = _silent(service, place, policy, error, late=end.over)
             elif isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
                 made = _unreachable(place, error)
             else:
