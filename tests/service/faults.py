@@ -178,6 +178,13 @@ class FaultyServer:
             reply = self.replies.pop(0) if self.replies else self.default
         return reply(received) if callable(reply) else reply
 
+    def arrived(self, count):
+        """Return all requests, when there are so many: a client may be gone before they arrive."""
+        end = time.monotonic() + 60
+        while len(self.received) < count and time.monotonic() < end:
+            time.sleep(0.002)
+        return list(self.received)
+
     def asked(self, path):
         """Return the requests for an endpoint."""
         return [r for r in list(self.received) if r.path == "/api/" + path]
@@ -232,20 +239,23 @@ class Accounts:
 def encrypted():
     """Run an https server that drips its head for ever, and takes no more than 64 KiB.
 
-    Yields its address, the file of its certificate, and what it was sent.
+    Yields its address, the file of its certificate, what it was sent, and functions that it
+    calls when it was sent something.
     """
     # A key that is worth nothing: it is for 127.0.0.1, and published.
     certificate = str(Path(__file__).with_name("loopback.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    got, stopped = [], threading.Event()
+    got, hooks, stopped = [], [], threading.Event()
 
     class Drip(socketserver.BaseRequestHandler):
         def handle(self):
-            self.request.settimeout(5)
+            self.request.settimeout(60)
             with contextlib.suppress(OSError):
                 connection = context.wrap_socket(self.request, server_side=True)
                 got.append(connection.recv(65536))
+                for hook in hooks:
+                    hook()
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
                 while not stopped.wait(0.02):
                     connection.sendall(b"x")
@@ -254,7 +264,7 @@ def encrypted():
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield f"https://127.0.0.1:{server.server_address[1]}/api/", certificate, got
+            yield f"https://127.0.0.1:{server.server_address[1]}/api/", certificate, got, hooks
         finally:
             stopped.set()
             server.shutdown()

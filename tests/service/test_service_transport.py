@@ -1,5 +1,6 @@
 """Each way in which an exchange can fail: which exception, which words, what was sent."""
 
+import contextlib
 import gzip
 import json
 import socket
@@ -7,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from email.utils import formatdate
+from types import SimpleNamespace
 
 import pytest
 from astroquery import exceptions as astroquery
@@ -118,7 +120,7 @@ def test_write_is_not_repeated_after_a_time_out(faulty, probe):
     faulty.default = Reply(hold=5)
     with conf.set_temp("timeout", 0.1):
         fail(probe.write, TimeoutError, "0.1 s (conf.timeout)")
-    assert len(faulty.received) == 1
+    assert len(faulty.arrived(1)) == 1
 
 
 def test_write_without_content(faulty, probe):
@@ -161,7 +163,16 @@ def test_silence_is_repeated_then_a_time_out(faulty, probe):
     with conf.set_temp("timeout", 0.1):
         error = fail(probe.read, TimeoutError, "conf.timeout", "wait longer")
     assert isinstance(error, __builtins__["TimeoutError"])
-    assert len(faulty.received) == 3
+    assert len(faulty.arrived(3)) == 3
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Let deadlines come nearer by the seconds that are added to a list."""
+    passed = []
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(passed))
+    monkeypatch.setattr("atlasquery.service.deadline.time", clock)
+    return passed
 
 
 SLOW = Reply(drip=0.02, headers={"X-Long": "x" * 5000})
@@ -177,32 +188,63 @@ SLOW = Reply(drip=0.02, headers={"X-Long": "x" * 5000})
     ],
     ids=["body", "head", "chunk size"],
 )
-def test_drip_of_bytes_ends_at_the_deadline(faulty, probe, reply):
-    faulty.default = reply
+def test_drip_of_bytes_ends_at_the_deadline(faulty, probe, reply, late):
+    def begin(received):
+        late.append(60.0)
+        return reply
+
+    faulty.default = begin
     threads = threading.active_count()
-    with conf.set_temp("deadline", 0.3), conf.set_temp("retries", 0):
-        error = fail(probe.read, TimeoutError, "0.3 s (conf.deadline)")
+    with conf.set_temp("deadline", 60.0), conf.set_temp("retries", 0):
+        error = fail(probe.read, TimeoutError, "60 s (conf.deadline)")
     assert error.sent
     assert len(faulty.received) == 1
     # That of the server, which still drips.
     assert threading.active_count() <= threads + 1
 
 
-def test_deadline_of_one_answer_is_not_that_of_the_next(faulty, probe):
-    with conf.set_temp("deadline", 0.4):
+def test_silence_ends_at_the_deadline(faulty, probe):
+    faulty.default = Reply(hold=60)
+    started = time.monotonic()
+    faster = {"deadline": 0.2, "timeout": 60.0, "retries": 0}
+    with contextlib.ExitStack() as stack:
+        for name, value in faster.items():
+            stack.enter_context(conf.set_temp(name, value))
+        fail(probe.read, TimeoutError, "0.2 s (conf.deadline)")
+    assert time.monotonic() - started < 30
+
+
+def test_encryption_that_nobody_agrees_upon_ends_at_the_deadline():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        client = OpenProbe(f"https://127.0.0.1:{silent.getsockname()[1]}/api/")
+        with conf.set_temp("deadline", 0.2), conf.set_temp("retries", 0):
+            fail(client.read, TimeoutError, "0.2 s (conf.deadline)")
+
+
+def test_deadline_of_one_answer_is_not_that_of_the_next(faulty, probe, late):
+    def slowly(received):
+        late.append(25.0)
+        return Reply(body=b"[]")
+
+    faulty.default = slowly
+    with conf.set_temp("deadline", 60.0):
         for _ in range(5):
-            faulty.script(Reply(body=b"[]", hold=0.12))
             assert probe.read() == []
     assert len(faulty.received) == 5
 
 
-def test_deadline_ends_an_encrypted_drip_and_a_body_that_is_not_taken(monkeypatch):
-    with encrypted() as (url, certificate, got):
+def test_deadline_ends_an_encrypted_drip_and_a_body_that_is_not_taken(monkeypatch, late):
+    with encrypted() as (url, certificate, got, hooks):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
         client = ProbeClass(url)
         client.login(token="t0ken" + "5ecret" * 5)
+        hooks.append(lambda: late.append(60.0))
+        with conf.set_temp("deadline", 60.0), conf.set_temp("retries", 0):
+            fail(client.read, TimeoutError, "60 s (conf.deadline)")
+        hooks.clear()
         with conf.set_temp("deadline", 0.4), conf.set_temp("retries", 0):
-            fail(client.read, TimeoutError, "0.4 s (conf.deadline)")
             fail(lambda: client.write(x="x" * 8_000_000), TimeoutError, "0.4 s (conf.deadline)")
     assert got[0].startswith(b"POST /api/things/")
 
@@ -284,18 +326,26 @@ def test_wait_longer_than_allowed_is_a_quota_error(faulty, probe, headers, words
     assert len(faulty.received) == 1
 
 
-def test_wait_that_is_short_is_waited(faulty, probe):
+@pytest.fixture
+def slept(probe):
+    """The seconds that the probe slept, each of which has passed too."""
+    seconds, sleep = [], probe._clock.sleep
+    probe._clock.sleep = lambda wait: seconds.append(wait) or sleep(wait)
+    return seconds
+
+
+def test_wait_that_is_short_is_waited(faulty, probe, slept):
     faulty.script(answer({"detail": "x"}, status=429, headers={"Retry-After": "1"}), answer([1]))
     assert probe.read() == [1]
     first, second = faulty.received
-    assert 0.99 < second.when - first.when < 2
+    assert slept == [1.0]
+    assert second.when - first.when > 0.99
 
 
-def test_closed_for_as_long_as_the_server_says(faulty, probe):
+def test_closed_for_as_long_as_the_server_says(faulty, probe, slept):
     faulty.script(answer({"detail": "x"}, status=503, headers={"Retry-After": "1"}), answer([1]))
     assert probe.read() == [1]
-    first, second = faulty.received
-    assert 0.99 < second.when - first.when < 2
+    assert slept == [1.0]
     faulty.default = answer({"detail": "Closed."}, status=503, headers={"Retry-After": "3600"})
     fail(probe.read, RemoteServiceError, "Closed.", status=503)
     assert len(faulty.received) == 3
@@ -365,10 +415,9 @@ def test_limits_are_read_at_the_time_of_the_call(faulty, probe):
         assert len(faulty.received) == retries + 1
 
 
-def test_backoff_doubles(faulty, probe):
+def test_backoff_doubles(faulty, probe, slept):
     faulty.default = Reply(status=503, body="", kind=None)
-    with conf.set_temp("backoff", 0.1), pytest.raises(RemoteServiceError):
+    with conf.set_temp("backoff", 0.05), pytest.raises(RemoteServiceError):
         probe.read()
-    first, second, third = (r.when for r in faulty.received)
-    assert 0.09 < second - first < 0.19
-    assert 0.19 < third - second < 0.4
+    assert slept == [0.05, 0.1]
+    assert len(faulty.received) == 3
