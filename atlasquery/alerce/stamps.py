@@ -78,7 +78,10 @@ class StampQueries(BulkQueries):
         name = check_oid(oid, survey)
         alert = self._alert(name, candid, survey, cache)
         tasks = [(kind, name, alert, survey, cache) for kind in KINDS]
-        images = self._each(lambda task: self._stamp(*task), tasks, progress=False)
+        # Here, as all threads share what is ignored: a first card may have another form.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VerifyWarning)
+            images = self._each(lambda task: self._stamp(*task), tasks, progress=False)
         for image in images:
             if isinstance(image, Exception):
                 self._refuse_unknown_alert(image, name, alert, survey, cache)
@@ -279,12 +282,10 @@ def _decode_image(body: bytes):
     """Return the image of a stamp, which comes in gzip and may lack the first card's form."""
     try:
         plain = gzip.decompress(body) if body.startswith(GZIP) else body
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VerifyWarning)
-            with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
-                hdu = next((hdu for hdu in file if hdu.data is not None), None)
-                if hdu is not None:
-                    return fits.ImageHDU(np.array(hdu.data), hdu.header)
+        with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
+            hdu = next((hdu for hdu in file if hdu.data is not None), None)
+            if hdu is not None:
+                return fits.ImageHDU(np.array(hdu.data), hdu.header)
     except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
         raise TableParseError(f"no FITS image: {error}") from error
     raise TableParseError("no image in the FITS file")

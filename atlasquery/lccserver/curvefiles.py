@@ -283,7 +283,12 @@ class CurveFiles(DatasetQueries):
         chunks = [ones[n : n + size] for ones in parts.values() for n in range(0, len(ones), size)]
         chunks = [chunk for chunk in chunks if len(chunk) > FEW]
         work = partial(self._part, make=make, cache=cache, timeout=timeout)
-        for answer in self._each(work, chunks, progress=progress):
+        # Not where each is asked for: threads share what is ignored, and the last one to end would
+        # put back for good what another had set.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoResultsWarning)
+            answers = self._each(work, chunks, progress=progress)
+        for answer in answers:
             if isinstance(answer, (LoginError, QuotaError, TimeoutError)):
                 raise answer
             # What a part has not brought is asked for one by one.
@@ -292,11 +297,9 @@ class CurveFiles(DatasetQueries):
 
     def _part(self, chunk: list[Wanted], *, make: Callable, cache, timeout) -> dict:
         places = SkyCoord([one.ra for one in chunk], [one.dec for one in chunk], unit="deg")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NoResultsWarning)
-            result = self.crossmatch(
-                places, radius=NEAR, collections=[chunk[0].collection], progress=False, cache=False
-            )
+        result = self.crossmatch(
+            places, radius=NEAR, collections=[chunk[0].collection], progress=False, cache=False
+        )
         setid = result.meta.get("setid")
         if not setid:
             return {}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import warnings
 
 import alerce_sky as sky
 import astropy.units as u
@@ -10,8 +11,10 @@ import pytest
 from alerce_archive import fits_gz, image
 from alerce_server import Answer
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.table import Table
 from astropy.units import photometric
+from overlap import overlapping
 
 from atlasquery.alerce import conf
 from atlasquery.alerce.catalogs import catalog_tables, decode_catalogs, read_catalogs
@@ -42,6 +45,14 @@ def test_stamps_are_a_fits_file_of_three_images(alerce, tmp_path):
         assert hdu.header["CANDID"] == str(CANDID) and hdu.header["OBJECT"] == OID
     stamps.verify("exception")
     stamps.writeto(tmp_path / "stamps.fits")
+
+
+def test_what_warnings_are_shown_is_as_before(alerce, monkeypatch):
+    before = list(warnings.filters)
+    with conf.set_temp("concurrency", 2), monkeypatch.context() as patch:
+        patch.setattr(fits, "open", overlapping(fits.open))
+        alerce.get_stamps(OID, CANDID)
+    assert warnings.filters == before
 
 
 def test_stamps_of_an_alert(alerce):
@@ -75,6 +86,7 @@ def test_stamps_of_lsst(alerce, double):
     assert "stamps_api" in caught.value.url
 
 
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
 def test_stamps_as_recorded(samples):
     for path in ("stamps/stamp_science.fits.gz", "stamps/stamp_template.fits.gz"):
         hdu = _decode_image(samples(path))

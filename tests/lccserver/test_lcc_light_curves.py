@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 import zipfile
 
 import curveskilled
@@ -14,6 +15,7 @@ import pytest
 from astropy.table import Table
 from lcc_files import Files, keep_dataset, make_zip, packed, values
 from lcc_server import Answer
+from overlap import overlapping
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -144,6 +146,17 @@ def test_more_than_a_zip_holds(client, server, double):
         double.received.clear()
         assert len(client.get_light_curves(found)) == count
         assert not double.asked("/l/|/p/|/api/xmatch")
+
+
+def test_what_warnings_are_shown_is_as_before(lcc, double, files, monkeypatch):
+    """Of three parts two are asked for at a time, and the second of them ends last."""
+    double.site["zip_rows"] = 20
+    with conf.set_temp("zip_rows", 18), conf.set_temp("concurrency", 2):
+        found = lcc.query_criteria("sdssr < 99", collections="synth_alpha")[:50]
+        before = list(warnings.filters)
+        monkeypatch.setattr(lcc, "crossmatch", overlapping(lcc.crossmatch))
+        assert len(lcc.get_light_curves(found)) == 50
+    assert warnings.filters == before
 
 
 def test_a_dataset_from_its_zip(lcc, double, some):
