@@ -5,7 +5,6 @@ import gc
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -142,17 +141,24 @@ def test_an_iterator_raises_after_the_last(box_atlas, sandbox):
     assert "2 failed" in repr(sources)
 
 
+def workers():
+    """Return the threads that ask for chunks now."""
+    return {thread for thread in threading.enumerate() if "_work" in thread.name}
+
+
 def test_an_iterator_left_early_asks_for_no_more(box_atlas, sandbox, small):
     sandbox.clear_requests()
     sources = box_atlas.iter_sources(good_ids(sandbox), start=RECENT)
     assert sandbox.requests == [], "nothing is sent before the first is asked for"
+    others = workers()
     next(sources)
+    asking = workers() - others
+    assert len(asking) == 2
     sources.close()
-    time.sleep(0.3)
-    sent = len(sandbox.requests)
-    assert sent <= 8
-    time.sleep(0.2)
-    assert len(sandbox.requests) == sent
+    for thread in asking:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert len(sandbox.requests) <= 8
     assert list(sources) == []
 
 
@@ -214,13 +220,14 @@ def test_chunks_follow_the_size_of_the_answers(box_atlas, sandbox, monkeypatch):
         lambda self, ids, **k: sizes.append(len(ids)) or items(self, ids, **k),
     )
     box_atlas.get_sources(ids, start=RECENT)
-    assert sizes[:2] == [25, 25]
-    # The rest would fit into one request, for which one of the two threads would wait.
-    assert sizes[2:] == [226, 225]
+    # The rest would fit into one request, for which one of the two threads would wait. Which of
+    # two threads comes to ask first is left to chance.
+    assert sorted(sizes) == [25, 25, 225, 226]
     sizes.clear()
     monkeypatch.setattr(bulk, "CHUNK_BYTES", 0.5e6)
     box_atlas.get_sources(ids[:60], start=61200)
-    assert max(sizes[3:]) < 10
+    assert sorted(sizes)[-2:] == [25, 25]
+    assert sorted(sizes)[-3] < 10
 
 
 def test_sources_kept_do_not_keep_their_chunk(box_atlas, sandbox):
@@ -234,16 +241,20 @@ def test_sources_kept_do_not_keep_their_chunk(box_atlas, sandbox):
 
 @pytest.fixture
 def proxied(tmp_path):
-    """A client with a proxy before a sandbox of its own, little patience, and a password."""
+    """A client with a proxy before a sandbox of its own, and a password."""
     with Sandbox() as box:
         proxy = wire.FaultProxy(box.url, keep={})
         atlas = AtlasClass(server=proxy.url)
         atlas.cache_location = tmp_path / "answers"
         atlas.login("reader", password=box.manifest["users"]["reader"]["password"])
-        # Nothing is slow here but what is made so.
-        with conf.set_temp("timeout", 0.5), conf.set_temp("deadline", 0.7):
-            yield atlas, proxy, box
+        yield atlas, proxy, box
         proxy.stop()
+
+
+@contextlib.contextmanager
+def patience(timeout, deadline):
+    with conf.set_temp("timeout", timeout), conf.set_temp("deadline", deadline):
+        yield
 
 
 def expire(box):
@@ -260,17 +271,17 @@ def test_a_fault_at_any_request_loses_nothing(proxied, small, name):
     ids = good_ids(box)[:300]
     fault = wire.FAULTS[name] if name != "expired" else expire(box)
     asked = {}
-    with conf.set_temp("timeout", 5.0), conf.set_temp("deadline", 5.0):
-        assert list(atlas.get_sources(ids, start=RECENT)) == ids
+    assert list(atlas.get_sources(ids, start=RECENT)) == ids
     requests = proxy.objects
     assert requests == 12
-    for n in range(requests):
-        proxy.forget()
-        proxy.spoiled = {n: fault}
-        started = time.monotonic()
-        asked[n] = [source.atlas_id for source in atlas.iter_sources(ids, start=RECENT)]
-        assert time.monotonic() - started < 60
-        assert requests < proxy.objects <= 2 * requests
+    # Little of it where it is used up; good answers come from memory then.
+    little = patience(0.5, 0.7) if name in ("stall", "drip") else contextlib.nullcontext()
+    with little:
+        for n in range(requests):
+            proxy.forget()
+            proxy.spoiled = {n: fault}
+            asked[n] = [source.atlas_id for source in atlas.iter_sources(ids, start=RECENT)]
+            assert requests < proxy.objects <= 2 * requests
     assert all(asked[n] == ids for n in asked)
 
 
@@ -279,16 +290,21 @@ def test_a_fault_that_stays_is_named_for_the_rest(proxied, small, name):
     atlas, proxy, box = proxied
     ids = good_ids(box)[:120]
     proxy.since, proxy.lasting = 1, wire.FAULTS[name]
+
+    def hurry(reply):
+        if name in ("stall", "drip"):
+            # From the next request on, which is the first to be spoiled.
+            conf.timeout, conf.deadline = 0.3, 0.5
+        return reply
+
+    proxy.spoiled = {0: hurry}
     with (
         conf.set_temp("concurrency", 1),
         conf.set_temp("retries", 1),
-        conf.set_temp("timeout", 0.3),
-        conf.set_temp("deadline", 0.5),
+        patience(60.0, 60.0),
         pytest.warns(InputWarning, match="95 of 120"),
     ):
-        started = time.monotonic()
         sources = atlas.get_sources(ids, start=RECENT, on_error="warn")
-    assert time.monotonic() - started < 60
     assert list(sources) == ids[:25]
     assert [i for i, _ in sources.failures] == ids[25:]
     assert proxy.objects <= 1 + 2 * 6, "a server that is down is left alone"
@@ -368,7 +384,7 @@ with Sandbox(user_rate="3/hour") as box, paths.set_temp_cache(sys.argv[1]):
         def emit(self, record):
             waiting.append("waiting" in record.getMessage())
             # Both threads wait, so all answers that there can be have come.
-            if sum(waiting) == 2:
+            if waiting[-1] and sum(waiting) == 2:
                 threading.Timer(1.0, _thread.interrupt_main).start()
     log.addHandler(Watch())
     try:
@@ -376,14 +392,12 @@ with Sandbox(user_rate="3/hour") as box, paths.set_temp_cache(sys.argv[1]):
     except KeyboardInterrupt as stop:
         print(len(stop.result), stop.__notes__[0][:13])
 """
-    started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=600
     )
     # The third answer may be on its way from its thread to the caller still.
     assert int(done.stdout.splitlines()[-1].split()[0]) in (50, 75), done.stderr
     assert "What had come" in done.stdout
-    assert time.monotonic() - started < 60
 
 
 # Quota
@@ -450,7 +464,7 @@ def test_no_request_is_sent_after_the_iterator_was_closed(limited, small):
     atlas, box = limited
     spend(atlas, 96)
     box.clear_requests()
-    naps = threading.Semaphore(0)
+    naps, others = threading.Semaphore(0), workers()
 
     class Sleeper(Clock):
         def sleep(self, seconds):
@@ -463,13 +477,13 @@ def test_no_request_is_sent_after_the_iterator_was_closed(limited, small):
         for _, _source in zip(range(80), sources, strict=False):
             pass
         # Both threads wait for the next hour.
-        assert naps.acquire(timeout=30)
-        assert naps.acquire(timeout=30)
-        waiting = [t for t in threading.enumerate() if "_work" in t.name]
+        assert naps.acquire(timeout=300)
+        assert naps.acquire(timeout=300)
+        waiting = workers() - others
         assert len(waiting) == 2
         sources.close()
         for thread in waiting:
-            thread.join(30)
+            thread.join(300)
             assert not thread.is_alive()
     assert len(box.requests) == 4
 
@@ -506,7 +520,7 @@ def test_two_jobs_at_once_never_exceed(limited, small, monkeypatch):
         for one in jobs:
             one.start()
         for one in jobs:
-            one.join(60)
+            one.join(600)
     assert found == [ids, ids]
     assert [r.status for r in box.requests] == [200] * (80 + 40)
 
@@ -587,7 +601,7 @@ for source in it:
 print(n, peak() - before)
 """
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=600
         )
         proxy.stop()
     assert done.returncode == 0, done.stderr
