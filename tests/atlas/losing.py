@@ -32,6 +32,8 @@ class LosingProxy:
         self.passed = []
         self.reads_fail = False
         self.ended = threading.Event()
+        # What a client has given up is done before it can ask whether it is.
+        self.one_by_one = threading.RLock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
@@ -56,6 +58,10 @@ class LosingProxy:
         return "before" if self.reads_fail else "pass"
 
     def ask(self, handler, body):
+        with self.one_by_one:
+            return self._ask(handler, body)
+
+    def _ask(self, handler, body):
         connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
         try:
             headers = {
