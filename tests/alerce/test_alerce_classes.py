@@ -56,7 +56,7 @@ def test_pitfall_15_a_classifier_outside_the_taxonomy_is_an_error_with_words(ale
 def test_pitfall_14_a_bare_nan_is_masked(alerce, double):
     import requests
 
-    raw = requests.get(f"{double.url}/ztf/v1/objects/ZTF18aaaaaaa/features", timeout=5).text
+    raw = requests.get(f"{double.url}/ztf/v1/objects/ZTF18aaaaaaa/features", timeout=60).text
     assert ": NaN" in raw and ": null" in raw
     found = alerce.get_features("ZTF18aaaaaaa")
     assert found["value"].mask.sum() == 3

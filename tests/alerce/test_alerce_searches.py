@@ -227,9 +227,9 @@ def test_pitfall_9_the_double_does_misread_them(double):
     import requests
 
     where = f"{double.url}/ztf/v1/objects/"
-    wild = requests.get(where, params={"oid": "ZTF18aaaaa*", "page_size": 50}, timeout=5).json()
+    wild = requests.get(where, params={"oid": "ZTF18aaaaa*", "page_size": 50}, timeout=60).json()
     assert len(wild["items"]) > 1
-    quoted = requests.get(where, params={"oid": ["ZTF18aaaaaaa", "a'b"]}, timeout=5)
+    quoted = requests.get(where, params={"oid": ["ZTF18aaaaaaa", "a'b"]}, timeout=60)
     assert quoted.status_code == 500
 
 

@@ -62,7 +62,7 @@ class LosingProxy:
             return self._ask(handler, body)
 
     def _ask(self, handler, body):
-        connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
+        connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=60)
         try:
             headers = {
                 name: handler.headers[name]

@@ -111,7 +111,7 @@ class FaultProxy(FaultyServer):
         names = ("authorization", "accept", "content-type")
         headers = {n: v for n, v in received.headers.items() if n in names}
         url = self.target.rstrip("/").removesuffix("/api") + received.target
-        answer = self._session.post(url, data=received.body, headers=headers, timeout=30)
+        answer = self._session.post(url, data=received.body, headers=headers, timeout=60)
         reply = Reply(answer.status_code, answer.content, answer.headers.get("Content-Type"))
         whole = answer.status_code == 200 and received.path == "/api/objects/"
         if self._kept is not None and whole:

@@ -45,7 +45,7 @@ def shown_by(command):
 
     if "|" in command:
         line = command.replace("atlasquery ", f"'{sys.executable}' -m atlasquery.cli ")
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=600)
         return done.stdout + done.stderr
     command, _, asked = command.partition("; echo ")
     terminal = Terminal()

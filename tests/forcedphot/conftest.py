@@ -17,7 +17,7 @@ def clean(tmp_path):
         set_temp_cache(str(tmp_path / "cache")),
         set_temp_config(str(tmp_path / "config")),
         conf.set_temp("limit_loopback", True),
-        conf.set_temp("timeout", 10.0),
+        conf.set_temp("timeout", 60.0),
     ):
         yield
 

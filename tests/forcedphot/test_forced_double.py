@@ -53,7 +53,7 @@ class Replay:
             headers["Authorization"] = "Basic YWxpY2U6eA=="
         answer = requests.request(
             request["method"], url, headers=headers, data=request["data"], json=request["json"],
-            allow_redirects=False, timeout=10,
+            allow_redirects=False, timeout=60,
         )  # fmt: skip
         self.tags[url] = answer.headers.get("ETag")
         return answer
@@ -87,7 +87,7 @@ class Replay:
     def post(self, user, path, **sent):
         headers = {"Authorization": f"Token {self.double.users[user].token}"}
         requests.post(
-            self.double.url + path, headers=headers, allow_redirects=False, timeout=10, **sent
+            self.double.url + path, headers=headers, allow_redirects=False, timeout=60, **sent
         )
 
 
@@ -154,7 +154,7 @@ def test_what_it_does_with_time(double, clock):
     headers = {"Authorization": f"Token {double.users['alice'].token}"}
     for place in range(1, 5):
         requests.post(
-            double.url + "queue/", headers=headers, json={"ra": place, "dec": place}, timeout=10
+            double.url + "queue/", headers=headers, json={"ra": place, "dec": place}, timeout=60
         )
     clock.sleep(70)
     queue.advance(clock.now())
@@ -164,7 +164,7 @@ def test_what_it_does_with_time(double, clock):
     assert [t.ended is not None for t in queue.tasks.values()] == [True, True, False, False]
     assert queue.tasks[3].attempts > 30
     assert queue.tasks[4].started is None
-    requests.delete(double.url + "queue/3/", headers=headers, timeout=10)
+    requests.delete(double.url + "queue/3/", headers=headers, timeout=60)
     clock.sleep(70)
     queue.advance(clock.now())
     assert queue.tasks[4].ended is not None
@@ -177,7 +177,7 @@ def test_it_throttles(double, clock, kind, rate):
     session = requests.Session()
 
     def ask():
-        return session.request(method, double.url + "queue/999/", headers=headers, timeout=10)
+        return session.request(method, double.url + "queue/999/", headers=headers, timeout=60)
 
     assert {ask().status_code for _ in range(rate)} == {404}
     answer = ask()

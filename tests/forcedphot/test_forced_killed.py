@@ -46,9 +46,9 @@ class Killer:
         self.left -= 1
         if self.left != 0:
             return None
-        self.ready.wait(30)
+        self.ready.wait(600)
         os.kill(self.process.pid, signal.SIGKILL)
-        self.process.join(30)
+        self.process.join(600)
         return self.phase
 
 
@@ -72,12 +72,12 @@ def test_killed_with_250_positions(processes, tmp_path, phase, method, n):
         first = killer.process = processes.Process(target=killed.work, args=told)
         first.start()
         killer.ready.set()
-        first.join(60)
+        first.join(600)
         # A server of forks may not learn by which signal.
         assert first.exitcode not in (0, None)
         second = processes.Process(target=killed.work, args=told)
         second.start()
-        second.join(60)
+        second.join(600)
         assert second.exitcode == 0
         # A third one finds all on disk, and asks for nothing.
         before = len(double.requests)

@@ -487,14 +487,14 @@ def test_killed_in_the_middle_of_a_download(processes, double, files, some, tmp_
 
     def kill(request):
         if next(count) == n:
-            ready.wait(30)
+            ready.wait(600)
             os.kill(first.pid, signal.SIGKILL)
-            first.join(30)
+            first.join(600)
 
     files.before = kill
     first.start()
     ready.set()
-    first.join(60)
+    first.join(600)
     assert first.exitcode not in (0, None)
     files.before = lambda request: None
     before = len(double.asked("/p/"))

@@ -18,7 +18,7 @@ def ask(box, exchange, tokens):
     url = box.url + request["url"].split("/api/", 1)[1]
     return requests.request(
         request["method"], url, data=request["form"], json=request["json"], headers=headers,
-        allow_redirects=False, timeout=30,
+        allow_redirects=False, timeout=60,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from atlasquery.sandbox import Sandbox
 
 def post(box, path, data):
     headers = {"Authorization": f"Token {box.token}", "Accept": "application/json"}
-    return requests.post(box.url + path, data, headers=headers, timeout=30)
+    return requests.post(box.url + path, data, headers=headers, timeout=60)
 
 
 def items(box, ids, **more):

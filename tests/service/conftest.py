@@ -25,7 +25,7 @@ def clean(tmp_path, monkeypatch):
         set_temp_cache(str(tmp_path / "cache")),
         set_temp_config(str(tmp_path / "config")),
         cache_conf.set_temp("cache_active", True),
-        conf.set_temp("timeout", 5.0),
+        conf.set_temp("timeout", 30.0),
         conf.set_temp("backoff", 0.001),
         conf.set_temp("retries", 2),
     ):

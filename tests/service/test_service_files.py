@@ -43,10 +43,10 @@ def test_a_lock_ends_with_its_process(tmp_path):
     ready = context.Queue()
     process = context.Process(target=_hold, args=(tmp_path / "lock", ready))
     process.start()
-    assert ready.get(timeout=60)
+    assert ready.get(timeout=600)
     with locked(tmp_path / "lock") as free:
         assert not free
     os.kill(process.pid, signal.SIGKILL)
-    process.join(30)
+    process.join(600)
     with locked(tmp_path / "lock") as free:
         assert free

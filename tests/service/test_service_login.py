@@ -323,7 +323,7 @@ def test_script_without_a_terminal_ends_instead_of_hanging(faulty, accounts):
         env=env,
         input=b"",
         capture_output=True,
-        timeout=30,
+        timeout=600,
     )
     assert run.returncode == 1
     assert b"LoginError: PROBE needs a login" in run.stderr

@@ -99,7 +99,7 @@ def test_nothing_leaks_however_it_fails(faulty, lines, tmp_path, how, fault):
     client = ProbeClass(faulty.url)
     login(client, how)
     logins = len(faulty.received)
-    with conf.set_temp("timeout", 0.1 if fault == "silent" else 5.0):
+    with conf.set_temp("timeout", 0.1 if fault == "silent" else 30.0):
         for call in (
             lambda: client.read(cache=True, ra=1),
             lambda: client.write(objectid=1),
@@ -122,7 +122,7 @@ def test_nothing_leaks_however_it_fails(faulty, lines, tmp_path, how, fault):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nothing_leaks_from_a_login_that_fails(faulty, lines, fault):
     faulty.default = FAULTS[fault]
-    with conf.set_temp("timeout", 0.1 if fault == "silent" else 5.0):
+    with conf.set_temp("timeout", 0.1 if fault == "silent" else 30.0):
         for keywords in ({"password": PASSWORD}, {"password": PASSWORD, "store": True}):
             with pytest.raises(Exception) as caught:
                 ProbeClass(faulty.url).login("alice", **keywords)
