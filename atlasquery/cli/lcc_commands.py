@@ -81,8 +81,23 @@ def _columns(names: list[str] | None) -> list[str] | str | None:
     return "*" if names == ["*"] else names
 
 
-def _sub(name: str) -> Callable:
-    return lcc.command(name, cls=Command)
+def _sub(name: str, kind: type[Command] = Command) -> Callable:
+    return lcc.command(name, cls=kind)
+
+
+class _OfDataset(Command):
+    """A command of a dataset: its name comes first, and may look like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Servers make names up: of 64 datasets one begins with a hyphen. The space goes later.
+        known = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        if args and re.fullmatch(r"-[\w-]{10}", args[0]) and args[0] not in known:
+            args = [f" {args[0]}", *args[1:]]
+        return super().parse_args(ctx, args)
+
+
+def _plain(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    return value.strip()
 
 
 @_sub("collections")
@@ -241,8 +256,8 @@ def datasets(max_rows: int, service: Service, output: Output) -> Code:
     return deliver(found, output)
 
 
-@_sub("dataset")
-@click.argument("setid")
+@_sub("dataset", _OfDataset)
+@click.argument("setid", callback=_plain)
 @service_options
 @output_options
 def dataset(setid: str, service: Service, output: Output) -> Code:
@@ -306,8 +321,8 @@ def lightcurve(
     return deliver(found, output)
 
 
-@_sub("lightcurves")
-@click.argument("setid")
+@_sub("lightcurves", _OfDataset)
+@click.argument("setid", callback=_plain)
 @click.option("--mag", "mag_column", metavar="COLUMN", help="The magnitudes to take.")
 @service_options
 @output_options

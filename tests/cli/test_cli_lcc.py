@@ -106,6 +106,19 @@ def test_light_curves(double, tmp_path):
     assert "no name of a dataset" in run("lightcurves", "a b", code=2).stderr
 
 
+@pytest.mark.parametrize("setid", ["-yV0kUAy3Vg", "-oV0kUAy3Vg", "-9V0kUAy3Vg", "--verbose-1"])
+def test_a_dataset_whose_name_looks_like_an_option(double, monkeypatch, setid):
+    monkeypatch.setattr("lcc_searches.secrets.token_urlsafe", lambda size: setid)
+    found = run("search", "sdssr < 10", "-c", "synth_alpha", "--json")
+    assert json.loads(found.stdout)["meta"]["setid"] == setid
+    assert rows_of(run("dataset", setid, "--json")) == rows_of(found)
+    run("lightcurves", setid, "-o", "all.ecsv")
+    table = QTable.read("all.ecsv")
+    assert table.meta["setid"] == setid and len(set(table["objectid"])) == len(rows_of(found))
+    assert "Usage" in run("dataset", "--help").stdout
+    assert "did you mean" in run("dataset", "--overwritte", code=2).stderr.lower()
+
+
 def test_one_that_is_lost_is_said(double):
     found = run("search", "sdssr < 10", "-c", "synth_alpha", "--json")
     setid, rows = json.loads(found.stdout)["meta"]["setid"], rows_of(found)
