@@ -11,6 +11,11 @@ import keyring
 import keyring.backends.null
 import pytest
 from astropy.config import paths
+from hypothesis import settings
+
+# An example takes as long as the machine lets it.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")
 
 # A shell without job control starts what is in the background deaf to Ctrl-C, which is tested.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
