@@ -29,8 +29,9 @@ class FastClock(Clock):
         return super().now() + self.passed
 
     def sleep(self, seconds):
-        self.passed += seconds
+        # The server first: a request of another thread must not come before its time has.
         self.box.advance(seconds)
+        self.passed += seconds
 
 
 @pytest.fixture
