@@ -287,20 +287,27 @@ print("USER", client.read()["user"])
 """
 
 
+TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "typed"), [("", b"alice\nalice-hunter2-pw\n"), ("'alice'", b"alice-hunter2-pw\n")]
 )
 def test_person_at_a_terminal_is_asked(faulty, accounts, arguments, typed, tmp_path):
     code = ASKING.format(folder=FOLDER, url=faulty.url, arguments=arguments)
     env = dict(os.environ, PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring", TERM="dumb")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-c", code], env)
+    # Not a fork, which a process with threads should not do: the other takes the terminal itself.
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_TERMINAL + code],
+        env=env, stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+    )  # fmt: skip
+    os.close(inner)
     shown = b""
     lines = typed.splitlines(keepends=True)
     try:
-        while True:
-            shown += os.read(terminal, 1000)
+        while piece := os.read(terminal, 1000):
+            shown += piece
             if (
                 lines
                 and shown.rstrip().endswith(b":")
@@ -310,7 +317,9 @@ def test_person_at_a_terminal_is_asked(faulty, accounts, arguments, typed, tmp_p
                 os.write(terminal, lines.pop(0))
     except OSError:
         pass
-    assert os.waitpid(pid, 0)[1] == 0, shown.decode()
+    finally:
+        os.close(terminal)
+    assert process.wait(timeout=600) == 0, shown.decode()
     assert b"USER alice" in shown
     assert b"hunter2" not in shown
 
