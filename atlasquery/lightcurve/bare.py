@@ -1,6 +1,6 @@
 """The columns of light curves as bare arrays: of one, or of a hundred thousand laid end to end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import astropy.units as u
@@ -10,6 +10,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import UNITS, check_light_curve, one_scale
+from atlasquery.lightcurve.gathered import Gathered, end_to_end
 from atlasquery.lightcurve.schema import MJD_0
 
 __all__ = ["Bare"]
@@ -42,17 +43,23 @@ class Bare:
     ):
         self.curves = curves
         self._names = names
+        self._columns = Gathered(curves)
+        # The light curves meant of those gathered, where these are one piece of many.
+        self._span = slice(0, len(curves))
         self._added: dict[str, np.ndarray] = {}
         self._kept: np.ndarray | None = None
         # The rows meant of the only light curve, where it is one piece of many.
         self._rows = slice(None)
         self._timed = False
         self._checked: set[tuple] = set()
-        self._everywhere: dict[str, bool] = {}
         self._factors: dict[tuple[int, int], tuple] = {}
         self.check(needed, units)
-        self.scale = one_scale(zip(names, curves, strict=True))
-        self.lengths = np.array([len(lc) for lc in curves], dtype=np.int64)
+        times = self._of("time")
+        if len({time.scale for time in times}) == 1:
+            self.scale = times[0].scale
+        else:
+            self.scale = one_scale(zip(names, curves, strict=True))
+        self.lengths = np.array([len(time) for time in times], dtype=np.int64)
 
     def __len__(self) -> int:
         whole = int(self.lengths.sum())
@@ -74,22 +81,26 @@ class Bare:
         wanted = {name: unit for name, unit in of.items() if (name, unit) not in self._checked}
         if self._timed and not wanted:
             return
-        for lc, name in zip(self.curves, self._names, strict=True):
-            if not self._is_plain(lc, wanted):
+        if not (self._are_timed() and self._fit(wanted)):
+            for lc, name in zip(self.curves, self._names, strict=True):
                 check_light_curve(lc, *wanted, name=name, units=units)
         self._timed = True
         self._checked |= wanted.items()
 
-    def _is_plain(self, lc: Table, wanted: Mapping[str, u.UnitBase | None]) -> bool:
-        """Return whether a light curve has the columns wanted, in units that convert."""
-        if not isinstance(lc, Table) or not isinstance(lc.columns.get("time"), Time):
-            return False
+    def _are_timed(self) -> bool:
+        """Return whether all are tables with times."""
+        return all(isinstance(lc, Table) for lc in self.curves) and all(
+            isinstance(time, Time) for time in self._of("time")
+        )
+
+    def _fit(self, wanted: Mapping[str, u.UnitBase | None]) -> bool:
+        """Return whether all light curves have the columns wanted, in units that convert."""
+        self.look_up(wanted)
         for name, unit in wanted.items():
-            column = lc.columns.get(name)
-            if column is None:
+            if not self._columns.everywhere(name):
                 return False
-            there = getattr(column, "unit", None)
-            if unit is not None and there is not unit and not self._factor(there, unit):
+            units = self._columns.units(name) if unit is not None else ()
+            if not all(there is unit or self._factor(there, unit) for there in units):
                 return False
         return True
 
@@ -152,14 +163,14 @@ class Bare:
             offsets = np.concatenate([[0], ends])
             for first, last in pairwise(edges.tolist()):
                 rows = slice(int(offsets[first]), int(offsets[last]))
-                yield first, self._piece(self.curves[first:last], rows)
+                yield first, self._piece(slice(first, last), rows)
             return
         edges = self._edges(size, sorted_by) if total > size and sorted_by else [0, total]
         if len(edges) == 2:
             yield 0, self
             return
         for first, last in pairwise(edges):
-            yield 0, self._piece(self.curves, slice(first, last))
+            yield 0, self._piece(slice(0, 1), slice(first, last))
 
     def blocks(self, size: int) -> Iterator["Bare"]:
         """Yield the rows in pieces, where each may be worked on alone.
@@ -179,7 +190,7 @@ class Bare:
             return
         total = int(self.lengths[0])
         for first in range(0, max(total, 1), size):
-            yield self._piece(self.curves, slice(first, min(first + size, total)))
+            yield self._piece(slice(0, 1), slice(first, min(first + size, total)))
 
     def _edges(self, size: int, sorted_by: str) -> list[int]:
         """Return rows of one table at which an object begins, about `size` apart."""
@@ -194,15 +205,18 @@ class Bare:
         marks = np.searchsorted(values, values[np.arange(size, total, size)])
         return np.unique(np.concatenate([[0], marks, [total]])).tolist()
 
-    def _piece(self, curves: Sequence[Table], rows: slice) -> "Bare":
+    def _piece(self, some: slice, rows: slice) -> "Bare":
+        """Return some of several light curves, or some rows of the only one."""
         made = Bare.__new__(Bare)
         made.__dict__.update(self.__dict__)
-        made.curves = curves
         if len(self.curves) == 1:
             made._rows = rows
             made.lengths = np.array([rows.stop - rows.start])
         else:
-            made.lengths = np.array([len(lc) for lc in curves], dtype=np.int64)
+            first = self._span.start
+            made._span = slice(first + some.start, first + some.stop)
+            made.curves, made._names = self.curves[some], self._names[some]
+            made.lengths = self.lengths[some]
         made._added = {name: array[rows] for name, array in self._added.items()}
         made._kept = None if self._kept is None else self._kept[rows]
         return made
@@ -222,12 +236,29 @@ class Bare:
         return places if self._kept is None else places[self._kept]
 
     @property
+    def ends(self) -> np.ndarray:
+        """The number of rows up to the end of each light curve."""
+        if self._kept is None:
+            return np.cumsum(self.lengths)
+        return np.cumsum(np.bincount(self.places, minlength=len(self.curves)))
+
+    @property
     def limit_sigma(self) -> np.ndarray | float:
         """The sigma of the limits of each row: 5, or what was made of them."""
         sigmas = [float(lc.meta.get("limit_sigma", 5.0)) for lc in self.curves]
         if len(set(sigmas)) <= 1:
             return sigmas[0] if sigmas else 5.0
         return np.array(sigmas)[self.places]
+
+    def look_up(self, names: Iterable[str]) -> None:
+        """Look for columns that will be asked for, which is faster together.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Their names; a light curve may lack them.
+        """
+        self._columns.look_up(*names)
 
     def has(self, name: str) -> bool:
         """Return whether all light curves have a column.
@@ -242,11 +273,7 @@ class Bare:
         bool
             True also where there is no light curve.
         """
-        if name in self._added:
-            return True
-        if name not in self._everywhere:
-            self._everywhere[name] = all(name in lc.columns for lc in self.curves)
-        return self._everywhere[name]
+        return name in self._added or self._columns.everywhere(name)
 
     def mjd(self) -> np.ndarray:
         """Return the times.
@@ -256,7 +283,7 @@ class Bare:
         `~numpy.ndarray`
             MJD, NaN where masked.
         """
-        times = [lc.columns.get("time") for lc in self.curves]
+        times = self._of("time")
         mjd = self._joined([time.jd1 for time in times]) - MJD_0
         mjd += self._joined([time.jd2 for time in times])
         return self._left(mjd)
@@ -281,22 +308,21 @@ class Bare:
         """
         if name in self._added:
             return self._left(self._added[name].astype(np.float64))
-        columns = [lc.columns.get(name) for lc in self.curves]
-        for column in columns:
-            if column.dtype.kind not in "fiub":
+        columns = self._of(name)
+        for dtype in {column.dtype for column in columns}:
+            if dtype.kind not in "fiub":
                 raise InvalidQueryError(
-                    f"the column {name} is of type {column.dtype}; it should be of numbers"
+                    f"the column {name} is of type {dtype}; it should be of numbers"
                 )
         values = self._joined(columns)
         if (unit := self._units.get(name)) is not None:
-            values = self._converted(values, columns, unit)
+            values = self._converted(values, name, unit)
         return self._left(values)
 
-    def _converted(self, values: np.ndarray, columns: Sequence, unit: u.UnitBase) -> np.ndarray:
-        units = [column.unit for column in columns]
-        if all(there is unit for there in units):
+    def _converted(self, values: np.ndarray, name: str, unit: u.UnitBase) -> np.ndarray:
+        if all(there is unit for there in self._columns.units(name)):
             return values
-        factors = [self._factor(there, unit) for there in units]
+        factors = [self._factor(column.unit, unit) for column in self._of(name)]
         if all(factor == 1.0 for factor in factors):
             return values
         return values * np.repeat(factors, self.lengths)
@@ -316,7 +342,7 @@ class Bare:
         """
         if name in self._added:
             return self._left(self._added[name])
-        columns = [lc.columns[name] for lc in self.curves]
+        columns = self._of(name)
         if any(column.dtype.kind not in "iu" or hasattr(column, "mask") for column in columns):
             return None
         return self._left(self._end_to_end(columns, np.int64))
@@ -354,12 +380,12 @@ class Bare:
         InvalidQueryError
             If it holds neither.
         """
-        columns = [lc.columns[name] for lc in self.curves]
-        for column in columns:
-            if getattr(column, "dtype", np.dtype(object)).kind not in "iubUS":
+        columns = self._of(name)
+        for dtype in {getattr(column, "dtype", type(column)) for column in columns}:
+            if getattr(dtype, "kind", "O") not in "iubUS":
                 raise InvalidQueryError(
-                    f"the column {name} is of type {getattr(column, 'dtype', type(column))}; it "
-                    "should be of text or of whole numbers"
+                    f"the column {name} is of type {dtype}; it should be of text or of whole "
+                    "numbers"
                 )
         mask = self._masked(columns)
         known = np.ones(int(self.lengths.sum()), bool) if mask is None else ~mask
@@ -367,6 +393,10 @@ class Bare:
 
     def _left(self, values: np.ndarray) -> np.ndarray:
         return values if self._kept is None else values[self._kept]
+
+    def _of(self, name: str) -> Sequence:
+        """Return a column of each light curve; None where one lacks it."""
+        return self._columns.of(name)[self._span]
 
     def _joined(self, columns: Sequence) -> np.ndarray:
         """Return columns of numbers end to end, NaN where they are masked."""
@@ -378,24 +408,23 @@ class Bare:
         return values
 
     def _end_to_end(self, columns: Sequence, dtype: type | None) -> np.ndarray:
-        # A column's own view would copy what it knows of itself, which takes ten times as long.
-        parts = [np.ndarray.view(column, np.ndarray) for column in columns]
-        if len(parts) == 1:
-            joined = parts[0][self._rows]
+        if len(columns) == 1:
+            joined = np.ndarray.view(columns[0], np.ndarray)[self._rows]
         else:
-            joined = np.concatenate(parts) if parts else np.empty(0, dtype or "U1")
+            joined = end_to_end(columns) if columns else np.empty(0, dtype or "U1")
         return joined if dtype is None else joined.astype(dtype, copy=False)
 
     def _masked(self, columns: Sequence) -> np.ndarray | None:
         """Return where columns are masked, end to end; None where none has a mask."""
         masks = [getattr(column, "mask", None) for column in columns]
-        if all(mask is None or mask is np.ma.nomask for mask in masks):
+        absent = [mask is None or mask is np.ma.nomask for mask in masks]
+        if all(absent):
             return None
         if len(masks) == 1:
             return np.asarray(masks[0])[self._rows]
-        return np.concatenate(
-            [
-                np.zeros(n, bool) if mask is None or mask is np.ma.nomask else mask
-                for mask, n in zip(masks, self.lengths, strict=True)
+        if any(absent):
+            masks = [
+                np.zeros(n, bool) if none else mask
+                for mask, none, n in zip(masks, absent, self.lengths, strict=True)
             ]
-        )
+        return end_to_end(masks)
