@@ -1,6 +1,6 @@
 """Flag the measurements that are not to be trusted, by the rules in use, and delete none."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import astropy.units as u
@@ -15,7 +15,7 @@ from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column, new_meta
 from atlasquery.lightcurve.flags import Flag, flag_column, flags_of
 from atlasquery.lightcurve.outliers import flag_bins, flag_by_controls, flag_rolling
-from atlasquery.lightcurve.presets import COMPANIONS, PRESETS, RULES, UNITS, Bound, Preset
+from atlasquery.lightcurve.presets import COMPANIONS, PRESETS, RULES, UNITS, Bound, Preset, Rule
 from atlasquery.lightcurve.schema import flux_to_mag, magnitudes
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.tables import table_column
@@ -25,6 +25,8 @@ __all__ = ["clean"]
 # Rows that are judged together: their arrays stay in the processor's cache.
 BLOCK = 1 << 17
 BITS = {bit.name: bit.value for bit in Flag}
+# The rules that look at what is made of their columns, and what notes call that.
+MADE = {"snr_min": "flux", "mag_below_limit_max": "positive flux"}
 
 
 def clean(
@@ -162,6 +164,7 @@ def _applicable(
     source: Bare, preset: str, bounds: dict[str, Bound], optional: frozenset[str]
 ) -> dict[str, Bound]:
     """Return the rules whose columns are there, or raise."""
+    source.look_up({column for name in bounds for column in RULES[name].columns})
     left = {}
     for name, bound in bounds.items():
         missing = [column for column in RULES[name].columns if not source.has(column)]
@@ -184,7 +187,7 @@ class _Said(NamedTuple):
 
     def of(self, flags: np.ndarray) -> str:
         """Return the line for some rows."""
-        raised = flags[flags != 0]
+        raised = flags.compress(flags != 0)
         bad = len(raised)
         counts = [f"{int(n)} {bit.name}" for bit in Flag if (n := np.count_nonzero(raised & bit))]
         found = f"{self.call}: {bad} of {len(flags)} rows flagged"
@@ -245,11 +248,12 @@ def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, li
         Which columns are masked in how many rows, that their rules did not judge.
     """
     flags = np.zeros(len(source), np.int64)
+    looks = _looks(bounds)
     unjudged: dict[str, int] = {}
     first = 0
     for block in source.blocks(BLOCK):
         last = first + len(block)
-        for what, n in _judge_rows(block, bounds, flags[first:last]).items():
+        for what, n in _judge_rows(block, looks, flags[first:last]).items():
             unjudged[what] = unjudged.get(what, 0) + n
         first = last
     alike: dict[int, list[str]] = {}
@@ -259,45 +263,57 @@ def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, li
     return flags, notes
 
 
-def _judge_rows(block: Bare, bounds: Mapping[str, Bound], flags: np.ndarray) -> dict[str, int]:
-    """Set the bits of some rows, and return in how many of them what could not be judged."""
-    unjudged: dict[str, int] = {}
+def _looks(bounds: Mapping[str, Bound]) -> dict[str, list[tuple[Rule, Bound]]]:
+    """Return the rules of single rows by what they look at, so that each column is read once.
+
+    What is made of several columns goes by the name of its rule.
+    """
+    looks: dict[str, list[tuple[Rule, Bound]]] = {}
     for name, bound in bounds.items():
         rule = RULES[name]
-        if rule.kind == "group":
-            continue
-        for what, values in _judged(block, name):
-            missing = np.isnan(values)
+        if rule.kind != "group":
+            for what in (name,) if name in MADE else rule.columns:
+                looks.setdefault(what, []).append((rule, bound))
+    return looks
+
+
+def _judge_rows(
+    block: Bare, looks: Mapping[str, list[tuple[Rule, Bound]]], flags: np.ndarray
+) -> dict[str, int]:
+    """Set the bits of some rows, and return in how many of them what could not be judged."""
+    unjudged: dict[str, int] = {}
+    for what, rules in looks.items():
+        values = _looked_at(block, what)
+        missing = np.isnan(values)
+        n_missing = int(np.count_nonzero(missing))
+        for rule, bound in rules:
             bad = _is_bad(values, rule.kind, bound)
-            if missing.any():
-                if rule.missing:
-                    bad |= missing
-                else:
-                    unjudged[what] = int(np.count_nonzero(missing))
+            if n_missing and rule.missing:
+                bad |= missing
+            elif n_missing:
+                bad &= ~missing
+                unjudged[MADE.get(what, what)] = n_missing
             if bad.any():
-                flags[bad] |= int(rule.flag)
+                np.bitwise_or(flags, int(rule.flag), out=flags, where=bad)
     return unjudged
 
 
-def _judged(source: Bare, name: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield what a rule looks at: its columns, or what is made of them."""
+def _looked_at(source: Bare, what: str) -> np.ndarray:
+    """Return a column, or what the rule of that name looks at."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if name == "snr_min":
-            yield "flux", source.numbers("flux") / source.numbers("flux_err")
-        elif name == "mag_below_limit_max":
-            depth = source.numbers("limiting_mag")
+        if what == "snr_min":
+            return source.numbers("flux") / source.numbers("flux_err")
+        if what == "mag_below_limit_max":
             # A negative flux has no magnitude to compare.
-            yield "positive flux", flux_to_mag(source.numbers("flux")) - depth
-        else:
-            for column in RULES[name].columns:
-                yield column, source.numbers(column)
+            return flux_to_mag(source.numbers("flux")) - source.numbers("limiting_mag")
+        return source.numbers(what)
 
 
 def _is_bad(values: np.ndarray, kind: str, bound: Bound) -> np.ndarray:
-    """Return which values break a rule; NaN breaks none."""
+    """Return which values break a rule; whether NaN does is for the caller to say."""
     with np.errstate(invalid="ignore"):
         if kind == "equal":
-            return (values != bound.value) & ~np.isnan(values)
+            return values != bound.value
         low, high = (values, bound.value) if kind == "min" else (bound.value, values)
         return low <= high if bound.strict else low < high
 
@@ -309,7 +325,7 @@ def _flagged(
     if not isinstance(lc, Mapping):
         return _with_flags(lc, flags, preset, drop, said)
     ids = list(lc)
-    ends = np.cumsum(np.bincount(source.places, minlength=len(ids)))
+    ends = source.ends
 
     def of(n: int) -> np.ndarray:
         return flags[int(ends[n - 1]) if n else 0 : int(ends[n])]
