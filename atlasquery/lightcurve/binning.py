@@ -334,10 +334,10 @@ def _average(rows: _Rows, method: str, sigma: float | None) -> dict[str, np.ndar
     binned = parts[0]
     if len(parts) > 1:
         binned = {name: np.concatenate([part[name] for part in parts]) for name in BINNED}
-    order = _by_object_and_time([key[binned["head"]] for key in rows.keys], binned["time"])
+    order = _by_object_and_time([key.take(binned["head"]) for key in rows.keys], binned["time"])
     if order is None:
         return binned
-    return {name: values[order] for name, values in binned.items()}
+    return {name: values.take(order) for name, values in binned.items()}
 
 
 def _by_object_and_time(keys: list[np.ndarray], time: np.ndarray) -> np.ndarray | None:
@@ -364,7 +364,8 @@ def _average_block(
     rows: _Rows, taken: np.ndarray, runs: Runs, method: str, sigma: float | None
 ) -> dict[str, np.ndarray]:
     """Average some groups, whose rows are `taken`, one group after the other."""
-    head, limit = taken[runs.starts], rows.limit[taken]
+    # Here and below `take` spares a third of the time that an index takes.
+    head, limit = taken.take(runs.starts), rows.limit.take(taken)
     n_limits = np.zeros(len(runs), np.int64)
     only_limits = n_limits > 0
     if limit.any():
@@ -373,8 +374,9 @@ def _average_block(
         only_limits = n_limits == runs.counts
         kept = ~limit | only_limits[runs.of_row]
         taken, runs = taken[kept], runs.left(kept)
-    flux, flux_err = rows.flux[taken], rows.flux_err[taken]
-    flux[rows.limit[taken]] = 0.0
+    flux, flux_err = rows.flux.take(taken), rows.flux_err.take(taken)
+    if only_limits.any():
+        flux[only_limits.take(runs.of_row)] = 0.0
     before = runs.counts
     if sigma is not None:
         kept = kept_by_clipping(flux, flux_err, runs, sigma)
@@ -385,9 +387,8 @@ def _average_block(
     mean, error, weights, total = _estimate(flux, flux_err, runs, method)
     chi2 = reduced_chi2(flux, flux_err, mean, runs)
     chi2[(counts < 2) | only_limits] = np.nan
-    if only_limits.any():
-        mean[only_limits] = np.nan
-    time = rows.mjd[taken]
+    mean[only_limits] = np.nan
+    time = rows.mjd.take(taken)
     first, last = runs.extremes(time)
     exposure_time, total_exposure = _exposed(rows, taken, weights, total, runs)
     return {
@@ -411,11 +412,11 @@ def _exposed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean exposure time of each group, and their sum."""
     if rows.exposure_time is None:
-        unknown = np.full(len(runs), np.nan)
-        return unknown, unknown
-    times = rows.exposure_time[taken]
-    if times[0] == times.min() == times.max():
-        return times[runs.starts], times[0] * runs.counts
+        return np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    times = rows.exposure_time.take(taken)
+    first = times.take(runs.starts)
+    if times[0] == times.min() == times.max() or np.isnan(times).all():
+        return first, times[0] * runs.counts
     return shifted_mean(times, weights, total, runs), runs.sum(times)
 
 
@@ -439,7 +440,7 @@ def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float
         detection = (flux >= snr * flux_err) & (flux > 0)
     mag, mag_err = magnitudes(flux, flux_err, detection)
     values = {
-        "band": rows.labels["band"][head],
+        "band": rows.labels["band"].take(head),
         "detection": detection,
         "flux": flux,
         "flux_err": np.where(np.isnan(flux), np.nan, flux_err),
@@ -447,13 +448,13 @@ def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float
         "mag_err": mag_err,
         "limiting_mag": flux_to_mag(LIMIT_SIGMA * flux_err),
         "exposure_time": binned["exposure_time"],
-        "survey": rows.labels["survey"][head] if "survey" in rows.labels else _empty(head),
+        "survey": rows.labels["survey"].take(head) if "survey" in rows.labels else _empty(head),
         "exposure": _exposures(source, binned),
     }
     own = Rows(length=len(head))
     for name in rows.labels:
         if name not in DECLARED:
-            own.add(_declared(source, name), rows.labels[name][head])
+            own.add(_declared(source, name), rows.labels[name].take(head))
     for column in OWN:
         array = binned[column.name]
         own.add(column, array, None if column.required else np.isnan(array))
@@ -473,7 +474,9 @@ def _exposures(source: Bare, binned: dict[str, np.ndarray]) -> np.ndarray:
     alone = (binned["n"] == 1) & (binned["n_clipped"] == 0)
     if not alone.any():
         return _empty(alone)
-    return np.where(alone, names[binned["head"]].astype(str), "")
+    named = names.take(binned["head"]).astype(str, copy=False)
+    named[~alone] = ""
+    return named
 
 
 def _declared(source: Bare, name: str) -> Column:

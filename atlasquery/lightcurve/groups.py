@@ -49,7 +49,7 @@ class Groups:
 
 
 def codes(values: np.ndarray) -> np.ndarray:
-    """Return for each value its place among the different ones, sorted.
+    """Return a number for each value, which sorts as the values do.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def codes(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     `~numpy.ndarray` of int64 or uint16
-        From 0.
+        From 0; fewer than 65536, or as many as there are different values.
     """
     if len(values) == 0:
         return np.zeros(0, np.int64)
@@ -94,9 +94,7 @@ def _small_codes(values: np.ndarray, low: int, high: int) -> np.ndarray:
         return np.broadcast_to(np.int64(0), len(values))
     # The difference of two small integers may not fit their own type.
     wide = values if values.dtype.itemsize >= 4 else values.astype(np.int64)
-    shifted = (wide - wide.dtype.type(low)).astype(np.uint16)
-    there = np.bincount(shifted, minlength=high - low + 1) > 0
-    return (np.cumsum(there) - 1).astype(np.uint16)[shifted]
+    return (wide - wide.dtype.type(low)).astype(np.uint16)
 
 
 def cells(mjd: np.ndarray, width: float, offset: float = 0.0) -> np.ndarray:
@@ -140,11 +138,11 @@ def make_groups(keys: Sequence[np.ndarray], rows: np.ndarray | None = None) -> G
     order = None
     if rows is not None and not rows.all():
         order = np.flatnonzero(rows)
-        key = key[order]
+        key = key.take(order)
     if np.any(key[1:] < key[:-1]):
         # What is nearly sorted is sorted in nearly linear time.
         place = np.argsort(key, kind="stable")
-        order, key = place if order is None else order[place], key[place]
+        order, key = place if order is None else order.take(place), key.take(place)
     if order is None:
         order = np.arange(len(key))
     heads = np.ones(len(key), bool)

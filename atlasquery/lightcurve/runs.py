@@ -45,7 +45,10 @@ class Runs:
     @cached_property
     def of_row(self) -> np.ndarray:
         """The number of the group that each row is of."""
-        return np.repeat(np.arange(len(self)), self.counts)
+        # To count the groups that have begun takes a third of the time of repeating numbers.
+        begun = np.zeros(int(self.counts.sum()), np.int64)
+        begun[self.starts[1:]] = 1
+        return np.cumsum(begun, out=begun)
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of each group.
@@ -110,7 +113,7 @@ class Runs:
         back = values[1:] < values[:-1]
         back[self.starts[1:] - 1] = False
         if not back.any():
-            return values[self.starts], values[self.starts + self.counts - 1]
+            return values.take(self.starts), values.take(self.starts + self.counts - 1)
         return np.minimum.reduceat(values, self.starts), np.maximum.reduceat(values, self.starts)
 
 
@@ -197,10 +200,11 @@ def weighted_mean(
     # Counted from the first value and in units of one of the errors, a group of equal values
     # has exactly their mean, and a group of one its value and error.
     if len(errors) and errors.max() < MODERATE * errors.min():
-        unit = errors[runs.starts]
+        unit = errors.take(runs.starts)
     else:
         unit = np.minimum.reduceat(errors, runs.starts)
-    weights = unit[runs.of_row] / errors
+    weights = unit.take(runs.of_row)
+    weights /= errors
     weights *= weights
     total = runs.sum(weights)
     return shifted_mean(values, weights, total, runs), unit / np.sqrt(total), weights, total
@@ -225,8 +229,8 @@ def shifted_mean(
     `~numpy.ndarray`
         Exactly the value where all of a group are equal.
     """
-    first = values[runs.starts]
-    away = values - first[runs.of_row]
+    first = values.take(runs.starts)
+    away = values - first.take(runs.of_row)
     away *= weights
     return first + runs.sum(away) / total
 
@@ -251,7 +255,8 @@ def reduced_chi2(
         Not finite for groups of one row.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        away = (values - middle[runs.of_row]) / errors
+        away = values - middle.take(runs.of_row)
+        away /= errors
         away *= away
         return runs.sum(away) / (runs.counts - 1)
 
