@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import astropy.units as u
 import requests
@@ -80,8 +81,12 @@ def _stored() -> list[str]:
 
 
 def _requests_of_a_search(atlas: AtlasClass, centre: SkyCoord) -> str:
-    sent = []
-    atlas._session.hooks["response"].append(lambda response, **_: sent.append(response.url))
-    found = atlas.query_region(centre, radius=300 * u.arcsec, cache=False)
-    atlas._session.hooks["response"].pop()
+    sent, send = [], atlas._session.send
+
+    def counted(request, **options):
+        sent.append(request.url)
+        return send(request, **options)
+
+    with mock.patch.object(atlas._session, "send", counted):
+        found = atlas.query_region(centre, radius=300 * u.arcsec, cache=False)
     return f"requests of a cone search with {len(found)} positions: {len(sent)}  (aim: 2)"
