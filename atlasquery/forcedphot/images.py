@@ -131,12 +131,13 @@ class ImageQueries(TaskQueries):
         place = check_path("." if path is None else path, name="path")
         place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
         try:
-            response = self._ask(f"queue/{task_id}/images.zip", public=True)
+            body, _ = self._ask_decoded(
+                f"queue/{task_id}/images.zip", decode=bytes, content="zip", public=True
+            )
         except RemoteServiceError as error:
             if error.status != 404:
                 raise
             raise self._unknown(f"images of task {task_id}, or not yet", error) from None
-        body = self._decode(response, bytes, content="zip")
         try:
             write_private(place, body)
         except OSError as error:
@@ -242,8 +243,7 @@ class ImageQueries(TaskQueries):
             ) from error
 
     def _stack_name(self, job: Job) -> str:
-        response = self._ask(f"queue/{job.task_id}/")
-        (task,) = self._decode(response, decode_tasks)
+        (task,), response = self._ask_decoded(f"queue/{job.task_id}/", decode=decode_tasks)
         update(job, task)
         url = self._decode(response, _stack_url)
         name = urlsplit(url or "").path.rpartition("/")[2]

@@ -278,12 +278,12 @@ class WaitQueries(SubmissionQueries):
         """Read a page of begun tasks; return whether it has news."""
         first = watch.cursor is None
         tag = {"If-None-Match": watch.tag} if first and watch.tag else {}
-        response = self._ask(
-            "queue/", page_params(True, watch.cursor), headers=tag, expected=(304,)
+        params = page_params(True, watch.cursor)
+        page, response = self._ask_decoded(
+            "queue/", params, decode=decode_page, headers=tag, expected=(304,)
         )
-        if response.status_code == 304:
+        if page is None:
             return False
-        page = self._decode(response, decode_page)
         if first:
             watch.begin()
         watch.add(page.tasks)
@@ -375,8 +375,11 @@ class WaitQueries(SubmissionQueries):
     def _runner(self) -> tuple[float, str]:
         """Return how long a task takes, and what is wrong with the server's task runner."""
         try:
-            response = self._ask("taskrunnerstatus.json", public=True)
-            status = self._decode(response, lambda b: msgspec.json.decode(b, type=dict))
+            status, _ = self._ask_decoded(
+                "taskrunnerstatus.json",
+                decode=lambda body: msgspec.json.decode(body, type=dict),
+                public=True,
+            )
             run_time = float(status.get("typical_runtime_seconds", {}).get("FP") or RUN_TIME)
         except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError):
             # It is only a forecast.

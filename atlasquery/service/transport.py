@@ -99,6 +99,7 @@ def exchange(
     expected: Container[int] = (),
     watch: Callable[[bytes], None] | None = None,
     final: Callable[[requests.Response], bool] | None = None,
+    damage: Callable[[requests.Response], Exception | None] | None = None,
     **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
@@ -124,6 +125,9 @@ def exchange(
     final : callable, optional
         Takes an answer of status 500 or more; returns whether it is a refusal, which the same
         request would meet again. By default none is.
+    damage : callable, optional
+        Takes an answer with a status of 200; returns the error that it ends in if it is damaged
+        and the same request may be answered whole, as after a broken connection.
     **request
         What `requests.Session.request` takes.
 
@@ -151,6 +155,8 @@ def exchange(
             response = _once(
                 session, service, policy, request, expected, final, watched if watch else None
             )
+            if damage and response.status_code == 200 and (error := damage(response)):
+                raise _PassingError(error)
         except _PassingError as failure:
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
