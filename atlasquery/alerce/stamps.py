@@ -1,6 +1,5 @@
 """The queries for image stamps and alert packets."""
 
-import gzip
 import io
 import warnings
 import zlib
@@ -21,11 +20,11 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service.inputs import LARGEST_ID
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["StampQueries"]
 
 KINDS = ("science", "template", "difference")
-GZIP = b"\x1f\x8b"
 
 
 class StampQueries(BulkQueries):
@@ -255,7 +254,7 @@ class StampQueries(BulkQueries):
         image, _ = self._fetch(
             path,
             params,
-            decode=_decode_image,
+            decode=lambda body: _decode_image(body, self.conf.max_answer_bytes),
             server=server,
             cache=cache,
             # How LSST's are called is not known; what they are, the decoder sees.
@@ -278,14 +277,13 @@ def _check_alert(candid: object) -> int:
     return int(text)
 
 
-def _decode_image(body: bytes):
+def _decode_image(body: bytes, limit: int):
     """Return the image of a stamp, which comes in gzip and may lack the first card's form."""
     try:
-        plain = gzip.decompress(body) if body.startswith(GZIP) else body
-        with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
+        with open_fits(body, limit=limit, what="the stamp", ignore_missing_simple=True) as file:
             hdu = next((hdu for hdu in file if hdu.data is not None), None)
             if hdu is not None:
-                return fits.ImageHDU(np.array(hdu.data), hdu.header)
+                return fits.ImageHDU(hdu.data, hdu.header)
     except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
         raise TableParseError(f"no FITS image: {error}") from error
     raise TableParseError("no image in the FITS file")

@@ -1,6 +1,5 @@
 """Images of a finished task, and stacks of images along the path of a minor planet."""
 
-import io
 import os
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
+    StorageError,
     TableParseError,
 )
 from atlasquery.forcedphot.base import decode_tasks
@@ -22,6 +22,7 @@ from atlasquery.forcedphot.targets import Target, check_comment, check_dates, ch
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import write_private
 from atlasquery.service.inputs import check_path
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["ImageQueries"]
 
@@ -141,8 +142,8 @@ class ImageQueries(TaskQueries):
         try:
             write_private(place, body)
         except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be written: {error.strerror}"
+            raise StorageError.from_system(
+                error, f"path={str(path)!r} cannot be written"
             ) from error
         return place
 
@@ -234,8 +235,9 @@ class ImageQueries(TaskQueries):
                 raise
             raise self._unknown(f"stack of task {job.task_id}", error) from None
         try:
-            return fits.open(io.BytesIO(response.content))
-        except OSError as error:
+            limit = self.conf.max_answer_bytes
+            return open_fits(response.content, limit=limit, what=f"stack {name}")
+        except (OSError, TableParseError) as error:
             raise TableParseError(
                 f"{self.service} answered {response.url} with something else than FITS: {error}",
                 service=self.service,

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from atlasquery.exceptions import StorageError
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["locked", "write_private", "write_whole"]
+__all__ = ["locked", "stored", "write_private", "write_whole"]
 
 
 def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
@@ -30,12 +32,13 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
 
     Raises
     ------
-    OSError
+    StorageError
         If it cannot be written; the file of before is then as it was.
     """
     # mkstemp makes the file readable by its owner only.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
+    with stored(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
 
 
 def write_whole(path: Path, *parts: bytes) -> None:
@@ -50,11 +53,36 @@ def write_whole(path: Path, *parts: bytes) -> None:
 
     Raises
     ------
-    OSError
+    StorageError
         If it cannot be written; the file of before is then as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    _fill(temporary.open("xb"), temporary, path, parts, True)
+    with stored(path):
+        _fill(temporary.open("xb"), temporary, path, parts, True)
+
+
+@contextlib.contextmanager
+def stored(path: Path, what: str = "") -> Iterator[None]:
+    """Turn the system's errors of writing a file into one kind.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    what : str, optional
+        What it is, for the message.
+
+    Raises
+    ------
+    StorageError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError.from_system(error, f"{what or path} cannot be written") from error
 
 
 def _fill(file: BinaryIO, temporary: Path, path: Path, parts: tuple, durable: bool) -> None:

@@ -33,6 +33,7 @@ from atlasquery.service.refusals import refuse_redirect, refuse_status, server_w
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
+from atlasquery.shown import harmless
 
 __all__ = ["Decoding", "ServiceQuery"]
 
@@ -156,8 +157,16 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 setattr(cls, name, with_suggestions(method))
 
     def __repr__(self) -> str:
-        login = "logged in" if self._authenticated else "not logged in yet"
-        return f"<{type(self).__name__} at {self.server}, {login}>"
+        login = "logged in" if vars(self).get("_authenticated") else "not logged in yet"
+        return f"<{type(self).__name__} at {self._shown_server}, {login}>"
+
+    @property
+    def _shown_server(self) -> str:
+        """The address of the server for a repr, which never raises."""
+        try:
+            return harmless(self.server)
+        except Exception as error:
+            return f"an address that cannot be used ({type(error).__name__})"
 
     @property
     def server(self) -> str:

@@ -25,6 +25,8 @@ __all__ = ["Policy", "exchange"]
 BLOCK = 1 << 18
 # Nobody between us and a server on this machine: a proxy would get the token.
 NO_PROXY = {"http": "", "https": ""}
+# The state of urllib3's decoder before the end of a file in gzip.
+GZIP_FIRST = getattr(getattr(urllib3.response, "GzipDecoderState", None), "FIRST_MEMBER", ...)
 # No repetition mends an address.
 ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -52,6 +54,8 @@ class Policy:
     divisible : bool, optional
         Whether the caller asks for less instead of for the same again when the
         server fails over a request, or is too slow for it.
+    limit : int, optional
+        Bytes that an answer may have when it is unpacked.
     """
 
     timeout: float
@@ -60,6 +64,7 @@ class Policy:
     backoff: float
     max_wait: float
     divisible: bool = False
+    limit: int = 200_000_000
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
@@ -75,7 +80,8 @@ class Policy:
         Policy
             As the configuration is now.
         """
-        return cls(conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+        patience = (conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+        return cls(*patience, limit=conf.max_answer_bytes)
 
 
 class _PassingError(Exception):
@@ -235,7 +241,8 @@ def _once(
                 hooks={"response": _gatekeeper(service, expected)},
             )
             try:
-                body = _body(response, end, watch if response.status_code == 200 else None)
+                watching = watch if response.status_code == 200 else None
+                body = _body(response, end, watching, policy.limit, place)
             except BaseException:
                 response.close()
                 raise
@@ -277,18 +284,43 @@ def _once(
 
 
 def _body(
-    response: requests.Response, end: Deadline, watch: Callable[[bytes], None] | None
+    response: requests.Response,
+    end: Deadline,
+    watch: Callable[[bytes], None] | None,
+    limit: int,
+    place: dict,
 ) -> bytes:
-    """Read the answer as it arrives."""
+    """Read the answer as it arrives, and not beyond what it may have."""
+    too_large = RemoteServiceError(
+        f"{place['service']} answers {place['url']} with more than {limit} bytes "
+        "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
+        "server and have the memory.",
+        status=response.status_code,
+        **place,
+    )
+    if (response.raw.length_remaining or 0) > limit:
+        raise too_large
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
     body = io.BytesIO()
     while block := response.raw.read1(BLOCK, decode_content=True):
+        if body.tell() + len(block) > limit:
+            raise too_large
         body.write(block)
         if watch is not None:
             watch(block)
         end.check()
+    if body.tell() and _is_cut(response.raw):
+        raise urllib3.exceptions.DecodeError("its packing has no end")
     response.raw.release_conn()
     return body.getvalue()
+
+
+def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:
+    """Return whether an answer in gzip has no end, which urllib3 says nothing of."""
+    decoder = getattr(raw, "_decoder", None)
+    # What follows a whole file in gzip is ignored, as everywhere.
+    first = getattr(decoder, "_state", None) == GZIP_FIRST
+    return first and getattr(getattr(decoder, "_obj", None), "eof", True) is False
 
 
 def _silent(
