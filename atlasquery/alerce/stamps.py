@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service.inputs import LARGEST_ID
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.packed import LARGEST, open_fits
 
 __all__ = ["StampQueries"]
 
@@ -254,7 +254,8 @@ class StampQueries(BulkQueries):
         image, _ = self._fetch(
             path,
             params,
-            decode=lambda body: _decode_image(body, self.conf.max_answer_bytes),
+            # All kinds are read at once, and share what one answer may have.
+            decode=lambda body: _decode_image(body, self.conf.max_answer_bytes // len(KINDS)),
             server=server,
             cache=cache,
             # How LSST's are called is not known; what they are, the decoder sees.
@@ -277,10 +278,12 @@ def _check_alert(candid: object) -> int:
     return int(text)
 
 
-def _decode_image(body: bytes, limit: int):
+def _decode_image(body: bytes, limit: int = LARGEST):
     """Return the image of a stamp, which comes in gzip and may lack the first card's form."""
     try:
-        with open_fits(body, limit=limit, what="the stamp", ignore_missing_simple=True) as file:
+        with open_fits(
+            body, limit=limit, what="the FITS file of a stamp", ignore_missing_simple=True
+        ) as file:
             hdu = next((hdu for hdu in file if hdu.data is not None), None)
             if hdu is not None:
                 return fits.ImageHDU(hdu.data, hdu.header)

@@ -2,9 +2,10 @@
 
 import contextlib
 import io
+import os
 import re
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -302,17 +303,38 @@ def _body(
         raise too_large
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
     body = io.BytesIO()
-    while block := response.raw.read1(BLOCK, decode_content=True):
-        if body.tell() + len(block) > limit:
-            raise too_large
-        body.write(block)
-        if watch is not None:
-            watch(block)
-        end.check()
+    with _reading(body) as others:
+        while block := response.raw.read1(BLOCK, decode_content=True):
+            size = body.tell() + len(block)
+            # Answers that are read at the same time share the limit.
+            if size > limit or (size + others() > limit and size > limit / (len(_bodies) or 1)):
+                raise too_large
+            body.write(block)
+            if watch is not None:
+                watch(block)
+            end.check()
     if body.tell() and _is_cut(response.raw):
         raise urllib3.exceptions.DecodeError("its packing has no end")
     response.raw.release_conn()
     return body.getvalue()
+
+
+# The answers that are being read by the threads of each process.
+_bodies: dict[tuple[int, int], io.BytesIO] = {}
+
+
+@contextlib.contextmanager
+def _reading(body: io.BytesIO) -> Iterator[Callable[[], int]]:
+    """Count a body while it is read; yield what returns the bytes of all others."""
+    me = (os.getpid(), id(body))
+    for stale in [key for key in list(_bodies) if key[0] != me[0]]:
+        # Of threads of the process that this one was forked from.
+        _bodies.pop(stale, None)
+    _bodies[me] = body
+    try:
+        yield lambda: sum(one.tell() for key, one in list(_bodies.items()) if key != me)
+    finally:
+        _bodies.pop(me, None)
 
 
 def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:

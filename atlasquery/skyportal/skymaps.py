@@ -11,7 +11,7 @@ from astropy.table import Table
 from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.packed import LARGEST, open_fits
 
 __all__ = ["decode_hdus", "decode_sky_map"]
 
@@ -19,14 +19,14 @@ __all__ = ["decode_hdus", "decode_sky_map"]
 LAYOUT = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM", "TUNIT")
 
 
-def decode_hdus(body: bytes, limit: int) -> fits.HDUList:
+def decode_hdus(body: bytes, limit: int = LARGEST) -> fits.HDUList:
     """Return a FITS file, read whole.
 
     Parameters
     ----------
     body : bytes
         The file, in gzip or not.
-    limit : int
+    limit : int, optional
         The bytes that it may have when it is unpacked.
 
     Returns
@@ -51,14 +51,14 @@ def decode_hdus(body: bytes, limit: int) -> fits.HDUList:
     return file
 
 
-def decode_sky_map(body: bytes, limit: int) -> Table:
+def decode_sky_map(body: bytes, limit: int = LARGEST) -> Table:
     """Return a sky map as a table.
 
     Parameters
     ----------
     body : bytes
         A FITS file.
-    limit : int
+    limit : int, optional
         The bytes that it may have when it is unpacked.
 
     Returns

@@ -13,10 +13,12 @@ from astropy.io import fits
 
 from atlasquery.exceptions import TableParseError
 
-__all__ = ["open_fits", "too_large", "unpack_gzip"]
+__all__ = ["LARGEST", "open_fits", "too_large", "unpack_gzip"]
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
+# The limit of ``conf.max_answer_bytes`` as long as nobody changes it.
+LARGEST = 200_000_000
 # The bytes of the widest element, and those of which a part of a FITS file has a multiple.
 WIDEST, BLOCK = 8, 2880
 # What astropy raises of bytes that are no FITS file.

@@ -15,6 +15,7 @@ from faults import Reply
 from probe import conf
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
+from atlasquery.service.pool import run_all
 from atlasquery.tables.packed import open_fits, unpack_gzip
 
 PACKED = {"Content-Encoding": "gzip"}
@@ -158,6 +159,19 @@ def test_a_length_beyond_the_limit_is_not_waited_for(faulty, probe):
     with pytest.raises(RemoteServiceError, match=r"more than 200000000 bytes"):
         probe.read()
     assert len(faulty.received) == 1
+
+
+def test_answers_that_are_read_at_once_share_the_limit(faulty, probe):
+    body = b"[" + b" " * 600_000 + b"1]"
+    faulty.default = Reply(body=body, length=len(body))
+    with conf.set_temp("max_answer_bytes", 700_000):
+        assert run_all(lambda n: probe.read(n=n), range(3), concurrency=1) == [[1]] * 3
+        # Each has room alone, and eight have not: some are refused, and none for good.
+        faulty.default = Reply(body=body, chunks=50_000, hold=0.2)
+        found = run_all(lambda n: probe.read(n=n), range(8), concurrency=8)
+        for one in found:
+            assert one == [1] or "conf.max_answer_bytes" in str(one)
+        assert probe.read() == [1]
 
 
 ANSWERS = {
