@@ -27,6 +27,12 @@ class Conf(ServiceConf):
     tap_server = _config.ConfigItem(
         "https://tap.alerce.online/", "Address of the service that takes ADQL."
     )
+    routes = _config.ConfigItem(
+        [],
+        "Paths below these addresses in another deployment, such as 'objects=list/', by the names "
+        "of atlasquery.alerce.base.ROUTES.",
+        cfgtype="force_list",
+    )
     max_rows = _config.ConfigItem(
         10000, "Objects that a query returns at most; -1 for as many as there are."
     )

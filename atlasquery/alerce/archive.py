@@ -290,10 +290,9 @@ class ArchiveQueries(StampQueries):
         if catalog is not None:
             params = {"catalog": WIRE_NAMES.get(catalog, catalog), **params}
         return self._fetch(
-            kind if catalog else f"{kind}_all",
+            f"catshtm_{kind}" if catalog else f"catshtm_{kind}_all",
             params,
             decode=lambda body: read_catalogs(body, catalog),
-            server=self.conf.catshtm_server,
             cache=cache,
             unknown=str(catalog or "what catsHTM has there"),
         )

@@ -199,10 +199,9 @@ class StampQueries(BulkQueries):
             _fastavro()
         alert = self._alert(name, candid, "ztf", cache)
         packet, _ = self._fetch(
-            "get_avro",
+            "avro",
             {"oid": name, "candid": alert},
             decode=_decode_avro,
-            server=self.conf.stamp_server,
             cache=cache,
             content="avro",
             unknown=f"alert {alert} of {name}",
@@ -245,18 +244,14 @@ class StampQueries(BulkQueries):
             ) from error
 
     def _stamp(self, kind: str, name, alert: int, survey: str, cache):
-        if survey == "ztf":
-            path, server = "get_stamp", self.conf.stamp_server
-            params = {"oid": name, "candid": alert, "type": kind, "format": "fits"}
-        else:
-            path, server = "stamps_api/stamp", self.conf.lsst_server
+        params = {"oid": name, "candid": alert, "type": kind, "format": "fits"}
+        if survey == "lsst":
             params = {"oid": name, "measurement_id": alert, "survey_id": "lsst"}
             params |= {"stamp_type": f"cutout{kind.title()}", "file_format": "fits"}
         image, _ = self._fetch(
-            path,
+            "stamp" if survey == "ztf" else "lsst_stamp",
             params,
             decode=_decode_image,
-            server=server,
             cache=cache,
             # How LSST's are called is not known; what they are, the decoder sees.
             content="fits" if survey == "ztf" else "",

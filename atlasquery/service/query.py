@@ -214,6 +214,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         cache: bool | None = None,
         method: str = "POST",
         divisible: bool = False,
+        reconnect: bool = True,
         server: str | None = None,
         content: str = "JSON",
     ):
@@ -238,6 +239,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         divisible : bool, optional
             Whether the caller asks for less, instead of this again, after a
             status of 500 or a time-out.
+        reconnect : bool, optional
+            Whether such a request has a connection of its own.
         server : str, optional
             The address of another server of the service; by default its own.
         content : str, optional
@@ -268,7 +271,13 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 if stored is not None:
                     return decode(stored[0]), stored[2]
         response, token = self._send_signed(
-            method, url, repeat=True, signed=(auth, token), divisible=divisible, **sent
+            method,
+            url,
+            repeat=True,
+            signed=(auth, token),
+            divisible=divisible,
+            reconnect=reconnect,
+            **sent,
         )
         decoded = self._decode(response, decode, content=content)
         if cache:
@@ -362,12 +371,13 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         signed: tuple | None = None,
         timeout=None,
         divisible: bool = False,
+        reconnect: bool = True,
         **request,
     ) -> tuple:
         """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
-        if divisible:
+        if divisible and reconnect:
             # A kept connection stays with one process of the server, and two of them may have the
             # same, which then answers them in turn; a new one goes to a process that is idle.
             request["headers"] = {**request["headers"], "Connection": "close"}

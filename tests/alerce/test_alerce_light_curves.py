@@ -216,7 +216,7 @@ def test_an_object_of_lsst_that_fails_costs_its_batch_nothing(alerce, double):
 def test_objects_of_which_it_is_not_known_whether_they_are_known(alerce, double):
     """An empty answer is told from an unknown object by a further request, which may fail."""
     numbers = [sky.FIRST_LSST + n for n in range(10, 13)]
-    double.faults["list_objects"] = Answer(500, {"detail": "out of order"})
+    double.faults["objects_by_oid"] = Answer(500, {"detail": "out of order"})
     with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="2 of 5 objects"):
         found = alerce.get_light_curves(
             [*numbers[:2], 998, 999, numbers[2]], survey="lsst", on_error="warn", cache=False
@@ -229,7 +229,7 @@ def test_objects_of_which_it_is_not_known_whether_they_are_known(alerce, double)
 
 
 def test_of_many_such_objects_each_has_its_own_fate(alerce, double):
-    double.faults["list_objects.*oid=9999"] = Answer(500, {"detail": "out of order"})
+    double.faults["objects_by_oid.*oid=9999"] = Answer(500, {"detail": "out of order"})
     numbers = [*range(1000, 1200), *range(9990, 10000)]
     double.faults["lightcurve_api"] = Answer(200, [])
     with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="210 of 210 objects"):
@@ -254,7 +254,8 @@ def test_100_is_no_magnitude_in_the_first_version_either(alerce, double, kind):
         ],
     }  # fmt: skip
     double.faults["ZTF18aaaaaaa/lightcurve"] = Answer(200, rows)
-    double.faults[f"ZTF18aaaaaaa/{kind}"] = Answer(200, rows[kind])
+    double.faults[f"v1/objects/ZTF18aaaaaaa/{kind}"] = Answer(200, rows[kind])
+    double.faults["v2/lightcurve/detections"] = BROKEN
     lc = alerce.get_light_curve("ZTF18aaaaaaa", cache=False)
     assert lc["flux"].mask.tolist() == [True, False, True, True]
     assert lc["mag"].mask.all() and lc["flux"][1] < 0

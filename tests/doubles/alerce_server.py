@@ -285,6 +285,9 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one go, at once: else each answer may wait 40 ms for the client's receipt.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         self._send(self.server.owner.answer(self.path, b""))

@@ -18,6 +18,23 @@ LSST_BANDS = {"6": "u", "1": "g", "2": "r", "3": "i", "4": "z", "5": "y"}
 LSST_CLASSIFIERS = [
     ("stamp_classifier_rubin", 201, LSST_CLASSES), ("stamp_classifier_rubin", 202, LSST_CLASSES),
 ]  # fmt: skip
+# Keys of a detection of LSST that a survey so young sends as null.
+LSST_NULL = """
+ssObjectId raErr decErr ra_dec_Cov xErr yErr centroid_flag apFlux apFluxErr apFlux_flag
+apFlux_flag_apertureTruncated isNegative psfLnL psfChi2 psfNdata trailFlux trailFluxErr
+trailRa trailRaErr trailDec trailDecErr trailLength trailLengthErr trailAngle
+trailAngleErr trailChi2 trailNdata trail_flag_edge dipoleMeanFlux dipoleMeanFluxErr
+dipoleFluxDiff dipoleFluxDiffErr dipoleLength dipoleAngle dipoleChi2 dipoleNdata
+forced_PsfFlux_flag forced_PsfFlux_flag_edge forced_PsfFlux_flag_noGoodPixels templateFlux
+templateFluxErr ixx iyy ixy ixxPSF iyyPSF ixyPSF shape_flag shape_flag_no_pixels
+shape_flag_not_contained shape_flag_parent_source extendedness isDipole dipoleFitAttempted
+timeWithdrawnMjdTai bboxSize pixelFlags pixelFlags_bad pixelFlags_cr pixelFlags_crCenter
+pixelFlags_edge pixelFlags_nodata pixelFlags_nodataCenter pixelFlags_interpolated
+pixelFlags_interpolatedCenter pixelFlags_offimage pixelFlags_saturated
+pixelFlags_saturatedCenter pixelFlags_suspect pixelFlags_suspectCenter pixelFlags_streak
+pixelFlags_streakCenter pixelFlags_injected pixelFlags_injectedCenter
+pixelFlags_injected_template pixelFlags_injected_templateCenter glint_trail
+"""
 FIRST_LSST = 45121627560013200
 LSST_COUNT = 40
 # Objects of LSST that nobody has classified; with classifications by two versions; with a
@@ -318,7 +335,7 @@ def lsst_rows(n, *, forced):
             none = n == FILLED and k == 3
             if none:
                 row["band"] = 0
-            row |= {
+            row |= dict.fromkeys(LSST_NULL.split()) | {
                 "parentDiaSourceId": -1 if k != 1 else 170046560000000000 + n * 1000,
                 "diaObjectId": -1 if none else FIRST_LSST + n, "psfFlux_flag": 0,
                 "has_stamp": True, "ssObjectId": None, "raErr": None, "x": 1.0, "y": 2.0,
