@@ -50,8 +50,11 @@ class Collection(Shown, Products):
         product = super().__getitem__(object_id)
         if product is None:
             name = self._key(object_id)
-            product = self._products[name] = self._unbuilt[name]()
-            del self._unbuilt[name]
+            # Another thread may build it at the same time.
+            if (build := self._unbuilt.get(name)) is not None:
+                self._products[name] = build()
+                self._unbuilt.pop(name, None)
+            product = self._products[name]
         return product
 
 

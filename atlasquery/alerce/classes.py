@@ -104,11 +104,14 @@ class ClassifierQueries(PagedQueries):
                 cache=cache,
                 unknown=str(name),
             )
-        except NotFoundError:
+        except NotFoundError as error:
             if not lsst:
                 raise
             # An object that nobody has classified is unknown to this route.
-            self._refuse_unknown_lsst(name, cache)
+            try:
+                self._refuse_unknown_lsst(name, cache)
+            except NotFoundError:
+                raise error from None
             rows, when = decode_plain(PROBABILITY, b"[]"), self._clock.now()
         if classifier is not None and len(rows):
             rows = rows.take(rows.values["classifier_name"] == classifier)

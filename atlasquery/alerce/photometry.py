@@ -233,9 +233,9 @@ def decode_forced(body: bytes) -> Rows:
     Returns
     -------
     Rows
-        As sent.
+        100.0, which is no measurement, is masked.
     """
-    return _flat(decode_rows(FORCED, body), FORCED_EXTRA, TWICE)
+    return without_fillers(_flat(decode_rows(FORCED, body), FORCED_EXTRA, TWICE))
 
 
 def decode_v2_detections(body: bytes | msgspec.Raw) -> Rows:

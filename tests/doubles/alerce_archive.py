@@ -99,11 +99,11 @@ def lsst_fits(kind, entry):
     from astropy.io import fits
 
     first = fits.PrimaryHDU(image(kind, 1))
-    first.header |= {
+    first.header.update({
         "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 32.0, "CRPIX2": 32.0,
         "CRVAL1": entry["meanra"], "CRVAL2": entry["meandec"], "CUNIT1": "deg", "CUNIT2": "deg",
         "CD1_1": -0.2 / 3600, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 0.2 / 3600, "BUNIT": "nJy",
-    }  # fmt: skip
+    })  # fmt: skip
     y, x = np.mgrid[:25, :25] - 12.0
     psf = np.exp(-(x**2 + y**2) / 8)
     parts = [first, fits.ImageHDU(np.full((63, 63), 144.0, "f4"), name="VARIANCE")]

@@ -140,9 +140,8 @@ def _ordered(rows, order, descending, turn):
         # As a database does without an order: today so, tomorrow so.
         shift = turn * 7 % max(1, len(rows))
         return rows[shift:] + rows[:shift]
-    if order != "oid":
-        # Rows with the same value have another order for each page.
-        rows = random.Random(turn).sample(rows, len(rows))
+    # Rows with the same value have another order for each page.
+    rows = random.Random(turn).sample(rows, len(rows))
     key = {"class_name": "class", "classifier_name": "classifier", "ranking": "_ranking",
            "classifier_version": "_version"}.get(order, order)  # fmt: skip
     known = [r for r in rows if r.get(key) is not None]

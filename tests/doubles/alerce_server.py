@@ -304,6 +304,9 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status == 308:
             self.send_header("Location", self.path.replace("/objects", "/objects/", 1))
         self.send_header("Content-Type", answer.kind)
+        if "votable" in answer.kind:
+            # As the server does, though it is no encoding.
+            self.send_header("Content-Encoding", "UTF-8")
         packed = "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > 2000
         if packed and "json" in answer.kind:
             file = io.BytesIO()
