@@ -23,7 +23,8 @@ def profile(call):
     # "checks a login, and lists all the user's tokens" (contract).
     mine = [t for t, user in call.sky.users.items() if user["id"] == call.user["id"]]
     return {
-        "username": call.user["username"], "permissions": sorted(call.user["acls"]),
+        "id": call.user["id"], "username": call.user["username"],
+        "permissions": sorted(call.user["acls"]),
         "tokens": [{"id": token, "name": "a token", "acls": []} for token in mine],
     }  # fmt: skip
 
@@ -296,11 +297,19 @@ def candidate(call, name):
     return call.sky.drifted(entry)
 
 
+def readable(call, point):
+    """Return whether the user may read a point: its owner, its groups, and administrators."""
+    shared = set(point["group_ids"]) & call.user["groups"]
+    return (
+        bool(shared) or point["owner_id"] == call.user["id"] or "System admin" in call.user["acls"]
+    )
+
+
 def points_of(sky, name):
     return [p for p in sky.points.values() if p["obj_id"] == name]
 
 
-def shown(sky, point, form, magsys):
+def shown(sky, point, form, magsys, *, owner=False):
     """Return a row of photometry as it is sent in a format."""
     flux, err = point["flux"], point["fluxerr"]
     moved = VEGA.get(point["filter"], 0.0) if magsys != "ab" else 0.0
@@ -322,6 +331,12 @@ def shown(sky, point, form, magsys):
             for n in point["group_ids"]
         ],
     }  # fmt: skip
+    if owner:
+        person = next(one for one in sky.users.values() if one["id"] == point["owner_id"])
+        row["owner"] = {
+            "id": person["id"], "username": person["username"], "first_name": None,
+            "last_name": None,
+        }  # fmt: skip
     mags = {"mag": mag, "magerr": magerr, "magsys": magsys, "limiting_mag": limit}
     if limit is not None:
         mags["limiting_mag"] = limit + moved
@@ -341,7 +356,7 @@ def photometry(call, name):
             403, f"Insufficient permissions for User {call.user['token']} to read Obj {name}"
         )
     form, magsys = call.params.get("format", "mag"), call.params.get("magsys", "ab")
-    rows = [p for p in points_of(sky, name) if set(p["group_ids"]) & call.user["groups"]]
+    rows = [p for p in points_of(sky, name) if readable(call, p)]
     if call.truth("deduplicatePhotometry"):
         # "keeps the latest per (mjd, filter)" (contract).
         rows = list({(p["mjd"], p["filter"]): p for p in rows}.values())
@@ -355,7 +370,8 @@ def photometry(call, name):
     if rows and magsys not in MAGSYS:
         names = ", ".join(map(repr, MAGSYS))
         raise RefusalError(500, f"'{magsys}' not in registry. Registered names: {names}")
-    return [sky.drifted(shown(sky, p, form, magsys)) for p in rows]
+    owner = sky.shows_owners and call.truth("includeOwnerInfo")
+    return [sky.drifted(shown(sky, p, form, magsys, owner=owner)) for p in rows]
 
 
 @route("GET", f"sources/{ID}/classifications")
