@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import suggest
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.followup_reads import PAGE, FollowupReads

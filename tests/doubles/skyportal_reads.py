@@ -1,8 +1,12 @@
 """Routes of the SkyPortal double that read: sources, candidates, photometry, notes."""
 
+import contextlib
 import hashlib
+import json
 import math
+import re
 import uuid
+from datetime import datetime, timedelta
 
 from skyportal_routes import RefusalError, route
 from skyportal_sky import ZP, separation
@@ -11,6 +15,10 @@ ID = r"([0-9A-Za-z\-_.+]+)"
 MAGSYS = ("bd17", "vega", "ab", "ab-b12", "vega2", "jla1", "ab_b12", "csp", "vegahst")
 VEGA = {"atlasc": 0.008005129808804, "atlaso": -0.24411670807}
 MAX_SOURCES = 500
+NO_ALIAS = (
+    "Cannot retrieve sources: (psycopg.errors.UndefinedFunction) function lower(character "
+    "varying[]) does not exist\nLINE 7: (lower(objs.alias) LIKE '%' || $5::VARCHAR |..."
+)
 
 
 @route("GET", "sysinfo", public=True)
@@ -81,6 +89,21 @@ def _latest(sky, name):
     return (mags[max(mags)], min(mags.values())) if mags else (None, None)
 
 
+def _detected(sky, name):
+    """Return when an object was first and last detected, in the server's words."""
+    found = [
+        p["mjd"]
+        for p in sky.points.values()
+        if p["obj_id"] == name and (p["flux"] or 0) > 5 * p["fluxerr"]
+    ]
+    at = (
+        [datetime(1858, 11, 17) + timedelta(days=mjd) for mjd in (min(found), max(found))]
+        if (found)
+        else []
+    )
+    return [one.isoformat() for one in at] or [None, None]
+
+
 def _when_saved(sky, name):
     return max((how["saved_at"] for how in sky.saved[name].values()), default="")
 
@@ -92,10 +115,14 @@ def _source_filters(call):
     tests += [
         _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"]),
         _between(call, "savedAfter", "savedBefore", lambda e: _when_saved(sky, e["id"])),
+        # "min" is the faint bound.
         _between(
-            call, "minLatestMagnitude", "maxLatestMagnitude", lambda e: _latest(sky, e["id"])[0]
+            call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: _latest(sky, e["id"])[0]
         ),
-        _between(call, "minPeakMagnitude", "maxPeakMagnitude", lambda e: _latest(sky, e["id"])[1]),
+        _between(call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: _latest(sky, e["id"])[1]),
+        # All detections inside, not some.
+        _between(call, "startDate", "never", lambda e: _detected(sky, e["id"])[0]),
+        _between(call, "never", "endDate", lambda e: _detected(sky, e["id"])[1]),
         _between(call, "createdOrModifiedAfter", "never", lambda e: e["modified"]),
     ]
     if "localizationDateobs" in given and not {"startDate", "endDate"} <= set(given):
@@ -107,11 +134,11 @@ def _source_filters(call):
     if groups is not None:
         tests.append(lambda e: groups & set(sky.saved[e["id"]]))
     if "sourceID" in given:
-        tests.append(lambda e: given["sourceID"].lower() in e["id"].lower())
+        tests.append(lambda e: given["sourceID"] in e["id"])
     if "alias" in given:
-        tests.append(lambda e: given["alias"] in (e["alias"] or []))
+        raise RefusalError(400, NO_ALIAS)
     if "origin" in given:
-        tests.append(lambda e: given["origin"] == e["origin"])
+        tests.append(lambda e: given["origin"].lower() in (e["origin"] or "").lower())
     if call.truth("hasTNSname"):
         tests.append(lambda e: e["tns_name"])
     if "listName" in given:
@@ -231,6 +258,9 @@ def source(call, name):
 def candidates(call):
     sky, given = call.sky, call.params
     groups, filters = group_list(call, "groupIDs"), group_list(call, "filterIDs")
+    _check_localization(given)
+    annotated = [_annotation_test(sky, one) for one in _annotation_conditions(given)]
+    classes = call.listed("classifications")
 
     def wanted(name):
         passed, entry = sky.passed[name], sky.objects[name]
@@ -244,6 +274,12 @@ def candidates(call):
             and passed["passed_at"] <= given.get("endDate", "9999")
             and _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"])(entry)
             and (status == "all" or is_saved == (status == "savedToAnySelected"))
+            and all(test(name) for test in annotated)
+            # Plain names, without a taxonomy.
+            and (
+                classes is None
+                or set(classes) & {r["classification"] for r in sky.of("classifications", name)}
+            )
         )
 
     def found():
@@ -275,6 +311,50 @@ def candidates(call):
     }  # fmt: skip
 
 
+def _check_localization(given):
+    detections = ("firstDetectionAfter", "lastDetectionBefore", "numberDetections")
+    if (
+        "localizationDateobs" in given
+        and given.get("requireDetections") != "false"
+        and not set(detections) <= set(given)
+    ):
+        raise RefusalError(
+            400,
+            "must specify startDate, endDate and numberDetections when requireDetections is True "
+            "and filtering by localizationDateobs or localizationName",
+        )
+
+
+def _annotation_conditions(given):
+    text = given.get("annotationFilterList")
+    conditions = [json.loads(one) for one in re.split(r",(?={)", text)] if text else []
+    for one in conditions:
+        value = one.get("value", "")
+        if not isinstance(value, (bool, str)):
+            kind = type(value).__name__
+            raise RefusalError(500, f"the JSON object must be str, bytes or bytearray, not {kind}")
+    return conditions
+
+
+def _annotation_test(sky, condition):
+    def values(name):
+        rows = [r for r in sky.of("annotations", name) if r["origin"] == condition["origin"]]
+        return [r["data"][condition["key"]] for r in rows if condition["key"] in r["data"]]
+
+    if "value" not in condition:
+        low, high = float(condition["min"]), float(condition["max"])
+        return lambda name: any(low <= value <= high for value in values(name))
+    wanted = condition["value"]
+    with contextlib.suppress(ValueError, TypeError):
+        # What is JSON is compared as the database writes it.
+        wanted = json.dumps(json.loads(wanted))
+
+    def text(value):
+        return value if isinstance(value, (str, bool)) else json.dumps(value)
+
+    return lambda name: wanted in [text(value) for value in values(name)]
+
+
 def _annotated(sky, name, origin, key):
     found = [r["data"].get(key) for r in sky.of("annotations", name) if r["origin"] == origin]
     return found[0] if found and found[0] is not None else -math.inf
@@ -290,11 +370,22 @@ def _candidate(sky, name):
 
 @route("GET", f"candidates/{ID}")
 def candidate(call, name):
-    if name not in call.sky.passed:
+    # Of any object, candidate or not.
+    if name not in call.sky.objects:
         raise RefusalError(400, "Invalid ID")
     # A number here, a truth value in the list.
     entry = {**_candidate(call.sky, name), "is_source": int(bool(call.sky.saved.get(name)))}
+    if call.sky.shows_alerts and call.truth("includeAlerts"):
+        passed = [call.sky.passed[name]] if name in call.sky.passed else []
+        entry["filter_ids"] = [one["filter_id"] for one in passed]
+        entry["passing_alerts"] = [{"passing_alert_id": None, **one} for one in passed]
     return call.sky.drifted(entry)
+
+
+@route("HEAD", f"candidates/{ID}")
+def is_candidate(call, name):
+    if name not in call.sky.passed:
+        raise RefusalError(404, "")
 
 
 def readable(call, point):

@@ -75,7 +75,7 @@ class Sky:
         self.queries, self.tables = {}, {}
         # An older server ignores useCache, as it does all that it does not know.
         self.keeps_queries = True
-        self.shows_owners = True
+        self.shows_owners = self.shows_alerts = True
         self.extra, self.without = {}, set()
 
     def stamp(self):
