@@ -229,9 +229,7 @@ def alerce(folder):
             place=SkyCoord(150.1, 2.2, unit="deg"),
             candid=next(row["candid"] for row in sky.detections(4) if row["has_stamp"]),
         )  # fmt: skip
-        known.alert = next(
-            row["measurement_id"] for row in sky.lsst_rows(5, forced=False)
-        )
+        known.alert = next(row["measurement_id"] for row in sky.lsst_rows(5, forced=False))
 
         def make(live=False):
             client = AlerceClass()

@@ -108,9 +108,7 @@ class Replay:
             self.now = sent[0]
         queue = self.queues.get((method, urlsplit(url).path))
         if not queue:
-            return Exchange(
-                method, url, 404, (("Content-Type", "application/json"),), NOT_RECORDED
-            )
+            return Exchange(method, url, 404, (("Content-Type", "application/json"),), NOT_RECORDED)
         exchange = queue.pop(0) if len(queue) > 1 else queue[0]
         if self.tag and self.now != self.tag:
             exchange = replace(exchange, body=exchange.body.replace(self.tag, self.now))
