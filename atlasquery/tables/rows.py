@@ -248,6 +248,9 @@ def _field(column: Column) -> tuple:
 
 
 def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
+    for wire, *_ in fields:
+        if UNFIT.search(wire):
+            raise TableParseError(f"{wire!r:.100} is not fit to be the name of a column")
     # Wire names may be no Python names, so fields are numbered and renamed.
     names = {f"f{n}": wire for n, (wire, *_) in enumerate(fields)}
     row = msgspec.defstruct(

@@ -211,7 +211,8 @@ FORCED = {
 
 def _taken(client, url, authorization):
     """Return the bytes that the server has at an address, as a user may have saved them."""
-    return client._session.get(url, headers={"Authorization": authorization}).content
+    headers = {"Authorization": authorization}
+    return client._session.get(url, headers=headers, stream=True).raw.read()
 
 
 @contextlib.contextmanager
@@ -328,7 +329,9 @@ LCC = {
     "get_light_curve": lambda c, k: c.get_light_curve(k.one, "synth-alpha"),
     "get_light_curves": lambda c, k: c.get_light_curves(k.setid, **QUIET),
     "get_light_curves:warn": lambda c, k: c.get_light_curves(k.setid, on_error="warn", **QUIET),
-    "read": lambda c, k: c.read(_taken(c, f"{k.host}/l/synth-alpha/{k.one}-csvlc.gz", f"Bearer {k.key}")),
+    "read": lambda c, k: c.read(
+        _taken(c, f"{k.host}/l/synth-alpha/{k.one}-csvlc.gz", f"Bearer {k.key}")
+    ),
     "query_region": lambda c, k: c.query_region(k.place, radius="1 arcmin", **QUIET),
     "query_criteria": lambda c, k: c.query_criteria("sdssr < 11", max_rows=3, **QUIET),
     "query_text": lambda c, k: c.query_text("SYA-0000001", **QUIET),

@@ -5,15 +5,11 @@
 
 import inspect
 import os
-import random
 
 import pytest
 from astroquery import log
 from benches import BENCHES, NOTHING_ASKED
-from fuzzing import Tally, fuzz, record
-from mutations import mutated
-
-from atlasquery import exceptions
+from fuzzing import fuzz, record
 
 COUNT = int(os.environ.get("ATLASQUERY_FUZZ", "2500"))
 SEED = int(os.environ.get("ATLASQUERY_FUZZ_SEED", "20261129"))
