@@ -249,5 +249,6 @@ def _changed(rng, tree):
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         node[key] = value[: len(value) // 2] if isinstance(value, (str, list)) else None
     else:
-        node[key] = rng.choice([value * 10**6, -value, value + 1, value + 0.5, str(value)])
+        near = [value * 10**6, -value, value + 1, str(value)]
+        node[key] = rng.choice(near if abs(value) > 1e300 else [*near, value + 0.5])
     return tree
