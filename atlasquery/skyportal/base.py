@@ -26,7 +26,7 @@ from atlasquery.service.refusals import is_envelope, is_page, server_words
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
-from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.envelope import EnvelopeError, open_envelope
 from atlasquery.skyportal.words import as_json, params_of
 from atlasquery.tables import Rows, check_times
 
@@ -52,6 +52,22 @@ class _ProfileAuth(TokenAuth):
     def conceal(self, words: bytes) -> bytes:
         """Return other words: those of the server may be tokens."""
         return b"(not quoted)"
+
+
+class Account(msgspec.Struct):
+    """The account of a token.
+
+    Parameters
+    ----------
+    id : int
+        Its number.
+    permissions : list of str
+        What it may do; a token may have fewer of them.
+    """
+
+    # Of all that the profile has, these alone: the tokens in it are not decoded.
+    id: int
+    permissions: list[str] = []
 
 
 class SkyPortalQuery(ServiceQuery):
@@ -81,6 +97,8 @@ class SkyPortalQuery(ServiceQuery):
         check_secret_text("token", token)
         self.name = "SkyPortal"
         self._judged = threading.local()
+        # What this client has uploaded, by upload id.
+        self._uploads: dict = {}
         if token is not None:
             super().login(token=token)
 
@@ -167,22 +185,43 @@ class SkyPortalQuery(ServiceQuery):
 
     def _ask_profile(self, token: Secret) -> tuple[int, str]:
         try:
-            response = exchange(
-                self._session,
-                self.service,
-                Policy.from_conf(self.conf),
-                self._gate(token, "GET"),
-                repeat=True,
-                method="GET",
-                url=self.server + PROFILE,
-                auth=_ProfileAuth(token, self.token_scheme),
-                headers={"Accept": "application/json"},
-            )
+            response = self._profile(token)
         except RemoteServiceError as error:
             if error.status is None:
                 raise
             return error.status, "which is no word on it"
         return response.status_code, response.headers.get("Content-Type", "")
+
+    def _profile(self, token: Secret) -> requests.Response:
+        """Return the profile, which lists all tokens of the user: for no log, store or error."""
+        return exchange(
+            self._session,
+            self.service,
+            Policy.from_conf(self.conf),
+            self._gate(token, "GET"),
+            repeat=True,
+            method="GET",
+            url=self.server + PROFILE,
+            auth=_ProfileAuth(token, self.token_scheme),
+            headers={"Accept": "application/json"},
+        )
+
+    def _account_of_token(self) -> "Account":
+        """Return the account that the token is of, as the server says now."""
+        _, token = self._auth(required=True)
+        response = self._profile(token)
+        status = response.status_code
+        account = _decode_account(response.content) if status == 200 else None
+        del response
+        if account is None:
+            raise RemoteServiceError(
+                f"SkyPortal at {self.server} did not say whose the token is: it answered {PROFILE} "
+                f"with status {status}.",
+                service=self.service,
+                status=status,
+                url=self.server + PROFILE,
+            )
+        return account
 
     def _gate(self, token: Secret | None, method: str) -> PaceGate:
         rate = self.conf.requests_per_second
@@ -285,7 +324,7 @@ class SkyPortalQuery(ServiceQuery):
             cause, words = None, server_words(response)
             if token is not None:
                 words = TokenAuth(token).conceal(words.encode()).decode()
-            made = RemoteServiceError(
+            made = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
                 f"{response.status_code}): {words}",
                 reason=words,
@@ -403,6 +442,14 @@ class SkyPortalQuery(ServiceQuery):
             # What was read before may be otherwise now, even after a time-out.
             self._store.clear()
         return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+
+
+def _decode_account(body: bytes) -> Account | None:
+    try:
+        return msgspec.json.decode(open_envelope(body), type=Account)
+    except (msgspec.DecodeError, RemoteServiceError, TableParseError, UnicodeDecodeError):
+        # Whose words would be those of the profile.
+        return None
 
 
 def _api(address: str) -> str:

@@ -12,8 +12,10 @@ __all__ = [
     "SORTED_BY",
     "cone_params",
     "localization_params",
+    "magnitude_range",
     "number_range",
     "only_true",
+    "plain_classes",
     "sort_params",
     "taxonomy_classes",
     "time_range",
@@ -81,6 +83,29 @@ def number_range(value: object, name: str, low: str, high: str) -> dict:
         The bounds that are given.
     """
     return _range(value, name, low, high, lambda one: float(word(one, name)), "(0.01, 0.1)")
+
+
+def magnitude_range(value: object, name: str, magnitude: str) -> dict:
+    """Return what is sent for a range of magnitudes.
+
+    The server's ``min...`` is the faint bound, and its ``max...`` the bright one: it keeps
+    what has a magnitude of at most the one and at least the other.
+
+    Parameters
+    ----------
+    value : tuple of float or None
+        The brightest and the faintest magnitude, each of which may be None.
+    name : str
+        The argument's name, for messages.
+    magnitude : str
+        The server's name of the magnitude, such as ``"PeakMagnitude"``.
+
+    Returns
+    -------
+    dict
+        The bounds that are given.
+    """
+    return number_range(value, name, f"max{magnitude}", f"min{magnitude}")
 
 
 def time_range(value: object, name: str, low: str, high: str) -> dict:
@@ -178,6 +203,39 @@ def taxonomy_classes(value: object, name: str) -> str | None:
             raise InvalidQueryError(
                 f"{name}={one!r:.100} should name a taxonomy and a class, such as "
                 "'Sitewide Taxonomy: Ia'; see list_taxonomies()"
+            )
+    return word(values, name)
+
+
+def plain_classes(value: object, name: str) -> str | None:
+    """Return classes as the server compares those of candidates: without their taxonomy.
+
+    Parameters
+    ----------
+    value : str, sequence of str or None
+        Such as ``"Ia"``.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    str or None
+        Joined by commas.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one has a taxonomy, for which the server finds nothing.
+    """
+    if value is None:
+        return None
+    values = [value] if isinstance(value, str) else list(value)
+    for one in values:
+        if not isinstance(one, str) or not one.strip() or ":" in one:
+            plain = one.rpartition(":")[2].strip() if isinstance(one, str) else ""
+            raise InvalidQueryError(
+                f"{name}={one!r:.100} should be the name of a class without its taxonomy, such as "
+                f"{plain or 'Ia'!r}: the server compares nothing else with candidates"
             )
     return word(values, name)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import suggest
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.followup_reads import PAGE, FollowupReads
@@ -339,9 +339,11 @@ def _constraints(given: Mapping | None) -> dict:
 
 def _submitted(data: object) -> Outcome:
     """Say what became of a request from the answer to it."""
+    if isinstance(data, dict) and data.get("id") is None and data.get("message"):
+        return Outcome(False, f"Not submitted: {data['message']}")
     if not isinstance(data, dict) or data.get("id") is None:
-        words = data.get("message") if isinstance(data, dict) else None
-        return Outcome(False, f"Not submitted: {words or 'the server gave it no number'}")
+        # Which says neither that it was stored nor why not: it is read back.
+        raise TableParseError("it has no number of the request", service="SkyPortal")
     status = data.get("request_status")
     if _has_failed(status):
         return Outcome(False, f"Stored, but not passed on: {status}", int(data["id"]))

@@ -75,7 +75,8 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         start, end : `~astropy.time.Time`, str or float, optional
             When the request was made; a bare number is an MJD.
         observation_start, observation_end : `~astropy.time.Time`, str or float, optional
-            The bounds of the time for which observations were asked.
+            Requests whose whole time is inside: they ask for observations that begin not
+            before the one and end not after the other.
         max_rows : int, optional
             Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
         cache : bool, optional
