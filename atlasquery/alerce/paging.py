@@ -1,7 +1,6 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.tables import Rows, check_answer, decode_rows, stack_rows
 
@@ -63,7 +63,7 @@ class PagedQueries(AlerceQuery):
         super().__init__(server)
         # By server, how many rows a page has at least, where there are more.
         self._least_rows: dict[str, int] = {}
-        self._measuring = threading.Lock()
+        self._measuring = ForkSafeLock()
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""

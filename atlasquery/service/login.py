@@ -14,6 +14,7 @@ from astroquery import log
 from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
 from atlasquery.service.address import checked_address, server_key
 from atlasquery.service.credentials import (
+    FROM_ARGUMENTS,
     FROM_KEYRING,
     Credentials,
     find_credentials,
@@ -21,6 +22,7 @@ from atlasquery.service.credentials import (
     store_in_keyring,
 )
 from atlasquery.service.filelock import alone, cache_folder
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_secret_text, with_suggestions
 from atlasquery.service.keeping import keep_token
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
@@ -49,7 +51,7 @@ class TokenLogin:
     def __init__(self):
         super().__init__()
         self._credentials = Credentials()
-        self._login_lock = threading.RLock()
+        self._login_lock = ForkSafeLock(threading.RLock)
         # A token that could not be renewed: one refusal is enough for all threads.
         self._dead_token: Secret | None = None
         # A user who logged out is not logged in again behind their back.
@@ -318,7 +320,7 @@ class TokenLogin:
 
     def _renewable(self, current: Credentials) -> Credentials:
         """Return the user's name and password where they are kept beside the token."""
-        if current.source == "the arguments":
+        if current.source == FROM_ARGUMENTS:
             # Whoever gave a token must not become another user when it expires.
             return current
         try:
