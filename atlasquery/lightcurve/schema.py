@@ -1,6 +1,7 @@
 """The one light curve of all surveys: its columns, their units, and how it is put together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
@@ -214,8 +215,18 @@ def schema_columns(
     """
     columns = [time_column(time, "time", "Time of the row; see meta['time_reference'].", scale)]
     columns += [_schema_column(column, values[column.name]) for column in SCHEMA]
+    reserved = {"time", *(column.name for column in SCHEMA)}
+    taken = {*reserved, *own.values}
     for column in own.columns:
-        columns.append(quantity_column(column, own.values[column.name], own.masks[column.name]))
+        values_of, mask = own.values[column.name], own.masks[column.name]
+        if column.name in reserved:
+            # A newer server sends something by the name of a column of all light curves.
+            name = column.name
+            while name in taken:
+                name += "_wire"
+            taken.add(name)
+            column = replace(column, to=name)
+        columns.append(quantity_column(column, values_of, mask))
     return columns
 
 

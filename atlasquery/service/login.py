@@ -30,6 +30,10 @@ from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 __all__ = ["TokenLogin"]
 
 
+class _Token(msgspec.Struct):
+    token: str
+
+
 class TokenLogin:
     """The login of services that trade a user name and password for a token.
 
@@ -74,8 +78,8 @@ class TokenLogin:
                 reason=error.reason,
             ) from None
         try:
-            return Secret(msgspec.json.decode(response.content, type=dict)["token"])
-        except (msgspec.DecodeError, KeyError):
+            return Secret(msgspec.json.decode(response.content, type=_Token).token)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # The answer may hold a token, so it is not quoted.
             raise LoginError(
                 f"{self.service} answered the login at {self.server}{self.token_path} without a "

@@ -177,8 +177,8 @@ def _in_utc(text: str, column: Column) -> str:
     """Return a time stamp of another form, perhaps with an offset, as astropy reads it."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
         raise TableParseError(f"{column.wire}={text!r:.100} is not an ISO 8601 time") from error
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat()
