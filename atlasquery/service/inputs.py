@@ -26,6 +26,7 @@ from astropy.time.core import ScaleValueError
 from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.positions import RIGHT, read_position
 from atlasquery.service.secrets import Secret
 
 __all__ = [
@@ -150,7 +151,8 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     ----------
     coordinates : `~astropy.coordinates.SkyCoord`
         One position or an array of any shape, in any frame that can be turned
-        into ICRS; or a text with units that `~astropy.coordinates.SkyCoord` reads.
+        into ICRS; or a text, such as ``"150.1 +2.2"`` (degrees), ``"10:00:24 +02:12:00"``
+        or one with units that `~astropy.coordinates.SkyCoord` reads.
 
     Returns
     -------
@@ -205,19 +207,15 @@ def _direction(coordinates: SkyCoord):
 
 
 def _read_position(text: str) -> SkyCoord:
-    first = re.match(r"\s*([+-]?\d+(?:\.\d*)?)\s*(d|h)", text)
-    # SkyCoord takes 400 degrees for 40.
-    if first and not 0 <= float(first[1]) < {"d": 360.0, "h": 24.0}[first[2]]:
-        raise InvalidQueryError(
-            f"coordinates={text!r} has a right ascension that is not from 0 to 360 degrees"
-        )
     try:
-        return SkyCoord(text)
-    except ValueError as error:
+        found = read_position(text)
+    except InvalidQueryError as error:
+        raise InvalidQueryError(f"coordinates={text!r:.200}: {error}") from None
+    if found is None:
         raise InvalidQueryError(
-            f"coordinates={text!r} is not a position with units, such as '150.1d +2.2d' or "
-            "'10h00m24s +02d12m00s'; for a name, use query_object"
-        ) from error
+            f"coordinates={text!r:.200} is not a position, {RIGHT}; for a name, use query_object"
+        )
+    return found
 
 
 def check_radius(radius: Angle) -> float:

@@ -155,7 +155,20 @@ def test_mask_that_hides_nothing():
 
 
 @pytest.mark.parametrize(
-    "given", ["M31", "10 20", "", None, (10, 20), [1, 2], 5, Galactic(), Angle(1, "deg"), Table()]
+    "given",
+    [
+        "M31",
+        "10 20 30",
+        "10 95",
+        "",
+        None,
+        (10, 20),
+        [1, 2],
+        5,
+        Galactic(),
+        Angle(1, "deg"),
+        Table(),
+    ],
 )
 def test_what_is_no_position(given):
     with pytest.raises(InvalidQueryError, match=r"^coordinates="):
