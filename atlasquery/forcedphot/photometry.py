@@ -24,6 +24,11 @@ IN_SCHEMA = ("time", "band", "flux_err", "limiting_mag", "exposure")
 FAILED_LIMIT = 10.0
 # Half of the last digit of a flux printed as a whole number, and of a magnitude.
 HALF_FLUX = 0.5
+# The server of 2021 first rounded a flux to one decimal: 20.48 became 20.5, and that 20.
+HALF_FLUX_TWICE = 0.55
+# Where more rows than these and this part contradict each other, the magnitudes are others than
+# those of the fluxes: limits, as in files of ATClean.
+MOST_APART = 10, 0.1
 HALF_MAG = 0.0005
 
 
@@ -104,20 +109,33 @@ def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndar
     printed = flux.copy()
     with np.errstate(invalid="ignore", over="ignore"):
         exact = np.sign(mag) * mag_to_flux(np.abs(mag))
-        slack = HALF_FLUX + np.abs(exact) * HALF_MAG / LN10_2_5 + 1e-6
-        apart = np.abs(exact - printed) > slack
-    if np.any(apart):
-        first = int(np.argmax(apart))
-        warnings.warn(
-            f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
-            f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
-            "from uJy there",
-            InputWarning,
-            stacklevel=2,
-        )
+        away = np.abs(exact - printed) - np.abs(exact) * HALF_MAG / LN10_2_5 - 1e-6
+        half = np.where(away > HALF_FLUX, HALF_FLUX_TWICE, HALF_FLUX)
+        apart = away > HALF_FLUX_TWICE
     finite = np.isfinite(printed)
-    if np.any(finite & (printed != np.rint(printed))):
+    decimals = bool(np.any(finite & (printed != np.rint(printed))))
+    if decimals:
+        # Then the magnitude was made of more digits than stand there, or of other ones.
+        with np.errstate(invalid="ignore"):
+            apart &= np.sign(exact) * np.sign(printed) < 0
+    if np.any(apart):
+        _warn_apart(mag, printed, apart, name)
+    if decimals:
         return np.where(finite, printed, exact)
-    known = np.isfinite(exact) & (mag != 0)
-    near = np.where(finite, np.clip(exact, printed - HALF_FLUX, printed + HALF_FLUX), exact)
-    return np.where(known & ~apart, near, printed)
+    known = np.isfinite(exact) & (mag != 0) & ~apart
+    number, part = MOST_APART
+    if np.count_nonzero(apart) > max(number, part * np.count_nonzero(known | apart)):
+        known &= ~finite
+    near = np.where(finite, np.clip(exact, printed - half, printed + half), exact)
+    return np.where(known, near, printed)
+
+
+def _warn_apart(mag: np.ndarray, printed: np.ndarray, apart: np.ndarray, name: str) -> None:
+    first = int(np.argmax(apart))
+    warnings.warn(
+        f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
+        f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
+        "from uJy there",
+        InputWarning,
+        stacklevel=2,
+    )
