@@ -1,5 +1,6 @@
 """Write tables to files and read them back equal, in the format that the extension says."""
 
+import csv
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_whole
+from atlasquery.tables.arrow import with_pandas_types
 from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
 from atlasquery.tables.reference import (
     UNKNOWN,
@@ -165,7 +167,19 @@ def _read_ecsv(body: bytes) -> Table:
 
 
 def _write_csv(table: Table) -> bytes:
-    return _write_ecsv(table, ",")
+    header, body = [], []
+    for line in _write_ecsv(table, ",").decode().splitlines(keepends=True):
+        (header if line.startswith("#") and not body else body).append(line)
+    # What skips the header takes "#" for the begin of a comment, but not between quotes.
+    rows = (",".join(map(_csv_field, row)) for row in csv.reader(body))
+    return "".join([*header, *(f"{row}\n" for row in rows)]).encode()
+
+
+def _csv_field(text: str) -> str:
+    if text == text.strip() and not any(character in text for character in '#,"\n\r'):
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def _read_csv(body: bytes) -> Table:
@@ -379,7 +393,10 @@ def _read_votable(body: bytes) -> Table:
 
 def _write_parquet(table: Table) -> bytes:
     pa, parquet = _pyarrow()
-    plain = to_plain(table)
+    # Parquet tells NaN and empty texts from missing ones, so that columns depend on the
+    # declaration of a table only, never on its values.
+    plain = to_plain(table, all_nulls=True)
+    units = {time.name: time.unit for time in time_columns(table, plain) if time.unit}
     arrays, fields = [], []
     for name, column in plain.columns.items():
         values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
@@ -391,18 +408,20 @@ def _write_parquet(table: Table) -> bytes:
             raise InvalidQueryError(
                 f"the column {name!r} is of type {values.dtype}, which Parquet has not; ECSV has"
             ) from error
-        about = {"unit": str(column.unit or ""), "about": column.description or ""}
-        fields.append(pa.field(name, arrays[-1].type, True, about))
+        unit = str(column.unit or units.get(name, ""))
+        about = {"unit": unit, "about": column.description or ""}
+        # A missing number of another kind than this is NaN in every column.
+        nullable = mask is not None or values.dtype.kind not in "iub"
+        fields.append(pa.field(name, arrays[-1].type, nullable, about))
     # With these and the header astropy itself reads units and descriptions.
     widths = {
         f"table::len::{name}": str(max(column.dtype.itemsize // 4, 1))
         for name, column in plain.columns.items()
         if column.dtype.kind == "U"
     }
-    schema = pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths})
+    schema = with_pandas_types(pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths}))
     buffer = io.BytesIO()
-    made = pa.Table.from_arrays(arrays, schema=schema)
-    parquet.write_table(made, buffer, compression="zstd")
+    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
     return buffer.getvalue()
 
 
