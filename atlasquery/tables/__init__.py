@@ -2,6 +2,7 @@
 
 from atlasquery.tables.build import (
     assemble,
+    assemble_series,
     build_table,
     check_times,
     quantity_column,
@@ -21,6 +22,7 @@ __all__ = [
     "Rows",
     "Timestamp",
     "assemble",
+    "assemble_series",
     "build_table",
     "check_times",
     "decode_rows",

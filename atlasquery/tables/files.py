@@ -299,8 +299,6 @@ def _votable_field(file: Any, field: Any) -> Any:
     the binary form, and texts in the width of the longest, which is deprecated where
     it is 1.
     """
-    from astropy.io.votable.tree import Field
-
     if field.datatype == "bit":
         return _changed(file, field, datatype="boolean")
     if field.datatype in ("char", "unicodeChar"):

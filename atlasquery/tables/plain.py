@@ -22,7 +22,7 @@ from astropy.utils.data_info import serialize_context_as
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.tables.build import assemble
+from atlasquery.tables.build import assemble, assemble_series
 
 __all__ = ["build_from_plain", "header_text", "restore", "to_plain"]
 
@@ -200,7 +200,8 @@ def restore(table: Table) -> Table:
             _nan_under_mask(column.unmasked, column.mask)
         column.info.name = name
         columns.append(column)
-    made = assemble(CLASSES[record["table"]](), columns)
+    build = assemble_series if record["table"] == "TimeSeries" else assemble
+    made = build(CLASSES[record["table"]](), columns)
     made.meta.update(table.meta)
     return made
 

@@ -108,9 +108,7 @@ def position_system(table: Table) -> str | None:
         ``ICRS`` where the table is of a service of this package or a description
         names it; None where nothing is known.
     """
-    described = any(
-        "ICRS" in (column.info.description or "") for column in table.columns.values()
-    )
+    described = any("ICRS" in (column.info.description or "") for column in table.columns.values())
     return "ICRS" if described or "service" in table.meta else None
 
 
