@@ -318,7 +318,16 @@ def _datetimes(times: Time) -> np.ndarray:
     found = np.full(len(times), np.datetime64("NaT", "ns"))
     if not mask.all():
         known = times[~mask]
-        values = known.datetime64
+        try:
+            values = known.datetime64
+        except ValueError:
+            # numpy knows no second 60: as POSIX and astropy's datetimes have it, it is the
+            # first of the next day.
+            known = Time(known, format="isot", precision=9)
+            texts = np.asarray(getattr(known.value, "unmasked", known.value))
+            leap = np.strings.find(texts, ":60") >= 0
+            texts = np.strings.replace(texts, ":60", ":59")
+            values = texts.astype("datetime64[ns]") + leap * np.timedelta64(1, "s")
         found[~mask] = np.asarray(getattr(values, "unmasked", values))
     return found
 
