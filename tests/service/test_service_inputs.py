@@ -337,7 +337,7 @@ def test_time(given, mjd):
     [
         *(True, np.True_, math.nan, math.inf, 10**400, "yesterday", "", "60000", [], [60000], {}),
         *(object(), 5 * u.day, TimeDelta(5, format="jd"), Time([60000, 60001], format="mjd")),
-        *(Time(60000, format="mjd", scale="local"), np.datetime64("NaT"), b"2023-02-25x"),
+        *(Time(60000, format="mjd", scale="local"), np.datetime64("NaT", "s"), b"2023-02-25x"),
         Time(np.ma.masked_array([6e4], mask=[True]), format="mjd")[0],
     ],
     ids=lambda value: f"{value!r:.40}" if not isinstance(value, int) else "int",
