@@ -286,6 +286,8 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
     from astropy.utils.exceptions import AstropyWarning
     from astroquery import log
 
+    from atlasquery.service.log import log as ours
+
     level, handlers, propagate = log.level, log.handlers[:], log.propagate
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
@@ -298,9 +300,11 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
         log.setLevel("DEBUG" if debug else "WARNING")
         # astropy's own handler writes what is no warning to the output.
         log.handlers[:], log.propagate = [lines], False
+        ours_handlers, ours.handlers[:] = ours.handlers[:], []
         try:
             yield
         finally:
+            ours.handlers[:] = ours_handlers
             log.setLevel(level)
             log.handlers[:], log.propagate = handlers, propagate
 

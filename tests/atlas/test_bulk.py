@@ -540,7 +540,7 @@ def test_a_quota_used_up_by_another_names_the_rest(limited, small):
             if not seen:
                 # The requests under way may have taken what was left when it was counted.
                 with contextlib.suppress(QuotaError):
-                    spend(atlas, atlas.quota.remaining - 2)
+                    spend(atlas, atlas.quota().remaining - 2)
             seen.append(source.atlas_id)
     assert 25 <= len(seen) < 300
     # Two chunks ask at once: the later of them may have been given the last request.
