@@ -25,8 +25,8 @@ class ArchiveQueries(StampQueries):
     def query_catshtm_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         catalog: str | None = None,
         on_error: str = "raise",
         cache: bool | None = None,
@@ -82,8 +82,8 @@ class ArchiveQueries(StampQueries):
     def crossmatch_catshtm(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         catalog: str | None = None,
         on_error: str = "raise",
         cache: bool | None = None,

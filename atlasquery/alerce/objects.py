@@ -43,8 +43,8 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         survey: str = "ztf",
         max_rows: int | None = None,
         on_error: str = "raise",

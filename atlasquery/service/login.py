@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from astroquery import log
 
 from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
 from atlasquery.service.address import checked_address, server_key
@@ -25,6 +24,7 @@ from atlasquery.service.filelock import alone, cache_folder
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_secret_text, with_suggestions
 from atlasquery.service.keeping import keep_token
+from atlasquery.service.log import log
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
 __all__ = ["TokenLogin"]
@@ -116,9 +116,9 @@ class TokenLogin:
     def login(
         self,
         username: str | None = None,
+        password: str | None = None,
         *,
         token: str | None = None,
-        password: str | None = None,
         config_file: str | os.PathLike | None = None,
         store: bool = False,
     ) -> bool:
@@ -130,12 +130,12 @@ class TokenLogin:
             Your user name. Its password comes from the ``password`` argument, the
             environment, the configuration file, the keyring, or a prompt where a
             person is at a terminal.
-        token : str, optional
-            A token, in place of a user name. It is first used, and so first
-            judged by the server, in the next query.
         password : str, optional
             The password of `username`; better left out where others read your
             notebook or shell history.
+        token : str, optional
+            A token, in place of a user name. It is first used, and so first
+            judged by the server, in the next query.
         config_file : path-like, optional
             A YAML file with ``token``, or ``username`` and ``password``; and
             ``base_url``, the server to use. The file of ``atlasapiclient`` will do.

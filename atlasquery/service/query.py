@@ -26,7 +26,7 @@ from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
 from atlasquery.service.filelock import cache_folder
 from atlasquery.service.forks import renew_in_child, renewed_session
-from atlasquery.service.inputs import with_suggestions
+from atlasquery.service.inputs import suggest, with_suggestions
 from atlasquery.service.login import TokenLogin
 from atlasquery.service.quota import Clock, Gate, Ledger, Limit, OpenGate, Quota, warn_uncounted
 from atlasquery.service.refusals import refuse_redirect, refuse_status, server_words
@@ -104,6 +104,17 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             if inspect.isfunction(method) and not name.startswith("_"):
                 setattr(cls, name, with_suggestions(method))
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
+        if not name.startswith("_") and name != "name" and not hasattr(type(self), name):
+            setting = {"URL": "server"}.get(name.upper(), name.lower())
+            near = suggest(name, [each for each in dir(type(self)) if not each.startswith("_")])
+            hint = near if "did you mean" in near else ""
+            if hasattr(self.conf, setting):
+                hint = f"; set conf.{setting}: from {type(self.conf).__module__} import conf"
+            raise AttributeError(f"{self.name} has no attribute {name!r}{hint}")
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         login = "logged in" if self._authenticated else "not logged in yet"
         return f"<{type(self).__name__} at {self.server}, {login}>"
@@ -139,12 +150,21 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         """
         return self._authenticated
 
-    @property
     def quota(self) -> Quota:
-        """The requests that the account has left, of all processes of this user.
+        """Return the requests that the account has left, of all processes of this user.
 
         Those to a server on this machine are not counted, unless
         ``conf.limit_loopback`` is set.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+
+        Raises
+        ------
+        LoginError
+            If the service needs a login and there is none.
         """
         return self._quota(self._limit("POST"))
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import astropy.units as u
 from astropy.time import Time
-from astroquery import log
 
 from atlasquery.exceptions import QuotaError
 from atlasquery.service.clock import Clock
 from atlasquery.service.forks import no_fork
+from atlasquery.service.log import log
 
 __all__ = ["Clock", "Gate", "Ledger", "Limit", "OpenGate", "Quota", "warn_uncounted"]
 
