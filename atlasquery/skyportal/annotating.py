@@ -208,7 +208,8 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         text : str
             The comment.
         groups : int, str or sequence, optional
-            Groups by name or number that see it. By default all groups of the account.
+            Groups by name or number that see it. By default everybody on the instance: the
+            server then shows it to its Sitewide Group.
         dry_run : bool, optional
             Whether to change nothing, and return what would be sent; names are
             looked up all the same.
@@ -374,7 +375,8 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         limiting_mag : float, optional
             The faintest star of Gaia, in G (mag); 0 for all. For ``"gaia"`` only.
         groups : int, str or sequence, optional
-            Groups by name or number that see it. By default the server's choice.
+            Groups by name or number that see it. By default everybody on the instance: the
+            server then shows it to its Sitewide Group.
         dry_run : bool, optional
             Whether to change nothing, and return what would be sent; names are
             looked up all the same.

@@ -82,7 +82,7 @@ def instruments(call):
 @route("GET", f"instrument/{NUMBER}")
 def instrument(call, number):
     if int(number) not in call.sky.instruments:
-        raise RefusalError(400, f"Could not load instrument {number}")
+        raise RefusalError(400, f"No instrument with ID: {number}")
     more = {"region": None, "status": None, "log_exists": False}
     return {**instrument_of(call, int(number)), **more}
 
@@ -152,6 +152,32 @@ def runs(call):
     return kept(call, "runs", [first])
 
 
+@route("GET", f"observing_run/{NUMBER}")
+def run(call, number):
+    found = next((one for one in runs(call) if one["id"] == int(number)), None)
+    if found is None:
+        raise RefusalError(400, f"Cannot find ObservingRun with ID {number}")
+    rows = [
+        one
+        for one in call.sky.tables.get("assignments", {}).values()
+        if one["run_id"] == int(number)
+    ]
+    lists = ("spectra", "photometry", "photometric_series", "run", "last_modified_by")
+    return {
+        **found,
+        "assignments": [
+            {
+                **{key: value for key, value in one.items() if key not in lists},
+                "accessible_group_names": ["ATLAS transients"],
+                # A source that never rises has no time, and is no null.
+                "rise_time_utc": one["rise_time_utc"] or "",
+                "set_time_utc": one["set_time_utc"] or "",
+            }
+            for one in rows
+        ],
+    }
+
+
 def object_of(call, name):
     if name not in call.sky.objects:
         raise RefusalError(404, "Source not found")
@@ -202,8 +228,9 @@ def position(call, name):
 
 @route("GET", f"sources/{ID}/phot_stat")
 def phot_stat(call, name):
-    entry = object_of(call, name)
-    points = [p for p in call.sky.points.values() if p["obj_id"] == entry["id"]]
+    points = [p for p in call.sky.points.values() if p["obj_id"] == name]
+    if not points:
+        raise RefusalError(400, f'Could not find a PhotStat for object with id "{name}". ')
     bands = sorted({p["filter"] for p in points})
 
     def of(band, value, pick=len):
