@@ -48,8 +48,14 @@ UNKNOWN = {
         "Could not load instrument",
         "Cannot find ObservingRun",
         "Could not find a PhotStat",
+        "Comment has no attachment",
+        "Comment resource ID does not match",
     ),
-    403: ("Insufficient permissions", "Cannot access this Analysis"),
+    403: (
+        "Insufficient permissions",
+        "Cannot access this Analysis",
+        "Could not find any accessible comments",
+    ),
 }
 
 

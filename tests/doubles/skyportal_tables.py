@@ -2,7 +2,7 @@
 
 import math
 
-import skyportal_events  # noqa: F401 - registers its routes
+import skyportal_events
 from skyportal_routes import RefusalError, route
 from skyportal_sky import ZP, separation
 
@@ -291,3 +291,32 @@ def add_spectrum(sky, name, observed_at="2024-01-20T10:11:12", **more):
     }  # fmt: skip
     rows.append(row)
     return row
+
+
+# Recorded of a server whose Gaia was a stand-in.
+STAR = {
+    "str": "{name}_k1   10 00 27.65 +02 12 30.80 2000.0 raoffset=3.872 decoffset=-9.923 # "
+    'dist=10.66"; 15.53 mag; 3.872" E, 9.923" S PA=158.69 deg ID=292253598926159162',
+    "ra": 150.11522371959163, "dec": 2.208556500171343, "name": "{name}_k1",
+    "dras": '3.872" E', "ddecs": '9.923" S', "mag": 15.532706167787758,
+    "pa": 158.68613425110982,
+}  # fmt: skip
+
+
+@route("GET", f"sources/{ID}/offsets")
+def offsets(call, name):
+    entry = object_of(call, name)
+    if call.params.get("facility", "Keck") not in skyportal_events.FACILITIES:
+        raise RefusalError(400, "Invalid facility")
+    star = {k: v.format(name=name) if isinstance(v, str) else v for k, v in STAR.items()}
+    first = {
+        "str": f"{name}      10 00 27.91 +02 12 20.88 2000.0 # source_name={name}",
+        "ra": entry["ra"], "dec": entry["dec"], "name": name,
+    }  # fmt: skip
+    stars = [first, star][: 1 + call.number("num_offset_stars", 3)]
+    return {
+        "facility": "Keck", "starlist_info": stars, "ra": entry["ra"], "dec": entry["dec"],
+        "starlist_str": "\n".join(one["str"] for one in stars).replace(" ", "&nbsp;"),
+        "noffsets": len(stars) - 1, "queries_issued": 1, "query": "SELECT ...",
+        "used_ztfref": True, "gaia_available": True,
+    }  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import skyportal_photometry  # noqa: F401 - registers its routes
 from skyportal_routes import Answer, RefusalError, route
 from skyportal_sky import SITEWIDE
-from skyportal_tables import TREE, runs
+from skyportal_tables import TREE, add_spectrum, runs
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"
@@ -173,6 +173,98 @@ def post_comment(call, name):
         table(call, "attachments")[number] = base64.b64decode(body, validate=True)
     call.sky.comments[number].update(created_at=now(), modified=now())
     return {"comment_id": number}
+
+
+@route("GET", f"sources/{ID}/comments/{NUMBER}/attachment")
+def attachment_of(call, name, number):
+    if int(number) not in call.sky.comments:
+        raise RefusalError(403, "Could not find any accessible comments.")
+    data = table(call, "attachments").get(int(number))
+    if data is None:
+        raise RefusalError(400, "Comment has no attachment")
+    raise Answer(200, data, "application/octet-stream")
+
+
+SPECTRUM_KEYS = {
+    "wavelengths", "fluxes", "errors", "units", "obj_id", "observed_at", "pi", "external_pi",
+    "reduced_by", "external_reducer", "observed_by", "external_observer", "origin", "type",
+    "label", "instrument_id", "group_ids", "followup_request_id", "assignment_id", "altdata",
+}  # fmt: skip
+
+
+@route("POST", "spectrum", permission="Upload data")
+def post_spectrum(call):
+    body = call.json
+    missing = {"wavelengths", "fluxes", "obj_id", "observed_at", "instrument_id"} - set(body)
+    unknown = set(body) - SPECTRUM_KEYS
+    if missing or unknown:
+        raise RefusalError(400, f"Invalid / missing parameters; {sorted(missing | unknown)}")
+    if body["obj_id"] not in call.sky.objects:
+        raise RefusalError(400, "Failed to post spectrum: violates foreign key constraint")
+    if body["instrument_id"] not in call.sky.instruments:
+        number = body["instrument_id"]
+        raise RefusalError(
+            400, f"Failed to post spectrum: Cannot find instrument with ID: {number}"
+        )
+    row = add_spectrum(call.sky, body["obj_id"], **{"type": "source", **body})
+    row.update(created_at=now(), modified=now(), owner_id=call.user["id"])
+    return {"id": row["id"]}
+
+
+@route("POST", "source_groups", permission="Upload data")
+def save_and_unsave(call):
+    body = call.json
+    known(call, body, {"objId", "inviteGroupIds", "unsaveGroupIds"})
+    name, numbers = body["objId"], body.get("unsaveGroupIds", [])
+    if name not in call.sky.objects:
+        raise RefusalError(404, f"Obj {name} not found")
+    saved = call.sky.saved.get(name, {})
+    if not set(numbers) <= set(saved):
+        raise RefusalError(
+            400, "Specified source is not saved to group from which it was to be unsaved."
+        )
+    for number in numbers:
+        del saved[number]
+
+
+@route("GET", "listing")
+def listings(call):
+    wanted = call.params.get("listName")
+    return [
+        one
+        for one in table(call, "listings").values()
+        if one["user_id"] == call.user["id"] and wanted in (None, one["list_name"])
+    ]
+
+
+@route("POST", "listing")
+def add_listing(call):
+    body = call.json
+    known(call, body, {"obj_id", "list_name", "user_id", "params"})
+    if body["obj_id"] not in call.sky.objects:
+        raise RefusalError(400, f"Cannot find Obj with ID: {body['obj_id']}")
+    user, rows = call.user["id"], table(call, "listings")
+    same = (body["obj_id"], body["list_name"], user)
+    if any((one["obj_id"], one["list_name"], one["user_id"]) == same for one in rows.values()):
+        raise RefusalError(
+            400,
+            f"Listing already exists with user_id={user}, obj_id={body['obj_id']} and "
+            f"list_name={body['list_name']}",
+        )
+    number = call.sky.next_id("listing")
+    rows[number] = {
+        "id": number, "obj_id": body["obj_id"], "list_name": body["list_name"], "user_id": user,
+        "params": body.get("params"), "created_at": now(), "modified": now(),
+    }  # fmt: skip
+    return {"id": number}
+
+
+@route("DELETE", f"listing/{NUMBER}")
+def drop_listing(call, number):
+    row = table(call, "listings").get(int(number))
+    if row is None or row["user_id"] != call.user["id"]:
+        raise RefusalError(400, "Cannot delete Listing.")
+    del table(call, "listings")[int(number)]
 
 
 def annotate(call, name, origin, data, numbers):
