@@ -484,8 +484,8 @@ def annotations(call, name):
 
 @route("GET", "classification")
 def all_classifications(call):
-    rows = [_bare(row) for row in call.sky.classifications.values()]
+    # Pages are cut from rows of which there is one for each group that sees it, and shown once.
+    rows = [row for row in call.sky.classifications.values() for _ in row["group_ids"]]
     size, number = min(call.number("numPerPage", 100), 500), call.number("pageNumber", 1)
-    return {
-        "classifications": rows[(number - 1) * size : number * size], "totalMatches": len(rows),
-    }  # fmt: skip
+    page = {row["id"]: _bare(row) for row in rows[(number - 1) * size : number * size]}
+    return {"classifications": list(page.values()), "totalMatches": len(rows)}

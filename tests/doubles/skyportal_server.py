@@ -72,6 +72,8 @@ class SkyPortalDouble:
         self._thread.start()
 
     def reset(self):
+        # What a test has put in its place.
+        vars(self).pop("_routed", None)
         self.sky = Sky()
         self.anonymous = False
         self.faults, self.hooks = {}, []
