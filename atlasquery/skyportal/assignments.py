@@ -2,15 +2,25 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, RemoteServiceError
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id, each_source
 from atlasquery.skyportal.words import check_source_id
-from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+from atlasquery.tables import (
+    Column,
+    Columns,
+    Rows,
+    Timestamp,
+    build_table,
+    decode_json,
+    decode_rows,
+)
 
 __all__ = ["AssignmentQueries"]
 
@@ -343,8 +353,8 @@ def _decode_assignments(text: bytes) -> Rows:
         "accessible_group_names",
     )  # fmt: skip
     rows = []
-    for row in msgspec.json.decode(text):
+    for row in decode_json(text, list[dict[str, Any]], "the assignments"):
         plain = {key: value for key, value in row.items() if key not in nested}
-        plain["requester"] = (row.get("requester") or {}).get("username")
+        plain["requester"] = part_of(row, "requester").get("username")
         rows.append(plain)
     return decode_rows(ASSIGNMENT, msgspec.json.encode(rows), undeclared_as_text=True)
