@@ -442,7 +442,10 @@ SKYPORTAL = {
         k.curve, k.one, "ATLAS", 3, on_error="warn"
     ),
     "undo_upload": lambda c, k: c.undo_upload(k.upload),
-    "undo_upload:id": lambda c, k: c.undo_upload(k.upload.meta["upload_ids"][0]),
+    "undo_upload:id": lambda c, k: [
+        c.undo_upload(one)
+        for one in c.upload_photometry(k.curve, k.one, "ATLAS", 3).meta["upload_ids"]
+    ],
     "add_classification": lambda c, k: c.add_classification(k.two, "Ib", groups=3),
     "vote_classification": lambda c, k: c.vote_classification(1, "up"),
     "add_comment": lambda c, k: c.add_comment(k.two, "Rising."),
@@ -485,7 +488,8 @@ def consume(result, *, shown=True):
             consume(value, shown=shown)
     elif hasattr(result, "readall"):
         for hdu in result:
-            np.size(hdu.data)
+            # One that is damaged may have none.
+            np.size(getattr(hdu, "data", None))
     elif hasattr(result, "savefig"):
         import matplotlib.pyplot as plt
 
