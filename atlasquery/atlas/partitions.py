@@ -37,6 +37,7 @@ __all__ = [
     "chunk_tables",
     "is_whole",
     "read_partitions",
+    "read_rows",
     "require_pyarrow",
     "write_partition",
 ]
@@ -359,6 +360,59 @@ def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
     return assemble(Table(meta=meta), columns)
 
 
+def read_rows(path: Path | None, kind: str) -> Rows:
+    """Read a file of one kind into rows as they are decoded from the server's answers.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path` or None
+        The file; None where there are no rows.
+    kind : str
+        Their kind.
+
+    Returns
+    -------
+    Rows
+        Time stamps as texts, numbers that are missing as NaN or 0.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not there.
+    TableParseError
+        If it is damaged.
+    """
+    if path is None:
+        return _rows(kind, [], [])[0]
+    table = _with_undeclared(read_arrow([path]))
+    rows = Rows(length=len(table))
+    by_name = {ATLAS_ID.name: ATLAS_ID, **KINDS[kind][0].by_name}
+    for field in table.schema:
+        array = table[field.name].combine_chunks()
+        column = by_name.get(field.name) or Column(field.name, str, about=UNDECLARED_ABOUT)
+        rows.add(column, *_bare(field, array))
+    # In files the id stands first.
+    order = list(KINDS[kind][0].by_name)
+    rows.columns.sort(key=lambda c: order.index(c.name) if c.name in order else len(order))
+    return rows
+
+
+def _bare(field: "pa.Field", array: "pa.Array") -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of a column as an array, and where they are missing."""
+    import pyarrow as pa
+
+    mask = np.asarray(array.is_null())
+    if pa.types.is_timestamp(field.type):
+        # A time stamp that is missing is an empty text.
+        moments = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
+        return np.where(mask, "", np.datetime_as_string(moments)), mask
+    if pa.types.is_string(field.type) or pa.types.is_null(field.type):
+        texts = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+        return texts.astype(np.str_), mask
+    missing = {"f": np.nan, "b": False}.get(np.dtype(field.type.to_pandas_dtype()).kind, 0)
+    return np.array(array.fill_null(missing).to_numpy(zero_copy_only=False)), mask
+
+
 def _with_undeclared(table: "pa.Table") -> "pa.Table":
     """Return rows with what was sent undeclared as columns of texts."""
     import pyarrow as pa
@@ -394,15 +448,11 @@ def _from_arrow(field: "pa.Field", array: "pa.Array"):
         about=known.get("about", ""),
         required=not field.nullable,
     )
-    mask = np.asarray(array.is_null())
     if pa.types.is_timestamp(field.type):
+        mask = np.asarray(array.is_null())
         times = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
         return _times(Time(times, format="datetime64", scale="utc"), column, mask)
-    if pa.types.is_string(field.type) or pa.types.is_null(field.type):
-        texts = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
-        return table_column(column, texts.astype(np.str_), mask)
-    missing = {"f": np.nan, "b": False}.get(np.dtype(field.type.to_pandas_dtype()).kind, 0)
-    values = np.array(array.fill_null(missing).to_numpy(zero_copy_only=False))
+    values, mask = _bare(field, array)
     if column.name == "time" and column.unit == u.day:
         return _times(Time(values, format="mjd", scale="utc"), column, mask)
     return table_column(column, values, mask)
