@@ -196,19 +196,20 @@ def _no_list(name: str | int, custom: bool | None, found: list, known: list[Atla
         wanted = "custom list" if custom else "detection list"
         return f"name={name!r} is a {found[0].kind}, where a {wanted} is needed"
     among = [one for one in known if custom is None or one.custom == custom]
-    word = _spelled(name) if isinstance(name, str) else "mylist"
+    word = _spelled(name) if isinstance(name, str) else ""
+    word = word if re.fullmatch(r"[a-z]\w*", word) else "mylist"
     own = (
         "list_lists() shows those that are known; give the number of another custom list a name: "
         f"from atlasquery.atlas import conf; conf.custom_lists = ['{word}=74']"
     )
     if isinstance(name, str):
         near = suggest(word, _names(among))
-        near = f"{near} Otherwise, " if "did you mean" in near else ": "
+        near += " Otherwise, " if near.endswith("?") else ". "
         return f"name={name!r} is not a list of ATLAS{near}{own}"
     custom_numbers = ", ".join(f"{one.number} ({one.name})" for one in known if one.custom)
     return (
-        f"name={name!r} is not a list of ATLAS: detection lists are 0 to {len(DETECTION_LISTS) - 1}, "
-        f"custom lists {custom_numbers}; {own}"
+        f"name={name!r} is not a list of ATLAS: detection lists are 0 to "
+        f"{len(DETECTION_LISTS) - 1}, custom lists {custom_numbers}; {own}"
     )
 
 

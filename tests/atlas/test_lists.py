@@ -172,7 +172,7 @@ def test_names_and_numbers(box_atlas, name, custom, number, is_custom):
         (True, None, "name or the number"),
         (None, None, "name or the number"),
         ("good", "yes", "custom='yes'"),
-        ("", None, "no list"),
+        ("", None, "is not a list"),
     ],
 )
 @pytest.mark.parametrize("method", ["query_list", "get_list_members"])
