@@ -346,7 +346,7 @@ I = 1161600211221604900  # noqa: E741
         (lambda b: b.add_to_list(float(I), "empty"), "is a float"),
         (lambda b: b.add_to_list(I, "emtpy"), "did you mean 'empty'"),
         (lambda b: b.add_to_list(I, "good"), "is a detection list, where a custom list"),
-        (lambda b: b.add_to_list(I, 999999), "is no list of ATLAS"),
+        (lambda b: b.add_to_list(I, 999999), "is not a list of ATLAS"),
         (lambda b: b.remove_from_list(I, "mokodi"), "did you mean 'mookodi'"),
         (lambda b: b.move_to_list(I, "good"), r"'possible' \(3\), 'eyeball' \(4\) and 'galcand'"),
         (lambda b: b.move_to_list(I, 13), r"'possible' \(3\), 'eyeball' \(4\) and 'galcand'"),
