@@ -10,6 +10,7 @@ from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     build_light_curve,
+    failed,
     mag_to_flux,
     magnitudes,
 )
@@ -49,17 +50,19 @@ def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> Tim
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
-        A row per exposure.
+        A row per exposure. Where the solution of the image failed, there is neither a
+        flux nor a limit; ``reported_flux`` has what was sent.
     """
     wire = rows.values
-    limit = np.where(wire["limiting_mag"] < FAILED_LIMIT, np.nan, wire["limiting_mag"])
-    failed = wire["limiting_mag"] < FAILED_LIMIT
     flux = signed_flux(wire["reported_mag"], wire["reported_flux"], name=name)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):
+        spoilt = (wire["limiting_mag"] < FAILED_LIMIT) | failed(flux, wire["flux_err"])
         # An error of 0 is none.
-        flux_err = np.where(wire["flux_err"] > 0, wire["flux_err"], np.nan)
+        flux_err = np.where((wire["flux_err"] > 0) & ~spoilt, wire["flux_err"], np.nan)
+        flux = np.where(spoilt, np.nan, flux)
+        limit = np.where(spoilt, np.nan, wire["limiting_mag"])
         good = (wire["error_code"] == 0) | rows.masks["error_code"]
-        detection = (np.abs(flux) >= snr * flux_err) & good & ~failed
+        detection = (np.abs(flux) >= snr * flux_err) & good
     mag, mag_err = magnitudes(flux, flux_err, detection)
     n = len(rows)
     values = {

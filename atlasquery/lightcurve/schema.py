@@ -15,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "ZERO_POINT",
     "build_light_curve",
+    "failed",
     "flux_to_mag",
     "inside",
     "mag_to_flux",
@@ -26,6 +27,9 @@ __all__ = [
 MJD_0 = 2400000.5
 #: AB magnitude of a flux of 1 uJy.
 ZERO_POINT = 23.9
+#: Fluxes in uJy that no telescope measures: what is brighter than magnitude 1.4 is saturated, and
+#: such a number stands for a fit that failed.
+FAILED_FLUX = 1e9
 #: Magnitudes per relative flux: 2.5 / ln 10.
 LN10_2_5 = 2.5 / np.log(10.0)
 
@@ -75,6 +79,23 @@ def flux_to_mag(flux: np.ndarray) -> np.ndarray:
     """
     positive = np.where(flux > 0, flux, np.nan)
     return ZERO_POINT - 2.5 * np.log10(positive)
+
+
+def failed(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
+    """Return which numbers stand for a fit that failed.
+
+    Parameters
+    ----------
+    flux, flux_err : `~numpy.ndarray`
+        In uJy.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        True where one of them is larger than any that is measured, or infinite.
+    """
+    with np.errstate(invalid="ignore"):
+        return (np.abs(flux) >= FAILED_FLUX) | (np.abs(flux_err) >= FAILED_FLUX)
 
 
 def magnitudes(
