@@ -16,7 +16,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service import ServiceQuery
-from atlasquery.service.inputs import check_choice, check_ids, each_id, suggest
+from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered, suggest
 from atlasquery.service.pool import run_all
 from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
@@ -257,7 +257,8 @@ def plain_json(text: bytes) -> bytes:
     try:
         # The module of the standard library reads these words; msgspec writes null for them.
         return msgspec.json.encode(json.loads(text))
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
+        # What is wrong with it, its decoder says.
         return text
 
 
@@ -282,7 +283,7 @@ def check_oids(oids: object, survey: str, *, name: str = "oids", surveys: bool =
 
     Parameters
     ----------
-    oids : str, int or sequence
+    oids : str, int, iterable of them, or table with ``oid``
         Names such as ``"ZTF18aaaaaaa"`` for ZTF, whole numbers for LSST.
     survey : {"ztf", "lsst"}
         The survey.
@@ -303,8 +304,10 @@ def check_oids(oids: object, survey: str, *, name: str = "oids", surveys: bool =
     """
     check_survey(survey)
     if survey == "lsst":
-        return check_ids(oids, name=name, hint="; for an object of ZTF give survey='ztf'")
-    return [_ztf_name(value, name, surveys) for value in each_id(oids, name=name)]
+        hint = "; for an object of ZTF give survey='ztf'"
+        return check_ids(oids, name=name, hint=hint, columns=("oid",))
+    values = each_id(oids, name=name, columns=("oid",))
+    return [_ztf_name(value, place, surveys) for place, value in numbered(values, oids, name=name)]
 
 
 def check_oid(oid: object, survey: str, *, surveys: bool = True) -> str | int:

@@ -1,14 +1,14 @@
 """The query for many light curves: several at a time, and none lost over another."""
 
-import functools
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from astropy.time import Time
 
 from atlasquery.alerce.base import check_oid, check_oids
-from atlasquery.alerce.curves import LightCurveQueries, check_times
+from atlasquery.alerce.curves import LightCurveQueries, build_series, check_times
 from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve.display import Shown
@@ -125,7 +125,7 @@ class BulkQueries(LightCurveQueries):
         names = list(dict.fromkeys(check_oids(oids, survey)))
         check_on_error(on_error)
         window = check_times(start, end, survey)
-        found = Collection("TimeSeries", key=lambda oid: check_oid(oid, survey))
+        found = Collection("TimeSeries", key=partial(check_oid, survey=survey))
         if survey == "lsst":
             answers = self._lsst_many(names, forced, cache, progress)
         else:
@@ -138,8 +138,8 @@ class BulkQueries(LightCurveQueries):
                 found.failures.append((name, answer))
                 continue
             # One object of many without measurements is an empty light curve, and no news.
-            found._add(name, functools.partial(
-                self._series, answer, "get_light_curves", survey, name, window))  # fmt: skip
+            meta = self._about(answer, "get_light_curves", survey, name)
+            found._add(name, partial(build_series, answer, survey, window, meta))
             if answer.missing:
                 missing.append((name, answer.missing))
         if missing:

@@ -40,7 +40,7 @@ from atlasquery.exceptions import (
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Rows, decode_rows
 
-__all__ = ["LightCurveQueries", "check_times"]
+__all__ = ["LightCurveQueries", "build_series", "check_times"]
 
 
 class _Both(msgspec.Struct):
@@ -484,7 +484,8 @@ class LightCurveQueries(ObjectQueries):
         return rows, when, error
 
     def _curve(self, measured: Measured, query: str, survey: str, name, window) -> TimeSeries:
-        series = self._series(measured, query, survey, name, window)
+        meta = self._about(measured, query, survey, name)
+        series = build_series(measured, survey, window, meta)
         if measured.missing:
             warnings.warn(
                 f"Of {name}, this is missing: {measured.missing}", InputWarning, stacklevel=4
@@ -493,13 +494,34 @@ class LightCurveQueries(ObjectQueries):
             warnings.warn(f"ALeRCE has no measurement of {name}", NoResultsWarning, stacklevel=4)
         return series
 
-    def _series(self, measured: Measured, query: str, survey: str, name, window) -> TimeSeries:
+    def _about(self, measured: Measured, query: str, survey: str, name) -> dict:
+        """Return what a light curve says of its origin."""
         meta = self._origin(measured.when, survey, query=query) | {"object": str(name)}
-        if measured.missing:
-            meta["missing"] = measured.missing
-        schema = lsst_schema if survey == "lsst" else ztf_schema
-        parts = [schema(rows, kind=kind) for rows, kind in measured.parts]
-        return light_curve(parts, survey=survey, window=window, meta=meta)
+        return meta | ({"missing": measured.missing} if measured.missing else {})
+
+
+def build_series(measured: Measured, survey: str, window: tuple, meta: dict) -> TimeSeries:
+    """Build the light curve of an object from its measurements.
+
+    Parameters
+    ----------
+    measured : Measured
+        Its measurements.
+    survey : {"ztf", "lsst"}
+        The survey.
+    window : tuple of float or None
+        First and last MJD, in the time scale of the survey.
+    meta : dict
+        What it says of its origin.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A row per exposure, and for forced photometry one more.
+    """
+    schema = lsst_schema if survey == "lsst" else ztf_schema
+    parts = [schema(rows, kind=kind) for rows, kind in measured.parts]
+    return light_curve(parts, survey=survey, window=window, meta=meta)
 
 
 def _decode_both(body: bytes) -> tuple[Rows, Rows]:

@@ -31,7 +31,14 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
-from atlasquery.tables import Rows, build_table, decode_rows, rows_as_asked, stack_rows
+from atlasquery.tables import (
+    Rows,
+    build_table,
+    check_answers,
+    decode_rows,
+    rows_as_asked,
+    stack_rows,
+)
 
 __all__ = ["ObjectQueries"]
 
@@ -45,8 +52,8 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         survey: str = "ztf",
         max_rows: int | None = None,
         on_error: str = "raise",
@@ -448,8 +455,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             rows, when = self._fetch(
                 "object", {}, place={"oid": name}, decode=_one, cache=cache, unknown=str(name)
             )
-        if rows.values["oid"][0] != name:
-            raise TableParseError(f"ALeRCE answered another object when asked for {name}")
+        check_answers(rows.values["oid"], name, "the object", service=self.service)
         meta = self._origin(when, survey, query="query_object")
         return build_table(rows, meta=meta)
 
@@ -557,4 +563,7 @@ def _told(params: dict) -> dict:
 
 
 def _one(body: bytes) -> Rows:
-    return decode_plain(OBJECT, b"[" + body + b"]")
+    rows = decode_plain(OBJECT, b"[" + body + b"]")
+    if len(rows) != 1:
+        raise TableParseError(f"{len(rows)} objects came where one was asked for")
+    return rows

@@ -2,10 +2,9 @@
 
 import contextlib
 import itertools
-import threading
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,8 +23,9 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_max_rows
-from atlasquery.tables import Rows, decode_rows, stack_rows
+from atlasquery.tables import Rows, check_answer, check_answers, decode_rows, stack_rows
 
 __all__ = ["Found", "Order", "PagedQueries", "one_per_object", "sorted_rows"]
 
@@ -63,6 +63,17 @@ class Order(NamedTuple):
 class _Page(msgspec.Struct):
     items: msgspec.Raw
     has_next: bool | None = None
+    has_prev: Any = None
+    prev: Any = None
+    next: Any = None
+    current_page: Any = None
+
+    def number(self) -> int | None:
+        """Return which page it is, as far as it tells: that of ZTF names its neighbours only."""
+        for told, step in ((self.current_page, 0), (self.prev, 1), (self.next, -1)):
+            if type(told) is int:
+                return told + step
+        return 1 if self.has_prev is False else None
 
 
 class PagedQueries(AlerceQuery):
@@ -78,7 +89,7 @@ class PagedQueries(AlerceQuery):
         super().__init__(server)
         # By server, how many rows a page has at least, where there are more.
         self._least_rows: dict[str, int] = {}
-        self._measuring = threading.Lock()
+        self._measuring = ForkSafeLock()
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""
@@ -92,6 +103,7 @@ class PagedQueries(AlerceQuery):
 
         def decode(body: bytes) -> tuple:
             page = msgspec.json.decode(plain_json(body), type=_Page)
+            check_answer(page.number(), params["page"], "the page", service="ALeRCE")
             return decode_rows(columns, page.items), page.has_next
 
         (rows, has_next), when = self._fetch(
@@ -135,7 +147,14 @@ class PagedQueries(AlerceQuery):
                 # A server that knows no pages would send the first one for ever.
                 more = False
             else:
+                if more and pages and _same(pages[-1], page):
+                    raise TableParseError(
+                        f"page {len(pages) + 1} has the objects of page {len(pages)}, and is said "
+                        "to have a next one",
+                        service=self.service,
+                    )
                 pages.append(page)
+                more = more and (len(page) > 0 or None)
             if more is None:
                 more = self._may_go_on(pages, size, named, cache)
             if not more or (limit is not None and sum(map(len, pages)) > limit):
@@ -222,8 +241,7 @@ class PagedQueries(AlerceQuery):
                 unknown=str(name),
                 once=True,
             )
-        if rows.values["oid"][0] != name:
-            raise TableParseError(f"ALeRCE answered another object when asked for {name}")
+        check_answers(rows.values["oid"], name, "the object", service=self.service)
         return rows, when
 
     def _fixed(self, survey: str) -> dict:
