@@ -150,3 +150,26 @@ def test_a_catalogue_that_is_gone(skyportal):
     """The words of the server are those of its programming language."""
     with pytest.raises(RemoteServiceError, match=r"1\.4 no longer has .*galaxy_catalog/glade"):
         skyportal.request("POST", "galaxy_catalog/glade", json={"file_name": "x"})
+
+
+def test_numbers_of_points_beyond_32_bits(skyportal, double):
+    """A column of the server's became a wider one in 2026."""
+    double.sky.ids["photometry"] = 2**40
+    table = skyportal.upload_photometry(random_curve(3), A, "ATLAS", 3)
+    assert table["id"].tolist() == [2**40 + n for n in (1, 2, 3)]
+    assert skyportal.undo_upload(table)["ok"].all()
+
+
+def test_times_are_sent_in_utc_without_an_offset(skyportal):
+    """Servers before August 2026 compare some of them as texts."""
+    from astropy.time import Time
+
+    sent = skyportal.query_candidates(
+        start=Time("2026-01-01T00:00:37", scale="tai"),
+        end="2026-02-01T12:00:00",
+        get_query_payload=True,
+    )
+    assert (sent["startDate"], sent["endDate"]) == (
+        "2026-01-01T00:00:00.000",
+        "2026-02-01T12:00:00.000",
+    )
