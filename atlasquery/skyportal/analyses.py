@@ -3,8 +3,8 @@
 import json
 import warnings
 from numbers import Integral
+from typing import Any
 
-import msgspec
 import numpy as np
 from astropy.table import Table
 
@@ -18,7 +18,7 @@ from atlasquery.skyportal.columns_events import ANALYSIS, PIECES, SERVICE
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.products import FileQueries, Picture
 from atlasquery.skyportal.words import check_source_id
-from atlasquery.tables import Rows, build_table
+from atlasquery.tables import Rows, build_table, decode_json
 
 __all__ = ["AnalysisQueries"]
 
@@ -317,12 +317,12 @@ def _decode_analyses(text: bytes) -> Rows:
 
 def _decode_results(text: bytes) -> dict:
     """Return results, which servers send as an object or as the text of one."""
-    found = msgspec.json.decode(text)
+    found = decode_json(text, Any, "the results")
     if isinstance(found, str):
         try:
             # The standard library reads the NaN that Python's own writes.
             found = json.loads(found)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TableParseError(f"no results: {error}", service="SkyPortal") from error
     if not isinstance(found, dict):
         raise TableParseError(f"results that are no object: {found!r:.100}", service="SkyPortal")

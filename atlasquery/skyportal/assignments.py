@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from astropy.table import Table
@@ -14,6 +15,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id, each_source
 from atlasquery.skyportal.words import check_source_id
 from atlasquery.tables import (
@@ -22,6 +24,7 @@ from atlasquery.tables import (
     Rows,
     Timestamp,
     build_table,
+    decode_json,
     decode_rows,
     stack_rows,
 )
@@ -401,11 +404,10 @@ def _decode_assignments(text: bytes) -> Rows:
         "accessible_group_names",
     )  # fmt: skip
     rows = []
-    for row in msgspec.json.decode(text, type=list[dict] | None) or []:
+    for row in decode_json(text, list[dict[str, Any]] | None, "the assignments") or []:
         # A source that never rises has an empty text as its time.
         plain = {key: None if value == "" else value for key, value in row.items()}
         plain = {key: value for key, value in plain.items() if key not in nested}
-        requester = row.get("requester")
-        plain["requester"] = requester.get("username") if isinstance(requester, dict) else None
+        plain["requester"] = part_of(row, "requester").get("username")
         rows.append(plain)
     return decode_rows(ASSIGNMENT, msgspec.json.encode(rows), undeclared_as_text=True)

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -14,10 +15,20 @@ from astropy.time import Time
 from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import check_choice
 from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id
 from atlasquery.skyportal.words import check_source_id, iso, params_of
-from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+from atlasquery.tables import (
+    Column,
+    Columns,
+    Rows,
+    Timestamp,
+    build_table,
+    decode_json,
+    decode_rows,
+    read_by_library,
+)
 
 __all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
 
@@ -232,7 +243,8 @@ class FollowupReads(ReferenceQueries, PagedQueries):
             )
         if output != "csv":
             return response.content
-        table = _decode_schedule(response.content)
+        with read_by_library("the schedule"):
+            table = _decode_schedule(response.content)
         table.meta.update(
             self._meta(time.time(), query="get_followup_schedule", instrument_id=number)
         )
@@ -279,9 +291,9 @@ def _read_positions(table: Table) -> None:
 def _decode_requests(text: bytes) -> Rows:
     """Return requests without all that the server tells of their source and its owners."""
     rows = []
-    for row in msgspec.json.decode(text):
-        allocation, requester = row.get("allocation") or {}, row.get("requester") or {}
-        instrument = allocation.get("instrument") or {}
+    for row in decode_json(text, list[dict[str, Any]], "the follow-up requests"):
+        allocation, requester = part_of(row, "allocation"), part_of(row, "requester")
+        instrument = part_of(allocation, "instrument")
         nested = (
             "obj", "allocation", "requester", "last_modified_by", "watchers", "target_groups",
             "transactions", "transaction_requests", "photometry", "photometric_series", "spectra",

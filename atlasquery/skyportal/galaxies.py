@@ -47,8 +47,8 @@ class GalaxyQueries(PlacedQueries):
     def query_galaxies(
         self,
         coordinates: SkyCoord | None = None,
-        *,
         radius: Angle | None = None,
+        *,
         catalog: str | None = None,
         name: str | None = None,
         redshift: tuple | None = None,

@@ -12,7 +12,7 @@ from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Column, Rows, build_table, decode_rows
+from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of
 
 __all__ = ["NoteQueries"]
 
@@ -261,13 +261,7 @@ def decode_annotations(text: bytes) -> Rows:
     keys = np.array([key for key, _ in items], dtype=np.str_)
     texts = ["" if v is None else v if isinstance(v, str) else _json(v) for _, v in items]
     values = np.array(texts, dtype=np.str_)
-    numbers = np.array(
-        [
-            float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan
-            for _, v in items
-        ],
-        dtype=float,
-    )
+    numbers = np.array([float_of(v) for _, v in items], dtype=float)
     rows = Rows(length=len(items))
     for column in flat.columns:
         rows.add(column, flat.values[column.name], flat.masks[column.name])

@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.tables import Rows, stack_rows
+from atlasquery.tables import Rows, check_answer, stack_rows
 
 __all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
 
@@ -28,6 +28,8 @@ GALAXY_PAGE = ("page", "pageNumber")
 PAGE_KEYS = {"totalMatches", "pageNumber", "page", "numPerPage", "queryID"}
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
+# How many pages are asked for before it is looked whether there is something in them.
+AT_ONCE = 16
 
 
 class _Page(NamedTuple):
@@ -218,7 +220,11 @@ class _Walk:
             sent["queryID"] = query
         try:
             (rows, total, query), when = self.client._fetch(
-                self.path, sent, decode=self.open, lifetime=self.lifetime, cache=cache
+                self.path,
+                sent,
+                decode=lambda data: self.open(data, number),
+                lifetime=self.lifetime,
+                cache=cache,
             )
         except RemoteServiceError as error:
             # "past the end: an empty list" for sources, "a 400" for candidates (contract).
@@ -238,13 +244,15 @@ class _Walk:
         self.page_names = names
         return True
 
-    def open(self, data: bytes) -> tuple:
+    def open(self, data: bytes, number: int) -> tuple:
         """Return the rows of a page, how many there are in all, and the name of the search."""
         if data.lstrip().startswith(b"["):
             # A server without pages sends the whole list.
             rows = self.decode(data)
             return rows, len(rows), None
         page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        for name in self.page_names:
+            check_answer(_plain(page, name, int), number, "the page", service="SkyPortal")
         key = self.key or self.only_list(page)
         sent, total = bytes(page.get(key, b"")), _plain(page, "totalMatches", int)
         if total != 0 and (not sent or (total and sent == b"null")):
@@ -308,17 +316,23 @@ class _Walk:
         full = self.size if self.repeated else len(first.rows)
         if not full or full >= wanted:
             return [first]
-        numbers = list(range(2, -(-wanted // full) + 1))
-        answers = run_all(
-            lambda number: self.page(number, first.query, cache),
-            numbers,
-            concurrency=self.client.conf.concurrency,
-            interrupt=self.client._clock.interrupt,
-        )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return [first, *answers]
+        pages, last = [first], -(-wanted // full)
+        while (begin := len(pages) + 1) <= last:
+            answers = run_all(
+                lambda number: self.page(number, first.query, cache),
+                range(begin, min(begin + AT_ONCE, last + 1)),
+                concurrency=self.client.conf.concurrency,
+                interrupt=self.client._clock.interrupt,
+            )
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            before = list(pages)
+            pages += answers
+            if not len(answers[-1].rows) or self.repeats(answers[-1], before):
+                # The list ends before its number says: nothing is behind an empty page.
+                break
+        return pages
 
     def one_by_one(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
         """Return pages until one is not full, where the server does not count them."""

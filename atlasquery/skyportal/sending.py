@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -26,6 +27,7 @@ from atlasquery.skyportal.changes import (
 )
 from atlasquery.skyportal.packets import FLUX, LIMIT, Packets, body
 from atlasquery.skyportal.references import source_path
+from atlasquery.tables import check_answer, convert_json
 
 __all__ = [
     "Ledger",
@@ -406,6 +408,11 @@ class PhotometrySender:
         self.ledger.note(rows, [outcome] * len(rows), [None] * len(rows))
 
 
+class _Point(msgspec.Struct):
+    # What tells points apart; all else is looked at where it is used.
+    id: int | None = None
+
+
 def points_of(client: object, source: str, **more: object) -> list[dict]:
     """Return the photometry of a source as it is on the server now.
 
@@ -424,7 +431,15 @@ def points_of(client: object, source: str, **more: object) -> list[dict]:
         Its points, as they were sent.
     """
     asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual", **more}
-    return client._fresh(source_path(source, "photometry"), asked)
+    points = convert_json(
+        client._fresh(source_path(source, "photometry"), asked),
+        list[dict[str, Any]],
+        f"the photometry of {source}",
+    )
+    convert_json(points, list[_Point], f"the photometry of {source}")
+    for point in points:
+        check_answer(point.get("obj_id"), source, "the source", service="SkyPortal")
+    return points
 
 
 def own_points(client: object, source: str) -> dict[int, bool | None]:

@@ -19,6 +19,7 @@ from atlasquery.skyportal.sending import (
 )
 from atlasquery.skyportal.undo import UndoPlan, Uploaded, is_missing_permission, read_uploads
 from atlasquery.skyportal.words import check_text
+from atlasquery.tables import convert_json
 
 __all__ = ["UploadQueries"]
 
@@ -167,7 +168,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         packets = read_packets(
             lc,
             instrument=str(found.get("name") or found["id"]),
-            filters=found.get("filters") or (),
+            filters=convert_json(
+                found.get("filters"), list[str] | None, f"the filters of {instrument}"
+            )
+            or (),
             bands=bands,
             flagged=flagged,
             altdata=altdata,
