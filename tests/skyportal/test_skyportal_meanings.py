@@ -173,3 +173,23 @@ def test_times_are_sent_in_utc_without_an_offset(skyportal):
         "2026-01-01T00:00:00.000",
         "2026-02-01T12:00:00.000",
     )
+
+
+def test_a_source_of_other_groups_is_shown_without_them(ordinary, double):
+    double.sky.add_source("S1", 10.0, 20.0, group_ids=(4,))
+    assert ordinary.get_source("S1")["groups"].mask.tolist() == [True]
+    # Read back, it is not taken for saved to a group that is not shown.
+    double.faults["POST /api/sources"] = Answer(200, "<html></html>", "text/html")
+    with pytest.raises(WriteError, match="not saved to the groups"):
+        ordinary.save_source("S1", groups=3)
+
+
+def test_calls_of_the_page_of_routes_have_what_the_server_wants(skyportal, double):
+    """Two routes got names that the documents of 2023 do not have."""
+    payload = {"allocation_id": 1, "payload": {}}
+    with pytest.raises(RemoteServiceError, match="default_followup_name"):
+        skyportal.request("POST", "default_followup_request", json=payload)
+    more = {"default_followup_name": "SEDM", "source_filter": {}}
+    assert skyportal.request("POST", "default_followup_request", json={**payload, **more})
+    given = {"default_observation_plan_id": 1, "payload": {}}
+    assert skyportal.request("POST", "default_survey_efficiency", json=given) == {"id": 1}
