@@ -181,8 +181,9 @@ def test_a_result_that_was_deleted_is_a_web_page(forced, double, clock):
     double.queue.remove(double.queue.tasks[1], clock.now())
     with pytest.raises(NotFoundError, match="no longer has the result of task 1") as caught:
         forced.fetch(jobs)
-    assert caught.value.reason == "(an HTML page) Page not found"
+    assert caught.value.reason == "the task was deleted at the server"
     assert jobs.counts() == {"deleted": 1}
+    assert "HTML" not in jobs["message"][0]
 
 
 def test_a_page_in_place_of_a_result_is_not_kept(forced, double):
