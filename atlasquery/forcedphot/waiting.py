@@ -53,6 +53,10 @@ class Watch:
 
     #: The ETag of the last answer to each question.
     tags: dict[str, str] = field(default_factory=dict)
+    #: The number after which the page begins, and the one in its middle. Until all before that
+    #: are finished the same page is asked for, as it has a tag.
+    after: int = 0
+    middle: float = 0
     #: Begun tasks that are not finished, of the page and of the whole account.
     begun: list[Task] = field(default_factory=list)
     others: list[Task] = field(default_factory=list)
@@ -308,7 +312,9 @@ class WaitQueries(SubmissionQueries):
 
     def _look(self, jobs: ForcedJobs, watch: Watch, still_open: list[int]) -> bool:
         """Read the page that begins with the oldest open task; return whether it has news."""
-        page = self._page_after(watch, still_open[0] - 1)
+        if not watch.after < still_open[0] <= watch.middle:
+            watch.after = still_open[0] - 1
+        page = self._page_after(watch, watch.after)
         if page is None:
             watch.passed = False
             return False
@@ -319,6 +325,7 @@ class WaitQueries(SubmissionQueries):
         within = [n for n in _open_ids(jobs) if n <= last]
         # Each is asked for by its number before it counts as gone: a login of another account
         # has a list without them.
+        watch.middle = sorted(listed)[len(listed) // 2] if page.cursor else math.inf
         watch.suspects = [n for n in within if n not in listed]
         watch.passed = page.cursor is not None and not within
         return changed

@@ -58,7 +58,8 @@ class ForcedDouble:
     ``clock`` says what time it is. ``fates`` maps a position (ra, dec) or the name of a
     minor planet to what becomes of its task. ``fault`` is called with the method and path of
     each request, and returns None, "before" (the connection breaks before the server acts),
-    "after" (when it has acted), a status (of a web page, when it has acted) or "bare 429".
+    "after" (when it has acted), a status (of a web page, when it has acted), "bare 429", or
+    "stall" (when it has acted, nothing is answered until `released`).
     """
 
     def __init__(self, clock, *, runtime=60.0, writes=60, reads=600):
@@ -75,6 +76,7 @@ class ForcedDouble:
         self.images = None
         self.requests = []
         self.lock = threading.RLock()
+        self.released = threading.Event()
         self._history = defaultdict(deque)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -91,6 +93,7 @@ class ForcedDouble:
         self.stop()
 
     def stop(self):
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -471,7 +474,9 @@ def _handler(double):
                 answer = _json(429, {"detail": "Too many requests."})
             else:
                 answer = double.answer(request)
-            if fault == "after":
+            if fault == "stall":
+                double.released.wait(600)
+            if fault in ("after", "stall"):
                 answer = None
             elif isinstance(fault, int):
                 page = b"<html><title>Something else</title></html>"
@@ -502,6 +507,8 @@ def _handler(double):
                 with suppress(OSError):
                     for block in blocks:
                         self.wfile.write(block)
+                        size -= len(block)
+                self.close_connection |= size > 0
 
         def __getattr__(self, name):
             if name.startswith("do_"):
