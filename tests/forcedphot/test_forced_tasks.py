@@ -174,7 +174,7 @@ def test_images_asked_for_twice_are_one_task(forced, make, double):
     again = make().request_images(1)
     assert first["task_id"].tolist() == again["task_id"].tolist() == [2]
     assert len(double.asked("POST", "requestimages")) == 1
-    with pytest.raises(InvalidQueryError, match="task 2 makes images itself.*get_images"):
+    with pytest.raises(InvalidQueryError, match=r"task 2 makes images itself.*get_images"):
         forced.request_images(first[0])
 
 
@@ -243,7 +243,7 @@ def test_images_go_to_the_disk_as_they_arrive(forced, double, tmp_path):
         forced.get_images(1, path=path)
     double.images = None
     double.fault = lambda method, path: 200 if path.endswith("images.zip") else None
-    with pytest.raises(RemoteServiceError, match="instead of zip.*Something else"):
+    with pytest.raises(RemoteServiceError, match=r"instead of zip.*Something else"):
         forced.get_images(1, path=path)
     # What was there before is as it was.
     assert path.read_bytes() == body
