@@ -9,7 +9,7 @@ import msgspec
 from atlasquery.alerce import conf
 from atlasquery.exceptions import InvalidQueryError, LoginError, NotFoundError, RemoteServiceError
 from atlasquery.service import ServiceQuery
-from atlasquery.service.inputs import check_choice, check_ids, each_id
+from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered
 from atlasquery.service.pool import run_all
 from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
@@ -168,7 +168,8 @@ def plain_json(text: bytes) -> bytes:
     try:
         # The module of the standard library reads these words; msgspec writes null for them.
         return msgspec.json.encode(json.loads(text))
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
+        # What is wrong with it, its decoder says.
         return text
 
 
@@ -193,7 +194,7 @@ def check_oids(oids: object, survey: str, *, name: str = "oids") -> list:
 
     Parameters
     ----------
-    oids : str, int or sequence
+    oids : str, int, iterable of them, or table with ``oid``
         Names such as ``"ZTF18aaaaaaa"`` for ZTF, whole numbers for LSST.
     survey : {"ztf", "lsst"}
         The survey.
@@ -212,8 +213,10 @@ def check_oids(oids: object, survey: str, *, name: str = "oids") -> list:
     """
     check_survey(survey)
     if survey == "lsst":
-        return check_ids(oids, name=name, hint="; for an object of ZTF give survey='ztf'")
-    return [_ztf_name(value, name) for value in each_id(oids, name=name)]
+        hint = "; for an object of ZTF give survey='ztf'"
+        return check_ids(oids, name=name, hint=hint, columns=("oid",))
+    values = each_id(oids, name=name, columns=("oid",))
+    return [_ztf_name(value, place) for place, value in numbered(values, oids, name=name)]
 
 
 def check_oid(oid: object, survey: str) -> str | int:

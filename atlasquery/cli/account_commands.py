@@ -72,7 +72,7 @@ def quota(as_json: bool, service: Service) -> Code:
     """
     from atlasquery.atlas import AtlasClass
 
-    now = service.client(AtlasClass).quota
+    now = service.client(AtlasClass).quota()
     if as_json:
         resets = None if now.resets_at is None else f"{now.resets_at.isot}Z"
         document = {"limit": now.limit or None, "used": now.used, "remaining": now.remaining}

@@ -129,14 +129,24 @@ class ForcedQuery(ServiceQuery):
         super().__init__(server)
         self.name = "AtlasForced"
 
-    @property
     def quota(self) -> Quota:
-        """The submissions and deletions that the account has left in this minute."""
+        """Return the submissions and deletions that the account has left in this minute.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+        """
         return self._quota(self._limit("POST"))
 
-    @property
     def read_quota(self) -> Quota:
-        """The reads that the account has left in this minute."""
+        """Return the reads that the account has left in this minute.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+        """
         return self._quota(self._limit("GET"))
 
     def _limit(self, method: str) -> Limit:

@@ -5,12 +5,11 @@ import math
 import re
 import warnings
 
-from astroquery import log
-
 from atlasquery.exceptions import InputWarning, QuotaError, RemoteServiceError
 from atlasquery.forcedphot.base import ForcedQuery, Task, decode_tasks, maybe_done, unix
 from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.targets import Target, in_groups
+from atlasquery.service.log import log
 
 __all__ = ["SubmissionQueries"]
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import astropy.units as u
 import msgspec
-from astroquery import log
 
 from atlasquery.exceptions import (
     BlockedQueueWarning,
@@ -31,6 +30,7 @@ from atlasquery.forcedphot.base import Page, Task, decode_page, page_params
 from atlasquery.forcedphot.jobs import ForcedJobs
 from atlasquery.forcedphot.submission import SubmissionQueries, update
 from atlasquery.service.clock import OutOfTimeError
+from atlasquery.service.log import log
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["WaitQueries"]

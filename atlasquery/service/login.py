@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from astroquery import log
 
 from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
 from atlasquery.service.address import checked_address, server_key
 from atlasquery.service.credentials import (
+    FROM_ARGUMENTS,
     FROM_KEYRING,
     Credentials,
     find_credentials,
@@ -21,11 +21,17 @@ from atlasquery.service.credentials import (
     store_in_keyring,
 )
 from atlasquery.service.filelock import alone, cache_folder
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_secret_text, with_suggestions
 from atlasquery.service.keeping import keep_token
+from atlasquery.service.log import log
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
 __all__ = ["TokenLogin"]
+
+
+class _Token(msgspec.Struct):
+    token: str
 
 
 class TokenLogin:
@@ -45,7 +51,7 @@ class TokenLogin:
     def __init__(self):
         super().__init__()
         self._credentials = Credentials()
-        self._login_lock = threading.RLock()
+        self._login_lock = ForkSafeLock(threading.RLock)
         # A token that could not be renewed: one refusal is enough for all threads.
         self._dead_token: Secret | None = None
         # A user who logged out is not logged in again behind their back.
@@ -72,8 +78,8 @@ class TokenLogin:
                 reason=error.reason,
             ) from None
         try:
-            return Secret(msgspec.json.decode(response.content, type=dict)["token"])
-        except (msgspec.DecodeError, KeyError):
+            return Secret(msgspec.json.decode(response.content, type=_Token).token)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # The answer may hold a token, so it is not quoted.
             raise LoginError(
                 f"{self.service} answered the login at {self.server}{self.token_path} without a "
@@ -110,9 +116,9 @@ class TokenLogin:
     def login(
         self,
         username: str | None = None,
+        password: str | None = None,
         *,
         token: str | None = None,
-        password: str | None = None,
         config_file: str | os.PathLike | None = None,
         store: bool = False,
     ) -> bool:
@@ -124,12 +130,12 @@ class TokenLogin:
             Your user name. Its password comes from the ``password`` argument, the
             environment, the configuration file, the keyring, or a prompt where a
             person is at a terminal.
-        token : str, optional
-            A token, in place of a user name. It is first used, and so first
-            judged by the server, in the next query.
         password : str, optional
             The password of `username`; better left out where others read your
             notebook or shell history.
+        token : str, optional
+            A token, in place of a user name. It is first used, and so first
+            judged by the server, in the next query.
         config_file : path-like, optional
             A YAML file with ``token``, or ``username`` and ``password``; and
             ``base_url``, the server to use. The file of ``atlasapiclient`` will do.
@@ -314,7 +320,7 @@ class TokenLogin:
 
     def _renewable(self, current: Credentials) -> Credentials:
         """Return the user's name and password where they are kept beside the token."""
-        if current.source == "the arguments":
+        if current.source == FROM_ARGUMENTS:
             # Whoever gave a token must not become another user when it expires.
             return current
         try:

@@ -23,9 +23,11 @@ from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
 from atlasquery.service.address import checked_address, is_local, origin, server_key
 from atlasquery.service.compat import DAMAGED, AstroqueryRequests
+from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
 from atlasquery.service.filelock import cache_folder
-from atlasquery.service.inputs import with_suggestions
+from atlasquery.service.forks import renew_in_child, renewed_session
+from atlasquery.service.inputs import suggest, with_suggestions
 from atlasquery.service.login import TokenLogin
 from atlasquery.service.quota import Clock, Gate, Ledger, Limit, OpenGate, Quota, warn_uncounted
 from atlasquery.service.refusals import refuse_redirect, refuse_status, server_words
@@ -80,12 +82,39 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         self._session.headers["User-Agent"] = (
             f"atlasquery/{__version__} {self._session.headers['User-Agent']}"
         )
+        renew_in_child(self)
+
+    def _renew_after_fork(self) -> None:
+        """Let go of the connections of the parent process; called in a forked child."""
+        self._session = renewed_session(self._session)
+
+    def __reduce__(self) -> tuple:
+        # For processes that are spawned: credentials that are found anew there are not sent.
+        login = self._credentials
+        if login and (login.source in FROM_USER or self._file_of_login):
+            raise TypeError(
+                f"the login of {self.name} came from {login.source} and is not pickled: log in "
+                f"again in the other process, or set {self.environment}_TOKEN for all of them"
+            )
+        state = {name: vars(self)[name] for name in ("_cache_location", "_logged_out")}
+        return type(self), (self._server,), state
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         for name, method in list(vars(cls).items()):
             if inspect.isfunction(method) and not name.startswith("_"):
                 setattr(cls, name, with_suggestions(method))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
+        if not name.startswith("_") and name != "name" and not hasattr(type(self), name):
+            setting = {"URL": "server"}.get(name.upper(), name.lower())
+            near = suggest(name, [each for each in dir(type(self)) if not each.startswith("_")])
+            hint = near if "did you mean" in near else ""
+            if hasattr(self.conf, setting):
+                hint = f"; set conf.{setting}: from {type(self.conf).__module__} import conf"
+            raise AttributeError(f"{self.name} has no attribute {name!r}{hint}")
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         login = "logged in" if self._authenticated else "not logged in yet"
@@ -122,12 +151,21 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         """
         return self._authenticated
 
-    @property
     def quota(self) -> Quota:
-        """The requests that the account has left, of all processes of this user.
+        """Return the requests that the account has left, of all processes of this user.
 
         Those to a server on this machine are not counted, unless
         ``conf.limit_loopback`` is set.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+
+        Raises
+        ------
+        LoginError
+            If the service needs a login and there is none.
         """
         return self._quota(self._limit("POST"))
 

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 import urllib3
-from astroquery import log
 
 from atlasquery.exceptions import QuotaError, RemoteServiceError, TimeoutError
 from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
+from atlasquery.service.log import log
 from atlasquery.service.quota import OpenGate
 from atlasquery.service.refusals import refuse_redirect, server_words
 from atlasquery.service.secrets import LoginForm, without_frames

@@ -460,3 +460,13 @@ def test_answers_are_used_again(alerce, double):
         alerce.query_criteria(n_det=50, cache=True)
     # A page, and one that would be there if the server's pages were shorter.
     assert len(double.asked("/objects/")) == 2
+
+
+def test_what_was_found_is_asked_for(alerce):
+    asked = ["ZTF19aaaaaab", "ZTF18aaaaaaa"]
+    found = alerce.query_objects(asked)
+    assert list(alerce.get_light_curves(found)) == asked
+    assert alerce.query_objects(set(asked))["oid"].tolist() == sorted(asked)
+    assert alerce.get_light_curve(found[0]).meta["object"] == asked[0]
+    with pytest.raises(InvalidQueryError, match=r"^oids\[1\]='x' is no name of ZTF"):
+        alerce.get_light_curves([asked[0], "x"])

@@ -342,12 +342,11 @@ I = 1161600211221604900  # noqa: E741
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda b: b.add_to_list([], "empty"), "is empty"),
         (lambda b: b.add_to_list([I, 7], "empty"), "19 digits"),
         (lambda b: b.add_to_list(float(I), "empty"), "is a float"),
         (lambda b: b.add_to_list(I, "emtpy"), "did you mean 'empty'"),
         (lambda b: b.add_to_list(I, "good"), "is a detection list, where a custom list"),
-        (lambda b: b.add_to_list(I, 999999), "is no list of ATLAS"),
+        (lambda b: b.add_to_list(I, 999999), "is not a list of ATLAS"),
         (lambda b: b.remove_from_list(I, "mokodi"), "did you mean 'mookodi'"),
         (lambda b: b.move_to_list(I, "good"), r"'possible' \(3\), 'eyeball' \(4\) and 'galcand'"),
         (lambda b: b.move_to_list(I, 13), r"'possible' \(3\), 'eyeball' \(4\) and 'galcand'"),
@@ -428,7 +427,7 @@ def test_writes_that_cannot_be_finished_are_not_begun(limited):
         bot.add_to_list(box.manifest["ids"]["main"][:3], "empty")
     assert box.requests == []
     bot.add_to_list(box.manifest["ids"]["main"][:2], "empty")
-    assert bot.quota.remaining == 0
+    assert bot.quota().remaining == 0
 
 
 def test_writes_wait_for_their_turn(limited):

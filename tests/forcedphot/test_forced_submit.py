@@ -366,8 +366,8 @@ def test_a_budget_may_be_an_error_instead(forced, double):
         with pytest.raises(QuotaError, match=r"conf\.writes_per_minute") as caught:
             forced.submit(positions(1))
     assert caught.value.jobs.counts() == {"pending": 1}
-    assert str(forced.quota).endswith("requests left in this minute")
-    assert forced.read_quota.limit == 600
+    assert str(forced.quota()).endswith("requests left in this minute")
+    assert forced.read_quota().limit == 600
 
 
 @pytest.mark.parametrize("bare", [False, True])
