@@ -114,7 +114,7 @@ class ResultQueries(WaitQueries):
         if empty:
             warnings.warn(
                 f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
-                f"window: {some(empty)}",
+                f"window: {some(empty)}{_hint(jobs)}",
                 NoResultsWarning,
                 stacklevel=3,
             )
@@ -260,6 +260,13 @@ class ResultQueries(WaitQueries):
             total=len(jobs),
             depth=4,
         )
+
+
+def _hint(jobs: ForcedJobs) -> str:
+    """Return what may be wrong with the name of a minor planet of which there is no data."""
+    bare = [job.target.mpc_name for job in jobs if job.state == "empty" and job.target.mpc_name]
+    bare = [name for name in bare if name.isdecimal()]
+    return f". A numbered minor planet is written in parentheses: '({bare[0]})'" if bare else ""
 
 
 def _is_empty(outcome: object) -> bool:

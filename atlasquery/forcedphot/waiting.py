@@ -433,6 +433,10 @@ class WaitQueries(SubmissionQueries):
             response = self._ask("taskrunnerstatus.json", public=True)
             status = self._decode(response, lambda b: msgspec.json.decode(b, type=dict))
             run_time = float(status.get("typical_runtime_seconds", {}).get("FP") or RUN_TIME)
+            users, slots = status.get("distinct_queued_users"), status.get("numslots")
+            if users and slots:
+                # Where there are more accounts than slots they take turns.
+                run_time *= max(1.0, users / slots)
         except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError):
             # It is only a forecast.
             return RUN_TIME, ""

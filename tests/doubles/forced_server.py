@@ -74,6 +74,7 @@ class ForcedDouble:
         self.fates = {(201.0, -9.5): "ragged", (200.0, -9.5): "flaky", "bad obj": "nothing"}
         self.fault = lambda method, path: None
         self.dialect = "today"
+        self.queued_users = 1
         #: What an image ZIP holds: bytes, or a function that returns them in blocks.
         self.images = None
         self.requests = []
@@ -344,7 +345,7 @@ class ForcedDouble:
         return _json(200, {
             "written": "2026-11-20T17:47:08.686983+00:00", "pid": 1, "numslots": 16,
             "slots_busy": 1, "running_taskids": [], "maintenance": False,
-            "queued_task_count": queued, "distinct_queued_users": 1,
+            "queued_task_count": queued, "distinct_queued_users": self.queued_users,
             "queued_by_request_type": {"FP": queued}, "oldest_queued_task_time": None,
             "running": True, "stale": False, "status_age_seconds": 2.6,
             "typical_runtime_seconds": {"FP": self.queue.runtime}, "user_queued_task_count": 0,

@@ -73,6 +73,14 @@ def test_the_server_says_how_long_it_takes(forced, double):
     assert any("100 of 100 tasks to wait for, about 2.5 h" in r.getMessage() for r in said)
 
 
+def test_more_accounts_than_slots_take_turns(forced, double):
+    double.queued_users = 40
+    with log.log_to_list() as said:
+        forced.wait(forced.submit(positions(100)))
+    # A minute each, and two and a half times that long.
+    assert any("tasks to wait for, about 4.2 h" in r.getMessage() for r in said)
+
+
 def test_a_timeout_names_what_is_left_and_loses_nothing(forced, double):
     jobs = forced.submit(positions(10))
     with pytest.raises(TimeoutError, match=r"\d of 10 tasks.*Wait again") as caught:
