@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from atlasquery.service.filelock import is_there
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["locked", "write_private", "write_whole"]
+__all__ = ["locked", "private_file", "write_private", "write_whole"]
 
 
 def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
@@ -36,6 +38,32 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
     # mkstemp makes the file readable by its owner only.
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
+
+
+@contextlib.contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces another one when it is complete, for its owner only.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; its directory exists.
+
+    Yields
+    ------
+    file-like
+        What is written to, and can be read too. It takes the name of `path` when the block
+        ends; nothing is left of it where that raises.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def write_whole(path: Path, *parts: bytes) -> None:
@@ -79,21 +107,30 @@ def locked(path: Path) -> Iterator[bool]:
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file that is locked; it is made where it is not there.
+        The file that is locked. It is made, and removed at the end.
 
     Yields
     ------
     bool
         False where another process holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if fcntl is not None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    yield False
+                    return
+                if not is_there(path, descriptor):
+                    # Who had it before has removed it.
+                    continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-        yield True
-    finally:
-        os.close(descriptor)
+                yield True
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            return
+        finally:
+            os.close(descriptor)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import astropy.units as u
@@ -339,6 +340,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         headers: dict | None = None,
         expected: Container[int] = (),
         public: bool = False,
+        into: Callable[[requests.Response], BinaryIO | None] | None = None,
+        deadline: float | None = None,
     ) -> requests.Response:
         """Read what is never stored, such as the state of a queue.
 
@@ -354,6 +357,11 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             Statuses from 300 to 399 that the caller reads.
         public : bool, optional
             Whether to read without a login what needs none, and counts all the same.
+        into : callable, optional
+            Takes the answer before its content is read; returns the file that it is written
+            to, or None to read it as usual.
+        deadline : float, optional
+            Seconds for the exchange, in place of ``conf.deadline``.
 
         Returns
         -------
@@ -367,6 +375,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             repeat=True,
             signed=(NoAuth() if public else auth, token),
             expected=expected,
+            into=into,
+            deadline=deadline,
             params=params,
             headers={"Accept": "application/json", **(headers or {})},
         )
@@ -408,6 +418,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         repeat: bool,
         signed: tuple | None = None,
         timeout=None,
+        deadline: float | None = None,
         divisible: bool = False,
         reconnect: bool = True,
         **request,
@@ -422,6 +433,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
         if timeout is not None:
             policy = dataclasses.replace(policy, timeout=timeout)
+        if deadline is not None:
+            policy = dataclasses.replace(policy, deadline=deadline)
         for renewed in (False, True):
             response = exchange(
                 self._session,
