@@ -19,6 +19,7 @@ from atlasquery.atlas.display import source_html, source_text
 from atlasquery.atlas.items import Item, object_rows, product_rows
 from atlasquery.atlas.photometry import forced_light_curve, light_curve, light_curve_meta
 from atlasquery.exceptions import TableParseError
+from atlasquery.shown import harmless
 from atlasquery.tables import build_table
 
 __all__ = ["AtlasSource"]
@@ -152,7 +153,7 @@ class AtlasSource:
 
     def __repr__(self) -> str:
         where = self.coordinates.to_string("hmsdms", precision=1)
-        return f"<AtlasSource {self.atlas_id} {self._title()} at {where}>"
+        return harmless(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
 
     def __str__(self) -> str:
         return source_text(self)

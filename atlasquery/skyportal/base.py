@@ -330,10 +330,6 @@ class SkyPortalQuery(ServiceQuery):
 
     def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
         place = {"service": self.service, "status": response.status_code, "url": response.url}
-        token = self._credentials.token
-        if token is not None and "html" in response.headers.get("Content-Type", "").lower():
-            # No page is data here: what it says goes into an error.
-            response._content = TokenAuth(token).conceal(response.content)
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -351,8 +347,6 @@ class SkyPortalQuery(ServiceQuery):
             if error.status is not None:
                 raise
             cause, words = None, server_words(response)
-            if token is not None:
-                words = TokenAuth(token).conceal(words.encode()).decode()
             made = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
                 f"{response.status_code}): {words}",
