@@ -119,7 +119,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @cache_location.setter
     def cache_location(self, location: str | os.PathLike) -> None:
-        self._cache_location = Path(location)
+        self._cache_location = Path(location).expanduser()
 
     def authenticated(self) -> bool:
         """Return whether there is a token that the server has not refused.

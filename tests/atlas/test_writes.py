@@ -352,7 +352,7 @@ I = 1161600211221604900  # noqa: E741
         (lambda b: b.move_to_list(I, 13), r"'possible' \(3\), 'eyeball' \(4\) and 'galcand'"),
         (lambda b: b.move_to_list(I, "cv"), "is a custom list, where a detection list"),
         (lambda b: b.move_to_list(I, "eyebal"), "did you mean 'eyeball'"),
-        (lambda b: b.move_to_list(I, -2), "is no list"),
+        (lambda b: b.move_to_list(I, -2), "is not a list"),
         (lambda b: b.add_to_list(I, "empty", on_error="ignore"), "on_error='ignore'"),
         (lambda b: b.add_vra_todo(I, time="noon"), "time='noon'"),
         (lambda b: b.add_vra_todo(I, time="1960-01-01"), "out of the server's range"),
