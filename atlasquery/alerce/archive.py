@@ -8,7 +8,7 @@ from astropy.table import Table, vstack
 
 from atlasquery.alerce.catalogs import WIRE_NAMES, catalog_tables, read_catalogs
 from atlasquery.alerce.stamps import StampQueries
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.tap import run_adql
@@ -186,6 +186,7 @@ class ArchiveQueries(StampQueries):
         for catalog, table in near.items():
             for field, kind in REDSHIFTS.items():
                 if field in table.colnames and not np.ma.is_masked(table[field][0]):
+                    _check_numbers(table, field, catalog)
                     found.append(_redshift(table, field, kind, catalog))
         # Spectroscopic sorts after photometric.
         merged = vstack(found, metadata_conflicts="silent")
@@ -297,6 +298,16 @@ class ArchiveQueries(StampQueries):
             cache=cache,
             unknown=str(catalog or "what catsHTM has there"),
         )
+
+
+def _check_numbers(table: Table, field: str, catalog: str) -> None:
+    for name in (field, "separation"):
+        if name in table.colnames and table[name].dtype.kind not in "fi":
+            raise TableParseError(
+                f"catsHTM answered for {catalog} {name}={table[name][0]!r:.100}, which is not a "
+                "number",
+                service="ALeRCE",
+            )
 
 
 def _redshift(table: Table, field: str, kind: str, catalog: str) -> Table:

@@ -168,7 +168,8 @@ def plain_json(text: bytes) -> bytes:
     try:
         # The module of the standard library reads these words; msgspec writes null for them.
         return msgspec.json.encode(json.loads(text))
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
+        # What is wrong with it, its decoder says.
         return text
 
 

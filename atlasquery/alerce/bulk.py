@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from functools import partial
 
 import numpy as np
 from astropy.time import Time
@@ -109,7 +110,7 @@ class BulkQueries(LightCurveQueries):
         names = list(dict.fromkeys(check_oids(oids, survey)))
         check_on_error(on_error)
         window = check_times(start, end, survey)
-        found = Collection("TimeSeries", key=lambda oid: check_oid(oid, survey))
+        found = Collection("TimeSeries", key=partial(check_oid, survey=survey))
         if survey == "lsst":
             answers = self._lsst_many(names, forced, cache, progress)
         else:

@@ -11,6 +11,7 @@ from astropy.units import photometric
 from atlasquery.alerce.base import plain_json
 from atlasquery.exceptions import TableParseError
 from atlasquery.service.inputs import LARGEST_ID
+from atlasquery.tables import convert_json, float_of
 
 __all__ = ["WIRE_NAMES", "catalog_tables", "decode_catalogs", "read_catalogs"]
 
@@ -42,6 +43,18 @@ UNITS = {
 TOLD = {"JD": "Julian date", "MJD": "MJD", "JYear": "Julian year", "magAB": "AB magnitude"}
 TOLD |= {"FeH": "[Fe/H]", "logg": "log10 of the surface gravity in cm/s2"}
 MISSING = (None, "null", "NaN", "")
+# One value of a field.
+Value = int | float | str | None
+
+
+class _Field(msgspec.Struct):
+    """A field of a catalogue, in any of the shapes in which it comes."""
+
+    unit: str | None = None
+    units: str | None = None
+    value: Value | list[Value] | msgspec.UnsetType = msgspec.UNSET
+    values: list[Value] | Value | msgspec.UnsetType = msgspec.UNSET
+    attribute_name: str = ""
 
 
 def decode_catalogs(body: bytes, name: str | None = None) -> dict[str, Table]:
@@ -153,16 +166,21 @@ def _is_field(value: object) -> bool:
 def _fields(said: object) -> dict[str, tuple[str, list]]:
     """Return for each field its unit and its values."""
     if isinstance(said, list):
-        said = {one["attribute_name"]: one for one in said}
-    if not isinstance(said, Mapping):
+        listed = convert_json(said, list[_Field], "what catsHTM answered")
+        named = {field.attribute_name: field for field in listed}
+        if len(named) < len(listed):
+            raise TableParseError("catsHTM answered several fields of one name")
+    elif isinstance(said, Mapping):
+        named = convert_json(said, dict[str, _Field], "what catsHTM answered")
+    else:
         raise TableParseError(f"catsHTM answered {said!r:.100}, which has no fields")
     columns = {}
-    for name, field in said.items():
-        if not _is_field(field):
-            raise TableParseError(f"catsHTM answered {name}={field!r:.100}, which has no value")
-        values = field.get("values", field.get("value"))
-        unit = field.get("units", field.get("unit"))
-        columns[name] = (unit or "", values if isinstance(values, list) else [values])
+    for name, field in named.items():
+        values = field.value if field.values is msgspec.UNSET else field.values
+        if values is msgspec.UNSET:
+            raise TableParseError(f"catsHTM answered {name!r:.100} without a value")
+        unit = field.units or field.unit or ""
+        columns[name] = (unit, values if isinstance(values, list) else [values])
     if len({len(values) for _, values in columns.values()}) > 1:
         raise TableParseError("catsHTM answered fields of different lengths")
     return columns
@@ -175,11 +193,11 @@ def _column(values: list, unit: str) -> MaskedColumn:
         # Numbers of objects have more digits than a float.
         kind, blank = np.int64, 0
     elif all(isinstance(v, (int, float)) for v in known):
-        kind, blank = float, np.nan
+        kind, blank = float_of, np.nan
     else:
         kind, blank = str, ""
-    data = np.array(
-        [blank if none else kind(v) for v, none in zip(values, mask, strict=True)], dtype=kind
-    )
+    plain = [blank if none else kind(v) for v, none in zip(values, mask, strict=True)]
+    data = np.array(plain, dtype=float if kind is float_of else kind)
+    mask = np.array(mask, bool) | (np.isnan(data) if kind is float_of else False)
     meant = UNITS[unit] if unit in UNITS else u.Unit(unit, parse_strict="silent")
     return MaskedColumn(data, mask=mask, unit=meant, description=TOLD.get(unit))

@@ -22,7 +22,14 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
-from atlasquery.tables import Rows, build_table, decode_rows, rows_as_asked, stack_rows
+from atlasquery.tables import (
+    Rows,
+    build_table,
+    check_answers,
+    decode_rows,
+    rows_as_asked,
+    stack_rows,
+)
 
 __all__ = ["ObjectQueries"]
 
@@ -418,8 +425,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         else:
             found = self._refuse_unknown_lsst(name, cache)
             rows, when = found.rows, found.when
-        if rows.values["oid"][0] != name:
-            raise TableParseError(f"ALeRCE answered another object when asked for {name}")
+        check_answers(rows.values["oid"], name, "the object", service=self.service)
         return build_table(rows, meta=self._meta(when, query="query_object", survey=survey))
 
     def _named(
@@ -450,4 +456,7 @@ def _told(params: dict) -> dict:
 
 
 def _one(body: bytes) -> Rows:
-    return decode_plain(OBJECT, b"[" + body + b"]")
+    rows = decode_plain(OBJECT, b"[" + body + b"]")
+    if len(rows) != 1:
+        raise TableParseError(f"{len(rows)} objects came where one was asked for")
+    return rows

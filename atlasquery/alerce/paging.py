@@ -1,10 +1,9 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,8 +21,9 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_max_rows
-from atlasquery.tables import Rows, decode_rows, stack_rows
+from atlasquery.tables import Rows, check_answer, decode_rows, stack_rows
 
 __all__ = ["PagedQueries"]
 
@@ -37,6 +37,17 @@ LIST_COLUMNS = {"ztf": OBJECT, "lsst": LSST_OBJECT}
 class _Page(msgspec.Struct):
     items: msgspec.Raw
     has_next: bool | None = None
+    has_prev: Any = None
+    prev: Any = None
+    next: Any = None
+    current_page: Any = None
+
+    def number(self) -> int | None:
+        """Return which page it is, as far as it tells: that of ZTF names its neighbours only."""
+        for told, step in ((self.current_page, 0), (self.prev, 1), (self.next, -1)):
+            if type(told) is int:
+                return told + step
+        return 1 if self.has_prev is False else None
 
 
 class PagedQueries(AlerceQuery):
@@ -52,7 +63,7 @@ class PagedQueries(AlerceQuery):
         super().__init__(server)
         # By server, how many rows a page has at least, where there are more.
         self._least_rows: dict[str, int] = {}
-        self._measuring = threading.Lock()
+        self._measuring = ForkSafeLock()
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""
@@ -64,6 +75,7 @@ class PagedQueries(AlerceQuery):
 
         def decode(body: bytes) -> tuple:
             page = msgspec.json.decode(plain_json(body), type=_Page)
+            check_answer(page.number(), params["page"], "the page", service="ALeRCE")
             return decode_rows(columns, page.items), page.has_next
 
         (rows, has_next), when = self._fetch(
@@ -108,7 +120,14 @@ class PagedQueries(AlerceQuery):
                 # A server that knows no pages would send the first one for ever.
                 more = False
             else:
+                if more and pages and _same(pages[-1], page):
+                    raise TableParseError(
+                        f"page {len(pages) + 1} has the objects of page {len(pages)}, and is said "
+                        "to have a next one",
+                        service=self.service,
+                    )
                 pages.append(page)
+                more = more and (len(page) > 0 or None)
             if more is None:
                 more = self._may_go_on(pages, size, named, cache)
             if not more or (limit is not None and sum(map(len, pages)) > limit):

@@ -3,7 +3,6 @@
 import gzip
 import io
 import warnings
-import zlib
 
 import numpy as np
 from astropy.io import fits
@@ -21,6 +20,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service.inputs import LARGEST_ID
+from atlasquery.tables import check_answer, read_by_library
 
 __all__ = ["StampQueries"]
 
@@ -207,7 +207,7 @@ class StampQueries(BulkQueries):
             content="avro",
             unknown=f"alert {alert} of {name}",
         )
-        return next(iter(_fastavro().reader(io.BytesIO(packet)))) if decoded else packet
+        return _decode_packet(packet, name, alert) if decoded else packet
 
     def _alert(self, name, candid, survey: str, cache) -> int:
         """Return the number of the alert, by default the first that has stamps."""
@@ -280,14 +280,12 @@ def _check_alert(candid: object) -> int:
 
 def _decode_image(body: bytes):
     """Return the image of a stamp, which comes in gzip and may lack the first card's form."""
-    try:
+    with read_by_library("the FITS file"):
         plain = gzip.decompress(body) if body.startswith(GZIP) else body
         with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
-            hdu = next((hdu for hdu in file if hdu.data is not None), None)
-            if hdu is not None:
+            images = (hdu for hdu in file if np.ndim(getattr(hdu, "data", None)) == 2)
+            if (hdu := next(images, None)) is not None and hdu.data.dtype.kind in "fiu":
                 return fits.ImageHDU(np.array(hdu.data), hdu.header)
-    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
-        raise TableParseError(f"no FITS image: {error}") from error
     raise TableParseError("no image in the FITS file")
 
 
@@ -295,6 +293,17 @@ def _decode_avro(body: bytes) -> bytes:
     if not body.startswith(b"Obj\x01"):
         raise TableParseError(f"no Avro file, which begins with 'Obj': {body[:20]!r}")
     return body
+
+
+def _decode_packet(packet: bytes, name: str, alert: int) -> dict:
+    """Return the content of a packet, which is of the alert that was asked for."""
+    with read_by_library("the Avro file"):
+        found = next(iter(_fastavro().reader(io.BytesIO(packet))), None)
+    if not isinstance(found, dict):
+        raise TableParseError("no alert in the Avro file", service="ALeRCE")
+    check_answer(found.get("objectId"), name, "the object of the packet", service="ALeRCE")
+    check_answer(found.get("candid"), alert, "the alert of the packet", service="ALeRCE")
+    return found
 
 
 def _fastavro():

@@ -10,7 +10,7 @@ from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.atlas.base import check_atlas_ids
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.inputs import suggest
+from atlasquery.service.inputs import check_mjd, suggest
 
 __all__ = ["PROBABILITIES", "SCORES", "payloads", "spread_table"]
 
@@ -191,6 +191,11 @@ def _times(value: object) -> object:
     right = "should be a Time, an ISO date or an MJD"
     try:
         bare = not isinstance(value, Time) and np.asarray(value).dtype.kind in "iuf"
+        numbers = np.ma.filled(np.ma.asarray(value, dtype=float), np.nan) if bare else np.nan
+    except (ValueError, TypeError) as error:
+        raise InvalidQueryError(f"time={value!r:.200} {right}") from error
+    check_mjd(numbers, name="time")
+    try:
         time = Time(value, format="mjd", scale="utc") if bare else Time(value)
         masked = np.ravel(time.mask)
         # A date kept as two floats may be a nanosecond short of its second.

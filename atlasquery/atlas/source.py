@@ -22,7 +22,7 @@ from atlasquery.atlas.columns import (
 )
 from atlasquery.atlas.display import source_html, source_text
 from atlasquery.atlas.items import Item, object_rows, product_rows, unknown
-from atlasquery.atlas.photometry import forced_light_curve, light_curve
+from atlasquery.atlas.photometry import forced_light_curve, light_curve, light_curve_meta
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.service.inputs import check_path, check_window
 from atlasquery.tables import build_table
@@ -197,22 +197,11 @@ class AtlasSource:
         return build_table(product_rows(columns, [self._item], product), meta=dict(self._meta))
 
     def _light_curve_meta(self) -> dict:
-        first, last = self._window
-        return {
-            "survey": "atlas",
-            "object": self.name,
-            "atlas_id": self.atlas_id,
-            **self._position_meta(),
-            "magsys": "AB",
-            "time_reference": "start of exposure",
-            "start": first,
-            "end": last,
-            **self._meta,
-        }
+        place = self.coordinates if self._has_position() else None
+        return light_curve_meta(self.name, self.atlas_id, place, self._window, self._meta)
 
-    def _position_meta(self) -> dict:
-        known = self._identity.ra is not None and self._identity.dec is not None
-        return {"coordinates": self.coordinates} if known else {}
+    def _has_position(self) -> bool:
+        return self._identity.ra is not None and self._identity.dec is not None
 
     def _title(self) -> str:
         tns = _text(self.info["tns_name"])

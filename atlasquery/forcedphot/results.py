@@ -113,14 +113,19 @@ class ResultQueries(WaitQueries):
             )
         return self._complete(jobs, outcomes, on_error)
 
-    def read(self, source: str | bytes | os.PathLike) -> TimeSeries:
-        r"""Read a result file that is there already.
+    def read(self, source: str | bytes | os.PathLike, *, on_error: str = "raise") -> TimeSeries:
+        r"""Read a result file that is there already, or a copy of one.
 
         Parameters
         ----------
         source : path-like, str or bytes
             The file, or its text, from any year: columns are found by name, those
-            that are missing are masked, and those that are not known are kept.
+            that are missing are masked, and those that are not known are kept. It
+            may be packed by gzip, in UTF-16, a copy as CSV with commas or semicolons,
+            or several files one after the other; its header may have lost its ``###``.
+        on_error : {"raise", "warn"}, optional
+            Whether a broken line is an error, or left out with a warning that names it.
+            So is a last line without an end that looks as if it were cut short.
 
         Returns
         -------
@@ -131,7 +136,7 @@ class ResultQueries(WaitQueries):
         ------
         TableParseError
             If it has no header, or a line has another number of values than the header
-            or one that is no number; the message has the line.
+            or one that is not a number; the message has the line.
         InvalidQueryError
             If there is no such file.
 
@@ -139,6 +144,9 @@ class ResultQueries(WaitQueries):
         -----
         NoResultsWarning
             If it has no rows.
+        InputWarning
+            If the file contradicts itself, has numbers that were too long to be printed
+            (``*****``), which are masked, or broken lines with ``on_error="warn"``.
 
         References
         ----------
@@ -154,7 +162,7 @@ class ResultQueries(WaitQueries):
         -32.809529311311884 uJy False True
         """
         text, name = _text_of(source)
-        rows = parse_result(text, name=name)
+        rows = parse_result(text, name=name, on_error=on_error)
         if not len(rows):
             warnings.warn(f"{name} has no rows", NoResultsWarning, stacklevel=3)
         meta = {**_curve_meta(), "source": name}
@@ -176,7 +184,7 @@ class ResultQueries(WaitQueries):
             # What cannot be read is fetched again.
             with contextlib.suppress(TableParseError):
                 if stored is not None:
-                    return parse_result(stored[0], name=name), stored[2]
+                    return parse_result(stored[0], name=name, whole=True), stored[2]
         if job.state != "done":
             raise self._no_result(job)
         try:
@@ -189,7 +197,7 @@ class ResultQueries(WaitQueries):
             if not expired and self._task(job.task_id) is not None:
                 raise
             raise self._lost_result(jobs, job, error) from None
-        rows = self._decode(response, partial(parse_result, name=name), content=TEXT)
+        rows = self._decode(response, partial(parse_result, name=name, whole=True), content=TEXT)
         # It is kept once it was read: a file that is damaged is fetched again.
         self._results.put(key, response.content, TEXT)
         return rows, self._clock.now()
@@ -279,7 +287,8 @@ def _text_of(source: object) -> tuple[str | bytes, str]:
     """Return the text of a result file, and what to call it."""
     if isinstance(source, bytes):
         return source, "the text"
-    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("#")):
+    text = isinstance(source, str) and source.lstrip("\ufeff \t")
+    if text and ("\n" in source or "\r" in source or text.startswith("#")):
         return source, "the text"
     try:
         return check_path(source, name="source").read_bytes(), str(source)

@@ -1,7 +1,6 @@
 """What all queries to an LCC-Server share: its keys, its envelope, its words."""
 
 import os
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError,
 from atlasquery.lccserver import conf
 from atlasquery.lccserver.pacing import Pace, PacedGate
 from atlasquery.service import ServiceQuery
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.quota import OpenGate
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
@@ -65,7 +65,7 @@ class LCCServerQuery(ServiceQuery):
         super().__init__(server)
         self.name = "LCCServer"
         self._anonymous: _Anonymous | None = None
-        self._key_lock = threading.Lock()
+        self._key_lock = ForkSafeLock()
         # The pace of each key, by its fingerprint.
         self._paces: dict[str, Pace] = {}
 

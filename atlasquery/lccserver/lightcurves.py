@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -43,6 +44,10 @@ class Collection(Shown, Products):
         if isinstance(made, Prepared):
             made = self._products[self._key(object_id)] = made.build()
         return made
+
+
+def _full_name(names: dict[str, str], name: str) -> str:
+    return names.get(name, name)
 
 
 class LightCurveQueries(CurveFiles):
@@ -222,7 +227,7 @@ class LightCurveQueries(CurveFiles):
         else:
             wanted, setids = _of_table(dataset, known)
         names = _names(wanted)
-        found = Collection("TimeSeries", key=lambda name: names.get(name, name))
+        found = Collection("TimeSeries", key=partial(_full_name, names))
         if not wanted:
             warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
             return found

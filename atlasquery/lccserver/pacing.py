@@ -4,8 +4,7 @@
 parts would be refused after its first seconds, and each refusal costs 120 s.
 """
 
-import threading
-
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.quota import OpenGate
 
 __all__ = ["Pace", "PacedGate"]
@@ -20,7 +19,7 @@ class Pace:
     """The requests of one key."""
 
     def __init__(self):
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._since: float | None = None
         self._count = 0
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.kept import keep, keep_change, take_up
 
 __all__ = ["STATES", "LCCQuery", "Part"]
@@ -87,7 +87,7 @@ class LCCQuery:
     path: Path | None = None
 
     def __post_init__(self):
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._numbers = {id(part): n for n, part in enumerate(self.parts)}
 
     def __getstate__(self) -> dict:

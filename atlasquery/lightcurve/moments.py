@@ -55,7 +55,7 @@ def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measu
     Returns
     -------
     Measured
-        Its rows that are not flagged.
+        Its rows that are not flagged, and have a flux or a limit.
     """
     check_number(snr, name="snr", least=0.0)
     one = Bare([lc], [name], NEEDED)
@@ -67,6 +67,7 @@ def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measu
         if band not in there and there:
             raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, there)}")
         chosen &= bands == band
+    chosen &= ~(np.isnan(one.numbers("flux")) & np.isnan(one.numbers("limiting_mag")))
     order = np.flatnonzero(chosen)
     order = order[np.argsort(one.mjd()[order], kind="stable")]
     flux, flux_err = one.numbers("flux")[order], one.numbers("flux_err")[order]

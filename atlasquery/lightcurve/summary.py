@@ -32,7 +32,7 @@ def _time(name: str, about: str) -> Column:
 
 SUMMARY = (
     Column("object", str, about="Name, id, or key of the object.", required=True),
-    Column("n_rows", int, about="Rows that are not flagged.", required=True),
+    Column("n_rows", int, about="Rows with a flux or a limit that are not flagged.", required=True),
     Column("n_detections", int, about="Detections among them.", required=True),
     _time("last_non_detection", "Time of the last exposure before the first detection."),
     Column("last_limit", unit=u.mag, about="Its limit, AB."),
@@ -91,7 +91,7 @@ def summary(
         Column              Unit    Meaning
         =================== ======= =============================================
         object              str     Key of the mapping, else the name or id in meta.
-        n_rows                      Rows that are not flagged,
+        n_rows                      Rows with a flux or a limit, not flagged,
         n_detections                and detections among them.
         last_non_detection  Time    The last exposure before the first detection,
         last_limit          mag     its limit, of as many sigma as

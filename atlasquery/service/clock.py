@@ -3,6 +3,8 @@
 import threading
 import time
 
+from atlasquery.service.forks import renew_in_child
+
 __all__ = ["Clock"]
 
 
@@ -20,6 +22,11 @@ class Clock:
         return time.time()
 
     def __init__(self):
+        self._renew_after_fork()
+        renew_in_child(self)
+
+    def _renew_after_fork(self) -> None:
+        """Forget who sleeps: the threads of the parent are not in a forked child."""
         self._stop = threading.Event()
         self._of_thread = threading.local()
 

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from inspect import Parameter
 from numbers import Integral, Real
 from pathlib import Path
@@ -26,6 +27,7 @@ from astropy.time.core import ScaleValueError
 from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.positions import RIGHT, read_position
 from atlasquery.service.secrets import Secret
 
 __all__ = [
@@ -33,10 +35,12 @@ __all__ = [
     "check_coordinates",
     "check_ids",
     "check_max_rows",
+    "check_mjd",
     "check_names",
     "check_path",
     "check_radius",
     "check_secret_text",
+    "check_time",
     "check_window",
     "each_id",
     "numbered",
@@ -49,6 +53,15 @@ __all__ = [
 SECRETS = ("password", "token")
 # What holds a direction as it is, whatever the distance.
 SPHERES = (SphericalRepresentation, UnitSphericalRepresentation)
+# Later than any survey; smaller than a number of another kind that stands for its time.
+LAST_MJD = 1e5
+# Julian dates of the years 490 to 3501.
+JULIAN = (1.9e6, 3e6)
+MJD_0 = 2400000.5
+# Unix times from 1973 to 2128, and what they may be counted in.
+UNIX_RANGE = (1e8, 5e9)
+UNIX = (("", 1), (" in milliseconds", 1e3), (" in microseconds", 1e6), (" in nanoseconds", 1e9))
+UNIX_MJD = 40587.0
 # The largest id that fits a column of integers.
 LARGEST_ID = 2**63 - 1
 
@@ -159,7 +172,8 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     ----------
     coordinates : `~astropy.coordinates.SkyCoord`
         One position or an array of any shape, in any frame that can be turned
-        into ICRS; or a text with units that `~astropy.coordinates.SkyCoord` reads.
+        into ICRS; or a text, such as ``"150.1 +2.2"`` (degrees), ``"10:00:24 +02:12:00"``
+        or one with units that `~astropy.coordinates.SkyCoord` reads.
 
     Returns
     -------
@@ -214,19 +228,15 @@ def _direction(coordinates: SkyCoord):
 
 
 def _read_position(text: str) -> SkyCoord:
-    first = re.match(r"\s*([+-]?\d+(?:\.\d*)?)\s*(d|h)", text)
-    # SkyCoord takes 400 degrees for 40.
-    if first and not 0 <= float(first[1]) < {"d": 360.0, "h": 24.0}[first[2]]:
-        raise InvalidQueryError(
-            f"coordinates={text!r} has a right ascension that is not from 0 to 360 degrees"
-        )
     try:
-        return SkyCoord(text)
-    except ValueError as error:
+        found = read_position(text)
+    except InvalidQueryError as error:
+        raise InvalidQueryError(f"coordinates={text!r:.200}: {error}") from None
+    if found is None:
         raise InvalidQueryError(
-            f"coordinates={text!r} is not a position with units, such as '150.1d +2.2d' or "
-            "'10h00m24s +02d12m00s'; for a name, use query_object"
-        ) from error
+            f"coordinates={text!r:.200} is not a position, {RIGHT}; for a name, use query_object"
+        )
+    return found
 
 
 def check_radius(radius: Angle) -> float:
@@ -278,18 +288,41 @@ def check_window(start: object, end: object) -> tuple[float | None, float | None
     Raises
     ------
     InvalidQueryError
-        If one is no time, or the end is before the start.
+        If one is no time, or a number that is a Julian date or the like and not an MJD, or
+        the end is before the start.
     """
-    first, last = _check_time("start", start), _check_time("end", end)
+    first, last = check_time(start, name="start"), check_time(end, name="end")
     if first is not None and last is not None and last < first:
         raise InvalidQueryError(f"end={end!s} is before start={start!s}")
     return first, last
 
 
-def _check_time(name: str, value: object) -> float | None:
+def check_time(value: object, *, name: str) -> float | None:
+    """Return one time as a modified Julian date in UTC.
+
+    Parameters
+    ----------
+    value : `~astropy.time.Time`, str, `~datetime.datetime`, float or None
+        The time; a bare number is an MJD.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    float or None
+        Days; None for None.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no time, or a number that is no MJD but a Julian date or the like.
+    """
     if value is None:
         return None
     right = "should be one Time, an ISO date, or an MJD"
+    if isinstance(value, float) or (isinstance(value, Integral) and abs(value) < LARGEST_ID):
+        # Of the years that such a number would stand for, ERFA has its doubts.
+        check_mjd(float(value), name=name)
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -297,10 +330,73 @@ def _check_time(name: str, value: object) -> float | None:
         time = Time(value, format="mjd", scale="utc") if bare else Time(value)
         mjd = time.utc.mjd
     except (ValueError, TypeError, LookupError, OverflowError, ScaleValueError) as error:
-        raise InvalidQueryError(f"{name}={value!r:.200} {right}") from error
+        raise InvalidQueryError(f"{name}={value!r:.200} {right}{_as_mjd(value)}") from error
     if np.ndim(mjd) or not np.isfinite(mjd):
         raise InvalidQueryError(f"{name}={value!r} {right}")
+    check_mjd(float(mjd), name=name)
     return float(mjd)
+
+
+def check_mjd(mjd: float | np.ndarray, *, name: str) -> None:
+    """Refuse numbers that are no MJD but a time of another kind.
+
+    Parameters
+    ----------
+    mjd : float or `~numpy.ndarray`
+        Days; NaN is left to others.
+    name : str
+        The argument's name, for messages.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is a Julian date, a date without hyphens, a Unix time, or beyond the year
+        2132; the message has the MJD that it would be.
+
+    Examples
+    --------
+    >>> from atlasquery.service.inputs import check_mjd
+    >>> check_mjd(2459000.5, name="start")
+    Traceback (most recent call last):
+    ...
+    atlasquery.exceptions.InvalidQueryError: start=2459000.5 is not an MJD; as a Julian date ...
+    """
+    wrong = np.ravel(mjd)[np.ravel(np.greater(mjd, LAST_MJD) & np.isfinite(mjd))]
+    if len(wrong):
+        value = float(wrong[0])
+        known = _as_mjd(value) or "; an MJD is up to 100000, the year 2132"
+        raise InvalidQueryError(f"{name}={value:.15g} is not an MJD{known}")
+
+
+def _as_mjd(value: object) -> str:
+    """Return the end of a message that says which MJD a number of another kind is."""
+    if isinstance(value, str) and not re.fullmatch(r"\s*\d+(\.\d*)?\s*", value):
+        return ""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    if not isinstance(value, (str, Real)) or not np.isfinite(number):
+        return ""
+    if isinstance(value, str) and 0 < number <= LAST_MJD:
+        return f"; the number {value.strip()}, without quotes, is an MJD"
+    if JULIAN[0] < number < JULIAN[1]:
+        return f"; as a Julian date it is MJD {number - MJD_0:.10g}"
+    digits = f"{number:.0f}"
+    if number == int(number) and len(digits) in (6, 8):
+        with contextlib.suppress(ValueError):
+            date = datetime.strptime(digits[-6:], "%y%m%d").replace(
+                year=int(digits[:4]) if len(digits) == 8 else 2000 + int(digits[:2])
+            )
+            if 1900 <= date.year < 2100:
+                days = (date - datetime(1858, 11, 17)).days
+                return f"; as the date {date:%Y-%m-%d} it is MJD {days}"
+    for unit, divisor in UNIX:
+        seconds = number / divisor
+        if UNIX_RANGE[0] <= seconds < UNIX_RANGE[1]:
+            mjd = seconds / 86400 + UNIX_MJD
+            return f"; as a Unix time{unit} it is MJD {mjd:.10g}"
+    return ""
 
 
 def each_id(

@@ -13,6 +13,7 @@ import msgspec
 from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
 from atlasquery.service.address import checked_address, server_key
 from atlasquery.service.credentials import (
+    FROM_ARGUMENTS,
     FROM_KEYRING,
     Credentials,
     find_credentials,
@@ -20,12 +21,17 @@ from atlasquery.service.credentials import (
     store_in_keyring,
 )
 from atlasquery.service.filelock import alone, cache_folder
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_secret_text, with_suggestions
 from atlasquery.service.keeping import keep_token
 from atlasquery.service.log import log
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
 __all__ = ["TokenLogin"]
+
+
+class _Token(msgspec.Struct):
+    token: str
 
 
 class TokenLogin:
@@ -47,7 +53,7 @@ class TokenLogin:
     def __init__(self):
         super().__init__()
         self._credentials = Credentials()
-        self._login_lock = threading.RLock()
+        self._login_lock = ForkSafeLock(threading.RLock)
         # A token that could not be renewed: one refusal is enough for all threads.
         self._dead_token: Secret | None = None
         # The token that the server has taken, in an answer to a query or to a login.
@@ -76,8 +82,8 @@ class TokenLogin:
                 reason=error.reason,
             ) from None
         try:
-            return Secret(msgspec.json.decode(response.content, type=dict)["token"])
-        except (msgspec.DecodeError, KeyError):
+            return Secret(msgspec.json.decode(response.content, type=_Token).token)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # The answer may hold a token, so it is not quoted.
             raise LoginError(
                 f"{self.service} answered the login at {self.server}{self.token_path} without a "
@@ -321,7 +327,7 @@ class TokenLogin:
 
     def _renewable(self, current: Credentials) -> Credentials:
         """Return the user's name and password where they are kept beside the token."""
-        if current.source == "the arguments":
+        if current.source == FROM_ARGUMENTS:
             # Whoever gave a token must not become another user when it expires.
             return current
         try:

@@ -22,8 +22,10 @@ from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
 from atlasquery.service.address import checked_address, is_local, origin, server_key
 from atlasquery.service.compat import DAMAGED, AstroqueryRequests
+from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
 from atlasquery.service.filelock import cache_folder
+from atlasquery.service.forks import renew_in_child, renewed_session
 from atlasquery.service.inputs import suggest, with_suggestions
 from atlasquery.service.login import TokenLogin
 from atlasquery.service.quota import Clock, Gate, Ledger, Limit, OpenGate, Quota, warn_uncounted
@@ -79,6 +81,22 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         self._session.headers["User-Agent"] = (
             f"atlasquery/{__version__} {self._session.headers['User-Agent']}"
         )
+        renew_in_child(self)
+
+    def _renew_after_fork(self) -> None:
+        """Let go of the connections of the parent process; called in a forked child."""
+        self._session = renewed_session(self._session)
+
+    def __reduce__(self) -> tuple:
+        # For processes that are spawned: credentials that are found anew there are not sent.
+        login = self._credentials
+        if login and (login.source in FROM_USER or self._file_of_login):
+            raise TypeError(
+                f"the login of {self.name} came from {login.source} and is not pickled: log in "
+                f"again in the other process, or set {self.environment}_TOKEN for all of them"
+            )
+        state = {name: vars(self)[name] for name in ("_cache_location", "_logged_out")}
+        return type(self), (self._server,), state
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

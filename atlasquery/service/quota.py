@@ -18,6 +18,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import QuotaError
 from atlasquery.service.clock import Clock
+from atlasquery.service.forks import no_fork
 from atlasquery.service.log import log
 
 __all__ = ["Clock", "Gate", "Ledger", "Limit", "OpenGate", "Quota", "warn_uncounted"]
@@ -273,9 +274,10 @@ class Ledger:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         opened = None
         try:
-            ledger, opened = self._open()
-            with contextlib.closing(ledger), ledger:
-                yield ledger
+            with no_fork():
+                ledger, opened = self._open()
+                with contextlib.closing(ledger), ledger:
+                    yield ledger
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
                 self._put_aside(opened, error)

@@ -8,13 +8,21 @@ import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
+from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables.columns import Column, Timestamp
 from atlasquery.tables.rows import Rows
 
-__all__ = ["assemble", "build_table", "check_times", "quantity_column", "table_column"]
+__all__ = [
+    "assemble",
+    "assemble_series",
+    "build_table",
+    "check_times",
+    "quantity_column",
+    "table_column",
+]
 
 MaskedQuantity = Masked(u.Quantity)
 
@@ -84,6 +92,48 @@ def assemble(table: Table, columns: Iterable) -> Table:
     """
     table._make_table_from_cols(table, list(columns))
     return table
+
+
+def assemble_series(series: TimeSeries, columns: Iterable) -> TimeSeries:
+    """Put ready columns into an empty time series, with the index that astropy gives to one.
+
+    Parameters
+    ----------
+    series : `~astropy.timeseries.TimeSeries`
+        Without columns.
+    columns : iterable
+        Columns of equal length that have their names and belong to no other table.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        The same time series; ``loc`` and ``iloc`` find its rows by their time. What is
+        sliced from it has no index until it is copied.
+    """
+    assemble(series, columns)
+    # astropy copies an index to ``series["time", "flux"]`` without its being the primary one,
+    # and `~astropy.timeseries.aggregate_downsample` fails; without a copy a new one is made.
+    series._copy_indices = False
+    # The required column may have been replaced by something else.
+    if isinstance(series.columns.get("time"), Time):
+        series.add_index("time")
+        info = series["time"].info
+        info.indices = _Unshared(info.indices)
+    return series
+
+
+class _Unshared(list):
+    """The indices of a column, which copies and pickles of it do without.
+
+    astropy pickles an index, but not that it is the primary one; a time series that is
+    made without an index makes its own.
+    """
+
+    def __deepcopy__(self, memo: dict) -> list:
+        return []
+
+    def __reduce__(self) -> tuple:
+        return list, ()
 
 
 def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
@@ -177,8 +227,8 @@ def _in_utc(text: str, column: Column) -> str:
     """Return a time stamp of another form, perhaps with an offset, as astropy reads it."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
         raise TableParseError(f"{column.wire}={text!r:.100} is not an ISO 8601 time") from error
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat()

@@ -42,10 +42,12 @@ def exchanges(samples):
             yield name, url, status, kind, body
 
 
-def pages(alerce, survey):
+def pages(alerce, survey, params):
     def ask():
-        # One page, whatever it was: more of them would be the same.
-        return alerce._page(survey, {"page": 1, "page_size": 10**6}, False)[0]
+        # One page, the one that was asked for: more of them would be the same.
+        number = params.get("page", ["1"])[0]
+        page = int(number) if number.isdecimal() else 1
+        return alerce._page(survey, {"page": page, "page_size": 10**6}, False)[0]
 
     return ask
 
@@ -55,9 +57,9 @@ def question(alerce, url):
     path, params = urlsplit(url).path, parse_qs(urlsplit(url).query)
     rest = path.rpartition("/")[2]
     if "/objects" in path and (path.count("/") == 3 or path.endswith("objects/")):
-        return pages(alerce, "ztf")
+        return pages(alerce, "ztf", params)
     if "list_objects" in path:
-        return pages(alerce, "lsst")
+        return pages(alerce, "lsst", params)
     oid = (re.findall(r"ZTF\w+", path) or [ZTF])[0]
     number = str(params.get("oid", [LSST])[0])
     number = int(number) if number.isdecimal() else LSST

@@ -18,7 +18,7 @@ def stamp(when):
 class Task:
     """A task, with what will become of it.
 
-    ``fate`` is one of "done", "nodata", "ragged", "flaky" (fails once), "forever" (fails
+    ``fate`` is one of "done", "nodata", "ragged", "cut", "flaky" (fails once), "forever" (fails
     each time) and "error"; for a stack also "nothing".
     """
 

@@ -13,11 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from skyportal_routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
-from skyportal_sky import ADMIN, READER, Sky
+from skyportal_sky import ADMIN, OTHER, READER, Sky
 
 from atlasquery.service.clock import Clock
 
-__all__ = ["ADMIN", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
+__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
 
 # Each registers its routes; a route that stands earlier goes first.
 for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyportal_tables"):
@@ -72,6 +72,8 @@ class SkyPortalDouble:
         self._thread.start()
 
     def reset(self):
+        # What a test has put in its place.
+        vars(self).pop("_routed", None)
         self.sky = Sky()
         self.anonymous = False
         self.faults, self.hooks = {}, []
@@ -224,9 +226,10 @@ class _Handler(BaseHTTPRequestHandler):
             # Told, or the client may send its next question into a closing connection.
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_HEAD = do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     def log_message(self, *args):
         pass

@@ -155,7 +155,20 @@ def test_mask_that_hides_nothing():
 
 
 @pytest.mark.parametrize(
-    "given", ["M31", "10 20", "", None, (10, 20), [1, 2], 5, Galactic(), Angle(1, "deg"), Table()]
+    "given",
+    [
+        "M31",
+        "10 20 30",
+        "10 95",
+        "",
+        None,
+        (10, 20),
+        [1, 2],
+        5,
+        Galactic(),
+        Angle(1, "deg"),
+        Table(),
+    ],
 )
 def test_what_is_no_position(given):
     with pytest.raises(InvalidQueryError, match=r"^coordinates="):
@@ -399,6 +412,72 @@ def test_what_is_no_time(bad, name):
     window = {"start": None, "end": None} | {name: bad}
     with pytest.raises(InvalidQueryError, match=rf"^{name}=.*should be one Time"):
         check_window(**window)
+
+
+# What the same moment, 2020-05-01 or noon of a day later, is when it is no MJD.
+OTHER_KINDS = {
+    2459000.5: "as a Julian date it is MJD 59000$",
+    2459000.75: "as a Julian date it is MJD 59000.25",
+    20200501: "as the date 2020-05-01 it is MJD 58970$",
+    200501: "as the date 2020-05-01 it is MJD 58970$",
+    "20200501": "as the date 2020-05-01 it is MJD 58970$",
+    "2459000.5": "as a Julian date it is MJD 59000$",
+    "59000": "the number 59000, without quotes, is an MJD",
+    1588291200: "as a Unix time it is MJD 58970$",
+    1588334400000: "as a Unix time in milliseconds it is MJD 58970.5",
+    np.int64(1588334400 * 10**9): "as a Unix time in nanoseconds it is MJD 58970.5",
+    20201399: "is not an MJD; an MJD is up to 100000, the year 2132",
+    100001: "an MJD is up to 100000",
+    Time(2459000.5, format="mjd"): "as a Julian date it is MJD 59000$",
+    np.float64(2459000.5): "as a Julian date it is MJD 59000$",
+}
+
+
+@pytest.mark.parametrize("given", OTHER_KINDS, ids=repr)
+def test_a_number_that_is_no_mjd_says_which_it_would_be(given):
+    for window in ((given, None), (None, given)):
+        with pytest.raises(InvalidQueryError, match=OTHER_KINDS[given]):
+            check_window(*window)
+    assert check_window(0, 1e5) == (0.0, 1e5)
+
+
+def test_all_arguments_that_are_times_refuse_a_julian_date():
+    """Before anything is sent: the addresses are of nobody."""
+    from atlasquery.alerce import AlerceClass
+    from atlasquery.atlas import AtlasClass
+    from atlasquery.forcedphot import AtlasForcedClass
+    from atlasquery.skyportal import SkyPortalClass
+
+    nobody = "http://127.0.0.1:9/"
+    atlas, forced = AtlasClass(nobody), AtlasForcedClass(nobody)
+    alerce, skyportal = AlerceClass(), SkyPortalClass(nobody)
+    place = SkyCoord(1, 2, unit="deg")
+    jd = 2459000.5
+    calls = [
+        lambda **window: atlas.get_light_curve(ID, **window),
+        lambda **window: atlas.get_forced_photometry(ID, **window),
+        lambda **window: atlas.get_light_curves([ID], **window),
+        lambda **window: atlas.get_sources([ID], **window),
+        lambda **window: forced.submit(place, **window),
+        lambda **window: forced.query_position(place, **window),
+        lambda **window: alerce.get_light_curve("ZTF18abcdefg", **window),
+        lambda **window: skyportal.get_photometry("ZTF18abcdefg", **window),
+        lambda **window: skyportal.query_criteria(**window),
+    ]
+    for call in calls:
+        for name in ("start", "end"):
+            with pytest.raises(
+                InvalidQueryError, match=r"(start|end)=.*as a Julian date it is MJD 59000"
+            ):
+                call(**{name: jd})
+    for name in ("first_detection", "last_detection"):
+        with pytest.raises(InvalidQueryError, match="as a Julian date it is MJD 59000"):
+            alerce.query_criteria(**{name: (jd, None)})
+    for call in (atlas.query_vra_scores, atlas.query_vra_todo, atlas.query_vra_ranks):
+        with pytest.raises(InvalidQueryError, match="as a Julian date it is MJD 59000"):
+            call(start=jd)
+    with pytest.raises(InvalidQueryError, match=r"^time=2459000.5 .*it is MJD 59000"):
+        atlas.add_vra_scores(ID, preal=0.5, time=jd)
 
 
 def test_window_that_ends_before_it_starts():

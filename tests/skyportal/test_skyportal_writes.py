@@ -389,7 +389,6 @@ def test_ctrl_c_leaves_what_became_of_all(skyportal, double):
         lambda s: s.start_analysis(A, 1, dry_run=True),
         lambda s: s.upload_analysis(A, 1, {"results": {}}, dry_run=True),
         lambda s: s.delete_analysis(1, dry_run=True),
-        lambda s: s.undo_upload("a-b", dry_run=True),
     ],
 )
 def test_dry_runs_send_nothing(skyportal, double, write):
@@ -428,7 +427,6 @@ def test_arguments_that_are_wrong_are_named(skyportal, double):
         lambda s: s.add_comment("NOPE", "x", on_error="warn"),
         lambda s: s.submit_followup("NOPE", 1, {}, on_error="warn"),
         lambda s: s.start_analysis("NOPE", 1, on_error="warn"),
-        lambda s: s.undo_upload("a-b", on_error="warn"),
         lambda s: s.upload_photometry(random_curve(2), "NOPE", 1, on_error="warn"),
     ],
 )
