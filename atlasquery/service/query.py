@@ -168,7 +168,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        login = "logged in" if self._authenticated else "not logged in yet"
+        login = "not logged in yet"
+        if self._authenticated:
+            checked = self._credentials.token == self._accepted_token
+            login = "logged in" if checked else "with a token that is not checked yet"
         return f"<{type(self).__name__} at {self.server}, {login}>"
 
     @property
@@ -189,7 +192,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @cache_location.setter
     def cache_location(self, location: str | os.PathLike) -> None:
-        self._cache_location = Path(location)
+        self._cache_location = Path(location).expanduser()
 
     def authenticated(self) -> bool:
         """Return whether there is a token that the server has not refused.
@@ -197,8 +200,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         Returns
         -------
         bool
-            True once there are credentials, which the server may not have judged yet,
-            until `logout` or a refusal.
+            True once there are credentials, until `logout` or a refusal. A token that
+            was given is checked by the first query, and the client says so until then.
         """
         return self._authenticated
 
@@ -554,6 +557,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 reason=words,
             )
         refuse_status(response, self.service)
+        # Only an answer to it shows that the server knows a token.
+        self._accepted_token = token or self._accepted_token
         return response, token
 
     def _worth_renewing(self, response: requests.Response) -> bool:

@@ -102,6 +102,7 @@ class SkyPortalQuery(ServiceQuery):
     token_scheme = "token"  # noqa: S105
     # "Some instances allow anonymous reading" (contract).
     login_required = False
+    _checks_logins = True
 
     def __init__(self, server: str | None = None, token: str | None = None):
         # Wrapped at once: a traceback shows the variables of its frames.
@@ -171,6 +172,7 @@ class SkyPortalQuery(ServiceQuery):
                     status=401,
                     url=self.server + PROFILE,
                 )
+            self._accepted_token = mine.token
             if store:
                 store_in_keyring(self._keyring_name(), mine)
         return True
