@@ -230,6 +230,9 @@ def _control_flags(
     needed = {c for name in rules for c in RULES[name].columns} | {"exposure", "flux", "flux_err"}
     them = Bare(curves, names, sorted(needed), UNITS)
     their_flags, _ = flag_rows(them, bounds)
+    # Those that were cleaned before by other rules keep their flags.
+    if (before := flags_of(them)) is not None:
+        their_flags |= before
     return flag_by_controls(source, them, their_flags, bounds)
 
 
