@@ -149,8 +149,11 @@ def _check_override(name: str, value: object, present: Bound | None) -> Bound | 
     if value is None:
         return None
     try:
-        quantity = u.Quantity(value, dtype=float)
         bare_number = not isinstance(value, (u.Quantity, str))
+        # Magnitudes of astropy, such as 17 * u.ABmag, are of a class of their own.
+        quantity = u.Quantity(value, dtype=float, subok=True)
+        if isinstance(quantity, u.Magnitude):
+            quantity = quantity.to(u.ABmag).value * u.mag
         unit = rule.unit or u.dimensionless_unscaled
         number = quantity.value if bare_number else quantity.to_value(unit)
         if isinstance(value, (bool, np.bool_)) or np.ndim(number) or np.isnan(number):
