@@ -125,6 +125,11 @@ def summary(
     InvalidQueryError
         If one is no light curve, or lacks a column.
 
+    Notes
+    -----
+    An exposure that has several rows counts once, as in `bin`; ``meta["history"]`` counts
+    the others.
+
     Examples
     --------
     >>> from astropy.coordinates import SkyCoord
@@ -150,6 +155,8 @@ def summary(
         rows.append({"object": str(key)} | _numbers(one, name, band, snr, colour_bands))
     meta = {} if many else dict(lc.meta)
     note = f"summary: band={band}, snr={snr:g}, colour={'-'.join(colour_bands)}"
+    if again := sum(row.get("repeated", 0) for row in rows):
+        note += f"; left out {again} rows of exposures that have another row"
     columns = [
         _summary_column(column, [row.get(column.name) for row in rows], scale) for column in SUMMARY
     ]
@@ -171,6 +178,7 @@ def _numbers(lc: Table, name: str, band: str | None, snr: float, bands: tuple[st
     if band is not None and not _has(lc, band):
         return {"n_rows": 0, "n_detections": 0}
     numbers = {"n_rows": len(rows.order), "n_detections": int(rows.detected.sum())}
+    numbers["repeated"] = rows.repeated
     top, first, before = place_of_peak(rows), place_of_first(rows), place_of_last(rows)
     if top is None or first is None:
         return numbers
