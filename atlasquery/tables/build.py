@@ -26,6 +26,8 @@ __all__ = [
 
 MaskedQuantity = Masked(u.Quantity)
 
+# Positions to 4 mas, separations to 10 mas and fluxes to 10 nJy.
+FORMATS = {u.deg: ".6f", u.arcsec: ".2f", u.uJy: ".2f"}
 # MJD under the mask of times of which none is known.
 NO_TIME = 51544.0
 
@@ -136,6 +138,22 @@ class _Unshared(list):
         return list, ()
 
 
+def shown_as(unit: u.UnitBase | None) -> str | None:
+    """Return the format in which numbers of a unit are printed; their values keep all digits.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.UnitBase` or None
+        The unit.
+
+    Returns
+    -------
+    str or None
+        None for what is printed as it is.
+    """
+    return FORMATS.get(unit) if unit is not None else None
+
+
 def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """Return a column for a `~astropy.table.Table`.
 
@@ -159,6 +177,8 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     # A view has none of these, and setting one costs more than looking whether there is one.
     if column.unit is not None:
         made.unit = column.unit
+        if column.kind is float and (form := shown_as(column.unit)):
+            made.format = form
     if column.about:
         made.description = column.about
     if not column.required:
@@ -186,6 +206,7 @@ def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
     quantity = MaskedQuantity(values, column.unit, copy=False, mask=mask)
     quantity.info.name = column.name
     quantity.info.description = column.about or None
+    quantity.info.format = shown_as(column.unit)
     return quantity
 
 
