@@ -341,6 +341,10 @@ def test_the_timeout_holds_while_a_lost_submission_settles(forced, double, clock
     with pytest.raises(TimeoutError, match=r"3 pending.*Wait again") as caught:
         forced.query_position(positions(3), timeout=40)
     assert clock.now() - start == 40
+    with pytest.raises(TimeoutError, match="1 pending"):
+        double.fault = lambda method, path: "before" if method == "POST" else None
+        forced.submit(positions(1), timeout="20 s")
+    double.fault = lambda method, path: None
     # It did not arrive, and is sent once it is sure of that.
     assert forced.wait(caught.value.jobs).counts() == {"done": 3}
     assert len(double.queue.tasks) == 3
