@@ -278,6 +278,7 @@ def test_two_at_once_on_one_file_are_refused(forced, make, tmp_path):
     ):
         make().wait(ForcedJobs.load(tmp_path / "jobs.json"))
     assert make().wait(ForcedJobs.load(tmp_path / "jobs.json")).counts() == {"done": 2}
+    assert list(tmp_path.glob("*.lock")) == []
 
 
 # The timeout holds, whatever is waited for.
