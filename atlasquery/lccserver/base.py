@@ -210,7 +210,8 @@ class LCCServerQuery(ServiceQuery):
 
     def _gate(self, token: Secret | None, method: str) -> OpenGate:
         gate = super()._gate(token, method)
-        if token is None or self._uncounted:
+        # On this machine too: such a server counts as any other, and is closed for two minutes.
+        if token is None:
             return gate
         with self._key_lock:
             pace = self._paces.setdefault(token.fingerprint(), Pace())

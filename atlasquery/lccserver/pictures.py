@@ -64,7 +64,7 @@ class Picture:
         FileExistsError
             If it is there.
         """
-        place = Path(path)
+        place = Path(path).expanduser()
         if place.suffix.lower() != ".png":
             raise InvalidQueryError(f"path={str(path)!r} should end in .png")
         if place.exists() and not overwrite:

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from atlasquery.exceptions import StorageError
+from atlasquery.exceptions import FULL, StorageError
+from atlasquery.service.filelock import is_there
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["locked", "stored", "write_private", "write_whole"]
+__all__ = ["locked", "private_file", "stored", "write_private", "write_whole"]
 
 
 def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
@@ -39,6 +40,43 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
     with stored(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
+
+
+@contextlib.contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces another one when it is complete, for its owner only.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; its directory exists.
+
+    Yields
+    ------
+    file-like
+        What is written to, and can be read too. It takes the name of `path` when the block
+        ends; nothing is left of it where that raises.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the file of before is then as it was.
+    """
+    with stored(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+        with stored(path):
+            os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        # Other errors of the system may be of the network that the content comes from.
+        if isinstance(error, OSError) and error.errno in FULL:
+            with stored(path):
+                raise
+        raise
 
 
 def write_whole(path: Path, *parts: bytes) -> None:
@@ -107,21 +145,30 @@ def locked(path: Path) -> Iterator[bool]:
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file that is locked; it is made where it is not there.
+        The file that is locked. It is made, and removed at the end.
 
     Yields
     ------
     bool
         False where another process holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if fcntl is not None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    yield False
+                    return
+                if not is_there(path, descriptor):
+                    # Who had it before has removed it.
+                    continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-        yield True
-    finally:
-        os.close(descriptor)
+                yield True
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            return
+        finally:
+            os.close(descriptor)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import keyring
 import yaml
-from astroquery import log
 
 from atlasquery.service.credentials import (
     FROM_KEYRING,
@@ -18,6 +17,7 @@ from atlasquery.service.credentials import (
     TOKEN_ACCOUNT,
     Credentials,
 )
+from atlasquery.service.log import log
 from atlasquery.service.secrets import Secret, without_frames
 
 __all__ = ["keep_token"]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import astropy.units as u
@@ -26,7 +27,7 @@ from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
 from atlasquery.service.filelock import cache_folder
 from atlasquery.service.forks import renew_in_child, renewed_session
-from atlasquery.service.inputs import with_suggestions
+from atlasquery.service.inputs import suggest, with_suggestions
 from atlasquery.service.login import TokenLogin
 from atlasquery.service.quota import Clock, Gate, Ledger, Limit, OpenGate, Quota, warn_uncounted
 from atlasquery.service.refusals import refuse_redirect, refuse_status, server_words
@@ -156,8 +157,22 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             if inspect.isfunction(method) and not name.startswith("_"):
                 setattr(cls, name, with_suggestions(method))
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
+        if not name.startswith("_") and name != "name" and not hasattr(type(self), name):
+            setting = {"URL": "server"}.get(name.upper(), name.lower())
+            near = suggest(name, [each for each in dir(type(self)) if not each.startswith("_")])
+            hint = near if "did you mean" in near else ""
+            if hasattr(self.conf, setting):
+                hint = f"; set conf.{setting}: from {type(self.conf).__module__} import conf"
+            raise AttributeError(f"{self.name} has no attribute {name!r}{hint}")
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
-        login = "logged in" if vars(self).get("_authenticated") else "not logged in yet"
+        login = "not logged in yet"
+        if vars(self).get("_authenticated"):
+            checked = self._credentials.token == self._accepted_token
+            login = "logged in" if checked else "with a token that is not checked yet"
         return f"<{type(self).__name__} at {self._shown_server}, {login}>"
 
     @property
@@ -186,7 +201,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @cache_location.setter
     def cache_location(self, location: str | os.PathLike) -> None:
-        self._cache_location = Path(location)
+        self._cache_location = Path(location).expanduser()
 
     def authenticated(self) -> bool:
         """Return whether there is a token that the server has not refused.
@@ -194,17 +209,26 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         Returns
         -------
         bool
-            True once there are credentials, which the server may not have judged yet,
-            until `logout` or a refusal.
+            True once there are credentials, until `logout` or a refusal. A token that
+            was given is checked by the first query, and the client says so until then.
         """
         return self._authenticated
 
-    @property
     def quota(self) -> Quota:
-        """The requests that the account has left, of all processes of this user.
+        """Return the requests that the account has left, of all processes of this user.
 
         Those to a server on this machine are not counted, unless
         ``conf.limit_loopback`` is set.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+
+        Raises
+        ------
+        LoginError
+            If the service needs a login and there is none.
         """
         return self._quota(self._limit("POST"))
 
@@ -292,6 +316,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         cache: bool | None = None,
         method: str = "POST",
         divisible: bool = False,
+        reconnect: bool = True,
         server: str | None = None,
         content: str = "JSON",
     ):
@@ -316,6 +341,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         divisible : bool, optional
             Whether the caller asks for less, instead of this again, after a
             status of 500 or a time-out.
+        reconnect : bool, optional
+            Whether such a request has a connection of its own.
         server : str, optional
             The address of another server of the service; by default its own.
         content : str, optional
@@ -347,9 +374,15 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                     return decode(stored[0]), stored[2]
         decoding = Decoding(self, decode, content)
         response, token = self._send_signed(
-            method, url, repeat=True, signed=(auth, token), divisible=divisible, damage=decoding,
+            method,
+            url,
+            repeat=True,
+            signed=(auth, token),
+            divisible=divisible,
+            reconnect=reconnect,
+            damage=decoding,
             **sent,
-        )  # fmt: skip
+        )
         decoded = decoding.of(response)
         if cache:
             # Under the token that was used: it may be a new one, and by now another user's.
@@ -372,6 +405,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         headers: dict | None = None,
         expected: Container[int] = (),
         public: bool = False,
+        into: Callable[[requests.Response], BinaryIO | None] | None = None,
+        deadline: float | None = None,
         damage: Callable | None = None,
     ) -> requests.Response:
         """Read what is never stored, such as the state of a queue.
@@ -388,6 +423,11 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             Statuses from 300 to 399 that the caller reads.
         public : bool, optional
             Whether to read without a login what needs none, and counts all the same.
+        into : callable, optional
+            Takes the answer before its content is read; returns the file that it is written
+            to, or None to read it as usual.
+        deadline : float, optional
+            Seconds for the exchange, in place of ``conf.deadline``.
         damage : callable, optional
             Says of an answer whether it is damaged, as `exchange` takes it.
 
@@ -403,6 +443,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             repeat=True,
             signed=(NoAuth() if public else auth, token),
             expected=expected,
+            into=into,
+            deadline=deadline,
             damage=damage,
             params=params,
             headers={"Accept": "application/json", **(headers or {})},
@@ -475,19 +517,23 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         repeat: bool,
         signed: tuple | None = None,
         timeout=None,
+        deadline: float | None = None,
         divisible: bool = False,
+        reconnect: bool = True,
         **request,
     ) -> tuple:
         """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
-        if divisible:
+        if divisible and reconnect:
             # A kept connection stays with one process of the server, and two of them may have the
             # same, which then answers them in turn; a new one goes to a process that is idle.
             request["headers"] = {**request["headers"], "Connection": "close"}
         policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
         if timeout is not None:
             policy = dataclasses.replace(policy, timeout=timeout)
+        if deadline is not None:
+            policy = dataclasses.replace(policy, deadline=deadline)
         for renewed in (False, True):
             response = exchange(
                 self._session,
@@ -520,6 +566,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 reason=words,
             )
         refuse_status(response, self.service)
+        # Only an answer to it shows that the server knows a token.
+        self._accepted_token = token or self._accepted_token
         return response, token
 
     def _worth_renewing(self, response: requests.Response) -> bool:

@@ -96,11 +96,21 @@ def refuse_status(response: requests.Response, service: str) -> None:
             "or log in with an account that has it.",
             **place,
         )
+    advice = ADVICE.get(status, ADVICE[400])
+    if status == 404 and _is_own_answer(response):
+        # The address is right: it is the server itself that does not have what was asked for.
+        advice = ADVICE[400]
     raise RemoteServiceError(
-        f"{service} refused the request with status {status} at {response.url}: {words} "
-        f"{ADVICE.get(status, ADVICE[400])}",
+        f"{service} refused the request with status {status} at {response.url}: {words} {advice}",
         **place,
     )
+
+
+def _is_own_answer(response: requests.Response) -> bool:
+    """Return whether an answer is an error in an envelope, and no page of another server."""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return is_envelope(msgspec.json.decode(response.content))
+    return False
 
 
 def server_words(response: requests.Response) -> str:

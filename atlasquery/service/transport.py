@@ -1,22 +1,25 @@
 """One exchange with a server: in time, repeated where that is safe, errors in its own words."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
 import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
 import urllib3
-from astroquery import log
 
 from atlasquery.exceptions import QuotaError, RemoteServiceError, TimeoutError
 from atlasquery.service.address import is_local
+from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
+from atlasquery.service.log import log
 from atlasquery.service.quota import OpenGate
 from atlasquery.service.refusals import refuse_redirect, server_words
 from atlasquery.service.secrets import LoginForm, without_frames
@@ -57,6 +60,8 @@ class Policy:
         server fails over a request, or is too slow for it.
     limit : int, optional
         Bytes that an answer may have when it is unpacked.
+    ends : str, optional
+        What the deadline comes from, for messages.
     """
 
     timeout: float
@@ -66,6 +71,7 @@ class Policy:
     max_wait: float
     divisible: bool = False
     limit: int = 200_000_000
+    ends: str = "conf.deadline"
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
@@ -83,6 +89,30 @@ class Policy:
         """
         patience = (conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
         return cls(*patience, limit=conf.max_answer_bytes)
+
+    def within(self, seconds: float) -> "Policy":
+        """Return a policy for who has no more time than that.
+
+        Parameters
+        ----------
+        seconds : float
+            The time left.
+
+        Returns
+        -------
+        Policy
+            With no longer deadline.
+
+        Raises
+        ------
+        OutOfTimeError
+            If there is none.
+        """
+        if seconds <= 0:
+            raise OutOfTimeError("no time is left for a request")
+        if seconds >= self.deadline:
+            return self
+        return dataclasses.replace(self, deadline=seconds, ends="the time left")
 
 
 class _PassingError(Exception):
@@ -106,6 +136,7 @@ def exchange(
     expected: Container[int] = (),
     watch: Callable[[bytes], None] | None = None,
     final: Callable[[requests.Response], bool] | None = None,
+    into: Callable[[requests.Response], BinaryIO | None] | None = None,
     damage: Callable[[requests.Response], Exception | None] | None = None,
     **request,
 ) -> requests.Response:
@@ -132,6 +163,10 @@ def exchange(
     final : callable, optional
         Takes an answer of status 500 or more; returns whether it is a refusal, which the same
         request would meet again. By default none is.
+    into : callable, optional
+        Takes an answer of status 200 before its content is read; returns the empty file that
+        the content is written to as it arrives, and is then not part of the answer, or None
+        to read it as usual.
     damage : callable, optional
         Takes an answer with a status of 200; returns the error that it ends in if it is damaged
         and the same request may be answered whole, as after a broken connection.
@@ -159,9 +194,9 @@ def exchange(
     while True:
         receipt = gate.enter()
         try:
-            response = _once(
-                session, service, policy, request, expected, final, watched if watch else None
-            )
+            patience = policy.within(gate.clock.left())
+            seeing = watched if watch else None
+            response = _once(session, service, patience, request, expected, final, seeing, into)
             if damage and response.status_code == 200 and (error := damage(response)):
                 raise _PassingError(error)
         except _PassingError as failure:
@@ -173,11 +208,12 @@ def exchange(
                 wait = max(gate.first_wait * 2.0 ** min(rounds, 8), failure.wait or 0.0)
                 rounds += 1
                 gate.shut(wait)
-                gate.clock.sleep(wait)
+                gate.clock.wait(wait)
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
             too_much = policy.divisible and _too_much(failure.error)
-            if attempt == tries or wait > policy.max_wait or too_much or seen:
+            too_long = wait > min(policy.max_wait, gate.clock.left())
+            if attempt == tries or too_long or too_much or seen:
                 if throttled and failure.wait is not None:
                     gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
@@ -226,6 +262,7 @@ def _once(
     expected: Container[int],
     final: Callable[[requests.Response], bool] | None,
     watch: Callable[[bytes], None] | None,
+    into: Callable[[requests.Response], BinaryIO | None] | None,
 ) -> requests.Response:
     method, url = request["method"], request["url"]
     place = {"service": service, "url": url}
@@ -242,8 +279,10 @@ def _once(
                 hooks={"response": _gatekeeper(service, expected)},
             )
             try:
-                watching = watch if response.status_code == 200 else None
-                body = _body(response, end, watching, policy.limit, place)
+                good = response.status_code == 200
+                file = into(response) if into and good else None
+                watching = watch if good else None
+                body, size = _body(response, end, watching, file, policy.limit, place)
             except BaseException:
                 response.close()
                 raise
@@ -272,7 +311,7 @@ def _once(
     # The hook is a method of the client, which has them too.
     response.request.hooks = {}
     status = response.status_code
-    log.debug(f"{service}: {method} {url} -> {status}, {len(body)} bytes, {seconds:.3f} s")
+    log.debug(f"{service}: {method} {url} -> {status}, {size} bytes, {seconds:.3f} s")
     if status == 429:
         if _is_rule(response):
             raise _over_limit(response, place)
@@ -288,10 +327,14 @@ def _body(
     response: requests.Response,
     end: Deadline,
     watch: Callable[[bytes], None] | None,
+    file: BinaryIO | None,
     limit: int,
     place: dict,
-) -> bytes:
-    """Read the answer as it arrives, and not beyond what it may have."""
+) -> tuple[bytes, int]:
+    """Read the answer as it arrives; return what is not in a file, and the size of all.
+
+    In memory there is no more of it than the limit.
+    """
     too_large = RemoteServiceError(
         f"{place['service']} answers {place['url']} with more than {limit} bytes "
         "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
@@ -299,24 +342,25 @@ def _body(
         status=response.status_code,
         **place,
     )
-    if (response.raw.length_remaining or 0) > limit:
+    if file is None and (response.raw.length_remaining or 0) > limit:
         raise too_large
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
-    body = io.BytesIO()
+    body, size = io.BytesIO(), 0
     with _reading(body) as others:
         while block := response.raw.read1(BLOCK, decode_content=True):
-            size = body.tell() + len(block)
+            size += len(block)
             # Answers that are read at the same time share the limit.
-            if size > limit or (size + others() > limit and size > limit / (len(_bodies) or 1)):
+            held = 0 if file is not None else size
+            if held > limit or (held + others() > limit and held > limit / (len(_bodies) or 1)):
                 raise too_large
-            body.write(block)
+            (body if file is None else file).write(block)
             if watch is not None:
                 watch(block)
             end.check()
-    if body.tell() and _is_cut(response.raw):
+    if size and _is_cut(response.raw):
         raise urllib3.exceptions.DecodeError("its packing has no end")
     response.raw.release_conn()
-    return body.getvalue()
+    return body.getvalue(), size
 
 
 # The answers that are being read by the threads of each process.
@@ -349,7 +393,7 @@ def _silent(
     service: str, place: dict, policy: Policy, error: Exception, *, late: bool
 ) -> TimeoutError:
     what = (
-        f"did not finish its answer within {policy.deadline:g} s (conf.deadline)"
+        f"did not finish its answer within {policy.deadline:.3g} s ({policy.ends})"
         if late
         else f"did not answer within {policy.timeout:g} s (conf.timeout)"
     )

@@ -1,7 +1,6 @@
 """Read sky maps: probabilities on HEALPix pixels of one size or of many, in FITS."""
 
 import warnings
-import zlib
 
 import astropy.units as u
 import numpy as np
@@ -11,6 +10,7 @@ from astropy.table import Table
 from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
+from atlasquery.tables import read_by_library
 from atlasquery.tables.packed import LARGEST, open_fits
 
 __all__ = ["decode_hdus", "decode_sky_map"]
@@ -39,15 +39,12 @@ def decode_hdus(body: bytes, limit: int = LARGEST) -> fits.HDUList:
     TableParseError
         If it is none.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VerifyWarning)
-            file = open_fits(body, limit=limit, what="the sky map", lazy_load_hdus=False)
-            for hdu in file:
-                # Read now: a file that breaks off is an error here, and not later.
-                _ = hdu.data
-    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
-        raise TableParseError(f"no FITS file: {error}", service="SkyPortal") from error
+    with read_by_library("the FITS file"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)
+        file = open_fits(body, limit=limit, what="the FITS file", lazy_load_hdus=False)
+        for hdu in file:
+            # Read now: a file that breaks off is an error here, and not later.
+            _ = getattr(hdu, "data", None)
     return file
 
 
@@ -75,11 +72,19 @@ def decode_sky_map(body: bytes, limit: int = LARGEST) -> Table:
     hdu = next((one for one in decode_hdus(body, limit) if isinstance(one, fits.BinTableHDU)), None)
     if hdu is None:
         raise TableParseError("no table in the FITS file", service="SkyPortal")
-    with warnings.catch_warnings():
+    with read_by_library("the table of the FITS file"), warnings.catch_warnings():
         # Maps write pix-1, which is no unit of astropy's.
         warnings.simplefilter("ignore", UnitsWarning)
         read = Table.read(hdu)
-    table = Table(meta={k: v for k, v in hdu.header.items() if _tells(k)})
+        table = _plain_columns(read, Table(meta={k: v for k, v in hdu.header.items() if _tells(k)}))
+    for name in ("UNIQ", "PROBDENSITY", "PROB"):
+        if name in table.colnames and table[name].dtype.kind not in "iuf":
+            raise TableParseError(f"{name} of the sky map is not of numbers", service="SkyPortal")
+    return _with_probabilities(table, hdu.header)
+
+
+def _plain_columns(read: Table, table: Table) -> Table:
+    """Put the columns of a table of pixels into another, a value for each pixel."""
     for column in read.columns.values():
         # Maps of one size may come in rows of 1024 pixels.
         values = np.ma.filled(column, np.nan) if column.dtype.kind == "f" else np.asarray(column)
@@ -87,7 +92,7 @@ def decode_sky_map(body: bytes, limit: int = LARGEST) -> Table:
         table[column.name] = values
         if isinstance(column.unit, u.UnitBase) and not isinstance(column.unit, u.UnrecognizedUnit):
             table[column.name].unit = column.unit
-    return _with_probabilities(table, hdu.header)
+    return table
 
 
 def _tells(key: str) -> bool:
