@@ -120,7 +120,7 @@ def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.
         _check_sizes(plain, limit, what)
         return fits.open(io.BytesIO(plain), memmap=False, **options)
     except NOT_FITS as error:
-        raise TableParseError(f"{what} is no FITS file: {error}") from error
+        raise TableParseError(f"{what} could not be read: {error}") from error
 
 
 def _check_sizes(plain: bytes, limit: int, what: str) -> None:
