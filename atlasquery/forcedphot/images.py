@@ -1,6 +1,5 @@
 """Images of a finished task, and stacks of images along the path of a minor planet."""
 
-import io
 import os
 import re
 import zipfile
@@ -16,6 +15,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
+    StorageError,
     TableParseError,
 )
 from atlasquery.forcedphot.base import Task, decode_tasks
@@ -25,6 +25,7 @@ from atlasquery.forcedphot.targets import Target, check_comment, check_dates, ch
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["ImageQueries"]
 
@@ -168,8 +169,8 @@ class ImageQueries(TaskQueries):
                 raise
             raise self._missing(self._why_no_images(task_id)) from None
         except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be written: {error.strerror}"
+            raise StorageError.from_system(
+                error, f"path={str(path)!r} cannot be written"
             ) from error
         return place
 
@@ -303,8 +304,9 @@ class ImageQueries(TaskQueries):
                 raise
             raise self._no_stack(job) from None
         try:
-            return fits.open(io.BytesIO(response.content))
-        except OSError as error:
+            limit = self.conf.max_answer_bytes
+            return open_fits(response.content, limit=limit, what=f"stack {name}")
+        except (OSError, TableParseError) as error:
             raise TableParseError(
                 f"{self.service} answered {response.url} with something else than FITS: {error}",
                 service=self.service,
