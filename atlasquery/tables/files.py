@@ -14,6 +14,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_whole
+from atlasquery.tables.csvfiles import csv_text, read_csv
 from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
 
 __all__ = ["EXTENSIONS", "read_table", "write_table"]
@@ -117,6 +118,9 @@ def read_table(path: str | os.PathLike) -> Table:
     """
     path, extension = _check_path(path)
     body = path.read_bytes()
+    if not body.strip():
+        size = "is empty" if not body else "has nothing but blanks"
+        raise InvalidQueryError(f"path={str(path)!r} {size}: it has no table")
     try:
         with warnings.catch_warnings():
             # Each format has its own doubts about units, which the header settles.
@@ -158,10 +162,10 @@ def _write_csv(table: Table) -> bytes:
 
 
 def _read_csv(body: bytes) -> Table:
-    text = body.decode()
+    text = csv_text(body)
     if text.startswith("# %ECSV"):
         return _read_ecsv(body)
-    return Table.read(text, format="ascii.csv")
+    return read_csv(text)
 
 
 def _write_fits(table: Table) -> bytes:
@@ -169,7 +173,7 @@ def _write_fits(table: Table) -> bytes:
     header = json.dumps(header_text(plain))
     for column in plain.columns.values():
         if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
-            column.fill_value = np.iinfo(column.dtype).min
+            column.fill_value = _free_number(column)
     kept = {k: v for k, v in plain.meta.items() if k in KEYWORDS and _fits_card(v)}
     # With this astropy itself gives back times and masked quantities.
     kept["__serialized_columns__"] = plain.meta.get("__serialized_columns__", {})
@@ -180,6 +184,19 @@ def _write_fits(table: Table) -> bytes:
         warnings.simplefilter("ignore")
         plain.write(buffer, format="fits")
     return buffer.getvalue()
+
+
+def _free_number(column: MaskedColumn) -> int:
+    """Return a number that stands for a missing one, because no row has it."""
+    known = np.asarray(column.data.data)[~np.ma.getmaskarray(column)]
+    limits = np.iinfo(column.dtype)
+    for number in (limits.min, limits.max):
+        if not np.any(known == number):
+            return number
+    # There is a gap between the numbers that are taken, or there are as many rows as numbers.
+    taken = np.unique(known)
+    gap = np.flatnonzero(np.diff(taken.astype(object)) > 1)
+    return int(taken[gap[0]]) + 1 if len(gap) else limits.min
 
 
 def _read_fits(body: bytes) -> Table:
@@ -250,6 +267,8 @@ def _write_parquet(table: Table) -> bytes:
     arrays, fields = [], []
     for name, column in plain.columns.items():
         values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
+        # Arrow has no numbers of the other byte order, in which FITS files come.
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
         mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
         kind = pa.string() if values.dtype.kind == "U" else None
         try:
