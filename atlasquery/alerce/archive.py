@@ -2,6 +2,7 @@
 
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table, vstack
@@ -26,7 +27,7 @@ class ArchiveQueries(StampQueries):
         self,
         coordinates: SkyCoord,
         *,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         catalog: str | None = None,
         on_error: str = "raise",
         cache: bool | None = None,
@@ -83,7 +84,7 @@ class ArchiveQueries(StampQueries):
         self,
         coordinates: SkyCoord,
         *,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         catalog: str | None = None,
         on_error: str = "raise",
         cache: bool | None = None,

@@ -3,6 +3,7 @@
 import threading
 import warnings
 
+import astropy.units as u
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
@@ -37,7 +38,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         self,
         coordinates: SkyCoord,
         *,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         survey: str = "ztf",
         max_rows: int | None = None,
         on_error: str = "raise",
@@ -155,7 +156,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         first_detection: tuple[Time, Time] | None = None,
         last_detection: tuple[Time, Time] | None = None,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         order_by: str | None = None,
         descending: bool = False,
         max_rows: int | None = None,

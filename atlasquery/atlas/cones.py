@@ -2,6 +2,7 @@
 
 import warnings
 
+import astropy.units as u
 import msgspec
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -40,7 +41,7 @@ class ConeQueries(AtlasQuery):
         self,
         coordinates: SkyCoord,
         *,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         nearest: bool = False,
         positions: bool = True,
         on_error: str = "raise",
@@ -165,7 +166,7 @@ class ConeQueries(AtlasQuery):
         self,
         coordinates: SkyCoord,
         *,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         cache: bool | None = None,
         get_query_payload: bool = False,
     ) -> int | np.ndarray:

@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
@@ -47,7 +48,7 @@ class GalaxyQueries(PlacedQueries):
         self,
         coordinates: SkyCoord | None = None,
         *,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         catalog: str | None = None,
         name: str | None = None,
         redshift: tuple | None = None,
