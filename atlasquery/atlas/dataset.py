@@ -34,6 +34,7 @@ from atlasquery.atlas.partitions import (
     write_partition,
 )
 from atlasquery.exceptions import InvalidQueryError, TableParseError
+from atlasquery.service.forks import no_fork
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.quota import Clock
 
@@ -302,9 +303,10 @@ class Dataset:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._manifest.execute("begin immediate")
-        with self._manifest:
-            yield self._manifest
+        with no_fork():
+            self._manifest.execute("begin immediate")
+            with self._manifest:
+                yield self._manifest
 
 
 def read_dataset(directory: str | os.PathLike, kind: str) -> Table:

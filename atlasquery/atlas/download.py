@@ -8,6 +8,7 @@ import astropy.units as u
 from astropy.table import Table
 from astropy.time import Time
 
+from atlasquery.atlas.base import Ids
 from atlasquery.atlas.bulk import WORTH_A_BAR, BulkQueries
 from atlasquery.atlas.collection import known_items
 from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
@@ -29,7 +30,7 @@ class DownloadQueries(BulkQueries):
 
     def download_sources(
         self,
-        atlas_ids: int | str | list,
+        atlas_ids: Ids,
         directory: str | os.PathLike,
         *,
         start: Time | str | float | None = None,
@@ -48,7 +49,7 @@ class DownloadQueries(BulkQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             The 19-digit ids; one given twice is asked for once.
         directory : path-like
             Where the files are, ``~`` for your home; it is made if need be. Later

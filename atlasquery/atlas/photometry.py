@@ -9,6 +9,7 @@ from astropy.timeseries import TimeSeries
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     build_light_curve,
+    failed,
     flux_to_mag,
     mag_to_flux,
     magnitudes,
@@ -173,4 +174,5 @@ def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, 
     scale *= mag_to_flux(wire["zero_point"] + wire["aperture_correction"])
     flux = np.where(np.isnan(wire["flux"]), wire["peak_fit"] * scale, wire["flux"])
     flux_err = np.where(np.isnan(wire["flux_err"]), wire["peak_fit_err"] * scale, wire["flux_err"])
-    return flux, flux_err
+    spoilt = failed(flux, flux_err)
+    return np.where(spoilt, np.nan, flux), np.where(spoilt, np.nan, flux_err)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from atlasquery.cli.command import Code, Failure, command
+from atlasquery.cli.options import UserPath
 
 __all__ = ["demo", "sandbox"]
 
@@ -14,7 +15,7 @@ __all__ = ["demo", "sandbox"]
 @click.option("--port", default=0, show_default="a free one", help="Port to listen on.")
 @click.option(
     "--path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="File to keep what is written in; the default is memory.",
 )
 @click.option("--full", is_flag=True, help="Nine years of history, 0.8 MB an object.")
@@ -35,6 +36,10 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
         user_rate=rate,
         auth_rate=rate,
     )
+    try:
+        box.start()
+    except ValueError as error:
+        raise Failure(str(error), Code.MACHINE) from error
     with box:
         click.echo(f"ATLAS sandbox at {box.url} with {len(box.manifest['all_ids'])} objects.")
         click.echo("To use it, in another terminal:\n")
@@ -53,7 +58,7 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     "-d",
     default="atlasquery-demo",
     show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="Where the light curve and its picture are written.",
 )
 def demo(directory: Path) -> None:

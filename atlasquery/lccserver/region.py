@@ -42,8 +42,8 @@ class RegionQueries(Searches):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle | u.Quantity | str,
+        *,
         filters: str | None = None,
         collections: str | list[str] | None = None,
         columns: str | list[str] | None = None,

@@ -1,6 +1,7 @@
 """The one light curve of all surveys: its columns, their units, and how it is put together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
@@ -14,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "ZERO_POINT",
     "build_light_curve",
+    "failed",
     "flux_to_mag",
     "inside",
     "mag_to_flux",
@@ -25,6 +27,9 @@ __all__ = [
 MJD_0 = 2400000.5
 #: AB magnitude of a flux of 1 uJy.
 ZERO_POINT = 23.9
+#: Fluxes in uJy that no telescope measures: what is brighter than magnitude 1.4 is saturated, and
+#: such a number stands for a fit that failed.
+FAILED_FLUX = 1e9
 #: Magnitudes per relative flux: 2.5 / ln 10.
 LN10_2_5 = 2.5 / np.log(10.0)
 
@@ -48,14 +53,16 @@ def mag_to_flux(mag: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    mag : `~numpy.ndarray`
-        Magnitudes.
+    mag : `~numpy.ndarray` or `~astropy.units.Quantity`
+        Magnitudes; in ``mag``, ``mag(AB)`` or any that converts to it.
 
     Returns
     -------
     `~numpy.ndarray`
         Fluxes in uJy, NaN for NaN.
     """
+    if isinstance(mag, u.Quantity):
+        mag = mag.to_value(u.ABmag if isinstance(mag, u.Magnitude) else u.mag)
     return 10.0 ** (0.4 * (ZERO_POINT - mag))
 
 
@@ -64,16 +71,35 @@ def flux_to_mag(flux: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    flux : `~numpy.ndarray`
-        Fluxes in uJy.
+    flux : `~numpy.ndarray` or `~astropy.units.Quantity`
+        Fluxes, in uJy where they have no unit.
 
     Returns
     -------
     `~numpy.ndarray`
         Magnitudes, NaN where the flux is not above 0.
     """
+    if isinstance(flux, u.Quantity):
+        flux = flux.to_value(u.uJy)
     positive = np.where(flux > 0, flux, np.nan)
     return ZERO_POINT - 2.5 * np.log10(positive)
+
+
+def failed(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
+    """Return which numbers stand for a fit that failed.
+
+    Parameters
+    ----------
+    flux, flux_err : `~numpy.ndarray`
+        In uJy.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        True where one of them is larger than any that is measured, or infinite.
+    """
+    with np.errstate(invalid="ignore"):
+        return (np.abs(flux) >= FAILED_FLUX) | (np.abs(flux_err) >= FAILED_FLUX)
 
 
 def magnitudes(
@@ -213,8 +239,18 @@ def schema_columns(
     """
     columns = [time_column(time, "time", "Time of the row; see meta['time_reference'].", scale)]
     columns += [_schema_column(column, values[column.name]) for column in SCHEMA]
+    reserved = {"time", *(column.name for column in SCHEMA)}
+    taken = {*reserved, *own.values}
     for column in own.columns:
-        columns.append(quantity_column(column, own.values[column.name], own.masks[column.name]))
+        values_of, mask = own.values[column.name], own.masks[column.name]
+        if column.name in reserved:
+            # A newer server sends something by the name of a column of all light curves.
+            name = column.name
+            while name in taken:
+                name += "_wire"
+            taken.add(name)
+            column = replace(column, to=name)
+        columns.append(quantity_column(column, values_of, mask))
     return columns
 
 

@@ -33,7 +33,7 @@ def _time(name: str, about: str) -> Column:
 
 SUMMARY = (
     Column("object", str, about="Name, id, or key of the object.", required=True),
-    Column("n_rows", int, about="Rows that are not flagged.", required=True),
+    Column("n_rows", int, about="Rows with a flux or a limit that are not flagged.", required=True),
     Column("n_detections", int, about="Detections among them.", required=True),
     _time("last_non_detection", "Time of the last exposure before the first detection."),
     Column("last_limit", unit=u.mag, about="Its limit, AB."),
@@ -93,7 +93,7 @@ def summary(
         =================== ======= =============================================
         object              str     Key of the mapping, else the name or id in meta;
                                     int64, as in catalogue tables, where keys are ids.
-        n_rows                      Rows that are not flagged,
+        n_rows                      Rows with a flux or a limit, not flagged,
         n_detections                and detections among them.
         last_non_detection  Time    The last exposure before the first detection,
         last_limit          mag     its limit, of as many sigma as
@@ -127,6 +127,11 @@ def summary(
     InvalidQueryError
         If one is no light curve, or lacks a column.
 
+    Notes
+    -----
+    An exposure that has several rows counts once, as in `bin`; ``meta["history"]`` counts
+    the others.
+
     Examples
     --------
     >>> from astropy.coordinates import SkyCoord
@@ -156,6 +161,8 @@ def summary(
         )
     meta = {} if many else dict(lc.meta)
     note = f"summary: band={band}, snr={snr:g}, colour={'-'.join(colour_bands)}"
+    if again := sum(row.get("repeated", 0) for row in rows):
+        note += f"; left out {again} rows of exposures that have another row"
     columns = [
         _summary_column(
             _object_id(column) if ids else column, [row.get(column.name) for row in rows], scale
@@ -184,6 +191,7 @@ def _numbers(lc: Table, name: str, band: str | None, snr: float, bands: tuple[st
     if band is not None and not _has(lc, band):
         return {"n_rows": 0, "n_detections": 0}
     numbers = {"n_rows": len(rows.order), "n_detections": int(rows.detected.sum())}
+    numbers["repeated"] = rows.repeated
     top, first, before = place_of_peak(rows), place_of_first(rows), place_of_last(rows)
     if top is None or first is None:
         return numbers

@@ -12,6 +12,7 @@ from astropy.table import Table
 from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
+from atlasquery.tables import read_by_library
 
 __all__ = ["decode_hdus", "decode_sky_map"]
 
@@ -38,16 +39,13 @@ def decode_hdus(body: bytes) -> fits.HDUList:
     TableParseError
         If it is none.
     """
-    try:
+    with read_by_library("the FITS file"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)
         plain = zlib.decompress(body, wbits=31) if body.startswith(GZIP) else body
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VerifyWarning)
-            file = fits.open(io.BytesIO(plain), memmap=False, lazy_load_hdus=False)
-            for hdu in file:
-                # Read now: a file that breaks off is an error here, and not later.
-                _ = hdu.data
-    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
-        raise TableParseError(f"no FITS file: {error}", service="SkyPortal") from error
+        file = fits.open(io.BytesIO(plain), memmap=False, lazy_load_hdus=False)
+        for hdu in file:
+            # Read now: a file that breaks off is an error here, and not later.
+            _ = getattr(hdu, "data", None)
     return file
 
 
@@ -73,11 +71,19 @@ def decode_sky_map(body: bytes) -> Table:
     hdu = next((one for one in decode_hdus(body) if isinstance(one, fits.BinTableHDU)), None)
     if hdu is None:
         raise TableParseError("no table in the FITS file", service="SkyPortal")
-    with warnings.catch_warnings():
+    with read_by_library("the table of the FITS file"), warnings.catch_warnings():
         # Maps write pix-1, which is no unit of astropy's.
         warnings.simplefilter("ignore", UnitsWarning)
         read = Table.read(hdu)
-    table = Table(meta={k: v for k, v in hdu.header.items() if _tells(k)})
+        table = _plain_columns(read, Table(meta={k: v for k, v in hdu.header.items() if _tells(k)}))
+    for name in ("UNIQ", "PROBDENSITY", "PROB"):
+        if name in table.colnames and table[name].dtype.kind not in "iuf":
+            raise TableParseError(f"{name} of the sky map is not of numbers", service="SkyPortal")
+    return _with_probabilities(table, hdu.header)
+
+
+def _plain_columns(read: Table, table: Table) -> Table:
+    """Put the columns of a table of pixels into another, a value for each pixel."""
     for column in read.columns.values():
         # Maps of one size may come in rows of 1024 pixels.
         values = np.ma.filled(column, np.nan) if column.dtype.kind == "f" else np.asarray(column)
@@ -85,7 +91,7 @@ def decode_sky_map(body: bytes) -> Table:
         table[column.name] = values
         if isinstance(column.unit, u.UnitBase) and not isinstance(column.unit, u.UnrecognizedUnit):
             table[column.name].unit = column.unit
-    return _with_probabilities(table, hdu.header)
+    return table
 
 
 def _tells(key: str) -> bool:

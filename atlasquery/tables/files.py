@@ -19,6 +19,7 @@ from astropy.table.meta import get_header_from_yaml
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_whole
+from atlasquery.service.inputs import check_path
 from atlasquery.tables.arrow import with_pandas_types
 from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
 from atlasquery.tables.reference import (
@@ -147,7 +148,7 @@ def read_table(path: str | os.PathLike) -> Table:
 
 
 def _check_path(path: str | os.PathLike) -> tuple[Path, str]:
-    path = Path(path)
+    path = check_path(path, name="path")
     name = path.name.lower()
     for extension in sorted(FORMATS, key=len, reverse=True):
         if name.endswith(extension) and name != extension:
