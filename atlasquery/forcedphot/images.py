@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,13 +16,14 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.forcedphot.base import decode_tasks
+from atlasquery.forcedphot.base import decode_task
 from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import write_private
 from atlasquery.service.inputs import check_path
+from atlasquery.tables import read_by_library
 
 __all__ = ["ImageQueries"]
 
@@ -136,7 +138,7 @@ class ImageQueries(TaskQueries):
             if error.status != 404:
                 raise
             raise self._unknown(f"images of task {task_id}, or not yet", error) from None
-        body = self._decode(response, bytes, content="zip")
+        body = self._decode(response, _whole_zip, content="zip")
         try:
             write_private(place, body)
         except OSError as error:
@@ -232,19 +234,11 @@ class ImageQueries(TaskQueries):
             if error.status != 404:
                 raise
             raise self._unknown(f"stack of task {job.task_id}", error) from None
-        try:
-            return fits.open(io.BytesIO(response.content))
-        except OSError as error:
-            raise TableParseError(
-                f"{self.service} answered {response.url} with something else than FITS: {error}",
-                service=self.service,
-                url=response.url,
-            ) from error
+        return self._decode(response, _decode_stack, content="")
 
     def _stack_name(self, job: Job) -> str:
         response = self._ask(f"queue/{job.task_id}/")
-        (task,) = self._decode(response, decode_tasks)
-        update(job, task)
+        update(job, self._decode(response, lambda body: decode_task(body, job.task_id)))
         url = self._decode(response, _stack_url)
         name = urlsplit(url or "").path.rpartition("/")[2]
         if not re.fullmatch(r"[\w.-]+", name):
@@ -265,8 +259,30 @@ def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
     return jobs
 
 
+class _Stack(msgspec.Struct):
+    result_imagestack_url: str | None = None
+
+
+def _decode_stack(body: bytes) -> fits.HDUList:
+    """Return a FITS file, each part of it read: what is damaged is an error here and not later."""
+    with read_by_library("the FITS file"):
+        file = fits.open(io.BytesIO(body), memmap=False, lazy_load_hdus=False)
+        for hdu in file:
+            _ = hdu.data
+    return file
+
+
+def _whole_zip(body: bytes) -> bytes:
+    """Return a ZIP file whose members are all whole."""
+    with read_by_library("the ZIP file"), zipfile.ZipFile(io.BytesIO(body)) as file:
+        damaged = file.testzip()
+    if damaged is not None:
+        raise TableParseError(f"{damaged!r:.100} is damaged in the ZIP file")
+    return body
+
+
 def _stack_url(body: bytes) -> str | None:
-    return msgspec.json.decode(body, type=dict).get("result_imagestack_url")
+    return msgspec.json.decode(body, type=_Stack).result_imagestack_url
 
 
 def _task_id(task: object) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from clocks import JumpingClock
 
-PATIENCE = "2 h"
+PATIENCE = "10 min"
 
 
 @dataclass
@@ -167,7 +167,7 @@ def forced(folder):
         known.task, known.other = (int(task) for task in done["task_id"])
         first.wait(first.request_images(done[0]))
         known.token = user.token
-        known.url = f"{double.url}queue/{known.task}/result/"
+        known.url = f"{double.url}queue/{known.task}/data.txt"
 
         def load(name):
             # A copy: what is known of jobs is kept in their file.
