@@ -20,7 +20,7 @@ from atlasquery.alerce.lsstcolumns import DIA_OBJECT
 from atlasquery.alerce.paging import PagedQueries
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.inputs import suggest
-from atlasquery.tables import Column, Rows, build_table
+from atlasquery.tables import Column, Rows, build_table, only_of
 
 __all__ = ["ClassifierQueries"]
 
@@ -276,7 +276,9 @@ class ClassifierQueries(PagedQueries):
                 rows, when = self._fetch(
                     "magstat_api/magstats",
                     {"oid": name, "survey_id": "lsst"},
-                    decode=lambda body: decode_plain(DIA_OBJECT, body),
+                    decode=only_of(
+                        lambda body: decode_plain(DIA_OBJECT, body), "oid", name, "the object"
+                    ),
                     server=self.conf.lsst_server,
                     cache=cache,
                     unknown=str(name),

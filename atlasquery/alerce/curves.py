@@ -30,7 +30,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
 )
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Rows, decode_rows
+from atlasquery.tables import Rows, decode_rows, only_of
 
 __all__ = ["LightCurveQueries", "check_times"]
 
@@ -295,7 +295,7 @@ class LightCurveQueries(ObjectQueries):
         rows, when = self._fetch(
             f"forced-photometry/{name}",
             {"survey_id": "ztf"},
-            decode=decode_forced,
+            decode=only_of(decode_forced, "oid", name, "the object"),
             server=self.conf.light_curve_server,
             cache=cache,
             unknown=str(name),
@@ -320,7 +320,7 @@ class LightCurveQueries(ObjectQueries):
         rows, when = self._fetch(
             f"lightcurve_api/{kind}",
             {"survey_id": "lsst", "oid": sent},
-            decode=lambda body: decode_plain(columns, body),
+            decode=only_of(lambda body: decode_plain(columns, body), "oid", names, "the object"),
             server=self.conf.lsst_server,
             cache=cache,
             unknown=", ".join(map(str, names[:3])),

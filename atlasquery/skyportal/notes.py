@@ -11,7 +11,7 @@ from atlasquery.skyportal.columns import ANNOTATION, CLASSIFICATION, COMMENT
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of
+from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of, only_of
 
 __all__ = ["NoteQueries"]
 
@@ -153,7 +153,7 @@ class NoteQueries(PagedQueries):
         name = check_source_id(source_id)
         rows, when = self._fetch(
             f"sources/{in_path(name)}/{kind}",
-            decode=decode,
+            decode=only_of(decode, "source_id", name, "the source"),
             cache=cache,
             unknown=f"object {name}",
         )

@@ -175,6 +175,7 @@ def forced(folder):
             return ForcedJobs.load(path)
 
         known.load = load
+        known.of = lambda n: _one_of(load("done"), n)
 
         def renew():
             deletable = first.wait(first.submit(known.places, **known.window))
@@ -182,6 +183,11 @@ def forced(folder):
             known.tasks = [int(task) for task in deletable["task_id"]]
 
         yield Bench("AtlasForced", make, double.host, known, FORCED, renew)
+
+
+def _one_of(jobs, n):
+    jobs.jobs[:] = jobs.jobs[n : n + 1]
+    return jobs
 
 
 FORCED = {
@@ -307,6 +313,11 @@ def lcc(folder):
             folder=folder, setid=keep_dataset(double, rows[:2]), one=rows[0][1]["objectid"],
             place=SkyCoord(rows[0][1]["ra"], rows[0][1]["decl"], unit="deg"), key=key,
             host=double.url.rstrip("/"),
+            setids=[
+                keep_dataset(double, rows[:2], "first000000"),
+                keep_dataset(double, rows[2:4], "second00000"),
+            ],
+            objects=["SYA-0000001", "SYA-0000002"],
         )  # fmt: skip
 
         def make(live=False):
@@ -346,7 +357,7 @@ LCC = {
 def skyportal(folder):
     """An instance of SkyPortal."""
     from light_curves import random_curve
-    from skyportal_events import sky_map
+    from skyportal_events import add_analysis, sky_map
     from skyportal_example import fill
     from skyportal_server import ADMIN, SkyPortalDouble
 
@@ -357,7 +368,7 @@ def skyportal(folder):
             folder=folder, one="ATLAS24abc", two=["ATLAS24abc", "ATLAS24abd"], token=ADMIN,
             place=SkyCoord(150.1163, 2.2058, unit="deg"), curve=random_curve(3),
             asked={"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00"},
-            sky_map=sky_map,
+            sky_map=sky_map, pair=["ATLAS24abc", "ZTF24abcdefg"],
         )  # fmt: skip
 
         def make(live=False):
@@ -376,6 +387,11 @@ def skyportal(folder):
             for row in double.sky.tables["spectra"]:
                 for key in ("wavelengths", "fluxes", "errors"):
                     row[key] = row[key][:5]
+            for name in known.pair:
+                double.sky.comment(name, "Seen.")
+                double.sky.annotate(name, "me", {"a": 1})
+                double.sky.classify(name, "Ib", 0.5)
+            add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
             known.upload = make().upload_photometry(known.curve, "ATLAS24abd", "ATLAS", 3)
             double.received.clear()
 
