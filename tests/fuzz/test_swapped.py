@@ -52,7 +52,7 @@ SKYPORTAL = {
     "get_classifications": lambda c, k, n: c.get_classifications(k.pair[n]),
     "get_analysis": lambda c, k, n: c.get_analysis(1 + n),
 }
-NAMED = r"asked for is|came in place of|is of .* of the collection"
+NAMED = r"asked for is|came in place of|another object"
 CALLS = [
     (service, name, call)
     for service, calls in zip(BENCHES, (ATLAS, FORCED, ALERCE, LCC, SKYPORTAL), strict=True)
