@@ -1,13 +1,13 @@
 """``atlasquery forced``: forced photometry of positions as typed, or of a file of them."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from atlasquery.cli.command import Code, command
-from atlasquery.cli.options import Output, output_options, window_options
+from atlasquery.cli.ids import TextOf
+from atlasquery.cli.options import Output, UserPath, output_options, window_options
 from atlasquery.cli.output import deliver
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["forced", "read_targets"]
     "--file",
     "-f",
     "listing",
-    type=click.File(),
+    type=UserPath(exists=True, dir_okay=False, allow_dash=True),
     help="A file of positions, one a line, with a name after it if you like; - for the input.",
 )
 @click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="A minor planet.")
@@ -32,7 +32,7 @@ __all__ = ["forced", "read_targets"]
 @click.option("--comment", help="What the tasks say in the server's list.")
 @click.option(
     "--save",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="A file of jobs: kept at every step, and taken up again where it exists.",
 )
 @click.option("--no-wait", is_flag=True, help="Submit, say how far it is, and end.")
@@ -82,7 +82,8 @@ def forced(
         # Its server must be the one that is configured: a file does not say where a login goes.
         jobs = ForcedJobs.load(save)
     elif asked:
-        where, names, planets = read_targets(" ".join(position), listing, mpc_names)
+        lines = None if listing is None else TextOf(listing)
+        where, names, planets = read_targets(" ".join(position), lines, mpc_names)
         jobs = client.submit(
             where, mpc_names=planets or None, names=names, start=start, end=end,
             reduced=reduced, comment=comment, save=save,
@@ -117,8 +118,8 @@ def read_targets(
     typed : str
         A position as typed, or nothing.
     listing : file-like or None
-        A position a line: ``150.1 +2.2``, ``10:00:24 +02:12:00`` or ``mpc NAME``, with a
-        name after it or not. What begins with ``#`` is left out.
+        A position a line, as `~atlasquery.service.positions.read_listing` reads it:
+        ``150.1 +2.2``, ``10:00:24 +02:12:00`` or ``mpc NAME``, with a name or not.
     mpc_names : tuple of str
         Minor planets.
 
@@ -138,19 +139,14 @@ def read_targets(
     """
     from astropy.coordinates import SkyCoord
 
-    from atlasquery.exceptions import InvalidQueryError
+    from atlasquery.service.positions import read_listing
 
     found = [(_position(typed), "")] if typed else []
     planets = [(name, "") for name in mpc_names]
-    for number, line in enumerate(listing or (), start=1):
-        words = line.split("#")[0].replace(",", " ").split()
-        try:
-            if words[:1] == ["mpc"]:
-                planets.append((" ".join(words[1:]), ""))
-            elif words:
-                found.append(_named_position(words))
-        except InvalidQueryError as error:
-            raise InvalidQueryError(f"line {number} of {listing.name}: {error}") from None
+    if listing is not None:
+        positions, listed = read_listing(listing, listing.name)
+        found += positions
+        planets += [(name, "") for name in listed]
     names = None
     if any(name for _, name in found):
         names = [name or f"{at.ra.deg:.5f}{at.dec.deg:+.5f}" for at, name in found]
@@ -159,16 +155,6 @@ def read_targets(
     if found:
         where = SkyCoord([at.ra for at, _ in found], [at.dec for at, _ in found])
     return where, names, [name for name, _ in planets]
-
-
-def _named_position(words: list[str]) -> "tuple[SkyCoord, str]":
-    """Return the position that a line begins with, and the name after it."""
-    numbers = 0
-    while numbers < len(words) and re.fullmatch(r"[+-]?[\d.]+", words[numbers]):
-        numbers += 1
-    # Six numbers are sexagesimal; a name may be a number too.
-    width = 6 if numbers >= 6 else 2
-    return _position(" ".join(words[:width])), " ".join(words[width:])
 
 
 def _position(text: str) -> "SkyCoord":
@@ -181,11 +167,6 @@ def _position(text: str) -> "SkyCoord":
         raise InvalidQueryError(
             f"{text!r} is no position, such as '150.1 +2.2' (degrees) or '10:00:24 +02:12:00'"
         )
-    first = re.match(r"\s*([+-]?[\d.]+)(.*)", text)
-    hours = first is not None and (first[2][:1] in (":", "h") or len(text.split()) == 6)
-    # SkyCoord takes 400 degrees for 40.
-    if first is not None and not 0 <= float(first[1]) < (24 if hours else 360):
-        raise InvalidQueryError(f"{text!r} has a right ascension that is not from 0 to 360 degrees")
     return found
 
 

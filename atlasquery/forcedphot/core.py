@@ -12,7 +12,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot.images import ImageQueries
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
-from atlasquery.forcedphot.waiting import check_timeout
+from atlasquery.forcedphot.waiting import Watch, check_timeout
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.inputs import check_coordinates, check_path, check_radius
 
@@ -174,7 +174,7 @@ class AtlasForcedClass(ImageQueries):
             A file in which the jobs are kept. Where it exists, its jobs are taken up
             instead of submitted again; they must be of the same query.
         timeout : `~astropy.units.Quantity`, float or str, optional
-            How long to wait; a bare number is in seconds.
+            How long to submit and to wait; a bare number is in seconds.
         on_error : {"raise", "warn"}, optional
             What to do when some have no light curve, as in `fetch`.
         progress : bool, optional
@@ -215,7 +215,7 @@ class AtlasForcedClass(ImageQueries):
         >>> lc.colnames[:5]
         ['time', 'band', 'detection', 'flux', 'flux_err']
         """
-        check_timeout(timeout)
+        seconds, start_of_wait = check_timeout(timeout), self._clock.now()
         check_on_error(on_error)
         query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
                  "comment": comment, "names": names}  # fmt: skip
@@ -223,9 +223,11 @@ class AtlasForcedClass(ImageQueries):
             jobs = ForcedJobs.load(save)
             self._check_same(jobs, coordinates, query)
         else:
-            jobs = self.submit(coordinates, save=save, **query)
+            with self._in_time(seconds, Watch()):
+                jobs = self.submit(coordinates, save=save, **query)
         try:
-            self.wait(jobs, timeout=timeout, progress=progress)
+            left = max(0.0, start_of_wait + seconds - self._clock.now())
+            self.wait(jobs, timeout=left, progress=progress)
             curves = self.fetch(jobs, on_error=on_error, progress=progress)
         except BaseException as error:
             # After hours of waiting they are not lost with the error, or with Ctrl-C.

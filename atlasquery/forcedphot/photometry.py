@@ -10,6 +10,7 @@ from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     build_light_curve,
+    failed,
     mag_to_flux,
     magnitudes,
 )
@@ -24,6 +25,11 @@ IN_SCHEMA = ("time", "band", "flux_err", "limiting_mag", "exposure")
 FAILED_LIMIT = 10.0
 # Half of the last digit of a flux printed as a whole number, and of a magnitude.
 HALF_FLUX = 0.5
+# The server of 2021 first rounded a flux to one decimal: 20.48 became 20.5, and that 20.
+HALF_FLUX_TWICE = 0.55
+# Where more rows than these and this part contradict each other, the magnitudes are others than
+# those of the fluxes: limits, as in files of ATClean.
+MOST_APART = 10, 0.1
 HALF_MAG = 0.0005
 
 
@@ -44,17 +50,19 @@ def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> Tim
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
-        A row per exposure.
+        A row per exposure. Where the solution of the image failed, there is neither a
+        flux nor a limit; ``reported_flux`` has what was sent.
     """
     wire = rows.values
-    limit = np.where(wire["limiting_mag"] < FAILED_LIMIT, np.nan, wire["limiting_mag"])
-    failed = wire["limiting_mag"] < FAILED_LIMIT
     flux = signed_flux(wire["reported_mag"], wire["reported_flux"], name=name)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):
+        spoilt = (wire["limiting_mag"] < FAILED_LIMIT) | failed(flux, wire["flux_err"])
         # An error of 0 is none.
-        flux_err = np.where(wire["flux_err"] > 0, wire["flux_err"], np.nan)
+        flux_err = np.where((wire["flux_err"] > 0) & ~spoilt, wire["flux_err"], np.nan)
+        flux = np.where(spoilt, np.nan, flux)
+        limit = np.where(spoilt, np.nan, wire["limiting_mag"])
         good = (wire["error_code"] == 0) | rows.masks["error_code"]
-        detection = (np.abs(flux) >= snr * flux_err) & good & ~failed
+        detection = (np.abs(flux) >= snr * flux_err) & good
     mag, mag_err = magnitudes(flux, flux_err, detection)
     n = len(rows)
     values = {
@@ -104,20 +112,33 @@ def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndar
     printed = flux.copy()
     with np.errstate(invalid="ignore", over="ignore"):
         exact = np.sign(mag) * mag_to_flux(np.abs(mag))
-        slack = HALF_FLUX + np.abs(exact) * HALF_MAG / LN10_2_5 + 1e-6
-        apart = np.abs(exact - printed) > slack
-    if np.any(apart):
-        first = int(np.argmax(apart))
-        warnings.warn(
-            f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
-            f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
-            "from uJy there",
-            InputWarning,
-            stacklevel=2,
-        )
+        away = np.abs(exact - printed) - np.abs(exact) * HALF_MAG / LN10_2_5 - 1e-6
+        half = np.where(away > HALF_FLUX, HALF_FLUX_TWICE, HALF_FLUX)
+        apart = away > HALF_FLUX_TWICE
     finite = np.isfinite(printed)
-    if np.any(finite & (printed != np.rint(printed))):
+    decimals = bool(np.any(finite & (printed != np.rint(printed))))
+    if decimals:
+        # Then the magnitude was made of more digits than stand there, or of other ones.
+        with np.errstate(invalid="ignore"):
+            apart &= np.sign(exact) * np.sign(printed) < 0
+    if np.any(apart):
+        _warn_apart(mag, printed, apart, name)
+    if decimals:
         return np.where(finite, printed, exact)
-    known = np.isfinite(exact) & (mag != 0)
-    near = np.where(finite, np.clip(exact, printed - HALF_FLUX, printed + HALF_FLUX), exact)
-    return np.where(known & ~apart, near, printed)
+    known = np.isfinite(exact) & (mag != 0) & ~apart
+    number, part = MOST_APART
+    if np.count_nonzero(apart) > max(number, part * np.count_nonzero(known | apart)):
+        known &= ~finite
+    near = np.where(finite, np.clip(exact, printed - half, printed + half), exact)
+    return np.where(known, near, printed)
+
+
+def _warn_apart(mag: np.ndarray, printed: np.ndarray, apart: np.ndarray, name: str) -> None:
+    first = int(np.argmax(apart))
+    warnings.warn(
+        f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
+        f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
+        "from uJy there",
+        InputWarning,
+        stacklevel=2,
+    )

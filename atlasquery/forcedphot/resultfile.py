@@ -1,23 +1,35 @@
-"""Result files of any year: columns by name, ragged lines named, thousands of rows in milliseconds.
+"""Result files of any year, and the copies that users keep of them: columns by name.
 
-The work is done by `numpy.loadtxt`, whose reader is compiled. It is told the
-type of each column, so that it neither guesses nor looks twice; only when it
-fails are the lines looked at one by one, to name the one that is wrong.
+A file as the server sends it is read by `numpy.loadtxt`, whose reader is compiled.
+It gets the type of each column, so that it neither guesses nor looks twice. Whatever
+is not of that form (a copy as CSV, a lost header mark, a remark, a broken line) is read
+by `resultlines`, line by line: that takes longer, accepts more, and names what is wrong.
 """
 
 import functools
+import gzip
 import io
+import warnings
+import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from atlasquery.exceptions import TableParseError
+from atlasquery.exceptions import InputWarning, TableParseError
 from atlasquery.forcedphot.columns import RESULT
+from atlasquery.forcedphot.resultlines import LARGEST_MJD, is_number, read_lines
 from atlasquery.lightcurve.schema import SCHEMA
+from atlasquery.service.failures import check_on_error, some
 from atlasquery.tables import Column, Rows
 
 __all__ = ["parse_result"]
 
 BLANK = b" \t\r\n"
+GZIP = b"\x1f\x8b"
+# Bytes that a packed file may have when unpacked: a thousand times the longest known.
+MOST_BYTES = 1 << 30
+# The encodings of files that begin with a mark.
+MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # Bytes in which the first row is looked for.
 SAMPLE = 4096
 # Characters of a text column that are read; a longer value makes it read again with more.
@@ -25,46 +37,113 @@ TEXT_WIDTH = 24
 ABOUT_UNKNOWN = "In the file, not known to this version of atlasquery."
 
 
-def parse_result(text: str | bytes, *, name: str = "the result file") -> Rows:
-    """Read a result file.
+def parse_result(
+    text: str | bytes,
+    *,
+    name: str = "the result file",
+    on_error: str = "raise",
+    whole: bool = False,
+) -> Rows:
+    """Read a result file, or a copy of one.
 
     Parameters
     ----------
     text : str or bytes
-        The file: a header that begins with ``###MJD``, and a line for each exposure.
+        The file: a header with the names of columns, such as ``###MJD m dm uJy``, and a
+        line for each exposure. Columns are separated by white space, commas or
+        semicolons. Bytes may be packed by gzip, or in UTF-16.
     name : str, optional
         What it is, for messages.
+    on_error : {"raise", "warn"}, optional
+        Whether broken lines are an error, or left out with a warning that names them.
+    whole : bool, optional
+        Whether the file is as the server sent it, and so ends with the end of a line.
 
     Returns
     -------
     Rows
         The columns of `~atlasquery.forcedphot.columns.RESULT`, masked where the file
-        lacks them, then what else the file has.
+        does not have them, then what else the file has.
 
     Raises
     ------
     TableParseError
         If there is no such header, or a line has another number of values or one that
-        is no number; the message has the number of the line and its text.
+        is not a number; the message has the number of the line and its text.
+
+    Warns
+    -----
+    InputWarning
+        If broken lines are left out, or numbers that were too long to be printed
+        (``*****``) are masked.
     """
-    body = text.encode() if isinstance(text, str) else bytes(text)
-    header, end = _header(body)
-    if not header.startswith("#") or "MJD" not in header:
+    check_on_error(on_error)
+    body = _decoded(text, name)
+    if whole and body.strip(BLANK) and not body.endswith(b"\n"):
+        last = body.rstrip(BLANK).rpartition(b"\n")[2].decode("utf-8", "replace")
         raise TableParseError(
-            f"{name} does not begin with a header such as '###MJD m dm uJy duJy ...' "
-            f"but with {header!r:.100}"
+            f"{name} was cut short: it does not end with the end of a line but with {last:.200}",
+            reason=last,
         )
+    rows = _as_sent(body)
+    return rows if rows is not None else _from_copy(body, name, on_error, copy=not whole)
+
+
+def _decoded(text: str | bytes, name: str) -> bytes:
+    """Return the file in UTF-8, unpacked and without a mark at its beginning."""
+    if isinstance(text, str):
+        return text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
+    body = bytes(text)
+    if body.startswith(GZIP):
+        body = _unpacked(body, name)
+    for mark, encoding in MARKS:
+        if body.startswith(mark):
+            body = body[len(mark) :]
+            return body if encoding == "utf-8" else _from_utf16(body, encoding, name)
+    # The names of columns are ASCII: without a mark, every second byte is empty.
+    if len(body) > 1 and 0 in body[:2]:
+        return _from_utf16(body, "utf-16-le" if body[1] == 0 else "utf-16-be", name)
+    return body
+
+
+def _unpacked(body: bytes, name: str) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(body)) as file:
+            unpacked = file.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TableParseError(f"{name} could not be unpacked: {error}") from error
+    if len(unpacked) > MOST_BYTES:
+        raise TableParseError(f"{name} has more than {MOST_BYTES} bytes when it is unpacked")
+    return unpacked
+
+
+def _from_utf16(body: bytes, encoding: str, name: str) -> bytes:
+    try:
+        return body.decode(encoding).encode()
+    except UnicodeError as error:
+        raise TableParseError(f"{name} could not be read as {encoding}: {error}") from error
+
+
+# Files as the server sends them.
+
+
+def _as_sent(body: bytes) -> Rows | None:
+    """Return the rows of a file that is as the server sends it, else None."""
+    header, end = _header(body)
     names = header.lstrip("#").split()
-    if len(set(names)) != len(names):
-        raise TableParseError(f"{name} has a column twice: {header}")
+    plain = header.startswith("#") and "MJD" in names and len(set(names)) == len(names)
+    # A last line without its end may be cut, which is looked at with more care.
+    if not plain or not body.endswith(b"\n") or any(sign in header for sign in ',;"'):
+        return None
     sample, _ = _header(body[end : end + 2 * end + SAMPLE])
     if not sample and not body[end:].strip():
         return _arranged(names, {})
-    kinds = _kinds(names, sample)
     try:
-        table = _read(body[end:], names, kinds)
-    except ValueError as error:
-        raise _named(body, names, kinds, name, error) from error
+        table = _read(body[end:], names, _kinds(names, sample.split()))
+    except ValueError:
+        return None
+    if not np.all(np.abs(table["MJD"]) < LARGEST_MJD):
+        return None
     return _arranged(names, {name: np.ascontiguousarray(table[name]) for name in names})
 
 
@@ -77,70 +156,76 @@ def _header(body: bytes) -> tuple[str, int]:
     return body[start:end].decode("latin-1").strip(), end
 
 
-def _kinds(names: list[str], line: str) -> dict[str, str]:
+def _kinds(names: Sequence[str], values: Sequence[str]) -> dict[str, type]:
     """Return the type of each column: as declared, else as the first line has it."""
-    values = dict(zip(names, line.split(), strict=False))
+    first = dict(zip(names, values, strict=False))
     declared = {wire: column.kind for wire, column in RESULT.by_wire.items()}
     kinds = {}
     for name in names:
-        kind = declared.get(name) or (float if _is_number(values.get(name, "")) else str)
+        kind = declared.get(name) or (float if is_number(first.get(name, "")) else str)
         # Read as a float: a whole number may come as 0.0, and nan says that there is none.
-        kinds[name] = "S" if kind is str else "f8"
+        kinds[name] = str if kind is str else float
     return kinds
 
 
-def _is_number(value: str) -> bool:
+def _read(body: bytes, names: list[str], kinds: dict[str, type]) -> np.ndarray:
+    """Return the columns; a ValueError says that the file is not as the server sends it."""
     try:
-        float(value)
+        table = _load(body, names, kinds, TEXT_WIDTH)
     except ValueError:
-        return False
-    return True
+        # A column that looked like one of numbers may have a text further down.
+        unknown = {n: str for n in names if kinds[n] is not str and n not in RESULT.by_wire}
+        if not unknown:
+            raise
+        kinds = kinds | unknown
+        table = _load(body, names, kinds, TEXT_WIDTH)
+    texts = [table[n] for n in names if kinds[n] is str]
+    if any(np.any(np.strings.str_len(values) >= TEXT_WIDTH) for values in texts):
+        # No value is longer than its line.
+        return _load(body, names, kinds, max(map(len, body.split(b"\n"))) + 1)
+    return table
 
 
-def _read(body: bytes, names: list[str], kinds: dict[str, str]) -> np.ndarray:
-    width = TEXT_WIDTH
-    while True:
-        dtype = np.dtype([(n, f"S{width}" if kinds[n] == "S" else kinds[n]) for n in names])
-        try:
-            table = np.loadtxt(
-                io.BytesIO(body), dtype=dtype, comments=None, ndmin=1, encoding="latin-1"
-            )
-        except ValueError:
-            # A column that looked like one of numbers may have a text further down.
-            unknown = [n for n in names if kinds[n] != "S" and n not in RESULT.by_wire]
-            if not unknown:
-                raise
-            for n in unknown:
-                kinds[n] = "S"
-            continue
-        texts = [table[n] for n in names if kinds[n] == "S"]
-        if not any(np.any(np.strings.str_len(values) >= width) for values in texts):
-            return table
-        width = max(map(len, body.split(b"\n")))
+def _load(body: bytes, names: list[str], kinds: dict[str, type], width: int) -> np.ndarray:
+    dtype = np.dtype([(n, f"S{width}" if kinds[n] is str else "f8") for n in names])
+    return np.loadtxt(io.BytesIO(body), dtype=dtype, comments=None, ndmin=1, encoding="latin-1")
 
 
-def _named(body: bytes, names, kinds, name: str, cause: Exception) -> TableParseError:
-    """Return the error that names the first line that is not as the header says."""
-    headed = False
-    for number, line in enumerate(body.decode("latin-1").split("\n"), start=1):
-        values = line.split()
-        if not values or not headed:
-            headed = headed or bool(values)
-            continue
-        line = line.rstrip("\r")
-        if len(values) != len(names):
-            wrong = f"has {len(values)} values where its header has {len(names)}"
-        else:
-            bad = [
-                f"{n}={value}"
-                for n, value in zip(names, values, strict=True)
-                if kinds[n] != "S" and not _is_number(value)
-            ]
-            if not bad:
-                continue
-            wrong = f"has {bad[0]}, which is no number"
-        return TableParseError(f"line {number} of {name} {wrong}: {line:.200}", reason=line)
-    return TableParseError(f"{name} could not be read: {cause}")
+# Copies.
+
+
+def _from_copy(body: bytes, name: str, on_error: str, *, copy: bool) -> Rows:
+    """Return the rows of any other file, without its broken lines if that is wanted."""
+    lines = read_lines(body, name)
+    columns, bad, overflown = lines.columns()
+    broken = sorted([*lines.broken, *bad])
+    if broken:
+        _report(broken, name, on_error, len(columns["MJD"]) if copy else 0)
+    if overflown:
+        warnings.warn(
+            f"{name} has {overflown} numbers that were too long to be printed (****); they are "
+            "masked",
+            InputWarning,
+            stacklevel=2,
+        )
+    return _arranged(lines.names, columns)
+
+
+def _report(broken: list[tuple[int, str, str]], name: str, on_error: str, left: int) -> None:
+    """Name the broken lines, as an error or as a warning."""
+    number, wrong, line = broken[0]
+    if on_error == "raise":
+        more = f" ({len(broken) - 1} further lines are broken)" if len(broken) > 1 else ""
+        remedy = f"; on_error='warn' leaves it out and reads the other {left}" if left else ""
+        raise TableParseError(
+            f"line {number} of {name} {wrong}: {line:.200}{more}{remedy}", reason=line
+        )
+    named = [f"line {number} {wrong}: {line:.200}" for number, wrong, line in broken]
+    warnings.warn(
+        f"{name}: {len(broken)} broken lines are left out: {some(named)}",
+        InputWarning,
+        stacklevel=2,
+    )
 
 
 def _arranged(names: list[str], values: dict[str, np.ndarray]) -> Rows:
@@ -159,8 +244,6 @@ def _arranged(names: list[str], values: dict[str, np.ndarray]) -> Rows:
         extra.append(Column(wire, kind, to=public, about=ABOUT_UNKNOWN))
     for column in (*RESULT, *extra):
         _add(rows, column, values.get(column.wire), length)
-    if rows.masks["time"].any():
-        raise TableParseError("a result file lacks the MJD of a row")
     return rows
 
 
@@ -170,7 +253,8 @@ def _add(rows: Rows, column: Column, values: np.ndarray | None, length: int) -> 
         dtype = {float: "f8", int: "i8", str: "U1"}[column.kind]
         rows.add(column, np.full(length, filler, dtype), np.ones(length, bool))
     elif column.kind is str:
-        rows.add(column, *_as_text(values))
+        texts = values if values.dtype.kind == "U" else _as_text(values)
+        rows.add(column, texts, np.strings.str_len(texts) == 0)
     elif column.kind is int:
         mask = ~np.isfinite(values) | (values != np.rint(values)) | (np.abs(values) >= 2**53)
         rows.add(column, np.where(mask, 0, values).astype("i8"), mask)
@@ -178,12 +262,11 @@ def _add(rows: Rows, column: Column, values: np.ndarray | None, length: int) -> 
         rows.add(column, values, np.isnan(values))
 
 
-def _as_text(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return bytes as texts in which each is a character, and which are empty."""
-    lengths = np.strings.str_len(values)
-    width = max(1, int(lengths.max(initial=1)))
+def _as_text(values: np.ndarray) -> np.ndarray:
+    """Return bytes as texts in which each byte is a character."""
+    width = max(1, int(np.strings.str_len(values).max(initial=1)))
     codes = np.ascontiguousarray(values.astype(f"S{width}")).view(np.uint8)
-    return codes.astype(np.uint32).view(f"U{width}"), lengths == 0
+    return codes.astype(np.uint32).view(f"U{width}")
 
 
 @functools.cache

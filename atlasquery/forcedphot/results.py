@@ -20,7 +20,7 @@ from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
 from atlasquery.forcedphot.targets import Target
-from atlasquery.forcedphot.waiting import KEPT_DAYS, WaitQueries
+from atlasquery.forcedphot.waiting import WaitQueries
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
@@ -70,6 +70,8 @@ class ResultQueries(WaitQueries):
 
         Raises
         ------
+        InvalidQueryError
+            If the tasks are of another server, or make images.
         IncompleteResultError
             If some tasks are not finished, failed, or have a result that cannot be
             fetched or read; ``failures`` has a pair (target, error) for each. Where only
@@ -97,6 +99,11 @@ class ResultQueries(WaitQueries):
         Unit("uJy")
         """
         self._check_jobs(jobs)
+        if jobs.request_type != "FP":
+            raise InvalidQueryError(
+                "these jobs make images, of which there is no light curve: download them with "
+                + ("get_stack(jobs)" if jobs.request_type == "SSOSTACK" else "get_images(jobs)")
+            )
         check_on_error(on_error)
         before = [job.state for job in jobs]
         outcomes = run_all(
@@ -114,20 +121,25 @@ class ResultQueries(WaitQueries):
         if empty:
             warnings.warn(
                 f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
-                f"window: {some(empty)}",
+                f"window: {some(empty)}{_hint(jobs)}",
                 NoResultsWarning,
                 stacklevel=3,
             )
         return self._complete(jobs, outcomes, on_error)
 
-    def read(self, source: str | bytes | os.PathLike) -> TimeSeries:
-        r"""Read a result file that is there already.
+    def read(self, source: str | bytes | os.PathLike, *, on_error: str = "raise") -> TimeSeries:
+        r"""Read a result file that is there already, or a copy of one.
 
         Parameters
         ----------
         source : path-like, str or bytes
             The file, or its text, from any year: columns are found by name, those
-            that are missing are masked, and those that are not known are kept.
+            that are missing are masked, and those that are not known are kept. It
+            may be packed by gzip, in UTF-16, a copy as CSV with commas or semicolons,
+            or several files one after the other; its header may have lost its ``###``.
+        on_error : {"raise", "warn"}, optional
+            Whether a broken line is an error, or left out with a warning that names it.
+            So is a last line without an end that looks as if it were cut short.
 
         Returns
         -------
@@ -138,7 +150,7 @@ class ResultQueries(WaitQueries):
         ------
         TableParseError
             If it has no header, or a line has another number of values than the header
-            or one that is no number; the message has the line.
+            or one that is not a number; the message has the line.
         InvalidQueryError
             If there is no such file.
 
@@ -146,6 +158,9 @@ class ResultQueries(WaitQueries):
         -----
         NoResultsWarning
             If it has no rows.
+        InputWarning
+            If the file contradicts itself, has numbers that were too long to be printed
+            (``*****``), which are masked, or broken lines with ``on_error="warn"``.
 
         References
         ----------
@@ -161,7 +176,7 @@ class ResultQueries(WaitQueries):
         -32.809529311311884 uJy False True
         """
         text, name = _text_of(source)
-        rows = parse_result(text, name=name)
+        rows = parse_result(text, name=name, on_error=on_error)
         if not len(rows):
             warnings.warn(f"{name} has no rows", NoResultsWarning, stacklevel=3)
         meta = {**_curve_meta(), "source": name}
@@ -187,18 +202,20 @@ class ResultQueries(WaitQueries):
         if job.state != "done":
             raise self._no_result(job)
         try:
-            response = self._ask(f"queue/{job.task_id}/data.txt", public=True)
+            rows, response = self._ask_decoded(
+                f"queue/{job.task_id}/data.txt",
+                decode=partial(_result_of, target=job.target, name=name),
+                content=TEXT,
+                public=True,
+            )
         except RemoteServiceError as error:
             if error.status != 404:
                 raise
             # A proxy has web pages of its own; the task itself tells whether it is gone.
-            expired = jobs.expired(job, self._clock.now(), KEPT_DAYS)
+            expired = jobs.expired(job, self._clock.now())
             if not expired and self._task(job.task_id) is not None:
                 raise
             raise self._lost_result(jobs, job, error) from None
-        rows = self._decode(
-            response, partial(_result_of, target=job.target, name=name), content=TEXT
-        )
         # It is kept once it was read: a file that is damaged is fetched again.
         self._results.put(key, response.content, TEXT)
         return rows, self._clock.now()
@@ -218,12 +235,13 @@ class ResultQueries(WaitQueries):
 
     def _lost_result(self, jobs: ForcedJobs, job: Job, error: RemoteServiceError) -> Exception:
         """Note that a finished task has no file any more, and say why."""
-        if jobs.expired(job, self._clock.now(), KEPT_DAYS):
+        if jobs.expired(job, self._clock.now()):
             job.state = "expired"
-            words = f"results are kept for {KEPT_DAYS:.0f} days, and it ended on {job.ended[:10]}"
+            words = f"results are kept for {jobs.kept_days:.0f} days, and it ended on "
+            words += job.ended[:10]
         else:
-            job.state = "deleted"
-            words = error.reason
+            # Not in the words of the web page that is the answer.
+            job.state, words = "deleted", "the task was deleted at the server"
         job.message = words
         return NotFoundError(
             f"{self.service} no longer has the result of task {job.task_id} ({job.target.name}): "
@@ -255,23 +273,28 @@ class ResultQueries(WaitQueries):
         )
 
 
+def _hint(jobs: ForcedJobs) -> str:
+    """Return what may be wrong with the name of a minor planet of which there is no data."""
+    bare = [job.target.mpc_name for job in jobs if job.state == "empty" and job.target.mpc_name]
+    bare = [name for name in bare if name.isdecimal()]
+    return f". A numbered minor planet is written in parentheses: '({bare[0]})'" if bare else ""
+
+
 def _result_of(text: bytes, *, target: Target, name: str) -> Rows:
     """Read a result file, and see by its positions that it is that of the target."""
-    rows = parse_result(text, name=name)
+    rows = parse_result(text, name=name, whole=True)
     if target.ra is None or target.dec is None:
         # Where a minor planet was, its file alone says.
         return rows
     slack = ROUNDED
     if target.motion is not None:
         slack += LONGEST * np.hypot(target.motion.ra, target.motion.dec) / 3.6e6
-    ra, dec = rows.values["ra"], rows.values["dec"]
-    apart = np.degrees(angular_separation(*np.radians([ra, dec, *(
-        np.full(len(rows), value) for value in (target.ra, target.dec)
-    )])))  # fmt: skip
+    ra, dec = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    apart = angular_separation(ra, dec, np.radians(target.ra), np.radians(target.dec))
     # Files of some years have no positions.
-    wrong = np.flatnonzero(apart > slack)
+    wrong = np.flatnonzero(np.degrees(apart) > slack)
     if len(wrong):
-        where = f"{ra[wrong[0]]:.5f} {dec[wrong[0]]:+.5f}"
+        where = f"{rows.values['ra'][wrong[0]]:.5f} {rows.values['dec'][wrong[0]]:+.5f}"
         check_answer(where, f"{target.ra:.5f} {target.dec:+.5f}", f"the position of {name}")
     return rows
 
@@ -309,7 +332,8 @@ def _text_of(source: object) -> tuple[str | bytes, str]:
     """Return the text of a result file, and what to call it."""
     if isinstance(source, bytes):
         return source, "the text"
-    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("#")):
+    text = isinstance(source, str) and source.lstrip("\ufeff \t")
+    if text and ("\n" in source or "\r" in source or text.startswith("#")):
         return source, "the text"
     try:
         return check_path(source, name="source").read_bytes(), str(source)

@@ -17,7 +17,7 @@ from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.groups import codes, make_groups
 from atlasquery.lightcurve.runs import Runs, kept_by_clipping, median, median_error, weighted_mean
 from atlasquery.lightcurve.schema import magnitudes
-from atlasquery.service.inputs import check_choice, check_window
+from atlasquery.service.inputs import check_choice, check_mjd, check_window
 
 __all__ = ["TEMPLATE_CHANGES", "subtract_baseline"]
 
@@ -140,6 +140,7 @@ def _changes(one: Bare, given: bool | Sequence[float]) -> np.ndarray:
         raise InvalidQueryError(
             f"template_changes={given!r} should be True, False or a list of MJD"
         )
+    check_mjd(changes, name="template_changes")
     return changes
 
 

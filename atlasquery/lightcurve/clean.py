@@ -84,7 +84,10 @@ def clean(
     Notes
     -----
     A row is not judged by a rule whose column is masked in that row: a
-    non-detection of the Transient Server has no position on the detector.
+    non-detection of the Transient Server has no position on the detector. A row that has
+    neither a flux nor a magnitude nor a limit is flagged as `Flag.FAILED` by every preset,
+    and one that has a flux without an error as `Flag.NO_ERROR`: what was masked because it
+    stands for a failed fit is not good because nothing could be judged.
     ``meta["history"]`` counts such rows. Where a column is missing in all rows, its rule
     raises; an override of None goes without it.
 
@@ -146,8 +149,11 @@ def _check_override(name: str, value: object, present: Bound | None) -> Bound | 
     if value is None:
         return None
     try:
-        quantity = u.Quantity(value, dtype=float)
         bare_number = not isinstance(value, (u.Quantity, str))
+        # Magnitudes of astropy, such as 17 * u.ABmag, are of a class of their own.
+        quantity = u.Quantity(value, dtype=float, subok=True)
+        if isinstance(quantity, u.Magnitude):
+            quantity = quantity.to(u.ABmag).value * u.mag
         unit = rule.unit or u.dimensionless_unscaled
         number = quantity.value if bare_number else quantity.to_value(unit)
         if isinstance(value, (bool, np.bool_)) or np.ndim(number) or np.isnan(number):
@@ -227,6 +233,9 @@ def _control_flags(
     needed = {c for name in rules for c in RULES[name].columns} | {"exposure", "flux", "flux_err"}
     them = Bare(curves, names, sorted(needed), UNITS)
     their_flags, _ = flag_rows(them, bounds)
+    # Those that were cleaned before by other rules keep their flags.
+    if (before := flags_of(them)) is not None:
+        their_flags |= before
     return flag_by_controls(source, them, their_flags, bounds)
 
 
@@ -251,8 +260,10 @@ def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, li
     looks = _looks(bounds)
     unjudged: dict[str, int] = {}
     first = 0
+    source.look_up(["limiting_mag", "flux", "flux_err", "mag"])
     for block in source.blocks(BLOCK):
         last = first + len(block)
+        _flag_empty(block, flags[first:last])
         for what, n in _judge_rows(block, looks, flags[first:last]).items():
             unjudged[what] = unjudged.get(what, 0) + n
         first = last
@@ -261,6 +272,23 @@ def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, li
         alike.setdefault(n, []).append(what)
     notes = [f"not judged in {n} rows: {', '.join(names)}" for n, names in alike.items()]
     return flags, notes
+
+
+def _flag_empty(block: Bare, flags: np.ndarray) -> None:
+    """Set the bits of rows that hold no measurement, which no rule could judge."""
+    known = {name: block.has(name) for name in ("flux", "flux_err", "mag", "limiting_mag")}
+    if not known["flux"]:
+        return
+    no_flux = np.isnan(block.numbers("flux"))
+    if known["flux_err"]:
+        no_error = np.isnan(block.numbers("flux_err")) & ~no_flux
+        if no_error.any():
+            np.bitwise_or(flags, int(Flag.NO_ERROR), out=flags, where=no_error)
+    for name in ("limiting_mag", "mag"):
+        if known[name] and no_flux.any():
+            no_flux &= np.isnan(block.numbers(name))
+    if no_flux.any():
+        np.bitwise_or(flags, int(Flag.FAILED), out=flags, where=no_flux)
 
 
 def _looks(bounds: Mapping[str, Bound]) -> dict[str, list[tuple[Rule, Bound]]]:

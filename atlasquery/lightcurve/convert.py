@@ -16,7 +16,7 @@ from atlasquery.lightcurve.schema import (
     mag_to_flux,
     magnitudes,
 )
-from atlasquery.service.inputs import check_window
+from atlasquery.service.inputs import check_time
 from atlasquery.tables import Column, assemble, table_column
 
 __all__ = ["limits", "phase_fold", "signal_to_noise", "to_flux", "to_mag"]
@@ -305,7 +305,7 @@ def phase_fold(
 
 
 def _mjd(epoch: object) -> Time:
-    mjd, _ = check_window(epoch, None)
+    mjd = check_time(epoch, name="epoch")
     return Time(mjd, format="mjd", scale="utc")
 
 

@@ -20,7 +20,7 @@ class Flag(IntFlag):
 
     #: ``flux_err`` is too large.
     LARGE_ERROR = 1
-    #: ``flux_err`` is 0 or missing.
+    #: ``flux_err`` is 0 or missing, though there is a flux.
     NO_ERROR = 2
     #: ``error_code`` of the photometry is not 0.
     ERROR_CODE = 4
@@ -48,6 +48,8 @@ class Flag(IntFlag):
     LOW_SNR = 8192
     #: Fainter than the limit of its exposure: a non-detection.
     BELOW_LIMIT = 16384
+    #: No measurement: neither a flux nor a magnitude nor a limit is known.
+    FAILED = 32768
 
 
 FAINT = Flag.LOW_SNR | Flag.BELOW_LIMIT

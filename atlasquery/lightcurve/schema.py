@@ -8,13 +8,14 @@ import numpy as np
 from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
-from atlasquery.tables import Column, Rows, assemble, quantity_column, table_column
+from atlasquery.tables import Column, Rows, assemble_series, quantity_column, table_column
 
 __all__ = [
     "LN10_2_5",
     "SCHEMA",
     "ZERO_POINT",
     "build_light_curve",
+    "failed",
     "flux_to_mag",
     "inside",
     "mag_to_flux",
@@ -26,6 +27,9 @@ __all__ = [
 MJD_0 = 2400000.5
 #: AB magnitude of a flux of 1 uJy.
 ZERO_POINT = 23.9
+#: Fluxes in uJy that no telescope measures: what is brighter than magnitude 1.4 is saturated, and
+#: such a number stands for a fit that failed.
+FAILED_FLUX = 1e9
 #: Magnitudes per relative flux: 2.5 / ln 10.
 LN10_2_5 = 2.5 / np.log(10.0)
 
@@ -49,14 +53,16 @@ def mag_to_flux(mag: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    mag : `~numpy.ndarray`
-        Magnitudes.
+    mag : `~numpy.ndarray` or `~astropy.units.Quantity`
+        Magnitudes; in ``mag``, ``mag(AB)`` or any that converts to it.
 
     Returns
     -------
     `~numpy.ndarray`
         Fluxes in uJy, NaN for NaN.
     """
+    if isinstance(mag, u.Quantity):
+        mag = mag.to_value(u.ABmag if isinstance(mag, u.Magnitude) else u.mag)
     return 10.0 ** (0.4 * (ZERO_POINT - mag))
 
 
@@ -65,16 +71,35 @@ def flux_to_mag(flux: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    flux : `~numpy.ndarray`
-        Fluxes in uJy.
+    flux : `~numpy.ndarray` or `~astropy.units.Quantity`
+        Fluxes, in uJy where they have no unit.
 
     Returns
     -------
     `~numpy.ndarray`
         Magnitudes, NaN where the flux is not above 0.
     """
+    if isinstance(flux, u.Quantity):
+        flux = flux.to_value(u.uJy)
     positive = np.where(flux > 0, flux, np.nan)
     return ZERO_POINT - 2.5 * np.log10(positive)
+
+
+def failed(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
+    """Return which numbers stand for a fit that failed.
+
+    Parameters
+    ----------
+    flux, flux_err : `~numpy.ndarray`
+        In uJy.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        True where one of them is larger than any that is measured, or infinite.
+    """
+    with np.errstate(invalid="ignore"):
+        return (np.abs(flux) >= FAILED_FLUX) | (np.abs(flux_err) >= FAILED_FLUX)
 
 
 def magnitudes(
@@ -182,8 +207,7 @@ def build_light_curve(
         values = {name: array[order] for name, array in values.items()}
     columns = schema_columns(time, values, own, scale=scale)
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
-    series = TimeSeries()
-    assemble(series, columns)
+    series = assemble_series(TimeSeries(), columns)
     series.meta.update(meta)
     return series
 

@@ -2,6 +2,8 @@
 
 from astropy import config as _config
 
+from atlasquery.service.inputs import suggest
+
 __all__ = ["ServiceConf"]
 
 
@@ -49,6 +51,15 @@ class ServiceConf(_config.ConfigNamespace):
     config_file = _config.ConfigItem(
         "", "YAML file with token, or username and password, readable by its owner only."
     )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse an item that nothing would read."""
+        if not hasattr(type(self), name):
+            items = sorted(self)
+            raise AttributeError(
+                f"{type(self).__module__}.conf has no item {name!r}{suggest(name, items)}"
+            )
+        super().__setattr__(name, value)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

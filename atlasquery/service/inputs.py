@@ -6,7 +6,8 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from inspect import Parameter
 from numbers import Integral, Real
 from pathlib import Path
@@ -26,6 +27,7 @@ from astropy.time.core import ScaleValueError
 from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.positions import RIGHT, read_position
 from atlasquery.service.secrets import Secret
 
 __all__ = [
@@ -33,12 +35,15 @@ __all__ = [
     "check_coordinates",
     "check_ids",
     "check_max_rows",
+    "check_mjd",
     "check_names",
     "check_path",
     "check_radius",
     "check_secret_text",
+    "check_time",
     "check_window",
     "each_id",
+    "numbered",
     "suggest",
     "with_suggestions",
 ]
@@ -48,6 +53,15 @@ __all__ = [
 SECRETS = ("password", "token")
 # What holds a direction as it is, whatever the distance.
 SPHERES = (SphericalRepresentation, UnitSphericalRepresentation)
+# Later than any survey; smaller than a number of another kind that stands for its time.
+LAST_MJD = 1e5
+# Julian dates of the years 490 to 3501.
+JULIAN = (1.9e6, 3e6)
+MJD_0 = 2400000.5
+# Unix times from 1973 to 2128, and what they may be counted in.
+UNIX_RANGE = (1e8, 5e9)
+UNIX = (("", 1), (" in milliseconds", 1e3), (" in microseconds", 1e6), (" in nanoseconds", 1e9))
+UNIX_MJD = 40587.0
 # The largest id that fits a column of integers.
 LARGEST_ID = 2**63 - 1
 
@@ -75,7 +89,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def with_suggestions(method: Callable) -> Callable:
-    """Let a misspelled keyword be answered with the right one.
+    """Answer a misspelled or a missing argument with the name of the public method.
 
     Parameters
     ----------
@@ -88,32 +102,40 @@ def with_suggestions(method: Callable) -> Callable:
         The same, raising `TypeError` with a suggestion.
     """
     parameters = inspect.signature(method).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters.values()):
         return method
     known = list(parameters)[1:]
     named = [name for name in known if parameters[name].kind is Parameter.KEYWORD_ONLY]
+    needed = [name for name in known if parameters[name].default is Parameter.empty]
     places = len(known) - len(named)
 
     @functools.wraps(method)
     def checked(self, *args, **kwargs):
         # Tools that print tracebacks print the arguments of this frame too.
-        kwargs = {
-            name: Secret(value) if name in SECRETS and isinstance(value, str) else value
-            for name, value in kwargs.items()
-        }
-        if len(args) > places and named:
-            raise TypeError(
-                f"{method.__name__}() takes {places} argument{'s' * (places != 1)} by place; name "
-                f"the others: {named[0]}=..."
-            )
+        args = tuple(
+            _hidden(*pair) for pair in zip([*known[:places], *[""] * len(args)], args, strict=False)
+        )
+        kwargs = {name: _hidden(name, value) for name, value in kwargs.items()}
+        what = f"{getattr(self, 'name', type(self).__name__)}.{method.__name__}()"
+        if len(args) > places:
+            others = f"; name the others: {named[0]}=..." if named else ""
+            raise TypeError(f"{what} takes {places} argument{'s' * (places != 1)} by place{others}")
         for name in kwargs:
             if name not in known:
-                raise TypeError(
-                    f"{method.__name__}() has no argument {name!r}{suggest(name, known)}"
-                )
+                raise TypeError(f"{what} has no argument {name!r}{suggest(name, known)}")
+        if twice := [name for name in known[: len(args)] if name in kwargs]:
+            raise TypeError(f"{what} was given {twice[0]!r} both by place and by name")
+        given = {*known[: len(args)], *kwargs}
+        if missing := [name for name in needed if name not in given]:
+            words = " and ".join(map(repr, missing))
+            raise TypeError(f"{what} is missing the argument{'s' * (len(missing) > 1)} {words}")
         return method(self, *args, **kwargs)
 
     return checked
+
+
+def _hidden(name: str, value: object) -> object:
+    return Secret(value) if name in SECRETS and isinstance(value, str) else value
 
 
 def check_choice(value: str, *, name: str, known: Iterable[str]) -> str:
@@ -150,7 +172,8 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     ----------
     coordinates : `~astropy.coordinates.SkyCoord`
         One position or an array of any shape, in any frame that can be turned
-        into ICRS; or a text with units that `~astropy.coordinates.SkyCoord` reads.
+        into ICRS; or a text, such as ``"150.1 +2.2"`` (degrees), ``"10:00:24 +02:12:00"``
+        or one with units that `~astropy.coordinates.SkyCoord` reads.
 
     Returns
     -------
@@ -205,19 +228,15 @@ def _direction(coordinates: SkyCoord):
 
 
 def _read_position(text: str) -> SkyCoord:
-    first = re.match(r"\s*([+-]?\d+(?:\.\d*)?)\s*(d|h)", text)
-    # SkyCoord takes 400 degrees for 40.
-    if first and not 0 <= float(first[1]) < {"d": 360.0, "h": 24.0}[first[2]]:
-        raise InvalidQueryError(
-            f"coordinates={text!r} has a right ascension that is not from 0 to 360 degrees"
-        )
     try:
-        return SkyCoord(text)
-    except ValueError as error:
+        found = read_position(text)
+    except InvalidQueryError as error:
+        raise InvalidQueryError(f"coordinates={text!r:.200}: {error}") from None
+    if found is None:
         raise InvalidQueryError(
-            f"coordinates={text!r} is not a position with units, such as '150.1d +2.2d' or "
-            "'10h00m24s +02d12m00s'; for a name, use query_object"
-        ) from error
+            f"coordinates={text!r:.200} is not a position, {RIGHT}; for a name, use query_object"
+        )
+    return found
 
 
 def check_radius(radius: Angle) -> float:
@@ -269,18 +288,41 @@ def check_window(start: object, end: object) -> tuple[float | None, float | None
     Raises
     ------
     InvalidQueryError
-        If one is no time, or the end is before the start.
+        If one is no time, or a number that is a Julian date or the like and not an MJD, or
+        the end is before the start.
     """
-    first, last = _check_time("start", start), _check_time("end", end)
+    first, last = check_time(start, name="start"), check_time(end, name="end")
     if first is not None and last is not None and last < first:
         raise InvalidQueryError(f"end={end!s} is before start={start!s}")
     return first, last
 
 
-def _check_time(name: str, value: object) -> float | None:
+def check_time(value: object, *, name: str) -> float | None:
+    """Return one time as a modified Julian date in UTC.
+
+    Parameters
+    ----------
+    value : `~astropy.time.Time`, str, `~datetime.datetime`, float or None
+        The time; a bare number is an MJD.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    float or None
+        Days; None for None.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no time, or a number that is no MJD but a Julian date or the like.
+    """
     if value is None:
         return None
     right = "should be one Time, an ISO date, or an MJD"
+    if isinstance(value, float) or (isinstance(value, Integral) and abs(value) < LARGEST_ID):
+        # Of the years that such a number would stand for, ERFA has its doubts.
+        check_mjd(float(value), name=name)
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -288,21 +330,91 @@ def _check_time(name: str, value: object) -> float | None:
         time = Time(value, format="mjd", scale="utc") if bare else Time(value)
         mjd = time.utc.mjd
     except (ValueError, TypeError, LookupError, OverflowError, ScaleValueError) as error:
-        raise InvalidQueryError(f"{name}={value!r:.200} {right}") from error
+        raise InvalidQueryError(f"{name}={value!r:.200} {right}{_as_mjd(value)}") from error
     if np.ndim(mjd) or not np.isfinite(mjd):
         raise InvalidQueryError(f"{name}={value!r} {right}")
+    check_mjd(float(mjd), name=name)
     return float(mjd)
 
 
-def each_id(ids: object, *, name: str) -> list:
+def check_mjd(mjd: float | np.ndarray, *, name: str) -> None:
+    """Refuse numbers that are no MJD but a time of another kind.
+
+    Parameters
+    ----------
+    mjd : float or `~numpy.ndarray`
+        Days; NaN is left to others.
+    name : str
+        The argument's name, for messages.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is a Julian date, a date without hyphens, a Unix time, or beyond the year
+        2132; the message has the MJD that it would be.
+
+    Examples
+    --------
+    >>> from atlasquery.service.inputs import check_mjd
+    >>> check_mjd(2459000.5, name="start")
+    Traceback (most recent call last):
+    ...
+    atlasquery.exceptions.InvalidQueryError: start=2459000.5 is not an MJD; as a Julian date ...
+    """
+    wrong = np.ravel(mjd)[np.ravel(np.greater(mjd, LAST_MJD) & np.isfinite(mjd))]
+    if len(wrong):
+        value = float(wrong[0])
+        known = _as_mjd(value) or "; an MJD is up to 100000, the year 2132"
+        raise InvalidQueryError(f"{name}={value:.15g} is not an MJD{known}")
+
+
+def _as_mjd(value: object) -> str:
+    """Return the end of a message that says which MJD a number of another kind is."""
+    if isinstance(value, str) and not re.fullmatch(r"\s*\d+(\.\d*)?\s*", value):
+        return ""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    if not isinstance(value, (str, Real)) or not np.isfinite(number):
+        return ""
+    if isinstance(value, str) and 0 < number <= LAST_MJD:
+        return f"; the number {value.strip()}, without quotes, is an MJD"
+    if JULIAN[0] < number < JULIAN[1]:
+        return f"; as a Julian date it is MJD {number - MJD_0:.10g}"
+    digits = f"{number:.0f}"
+    if number == int(number) and len(digits) in (6, 8):
+        with contextlib.suppress(ValueError):
+            date = datetime.strptime(digits[-6:], "%y%m%d").replace(
+                year=int(digits[:4]) if len(digits) == 8 else 2000 + int(digits[:2])
+            )
+            if 1900 <= date.year < 2100:
+                days = (date - datetime(1858, 11, 17)).days
+                return f"; as the date {date:%Y-%m-%d} it is MJD {days}"
+    for unit, divisor in UNIX:
+        seconds = number / divisor
+        if UNIX_RANGE[0] <= seconds < UNIX_RANGE[1]:
+            mjd = seconds / 86400 + UNIX_MJD
+            return f"; as a Unix time{unit} it is MJD {mjd:.10g}"
+    return ""
+
+
+def each_id(
+    ids: object, *, name: str, columns: tuple[str, ...] = (), allow_empty: bool = False
+) -> list:
     """Return one or many identifiers as a list; each is still to be checked.
 
     Parameters
     ----------
-    ids : int, str, or a sequence or column of them
-        The identifiers.
+    ids : int, str, iterable of them, table, or row of one
+        The identifiers. A table, a data frame or a row has them in one of `columns`; a set
+        is sorted, where its members have an order.
     name : str
         The argument's name, for messages.
+    columns : tuple of str, optional
+        The columns of a table that hold such identifiers, likeliest first.
+    allow_empty : bool, optional
+        Whether there may be none.
 
     Returns
     -------
@@ -312,31 +424,68 @@ def each_id(ids: object, *, name: str) -> list:
     Raises
     ------
     InvalidQueryError
-        If there is none.
+        If there is none, or a table has no column of them.
     """
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
-    # A set has no order, and what is neither an id nor a sequence is refused by its value.
-    single = isinstance(ids, (str, bytes, np.generic)) or not hasattr(ids, "__getitem__")
-    values = [ids] if single or isinstance(ids, dict) else list(ids)
-    if not values:
+    ids = _id_column(ids, name, columns)
+    # A dictionary is refused by its value.
+    single = isinstance(ids, (str, bytes, np.generic, dict)) or not np.iterable(ids)
+    values = [ids] if single else list(ids)
+    if isinstance(ids, (set, frozenset)):
+        with contextlib.suppress(TypeError):
+            values.sort()
+    if not values and not allow_empty:
         raise InvalidQueryError(f"{name} is empty: give at least one id")
-    return values
+    # The scalars of pyarrow.
+    return [value.as_py() if hasattr(value, "as_py") else value for value in values]
 
 
-def check_ids(ids: object, *, name: str, digits: int | None = None, hint: str = "") -> list[int]:
+def _id_column(ids: object, name: str, columns: tuple[str, ...]) -> object:
+    """Return the column of a table, a data frame or a row that holds identifiers."""
+    fields = getattr(getattr(ids, "dtype", None), "names", None)
+    known = fields or getattr(ids, "colnames", None)
+    if known is None:
+        known = getattr(ids, "columns", None) if hasattr(ids, "__getitem__") else None
+    if known is None:
+        return ids
+    # The columns of a table of pyarrow are not names.
+    known = list(getattr(ids, "column_names", known))
+    for column in columns:
+        if column in known:
+            return ids[column]
+    right = " or ".join(map(repr, columns)) or "of ids"
+    raise InvalidQueryError(
+        f"{name} is a table without a column {right}; it has "
+        f"{', '.join(map(str, known[:20])) or 'none'}"
+    )
+
+
+def check_ids(
+    ids: object,
+    *,
+    name: str,
+    digits: int | None = None,
+    hint: str = "",
+    columns: tuple[str, ...] = (),
+    allow_empty: bool = False,
+) -> list[int]:
     """Return identifiers as a list of integers, without ever making one a float.
 
     Parameters
     ----------
-    ids : int, str, or a sequence or column of them
+    ids : int, str, iterable of them, table, or row of one
         The identifiers.
     name : str
         The argument's name, for messages.
     digits : int, optional
         How many digits each has; by default any number that fits 64 bits.
     hint : str, optional
-        What else may be meant, for messages.
+        What else may be meant, for messages about a text with letters.
+    columns : tuple of str, optional
+        The columns of a table that hold such identifiers, likeliest first.
+    allow_empty : bool, optional
+        Whether there may be none.
 
     Returns
     -------
@@ -348,7 +497,35 @@ def check_ids(ids: object, *, name: str, digits: int | None = None, hint: str = 
     InvalidQueryError
         If there is none, or one is not a whole number of so many digits.
     """
-    return [_check_id(value, name, digits, hint) for value in each_id(ids, name=name)]
+    values = each_id(ids, name=name, columns=columns, allow_empty=allow_empty)
+    return [
+        _check_id(value, place, digits, hint) for place, value in numbered(values, ids, name=name)
+    ]
+
+
+def numbered(values: list, given: object, *, name: str) -> Iterator[tuple[str, object]]:
+    """Name each of many values for a message, and one alone by its argument.
+
+    Parameters
+    ----------
+    values : list
+        The values.
+    given : object
+        What they were given as.
+    name : str
+        The argument's name.
+
+    Yields
+    ------
+    str
+        ``"name[3]"``, or ``"name"`` for the only value.
+    object
+        The value.
+    """
+    # The members of a set have no numbers.
+    plain = len(values) == 1 or isinstance(given, (set, frozenset))
+    for n, value in enumerate(values):
+        yield name if plain else f"{name}[{n}]", value
 
 
 def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
@@ -366,6 +543,7 @@ def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
     if wrong or int(text) > LARGEST_ID:
         count = isinstance(text, str) and text.isdecimal() and digits
         given = f" (it has {len(text)})" if count else ""
+        hint = hint if isinstance(value, str) and re.search("[A-Za-z]", value) else ""
         raise InvalidQueryError(f"{name}={_shown(value)} should be {right}{given}{hint}")
     return int(text)
 
@@ -399,12 +577,12 @@ def check_names(names: object, *, name: str) -> list[str]:
     values = [names] if isinstance(names, str) or not np.iterable(names) else list(names)
     if not values:
         raise InvalidQueryError(f"{name} is empty: give at least one name")
-    for value in values:
+    for place, value in numbered(values, names, name=name):
         if not isinstance(value, str) or not value.strip():
-            raise InvalidQueryError(f"{name}={value!r} should be a name, such as '2020tjh'")
+            raise InvalidQueryError(f"{place}={value!r} should be a name, such as '2020tjh'")
         # The server takes a comma for the end of a name.
         if re.search(r"[\x00-\x1f\x7f,]", value.strip()) or "\n" in value:
-            raise InvalidQueryError(f"{name}={value!r} has a character that no name has")
+            raise InvalidQueryError(f"{place}={value!r} has a character that no name has")
     return [str(value).strip() for value in values]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keyring
 import yaml
-from astroquery import log
 
 from atlasquery.service.credentials import (
     FROM_KEYRING,
@@ -17,6 +16,7 @@ from atlasquery.service.credentials import (
     TOKEN_ACCOUNT,
     Credentials,
 )
+from atlasquery.service.log import log
 from atlasquery.service.secrets import Secret, without_frames
 
 __all__ = ["keep_token"]

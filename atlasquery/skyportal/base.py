@@ -41,8 +41,21 @@ UNSTORED = re.compile(
 )
 # What a route says of an id that it does not know, by status.
 UNKNOWN = {
-    400: ("Invalid ID", "Invalid object ID"),
-    403: ("Insufficient permissions", "Cannot access this Analysis"),
+    400: (
+        "Invalid ID",
+        "Invalid object ID",
+        "No instrument with ID",
+        "Could not load instrument",
+        "Cannot find ObservingRun",
+        "Could not find a PhotStat",
+        "Comment has no attachment",
+        "Comment resource ID does not match",
+    ),
+    403: (
+        "Insufficient permissions",
+        "Cannot access this Analysis",
+        "Could not find any accessible comments",
+    ),
 }
 
 
@@ -89,6 +102,7 @@ class SkyPortalQuery(ServiceQuery):
     token_scheme = "token"  # noqa: S105
     # "Some instances allow anonymous reading" (contract).
     login_required = False
+    _checks_logins = True
 
     def __init__(self, server: str | None = None, token: str | None = None):
         # Wrapped at once: a traceback shows the variables of its frames.
@@ -158,6 +172,7 @@ class SkyPortalQuery(ServiceQuery):
                     status=401,
                     url=self.server + PROFILE,
                 )
+            self._accepted_token = mine.token
             if store:
                 store_in_keyring(self._keyring_name(), mine)
         return True
@@ -255,9 +270,25 @@ class SkyPortalQuery(ServiceQuery):
         try:
             return super()._send_signed(method, url, **request)
         except LoginError as error:
-            if error.status != 401:
+            if error.status == 401:
+                refusal: LoginError = self._not_allowed(error, method)
+            elif error.status == 403 and not is_page(error.reason):
+                refusal = self._forbidden(error)
+            else:
                 raise
-            raise self._not_allowed(error, method) from None
+        raise refusal from None
+
+    def _forbidden(self, error: LoginError) -> LoginError:
+        """Return what a 403 means: the server has it for single objects and for bad input too."""
+        return LoginError(
+            f"SkyPortal refused the request at {error.url} (status 403): {error.reason} It answers "
+            "so to what this account may not see or do, to what is not there, and to input that "
+            "it cannot take; the login itself is known.",
+            service=self.service,
+            status=403,
+            url=error.url,
+            reason=error.reason,
+        )
 
     def _not_allowed(self, error: LoginError, method: str) -> LoginError:
         """Return what a 401 means: no token, one that is not known, or a missing permission."""
@@ -301,10 +332,6 @@ class SkyPortalQuery(ServiceQuery):
 
     def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
         place = {"service": self.service, "status": response.status_code, "url": response.url}
-        token = self._credentials.token
-        if token is not None and "html" in response.headers.get("Content-Type", "").lower():
-            # No page is data here: what it says goes into an error.
-            response._content = TokenAuth(token).conceal(response.content)
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -322,8 +349,6 @@ class SkyPortalQuery(ServiceQuery):
             if error.status is not None:
                 raise
             cause, words = None, server_words(response)
-            if token is not None:
-                words = TokenAuth(token).conceal(words.encode()).decode()
             made = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
                 f"{response.status_code}): {words}",

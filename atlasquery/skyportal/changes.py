@@ -30,6 +30,7 @@ __all__ = [
     "Change",
     "ChangeQueries",
     "Outcome",
+    "ends_all",
     "id_column",
     "is_refusal",
     "may_be_unfinished",
@@ -167,9 +168,9 @@ class ChangeQueries(SkyPortalQuery):
         """Send one change; whatever happens, say what became of it."""
         try:
             data = self._change(change.method, change.path, change.payload)
-        except (LoginError, QuotaError) as error:
-            return Outcome(False, str(error), stop=error)
-        except (RemoteServiceError, TimeoutError, TableParseError) as error:
+        except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
+            if ends_all(error):
+                return Outcome(False, str(error), stop=error)
             if not error.sent:
                 return Outcome(False, f"Not sent: {error}", stop=error)
             if not is_refusal(error):
@@ -188,7 +189,9 @@ class ChangeQueries(SkyPortalQuery):
             return self._look_again(change, odd, began)
 
     @staticmethod
-    def _instead(change: Change, error: RemoteServiceError) -> "Outcome | Change | None":
+    def _instead(
+        change: Change, error: RemoteServiceError | LoginError
+    ) -> "Outcome | Change | None":
         """Return what a refusal means; where that cannot be asked, its own words stand."""
         try:
             return change.refused(error) if change.refused else None
@@ -282,7 +285,25 @@ def is_refusal(error: Exception) -> bool:
     if isinstance(error, EnvelopeError):
         return error.status is None or error.status < 500
     status = getattr(error, "status", None)
-    return status is not None and 400 <= status < 500 and isinstance(error, RemoteServiceError)
+    known = isinstance(error, (RemoteServiceError, LoginError))
+    return known and status is not None and 400 <= status < 500
+
+
+def ends_all(error: Exception) -> bool:
+    """Return whether an error holds for all further writes: the login, or the quota.
+
+    Parameters
+    ----------
+    error : Exception
+        What came instead of an answer.
+
+    Returns
+    -------
+    bool
+        False for a status of 403, which the server has for single objects and for bad input.
+    """
+    login = isinstance(error, LoginError) and error.status != 403
+    return login or isinstance(error, QuotaError)
 
 
 def may_be_unfinished(error: Exception) -> bool:
@@ -415,10 +436,9 @@ def _json(payload: dict) -> str:
     return msgspec.json.encode(payload).decode()
 
 
-def _refused(error: RemoteServiceError) -> Outcome:
+def _refused(error: RemoteServiceError | LoginError) -> Outcome:
     # A wrong address is wrong for all of them.
-    wrong_place = error.status in (405, *range(300, 400))
-    if wrong_place:
+    if error.status == 405:
         return Outcome(False, str(error), stop=error)
     return Outcome(False, error.reason or str(error))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import astropy.units as u
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
@@ -65,7 +66,13 @@ def cone_params(coordinates: object, radius: object) -> tuple[list[dict], tuple,
     return cones, shape, arcsec
 
 
-def number_range(value: object, name: str, low: str, high: str) -> dict:
+def number_range(
+    value: object,
+    name: str,
+    low: str,
+    high: str,
+    unit: u.UnitBase = u.dimensionless_unscaled,
+) -> dict:
     """Return what is sent for a range of numbers.
 
     Parameters
@@ -76,13 +83,35 @@ def number_range(value: object, name: str, low: str, high: str) -> dict:
         The argument's name, for messages.
     low, high : str
         The server's names of the bounds.
+    unit : `~astropy.units.Unit`, optional
+        The unit of the numbers, in which quantities are sent.
 
     Returns
     -------
     dict
         The bounds that are given.
     """
-    return _range(value, name, low, high, lambda one: float(word(one, name)), "(0.01, 0.1)")
+
+    def number(one: object) -> float:
+        if isinstance(one, u.Quantity):
+            one = _in_unit(one, unit)
+        return float(word(one, name))
+
+    example = "(0.01, 0.1)" if unit == u.dimensionless_unscaled else f"(15, 100), in {unit}"
+    # An array of quantities has its unit for all of them.
+    value = list(value) if isinstance(value, u.Quantity) and value.shape == (2,) else value
+    return _range(value, name, low, high, number, example)
+
+
+def _in_unit(value: u.Quantity, unit: u.UnitBase) -> float:
+    if unit == u.mag and isinstance(value.unit, u.MagUnit):
+        # Of any system: which one the server has is its uploaders' affair.
+        return value.value
+    try:
+        return value.to_value(unit)
+    except u.UnitsError as error:
+        what = "no unit" if unit == u.dimensionless_unscaled else f"the unit {unit}"
+        raise ValueError(f"{value} should have {what}") from error
 
 
 def magnitude_range(value: object, name: str, magnitude: str) -> dict:
@@ -105,7 +134,7 @@ def magnitude_range(value: object, name: str, magnitude: str) -> dict:
     dict
         The bounds that are given.
     """
-    return number_range(value, name, f"max{magnitude}", f"min{magnitude}")
+    return number_range(value, name, f"max{magnitude}", f"min{magnitude}", u.mag)
 
 
 def time_range(value: object, name: str, low: str, high: str) -> dict:

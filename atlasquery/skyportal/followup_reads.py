@@ -4,12 +4,15 @@ import time
 import warnings
 from typing import Any
 
+import astropy.units as u
 import msgspec
+import numpy as np
+from astropy.coordinates import Angle
 from astropy.io import ascii as ascii_tables
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import NoResultsWarning, RemoteServiceError
+from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import check_choice
 from atlasquery.skyportal.envelope import open_envelope
 from atlasquery.skyportal.nested import part_of
@@ -30,6 +33,9 @@ from atlasquery.tables import (
 __all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
 
 SCHEDULES = ("csv", "pdf", "png")
+# What a schedule calls the number of a row, as astropy reads it, and the columns of it renamed.
+UNNAMED = ("col0", "col1", "")
+SCHEDULE_NAMES = {"object_id": "target"}
 # "max 1000" (contract)
 PAGE = 1000
 
@@ -189,7 +195,10 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         Returns
         -------
         `~astropy.table.Table` or bytes
-            The plan with the columns that the server has, for ``"csv"``; else the file.
+            For ``"csv"`` the plan: ``request_id``, ``target`` (the id of the source), ``ra``,
+            ``dec`` (deg), ``observation_start``, ``observation_end``
+            (`~astropy.time.Time`), ``exposure_time`` (s), ``filter``, ``requester`` and what
+            else the server has; else the file.
 
         Raises
         ------
@@ -207,8 +216,8 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         --------
         >>> from atlasquery import SkyPortal
         >>> plan = SkyPortal.get_followup_schedule("ATLAS", observation_start="2026-05-02")
-        >>> plan.colnames[0]
-        'target'
+        >>> print(plan["target"][0], plan["ra"][0], plan["ra"].unit)
+        ATLAS24abc 150.1163 deg
         """
         check_choice(output, name="output", known=SCHEDULES)
         number = self._find_instrument(instrument)["id"]
@@ -234,13 +243,49 @@ class FollowupReads(ReferenceQueries, PagedQueries):
             )
         if output != "csv":
             return response.content
-        text = response.content.decode("utf-8", "replace")
         with read_by_library("the schedule"):
-            table = ascii_tables.read(text, format="csv") if text.strip() else Table()
+            table = _decode_schedule(response.content)
         table.meta.update(
             self._meta(time.time(), query="get_followup_schedule", instrument_id=number)
         )
         return table
+
+
+def _decode_schedule(body: bytes) -> Table:
+    """Return a plan, whose positions the server writes sexagesimally and whose rows it counts."""
+    text = body.decode("utf-8", "replace")
+    if not text.strip():
+        return Table()
+    try:
+        # As lines: a text of one line would be taken for the name of a file.
+        table = ascii_tables.read(text.splitlines(), format="csv", fill_values=[("", "0")])
+        # The number of the row has no name.
+        table.remove_columns([name for name in table.colnames if name in UNNAMED])
+        for name, target in SCHEDULE_NAMES.items():
+            if name in table.colnames and target not in table.colnames:
+                table.rename_column(name, target)
+        if "target" not in table.colnames:
+            raise ValueError(f"it has no target, but {', '.join(table.colnames)!r:.100}")
+        _read_positions(table)
+        for name in ("observation_start", "observation_end"):
+            if name in table.colnames:
+                table[name] = Time(np.asarray(table[name], str), scale="utc")
+    except (ascii_tables.InconsistentTableError, ValueError, TypeError) as error:
+        raise TableParseError(f"SkyPortal has sent no schedule: {error}") from error
+    if "exposure_time" in table.colnames:
+        table["exposure_time"].unit = u.s
+    return table
+
+
+def _read_positions(table: Table) -> None:
+    """Turn positions into degrees; servers of 2023 write them so."""
+    if not {"ra", "dec"} <= set(table.colnames):
+        return
+    for name, unit in (("ra", u.hourangle), ("dec", u.deg)):
+        values = np.asarray(table[name])
+        texts = values.dtype.kind in "US"
+        table[name] = Angle(values, unit=unit).to_value(u.deg) if texts else values.astype(float)
+        table[name].unit = u.deg
 
 
 def _decode_requests(text: bytes) -> Rows:

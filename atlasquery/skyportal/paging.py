@@ -90,6 +90,7 @@ class PagedQueries(SkyPortalQuery):
         unique: str = "id",
         lifetime: float | None = None,
         cache: bool | None = None,
+        repeated: bool = False,
         what: str = "rows",
         depth: int = 4,
     ) -> Found:
@@ -120,6 +121,10 @@ class PagedQueries(SkyPortalQuery):
             Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
         cache : bool, optional
             Whether stored answers are used.
+        repeated : bool, optional
+            Whether the server counts a row several times, and cuts its pages by that count
+            though it shows each row once: then a short page is no last one, and fewer rows
+            than it counts are no loss.
         what : str, optional
             What the rows are, for warnings.
         depth : int, optional
@@ -147,6 +152,7 @@ class PagedQueries(SkyPortalQuery):
         walk = _Walk(self, path, params, key, decode, page_name, size_name, unique, lifetime)
         # One more than is wanted tells that there are more.
         walk.size = size if limit is None else min(size, limit + 1)
+        walk.repeated = repeated
         for attempt in range(1, WALKS + 1):
             # What changed is not to be had from the store.
             found = walk.all(limit, cache if attempt == 1 else False)
@@ -203,6 +209,7 @@ class _Walk:
         self.size_name, self.unique = size_name, unique
         self.lifetime = lifetime
         self.size = 0
+        self.repeated = False
         self.others: dict[str, None] = {}
 
     def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
@@ -293,7 +300,8 @@ class _Walk:
             wanted = min(wanted, limit)
         # A name that the server has forgotten gets a new one, for a list as it is by then. A list
         # that grows at its front repeats rows, one that shrinks passes over some.
-        stable = len(totals) <= 1 and not renamed and len(rows) >= wanted
+        complete = self.repeated or len(rows) >= wanted
+        stable = len(totals) <= 1 and not renamed and complete
         cut = limit is not None and (len(rows) > limit or (total or 0) > limit)
         if limit is not None and len(rows) > limit:
             rows = rows.take(np.arange(limit))
@@ -305,7 +313,7 @@ class _Walk:
         wanted = first.total if limit is None else min(first.total, limit)
         # "capped silently at 500" (contract): what counts is how many came, not how many were
         # asked for.
-        full = len(first.rows)
+        full = self.size if self.repeated else len(first.rows)
         if not full or full >= wanted:
             return [first]
         pages, last = [first], -(-wanted // full)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.inputs import suggest
+from atlasquery.service.inputs import each_id, numbered, suggest
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import check_answer, decode_json
@@ -106,7 +106,7 @@ def each_source(source_ids: object) -> list[str]:
 
     Parameters
     ----------
-    source_ids : str, int, or a sequence or column of them
+    source_ids : str, int, iterable of them, or table with ``source_id``
         One or many ids.
 
     Returns
@@ -119,13 +119,11 @@ def each_source(source_ids: object) -> list[str]:
     InvalidQueryError
         If there is none, or one is no id.
     """
-    single = isinstance(source_ids, (str, Integral)) or not isinstance(source_ids, Iterable)
-    if isinstance(source_ids, (set, frozenset, Mapping)):
-        raise InvalidQueryError("source_ids has no order: give a list")
-    given = [source_ids] if single else list(source_ids)
-    if not given:
-        raise InvalidQueryError("source_ids is empty: give at least one id")
-    return [check_source_id(_text(one), name="source_ids") for one in given]
+    given = each_id(source_ids, name="source_ids", columns=("source_id", "id"))
+    return [
+        check_source_id(_text(one), name=place)
+        for place, one in numbered(given, source_ids, name="source_ids")
+    ]
 
 
 def check_number_id(value: object, *, name: str) -> int:

@@ -11,7 +11,6 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.exceptions import (
     LoginError,
-    QuotaError,
     RemoteServiceError,
     TableParseError,
     TimeoutError,
@@ -19,6 +18,7 @@ from atlasquery.exceptions import (
 from atlasquery.skyportal.changes import (
     DRY,
     Outcome,
+    ends_all,
     id_column,
     is_refusal,
     may_be_unfinished,
@@ -388,9 +388,10 @@ class PhotometrySender:
 
     def _is_final(self, error: Exception, rows: list[int], said: str = "") -> bool:
         """Write down an error after which nothing more can be sent, and say so."""
-        if isinstance(error, (LoginError, QuotaError)):
+        known = (LoginError, RemoteServiceError, TimeoutError, TableParseError)
+        if ends_all(error):
             outcome = Outcome(False, str(error), stop=error)
-        elif not isinstance(error, (RemoteServiceError, TimeoutError, TableParseError)):
+        elif not isinstance(error, known):
             outcome = Outcome(None, f"Unknown: {error}", stop=error)
         elif not error.sent:
             outcome = Outcome(False, f"Not sent: {error}", stop=error)

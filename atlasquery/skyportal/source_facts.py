@@ -204,7 +204,8 @@ class SourceFactQueries(SkyPortalQuery):
         Raises
         ------
         NotFoundError
-            If there is no such source, or none that this account may see.
+            If the source has no photometry, or there is no such source that this account may
+            see.
 
         References
         ----------
@@ -222,7 +223,7 @@ class SourceFactQueries(SkyPortalQuery):
             f"sources/{in_path(name)}/phot_stat",
             decode=decode_statistics,
             cache=cache,
-            unknown=f"source {name}",
+            unknown=f"statistics of the photometry of {name}",
         )
         meta = self._meta(when, query="get_photometry_statistics", object=name, statistics=rest)
         return build_table(rows, meta=meta)

@@ -39,8 +39,8 @@ class SourceQueries(PlacedQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         max_rows: int | None = None,
         on_error: str = "raise",
         cache: bool | None = None,

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from astropy.table import Column, Table
-from astroquery import log
 
 from atlasquery.exceptions import InvalidQueryError, LoginError
+from atlasquery.service.log import log
 from atlasquery.skyportal.changes import Change, Outcome
 from atlasquery.skyportal.sending import is_owned, points_of
 

@@ -14,7 +14,7 @@ from astropy.time import Time
 from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.inputs import suggest
+from atlasquery.service.inputs import check_mjd, suggest
 
 __all__ = [
     "as_json",
@@ -137,6 +137,8 @@ def iso(value: object, name: str) -> str:
         If it is no single time.
     """
     right = "should be one Time, an ISO date, or an MJD"
+    if isinstance(value, (Real, np.floating)):
+        check_mjd(value, name=name)
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -151,6 +153,7 @@ def iso(value: object, name: str) -> str:
         raise InvalidQueryError(f"{name}={value!r:.100} {right}") from error
     if not isinstance(text, str) or not np.isfinite(time.mjd):
         raise InvalidQueryError(f"{name}={value!r:.100} {right}")
+    check_mjd(time.mjd, name=name)
     return text
 
 

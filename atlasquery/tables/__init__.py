@@ -3,6 +3,7 @@
 from atlasquery.tables.answers import check_answer, check_answers, only_of
 from atlasquery.tables.build import (
     assemble,
+    assemble_series,
     build_table,
     check_times,
     quantity_column,
@@ -23,6 +24,7 @@ __all__ = [
     "Rows",
     "Timestamp",
     "assemble",
+    "assemble_series",
     "build_table",
     "check_answer",
     "check_answers",

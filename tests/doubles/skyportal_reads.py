@@ -228,8 +228,8 @@ def _grouped(call, row):
 
 
 def saved(call, name):
-    """Return the name of a source that the user may see."""
-    if not set(call.sky.saved.get(name, ())) & call.user["groups"]:
+    """Return the name of a source: anybody sees it, whoever has saved it."""
+    if not call.sky.saved.get(name):
         raise RefusalError(404, "Source not found")
     return name
 
@@ -249,8 +249,9 @@ def source(call, name):
     return sky.drifted({
         **entry, "followup_requests": [], "galaxies": None, "duplicates": near, "assignments": [],
         "annotations": [{**_bare(r), "type": "source"} for r in sky.of("annotations", name)],
-        "classifications": votes, "ebv": 0.05, "tags": [], "groups": sky.saved_groups(name),
-        "associated_objs": [],
+        "classifications": votes, "ebv": 0.05, "tags": [], "associated_objs": [],
+        # Those that the user is no member of are not shown.
+        "groups": [one for one in sky.saved_groups(name) if one["id"] in call.user["groups"]],
     })  # fmt: skip
 
 
@@ -484,8 +485,8 @@ def annotations(call, name):
 
 @route("GET", "classification")
 def all_classifications(call):
-    rows = [_bare(row) for row in call.sky.classifications.values()]
+    # Pages are cut from rows of which there is one for each group that sees it, and shown once.
+    rows = [row for row in call.sky.classifications.values() for _ in row["group_ids"]]
     size, number = min(call.number("numPerPage", 100), 500), call.number("pageNumber", 1)
-    return {
-        "classifications": rows[(number - 1) * size : number * size], "totalMatches": len(rows),
-    }  # fmt: skip
+    page = {row["id"]: _bare(row) for row in rows[(number - 1) * size : number * size]}
+    return {"classifications": list(page.values()), "totalMatches": len(rows)}

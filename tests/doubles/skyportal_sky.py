@@ -12,6 +12,8 @@ PERMISSIONS = (
     "Manage Analysis Services", "Run Analyses", "Delete taxonomy", "Post taxonomy",
     "Manage observing runs", "Manage GCNs", "System admin", "Delete bulk photometry",
 )  # fmt: skip
+# The group that everybody on the instance is in.
+SITEWIDE = 1
 # What an account has that is no administrator's.
 ORDINARY = ("Upload data", "Comment", "Annotate", "Classify", "Manage sources", "Run Analyses")
 START = datetime(2026, 11, 20, 17, 50, 0)
@@ -54,6 +56,7 @@ class Sky:
             OTHER: {"id": 3, "username": "other", "acls": set(ORDINARY), "groups": {3, 5}},
         }
         self.groups = {
+            SITEWIDE: self.group(SITEWIDE, "Sitewide Group"),
             2: self.group(2, "provisioned-admin", single=True),
             3: self.group(3, "ATLAS transients"),
             4: self.group(4, "Second group"),
@@ -76,6 +79,8 @@ class Sky:
         # An older server ignores useCache, as it does all that it does not know.
         self.keeps_queries = True
         self.shows_owners = self.shows_alerts = True
+        # As those of 2023 did.
+        self.draws_corners = False
         self.extra, self.without = {}, set()
 
     def stamp(self):

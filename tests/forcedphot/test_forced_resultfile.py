@@ -263,8 +263,9 @@ def test_what_is_no_measurement():
     assert lc["detection"].tolist() == [True, False, False, False, True, False]
     assert lc["mag"].mask.tolist() == [False, True, True, True, True, True]
     assert lc["limiting_mag"].mask.tolist() == [False, False, True, False, False, False]
-    assert lc["flux_err"].mask.tolist() == [False, False, False, True, False, False]
-    assert not lc["flux"].mask.any()
+    assert lc["flux_err"].mask.tolist() == [False, False, True, True, False, False]
+    assert lc["flux"].mask.tolist() == [False, False, True, False, False, False]
+    assert not lc["reported_flux"].mask.any()
 
 
 def test_the_declaration_is_what_was_recorded(shared):

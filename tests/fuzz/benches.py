@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.table import Table
 from clocks import JumpingClock
 
 PATIENCE = "10 min"
@@ -363,12 +364,13 @@ def skyportal(folder):
 
     from atlasquery.skyportal import SkyPortalClass, conf
 
+    spectrum = Table({"wavelength": [4000.0, 5000.0] * u.AA, "flux": [1.0, 2.0] * u.Jy})
     with SkyPortalDouble() as double, _set(conf):
         known = SimpleNamespace(
             folder=folder, one="ATLAS24abc", two=["ATLAS24abc", "ATLAS24abd"], token=ADMIN,
             place=SkyCoord(150.1163, 2.2058, unit="deg"), curve=random_curve(3),
             asked={"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00"},
-            sky_map=sky_map, pair=["ATLAS24abc", "ZTF24abcdefg"],
+            sky_map=sky_map, spectrum=spectrum, pair=["ATLAS24abc", "ZTF24abcdefg"],
         )  # fmt: skip
 
         def make(live=False):
@@ -395,6 +397,9 @@ def skyportal(folder):
                 double.sky.annotate(name, "me", {"a": 1})
                 double.sky.classify(name, "Ib", 0.5)
             add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
+            double.sky.tables["attachments"] = {1: b"a file"}
+            # As servers of 2023 did.
+            double.sky.draws_corners = True
             known.upload = make().upload_photometry(known.curve, "ATLAS24abd", "ATLAS", 3)
             double.received.clear()
 
@@ -481,6 +486,13 @@ SKYPORTAL = {
         k.one, 1, {"results": {"format": "json", "data": {}}}
     ),
     "delete_analysis": lambda c, k: c.delete_analysis(1),
+    "upload_spectrum": lambda c, k: c.upload_spectrum(k.spectrum, k.one, "ZTF", 60000.0),
+    "unsave_source": lambda c, k: c.unsave_source(k.one, "ATLAS transients"),
+    "list_listings": lambda c, k: c.list_listings("favorites"),
+    "add_to_list": lambda c, k: c.add_to_list(k.two, "favorites"),
+    "remove_from_list": lambda c, k: c.remove_from_list("ZTF24abcdefg", "favorites"),
+    "get_attachment": lambda c, k: c.get_attachment(k.one, 1),
+    "get_offset_stars": lambda c, k: c.get_offset_stars(k.one),
 }  # fmt: skip
 
 BENCHES = {

@@ -205,3 +205,14 @@ def test_empty_light_curves_and_what_is_none(work):
         broken.remove_column(name)
     with pytest.raises(InvalidQueryError, match=r"lacks the column (flux|mag)_err"):
         work(broken)
+
+
+def test_a_julian_date_is_no_mjd():
+    lc = light_curve([59000.0, 59001, 59002], [1.0, 2, 3])
+    with pytest.raises(InvalidQueryError, match=r"^epoch=2459000.5 .*it is MJD 59000$"):
+        phase_fold(lc, 2 * u.day, epoch=2459000.5)
+    for name in ("transient", "windows"):
+        with pytest.raises(InvalidQueryError, match=r"as a Julian date it is MJD 59000$"):
+            subtract_baseline(lc, **{name: (2459000.5, 2459010.5)})
+    with pytest.raises(InvalidQueryError, match=r"^template_changes=.*it is MJD 58417$"):
+        subtract_baseline(lc, template_changes=[2458417.5])

@@ -194,7 +194,7 @@ def test_a_fork_while_threads_use_the_client_and_the_count_of_requests(echo, pro
             for thread in threads:
                 thread.join()
         # Each request of a child was counted once, with those of the parent.
-        assert probe.quota.used == len(echo.received) == len(fine) + 45
+        assert probe.quota().used == len(echo.received) == len(fine) + 45
     assert all(fine)
 
 

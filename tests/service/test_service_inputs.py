@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import FK5, Angle, Galactic, SkyCoord, get_body
-from astropy.table import Column, MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.time import Time, TimeDelta
 from astropy.utils.masked import Masked
 
@@ -155,7 +155,20 @@ def test_mask_that_hides_nothing():
 
 
 @pytest.mark.parametrize(
-    "given", ["M31", "10 20", "", None, (10, 20), [1, 2], 5, Galactic(), Angle(1, "deg"), Table()]
+    "given",
+    [
+        "M31",
+        "10 20 30",
+        "10 95",
+        "",
+        None,
+        (10, 20),
+        [1, 2],
+        5,
+        Galactic(),
+        Angle(1, "deg"),
+        Table(),
+    ],
 )
 def test_what_is_no_position(given):
     with pytest.raises(InvalidQueryError, match=r"^coordinates="):
@@ -224,7 +237,6 @@ def test_ids_keep_their_order_and_duplicates():
         (str(ID).encode(), "19 digits"),
         (10**5000, "16610 bits"),
         ({ID: 1}, "19 digits"),
-        ({ID}, "19 digits"),
         (1j, "19 digits"),
     ],
     ids=lambda value: f"{value!r:.30}" if not isinstance(value, int) else f"{value:x}"[:30],
@@ -240,7 +252,6 @@ def test_ids_that_are_wrong(bad, words):
 @pytest.mark.parametrize(
     "ids",
     [
-        [[ID], ID],
         [[ID, ID]],
         np.array([[ID]]),
         MaskedColumn([ID, ID], mask=[False, True]),
@@ -250,15 +261,68 @@ def test_ids_that_are_wrong(bad, words):
     ids=repr,
 )
 def test_sequences_of_ids_that_are_wrong(ids):
-    with pytest.raises(InvalidQueryError, match=r"^atlas_ids="):
+    with pytest.raises(InvalidQueryError, match=r"^atlas_ids(\[1\])?="):
         check_ids(ids, name="atlas_ids", digits=19)
+
+
+@pytest.mark.parametrize(("bad", "n"), [([ID, 5, ID], 1), ([[ID], ID], 0), ((ID, ID, None), 2)])
+def test_of_many_ids_the_wrong_one_is_named(bad, n):
+    with pytest.raises(InvalidQueryError, match=rf"^atlas_ids\[{n}\]=.* should be"):
+        check_ids(bad, name="atlas_ids", digits=19)
+    with pytest.raises(InvalidQueryError, match=r"^names\[1\]=7 should be a name"):
+        check_names(["a", 7], name="names")
+
+
+def frame(**columns):
+    return pytest.importorskip("pandas").DataFrame(columns, index=[7, 3])
+
+
+def arrow(**columns):
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Table({"x": [1.5, 2.5], "atlas_id": [ID, ID + 1]}),
+        lambda: QTable({"atlas_id": [str(ID), f"{ID + 1}"]}),
+        lambda: frame(atlas_id=[ID, ID + 1], name=["a", "b"]),
+        lambda: frame(atlas_id=[ID, ID + 1])["atlas_id"],
+        lambda: arrow(atlas_id=[ID, ID + 1]),
+        lambda: arrow(atlas_id=[ID, ID + 1])["atlas_id"],
+        lambda: np.array([(ID, 1.0), (ID + 1, 2.0)], dtype=[("atlas_id", int), ("x", float)]),
+        lambda: {ID + 1, ID},
+        lambda: frozenset({ID + 1, ID}),
+        lambda: (one for one in (ID, ID + 1)),
+        lambda: {ID: "a", ID + 1: "b"}.keys(),
+        lambda: range(ID, ID + 2),
+        lambda: map(str, (ID, ID + 1)),
+    ],
+)
+def test_ids_come_from_what_a_user_has(make):
+    assert check_ids(make(), name="ids", digits=19, columns=("atlas_id",)) == [ID, ID + 1]
+
+
+def test_an_id_comes_from_a_row():
+    table = Table({"x": [1.5], "atlas_id": [ID]})
+    assert check_ids(table[0], name="ids", columns=("atlas_id",)) == [ID]
+    record = np.array([(ID, 1.0)], dtype=[("atlas_id", int), ("x", float)])[0]
+    assert check_ids(record, name="ids", columns=("atlas_id",)) == [ID]
+
+
+@pytest.mark.parametrize("make", [lambda: Table({"x": [1], "y": [2]}), lambda: frame(x=1, y=2)])
+def test_a_table_without_ids_says_what_it_has(make):
+    words = "^ids is a table without a column 'atlas_id' or 'id'; it has x, y$"
+    with pytest.raises(InvalidQueryError, match=words):
+        check_ids(make(), name="ids", columns=("atlas_id", "id"))
 
 
 def test_ids_of_any_length():
     given = [1, "23", np.int64(2**53 + 1), 2**63 - 1]
     assert check_ids(given, name="oids") == [1, 23, 2**53 + 1, 2**63 - 1]
-    for bad in (0, -1, 2**63, str(2**63), 10**5000, "x", "\uff11", True, None, b"1", {1}):
-        with pytest.raises(InvalidQueryError, match=r"^oids=.* of up to 64 bits, or else$"):
+    for bad in (0, -1, 2**63, str(2**63), 10**5000, "x", "\uff11", True, None, b"1", {1: 2}):
+        words = r"^oids=.* of up to 64 bits" + (", or else$" if bad == "x" else "$")
+        with pytest.raises(InvalidQueryError, match=words):
             check_ids(bad, name="oids", hint=", or else")
     with pytest.raises(InvalidQueryError, match=r"^oids=1\.0 is a float"):
         check_ids(1.0, name="oids")
@@ -268,6 +332,7 @@ def test_ids_of_any_length():
 def test_nothing_is_refused(nothing):
     with pytest.raises(InvalidQueryError, match="atlas_ids is empty"):
         check_ids(nothing, name="atlas_ids", digits=19)
+    assert check_ids(nothing, name="atlas_ids", digits=19, allow_empty=True) == []
     with pytest.raises(InvalidQueryError, match="names is empty"):
         check_names(nothing, name="names")
 
@@ -298,7 +363,7 @@ def test_names(names, clean):
     ["", "  ", "a,b", "a\nb", "a\n", "a\tb", "a\x00", "a\x7f", None, 5, b"a", ["a"], 1.5],
 )
 def test_names_that_are_wrong(bad):
-    with pytest.raises(InvalidQueryError, match=r"^names="):
+    with pytest.raises(InvalidQueryError, match=r"^names\[1\]="):
         check_names(["good", bad], name="names")
 
 
@@ -337,7 +402,7 @@ def test_time(given, mjd):
     [
         *(True, np.True_, math.nan, math.inf, 10**400, "yesterday", "", "60000", [], [60000], {}),
         *(object(), 5 * u.day, TimeDelta(5, format="jd"), Time([60000, 60001], format="mjd")),
-        *(Time(60000, format="mjd", scale="local"), np.datetime64("NaT"), b"2023-02-25x"),
+        *(Time(60000, format="mjd", scale="local"), np.datetime64("NaT", "s"), b"2023-02-25x"),
         Time(np.ma.masked_array([6e4], mask=[True]), format="mjd")[0],
     ],
     ids=lambda value: f"{value!r:.40}" if not isinstance(value, int) else "int",
@@ -347,6 +412,72 @@ def test_what_is_no_time(bad, name):
     window = {"start": None, "end": None} | {name: bad}
     with pytest.raises(InvalidQueryError, match=rf"^{name}=.*should be one Time"):
         check_window(**window)
+
+
+# What the same moment, 2020-05-01 or noon of a day later, is when it is no MJD.
+OTHER_KINDS = {
+    2459000.5: "as a Julian date it is MJD 59000$",
+    2459000.75: "as a Julian date it is MJD 59000.25",
+    20200501: "as the date 2020-05-01 it is MJD 58970$",
+    200501: "as the date 2020-05-01 it is MJD 58970$",
+    "20200501": "as the date 2020-05-01 it is MJD 58970$",
+    "2459000.5": "as a Julian date it is MJD 59000$",
+    "59000": "the number 59000, without quotes, is an MJD",
+    1588291200: "as a Unix time it is MJD 58970$",
+    1588334400000: "as a Unix time in milliseconds it is MJD 58970.5",
+    np.int64(1588334400 * 10**9): "as a Unix time in nanoseconds it is MJD 58970.5",
+    20201399: "is not an MJD; an MJD is up to 100000, the year 2132",
+    100001: "an MJD is up to 100000",
+    Time(2459000.5, format="mjd"): "as a Julian date it is MJD 59000$",
+    np.float64(2459000.5): "as a Julian date it is MJD 59000$",
+}
+
+
+@pytest.mark.parametrize("given", OTHER_KINDS, ids=repr)
+def test_a_number_that_is_no_mjd_says_which_it_would_be(given):
+    for window in ((given, None), (None, given)):
+        with pytest.raises(InvalidQueryError, match=OTHER_KINDS[given]):
+            check_window(*window)
+    assert check_window(0, 1e5) == (0.0, 1e5)
+
+
+def test_all_arguments_that_are_times_refuse_a_julian_date():
+    """Before anything is sent: the addresses are of nobody."""
+    from atlasquery.alerce import AlerceClass
+    from atlasquery.atlas import AtlasClass
+    from atlasquery.forcedphot import AtlasForcedClass
+    from atlasquery.skyportal import SkyPortalClass
+
+    nobody = "http://127.0.0.1:9/"
+    atlas, forced = AtlasClass(nobody), AtlasForcedClass(nobody)
+    alerce, skyportal = AlerceClass(), SkyPortalClass(nobody)
+    place = SkyCoord(1, 2, unit="deg")
+    jd = 2459000.5
+    calls = [
+        lambda **window: atlas.get_light_curve(ID, **window),
+        lambda **window: atlas.get_forced_photometry(ID, **window),
+        lambda **window: atlas.get_light_curves([ID], **window),
+        lambda **window: atlas.get_sources([ID], **window),
+        lambda **window: forced.submit(place, **window),
+        lambda **window: forced.query_position(place, **window),
+        lambda **window: alerce.get_light_curve("ZTF18abcdefg", **window),
+        lambda **window: skyportal.get_photometry("ZTF18abcdefg", **window),
+        lambda **window: skyportal.query_criteria(**window),
+    ]
+    for call in calls:
+        for name in ("start", "end"):
+            with pytest.raises(
+                InvalidQueryError, match=r"(start|end)=.*as a Julian date it is MJD 59000"
+            ):
+                call(**{name: jd})
+    for name in ("first_detection", "last_detection"):
+        with pytest.raises(InvalidQueryError, match="as a Julian date it is MJD 59000"):
+            alerce.query_criteria(**{name: (jd, None)})
+    for call in (atlas.query_vra_scores, atlas.query_vra_todo, atlas.query_vra_ranks):
+        with pytest.raises(InvalidQueryError, match="as a Julian date it is MJD 59000"):
+            call(start=jd)
+    with pytest.raises(InvalidQueryError, match=r"^time=2459000.5 .*it is MJD 59000"):
+        atlas.add_vra_scores(ID, preal=0.5, time=jd)
 
 
 def test_window_that_ends_before_it_starts():

@@ -402,7 +402,7 @@ def test_dry_runs_send_nothing(skyportal, double, write):
 def test_arguments_that_are_wrong_are_named(skyportal, double):
     for call, words in (
         (lambda: skyportal.add_comment([], "x"), "source_ids is empty"),
-        (lambda: skyportal.add_comment({A}, "x"), "no order"),
+        (lambda: skyportal.add_comment({A: 1}, "x"), "source_ids="),
         (lambda: skyportal.add_comment(A, " "), "text=' '"),
         (lambda: skyportal.add_comment(A, "x", groups=[]), "groups is empty"),
         (lambda: skyportal.add_comment(A, "x", groups="all"), "for photometry only"),
