@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
-from clocks import JumpingClock
+from clocks import HurriedClock, JumpingClock
 
 PATIENCE = "10 min"
 
@@ -143,7 +143,7 @@ def forced(folder):
 
     from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
 
-    clock = JumpingClock()
+    clock = HurriedClock()
     with ForcedDouble(clock) as double, _set(conf):
         user = double.users["alice"]
         known = SimpleNamespace(

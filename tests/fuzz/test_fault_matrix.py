@@ -152,14 +152,14 @@ JOBS = {
         c.get_light_curves(k.two, start=k.start, progress=False),
     ],
     "AtlasForced": lambda c, k: c.query_position(
-        k.one, **k.window, timeout="2 h", progress=False
+        k.one, **k.window, timeout="3 min", progress=False
     ),
     "Alerce": lambda c, k: [
         c.query_objects(k.two), c.get_light_curves(k.two, progress=False, forced=True)
     ],
     "LCCServer": lambda c, k: [
-        c.query_criteria("sdssr < 11", max_rows=3, timeout="1 h", progress=False),
-        c.get_light_curves(k.setid, timeout="1 h", progress=False),
+        c.query_criteria("sdssr < 11", max_rows=3, timeout="3 min", progress=False),
+        c.get_light_curves(k.setid, timeout="3 min", progress=False),
     ],
     "SkyPortal": lambda c, k: [
         c.query_region(k.place, radius="2 arcmin"), c.get_photometry(k.one),
