@@ -120,7 +120,10 @@ def stored(path: Path, what: str = "") -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        raise StorageError.from_system(error, f"{what or path} cannot be written") from error
+        # The file that was meant, and not the temporary one.
+        failure = StorageError.from_system(error, f"{what or path} cannot be written")
+        failure.filename = str(path)
+        raise failure from error
 
 
 def _fill(file: BinaryIO, temporary: Path, path: Path, parts: tuple, durable: bool) -> None:
