@@ -48,6 +48,8 @@ def read(url, limit):
 
 def main(kind, url, limit):
     warnings.simplefilter("ignore")
+    import astropy.io.fits  # noqa: F401 - its own memory is not that of an answer
+
     ask = {"stamp": stamp, "sky map": sky_map, "read": read}[kind](url, limit)
     before = used()
     try:
