@@ -19,6 +19,9 @@ NAME = "ATLAS24a0000"
 MISREAD = "gcn_crossmatch"
 # What the server allows a token: so many requests at once, and so many a second (contract).
 BURST, RATE = 10, 5.0
+# Measured on a real server with so many assignments: seconds of their list, and of their runs.
+ASSIGNMENTS, RUNS = 53, 4
+ALL_OF_THEM, BY_RUN = 16.0, 1.0
 
 
 def serve(pipe) -> None:
@@ -40,6 +43,7 @@ def serve(pipe) -> None:
         add_galaxy(sky, "NGC 4255", 1.0, 2.0)
         add_event(sky, "2018-01-16T00:36:53")
         add_analysis(sky, NAME)
+        add_assignments(double)
         sky.tables["services"] = [{k: v for k, v in SALT.items() if k != "authinfo"}]
         pipe.send((double.url, ADMIN))
         with contextlib.suppress(EOFError):
@@ -49,6 +53,25 @@ def serve(pipe) -> None:
                 if told["throttled"]:
                     double.throttled(RATE, BURST)
                 pipe.send("done")
+
+
+def add_assignments(double) -> None:
+    """Add targets of runs, which the server takes as long for as the real one."""
+    run = {"id": 1, "instrument_id": 2, "calendar_date": "2026-12-24", "group_id": 3}
+    double.sky.tables["runs"] = [{**run, "id": n} for n in range(1, RUNS + 1)]
+    double.sky.tables["assignments"] = {
+        n: {
+            "id": n, "obj_id": f"ATLAS24a{n:04d}", "run_id": 1 + n % RUNS, "priority": "3",
+            "status": "pending", "comment": None, "requester": {"username": "admin"},
+            "requester_id": 1, "created_at": None, "modified": None, "obj": {},
+            "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": None,
+        }
+        for n in range(1, ASSIGNMENTS + 1)
+    }  # fmt: skip
+    double.hooks += [
+        ("GET /api/assignment$", lambda: time.sleep(ALL_OF_THEM)),
+        (r"GET /api/observing_run/\d+$", lambda: time.sleep(BY_RUN / RUNS)),
+    ]
 
 
 @contextlib.contextmanager
@@ -69,6 +92,28 @@ def double():
 
 
 def report() -> list[str]:
+    """Compare; with the other client where it is installed."""
+    return [*assignments(), *_beside_the_other()]
+
+
+def assignments() -> list[str]:
+    """Time targets of observing runs: by run, and from the list of all, which is slow."""
+    with double() as (url, token, _), tempfile.TemporaryDirectory() as folder:
+        ours = SkyPortalClass(url, token)
+        ours.cache_location = Path(folder)
+        begun = time.perf_counter()
+        by_run = ours.get_assignments(cache=False)
+        between = time.perf_counter()
+        listed = ours.request("GET", "assignment", cache=False)
+        ended = time.perf_counter()
+        if sorted(by_run["id"]) != sorted(one["id"] for one in listed):
+            raise AssertionError("the runs and the list have other assignments")
+    quick, slow = between - begun, ended - between
+    what = f"{len(listed)} assignments of {RUNS} runs, by run and from the list"
+    return [line(what, quick, slow, quick / slow, "<0.2")]
+
+
+def _beside_the_other() -> list[str]:
     """Compare where the other client is installed."""
     try:
         from skyportal_py import create_client

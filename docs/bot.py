@@ -158,7 +158,7 @@ class Run:
 
 def allowed(cost):
     """Return for how many objects of so many requests each there are enough; None for all."""
-    quota = Atlas.quota
+    quota = Atlas.quota()
     return max(0, int((quota.remaining - SPARE) / cost)) if quota.limit else None
 
 

@@ -3,18 +3,19 @@
 import contextlib
 import math
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from astroquery import log
+from astropy.table import Row, Table
 
 from atlasquery.atlas import conf
 from atlasquery.atlas.items import check_items, decode_items
 from atlasquery.exceptions import (
-    InvalidQueryError,
     LargeQueryWarning,
+    NoResultsWarning,
     NotFoundError,
     QuotaError,
     TableParseError,
@@ -22,9 +23,15 @@ from atlasquery.exceptions import (
 from atlasquery.service import ServiceQuery
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_ids
+from atlasquery.service.log import log
+from atlasquery.service.warning import warn
 
 __all__ = ["AtlasQuery"]
 
+#: What is taken for one object: its id or name, or a row of a table that has it.
+Id = int | str | Row
+#: What is taken for many objects: a set or a generator will do too.
+Ids = int | str | Row | Table | Iterable[int | str]
 ID_DIGITS = 19
 # 20 MB of catalogue entries and cross-matches, 8 kB each.
 METADATA_CHUNK = 2500
@@ -97,7 +104,7 @@ class AtlasQuery(ServiceQuery):
         counts those of the requests whose answers are not in the store. What is
         `resumable` is begun where anything is left.
         """
-        quota = self.quota
+        quota = self.quota()
         cost = f"ATLAS: {cost}"
         if not quota.limit or requests <= quota.remaining:
             if said:
@@ -208,38 +215,55 @@ def lower_bound(start: float | None) -> float | None:
     return None if start is None else math.floor((start - 1e-5) * 1e6) / 1e6
 
 
-def check_atlas_id(atlas_id: object) -> int:
-    """Return one ATLAS id as an integer, or refuse it.
+def is_name(value: object) -> bool:
+    """Return whether something given for an id is a name, such as ATLAS26zy or 2026ahw.
 
     Parameters
     ----------
-    atlas_id : int or str
-        The id.
+    value : object
+        What was given.
 
     Returns
     -------
-    int
-        The id.
+    bool
+        True for a text with letters that is not a number.
     """
-    ids = check_atlas_ids(atlas_id, name="atlas_id")
-    if len(ids) != 1:
-        raise InvalidQueryError(f"atlas_id holds {len(ids)} ids, where one is taken")
-    return ids[0]
+    if not isinstance(value, str) or not re.search("[^\\W\\d_]", value):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
 
 
-def check_atlas_ids(atlas_ids: object, *, name: str = "atlas_ids") -> list[int]:
+def check_atlas_ids(
+    atlas_ids: object, *, name: str = "atlas_ids", allow_empty: bool = False
+) -> list[int]:
     """Return ATLAS ids as integers, or refuse them.
 
     Parameters
     ----------
-    atlas_ids : int, str or sequence
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         The ids.
     name : str, optional
         The argument's name, for messages.
+    allow_empty : bool, optional
+        Whether there may be none, which is warned of.
 
     Returns
     -------
     list of int
         In the order given.
     """
-    return check_ids(atlas_ids, name=name, digits=ID_DIGITS)
+    ids = check_ids(
+        atlas_ids,
+        name=name,
+        digits=ID_DIGITS,
+        hint="; query_object finds the id of a name",
+        columns=("atlas_id",),
+        allow_empty=allow_empty,
+    )
+    if not ids:
+        warn(f"{name} is empty, so there is nothing to do", NoResultsWarning)
+    return ids

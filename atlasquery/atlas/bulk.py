@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, lower_bound
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, lower_bound
 from atlasquery.atlas.collection import (
     Answer,
     Collection,
@@ -41,7 +41,7 @@ class BulkQueries(AtlasQuery):
 
     def get_sources(
         self,
-        atlas_ids: int | str | list,
+        atlas_ids: Ids,
         *,
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
@@ -58,7 +58,7 @@ class BulkQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             The 19-digit ids; one given twice is asked for once.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time of the light curves; a bare number is an MJD.
@@ -120,7 +120,7 @@ class BulkQueries(AtlasQuery):
 
     def get_light_curves(
         self,
-        atlas_ids: int | str | list,
+        atlas_ids: Ids,
         *,
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
@@ -132,7 +132,7 @@ class BulkQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             The 19-digit ids; one given twice is asked for once.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time; a bare number is an MJD. The default is the
@@ -179,7 +179,7 @@ class BulkQueries(AtlasQuery):
 
     def iter_sources(
         self,
-        atlas_ids: int | str | list,
+        atlas_ids: Ids,
         *,
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
@@ -196,7 +196,7 @@ class BulkQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             The 19-digit ids; one given twice is asked for once.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time of the light curves; a bare number is an MJD.
@@ -253,7 +253,8 @@ class BulkQueries(AtlasQuery):
 
     def _check_bulk(self, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
         check_on_error(on_error)
-        return list(dict.fromkeys(check_atlas_ids(atlas_ids))), check_window(start, end)
+        ids = check_atlas_ids(atlas_ids, allow_empty=True)
+        return list(dict.fromkeys(ids)), check_window(start, end)
 
     def _chunks(
         self,

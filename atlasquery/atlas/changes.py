@@ -133,11 +133,13 @@ class ChangeQueries(AtlasQuery):
     ) -> Table:
         """Send one request for each payload; return the table of what became of them."""
         check_on_error(on_error)
+        if not payloads and not dry_run:
+            return _table(payloads, [], self._meta(time.time(), **about))
         if dry_run:
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)
         n = len(payloads)
-        self._announce(n, f"{n} writes", said=n > 1 and self.quota.limit > 0, depth=5)
+        self._announce(n, f"{n} writes", said=n > 1 and self.quota().limit > 0, depth=5)
         outcomes: list[Outcome] = []
         try:
             self._send_all(kind, payloads, outcomes)
@@ -152,8 +154,9 @@ class ChangeQueries(AtlasQuery):
     def _rehearsal(self, kind: Kind, payloads: list[dict], about: dict) -> Table:
         outcomes = [Outcome(None, "Dry run: not sent.")] * len(payloads)
         table = _table(payloads, outcomes, self._meta(time.time(), **about))
-        table["endpoint"] = [kind.endpoint] * len(payloads)
-        table["payload"] = [msgspec.json.encode(payload).decode() for payload in payloads]
+        sent = [msgspec.json.encode(payload).decode() for payload in payloads]
+        table["endpoint"] = np.array([kind.endpoint] * len(payloads), dtype=np.str_)
+        table["payload"] = np.array(sent, dtype=np.str_)
         table["endpoint"].description = "Where it would be sent."
         table["payload"].description = "What would be sent, as JSON."
         return table
@@ -371,7 +374,7 @@ def _table(payloads: list[dict], outcomes: list[Outcome], meta: dict) -> Table:
     table["atlas_id"] = np.array([payload["objectid"] for payload in payloads], dtype=np.int64)
     ok = [outcome.ok for outcome in outcomes]
     table["ok"] = MaskedColumn([bool(o) for o in ok], mask=[o is None for o in ok], dtype=bool)
-    table["message"] = [outcome.message for outcome in outcomes]
+    table["message"] = np.array([outcome.message for outcome in outcomes], dtype=np.str_)
     table["atlas_id"].description = "ATLAS object id."
     table["ok"].description = "Whether it is so on the server now; masked where unknown."
     table["message"].description = "The server's words, or ours."

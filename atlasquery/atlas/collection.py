@@ -62,6 +62,11 @@ class Collection(Shown, Products):
         self._entries[atlas_id] = entry
         self._when = when if self._when is None else min(self._when, when)
 
+    def __getstate__(self) -> dict:
+        """Return what it holds, without the client that it came by and its credential."""
+        meta = self._meta(self._when or 0.0, query="get_objects")
+        return self.__dict__ | {"_meta": _Known(meta)}
+
     def table(self) -> Table:
         """Return the catalogue entries of the objects that arrived.
 
@@ -72,6 +77,16 @@ class Collection(Shown, Products):
         """
         rows = object_rows(list(self._entries.values()))
         return build_table(rows, meta=self._meta(self._when or 0.0, query="get_objects"))
+
+
+class _Known:
+    """The meta data of a table, known before it is made."""
+
+    def __init__(self, meta: dict):
+        self._meta = meta
+
+    def __call__(self, when: float, **about: object) -> dict:
+        return {**self._meta}
 
 
 class SourceIterator(Iterator):

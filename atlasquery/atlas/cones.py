@@ -39,8 +39,8 @@ class ConeQueries(AtlasQuery):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         nearest: bool = False,
         positions: bool = True,
         on_error: str = "raise",
@@ -164,8 +164,8 @@ class ConeQueries(AtlasQuery):
     def count_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         cache: bool | None = None,
         get_query_payload: bool = False,
     ) -> int | np.ndarray:
@@ -293,7 +293,7 @@ class ConeQueries(AtlasQuery):
         """Refuse what would take days before it is planned, which itself would take minutes."""
         # No covering of a circle needs fewer than its area has of those allowed.
         least = (radius / LARGEST_RADIUS) ** 2
-        limit = self.quota.limit
+        limit = self.quota().limit
         if limit and self.conf.on_quota == "raise" and least > 10 * limit:
             raise QuotaError(
                 f"ATLAS: at least {least:.0f} cone searches would be sent, of {limit} requests an "

@@ -11,6 +11,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.coordinates.name_resolve import NameResolveError
 from astropy.table import Table
 
+from atlasquery.atlas.base import check_atlas_ids
 from atlasquery.atlas.columns import CROSSMATCH
 from atlasquery.atlas.cones import ConeQueries
 from atlasquery.atlas.download import DownloadQueries
@@ -110,20 +111,11 @@ class AtlasClass(
         >>> entry.meta["matched_by"]
         'ATLAS id'
         """
-        check_radius(radius)
         number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
         text = str(name) if number else name
-        (text,) = check_names(text, name="name")
-        if re.fullmatch(r"\d{15,}", text):
-            ids, how = [text], "ATLAS id"
-        elif designation := atlas_name(text):
-            ids, how = self._ids_by_designation(designation, cache), "ATLAS designation"
-        else:
-            ids, how = self._ids_by_external_name(text, cache), "name in another survey"
-            if not ids:
-                ids, how = self._ids_by_resolver(text, radius, cache), "position from Sesame"
+        ids, how = self._ids_of(text, cache, radius)
         found = self.get_objects(ids, cache=cache)
-        found.meta.update(query="query_object", name=text, matched_by=how)
+        found.meta.update(query="query_object", name=text.strip(), matched_by=how)
         return found
 
     def query_external_names(
@@ -194,6 +186,20 @@ class AtlasClass(
         table["query_index"].info.description = "Index of the name asked for."
         table["query_name"].info.description = "The name asked for."
         return table
+
+    def _ids_of(
+        self, name: str, cache: bool | None, radius: Angle = 5 * u.arcsec
+    ) -> tuple[list[int], str]:
+        """Return the ids of the objects of a name, and how they were found."""
+        check_radius(radius)
+        (text,) = check_names(name, name="name")
+        if re.fullmatch(r"\d{15,}", text):
+            return check_atlas_ids(text, name="name"), "ATLAS id"
+        if designation := atlas_name(text):
+            return self._ids_by_designation(designation, cache), "ATLAS designation"
+        if ids := self._ids_by_external_name(text, cache):
+            return ids, "name in another survey"
+        return self._ids_by_resolver(text, radius, cache), "position from Sesame"
 
     def _ids_by_designation(self, designation: str, cache: bool | None) -> list[int]:
         # A designation is given when an object is put on a list, and so not before its year.

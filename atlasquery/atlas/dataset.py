@@ -34,6 +34,7 @@ from atlasquery.atlas.partitions import (
     write_partition,
 )
 from atlasquery.exceptions import InvalidQueryError, TableParseError
+from atlasquery.service.forks import no_fork
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.quota import Clock
 
@@ -126,8 +127,11 @@ class Dataset:
         """
         self._failures += failures
         known, tables, counts = self._decoded(known)
-        if not known:
-            return
+        if known:
+            with understood(self._directory):
+                self._add(known, tables, counts)
+
+    def _add(self, known: list, tables: dict, counts: dict) -> None:
         ids = [atlas_id for atlas_id, *_ in known]
         number = self._next_number()
         files = [self._write(number, kind, table) for kind, table in tables.items()]
@@ -302,9 +306,10 @@ class Dataset:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._manifest.execute("begin immediate")
-        with self._manifest:
-            yield self._manifest
+        with no_fork():
+            self._manifest.execute("begin immediate")
+            with self._manifest:
+                yield self._manifest
 
 
 def read_dataset(directory: str | os.PathLike, kind: str) -> Table:

@@ -94,7 +94,7 @@ def _facts(source: "AtlasSource") -> dict[str, str]:
 
 
 def _position(source: "AtlasSource") -> str:
-    if not source._position_meta():
+    if not source._has_position():
         return ""
     place = source.coordinates
     degrees = f"{place.ra.deg:.6f} {place.dec.deg:+.6f}"
@@ -165,7 +165,7 @@ def _links(source: "AtlasSource") -> Markup:
         found["ATLAS"] = page
     if re.fullmatch(r"\d{4}[a-z]+", name := _text(source.info["tns_name"]), re.IGNORECASE):
         found["TNS"] = f"https://www.wis-tns.org/object/{quote(name)}"
-    if source._position_meta():
+    if source._has_position():
         place = source.coordinates
         ra, dec = f"{place.ra.deg:.6f}", f"{place.dec.deg:.6f}"
         where = quote(f"{ra}d{place.dec.deg:+.6f}d", safe="")

@@ -2,20 +2,27 @@
 
 import os
 import warnings
+from typing import Literal, overload
 
 import astropy.units as u
 from astropy.table import Table
 from astropy.time import Time
 
+from atlasquery.atlas.base import Ids
 from atlasquery.atlas.bulk import WORTH_A_BAR, BulkQueries
 from atlasquery.atlas.collection import known_items
 from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
-from atlasquery.atlas.partitions import require_pyarrow
+from atlasquery.atlas.partitions import KINDS, require_pyarrow
+from atlasquery.atlas.stored import StoredLightCurves
 from atlasquery.exceptions import InputWarning
 from atlasquery.service.failures import deliver, some
+from atlasquery.service.inputs import check_choice
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["DownloadQueries"]
+
+# The kinds of light curves that are made from files.
+CURVES = ("light_curves", "forced_photometry")
 
 
 class DownloadQueries(BulkQueries):
@@ -23,7 +30,7 @@ class DownloadQueries(BulkQueries):
 
     def download_sources(
         self,
-        atlas_ids: int | str | list,
+        atlas_ids: Ids,
         directory: str | os.PathLike,
         *,
         start: Time | str | float | None = None,
@@ -42,7 +49,7 @@ class DownloadQueries(BulkQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             The 19-digit ids; one given twice is asked for once.
         directory : path-like
             Where the files are, ``~`` for your home; it is made if need be. Later
@@ -128,22 +135,35 @@ class DownloadQueries(BulkQueries):
             depth=3,
         )
 
-    def read_sources(self, directory: str | os.PathLike, kind: str) -> Table:
-        """Read the rows of one kind that `download_sources` has fetched.
+    @overload
+    def read_sources(
+        self,
+        directory: str | os.PathLike,
+        kind: Literal["light_curves", "forced_photometry"] = "light_curves",
+    ) -> StoredLightCurves: ...
+    @overload
+    def read_sources(self, directory: str | os.PathLike, kind: str) -> Table: ...
+    def read_sources(
+        self, directory: str | os.PathLike, kind: str = "light_curves"
+    ) -> StoredLightCurves | Table:
+        """Read light curves, or the rows of one kind, that `download_sources` has fetched.
 
         Parameters
         ----------
         directory : path-like
             The directory.
-        kind : str
-            ``"objects"``, ``"detections"``, ``"non_detections"``, ``"forced"``,
-            ``"sherlock_crossmatches"``, ``"sherlock_classifications"`` or
-            ``"crossmatches"``.
+        kind : str, optional
+            ``"light_curves"`` or ``"forced_photometry"`` for the light curves by id that
+            `get_light_curves` and ``forced_photometry`` of sources are; or, for the
+            rows of all objects as they were sent, ``"objects"``, ``"detections"``,
+            ``"non_detections"``, ``"forced"``, ``"sherlock_crossmatches"``,
+            ``"sherlock_classifications"`` or ``"crossmatches"``.
 
         Returns
         -------
-        `~astropy.table.Table`
-            The rows of all objects, with ``atlas_id`` first; units, descriptions
+        `~atlasquery.atlas.StoredLightCurves` or `~astropy.table.Table`
+            Light curves as a mapping, each made from the files when it is asked for. Or
+            the rows of all objects, with ``atlas_id`` first; units, descriptions
             and masks as from the server. A column that this version does not know
             is text: the JSON of what is none.
 
@@ -166,8 +186,14 @@ class DownloadQueries(BulkQueries):
         >>> detections = Atlas.read_sources("nightly", "detections")
         >>> detections.colnames[:4], detections["signed_mag"].unit
         (['atlas_id', 'time', 'band', 'signed_mag'], Unit("mag"))
+        >>> curves = Atlas.read_sources("nightly")
+        >>> curves[ids[0]].meta["object"], curves[ids[0]]["flux"].unit
+        ('ATLAS26zy', Unit("uJy"))
         """
         require_pyarrow()
+        check_choice(kind, name="kind", known=(*CURVES, *KINDS))
+        if kind in CURVES:
+            return StoredLightCurves(directory, forced=kind == "forced_photometry")
         return read_dataset(directory, kind)
 
     def _download(self, ids: list[int], window: tuple, dataset: Dataset, progress: bool) -> None:

@@ -64,10 +64,29 @@ MOVABLE = (3, 4, 12)
 
 # "no endpoint lists them, so names must be extensible by the user" (contract)
 CUSTOM_LISTS = (
-    AtlasList(2, "mookodi", "Targets of the Mookodi spectrograph.", custom=True),
+    # The survey's bots call these lists of southern targets by new names.
+    AtlasList(
+        2,
+        "mookodi",
+        "Targets of Mookodi, southern and within 100 Mpc.",
+        ("south_transients_100mpc",),
+        custom=True,
+    ),
     AtlasList(14, "salt", "Targets of the Southern African Large Telescope.", custom=True),
-    AtlasList(16, "mookodi_live", "Targets of Mookodi: live.", custom=True),
-    AtlasList(17, "mookodi_peak", "Targets of Mookodi: peak.", custom=True),
+    AtlasList(
+        16,
+        "mookodi_live",
+        "Targets of Mookodi, of these the bright ones.",
+        ("bright_south_transients_100mpc",),
+        custom=True,
+    ),
+    AtlasList(
+        17,
+        "mookodi_peak",
+        "Targets of Mookodi, southern and at their peak.",
+        ("south_transients_peak",),
+        custom=True,
+    ),
     AtlasList(40, "cv", "Cataclysmic variables.", custom=True),
     AtlasList(56, "mdwarf", "M dwarfs.", ("m_dwarf",), custom=True),
     AtlasList(72, "heloise", "List of a member of the survey.", custom=True),
@@ -177,13 +196,20 @@ def _no_list(name: str | int, custom: bool | None, found: list, known: list[Atla
         wanted = "custom list" if custom else "detection list"
         return f"name={name!r} is a {found[0].kind}, where a {wanted} is needed"
     among = [one for one in known if custom is None or one.custom == custom]
-    own = "name a custom list of yours with conf.custom_lists = 'mylist=74'"
+    word = _spelled(name) if isinstance(name, str) else ""
+    word = word if re.fullmatch(r"[a-z]\w*", word) else "mylist"
+    own = (
+        "list_lists() shows those that are known; give the number of another custom list a name: "
+        f"from atlasquery.atlas import conf; conf.custom_lists = ['{word}=74']"
+    )
     if isinstance(name, str):
-        return f"name={name!r} is no list of ATLAS{suggest(_spelled(name), _names(among))} ({own})"
+        near = suggest(word, _names(among))
+        near += " Otherwise, " if near.endswith("?") else ". "
+        return f"name={name!r} is not a list of ATLAS{near}{own}"
     custom_numbers = ", ".join(f"{one.number} ({one.name})" for one in known if one.custom)
     return (
-        f"name={name!r} is no list of ATLAS: detection lists are 0 to {len(DETECTION_LISTS) - 1}, "
-        f"custom lists {custom_numbers}; {own}"
+        f"name={name!r} is not a list of ATLAS: detection lists are 0 to "
+        f"{len(DETECTION_LISTS) - 1}, custom lists {custom_numbers}; {own}"
     )
 
 

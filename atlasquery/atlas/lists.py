@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import check_atlas_id
+from atlasquery.atlas.base import Id, objects_payload
 from atlasquery.atlas.columns import CUSTOM_LISTED, LISTED, MEMBERSHIP
 from atlasquery.atlas.filters import (
     Range,
@@ -19,6 +19,7 @@ from atlasquery.atlas.filters import (
     sent_ranges,
     since,
 )
+from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.listnames import AtlasList, find_list, known_lists
 from atlasquery.atlas.objects import ObjectQueries
 from atlasquery.exceptions import NoResultsWarning
@@ -169,7 +170,12 @@ class ListQueries(ObjectQueries):
         return build_table(rows, meta=self._meta(when, query="query_list", list=chosen.name))
 
     def get_list_members(
-        self, name: str | int, *, custom: bool | None = None, cache: bool | None = None
+        self,
+        name: str | int,
+        *,
+        custom: bool | None = None,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
     ) -> Table:
         """Fetch the ids of the objects on a list, in one request.
 
@@ -181,6 +187,8 @@ class ListQueries(ObjectQueries):
             Whether `name` is of a custom list, where both numberings have it.
         cache : bool, optional
             Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
 
         Returns
         -------
@@ -211,6 +219,8 @@ class ListQueries(ObjectQueries):
         ['atlas_id', 'list_id', 'membership_id']
         """
         chosen = self._find_list(name, custom)
+        if get_query_payload:
+            return {"objectgroupid": chosen.number} if chosen.custom else _list_payload(chosen)
         meta = {"query": "get_list_members", "list": chosen.name}
         if chosen.custom:
             rows, when = self._memberships({"objectgroupid": chosen.number}, cache)
@@ -223,15 +233,21 @@ class ListQueries(ObjectQueries):
             _nothing(f"ATLAS has no object on the {chosen.kind} {chosen.name!r}")
         return table
 
-    def get_list_memberships(self, atlas_id: int | str, *, cache: bool | None = None) -> Table:
+    def get_list_memberships(
+        self, atlas_id: Id, *, cache: bool | None = None, get_query_payload: bool = False
+    ) -> Table:
         """Fetch the lists that an object is on, in two requests.
 
         Parameters
         ----------
-        atlas_id : int or str
-            Its 19-digit id.
+        atlas_id : int, str, or row with ``atlas_id``
+            Its 19-digit id; or its name, which costs the requests of `query_object`,
+            but for one.
         cache : bool, optional
             Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, a payload for each request, and
+            send nothing.
 
         Returns
         -------
@@ -264,7 +280,9 @@ class ListQueries(ObjectQueries):
         >>> "vra" in lists["name"]
         True
         """
-        one = check_atlas_id(atlas_id)
+        one = self._one_id(atlas_id, cache, send=not get_query_payload)
+        if get_query_payload:
+            return [objects_payload([one], METADATA_ONLY), {"objectid": one}]
         entry = self.get_objects(one, cache=cache)
         groups, when = self._memberships({"objectid": one}, cache)
         on = [] if entry["list_id"].mask[0] else [(int(entry["list_id"][0]), False)]

@@ -1,6 +1,7 @@
 """Queries for single objects: catalogue entries, light curves, cross-matches."""
 
 import math
+import time
 import warnings
 
 from astropy.table import Table
@@ -10,8 +11,10 @@ from astropy.timeseries import TimeSeries
 from atlasquery.atlas.base import (
     METADATA_CHUNK,
     AtlasQuery,
-    check_atlas_id,
+    Id,
+    Ids,
     check_atlas_ids,
+    is_name,
     lower_bound,
     objects_payload,
 )
@@ -27,9 +30,9 @@ from atlasquery.atlas.items import (
     unknown,
 )
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import NoResultsWarning
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
-from atlasquery.service.inputs import check_window
+from atlasquery.service.inputs import check_window, each_id
 from atlasquery.tables import Columns, build_table, rows_as_asked
 
 __all__ = ["ObjectQueries"]
@@ -40,7 +43,7 @@ class ObjectQueries(AtlasQuery):
 
     def get_objects(
         self,
-        atlas_ids: int | str | list,
+        atlas_ids: Ids,
         *,
         cache: bool | None = None,
         get_query_payload: bool = False,
@@ -49,7 +52,7 @@ class ObjectQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids; each 2500 of them cost a request.
         cache : bool, optional
             Whether stored answers are used.
@@ -90,18 +93,16 @@ class ObjectQueries(AtlasQuery):
         >>> len(entries) == len(found), entries["ra"].unit
         (True, Unit("deg"))
         """
-        ids = check_atlas_ids(atlas_ids)
+        ids = check_atlas_ids(atlas_ids, allow_empty=True)
         if get_query_payload:
-            parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
-            payloads = [objects_payload(part, METADATA_ONLY) for part in parts]
-            return payloads[0] if len(payloads) == 1 else payloads
+            return _entry_payloads(ids)
         items, when = self._known_items(ids, cache)
         rows = rows_as_asked(object_rows(items), "atlas_id", ids)[0]
         return build_table(rows, meta=self._meta(when, query="get_objects"))
 
     def get_source(
         self,
-        atlas_id: int | str,
+        atlas_id: Id,
         *,
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
@@ -112,8 +113,9 @@ class ObjectQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_id : int or str
-            Its 19-digit id.
+        atlas_id : int, str, or row with ``atlas_id``
+            Its 19-digit id; or its name, which costs the requests of `query_object`,
+            but for one.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time of its light curve; a bare number is an MJD.
             The default is the full history.
@@ -151,8 +153,8 @@ class ObjectQueries(AtlasQuery):
         >>> source.light_curve["flux"].unit
         Unit("uJy")
         """
-        ids = [check_atlas_id(atlas_id)]
         window = check_window(start, end)
+        ids = [self._one_id(atlas_id, cache, send=not get_query_payload)]
         if get_query_payload:
             return objects_payload(ids, lower_bound(window[0]))
         items, when = self._items(ids, mjd=lower_bound(window[0]), cache=cache)
@@ -162,7 +164,7 @@ class ObjectQueries(AtlasQuery):
 
     def get_light_curve(
         self,
-        atlas_id: int | str,
+        atlas_id: Id,
         *,
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
@@ -173,8 +175,9 @@ class ObjectQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_id : int or str
-            Its 19-digit id.
+        atlas_id : int, str, or row with ``atlas_id``
+            Its 19-digit id; or its name, which costs the requests of `query_object`,
+            but for one.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time; a bare number is an MJD. The default is the
             full history.
@@ -225,7 +228,7 @@ class ObjectQueries(AtlasQuery):
 
     def get_forced_photometry(
         self,
-        atlas_id: int | str,
+        atlas_id: Id,
         *,
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
@@ -236,8 +239,9 @@ class ObjectQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_id : int or str
-            Its 19-digit id.
+        atlas_id : int, str, or row with ``atlas_id``
+            Its 19-digit id; or its name, which costs the requests of `query_object`,
+            but for one.
         start, end : `~astropy.time.Time`, str or float, optional
             The first and last time; a bare number is an MJD. The default is all.
         cache : bool, optional
@@ -283,16 +287,22 @@ class ObjectQueries(AtlasQuery):
         return source.forced_photometry
 
     def get_sherlock_crossmatches(
-        self, atlas_ids: int | str | list, *, cache: bool | None = None
+        self,
+        atlas_ids: Ids,
+        *,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
     ) -> Table:
         """Fetch the catalogued objects that Sherlock matched with objects.
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids.
         cache : bool, optional
             Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
 
         Returns
         -------
@@ -322,20 +332,30 @@ class ObjectQueries(AtlasQuery):
         Unit("arcsec")
         """
         return self._product(
-            atlas_ids, SHERLOCK_CROSSMATCH, "sherlock_crossmatches", "Sherlock match", cache
+            atlas_ids,
+            SHERLOCK_CROSSMATCH,
+            "sherlock_crossmatches",
+            "Sherlock match",
+            *(cache, get_query_payload),
         )
 
     def get_sherlock_classifications(
-        self, atlas_ids: int | str | list, *, cache: bool | None = None
+        self,
+        atlas_ids: Ids,
+        *,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
     ) -> Table:
         """Fetch Sherlock's classification of objects.
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids.
         cache : bool, optional
             Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
 
         Returns
         -------
@@ -368,20 +388,26 @@ class ObjectQueries(AtlasQuery):
             SHERLOCK_CLASSIFICATION,
             "sherlock_classifications",
             "classification by Sherlock",
-            cache,
+            *(cache, get_query_payload),
         )
 
     def get_tns_crossmatches(
-        self, atlas_ids: int | str | list, *, cache: bool | None = None
+        self,
+        atlas_ids: Ids,
+        *,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
     ) -> Table:
         """Fetch the entries of the Transient Name Server at the positions of objects.
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids.
         cache : bool, optional
             Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
 
         Returns
         -------
@@ -409,19 +435,27 @@ class ObjectQueries(AtlasQuery):
         >>> table.colnames[:3]
         ['atlas_id', 'name', 'type']
         """
-        return self._product(atlas_ids, CROSSMATCH, "tns_crossmatches", "TNS entry", cache)
+        return self._product(
+            atlas_ids, CROSSMATCH, "tns_crossmatches", "TNS entry", cache, get_query_payload
+        )
 
     def get_external_crossmatches(
-        self, atlas_ids: int | str | list, *, cache: bool | None = None
+        self,
+        atlas_ids: Ids,
+        *,
+        cache: bool | None = None,
+        get_query_payload: bool = False,
     ) -> Table:
         """Fetch the names of objects in other surveys.
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids.
         cache : bool, optional
             Whether stored answers are used.
+        get_query_payload : bool, optional
+            Whether to return what would be sent, and send nothing.
 
         Returns
         -------
@@ -449,21 +483,56 @@ class ObjectQueries(AtlasQuery):
         Unit("arcsec")
         """
         return self._product(
-            atlas_ids, CROSSMATCH, "external_crossmatches", "name in another survey", cache
+            atlas_ids,
+            CROSSMATCH,
+            "external_crossmatches",
+            "name in another survey",
+            *(cache, get_query_payload),
         )
 
+    def _one_id(self, atlas_id: object, cache: bool | None, *, send: bool = True) -> int:
+        """Return the id that was given, or the id of the one object of a name."""
+        given = each_id(atlas_id, name="atlas_id", columns=("atlas_id",))
+        if len(given) != 1:
+            raise InvalidQueryError(f"atlas_id holds {len(given)} ids, where one is taken")
+        name = given[0]
+        if not is_name(name):
+            return check_atlas_ids(name, name="atlas_id")[0]
+        if not send:
+            raise InvalidQueryError(
+                f"atlas_id={name!r} is a name, whose id takes requests: with get_query_payload "
+                "give the id"
+            )
+        ids, _ = self._ids_of(name, cache)
+        if len(ids) > 1:
+            raise InvalidQueryError(
+                f"atlas_id={name!r} is the name of {len(ids)} objects, where one is taken: "
+                f"{some(ids)}"
+            )
+        return ids[0]
+
     def _product(
-        self, atlas_ids, columns: Columns, product: str, what: str, cache: bool | None
+        self,
+        atlas_ids,
+        columns: Columns,
+        product: str,
+        what: str,
+        cache: bool | None,
+        get_query_payload: bool,
     ) -> Table:
-        ids = check_atlas_ids(atlas_ids)
+        ids = check_atlas_ids(atlas_ids, allow_empty=True)
+        if get_query_payload:
+            return _entry_payloads(ids)
         items, when = self._known_items(ids, cache)
         rows = product_rows(columns, items, product)
-        if not len(rows):
+        if ids and not len(rows):
             _nothing(f"ATLAS has no {what} for {some(ids)}")
         return build_table(rows, meta=self._meta(when, query=f"get_{product}"))
 
     def _known_items(self, ids: list[int], cache: bool | None) -> tuple:
         """Return the items without light curves that ATLAS knows, which these are, and when."""
+        if not ids:
+            return [], time.time()
         items, when = [], math.inf
         for n in range(0, len(ids), METADATA_CHUNK):
             more, then = self._items(ids[n : n + METADATA_CHUNK], mjd=METADATA_ONLY, cache=cache)
@@ -476,6 +545,13 @@ class ObjectQueries(AtlasQuery):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
             _nothing(f"ATLAS does not know {some(missing)}", depth=5)
         return [item for item, there in zip(items, known, strict=True) if there], when
+
+
+def _entry_payloads(ids: list[int]) -> dict | list[dict]:
+    """Return what is sent for catalogue entries and cross-matches: a list of several requests."""
+    parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+    payloads = [objects_payload(part, METADATA_ONLY) for part in parts]
+    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def _nothing(message: str, depth: int = 4) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from atlasquery.atlas.items import Item, object_rows, product_rows
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.schema import inside
 from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
+from atlasquery.tables.arrow import with_pandas_types
 from atlasquery.tables.build import assemble, table_column
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = [
     "chunk_tables",
     "is_whole",
     "read_partitions",
+    "read_rows",
     "require_pyarrow",
     "write_partition",
 ]
@@ -50,6 +53,11 @@ KINDS: dict[str, tuple[Columns, tuple[str, ...]]] = {
     "crossmatches": (CROSSMATCH, ("tns_crossmatches", "external_crossmatches")),
 }
 ATLAS_ID = OBJECT.by_name["atlas_id"]
+UNDECLARED_ABOUT = "Sent by the server, not known to this version of atlasquery."
+# The last column of each file.
+UNDECLARED = Column(
+    "undeclared", str, about="What else the server sent in the row: a JSON object of texts."
+)
 
 
 def require_pyarrow() -> None:
@@ -132,20 +140,42 @@ def _to_arrow(rows: Rows, declared: Columns) -> "pa.Table":
     import pyarrow as pa
 
     fields, arrays, widths = [], [], []
-    for column in rows.columns:
+    known = [column for column in rows.columns if _is_known(column, declared)]
+    for column in known:
         # Taken out of the rows, as the texts of a chunk are large and are not needed twice.
         values, mask = rows.values.pop(column.name), rows.masks.pop(column.name)
         array = _arrow_array(column, values, mask)
         widths.append(max(values.dtype.itemsize // 4, 4) if column.kind is str else 0)
-        if column.wire not in declared.by_wire and mask.all() and column is not ATLAS_ID:
-            # Nothing was sent of a column that is not declared: others show its type.
-            array = pa.nulls(len(rows))
         about = {"unit": column.unit.to_string() if column.unit else "", "about": column.about}
         fields.append(pa.field(column.name, array.type, not column.required, about))
         arrays.append(array)
         del values, mask
-    schema = pa.schema(fields, _astropy_meta(tuple(rows.columns), tuple(widths)))
-    return pa.Table.from_arrays(arrays, schema=schema)
+    fields.append(pa.field(UNDECLARED.name, pa.string(), True, {"about": UNDECLARED.about}))
+    arrays.append(_undeclared(rows, [c for c in rows.columns if not _is_known(c, declared)]))
+    meta = _astropy_meta((*known, UNDECLARED), (*widths, 4))
+    return pa.Table.from_arrays(arrays, schema=with_pandas_types(pa.schema(fields, meta)))
+
+
+def _is_known(column: Column, declared: Columns) -> bool:
+    return column is ATLAS_ID or column.wire in declared.by_wire
+
+
+def _undeclared(rows: Rows, columns: list[Column]) -> "pa.Array":
+    """Return in one column what was sent beyond those declared.
+
+    Columns of their own would differ from file to file, and what reads a directory as one
+    table takes the columns of its first file.
+    """
+    import pyarrow as pa
+
+    if not columns:
+        return pa.nulls(len(rows), pa.string())
+    sent = {c.name: (rows.values[c.name], rows.masks[c.name]) for c in columns}
+    texts = [
+        json.dumps({name: None if mask[n] else str(v[n]) for name, (v, mask) in sent.items()})
+        for n in range(len(rows))
+    ]
+    return pa.array(texts, type=pa.string())
 
 
 def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Array":
@@ -322,12 +352,90 @@ def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
     if not paths:
         rows, _ = _rows(kind, [], [])
         return build_table(rows, meta=meta)
-    arrow = read_arrow(paths)
+    arrow = _with_undeclared(read_arrow(paths))
     columns = []
     for field in arrow.schema:
         columns.append(_from_arrow(field, arrow[field.name].combine_chunks()))
         arrow = arrow.drop_columns([field.name])
     return assemble(Table(meta=meta), columns)
+
+
+def read_rows(path: Path | None, kind: str) -> Rows:
+    """Read a file of one kind into rows as they are decoded from the server's answers.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path` or None
+        The file; None where there are no rows.
+    kind : str
+        Their kind.
+
+    Returns
+    -------
+    Rows
+        Time stamps as texts, numbers that are missing as NaN or 0.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not there.
+    TableParseError
+        If it is damaged.
+    """
+    if path is None:
+        return _rows(kind, [], [])[0]
+    table = _with_undeclared(read_arrow([path]))
+    rows = Rows(length=len(table))
+    by_name = {ATLAS_ID.name: ATLAS_ID, **KINDS[kind][0].by_name}
+    for field in table.schema:
+        array = table[field.name].combine_chunks()
+        column = by_name.get(field.name) or Column(field.name, str, about=UNDECLARED_ABOUT)
+        rows.add(column, *_bare(field, array))
+    # In files the id stands first.
+    order = list(KINDS[kind][0].by_name)
+    rows.columns.sort(key=lambda c: order.index(c.name) if c.name in order else len(order))
+    return rows
+
+
+def _bare(field: "pa.Field", array: "pa.Array") -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of a column as an array, and where they are missing."""
+    import pyarrow as pa
+
+    mask = np.asarray(array.is_null())
+    if pa.types.is_timestamp(field.type):
+        # A time stamp that is missing is an empty text.
+        moments = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
+        return np.where(mask, "", np.datetime_as_string(moments)), mask
+    if pa.types.is_string(field.type) or pa.types.is_null(field.type):
+        texts = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+        return texts.astype(np.str_), mask
+    missing = {"f": np.nan, "b": False}.get(np.dtype(field.type.to_pandas_dtype()).kind, 0)
+    return np.array(array.fill_null(missing).to_numpy(zero_copy_only=False)), mask
+
+
+def _with_undeclared(table: "pa.Table") -> "pa.Table":
+    """Return rows with what was sent undeclared as columns of texts."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    index = table.schema.get_field_index(UNDECLARED.name)
+    if index < 0:
+        # Files of earlier versions have such columns already.
+        return table
+    texts = table[UNDECLARED.name].combine_chunks()
+    table = table.remove_column(index)
+    if texts.null_count == len(texts):
+        return table
+    rows = [json.loads(text) if text else {} for text in texts.to_pylist()]
+    for name in dict.fromkeys(name for row in rows for name in row):
+        sent = pa.chunked_array([pa.array([row.get(name) for row in rows], type=pa.string())])
+        field = pa.field(name, pa.string(), True, {"about": UNDECLARED_ABOUT})
+        if (n := table.schema.get_field_index(name)) < 0:
+            table = table.append_column(field, sent)
+        else:
+            earlier = table[name].cast(pa.string())
+            table = table.set_column(n, field, compute.coalesce(sent, earlier))
+    return table
 
 
 def _from_arrow(field: "pa.Field", array: "pa.Array"):
@@ -340,15 +448,11 @@ def _from_arrow(field: "pa.Field", array: "pa.Array"):
         about=known.get("about", ""),
         required=not field.nullable,
     )
-    mask = np.asarray(array.is_null())
     if pa.types.is_timestamp(field.type):
+        mask = np.asarray(array.is_null())
         times = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
         return _times(Time(times, format="datetime64", scale="utc"), column, mask)
-    if pa.types.is_string(field.type) or pa.types.is_null(field.type):
-        texts = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
-        return table_column(column, texts.astype(np.str_), mask)
-    missing = {"f": np.nan, "b": False}.get(np.dtype(field.type.to_pandas_dtype()).kind, 0)
-    values = np.array(array.fill_null(missing).to_numpy(zero_copy_only=False))
+    values, mask = _bare(field, array)
     if column.name == "time" and column.unit == u.day:
         return _times(Time(values, format="mjd", scale="utc"), column, mask)
     return table_column(column, values, mask)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.schema import (
@@ -16,13 +17,50 @@ from atlasquery.lightcurve.schema import (
 )
 from atlasquery.tables import Column, Rows, stack_rows
 
-__all__ = ["forced_light_curve", "light_curve"]
+__all__ = ["forced_light_curve", "light_curve", "light_curve_meta"]
 
 # The exposure time of the survey; servers before 2024 do not send that of forced photometry.
 EXPOSURE_TIME = 30.0
 # Columns that become columns of the light curve's schema.
 IN_SCHEMA = ("time", "band", "limiting_mag", "exposure_time", "exposure")
 MEASURED = ("flux", "flux_err", "mag", "mag_err")
+
+
+def light_curve_meta(
+    name: str, atlas_id: int, coordinates: SkyCoord | None, window: tuple, origin: Mapping
+) -> dict:
+    """Return what a light curve says of its object and origin.
+
+    Parameters
+    ----------
+    name : str
+        The name of the object.
+    atlas_id : int
+        Its id.
+    coordinates : `~astropy.coordinates.SkyCoord` or None
+        Its position, where it is known.
+    window : tuple of float or None
+        First and last MJD asked for.
+    origin : mapping
+        Service, server and when the rows came.
+
+    Returns
+    -------
+    dict
+        The meta data.
+    """
+    first, last = window
+    return {
+        "survey": "atlas",
+        "object": name,
+        "atlas_id": atlas_id,
+        **({} if coordinates is None else {"coordinates": coordinates}),
+        "magsys": "AB",
+        "time_reference": "start of exposure",
+        "start": first,
+        "end": last,
+        **origin,
+    }
 
 
 def light_curve(

@@ -4,7 +4,6 @@ from numbers import Integral, Real
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table
 from astropy.time import Time
 from astropy.time.core import ScaleValueError
 from astropy.utils.masked import get_data_and_mask
@@ -30,8 +29,8 @@ def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
 
     Parameters
     ----------
-    atlas_ids : `~astropy.table.Table`, int, str or sequence
-        What was given for the ids.
+    atlas_ids : table, int, str, or iterable
+        What was given for the ids; a table is one of astropy, or a data frame.
     given : dict
         What was given by keyword, None for nothing.
 
@@ -47,13 +46,15 @@ def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
     InvalidQueryError
         If the table has no ids, a column that is not known, or one given twice.
     """
-    if not isinstance(atlas_ids, Table):
+    names = getattr(atlas_ids, "colnames", getattr(atlas_ids, "columns", None))
+    if names is None:
         return atlas_ids, given
-    if "atlas_id" not in atlas_ids.colnames:
+    names = list(names)
+    if "atlas_id" not in names:
         raise InvalidQueryError(
-            f"the table has no column 'atlas_id' but {', '.join(map(repr, atlas_ids.colnames))}"
+            f"the table has no column 'atlas_id' but {', '.join(map(repr, names))}"
         )
-    columns = {name: atlas_ids[name] for name in atlas_ids.colnames if name != "atlas_id"}
+    columns = {name: atlas_ids[name] for name in names if name != "atlas_id"}
     for name in columns:
         if name not in given:
             raise InvalidQueryError(
@@ -72,7 +73,7 @@ def payloads(
 
     Parameters
     ----------
-    atlas_ids : int, str or sequence
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         The ids.
     given : dict
         A value for all, or one for each, by name; None or masked where there is none.
@@ -88,9 +89,10 @@ def payloads(
     payloads : list of dict
         By wire name, without what is None.
     """
-    ids = check_atlas_ids(atlas_ids)
+    ids = check_atlas_ids(atlas_ids, allow_empty=True)
+    ordered = not isinstance(atlas_ids, (set, frozenset))
     columns = {
-        "insertdate" if name == "time" else name: _spread(name, value, len(ids))
+        "insertdate" if name == "time" else name: _spread(name, value, len(ids), ordered)
         for name, value in given.items()
     }
     sent = []
@@ -105,17 +107,34 @@ def payloads(
     return ids, sent
 
 
-def _spread(name: str, value: object, n: int) -> list:
+def _spread(name: str, value: object, n: int, ordered: bool) -> list:
     if value is None:
         return [None] * n
+    value = _without_index(value)
     values = _times(value) if name == "time" else _values(name, value)
     if isinstance(values, list):
         if len(values) != n:
             raise InvalidQueryError(
                 f"{name} has {len(values)} values for {n} ids: give one for each, or one for all"
             )
+        if not ordered:
+            raise InvalidQueryError(
+                f"{name} has a value for each id, but a set of ids has no order: give a list"
+            )
         return values
     return [values] * n
+
+
+def _without_index(value: object) -> object:
+    """Return the values of a column of a data frame, in its order, whatever its index is."""
+    if isinstance(value, (np.ndarray, u.Quantity, Time)) or not hasattr(value, "to_list"):
+        return value
+    if str(value.dtype).startswith("datetime64"):
+        # In UTC, where it has a time zone.
+        return value.to_numpy(dtype="datetime64[ns]")
+    # There a NaN is what is missing.
+    missing = value.isna().to_list() if hasattr(value, "isna") else [False] * len(value)
+    return [None if gone else one for one, gone in zip(value.to_list(), missing, strict=True)]
 
 
 def _values(name: str, value: object) -> object:

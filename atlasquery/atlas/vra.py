@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, check_atlas_ids
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
 from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
 from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
@@ -26,7 +26,7 @@ class VRAQueries(AtlasQuery):
 
     def query_vra_scores(
         self,
-        atlas_ids: int | str | list | None = None,
+        atlas_ids: Ids | None = None,
         *,
         start: Time | str | float | None = None,
         first_id: int | None = None,
@@ -42,7 +42,7 @@ class VRAQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence, optional
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
             One or many 19-digit ids; by default all objects.
         start : `~astropy.time.Time`, str or float, optional
             Only rows of that time or later; a bare number is an MJD.
@@ -99,7 +99,7 @@ class VRAQueries(AtlasQuery):
 
     def query_vra_todo(
         self,
-        atlas_ids: int | str | list | None = None,
+        atlas_ids: Ids | None = None,
         *,
         start: Time | str | float | None = None,
         first_id: int | None = None,
@@ -111,7 +111,7 @@ class VRAQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence, optional
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
             One or many 19-digit ids; by default all objects.
         start : `~astropy.time.Time`, str or float, optional
             Only objects put on the list at that time or later; a bare number is
@@ -159,7 +159,7 @@ class VRAQueries(AtlasQuery):
 
     def query_vra_ranks(
         self,
-        atlas_ids: int | str | list | None = None,
+        atlas_ids: Ids | None = None,
         *,
         start: Time | str | float | None = None,
         first_id: int | None = None,
@@ -171,7 +171,7 @@ class VRAQueries(AtlasQuery):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence, optional
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
             One or many 19-digit ids; by default all objects.
         start : `~astropy.time.Time`, str or float, optional
             Only objects ranked at that time or later; a bare number is an MJD.

@@ -3,7 +3,7 @@
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import check_atlas_ids
+from atlasquery.atlas.base import Ids, check_atlas_ids
 from atlasquery.atlas.changes import ADD, MOVE, RANK, REMOVE, SCORE, TODO, ChangeQueries
 from atlasquery.atlas.listnames import MOVABLE
 from atlasquery.atlas.lists import ListQueries
@@ -12,7 +12,6 @@ from atlasquery.exceptions import InvalidQueryError
 
 __all__ = ["WriteQueries"]
 
-Ids = int | str | list
 Values = float | list | None
 
 
@@ -32,7 +31,7 @@ class WriteQueries(ChangeQueries, ListQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids. Each costs a request.
         name : str or int
             A custom list as in `list_lists`, by name or by number.
@@ -80,7 +79,7 @@ class WriteQueries(ChangeQueries, ListQueries):
         >>> print(plan["payload"][0])
         {"objectid":1161600211221604900,"objectgroupid":2}
         """
-        ids, group = check_atlas_ids(atlas_ids), self._find_list(name, True)
+        ids, group = check_atlas_ids(atlas_ids, allow_empty=True), self._find_list(name, True)
         sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
         return self._change(ADD, sent, dry_run, on_error, query="add_to_list", list=group.name)
 
@@ -91,7 +90,7 @@ class WriteQueries(ChangeQueries, ListQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids. Each costs a request.
         name : str or int
             A custom list as in `list_lists`, by name or by number.
@@ -129,7 +128,7 @@ class WriteQueries(ChangeQueries, ListQueries):
         >>> print(plan["endpoint"][0])
         objectgroupsdelete/
         """
-        ids, group = check_atlas_ids(atlas_ids), self._find_list(name, True)
+        ids, group = check_atlas_ids(atlas_ids, allow_empty=True), self._find_list(name, True)
         sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
         about = {"query": "remove_from_list", "list": group.name}
         return self._change(REMOVE, sent, dry_run, on_error, **about)
@@ -150,7 +149,7 @@ class WriteQueries(ChangeQueries, ListQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids. Each costs a request.
         name : str or int
             One of the three, by name or by number (3, 4, 12).
@@ -202,7 +201,7 @@ class WriteQueries(ChangeQueries, ListQueries):
 
     def add_vra_scores(
         self,
-        atlas_ids: Ids | Table,
+        atlas_ids: Ids,
         *,
         preal: Values = None,
         pgal: Values = None,
@@ -224,9 +223,9 @@ class WriteQueries(ChangeQueries, ListQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str, sequence or `~astropy.table.Table`
-            One or many 19-digit ids, each of which costs a request; or a table
-            with ``atlas_id`` and any of the columns below.
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+            One or many 19-digit ids, each of which costs a request. A table or a
+            data frame may have any of the columns below.
         preal, pgal, pfast : float or sequence, optional
             Probabilities, from 0 to 1: one for all objects, or one for each. What
             is None or masked is stored as null.
@@ -294,7 +293,7 @@ class WriteQueries(ChangeQueries, ListQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids. Each costs a request.
         time : `~astropy.time.Time`, str or float, optional
             When they were put there, to the second; a bare number is an MJD. By
@@ -355,7 +354,7 @@ class WriteQueries(ChangeQueries, ListQueries):
 
         Parameters
         ----------
-        atlas_ids : int, str or sequence
+        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
             One or many 19-digit ids. Each costs a request.
         rank : float or sequence
             The rank: one for all objects, or one for each.

@@ -4,16 +4,19 @@ import contextlib
 import enum
 import functools
 import logging
+import os
 import re
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from atlasquery import __version__
+from atlasquery.shown import harmless, shown
 
 __all__ = ["Code", "Command", "Failure", "command", "main", "one_line", "printable"]
 
@@ -107,14 +110,11 @@ class Command(click.Command):
         try:
             with _warnings_to_stderr(debug):
                 return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except BrokenPipeError:
-            _forget_stdout()
-            raise click.exceptions.Exit(Code.PIPE) from None
         except Exception as error:
             if debug:
-                traceback.print_exception(error)
+                click.echo(shown("".join(traceback.format_exception(error))), err=True, nl=False)
             message, code = _explained(error)
             raise Failure(message, code) from error
 
@@ -144,18 +144,60 @@ class Main(click.Group):
         """
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)
+        _open_closed_streams()
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.ctx.get_help())
-            code = error.exit_code
+            try:
+                code = super().main(*args, standalone_mode=False, **extra)
+            except click.exceptions.NoArgsIsHelpError as error:
+                click.echo(error.ctx.get_help())
+                code = error.exit_code
+            # Here, and not when the interpreter ends, which would complain with a code of 120.
+            sys.stdout.flush()
         except click.ClickException as error:
             _say("Error", _with_help(error))
             code = error.exit_code
         except click.Abort:
             _say("Error", "stopped")
             code = Code.STOPPED
+        except BrokenPipeError:
+            code = Code.PIPE
+        except OSError as error:
+            _say("Error", f"the output could not be written: {error}")
+            code = Code.MACHINE
+        _forget_unwritable()
         sys.exit(int(code or 0))
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read what was typed; a page of help is shown here.
+
+        Parameters
+        ----------
+        *args, **extra : object
+            As `click.Command.make_context` takes.
+
+        Returns
+        -------
+        `click.Context`
+            The context.
+        """
+        with _pipe_as_exit():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named.
+
+        Parameters
+        ----------
+        ctx : `click.Context`
+            The context.
+
+        Returns
+        -------
+        object
+            What the command returns.
+        """
+        with _pipe_as_exit():
+            return super().invoke(ctx)
 
 
 @click.group(
@@ -198,7 +240,7 @@ def printable(text: str) -> str:
     str
         The same but for control characters.
     """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
+    return harmless(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def _explained(error: Exception) -> tuple[str, Code]:
@@ -207,6 +249,7 @@ def _explained(error: Exception) -> tuple[str, Code]:
 
     # Each class stands before those it is a subclass of.
     codes = (
+        (exceptions.StorageError, Code.MACHINE, ""),
         (exceptions.InvalidQueryError, Code.USAGE, ""),
         (exceptions.LoginError, Code.LOGIN, " On the command line: atlasquery login --store"),
         (exceptions.QuotaError, Code.QUOTA, " On the command line: --wait"),
@@ -238,6 +281,13 @@ def _say(kind: str, message: object) -> None:
         click.echo(f"{kind}: {one_line(message)}", err=True)
 
 
+class _Lines(logging.Formatter):
+    """Lines of a log that a terminal takes for nothing else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
+
+
 @contextlib.contextmanager
 def _warnings_to_stderr(debug: bool) -> Iterator[None]:
     """Let warnings and the log be lines on the error output, so that output is data only."""
@@ -245,9 +295,11 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
     from astropy.utils.exceptions import AstropyWarning
     from astroquery import log
 
+    from atlasquery.service.log import log as ours
+
     level, handlers, propagate = log.level, log.handlers[:], log.propagate
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    lines.setFormatter(_Lines("%(levelname)s: %(message)s"))
     with warnings.catch_warnings():
         # What is said to users, and not what is said to programmers.
         warnings.simplefilter("default" if debug else "ignore")
@@ -257,17 +309,36 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
         log.setLevel("DEBUG" if debug else "WARNING")
         # astropy's own handler writes what is no warning to the output.
         log.handlers[:], log.propagate = [lines], False
+        ours_handlers, ours.handlers[:] = ours.handlers[:], []
         try:
             yield
         finally:
+            ours.handlers[:] = ours_handlers
             log.setLevel(level)
             log.handlers[:], log.propagate = handlers, propagate
 
 
-def _forget_stdout() -> None:
-    """Let what is left be written to nowhere, so that Python does not complain at its end."""
-    import os
+@contextlib.contextmanager
+def _pipe_as_exit() -> Iterator[None]:
+    """Let a reader that left end the command with its code, and not with that of click."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(Code.PIPE) from None
 
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+
+def _open_closed_streams() -> None:
+    """Let what is written to a stream that the caller closed go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+
+
+def _forget_unwritable() -> None:
+    """Let what cannot be written go nowhere, so that Python does not complain when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

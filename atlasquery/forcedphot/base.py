@@ -1,5 +1,6 @@
 """What all queries to the forced photometry server share: limits, pages of the queue, words."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +10,6 @@ import numpy as np
 from astropy.time import Time
 
 from atlasquery.exceptions import (
-    NotFoundError,
     QuotaError,
     RemoteServiceError,
     TableParseError,
@@ -64,6 +64,10 @@ class Task:
         Seconds it took, NaN before its end.
     queued_before : int
         How many tasks of the account waited when it was submitted.
+    request_type : str
+        ``FP``, ``IMGZIP`` or ``SSOSTACK``.
+    images_task : int
+        The task that makes its images, 0 for none.
     """
 
     task_id: int
@@ -78,6 +82,8 @@ class Task:
     ended: str
     run_time: float
     queued_before: int
+    request_type: str
+    images_task: int
 
     @property
     def final(self) -> bool:
@@ -87,14 +93,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the queue, the newest task first.
+    """A page of the queue.
 
     Parameters
     ----------
     tasks : list of Task
         Up to a hundred tasks.
     cursor : str or None
-        Where the next page, of older tasks, begins.
+        Where the next page begins.
     rows : Rows
         All their columns.
     """
@@ -123,14 +129,24 @@ class ForcedQuery(ServiceQuery):
         super().__init__(server)
         self.name = "AtlasForced"
 
-    @property
     def quota(self) -> Quota:
-        """The submissions and deletions that the account has left in this minute."""
+        """Return the submissions and deletions that the account has left in this minute.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+        """
         return self._quota(self._limit("POST"))
 
-    @property
     def read_quota(self) -> Quota:
-        """The reads that the account has left in this minute."""
+        """Return the reads that the account has left in this minute.
+
+        Returns
+        -------
+        Quota
+            With ``limit``, ``used``, ``remaining`` and ``resets_at``.
+        """
         return self._quota(self._limit("GET"))
 
     def _limit(self, method: str) -> Limit:
@@ -146,10 +162,9 @@ class ForcedQuery(ServiceQuery):
         # The server forgets after a month, so these are not removed in passing.
         return ResponseStore(self.cache_location / "results", longest=float("inf"))
 
-    def _page(self, *, started: bool = False, cursor: str | None = None) -> Page:
-        """Read a page of the account's tasks."""
-        response = self._ask("queue/", page_params(started, cursor))
-        return self._decode(response, decode_page)
+    def _page(self, *, cursor: str | None = None) -> Page:
+        """Read a page of the account's tasks, the newest first."""
+        return self._ask_decoded("queue/", page_params(cursor=cursor), decode=decode_page)[0]
 
     def _pages(self) -> Iterator[Page]:
         """Read all tasks, the newest first, as far as the caller goes."""
@@ -166,13 +181,21 @@ class ForcedQuery(ServiceQuery):
 
         `listed` says that the queue has just been read at this address.
         """
+        found = self._trace(task_id, listed=listed)
+        return found if isinstance(found, Task) else None
+
+    def _trace(self, task_id: int, *, listed: bool = False) -> Task | str:
+        """Read one task; ``"deleted"`` if it was finished and deleted, ``"unknown"`` for none.
+
+        The row of a finished task that is deleted is hidden for a week, and is answered with a
+        web page; where there is no row, nothing tells whether there was one.
+        """
         try:
-            response = self._ask(f"queue/{task_id}/")
+            return self._ask_decoded(f"queue/{task_id}/", decode=_decode_task)[0]
         except RemoteServiceError as error:
             if self._is_gone(error, listed=listed):
-                return None
+                return "deleted" if is_page(error.reason) else "unknown"
             raise
-        return self._decode(response, lambda body: decode_tasks(b"[" + body + b"]")[0])
 
     def _is_gone(self, error: RemoteServiceError, *, listed: bool = False) -> bool:
         """Return whether an error says that there is no such task.
@@ -190,25 +213,21 @@ class ForcedQuery(ServiceQuery):
             return False
         return True
 
-    def _unknown(self, what: str, error: RemoteServiceError) -> NotFoundError:
-        return NotFoundError(
-            f"{self.service} has no {what}: {error.reason}",
-            service=self.service,
-            status=error.status,
-            url=error.url,
-            reason=error.reason,
-        )
 
-
-def page_params(started: bool, cursor: str | None) -> dict:
+def page_params(
+    *, started: bool = False, cursor: str | None = None, after: int | None = None
+) -> dict:
     """Return what is asked for a page.
 
     Parameters
     ----------
-    started : bool
+    started : bool, optional
         Whether tasks that were not begun are left out.
-    cursor : str or None
+    cursor : str, optional
         Where the page begins.
+    after : int, optional
+        The number after which the tasks of the page begin, the oldest first; by default the
+        newest comes first.
 
     Returns
     -------
@@ -218,6 +237,10 @@ def page_params(started: bool, cursor: str | None) -> dict:
     params: dict = {"pagesize": PAGE}
     if started:
         params["started"] = "true"
+    if after is not None:
+        # A cursor of the Django REST framework is the value of the field that is ordered by.
+        params["ordering"] = "id"
+        cursor = base64.b64encode(f"p={after}".encode()).decode()
     if cursor:
         params["cursor"] = cursor
     return params
@@ -260,14 +283,19 @@ def decode_tasks(body: bytes) -> list[Task]:
     return _as_tasks(decode_rows(TASK, body if body.startswith(b"[") else b"[" + body + b"]"))
 
 
+def _decode_task(body: bytes) -> Task:
+    return decode_tasks(b"[" + body + b"]")[0]
+
+
 def _as_tasks(rows: Rows) -> list[Task]:
     columns = {name: values.tolist() for name, values in rows.values.items()}
+    masks = rows.masks
     return [
         Task(
             task_id=columns["task_id"][n],
-            state=_state(columns, rows.masks, n),
+            state=_state(columns, masks, n),
             attempts=columns["attempts"][n],
-            message=columns["message"][n],
+            message=" ".join(columns["message"][n].split()),
             comment=columns["comment"][n],
             ra=columns["ra"][n],
             dec=columns["dec"][n],
@@ -276,6 +304,8 @@ def _as_tasks(rows: Rows) -> list[Task]:
             ended=columns["ended"][n].rstrip("Z"),
             run_time=columns["run_time"][n],
             queued_before=columns["queued_before"][n],
+            request_type=columns["request_type"][n] or "FP",
+            images_task=0 if masks["images_task_id"][n] else columns["images_task_id"][n],
         )
         for n in range(len(rows))
     ]

@@ -5,10 +5,19 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.columns import COLLECTION, Description, plain_words
-from atlasquery.tables import Rows, decode_rows
+from atlasquery.tables import Rows, decode_json, decode_rows
 
 __all__ = ["Collections", "decode_collections"]
+
+
+Described = dict[str, Description]
+
+
+class _Result(msgspec.Struct):
+    # Parallel lists.
+    collections: dict[str, list[msgspec.Raw]]
 
 
 @dataclass
@@ -46,12 +55,17 @@ def decode_collections(result: msgspec.Raw) -> Collections:
     Collections
         All of them.
     """
-    lists = msgspec.json.decode(result, type=dict[str, msgspec.Raw])["collections"]
-    by_key = msgspec.json.decode(lists, type=dict[str, list[msgspec.Raw]])
-    names = [msgspec.json.decode(raw, type=str) for raw in by_key["db_collection_id"]]
-    described = [
-        msgspec.json.decode(raw, type=dict[str, Description]) for raw in by_key.pop("columnjson")
-    ]
+    lists = decode_json(result, _Result, "the collections").collections
+    names, described = lists.pop("db_collection_id", None), lists.pop("columnjson", None)
+    if names is None or described is None:
+        raise TableParseError("the collections have no names, or no columns")
+    names = [decode_json(raw, str, "the name of a collection") for raw in names]
+    described = [decode_json(raw, Described, "the columns of a collection") for raw in described]
+    if len(described) != len(names):
+        raise TableParseError(
+            f"there are {len(names)} collections, and columns of {len(described)}"
+        )
+    by_key = {"db_collection_id": [msgspec.Raw(msgspec.json.encode(n)) for n in names], **lists}
     fits = {key: values for key, values in by_key.items() if len(values) == len(names)}
     # Lists of columns are shown by the columns of a collection.
     listed = {key: fits.pop(key, None) for key in ("columnlist", "indexedcols", "ftsindexedcols")}
@@ -62,8 +76,8 @@ def decode_collections(result: msgspec.Raw) -> Collections:
     stamps = np.strings.replace(rows.values["last_updated"], " ", "T")
     rows.values["last_updated"] = stamps
     text = [
-        tuple(msgspec.json.decode(raw, type=str | None).split(",")) if raw else ()
-        for raw in listed["ftsindexedcols"] or [None] * len(names)
+        tuple((decode_json(raw, str | None, "the columns of texts") or "").split(","))
+        for raw in listed["ftsindexedcols"] or [msgspec.Raw(b"null")] * len(names)
     ]
     return Collections(
         rows, dict(zip(names, described, strict=True)), dict(zip(names, text, strict=True))

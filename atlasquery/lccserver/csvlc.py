@@ -245,7 +245,7 @@ def _metadata(header: _Header, name: str) -> dict[str, object]:
     section = header.section(METADATA, COLUMNS, name)
     try:
         info = json.loads(section.text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TableParseError(f"{section.where(error)} of {name} is no JSON: {error}") from None
     if not isinstance(info, dict):
         raise TableParseError(f"line {section.line} of {name} should begin a JSON object")

@@ -170,7 +170,7 @@ def _decode_list(body: bytes) -> Rows:
         return decode_rows(DATASET, decode_envelope(body))
     except RemoteServiceError:
         # "No datasets matching" comes as a failure without a result.
-        if msgspec.json.decode(body, type=dict)["result"] is None:
+        if msgspec.json.decode(body, type=dict).get("result", "") is None:
             return decode_rows(DATASET, b"[]")
         raise
 

@@ -118,7 +118,10 @@ def definitions(text: str) -> tuple[Definition, ...]:
     ValueError
         If it is no JSON, or the numbers of the columns are not one each.
     """
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(found, dict) or not found:
         raise ValueError("the definitions of columns should be a JSON object")
     entries = {name: e if isinstance(e, dict) else {} for name, e in found.items()}

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -43,6 +44,10 @@ class Collection(Shown, Products):
         if isinstance(made, Prepared):
             made = self._products[self._key(object_id)] = made.build()
         return made
+
+
+def _full_name(names: dict[str, str], name: str) -> str:
+    return names.get(name, name)
 
 
 class LightCurveQueries(CurveFiles):
@@ -160,8 +165,10 @@ class LightCurveQueries(CurveFiles):
         mag_column, time_column, magsys : str, optional
             As of `get_light_curve`.
         directory : path-like, optional
-            Where the ZIP of a dataset is put, as ``lightcurves-<setid>.zip``; by default
-            it is kept in the cache.
+            Where the ZIPs are left, however many objects there are, each as
+            ``lightcurves-<setid>.zip``; a later call uses them. What comes in no ZIP, as its
+            position is not in `dataset`, is left there under its own name. By default they
+            are kept in the cache.
         timeout : `~astropy.units.Quantity`, float or str, optional
             How long to wait while the server collects the light curves; a bare number is in
             seconds. By default ``conf.wait_seconds``.
@@ -222,7 +229,7 @@ class LightCurveQueries(CurveFiles):
         else:
             wanted, setids = _of_table(dataset, known)
         names = _names(wanted)
-        found = Collection("TimeSeries", key=lambda name: names.get(name, name))
+        found = Collection("TimeSeries", key=partial(_full_name, names))
         if not wanted:
             warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
             return found

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, field
-from numbers import Real
 
 import astropy.units as u
 import msgspec
@@ -16,7 +15,8 @@ from atlasquery.lccserver.display import object_html, object_text
 from atlasquery.lccserver.lightcurves import LightCurveQueries, _one
 from atlasquery.lccserver.pictures import Picture, decode_picture
 from atlasquery.lccserver.wanted import check_objectid
-from atlasquery.tables import Column, Rows, build_table
+from atlasquery.shown import harmless
+from atlasquery.tables import Column, Rows, build_table, float_of
 
 __all__ = ["FoldedCurve", "LCCObject", "ObjectQueries", "decode_object"]
 
@@ -103,8 +103,8 @@ class LCCObject:
     @property
     def coordinates(self) -> SkyCoord | None:
         """The place of it; None where the server does not say."""
-        ra, dec = (self.info.get(name) for name in ("ra", "decl"))
-        known = all(isinstance(value, Real) for value in (ra, dec))
+        ra, dec = (float_of(self.info.get(name)) for name in ("ra", "decl"))
+        known = abs(ra) <= 360 and abs(dec) <= 90
         return SkyCoord(ra, dec, unit="deg") if known else None
 
     @property
@@ -115,7 +115,7 @@ class LCCObject:
         return [picture for picture in found if picture is not None]
 
     def __repr__(self) -> str:
-        return (
+        return harmless(
             f"<LCCObject {self.objectid} of {self.collection}: {len(self.periods)} periods, "
             f"{len(self.pictures)} pictures>"
         )
@@ -208,7 +208,8 @@ def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -
         raise TableParseError(f"what is said of {objectid} is no object of JSON")
     if said.get("objectid") != objectid:
         raise TableParseError(f"{said.get('objectid')!r:.100} came in place of {objectid}")
-    listed = [str(name) for name in said.get("pfmethods") or ()]
+    sent = said.get("pfmethods") or []
+    listed = [str(name) for name in sent] if isinstance(sent, list) else []
     methods = [name for name in listed if isinstance(said.get(name), dict)]
     folded = [curve for name in methods for curve in _folded(said[name], name)]
     periodograms = {
@@ -232,9 +233,14 @@ def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -
 def _plain(result: bytes | msgspec.Raw) -> object:
     try:
         return msgspec.json.decode(result)
-    except msgspec.DecodeError:
+    except msgspec.DecodeError as error:
         # The server's writer of JSON lets NaN through, which is none.
-        return json.loads(bytes(result), parse_constant=lambda _: None)
+        try:
+            return json.loads(bytes(result), parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            raise TableParseError(
+                f"what is said of an object could not be read: {error}"
+            ) from error
 
 
 def _dict(said: dict, name: str) -> dict:
@@ -290,5 +296,4 @@ def _periods(methods: dict[str, dict], folded: list[FoldedCurve]) -> Table:
 
 
 def _number(value: object) -> float:
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    return float(value) if real else np.nan
+    return float_of(value)

@@ -4,8 +4,7 @@
 parts would be refused after its first seconds, and each refusal costs 120 s.
 """
 
-import threading
-
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.quota import OpenGate
 
 __all__ = ["Pace", "PacedGate"]
@@ -20,7 +19,7 @@ class Pace:
     """The requests of one key."""
 
     def __init__(self):
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._since: float | None = None
         self._count = 0
 
@@ -41,7 +40,7 @@ class Pace:
             over = self._count > FREE and per_minute > 0
             due = self._since + self._count * 60 / per_minute * SLACK if over else now
         if due > now:
-            clock.sleep(due - now)
+            clock.wait(due - now)
 
 
 class PacedGate(OpenGate):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.kept import keep, keep_change, take_up
+from atlasquery.shown import harmless
 
 __all__ = ["STATES", "LCCQuery", "Part"]
 
@@ -87,7 +88,7 @@ class LCCQuery:
     path: Path | None = None
 
     def __post_init__(self):
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._numbers = {id(part): n for n, part in enumerate(self.parts)}
 
     def __getstate__(self) -> dict:
@@ -110,7 +111,7 @@ class LCCQuery:
         ids = self.setids
         named = f", {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else ""
         where = f", kept in {self.path}" if self.path else ""
-        return f"<LCCQuery {self.kind}: {states}{named}{where}>"
+        return harmless(f"<LCCQuery {self.kind}: {states}{named}{where}>")
 
     @property
     def setids(self) -> list[str]:

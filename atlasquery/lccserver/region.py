@@ -41,8 +41,8 @@ class RegionQueries(Searches):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         filters: str | None = None,
         collections: str | list[str] | None = None,
         columns: str | list[str] | None = None,

@@ -121,9 +121,11 @@ def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
     try:
         sent = [int(name[1:]) for name in rows.values["in_objectid"].tolist()]
         index = np.array(sent, dtype=np.int64)
+        if np.any(index < 0):
+            raise IndexError("a number below 0")
         lon, lat = rows.values["ra"], rows.values["dec"]
         apart = separations(ra[index], dec[index], lon, lat)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise TableParseError(
             "LCC-Server sent back names that it was not sent in a cross-match", service="LCC-Server"
         ) from error

@@ -294,10 +294,10 @@ def check_understood(part: Part, args: dict, url: str) -> None:
         if name not in args:
             raise _changed(name, value, "nothing, as it does not say what it understood", url)
         said = args[name]
-        if name in ("collections", "getcolumns") and said is not None:
-            said = sorted(said)
+        if name in ("collections", "getcolumns") and isinstance(said, list):
+            said = sorted(said, key=str)
         if name == "conditions":
-            said = " ".join(said.split()) if said else None
+            said = _words(said)
         if said != value:
             raise _changed(name, value, said, url)
 
@@ -322,8 +322,7 @@ def check_ran(part: Part, dataset: Dataset, url: str) -> None:
     ran = json.loads(dataset.about.get("arguments") or "null")
     if not isinstance(ran, dict):
         raise _changed("the query", "what it ran", "nothing of it", url)
-    said = ran.get("conditions")
-    said = " ".join(said.split()) if said else None
+    said = _words(ran.get("conditions"))
     if said != part.conditions:
         raise _changed("conditions", part.conditions, said, url)
     if "coords" in part.payload:
@@ -339,6 +338,11 @@ def check_ran(part: Part, dataset: Dataset, url: str) -> None:
             taken = None
         if taken != lines:
             raise _changed("the number of rows", lines, taken, url)
+
+
+def _words(conditions: object) -> object:
+    """Return conditions with single spaces; None for none."""
+    return (" ".join(conditions.split()) if isinstance(conditions, str) else conditions) or None
 
 
 def _check_numbers(names: tuple, numbers: list[float], ran: dict, url: str) -> None:

@@ -67,6 +67,14 @@ class LightCurves(Shown, Mapping):
     def __repr__(self) -> str:
         return f"<LightCurves of {len(self)} objects, {self._what}>"
 
+    def __getstate__(self) -> dict:
+        """Return the light curves themselves: what makes them cannot be copied or pickled."""
+        made = {
+            place: self._made[place] if place in self._made else self._make(place)
+            for place in range(len(self))
+        }
+        return self.__dict__ | {"_made": made, "_make": None, "_source": None, "_meta": None}
+
     def _first(self, count: int) -> Iterator[tuple]:
         # What is only shown is not handed out: the columns of all stay what counts.
         for key, place in islice(self._places.items(), count):

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import MaskedColumn, QTable, Table
+from astropy.timeseries import TimeSeries
 from astropy.units import Quantity
 from astropy.utils.masked import Masked
 
 from atlasquery.lightcurve.schema import SCHEMA
-from atlasquery.tables import Column, assemble, quantity_column
+from atlasquery.tables import Column, assemble, assemble_series, quantity_column
 
 __all__ = ["DECLARED", "derive", "history", "measured_column", "new_meta"]
 
@@ -109,7 +110,8 @@ def derive(
         new = name in columns
         kept = column if new and rows is None else _taken(column, rows)
         made.append(_plain_column(kept) if new and not isinstance(lc, QTable) else kept)
-    result = assemble(type(lc)(), made)
+    build = assemble_series if isinstance(lc, TimeSeries) else assemble
+    result = build(type(lc)(), made)
     result.meta.update(new_meta(lc.meta, note, **more))
     return result
 

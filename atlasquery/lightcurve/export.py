@@ -15,6 +15,7 @@ from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT
+from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
 from atlasquery.service.inputs import check_choice
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
         A light curve.
     bands : mapping of str to str or None, optional
         Names of SNCosmo for bands of the survey, beside those known: ATLAS (o, c),
-        ZTF (g, r, i), LSST and Pan-STARRS. None leaves out the rows of a band.
+        ZTF (g, r, i), LSST and Pan-STARRS, and SNCosmo's names for any band, which
+        SkyPortal uses. None leaves out the rows of a band.
 
     Returns
     -------
@@ -171,7 +173,7 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     Raises
     ------
     InvalidQueryError
-        If a row with a flux has a band that has no name.
+        If rows with a flux have bands that have no name; all of these are named.
 
     References
     ----------
@@ -280,7 +282,8 @@ def _sncosmo_names(lc: TimeSeries, kept: np.ndarray, own: dict) -> np.ndarray:
     bands, surveys = np.asarray(lc["band"]), np.asarray(lc["survey"])
     known, unknown = {}, []
     for survey, band in sorted(set(zip(surveys[kept].tolist(), bands[kept].tolist(), strict=True))):
-        name = own[band] if band in own else SNCOSMO_BANDS.get((survey, band), "?")
+        same = band if band in SNCOSMO_NAMES else "?"
+        name = own[band] if band in own else SNCOSMO_BANDS.get((survey, band), same)
         if name == "?":
             unknown.append(f"{band!r} of {survey}")
         known[survey, band] = name or ""
@@ -338,7 +341,16 @@ def _datetimes(times: Time) -> np.ndarray:
     found = np.full(len(times), np.datetime64("NaT", "ns"))
     if not mask.all():
         known = times[~mask]
-        values = known.datetime64
+        try:
+            values = known.datetime64
+        except ValueError:
+            # numpy knows no second 60: as POSIX and astropy's datetimes have it, it is the
+            # first of the next day.
+            known = Time(known, format="isot", precision=9)
+            texts = np.asarray(getattr(known.value, "unmasked", known.value))
+            leap = np.strings.find(texts, ":60") >= 0
+            texts = np.strings.replace(texts, ":60", ":59")
+            values = texts.astype("datetime64[ns]") + leap * np.timedelta64(1, "s")
         found[~mask] = np.asarray(getattr(values, "unmasked", values))
     return found
 

@@ -1,13 +1,14 @@
 """The one light curve of all surveys: its columns, their units, and how it is put together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
 from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
-from atlasquery.tables import Column, Rows, assemble, quantity_column, table_column
+from atlasquery.tables import Column, Rows, assemble_series, quantity_column, table_column
 
 __all__ = [
     "LN10_2_5",
@@ -206,8 +207,7 @@ def build_light_curve(
         values = {name: array[order] for name, array in values.items()}
     columns = schema_columns(time, values, own, scale=scale)
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
-    series = TimeSeries()
-    assemble(series, columns)
+    series = assemble_series(TimeSeries(), columns)
     series.meta.update(meta)
     return series
 
@@ -239,8 +239,18 @@ def schema_columns(
     """
     columns = [time_column(time, "time", "Time of the row; see meta['time_reference'].", scale)]
     columns += [_schema_column(column, values[column.name]) for column in SCHEMA]
+    reserved = {"time", *(column.name for column in SCHEMA)}
+    taken = {*reserved, *own.values}
     for column in own.columns:
-        columns.append(quantity_column(column, own.values[column.name], own.masks[column.name]))
+        values_of, mask = own.values[column.name], own.masks[column.name]
+        if column.name in reserved:
+            # A newer server sends something by the name of a column of all light curves.
+            name = column.name
+            while name in taken:
+                name += "_wire"
+            taken.add(name)
+            column = replace(column, to=name)
+        columns.append(quantity_column(column, values_of, mask))
     return columns
 
 

@@ -11,7 +11,7 @@ from .exposures import MJD_REF, Exposures
 from .photometry import Curve
 from .sherlock import sherlock
 
-__all__ = ["annotate"]
+__all__ = ["CLASS_BITS", "TNS", "annotate"]
 
 # Sherlock's classes of each kind of light curve, and how often.
 _CLASSES = {
@@ -22,7 +22,7 @@ _CLASSES = {
     "mover": ["ORPHAN"] * 4 + ["UNCLEAR"],
     "orphan": ["ORPHAN"],
 }
-_BITS = {
+CLASS_BITS = {
     "ORPHAN": 1, "VS": 2, "CV": 2, "NT": 4, "AGN": 8, "SN": 16, "UNCLEAR": 32, "HPM": 32,
     "BS": 512,
 }  # fmt: skip
@@ -48,7 +48,7 @@ _GROUP_EVERY = {2: 4, 73: 9, 6: 25, 72: 31}
 _GROUP_TOPICS = {40: "main", 56: "m_dwarf"}
 _COMMENTS = (None, None, "nice rise", 'near galaxy nucleus; checked \u00b1 5"')
 _SURVEYS = ("ATLAS", "ZTF", "Pan-STARRS", "GOTO")
-_TNS = "Transient Name Server"
+TNS = "Transient Name Server"
 
 
 def annotate(
@@ -171,7 +171,7 @@ def _objects(rng: np.random.Generator, objects: dict, facts: Facts, detections: 
         "detection_id": numbers,
         "ra": objects["ra"],
         "dec": objects["dec"],
-        "object_classification": [_BITS[cls] for cls in facts.classes],
+        "object_classification": [CLASS_BITS[cls] for cls in facts.classes],
         "sherlockClassification": [
             cls if known else None
             for cls, known in zip(facts.classes, facts.classified, strict=True)
@@ -246,7 +246,7 @@ def _names(rng: np.random.Generator, objects: dict, facts: Facts) -> dict:
                 "external_designation": facts.tns[n], "type": spectrum,
                 "host_galaxy": facts.hosts[n] if facts.crossmatched[n] else None,
                 "mag": rng.uniform(17, 19.5), "discoverer": str(_pick(rng, _SURVEYS)),
-                "matched_list": _TNS, "other_info": facts.names[n],
+                "matched_list": TNS, "other_info": facts.names[n],
                 "separation": rng.uniform(0, 2.5), "host_z": z, "object_z": z,
                 "url": f"https://wis-tns.org/object/{facts.tns[n]}",
                 "disc_date": dates[n], "disc_filter": "orange-ATLAS",

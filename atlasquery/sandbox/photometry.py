@@ -9,7 +9,7 @@ from .dates import iso_dates
 from .exposures import MJD_REF, SEASON_DAYS, Exposures
 from .positions import offset
 
-__all__ = ["Curve", "draw_curve", "measure"]
+__all__ = ["KINDS", "Curve", "draw_curve", "measure"]
 
 # AB zero point of fluxes in uJy.
 _ZERO_POINT = 23.9
@@ -144,6 +144,10 @@ _FAMILIES = {
     "supernova": _explosion, "orphan": _explosion, "quiet": _explosion,
     "variable": _pulsation, "m_dwarf": _flare, "mover": _passage,
 }  # fmt: skip
+
+
+#: The families of light curves.
+KINDS = tuple(_FAMILIES)
 
 
 class _Columns(defaultdict):

@@ -4,16 +4,19 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+import numpy as np
 from cheroot.wsgi import Server as WSGIServer
 
 from .accounts import Account, Accounts
+from .adding import NewObject, insert_object
 from .application import Application, Exchange
 from .database import Database
 from .exposures import HISTORIES
-from .sky import populate
+from .sky import count_rows, populate
 from .throttle import SHIPPED, parse_rate
 
 __all__ = ["Sandbox"]
@@ -221,6 +224,104 @@ class Sandbox:
     def requests(self) -> list[Exchange]:
         """The requests that were answered, in order."""
         return self._application.exchanges
+
+    def add_object(
+        self,
+        ra: float | None = None,
+        dec: float | None = None,
+        *,
+        atlas_id: int | str | None = None,
+        name: str | None = None,
+        tns_name: str | None = None,
+        kind: str = "supernova",
+        detections: Sequence | None = None,
+        forced: bool = True,
+        list_id: int | None = 4,
+        sherlock_class: str | None = "SN",
+        spec_type: str | None = None,
+        vra_rank: float | None = None,
+        vra_scores: Sequence[Mapping] = (),
+        vra_todo: bool = False,
+        custom_lists: int | str | Sequence[int | str] = (),
+    ) -> int:
+        """Add an object of your choice, such as a case that a bot must decide.
+
+        Parameters
+        ----------
+        ra, dec : float, optional
+            The position in degrees; by default within a quarter of a degree of 150 +2.2. Far from
+            the sandbox's fields (``manifest["clusters"]``) no image shows it without a detection.
+        atlas_id : int or str, optional
+            Its 19-digit id; by default that of its position.
+        name, tns_name : str, optional
+            Its ATLAS designation and its TNS name, such as ``"ATLAS26abc"`` and ``"2026abc"``.
+        kind : str, optional
+            The family of its light curve: ``"supernova"``, ``"orphan"``, ``"variable"``,
+            ``"m_dwarf"``, ``"mover"``, or ``"quiet"``, which has no detection.
+        detections : sequence, optional
+            Its detections instead, each an MJD, a band, a magnitude (negative where the
+            flux is) and, if you like, its error. Then it has no forced photometry.
+        forced : bool, optional
+            Whether it has forced photometry.
+        list_id : int, optional
+            The detection list it is on, from 0 to 13; None for none.
+        sherlock_class : str, optional
+            Sherlock's class; None if it was not classified.
+        spec_type : str, optional
+            The spectral type.
+        vra_rank : float, optional
+            The rank that the VRA gives it now.
+        vra_scores : sequence of dict, optional
+            Its rows of scores, with any of ``preal``, ``pgal``, ``pfast``, ``rank``,
+            ``rank_alt1``, ``is_gal_cand``, ``debug``, ``mjd`` and ``username``.
+        vra_todo : bool, optional
+            Whether it is on the list of what the VRA has to do.
+        custom_lists : int, str or sequence, optional
+            The custom lists it is on, by name or number; a new number makes a new list.
+
+        Returns
+        -------
+        int
+            Its id, which is in ``manifest["ids"]["added"]`` too.
+
+        Raises
+        ------
+        ValueError
+            If a value is not what it should be; nothing was added.
+
+        Examples
+        --------
+        >>> from atlasquery.atlas import AtlasClass
+        >>> from atlasquery.sandbox import Sandbox
+        >>> with Sandbox() as box:
+        ...     one = box.add_object(
+        ...         vra_scores=[{"preal": 1, "pgal": 0.5, "rank": -1}], custom_lists="mookodi"
+        ...     )
+        ...     atlas = AtlasClass(server=box.url)
+        ...     _ = atlas.login(token=box.token)
+        ...     scores = atlas.query_vra_scores(one)
+        >>> scores["preal", "pgal", "rank"][0].as_void().tolist()
+        (1.0, 0.5, -1.0)
+        """
+        single = isinstance(custom_lists, (int, str))
+        new = NewObject(
+            ra, dec, atlas_id, name, tns_name, kind, detections, forced, list_id, sherlock_class,
+            spec_type, vra_rank, vra_scores, vra_todo,
+            [custom_lists] if single else list(custom_lists),
+        )  # fmt: skip
+        with self._database.lock:
+            count = len(self._sky["all_ids"])
+            rng = np.random.default_rng([self._sky["seed"], 5, count])
+            identifier = insert_object(self._database, new, rng)
+            self._sky["ids"].setdefault("added", []).append(str(identifier))
+            self._sky["all_ids"].append(str(identifier))
+            self._sky["n"] = len(self._sky["all_ids"])
+            self._sky["positions"][str(identifier)] = [new.ra, new.dec]
+            self._sky["counts"] = count_rows(self._database)
+            self._database.execute(
+                "update about set value = ? where name = 'manifest'", (json.dumps(self._sky),)
+            )
+        return identifier
 
     def clear_requests(self) -> None:
         """Forget what was asked."""

@@ -11,7 +11,7 @@ from .exposures import FIRST_FIELD, MJD_REF, PLACES, POINTINGS, nearest_pointing
 from .photometry import draw_curve, measure
 from .positions import htm_id, object_id, offset
 
-__all__ = ["POISON_POSITION", "populate"]
+__all__ = ["POISON_POSITION", "count_rows", "populate"]
 
 # Topics around a place: number of objects, innermost and outermost distance in arcsec.
 _CLUSTERS = {
@@ -137,13 +137,6 @@ def _manifest(database: Database, objects: dict, seed: int, names: list[str]) ->
     topics = defaultdict(list)
     for identifier, topic in zip(ids, objects["topic"], strict=True):
         topics[topic].append(identifier)
-    tables = {
-        "objects": "objects", "exposures": "exposures", "detections": "detections",
-        "forced": "forced", "sherlock": "sherlock_classifications",
-        "crossmatches": "sherlock_crossmatches", "external": "external_crossmatches",
-        "vra_scores": "vra_scores", "vra_todo": "vra_todo", "vra_rank": "vra_rank",
-        "object_groups": "object_groups",
-    }  # fmt: skip
     positions = zip(ids, objects["ra"].tolist(), objects["dec"].tolist(), strict=True)
     return {
         "seed": seed,
@@ -157,5 +150,28 @@ def _manifest(database: Database, objects: dict, seed: int, names: list[str]) ->
         "all_ids": ids,
         "tns_names": names[:20],
         "positions": {identifier: [ra, dec] for identifier, ra, dec in positions},
-        "counts": {name: database.count(table) for name, table in tables.items()},
+        "counts": count_rows(database),
     }
+
+
+def count_rows(database: Database) -> dict[str, int]:
+    """Count what a database has.
+
+    Parameters
+    ----------
+    database : Database
+        The database.
+
+    Returns
+    -------
+    dict of str to int
+        Rows by what they are.
+    """
+    tables = {
+        "objects": "objects", "exposures": "exposures", "detections": "detections",
+        "forced": "forced", "sherlock": "sherlock_classifications",
+        "crossmatches": "sherlock_crossmatches", "external": "external_crossmatches",
+        "vra_scores": "vra_scores", "vra_todo": "vra_todo", "vra_rank": "vra_rank",
+        "object_groups": "object_groups",
+    }  # fmt: skip
+    return {name: database.count(table) for name, table in tables.items()}

@@ -8,6 +8,7 @@ again in halves. Nothing here knows what an id is.
 
 import heapq
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -201,12 +202,18 @@ class ChunkedReads:
         self._probing = self._over = self._stopped = False
 
     def __iter__(self) -> Iterator[Chunk]:
+        process = os.getpid()
         for _ in range(self._concurrency):
             threading.Thread(target=self._work, daemon=True).start()
         try:
             while self._head < len(self._ids):
                 with self._changed:
                     while self._head not in self._done:
+                        if os.getpid() != process:
+                            raise RuntimeError(
+                                "this iteration was begun in another process, whose threads a "
+                                "forked one does not have: begin it anew"
+                            )
                         # A lock that is waited for without end lets no Ctrl-C through everywhere.
                         self._changed.wait(0.5)
                     chunk = self._done.pop(self._head)

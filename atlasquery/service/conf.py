@@ -2,6 +2,8 @@
 
 from astropy import config as _config
 
+from atlasquery.service.inputs import suggest
+
 __all__ = ["ServiceConf"]
 
 
@@ -36,6 +38,11 @@ class ServiceConf(_config.ConfigNamespace):
     on_quota = _config.ConfigItem(
         ["raise", "wait"], "What a request does when none is left in the hour."
     )
+    max_answer_bytes = _config.ConfigItem(
+        200_000_000,
+        "Largest answer in bytes, unpacked, that is read into memory; a larger one is an error.",
+        cfgtype="integer",
+    )
     concurrency = _config.ConfigItem(
         2, "How many requests of one call are under way at the same time.", cfgtype="integer"
     )
@@ -49,6 +56,15 @@ class ServiceConf(_config.ConfigNamespace):
     config_file = _config.ConfigItem(
         "", "YAML file with token, or username and password, readable by its owner only."
     )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse an item that nothing would read."""
+        if not hasattr(type(self), name):
+            items = sorted(self)
+            raise AttributeError(
+                f"{type(self).__module__}.conf has no item {name!r}{suggest(name, items)}"
+            )
+        super().__setattr__(name, value)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

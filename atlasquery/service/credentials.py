@@ -24,6 +24,9 @@ __all__ = ["Credentials", "find_credentials", "read_config_file", "store_in_keyr
 TOKEN_ACCOUNT = "token"  # noqa: S105
 LAST_USER = "last-username"
 FROM_KEYRING = "the keyring"
+FROM_ARGUMENTS, FROM_PROMPT = "the arguments", "the prompt"
+# What another process does not find by itself.
+FROM_USER = (FROM_ARGUMENTS, FROM_PROMPT)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Credentials:
     username: str | None = None
     password: Secret | None = None
     token: Secret | None = None
-    source: str = "the arguments"
+    source: str = FROM_ARGUMENTS
     server: str | None = None
     token_file: Path | None = None
 
@@ -202,7 +205,7 @@ def _from_person(service: str, username: str | None) -> Credentials:
     except (EOFError, NotImplementedError, RuntimeError):
         # A notebook run by a machine has a front end but nobody behind it.
         return Credentials(username)
-    return _credentials({"username": username, "password": password}, "the prompt")
+    return _credentials({"username": username, "password": password}, FROM_PROMPT)
 
 
 def person_present() -> bool:
@@ -235,6 +238,8 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
         If this machine has no keyring that works.
     """
     try:
+        # First: a process that is ended in between leaves no token to another user's name.
+        _forget(service, TOKEN_ACCOUNT)
         if credentials.username and credentials.password:
             name, password = credentials.username, credentials.password
             keyring.set_password(service, name, password.reveal())
@@ -244,8 +249,6 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
         if credentials.token:
             # Beside the password, so that not each program has to log in.
             keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
-        else:
-            _forget(service, TOKEN_ACCOUNT)
         return
     except Exception as error:
         reason = type(error).__name__

@@ -6,9 +6,11 @@ no more time than its exchange has left. That needs no thread beside the one tha
 waits.
 """
 
+import collections
 import contextlib
 import http.client
 import io
+import queue
 import socket
 import threading
 import time
@@ -187,12 +189,37 @@ class _TimedHTTPS(_Timed, HTTPSConnection):
     pass
 
 
+class _Idle:
+    """The idle connections of a pool: a queue without a lock, which a fork could leave held."""
+
+    def __init__(self, maxsize: int = 0):
+        # What is done with it is done in one step of the interpreter.
+        self._connections: collections.deque = collections.deque()
+        self._most = maxsize
+
+    def put(self, connection, block: bool = True, timeout: float | None = None) -> None:
+        if len(self._connections) >= self._most > 0:
+            raise queue.Full
+        self._connections.append(connection)
+
+    def get(self, block: bool = True, timeout: float | None = None):
+        try:
+            return self._connections.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def qsize(self) -> int:
+        return len(self._connections)
+
+
 class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = _TimedHTTP
+    QueueCls = _Idle
 
 
 class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _TimedHTTPS
+    QueueCls = _Idle
 
 
 class TimedAdapter(requests.adapters.HTTPAdapter):

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from inspect import Parameter
 from numbers import Integral, Real
@@ -43,6 +43,7 @@ __all__ = [
     "check_time",
     "check_window",
     "each_id",
+    "numbered",
     "suggest",
     "with_suggestions",
 ]
@@ -88,7 +89,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def with_suggestions(method: Callable) -> Callable:
-    """Let a misspelled keyword be answered with the right one.
+    """Answer a misspelled or a missing argument with the name of the public method.
 
     Parameters
     ----------
@@ -101,32 +102,40 @@ def with_suggestions(method: Callable) -> Callable:
         The same, raising `TypeError` with a suggestion.
     """
     parameters = inspect.signature(method).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters.values()):
         return method
     known = list(parameters)[1:]
     named = [name for name in known if parameters[name].kind is Parameter.KEYWORD_ONLY]
+    needed = [name for name in known if parameters[name].default is Parameter.empty]
     places = len(known) - len(named)
 
     @functools.wraps(method)
     def checked(self, *args, **kwargs):
         # Tools that print tracebacks print the arguments of this frame too.
-        kwargs = {
-            name: Secret(value) if name in SECRETS and isinstance(value, str) else value
-            for name, value in kwargs.items()
-        }
-        if len(args) > places and named:
-            raise TypeError(
-                f"{method.__name__}() takes {places} argument{'s' * (places != 1)} by place; name "
-                f"the others: {named[0]}=..."
-            )
+        args = tuple(
+            _hidden(*pair) for pair in zip([*known[:places], *[""] * len(args)], args, strict=False)
+        )
+        kwargs = {name: _hidden(name, value) for name, value in kwargs.items()}
+        what = f"{getattr(self, 'name', type(self).__name__)}.{method.__name__}()"
+        if len(args) > places:
+            others = f"; name the others: {named[0]}=..." if named else ""
+            raise TypeError(f"{what} takes {places} argument{'s' * (places != 1)} by place{others}")
         for name in kwargs:
             if name not in known:
-                raise TypeError(
-                    f"{method.__name__}() has no argument {name!r}{suggest(name, known)}"
-                )
+                raise TypeError(f"{what} has no argument {name!r}{suggest(name, known)}")
+        if twice := [name for name in known[: len(args)] if name in kwargs]:
+            raise TypeError(f"{what} was given {twice[0]!r} both by place and by name")
+        given = {*known[: len(args)], *kwargs}
+        if missing := [name for name in needed if name not in given]:
+            words = " and ".join(map(repr, missing))
+            raise TypeError(f"{what} is missing the argument{'s' * (len(missing) > 1)} {words}")
         return method(self, *args, **kwargs)
 
     return checked
+
+
+def _hidden(name: str, value: object) -> object:
+    return Secret(value) if name in SECRETS and isinstance(value, str) else value
 
 
 def check_choice(value: str, *, name: str, known: Iterable[str]) -> str:
@@ -390,15 +399,22 @@ def _as_mjd(value: object) -> str:
     return ""
 
 
-def each_id(ids: object, *, name: str) -> list:
+def each_id(
+    ids: object, *, name: str, columns: tuple[str, ...] = (), allow_empty: bool = False
+) -> list:
     """Return one or many identifiers as a list; each is still to be checked.
 
     Parameters
     ----------
-    ids : int, str, or a sequence or column of them
-        The identifiers.
+    ids : int, str, iterable of them, table, or row of one
+        The identifiers. A table, a data frame or a row has them in one of `columns`; a set
+        is sorted, where its members have an order.
     name : str
         The argument's name, for messages.
+    columns : tuple of str, optional
+        The columns of a table that hold such identifiers, likeliest first.
+    allow_empty : bool, optional
+        Whether there may be none.
 
     Returns
     -------
@@ -408,31 +424,68 @@ def each_id(ids: object, *, name: str) -> list:
     Raises
     ------
     InvalidQueryError
-        If there is none.
+        If there is none, or a table has no column of them.
     """
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
-    # A set has no order, and what is neither an id nor a sequence is refused by its value.
-    single = isinstance(ids, (str, bytes, np.generic)) or not hasattr(ids, "__getitem__")
-    values = [ids] if single or isinstance(ids, dict) else list(ids)
-    if not values:
+    ids = _id_column(ids, name, columns)
+    # A dictionary is refused by its value.
+    single = isinstance(ids, (str, bytes, np.generic, dict)) or not np.iterable(ids)
+    values = [ids] if single else list(ids)
+    if isinstance(ids, (set, frozenset)):
+        with contextlib.suppress(TypeError):
+            values.sort()
+    if not values and not allow_empty:
         raise InvalidQueryError(f"{name} is empty: give at least one id")
-    return values
+    # The scalars of pyarrow.
+    return [value.as_py() if hasattr(value, "as_py") else value for value in values]
 
 
-def check_ids(ids: object, *, name: str, digits: int | None = None, hint: str = "") -> list[int]:
+def _id_column(ids: object, name: str, columns: tuple[str, ...]) -> object:
+    """Return the column of a table, a data frame or a row that holds identifiers."""
+    fields = getattr(getattr(ids, "dtype", None), "names", None)
+    known = fields or getattr(ids, "colnames", None)
+    if known is None:
+        known = getattr(ids, "columns", None) if hasattr(ids, "__getitem__") else None
+    if known is None:
+        return ids
+    # The columns of a table of pyarrow are not names.
+    known = list(getattr(ids, "column_names", known))
+    for column in columns:
+        if column in known:
+            return ids[column]
+    right = " or ".join(map(repr, columns)) or "of ids"
+    raise InvalidQueryError(
+        f"{name} is a table without a column {right}; it has "
+        f"{', '.join(map(str, known[:20])) or 'none'}"
+    )
+
+
+def check_ids(
+    ids: object,
+    *,
+    name: str,
+    digits: int | None = None,
+    hint: str = "",
+    columns: tuple[str, ...] = (),
+    allow_empty: bool = False,
+) -> list[int]:
     """Return identifiers as a list of integers, without ever making one a float.
 
     Parameters
     ----------
-    ids : int, str, or a sequence or column of them
+    ids : int, str, iterable of them, table, or row of one
         The identifiers.
     name : str
         The argument's name, for messages.
     digits : int, optional
         How many digits each has; by default any number that fits 64 bits.
     hint : str, optional
-        What else may be meant, for messages.
+        What else may be meant, for messages about a text with letters.
+    columns : tuple of str, optional
+        The columns of a table that hold such identifiers, likeliest first.
+    allow_empty : bool, optional
+        Whether there may be none.
 
     Returns
     -------
@@ -444,7 +497,35 @@ def check_ids(ids: object, *, name: str, digits: int | None = None, hint: str = 
     InvalidQueryError
         If there is none, or one is not a whole number of so many digits.
     """
-    return [_check_id(value, name, digits, hint) for value in each_id(ids, name=name)]
+    values = each_id(ids, name=name, columns=columns, allow_empty=allow_empty)
+    return [
+        _check_id(value, place, digits, hint) for place, value in numbered(values, ids, name=name)
+    ]
+
+
+def numbered(values: list, given: object, *, name: str) -> Iterator[tuple[str, object]]:
+    """Name each of many values for a message, and one alone by its argument.
+
+    Parameters
+    ----------
+    values : list
+        The values.
+    given : object
+        What they were given as.
+    name : str
+        The argument's name.
+
+    Yields
+    ------
+    str
+        ``"name[3]"``, or ``"name"`` for the only value.
+    object
+        The value.
+    """
+    # The members of a set have no numbers.
+    plain = len(values) == 1 or isinstance(given, (set, frozenset))
+    for n, value in enumerate(values):
+        yield name if plain else f"{name}[{n}]", value
 
 
 def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
@@ -462,6 +543,7 @@ def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
     if wrong or int(text) > LARGEST_ID:
         count = isinstance(text, str) and text.isdecimal() and digits
         given = f" (it has {len(text)})" if count else ""
+        hint = hint if isinstance(value, str) and re.search("[A-Za-z]", value) else ""
         raise InvalidQueryError(f"{name}={_shown(value)} should be {right}{given}{hint}")
     return int(text)
 
@@ -495,12 +577,12 @@ def check_names(names: object, *, name: str) -> list[str]:
     values = [names] if isinstance(names, str) or not np.iterable(names) else list(names)
     if not values:
         raise InvalidQueryError(f"{name} is empty: give at least one name")
-    for value in values:
+    for place, value in numbered(values, names, name=name):
         if not isinstance(value, str) or not value.strip():
-            raise InvalidQueryError(f"{name}={value!r} should be a name, such as '2020tjh'")
+            raise InvalidQueryError(f"{place}={value!r} should be a name, such as '2020tjh'")
         # The server takes a comma for the end of a name.
         if re.search(r"[\x00-\x1f\x7f,]", value.strip()) or "\n" in value:
-            raise InvalidQueryError(f"{name}={value!r} has a character that no name has")
+            raise InvalidQueryError(f"{place}={value!r} has a character that no name has")
     return [str(value).strip() for value in values]
 
 

@@ -7,11 +7,11 @@ account. Where there can be none, each process keeps the pace by itself.
 import contextlib
 import os
 import struct
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from atlasquery.service.filelock import cache_folder, open_alone
+from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.quota import Clock, OpenGate
 
 __all__ = ["Pace", "PaceGate", "pace_of"]
@@ -46,7 +46,7 @@ class Pace:
         self.burst = burst
         self.path = path
         self._full = 0.0
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def reserve(self, now: float) -> float:
         """Take the next place in the queue.
@@ -111,7 +111,7 @@ def _read(handle: int | None) -> float:
 
 
 _paces: dict[str, Pace] = {}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 def pace_of(account: str, interval: float, burst: int) -> Pace:
@@ -161,7 +161,7 @@ class PaceGate(OpenGate):
     def enter(self) -> None:
         """Wait for the request's turn."""
         if self.pace is not None and (wait := self.pace.reserve(self.clock.now())) > 0:
-            self.clock.sleep(wait)
+            self.clock.wait(wait)
 
     def shut(self, seconds: float) -> None:
         """Hold the requests of all threads back for as long as one of them waits.

@@ -15,15 +15,18 @@ from pathlib import Path
 
 import astropy.units as u
 from astropy.time import Time
-from astroquery import log
 
 from atlasquery.exceptions import QuotaError
 from atlasquery.service.clock import Clock
+from atlasquery.service.forks import no_fork
+from atlasquery.service.log import log
 
 __all__ = ["Clock", "Gate", "Ledger", "Limit", "OpenGate", "Quota", "warn_uncounted"]
 
 # The longest time that any server counts for; what is older is removed in passing.
 LONGEST = 86400.0
+# Seconds of waiting that are worth a line in the log.
+WORTH_A_WORD = 1.0
 # What a clock that is set right may go back by.
 SLACK = 5.0
 # The ledgers whose failure was told of.
@@ -273,9 +276,10 @@ class Ledger:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         opened = None
         try:
-            ledger, opened = self._open()
-            with contextlib.closing(ledger), ledger:
-                yield ledger
+            with no_fork():
+                ledger, opened = self._open()
+                with contextlib.closing(ledger), ledger:
+                    yield ledger
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
                 self._put_aside(opened, error)
@@ -446,8 +450,9 @@ class Gate(OpenGate):
                     service=self.service,
                 )
             span = f"{wait:.0f} s" if wait < 120 else f"{wait / 60:.0f} min"
-            log.info(f"{spent}: waiting {span}, until {at} UTC")
-            self.clock.sleep(wait)
+            if wait >= WORTH_A_WORD:
+                log.info(f"{spent}: waiting {span}, until {at} UTC")
+            self.clock.wait(wait)
 
     def _spent(self) -> str:
         limit = self.limit

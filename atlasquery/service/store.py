@@ -15,9 +15,9 @@ import zlib
 from pathlib import Path
 
 import requests
-from astroquery import log
 
 from atlasquery.service.files import write_private
+from atlasquery.service.log import log
 
 __all__ = ["ResponseStore", "as_response"]
 

@@ -3,19 +3,27 @@
 import json
 import warnings
 from numbers import Integral
+from typing import Any
 
-import msgspec
 import numpy as np
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NoResultsWarning,
+    NotFoundError,
+    TableParseError,
+)
 from atlasquery.skyportal.columns_events import ANALYSIS, PIECES, SERVICE
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.products import FileQueries, Picture
 from atlasquery.skyportal.words import check_source_id
-from atlasquery.tables import Rows, build_table
+from atlasquery.tables import Rows, build_table, decode_json
 
 __all__ = ["AnalysisQueries"]
+
+# What servers say that no longer draw corner plots.
+NO_CORNERS = "Invalid product type"
 
 
 class AnalysisQueries(FileQueries):
@@ -239,7 +247,8 @@ class AnalysisQueries(FileQueries):
     def get_analysis_corner(self, analysis_id: int | str, *, cache: bool | None = None) -> Picture:
         """Fetch the corner plot of an analysis: how its parameters depend on each other.
 
-        The server draws it while one waits; see ``conf.timeout``.
+        Servers of 2023 drew it while one waited; SkyPortal 1.4 no longer does. See
+        `get_analysis_plot` for the plots that a service has drawn.
 
         Parameters
         ----------
@@ -256,7 +265,7 @@ class AnalysisQueries(FileQueries):
         Raises
         ------
         NotFoundError
-            If it has none, or there is no such analysis.
+            If it has none, there is no such analysis, or this server draws none.
 
         References
         ----------
@@ -265,18 +274,28 @@ class AnalysisQueries(FileQueries):
         Examples
         --------
         >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_analysis_corner(1).kind
+        >>> SkyPortal.get_analysis_corner(1).kind  # doctest: +SKIP
         'png'
         """
         number = _number(analysis_id, "analysis_id")
-        return self._picture(
-            f"obj/analysis/{number}/corner",
-            {},
-            f"Corner plot of analysis {number}",
-            cache=cache,
-            unknown=f"corner plot of analysis {number}",
-            query="get_analysis_corner",
-            analysis_id=number,
+        try:
+            return self._picture(
+                f"obj/analysis/{number}/corner",
+                {},
+                f"Corner plot of analysis {number}",
+                cache=cache,
+                unknown=f"corner plot of analysis {number}",
+                query="get_analysis_corner",
+                analysis_id=number,
+            )
+        except NotFoundError as error:
+            if NO_CORNERS not in (error.reason or ""):
+                raise
+            place = {name: getattr(error, name) for name in ("service", "status", "url", "reason")}
+        raise NotFoundError(
+            f"SkyPortal at {self.server} draws no corner plots: 1.4 no longer has them "
+            f"({place['reason']}). get_analysis_plot has the plots that the service has drawn",
+            **place,
         )
 
 
@@ -298,12 +317,12 @@ def _decode_analyses(text: bytes) -> Rows:
 
 def _decode_results(text: bytes) -> dict:
     """Return results, which servers send as an object or as the text of one."""
-    found = msgspec.json.decode(text)
+    found = decode_json(text, Any, "the results")
     if isinstance(found, str):
         try:
             # The standard library reads the NaN that Python's own writes.
             found = json.loads(found)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TableParseError(f"no results: {error}", service="SkyPortal") from error
     if not isinstance(found, dict):
         raise TableParseError(f"results that are no object: {found!r:.100}", service="SkyPortal")

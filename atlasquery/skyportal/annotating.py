@@ -1,6 +1,9 @@
 """What people and bots say of sources: classifications, votes, comments, annotations."""
 
+import os
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from astropy.coordinates import Angle
 from astropy.table import Table
@@ -19,6 +22,8 @@ from atlasquery.skyportal.words import as_json, check_text, in_path
 
 __all__ = ["NoteWrites"]
 
+# What is sent as the kind of an attachment: the server looks at its name only.
+KIND = "application/octet-stream"
 VOTES = {"up": 1, "down": -1}
 #: The catalogues of which the server itself makes annotations, with its name for the route, and
 #: how its default catalogue begins.
@@ -195,6 +200,7 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         source_ids: Ids,
         text: str,
         *,
+        attachment: str | os.PathLike | tuple[str, bytes] | None = None,
         groups: Groups = None,
         dry_run: bool = False,
         on_error: str = "raise",
@@ -207,8 +213,11 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
             One or many ids.
         text : str
             The comment.
+        attachment : path-like or tuple of str and bytes, optional
+            A file to go with it; or a pair of its name and its bytes.
         groups : int, str or sequence, optional
-            Groups by name or number that see it. By default all groups of the account.
+            Groups by name or number that see it. By default everybody on the instance: the
+            server then shows it to its Sitewide Group.
         dry_run : bool, optional
             Whether to change nothing, and return what would be sent; names are
             looked up all the same.
@@ -244,7 +253,12 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         """
         if not isinstance(text, str) or not text.strip():
             raise InvalidQueryError(f"text={text!r:.80} should be a comment that is not empty")
-        payload = self._with_groups({"text": text}, groups)
+        said = {"text": text}
+        if attachment is not None:
+            name, data = _file_of(attachment)
+            body = b64encode(data).decode("ascii")
+            said["attachment"] = {"name": name, "body": f"data:{KIND};base64,{body}"}
+        payload = self._with_groups(said, groups)
         changes = [
             Change(
                 source,
@@ -252,7 +266,7 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
                 source_path(source, "comments"),
                 payload,
                 done=_numbered("comment_id", "Commented."),
-                look=self._looker(source_path(source, "comments"), payload),
+                look=self._looker(source_path(source, "comments"), {"text": text}),
             )
             for source in each_source(source_ids)
         ]
@@ -374,7 +388,8 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         limiting_mag : float, optional
             The faintest star of Gaia, in G (mag); 0 for all. For ``"gaia"`` only.
         groups : int, str or sequence, optional
-            Groups by name or number that see it. By default the server's choice.
+            Groups by name or number that see it. By default everybody on the instance: the
+            server then shows it to its Sitewide Group.
         dry_run : bool, optional
             Whether to change nothing, and return what would be sent; names are
             looked up all the same.
@@ -483,6 +498,22 @@ class NoteWrites(ChangeQueries, ReferenceQueries):
         ]
         words = f"it has {len(new)} new annotations of {begins}"
         return Outcome(bool(new), words, new[0]["id"] if new else None)
+
+
+def _file_of(given: object) -> tuple[str, bytes]:
+    """Return the name of a file without its folders, and its bytes."""
+    right = "should be the path of a file, or a pair of its name and its bytes"
+    try:
+        if isinstance(given, tuple):
+            name, data = given[0], bytes(given[1]) if isinstance(given[1], bytes) else None
+        else:
+            path = Path(given).expanduser()
+            name, data = path.name, path.read_bytes()
+    except (OSError, TypeError, IndexError) as error:
+        raise InvalidQueryError(f"attachment={given!r:.100} {right}: {error}") from error
+    if not isinstance(name, str) or not name or not data:
+        raise InvalidQueryError(f"attachment={given!r:.100} {right}, of which neither is empty")
+    return check_text(name, "attachment"), data
 
 
 def _numbered(key: str, words: str):

@@ -2,15 +2,32 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, RemoteServiceError
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NoResultsWarning,
+    RemoteServiceError,
+    TableParseError,
+)
+from atlasquery.service.pool import run_all
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id, each_source
 from atlasquery.skyportal.words import check_source_id
-from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+from atlasquery.tables import (
+    Column,
+    Columns,
+    Rows,
+    Timestamp,
+    build_table,
+    decode_json,
+    decode_rows,
+    stack_rows,
+)
 
 __all__ = ["AssignmentQueries"]
 
@@ -30,6 +47,14 @@ ASSIGNMENT = Columns(
     Column("created_at", Timestamp, about="When the assignment was made."),
     Column("modified", Timestamp, about="When the assignment was last changed."),
 )
+
+
+# In these words, without the number.
+GONE = "Could not retrieve assignment"
+
+
+class _Numbered(msgspec.Struct):
+    id: int
 
 
 class AssignmentQueries(ChangeQueries, ReferenceQueries):
@@ -246,7 +271,7 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
         Parameters
         ----------
         run_id : int, optional
-            The number of a run; by default all that the account may see.
+            The number of a run; by default all runs are read, each with one request.
         source_id : str or int, optional
             The id of a source.
         cache : bool, optional
@@ -257,7 +282,9 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
         `~astropy.table.Table`
             A row for each: ``id``, ``source_id``, ``run_id``, ``priority``, ``status``,
             ``comment``, ``requester``, ``rise_time``, ``set_time``, ``created_at`` and
-            ``modified`` (`~astropy.time.Time`), and what a newer server sends besides.
+            ``modified`` (`~astropy.time.Time`), and what a newer server sends besides. What
+            the server does not send is masked, such as ``rise_time`` of a source that is
+            never up.
 
         Raises
         ------
@@ -265,6 +292,8 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
             If an argument is not what it should be; nothing was sent.
         LoginError
             If the instance shows them to nobody without a token.
+        NotFoundError
+            If there is no such run.
 
         Warns
         -----
@@ -273,7 +302,7 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
 
         References
         ----------
-        The ``assignment`` endpoint of the API of SkyPortal,
+        The ``observing_run/{id}`` endpoint of the API of SkyPortal,
         https://skyportal.io/docs/api.html.
 
         Examples
@@ -285,12 +314,7 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
         """
         run = None if run_id is None else check_number_id(run_id, name="run_id")
         source = None if source_id is None else check_source_id(source_id)
-        rows, when = self._fetch(
-            "assignment", decode=_decode_assignments, lifetime=self.conf.list_seconds, cache=cache
-        )
-        # The server sends all: it has no filter here.
-        if run is not None:
-            rows = rows.take(rows.values["run_id"] == run)
+        rows, when = self._targets(self._run_numbers(cache) if run is None else [run], cache)
         if source is not None:
             rows = rows.take(rows.values["source_id"] == source)
         asked = {"run_id": run, "source_id": source}
@@ -299,28 +323,57 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
             warnings.warn("no such assignment", NoResultsWarning, stacklevel=3)
         return table
 
+    def _run_numbers(self, cache: bool | None) -> list[int]:
+        runs, _ = self._fetch(
+            "observing_run",
+            decode=lambda text: msgspec.json.decode(text, type=list[_Numbered]),
+            lifetime=self.conf.list_seconds,
+            cache=cache,
+        )
+        return [one.id for one in runs]
+
+    def _targets(self, runs: list[int], cache: bool | None) -> tuple[Rows, float]:
+        """Return the targets of runs, each by itself: the list of all takes the server long."""
+
+        def read(run: int) -> tuple[Rows, float]:
+            return self._fetch(
+                f"observing_run/{run}",
+                decode=lambda text: _decode_assignments(_assignments_of(text)),
+                lifetime=self.conf.list_seconds,
+                cache=cache,
+                unknown=f"observing run {run}",
+            )
+
+        answers = run_all(
+            read, runs, concurrency=self.conf.concurrency, interrupt=self._clock.interrupt
+        )
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        parts = [_decode_assignments(b"[]"), *(rows for rows, _ in answers)]
+        when = min((when for _, when in answers), default=self._clock.now())
+        return stack_rows(*parts), when
+
     def _look_for_assignment(self, source: str, run: int) -> Outcome:
-        rows = [
-            row
-            for row in self._fresh("assignment")
-            if row.get("obj_id") == source and row.get("run_id") == run
-        ]
+        targets = self._fresh(f"observing_run/{run}").get("assignments") or []
+        rows = [row for row in targets if row.get("obj_id") == source]
         if not rows:
             return Outcome(False, "it is no target of the run")
         return Outcome(True, "it is a target of the run", rows[-1]["id"])
 
     def _look_for_values(self, number: int, sent: dict) -> Outcome:
-        now = next((row for row in self._fresh("assignment") if row["id"] == number), {})
+        now = self._fresh(f"assignment/{number}")
         same = all(str(now.get(key)) == str(value) for key, value in sent.items())
         return Outcome(same, "it is changed" if same else "it is as it was", number)
 
     def _look_for_no_assignment(self, number: int) -> Outcome:
         try:
-            rows = self._fresh("assignment")
+            self._fresh(f"assignment/{number}")
         except RemoteServiceError as error:
-            return Outcome(None, f"the targets could not be read ({error.reason})", number)
-        there = any(row["id"] == number for row in rows)
-        return Outcome(not there, "it is still there" if there else "it is not there", number)
+            if GONE in (error.reason or ""):
+                return Outcome(True, "it is not there", number)
+            return Outcome(None, f"the assignment could not be read ({error.reason})", number)
+        return Outcome(False, "it is still there", number)
 
 
 def _priority(value: object) -> str:
@@ -336,6 +389,14 @@ def _assigned(data: object) -> Outcome:
     return Outcome(True, "Assigned.", number if isinstance(number, int) else None)
 
 
+def _assignments_of(text: bytes) -> bytes:
+    """Return the targets in an observing run."""
+    run = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    if "assignments" not in run:
+        raise TableParseError("an observing run without its targets", service="SkyPortal")
+    return bytes(run["assignments"])
+
+
 def _decode_assignments(text: bytes) -> Rows:
     """Return assignments without all that the server tells of their source and its owners."""
     nested = (
@@ -343,8 +404,10 @@ def _decode_assignments(text: bytes) -> Rows:
         "accessible_group_names",
     )  # fmt: skip
     rows = []
-    for row in msgspec.json.decode(text):
-        plain = {key: value for key, value in row.items() if key not in nested}
-        plain["requester"] = (row.get("requester") or {}).get("username")
+    for row in decode_json(text, list[dict[str, Any]] | None, "the assignments") or []:
+        # A source that never rises has an empty text as its time.
+        plain = {key: None if value == "" else value for key, value in row.items()}
+        plain = {key: value for key, value in plain.items() if key not in nested}
+        plain["requester"] = part_of(row, "requester").get("username")
         rows.append(plain)
     return decode_rows(ASSIGNMENT, msgspec.json.encode(rows), undeclared_as_text=True)

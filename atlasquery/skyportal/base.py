@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.service import ServiceQuery
+from atlasquery.service.compat import DAMAGED
 from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
@@ -26,7 +27,7 @@ from atlasquery.service.refusals import is_envelope, is_page, server_words
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
-from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.envelope import EnvelopeError, open_envelope
 from atlasquery.skyportal.words import as_json, params_of
 from atlasquery.tables import Rows, check_times
 
@@ -41,8 +42,21 @@ UNSTORED = re.compile(
 )
 # What a route says of an id that it does not know, by status.
 UNKNOWN = {
-    400: ("Invalid ID", "Invalid object ID"),
-    403: ("Insufficient permissions", "Cannot access this Analysis"),
+    400: (
+        "Invalid ID",
+        "Invalid object ID",
+        "No instrument with ID",
+        "Could not load instrument",
+        "Cannot find ObservingRun",
+        "Could not find a PhotStat",
+        "Comment has no attachment",
+        "Comment resource ID does not match",
+    ),
+    403: (
+        "Insufficient permissions",
+        "Cannot access this Analysis",
+        "Could not find any accessible comments",
+    ),
 }
 
 
@@ -52,6 +66,22 @@ class _ProfileAuth(TokenAuth):
     def conceal(self, words: bytes) -> bytes:
         """Return other words: those of the server may be tokens."""
         return b"(not quoted)"
+
+
+class Account(msgspec.Struct):
+    """The account of a token.
+
+    Parameters
+    ----------
+    id : int
+        Its number.
+    permissions : list of str
+        What it may do; a token may have fewer of them.
+    """
+
+    # Of all that the profile has, these alone: the tokens in it are not decoded.
+    id: int
+    permissions: list[str] = []
 
 
 class SkyPortalQuery(ServiceQuery):
@@ -73,6 +103,7 @@ class SkyPortalQuery(ServiceQuery):
     token_scheme = "token"  # noqa: S105
     # "Some instances allow anonymous reading" (contract).
     login_required = False
+    _checks_logins = True
 
     def __init__(self, server: str | None = None, token: str | None = None):
         # Wrapped at once: a traceback shows the variables of its frames.
@@ -81,6 +112,8 @@ class SkyPortalQuery(ServiceQuery):
         check_secret_text("token", token)
         self.name = "SkyPortal"
         self._judged = threading.local()
+        # What this client has uploaded, by upload id.
+        self._uploads: dict = {}
         if token is not None:
             super().login(token=token)
 
@@ -140,6 +173,7 @@ class SkyPortalQuery(ServiceQuery):
                     status=401,
                     url=self.server + PROFILE,
                 )
+            self._accepted_token = mine.token
             if store:
                 store_in_keyring(self._keyring_name(), mine)
         return True
@@ -167,22 +201,43 @@ class SkyPortalQuery(ServiceQuery):
 
     def _ask_profile(self, token: Secret) -> tuple[int, str]:
         try:
-            response = exchange(
-                self._session,
-                self.service,
-                Policy.from_conf(self.conf),
-                self._gate(token, "GET"),
-                repeat=True,
-                method="GET",
-                url=self.server + PROFILE,
-                auth=_ProfileAuth(token, self.token_scheme),
-                headers={"Accept": "application/json"},
-            )
+            response = self._profile(token)
         except RemoteServiceError as error:
             if error.status is None:
                 raise
             return error.status, "which is no word on it"
         return response.status_code, response.headers.get("Content-Type", "")
+
+    def _profile(self, token: Secret) -> requests.Response:
+        """Return the profile, which lists all tokens of the user: for no log, store or error."""
+        return exchange(
+            self._session,
+            self.service,
+            Policy.from_conf(self.conf),
+            self._gate(token, "GET"),
+            repeat=True,
+            method="GET",
+            url=self.server + PROFILE,
+            auth=_ProfileAuth(token, self.token_scheme),
+            headers={"Accept": "application/json"},
+        )
+
+    def _account_of_token(self) -> "Account":
+        """Return the account that the token is of, as the server says now."""
+        _, token = self._auth(required=True)
+        response = self._profile(token)
+        status = response.status_code
+        account = _decode_account(response.content) if status == 200 else None
+        del response
+        if account is None:
+            raise RemoteServiceError(
+                f"SkyPortal at {self.server} did not say whose the token is: it answered {PROFILE} "
+                f"with status {status}.",
+                service=self.service,
+                status=status,
+                url=self.server + PROFILE,
+            )
+        return account
 
     def _gate(self, token: Secret | None, method: str) -> PaceGate:
         rate = self.conf.requests_per_second
@@ -216,9 +271,25 @@ class SkyPortalQuery(ServiceQuery):
         try:
             return super()._send_signed(method, url, **request)
         except LoginError as error:
-            if error.status != 401:
+            if error.status == 401:
+                refusal: LoginError = self._not_allowed(error, method)
+            elif error.status == 403 and not is_page(error.reason):
+                refusal = self._forbidden(error)
+            else:
                 raise
-            raise self._not_allowed(error, method) from None
+        raise refusal from None
+
+    def _forbidden(self, error: LoginError) -> LoginError:
+        """Return what a 403 means: the server has it for single objects and for bad input too."""
+        return LoginError(
+            f"SkyPortal refused the request at {error.url} (status 403): {error.reason} It answers "
+            "so to what this account may not see or do, to what is not there, and to input that "
+            "it cannot take; the login itself is known.",
+            service=self.service,
+            status=403,
+            url=error.url,
+            reason=error.reason,
+        )
 
     def _not_allowed(self, error: LoginError, method: str) -> LoginError:
         """Return what a 401 means: no token, one that is not known, or a missing permission."""
@@ -262,10 +333,6 @@ class SkyPortalQuery(ServiceQuery):
 
     def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
         place = {"service": self.service, "status": response.status_code, "url": response.url}
-        token = self._credentials.token
-        if token is not None and "html" in response.headers.get("Content-Type", "").lower():
-            # No page is data here: what it says goes into an error.
-            response._content = TokenAuth(token).conceal(response.content)
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -283,9 +350,7 @@ class SkyPortalQuery(ServiceQuery):
             if error.status is not None:
                 raise
             cause, words = None, server_words(response)
-            if token is not None:
-                words = TokenAuth(token).conceal(words.encode()).decode()
-            made = RemoteServiceError(
+            made = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
                 f"{response.status_code}): {words}",
                 reason=words,
@@ -403,6 +468,14 @@ class SkyPortalQuery(ServiceQuery):
             # What was read before may be otherwise now, even after a time-out.
             self._store.clear()
         return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
+
+
+def _decode_account(body: bytes) -> Account | None:
+    try:
+        return msgspec.json.decode(open_envelope(body), type=Account)
+    except (*DAMAGED, RemoteServiceError, TableParseError):
+        # Whose words would be those of the profile.
+        return None
 
 
 def _api(address: str) -> str:

@@ -6,25 +6,31 @@ import msgspec
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    NoResultsWarning,
+    NotFoundError,
+    RemoteServiceError,
+)
 from atlasquery.service.inputs import check_choice
 from atlasquery.skyportal.columns import CANDIDATE
 from atlasquery.skyportal.criteria import (
     localization_params,
     number_range,
-    taxonomy_classes,
+    plain_classes,
     time_range,
 )
 from atlasquery.skyportal.nested import decode_objects
 from atlasquery.skyportal.paging import PagedQueries
+from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import as_json, check_source_id, in_path, params_of, word
 from atlasquery.tables import build_table
 
 __all__ = ["CandidateQueries"]
 
-#: Which candidates are found by whether they are saved; the server's own words.
 # The server's names of some criteria.
 RENAMED = {"group_ids": "groupIDs", "filter_ids": "filterIDs", "list_name": "listName"}
+#: Which candidates are found by whether they are saved; the server's own words.
 SAVED_STATUS = (
     "all",
     "savedToAllSelected",
@@ -53,6 +59,8 @@ class CandidateQueries(PagedQueries):
         annotation_filters: list | None = None,
         localization: str | tuple | None = None,
         probability: float | None = None,
+        detected: tuple | None = None,
+        min_detections: int | None = None,
         sort_by_annotation: tuple | None = None,
         descending: bool = False,
         max_rows: int | None = None,
@@ -72,20 +80,28 @@ class CandidateQueries(PagedQueries):
         start, end : `~astropy.time.Time`, str or float, optional
             When they passed; a bare number is an MJD in UTC.
         classifications : str or list of str, optional
-            Classes with their taxonomy, of which they have one: ``"Sitewide
-            Taxonomy: Ia"``.
+            Classes of which they have one, such as ``"Ia"``: of candidates the server
+            compares the name alone, without its taxonomy.
         redshift : tuple of float, optional
             The least and the greatest, each of which may be None.
         list_name : str, optional
             A list of yours, such as ``"rejected_candidates"``.
         annotation_filters : list of dict, optional
-            Conditions on annotations: each has ``origin``, ``key``, and ``value`` or
-            ``min`` and ``max``.
+            Conditions on annotations: each has ``origin``, ``key``, and ``value`` (a text,
+            number, truth value, or what JSON has) or ``min`` and ``max``. A number is
+            compared as it is written: 1 is not 1.0 to the server; take ``min`` and
+            ``max`` for it.
         localization : str, `~astropy.time.Time` or tuple, optional
-            The time of a GCN event, or a pair of it and the name of its sky map; needs
-            `start` and `end`.
+            The time of a GCN event, or a pair of it and the name of its sky map: candidates
+            inside, detected at any time if `detected` and `min_detections` are not given.
         probability : float, optional
             The probability that the region of the sky map has, from 0 to 1.
+        detected : tuple of `~astropy.time.Time`, optional
+            A pair for the first detection, not before the one, and the last, not after the
+            other; each may be None, but with `localization` both are needed.
+        min_detections : int, optional
+            How often they are detected at least; by default once where `localization` and
+            `detected` are given.
         sort_by_annotation : tuple of str, optional
             The origin and the key of an annotation whose value they are sorted by. By
             default what passed last comes first.
@@ -135,15 +151,17 @@ class CandidateQueries(PagedQueries):
             check_choice(saved_status, name="saved_status", known=SAVED_STATUS)
         given = start is not None or end is not None
         window = time_range((start, end), "start, end", "startDate", "endDate") if given else {}
+        sky_map = localization_params(localization, probability, None)
         sent = params_of({
             **params_of({"group_ids": group_ids, "filter_ids": filter_ids}, RENAMED),
             "savedStatus": saved_status,
             **window,
-            "classifications": taxonomy_classes(classifications, "classifications"),
+            "classifications": plain_classes(classifications, "classifications"),
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
             **params_of({"list_name": list_name}, RENAMED),
             "annotationFilterList": _annotation_filters(annotation_filters),
-            **localization_params(localization, probability, window),
+            **sky_map,
+            **_detections(detected, min_detections, bool(sky_map)),
             **_annotation_order(sort_by_annotation, descending),
         })  # fmt: skip
         self._limit_rows(max_rows)
@@ -195,13 +213,65 @@ class CandidateQueries(PagedQueries):
         0.05
         """
         name = check_source_id(candidate_id, name="candidate_id")
-        rows, when = self._fetch(
+        (rows, filters), when = self._fetch(
             f"candidates/{in_path(name)}",
-            decode=lambda text: decode_objects(CANDIDATE, b"[" + text + b"]"),
+            # The server shows any object here: with its alerts it says which filters it passed.
+            {"includeAlerts": True},
+            decode=_decode_one,
             cache=cache,
             unknown=f"candidate {name}",
         )
+        if filters is None:
+            self._check_candidate(name)
+        elif not filters:
+            raise self._no_candidate(name)
         return build_table(rows, meta=self._meta(when, query="get_candidate", object=name))
+
+    def _check_candidate(self, name: str) -> None:
+        """Ask whether an object is a candidate, where the object itself does not say so."""
+        try:
+            self._send("HEAD", f"{self.server}candidates/{in_path(name)}", repeat=True)
+        except RemoteServiceError as error:
+            if error.status == 404:
+                raise self._no_candidate(name) from None
+            # An older server has no such question, and answers with candidates only.
+            if error.status != 405:
+                raise
+
+    def _no_candidate(self, name: str) -> NotFoundError:
+        return NotFoundError(
+            f"SkyPortal has no candidate {name} that this account may see: the object has passed "
+            "none of its filters. get_source reads what is saved",
+            service=self.service,
+            url=f"{self.server}candidates/{in_path(name)}",
+        )
+
+
+def _decode_one(text: bytes) -> tuple:
+    """Return a candidate, and the filters that it has passed; None where they are not sent."""
+    entry = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    filters = entry.pop("filter_ids", None)
+    entry.pop("passing_alerts", None)
+    rows = decode_objects(CANDIDATE, msgspec.json.encode([entry]))
+    return rows, None if filters is None else msgspec.json.decode(filters, type=list | None)
+
+
+def _detections(detected: tuple | None, number: int | None, in_map: bool) -> dict:
+    """Return what is sent for the times and the number of detections."""
+    sent = time_range(detected, "detected", "firstDetectionAfter", "lastDetectionBefore")
+    if number is not None:
+        sent["numberDetections"] = check_number_id(number, name="min_detections")
+    if not in_map:
+        return sent
+    if not sent:
+        # Otherwise the server asks for all three beside a sky map.
+        return {"requireDetections": False}
+    if not {"firstDetectionAfter", "lastDetectionBefore"} <= set(sent):
+        raise InvalidQueryError(
+            f"detected={detected!r:.100} should have both times where localization is given: the "
+            "server needs them"
+        )
+    return {"numberDetections": 1, **sent}
 
 
 def _annotation_order(by: tuple | None, descending: bool) -> dict:
@@ -232,5 +302,19 @@ def _annotation_filters(conditions: list | None) -> str | None:
                 f"annotation_filters={one!r:.100} should have origin and key, and value or min and "
                 "max: {'origin': 'sherlock', 'key': 'separation', 'min': 0, 'max': 2}"
             )
-    texts = [msgspec.json.encode(as_json(one, "annotation_filters")).decode() for one in conditions]
+    texts = [msgspec.json.encode(_annotation_value(one)).decode() for one in conditions]
     return ",".join(texts)
+
+
+def _annotation_value(condition: dict) -> dict:
+    """Return a condition whose value is text: the server reads numbers and objects as JSON."""
+    sent = as_json(condition, "annotation_filters")
+    value = sent.get("value", "")
+    if value is None:
+        raise InvalidQueryError(
+            f"annotation_filters={condition!r:.100} has None as value: the server cannot look "
+            "for it"
+        )
+    if not isinstance(value, (str, bool)):
+        sent["value"] = msgspec.json.encode(value).decode()
+    return sent

@@ -23,16 +23,20 @@ from atlasquery.exceptions import (
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.envelope import EnvelopeError
 from atlasquery.skyportal.words import as_json
 
 __all__ = [
     "Change",
     "ChangeQueries",
     "Outcome",
+    "ends_all",
+    "id_column",
     "is_refusal",
     "may_be_unfinished",
     "outcome_table",
     "what_came",
+    "with_large_id",
 ]
 
 # What a gateway says that has lost the server, or waits for it no longer.
@@ -105,25 +109,28 @@ class ChangeQueries(SkyPortalQuery):
         changes: Sequence[Change],
         *,
         dry_run: bool,
-        on_error: str,
+        on_error: str = "raise",
         depth: int = 5,
+        settled: Sequence[tuple[str, Outcome]] = (),
         **about,
     ) -> Table:
         """Send each change once; return the table of what became of them.
 
-        A warning points to the frame that is so many above that of `_report`.
+        A warning points to the frame that is so many above that of `_report`. What is settled
+        stands first in the table, with nothing sent for it.
         """
         check_on_error(on_error)
         changes = [_plain(change) for change in changes]
         if dry_run:
-            return _rehearsal(changes, self._meta(time.time(), **about))
+            return _rehearsal(changes, self._meta(time.time(), **about), settled)
         self._auth(required=True)
-        outcomes: list[Outcome] = []
+        outcomes = [outcome for _, outcome in settled]
+        ahead = [Change(what, "", "") for what, _ in settled]
+        todo, changes = changes, [*ahead, *changes]
         try:
-            self._send_each(changes, outcomes)
+            self._send_each(todo, outcomes)
         except KeyboardInterrupt as stop:
-            _note_stop(stop, changes, outcomes)
-            stop.result = outcome_table(changes, outcomes, self._meta(time.time(), **about))
+            self._note_stop(stop, changes, outcomes, about)
             raise
         table = outcome_table(changes, outcomes, self._meta(time.time(), **about))
         failures = [
@@ -133,6 +140,17 @@ class ChangeQueries(SkyPortalQuery):
         ]
         self._report(table, failures, outcomes, on_error, depth=depth)
         return table
+
+    def _note_stop(
+        self,
+        stop: KeyboardInterrupt,
+        changes: Sequence[Change],
+        outcomes: list[Outcome],
+        about: dict,
+    ) -> None:
+        """Keep what became of all writes when the call was stopped in the middle of one."""
+        _note_stop(stop, changes, outcomes)
+        stop.result = outcome_table(changes, outcomes, self._meta(time.time(), **about))
 
     def _send_each(self, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
         began = time.time()
@@ -150,9 +168,9 @@ class ChangeQueries(SkyPortalQuery):
         """Send one change; whatever happens, say what became of it."""
         try:
             data = self._change(change.method, change.path, change.payload)
-        except (LoginError, QuotaError) as error:
-            return Outcome(False, str(error), stop=error)
-        except (RemoteServiceError, TimeoutError, TableParseError) as error:
+        except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
+            if ends_all(error):
+                return Outcome(False, str(error), stop=error)
             if not error.sent:
                 return Outcome(False, f"Not sent: {error}", stop=error)
             if not is_refusal(error):
@@ -163,10 +181,17 @@ class ChangeQueries(SkyPortalQuery):
             return instead or _refused(error)
         except Exception as error:
             return Outcome(None, f"Unknown: {error}", stop=error)
-        return change.done(data) if change.done else Outcome(True, "Done.")
+        try:
+            return change.done(data) if change.done else Outcome(True, "Done.")
+        except Exception as error:
+            # It was done, and the answer is another than expected.
+            odd = TableParseError(f"the answer has something else than expected: {error!r}")
+            return self._look_again(change, odd, began)
 
     @staticmethod
-    def _instead(change: Change, error: RemoteServiceError) -> "Outcome | Change | None":
+    def _instead(
+        change: Change, error: RemoteServiceError | LoginError
+    ) -> "Outcome | Change | None":
         """Return what a refusal means; where that cannot be asked, its own words stand."""
         try:
             return change.refused(error) if change.refused else None
@@ -254,10 +279,31 @@ def is_refusal(error: Exception) -> bool:
     Returns
     -------
     bool
-        True for a status from 300 to 499, and for an envelope that says error.
+        True for a status from 400 to 499, and for an envelope that says error. An answer
+        that cannot be read, or sends us elsewhere, says nothing of what was done.
     """
+    if isinstance(error, EnvelopeError):
+        return error.status is None or error.status < 500
     status = getattr(error, "status", None)
-    return status is not None and 200 <= status < 500 and isinstance(error, RemoteServiceError)
+    known = isinstance(error, (RemoteServiceError, LoginError))
+    return known and status is not None and 400 <= status < 500
+
+
+def ends_all(error: Exception) -> bool:
+    """Return whether an error holds for all further writes: the login, or the quota.
+
+    Parameters
+    ----------
+    error : Exception
+        What came instead of an answer.
+
+    Returns
+    -------
+    bool
+        False for a status of 403, which the server has for single objects and for bad input.
+    """
+    login = isinstance(error, LoginError) and error.status != 403
+    return login or isinstance(error, QuotaError)
 
 
 def may_be_unfinished(error: Exception) -> bool:
@@ -315,15 +361,53 @@ def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: 
     table["source_id"] = np.array([change.about for change in changes], dtype=np.str_)
     ok, numbers = [o.ok for o in outcomes], [o.number for o in outcomes]
     table["ok"] = MaskedColumn([bool(o) for o in ok], mask=[o is None for o in ok], dtype=bool)
-    table["id"] = MaskedColumn(
-        [n or 0 for n in numbers], mask=[n is None for n in numbers], dtype=np.int64
-    )
-    table["message"] = np.array([o.message for o in outcomes], dtype=np.str_)
+    table["id"] = id_column(numbers)
+    table["message"] = np.array([with_large_id(one) for one in outcomes], dtype=np.str_)
     table["source_id"].description = "The source that the write is about."
     table["ok"].description = "Whether it is so on the server now; masked where unknown."
     table["id"].description = "The server's id of what was written."
     table["message"].description = "The server's words, or ours."
     return table
+
+
+def id_column(numbers: Sequence[int | None]) -> MaskedColumn:
+    """Return numbers that the server gave; masked where there is none, or none of 64 bits.
+
+    Parameters
+    ----------
+    numbers : sequence of int or None
+        The numbers.
+
+    Returns
+    -------
+    `~astropy.table.MaskedColumn`
+        Of int64.
+    """
+    mask = [number is None or _is_large(number) for number in numbers]
+    plain = [0 if gone else number for number, gone in zip(numbers, mask, strict=True)]
+    return MaskedColumn(plain, mask=mask, dtype=np.int64)
+
+
+def with_large_id(outcome: Outcome) -> str:
+    """Return the message of an outcome, with an id that no column of int64 can hold.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What became of a write.
+
+    Returns
+    -------
+    str
+        The message.
+    """
+    if outcome.number is None or not _is_large(outcome.number):
+        return outcome.message
+    return f"{outcome.message} Its id, {outcome.number}, has more than 64 bits."
+
+
+def _is_large(number: int) -> bool:
+    return not -(2**63) <= number < 2**63
 
 
 def _plain(change: Change) -> Change:
@@ -332,8 +416,12 @@ def _plain(change: Change) -> Change:
     return replace(change, payload=None if change.payload is None else as_json(change.payload, ""))
 
 
-def _rehearsal(changes: Sequence[Change], meta: dict) -> Table:
-    outcomes = [Outcome(None, f"{DRY} {change.note}".strip()) for change in changes]
+def _rehearsal(
+    changes: Sequence[Change], meta: dict, settled: Sequence[tuple[str, Outcome]] = ()
+) -> Table:
+    outcomes = [outcome for _, outcome in settled]
+    outcomes += [Outcome(None, f"{DRY} {change.note}".strip()) for change in changes]
+    changes = [*(Change(what, "", "") for what, _ in settled), *changes]
     table = outcome_table(changes, outcomes, meta)
     table["method"] = [change.method for change in changes]
     table["endpoint"] = [change.path for change in changes]
@@ -348,10 +436,9 @@ def _json(payload: dict) -> str:
     return msgspec.json.encode(payload).decode()
 
 
-def _refused(error: RemoteServiceError) -> Outcome:
+def _refused(error: RemoteServiceError | LoginError) -> Outcome:
     # A wrong address is wrong for all of them.
-    wrong_place = error.status in (405, *range(300, 400))
-    if wrong_place:
+    if error.status == 405:
         return Outcome(False, str(error), stop=error)
     return Outcome(False, error.reason or str(error))
 

@@ -1,5 +1,7 @@
 """Finding charts: the sky around a target as an observer at a telescope sees it."""
 
+import html
+import re
 from numbers import Integral
 
 import astropy.units as u
@@ -31,6 +33,24 @@ FACILITY = Columns(
     Column("mag_min", unit=u.mag, about="Brightest offset star."),
     Column("min_sep_arcsec", unit=u.arcsec, to="min_separation", about="Least distance of stars."),
 )
+
+OFFSET_STAR = Columns(
+    "an offset star",
+    Column("name", str, about="Name of the star, or of the source.", required=True),
+    Column("ra", unit=u.deg, about="Right ascension."),
+    Column("dec", unit=u.deg, about="Declination."),
+    Column("mag", unit=u.mag, about="Magnitude, in Gaia's RP band."),
+    Column("dras", unit=u.arcsec, to="offset_east", about="From the star east to the source."),
+    Column("ddecs", unit=u.arcsec, to="offset_north", about="From the star north to the source."),
+    Column("pa", unit=u.deg, to="position_angle", about="Position angle of that offset."),
+    Column("str", str, to="starlist", about="Its line in the list of the telescope."),
+)
+OFFSET = re.compile(r'(-?[\d.]+)"? *([EWNS])')
+
+
+class _Offsets(msgspec.Struct):
+    starlist_info: list[dict]
+    starlist_str: str | None = None
 
 
 class ChartQueries(FileQueries):
@@ -173,6 +193,78 @@ class ChartQueries(FileQueries):
         )
         return build_table(rows, meta=self._meta(when, query="list_facilities"))
 
+    def get_offset_stars(
+        self,
+        source_id: str | int,
+        *,
+        facility: str = "Keck",
+        offset_stars: int = 3,
+        obstime: Time | str | None = None,
+        use_ztfref: bool = True,
+        cache: bool | None = None,
+    ) -> Table:
+        """Fetch the stars from which a telescope can be offset to a source.
+
+        The server asks Gaia for them while one waits; see ``conf.timeout``.
+
+        Parameters
+        ----------
+        source_id : str or int
+            The name of an object on this instance.
+        facility : str, optional
+            The telescope, which decides on the stars and the form of the list; see
+            `list_facilities`.
+        offset_stars : int, optional
+            How many stars, from 0 to 4.
+        obstime : `~astropy.time.Time` or str, optional
+            When it is observed, for proper motions. By default now.
+        use_ztfref : bool, optional
+            Whether positions of stars come from ZTF's catalogue where it has them.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            First the source, then the stars: ``name``, ``ra``, ``dec`` (deg), ``mag`` (mag),
+            ``offset_east``, ``offset_north`` (arcsec, from the star to the source),
+            ``position_angle`` (deg), and ``starlist``, its line in the list of the
+            telescope. ``meta["starlist"]`` is that list. What the source has not is masked.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such object.
+        RemoteServiceError
+            If the server has no stars, in its own words.
+
+        References
+        ----------
+        The route ``GET /api/sources/{id}/offsets``.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> stars = SkyPortal.get_offset_stars("ATLAS24abc")
+        >>> print(stars["name"][1], stars["offset_east"].quantity[1])
+        ATLAS24abc_k1 3.872 arcsec
+        """
+        name = check_source_id(source_id)
+        (rows, starlist), when = self._fetch(
+            f"sources/{in_path(name)}/offsets",
+            {
+                "facility": facility,
+                "num_offset_stars": _stars(offset_stars),
+                "obstime": None if obstime is None else iso(obstime, "obstime"),
+                "use_ztfref": bool(use_ztfref),
+            },
+            decode=_decode_offsets,
+            cache=cache,
+            unknown=f"object {name}",
+        )
+        meta = self._meta(when, query="get_offset_stars", object=name, facility=facility)
+        return build_table(rows, meta={**meta, "starlist": starlist})
+
     def _where(self, target: object, cache: bool | None) -> tuple[float, float, str]:
         """Return the position of a target in degrees, and what it is called."""
         if isinstance(target, (str, Integral)):
@@ -204,6 +296,28 @@ def _stars(value: object) -> int:
     if not whole or not STARS[0] <= value <= STARS[1]:
         raise InvalidQueryError(f"offset_stars={value!r:.100} should be from 0 to 4")
     return int(value)
+
+
+def _offset(text: object) -> float | None:
+    """Return an offset such as ``3.872" E`` in arcsec to the east or north."""
+    found = OFFSET.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        return None
+    return float(found[1]) * (1 if found[2] in "EN" else -1)
+
+
+def _decode_offsets(text: bytes) -> tuple[Rows, str]:
+    """Return the source and its offset stars, and the list for the telescope."""
+    found = msgspec.json.decode(text, type=_Offsets)
+    rows = [
+        {**star, "dras": _offset(star.get("dras")), "ddecs": _offset(star.get("ddecs"))}
+        for star in found.starlist_info
+        # The lists of some telescopes begin with a line that names their columns.
+        if star.get("name") is not None
+    ]
+    # It is made for web pages.
+    starlist = html.unescape(found.starlist_str or "").replace("\xa0", " ")
+    return decode_rows(OFFSET_STAR, msgspec.json.encode(rows)), starlist
 
 
 def _decode_facilities(text: bytes) -> Rows:

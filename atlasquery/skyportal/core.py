@@ -11,12 +11,14 @@ from atlasquery.skyportal.events import EventQueries
 from atlasquery.skyportal.followup import FollowupQueries
 from atlasquery.skyportal.galaxies import GalaxyQueries
 from atlasquery.skyportal.generic import GenericQueries
+from atlasquery.skyportal.listings import ListingQueries
 from atlasquery.skyportal.notes import NoteQueries
 from atlasquery.skyportal.reference_tables import ReferenceTableQueries
 from atlasquery.skyportal.saving import SavingQueries
 from atlasquery.skyportal.source_facts import SourceFactQueries
 from atlasquery.skyportal.sources import SourceQueries
 from atlasquery.skyportal.spectra import SpectrumQueries
+from atlasquery.skyportal.spectrum_upload import SpectrumWrites
 from atlasquery.skyportal.upload import UploadQueries
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
@@ -36,7 +38,9 @@ class SkyPortalClass(
     ReferenceTableQueries,
     SavingQueries,
     UploadQueries,
+    SpectrumWrites,
     NoteWrites,
+    ListingQueries,
     FollowupQueries,
     AssignmentQueries,
     AnalysisWrites,

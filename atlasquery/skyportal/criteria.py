@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import astropy.units as u
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
@@ -12,8 +13,10 @@ __all__ = [
     "SORTED_BY",
     "cone_params",
     "localization_params",
+    "magnitude_range",
     "number_range",
     "only_true",
+    "plain_classes",
     "sort_params",
     "taxonomy_classes",
     "time_range",
@@ -63,7 +66,13 @@ def cone_params(coordinates: object, radius: object) -> tuple[list[dict], tuple,
     return cones, shape, arcsec
 
 
-def number_range(value: object, name: str, low: str, high: str) -> dict:
+def number_range(
+    value: object,
+    name: str,
+    low: str,
+    high: str,
+    unit: u.UnitBase = u.dimensionless_unscaled,
+) -> dict:
     """Return what is sent for a range of numbers.
 
     Parameters
@@ -74,13 +83,58 @@ def number_range(value: object, name: str, low: str, high: str) -> dict:
         The argument's name, for messages.
     low, high : str
         The server's names of the bounds.
+    unit : `~astropy.units.Unit`, optional
+        The unit of the numbers, in which quantities are sent.
 
     Returns
     -------
     dict
         The bounds that are given.
     """
-    return _range(value, name, low, high, lambda one: float(word(one, name)), "(0.01, 0.1)")
+
+    def number(one: object) -> float:
+        if isinstance(one, u.Quantity):
+            one = _in_unit(one, unit)
+        return float(word(one, name))
+
+    example = "(0.01, 0.1)" if unit == u.dimensionless_unscaled else f"(15, 100), in {unit}"
+    # An array of quantities has its unit for all of them.
+    value = list(value) if isinstance(value, u.Quantity) and value.shape == (2,) else value
+    return _range(value, name, low, high, number, example)
+
+
+def _in_unit(value: u.Quantity, unit: u.UnitBase) -> float:
+    if unit == u.mag and isinstance(value.unit, u.MagUnit):
+        # Of any system: which one the server has is its uploaders' affair.
+        return value.value
+    try:
+        return value.to_value(unit)
+    except u.UnitsError as error:
+        what = "no unit" if unit == u.dimensionless_unscaled else f"the unit {unit}"
+        raise ValueError(f"{value} should have {what}") from error
+
+
+def magnitude_range(value: object, name: str, magnitude: str) -> dict:
+    """Return what is sent for a range of magnitudes.
+
+    The server's ``min...`` is the faint bound, and its ``max...`` the bright one: it keeps
+    what has a magnitude of at most the one and at least the other.
+
+    Parameters
+    ----------
+    value : tuple of float or None
+        The brightest and the faintest magnitude, each of which may be None.
+    name : str
+        The argument's name, for messages.
+    magnitude : str
+        The server's name of the magnitude, such as ``"PeakMagnitude"``.
+
+    Returns
+    -------
+    dict
+        The bounds that are given.
+    """
+    return number_range(value, name, f"max{magnitude}", f"min{magnitude}", u.mag)
 
 
 def time_range(value: object, name: str, low: str, high: str) -> dict:
@@ -178,6 +232,39 @@ def taxonomy_classes(value: object, name: str) -> str | None:
             raise InvalidQueryError(
                 f"{name}={one!r:.100} should name a taxonomy and a class, such as "
                 "'Sitewide Taxonomy: Ia'; see list_taxonomies()"
+            )
+    return word(values, name)
+
+
+def plain_classes(value: object, name: str) -> str | None:
+    """Return classes as the server compares those of candidates: without their taxonomy.
+
+    Parameters
+    ----------
+    value : str, sequence of str or None
+        Such as ``"Ia"``.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    str or None
+        Joined by commas.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one has a taxonomy, for which the server finds nothing.
+    """
+    if value is None:
+        return None
+    values = [value] if isinstance(value, str) else list(value)
+    for one in values:
+        if not isinstance(one, str) or not one.strip() or ":" in one:
+            plain = one.rpartition(":")[2].strip() if isinstance(one, str) else ""
+            raise InvalidQueryError(
+                f"{name}={one!r:.100} should be the name of a class without its taxonomy, such as "
+                f"{plain or 'Ia'!r}: the server compares nothing else with candidates"
             )
     return word(values, name)
 

@@ -14,6 +14,7 @@ from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.photometry import decode_photometry, light_curve, unplaced
+from atlasquery.skyportal.references import each_source
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Rows
 
@@ -174,11 +175,7 @@ class PhotometryQueries(PagedQueries):
         >>> set(curves["ZTF24abcdefg"]["band"]) == {"g", "r"}
         True
         """
-        single = isinstance(source_ids, (str, bytes, np.generic)) or not np.iterable(source_ids)
-        given = [source_ids] if single else list(source_ids)
-        if not given:
-            raise InvalidQueryError("source_ids is empty: give at least one object")
-        names = list(dict.fromkeys(check_source_id(one, name="source_ids") for one in given))
+        names = list(dict.fromkeys(each_source(source_ids)))
         check_on_error(on_error)
         window, snr = check_window(start, end), _check_snr(detection_snr)
         found = Collection("TimeSeries", key=check_source_id)

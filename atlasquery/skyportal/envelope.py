@@ -6,7 +6,14 @@ import msgspec
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
 
-__all__ = ["open_envelope"]
+__all__ = ["EnvelopeError", "open_envelope"]
+
+
+class EnvelopeError(RemoteServiceError):
+    """An error that the server itself has written into its envelope: it did not do what was asked.
+
+    An answer that is no envelope at all, such as a page of a gateway, says nothing of that.
+    """
 
 
 class _Envelope(msgspec.Struct):
@@ -31,14 +38,14 @@ def open_envelope(body: bytes) -> bytes:
 
     Raises
     ------
-    RemoteServiceError
+    EnvelopeError
         If it is an error, whatever its HTTP status.
     TableParseError
         If it is no envelope.
     """
     envelope = msgspec.json.decode(body, type=_Envelope)
     if envelope.status in ("error", "fail"):
-        raise RemoteServiceError(
+        raise EnvelopeError(
             f"SkyPortal answered with an error: {envelope.message}",
             service="SkyPortal",
             reason=str(envelope.message),

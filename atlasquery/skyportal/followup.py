@@ -3,14 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import suggest
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.followup_reads import PAGE, FollowupReads
 from atlasquery.skyportal.references import check_number_id, each_number, each_source
 from atlasquery.skyportal.words import as_json
+from atlasquery.tables import check_answer, convert_json
 
 __all__ = ["FollowupQueries"]
 
@@ -26,6 +28,13 @@ FAILED = ("failed", "rejected", "error")
 GONE = "Could not retrieve followup request"
 
 Groups = int | str | Sequence | None
+
+
+class _Request(msgspec.Struct):
+    # What a request is stored anew with.
+    obj_id: str
+    allocation_id: int
+    id: int | None = None
 
 
 class FollowupQueries(ChangeQueries, FollowupReads):
@@ -190,11 +199,14 @@ class FollowupQueries(ChangeQueries, FollowupReads):
         else:
             asked = as_json(payload)
             # The whole request is stored anew: what is not given stays as it is.
-            now = self._fresh(f"followup_request/{number}")
-            about = str(now["obj_id"])
+            now = convert_json(
+                self._fresh(f"followup_request/{number}"), _Request, f"the request {number}"
+            )
+            check_answer(now.id, number, "the request", service=self.service)
+            about = now.obj_id
             sent = {
-                "obj_id": now["obj_id"],
-                "allocation_id": now["allocation_id"],
+                "obj_id": now.obj_id,
+                "allocation_id": now.allocation_id,
                 "payload": asked,
             }
             if (numbers := self._group_ids(groups)) is not None:
@@ -311,13 +323,19 @@ class FollowupQueries(ChangeQueries, FollowupReads):
         return look
 
     def _look_for_update(self, number: int, sent: dict) -> Outcome:
-        now = self._fresh(f"followup_request/{number}")
+        now = self._request_now(number)
         same = all(now.get(key) == sent[key] for key in ("payload", "status") if key in sent)
         return Outcome(same, "it is changed" if same else "it is as it was", number)
 
+    def _request_now(self, number: int) -> dict:
+        what = f"the request {number}"
+        now = convert_json(self._fresh(f"followup_request/{number}"), dict, what)
+        check_answer(now.get("id"), number, "the request", service=self.service)
+        return now
+
     def _look_for_none(self, number: int) -> Outcome:
         try:
-            now = self._fresh(f"followup_request/{number}")
+            now = self._request_now(number)
         except RemoteServiceError as error:
             if GONE in (error.reason or "") or error.status == 404:
                 return Outcome(True, "it is not there", number)
@@ -339,9 +357,11 @@ def _constraints(given: Mapping | None) -> dict:
 
 def _submitted(data: object) -> Outcome:
     """Say what became of a request from the answer to it."""
+    if isinstance(data, dict) and data.get("id") is None and data.get("message"):
+        return Outcome(False, f"Not submitted: {data['message']}")
     if not isinstance(data, dict) or data.get("id") is None:
-        words = data.get("message") if isinstance(data, dict) else None
-        return Outcome(False, f"Not submitted: {words or 'the server gave it no number'}")
+        # Which says neither that it was stored nor why not: it is read back.
+        raise TableParseError("it has no number of the request", service="SkyPortal")
     status = data.get("request_status")
     if _has_failed(status):
         return Outcome(False, f"Stored, but not passed on: {status}", int(data["id"]))

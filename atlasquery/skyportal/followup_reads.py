@@ -2,23 +2,40 @@
 
 import time
 import warnings
+from typing import Any
 
+import astropy.units as u
 import msgspec
+import numpy as np
+from astropy.coordinates import Angle
 from astropy.io import ascii as ascii_tables
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import NoResultsWarning, RemoteServiceError
+from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import check_choice
-from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.service.refusals import server_words
+from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id
 from atlasquery.skyportal.words import check_source_id, iso, params_of
-from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+from atlasquery.tables import (
+    Column,
+    Columns,
+    Rows,
+    Timestamp,
+    build_table,
+    decode_json,
+    decode_rows,
+    read_by_library,
+)
 
 __all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
 
 SCHEDULES = ("csv", "pdf", "png")
+# What a schedule calls the number of a row, as astropy reads it, and the columns of it renamed.
+UNNAMED = ("col0", "col1", "")
+SCHEDULE_NAMES = {"object_id": "target"}
 # "max 1000" (contract)
 PAGE = 1000
 
@@ -75,7 +92,8 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         start, end : `~astropy.time.Time`, str or float, optional
             When the request was made; a bare number is an MJD.
         observation_start, observation_end : `~astropy.time.Time`, str or float, optional
-            The bounds of the time for which observations were asked.
+            Requests whose whole time is inside: they ask for observations that begin not
+            before the one and end not after the other.
         max_rows : int, optional
             Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
         cache : bool, optional
@@ -177,7 +195,10 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         Returns
         -------
         `~astropy.table.Table` or bytes
-            The plan with the columns that the server has, for ``"csv"``; else the file.
+            For ``"csv"`` the plan: ``request_id``, ``target`` (the id of the source), ``ra``,
+            ``dec`` (deg), ``observation_start``, ``observation_end``
+            (`~astropy.time.Time`), ``exposure_time`` (s), ``filter``, ``requester`` and what
+            else the server has; else the file.
 
         Raises
         ------
@@ -195,8 +216,8 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         --------
         >>> from atlasquery import SkyPortal
         >>> plan = SkyPortal.get_followup_schedule("ATLAS", observation_start="2026-05-02")
-        >>> plan.colnames[0]
-        'target'
+        >>> print(plan["target"][0], plan["ra"][0], plan["ra"].unit)
+        ATLAS24abc 150.1163 deg
         """
         check_choice(output, name="output", known=SCHEDULES)
         number = self._find_instrument(instrument)["id"]
@@ -216,26 +237,64 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         kind = response.headers.get("Content-Type", "")
         if "json" in kind.lower():
             # A file has no envelope: this is an error in one.
-            words = open_envelope(response.content).decode(errors="replace")
             raise RemoteServiceError(
-                f"SkyPortal has sent no schedule: {words}", service=self.service, url=response.url
+                f"SkyPortal has sent no schedule: {server_words(response)}",
+                service=self.service,
+                url=response.url,
             )
         if output != "csv":
             return response.content
-        text = response.content.decode("utf-8")
-        table = ascii_tables.read(text, format="csv") if text.strip() else Table()
+        with read_by_library("the schedule"):
+            table = _decode_schedule(response.content)
         table.meta.update(
             self._meta(time.time(), query="get_followup_schedule", instrument_id=number)
         )
         return table
 
 
+def _decode_schedule(body: bytes) -> Table:
+    """Return a plan, whose positions the server writes sexagesimally and whose rows it counts."""
+    text = body.decode("utf-8", "replace")
+    if not text.strip():
+        return Table()
+    try:
+        # As lines: a text of one line would be taken for the name of a file.
+        table = ascii_tables.read(text.splitlines(), format="csv", fill_values=[("", "0")])
+        # The number of the row has no name.
+        table.remove_columns([name for name in table.colnames if name in UNNAMED])
+        for name, target in SCHEDULE_NAMES.items():
+            if name in table.colnames and target not in table.colnames:
+                table.rename_column(name, target)
+        if "target" not in table.colnames:
+            raise ValueError(f"it has no target, but {', '.join(table.colnames)!r:.100}")
+        _read_positions(table)
+        for name in ("observation_start", "observation_end"):
+            if name in table.colnames:
+                table[name] = Time(np.asarray(table[name], str), scale="utc")
+    except (ascii_tables.InconsistentTableError, ValueError, TypeError) as error:
+        raise TableParseError(f"SkyPortal has sent no schedule: {error}") from error
+    if "exposure_time" in table.colnames:
+        table["exposure_time"].unit = u.s
+    return table
+
+
+def _read_positions(table: Table) -> None:
+    """Turn positions into degrees; servers of 2023 write them so."""
+    if not {"ra", "dec"} <= set(table.colnames):
+        return
+    for name, unit in (("ra", u.hourangle), ("dec", u.deg)):
+        values = np.asarray(table[name])
+        texts = values.dtype.kind in "US"
+        table[name] = Angle(values, unit=unit).to_value(u.deg) if texts else values.astype(float)
+        table[name].unit = u.deg
+
+
 def _decode_requests(text: bytes) -> Rows:
     """Return requests without all that the server tells of their source and its owners."""
     rows = []
-    for row in msgspec.json.decode(text):
-        allocation, requester = row.get("allocation") or {}, row.get("requester") or {}
-        instrument = allocation.get("instrument") or {}
+    for row in decode_json(text, list[dict[str, Any]], "the follow-up requests"):
+        allocation, requester = part_of(row, "allocation"), part_of(row, "requester")
+        instrument = part_of(allocation, "instrument")
         nested = (
             "obj", "allocation", "requester", "last_modified_by", "watchers", "target_groups",
             "transactions", "transaction_requests", "photometry", "photometric_series", "spectra",

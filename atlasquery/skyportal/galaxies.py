@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
@@ -46,8 +47,8 @@ class GalaxyQueries(PlacedQueries):
     def query_galaxies(
         self,
         coordinates: SkyCoord | None = None,
-        *,
         radius: Angle | None = None,
+        *,
         catalog: str | None = None,
         name: str | None = None,
         redshift: tuple | None = None,
@@ -76,9 +77,9 @@ class GalaxyQueries(PlacedQueries):
             The least and the greatest, each of which may be None and is within; a galaxy
             whose value is not known is in no range.
         distance : tuple of float, optional
-            The same for distances, in Mpc.
+            The same for distances, in Mpc or with a unit.
         stellar_mass : tuple of float, optional
-            The same for masses of stars, in solar masses.
+            The same for masses of stars, in solar masses or with a unit.
         localization : str, `~astropy.time.Time` or tuple, optional
             The time of an event of the GCN, or a pair of it and the name of one of its
             sky maps: galaxies inside, and within 3 sigma of its distance if it has one.
@@ -136,7 +137,7 @@ class GalaxyQueries(PlacedQueries):
             **params_of({"catalog": catalog, "name": name}, RENAMED),
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
             **_distances(distance),
-            **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar"),
+            **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar", u.solMass),
             **localization_params(localization, probability, None),
             # Without an order the pages of a database may overlap.
             "sortBy": "name",
@@ -225,7 +226,7 @@ class GalaxyQueries(PlacedQueries):
 
 def _distances(given: tuple | None) -> dict:
     """Return what is sent for a range of distances."""
-    sent = number_range(given, "distance", "minDistance", "maxDistance")
+    sent = number_range(given, "distance", "minDistance", "maxDistance", u.Mpc)
     if len(set(sent.values())) < len(sent):
         # The server forgets a lower bound that is not below the upper one.
         sent["minDistance"] = math.nextafter(sent["minDistance"], -math.inf)

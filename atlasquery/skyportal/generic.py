@@ -1,6 +1,8 @@
 """The generic call: every route of the server that has no method of its own."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
@@ -20,6 +22,15 @@ TOKENS = re.compile(r"(.*/)? *internal */ *(profile|tokens?) *(/.*)?", re.I)
 PAGE = re.compile(rb"\s*<(!doctype html|html)\b", re.I)
 # The names of a page's number, where it is not the usual one alone.
 PAGE_NAMES = {"galaxy_catalog": GALAXY_PAGE}
+# Lists of which the server counts each row once for each group that sees it.
+REPEATED = ("classification",)
+LARGEST_PAGE = 500
+# Routes that 1.4 no longer has, and its words for that.
+GONE = {
+    r"galaxy_catalog/glade": "the loading of GLADE",
+    r"obj/analysis/\d+/corner": "corner plots of analyses",
+}
+NO_SUCH_ROUTE = ("Invalid product type", "positional argument")
 
 
 class GenericQueries(PagedQueries):
@@ -106,6 +117,29 @@ class GenericQueries(PagedQueries):
             if method != "GET" or body is not None:
                 raise InvalidQueryError("paginate=True is for method='GET' without json")
             return self._items(path, sent, cache)
+        with self._naming_what_is_gone(path):
+            return self._one(method, path, sent, body, cache)
+
+    @contextlib.contextmanager
+    def _naming_what_is_gone(self, path: str) -> Iterator[None]:
+        """Say of a route that newer servers no longer have that it is gone."""
+        try:
+            yield
+            return
+        except RemoteServiceError as error:
+            said = error.reason or ""
+            gone = next((what for route, what in GONE.items() if re.fullmatch(route, path)), None)
+            if gone is None or not any(words in said for words in NO_SUCH_ROUTE):
+                raise
+            place = {name: getattr(error, name) for name in ("service", "status", "url", "reason")}
+        raise RemoteServiceError(
+            f"SkyPortal 1.4 no longer has {gone}: {path} is a route of servers of 2023 (status "
+            f"{place['status']}: {said})",
+            **place,
+        )
+
+    def _one(self, method: str, path: str, sent: dict, body: object, cache: bool | None) -> object:
+        """Send one request, and return the data of its answer."""
         if method == "GET" and body is None and not path.startswith("internal/"):
             return self._get(path, sent, cache)
         try:
@@ -168,6 +202,9 @@ class GenericQueries(PagedQueries):
             decode=_decode_items,
             max_rows=-1,
             page_name=page_name,
+            # "capped silently" as other lists are.
+            page_size=min(self.conf.page_size, LARGEST_PAGE) if path in REPEATED else None,
+            repeated=path in REPEATED,
             cache=cache,
             what="items",
         )

@@ -3,10 +3,11 @@
 import msgspec
 import numpy as np
 
+from atlasquery.exceptions import TableParseError
 from atlasquery.skyportal.columns import GROUPS, JSON_TEXT, LISTS, SAVED_AT, UNSHOWN
 from atlasquery.tables import Column, Columns, Nested, Rows, decode_rows
 
-__all__ = ["decode_flat", "decode_objects", "joined", "json_text", "wrapped"]
+__all__ = ["decode_flat", "decode_objects", "joined", "json_text", "part_of", "wrapped"]
 
 NOTHING = (b"null", b"[]", b"{}", b'""', b'"None"', b'"NaN"')
 
@@ -25,6 +26,32 @@ def wrapped(longitude: np.ndarray) -> np.ndarray:
         Degrees.
     """
     return np.where(longitude < 0, longitude + 360.0, longitude)
+
+
+def part_of(row: dict, key: str) -> dict:
+    """Return an object that stands inside a row.
+
+    Parameters
+    ----------
+    row : dict
+        The row, decoded.
+    key : str
+        Where it stands.
+
+    Returns
+    -------
+    dict
+        Empty where there is none.
+
+    Raises
+    ------
+    TableParseError
+        If something else stands there.
+    """
+    found = row.get(key)
+    if found is not None and not isinstance(found, dict):
+        raise TableParseError(f"{key}={found!r:.100} should be an object", service="SkyPortal")
+    return found or {}
 
 
 def joined(raw: np.ndarray, key: str) -> np.ndarray:

@@ -6,12 +6,13 @@ import msgspec
 import numpy as np
 from astropy.table import Table
 
-from atlasquery.exceptions import NoResultsWarning
+from atlasquery.exceptions import NoResultsWarning, TableParseError
 from atlasquery.skyportal.columns import ANNOTATION, CLASSIFICATION, COMMENT
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.paging import PagedQueries
+from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Column, Rows, build_table, decode_rows
+from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of
 
 __all__ = ["NoteQueries"]
 
@@ -106,6 +107,56 @@ class NoteQueries(PagedQueries):
 
         return self._notes(source_id, "comments", decode, cache)
 
+    def get_attachment(
+        self, source_id: str | int, comment_id: int, *, cache: bool | None = None
+    ) -> bytes:
+        """Fetch the file that is attached to a comment.
+
+        Parameters
+        ----------
+        source_id : str or int
+            The name of the object on this instance.
+        comment_id : int
+            The number of the comment; ``attachment_name`` of `get_comments` says which have
+            a file.
+        cache : bool, optional
+            Whether a stored answer is used, for ``conf.object_seconds``.
+
+        Returns
+        -------
+        bytes
+            The file. What it is called is in `get_comments`: do not take a name that
+            somebody else has given for a path.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such comment that this account may see, or it has no file.
+
+        References
+        ----------
+        The route ``GET /api/sources/{id}/comments/{id}/attachment``.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> SkyPortal.get_attachment("ATLAS24abc", 1)  # doctest: +SKIP
+        b'...'
+        """
+        name = check_source_id(source_id)
+        number = check_number_id(comment_id, name="comment_id")
+        with self._naming(f"attachment of comment {number} of {name}"):
+            return self._read(
+                f"sources/{in_path(name)}/comments/{number}/attachment",
+                {"download": "true"},
+                decode=bytes,
+                lifetime=self.conf.object_seconds,
+                cache=cache,
+                method="GET",
+                # It may be a file of any kind.
+                content="",
+            )[0]
+
     def get_annotations(self, source_id: str | int, *, cache: bool | None = None) -> Table:
         """Fetch the annotations of an object, a row for each of their keys.
 
@@ -177,7 +228,10 @@ def decode_classifications(text: bytes) -> Rows:
     """
     rows = decode_flat(CLASSIFICATION, text, {"groups": "name", "votes": "vote"})
     column = next(column for column in rows.columns if column.name == "votes")
-    votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"].tolist()]
+    try:
+        votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"]]
+    except ValueError as error:
+        raise TableParseError(f"votes that are no numbers: {error}", service="SkyPortal") from error
     place = rows.columns.index(column)
     rows.columns[place] = Column("votes", int, about=column.about)
     rows.values["votes"] = np.array(votes, dtype=np.int64)
@@ -210,13 +264,7 @@ def decode_annotations(text: bytes) -> Rows:
     keys = np.array([key for key, _ in items], dtype=np.str_)
     texts = ["" if v is None else v if isinstance(v, str) else _json(v) for _, v in items]
     values = np.array(texts, dtype=np.str_)
-    numbers = np.array(
-        [
-            float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else np.nan
-            for _, v in items
-        ],
-        dtype=float,
-    )
+    numbers = np.array([float_of(v) for _, v in items], dtype=float)
     rows = Rows(length=len(items))
     for column in flat.columns:
         rows.add(column, flat.values[column.name], flat.masks[column.name])

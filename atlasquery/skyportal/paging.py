@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.tables import Rows, stack_rows
+from atlasquery.tables import Rows, check_answer, stack_rows
 
 __all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
 
@@ -28,6 +28,8 @@ GALAXY_PAGE = ("page", "pageNumber")
 PAGE_KEYS = {"totalMatches", "pageNumber", "page", "numPerPage", "queryID"}
 # How often a search is begun anew because it changed under our hands.
 WALKS = 3
+# How many pages are asked for before it is looked whether there is something in them.
+AT_ONCE = 16
 
 
 class _Page(NamedTuple):
@@ -88,6 +90,7 @@ class PagedQueries(SkyPortalQuery):
         unique: str = "id",
         lifetime: float | None = None,
         cache: bool | None = None,
+        repeated: bool = False,
         what: str = "rows",
         depth: int = 4,
     ) -> Found:
@@ -118,6 +121,10 @@ class PagedQueries(SkyPortalQuery):
             Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
         cache : bool, optional
             Whether stored answers are used.
+        repeated : bool, optional
+            Whether the server counts a row several times, and cuts its pages by that count
+            though it shows each row once: then a short page is no last one, and fewer rows
+            than it counts are no loss.
         what : str, optional
             What the rows are, for warnings.
         depth : int, optional
@@ -145,6 +152,7 @@ class PagedQueries(SkyPortalQuery):
         walk = _Walk(self, path, params, key, decode, page_name, size_name, unique, lifetime)
         # One more than is wanted tells that there are more.
         walk.size = size if limit is None else min(size, limit + 1)
+        walk.repeated = repeated
         for attempt in range(1, WALKS + 1):
             # What changed is not to be had from the store.
             found = walk.all(limit, cache if attempt == 1 else False)
@@ -201,6 +209,7 @@ class _Walk:
         self.size_name, self.unique = size_name, unique
         self.lifetime = lifetime
         self.size = 0
+        self.repeated = False
         self.others: dict[str, None] = {}
 
     def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
@@ -211,7 +220,11 @@ class _Walk:
             sent["queryID"] = query
         try:
             (rows, total, query), when = self.client._fetch(
-                self.path, sent, decode=self.open, lifetime=self.lifetime, cache=cache
+                self.path,
+                sent,
+                decode=lambda data: self.open(data, number),
+                lifetime=self.lifetime,
+                cache=cache,
             )
         except RemoteServiceError as error:
             # "past the end: an empty list" for sources, "a 400" for candidates (contract).
@@ -231,13 +244,15 @@ class _Walk:
         self.page_names = names
         return True
 
-    def open(self, data: bytes) -> tuple:
+    def open(self, data: bytes, number: int) -> tuple:
         """Return the rows of a page, how many there are in all, and the name of the search."""
         if data.lstrip().startswith(b"["):
             # A server without pages sends the whole list.
             rows = self.decode(data)
             return rows, len(rows), None
         page = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        for name in self.page_names:
+            check_answer(_plain(page, name, int), number, "the page", service="SkyPortal")
         key = self.key or self.only_list(page)
         sent, total = bytes(page.get(key, b"")), _plain(page, "totalMatches", int)
         if total != 0 and (not sent or (total and sent == b"null")):
@@ -285,7 +300,8 @@ class _Walk:
             wanted = min(wanted, limit)
         # A name that the server has forgotten gets a new one, for a list as it is by then. A list
         # that grows at its front repeats rows, one that shrinks passes over some.
-        stable = len(totals) <= 1 and not renamed and len(rows) >= wanted
+        complete = self.repeated or len(rows) >= wanted
+        stable = len(totals) <= 1 and not renamed and complete
         cut = limit is not None and (len(rows) > limit or (total or 0) > limit)
         if limit is not None and len(rows) > limit:
             rows = rows.take(np.arange(limit))
@@ -297,20 +313,26 @@ class _Walk:
         wanted = first.total if limit is None else min(first.total, limit)
         # "capped silently at 500" (contract): what counts is how many came, not how many were
         # asked for.
-        full = len(first.rows)
+        full = self.size if self.repeated else len(first.rows)
         if not full or full >= wanted:
             return [first]
-        numbers = list(range(2, -(-wanted // full) + 1))
-        answers = run_all(
-            lambda number: self.page(number, first.query, cache),
-            numbers,
-            concurrency=self.client.conf.concurrency,
-            interrupt=self.client._clock.interrupt,
-        )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return [first, *answers]
+        pages, last = [first], -(-wanted // full)
+        while (begin := len(pages) + 1) <= last:
+            answers = run_all(
+                lambda number: self.page(number, first.query, cache),
+                range(begin, min(begin + AT_ONCE, last + 1)),
+                concurrency=self.client.conf.concurrency,
+                interrupt=self.client._clock.interrupt,
+            )
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            before = list(pages)
+            pages += answers
+            if not len(answers[-1].rows) or self.repeats(answers[-1], before):
+                # The list ends before its number says: nothing is behind an empty page.
+                break
+        return pages
 
     def one_by_one(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
         """Return pages until one is not full, where the server does not count them."""

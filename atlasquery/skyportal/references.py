@@ -2,25 +2,37 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.inputs import suggest
+from atlasquery.service.inputs import each_id, numbered, suggest
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import check_source_id, in_path
+from atlasquery.tables import check_answer, decode_json
 
 __all__ = ["ReferenceQueries", "check_number_id", "each_number", "each_source", "source_path"]
+
+
+class _Entry(msgspec.Struct):
+    # What it must have; all else may be missing, or of any kind.
+    id: int
+
+
+class _Groups(msgspec.Struct):
+    user_groups: msgspec.Raw = msgspec.Raw(b"[]")
+    user_accessible_groups: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class ReferenceQueries(SkyPortalQuery):
     """How names become the numbers that writes need."""
 
-    def _table_of(self, path: str) -> object:
-        """Read a table that seldom changes, as it came."""
+    def _table_of(self, path: str) -> list[dict]:
+        """Read a table that seldom changes, as it came: entries that each have a number."""
         seldom = self.conf.table_seconds
-        return self._fetch(path, decode=msgspec.json.decode, lifetime=seldom)[0]
+        return self._fetch(path, decode=_decode_entries, lifetime=seldom)[0]
 
     def _group_ids(self, groups: object, *, all_allowed: bool = False) -> list[int] | str | None:
         """Return the numbers of groups given by name or number; None for the server's choice."""
@@ -36,8 +48,9 @@ class ReferenceQueries(SkyPortalQuery):
             raise InvalidQueryError("groups is empty: leave it out, or name at least one group")
         if all(_is_number(one) for one in given):
             return [check_number_id(one, name="groups") for one in given]
-        found = self._table_of("groups")
-        known = [*found.get("user_groups", ()), *found.get("user_accessible_groups", ())]
+        known = self._fetch("groups", decode=_decode_own_groups, lifetime=self.conf.table_seconds)[
+            0
+        ]
         return [_number_of(one, "groups", known, ("name", "nickname")) for one in given]
 
     def _find_instrument(self, instrument: object) -> dict:
@@ -46,7 +59,9 @@ class ReferenceQueries(SkyPortalQuery):
             path = f"instrument/{int(instrument)}"
             what = f"instrument {int(instrument)}"
             seldom = self.conf.table_seconds
-            return self._fetch(path, decode=msgspec.json.decode, lifetime=seldom, unknown=what)[0]
+            found = self._fetch(path, decode=_decode_entry, lifetime=seldom, unknown=what)[0]
+            check_answer(found["id"], int(instrument), "the instrument", service=self.service)
+            return found
         known = self._table_of("instrument")
         number = _number_of(instrument, "instrument", known, ("name",))
         return next(one for one in known if one["id"] == number)
@@ -72,13 +87,13 @@ class ReferenceQueries(SkyPortalQuery):
         having = [one for one in known if classification in classes[one["id"]]]
         if not having:
             every = sorted(set().union(*classes.values()))
-            where = f"the taxonomy {known[0]['name']!r}" if len(known) == 1 else "any taxonomy"
+            where = f"the taxonomy {known[0].get('name')!r}" if len(known) == 1 else "any taxonomy"
             raise InvalidQueryError(
                 f"classification={classification!r} is no class of {where}"
                 f"{suggest(classification, every)}"
             )
         if len(having) > 1:
-            names = ", ".join(f"{one['name']!r} ({one['id']})" for one in having)
+            names = ", ".join(f"{one.get('name')!r} ({one['id']})" for one in having)
             raise InvalidQueryError(
                 f"classification={classification!r} is a class of several taxonomies: {names}; "
                 "say which with taxonomy="
@@ -91,7 +106,7 @@ def each_source(source_ids: object) -> list[str]:
 
     Parameters
     ----------
-    source_ids : str, int, or a sequence or column of them
+    source_ids : str, int, iterable of them, or table with ``source_id``
         One or many ids.
 
     Returns
@@ -104,13 +119,11 @@ def each_source(source_ids: object) -> list[str]:
     InvalidQueryError
         If there is none, or one is no id.
     """
-    single = isinstance(source_ids, (str, Integral)) or not isinstance(source_ids, Iterable)
-    if isinstance(source_ids, (set, frozenset, Mapping)):
-        raise InvalidQueryError("source_ids has no order: give a list")
-    given = [source_ids] if single else list(source_ids)
-    if not given:
-        raise InvalidQueryError("source_ids is empty: give at least one id")
-    return [check_source_id(_text(one), name="source_ids") for one in given]
+    given = each_id(source_ids, name="source_ids", columns=("source_id", "id"))
+    return [
+        check_source_id(_text(one), name=place)
+        for place, one in numbered(given, source_ids, name="source_ids")
+    ]
 
 
 def check_number_id(value: object, *, name: str) -> int:
@@ -178,6 +191,23 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, np.str_) else value
 
 
+def _decode_entry(text: bytes) -> dict:
+    return _decode_entries(b"[" + text + b"]")[0]
+
+
+def _decode_entries(text: bytes) -> list[dict]:
+    """Return the entries of a table as they came, each with its number."""
+    decode_json(text, list[_Entry], "the table")
+    return decode_json(text, list[dict[str, Any]], "the table")
+
+
+def _decode_own_groups(text: bytes) -> list[dict]:
+    """Return the groups that one is a member of, and those that one may see."""
+    found = decode_json(text, _Groups, "the list of groups")
+    parts = (found.user_groups, found.user_accessible_groups)
+    return [entry for part in parts for entry in _decode_entries(bytes(part))]
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
 
@@ -200,7 +230,7 @@ def _number_of(
         raise InvalidQueryError(f"{name}={given!r:.80} should be a name, or a number from 1")
     numbers = {one["id"] for one in known if given in [one.get(key) for key in keys]}
     if not numbers:
-        names = sorted({one[keys[0]] for one in known if one.get(keys[0])})
+        names = sorted({str(one[keys[0]]) for one in known if one.get(keys[0])})
         raise InvalidQueryError(f"{name}={given!r} is not known{suggest(given, names)}")
     if len(numbers) > 1:
         raise InvalidQueryError(
@@ -223,4 +253,5 @@ def _classes(hierarchy: Mapping) -> Iterator[str]:
         if isinstance(branch, Mapping):
             if "class" in branch:
                 yield str(branch["class"])
-            todo += branch.get("subclasses") or []
+            below = branch.get("subclasses")
+            todo += below if isinstance(below, list) else []

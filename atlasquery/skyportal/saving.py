@@ -25,6 +25,7 @@ __all__ = ["SavingQueries"]
 
 # The words of both routes: "RA/Declination must not be null for a new Obj", "RA must not ...".
 NEW = "must not be null for a new Obj"
+NOT_SAVED = "is not saved to group"
 FIRST = "It would be sent first: the server takes it only for an id that it has."
 THEN = "It would be sent if the server does not have the id."
 # What may be said of an object when it is new.
@@ -227,6 +228,91 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
         return self._change_each(
             changes, dry_run=dry_run, on_error=on_error, depth=4, query="save_candidate"
         )
+
+    def unsave_source(
+        self,
+        source_ids: str | int | Sequence,
+        groups: Groups,
+        *,
+        dry_run: bool = False,
+        on_error: str = "raise",
+    ) -> Table:
+        """Take sources out of groups that have saved them.
+
+        The object, its photometry and its notes stay on the server.
+
+        Parameters
+        ----------
+        source_ids : str, int or sequence
+            One or many ids.
+        groups : int, str or sequence
+            The groups by name or number.
+        dry_run : bool, optional
+            Whether to change nothing, and return what would be sent; names of
+            groups are looked up all the same.
+        on_error : {"raise", "warn"}, optional
+            What to do after the last when some were not taken out: raise an error that
+            has the table as ``result``, or return the table with a warning.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            ``source_id``, ``ok``, ``id`` (masked) and ``message``, in the order given. What
+            was not saved to the groups before is ``ok``. Where an answer was lost the
+            source's groups are read back. With `dry_run` also ``method``, ``endpoint``
+            and ``payload``.
+
+        Raises
+        ------
+        InvalidQueryError
+            If an argument is not what it should be; nothing was sent.
+        LoginError
+            If there is no login.
+        WriteError
+            If some were not taken out.
+
+        References
+        ----------
+        The ``source_groups`` endpoint of the API of SkyPortal,
+        https://skyportal.io/docs/api.html.
+
+        Examples
+        --------
+        >>> from atlasquery import SkyPortal
+        >>> plan = SkyPortal.unsave_source("ATLAS24abc", 3, dry_run=True)
+        >>> print(plan["endpoint"][0], plan["payload"][0])
+        source_groups {"objId":"ATLAS24abc","unsaveGroupIds":[3]}
+        """
+        if groups is None:
+            raise InvalidQueryError("groups=None should name the groups that are to lose it")
+        numbers = self._group_ids(groups)
+        changes = [
+            Change(
+                source,
+                "POST",
+                "source_groups",
+                {"objId": source, "unsaveGroupIds": numbers},
+                done=lambda data: Outcome(True, f"Taken out of the groups {numbers}."),
+                look=lambda began, source=source: self._look_for_unsaved(source, numbers),
+                refused=lambda error, source=source: self._was_unsaved(error, source, numbers),
+            )
+            for source in each_source(source_ids)
+        ]
+        return self._change_each(changes, dry_run=dry_run, on_error=on_error, query="unsave_source")
+
+    def _look_for_unsaved(self, source: str, numbers: Sequence[int]) -> Outcome:
+        there = {group["id"] for group in self._fresh(source_path(source, "groups"))}
+        left = sorted(there & set(numbers))
+        words = f"it is still saved to the groups {left}" if left else "it is in none of them"
+        return Outcome(not left, words)
+
+    def _was_unsaved(self, error: Exception, source: str, numbers: list[int]) -> Outcome | None:
+        if NOT_SAVED not in (error.reason or ""):
+            return None
+        found = self._look_for_unsaved(source, numbers)
+        if found.ok:
+            return found._replace(message=f"Was in none of the groups {numbers}.")
+        return Outcome(False, f"{error.reason} Nothing was changed: {found.message}.")
 
     def _saved_old(
         self, source: str, data: object, asked: dict, coordinates: SkyCoord | None, known: dict

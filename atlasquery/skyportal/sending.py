@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -10,21 +11,44 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.exceptions import (
     LoginError,
-    QuotaError,
     RemoteServiceError,
     TableParseError,
     TimeoutError,
 )
-from atlasquery.skyportal.changes import DRY, Outcome, is_refusal, may_be_unfinished, what_came
+from atlasquery.skyportal.changes import (
+    DRY,
+    Outcome,
+    ends_all,
+    id_column,
+    is_refusal,
+    may_be_unfinished,
+    what_came,
+    with_large_id,
+)
 from atlasquery.skyportal.packets import FLUX, LIMIT, Packets, body
 from atlasquery.skyportal.references import source_path
+from atlasquery.tables import check_answer, convert_json
 
-__all__ = ["Ledger", "PhotometrySender", "bodies", "fate_table", "points_of"]
+__all__ = [
+    "Ledger",
+    "PhotometrySender",
+    "bodies",
+    "fate_table",
+    "most_rows",
+    "own_points",
+    "points_of",
+]
 
-# "at most 10,000 rows" and "413: body > 10 MB" (contract)
+# What the server takes in one request: rows, and bytes.
 MOST_ROWS = 10000
 LARGEST = 10_000_000
 TOO_LARGE = 413
+# Its database takes so many values in one statement, and so many are stored of each row for each
+# group that sees it.
+MOST_VALUES = 65535
+VALUES_OF_A_GROUP = 4
+# All that it says when there are more: a link into the manual of the library that it uses.
+TOO_MANY_VALUES = "sqlalche.me/e/"
 PATH = "photometry"
 # What the server calls a point that was sent without an origin.
 NO_ORIGIN = "None"
@@ -47,6 +71,7 @@ class Ledger:
         ]
         self.new: list[bool | None] = [None] * len(packets)
         self.uploads: list[str] = [""] * len(packets)
+        self.points: dict[str, int] = {}
         self.under_way: Sequence[int] = ()
 
     def note(
@@ -71,6 +96,8 @@ class Ledger:
         """
         for row, outcome, fresh in zip(rows, outcomes, new, strict=True):
             self.outcomes[row], self.new[row], self.uploads[row] = outcome, fresh, upload
+        if upload:
+            self.points[upload] = len(rows)
         self.under_way = ()
 
     def stopped(self) -> None:
@@ -118,8 +145,9 @@ def bodies(packets: Packets, shared: Mapping) -> Iterator[tuple[dict, list[int]]
     rows : list of int
         The rows in it.
     """
+    most = most_rows(shared.get("group_ids"))
     for _, rows in packets.sent():
-        todo = [rows[n : n + MOST_ROWS] for n in range(0, len(rows), MOST_ROWS)][::-1]
+        todo = [rows[n : n + most] for n in range(0, len(rows), most)][::-1]
         while todo:
             piece = todo.pop()
             made = body(packets, piece, shared)
@@ -129,12 +157,34 @@ def bodies(packets: Packets, shared: Mapping) -> Iterator[tuple[dict, list[int]]
             yield made, piece
 
 
+def most_rows(groups: Sequence[int] | str | None) -> int:
+    """Return how many rows the server takes in one request.
+
+    Parameters
+    ----------
+    groups : sequence of int, str or None
+        The groups that are to see them.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    named = ["all"] if isinstance(groups, str) else set(groups or ())
+    # The account's own group always sees them too.
+    values = VALUES_OF_A_GROUP * (len(named) + 1)
+    return max(1, min(MOST_ROWS, MOST_VALUES // values))
+
+
 class PhotometrySender:
     """Send requests of photometry, and write down what became of their rows.
 
     A request is posted first, which gives an upload id and stores all of it or nothing.
-    Where the server has a part of it, or its answer was lost, it is put: that stores
-    what is missing, and no point twice.
+    Where the server has a part of it, the rest is posted, which are new then beyond doubt,
+    and what was there is put, which adds groups to it. Where the answer was lost, or the
+    server has points that this account may not see, all is put: that stores what is
+    missing, and no point twice; new are those that belong to this account afterwards and
+    were not there before.
 
     Parameters
     ----------
@@ -178,8 +228,8 @@ class PhotometrySender:
     def _after_post(self, error: Exception, made: dict, rows: list[int]) -> None:
         if self._is_final(error, rows):
             return
-        if getattr(error, "status", None) == TOO_LARGE and len(rows) > 1:
-            # A server whose limit is lower than the one we know.
+        if _is_too_much(error) and len(rows) > 1:
+            # A server whose limit is lower than the one we know, or that adds groups by itself.
             half = len(rows) // 2
             for part in (rows[:half], rows[half:]):
                 self.send(body(self.ledger.packets, part, self.shared), part)
@@ -187,13 +237,47 @@ class PhotometrySender:
         if not is_refusal(error):
             # Of an answer that was lost it cannot be told what it had stored.
             self._put(made, rows, None, f" At first: {what_came(error)} ({error}).")
-        elif error.status == TOO_LARGE:
+        elif _is_too_much(error):
             self._same_for_all(rows, Outcome(False, str(error)))
         else:
-            self._put(made, rows, self._there())
+            self._complete(made, rows)
+
+    def _complete(self, made: dict, rows: list[int]) -> None:
+        """Send what the server has in part: what is missing, and what is there."""
+        existing = self._existing()
+        if existing is None:
+            self._put(made, rows, None)
+            return
+        numbers, keys = existing
+        present = [row for row in rows if self._key_of_row(row) in keys]
+        missing = [row for row in rows if self._key_of_row(row) not in keys]
+        if missing and present:
+            self._post_missing(missing, numbers)
+            if self.stop is None:
+                self._put(body(self.ledger.packets, present, self.shared), present, numbers)
+            else:
+                self._same_for_all(present, Outcome(False, f"Not tried: {self.stop}"))
+        else:
+            self._put(made, rows, numbers)
+
+    def _post_missing(self, rows: list[int], before: set) -> None:
+        made = body(self.ledger.packets, rows, self.shared)
+        self.ledger.under_way = rows
+        try:
+            data = self.client._change("POST", PATH, made)
+        except Exception as error:
+            if self._is_final(error, rows):
+                return
+            lost = not is_refusal(error)
+            said = f" At first: {what_came(error)} ({error})." if lost else ""
+            # A refusal may be due to points that this account may not see.
+            self._put(made, rows, None if lost else before, said)
+        else:
+            self._stored(data, rows, [True] * len(rows))
 
     def _put(self, made: dict, rows: list[int], before: set | None, said: str = "") -> None:
         """Send what may be there in part; what was there before is known, or is not."""
+        self.ledger.under_way = rows
         try:
             data = self.client._change("PUT", PATH, made)
         except Exception as error:
@@ -204,16 +288,28 @@ class PhotometrySender:
                 return
             self._read_back(error, rows)
             return
-        ids = data.get("ids") if isinstance(data, dict) else None
-        new: list = [None] * len(rows)
-        if before is not None and isinstance(ids, list):
-            new = [number not in before for number in ids]
-        self._stored(data, rows, new, said)
+        self._stored(data, rows, self._which_are_new(_ids(data), before, len(rows)), said)
+
+    def _which_are_new(self, ids: list[int], before: set | None, n: int) -> list[bool | None]:
+        """Return for each row whether it was new, None where that cannot be told."""
+        if before is None or len(ids) != n:
+            return [None] * n
+        others = set(ids) - before
+        mine = set()
+        if others:
+            try:
+                # The server answers for points that this account could not see before, too.
+                found = own_points(self.client, self.shared["obj_id"])
+            except Exception:
+                # Whatever it is, the rows are stored: that nobody knows which were new is all.
+                found = {}
+            mine = {number for number in others if found.get(number) is True}
+            others -= {number for number in others if found.get(number) is False}
+        return [True if one in mine else None if one in others else False for one in ids]
 
     def _stored(self, data: object, rows: list[int], new: list, said: str = "") -> None:
         """Write down an answer that says that all rows are stored."""
-        ids = data.get("ids") if isinstance(data, dict) else None
-        ids = [n for n in ids if isinstance(n, int)] if isinstance(ids, list) else []
+        ids = _ids(data)
         if len(ids) != len(rows):
             count = len(ids) or "no"
             why = TableParseError(f"the answer has {count} numbers for {len(rows)} rows")
@@ -255,10 +351,12 @@ class PhotometrySender:
                 outcomes.append(Outcome(False, f"Not stored: {what}, and it is not there ({why})."))
         self.ledger.note(rows, outcomes, [None] * len(rows))
 
-    def _there(self) -> set | None:
-        """Return the numbers of the source's points, None where they cannot be read."""
+    def _existing(self) -> tuple[set, set] | None:
+        """Return the numbers and the keys of the source's points, None if they cannot be read."""
         try:
-            return {point.get("id") for point in self._points()}
+            points = self._points()
+            keys = {key for point in points for key in self._keys_of_point(point)}
+            return {point["id"] for point in points}, keys
         except Exception:
             # Whatever it is, the rows can still be put, and are new or old for all we know.
             return None
@@ -289,9 +387,10 @@ class PhotometrySender:
 
     def _is_final(self, error: Exception, rows: list[int], said: str = "") -> bool:
         """Write down an error after which nothing more can be sent, and say so."""
-        if isinstance(error, (LoginError, QuotaError)):
+        known = (LoginError, RemoteServiceError, TimeoutError, TableParseError)
+        if ends_all(error):
             outcome = Outcome(False, str(error), stop=error)
-        elif not isinstance(error, (RemoteServiceError, TimeoutError, TableParseError)):
+        elif not isinstance(error, known):
             outcome = Outcome(None, f"Unknown: {error}", stop=error)
         elif not error.sent:
             outcome = Outcome(False, f"Not sent: {error}", stop=error)
@@ -308,8 +407,42 @@ class PhotometrySender:
         self.ledger.note(rows, [outcome] * len(rows), [None] * len(rows))
 
 
-def points_of(client: object, source: str) -> list[dict]:
+class _Point(msgspec.Struct):
+    # What tells points apart; all else is looked at where it is used.
+    id: int | None = None
+
+
+def points_of(client: object, source: str, **more: object) -> list[dict]:
     """Return the photometry of a source as it is on the server now.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Who asks.
+    source : str
+        The source.
+    **more : object
+        What else is asked for, by the server's names.
+
+    Returns
+    -------
+    list of dict
+        Its points, as they were sent.
+    """
+    asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual", **more}
+    points = convert_json(
+        client._fresh(source_path(source, "photometry"), asked),
+        list[dict[str, Any]],
+        f"the photometry of {source}",
+    )
+    convert_json(points, list[_Point], f"the photometry of {source}")
+    for point in points:
+        check_answer(point.get("obj_id"), source, "the source", service="SkyPortal")
+    return points
+
+
+def own_points(client: object, source: str) -> dict[int, bool | None]:
+    """Return which points of a source belong to the account of the client.
 
     Parameters
     ----------
@@ -320,11 +453,36 @@ def points_of(client: object, source: str) -> list[dict]:
 
     Returns
     -------
-    list of dict
-        Its points, as they were sent.
+    dict of int to bool or None
+        By the number of the point; None where the server does not say whose it is, as
+        those of 2023 do not.
     """
-    asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual"}
-    return client._fresh(source_path(source, "photometry"), asked)
+    me = client._account_of_token().id
+    return {
+        point["id"]: _is_owned(point, me)
+        for point in points_of(client, source, includeOwnerInfo=True)
+    }
+
+
+def _is_owned(point: Mapping, account: int) -> bool | None:
+    owner = point.get("owner")
+    number = owner.get("id") if isinstance(owner, Mapping) else None
+    return None if number is None else number == account
+
+
+def _ids(data: object) -> list[int]:
+    """Return the numbers of points in an answer; none where it has something else."""
+    ids = data.get("ids") if isinstance(data, dict) else None
+    whole = isinstance(ids, list) and all(isinstance(n, int) for n in ids)
+    return ids if whole else []
+
+
+def _is_too_much(error: Exception) -> bool:
+    """Return whether the server refuses as many rows at once."""
+    said = getattr(error, "reason", None) or ""
+    return getattr(error, "status", None) == TOO_LARGE or (
+        is_refusal(error) and TOO_MANY_VALUES in said
+    )
 
 
 def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table:
@@ -357,14 +515,15 @@ def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table
     table["mjd"] = _column(mjd, np.float64, np.nan, u.d)
     table["filter"] = np.array(packets.values["filter"], dtype=np.str_)
     table["ok"] = _column([one.ok for one in outcomes], bool, False)
-    table["id"] = _column([one.number for one in outcomes], np.int64, 0)
+    table["id"] = id_column([one.number for one in outcomes])
     table["new"] = _column(ledger.new, bool, False)
     table["upload_id"] = _column([text or None for text in ledger.uploads], np.str_, "")
-    table["message"] = np.array([one.message for one in outcomes], dtype=np.str_)
+    table["message"] = np.array([with_large_id(one) for one in outcomes], dtype=np.str_)
     for name, about in ABOUT.items():
         table[name].description = about
     if plan is None:
         table.meta["upload_ids"] = list(dict.fromkeys(filter(None, ledger.uploads)))
+        table.meta["upload_points"] = [ledger.points[one] for one in table.meta["upload_ids"]]
         return table
     sent = [
         msgspec.json.encode(packets.packet(row)).decode() if packets.form[row] else ""

@@ -1,8 +1,6 @@
 """Read sky maps: probabilities on HEALPix pixels of one size or of many, in FITS."""
 
-import io
 import warnings
-import zlib
 
 import astropy.units as u
 import numpy as np
@@ -12,21 +10,24 @@ from astropy.table import Table
 from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
+from atlasquery.tables import read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["decode_hdus", "decode_sky_map"]
 
 # Header cards that say how the file is laid out, and nothing of the sky.
 LAYOUT = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM", "TUNIT")
-GZIP = b"\x1f\x8b"
 
 
-def decode_hdus(body: bytes) -> fits.HDUList:
+def decode_hdus(body: bytes, limit: int) -> fits.HDUList:
     """Return a FITS file, read whole.
 
     Parameters
     ----------
     body : bytes
         The file, in gzip or not.
+    limit : int
+        The bytes that it may have when it is unpacked.
 
     Returns
     -------
@@ -38,26 +39,24 @@ def decode_hdus(body: bytes) -> fits.HDUList:
     TableParseError
         If it is none.
     """
-    try:
-        plain = zlib.decompress(body, wbits=31) if body.startswith(GZIP) else body
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VerifyWarning)
-            file = fits.open(io.BytesIO(plain), memmap=False, lazy_load_hdus=False)
-            for hdu in file:
-                # Read now: a file that breaks off is an error here, and not later.
-                _ = hdu.data
-    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
-        raise TableParseError(f"no FITS file: {error}", service="SkyPortal") from error
+    with read_by_library("the FITS file"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)
+        file = open_fits(body, limit=limit, what="the sky map", lazy_load_hdus=False)
+        for hdu in file:
+            # Read now: a file that breaks off is an error here, and not later.
+            _ = getattr(hdu, "data", None)
     return file
 
 
-def decode_sky_map(body: bytes) -> Table:
+def decode_sky_map(body: bytes, limit: int) -> Table:
     """Return a sky map as a table.
 
     Parameters
     ----------
     body : bytes
         A FITS file.
+    limit : int
+        The bytes that it may have when it is unpacked.
 
     Returns
     -------
@@ -70,14 +69,22 @@ def decode_sky_map(body: bytes) -> Table:
     TableParseError
         If it has no table of probabilities.
     """
-    hdu = next((one for one in decode_hdus(body) if isinstance(one, fits.BinTableHDU)), None)
+    hdu = next((one for one in decode_hdus(body, limit) if isinstance(one, fits.BinTableHDU)), None)
     if hdu is None:
         raise TableParseError("no table in the FITS file", service="SkyPortal")
-    with warnings.catch_warnings():
+    with read_by_library("the table of the FITS file"), warnings.catch_warnings():
         # Maps write pix-1, which is no unit of astropy's.
         warnings.simplefilter("ignore", UnitsWarning)
         read = Table.read(hdu)
-    table = Table(meta={k: v for k, v in hdu.header.items() if _tells(k)})
+        table = _plain_columns(read, Table(meta={k: v for k, v in hdu.header.items() if _tells(k)}))
+    for name in ("UNIQ", "PROBDENSITY", "PROB"):
+        if name in table.colnames and table[name].dtype.kind not in "iuf":
+            raise TableParseError(f"{name} of the sky map is not of numbers", service="SkyPortal")
+    return _with_probabilities(table, hdu.header)
+
+
+def _plain_columns(read: Table, table: Table) -> Table:
+    """Put the columns of a table of pixels into another, a value for each pixel."""
     for column in read.columns.values():
         # Maps of one size may come in rows of 1024 pixels.
         values = np.ma.filled(column, np.nan) if column.dtype.kind == "f" else np.asarray(column)
@@ -85,7 +92,7 @@ def decode_sky_map(body: bytes) -> Table:
         table[column.name] = values
         if isinstance(column.unit, u.UnitBase) and not isinstance(column.unit, u.UnrecognizedUnit):
             table[column.name].unit = column.unit
-    return _with_probabilities(table, hdu.header)
+    return table
 
 
 def _tells(key: str) -> bool:

@@ -1,6 +1,7 @@
 """The queries for single facts of a source, and of the instance itself."""
 
 import warnings
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -15,7 +16,7 @@ from atlasquery.skyportal.envelope import open_envelope
 from atlasquery.skyportal.nested import decode_flat, wrapped
 from atlasquery.skyportal.table_columns import GROUP, POSITION
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Column, Rows, build_table
+from atlasquery.tables import Column, Rows, build_table, convert_json, decode_json, float_of
 
 __all__ = ["SourceFactQueries"]
 
@@ -203,7 +204,8 @@ class SourceFactQueries(SkyPortalQuery):
         Raises
         ------
         NotFoundError
-            If there is no such source, or none that this account may see.
+            If the source has no photometry, or there is no such source that this account may
+            see.
 
         References
         ----------
@@ -221,7 +223,7 @@ class SourceFactQueries(SkyPortalQuery):
             f"sources/{in_path(name)}/phot_stat",
             decode=decode_statistics,
             cache=cache,
-            unknown=f"source {name}",
+            unknown=f"statistics of the photometry of {name}",
         )
         meta = self._meta(when, query="get_photometry_statistics", object=name, statistics=rest)
         return build_table(rows, meta=meta)
@@ -307,19 +309,23 @@ def decode_statistics(text: bytes) -> tuple[Rows, dict]:
     rest : dict
         What is not of that form.
     """
-    found = msgspec.json.decode(text)
-    if not isinstance(found, dict):
-        raise TableParseError(f"statistics of photometry are no object: {found!r:.100}")
-    each = {key: found.get(key + EACH) or {} for key in STATISTICS}
+    found = decode_json(text, dict[str, Any], "the statistics of photometry")
+    each = {
+        key: convert_json(found.get(key + EACH), dict[str, Any] | None, key + EACH) or {}
+        for key in STATISTICS
+    }
     filters = sorted({name for one in each.values() for name in one})
     rows = Rows(length=1 + len(filters))
     names = np.array(["", *filters], dtype=np.str_)
     rows.add(FILTER_NAME, names, names == "")
     for key, column in STATISTICS.items():
         sent = [found.get(key + ALL), *(each[key].get(name) for name in filters)]
-        values = np.array(sent, dtype=float)
+        numbers = convert_json(sent, list[float | int | None], f"the statistics {key}")
+        values = np.array([float_of(number) for number in numbers])
         mask = np.isnan(values)
         if column.kind is int:
+            # What no count can be is none.
+            mask |= ~(np.abs(values) < 2**62)
             values = np.where(mask, 0, values).astype(np.int64)
         rows.add(column, values, mask)
     used = {key + form for key in STATISTICS for form in (ALL, EACH)}
@@ -327,6 +333,6 @@ def decode_statistics(text: bytes) -> tuple[Rows, dict]:
 
 
 def _decode_info(body: bytes) -> dict:
-    info = msgspec.json.decode(open_envelope(body))
-    version = msgspec.json.decode(body).get("version")
+    info = decode_json(open_envelope(body), Any, "the facts of the system")
+    version = decode_json(body, dict[str, Any], "the facts of the system").get("version")
     return {"version": version, **(info if isinstance(info, dict) else {"info": info})}

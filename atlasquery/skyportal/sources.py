@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
@@ -12,6 +13,7 @@ from atlasquery.skyportal.columns import SOURCE
 from atlasquery.skyportal.criteria import (
     cone_params,
     localization_params,
+    magnitude_range,
     number_range,
     only_true,
     sort_params,
@@ -19,9 +21,9 @@ from atlasquery.skyportal.criteria import (
     time_range,
 )
 from atlasquery.skyportal.nested import decode_objects
-from atlasquery.skyportal.paging import Found
+from atlasquery.skyportal.paging import Found, warn_of
 from atlasquery.skyportal.placing import PlacedQueries
-from atlasquery.skyportal.words import check_source_id, in_path, iso, params_of
+from atlasquery.skyportal.words import check_source_id, check_text, in_path, iso, params_of
 from atlasquery.tables import build_table
 
 __all__ = ["SourceQueries"]
@@ -37,8 +39,8 @@ class SourceQueries(PlacedQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        *,
         radius: Angle,
+        *,
         max_rows: int | None = None,
         on_error: str = "raise",
         cache: bool | None = None,
@@ -160,9 +162,13 @@ class SourceQueries(PlacedQueries):
         Parameters
         ----------
         source_id : str, optional
-            A part of the name, whatever its case.
-        alias, origin : str, optional
-            Another name of the source, and where it came from.
+            A part of the name, as it is written: ``"ztf24"`` does not find ``ZTF24abc``. A
+            TNS name, such as ``"SN 2024abc"``, is looked for among those too.
+        alias : str, optional
+            A part of another name of the source, whatever its case. The server cannot search
+            for it: all sources that meet the other criteria are read, and filtered here.
+        origin : str, optional
+            A part of where it came from, whatever its case.
         group_ids : int or list of int, optional
             Groups, of which one has saved it.
         list_name : str, optional
@@ -172,14 +178,17 @@ class SourceQueries(PlacedQueries):
         modified_after : `~astropy.time.Time` or str, optional
             Made or changed after this time.
         start, end : `~astropy.time.Time`, str or float, optional
-            Detected in this time window; a bare number is an MJD in UTC.
+            All its detections are in this time window: the first is not before `start`, the
+            last not after `end`. A source that was detected inside and outside is not
+            found. A bare number is an MJD in UTC.
         classifications, nonclassifications : str or list of str, optional
             Classes with their taxonomy, of which it has one, or none:
             ``"Sitewide Taxonomy: Ia"``.
         redshift : tuple of float, optional
             The least and the greatest, each of which may be None.
         peak_mag, latest_mag : tuple of float, optional
-            The brightest and the faintest magnitude at peak, and of the latest detection.
+            The brightest and the faintest magnitude at peak, and of the latest detection, such
+            as ``(15, 18)``; each may be None.
         has_spectrum, has_tns_name : bool, optional
             True for sources that have one.
         localization : str, `~astropy.time.Time` or tuple, optional
@@ -243,7 +252,6 @@ class SourceQueries(PlacedQueries):
         )
         params = {
             **params_of({"source_id": source_id}, RENAMED),
-            "alias": alias,
             "origin": origin,
             "group_ids": group_ids,
             **params_of({"list_name": list_name}, RENAMED),
@@ -253,8 +261,8 @@ class SourceQueries(PlacedQueries):
             "classifications": taxonomy_classes(classifications, "classifications"),
             "nonclassifications": taxonomy_classes(nonclassifications, "nonclassifications"),
             **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
-            **number_range(peak_mag, "peak_mag", "minPeakMagnitude", "maxPeakMagnitude"),
-            **number_range(latest_mag, "latest_mag", "minLatestMagnitude", "maxLatestMagnitude"),
+            **magnitude_range(peak_mag, "peak_mag", "PeakMagnitude"),
+            **magnitude_range(latest_mag, "latest_mag", "LatestMagnitude"),
             "hasSpectrum": only_true(has_spectrum, "has_spectrum"),
             "hasTNSname": only_true(has_tns_name, "has_tns_name"),
             **localization_params(localization, probability, window),
@@ -267,8 +275,11 @@ class SourceQueries(PlacedQueries):
         self._limit_rows(max_rows)
         if get_query_payload:
             return sent
-        found = self._sources(params, max_rows, cache, depth=5)
+        if alias is not None:
+            alias = check_alias(alias)
+        found = self._sources(params, max_rows, cache, depth=5, alias=alias)
         told = {key: value for key, value in sent.items() if key != "useCache"}
+        told |= {} if alias is None else {"alias": alias}
         meta = self._meta(found.when, query="query_criteria", **told)
         return _told_empty(build_table(found.rows, meta=meta))
 
@@ -319,17 +330,63 @@ class SourceQueries(PlacedQueries):
             )
         return build_table(rows, meta=self._meta(when, query="get_source", object=name))
 
-    def _sources(self, params: dict, max_rows: int | None, cache: bool | None, depth: int) -> Found:
-        return self._pages(
+    def _sources(
+        self,
+        params: dict,
+        max_rows: int | None,
+        cache: bool | None,
+        depth: int,
+        alias: str | None = None,
+    ) -> Found:
+        found = self._pages(
             "sources",
             {**params, "useCache": True},
             key="sources",
             decode=lambda text: decode_objects(SOURCE, text),
-            max_rows=max_rows,
+            max_rows=max_rows if alias is None else -1,
             cache=cache,
             what="sources",
-            depth=depth,
+            depth=depth if alias is None else 0,
         )
+        if alias is None:
+            return found
+        found = _with_alias(found, alias, self._limit_rows(max_rows))
+        warn_of(found, "sources", depth=depth)
+        return found
+
+
+def check_alias(alias: object) -> str:
+    """Return another name of a source that is looked for.
+
+    Parameters
+    ----------
+    alias : str
+        A part of it.
+
+    Returns
+    -------
+    str
+        Without spaces around it.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no text, or empty.
+    """
+    if not isinstance(alias, str) or not alias.strip():
+        raise InvalidQueryError(f"alias={alias!r:.100} should be a part of a name")
+    return check_text(alias.strip(), "alias")
+
+
+def _with_alias(found: Found, alias: str, limit: int | None) -> Found:
+    """Return the sources that have another name: the server has a fault where it looks for it."""
+    names = np.char.lower(found.rows.values["alias"].astype(np.str_))
+    rows = found.rows.take(np.char.find(names, alias.lower()) >= 0)
+    total = len(rows)
+    cut = limit is not None and total > limit
+    if cut:
+        rows = rows.take(np.arange(limit))
+    return found._replace(rows=rows, total=total, cut=cut, limit=limit)
 
 
 def _told_empty(table: Table) -> Table:

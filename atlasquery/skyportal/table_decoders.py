@@ -1,17 +1,25 @@
 """From what SkyPortal sends of its tables to plain columns, where that takes more than names."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.table_columns import ALLOCATION, GROUP, TAXONOMY, TELESCOPE
-from atlasquery.tables import Column, Rows, Timestamp, decode_rows
+from atlasquery.tables import Column, Rows, Timestamp, decode_json, decode_rows
 
 __all__ = ["decode_allocations", "decode_groups", "decode_taxonomies", "decode_telescopes"]
 
 # The parts of the list of groups.
 PARTS = ("user_groups", "user_accessible_groups", "all_groups")
+
+
+class _Numbered(msgspec.Struct):
+    id: int | None = None
+
+
 MEMBER = Column("member", bool, about="Whether you are a member of it.")
 ACCESSIBLE = Column("accessible", bool, about="Whether you may see what is shared with it.")
 CLASSES = Column("classes", str, about="All classes of it.")
@@ -47,8 +55,8 @@ def decode_groups(text: bytes) -> Rows:
         rows = rows.take(first)
         parts = {}
         for part, column in (("user_groups", MEMBER), ("user_accessible_groups", ACCESSIBLE)):
-            found = msgspec.json.decode(sent.get(part, b"null"))
-            there = [one.get("id") for one in found or ()]
+            found = decode_json(sent.get(part, b"null"), list[_Numbered] | None, part)
+            there = [one.id for one in found or ()]
             unknown = np.full(len(rows), found is None)
             parts[column.name] = np.isin(rows.values["id"], there), unknown
         # A group of yours is one that you may see.
@@ -114,13 +122,14 @@ def decode_taxonomies(text: bytes) -> Rows:
 
 def _classes(text: bytes) -> list[str]:
     """Return the names of all classes of a hierarchy, from the top."""
-    names, left = [], [msgspec.json.decode(text)]
+    names, left = [], [decode_json(text, Any, "the classes of a taxonomy")]
     while left:
         one = left.pop()
         if isinstance(one, dict):
             if isinstance(one.get("class"), str):
                 names.append(one["class"])
-            left += reversed(one.get("subclasses") or [])
+            below = one.get("subclasses")
+            left += reversed(below) if isinstance(below, list) else []
         elif isinstance(one, list):
             left += reversed(one)
     return list(dict.fromkeys(names))
@@ -147,9 +156,10 @@ def decode_allocations(text: bytes) -> Rows:
     for name, pick in (("start", min), ("end", max)):
         key = f"{name}_date"
         for old, new in zip(sent[key].tolist(), sent["validity_ranges"].tolist(), strict=True):
-            ranges = msgspec.json.decode(new)
-            found = [one.get(key) for one in ranges or () if isinstance(one, dict)]
-            found = [one for one in [*found, msgspec.json.decode(old)] if isinstance(one, str)]
+            ranges = decode_json(new, list[dict[str, Any]] | None, "the times of an allocation")
+            found = [one.get(key) for one in ranges or ()]
+            before = decode_json(old, Any, "the times of an allocation")
+            found = [one for one in [*found, before] if isinstance(one, str)]
             times[name].append(pick(found, default=""))
     shown = Rows(length=len(rows))
     for column in rows.columns:

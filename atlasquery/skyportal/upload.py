@@ -2,18 +2,11 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from astropy.table import Column, Table
+from astropy.table import Table
 
-from atlasquery.exceptions import (
-    InputWarning,
-    InvalidQueryError,
-    NotFoundError,
-    RemoteServiceError,
-    WriteError,
-)
+from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.packets import Packets, read_packets
@@ -23,16 +16,15 @@ from atlasquery.skyportal.sending import (
     PhotometrySender,
     bodies,
     fate_table,
-    points_of,
 )
+from atlasquery.skyportal.undo import UndoPlan, Uploaded, is_missing_permission, read_uploads
 from atlasquery.skyportal.words import check_text
+from atlasquery.tables import convert_json
 
 __all__ = ["UploadQueries"]
 
 # How many rows a message names.
 NAMED = 3
-# What the server says to an upload id of which it has no photometry.
-NO_UPLOAD = "Invalid bulk upload id"
 # What ``meta["time_reference"]`` says of times that were not taken at the observatory.
 ELSEWHERE = ("barycent", "heliocent", "at the sun")
 
@@ -133,10 +125,13 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
 
         Notes
         -----
-        Rows go in requests of at most 10,000 and 10 MB. The server stores all of a request
-        or nothing. One that it has in part already, or whose answer was lost, is sent
-        once more as an update, which stores no point twice; if that is lost too, the
-        photometry is read back.
+        Rows go in requests of at most 10,000 and 10 MB; with groups of fewer, as the server's
+        database takes 65,535 values at once, four for each row and group, the account's
+        own among them. The server stores all of a request or nothing. Of one that it has in
+        part already, what is missing is sent again, and what is there is sent as an update,
+        which stores no point twice and adds groups; so is one whose answer was lost; if that
+        is lost too, the photometry is read back. A point counts as new if it was not there
+        before and belongs to this account afterwards.
 
         A point whose flux or error has changed, as after a new reduction, is another point
         to the server: undo the upload of the old one.
@@ -173,7 +168,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         packets = read_packets(
             lc,
             instrument=str(found.get("name") or found["id"]),
-            filters=found.get("filters") or (),
+            filters=convert_json(
+                found.get("filters"), list[str] | None, f"the filters of {instrument}"
+            )
+            or (),
             bands=bands,
             flagged=flagged,
             altdata=altdata,
@@ -204,24 +202,32 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         except KeyboardInterrupt as stop:
             ledger.stopped()
             stop.result = fate_table(ledger, self._meta(time.time(), **about))
+            self._remember(stop.result)
             stop.add_note("What became of each row is in sys.last_value.result.")
             raise
         table = fate_table(ledger, self._meta(time.time(), **about))
+        self._remember(table)
         self._report(table, ledger.failures(), ledger.outcomes, on_error, what="rows", depth=4)
         return table
 
     def undo_upload(
-        self, upload: str | Table, *, dry_run: bool = False, on_error: str = "raise"
+        self, upload: Table | str, *, dry_run: bool = False, on_error: str = "raise"
     ) -> Table:
         """Take back photometry that was uploaded.
 
+        Only points that the upload created are deleted: those that were new, that are still
+        the same measurement, and that belong to this account, all of which is read from the
+        server before anything is deleted. The points of other accounts, and those that were
+        there before the upload, stay.
+
         Parameters
         ----------
-        upload : str or `~astropy.table.Table`
-            An upload id; or what `upload_photometry` returned, of which all is taken
-            back that was new, and nothing that was there before.
+        upload : `~astropy.table.Table` or str
+            What `upload_photometry` returned, or some of its rows; it may come from a file.
+            Or the upload id of an upload of this very client.
         dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
+            Whether to delete nothing, and return what would be sent; what is there is
+            read all the same.
         on_error : {"raise", "warn"}, optional
             What to do after the last when some were not taken back: raise an error
             that has the table as ``result``, or return the table with a warning.
@@ -229,21 +235,19 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         Returns
         -------
         `~astropy.table.Table`
-            A row for each request: ``source_id`` (``"upload ..."`` or ``"point N"``),
-            ``ok``, ``id`` and ``message``. What was taken back before is ``ok``. Where an
-            answer was lost the source's photometry is read back; of an upload id alone
-            nobody knows the source, and ``ok`` is masked. With `dry_run` also ``method``,
-            ``endpoint`` and ``payload``.
+            A row for each request, and for each point that none is sent for:
+            ``source_id`` (``"upload ..."`` or ``"point N"``), ``ok``, ``id`` and
+            ``message``. What was taken back before is ``ok``, what stays is not. Where an
+            answer was lost the source's photometry is read back. With `dry_run` also
+            ``method``, ``endpoint`` and ``payload``.
 
         Raises
         ------
         InvalidQueryError
-            If it is no upload, or nothing in it was new; nothing was sent.
+            If it is no upload, nothing in it was new, or it is an upload id that this client
+            does not know: the server does not say whose its points are.
         LoginError
             If there is no login.
-        NotFoundError
-            If nothing of an upload id is there: it may have been taken back before, or be
-            none of this instance, which the server does not tell apart.
         WriteError
             If some were not taken back.
 
@@ -252,145 +256,91 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         InputWarning
             If there are rows of which it is not known whether they were new: they stay.
 
+        Notes
+        -----
+        An upload whose points are all verified is deleted with one request where the account
+        has the permission "Delete bulk photometry", which on most instances only
+        administrators have. Without it the points are deleted one by one, at the pace that
+        the server allows (five a second); how many there are is logged.
+
         References
         ----------
-        The ``photometry/bulk_delete`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
+        The ``photometry/{id}`` and ``photometry/bulk_delete`` endpoints of the API of
+        SkyPortal, https://skyportal.io/docs/api.html.
 
         Examples
         --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.undo_upload("ea3d0c22-df35-426c-813b-5c6979caf12b", dry_run=True)
-        >>> print(plan["method"][0], plan["endpoint"][0])
-        DELETE photometry/bulk_delete/ea3d0c22-df35-426c-813b-5c6979caf12b
+        >>> from atlasquery import Atlas, SkyPortal
+        >>> lc = Atlas.get_light_curve(1063629090302540900)  # doctest: +SKIP
+        >>> table = SkyPortal.upload_photometry(lc, "ATLAS24abc", "ATLAS")  # doctest: +SKIP
+        >>> SkyPortal.undo_upload(table)["ok"].all()  # doctest: +SKIP
+        True
+        >>> SkyPortal.undo_upload("ea3d0c22-df35-426c-813b-5c6979caf12b")
+        Traceback (most recent call last):
+            ...
+        atlasquery.exceptions.InvalidQueryError: upload='ea3d...' is not the id of an upload ...
         """
-        if isinstance(upload, str):
-            uploads, points, source = {upload: []}, [], None
-        else:
-            uploads, points = _new_of(upload)
-            source = upload.meta.get("source_id")
-        refusals: list[RemoteServiceError] = []
-        changes = [
-            self._taking_back(
-                f"upload {_checked(one)}", f"bulk_delete/{one}", source, numbers, refusals
+        check_on_error(on_error)
+        uploaded = self._uploaded(upload)
+        if uploaded.doubtful:
+            warnings.warn(
+                f"{uploaded.doubtful} rows stay: it is not known whether they were there before "
+                "the upload",
+                InputWarning,
+                stacklevel=3,
             )
-            for one, numbers in uploads.items()
-        ]
-        changes += [
-            self._taking_back(f"point {number}", str(number), source, [number], refusals)
-            for number in points
-        ]
-        try:
-            return self._change_each(
-                changes, dry_run=dry_run, on_error=on_error, query="undo_upload"
-            )
-        except WriteError as error:
-            missing = isinstance(upload, str) and refusals and _no_upload(refusals[0])
-            if not missing:
+        if not uploaded.points:
+            raise InvalidQueryError("upload has no row that was new: there is nothing to take back")
+        self._auth(required=True)
+        plan = UndoPlan(self, uploaded)
+        about = {"query": "undo_upload", "upload_of": uploaded.source}
+        if dry_run:
+            changes = [*plan.bulk, *plan.single]
+            return self._change_each(changes, settled=plan.settled, dry_run=True, **about)
+        self._undo_at_once(plan, about)
+        plan.announce()
+        return self._change_each(
+            plan.single, settled=plan.settled, dry_run=False, on_error=on_error, **about
+        )
+
+    def _undo_at_once(self, plan: UndoPlan, about: dict) -> None:
+        """Delete by upload id; where the token may not, leave it to single requests."""
+        while plan.bulk:
+            try:
+                outcome = self._attempt(plan.bulk[0], time.time())
+            except KeyboardInterrupt as stop:
+                rest = [*plan.bulk, *plan.single]
+                ahead = [Change(what, "", "") for what, _ in plan.settled]
+                done = [one for _, one in plan.settled]
+                self._note_stop(stop, [*ahead, *rest], done, about)
                 raise
-            place = {name: getattr(missing, name) for name in ("status", "url", "reason")}
-            words = error.failures[0][1]
-        raise NotFoundError(f"upload={upload!r}: {words}", service=self.service, **place)
+            if is_missing_permission(outcome):
+                # The account has the permission, and its token has not.
+                plan.single += plan.one_by_one(plan.bulk)
+                return
+            plan.settled.append((plan.bulk.pop(0).about, outcome))
+            if outcome.stop:
+                rest = Outcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
+                plan.settled += [(one.about, rest) for one in plan.bulk]
+                return
 
-    def _taking_back(
-        self, about: str, path: str, source: str | None, numbers: Sequence[int], refusals: list
-    ) -> Change:
-        """Return what takes photometry back; refusals are put into the list."""
-        look = self._looker_for_none(source, numbers)
-        point = numbers[0] if about.startswith("point") else None
-        return Change(
-            about,
-            "DELETE",
-            f"photometry/{path}",
-            done=lambda data: Outcome(
-                True, data if data and isinstance(data, str) else "Taken back.", point
-            ),
-            look=look,
-            refused=_gone_before(look, refusals),
-        )
+    def _remember(self, table: Table) -> None:
+        """Keep what each upload id has created, for `undo_upload` by its id."""
+        for upload in table.meta["upload_ids"]:
+            self._uploads[upload] = read_uploads(table[table["upload_id"].filled("") == upload])
 
-    def _looker_for_none(
-        self, source: str | None, numbers: Sequence[int]
-    ) -> Callable[[float], Outcome] | None:
-        """Return what looks whether points are gone, where it is known whose they are."""
-        if source is None or not numbers:
-            return None
-
-        def look(began: float) -> Outcome:
-            left = {point["id"] for point in points_of(self, source)} & set(numbers)
-            words = f"{len(left)} of {len(numbers)} points are still there"
-            return Outcome(not left, words)
-
-        return look
-
-
-def _gone_before(look: Callable | None, refusals: list) -> Callable:
-    """Return what finds out whether a refusal means that there is nothing left to take back."""
-
-    def refused(error: RemoteServiceError) -> Outcome | None:
-        refusals.append(error)
-        if look is not None and look(0.0).ok:
-            return Outcome(True, f"Was taken back before: nothing of it is there ({error.reason})")
-        if look is None and _no_upload(error):
-            return Outcome(
-                False,
-                "SkyPortal has nothing of this upload (any more): it was taken back before, or the "
-                f"id is of another instance or of none. Nothing was changed ({error.reason})",
+    def _uploaded(self, upload: Table | str) -> Uploaded:
+        """Return what an upload created, given as its table or by an id that is remembered."""
+        if not isinstance(upload, str):
+            return read_uploads(upload)
+        known = self._uploads.get(upload)
+        if known is None:
+            raise InvalidQueryError(
+                f"upload={upload!r:.80} is not the id of an upload of this client, and the server "
+                "does not say whose points an id has: give the table that upload_photometry "
+                "returned, which write_table keeps in a file"
             )
-        return None
-
-    return refused
-
-
-def _no_upload(error: RemoteServiceError) -> RemoteServiceError | None:
-    return error if NO_UPLOAD in (error.reason or "") else None
-
-
-def _checked(upload: str) -> str:
-    # What is no id could be part of another path.
-    if not (upload.isascii() and upload.replace("-", "").isalnum()):
-        raise InvalidQueryError(
-            f"upload={upload!r:.80} is no upload id, such as 'ea3d0c22-df35-426c-813b-5c6979caf12b'"
-        )
-    return upload
-
-
-def _new_of(table: Table) -> tuple[dict[str, list[int]], list[int]]:
-    """Return the points of each upload of a table, and those that were new without one."""
-    needed = ("row", "ok", "id", "new", "upload_id")
-    if not isinstance(table, Table) or not set(needed) <= set(table.colnames):
-        raise InvalidQueryError(
-            "upload should be an upload id, or the table that upload_photometry returned"
-        )
-    uploads: dict[str, list[int]] = {}
-    points: dict[int, None] = {}
-    doubtful = 0
-    # Files keep masks and texts each in their own way.
-    for number, new, upload in zip(*(_values(table[name]) for name in needed[2:]), strict=True):
-        if number is None:
-            continue
-        if upload:
-            uploads.setdefault(str(upload), []).append(int(number))
-        elif new is None:
-            doubtful += 1
-        elif new:
-            points[int(number)] = None
-    if doubtful:
-        warnings.warn(
-            f"{doubtful} rows stay: it is not known whether they were there before the upload",
-            InputWarning,
-            stacklevel=4,
-        )
-    if not uploads and not points:
-        raise InvalidQueryError("upload has no row that was new: there is nothing to take back")
-    return uploads, list(points)
-
-
-def _values(column: Column) -> list:
-    """Return the values of a column, None where they are masked."""
-    mask = np.broadcast_to(getattr(column, "mask", False), len(column))
-    values = np.asarray(column).tolist()
-    return [None if gone else value for value, gone in zip(values, mask, strict=True)]
+        return known
 
 
 def _warn_of_elsewhere(reference: str) -> None:

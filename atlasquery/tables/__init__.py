@@ -1,13 +1,16 @@
 """From JSON bytes to typed, masked columns with units, driven by declarations."""
 
+from atlasquery.tables.answers import check_answer, check_answers
 from atlasquery.tables.build import (
     assemble,
+    assemble_series,
     build_table,
     check_times,
     quantity_column,
     table_column,
 )
 from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
+from atlasquery.tables.decoding import convert_json, decode_json, float_of, read_by_library
 from atlasquery.tables.files import read_table, write_table
 from atlasquery.tables.rows import Rows, decode_rows
 from atlasquery.tables.samp import send
@@ -21,10 +24,17 @@ __all__ = [
     "Rows",
     "Timestamp",
     "assemble",
+    "assemble_series",
     "build_table",
+    "check_answer",
+    "check_answers",
     "check_times",
+    "convert_json",
+    "decode_json",
     "decode_rows",
+    "float_of",
     "quantity_column",
+    "read_by_library",
     "read_table",
     "rows_as_asked",
     "send",

@@ -8,16 +8,26 @@ import numpy as np
 from astropy.table import Column as TableColumn
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
+from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables.columns import Column, Timestamp
 from atlasquery.tables.rows import Rows
 
-__all__ = ["assemble", "build_table", "check_times", "quantity_column", "table_column"]
+__all__ = [
+    "assemble",
+    "assemble_series",
+    "build_table",
+    "check_times",
+    "quantity_column",
+    "table_column",
+]
 
 MaskedQuantity = Masked(u.Quantity)
 
+# Positions to 4 mas, separations to 10 mas and fluxes to 10 nJy.
+FORMATS = {u.deg: ".6f", u.arcsec: ".2f", u.uJy: ".2f"}
 # MJD under the mask of times of which none is known.
 NO_TIME = 51544.0
 
@@ -86,6 +96,64 @@ def assemble(table: Table, columns: Iterable) -> Table:
     return table
 
 
+def assemble_series(series: TimeSeries, columns: Iterable) -> TimeSeries:
+    """Put ready columns into an empty time series, with the index that astropy gives to one.
+
+    Parameters
+    ----------
+    series : `~astropy.timeseries.TimeSeries`
+        Without columns.
+    columns : iterable
+        Columns of equal length that have their names and belong to no other table.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        The same time series; ``loc`` and ``iloc`` find its rows by their time. What is
+        sliced from it has no index until it is copied.
+    """
+    assemble(series, columns)
+    # astropy copies an index to ``series["time", "flux"]`` without its being the primary one,
+    # and `~astropy.timeseries.aggregate_downsample` fails; without a copy a new one is made.
+    series._copy_indices = False
+    # The required column may have been replaced by something else.
+    if isinstance(series.columns.get("time"), Time):
+        series.add_index("time")
+        info = series["time"].info
+        info.indices = _Unshared(info.indices)
+    return series
+
+
+class _Unshared(list):
+    """The indices of a column, which copies and pickles of it do without.
+
+    astropy pickles an index, but not that it is the primary one; a time series that is
+    made without an index makes its own.
+    """
+
+    def __deepcopy__(self, memo: dict) -> list:
+        return []
+
+    def __reduce__(self) -> tuple:
+        return list, ()
+
+
+def shown_as(unit: u.UnitBase | None) -> str | None:
+    """Return the format in which numbers of a unit are printed; their values keep all digits.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.UnitBase` or None
+        The unit.
+
+    Returns
+    -------
+    str or None
+        None for what is printed as it is.
+    """
+    return FORMATS.get(unit) if unit is not None else None
+
+
 def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """Return a column for a `~astropy.table.Table`.
 
@@ -103,16 +171,19 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """
     if column.kind is Timestamp:
         return time_column(column, values, mask)
-    # A view takes half the time of the constructor, which copies meta data; see `assemble`.
+    # A view takes half the time of the constructor, which copies meta data; see `assemble`. Its
+    # attributes set one by one, which each looks at its parent table, take as long again.
     made = values.view(TableColumn if column.required else MaskedColumn)
-    made.name = column.name
-    # A view has none of these, and setting one costs more than looking whether there is one.
+    made.__dict__["_name"] = column.name
     if column.unit is not None:
-        made.unit = column.unit
+        made.__dict__["_unit"] = column.unit
+        if column.kind is float and (form := shown_as(column.unit)):
+            made.__dict__["_format"] = form
     if column.about:
-        made.description = column.about
+        made.__dict__["description"] = column.about
     if not column.required:
-        made.mask = mask
+        # A copy: columns may be masked alike, and each is the user's to change.
+        made._mask = mask.copy()
     return made
 
 
@@ -133,9 +204,13 @@ def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """
     if column.unit is None or column.kind is not float:
         return table_column(column, values, mask)
-    quantity = MaskedQuantity(values, column.unit, copy=False, mask=mask)
-    quantity.info.name = column.name
-    quantity.info.description = column.about or None
+    # As for `table_column`: the constructor compares units.
+    quantity = values.view(MaskedQuantity)
+    quantity._set_unit(column.unit)
+    quantity.mask = mask
+    info = quantity.info
+    info.name, info.description = column.name, column.about or None
+    info.format = shown_as(column.unit)
     return quantity
 
 
@@ -177,8 +252,8 @@ def _in_utc(text: str, column: Column) -> str:
     """Return a time stamp of another form, perhaps with an offset, as astropy reads it."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
         raise TableParseError(f"{column.wire}={text!r:.100} is not an ISO 8601 time") from error
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat()

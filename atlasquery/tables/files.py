@@ -1,21 +1,35 @@
 """Write tables to files and read them back equal, in the format that the extension says."""
 
+import csv
 import gzip
 import io
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import astropy.units as u
 import numpy as np
 from astropy.io import ascii, fits
 from astropy.table import MaskedColumn, Table
+from astropy.table.meta import get_header_from_yaml
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_whole
+from atlasquery.service.inputs import check_path
+from atlasquery.tables.arrow import with_pandas_types
 from atlasquery.tables.csvfiles import csv_text, read_csv
 from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
+from atlasquery.tables.reference import (
+    UNKNOWN,
+    TimeColumn,
+    position_pairs,
+    target,
+    time_columns,
+)
 
 __all__ = ["EXTENSIONS", "read_table", "write_table"]
 
@@ -23,6 +37,8 @@ __all__ = ["EXTENSIONS", "read_table", "write_table"]
 FITS_KEYWORD = "ATLASQRY"
 VOTABLE_INFO = "atlasquery"
 PARQUET_ITEM = b"table_meta_yaml"
+# Time scales that VOTable calls otherwise.
+VOTABLE_SCALES = {"UT1": "UT", "LOCAL": UNKNOWN}
 # Items of meta that become keywords of FITS too, for programs that look for them there.
 KEYWORDS = ("object", "survey", "magsys", "service", "server", "obtained", "creator", "query")
 
@@ -136,7 +152,7 @@ def read_table(path: str | os.PathLike) -> Table:
 
 
 def _check_path(path: str | os.PathLike) -> tuple[Path, str]:
-    path = Path(path)
+    path = check_path(path, name="path")
     name = path.name.lower()
     for extension in sorted(FORMATS, key=len, reverse=True):
         if name.endswith(extension) and name != extension:
@@ -158,7 +174,19 @@ def _read_ecsv(body: bytes) -> Table:
 
 
 def _write_csv(table: Table) -> bytes:
-    return _write_ecsv(table, ",")
+    header, body = [], []
+    for line in _write_ecsv(table, ",").decode().splitlines(keepends=True):
+        (header if line.startswith("#") and not body else body).append(line)
+    # What skips the header takes "#" for the begin of a comment, but not between quotes.
+    rows = (",".join(map(_csv_field, row)) for row in csv.reader(body))
+    return "".join([*header, *(f"{row}\n" for row in rows)]).encode()
+
+
+def _csv_field(text: str) -> str:
+    if text == text.strip() and not any(character in text for character in '#,"\n\r'):
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def _read_csv(body: bytes) -> Table:
@@ -171,19 +199,81 @@ def _read_csv(body: bytes) -> Table:
 def _write_fits(table: Table) -> bytes:
     plain = to_plain(table, null_bool=False, only_ascii=True, all_numbers=False)
     header = json.dumps(header_text(plain))
+    times, place = time_columns(table, plain), target(table)
     for column in plain.columns.values():
         if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
             column.fill_value = _free_number(column)
+    # Of a time that is two columns only astropy knows that they belong together.
+    units = {time.name: time.unit for time in times if time.unit and time.name in table.colnames}
+    for name, unit in units.items():
+        plain[name].unit = u.Unit(unit)
     kept = {k: v for k, v in plain.meta.items() if k in KEYWORDS and _fits_card(v)}
-    # With this astropy itself gives back times and masked quantities.
-    kept["__serialized_columns__"] = plain.meta.get("__serialized_columns__", {})
+    # With this astropy itself gives back masked quantities; times by the keywords of FITS.
+    serialized = dict(plain.meta.get("__serialized_columns__", {}))
+    for name in units:
+        serialized.pop(name, None)
+    names = _fits_names(plain.colnames)
+    kept["__serialized_columns__"] = _renamed(serialized, names)
     plain.meta = {**kept, FITS_KEYWORD: header}
-    buffer = io.BytesIO()
+    pairs = position_pairs(table, plain)
+    plain.rename_columns(list(names), list(names.values()))
     with warnings.catch_warnings():
         # FITS has no kpc / arcsec; the header keeps it.
         warnings.simplefilter("ignore")
+        buffer = io.BytesIO()
         plain.write(buffer, format="fits")
-    return buffer.getvalue()
+        buffer.seek(0)
+        hdus = fits.open(buffer)
+        # In front of the texts that are continued over many cards, which it announces.
+        cards = [("LONGSTRN", "OGIP 1.0", "Long texts are continued by CONTINUE")]
+        cards += _time_cards(times, list(names))
+        if place is not None:
+            cards += [("RA_OBJ", place.ra.deg, "[deg]"), ("DEC_OBJ", place.dec.deg, "[deg]")]
+        if place is not None or pairs:
+            cards.append(("RADESYS", "ICRS", "System of positions"))
+        for card in reversed(cards):
+            hdus[1].header.insert("TFIELDS", card, after=True)
+        body = io.BytesIO()
+        hdus.writeto(body)
+    return body.getvalue()
+
+
+def _fits_names(names: list[str]) -> dict[str, str]:
+    """Return the names that columns have in FITS, which advises against all but letters and _."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        clashes = {other.lower() for other in (*names, *found.values()) if other != name}
+        found[name] = name if plain.lower() in clashes else plain
+    return found
+
+
+def _renamed(serialized: Any, names: dict[str, str]) -> Any:
+    """Return astropy's own header with the names of columns replaced."""
+    if not isinstance(serialized, dict):
+        return serialized
+    return type(serialized)(
+        (key, names.get(value, value) if key == "name" else _renamed(value, names))
+        for key, value in serialized.items()
+    )
+
+
+def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
+    """Return the keywords of FITS that say what times are; see its section 9."""
+    days = [time for time in times if time.origin == "MJD-origin"]
+    scales = {time.scale for time in days or times if time.scale}
+    if len(scales) != 1:
+        return []
+    cards: list[tuple] = [("TIMESYS", scales.pop(), "Time scale")]
+    if days:
+        cards += [("MJDREF", 0.0, "[d] MJD of times of 0"), ("TIMEUNIT", "d", "Unit of times")]
+    for time in days:
+        n = names.index(time.name) + 1
+        cards += [(f"TCTYP{n}", time.scale, "Time scale"), (f"TCUNI{n}", "d")]
+        # The observatory is what FITS assumes, and to name it needs its coordinates.
+        if time.place not in (UNKNOWN, "TOPOCENTER"):
+            cards.append((f"TRPOS{n}", time.place, "Where the times hold"))
+    return cards
 
 
 def _free_number(column: MaskedColumn) -> int:
@@ -206,11 +296,12 @@ def _read_fits(body: bytes) -> Table:
             return Table.read(hdu, astropy_native=True)
         header = json.loads(hdu.header[FITS_KEYWORD])
         arrays = {}
-        for column in hdu.columns:
+        names = [about["name"] for about in get_header_from_yaml(header.splitlines())["datatype"]]
+        for name, column in zip(names, hdu.columns, strict=True):
             values = np.array(hdu.data.field(column.name))
             null = column.null
             mask = np.zeros(len(values), bool) if null is None else values == null
-            arrays[column.name] = (values, mask)
+            arrays[name] = (values, mask)
     return build_from_plain(arrays, header)
 
 
@@ -236,14 +327,102 @@ def _write_votable(table: Table) -> bytes:
     for column in plain.columns.values():
         # Some of it would be taken for elements of VOTable; the header has it.
         column.meta.clear()
-    file = votable.from_table(plain)
+    with warnings.catch_warnings():
+        # Columns may have names and units that are not those of VOTable.
+        warnings.simplefilter("ignore")
+        file = votable.from_table(plain)
     (resource,) = file.resources
+    (written,) = resource.tables
+    written.fields[:] = [_votable_field(file, field) for field in written.fields]
+    _add_systems(file, table, plain)
     # XML turns line breaks into blanks.
     resource.infos.append(Info(name=VOTABLE_INFO, value=json.dumps(header)))
     buffer = io.BytesIO()
     # Text has no missing truth values and no missing texts; this binary form has.
     file.to_xml(buffer, tabledata_format="binary2")
     return buffer.getvalue()
+
+
+def _votable_field(file: Any, field: Any) -> Any:
+    """Return a column of VOTable in the types that all programs read.
+
+    astropy writes truth values as ``bit``, which STILTS and TOPCAT do not read from
+    the binary form, and texts in the width of the longest, which is deprecated where
+    it is 1.
+    """
+    if field.datatype == "bit":
+        return _changed(file, field, datatype="boolean")
+    if field.datatype in ("char", "unicodeChar"):
+        return _changed(file, field, datatype=field.datatype, arraysize="*")
+    return field
+
+
+def _changed(file: Any, field: Any, **attributes: str) -> Any:
+    from astropy.io.votable.tree import Field
+
+    new = Field(file, ID=field.ID, name=field.name, unit=field.unit, **attributes)
+    new.description = field.description
+    return new
+
+
+def _add_systems(file: Any, table: Table, plain: Table) -> None:
+    """Say in a VOTable what its times and positions refer to."""
+    from astropy.io.votable.tree import Param, TimeSys
+
+    (resource,) = file.resources
+    (written,) = resource.tables
+    fields = {field.name: field for field in written.fields}
+    place_of = {field.name: n for n, field in enumerate(written.fields)}
+    known: dict[tuple, str] = {}
+    for time in time_columns(table, plain):
+        field = fields[time.name]
+        if time.unit:
+            field.unit = time.unit
+        else:
+            # VOTable has this type for texts of ASCII only.
+            field = _changed(file, field, datatype="char", arraysize="*", xtype="timestamp")
+            written.fields[place_of[time.name]] = field
+        if not time.scale:
+            continue
+        key = (time.origin, VOTABLE_SCALES.get(time.scale, time.scale), time.place)
+        if key not in known:
+            known[key] = f"time_system_{len(known) + 1}"
+            system = TimeSys(known[key], *key, config=field._config)
+            resource.time_systems.append(system)
+        field.ref = known[key]
+        field.ucd = "time.epoch;meta.main" if time.name == "time" else "time.epoch"
+    places: dict[str, str] = {}
+    for ra, dec, system in position_pairs(table, plain):
+        for name, ucd in ((ra, "pos.eq.ra"), (dec, "pos.eq.dec")):
+            fields[name].ref = _system(resource, places, system)
+            fields[name].ucd = f"{ucd};meta.main" if name in ("ra", "dec") else ucd
+    place = target(table)
+    if place is not None:
+        for name, angle in (("ra", place.ra), ("dec", place.dec)):
+            param = Param(
+                file,
+                name=f"object_{name}",
+                datatype="double",
+                unit="deg",
+                ucd=f"pos.eq.{name};src",
+                value=repr(float(angle.deg)),
+            )
+            param.ref = _system(resource, places, "ICRS")
+            written.params.append(param)
+
+
+def _system(resource: Any, places: dict[str, str], system: str) -> str:
+    """Return the name in a file of a system of positions, which is added if it is new."""
+    from astropy.io.votable.tree import CooSys
+
+    if system not in places:
+        places[system] = f"positions_{system.lower()}"
+        equinox = {"FK5": "J2000", "FK4": "B1950"}.get(system)
+        words = {"FK5": "eq_FK5", "FK4": "eq_FK4"}
+        resource.coordinate_systems.append(
+            CooSys(ID=places[system], equinox=equinox, system=words.get(system, system))
+        )
+    return places[system]
 
 
 def _read_votable(body: bytes) -> Table:
@@ -263,7 +442,10 @@ def _read_votable(body: bytes) -> Table:
 
 def _write_parquet(table: Table) -> bytes:
     pa, parquet = _pyarrow()
-    plain = to_plain(table)
+    # Parquet tells NaN and empty texts from missing ones, so that columns depend on the
+    # declaration of a table only, never on its values.
+    plain = to_plain(table, all_nulls=True)
+    units = {time.name: time.unit for time in time_columns(table, plain) if time.unit}
     arrays, fields = [], []
     for name, column in plain.columns.items():
         values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
@@ -277,18 +459,20 @@ def _write_parquet(table: Table) -> bytes:
             raise InvalidQueryError(
                 f"the column {name!r} is of type {values.dtype}, which Parquet has not; ECSV has"
             ) from error
-        about = {"unit": str(column.unit or ""), "about": column.description or ""}
-        fields.append(pa.field(name, arrays[-1].type, True, about))
+        unit = str(column.unit or units.get(name, ""))
+        about = {"unit": unit, "about": column.description or ""}
+        # A missing number of another kind than this is NaN in every column.
+        nullable = mask is not None or values.dtype.kind not in "iub"
+        fields.append(pa.field(name, arrays[-1].type, nullable, about))
     # With these and the header astropy itself reads units and descriptions.
     widths = {
         f"table::len::{name}": str(max(column.dtype.itemsize // 4, 1))
         for name, column in plain.columns.items()
         if column.dtype.kind == "U"
     }
-    schema = pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths})
+    schema = with_pandas_types(pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths}))
     buffer = io.BytesIO()
-    made = pa.Table.from_arrays(arrays, schema=schema)
-    parquet.write_table(made, buffer, compression="zstd")
+    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
     return buffer.getvalue()
 
 

@@ -22,7 +22,7 @@ from astropy.utils.data_info import serialize_context_as
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.tables.build import assemble
+from atlasquery.tables.build import assemble, assemble_series
 
 __all__ = ["build_from_plain", "header_text", "restore", "to_plain"]
 
@@ -57,6 +57,7 @@ def to_plain(
     only_ascii: bool = False,
     edges: bool = False,
     all_numbers: bool = True,
+    all_nulls: bool = False,
 ) -> Table:
     r"""Return a table as one of plain columns.
 
@@ -73,6 +74,8 @@ def to_plain(
     all_numbers : bool, optional
         Whether the format has all types of numbers; else those that FITS or VOTable lack
         are written as the next larger one.
+    all_nulls : bool, optional
+        Whether the format tells a missing value from NaN and from an empty text.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def to_plain(
     """
     columns = [column.copy() for column in table.columns.values()]
     for column in columns:
-        _choose_method(column, null_bool)
+        _choose_method(column, null_bool, all_nulls)
     copied = assemble(QTable(meta=_writable_meta(table.meta)), columns)
     copied.meta[RECORD] = _record(table)
     with serialize_context_as("ecsv"):
@@ -108,7 +111,8 @@ def to_plain(
     _blank_under_masks(plain)
     plain.meta = _quoted(plain.meta)
     record = plain.meta[RECORD]
-    record["nulls"] = [n for n in plain.colnames if isinstance(plain[n], MaskedColumn)]
+    masked = [n for n in plain.colnames if isinstance(plain[n], MaskedColumn)]
+    record["nulls"] = [] if all_nulls else masked
     record["escaped"] = [n for n in plain.colnames if _is_lossy(plain[n], only_ascii, edges)]
     for name in record["escaped"]:
         plain[name] = _escaped(plain[name])
@@ -196,7 +200,8 @@ def restore(table: Table) -> Table:
             _nan_under_mask(column.unmasked, column.mask)
         column.info.name = name
         columns.append(column)
-    made = assemble(CLASSES[record["table"]](), columns)
+    build = assemble_series if record["table"] == "TimeSeries" else assemble
+    made = build(CLASSES[record["table"]](), columns)
     made.meta.update(table.meta)
     return made
 
@@ -216,14 +221,14 @@ def _record(table: Table) -> dict[str, Any]:
     }
 
 
-def _choose_method(column: Any, null_bool: bool) -> None:
+def _choose_method(column: Any, null_bool: bool, all_nulls: bool) -> None:
     """Let a column be written with its mask apart where a missing value would be ambiguous."""
     if isinstance(column, Time):
         exact = _is_exact(column)
         column.info.serialize_method["ecsv"] = "formatted_value" if exact else "jd1_jd2"
     elif isinstance(column, MaskedColumn | Masked):
         values, mask = _parts(column)
-        apart = (
+        apart = not all_nulls and (
             (values.dtype.kind == "f" and np.any(np.isnan(values[~mask])))
             or (values.dtype.kind == "U" and np.any(values[~mask] == ""))
             or (values.dtype.kind == "b" and not null_bool and np.any(mask))

@@ -8,6 +8,7 @@ converted where nothing is lost by it.
 """
 
 import functools
+import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ EXACT = 2**53
 # Rows that are turned into arrays together.
 BATCH = 2000
 UTF32 = f"utf-32-{sys.byteorder[0]}e"
+# Characters that no name of a typed field may have, and no column should.
+UNFIT = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 @dataclass
@@ -245,6 +248,9 @@ def _field(column: Column) -> tuple:
 
 
 def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
+    for wire, *_ in fields:
+        if UNFIT.search(wire):
+            raise TableParseError(f"{wire!r:.100} is not fit to be the name of a column")
     # Wire names may be no Python names, so fields are numbered and renamed.
     names = {f"f{n}": wire for n, (wire, *_) in enumerate(fields)}
     row = msgspec.defstruct(
@@ -257,17 +263,35 @@ def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
     return msgspec.json.Decoder(list[row] | None)
 
 
-def _undeclared(columns: Columns, texts: Iterable) -> list[Column]:
-    """Return a column for each key that occurs and is not declared."""
-    keys = {}
+def _sent_keys(columns: Columns, texts: Sequence) -> tuple[dict[str, None], Sequence]:
+    """Return the keys that occur, and the texts, in which each is fit for the name of a column.
+
+    Control characters, quotes and backslashes become underscores.
+    """
+    keys: dict[str, None] = {}
     try:
-        for text in texts:
-            for row in msgspec.json.decode(text, type=list[dict[str, msgspec.Raw]] | None) or ():
-                keys.update(dict.fromkeys(row))
+        parts = [msgspec.json.decode(t, type=list[dict[str, msgspec.Raw]] | None) for t in texts]
     except DAMAGED as error:
         raise TableParseError(
             f"{columns.what} should come as a list of JSON objects: {error}"
         ) from error
+    for row in chain.from_iterable(part or () for part in parts):
+        keys.update(dict.fromkeys(row))
+    fit = {}
+    for key in keys:
+        if UNFIT.search(key) and key not in columns.by_wire:
+            name = UNFIT.sub("_", key)
+            while name in keys or name in fit.values():
+                name += "_"
+            fit[key] = name
+    if not fit:
+        return keys, texts
+    renamed = [[{fit.get(k, k): v for k, v in row.items()} for row in part or ()] for part in parts]
+    return {fit.get(key, key): None for key in keys}, [msgspec.json.encode(p) for p in renamed]
+
+
+def _undeclared(columns: Columns, keys: dict[str, None]) -> list[Column]:
+    """Return a column for each key that occurs and is not declared."""
     taken, extra = {*columns.by_name, *columns.by_wire, *keys}, []
     for key in keys:
         if key not in columns.by_wire:
@@ -280,9 +304,10 @@ def _undeclared(columns: Columns, texts: Iterable) -> list[Column]:
     return extra
 
 
-def _drifted(columns: Columns, texts: Iterable, as_text: bool) -> tuple[list[Column], list]:
+def _drifted(columns: Columns, texts: Sequence, as_text: bool) -> tuple[list[Column], list]:
     """Decode rows that have other keys, or values of other types, than declared."""
-    extra = _undeclared(columns, texts)
+    keys, texts = _sent_keys(columns, texts)
+    extra = _undeclared(columns, keys)
     more = [(c.wire, Any, None) for c in extra]
     try:
         typed = [_field(c) for c in columns]

@@ -42,10 +42,12 @@ def exchanges(samples):
             yield name, url, status, kind, body
 
 
-def pages(alerce, survey):
+def pages(alerce, survey, params):
     def ask():
-        # One page, whatever it was: more of them would be the same.
-        return alerce._page(survey, {"page": 1, "page_size": 10**6}, False)[0]
+        # One page, the one that was asked for: more of them would be the same.
+        number = params.get("page", ["1"])[0]
+        page = int(number) if number.isdecimal() else 1
+        return alerce._page(survey, {"page": page, "page_size": 10**6}, False)[0]
 
     return ask
 
@@ -55,9 +57,9 @@ def question(alerce, url):
     path, params = urlsplit(url).path, parse_qs(urlsplit(url).query)
     rest = path.rpartition("/")[2]
     if "/objects" in path and (path.count("/") == 3 or path.endswith("objects/")):
-        return pages(alerce, "ztf")
+        return pages(alerce, "ztf", params)
     if "list_objects" in path:
-        return pages(alerce, "lsst")
+        return pages(alerce, "lsst", params)
     oid = (re.findall(r"ZTF\w+", path) or [ZTF])[0]
     number = str(params.get("oid", [LSST])[0])
     number = int(number) if number.isdecimal() else LSST
@@ -70,9 +72,7 @@ def question(alerce, url):
         "probabilities": lambda: alerce.get_probabilities(oid, cache=False),
         "features": lambda: alerce.get_features(oid, cache=False),
         # Not asked for by us: the list of classifiers has the classes.
-        "classes": lambda: alerce._fetch(
-            "classifiers/a/1/classes", {}, decode=bytes, cache=False, unknown="a"
-        ),
+        "classes": lambda: alerce._fetch("classifiers", {}, decode=bytes, cache=False, unknown="a"),
         "": lambda: alerce.list_classifiers(cache=False),
         "get_avro": lambda: alerce.get_avro(ZTF, 12, cache=False),
         "get_stamp": lambda: alerce.get_stamps(ZTF, 12, cache=False),
@@ -86,9 +86,7 @@ def question(alerce, url):
             return lambda: alerce.get_feature(oid, rest, cache=False)
         return asks[rest]
     asks |= {
-        "object": lambda: alerce._fetch(
-            "object_api/object", {}, decode=bytes, server=conf.lsst_server, cache=False
-        ),
+        "object": lambda: alerce._fetch("lsst_object", {}, decode=bytes, cache=False),
         "detections": lambda: alerce.get_detections(number, survey="lsst", cache=False),
         "non_detections": lambda: alerce.get_non_detections(number, survey="lsst", cache=False),
         "forced-photometry": lambda: alerce.get_forced_photometry(

@@ -5,6 +5,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -271,12 +272,15 @@ def test_a_fault_at_any_request_loses_nothing(proxied, small, name):
     ids = good_ids(box)[:300]
     fault = wire.FAULTS[name] if name != "expired" else expire(box)
     asked = {}
+    begun = time.monotonic()
     assert list(atlas.get_sources(ids, start=RECENT)) == ids
+    took = max(0.5, (time.monotonic() - begun) / 3)
     requests = proxy.objects
     assert requests == 12
-    # Little of it where it is used up; good answers come from memory then.
-    little = patience(0.5, 0.7) if name in ("stall", "drip") else contextlib.nullcontext()
-    with little:
+    # Little where it is used up, and as much as this machine needs for several good answers,
+    # which come from memory then.
+    slow = name in ("stall", "drip")
+    with patience(took, 1.5 * took) if slow else contextlib.nullcontext():
         for n in range(requests):
             proxy.forget()
             proxy.spoiled = {n: fault}
@@ -536,7 +540,7 @@ def test_a_quota_used_up_by_another_names_the_rest(limited, small):
             if not seen:
                 # The requests under way may have taken what was left when it was counted.
                 with contextlib.suppress(QuotaError):
-                    spend(atlas, atlas.quota.remaining - 2)
+                    spend(atlas, atlas.quota().remaining - 2)
             seen.append(source.atlas_id)
     assert 25 <= len(seen) < 300
     # Two chunks ask at once: the later of them may have been given the last request.

@@ -172,7 +172,7 @@ def test_names_and_numbers(box_atlas, name, custom, number, is_custom):
         (True, None, "name or the number"),
         (None, None, "name or the number"),
         ("good", "yes", "custom='yes'"),
-        ("", None, "no list"),
+        ("", None, "is not a list"),
     ],
 )
 @pytest.mark.parametrize("method", ["query_list", "get_list_members"])
@@ -405,3 +405,31 @@ def test_a_newer_servers_list_of_more_columns_is_read(box_atlas, sandbox, monkey
     table = box_atlas.query_list("good", cache=False)
     assert "rms" in table.colnames
     assert "not known" in table["rms"].description
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("south_transients_100mpc", 2),
+        ("bright_south_transients_100mpc", 16),
+        ("South-Transients Peak", 17),
+        ("mookodi_peak", 17),
+    ],
+)
+def test_lists_go_by_the_names_that_bots_use(box_atlas, name, number):
+    payload = box_atlas.query_list(name, get_query_payload=True)
+    assert payload == {"objectlistid": number, "getcustomlist": "true"}
+    plan = box_atlas.add_to_list("1161600211221604900", name, dry_run=True)
+    assert f'"objectgroupid":{number}}}' in plan["payload"][0]
+
+
+def test_an_unknown_list_says_how_to_name_one(box_atlas):
+    with pytest.raises(InvalidQueryError) as caught:
+        box_atlas.query_list("my bots' list")
+    assert "list_lists() shows those that are known" in str(caught.value)
+    assert "from atlasquery.atlas import conf; conf.custom_lists = [" in str(caught.value)
+    with pytest.raises(InvalidQueryError, match=r"did you mean 'mookodi'\? Otherwise, list_lists"):
+        box_atlas.query_list("mokodi")
+    with conf.set_temp("custom_lists", ["mine=501"]):
+        payload = box_atlas.query_list("mine", get_query_payload=True)
+    assert payload["objectlistid"] == 501

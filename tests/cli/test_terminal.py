@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -114,14 +115,62 @@ def test_a_token_is_asked_for_and_not_shown(environment):
     assert "f" * 40 not in text
 
 
-def test_a_reader_that_leaves_is_no_error(environment):
-    line = f"'{sys.executable}' -m atlasquery.cli list garbage | head -1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(
-        ["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=600
+def run_into(stdout, arguments, environment, **options):
+    """Run a command whose output is buffered, as in a shell that sets nothing about it."""
+    environment = {k: v for k, v in environment.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        timeout=600,
+        **options,
     )
-    assert done.stdout.startswith("atlas_id\tname")
-    assert done.stdout.splitlines()[-1] in ("0", "141")
-    assert done.stderr == ""
+
+
+WRITES = [
+    ["list", "garbage"],
+    ["list"],
+    ["quota"],
+    ["cone", "--help"],
+    ["--help"],
+    ["--version"],
+    [],
+]
+
+
+@pytest.mark.parametrize("arguments", WRITES, ids=" ".join)
+def test_a_reader_that_leaves_is_no_error(arguments, environment):
+    end, start = os.pipe()
+    os.close(end)
+    done = run_into(start, arguments, environment)
+    os.close(start)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_reader_of_errors_that_leaves_is_no_error(environment):
+    end, start = os.pipe()
+    os.close(end)
+    line = [*COMMAND, "cone", "150", "2.2", "60"]
+    done = subprocess.run(line, stdout=start, stderr=start, env=environment, timeout=600)
+    os.close(start)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["list", "good"], ["--help"]], ids=" ".join)
+def test_a_closed_output_is_no_error(arguments, environment):
+    done = run_into(None, arguments, environment, preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_an_output_that_cannot_be_written_is_an_error(environment):
+    with Path("/dev/full").open("w") as full:
+        for arguments in (["list", "good"], ["--version"]):
+            done = run_into(full, arguments, environment)
+            assert done.returncode == 7
+            assert re.fullmatch("Error: .*No space left on device.*\n", done.stderr)
 
 
 def test_help_and_completion_do_not_load_astropy():

@@ -64,6 +64,13 @@ def _within(call, row):
     return True
 
 
+@route("POST", "galaxy_catalog/glade", permission="System admin")
+def glade(call):
+    raise RefusalError(
+        500, "GalaxyCatalogHandler.post() takes 1 positional argument but 2 were given"
+    )
+
+
 @route("GET", "galaxy_catalog")
 def galaxies(call):
     catalogs = call.sky.tables.get("catalogs", {})
@@ -277,6 +284,8 @@ def results(call, number):
 @route("GET", f"obj/analysis/{NUMBER}/corner")
 def corner(call, number):
     _, data = _analysis(call, number)
+    if not call.sky.draws_corners:
+        raise RefusalError(404, "Invalid product type: corner")
     if not data.get("corner"):
         raise RefusalError(404, "No inference data found for this Analysis.")
     raise Answer(200, png(), "image/png")

@@ -82,4 +82,10 @@ def _requests(sky):
             "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": "2026-12-25T18:01:42.637",
         }
     }  # fmt: skip
-    sky.ids.update(followup=1, assignment=1)
+    sky.tables["listings"] = {
+        1: {
+            "id": 1, "obj_id": "ZTF24abcdefg", "list_name": "favorites", "user_id": 1,
+            "params": None, "created_at": made, "modified": made,
+        }
+    }  # fmt: skip
+    sky.ids.update(followup=1, assignment=1, listing=1)

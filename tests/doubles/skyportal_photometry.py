@@ -3,6 +3,7 @@
 import math
 import uuid
 
+from skyportal_reads import readable
 from skyportal_routes import RefusalError, route
 from skyportal_sky import ZP
 
@@ -14,6 +15,15 @@ MAG = BOTH | {"mag", "magerr", "limiting_mag", "limiting_mag_nsigma", "magref", 
 FLUX = BOTH | {"flux", "fluxerr", "zp", "ref_flux", "ref_fluxerr", "ref_zp"}
 NEEDED = {"mag": ("limiting_mag",), "flux": ("fluxerr", "zp")}
 MOST_ROWS = 10000
+# Of the database: each row is stored for each group with four values, in one statement.
+MOST_VALUES = 65535
+TOO_MANY = """Traceback (most recent call last):
+  File "/skyportal/skyportal/handlers/api/photometry.py", line 1847, in post
+    ids, upload_id = await insert_new_photometry_data(
+sqlalchemy.exc.OperationalError: (psycopg.OperationalError) sending query and params failed: \
+number of parameters must be between 0 and 65535
+(Background on this error at: https://sqlalche.me/e/20/e3q8)
+"""
 TRACEBACK = """Traceback (most recent call last):
   File "/skyportal/skyportal/handlers/api/photometry.py", line 1472, in post
     ids, upload_id = await insert_new_photometry_data(
@@ -122,6 +132,11 @@ def groups_of(call, body):
     return list(dict.fromkeys([*asked, *own]))
 
 
+def check_values(rows, groups):
+    if rows * len(groups) * 4 > MOST_VALUES:
+        raise RefusalError(400, TOO_MANY)
+
+
 def key_of(point):
     """Return what the server tells points apart by: the filter is not in it."""
     names = ("obj_id", "instrument_id", "origin", "mjd", "fluxerr", "flux")
@@ -156,8 +171,9 @@ def store(call, points, groups):
         name = known.pop("obj_id")
         values = (point["mjd"], point["filter"], point["flux"], point["fluxerr"])
         number = call.sky.add_point(
-            name, *values, **known, group_ids=list(groups), upload_id=upload
-        )
+            name, *values, **known, group_ids=list(groups), upload_id=upload,
+            owner_id=call.user["id"],
+        )  # fmt: skip
         numbers.append(number)
     return numbers, upload
 
@@ -174,6 +190,7 @@ def post(call):
     if twice:
         # "nothing inserted, message is a traceback (its last line matters)" (contract)
         raise RefusalError(400, f"{TRACEBACK}{twice}\n")
+    check_values(len(points), groups)
     numbers, upload = store(call, points, groups)
     return {"ids": numbers, "upload_id": upload}
 
@@ -181,18 +198,32 @@ def post(call):
 @route("PUT", "photometry", permission="Upload data")
 def put(call):
     points, groups = read(call)
+    # Of all accounts: it finds those that the uploader may not see, too.
     there = {key_of(point): number for number, point in call.sky.points.items()}
-    for point in points:
-        if key_of(point) not in there:
-            (there[key_of(point)],), _ = store(call, [point], groups)
-        stored = call.sky.points[there[key_of(point)]]
+    new = [point for point in points if key_of(point) not in there]
+    wider = [n for p in points if (n := there.get(key_of(p))) is not None]
+    check_values(max(len(new), len(wider)), groups)
+    for number in wider:
+        stored = call.sky.points[number]
         stored["group_ids"] = list(dict.fromkeys([*stored["group_ids"], *groups]))
+    numbers, _ = store(call, new, groups)
+    there |= {key_of(point): number for point, number in zip(new, numbers, strict=True)}
+    # It has an upload id, too, and does not say it.
     return {"ids": [there[key_of(point)] for point in points]}
 
 
-@route("DELETE", r"photometry/bulk_delete/(.+)", permission="Upload data")
+def deletable(call, point):
+    """Return whether the user may delete a point: its owner, and administrators."""
+    return point["owner_id"] == call.user["id"] or "System admin" in call.user["acls"]
+
+
+@route("DELETE", r"photometry/bulk_delete/(.+)", permission="Delete bulk photometry")
 def undo(call, upload):
-    numbers = [n for n, point in call.sky.points.items() if point["upload_id"] == upload]
+    numbers = [
+        n
+        for n, point in call.sky.points.items()
+        if point["upload_id"] == upload and deletable(call, point)
+    ]
     if not numbers:
         raise RefusalError(400, "Invalid bulk upload id.")
     for number in numbers:
@@ -202,5 +233,14 @@ def undo(call, upload):
 
 @route("DELETE", r"photometry/([0-9]+)", permission="Upload data")
 def drop(call, number):
-    if call.sky.points.pop(int(number), None) is None:
+    point = call.sky.points.get(int(number))
+    if point is not None and deletable(call, point):
+        del call.sky.points[int(number)]
+    elif point is not None and readable(call, point):
+        raise RefusalError(
+            400,
+            f"You do not have permission to delete photometry point {number}. You must be its "
+            "owner or have the 'Manage photometry' permission.",
+        )
+    else:
         raise RefusalError(400, f"Cannot find photometry point with ID: {number}.")

@@ -1,8 +1,12 @@
 """Routes of the SkyPortal double that read: sources, candidates, photometry, notes."""
 
+import contextlib
 import hashlib
+import json
 import math
+import re
 import uuid
+from datetime import datetime, timedelta
 
 from skyportal_routes import RefusalError, route
 from skyportal_sky import ZP, separation
@@ -11,6 +15,10 @@ ID = r"([0-9A-Za-z\-_.+]+)"
 MAGSYS = ("bd17", "vega", "ab", "ab-b12", "vega2", "jla1", "ab_b12", "csp", "vegahst")
 VEGA = {"atlasc": 0.008005129808804, "atlaso": -0.24411670807}
 MAX_SOURCES = 500
+NO_ALIAS = (
+    "Cannot retrieve sources: (psycopg.errors.UndefinedFunction) function lower(character "
+    "varying[]) does not exist\nLINE 7: (lower(objs.alias) LIKE '%' || $5::VARCHAR |..."
+)
 
 
 @route("GET", "sysinfo", public=True)
@@ -23,7 +31,8 @@ def profile(call):
     # "checks a login, and lists all the user's tokens" (contract).
     mine = [t for t, user in call.sky.users.items() if user["id"] == call.user["id"]]
     return {
-        "username": call.user["username"], "permissions": sorted(call.user["acls"]),
+        "id": call.user["id"], "username": call.user["username"],
+        "permissions": sorted(call.user["acls"]),
         "tokens": [{"id": token, "name": "a token", "acls": []} for token in mine],
     }  # fmt: skip
 
@@ -80,6 +89,21 @@ def _latest(sky, name):
     return (mags[max(mags)], min(mags.values())) if mags else (None, None)
 
 
+def _detected(sky, name):
+    """Return when an object was first and last detected, in the server's words."""
+    found = [
+        p["mjd"]
+        for p in sky.points.values()
+        if p["obj_id"] == name and (p["flux"] or 0) > 5 * p["fluxerr"]
+    ]
+    at = (
+        [datetime(1858, 11, 17) + timedelta(days=mjd) for mjd in (min(found), max(found))]
+        if (found)
+        else []
+    )
+    return [one.isoformat() for one in at] or [None, None]
+
+
 def _when_saved(sky, name):
     return max((how["saved_at"] for how in sky.saved[name].values()), default="")
 
@@ -91,10 +115,14 @@ def _source_filters(call):
     tests += [
         _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"]),
         _between(call, "savedAfter", "savedBefore", lambda e: _when_saved(sky, e["id"])),
+        # "min" is the faint bound.
         _between(
-            call, "minLatestMagnitude", "maxLatestMagnitude", lambda e: _latest(sky, e["id"])[0]
+            call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: _latest(sky, e["id"])[0]
         ),
-        _between(call, "minPeakMagnitude", "maxPeakMagnitude", lambda e: _latest(sky, e["id"])[1]),
+        _between(call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: _latest(sky, e["id"])[1]),
+        # All detections inside, not some.
+        _between(call, "startDate", "never", lambda e: _detected(sky, e["id"])[0]),
+        _between(call, "never", "endDate", lambda e: _detected(sky, e["id"])[1]),
         _between(call, "createdOrModifiedAfter", "never", lambda e: e["modified"]),
     ]
     if "localizationDateobs" in given and not {"startDate", "endDate"} <= set(given):
@@ -106,11 +134,11 @@ def _source_filters(call):
     if groups is not None:
         tests.append(lambda e: groups & set(sky.saved[e["id"]]))
     if "sourceID" in given:
-        tests.append(lambda e: given["sourceID"].lower() in e["id"].lower())
+        tests.append(lambda e: given["sourceID"] in e["id"])
     if "alias" in given:
-        tests.append(lambda e: given["alias"] in (e["alias"] or []))
+        raise RefusalError(400, NO_ALIAS)
     if "origin" in given:
-        tests.append(lambda e: given["origin"] == e["origin"])
+        tests.append(lambda e: given["origin"].lower() in (e["origin"] or "").lower())
     if call.truth("hasTNSname"):
         tests.append(lambda e: e["tns_name"])
     if "listName" in given:
@@ -200,8 +228,8 @@ def _grouped(call, row):
 
 
 def saved(call, name):
-    """Return the name of a source that the user may see."""
-    if not set(call.sky.saved.get(name, ())) & call.user["groups"]:
+    """Return the name of a source: anybody sees it, whoever has saved it."""
+    if not call.sky.saved.get(name):
         raise RefusalError(404, "Source not found")
     return name
 
@@ -221,8 +249,9 @@ def source(call, name):
     return sky.drifted({
         **entry, "followup_requests": [], "galaxies": None, "duplicates": near, "assignments": [],
         "annotations": [{**_bare(r), "type": "source"} for r in sky.of("annotations", name)],
-        "classifications": votes, "ebv": 0.05, "tags": [], "groups": sky.saved_groups(name),
-        "associated_objs": [],
+        "classifications": votes, "ebv": 0.05, "tags": [], "associated_objs": [],
+        # Those that the user is no member of are not shown.
+        "groups": [one for one in sky.saved_groups(name) if one["id"] in call.user["groups"]],
     })  # fmt: skip
 
 
@@ -230,6 +259,9 @@ def source(call, name):
 def candidates(call):
     sky, given = call.sky, call.params
     groups, filters = group_list(call, "groupIDs"), group_list(call, "filterIDs")
+    _check_localization(given)
+    annotated = [_annotation_test(sky, one) for one in _annotation_conditions(given)]
+    classes = call.listed("classifications")
 
     def wanted(name):
         passed, entry = sky.passed[name], sky.objects[name]
@@ -243,6 +275,12 @@ def candidates(call):
             and passed["passed_at"] <= given.get("endDate", "9999")
             and _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"])(entry)
             and (status == "all" or is_saved == (status == "savedToAnySelected"))
+            and all(test(name) for test in annotated)
+            # Plain names, without a taxonomy.
+            and (
+                classes is None
+                or set(classes) & {r["classification"] for r in sky.of("classifications", name)}
+            )
         )
 
     def found():
@@ -274,6 +312,50 @@ def candidates(call):
     }  # fmt: skip
 
 
+def _check_localization(given):
+    detections = ("firstDetectionAfter", "lastDetectionBefore", "numberDetections")
+    if (
+        "localizationDateobs" in given
+        and given.get("requireDetections") != "false"
+        and not set(detections) <= set(given)
+    ):
+        raise RefusalError(
+            400,
+            "must specify startDate, endDate and numberDetections when requireDetections is True "
+            "and filtering by localizationDateobs or localizationName",
+        )
+
+
+def _annotation_conditions(given):
+    text = given.get("annotationFilterList")
+    conditions = [json.loads(one) for one in re.split(r",(?={)", text)] if text else []
+    for one in conditions:
+        value = one.get("value", "")
+        if not isinstance(value, (bool, str)):
+            kind = type(value).__name__
+            raise RefusalError(500, f"the JSON object must be str, bytes or bytearray, not {kind}")
+    return conditions
+
+
+def _annotation_test(sky, condition):
+    def values(name):
+        rows = [r for r in sky.of("annotations", name) if r["origin"] == condition["origin"]]
+        return [r["data"][condition["key"]] for r in rows if condition["key"] in r["data"]]
+
+    if "value" not in condition:
+        low, high = float(condition["min"]), float(condition["max"])
+        return lambda name: any(low <= value <= high for value in values(name))
+    wanted = condition["value"]
+    with contextlib.suppress(ValueError, TypeError):
+        # What is JSON is compared as the database writes it.
+        wanted = json.dumps(json.loads(wanted))
+
+    def text(value):
+        return value if isinstance(value, (str, bool)) else json.dumps(value)
+
+    return lambda name: wanted in [text(value) for value in values(name)]
+
+
 def _annotated(sky, name, origin, key):
     found = [r["data"].get(key) for r in sky.of("annotations", name) if r["origin"] == origin]
     return found[0] if found and found[0] is not None else -math.inf
@@ -289,18 +371,37 @@ def _candidate(sky, name):
 
 @route("GET", f"candidates/{ID}")
 def candidate(call, name):
-    if name not in call.sky.passed:
+    # Of any object, candidate or not.
+    if name not in call.sky.objects:
         raise RefusalError(400, "Invalid ID")
     # A number here, a truth value in the list.
     entry = {**_candidate(call.sky, name), "is_source": int(bool(call.sky.saved.get(name)))}
+    if call.sky.shows_alerts and call.truth("includeAlerts"):
+        passed = [call.sky.passed[name]] if name in call.sky.passed else []
+        entry["filter_ids"] = [one["filter_id"] for one in passed]
+        entry["passing_alerts"] = [{"passing_alert_id": None, **one} for one in passed]
     return call.sky.drifted(entry)
+
+
+@route("HEAD", f"candidates/{ID}")
+def is_candidate(call, name):
+    if name not in call.sky.passed:
+        raise RefusalError(404, "")
+
+
+def readable(call, point):
+    """Return whether the user may read a point: its owner, its groups, and administrators."""
+    shared = set(point["group_ids"]) & call.user["groups"]
+    return (
+        bool(shared) or point["owner_id"] == call.user["id"] or "System admin" in call.user["acls"]
+    )
 
 
 def points_of(sky, name):
     return [p for p in sky.points.values() if p["obj_id"] == name]
 
 
-def shown(sky, point, form, magsys):
+def shown(sky, point, form, magsys, *, owner=False):
     """Return a row of photometry as it is sent in a format."""
     flux, err = point["flux"], point["fluxerr"]
     moved = VEGA.get(point["filter"], 0.0) if magsys != "ab" else 0.0
@@ -322,6 +423,12 @@ def shown(sky, point, form, magsys):
             for n in point["group_ids"]
         ],
     }  # fmt: skip
+    if owner:
+        person = next(one for one in sky.users.values() if one["id"] == point["owner_id"])
+        row["owner"] = {
+            "id": person["id"], "username": person["username"], "first_name": None,
+            "last_name": None,
+        }  # fmt: skip
     mags = {"mag": mag, "magerr": magerr, "magsys": magsys, "limiting_mag": limit}
     if limit is not None:
         mags["limiting_mag"] = limit + moved
@@ -341,7 +448,7 @@ def photometry(call, name):
             403, f"Insufficient permissions for User {call.user['token']} to read Obj {name}"
         )
     form, magsys = call.params.get("format", "mag"), call.params.get("magsys", "ab")
-    rows = [p for p in points_of(sky, name) if set(p["group_ids"]) & call.user["groups"]]
+    rows = [p for p in points_of(sky, name) if readable(call, p)]
     if call.truth("deduplicatePhotometry"):
         # "keeps the latest per (mjd, filter)" (contract).
         rows = list({(p["mjd"], p["filter"]): p for p in rows}.values())
@@ -355,7 +462,8 @@ def photometry(call, name):
     if rows and magsys not in MAGSYS:
         names = ", ".join(map(repr, MAGSYS))
         raise RefusalError(500, f"'{magsys}' not in registry. Registered names: {names}")
-    return [sky.drifted(shown(sky, p, form, magsys)) for p in rows]
+    owner = sky.shows_owners and call.truth("includeOwnerInfo")
+    return [sky.drifted(shown(sky, p, form, magsys, owner=owner)) for p in rows]
 
 
 @route("GET", f"sources/{ID}/classifications")
@@ -377,8 +485,8 @@ def annotations(call, name):
 
 @route("GET", "classification")
 def all_classifications(call):
-    rows = [_bare(row) for row in call.sky.classifications.values()]
+    # Pages are cut from rows of which there is one for each group that sees it, and shown once.
+    rows = [row for row in call.sky.classifications.values() for _ in row["group_ids"]]
     size, number = min(call.number("numPerPage", 100), 500), call.number("pageNumber", 1)
-    return {
-        "classifications": rows[(number - 1) * size : number * size], "totalMatches": len(rows),
-    }  # fmt: skip
+    page = {row["id"]: _bare(row) for row in rows[(number - 1) * size : number * size]}
+    return {"classifications": list(page.values()), "totalMatches": len(rows)}

@@ -13,18 +13,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from skyportal_routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
-from skyportal_sky import ADMIN, READER, Sky
+from skyportal_sky import ADMIN, OTHER, READER, Sky
 
 from atlasquery.service.clock import Clock
 
-__all__ = ["ADMIN", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
+__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
 
 # Each registers its routes; a route that stands earlier goes first.
 for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyportal_tables"):
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(_module)
 
-LARGEST_BODY = 10 * 1024 * 1024
+# Of SkyPortal; where it is not set, the framework takes a tenth of it.
+LARGEST_BODY = 100 * 1024 * 1024
 MALFORMED = (
     'HTTP 401: Unauthorized (Credentials malformed; expected form "Authorization: token abc123")'
 )
@@ -72,11 +73,14 @@ class SkyPortalDouble:
         self._thread.start()
 
     def reset(self):
+        # What a test has put in its place.
+        vars(self).pop("_routed", None)
         self.sky = Sky()
         self.anonymous = False
         self.faults, self.hooks = {}, []
         self.received, self.times, self.headers, self.bodies = [], [], [], []
         self.latency = 0.0
+        self.largest_body = LARGEST_BODY
         self.throttle = None
 
     def throttled(self, rate=5.0, burst=10):
@@ -121,7 +125,7 @@ class SkyPortalDouble:
         try:
             if fault is not None:
                 raise fault
-            if len(body) > LARGEST_BODY:
+            if len(body) > self.largest_body:
                 return html(413, "Request Entity Too Large")
             return self._routed(method, target, key, body)
         except Answer as other:
@@ -224,9 +228,10 @@ class _Handler(BaseHTTPRequestHandler):
             # Told, or the client may send its next question into a closing connection.
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_HEAD = do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     def log_message(self, *args):
         pass

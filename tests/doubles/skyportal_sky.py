@@ -12,6 +12,10 @@ PERMISSIONS = (
     "Manage Analysis Services", "Run Analyses", "Delete taxonomy", "Post taxonomy",
     "Manage observing runs", "Manage GCNs", "System admin", "Delete bulk photometry",
 )  # fmt: skip
+# The group that everybody on the instance is in.
+SITEWIDE = 1
+# What an account has that is no administrator's.
+ORDINARY = ("Upload data", "Comment", "Annotate", "Classify", "Manage sources", "Run Analyses")
 START = datetime(2026, 11, 20, 17, 50, 0)
 ZP = 23.9
 
@@ -49,11 +53,14 @@ class Sky:
         self.users = {
             ADMIN: {"id": 1, "username": "admin", "acls": set(PERMISSIONS), "groups": {2, 3, 4}},
             READER: {"id": 2, "username": "reader", "acls": set(), "groups": {3}},
+            OTHER: {"id": 3, "username": "other", "acls": set(ORDINARY), "groups": {3, 5}},
         }
         self.groups = {
+            SITEWIDE: self.group(SITEWIDE, "Sitewide Group"),
             2: self.group(2, "provisioned-admin", single=True),
             3: self.group(3, "ATLAS transients"),
             4: self.group(4, "Second group"),
+            5: self.group(5, "other", single=True),
         }
         self.filters = {1: {"id": 1, "name": "All", "group_id": 3, "stream_id": 1}}
         self.telescopes = {1: {"id": 1, "name": "ATLAS telescope", "nickname": "ATLAS"}}
@@ -71,6 +78,9 @@ class Sky:
         self.queries, self.tables = {}, {}
         # An older server ignores useCache, as it does all that it does not know.
         self.keeps_queries = True
+        self.shows_owners = self.shows_alerts = True
+        # As those of 2023 did.
+        self.draws_corners = False
         self.extra, self.without = {}, set()
 
     def stamp(self):
@@ -130,7 +140,7 @@ class Sky:
             "id": number, "obj_id": name, "mjd": mjd, "filter": band, "flux": flux,
             "fluxerr": fluxerr, "limiting_mag": None, "instrument_id": 1, "origin": "None",
             "ra": None, "dec": None, "ra_unc": None, "dec_unc": None, "altdata": None,
-            "created_at": self.stamp(), "group_ids": [3], "upload_id": None, **more,
+            "created_at": self.stamp(), "group_ids": [3], "upload_id": None, "owner_id": 1, **more,
         }  # fmt: skip
         return number
 

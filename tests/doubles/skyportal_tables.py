@@ -2,7 +2,7 @@
 
 import math
 
-import skyportal_events  # noqa: F401 - registers its routes
+import skyportal_events
 from skyportal_routes import RefusalError, route
 from skyportal_sky import ZP, separation
 
@@ -82,7 +82,7 @@ def instruments(call):
 @route("GET", f"instrument/{NUMBER}")
 def instrument(call, number):
     if int(number) not in call.sky.instruments:
-        raise RefusalError(400, f"Could not load instrument {number}")
+        raise RefusalError(400, f"No instrument with ID: {number}")
     more = {"region": None, "status": None, "log_exists": False}
     return {**instrument_of(call, int(number)), **more}
 
@@ -152,6 +152,32 @@ def runs(call):
     return kept(call, "runs", [first])
 
 
+@route("GET", f"observing_run/{NUMBER}")
+def run(call, number):
+    found = next((one for one in runs(call) if one["id"] == int(number)), None)
+    if found is None:
+        raise RefusalError(400, f"Cannot find ObservingRun with ID {number}")
+    rows = [
+        one
+        for one in call.sky.tables.get("assignments", {}).values()
+        if one["run_id"] == int(number)
+    ]
+    lists = ("spectra", "photometry", "photometric_series", "run", "last_modified_by")
+    return {
+        **found,
+        "assignments": [
+            {
+                **{key: value for key, value in one.items() if key not in lists},
+                "accessible_group_names": ["ATLAS transients"],
+                # A source that never rises has no time, and is no null.
+                "rise_time_utc": one["rise_time_utc"] or "",
+                "set_time_utc": one["set_time_utc"] or "",
+            }
+            for one in rows
+        ],
+    }
+
+
 def object_of(call, name):
     if name not in call.sky.objects:
         raise RefusalError(404, "Source not found")
@@ -202,8 +228,9 @@ def position(call, name):
 
 @route("GET", f"sources/{ID}/phot_stat")
 def phot_stat(call, name):
-    entry = object_of(call, name)
-    points = [p for p in call.sky.points.values() if p["obj_id"] == entry["id"]]
+    points = [p for p in call.sky.points.values() if p["obj_id"] == name]
+    if not points:
+        raise RefusalError(400, f'Could not find a PhotStat for object with id "{name}". ')
     bands = sorted({p["filter"] for p in points})
 
     def of(band, value, pick=len):
@@ -264,3 +291,32 @@ def add_spectrum(sky, name, observed_at="2024-01-20T10:11:12", **more):
     }  # fmt: skip
     rows.append(row)
     return row
+
+
+# Recorded of a server whose Gaia was a stand-in.
+STAR = {
+    "str": "{name}_k1   10 00 27.65 +02 12 30.80 2000.0 raoffset=3.872 decoffset=-9.923 # "
+    'dist=10.66"; 15.53 mag; 3.872" E, 9.923" S PA=158.69 deg ID=292253598926159162',
+    "ra": 150.11522371959163, "dec": 2.208556500171343, "name": "{name}_k1",
+    "dras": '3.872" E', "ddecs": '9.923" S', "mag": 15.532706167787758,
+    "pa": 158.68613425110982,
+}  # fmt: skip
+
+
+@route("GET", f"sources/{ID}/offsets")
+def offsets(call, name):
+    entry = object_of(call, name)
+    if call.params.get("facility", "Keck") not in skyportal_events.FACILITIES:
+        raise RefusalError(400, "Invalid facility")
+    star = {k: v.format(name=name) if isinstance(v, str) else v for k, v in STAR.items()}
+    first = {
+        "str": f"{name}      10 00 27.91 +02 12 20.88 2000.0 # source_name={name}",
+        "ra": entry["ra"], "dec": entry["dec"], "name": name,
+    }  # fmt: skip
+    stars = [first, star][: 1 + call.number("num_offset_stars", 3)]
+    return {
+        "facility": "Keck", "starlist_info": stars, "ra": entry["ra"], "dec": entry["dec"],
+        "starlist_str": "\n".join(one["str"] for one in stars).replace(" ", "&nbsp;"),
+        "noffsets": len(stars) - 1, "queries_issued": 1, "query": "SELECT ...",
+        "used_ztfref": True, "gaia_available": True,
+    }  # fmt: skip

@@ -1,10 +1,12 @@
 """Routes of the SkyPortal double that write: sources, notes, follow-up, assignments, analyses."""
 
+import base64
 from datetime import UTC, datetime
 
 import skyportal_photometry  # noqa: F401 - registers its routes
 from skyportal_routes import Answer, RefusalError, route
-from skyportal_tables import TREE
+from skyportal_sky import SITEWIDE
+from skyportal_tables import TREE, add_spectrum, runs
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"
@@ -27,11 +29,11 @@ def known(call, body, allowed):
         raise RefusalError(400, f"Invalid/missing parameters: {unknown}")
 
 
-def group_ids(call, body):
-    """Return the groups of a write; by default all that the user has."""
+def group_ids(call, body, default=None):
+    """Return the groups of a write; by default all that the user has, or those given."""
     asked = body.get("group_ids")
     if asked is None:
-        return sorted(call.user["groups"])
+        return sorted(call.user["groups"]) if default is None else default
     for number in asked:
         if number not in call.sky.groups:
             raise RefusalError(400, f"Cannot find group_id {number}. Please remove and try again.")
@@ -55,13 +57,21 @@ def save_source(call):
             400, "Failed to post source: RA/Declination must not be null for a new Obj"
         )
     asked = body.get("group_ids")
+    admin = "System admin" in call.user["acls"]
+    for number in asked or ():
+        if not admin and number not in call.user["groups"]:
+            raise RefusalError(
+                400,
+                f"Failed to post source: Cannot find group_id {number}. Please remove and try "
+                "again.",
+            )
     if asked is not None and not [n for n in asked if n in sky.groups]:
         raise RefusalError(
             400,
             "Failed to post source: Invalid group_ids field. Please specify at least one valid "
             "group ID that you belong to.",
         )
-    # Others are left out without a word.
+    # Those that do not exist an administrator is not told of.
     saved = [n for n in (asked or sorted(call.user["groups"])) if n in sky.groups]
     known(call, body, {*sky_columns(), "id", "ra", "dec", "group_ids", "refresh_source"})
     if new:
@@ -151,11 +161,110 @@ def one_classification(call, number):
 def post_comment(call, name):
     there(call, name)
     known(call, call.json, {"text", "group_ids", "attachment"})
+    # Without groups everybody sees it.
+    numbers = group_ids(call, call.json, [SITEWIDE])
     number = call.sky.comment(
-        name, call.json["text"], user=call.user["username"], group_ids=group_ids(call, call.json)
+        name, call.json["text"], user=call.user["username"], group_ids=numbers
     )
+    attachment = call.json.get("attachment")
+    if attachment is not None:
+        call.sky.comments[number]["attachment_name"] = attachment["name"]
+        body = attachment["body"].rpartition("base64,")[2]
+        table(call, "attachments")[number] = base64.b64decode(body, validate=True)
     call.sky.comments[number].update(created_at=now(), modified=now())
     return {"comment_id": number}
+
+
+@route("GET", f"sources/{ID}/comments/{NUMBER}/attachment")
+def attachment_of(call, name, number):
+    if int(number) not in call.sky.comments:
+        raise RefusalError(403, "Could not find any accessible comments.")
+    data = table(call, "attachments").get(int(number))
+    if data is None:
+        raise RefusalError(400, "Comment has no attachment")
+    raise Answer(200, data, "application/octet-stream")
+
+
+SPECTRUM_KEYS = {
+    "wavelengths", "fluxes", "errors", "units", "obj_id", "observed_at", "pi", "external_pi",
+    "reduced_by", "external_reducer", "observed_by", "external_observer", "origin", "type",
+    "label", "instrument_id", "group_ids", "followup_request_id", "assignment_id", "altdata",
+}  # fmt: skip
+
+
+@route("POST", "spectrum", permission="Upload data")
+def post_spectrum(call):
+    body = call.json
+    missing = {"wavelengths", "fluxes", "obj_id", "observed_at", "instrument_id"} - set(body)
+    unknown = set(body) - SPECTRUM_KEYS
+    if missing or unknown:
+        raise RefusalError(400, f"Invalid / missing parameters; {sorted(missing | unknown)}")
+    if body["obj_id"] not in call.sky.objects:
+        raise RefusalError(400, "Failed to post spectrum: violates foreign key constraint")
+    if body["instrument_id"] not in call.sky.instruments:
+        number = body["instrument_id"]
+        raise RefusalError(
+            400, f"Failed to post spectrum: Cannot find instrument with ID: {number}"
+        )
+    row = add_spectrum(call.sky, body["obj_id"], **{"type": "source", **body})
+    row.update(created_at=now(), modified=now(), owner_id=call.user["id"])
+    return {"id": row["id"]}
+
+
+@route("POST", "source_groups", permission="Upload data")
+def save_and_unsave(call):
+    body = call.json
+    known(call, body, {"objId", "inviteGroupIds", "unsaveGroupIds"})
+    name, numbers = body["objId"], body.get("unsaveGroupIds", [])
+    if name not in call.sky.objects:
+        raise RefusalError(404, f"Obj {name} not found")
+    saved = call.sky.saved.get(name, {})
+    if not set(numbers) <= set(saved):
+        raise RefusalError(
+            400, "Specified source is not saved to group from which it was to be unsaved."
+        )
+    for number in numbers:
+        del saved[number]
+
+
+@route("GET", "listing")
+def listings(call):
+    wanted = call.params.get("listName")
+    return [
+        one
+        for one in table(call, "listings").values()
+        if one["user_id"] == call.user["id"] and wanted in (None, one["list_name"])
+    ]
+
+
+@route("POST", "listing")
+def add_listing(call):
+    body = call.json
+    known(call, body, {"obj_id", "list_name", "user_id", "params"})
+    if body["obj_id"] not in call.sky.objects:
+        raise RefusalError(400, f"Cannot find Obj with ID: {body['obj_id']}")
+    user, rows = call.user["id"], table(call, "listings")
+    same = (body["obj_id"], body["list_name"], user)
+    if any((one["obj_id"], one["list_name"], one["user_id"]) == same for one in rows.values()):
+        raise RefusalError(
+            400,
+            f"Listing already exists with user_id={user}, obj_id={body['obj_id']} and "
+            f"list_name={body['list_name']}",
+        )
+    number = call.sky.next_id("listing")
+    rows[number] = {
+        "id": number, "obj_id": body["obj_id"], "list_name": body["list_name"], "user_id": user,
+        "params": body.get("params"), "created_at": now(), "modified": now(),
+    }  # fmt: skip
+    return {"id": number}
+
+
+@route("DELETE", f"listing/{NUMBER}")
+def drop_listing(call, number):
+    row = table(call, "listings").get(int(number))
+    if row is None or row["user_id"] != call.user["id"]:
+        raise RefusalError(400, "Cannot delete Listing.")
+    del table(call, "listings")[int(number)]
 
 
 def annotate(call, name, origin, data, numbers):
@@ -189,7 +298,8 @@ def match_catalog(call, name, service):
             "vizier": "No successful cross-match available.",
         }
         raise RefusalError(400, missing[service])
-    annotate(call, name, body.get("catalog", own[service]), stars[service], group_ids(call, body))
+    numbers = group_ids(call, body, [SITEWIDE])
+    annotate(call, name, body.get("catalog", own[service]), stars[service], numbers)
 
 
 FOLLOWUP_KEYS = {
@@ -222,6 +332,21 @@ def submit(call):
         # It is stored all the same.
         raise RefusalError(400, f"Error submitting follow-up request: {broken}")
     return {"id": number, "request_status": "submitted"}
+
+
+@route("POST", "default_followup_request", permission="Manage allocations")
+def post_default_request(call):
+    missing = {"default_followup_name", "source_filter"} - set(call.json)
+    if missing:
+        raise RefusalError(400, f"Missing required parameters: {sorted(missing)}")
+    return {"id": call.sky.next_id("default_followup")}
+
+
+@route("POST", "default_survey_efficiency", permission="Manage allocations")
+def post_default_efficiency(call):
+    if "default_observation_plan_id" not in call.json:
+        raise RefusalError(400, "Missing default_observation_plan_id")
+    return {"id": call.sky.next_id("default_efficiency")}
 
 
 def request_of(call, number):
@@ -283,14 +408,34 @@ def schedule(call, number):
         raise RefusalError(400, "Need at least one observation to schedule.")
     if form != "csv":
         raise Answer(200, b"\x89PNG plan", f"image/{form}")
-    lines = ["target,start time (UTC),end time (UTC),ra,dec"]
-    lines += [f"{row['obj_id']},2026-05-02 06:00:00,2026-05-02 06:10:00,150.1,2.2" for row in rows]
+    lines = [
+        ",request_id,group_id,object_id,ra,dec,epoch,observation_start,observation_end,"
+        "exposure_time,filter,requester,priority"
+    ]
+    lines += [
+        f"{n},{row['id']},3,{row['obj_id']},10:00:27.912,2:12:20.88,2000,"
+        "2026-05-02 06:00:00.000,2026-05-02 06:10:00.000,30,ztfg,admin,3"
+        for n, row in enumerate(rows)
+    ]
     raise Answer(200, "\n".join(lines) + "\n", "text/csv")
 
 
 @route("GET", "assignment")
 def assignments(call):
-    return list(table(call, "assignments").values())
+    return [_listed(one) for one in table(call, "assignments").values()]
+
+
+def _listed(row):
+    return {key: value for key, value in row.items() if key not in ("created_at", "modified")}
+
+
+@route("GET", f"assignment/{NUMBER}")
+def assignment(call, number):
+    row = table(call, "assignments").get(int(number))
+    if row is None:
+        # In these words: the server forgets to put the number in.
+        raise RefusalError(400, "Could not retrieve assignment with ID {assignment_id}.")
+    return _listed(row)
 
 
 @route("POST", "assignment", permission="Upload data")
@@ -300,6 +445,8 @@ def assign(call):
     there(call, body["obj_id"])
     if body["priority"] not in ("1", "2", "3", "4", "5"):
         raise RefusalError(400, f"Error parsing followup request: priority {body['priority']}")
+    if all(one["id"] != body["run_id"] for one in runs(call)):
+        raise RefusalError(400, "Observing run with this ID could not be found.")
     rows = table(call, "assignments")
     same = (body["run_id"], body["obj_id"])
     if any((row["run_id"], row["obj_id"]) == same for row in rows.values()):

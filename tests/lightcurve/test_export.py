@@ -12,6 +12,8 @@ from astropy.time import Time
 from atlasquery.atlas import AtlasClass
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import Flag, to_lightkurve, to_nested, to_pandas, to_sncosmo
+from atlasquery.lightcurve.export import SNCOSMO_BANDS
+from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
 
 # Bands of ATLAS that SNCosmo does not have.
 OTHERS = dict.fromkeys("twh")
@@ -65,6 +67,16 @@ def test_pandas_keeps_missing_integers_and_truth_values(source):
     assert str(frame["duplicate"].dtype) == "Int64"
     assert frame["duplicate"].isna().tolist() == lc["duplicate"].mask.tolist()
     assert str(to_pandas(source.forced_photometry)["is_limit"].dtype) == "boolean"
+
+
+def test_pandas_keeps_a_leap_second():
+    """As the first second of the next day, which POSIX and astropy's datetimes have for it."""
+    pytest.importorskip("pandas")
+    lc = making.light_curve([57753.5, 57753.9, 57754.0], [1.0, 2.0, 3.0])
+    texts = ["2016-12-31T23:59:59.5", "2016-12-31T23:59:60.25", "2017-01-01T00:00:00.5"]
+    lc["time"] = Time(texts, scale="utc")
+    expected = np.array([texts[0], "2017-01-01T00:00:00.25", texts[2]], "datetime64[ns]")
+    np.testing.assert_array_equal(to_pandas(lc).index.values, expected)
 
 
 def test_pandas_of_nothing_has_the_columns(source):
@@ -140,6 +152,33 @@ def test_bands_of_other_surveys_have_their_names(forced):
     lc["survey"], lc["band"] = ["ztf", "ps1"], ["g", "i"]
     lc["flux"], lc["flux_err"] = [1.0, 2.0] * u.uJy, [1.0, 1.0] * u.uJy
     assert to_sncosmo(lc)["band"].tolist() == ["ztfg", "ps1::i"]
+
+
+def test_names_of_sncosmo_are_passed_through(forced):
+    lc = forced[:4].copy()
+    lc["survey"] = np.full(4, "skyportal")
+    lc["band"] = np.array(["ztfg", "sdss::g", "atlaso", "gaia::gbp"])
+    lc["flux"], lc["flux_err"] = np.ones(4) * u.uJy, np.ones(4) * u.uJy
+    assert to_sncosmo(lc)["band"].tolist() == lc["band"].tolist()
+    lc["band"] = np.array(["ztfg", "g", "atlast", "w"])
+    with pytest.raises(InvalidQueryError, match=r"bands 'atlast' of skyportal, 'g' .*, 'w' of sky"):
+        to_sncosmo(lc)
+    # A name given counts more than one known.
+    named = to_sncosmo(lc, bands={"ztfg": "ztf::g", "g": "mine", "atlast": None, "w": None})
+    assert named["band"].tolist() == ["ztf::g", "mine"]
+
+
+def test_names_of_bands_are_in_the_registry_of_sncosmo():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("sncosmo")
+        from sncosmo.bandpasses import _BANDPASS_INTERPOLATORS, _BANDPASSES
+    loaders = [*_BANDPASSES._loaders, *_BANDPASS_INTERPOLATORS._loaders]
+    registered = {name for name, _ in loaders}
+    assert set(SNCOSMO_BANDS.values()) <= registered
+    # Later releases add names, which makes them no error here.
+    assert registered >= SNCOSMO_NAMES
+    assert len(SNCOSMO_NAMES) > 200
 
 
 def test_lightkurve_takes_one_band(forced):

@@ -59,7 +59,7 @@ def test_each_kind_of_request_has_its_own_limit(minutes, faulty):
     with pytest.raises(QuotaError, match="no read request is left of 5 a minute"):
         minutes._ask("things/")
     assert len(faulty.received) == 7
-    assert str(minutes.quota).startswith("0 of 2 requests left in this minute")
+    assert str(minutes.quota()).startswith("0 of 2 requests left in this minute")
 
 
 def test_the_window_passes(minutes, faulty):
@@ -76,7 +76,7 @@ def test_what_a_server_refused_counts_where_it_says_so(minutes, faulty):
     for _ in range(2):
         with pytest.raises(Exception, match=r"No\."):
             minutes.write(n=1)
-    assert minutes.quota.remaining == 0
+    assert minutes.quota().remaining == 0
 
 
 def test_a_short_window_forgets_nothing_of_a_longer_one(tmp_path):
@@ -155,7 +155,7 @@ def test_one_account_is_one_count_by_token_and_by_name(counted, faulty, first):
     order = [by_token, by_name] if first == "token" else [by_name, by_token]
     for client in order * 2:
         client.read()
-    assert [client.quota.used for client in order] == [4, 4]
+    assert [client.quota().used for client in order] == [4, 4]
     order[0].read()
     for client in order:
         with pytest.raises(QuotaError, match="no request is left of 5"):
@@ -166,7 +166,7 @@ def test_one_account_is_one_count_by_token_and_by_name(counted, faulty, first):
     again.login("alice", password="alice-hunter2-pw")
     other = ProbeClass(faulty.url)
     other.login("bob", password="bob-swordfish-pw")
-    assert (again.quota.used, other.quota.used) == (5, 0)
+    assert (again.quota().used, other.quota().used) == (5, 0)
 
 
 def test_another_process_learns_which_token_is_whose(tmp_path):
@@ -219,7 +219,7 @@ def test_a_damaged_ledger_is_put_aside_and_counting_goes_on(counted, faulty, pro
     with log.log_to_list() as said:
         for _ in range(3):
             probe.read()
-        assert probe.quota.used == 3
+        assert probe.quota().used == 3
     warned = [record.getMessage() for record in said if record.levelname == "WARNING"]
     assert len(warned) == 1
     assert "quota.sqlite.damaged" in warned[0]
@@ -242,12 +242,14 @@ def test_a_page_that_is_damaged_is_found_when_it_is_read(tmp_path):
 def test_a_cache_directory_that_cannot_be_made_is_said_once(counted, probe, monkeypatch, tmp_path):
     counted.tokens["t0ken" + "5ecret" * 5] = "alice"
     (tmp_path / "file").touch()
-    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     with paths.set_temp_cache(None), log.log_to_list() as said:
+        # Not before, since older astropy makes the directory here.
+        monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
         for _ in range(3):
             assert probe.read() == {"user": "alice"}
-        assert probe.quota.used == 0
+        assert probe.quota().used == 0
         assert probe.read(cache=True) == {"user": "alice"}
     warned = [record.getMessage() for record in said]
     assert sum("Requests are not counted" in line for line in warned) == 1

@@ -5,7 +5,7 @@ import json
 import pytest
 from astroquery import log
 from clocks import FastClock
-from skyportal_server import ADMIN, READER, SkyPortalDouble
+from skyportal_server import ADMIN, OTHER, READER, SkyPortalDouble
 
 from atlasquery.skyportal import SkyPortalClass, conf
 
@@ -45,6 +45,12 @@ def skyportal(double, tmp_path):
 def reader(double, tmp_path):
     """A client whose token may only read."""
     return client(double, tmp_path, READER)
+
+
+@pytest.fixture
+def ordinary(double, tmp_path):
+    """A client of another account, which may upload and is no administrator."""
+    return client(double, tmp_path / "ordinary", OTHER)
 
 
 @pytest.fixture

@@ -127,6 +127,7 @@ def test_plots(skyportal, double, fits_of, tmp_path):
     assert drawing.kind == "svg"
     assert drawing._repr_mimebundle_()["image/svg+xml"] == SVG.decode()
     assert drawing.save(tmp_path / "drawing").suffix == ".svg"
+    double.sky.draws_corners = True
     corner = skyportal.get_analysis_corner(fits_of[0])
     assert corner.kind == "png" and corner.meta["analysis_id"] == 1
     assert double.asked("GET /api/obj/analysis/1/corner$")
@@ -135,6 +136,10 @@ def test_plots(skyportal, double, fits_of, tmp_path):
 def test_products_that_are_not_there(skyportal, double, fits_of):
     with pytest.raises(NotFoundError, match=r"plot 2 of analysis 1.*There is/are 2 plot"):
         skyportal.get_analysis_plot(fits_of[0], 2)
+    with pytest.raises(NotFoundError, match=r"1\.4 no longer has them .*get_analysis_plot") as gone:
+        skyportal.get_analysis_corner(fits_of[2])
+    assert gone.value.status == 404 and gone.value.__cause__ is None
+    double.sky.draws_corners = True
     with pytest.raises(NotFoundError, match="No inference data"):
         skyportal.get_analysis_corner(fits_of[2])
     with pytest.raises(NotFoundError, match="No results data"):

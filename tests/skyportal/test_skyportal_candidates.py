@@ -1,5 +1,8 @@
 """Candidates: their filters, their order, and the two forms of one key."""
 
+import warnings
+
+import numpy as np
 import pytest
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
@@ -65,7 +68,7 @@ def test_criteria_in_the_servers_words(skyportal, double):
         saved_status="all",
         start="2025-01-01",
         end=61041.0,
-        classifications=["T: Ia"],
+        classifications=["Ia", "IIP"],
         redshift=(0, 0.1),
         list_name="rejected_candidates",
         annotation_filters=[
@@ -83,7 +86,7 @@ def test_criteria_in_the_servers_words(skyportal, double):
         "savedStatus": "all",
         "startDate": "2025-01-01T00:00:00.000",
         "endDate": "2026-01-01T00:00:00.000",
-        "classifications": "T: Ia",
+        "classifications": "Ia,IIP",
         "minRedshift": "0.0",
         "maxRedshift": "0.1",
         "listName": "rejected_candidates",
@@ -91,6 +94,7 @@ def test_criteria_in_the_servers_words(skyportal, double):
         '{"origin":"sherlock","key":"sep","min":0,"max":2}',
         "localizationDateobs": "2025-01-16T00:36:53",
         "localizationCumprob": "0.9",
+        "requireDetections": "false",
         "sortByAnnotationOrigin": "sherlock",
         "sortByAnnotationKey": "sep",
         "sortByAnnotationOrder": "asc",
@@ -108,6 +112,11 @@ def test_criteria_in_the_servers_words(skyportal, double):
         ({"annotation_filters": [{"key": "a", "value": 1}]}, "annotation_filters="),
         ({"annotation_filters": {"origin": "a", "key": "a", "min": 1}}, "annotation_filters="),
         ({"annotation_filters": "a"}, "annotation_filters="),
+        ({"annotation_filters": {"origin": "a", "key": "a", "value": None}}, "None as value"),
+        ({"classifications": "Sitewide Taxonomy: Ia"}, "such as 'Ia'"),
+        ({"min_detections": 0}, "min_detections=0"),
+        ({"localization": "2025-01-16", "min_detections": 2}, "detected=None should have both"),
+        ({"localization": "2025-01-16", "detected": ("2025-01-16", None)}, "have both times"),
     ],
 )
 def test_criteria_that_cannot_be(skyportal, double, given, match):
@@ -116,3 +125,64 @@ def test_criteria_that_cannot_be(skyportal, double, given, match):
     with pytest.raises(TypeError, match="did you mean 'group_ids'"):
         skyportal.query_candidates(groups_ids=3)
     assert double.received == []
+
+
+def test_classes_of_candidates_are_plain_names(skyportal, double):
+    for n in range(3):
+        double.sky.add_candidate(f"C{n}", 10.0, 20.0)
+    double.sky.classify("C1", "Ia")
+    assert skyportal.query_candidates(classifications="Ia")["id"].tolist() == ["C1"]
+
+
+def test_a_sky_map_needs_detections_or_none(skyportal, double):
+    double.sky.add_candidate("C1", 10.0, 20.0)
+    when = "2025-01-16T00:36:53"
+    assert len(skyportal.query_candidates(localization=when)) == 1
+    assert "requireDetections=false" in double.asked()[-1]
+    found = skyportal.query_candidates(
+        localization=when, detected=("2025-01-16", "2025-01-23"), cache=False
+    )
+    assert len(found) == 1
+    assert "numberDetections=1" in double.asked()[-1]
+    assert "firstDetectionAfter=2025-01-16" in double.asked()[-1]
+    assert "requireDetections" not in double.asked()[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (0.5, ["half"]),
+        (2, ["two"]),
+        ("SN", ["text"]),
+        (True, ["flag"]),
+        ({"a": 1}, ["object"]),
+        (np.float64(0.5), ["half"]),
+        (7, []),
+    ],
+)
+def test_values_of_annotations(skyportal, double, value, found):
+    stored = {"half": 0.5, "two": 2, "text": "SN", "flag": True, "object": {"a": 1}}
+    for name, one in stored.items():
+        double.sky.add_candidate(name, 10.0, 20.0)
+        double.sky.annotate(name, "score", {"rb": one})
+    condition = {"origin": "score", "key": "rb", "value": value}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error" if found else "ignore")
+        assert skyportal.query_candidates(annotation_filters=condition)["id"].tolist() == found
+
+
+@pytest.mark.parametrize("shows_alerts", [True, False])
+def test_what_is_no_candidate_is_not_found(skyportal, double, shows_alerts):
+    """The server shows any object under the address of a candidate."""
+    double.sky.shows_alerts = shows_alerts
+    double.sky.add_source("S1", 10.0, 20.0)
+    double.sky.add_candidate("C1", 10.0, 20.0)
+    with pytest.raises(NotFoundError, match=r"no candidate S1 .* get_source"):
+        skyportal.get_candidate("S1")
+    table = skyportal.get_candidate("C1")
+    assert table["id"][0] == "C1"
+    assert "filter_ids" not in table.colnames
+    assert len(double.asked("^GET")) == 2
+    assert len(double.asked("^HEAD")) == (0 if shows_alerts else 2)
+    with pytest.raises(NotFoundError, match="no candidate NOPE"):
+        skyportal.get_candidate("NOPE")

@@ -317,8 +317,8 @@ def test_sky_map_that_is_not_there(skyportal, double, samples):
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"<html>please log in</html>", "no FITS file"),
-        (sky_map()[:3000], "no FITS file|no table"),
+        (b"<html>please log in</html>", "the FITS file could not be read"),
+        (sky_map()[:3000], "could not be read|no table"),
         (flat_map(nside=2)[:2880], "no table"),
     ],
 )

@@ -2,11 +2,12 @@
 
 import json
 
+import astropy.units as u
 import pytest
 from astropy.table import Table
 from astropy.time import Time
 from lost_answers import Losing
-from skyportal_routes import html
+from skyportal_routes import Answer, envelope, html
 
 from atlasquery.exceptions import (
     InputWarning,
@@ -14,7 +15,9 @@ from atlasquery.exceptions import (
     LoginError,
     MaxResultsWarning,
     NoResultsWarning,
+    NotFoundError,
     RemoteServiceError,
+    TableParseError,
     WriteError,
 )
 
@@ -127,6 +130,12 @@ def test_update(skyportal, double, losing):
         skyportal.update_followup(7, payload=ASKED)
 
 
+def add_run(double, number):
+    """Add an observing run beside the first."""
+    first = {"id": 1, "instrument_id": 2, "calendar_date": "2026-12-24", "group_id": 3}
+    double.sky.tables.setdefault("runs", [first]).append({**first, "id": number})
+
+
 def test_delete(skyportal, double, losing):
     skyportal.submit_followup([A, B], 1, ASKED)
     losing("DELETE")
@@ -145,11 +154,33 @@ def test_schedule(skyportal, double):
     plan = skyportal.get_followup_schedule("ATLAS", observation_start="2026-05-02")
     assert isinstance(plan, Table)
     assert plan["target"].tolist() == [A]
-    assert plan["ra"][0] == 150.1
+    assert plan.colnames[:2] == ["request_id", "group_id"]
+    assert plan["ra"][0] == pytest.approx(150.1163, abs=1e-12) and plan["ra"].unit == u.deg
+    assert plan["dec"][0] == pytest.approx(2.2058, abs=1e-12) and plan["dec"].unit == u.deg
+    assert plan["observation_start"][0].isot == "2026-05-02T06:00:00.000"
+    assert plan["observation_end"].scale == "utc"
+    assert plan["exposure_time"].quantity[0] == 30 * u.s
     assert "observationStartDate=2026-05-02" in double.asked("schedule")[-1]
     assert skyportal.get_followup_schedule(1, output="png").startswith(b"\x89PNG")
     with pytest.raises(InvalidQueryError, match="output='xls'"):
         skyportal.get_followup_schedule(1, output="xls")
+
+
+@pytest.mark.parametrize("body", [b"a,b\n1\n1,2,3\n", b'"\xff', b"ra,dec\nx,y\n", b"\x00"])
+def test_a_damaged_schedule_is_said_to_be_one(skyportal, double, body):
+    double.faults["schedule"] = Answer(200, body, "text/csv")
+    with pytest.raises(TableParseError, match="no schedule"):
+        skyportal.get_followup_schedule(1)
+
+
+def test_a_schedule_of_2023(skyportal, double):
+    """In degrees, and with a target."""
+    text = "target,start time (UTC),ra,dec\nATLAS24abc,2026-05-02 06:00:00,150.1,2.2\n"
+    double.faults["schedule"] = Answer(200, text, "text/csv")
+    plan = skyportal.get_followup_schedule(1)
+    assert plan["target"].tolist() == [A] and plan["ra"].quantity[0] == 150.1 * u.deg
+    double.faults["schedule"] = Answer(200, "", "text/csv")
+    assert len(skyportal.get_followup_schedule(1)) == 0
 
 
 def test_pages_of_requests(skyportal, double, monkeypatch):
@@ -196,12 +227,52 @@ def test_assignments(skyportal, double, losing):
     assert (again["status"][0], again["priority"][0]) == ("complete", "1")
     losing("DELETE")
     assert skyportal.delete_assignment(2)["ok"].tolist() == [True]
+    with pytest.raises(NotFoundError, match="no observing run 7"):
+        skyportal.get_assignments(run_id=7)
+    add_run(double, 2)
     with pytest.warns(NoResultsWarning):
-        assert len(skyportal.get_assignments(run_id=7)) == 0
+        assert len(skyportal.get_assignments(run_id=2)) == 0
     losing("POST")
     assert skyportal.add_assignment(B, 2)["ok"].tolist() == [True]
     losing("PUT")
     assert skyportal.update_assignment(1, comment="new")["ok"].tolist() == [True]
+
+
+def test_assignments_are_read_by_run(skyportal, double):
+    """The list of all is slow on the server, and never asked for."""
+    for run in (2, 3, 4):
+        add_run(double, run)
+    skyportal.add_assignment([A, B], 1)
+    skyportal.add_assignment(B, 3)
+    double.sky.tables["assignments"][3].update(rise_time_utc="", modified="2026-11-21T00:00:00")
+    found = skyportal.get_assignments()
+    assert found["id"].tolist() == [1, 2, 3]
+    assert found["run_id"].tolist() == [1, 1, 3]
+    assert found["requester"].tolist() == ["admin"] * 3
+    assert found["rise_time"].mask.tolist() == [False, False, True]
+    assert found["modified"][2].isot == "2026-11-21T00:00:00.000"
+    assert not {"obj", "accessible_group_names"} & set(found.colnames)
+    assert double.asked("GET /api/assignment$") == []
+    assert len(double.asked("GET /api/observing_run")) == 5
+    assert skyportal.get_assignments(source_id=B, cache=True)["id"].tolist() == [2, 3]
+    double.faults["observing_run/1"] = Answer(200, envelope({"id": 1}))
+    with pytest.raises(TableParseError, match="without its targets"):
+        skyportal.get_assignments(run_id=1, cache=False)
+
+
+def test_a_lost_change_of_an_assignment_asks_for_it_alone(skyportal, double, losing):
+    skyportal.add_assignment([A, B], 1)
+    for verb in ("PUT", "DELETE", "POST"):
+        losing(verb)
+        double.received.clear()
+        if verb == "PUT":
+            table = skyportal.update_assignment(1, status="complete")
+        elif verb == "DELETE":
+            table = skyportal.delete_assignment(1)
+        else:
+            table = skyportal.add_assignment(A, 1)
+        assert table["ok"].tolist() == [True], verb
+        assert double.asked("GET /api/assignment$") == []
 
 
 def test_assignments_that_are_wrong(skyportal, double):

@@ -126,7 +126,7 @@ def test_odd_arguments_are_named_and_nothing_is_sent(skyportal, double):
         (lambda: skyportal.upload_photometry(lc, A, "ATLAS", altdata=3), "altdata=3"),
         (lambda: skyportal.add_classification(A, ["Ia"]), "classification="),
         (lambda: skyportal.delete_followup(1.5), "request_ids=1.5"),
-        (lambda: skyportal.undo_upload("é"), "no upload id"),
+        (lambda: skyportal.undo_upload("é"), "not the id of an upload"),
     ):
         with pytest.raises(InvalidQueryError, match=words):
             call()

@@ -300,3 +300,13 @@ def test_many_with_names_that_are_none(skyportal, double):
         with pytest.raises(InvalidQueryError, match="source_ids"):
             skyportal.get_light_curves(wrong)
     assert double.received == []
+
+
+def test_light_curves_of_what_was_found(skyportal, source):
+    source.sky.add_source("S2", 11.0, 20.0)
+    for name in ("S1", "S2"):
+        source.sky.add_point(name, 60300.0, "atlaso", 100.0, 5.0)
+    found = skyportal.query_criteria()
+    assert list(skyportal.get_light_curves(found)) == found["id"].tolist()
+    with pytest.raises(InvalidQueryError, match=r"^source_ids\[1\]="):
+        skyportal.get_light_curves(["S1", None])

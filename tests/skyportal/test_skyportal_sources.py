@@ -1,5 +1,7 @@
 """Sources: cones in degrees, criteria in the server's words, columns with units."""
 
+import warnings
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.skyportal import conf
 from atlasquery.skyportal.columns import SOURCE, UNSHOWN
 
 HERE = SkyCoord(150.0, 2.0, unit="deg")
@@ -213,7 +216,8 @@ def test_a_404_of_another_server_is_not_an_unknown_source(skyportal, double):
 
 PAYLOADS = [
     ({"source_id": "24ab"}, {"sourceID": "24ab"}),
-    ({"alias": "a", "origin": "ATLAS"}, {"alias": "a", "origin": "ATLAS"}),
+    # The server has a fault where it looks for an alias.
+    ({"alias": "a", "origin": "ATLAS"}, {"origin": "ATLAS"}),
     ({"group_ids": [3, 4]}, {"group_ids": "3,4"}),
     ({"group_ids": 3}, {"group_ids": "3"}),
     ({"list_name": "favorites"}, {"listName": "favorites"}),
@@ -232,8 +236,10 @@ PAYLOADS = [
         {"classifications": "T: Ia,T: Ib", "nonclassifications": "T: AGN"},
     ),
     ({"redshift": (0.01, 0.1)}, {"minRedshift": "0.01", "maxRedshift": "0.1"}),
-    ({"peak_mag": (None, 18)}, {"maxPeakMagnitude": "18.0"}),
-    ({"latest_mag": (17.5, None)}, {"minLatestMagnitude": "17.5"}),
+    # "min" is the faint bound.
+    ({"peak_mag": (None, 18)}, {"minPeakMagnitude": "18.0"}),
+    ({"latest_mag": (17.5, None)}, {"maxLatestMagnitude": "17.5"}),
+    ({"peak_mag": (15, 18)}, {"maxPeakMagnitude": "15.0", "minPeakMagnitude": "18.0"}),
     ({"has_spectrum": True, "has_tns_name": True}, {"hasSpectrum": "true", "hasTNSname": "true"}),
     (
         {
@@ -335,6 +341,10 @@ def test_criteria_find_what_they_say(skyportal, double):
     assert names(redshift=(0.05, None)) == ["S5", "S6", "S7", "S8", "S9"]
     assert names(origin="ATLAS") == ["S8", "S9"]
     assert names(latest_mag=(None, 17.5)) == ["S0", "S1", "S2"]
+    assert names(latest_mag=(16.5, 18.5)) == ["S2", "S3"]
+    assert names(peak_mag=(22.5, None)) == ["S8", "S9"]
+    assert names(peak_mag=(None, 15.5)) == ["S0"]
+    assert names(source_id="S3") == ["S3"]
     assert names(classifications="Sitewide Taxonomy: Ia") == ["S1"]
     assert len(names(nonclassifications=["Sitewide Taxonomy: Ia", "Sitewide Taxonomy: AGN"])) == 8
     assert names(list_name="favorites") == ["S5"]
@@ -343,6 +353,48 @@ def test_criteria_find_what_they_say(skyportal, double):
     assert by_ra["id"].tolist() == [f"S{n}" for n in range(9, -1, -1)]
     with pytest.warns(NoResultsWarning):
         assert len(skyportal.query_criteria(saved=("2026-12-01", None))) == 0
+
+
+def test_the_case_of_a_name_counts(skyportal, double):
+    double.sky.add_source("ZTF24abc", 10.0, 20.0)
+    assert skyportal.query_criteria(source_id="24ab")["id"].tolist() == ["ZTF24abc"]
+    with pytest.warns(NoResultsWarning):
+        assert len(skyportal.query_criteria(source_id="ztf24")) == 0
+
+
+def test_all_detections_are_in_the_window(skyportal, double):
+    """And not some of them."""
+    for name, times in (("early", (60300,)), ("both", (60300, 60400)), ("late", (60400,))):
+        double.sky.add_source(name, 10.0, 20.0)
+        for mjd in times:
+            double.sky.add_point(name, float(mjd), "atlaso", 100.0, 1.0)
+    found = skyportal.query_criteria(start=60290.0, end=60310.0)
+    assert found["id"].tolist() == ["early"]
+    assert skyportal.query_criteria(end=60310.0)["id"].tolist() == ["early"]
+    assert sorted(skyportal.query_criteria(start=60290.0)["id"]) == ["both", "early", "late"]
+
+
+def test_an_alias_is_looked_for_here(skyportal, double):
+    """The server has a fault: it answers 400 to all of them."""
+    for n in range(30):
+        double.sky.add_source(f"S{n:02d}", float(n), 0.0, alias=[f"AL{n}", "other"])
+    double.sky.add_source("none", 50.0, 0.0)
+    with conf.set_temp("page_size", 7):
+        found = skyportal.query_criteria(alias="al1")
+    assert sorted(found["id"]) == ["S01", *(f"S1{n}" for n in range(10))]
+    assert found.meta["alias"] == "al1"
+    assert not any("alias" in target for target in double.asked())
+    with pytest.warns(MaxResultsWarning, match="11") as caught:
+        assert len(skyportal.query_criteria(alias="AL1", max_rows=5)) == 5
+    assert [one.filename for one in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(skyportal.query_criteria(alias="AL29", max_rows=1)) == 1
+    with pytest.warns(NoResultsWarning):
+        assert len(skyportal.query_criteria(alias="AL99")) == 0
+    for wrong in ("", "  ", 5):
+        with pytest.raises(InvalidQueryError, match="alias="):
+            skyportal.query_criteria(alias=wrong)
 
 
 def test_keys_of_a_newer_and_an_older_server(skyportal, double):

@@ -106,9 +106,9 @@ def test_lists_without_rows_and_of_a_newer_server(skyportal, double, method):
 def test_groups_know_whose_they_are(reader, double):
     double.sky.groups[9] = double.sky.group(9, "a foreign group")
     table = reader.list_groups()
-    assert table["id"].tolist() == [3, 4, 9]
-    assert table["member"].tolist() == [True, False, False]
-    assert table["accessible"].tolist() == [True, False, False]
+    assert table["id"].tolist() == [1, 3, 4, 9]
+    assert table["member"].tolist() == [False, True, False, False]
+    assert table["accessible"].tolist() == [False, True, False, False]
     one = reader.list_groups(name="ATLAS transients")
     assert one["id"].tolist() == [3]
     assert one["member"].mask.all()

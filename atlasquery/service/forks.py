@@ -1,0 +1,125 @@
+"""What a forked process must not share with its parent, renewed in the child.
+
+``multiprocessing``, joblib and pytest-xdist may fork a process in which a client was used. The
+child has the parent's sockets, on which it would read the answers to the parent's requests, and
+the locks as they were held by threads that it does not have.
+"""
+
+import contextlib
+import copy
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import requests
+
+__all__ = ["ForkSafeLock", "no_fork", "renew_in_child", "renewed_session"]
+
+# Longest wait of a fork for a thread that is inside a library that does not survive one.
+PATIENCE = 5.0
+
+
+class _Renewable(Protocol):
+    def _renew_after_fork(self) -> None: ...
+
+
+_renewable: weakref.WeakSet[_Renewable] = weakref.WeakSet()
+_quiet = threading.RLock()
+_held = threading.local()
+
+
+def renew_in_child(thing: _Renewable) -> None:
+    """Let the ``_renew_after_fork`` of an object be called in each forked child.
+
+    Parameters
+    ----------
+    thing : object
+        It is not kept alive by this.
+    """
+    _renewable.add(thing)
+
+
+class ForkSafeLock:
+    """A lock among the threads of a process, which is free in a forked child.
+
+    Parameters
+    ----------
+    make : callable, optional
+        Returns the lock; `threading.RLock` for one that a thread may take twice.
+    """
+
+    def __init__(self, make: Callable = threading.Lock):
+        self._make = make
+        self._lock = self._taken = make()
+        renew_in_child(self)
+
+    def _renew_after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held."""
+        self._lock = self._make()
+
+    def __enter__(self) -> None:
+        lock = self._lock
+        lock.acquire()
+        # The same one is released, should the thread that holds it be the one that forks.
+        self._taken = lock
+
+    def __exit__(self, *error: object) -> None:
+        self._taken.release()
+
+
+@contextlib.contextmanager
+def no_fork() -> Iterator[None]:
+    """Let a fork wait while this thread is inside a library that does not survive one.
+
+    SQLite notes the locks of a process in its memory: a child that is forked meanwhile would find
+    the file locked by nobody, for ever.
+    """
+    with _quiet:
+        yield
+
+
+def renewed_session(session: requests.Session) -> requests.Session:
+    """Return a session with the settings of another, and none of its connections or locks.
+
+    Parameters
+    ----------
+    session : `requests.Session`
+        The other.
+
+    Returns
+    -------
+    `requests.Session`
+        Of the same class.
+    """
+    fresh = type(session).__new__(type(session))
+    fresh.__dict__.update(vars(session))
+    # Copies of cookies and adapters have locks and connections of their own.
+    fresh.cookies = session.cookies.copy()
+    fresh.adapters = type(session.adapters)(
+        (prefix, copy.copy(adapter)) for prefix, adapter in session.adapters.items()
+    )
+    return fresh
+
+
+def _before() -> None:
+    _held.quiet = _quiet.acquire(timeout=PATIENCE)
+
+
+def _in_parent() -> None:
+    if _held.quiet:
+        _quiet.release()
+
+
+def _in_child() -> None:
+    if _held.quiet:
+        _quiet.release()
+    else:
+        globals()["_quiet"] = threading.RLock()
+    for thing in list(_renewable):
+        thing._renew_after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,44 @@
+"""The log of the package: below astroquery's, but written to the error output only."""
+
+import logging
+import sys
+
+from astropy.logger import AstropyLogger
+from astropy.logger import StreamHandler as AstropyHandler
+from astroquery import log as _above
+
+__all__ = ["log"]
+
+NAME = "astroquery.atlasquery"
+
+
+class _ErrorOutput(logging.Handler):
+    """Writes to what is the error output at that time, which a notebook may replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is not None:
+            where = getattr(record, "origin", record.name)
+            print(f"{record.levelname}: {record.getMessage()} [{where}]", file=sys.stderr)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Return whether astropy's handler, which writes INFO among a program's data, may have it."""
+    return record.name != NAME
+
+
+def _logger() -> logging.Logger:
+    previous = logging.getLoggerClass()
+    logging.setLoggerClass(AstropyLogger)
+    try:
+        logger = logging.getLogger(NAME)
+    finally:
+        logging.setLoggerClass(previous)
+    logger.addHandler(_ErrorOutput())
+    for handler in _above.handlers:
+        if isinstance(handler, AstropyHandler):
+            handler.addFilter(_not_ours)
+    return logger
+
+
+#: ``logging.getLogger("astroquery.atlasquery")``; its level is that of ``astroquery.log``.
+log = _logger()

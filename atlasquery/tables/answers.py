@@ -1,0 +1,79 @@
+"""Check that an answer is of what was asked: a proxy or a cache may mix answers up."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from atlasquery.exceptions import TableParseError
+
+__all__ = ["check_answer", "check_answers"]
+
+REMEDY = (
+    "It is the answer to another request, which a proxy or a cache may have mixed up: try again."
+)
+
+
+def check_answer(got: object, asked: object, what: str, *, service: str | None = None) -> None:
+    """Raise if an answer names something else than was asked for.
+
+    Parameters
+    ----------
+    got : object
+        What the answer names; None where it names nothing, which passes.
+    asked : object
+        What was asked for; numbers and texts of the same digits are the same.
+    what : str
+        What is named, for the message: ``"the object"``.
+    service : str, optional
+        The name of the service.
+
+    Raises
+    ------
+    TableParseError
+        If they differ, with both in the message.
+    """
+    if got is not None and str(got) != str(asked):
+        raise TableParseError(
+            f"{what} asked for is {asked}, and the answer is of {got!s:.100}. {REMEDY}",
+            service=service,
+        )
+
+
+def check_answers(
+    got: np.ndarray,
+    asked: object,
+    what: str,
+    *,
+    mask: np.ndarray | None = None,
+    service: str | None = None,
+) -> None:
+    """Raise if a row of an answer names something else than was asked for.
+
+    Parameters
+    ----------
+    got : `~numpy.ndarray`
+        What each row names.
+    asked : object or iterable of object
+        What was asked for: one thing, or several of which each row may name any.
+    what : str
+        What is named, for the message.
+    mask : `~numpy.ndarray`, optional
+        True for rows that name nothing, which pass.
+    service : str, optional
+        The name of the service.
+
+    Raises
+    ------
+    TableParseError
+        If a row names something else.
+    """
+    several = isinstance(asked, Iterable) and not isinstance(asked, str)
+    wanted = {str(one) for one in asked} if several else {str(asked)}
+    named = np.asarray(got) if mask is None else np.asarray(got)[~np.asarray(mask)]
+    for one in np.unique(named).tolist():
+        if str(one) not in wanted:
+            some = ", ".join(sorted(wanted)[:5]) + (", ..." if len(wanted) > 5 else "")
+            raise TableParseError(
+                f"{what} asked for is {some}, and the answer has rows of {one!s:.100}. {REMEDY}",
+                service=service,
+            )
