@@ -18,13 +18,14 @@ from atlasquery.exceptions import (
     StorageError,
     TableParseError,
 )
-from atlasquery.forcedphot.base import Task, decode_tasks
+from atlasquery.forcedphot.base import Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
+from atlasquery.tables import read_by_library
 from atlasquery.tables.packed import open_fits
 
 __all__ = ["ImageQueries"]
@@ -303,19 +304,14 @@ class ImageQueries(TaskQueries):
             if error.status != 404:
                 raise
             raise self._no_stack(job) from None
-        try:
-            limit = self.conf.max_answer_bytes
-            return open_fits(response.content, limit=limit, what=f"stack {name}")
-        except (OSError, TableParseError) as error:
-            raise TableParseError(
-                f"{self.service} answered {response.url} with something else than FITS: {error}",
-                service=self.service,
-                url=response.url,
-            ) from error
+        limit = self.conf.max_answer_bytes
+        return self._decode(response, lambda body: _decode_stack(body, limit), content="")
 
     def _stack_name(self, job: Job) -> str:
         try:
-            (task,), response = self._ask_decoded(f"queue/{job.task_id}/", decode=decode_tasks)
+            task, response = self._ask_decoded(
+                f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
+            )
         except RemoteServiceError as error:
             if self._is_gone(error):
                 raise self._no_stack(job) from None
@@ -346,8 +342,21 @@ def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
     return jobs
 
 
+class _Stack(msgspec.Struct):
+    result_imagestack_url: str | None = None
+
+
+def _decode_stack(body: bytes, limit: int) -> fits.HDUList:
+    """Return a FITS file, each part of it read: what is damaged is an error here and not later."""
+    with read_by_library("the FITS file"):
+        file = open_fits(body, limit=limit, what="the stack", lazy_load_hdus=False)
+        for hdu in file:
+            _ = hdu.data
+    return file
+
+
 def _stack_url(body: bytes) -> str | None:
-    return msgspec.json.decode(body, type=dict).get("result_imagestack_url")
+    return msgspec.json.decode(body, type=_Stack).result_imagestack_url
 
 
 def _task_id(task: object) -> int:

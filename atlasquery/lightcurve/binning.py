@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import astropy.units as u
 import numpy as np
@@ -52,6 +53,30 @@ OWN = (
 )
 
 
+@overload
+def bin(
+    lc: Table,
+    width: u.Quantity = ...,
+    by: str | Sequence[str] = ...,
+    method: str = ...,
+    sigma_clip: float | None = ...,
+    *,
+    snr: float = ...,
+    offset: u.Quantity = ...,
+    limits: bool = ...,
+) -> TimeSeries: ...
+@overload
+def bin(
+    lc: Mapping,
+    width: u.Quantity = ...,
+    by: str | Sequence[str] = ...,
+    method: str = ...,
+    sigma_clip: float | None = ...,
+    *,
+    snr: float = ...,
+    offset: u.Quantity = ...,
+    limits: bool = ...,
+) -> LightCurves: ...
 def bin(
     lc: Table | Mapping,
     width: u.Quantity = 1 * u.day,
