@@ -1,12 +1,14 @@
 """``atlasquery forced``: forced photometry of positions as typed, or of a file of them."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from atlasquery.cli.command import Code, command
-from atlasquery.cli.options import Output, output_options, window_options
+from atlasquery.cli.ids import TextOf
+from atlasquery.cli.options import Output, UserPath, output_options, window_options
 from atlasquery.cli.output import deliver
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ __all__ = ["forced", "read_targets"]
     "--file",
     "-f",
     "listing",
-    type=click.File(),
+    type=UserPath(exists=True, dir_okay=False, allow_dash=True),
     help="A file of positions, one a line, with a name after it if you like; - for the input.",
 )
 @click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="A minor planet.")
@@ -31,7 +33,7 @@ __all__ = ["forced", "read_targets"]
 @click.option("--comment", help="What the tasks say in the server's list.")
 @click.option(
     "--save",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="A file of jobs: kept at every step, and taken up again where it exists.",
 )
 @click.option("--no-wait", is_flag=True, help="Submit, say how far it is, and end.")
@@ -69,7 +71,7 @@ def forced(
     from atlasquery.forcedphot.waiting import check_timeout
 
     # Before anything is submitted, which a second try would submit again.
-    check_timeout(span := _span(timeout))
+    seconds, began = check_timeout(span := _span(timeout)), time.monotonic()
     client = AtlasForcedClass(server=server)
     asked = bool(position or listing or mpc_names)
     if save is not None and save.exists():
@@ -81,10 +83,11 @@ def forced(
         # Its server must be the one that is configured: a file does not say where a login goes.
         jobs = ForcedJobs.load(save)
     elif asked:
-        where, names, planets = read_targets(" ".join(position), listing, mpc_names)
+        lines = None if listing is None else TextOf(listing)
+        where, names, planets = read_targets(" ".join(position), lines, mpc_names)
         jobs = client.submit(
             where, mpc_names=planets or None, names=names, start=start, end=end,
-            reduced=reduced, comment=comment, save=save,
+            reduced=reduced, comment=comment, save=save, timeout=span,
         )  # fmt: skip
     else:
         raise InvalidQueryError(
@@ -93,7 +96,7 @@ def forced(
     if no_wait:
         client.update(jobs)
         return deliver(jobs.table(), output)
-    client.wait(jobs, timeout=span)
+    client.wait(jobs, timeout=max(0.0, seconds + began - time.monotonic()))
     curves = client.fetch(jobs, on_error="warn")
     code = deliver(_stacked(curves, jobs["target"].tolist()), output)
     return Code.INCOMPLETE if any(lc is None for lc in curves) else code

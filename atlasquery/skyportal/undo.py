@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 from astropy.table import Column, Table
-from astroquery import log
 
 from atlasquery.exceptions import InvalidQueryError, LoginError
+from atlasquery.service.log import log
 from atlasquery.skyportal.changes import Change, Outcome
 from atlasquery.skyportal.sending import points_of
 from atlasquery.tables import convert_json
