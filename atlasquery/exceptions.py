@@ -1,7 +1,8 @@
 """Errors and warnings of atlasquery, each a subclass of astroquery's of the same name.
 
 An ``except`` clause written for astroquery catches these too. The ones that
-come from a server carry what the server said as attributes.
+come from a server carry what the server said as attributes. No message shows a token or a
+password, or has control characters.
 """
 
 import builtins
@@ -15,6 +16,8 @@ from astroquery.exceptions import (
     MaxResultsWarning,
     NoResultsWarning,
 )
+
+from atlasquery.shown import shown
 
 __all__ = [
     "AuthenticationWarning",
@@ -39,7 +42,14 @@ class BlockedQueueWarning(AstropyWarning):
     """A task that fails again and again, while what was submitted after it waits."""
 
 
-class _FromService:
+class _Shown:
+    """An error whose words are fit to be shown, whoever said them."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(shown(arg) if isinstance(arg, str) else arg for arg in args))
+
+
+class _FromService(_Shown):
     """What is known of a failed exchange with a server.
 
     Parameters
@@ -71,12 +81,12 @@ class _FromService:
         super().__init__(message)
         self.service = service
         self.status = status
-        self.url = url
-        self.reason = reason
+        self.url = None if url is None else shown(url)
+        self.reason = None if reason is None else shown(reason)
         self.sent = sent
 
 
-class InvalidQueryError(_astroquery.InvalidQueryError, ValueError):
+class InvalidQueryError(_Shown, _astroquery.InvalidQueryError, ValueError):
     """A query that was refused before anything was sent."""
 
 

@@ -1,10 +1,15 @@
 """All that ATLAS knows of one object, each product built when it is first asked for."""
 
+import gzip
+import os
+import zlib
 from functools import cached_property
+from pathlib import Path
 
 import msgspec
 from astropy.coordinates import SkyCoord
 from astropy.table import Row, Table
+from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.atlas.columns import (
@@ -16,9 +21,11 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CROSSMATCH,
 )
 from atlasquery.atlas.display import source_html, source_text
-from atlasquery.atlas.items import Item, object_rows, product_rows
+from atlasquery.atlas.items import Item, object_rows, product_rows, unknown
 from atlasquery.atlas.photometry import forced_light_curve, light_curve, light_curve_meta
-from atlasquery.exceptions import TableParseError
+from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
+from atlasquery.service.inputs import check_path, check_window
+from atlasquery.shown import harmless
 from atlasquery.tables import build_table
 
 __all__ = ["AtlasSource"]
@@ -44,6 +51,59 @@ class AtlasSource:
         self._item = item
         self._window = window
         self._meta = meta
+
+    @classmethod
+    def read(
+        cls,
+        path: str | os.PathLike,
+        *,
+        start: Time | str | float | None = None,
+        end: Time | str | float | None = None,
+    ) -> "AtlasSource":
+        """Read an object from the JSON of the server, such as ``atlasapiclient`` saves.
+
+        Parameters
+        ----------
+        path : path-like
+            The file of one object, as from ``save_response_to_json``; ``.gz`` is
+            unpacked.
+        start, end : `~astropy.time.Time`, str or float, optional
+            The first and last time of its light curve; a bare number is an MJD. The
+            default is all that the file has.
+
+        Returns
+        -------
+        AtlasSource
+            The object, with the products that the file has; ``meta`` names the file.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the file cannot be read, or is not of one object.
+        NotFoundError
+            If it holds the server's answer that it does not know the object.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from atlasquery import AtlasSource
+        >>> text = '{"object": {"id": 1100003181021216990, "ra": 150.0, "dec": 2.2}, "lc": []}'
+        >>> _ = Path("1100003181021216990.json").write_text(text)
+        >>> AtlasSource.read("1100003181021216990.json").atlas_id
+        1100003181021216990
+        """
+        window = check_window(start, end)
+        place = check_path(path, name="path")
+        item = _one_item(place)
+        if words := unknown(item):
+            raise NotFoundError(f"{place} holds no object: {words}", reason=words)
+        meta = {"service": "ATLAS Transient Server", "file": place.name}
+        source = cls(item, window=window, meta=meta)
+        try:
+            source._identity  # noqa: B018
+        except TableParseError as error:
+            raise InvalidQueryError(f"path={str(place)!r} is not of an object: {error}") from None
+        return source
 
     @cached_property
     def info(self) -> Row:
@@ -152,13 +212,32 @@ class AtlasSource:
 
     def __repr__(self) -> str:
         where = self.coordinates.to_string("hmsdms", precision=1)
-        return f"<AtlasSource {self.atlas_id} {self._title()} at {where}>"
+        return harmless(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
 
     def __str__(self) -> str:
         return source_text(self)
 
     def _repr_html_(self) -> str:
         return source_html(self)
+
+
+def _one_item(path: Path) -> Item:
+    """Return the only item that a file of JSON has."""
+    right = "should be the JSON of one object, as the server answers it"
+    try:
+        body = path.read_bytes()
+        body = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+        found = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=list[Item] | Item)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidQueryError(f"path={str(path)!r} cannot be read: {reason}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidQueryError(f"path={str(path)!r} {right}: {error}") from error
+    items = found if isinstance(found, list) else [found]
+    if len(items) != 1 or "object" not in items[0]:
+        has = "none with an object" if len(items) == 1 else f"{len(items)} of them"
+        raise InvalidQueryError(f"path={str(path)!r} {right}; it has {has}")
+    return items[0]
 
 
 def _text(value: object) -> str:

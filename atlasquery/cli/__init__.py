@@ -8,17 +8,21 @@ except ImportError:
     sys.exit("The atlasquery command needs click: pip install 'atlasquery[cli]'")
 
 from atlasquery.cli.account_commands import login, quota
+from atlasquery.cli.alerce_commands import alerce
 from atlasquery.cli.atlas_commands import cone, lightcurve, object_, plot
 from atlasquery.cli.command import main
 from atlasquery.cli.download_commands import download
 from atlasquery.cli.forced_commands import forced
 from atlasquery.cli.lcc_commands import lcc
-from atlasquery.cli.list_commands import list_
+from atlasquery.cli.list_commands import add, list_, move, remove
+from atlasquery.cli.skyportal_commands import skyportal
 from atlasquery.cli.trial_commands import demo, sandbox
 
 __all__ = ["main"]
 
 for command in (
+    add,
+    alerce,
     cone,
     demo,
     download,
@@ -27,9 +31,12 @@ for command in (
     lightcurve,
     list_,
     login,
+    move,
     object_,
     plot,
     quota,
+    remove,
     sandbox,
+    skyportal,
 ):
     main.add_command(command)

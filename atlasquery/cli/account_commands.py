@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from atlasquery.cli.command import Code, command
-from atlasquery.cli.options import Service, service_options
+from atlasquery.cli.options import Service, UserPath, service_options
 
 __all__ = ["login", "quota"]
 
@@ -17,7 +17,7 @@ __all__ = ["login", "quota"]
 @click.option("--store", is_flag=True, help="Keep it in the keyring of this machine.")
 @click.option(
     "--config-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="A YAML file with the login.",
 )
 @service_options

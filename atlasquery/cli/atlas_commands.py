@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlasquery.cli.command import Code, Failure, command
+from atlasquery.cli.ids import id_of
 from atlasquery.cli.options import (
     Output,
     Service,
+    UserPath,
     check_path,
+    check_span,
     output_options,
     service_options,
     window_options,
@@ -115,7 +118,7 @@ def lightcurve(
     from atlasquery.atlas import AtlasClass
 
     atlas = service.client(AtlasClass)
-    one = _id_of(atlas, " ".join(words), service.cache)
+    one = id_of(atlas, " ".join(words), service.cache)
     fetch = atlas.get_forced_photometry if forced else atlas.get_light_curve
     return deliver(fetch(one, start=start, end=end, cache=service.cache), output)
 
@@ -127,12 +130,14 @@ def lightcurve(
     "--output",
     "path",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="The picture to write: .png, .pdf or .svg.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 @click.option("--flux", is_flag=True, help="Draw signed fluxes instead of magnitudes.")
 @click.option("--no-limits", is_flag=True, help="Leave out the limits.")
+@click.option("--forced", is_flag=True, help="Draw the forced photometry alone.")
+@click.option("--bin", "width", metavar="TIME", help="Average in bins, such as '1 d'.")
 @window_options
 @service_options
 def plot(
@@ -141,6 +146,8 @@ def plot(
     overwrite: bool,
     flux: bool,
     no_limits: bool,
+    forced: bool,
+    width: str | None,
     start: float | str | None,
     end: float | str | None,
     service: Service,
@@ -151,6 +158,7 @@ def plot(
     Examples:
       atlasquery plot ATLAS26zy -o ATLAS26zy.png
       atlasquery plot 1100003181021216990 --flux --start 61200 -o flux.pdf
+      atlasquery plot ATLAS26zy --forced --bin "1 d" --flux -o nights.png
     """
     check_path(path, overwrite, PICTURES)
     try:
@@ -162,26 +170,30 @@ def plot(
     from atlasquery.service.files import write_whole
 
     mpl.use("agg")
+    span = None if width is None else check_span(width, "--bin")
     atlas = service.client(AtlasClass)
-    one = _id_of(atlas, " ".join(words), service.cache)
+    one = id_of(atlas, " ".join(words), service.cache)
     source = atlas.get_source(one, start=start, end=end, cache=service.cache)
-    axes = source.plot(y="flux" if flux else "mag", limits=not no_limits)
+    axes = _drawn(source, forced, span, y="flux" if flux else "mag", limits=not no_limits)
     picture = io.BytesIO()
     axes.figure.savefig(picture, dpi=150, format=path.suffix.lower().lstrip("."))
     write_whole(path, picture.getvalue())
     click.echo(str(path))
 
 
-def _id_of(atlas: Any, name: str, cache: bool | None) -> int | str:
-    """Return the id of the one object of a name."""
-    name = name.strip()
-    if name.isdecimal():
-        return name
-    ids = atlas.query_object(name, cache=cache)["atlas_id"].tolist()
-    if len(ids) > 1:
-        several = ", ".join(map(str, ids[:5])) + (" and more" if len(ids) > 5 else "")
-        raise Failure(f"{name} is the name of {len(ids)} objects: {several}", Code.USAGE)
-    return ids[0]
+def _drawn(source: Any, forced: bool, span: Any, **options: Any) -> Any:
+    """Return the axes of the light curve, or of its forced photometry, binned or not."""
+    from atlasquery.lightcurve import bin as average
+    from atlasquery.lightcurve import clean, plot
+
+    if not forced and span is None:
+        return source.plot(**options)
+    lc = source.forced_photometry if forced else source.light_curve
+    if forced and not len(lc):
+        raise Failure(f"ATLAS has no forced photometry of {source.name} in that time", Code.NOTHING)
+    if span is not None:
+        lc = average(clean(lc), span)
+    return plot(lc, title=source.name, **options)
 
 
 def _place_of(atlas: Any, name: str, cache: bool | None) -> "SkyCoord":

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlasquery.cli.command import Code, command
-from atlasquery.cli.options import Output, output_options, window_options
+from atlasquery.cli.ids import TextOf
+from atlasquery.cli.options import Output, UserPath, output_options, window_options
 from atlasquery.cli.output import deliver
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["forced", "read_targets"]
     "--file",
     "-f",
     "listing",
-    type=click.File(),
+    type=UserPath(exists=True, dir_okay=False, allow_dash=True),
     help="A file of positions, one a line, with a name after it if you like; - for the input.",
 )
 @click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="A minor planet.")
@@ -32,7 +33,7 @@ __all__ = ["forced", "read_targets"]
 @click.option("--comment", help="What the tasks say in the server's list.")
 @click.option(
     "--save",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="A file of jobs: kept at every step, and taken up again where it exists.",
 )
 @click.option("--no-wait", is_flag=True, help="Submit, say how far it is, and end.")
@@ -82,7 +83,8 @@ def forced(
         # Its server must be the one that is configured: a file does not say where a login goes.
         jobs = ForcedJobs.load(save)
     elif asked:
-        where, names, planets = read_targets(" ".join(position), listing, mpc_names)
+        lines = None if listing is None else TextOf(listing)
+        where, names, planets = read_targets(" ".join(position), lines, mpc_names)
         jobs = client.submit(
             where, mpc_names=planets or None, names=names, start=start, end=end,
             reduced=reduced, comment=comment, save=save, timeout=span,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlasquery.cli.command import Code, Command, Failure
-from atlasquery.cli.options import Output, Service, output_options, service_options
+from atlasquery.cli.options import Output, Service, UserPath, output_options, service_options
 from atlasquery.cli.output import deliver, for_person, show_text
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def text(
 
 
 @_sub("crossmatch")
-@click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("table", type=UserPath(exists=True, dir_okay=False))
 @click.argument("radius", nargs=-1, required=True)
 @click.option("--ids", metavar="COLUMN", help="The column of TABLE with names to keep.")
 @_search_options
@@ -272,7 +272,7 @@ def dataset(setid: str, service: Service, output: Output) -> Code:
 @click.option(
     "--pictures",
     "-d",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="A directory for the pictures that the server made of it.",
 )
 @click.option("--overwrite-pictures", is_flag=True, help="Replace pictures that are there.")

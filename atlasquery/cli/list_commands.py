@@ -1,14 +1,17 @@
-"""The command for lists of the survey."""
+"""Commands for lists of the survey: what is on them, and what is put there."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from atlasquery.cli.command import Code, command
+from atlasquery.cli.ids import gather_ids, many_ids
 from atlasquery.cli.options import Output, Service, output_options, service_options, time
 from atlasquery.cli.output import deliver
 
-__all__ = ["list_"]
+__all__ = ["add", "list_", "move", "remove"]
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -58,3 +61,84 @@ def list_(
     if custom:
         options["custom"] = True
     return deliver(atlas.query_list(name.strip(), cache=service.cache, **options), output)
+
+
+def _write_options(function: Callable) -> Callable:
+    """Give a command what all writes to lists take."""
+    options = (
+        many_ids,
+        click.option("-l", "--list", "name", required=True, metavar="NAME", help="The list.",
+                     shell_complete=_names),
+        click.option("--dry-run", is_flag=True, help="Send no write; show what would be sent."),
+        service_options,
+        output_options,
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@command()
+@_write_options
+def add(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Code:
+    r"""Add objects to a custom list.
+
+    An ID may be a name, which costs requests. Each object costs one more; the login
+    must be one that may write.
+
+    \b
+    Examples:
+      atlasquery add ATLAS26zy -l mookodi --dry-run
+      atlasquery list good --min-vra 9 | atlasquery add --from - -l mookodi
+    """
+    return _write("add_to_list", ids, source, name, **rest)
+
+
+@command()
+@_write_options
+def remove(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Code:
+    r"""Take objects from a custom list.
+
+    \b
+    Example:
+      atlasquery remove ATLAS26zy -l mookodi --dry-run
+    """
+    return _write("remove_from_list", ids, source, name, **rest)
+
+
+@command()
+@_write_options
+def move(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Code:
+    r"""Move objects to the detection list possible, eyeball or galcand.
+
+    \b
+    Example:
+      atlasquery move ATLAS26zy -l possible --dry-run
+    """
+    return _write("move_to_list", ids, source, name, **rest)
+
+
+def _write(
+    method: str,
+    ids: tuple[str, ...],
+    source: Path | None,
+    name: str,
+    *,
+    dry_run: bool,
+    service: Service,
+    output: Output,
+) -> Code:
+    from atlasquery.atlas import AtlasClass
+
+    if not ids and not source:
+        raise click.UsageError("give ids or --from", click.get_current_context())
+    atlas = service.client(AtlasClass)
+    name = name.strip()
+    # A list that does not exist is refused before names are looked up.
+    getattr(atlas, method)([1161600211221604900], name, dry_run=True)
+    found = gather_ids(atlas, ids, source, service.cache)
+    table = getattr(atlas, method)(found, name, dry_run=dry_run, on_error="warn")
+    code = deliver(table, output)
+    if not dry_run and len(table) and not table["ok"].filled(False).all():
+        return Code.INCOMPLETE
+    return code

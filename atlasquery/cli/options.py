@@ -1,6 +1,7 @@
 """Options that several commands have, handed to them in one piece."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,49 @@ from atlasquery.cli.command import Code, Failure
 __all__ = [
     "Output",
     "Service",
+    "UserPath",
     "check_path",
+    "check_span",
     "output_options",
     "service_options",
     "time",
     "window_options",
 ]
+
+
+class UserPath(click.Path):
+    """A path, of which ``~`` is the home directory where the shell has left it.
+
+    Parameters
+    ----------
+    **options
+        What `click.Path` takes.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path that was typed.
+
+        Parameters
+        ----------
+        value : str
+            What was typed.
+        param : `click.Parameter`
+            The argument.
+        ctx : `click.Context`
+            The context.
+
+        Returns
+        -------
+        `~pathlib.Path`
+            The path.
+        """
+        if isinstance(value, str) and value.startswith("~"):
+            # A user that does not exist is left for the error about the file.
+            value = os.path.expanduser(value)  # noqa: PTH111
+        return super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True)
@@ -123,7 +161,7 @@ def output_options(function: Callable) -> Callable:
         "-o",
         "--output",
         "path",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=UserPath(dir_okay=False),
         help="A file to write: .ecsv, .fits, .vot, .parquet or .csv.",
     )
     @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
@@ -167,6 +205,38 @@ def check_path(path: Path, overwrite: bool, extensions: tuple[str, ...] = ()) ->
         raise Failure(f"{path} is there already; --overwrite replaces it", Code.USAGE)
     if not path.parent.is_dir():
         raise Failure(f"{path.parent} is no directory", Code.USAGE)
+
+
+def check_span(text: str, option: str) -> Any:
+    """Return a length of time as typed.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"1 d"`` or ``"12 h"``.
+    option : str
+        Where it was typed, for messages.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The time.
+
+    Raises
+    ------
+    Failure
+        If it is not a time with its unit, or not above zero.
+    """
+    import astropy.units as u
+
+    try:
+        span = u.Quantity(text.strip()).to(u.d)
+    except (TypeError, ValueError, u.UnitConversionError):
+        span = None
+    if span is None or not 0 < span.value < float("inf"):
+        right = "should be a time with its unit, such as '1 d'"
+        raise Failure(f"{option} {text!r} {right}", Code.USAGE)
+    return span
 
 
 def window_options(function: Callable) -> Callable:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from atlasquery.cli.command import Code, Failure, command
+from atlasquery.cli.options import UserPath
 
 __all__ = ["demo", "sandbox"]
 
@@ -14,7 +15,7 @@ __all__ = ["demo", "sandbox"]
 @click.option("--port", default=0, show_default="a free one", help="Port to listen on.")
 @click.option(
     "--path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="File to keep what is written in; the default is memory.",
 )
 @click.option("--full", is_flag=True, help="Nine years of history, 0.8 MB an object.")
@@ -35,6 +36,10 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
         user_rate=rate,
         auth_rate=rate,
     )
+    try:
+        box.start()
+    except ValueError as error:
+        raise Failure(str(error), Code.MACHINE) from error
     with box:
         click.echo(f"ATLAS sandbox at {box.url} with {len(box.manifest['all_ids'])} objects.")
         click.echo("To use it, in another terminal:\n")
@@ -53,7 +58,7 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     "-d",
     default="atlasquery-demo",
     show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="Where the light curve and its picture are written.",
 )
 def demo(directory: Path) -> None:
@@ -74,11 +79,11 @@ def demo(directory: Path) -> None:
         radius = 5 * u.arcmin
         found = atlas.query_region(centre, radius=radius, cache=False)
         click.echo(f"2. {len(found)} objects within {radius} of {centre.to_string('hmsdms')}:\n")
-        found["separation"].info.format = ".2f"
         click.echo("\n".join(found["atlas_id", "name", "ra", "dec", "separation"].pformat(-1, -1)))
-        # A supernova with forced photometry, which not every object has.
-        source = atlas.get_source(box.manifest["ids"]["supernova"][2], cache=False)
-        click.echo(f"\n3. {source!r}")
+        # The nearest with forced photometry, which not every object has.
+        sources = atlas.get_sources(found["atlas_id"], progress=False)
+        source = next(one for one in sources.values() if len(one.forced_photometry))
+        click.echo(f"\n3. The nearest with forced photometry is\n   {source!r}")
         written = _write(source, directory)
         lc, forced = source.light_curve, source.forced_photometry
         n = int(lc["detection"].sum())

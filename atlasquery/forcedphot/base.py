@@ -164,8 +164,7 @@ class ForcedQuery(ServiceQuery):
 
     def _page(self, *, cursor: str | None = None) -> Page:
         """Read a page of the account's tasks, the newest first."""
-        response = self._ask("queue/", page_params(cursor=cursor))
-        return self._decode(response, decode_page)
+        return self._ask_decoded("queue/", page_params(cursor=cursor), decode=decode_page)[0]
 
     def _pages(self) -> Iterator[Page]:
         """Read all tasks, the newest first, as far as the caller goes."""
@@ -192,12 +191,11 @@ class ForcedQuery(ServiceQuery):
         web page; where there is no row, nothing tells whether there was one.
         """
         try:
-            response = self._ask(f"queue/{task_id}/")
+            return self._ask_decoded(f"queue/{task_id}/", decode=_decode_task)[0]
         except RemoteServiceError as error:
             if self._is_gone(error, listed=listed):
                 return "deleted" if is_page(error.reason) else "unknown"
             raise
-        return self._decode(response, lambda body: decode_tasks(b"[" + body + b"]")[0])
 
     def _is_gone(self, error: RemoteServiceError, *, listed: bool = False) -> bool:
         """Return whether an error says that there is no such task.
@@ -283,6 +281,10 @@ def decode_tasks(body: bytes) -> list[Task]:
     """
     body = body.strip()
     return _as_tasks(decode_rows(TASK, body if body.startswith(b"[") else b"[" + body + b"]"))
+
+
+def _decode_task(body: bytes) -> Task:
+    return decode_tasks(b"[" + body + b"]")[0]
 
 
 def _as_tasks(rows: Rows) -> list[Task]:

@@ -313,12 +313,11 @@ class ImageQueries(TaskQueries):
 
     def _stack_name(self, job: Job) -> str:
         try:
-            response = self._ask(f"queue/{job.task_id}/")
+            (task,), response = self._ask_decoded(f"queue/{job.task_id}/", decode=decode_tasks)
         except RemoteServiceError as error:
             if self._is_gone(error):
                 raise self._no_stack(job) from None
             raise
-        (task,) = self._decode(response, decode_tasks)
         update(job, task)
         url = self._decode(response, _stack_url)
         name = urlsplit(url or "").path.rpartition("/")[2]

@@ -195,7 +195,12 @@ class ResultQueries(WaitQueries):
         if job.state != "done":
             raise self._no_result(job)
         try:
-            response = self._ask(f"queue/{job.task_id}/data.txt", public=True)
+            rows, response = self._ask_decoded(
+                f"queue/{job.task_id}/data.txt",
+                decode=partial(parse_result, name=name, whole=True),
+                content=TEXT,
+                public=True,
+            )
         except RemoteServiceError as error:
             if error.status != 404:
                 raise
@@ -204,7 +209,6 @@ class ResultQueries(WaitQueries):
             if not expired and self._task(job.task_id) is not None:
                 raise
             raise self._lost_result(jobs, job, error) from None
-        rows = self._decode(response, partial(parse_result, name=name, whole=True), content=TEXT)
         # It is kept once it was read: a file that is damaged is fetched again.
         self._results.put(key, response.content, TEXT)
         return rows, self._clock.now()

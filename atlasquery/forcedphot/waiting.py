@@ -349,11 +349,11 @@ class WaitQueries(SubmissionQueries):
         """Read a page; None where it is as it was at the last time."""
         asked = repr(params)
         tag = {"If-None-Match": watch.tags[asked]} if watch.tags.get(asked) else {}
-        response = self._ask("queue/", params, headers=tag, expected=(304,))
-        if response.status_code == 304:
-            return None
-        page = self._decode(response, decode_page)
-        watch.tags[asked] = response.headers.get("ETag", "")
+        page, response = self._ask_decoded(
+            "queue/", params, decode=decode_page, headers=tag, expected=(304,)
+        )
+        if page is not None:
+            watch.tags[asked] = response.headers.get("ETag", "")
         return page
 
     def _learn(self, jobs: ForcedJobs, tasks: list[Task]) -> bool:
@@ -421,8 +421,11 @@ class WaitQueries(SubmissionQueries):
     def _runner(self, watch: Watch) -> tuple[float, str]:
         """Return how long a task takes, and what is wrong with the server's task runner."""
         try:
-            response = self._ask("taskrunnerstatus.json", public=True)
-            status = self._decode(response, lambda b: msgspec.json.decode(b, type=dict))
+            status, _ = self._ask_decoded(
+                "taskrunnerstatus.json",
+                decode=lambda body: msgspec.json.decode(body, type=dict),
+                public=True,
+            )
             run_time = float(status.get("typical_runtime_seconds", {}).get("FP") or RUN_TIME)
             users, slots = status.get("distinct_queued_users"), status.get("numslots")
             if users and slots:

@@ -4,6 +4,8 @@ import sys
 import threading
 
 from atlasquery.lccserver.stream import StreamLine
+from atlasquery.service.pool import in_notebook
+from atlasquery.tables.html import control_free
 
 __all__ = ["StatusLine"]
 
@@ -20,7 +22,7 @@ class StatusLine:
     """
 
     def __init__(self, shown: bool, service: str):
-        self._shown = bool(shown) and sys.stdout.isatty()
+        self._shown = bool(shown) and (in_notebook() or sys.stdout.isatty())
         self._service = service
         self._lock = threading.Lock()
         self._width = 0
@@ -35,7 +37,7 @@ class StatusLine:
         """
         if self._shown:
             with self._lock:
-                text = f"{self._service}: {line.message}"[:79]
+                text = control_free(f"{self._service}: {line.message}")[:79]
                 sys.stdout.write("\r" + text.ljust(self._width))
                 sys.stdout.flush()
                 self._width = len(text)

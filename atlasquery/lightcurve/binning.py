@@ -14,6 +14,7 @@ from atlasquery.lightcurve.bins import Binned
 from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED
+from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.groups import Groups, cells, codes, combined, make_groups
 from atlasquery.lightcurve.runs import (
@@ -133,6 +134,14 @@ def bin(
     ``n_limits``; where no row of a bin has a flux, the limits are combined
     into one as errors are.
 
+    An exposure counts once, though it may have several rows: as an alert and as forced
+    photometry (ZTF, LSST), from two origins (SkyPortal), or as two light curves of one
+    server stacked. Rows are of one exposure if they agree in its name (``exposure``), band,
+    survey and the columns of `by`; rows without a name, where ``origin`` says who
+    uploaded them, if they agree in ``instrument`` and, to a second, in time. A row with a
+    flux counts before one with a limit, forced photometry before an alert, then the
+    smaller error, then the first. ``meta["history"]`` counts what is left out.
+
     Where a source is linear in time, the mean flux is right at the mean time.
 
     Examples
@@ -155,7 +164,7 @@ def bin(
     check_number(snr, name="snr", least=0.0)
     source = bare(lc, NEEDED)
     own = check_by(by, source)
-    places, counted = [], np.zeros(4, int)
+    places, counted, twice = [], np.zeros(5, int), []
 
     def parts() -> Iterator[tuple[int, Binned]]:
         for first, piece in source.pieces(PIECE, own[0] if own else None):
@@ -163,6 +172,7 @@ def bin(
             binned = _average(rows, method, sigma_clip)
             if isinstance(lc, Mapping):
                 places.append(rows.keys[0][binned["head"]] + first)
+                twice.append(rows.keys[0][rows.repeated] + first)
             counted[:] += rows.counted
             yield len(piece), _binned(piece, rows, binned, snr)
 
@@ -172,7 +182,7 @@ def bin(
         f"by={', '.join([*APART, *own])}, method={method}, sigma_clip={sigma_clip}, snr={snr:g}"
     )
     if isinstance(lc, Mapping):
-        return _apart(lc, made, np.concatenate(places), note)
+        return _apart(lc, made, np.concatenate(places), np.concatenate(twice), note)
     clipped = int(made.own.values["n_clipped"].sum())
     return made.series(lc.meta, f"{note}: {_said(counted)}, {clipped} clipped")
 
@@ -232,6 +242,7 @@ class _Rows:
     exposure_time: np.ndarray | None
     limit: np.ndarray
     counted: np.ndarray
+    repeated: np.ndarray
 
 
 def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> _Rows:
@@ -258,32 +269,46 @@ def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> 
     width, offset = grid
     cell = cells(mjd, width, offset)
     apart = [numbered[name] for name in reversed(APART) if name in numbered]
+    groups = make_groups([*keys, cell, *apart], measured | limit)
+    again = repeated(source, groups, mjd, flux, flux_err)
+    if len(again):
+        measured[again] = limit[again] = False
+        groups = make_groups([*keys, cell, *apart], measured | limit)
     exposed = source.has("exposure_time")
     return _Rows(
         labels=labels,
         keys=keys,
-        groups=make_groups([*keys, cell, *apart], measured | limit),
+        groups=groups,
         mjd=mjd,
         flux=flux,
         flux_err=flux_err,
         exposure_time=source.numbers("exposure_time") if exposed else None,
         limit=limit,
-        counted=_counted(len(mjd), measured, limit, flagged),
+        counted=_counted(len(mjd), measured, limit, flagged, again),
+        repeated=again,
     )
 
 
-def _counted(n: int, measured: np.ndarray, limit: np.ndarray, flagged: np.ndarray) -> np.ndarray:
-    """Return the numbers of rows: all, measured, limits, and flagged."""
-    return np.array([n, *(int(np.count_nonzero(rows)) for rows in (measured, limit, flagged))])
+def _counted(
+    n: int, measured: np.ndarray, limit: np.ndarray, flagged: np.ndarray, again: np.ndarray
+) -> np.ndarray:
+    """Return the numbers of rows: all, measured, limits, flagged, and of exposures that count."""
+    numbers = (int(np.count_nonzero(rows)) for rows in (measured, limit, flagged))
+    return np.array([n, *numbers, len(again)])
 
 
 def _said(counted: np.ndarray) -> str:
-    """Say what became of the rows."""
-    n, taken, limits, out = counted.tolist()
+    """Return what the history says of the rows."""
+    n, taken, limits, out, again = counted.tolist()
     return (
         f"{n} rows: {taken} measured, {limits} limits; left out {out} flagged, "
-        f"{n - taken - limits - out} without a valid flux, error, time or label"
+        f"{n - taken - limits - out - again} without a valid flux, error, time or label"
+        f"{_said_again(again)}"
     )
+
+
+def _said_again(again: int) -> str:
+    return f", {again} of exposures that have another row" if again else ""
 
 
 def _labels(source: Bare, own: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -484,15 +509,20 @@ def _declared(source: Bare, name: str) -> Column:
     return Column(name, object, about=info.description or "", required=True)
 
 
-def _apart(lc: Mapping, binned: Binned, place: np.ndarray, note: str) -> LightCurves:
+def _apart(
+    lc: Mapping, binned: Binned, place: np.ndarray, twice: np.ndarray, note: str
+) -> LightCurves:
     """Return the binned light curves of a mapping, whose bins lie one object after the other."""
     ids = list(lc)
+    again = np.bincount(twice, minlength=len(ids)) if len(twice) else None
     edges = np.searchsorted(place, np.arange(len(ids) + 1))
     clipped = binned.own.values["n_clipped"]
 
     def make(n: int) -> TimeSeries:
         first, last = int(edges[n]), int(edges[n + 1])
         said = f"{note}: {last - first} bins, {int(clipped[first:last].sum())} clipped"
+        if again is not None and again[n]:
+            said += f"; left out{_said_again(int(again[n]))[1:]}"
         return binned.series(meta_of(lc, ids[n]), said, slice(first, last))
 
     return LightCurves(ids, make, what=note.partition(",")[0])

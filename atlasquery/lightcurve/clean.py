@@ -149,8 +149,11 @@ def _check_override(name: str, value: object, present: Bound | None) -> Bound | 
     if value is None:
         return None
     try:
-        quantity = u.Quantity(value, dtype=float)
         bare_number = not isinstance(value, (u.Quantity, str))
+        # Magnitudes of astropy, such as 17 * u.ABmag, are of a class of their own.
+        quantity = u.Quantity(value, dtype=float, subok=True)
+        if isinstance(quantity, u.Magnitude):
+            quantity = quantity.to(u.ABmag).value * u.mag
         unit = rule.unit or u.dimensionless_unscaled
         number = quantity.value if bare_number else quantity.to_value(unit)
         if isinstance(value, (bool, np.bool_)) or np.ndim(number) or np.isnan(number):
@@ -230,6 +233,9 @@ def _control_flags(
     needed = {c for name in rules for c in RULES[name].columns} | {"exposure", "flux", "flux_err"}
     them = Bare(curves, names, sorted(needed), UNITS)
     their_flags, _ = flag_rows(them, bounds)
+    # Those that were cleaned before by other rules keep their flags.
+    if (before := flags_of(them)) is not None:
+        their_flags |= before
     return flag_by_controls(source, them, their_flags, bounds)
 
 

@@ -84,7 +84,7 @@ class Database:
 
     def __init__(self, path: str | Path | None = None):
         self.lock = threading.RLock()
-        target = ":memory:" if path is None else str(path)
+        target = ":memory:" if path is None else str(Path(path).expanduser())
         try:
             self._connection = sqlite3.connect(
                 target, check_same_thread=False, isolation_level=None, cached_statements=256

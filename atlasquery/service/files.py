@@ -35,9 +35,11 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
     OSError
         If it cannot be written; the file of before is then as it was.
     """
-    # mkstemp makes the file readable by its owner only.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
+    with _named(path):
+        # mkstemp makes the file readable by its owner only.
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with _named(path):
+        _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
 
 
 @contextlib.contextmanager
@@ -82,7 +84,19 @@ def write_whole(path: Path, *parts: bytes) -> None:
         If it cannot be written; the file of before is then as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    _fill(temporary.open("xb"), temporary, path, parts, True)
+    with _named(path):
+        _fill(temporary.open("xb"), temporary, path, parts, True)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an error name the file that was meant, and not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def _fill(file: BinaryIO, temporary: Path, path: Path, parts: tuple, durable: bool) -> None:

@@ -47,6 +47,8 @@ class TokenLogin:
     #: Where a user name and password are traded for a token; None where there is no such place.
     token_path: str | None = None
     token_scheme = "Token"  # noqa: S105
+    #: Whether the service asks its server about a token at the login.
+    _checks_logins = False
 
     def __init__(self):
         super().__init__()
@@ -54,6 +56,8 @@ class TokenLogin:
         self._login_lock = ForkSafeLock(threading.RLock)
         # A token that could not be renewed: one refusal is enough for all threads.
         self._dead_token: Secret | None = None
+        # The token that the server has taken, in an answer to a query or to a login.
+        self._accepted_token: Secret | None = None
         # A user who logged out is not logged in again behind their back.
         self._logged_out = False
         # The configuration file of the present login, and the server that it names.
@@ -134,8 +138,8 @@ class TokenLogin:
             The password of `username`; better left out where others read your
             notebook or shell history.
         token : str, optional
-            A token, in place of a user name. It is first used, and so first
-            judged by the server, in the next query.
+            A token, in place of a user name. It is not checked here: the next
+            query does, and until then the client says so.
         config_file : path-like, optional
             A YAML file with ``token``, or ``username`` and ``password``; and
             ``base_url``, the server to use. The file of ``atlasapiclient`` will do.
@@ -147,12 +151,13 @@ class TokenLogin:
         Returns
         -------
         bool
-            True: a login that fails raises.
+            True: there is a login to use. One by user name and password that fails
+            raises; a token may still be refused by the next query.
 
         Raises
         ------
         LoginError
-            If the server refuses, or there is nothing to log in with.
+            If the server refuses the password, or there is nothing to log in with.
         """
         given = Credentials(
             check_secret_text("username", username),
@@ -187,6 +192,8 @@ class TokenLogin:
             self._adopt(found)
             self._file_of_login = None if given else config_file
             self._logged_out = False
+            if found.token != self._accepted_token and not self._checks_logins:
+                log.info(f"{self.service}: the token is not checked yet; the next query does")
         return True
 
     def _login(self, *args, **kwargs) -> bool:
@@ -242,7 +249,7 @@ class TokenLogin:
         return f"atlasquery:{self.name}:{self.server}"
 
     def _with_new_token(self, found: Credentials) -> Credentials:
-        token = self._fetch_token(found.username, found.password)
+        token = self._accepted_token = self._fetch_token(found.username, found.password)
         keep_token(self._keyring_name(), found, token)
         return dataclasses.replace(found, token=token)
 

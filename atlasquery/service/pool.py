@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
@@ -9,7 +10,7 @@ from astropy.utils.console import ProgressBar
 
 from atlasquery.exceptions import LoginError, QuotaError
 
-__all__ = ["in_background", "progress_bar", "run_all"]
+__all__ = ["in_background", "in_notebook", "progress_bar", "run_all"]
 
 # Fewer requests than this are over before a bar is read.
 WORTH_A_BAR = 20
@@ -130,8 +131,59 @@ class _NoBar:
         """Show nothing."""
 
 
-def progress_bar(total: int, *, shown: bool) -> ProgressBar | _NoBar:
-    """Return a bar with the time left, on a terminal; elsewhere one that shows nothing.
+class _NotebookBar:
+    """A bar in the output of a cell, which needs no widgets."""
+
+    # A page that is told more often is slow.
+    SECONDS = 0.2
+
+    def __init__(self, total: int):
+        from IPython.display import HTML, display
+
+        self._html, self._display = HTML, display
+        self._total, self._done = total, 0
+        self._began = self._shown = time.monotonic()
+        self._handle = None
+
+    def __enter__(self):
+        self._handle = self._display(self._html(self._text()), display_id=True)
+        return self
+
+    def __exit__(self, *error):
+        if self._handle is not None:
+            self._handle.update(self._html(self._text()))
+
+    def update(self, value: int | None = None) -> None:
+        """Show how far it is."""
+        self._done = self._done + 1 if value is None else value
+        if self._handle is not None and time.monotonic() - self._shown >= self.SECONDS:
+            self._shown = time.monotonic()
+            self._handle.update(self._html(self._text()))
+
+    def _text(self) -> str:
+        took = time.monotonic() - self._began
+        left = took / self._done * (self._total - self._done) if self._done else 0.0
+        words = f"{self._done} of {self._total}, {took:.0f} s"
+        words += f", {left:.0f} s left" if 0 < self._done < self._total else ""
+        return f'<progress value="{self._done}" max="{self._total}"></progress> {words}'
+
+
+def in_notebook() -> bool:
+    """Return whether output is shown in a notebook.
+
+    Returns
+    -------
+    bool
+        True in a kernel of Jupyter, also where it is not a terminal's.
+    """
+    # Only what is loaded: it is not worth importing for the question.
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def progress_bar(total: int, *, shown: bool) -> "ProgressBar | _NotebookBar | _NoBar":
+    """Return a bar with the time left, on a terminal or in a notebook; elsewhere one without signs.
 
     Parameters
     ----------
@@ -142,7 +194,12 @@ def progress_bar(total: int, *, shown: bool) -> ProgressBar | _NoBar:
 
     Returns
     -------
-    `~astropy.utils.console.ProgressBar`
-        To be used as a context manager, with its ``update``.
+    bar
+        To be used as a context manager, with its ``update`` of
+        `~astropy.utils.console.ProgressBar`.
     """
-    return ProgressBar(total) if shown and sys.stdout.isatty() else _NoBar()
+    if not shown:
+        return _NoBar()
+    if in_notebook():
+        return _NotebookBar(total)
+    return ProgressBar(total) if sys.stdout is not None and sys.stdout.isatty() else _NoBar()

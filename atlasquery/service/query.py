@@ -35,7 +35,58 @@ from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
 
-__all__ = ["ServiceQuery"]
+__all__ = ["Decoding", "ServiceQuery"]
+
+
+class Decoding:
+    """Decodes an answer while it can still be asked for again.
+
+    Parameters
+    ----------
+    query : ServiceQuery
+        Who asks.
+    decode : callable
+        Takes the body, returns what is wanted.
+    content : str
+        What the content type must name.
+    """
+
+    def __init__(self, query: "ServiceQuery", decode: Callable, content: str):
+        self._query, self._decode, self._content = query, decode, content
+        self._response: requests.Response | None = None
+        self._value: object = None
+        self._error: Exception | None = None
+
+    def __call__(self, response: requests.Response) -> Exception | None:
+        """Decode an answer; return the error if it is a damaged one."""
+        self._response, self._error = response, None
+        try:
+            self._value = self._query._decode(response, self._decode, content=self._content)
+        except Exception as error:
+            if self._is_damage(error, response):
+                return error
+            # It is an answer, if not the one that was hoped for: raised where it is taken.
+            self._error = error
+        return None
+
+    def _is_damage(self, error: Exception, response: requests.Response) -> bool:
+        if not response.content:
+            return isinstance(error, (RemoteServiceError, TableParseError))
+        kind = response.headers.get("Content-Type", "").lower()
+        if isinstance(error, RemoteServiceError):
+            # A page of a proxy, or of a server at its start, in place of data.
+            return self._content.lower() not in kind
+        cause = error.__cause__ if isinstance(error, TableParseError) else None
+        return isinstance(cause, DAMAGED) and not isinstance(cause, msgspec.ValidationError)
+
+    def of(self, response: requests.Response) -> object:
+        """Return what an answer was decoded to, or raise why it cannot be."""
+        if response is not self._response and (damaged := self(response)):
+            raise damaged
+        if self._error is not None:
+            raise self._error
+        return self._value
+
 
 # An hour, and a little more: the server's clock runs from when a request arrives.
 QUOTA_WINDOW = 3605.0
@@ -117,7 +168,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        login = "logged in" if self._authenticated else "not logged in yet"
+        login = "not logged in yet"
+        if self._authenticated:
+            checked = self._credentials.token == self._accepted_token
+            login = "logged in" if checked else "with a token that is not checked yet"
         return f"<{type(self).__name__} at {self.server}, {login}>"
 
     @property
@@ -138,7 +192,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @cache_location.setter
     def cache_location(self, location: str | os.PathLike) -> None:
-        self._cache_location = Path(location)
+        self._cache_location = Path(location).expanduser()
 
     def authenticated(self) -> bool:
         """Return whether there is a token that the server has not refused.
@@ -146,8 +200,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         Returns
         -------
         bool
-            True once there are credentials, which the server may not have judged yet,
-            until `logout` or a refusal.
+            True once there are credentials, until `logout` or a refusal. A token that
+            was given is checked by the first query, and the client says so until then.
         """
         return self._authenticated
 
@@ -309,6 +363,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             with contextlib.suppress(*DAMAGED, TableParseError):
                 if stored is not None:
                     return decode(stored[0]), stored[2]
+        decoding = Decoding(self, decode, content)
         response, token = self._send_signed(
             method,
             url,
@@ -316,9 +371,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             signed=(auth, token),
             divisible=divisible,
             reconnect=reconnect,
+            damage=decoding,
             **sent,
         )
-        decoded = self._decode(response, decode, content=content)
+        decoded = decoding.of(response)
         if cache:
             # Under the token that was used: it may be a new one, and by now another user's.
             key = self._cache_key(method, url, payload, token)
@@ -342,6 +398,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         public: bool = False,
         into: Callable[[requests.Response], BinaryIO | None] | None = None,
         deadline: float | None = None,
+        damage: Callable | None = None,
     ) -> requests.Response:
         """Read what is never stored, such as the state of a queue.
 
@@ -362,6 +419,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             to, or None to read it as usual.
         deadline : float, optional
             Seconds for the exchange, in place of ``conf.deadline``.
+        damage : callable, optional
+            Says of an answer whether it is damaged, as `exchange` takes it.
 
         Returns
         -------
@@ -377,9 +436,40 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             expected=expected,
             into=into,
             deadline=deadline,
+            damage=damage,
             params=params,
             headers={"Accept": "application/json", **(headers or {})},
         )
+
+    def _ask_decoded(
+        self, path: str, params: dict | None = None, *, decode: Callable, content: str = "JSON",
+        **how,
+    ) -> tuple:  # fmt: skip
+        """Do what `_ask` does; return what an answer is decoded to, asked for until it is whole.
+
+        Parameters
+        ----------
+        path, params : str, dict
+            What is read.
+        decode : callable
+            Takes the body, returns what the caller wants.
+        content : str, optional
+            What the answer's content type must name.
+        **how
+            What `_ask` takes beside.
+
+        Returns
+        -------
+        decoded : object
+            What `decode` returned; None for an answer of a status that is expected.
+        response : `requests.Response`
+            The answer.
+        """
+        decoding = Decoding(self, decode, content)
+        response = self._ask(path, params, damage=decoding, **how)
+        if response.status_code in how.get("expected", ()):
+            return None, response
+        return decoding.of(response), response
 
     def _write(
         self,
@@ -467,6 +557,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 reason=words,
             )
         refuse_status(response, self.service)
+        # Only an answer to it shows that the server knows a token.
+        self._accepted_token = token or self._accepted_token
         return response, token
 
     def _worth_renewing(self, response: requests.Response) -> bool:

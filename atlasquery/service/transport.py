@@ -130,6 +130,7 @@ def exchange(
     watch: Callable[[bytes], None] | None = None,
     final: Callable[[requests.Response], bool] | None = None,
     into: Callable[[requests.Response], BinaryIO | None] | None = None,
+    damage: Callable[[requests.Response], Exception | None] | None = None,
     **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
@@ -159,6 +160,9 @@ def exchange(
         Takes an answer of status 200 before its content is read; returns the empty file that
         the content is written to as it arrives, and is then not part of the answer, or None
         to read it as usual.
+    damage : callable, optional
+        Takes an answer with a status of 200; returns the error that it ends in if it is damaged
+        and the same request may be answered whole, as after a broken connection.
     **request
         What `requests.Session.request` takes.
 
@@ -186,6 +190,8 @@ def exchange(
             patience = policy.within(gate.clock.left())
             seeing = watched if watch else None
             response = _once(session, service, patience, request, expected, final, seeing, into)
+            if damage and response.status_code == 200 and (error := damage(response)):
+                raise _PassingError(error)
         except _PassingError as failure:
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from astropy.table import Table
 
-from atlasquery.exceptions import NoResultsWarning
+from atlasquery.exceptions import NoResultsWarning, TableParseError
 from atlasquery.skyportal.columns import ANNOTATION, CLASSIFICATION, COMMENT
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.paging import PagedQueries
@@ -228,7 +228,10 @@ def decode_classifications(text: bytes) -> Rows:
     """
     rows = decode_flat(CLASSIFICATION, text, {"groups": "name", "votes": "vote"})
     column = next(column for column in rows.columns if column.name == "votes")
-    votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"].tolist()]
+    try:
+        votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"]]
+    except ValueError as error:
+        raise TableParseError(f"votes that are no numbers: {error}", service="SkyPortal") from error
     place = rows.columns.index(column)
     rows.columns[place] = Column("votes", int, about=column.about)
     rows.values["votes"] = np.array(votes, dtype=np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning, TableParseError
+from atlasquery.shown import harmless
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.words import check_source_id, in_path
@@ -105,7 +106,7 @@ class Spectra(Sequence):
         return self._tables[index]
 
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)}>\n{self._short()}"
+        return harmless(f"<Spectra: {len(self)}>\n{self._short()}")
 
     def _repr_html_(self) -> str:
         return self._short()._repr_html_()

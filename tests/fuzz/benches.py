@@ -38,7 +38,7 @@ class Bench:
     silent: set = field(default_factory=set)
 
 
-NOTHING_ASKED = {"authenticated", "clear_cache", "logout", "reset_cache_location"}
+NOTHING_ASKED = {"authenticated", "clear_cache", "logout", "quota", "reset_cache_location"}
 
 
 def _folder(known):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keyring
 import pytest
+from astroquery import log
 from faults import answer
 from keyring.backends.fail import Keyring as NoKeyring
 from keyrings import FailingKeyring
@@ -58,6 +59,28 @@ def test_login_returns_true_and_is_known(client, accounts):
     assert repr(client) == f"<ProbeClass at {client.server}, logged in>"
     assert client.read() == {"user": "alice"}
     assert accounts.issued == 1
+
+
+def test_a_token_is_not_called_good_before_the_server_says_so(faulty):
+    client = ProbeClass(faulty.url)
+    unchecked = f"<ProbeClass at {client.server}, with a token that is not checked yet>"
+    level = log.level
+    log.setLevel("INFO")
+    with log.log_to_list() as lines:
+        assert client.login(token="good" * 10)
+    log.setLevel(level)
+    words = "PROBE: the token is not checked yet; the next query does"
+    assert [line.getMessage() for line in lines] == [words]
+    assert repr(client) == unchecked
+    faulty.default = answer([])
+    client.read()
+    assert repr(client) == f"<ProbeClass at {client.server}, logged in>"
+    client.login(token="evil" * 10)
+    assert repr(client) == unchecked
+    faulty.default = answer({"detail": "Invalid token."}, status=401)
+    with pytest.raises(LoginError):
+        client.read(cache=False)
+    assert repr(client) == f"<ProbeClass at {client.server}, not logged in yet>"
 
 
 def test_wrong_password(client, faulty):

@@ -1,14 +1,16 @@
 """Many requests at once, and the configuration that says how many and how patiently."""
 
 import signal
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from probe import OtherConf, ProbeConf, conf, other_conf
 
 from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError
-from atlasquery.service import ServiceConf
+from atlasquery.service import ServiceConf, pool
 from atlasquery.service.pool import run_all
 from atlasquery.service.transport import Policy
 
@@ -147,3 +149,48 @@ def test_items_are_separate_for_each_service(name, default, kind):
 def test_wrong_type_of_an_item_is_refused():
     with pytest.raises(TypeError), conf.set_temp("retries", "many"):
         pass
+
+
+class Cell:
+    """What IPython shows in the output of a cell."""
+
+    def __init__(self):
+        self.shown = []
+
+    def HTML(self, text):
+        return text
+
+    def display(self, text, display_id):
+        assert display_id is True
+        self.shown.append(text)
+        return SimpleNamespace(update=self.shown.append)
+
+
+def notebook(kernel):
+    cell = Cell()
+    shell = SimpleNamespace(kernel=kernel)
+    module = SimpleNamespace(get_ipython=lambda: shell, display=cell)
+    return cell, {"IPython": module, "IPython.display": cell}
+
+
+def test_a_notebook_shows_a_bar(monkeypatch):
+    cell, modules = notebook(kernel=object())
+    monkeypatch.setattr("sys.modules", sys.modules | modules)
+    monkeypatch.setattr(pool._NotebookBar, "SECONDS", 0.0)
+    with pool.progress_bar(4, shown=True) as bar:
+        bar.update()
+        bar.update(3)
+    assert [text.split('"')[1] for text in cell.shown] == ["0", "1", "3", "3"]
+    assert all('max="4"' in text for text in cell.shown)
+    assert "3 of 4" in cell.shown[-1]
+    with pool.progress_bar(4, shown=False) as bar:
+        bar.update()
+    assert len(cell.shown) == 4
+
+
+def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
+    cell, modules = notebook(kernel=None)
+    monkeypatch.setattr("sys.modules", sys.modules | modules)
+    with pool.progress_bar(4, shown=True) as bar:
+        bar.update()
+    assert cell.shown == []

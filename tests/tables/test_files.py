@@ -224,3 +224,24 @@ def test_a_comma_separated_file_is_read_by_pandas(tmp_path):
     frame = pandas.read_csv(tmp_path / "a.csv", comment="#")
     assert frame["id"].tolist() == [1103337110432157700, 2]
     assert frame["note"].tolist() == ["a, b", 'say "x"']
+
+
+@pytest.mark.parametrize("extension", [".ecsv", ".fits", ".vot", ".csv"])
+def test_a_home_directory_is_meant_by_its_sign(extension, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = write_table(Table({"a": [1]}), f"~/t{extension}")
+    assert path == tmp_path / f"t{extension}"
+    assert read_table(f"~/t{extension}")["a"].tolist() == [1]
+    with pytest.raises(InvalidQueryError, match="is there already"):
+        write_table(Table({"a": [1]}), f"~/t{extension}")
+
+
+def test_an_error_names_the_file_that_was_meant(tmp_path):
+    for path in (tmp_path / "no" / "t.fits", tmp_path / "t.csv"):
+        if path.parent == tmp_path:
+            path.mkdir()
+        with pytest.raises(OSError) as caught:
+            write_table(Table({"a": [1]}), path, overwrite=True)
+        assert caught.value.filename == str(path)
+        assert ".part" not in str(caught.value)
+    assert [one.name for one in tmp_path.iterdir()] == ["t.csv"]
