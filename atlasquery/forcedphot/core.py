@@ -250,7 +250,7 @@ class AtlasForcedClass(ImageQueries):
         coordinates: SkyCoord,
         *,
         n: int = 8,
-        radius: Angle = 17 * u.arcsec,
+        radius: Angle | u.Quantity | str = 17 * u.arcsec,
         start: When = None,
         end: When = None,
         reduced: bool = False,

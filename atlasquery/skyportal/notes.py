@@ -12,7 +12,7 @@ from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of
+from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of, only_of
 
 __all__ = ["NoteQueries"]
 
@@ -204,7 +204,7 @@ class NoteQueries(PagedQueries):
         name = check_source_id(source_id)
         rows, when = self._fetch(
             f"sources/{in_path(name)}/{kind}",
-            decode=decode,
+            decode=only_of(decode, "source_id", name, "the source"),
             cache=cache,
             unknown=f"object {name}",
         )
