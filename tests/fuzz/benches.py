@@ -394,7 +394,7 @@ def skyportal(folder):
                     row[key] = row[key][:5]
             for name in known.pair:
                 double.sky.comment(name, "Seen.")
-                double.sky.annotate(name, "me", {"a": 1})
+                double.sky.annotate(name, "broker", {"a": 1})
                 double.sky.classify(name, "Ib", 0.5)
             add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
             double.sky.tables["attachments"] = {1: b"a file"}
