@@ -2,6 +2,7 @@
 
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table, vstack
@@ -31,7 +32,7 @@ class ArchiveQueries(StampQueries):
     def query_catshtm_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         catalog: str | None = None,
         on_error: str = "raise",
@@ -88,7 +89,7 @@ class ArchiveQueries(StampQueries):
     def crossmatch_catshtm(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         catalog: str | None = None,
         on_error: str = "raise",

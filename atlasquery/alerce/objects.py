@@ -3,6 +3,7 @@
 import threading
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
@@ -52,7 +53,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         survey: str = "ztf",
         max_rows: int | None = None,
@@ -177,7 +178,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         first_detection: tuple[Time, Time] | None = None,
         last_detection: tuple[Time, Time] | None = None,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         order_by: str | None = None,
         descending: bool = False,
         max_rows: int | None = None,

@@ -1,6 +1,5 @@
 """Images of a finished task, and stacks of images along the path of a minor planet."""
 
-import io
 import os
 import re
 import zipfile
@@ -16,6 +15,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
+    StorageError,
     TableParseError,
 )
 from atlasquery.forcedphot.base import Task, decode_task
@@ -26,6 +26,7 @@ from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["ImageQueries"]
 
@@ -169,8 +170,8 @@ class ImageQueries(TaskQueries):
                 raise
             raise self._missing(self._why_no_images(task_id)) from None
         except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be written: {error.strerror}"
+            raise StorageError.from_system(
+                error, f"path={str(path)!r} cannot be written"
             ) from error
         return place
 
@@ -303,7 +304,8 @@ class ImageQueries(TaskQueries):
             if error.status != 404:
                 raise
             raise self._no_stack(job) from None
-        return self._decode(response, _decode_stack, content="")
+        limit = self.conf.max_answer_bytes
+        return self._decode(response, lambda body: _decode_stack(body, limit), content="")
 
     def _stack_name(self, job: Job) -> str:
         try:
@@ -344,10 +346,10 @@ class _Stack(msgspec.Struct):
     result_imagestack_url: str | None = None
 
 
-def _decode_stack(body: bytes) -> fits.HDUList:
+def _decode_stack(body: bytes, limit: int) -> fits.HDUList:
     """Return a FITS file, each part of it read: what is damaged is an error here and not later."""
     with read_by_library("the FITS file"):
-        file = fits.open(io.BytesIO(body), memmap=False, lazy_load_hdus=False)
+        file = open_fits(body, limit=limit, what="the stack", lazy_load_hdus=False)
         for hdu in file:
             _ = hdu.data
     return file

@@ -2,6 +2,7 @@
 
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
@@ -39,7 +40,7 @@ class SourceQueries(PlacedQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         max_rows: int | None = None,
         on_error: str = "raise",
@@ -150,7 +151,7 @@ class SourceQueries(PlacedQueries):
         localization: str | tuple | None = None,
         probability: float | None = None,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         sort_by: str | None = None,
         descending: bool = False,
         max_rows: int | None = None,
