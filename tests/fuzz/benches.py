@@ -233,6 +233,7 @@ def alerce(folder):
     with AlerceDouble() as double, double.configured(), _set(conf):
         known = SimpleNamespace(
             folder=folder, one=sky.name(4), two=[sky.name(4), sky.name(6)],
+            adql="SELECT oid, meanra, ndet FROM object LIMIT 3",
             lsst=sky.FIRST_LSST + 5, lsst_two=[sky.FIRST_LSST + 5, sky.FIRST_LSST + 7],
             place=SkyCoord(150.1, 2.2, unit="deg"),
             candid=next(row["candid"] for row in sky.detections(4) if row["has_stamp"]),
@@ -292,7 +293,7 @@ ALERCE = {
         k.place, radius="2 arcsec", catalog="GAIA/DR1"
     ),
     "get_catshtm_redshift": lambda c, k: c.get_catshtm_redshift(k.place, radius="2 arcsec"),
-    "query_tap": lambda c, k: c.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object"),
+    "query_tap": lambda c, k: c.query_tap(k.adql),
 }  # fmt: skip
 
 
