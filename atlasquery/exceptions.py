@@ -6,6 +6,7 @@ password, or has control characters.
 """
 
 import builtins
+import errno
 
 from astropy.utils.exceptions import AstropyWarning
 from astroquery import exceptions as _astroquery
@@ -32,10 +33,15 @@ __all__ = [
     "NotFoundError",
     "QuotaError",
     "RemoteServiceError",
+    "StorageError",
     "TableParseError",
     "TimeoutError",
     "WriteError",
 ]
+
+
+# Errors of the system for a disk, a quota of the user, or a file that is full.
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 class BlockedQueueWarning(AstropyWarning):
@@ -88,6 +94,39 @@ class _FromService(_Shown):
 
 class InvalidQueryError(_Shown, _astroquery.InvalidQueryError, ValueError):
     """A query that was refused before anything was sent."""
+
+
+class StorageError(InvalidQueryError, OSError):
+    """A file of this machine that cannot be written: a full disk, or a missing right.
+
+    ``errno``, ``strerror`` and ``filename`` are those of the system's error, which is the cause.
+    What was in the file before is still there.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    @classmethod
+    def from_system(cls, error: OSError, what: str) -> "StorageError":
+        """Make one of an error of the system.
+
+        Parameters
+        ----------
+        error : OSError
+            The error.
+        what : str
+            What cannot be done, for the message: ``"a.fits cannot be written"``.
+
+        Returns
+        -------
+        StorageError
+            To be raised from it.
+        """
+        why = error.strerror or str(error) or type(error).__name__
+        advice = "Make room on the disk" if error.errno in FULL else "See that it can be written"
+        found = cls(f"{what}: {why}. {advice}, or choose another directory.")
+        found.errno, found.strerror, found.filename = error.errno, why, error.filename
+        return found
 
 
 class RemoteServiceError(_FromService, _astroquery.RemoteServiceError):

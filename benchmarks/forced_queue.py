@@ -143,7 +143,10 @@ def _images() -> list[str]:
 
     with ForcedDouble(JumpingClock()) as double, tempfile.TemporaryDirectory() as folder:
         double.queue.add(
-            "alice", 1, 0.0, {"ra": 1.0, "dec": 1.0, "mjd_min": 59000, "mjd_max": 59004}
+            "alice",
+            1,
+            double.clock.now(),
+            {"ra": 1.0, "dec": 1.0, "mjd_min": 59000, "mjd_max": 59004},
         )
         double.queue.zips.add(1)
         double.images = _archive
@@ -151,7 +154,7 @@ def _images() -> list[str]:
         for how in ("ours", "requests"):
             done = subprocess.run(
                 [sys.executable, "-c", PORTION, double.url, how, str(Path(folder, "images.zip"))],
-                check=True, capture_output=True, text=True,
+                check=True, stdout=subprocess.PIPE, text=True,
                 env={**os.environ, **double.environment()},
             )  # fmt: skip
             peaks[how] = int(done.stdout) / 1e6

@@ -38,7 +38,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Rows, decode_rows
+from atlasquery.tables import Rows, check_answers, decode_rows, only_of
 
 __all__ = ["LightCurveQueries", "build_series", "check_times"]
 
@@ -343,6 +343,15 @@ class LightCurveQueries(ObjectQueries):
             if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
                 raise
             return None
+        for part in parts:
+            if "oid" in part.values:
+                check_answers(
+                    part.values["oid"],
+                    name,
+                    "the object",
+                    mask=part.masks["oid"],
+                    service=self.service,
+                )
         if not any(map(len, parts)):
             return None
         kinds = ("detection", "non_detection", "forced")
@@ -367,7 +376,7 @@ class LightCurveQueries(ObjectQueries):
             "v2_forced_photometry",
             {"survey_id": "ztf"},
             place={"oid": name},
-            decode=decode_forced,
+            decode=only_of(decode_forced, "oid", name, "the object"),
             cache=cache,
             unknown=str(name),
         )
@@ -379,7 +388,12 @@ class LightCurveQueries(ObjectQueries):
                 "v2_detections",
                 {"survey_id": "ztf"},
                 place={"oid": name},
-                decode=lambda body: without_fillers(decode_v2_detections(plain_json(body))),
+                decode=only_of(
+                    lambda body: without_fillers(decode_v2_detections(plain_json(body))),
+                    "oid",
+                    name,
+                    "the object",
+                ),
                 cache=cache,
                 once=True,
             )
@@ -408,7 +422,7 @@ class LightCurveQueries(ObjectQueries):
         rows, when = self._fetch(
             f"lsst_{kind}",
             {"survey_id": "lsst", "oid": names},
-            decode=lambda body: decode_plain(columns, body),
+            decode=only_of(lambda body: decode_plain(columns, body), "oid", names, "the object"),
             cache=cache,
             unknown=", ".join(map(str, names[:3])),
             # Of many, less is asked for; over a null among forced photometry it fails each time.
@@ -446,6 +460,8 @@ class LightCurveQueries(ObjectQueries):
             if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
                 raise
             return None
+        for part in (detections, rows):
+            check_answers(part.values["oid"], names, "the object", service=self.service)
         if len(names) == 1 and not len(detections) and not len(rows):
             self._refuse_unknown_lsst(names[0], cache)
         seen, measured = split_by_object(detections, names), split_by_object(rows, names)

@@ -544,7 +544,9 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         def ask(part: list) -> Found:
             sent = {"oid": part} | self._fixed(survey)
             # Instead of once more, many are asked for in halves.
-            return self._pages(survey, sent, None, cache, named=len(part), once=len(names) > 1)
+            found = self._pages(survey, sent, None, cache, named=len(part), once=len(names) > 1)
+            check_answers(found.rows.values["oid"], part, "the object", service=self.service)
+            return found
 
         return ask_in_halves(ask, names, hopeless)
 

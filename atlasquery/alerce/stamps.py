@@ -1,6 +1,5 @@
 """The queries for image stamps and alert packets."""
 
-import gzip
 import io
 import warnings
 
@@ -21,13 +20,13 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.tables import check_answer, read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["StampQueries"]
 
 KINDS = ("science", "template", "difference")
 # What stands beside an image of LSST, where the HDUs have no names.
 BESIDE = ("VARIANCE", "PSF")
-GZIP = b"\x1f\x8b"
 
 
 class StampQueries(BulkQueries):
@@ -257,7 +256,7 @@ class StampQueries(BulkQueries):
         image, _ = self._fetch(
             "stamp" if survey == "ztf" else "lsst_stamp",
             params,
-            decode=_decode_images,
+            decode=lambda body: _decode_images(body, self.conf.max_answer_bytes),
             cache=cache,
             # How LSST's are called is not known; what they are, the decoder sees.
             content="fits" if survey == "ztf" else "",
@@ -288,20 +287,21 @@ def _labelled(make, image, label: str, name, alert: int):
     return hdu
 
 
-def _decode_images(body: bytes) -> list:
+def _decode_images(body: bytes, limit: int) -> list:
     """Return the images of a stamp, which comes in gzip: the first one and what is beside it.
 
     The first card may not be of the standard.
     """
-    with read_by_library("the FITS file"):
-        plain = gzip.decompress(body) if body.startswith(GZIP) else body
-        with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
-            # HDUs of a file in memory, read whole before it is closed.
-            found = [
-                fits.ImageHDU(np.array(hdu.data), hdu.header, name=hdu.name or label)
-                for hdu, label in zip(file, ("", *BESIDE), strict=False)
-                if np.ndim(getattr(hdu, "data", None)) == 2 and hdu.data.dtype.kind in "fiu"
-            ]
+    with (
+        read_by_library("the FITS file"),
+        open_fits(body, limit=limit, what="the stamp", ignore_missing_simple=True) as file,
+    ):
+        # HDUs of a file in memory, read whole before it is closed.
+        found = [
+            fits.ImageHDU(np.array(hdu.data), hdu.header, name=hdu.name or label)
+            for hdu, label in zip(file, ("", *BESIDE), strict=False)
+            if np.ndim(getattr(hdu, "data", None)) == 2 and hdu.data.dtype.kind in "fiu"
+        ]
     if not found:
         raise TableParseError("no image in the FITS file")
     return found

@@ -68,7 +68,7 @@ CUSTOM_LISTS = (
     AtlasList(
         2,
         "mookodi",
-        "Targets of the Mookodi spectrograph: southern transients within 100 Mpc.",
+        "Targets of Mookodi, southern and within 100 Mpc.",
         ("south_transients_100mpc",),
         custom=True,
     ),
@@ -76,14 +76,14 @@ CUSTOM_LISTS = (
     AtlasList(
         16,
         "mookodi_live",
-        "Targets of Mookodi: bright southern transients within 100 Mpc.",
+        "Targets of Mookodi, of these the bright ones.",
         ("bright_south_transients_100mpc",),
         custom=True,
     ),
     AtlasList(
         17,
         "mookodi_peak",
-        "Targets of Mookodi: southern transients at their peak.",
+        "Targets of Mookodi, southern and at their peak.",
         ("south_transients_peak",),
         custom=True,
     ),

@@ -249,6 +249,7 @@ def _explained(error: Exception) -> tuple[str, Code]:
 
     # Each class stands before those it is a subclass of.
     codes = (
+        (exceptions.StorageError, Code.MACHINE, ""),
         (exceptions.InvalidQueryError, Code.USAGE, ""),
         (exceptions.LoginError, Code.LOGIN, " On the command line: atlasquery login --store"),
         (exceptions.QuotaError, Code.QUOTA, " On the command line: --wait"),

@@ -111,7 +111,7 @@ def _sandbox(**options):
     try:
         from atlasquery.sandbox import Sandbox
     except ImportError as error:
-        raise Failure(f"{error}: pip install 'atlasquery[sandbox]'", Code.MACHINE) from error
+        raise Failure(str(error), Code.MACHINE) from error
     try:
         return Sandbox(**options)
     except (ValueError, OSError) as error:

@@ -21,7 +21,7 @@ from atlasquery.service import ServiceQuery
 from atlasquery.service.quota import Limit, Quota
 from atlasquery.service.refusals import is_page
 from atlasquery.service.store import ResponseStore
-from atlasquery.tables import Rows, decode_rows
+from atlasquery.tables import Rows, check_answer, decode_rows
 
 __all__ = ["ForcedQuery", "Page", "Task", "maybe_done"]
 
@@ -169,12 +169,20 @@ class ForcedQuery(ServiceQuery):
     def _pages(self) -> Iterator[Page]:
         """Read all tasks, the newest first, as far as the caller goes."""
         cursor = None
+        seen: set[str] = set()
         while True:
             page = self._page(cursor=cursor)
             yield page
             if page.cursor is None:
                 return
             cursor = page.cursor
+            if cursor in seen:
+                raise TableParseError(
+                    f"{self.service}: the pages of the queue go round in a circle: {cursor!r:.60} "
+                    "comes again",
+                    service=self.service,
+                )
+            seen.add(cursor)
 
     def _task(self, task_id: int, *, listed: bool = False) -> Task | None:
         """Read one task; None if there is none of that number.
@@ -191,7 +199,9 @@ class ForcedQuery(ServiceQuery):
         web page; where there is no row, nothing tells whether there was one.
         """
         try:
-            return self._ask_decoded(f"queue/{task_id}/", decode=_decode_task)[0]
+            return self._ask_decoded(
+                f"queue/{task_id}/", decode=lambda body: decode_task(body, task_id)
+            )[0]
         except RemoteServiceError as error:
             if self._is_gone(error, listed=listed):
                 return "deleted" if is_page(error.reason) else "unknown"
@@ -283,8 +293,31 @@ def decode_tasks(body: bytes) -> list[Task]:
     return _as_tasks(decode_rows(TASK, body if body.startswith(b"[") else b"[" + body + b"]"))
 
 
-def _decode_task(body: bytes) -> Task:
-    return decode_tasks(b"[" + body + b"]")[0]
+def decode_task(body: bytes, task_id: int) -> Task:
+    """Decode the answer to a question for one task.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer.
+    task_id : int
+        The task that was asked for.
+
+    Returns
+    -------
+    Task
+        That one.
+
+    Raises
+    ------
+    TableParseError
+        If it is another, or more than one.
+    """
+    tasks = _as_tasks(decode_rows(TASK, b"[" + body + b"]"))
+    if len(tasks) != 1:
+        raise TableParseError(f"{len(tasks)} tasks came where task {task_id} was asked for")
+    check_answer(tasks[0].task_id, task_id, "the task")
+    return tasks[0]
 
 
 def _as_tasks(rows: Rows) -> list[Task]:
@@ -353,7 +386,10 @@ def unix(text: str) -> float:
     float
         Seconds since 1970; minus infinity for an empty text.
     """
-    return Time(text.rstrip("Z"), format="isot", scale="utc").unix if text else -np.inf
+    try:
+        return Time(text.rstrip("Z"), format="isot", scale="utc").unix if text else -np.inf
+    except ValueError as error:
+        raise TableParseError(f"{text!r:.60} is not the time of a task") from error
 
 
 def maybe_done(error: Exception) -> bool:

@@ -62,6 +62,7 @@ class AtlasForcedClass(ImageQueries):
         comment: str | None = None,
         names: str | list[str] | None = None,
         save: str | os.PathLike | None = None,
+        timeout: u.Quantity | float | str | None = None,
     ) -> ForcedJobs:
         """Submit positions or minor planets to be measured.
 
@@ -90,6 +91,9 @@ class AtlasForcedClass(ImageQueries):
         save : path-like, optional
             A new file in which the jobs are kept from before the first request, so that a
             process that is killed loses nothing.
+        timeout : `~astropy.units.Quantity`, float or str, optional
+            How long this may take, where no write is left in the minute or an answer is
+            lost; a bare number is in seconds.
 
         Returns
         -------
@@ -103,6 +107,9 @@ class AtlasForcedClass(ImageQueries):
             If an argument is not what it should be, or the file exists; nothing was sent.
         LoginError
             If there is no login, or it is refused.
+        TimeoutError
+            If not all was submitted in time; ``jobs`` of the error has all, and `wait` goes
+            on with them.
         RemoteServiceError
             If the server refused; what was submitted before is in ``jobs`` of the error.
 
@@ -124,6 +131,7 @@ class AtlasForcedClass(ImageQueries):
             raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
         words = check_comment(comment, TAG_LENGTH)
         place = None if save is None else check_path(save, name="save")
+        seconds = check_timeout(timeout)
         # The bound is always sent: without it the server takes the last 30 days.
         shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
         self._auth(required=True)
@@ -135,7 +143,8 @@ class AtlasForcedClass(ImageQueries):
                     "another name"
                 )
             jobs.save(place)
-        return self._submit_all(jobs)
+        with self._in_time(seconds, Watch(), jobs):
+            return self._submit_all(jobs)
 
     def query_position(
         self,
@@ -223,8 +232,7 @@ class AtlasForcedClass(ImageQueries):
             jobs = ForcedJobs.load(save)
             self._check_same(jobs, coordinates, query)
         else:
-            with self._in_time(seconds, Watch()):
-                jobs = self.submit(coordinates, save=save, **query)
+            jobs = self.submit(coordinates, save=save, timeout=timeout, **query)
         try:
             left = max(0.0, start_of_wait + seconds - self._clock.now())
             self.wait(jobs, timeout=left, progress=progress)

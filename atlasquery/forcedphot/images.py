@@ -1,6 +1,5 @@
 """Images of a finished task, and stacks of images along the path of a minor planet."""
 
-import io
 import os
 import re
 import zipfile
@@ -16,15 +15,18 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
+    StorageError,
     TableParseError,
 )
-from atlasquery.forcedphot.base import Task, decode_tasks
+from atlasquery.forcedphot.base import Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
+from atlasquery.tables import read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["ImageQueries"]
 
@@ -168,8 +170,8 @@ class ImageQueries(TaskQueries):
                 raise
             raise self._missing(self._why_no_images(task_id)) from None
         except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be written: {error.strerror}"
+            raise StorageError.from_system(
+                error, f"path={str(path)!r} cannot be written"
             ) from error
         return place
 
@@ -302,18 +304,14 @@ class ImageQueries(TaskQueries):
             if error.status != 404:
                 raise
             raise self._no_stack(job) from None
-        try:
-            return fits.open(io.BytesIO(response.content))
-        except OSError as error:
-            raise TableParseError(
-                f"{self.service} answered {response.url} with something else than FITS: {error}",
-                service=self.service,
-                url=response.url,
-            ) from error
+        limit = self.conf.max_answer_bytes
+        return self._decode(response, lambda body: _decode_stack(body, limit), content="")
 
     def _stack_name(self, job: Job) -> str:
         try:
-            (task,), response = self._ask_decoded(f"queue/{job.task_id}/", decode=decode_tasks)
+            task, response = self._ask_decoded(
+                f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
+            )
         except RemoteServiceError as error:
             if self._is_gone(error):
                 raise self._no_stack(job) from None
@@ -344,8 +342,21 @@ def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
     return jobs
 
 
+class _Stack(msgspec.Struct):
+    result_imagestack_url: str | None = None
+
+
+def _decode_stack(body: bytes, limit: int) -> fits.HDUList:
+    """Return a FITS file, each part of it read: what is damaged is an error here and not later."""
+    with read_by_library("the FITS file"):
+        file = open_fits(body, limit=limit, what="the stack", lazy_load_hdus=False)
+        for hdu in file:
+            _ = hdu.data
+    return file
+
+
 def _stack_url(body: bytes) -> str | None:
-    return msgspec.json.decode(body, type=dict).get("result_imagestack_url")
+    return msgspec.json.decode(body, type=_Stack).result_imagestack_url
 
 
 def _task_id(task: object) -> int:

@@ -417,12 +417,12 @@ class ForcedJobs:
 
     @property
     def request_type(self) -> str:
-        """What is asked for: ``FP``, photometry, ``IMGZIP``, images, or ``SSOSTACK``, a stack."""
+        """The type of the request: ``FP``, or ``IMGZIP`` for images, ``SSOSTACK`` for a stack."""
         return self.shared.get("request_type", "FP")
 
     @property
     def kept_days(self) -> float:
-        """For how many days the server keeps such tasks and their results."""
+        """The number of days for which the server keeps such tasks and their results."""
         return KEPT_DAYS.get(self.request_type, KEPT_DAYS["FP"])
 
     def expired(self, job: Job, now: float) -> bool:

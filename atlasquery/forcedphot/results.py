@@ -5,7 +5,8 @@ import os
 import warnings
 from functools import partial
 
-from astropy.coordinates import SkyCoord
+import numpy as np
+from astropy.coordinates import SkyCoord, angular_separation
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import (
@@ -18,15 +19,20 @@ from atlasquery.exceptions import (
 from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
+from atlasquery.forcedphot.targets import Target
 from atlasquery.forcedphot.waiting import WaitQueries
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
-from atlasquery.tables import Rows
+from atlasquery.tables import Rows, check_answer
 
 __all__ = ["ResultQueries"]
 
 TEXT = "text/plain"
+# Files have five decimals of a degree.
+ROUNDED = 3e-5
+# Years by which a proper motion may have taken a position away from where it was at its epoch.
+LONGEST = 100.0
 
 
 class ResultQueries(WaitQueries):
@@ -84,7 +90,8 @@ class ResultQueries(WaitQueries):
 
         Examples
         --------
-        >>> from astropy.coordinates import SkyCoord
+        >>> import numpy as np
+        from astropy.coordinates import SkyCoord, angular_separation
         >>> from atlasquery import AtlasForced
         >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
         >>> lc, = AtlasForced.fetch(AtlasForced.wait(jobs))
@@ -191,13 +198,13 @@ class ResultQueries(WaitQueries):
             # What cannot be read is fetched again.
             with contextlib.suppress(TableParseError):
                 if stored is not None:
-                    return parse_result(stored[0], name=name, whole=True), stored[2]
+                    return _result_of(stored[0], target=job.target, name=name), stored[2]
         if job.state != "done":
             raise self._no_result(job)
         try:
             rows, response = self._ask_decoded(
                 f"queue/{job.task_id}/data.txt",
-                decode=partial(parse_result, name=name, whole=True),
+                decode=partial(_result_of, target=job.target, name=name),
                 content=TEXT,
                 public=True,
             )
@@ -271,6 +278,25 @@ def _hint(jobs: ForcedJobs) -> str:
     bare = [job.target.mpc_name for job in jobs if job.state == "empty" and job.target.mpc_name]
     bare = [name for name in bare if name.isdecimal()]
     return f". A numbered minor planet is written in parentheses: '({bare[0]})'" if bare else ""
+
+
+def _result_of(text: bytes, *, target: Target, name: str) -> Rows:
+    """Read a result file, and see by its positions that it is that of the target."""
+    rows = parse_result(text, name=name, whole=True)
+    if target.ra is None or target.dec is None:
+        # Where a minor planet was, its file alone says.
+        return rows
+    slack = ROUNDED
+    if target.motion is not None:
+        slack += LONGEST * np.hypot(target.motion.ra, target.motion.dec) / 3.6e6
+    ra, dec = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    apart = angular_separation(ra, dec, np.radians(target.ra), np.radians(target.dec))
+    # Files of some years have no positions.
+    wrong = np.flatnonzero(np.degrees(apart) > slack)
+    if len(wrong):
+        where = f"{rows.values['ra'][wrong[0]]:.5f} {rows.values['dec'][wrong[0]]:+.5f}"
+        check_answer(where, f"{target.ra:.5f} {target.dec:+.5f}", f"the position of {name}")
+    return rows
 
 
 def _is_empty(outcome: object) -> bool:

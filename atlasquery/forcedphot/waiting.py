@@ -183,9 +183,7 @@ class WaitQueries(SubmissionQueries):
         return jobs
 
     @contextlib.contextmanager
-    def _in_time(
-        self, seconds: float, watch: Watch, jobs: ForcedJobs | None = None
-    ) -> Iterator[float]:
+    def _in_time(self, seconds: float, watch: Watch, jobs: ForcedJobs) -> Iterator[float]:
         """Let nothing here go beyond a timeout; yield when that is over."""
         start = self._clock.now()
         try:
@@ -193,13 +191,6 @@ class WaitQueries(SubmissionQueries):
             with self._clock.until(start + (seconds or self.conf.timeout)):
                 yield start + seconds
         except OutOfTimeError as error:
-            jobs = jobs or getattr(error, "jobs", None)
-            if jobs is None:
-                raise TimeoutError(
-                    f"{self.service}: nothing was submitted when the timeout was over",
-                    service=self.service,
-                    sent=False,
-                ) from error
             raise self._late(jobs, watch) from error
 
     def _watch(self, jobs: ForcedJobs, watch: Watch, end: float, bar) -> None:
@@ -421,13 +412,13 @@ class WaitQueries(SubmissionQueries):
         if watch.run_times:
             run_time = statistics.median(watch.run_times)
         elif ask:
-            run_time, notes = self._runner()
+            run_time, notes = self._runner(watch)
         left = jobs.unfinished
         seconds = left * run_time
         words = f"{left} of {len(jobs)} tasks to wait for, about {_span(seconds)}{notes}"
         return words, seconds
 
-    def _runner(self) -> tuple[float, str]:
+    def _runner(self, watch: Watch) -> tuple[float, str]:
         """Return how long a task takes, and what is wrong with the server's task runner."""
         try:
             status, _ = self._ask_decoded(
@@ -440,8 +431,9 @@ class WaitQueries(SubmissionQueries):
             if users and slots:
                 # Where there are more accounts than slots they take turns.
                 run_time *= max(1.0, users / slots)
-        except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError):
+        except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError) as error:
             # It is only a forecast.
+            watch.failure = error if isinstance(error, TimeoutError) else None
             return RUN_TIME, ""
         wrong = [word for word in ("maintenance", "stale") if status.get(word)]
         wrong += ["not running"] if status.get("running") is False else []

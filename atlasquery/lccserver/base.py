@@ -71,8 +71,8 @@ class LCCServerQuery(ServiceQuery):
         self._paces: dict[str, Pace] = {}
 
     def __repr__(self) -> str:
-        key = "an account's key" if self._authenticated else "an anonymous key"
-        return f"<{type(self).__name__} at {self.server}, with {key}>"
+        key = "an account's key" if vars(self).get("_authenticated") else "an anonymous key"
+        return f"<{type(self).__name__} at {self._shown_server}, with {key}>"
 
     def login(
         self,

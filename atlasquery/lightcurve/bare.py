@@ -194,8 +194,11 @@ class Bare:
 
     def _edges(self, size: int, sorted_by: str) -> list[int]:
         """Return rows of one table at which an object begins, about `size` apart."""
-        values, _ = self.labels(sorted_by)
+        values, known = self.labels(sorted_by)
         total = len(values)
+        if not known.all():
+            # What is under masks is in no order, and belongs together.
+            return [0, total]
         ahead = range(0, total, size)
         if self.cut or any(
             np.any(values[n + 1 : n + size + 1] < values[n : n + size][: total - n - 1])

@@ -17,7 +17,7 @@ from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED
 from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import Groups, cells, codes, combined, make_groups
+from atlasquery.lightcurve.groups import Groups, cells, combined, label_codes, make_groups
 from atlasquery.lightcurve.runs import (
     Runs,
     kept_by_clipping,
@@ -100,7 +100,8 @@ def bin(
         The width of a bin; by default a day.
     by : str or sequence of str, optional
         Columns of text or whole numbers; rows that differ in one are not averaged
-        together. Rows of another band or survey never are.
+        together. Rows of another band or survey never are. Rows in which one is masked are
+        a group of their own; without a band or survey they are left out.
     method : {"weighted", "mean", "median"}, optional
         Weights of 1 / flux_err squared, no weights, or the median, whose error is
         1.25 times that of the mean for three measurements and more.
@@ -259,6 +260,7 @@ class _Rows:
     """The rows that can enter a bin, grouped by bin; `keys` sort the bins."""
 
     labels: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
     keys: list[np.ndarray]
     groups: Groups
     mjd: np.ndarray
@@ -273,7 +275,7 @@ class _Rows:
 def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> _Rows:
     """Read the columns, and group the rows that can enter a bin."""
     mjd, flux, flux_err = source.mjd(), source.numbers("flux"), source.numbers("flux_err")
-    labels, unknown = _labels(source, own)
+    labels, masks, unknown = _labels(source, own)
     flagged = excluded(source)
     good = ~(np.isnan(mjd) | unknown | flagged)
     with np.errstate(invalid="ignore"):
@@ -286,10 +288,7 @@ def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> 
             limit &= ~source.truths("detection")
         flux_err = np.where(limit, mag_to_flux(depth) / source.limit_sigma, flux_err)
     # Whole numbers are keys as they are.
-    numbered = {
-        name: values if values.dtype.kind == "i" else codes(values)
-        for name, values in labels.items()
-    }
+    numbered = {name: label_codes(values, masks.get(name)) for name, values in labels.items()}
     keys = [source.places, *(numbered[name] for name in own)]
     width, offset = grid
     cell = cells(mjd, width, offset)
@@ -302,6 +301,7 @@ def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> 
     exposed = source.has("exposure_time")
     return _Rows(
         labels=labels,
+        masks=masks,
         keys=keys,
         groups=groups,
         mjd=mjd,
@@ -336,15 +336,23 @@ def _said_again(again: int) -> str:
     return f", {again} of exposures that have another row" if again else ""
 
 
-def _labels(source: Bare, own: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the columns that keep rows apart, and where one of them is masked."""
+def _labels(
+    source: Bare, own: tuple
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Return the columns that keep rows apart, their masks, and where band or survey is masked."""
     unknown = np.zeros(len(source), bool)
-    labels = {}
+    labels, masks = {}, {}
     for name in (*APART, *own):
-        if source.has(name):
-            labels[name], known = source.labels(name)
+        if not source.has(name):
+            continue
+        labels[name], known = source.labels(name)
+        if known.all():
+            continue
+        if name in APART:
             unknown |= ~known
-    return labels, unknown
+        else:
+            masks[name] = ~known
+    return labels, masks, unknown
 
 
 # What is known of a bin: `head` is its first row.
@@ -504,7 +512,9 @@ def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float
     own = Rows(length=len(head))
     for name in rows.labels:
         if name not in DECLARED:
-            own.add(_declared(source, name), rows.labels[name].take(head))
+            mask = rows.masks[name].take(head) if name in rows.masks else None
+            column = _declared(source, name, masked=mask is not None)
+            own.add(column, rows.labels[name].take(head), mask)
     for column in OWN:
         array = binned[column.name]
         own.add(column, array, None if column.required else np.isnan(array))
@@ -529,9 +539,11 @@ def _exposures(source: Bare, binned: dict[str, np.ndarray]) -> np.ndarray:
     return named
 
 
-def _declared(source: Bare, name: str) -> Column:
-    info = source.curves[0].columns[name].info
-    return Column(name, object, about=info.description or "", required=True)
+def _declared(source: Bare, name: str, masked: bool) -> Column:
+    column = source.curves[0].columns[name]
+    # The type does not depend on which values are missing in a piece.
+    masked = masked or any(hasattr(lc.columns[name], "mask") for lc in source.curves[:1])
+    return Column(name, object, about=column.info.description or "", required=not masked)
 
 
 def _apart(

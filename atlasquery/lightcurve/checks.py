@@ -70,7 +70,7 @@ def _check_time(lc: Table, name: str) -> None:
     if isinstance(time, Time):
         return
     what = type(time).__name__
-    if what == "TimeDelta" or "rel" in lc.meta:
+    if what in ("TimeDelta", "Quantity", "MaskedQuantity"):
         raise InvalidQueryError(
             f"the column time of {name} is of type {what}, as of a folded light curve; it should "
             "be Time"

@@ -68,10 +68,10 @@ def clean(
     lc : `~astropy.timeseries.TimeSeries`, `~astropy.table.Table` or mapping
         A light curve; a stacked table of many, with a column that tells them
         apart in `by`; or light curves by id.
-    preset : {"atlas", "faq", "plot_atlas_fp", "skyportal", "atclean"}, optional
+    preset : {"atlas", "faq", "plot_atlas_fp", "skyportal", "ztf_forced", "atclean"}, optional
         Whose rules: those for light curves and forced photometry of the ATLAS
         Transient Server, or those of the forced photometry server's FAQ, of
-        plot_atlas_fp, of SkyPortal, or of ATClean.
+        plot_atlas_fp, of SkyPortal, of ZTF's forced photometry service, or of ATClean.
     drop : bool, optional
         Whether flagged rows are left out; by default all rows are kept.
     by : str or sequence of str, optional

@@ -6,7 +6,7 @@ import numpy as np
 
 from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.flags import FAINT, Flag
-from atlasquery.lightcurve.groups import Groups, cells, codes, make_groups
+from atlasquery.lightcurve.groups import Groups, cells, codes, label_codes, make_groups
 from atlasquery.lightcurve.presets import Bound
 from atlasquery.lightcurve.runs import (
     SIGMA_PER_MAD,
@@ -218,7 +218,10 @@ def _measured(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
 def _keys(source: Bare, own: tuple[str, ...]) -> list[np.ndarray]:
     """Return numbers for what keeps rows apart, those of few values first."""
     names = [name for name in ("band", "survey", *own) if source.has(name)]
-    labels = [codes(source.labels(name)[0]) for name in names]
+    labels = []
+    for name in names:
+        values, known = source.labels(name)
+        labels.append(label_codes(values, ~known) if not known.all() else codes(values))
     return [*labels, source.places]
 
 

@@ -10,6 +10,14 @@ Examples
 >>> box.url, box.token  # doctest: +SKIP
 """
 
+try:
+    import cheroot  # noqa: F401
+    import werkzeug  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"the sandbox needs {error.name}: pip install 'atlasquery[sandbox]'", name=error.name
+    ) from error
+
 from .accounts import Account
 from .application import Exchange
 from .server import Sandbox

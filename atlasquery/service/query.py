@@ -34,6 +34,7 @@ from atlasquery.service.refusals import refuse_redirect, refuse_status, server_w
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
+from atlasquery.shown import harmless
 
 __all__ = ["Decoding", "ServiceQuery"]
 
@@ -169,10 +170,18 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     def __repr__(self) -> str:
         login = "not logged in yet"
-        if self._authenticated:
+        if vars(self).get("_authenticated"):
             checked = self._credentials.token == self._accepted_token
             login = "logged in" if checked else "with a token that is not checked yet"
-        return f"<{type(self).__name__} at {self.server}, {login}>"
+        return f"<{type(self).__name__} at {self._shown_server}, {login}>"
+
+    @property
+    def _shown_server(self) -> str:
+        """The address of the server for a repr, which never raises."""
+        try:
+            return harmless(self.server)
+        except Exception as error:
+            return f"an address that cannot be used ({type(error).__name__})"
 
     @property
     def server(self) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import math
 import re
 import time
 from collections.abc import Callable, Container
@@ -28,6 +29,8 @@ __all__ = ["Policy", "exchange"]
 BLOCK = 1 << 18
 # Nobody between us and a server on this machine: a proxy would get the token.
 NO_PROXY = {"http": "", "https": ""}
+# The state of urllib3's decoder before the end of a file in gzip.
+GZIP_FIRST = getattr(getattr(urllib3.response, "GzipDecoderState", None), "FIRST_MEMBER", ...)
 # No repetition mends an address.
 ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -57,6 +60,8 @@ class Policy:
         server fails over a request, or is too slow for it.
     ends : str, optional
         What the deadline comes from, for messages.
+    limit : int, optional
+        Bytes that an answer may have when it is unpacked.
     """
 
     timeout: float
@@ -66,6 +71,7 @@ class Policy:
     max_wait: float
     divisible: bool = False
     ends: str = "conf.deadline"
+    limit: int = 200_000_000
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
@@ -81,7 +87,8 @@ class Policy:
         Policy
             As the configuration is now.
         """
-        return cls(conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+        patience = (conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+        return cls(*patience, limit=conf.max_answer_bytes)
 
     def within(self, seconds: float) -> "Policy":
         """Return a policy for who has no more time than that.
@@ -274,7 +281,8 @@ def _once(
             try:
                 good = response.status_code == 200
                 file = into(response) if into and good else None
-                body, size = _body(response, end, watch if good else None, file)
+                limit = policy.limit if file is None else math.inf
+                body, size = _body(response, end, watch if good else None, limit, place, file)
             except BaseException:
                 response.close()
                 raise
@@ -319,19 +327,45 @@ def _body(
     response: requests.Response,
     end: Deadline,
     watch: Callable[[bytes], None] | None,
+    limit: float,
+    place: dict,
     file: BinaryIO | None,
 ) -> tuple[bytes, int]:
-    """Read the answer as it arrives; return what is not in a file, and the size of all."""
+    """Read the answer as it arrives; return what is not in a file, and the size of all.
+
+    What is kept in memory is not read beyond what it may have.
+    """
+    too_large = RemoteServiceError(
+        f"{place['service']} answers {place['url']} with more than {limit} bytes "
+        "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
+        "server and have the memory.",
+        status=response.status_code,
+        **place,
+    )
+    if (response.raw.length_remaining or 0) > limit:
+        raise too_large
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
     body, size = io.BytesIO(), 0
     while block := response.raw.read1(BLOCK, decode_content=True):
-        (body if file is None else file).write(block)
         size += len(block)
+        if size > limit:
+            raise too_large
+        (body if file is None else file).write(block)
         if watch is not None:
             watch(block)
         end.check()
+    if body.tell() and _is_cut(response.raw):
+        raise urllib3.exceptions.DecodeError("its packing has no end")
     response.raw.release_conn()
     return body.getvalue(), size
+
+
+def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:
+    """Return whether an answer in gzip has no end, which urllib3 says nothing of."""
+    decoder = getattr(raw, "_decoder", None)
+    # What follows a whole file in gzip is ignored, as everywhere.
+    first = getattr(decoder, "_state", None) == GZIP_FIRST
+    return first and getattr(getattr(decoder, "_obj", None), "eof", True) is False
 
 
 def _silent(

@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.service import ServiceQuery
+from atlasquery.service.compat import DAMAGED
 from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
@@ -472,7 +473,7 @@ class SkyPortalQuery(ServiceQuery):
 def _decode_account(body: bytes) -> Account | None:
     try:
         return msgspec.json.decode(open_envelope(body), type=Account)
-    except (msgspec.DecodeError, RemoteServiceError, TableParseError, UnicodeDecodeError):
+    except (*DAMAGED, RemoteServiceError, TableParseError):
         # Whose words would be those of the profile.
         return None
 

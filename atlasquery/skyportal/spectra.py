@@ -21,6 +21,7 @@ from atlasquery.tables import (
     Timestamp,
     build_table,
     decode_rows,
+    only_of,
 )
 
 __all__ = ["Spectra", "SpectrumQueries", "to_spectrum"]
@@ -171,7 +172,7 @@ class SpectrumQueries(SkyPortalQuery):
         name = check_source_id(source_id)
         (rows, values), when = self._fetch(
             f"sources/{in_path(name)}/spectra",
-            decode=decode_spectra,
+            decode=only_of(decode_spectra, "source_id", name, "the source"),
             cache=cache,
             unknown=f"source {name}",
         )

@@ -21,6 +21,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_whole
 from atlasquery.service.inputs import check_path
 from atlasquery.tables.arrow import with_pandas_types
+from atlasquery.tables.csvfiles import csv_text, read_csv
 from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
 from atlasquery.tables.reference import (
     UNKNOWN,
@@ -133,6 +134,9 @@ def read_table(path: str | os.PathLike) -> Table:
     """
     path, extension = _check_path(path)
     body = path.read_bytes()
+    if not body.strip():
+        size = "is empty" if not body else "has nothing but blanks"
+        raise InvalidQueryError(f"path={str(path)!r} {size}: it has no table")
     try:
         with warnings.catch_warnings():
             # Each format has its own doubts about units, which the header settles.
@@ -186,10 +190,10 @@ def _csv_field(text: str) -> str:
 
 
 def _read_csv(body: bytes) -> Table:
-    text = body.decode()
+    text = csv_text(body)
     if text.startswith("# %ECSV"):
         return _read_ecsv(body)
-    return Table.read(text, format="ascii.csv")
+    return read_csv(text)
 
 
 def _write_fits(table: Table) -> bytes:
@@ -198,7 +202,7 @@ def _write_fits(table: Table) -> bytes:
     times, place = time_columns(table, plain), target(table)
     for column in plain.columns.values():
         if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
-            column.fill_value = np.iinfo(column.dtype).min
+            column.fill_value = _free_number(column)
     # Of a time that is two columns only astropy knows that they belong together.
     units = {time.name: time.unit for time in times if time.unit and time.name in table.colnames}
     for name, unit in units.items():
@@ -270,6 +274,19 @@ def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
         if time.place not in (UNKNOWN, "TOPOCENTER"):
             cards.append((f"TRPOS{n}", time.place, "Where the times hold"))
     return cards
+
+
+def _free_number(column: MaskedColumn) -> int:
+    """Return a number that stands for a missing one, because no row has it."""
+    known = np.asarray(column.data.data)[~np.ma.getmaskarray(column)]
+    limits = np.iinfo(column.dtype)
+    for number in (limits.min, limits.max):
+        if not np.any(known == number):
+            return number
+    # There is a gap between the numbers that are taken, or there are as many rows as numbers.
+    taken = np.unique(known)
+    gap = np.flatnonzero(np.diff(taken.astype(object)) > 1)
+    return int(taken[gap[0]]) + 1 if len(gap) else limits.min
 
 
 def _read_fits(body: bytes) -> Table:
@@ -432,6 +449,8 @@ def _write_parquet(table: Table) -> bytes:
     arrays, fields = [], []
     for name, column in plain.columns.items():
         values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
+        # Arrow has no numbers of the other byte order, in which FITS files come.
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
         mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
         kind = pa.string() if values.dtype.kind == "U" else None
         try:

@@ -114,7 +114,9 @@ def test_stamps_as_recorded(samples):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]]
+    "body",
+    [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]],
+    ids=["nothing", "page", "text", "cut"],
 )
 def test_what_is_no_image_is_said_to_be_none(alerce, double, body):
     double.faults["get_stamp"] = Answer(200, body, "application/fits+gzip")

@@ -278,6 +278,7 @@ def test_two_at_once_on_one_file_are_refused(forced, make, tmp_path):
     ):
         make().wait(ForcedJobs.load(tmp_path / "jobs.json"))
     assert make().wait(ForcedJobs.load(tmp_path / "jobs.json")).counts() == {"done": 2}
+    assert list(tmp_path.glob("*.lock")) == []
 
 
 # The timeout holds, whatever is waited for.
@@ -341,6 +342,10 @@ def test_the_timeout_holds_while_a_lost_submission_settles(forced, double, clock
     with pytest.raises(TimeoutError, match=r"3 pending.*Wait again") as caught:
         forced.query_position(positions(3), timeout=40)
     assert clock.now() - start == 40
+    with pytest.raises(TimeoutError, match="1 pending"):
+        double.fault = lambda method, path: "before" if method == "POST" else None
+        forced.submit(positions(1), timeout="20 s")
+    double.fault = lambda method, path: None
     # It did not arrive, and is sent once it is sure of that.
     assert forced.wait(caught.value.jobs).counts() == {"done": 3}
     assert len(double.queue.tasks) == 3

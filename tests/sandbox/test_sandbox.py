@@ -381,3 +381,14 @@ def test_a_sandbox_that_has_ended_is_not_kept():
     del box
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("missing", ["cheroot", "werkzeug"])
+def test_a_missing_extra_is_named(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "try: import atlasquery.sandbox\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.stdout == f"the sandbox needs {missing}: pip install 'atlasquery[sandbox]'\n"
