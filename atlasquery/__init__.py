@@ -8,6 +8,17 @@ ALeRCE broker, ``LCCServer`` one of the servers of light curve collections, and
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from atlasquery.alerce import Alerce, AlerceClass
+    from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
+    from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
+    from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.skyportal import SkyPortal, SkyPortalClass
+
+    __citation__: str
+    __version__: str
 
 # Imported on first use (PEP 562), so that importing the package costs nothing.
 _LAZY = {
@@ -26,10 +37,27 @@ _LAZY = {
     "SkyPortalClass": "atlasquery.skyportal",
 }
 
-__all__ = [*_LAZY, "__citation__", "__version__"]
+# Written out, as type checkers and editors read it; `_LAZY` has the same names.
+__all__ = [
+    "Alerce",
+    "AlerceClass",
+    "Atlas",
+    "AtlasClass",
+    "AtlasForced",
+    "AtlasForcedClass",
+    "AtlasSource",
+    "ForcedJobs",
+    "LCCQuery",
+    "LCCServer",
+    "LCCServerClass",
+    "SkyPortal",
+    "SkyPortalClass",
+    "__citation__",
+    "__version__",
+]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name == "__version__":

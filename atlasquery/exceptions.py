@@ -1,10 +1,12 @@
 """Errors and warnings of atlasquery, each a subclass of astroquery's of the same name.
 
 An ``except`` clause written for astroquery catches these too. The ones that
-come from a server carry what the server said as attributes.
+come from a server carry what the server said as attributes. No message shows a token or a
+password, or has control characters.
 """
 
 import builtins
+import errno
 
 from astropy.utils.exceptions import AstropyWarning
 from astroquery import exceptions as _astroquery
@@ -15,6 +17,8 @@ from astroquery.exceptions import (
     MaxResultsWarning,
     NoResultsWarning,
 )
+
+from atlasquery.shown import shown
 
 __all__ = [
     "AuthenticationWarning",
@@ -29,17 +33,29 @@ __all__ = [
     "NotFoundError",
     "QuotaError",
     "RemoteServiceError",
+    "StorageError",
     "TableParseError",
     "TimeoutError",
     "WriteError",
 ]
 
 
+# Errors of the system for a disk, a quota of the user, or a file that is full.
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+
+
 class BlockedQueueWarning(AstropyWarning):
     """A task that fails again and again, while what was submitted after it waits."""
 
 
-class _FromService:
+class _Shown:
+    """An error whose words are fit to be shown, whoever said them."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(shown(arg) if isinstance(arg, str) else arg for arg in args))
+
+
+class _FromService(_Shown):
     """What is known of a failed exchange with a server.
 
     Parameters
@@ -71,13 +87,46 @@ class _FromService:
         super().__init__(message)
         self.service = service
         self.status = status
-        self.url = url
-        self.reason = reason
+        self.url = None if url is None else shown(url)
+        self.reason = None if reason is None else shown(reason)
         self.sent = sent
 
 
-class InvalidQueryError(_astroquery.InvalidQueryError, ValueError):
+class InvalidQueryError(_Shown, _astroquery.InvalidQueryError, ValueError):
     """A query that was refused before anything was sent."""
+
+
+class StorageError(InvalidQueryError, OSError):
+    """A file of this machine that cannot be written: a full disk, or a missing right.
+
+    ``errno``, ``strerror`` and ``filename`` are those of the system's error, which is the cause.
+    What was in the file before is still there.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    @classmethod
+    def from_system(cls, error: OSError, what: str) -> "StorageError":
+        """Make one of an error of the system.
+
+        Parameters
+        ----------
+        error : OSError
+            The error.
+        what : str
+            What cannot be done, for the message: ``"a.fits cannot be written"``.
+
+        Returns
+        -------
+        StorageError
+            To be raised from it.
+        """
+        why = error.strerror or str(error) or type(error).__name__
+        advice = "Make room on the disk" if error.errno in FULL else "See that it can be written"
+        found = cls(f"{what}: {why}. {advice}, or choose another directory.")
+        found.errno, found.strerror, found.filename = error.errno, why, error.filename
+        return found
 
 
 class RemoteServiceError(_FromService, _astroquery.RemoteServiceError):

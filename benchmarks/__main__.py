@@ -7,6 +7,7 @@ from benchmarks import (
     bulk,
     decoding,
     forced,
+    forced_queue,
     importing,
     lcc,
     lightcurves,
@@ -14,7 +15,18 @@ from benchmarks import (
     skyportal,
 )
 
-PARTS = (decoding, lightcurves, network, importing, bulk, forced, alerce, lcc, skyportal)
+PARTS = (
+    decoding,
+    lightcurves,
+    network,
+    importing,
+    bulk,
+    forced,
+    forced_queue,
+    alerce,
+    lcc,
+    skyportal,
+)
 
 
 def main() -> None:

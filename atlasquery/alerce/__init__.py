@@ -24,8 +24,19 @@ class Conf(ServiceConf):
     catshtm_server = _config.ConfigItem(
         "https://catshtm.alerce.online/", "Address of the catalogues of catsHTM."
     )
+    catshtm_catalogs = _config.ConfigItem(
+        [],
+        "Catalogues of catsHTM that its server has beside those known here.",
+        cfgtype="force_list",
+    )
     tap_server = _config.ConfigItem(
-        "https://tap.alerce.online/", "Address of the service that takes ADQL."
+        "https://tap.alerce.online/", "Address of the service that takes queries in SQL."
+    )
+    routes = _config.ConfigItem(
+        [],
+        "Paths below these addresses in another deployment, such as 'objects=list/', by the names "
+        "of atlasquery.alerce.base.ROUTES.",
+        cfgtype="force_list",
     )
     max_rows = _config.ConfigItem(
         10000, "Objects that a query returns at most; -1 for as many as there are."

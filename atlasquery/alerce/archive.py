@@ -2,15 +2,22 @@
 
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table, vstack
 
-from atlasquery.alerce.catalogs import WIRE_NAMES, catalog_tables, read_catalogs
+from atlasquery.alerce.catalogs import (
+    CATALOGS,
+    WIRE_NAMES,
+    catalog_tables,
+    read_catalogs,
+    within_radius,
+)
 from atlasquery.alerce.stamps import StampQueries
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
 from atlasquery.service.failures import check_on_error, deliver
-from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.service.inputs import check_coordinates, check_radius, suggest
 from atlasquery.service.tap import run_adql
 
 __all__ = ["ArchiveQueries"]
@@ -25,7 +32,7 @@ class ArchiveQueries(StampQueries):
     def query_catshtm_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         catalog: str | None = None,
         on_error: str = "raise",
@@ -82,7 +89,7 @@ class ArchiveQueries(StampQueries):
     def crossmatch_catshtm(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         catalog: str | None = None,
         on_error: str = "raise",
@@ -197,14 +204,15 @@ class ArchiveQueries(StampQueries):
         return merged
 
     def query_tap(self, adql: str, *, max_rows: int | None = None) -> Table:
-        """Send a query in ADQL to ALeRCE's database.
+        """Send a query to ALeRCE's database, in the SQL of PostgreSQL.
 
         Parameters
         ----------
         adql : str
-            The query.
+            The query; the server takes no ADQL proper: ``LIMIT 10`` instead of ``TOP 10``.
         max_rows : int, optional
-            How many rows are wanted at most; by default as many as the server gives.
+            How many rows are wanted at most; by default as many as the server gives. The
+            server does not know of it: better, limit the query itself.
 
         Returns
         -------
@@ -221,7 +229,7 @@ class ArchiveQueries(StampQueries):
         Warns
         -----
         MaxResultsWarning
-            If the server has cut the result.
+            If the result was cut at `max_rows`.
 
         References
         ----------
@@ -230,7 +238,7 @@ class ArchiveQueries(StampQueries):
         Examples
         --------
         >>> from atlasquery import Alerce
-        >>> len(Alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object"))
+        >>> len(Alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3"))
         3
         """
         if not isinstance(adql, str) or not adql.strip():
@@ -238,19 +246,27 @@ class ArchiveQueries(StampQueries):
         if max_rows is not None:
             self._limit_rows(max_rows)
         table = run_adql(
-            self.conf.tap_server, adql, service=self.service, conf=self.conf, max_rows=max_rows
+            self.conf.tap_server,
+            adql,
+            service=self.service,
+            conf=self.conf,
+            max_rows=max_rows,
+            language="PSQL",
         )
         table.meta = self._meta(self._clock.now(), query="query_tap", adql=adql)
+        table.meta["server"] = self._server_of("tap_server")
         return table
 
     def _catshtm(self, kind: str, coordinates, radius, catalog, on_error: str, cache):
         ra, dec, shape = check_coordinates(coordinates)
         arcsec = check_radius(radius)
         check_on_error(on_error)
-        if catalog is not None and (not isinstance(catalog, str) or not catalog.strip()):
-            raise InvalidQueryError(f"catalog={catalog!r} should be a name, such as 'GAIA/DR2'")
+        if catalog is not None:
+            self._check_catalog(catalog)
         places = list(zip(ra.tolist(), dec.tolist(), strict=True))
-        answers = self._each(lambda place: self._near(kind, place, arcsec, catalog, cache), places)
+        answers = self._each(
+            lambda place: self._entries(kind, place, arcsec, catalog, cache), places
+        )
         if len(places) == 1 and isinstance(answers[0], Exception):
             raise answers[0]
         came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
@@ -262,6 +278,7 @@ class ArchiveQueries(StampQueries):
         found = catalog_tables([answers[n][0] for n in came], index=None if shape == () else came)
         when = min((answers[n][1] for n in came), default=self._clock.now())
         meta = self._meta(when, query=f"{kind} by catsHTM")
+        meta["server"] = self._server_of("catshtm_server")
         if failures:
             meta["failures"] = [f"{where}: {error}" for where, error in failures]
         for table in found.values():
@@ -285,16 +302,26 @@ class ArchiveQueries(StampQueries):
             depth=4,
         )
 
-    def _near(self, kind: str, place: tuple, arcsec: float, catalog: str | None, cache) -> tuple:
+    def _check_catalog(self, catalog: str) -> None:
+        """Refuse a catalogue that catsHTM does not have: its server fails over it, and is slow."""
+        known = [*CATALOGS, *WIRE_NAMES, *self.conf.catshtm_catalogs]
+        if not isinstance(catalog, str) or not catalog.strip():
+            raise InvalidQueryError(f"catalog={catalog!r} should be a name, such as 'GAIA/DR2'")
+        if catalog not in known:
+            raise InvalidQueryError(
+                f"catalog={catalog!r} is not one of catsHTM's{suggest(catalog, known)}. Further "
+                "ones of its server can be named in conf.catshtm_catalogs"
+            )
+
+    def _entries(self, kind: str, place: tuple, arcsec: float, catalog: str | None, cache) -> tuple:
         """Return what catalogues have near one position, and when that was said."""
         params = {"ra": place[0], "dec": place[1], "radius": arcsec}
         if catalog is not None:
             params = {"catalog": WIRE_NAMES.get(catalog, catalog), **params}
         return self._fetch(
-            kind if catalog else f"{kind}_all",
+            f"catshtm_{kind}" if catalog else f"catshtm_{kind}_all",
             params,
-            decode=lambda body: read_catalogs(body, catalog),
-            server=self.conf.catshtm_server,
+            decode=lambda body: within_radius(read_catalogs(body, catalog), arcsec),
             cache=cache,
             unknown=str(catalog or "what catsHTM has there"),
         )

@@ -7,9 +7,16 @@ from collections.abc import Callable
 import msgspec
 
 from atlasquery.alerce import conf
-from atlasquery.exceptions import InvalidQueryError, LoginError, NotFoundError, RemoteServiceError
+from atlasquery.exceptions import (
+    InvalidQueryError,
+    LoginError,
+    NotFoundError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
 from atlasquery.service import ServiceQuery
-from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered
+from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered, suggest
 from atlasquery.service.pool import run_all
 from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
@@ -20,8 +27,52 @@ __all__ = ["AlerceQuery", "check_oid", "check_oids", "check_survey", "decode_pla
 SURVEYS = ("ztf", "lsst")
 # "A single oid is an SQL LIKE, a quote in a list is an error 500" (contract): only real names pass.
 ZTF_NAME = re.compile(r"ZTF\d\d[a-z]{7}")
-# What flask-restx adds to the words of a 404: routes of the server, of no use to a user.
-SUGGESTION = re.compile(r"\s*You have requested this URI.*", re.S)
+# What flask and flask-restx add to the words of a 404: routes and addresses, of no use to a user.
+SUGGESTION = re.compile(
+    r"\s*(You have requested this URI|The requested URL was not found|If you entered the URL).*",
+    re.S,
+)
+#: The paths of the servers, below the address that ``conf`` has; ``conf.routes`` replaces them.
+ROUTES = {
+    "objects": "objects/",
+    "object": "objects/{oid}",
+    "detections": "objects/{oid}/detections",
+    "non_detections": "objects/{oid}/non_detections",
+    "light_curve": "objects/{oid}/lightcurve",
+    "magstats": "objects/{oid}/magstats",
+    "probabilities": "objects/{oid}/probabilities",
+    "features": "objects/{oid}/features",
+    "feature": "objects/{oid}/features/{name}",
+    "classifiers": "classifiers/",
+    "v2_detections": "detections/{oid}",
+    "v2_light_curve": "lightcurve/{oid}",
+    "v2_forced_photometry": "forced-photometry/{oid}",
+    "lsst_objects": "object_api/list_objects",
+    "lsst_object": "object_api/object",
+    "lsst_known": "lightcurve_api/conesearch/objects_by_oid",
+    "lsst_near": "lightcurve_api/conesearch/objects_by_coordinates",
+    "lsst_detections": "lightcurve_api/detections",
+    "lsst_non_detections": "lightcurve_api/non_detections",
+    "lsst_forced_photometry": "lightcurve_api/forced-photometry",
+    "lsst_light_curve": "lightcurve_api/lightcurve",
+    "lsst_probabilities": "probability_api/probability",
+    "lsst_classifiers": "classifier_api/classifiers",
+    "lsst_stamp": "stamps_api/stamp",
+    "stamp": "get_stamp",
+    "avro": "get_avro",
+    "catshtm_conesearch": "conesearch",
+    "catshtm_conesearch_all": "conesearch_all",
+    "catshtm_crossmatch": "crossmatch",
+    "catshtm_crossmatch_all": "crossmatch_all",
+}
+# The item of conf that has the address of a route's server, by how the route's name begins.
+SERVERS = {
+    "lsst": "lsst_server",
+    "v2": "light_curve_server",
+    "stamp": "stamp_server",
+    "avro": "stamp_server",
+    "catshtm": "catshtm_server",
+}
 # All that the servers of LSST say of a failure of their own.
 WORDLESS = ("An error occurred", "An error occurred.")
 
@@ -71,11 +122,11 @@ class AlerceQuery(ServiceQuery):
 
     def _fetch(
         self,
-        path: str,
+        route: str,
         params: dict,
         *,
         decode: Callable,
-        server: str | None = None,
+        place: dict | None = None,
         lifetime: float | None = None,
         cache: bool | None = None,
         content: str = "JSON",
@@ -84,30 +135,61 @@ class AlerceQuery(ServiceQuery):
     ) -> tuple:
         """Read from one of the servers; say in plain words what failed.
 
-        `unknown` is what a 404 says is not there; `once` is for what is not worth repeating.
+        `place` is what stands in the route's path, `unknown` what a 404 says is not there;
+        `once` is for what is not worth repeating after a failure of the server.
         """
+        item = SERVERS.get(route.partition("_")[0], "server")
         try:
             return self._read(
-                path,
+                self._path(route, place or {}),
                 params,
                 decode=decode,
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",
-                server=server and _address(server),
+                server=None if item == "server" else self._server_of(item),
                 content=content,
                 divisible=once,
+                reconnect=False,
             )
         except RemoteServiceError as error:
-            raise self._reworded(error, unknown) from None
+            raise self._reworded(_named_item(error, item), unknown) from None
+        except (TableParseError, TimeoutError) as error:
+            raise _named_item(error, item) from error.__cause__
+
+    def _path(self, route: str, place: dict) -> str:
+        """Return the path of a route, of which another deployment may have another one."""
+        for pair in self.conf.routes:
+            name, found, path = pair.partition("=")
+            if not found or name.strip() not in ROUTES:
+                raise InvalidQueryError(
+                    f"conf.routes has {pair!r}, which should be name=path with a name of "
+                    f"{', '.join(ROUTES)}{suggest(name.strip(), ROUTES)}"
+                )
+            if name.strip() == route:
+                return path.strip().lstrip("/").format(**place)
+        return ROUTES[route].format(**place)
+
+    def _server_of(self, item: str) -> str:
+        """Return the address of one of the servers, by its name in ``conf``."""
+        return self.server if item == "server" else _address(getattr(self.conf, item))
+
+    def _origin(self, when: float, survey: str, query: str, **details) -> dict:
+        """Return where a result came from, with the server that was asked."""
+        item = "lsst_server" if survey == "lsst" else "server"
+        found = self._meta(when, query=query, survey=survey, **details)
+        return found | {"server": self._server_of(item)}
 
     def _reworded(self, error: RemoteServiceError, unknown: str) -> RemoteServiceError:
         """Return an error without what the server adds for its own developers."""
         known = {"service": self.service, "status": error.status, "url": error.url}
         words = SUGGESTION.sub("", error.reason or "")
         if error.status == 404 and unknown and not is_page(words):
+            quoted = f": {words}" if words else ""
             return NotFoundError(
-                f"ALeRCE does not know {unknown} (status 404: {words})", reason=words, **known
+                f"ALeRCE does not know {unknown} (status 404{quoted})",
+                reason=words or "Not found",
+                **known,
             )
         if words in WORDLESS:
             return RemoteServiceError(
@@ -130,6 +212,13 @@ class AlerceQuery(ServiceQuery):
 
 def _address(server: str) -> str:
     return server.strip().rstrip("/") + "/"
+
+
+def _named_item(error: Exception, item: str) -> Exception:
+    """Return an error whose advice names the item of conf that has the address asked."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (re.sub(r"\bconf\.server\b", f"conf.{item}", error.args[0]), *error.args[1:])
+    return error
 
 
 def decode_plain(columns: Columns, text: bytes) -> Rows:
@@ -189,7 +278,7 @@ def check_survey(survey: str) -> str:
     return check_choice(survey, name="survey", known=SURVEYS)
 
 
-def check_oids(oids: object, survey: str, *, name: str = "oids") -> list:
+def check_oids(oids: object, survey: str, *, name: str = "oids", surveys: bool = True) -> list:
     """Return names of objects as the survey writes them, or refuse them.
 
     Parameters
@@ -200,6 +289,8 @@ def check_oids(oids: object, survey: str, *, name: str = "oids") -> list:
         The survey.
     name : str, optional
         The argument's name, for messages.
+    surveys : bool, optional
+        Whether the method has an argument ``survey``, for messages.
 
     Returns
     -------
@@ -216,10 +307,10 @@ def check_oids(oids: object, survey: str, *, name: str = "oids") -> list:
         hint = "; for an object of ZTF give survey='ztf'"
         return check_ids(oids, name=name, hint=hint, columns=("oid",))
     values = each_id(oids, name=name, columns=("oid",))
-    return [_ztf_name(value, place) for place, value in numbered(values, oids, name=name)]
+    return [_ztf_name(value, place, surveys) for place, value in numbered(values, oids, name=name)]
 
 
-def check_oid(oid: object, survey: str) -> str | int:
+def check_oid(oid: object, survey: str, *, surveys: bool = True) -> str | int:
     """Return one name of an object, or refuse it.
 
     Parameters
@@ -228,23 +319,25 @@ def check_oid(oid: object, survey: str) -> str | int:
         The name.
     survey : {"ztf", "lsst"}
         The survey.
+    surveys : bool, optional
+        Whether the method has an argument ``survey``, for messages.
 
     Returns
     -------
     str or int
         As the survey writes it.
     """
-    found = check_oids(oid, survey, name="oid")
+    found = check_oids(oid, survey, name="oid", surveys=surveys)
     if len(found) != 1:
         raise InvalidQueryError(f"oid holds {len(found)} objects, where one is taken")
     return found[0]
 
 
-def _ztf_name(value: object, name: str) -> str:
+def _ztf_name(value: object, name: str, surveys: bool) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not ZTF_NAME.fullmatch(text):
+        hint = "; for an object of LSST give survey='lsst'" if surveys else ", the only survey here"
         raise InvalidQueryError(
-            f"{name}={value!r:.100} is no name of ZTF, such as 'ZTF18acuwwpp'; for an object of "
-            "LSST give survey='lsst'"
+            f"{name}={value!r:.100} is no name of ZTF, such as 'ZTF18acuwwpp'{hint}"
         )
     return str(text)

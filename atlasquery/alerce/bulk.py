@@ -2,23 +2,15 @@
 
 import threading
 import warnings
+from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from astropy.time import Time
 
 from atlasquery.alerce.base import check_oid, check_oids
-from atlasquery.alerce.curves import LightCurveQueries, check_times
+from atlasquery.alerce.curves import LightCurveQueries, build_series, check_times
 from atlasquery.alerce.halving import ask_in_halves
-from atlasquery.exceptions import (
-    IncompleteResultError,
-    InputWarning,
-    NoResultsWarning,
-    NotFoundError,
-    RemoteServiceError,
-    TableParseError,
-    TimeoutError,
-)
+from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve.display import Shown
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
@@ -32,6 +24,8 @@ LSST_CHUNK = 25
 class Collection(Shown, Products):
     """Light curves of many objects by name, in the order asked for.
 
+    Their rows are read when they come; each light curve is built when it is first asked for.
+
     Made by `AlerceClass.get_light_curves`. A number of LSST may be given as an
     integer or as a text.
 
@@ -42,6 +36,26 @@ class Collection(Shown, Products):
     key : callable
         Turns a name as a user gives it into a name as it is kept.
     """
+
+    def __init__(self, what: str, *, key: Callable):
+        super().__init__(what, key=key)
+        self._unbuilt: dict[str | int, Callable] = {}
+
+    def _add(self, name: str | int, build: Callable) -> None:
+        """Keep what builds a light curve, which takes longer than to read its rows."""
+        self._products[name] = None
+        self._unbuilt[name] = build
+
+    def __getitem__(self, object_id):
+        product = super().__getitem__(object_id)
+        if product is None:
+            name = self._key(object_id)
+            # Another thread may build it at the same time.
+            if (build := self._unbuilt.get(name)) is not None:
+                self._products[name] = build()
+                self._unbuilt.pop(name, None)
+            product = self._products[name]
+        return product
 
 
 class BulkQueries(LightCurveQueries):
@@ -96,7 +110,8 @@ class BulkQueries(LightCurveQueries):
         Warns
         -----
         InputWarning
-            If some objects failed, with ``on_error="warn"``.
+            If some objects failed, with ``on_error="warn"``, or if the server fails over
+            the forced photometry of some: ``meta["missing"]`` of these has the reason.
 
         Examples
         --------
@@ -117,17 +132,24 @@ class BulkQueries(LightCurveQueries):
             answers = self._each(
                 lambda name: self._measured(name, survey, forced, cache), names, progress=progress
             )
+        missing = []
         for name, answer in zip(names, answers, strict=True):
             if isinstance(answer, Exception):
                 found.failures.append((name, answer))
                 continue
-            parts, when = answer
-            with warnings.catch_warnings():
-                # One object of many without measurements is an empty light curve, and no news.
-                warnings.simplefilter("ignore", NoResultsWarning)
-                found._products[name] = self._curve(
-                    parts, when, "get_light_curves", survey, name, window
-                )
+            # One object of many without measurements is an empty light curve, and no news.
+            meta = self._about(answer, "get_light_curves", survey, name)
+            found._add(name, partial(build_series, answer, survey, window, meta))
+            if answer.missing:
+                missing.append((name, answer.missing))
+        if missing:
+            first, reason = missing[0]
+            warnings.warn(
+                f"Of {len(missing)} of {len(names)} objects something is missing, as "
+                f"meta['missing'] of each says; of the first, {first}: {reason}",
+                InputWarning,
+                stacklevel=3,
+            )
         return deliver(
             found,
             found.failures,
@@ -161,7 +183,9 @@ class BulkQueries(LightCurveQueries):
             found |= dict.fromkeys(chunk, answer) if isinstance(answer, Exception) else answer
         silent = [
             name for name in names
-            if not isinstance(found[name], Exception) and not any(map(len, found[name][0]))
+            if not isinstance(found[name], Exception)
+            and not found[name].missing
+            and not len(found[name])
         ]  # fmt: skip
         if silent:
             return self._told_apart(found, silent, cache)
@@ -169,22 +193,9 @@ class BulkQueries(LightCurveQueries):
 
     def _told_apart(self, found: dict, silent: list, cache: bool | None) -> list:
         """Replace the empty answers of objects that ALeRCE does not know by errors."""
-        failed: dict = {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)
-            try:
-                known = self.query_objects(silent, survey="lsst", cache=cache)
-            except IncompleteResultError as error:
-                known, failed = error.result, dict(error.failures)
-            except (RemoteServiceError, TableParseError, TimeoutError) as error:
-                # What these are is not known; the others are.
-                return list((found | dict.fromkeys(silent, error)).values())
-        for name, unknown in zip(silent, np.ma.getmaskarray(known["ra"]), strict=True):
-            if name in failed:
-                # Whether it is known is not known.
-                found[name] = failed[name]
-            elif unknown:
-                found[name] = NotFoundError(
-                    f"ALeRCE does not know {name} of LSST", service=self.service, status=200
-                )
+        answers = self._each(lambda name: self._refuse_unknown_lsst(name, cache), silent)
+        for name, answer in zip(silent, answers, strict=True):
+            if isinstance(answer, Exception):
+                # That it is not known, or that this could not be found out.
+                found[name] = answer
         return list(found.values())

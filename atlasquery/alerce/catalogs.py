@@ -1,5 +1,6 @@
 """From catsHTM's replies, in any of their shapes, to tables with units."""
 
+import json
 from collections.abc import Mapping
 
 import astropy.units as u
@@ -8,21 +9,35 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 from astropy.units import photometric
 
-from atlasquery.alerce.base import plain_json
 from atlasquery.exceptions import TableParseError
 from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.tables import convert_json, float_of
 
-__all__ = ["WIRE_NAMES", "catalog_tables", "decode_catalogs", "read_catalogs"]
+__all__ = [
+    "CATALOGS",
+    "WIRE_NAMES",
+    "catalog_tables",
+    "decode_catalogs",
+    "read_catalogs",
+    "within_radius",
+]
 
 #: What the server calls some catalogues, for what it answers with and people write.
 WIRE_NAMES = {
+    "CRTS": "CRTS_per_var",
     "2MASS": "TMASS",
     "2MASSxsc": "TMASSxsc",
     "GAIA/DR1": "GAIADR1",
     "GAIA/DR2": "GAIADR2",
     "SDSS/DR10": "SDSSDR10",
 }
+#: The catalogues of catsHTM, as its server takes them.
+CATALOGS = (
+    "AAVSO_VSX", "AKARI", "APASS", "CRTS_per_var", "Cosmos", "DECaLS", "FIRST", "GAIADR1",
+    "GAIADR2", "GALEX", "HSCv2", "IPHAS", "IRACgc", "NEDz", "NVSS", "PTFpc", "ROSATfsc", "SAGE",
+    "SDSSDR10", "SDSSoffset", "SWIREz", "SkyMapper", "SpecSDSS", "TMASS", "TMASSxsc", "UCAC4",
+    "UKIDSS", "VISTAviking", "VSTatlas", "VSTkids", "WISE", "XMM", "unWISE",
+)  # fmt: skip
 PUBLIC_NAMES = {wire: name for name, wire in WIRE_NAMES.items()}
 # "Unit strings astropy cannot parse" (contract).
 UNITS = {
@@ -43,6 +58,8 @@ UNITS = {
 TOLD = {"JD": "Julian date", "MJD": "MJD", "JYear": "Julian year", "magAB": "AB magnitude"}
 TOLD |= {"FeH": "[Fe/H]", "logg": "log10 of the surface gravity in cm/s2"}
 MISSING = (None, "null", "NaN", "")
+# What the server writes for values that JSON has no number for.
+INFINITE = {"infinity": np.inf, "-infinity": -np.inf, "Infinity": np.inf, "-Infinity": -np.inf}
 # One value of a field.
 Value = int | float | str | None
 
@@ -102,11 +119,51 @@ def read_catalogs(body: bytes, name: str | None = None) -> dict[str, dict]:
         If it is none of the known shapes.
     """
     found: dict[str, dict] = {}
-    for catalog, fields in _catalogs(msgspec.json.decode(plain_json(body)), name):
+    for catalog, fields in _catalogs(_decode(body), name):
         columns = _fields(fields)
         if columns and any(len(values) for _, values in columns.values()):
             found[PUBLIC_NAMES.get(catalog, catalog)] = columns
     return found
+
+
+def within_radius(reply: dict[str, dict], arcsec: float) -> dict[str, dict]:
+    """Return the entries of a reply that are within a radius.
+
+    The server's cross-match was seen to send entries from far beyond it.
+
+    Parameters
+    ----------
+    reply : dict of str to dict
+        What `read_catalogs` returns.
+    arcsec : float
+        The radius.
+
+    Returns
+    -------
+    dict of str to dict
+        Without catalogues that have nothing there; entries without a distance stay.
+    """
+    found = {}
+    for catalog, fields in reply.items():
+        if "distance" not in fields:
+            found[catalog] = fields
+            continue
+        kept = [
+            n for n, value in enumerate(fields["distance"][1])
+            if not isinstance(value, (int, float)) or value <= arcsec
+        ]  # fmt: skip
+        if kept:
+            found[catalog] = {
+                name: (unit, [values[n] for n in kept]) for name, (unit, values) in fields.items()
+            }
+    return found
+
+
+def _decode(body: bytes) -> object:
+    """Decode JSON that may hold the bare words NaN and Infinity."""
+    if b"NaN" in body or b"Infinity" in body:
+        return json.loads(body)
+    return msgspec.json.decode(body)
 
 
 def catalog_tables(replies: list[dict], *, index: list[int] | None = None) -> dict[str, Table]:
@@ -187,7 +244,8 @@ def _fields(said: object) -> dict[str, tuple[str, list]]:
 
 
 def _column(values: list, unit: str) -> MaskedColumn:
-    mask = [value in MISSING for value in values]
+    values = _numbers(values)
+    mask = [value in MISSING or value != value for value in values]
     known = [value for value, none in zip(values, mask, strict=True) if not none]
     if known and all(type(v) is int and -LARGEST_ID <= v <= LARGEST_ID for v in known):
         # Numbers of objects have more digits than a float.
@@ -201,3 +259,11 @@ def _column(values: list, unit: str) -> MaskedColumn:
     mask = np.array(mask, bool) | (np.isnan(data) if kind is float_of else False)
     meant = UNITS[unit] if unit in UNITS else u.Unit(unit, parse_strict="silent")
     return MaskedColumn(data, mask=mask, unit=meant, description=TOLD.get(unit))
+
+
+def _numbers(values: list) -> list:
+    """Return values with numbers for the words of infinity, where the others are numbers."""
+    others = [v for v in values if v not in MISSING and not (isinstance(v, str) and v in INFINITE)]
+    if not all(isinstance(value, (int, float)) for value in others):
+        return values
+    return [INFINITE.get(value, value) if isinstance(value, str) else value for value in values]

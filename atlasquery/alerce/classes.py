@@ -18,7 +18,7 @@ from atlasquery.alerce.columns import (
 )
 from atlasquery.alerce.lsstcolumns import DIA_OBJECT
 from atlasquery.alerce.paging import PagedQueries
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows, build_table
 
@@ -50,7 +50,9 @@ class ClassifierQueries(PagedQueries):
         survey : {"ztf", "lsst"}, optional
             The survey whose object it is.
         classifier, classifier_version : str, optional
-            The classifier, and its version; by default all.
+            The classifier, and its version; by default all. Versions of LSST are
+            numbers in its answers and texts in its lists: 201 and ``"2.0.1"`` are
+            one and the same here.
         cache : bool, optional
             Whether a stored answer is used, for ``conf.object_seconds``.
 
@@ -64,6 +66,8 @@ class ClassifierQueries(PagedQueries):
         ------
         NotFoundError
             If ALeRCE does not know the object.
+        InvalidQueryError
+            If ALeRCE has no such classifier, by its list of them, which is stored.
 
         Warns
         -----
@@ -83,27 +87,37 @@ class ClassifierQueries(PagedQueries):
         [1, 2, 3, 4, 5]
         """
         name = check_oid(oid, survey)
+        lsst = survey == "lsst"
         if classifier_version is not None and classifier is None:
             raise InvalidQueryError(f"classifier_version={classifier_version!r} needs a classifier")
-        if survey == "lsst":
-            path, server = "probability_api/probability", self.conf.lsst_server
-            params = {"oid": name, "survey_id": "lsst"}
-        else:
-            path, server, params = f"objects/{name}/probabilities", None, {}
+        # A server would blame the object, or answer nothing.
+        self._refuse_unknown_class(survey, classifier, None if lsst else classifier_version, None)
         chosen = {"classifier": classifier, "classifier_version": classifier_version}
-        rows, when = self._fetch(
-            path,
-            params | {k: v for k, v in chosen.items() if v is not None},
-            decode=lambda body: decode_plain(PROBABILITY, body),
-            server=server,
-            cache=cache,
-            unknown=str(name),
-        )
-        # The server of LSST takes no notice of the classifier.
-        for column, value in chosen.items():
-            key = "classifier_name" if column == "classifier" else column
-            if value is not None and len(rows):
-                rows = rows.take(rows.values[key] == value)
+        # That of LSST sends one version only of a classifier that has two: all are asked for.
+        sent = {} if lsst else {key: value for key, value in chosen.items() if value is not None}
+        try:
+            rows, when = self._fetch(
+                "lsst_probabilities" if lsst else "probabilities",
+                {"oid": name, "survey_id": "lsst"} if lsst else sent,
+                place={"oid": name},
+                decode=lambda body: decode_plain(PROBABILITY, body),
+                cache=cache,
+                unknown=str(name),
+            )
+        except NotFoundError as error:
+            if not lsst:
+                raise
+            # An object that nobody has classified is unknown to this route.
+            try:
+                self._refuse_unknown_lsst(name, cache)
+            except NotFoundError:
+                raise error from None
+            rows, when = decode_plain(PROBABILITY, b"[]"), self._clock.now()
+        if classifier is not None and len(rows):
+            rows = rows.take(rows.values["classifier_name"] == classifier)
+        if classifier_version is not None and len(rows):
+            versions = rows.values["classifier_version"].tolist()
+            rows = rows.take(np.array([_same_version(v, classifier_version) for v in versions]))
         order = ("ranking", "classifier_version", "classifier_name")
         rows = rows.take(np.lexsort([rows.values[key] for key in order]))
         return self._table(rows, when, "get_probabilities", survey, name)
@@ -156,7 +170,7 @@ class ClassifierQueries(PagedQueries):
         >>> Alerce.get_features("ZTF18aaaaaaa", band="g")["name"][0]
         np.str_('Amplitude')
         """
-        return self._features(oid, "features", "get_features", band, version, cache)
+        return self._features(oid, None, "get_features", band, version, cache)
 
     def get_feature(
         self,
@@ -207,26 +221,27 @@ class ClassifierQueries(PagedQueries):
         """
         if not isinstance(name, str) or not name.strip():
             raise InvalidQueryError(f"name={name!r} should be the name of a feature")
-        path = f"features/{quote(name.strip(), safe='')}"
-        return self._features(oid, path, "get_feature", band, version, cache)
+        return self._features(oid, name.strip(), "get_feature", band, version, cache)
 
-    def _features(self, oid, path: str, query: str, band, version, cache) -> Table:
-        name = check_oid(oid, "ztf")
+    def _features(self, oid, feature: str | None, query: str, band, version, cache) -> Table:
+        name = check_oid(oid, "ztf", surveys=False)
         if band is not None and band not in BANDS_OF_FEATURES:
             raise InvalidQueryError(f"band={band!r} is not known{suggest(band, BANDS_OF_FEATURES)}")
+        # A name with a slash in it is another route, however it is written.
+        alone = feature is not None and "/" not in feature
         rows, when = self._fetch(
-            f"objects/{name}/{path}",
+            "feature" if alone else "features",
             {},
+            place={"oid": name, "name": quote(feature or "", safe="")},
             decode=lambda body: decode_plain(FEATURE, body),
             cache=cache,
             unknown=str(name),
         )
         rows = with_band(rows, after="name")
         kept = np.ones(len(rows), bool)
-        if band is not None:
-            kept &= rows.values["band"] == band
-        if version is not None:
-            kept &= rows.values["version"] == version
+        for column, value in {"name": feature, "band": band, "version": version}.items():
+            if value is not None:
+                kept &= rows.values[column] == value
         return self._table(rows.take(kept), when, query, "ztf", name)
 
     def get_magstats(
@@ -261,8 +276,8 @@ class ClassifierQueries(PagedQueries):
 
         References
         ----------
-        The route ``/objects/{oid}/magstats`` of the ZTF API, ``magstat_api/magstats``
-        for LSST.
+        The route ``/objects/{oid}/magstats`` of the ZTF API; for LSST
+        ``object_api/object``, as ``magstat_api/magstats`` rounds to three decimals.
 
         Examples
         --------
@@ -272,20 +287,17 @@ class ClassifierQueries(PagedQueries):
         """
         name = check_oid(oid, survey)
         if survey == "lsst":
-            with self._explained(name, cache):
-                rows, when = self._fetch(
-                    "magstat_api/magstats",
-                    {"oid": name, "survey_id": "lsst"},
-                    decode=lambda body: decode_plain(DIA_OBJECT, body),
-                    server=self.conf.lsst_server,
-                    cache=cache,
-                    unknown=str(name),
-                    once=True,
-                )
+            # The route of this name rounds each number to three decimals: positions to 3.6 arcsec.
+            entry, when = self._lsst_entry(name, cache, extra=True)
+            rows = Rows(length=len(entry))
+            for column in DIA_OBJECT:
+                sent = f"dia_{column.name}" if column.name in ("ra", "dec") else column.name
+                rows.add(column, entry.values[sent], entry.masks[sent])
         else:
             rows, when = self._fetch(
-                f"objects/{name}/magstats",
+                "magstats",
                 {},
+                place={"oid": name},
                 decode=lambda body: decode_plain(MAGSTATS, body),
                 cache=cache,
                 unknown=str(name),
@@ -368,12 +380,10 @@ class ClassifierQueries(PagedQueries):
         return _classes(rows, classifier, classifier_version)
 
     def _classifiers(self, survey: str, cache: bool | None) -> tuple[Rows, float]:
-        lsst = check_survey(survey) == "lsst"
         return self._fetch(
-            "classifier_api/classifiers" if lsst else "classifiers/",
+            "lsst_classifiers" if check_survey(survey) == "lsst" else "classifiers",
             {},
             decode=_decode_classifiers,
-            server=self.conf.lsst_server if lsst else None,
             lifetime=self.conf.classifier_seconds,
             cache=cache,
         )
@@ -393,8 +403,25 @@ class ClassifierQueries(PagedQueries):
         if class_name is not None:
             _refuse("class_name", class_name, _classes(rows, classifier, version))
 
+    def _versions(
+        self, classifier: str | None, version: str | None, cache: bool | None
+    ) -> list[tuple[str, str]]:
+        """Return pairs of a version and its classifier of ZTF that may be meant."""
+        rows, _ = self._classifiers("ztf", cache)
+        names, versions = (rows.values[f"classifier_{key}"].tolist() for key in ("name", "version"))
+        return [
+            (known, name)
+            for known, name in zip(versions, names, strict=True)
+            if classifier in (None, name) and version in (None, known)
+        ]
+
+    def _most_classes(self, cache: bool | None, survey: str = "ztf") -> int:
+        """Return how many classes a classifier has at most."""
+        rows, _ = self._classifiers(survey, cache)
+        return max(len(text.split(", ")) for text in rows.values["classes"].tolist())
+
     def _table(self, rows: Rows, when: float, query: str, survey: str, oid) -> Table:
-        meta = self._meta(when, query=query, survey=survey)
+        meta = self._origin(when, survey, query=query)
         if oid is not None:
             meta["object"] = str(oid)
         if not len(rows):
@@ -409,7 +436,12 @@ def _refuse(name: str, value: str, known: list[str]) -> None:
     if value not in known:
         near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
         right = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
-        raise InvalidQueryError(f"{name}={value!r} is none of ALeRCE's; {right}")
+        raise InvalidQueryError(f"{name}={value!r} is not one of ALeRCE's; {right}")
+
+
+def _same_version(sent: str, asked: object) -> bool:
+    """Return whether a version is the one asked for, as 201 and "2.0.1" are."""
+    return sent == str(asked) or sent.replace(".", "") == str(asked).strip().replace(".", "")
 
 
 def _classes(rows: Rows, classifier: str | None, version: str | None) -> list[str]:
@@ -425,7 +457,8 @@ def _classes(rows: Rows, classifier: str | None, version: str | None) -> list[st
 def _decode_classifiers(body: bytes) -> Rows:
     rows = decode_plain(CLASSIFIER, body)
     lists = [msgspec.json.decode(raw, type=list[str] | None) for raw in rows.values["classes"]]
-    texts = np.array([", ".join(names or ()) for names in lists], dtype=np.str_)
+    # Two versions of one name come as one row, whose classes are there twice.
+    texts = np.array([", ".join(dict.fromkeys(names or ())) for names in lists], dtype=np.str_)
     found = rows.without(("classes", "classifier_id"))
     found.add(CLASSES, texts, texts == "")
     return found

@@ -15,6 +15,10 @@ __all__ = [
     "NON_DETECTION",
     "OBJECT",
     "PROBABILITY",
+    "RANKING",
+    "V2_DETECTION",
+    "V2_EXTRA",
+    "V2_NON_DETECTION",
 ]
 
 #: Numbers of ZTF's filters; features may be of none, or of two.
@@ -82,6 +86,7 @@ DETECTION = Columns(
     Column("rb", about="Score from bogus 0 to real 1."),
     Column("rbversion", str, about="Version of rb."),
     Column("drb", about="Score from bogus 0 to real 1, by deep learning."),
+    Column("drbversion", str, about="Version of drb; masked where only the first API answered."),
     Column("corrected", bool, about="Whether magpsf_corr could be made."),
     Column("dubious", bool, about="Whether magpsf_corr is doubtful."),
     Column("has_stamp", bool, about="Whether there are image stamps of it."),
@@ -92,6 +97,51 @@ DETECTION = Columns(
     Column("tid", str, about="Telescope."),
     Column("step_id_corr", str, about="Version of the pipeline of corrections."),
     Column("phase", about="Always 0 in this version of the API."),
+    # Sent by the route of light curves only.
+    _mag("magpsf_corr_ext", "magpsf_corr for an extended source, where it differs."),
+    _mag("magap_corr", "Aperture magnitude, difference and reference together."),
+    _mag("sigmagap_corr", "Error of magap_corr."),
+    Column("candid_alert", Quoted, about="Alert whose packet it came in, where not its own."),
+)
+
+#: A detection as the second version of the API sends it, by the names of the first.
+V2_DETECTION = Columns(
+    "a detection of the second version of the API",
+    Column("candid", Quoted),
+    Column("mjd", unit=u.day, required=True),
+    Column("fid", int, required=True),
+    Column("isdiffpos", int),
+    Column("mag", to="magpsf"),
+    Column("e_mag", to="sigmapsf"),
+    Column("mag_corr", to="magpsf_corr"),
+    Column("e_mag_corr", to="sigmapsf_corr"),
+    Column("e_mag_corr_ext", to="sigmapsf_corr_ext"),
+    *(Column(name) for name in ("ra", "dec")),
+    *(Column(name, bool) for name in ("corrected", "dubious", "has_stamp")),
+    Column("parent_candid", int),
+    Column("pid", int),
+    Column("tid", str),
+    *(Column(name, Nested) for name in ("oid", "sid", "aid", "e_ra", "e_dec")),
+    Column("extra_fields", Nested),
+)
+
+#: What stands in the ``extra_fields`` of such a detection.
+V2_EXTRA = Columns(
+    "the extra fields of a detection",
+    *(Column(name) for name in ("magap", "sigmagap", "magapbig", "sigmagapbig", "diffmaglim")),
+    *(Column(name) for name in ("distnr", "rb", "drb")),
+    *(Column(name, str) for name in ("rbversion", "drbversion", "step_id_corr")),
+    *(Column(name, int) for name in ("nid", "rfid")),
+)
+
+#: A non-detection as the second version of the API sends it.
+V2_NON_DETECTION = Columns(
+    "a non-detection of the second version of the API",
+    Column("mjd", unit=u.day, required=True),
+    Column("fid", int, required=True),
+    Column("diffmaglim", unit=u.mag),
+    Column("tid", str),
+    *(Column(name, Nested) for name in ("oid", "sid", "aid")),
 )
 
 #: An exposure of ZTF that did not show the object.
@@ -199,6 +249,9 @@ PROBABILITY = Columns(
     Column("probability", about="Probability of the class."),
     Column("ranking", int, about="1 for the likeliest class of the classifier."),
 )
+
+#: The rank of the class of an object, where objects of all ranks were asked for.
+RANKING = Column("ranking", int, about="Rank of class_name: 1 for the likeliest.")
 
 #: A feature of a light curve.
 FEATURE = Columns(

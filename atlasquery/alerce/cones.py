@@ -5,11 +5,12 @@ import numpy as np
 from astropy.coordinates import angular_separation
 
 from atlasquery.alerce.filters import cone_params
+from atlasquery.alerce.lsstcolumns import NEAR
 from atlasquery.alerce.paging import Found, PagedQueries
 from atlasquery.exceptions import TableParseError
-from atlasquery.tables import Column, Rows
+from atlasquery.tables import Column, Rows, decode_rows, stack_rows
 
-__all__ = ["ConeQueries", "placed"]
+__all__ = ["ConeQueries", "joined", "numbered", "placed"]
 
 SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
 QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
@@ -50,6 +51,47 @@ class ConeQueries(PagedQueries):
         rows = placed(every.rows, ra, dec, radius).take(np.arange(min(limit, len(every.rows))))
         return every._replace(rows=rows, when=min(*times, every.when), cut=True)
 
+    def _unlisted(
+        self, found: Found, place: tuple, arcsec: float, limit: int | None, cache: bool | None
+    ) -> list[int]:
+        """Return the numbers of objects of LSST around a position that a list leaves out.
+
+        The route that has them takes its radius in degrees by its source; where it answers less
+        than the list does, in arcseconds after all.
+        """
+        listed = set(found.rows.values["oid"].tolist())
+        if found.cut:
+            # Farther away than the last one listed they would be cut.
+            arcsec = float(found.rows.values["separation"][-1])
+        near, whole = self._near(place, arcsec / 3600.0, arcsec, limit, cache)
+        if whole and not listed <= set(near):
+            near, _ = self._near(place, arcsec, arcsec, limit, cache)
+        return [name for name in near if name not in listed]
+
+    def _near(
+        self, place: tuple, radius: float, arcsec: float, limit: int | None, cache: bool | None
+    ) -> tuple[list[int], bool]:
+        """Return the objects of LSST around a position, the nearest first, and whether all."""
+        wanted = self.conf.page_size if limit is None else limit + 1
+        ra, dec = place
+        most = wanted
+        while True:
+            rows, _ = self._fetch(
+                "lsst_near",
+                {"ra": float(ra), "dec": float(dec), "radius": radius, "neighbors": most},
+                decode=lambda body: decode_rows(NEAR, body),
+                lifetime=self.conf.list_seconds,
+                cache=cache,
+            )
+            there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+            separation = np.degrees(angular_separation(*np.radians(place), *there)) * 3600.0
+            # Other surveys have their objects in it too.
+            kept = (rows.values["survey_id"] == "lsst") & (separation <= arcsec)
+            whole = len(rows) < most or bool(np.any(separation > arcsec))
+            if whole or (limit is not None and np.count_nonzero(kept) >= wanted):
+                return [int(name) for name in rows.values["objectId"][kept].tolist()], whole
+            most *= 4
+
 
 def placed(rows: Rows, ra: float, dec: float, arcsec: float) -> Rows:
     """Return objects by their distance to a position, and refuse those of elsewhere.
@@ -89,6 +131,36 @@ def placed(rows: Rows, ra: float, dec: float, arcsec: float) -> Rows:
         name = column.name
         found.add(column, rows.values[name][order], rows.masks[name][order])
     return found
+
+
+def joined(
+    found: Found, others: list[Rows], place: tuple, arcsec: float, limit: int | None
+) -> Found:
+    """Return the objects around a position together with others around it.
+
+    Parameters
+    ----------
+    found : Found
+        Objects around a position, the nearest first.
+    others : list of Rows
+        Further ones, not yet placed.
+    place : tuple of float
+        The position, degrees.
+    arcsec : float
+        The radius asked for.
+    limit : int or None
+        How many are wanted at most.
+
+    Returns
+    -------
+    Found
+        The nearest of all.
+    """
+    rows = stack_rows(found.rows, *(placed(part, *place, arcsec) for part in others))
+    rows = rows.take(np.lexsort((rows.values["oid"], rows.values["separation"])))
+    cut = found.cut or (limit is not None and len(rows) > limit)
+    rows = rows.take(np.arange(min(limit, len(rows)))) if cut else rows
+    return found._replace(rows=rows, cut=cut)
 
 
 def numbered(rows: Rows, index: int) -> Rows:

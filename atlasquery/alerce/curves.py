@@ -1,7 +1,7 @@
 """The queries for measurements of objects: detections, limits, forced photometry, light curves."""
 
 import warnings
-from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ from astropy.timeseries import TimeSeries
 from atlasquery.alerce.base import check_oid, decode_plain, plain_json
 from atlasquery.alerce.classes import with_band
 from atlasquery.alerce.columns import DETECTION, NON_DETECTION
+from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
 from atlasquery.alerce.lsstcolumns import DETECTION as LSST_DETECTION
 from atlasquery.alerce.lsstcolumns import FORCED as LSST_FORCED
@@ -19,25 +20,58 @@ from atlasquery.alerce.objects import ObjectQueries
 from atlasquery.alerce.photometry import (
     TIME_SCALE,
     decode_forced,
+    decode_v2,
+    decode_v2_detections,
     light_curve,
     lsst_schema,
+    split_by_object,
     unmask_zero,
     without_fillers,
     ztf_schema,
 )
 from atlasquery.exceptions import (
+    InputWarning,
     InvalidQueryError,
     NoResultsWarning,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
 )
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Rows, decode_rows
+from atlasquery.tables import Rows, check_answers, decode_rows, only_of
 
-__all__ = ["LightCurveQueries", "check_times"]
+__all__ = ["LightCurveQueries", "build_series", "check_times"]
 
 
 class _Both(msgspec.Struct):
     detections: msgspec.Raw = msgspec.Raw(b"[]")
     non_detections: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Everything(msgspec.Struct):
+    detections: msgspec.Raw = msgspec.Raw(b"[]")
+    forced_photometry: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class Measured(NamedTuple):
+    """The measurements of an object.
+
+    Attributes
+    ----------
+    parts : list of tuple
+        Pairs of Rows and what they are: ``"detection"``, ``"non_detection"`` or ``"forced"``.
+    when : float
+        The Unix time at which the first of them came.
+    missing : str
+        What is missing and why; empty where nothing is.
+    """
+
+    parts: list[tuple[Rows, str]]
+    when: float
+    missing: str = ""
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows, _ in self.parts)
 
 
 class LightCurveQueries(ObjectQueries):
@@ -61,8 +95,9 @@ class LightCurveQueries(ObjectQueries):
         -------
         `~astropy.table.Table`
             ZTF: ``band``, ``candid``, ``mjd`` (d, UTC), ``magpsf`` (mag, without the
-            sign that ``isdiffpos`` has) and more. LSST: ``mjd`` (d, TAI), ``psfFlux``
-            (nJy) and more. What is not known is masked.
+            sign that ``isdiffpos`` has) and more; ``drbversion`` is masked where the
+            second version of the API fails, which alone has it. LSST: ``mjd`` (d,
+            TAI), ``psfFlux`` (nJy) and more. What is not known is masked.
 
         Raises
         ------
@@ -80,8 +115,8 @@ class LightCurveQueries(ObjectQueries):
 
         References
         ----------
-        The route ``/objects/{oid}/detections`` of the ZTF API,
-        ``lightcurve_api/detections`` for LSST.
+        The route ``/detections/{oid}`` of the second version of the light curves, else
+        ``/objects/{oid}/detections`` of the ZTF API; ``lightcurve_api/detections`` for LSST.
 
         Examples
         --------
@@ -94,7 +129,7 @@ class LightCurveQueries(ObjectQueries):
             rows, when = self._lsst_rows("detections", [name], LSST_DETECTION, cache)
             rows = with_band(unmask_zero(rows), bands=LSST_BANDS)
         else:
-            rows, when = self._ztf_rows(name, "detections", DETECTION, cache)
+            rows, when = self._ztf_detections(name, cache)
             rows = with_band(rows)
         return self._table(_by_time(rows), when, "get_detections", survey, name)
 
@@ -198,8 +233,8 @@ class LightCurveQueries(ObjectQueries):
         """
         name = check_oid(oid, survey)
         window = check_times(start, end, survey)
-        rows, when = self._forced(name, survey, cache)
-        return self._curve([rows], when, "get_forced_photometry", survey, name, window)
+        measured = self._forced(name, survey, cache)
+        return self._curve(measured, "get_forced_photometry", survey, name, window)
 
     def get_light_curve(
         self,
@@ -223,8 +258,9 @@ class LightCurveQueries(ObjectQueries):
             The first and last time; a bare number is an MJD in UTC. The default is
             the full history.
         forced : bool, optional
-            Whether forced photometry is in it too, for one more request; its rows
-            have ``forced`` set.
+            Whether forced photometry is in it too; its rows have ``forced`` set. Where
+            the server fails over it, the rest comes with a warning, and
+            ``meta["missing"]`` has the reason.
         cache : bool, optional
             Whether stored answers are used, for ``conf.object_seconds``.
 
@@ -250,8 +286,9 @@ class LightCurveQueries(ObjectQueries):
 
         References
         ----------
-        The route ``/objects/{oid}/lightcurve`` of the ZTF API,
-        ``lightcurve_api/detections`` for LSST.
+        The route ``/objects/{oid}/lightcurve`` of the ZTF API, or ``/lightcurve/{oid}`` of
+        the second version of the light curves with `forced`; for LSST
+        ``lightcurve_api/detections`` or ``lightcurve_api/lightcurve``.
 
         Examples
         --------
@@ -262,50 +299,116 @@ class LightCurveQueries(ObjectQueries):
         """
         name = check_oid(oid, survey)
         window = check_times(start, end, survey)
-        parts, when = self._measured(name, survey, forced, cache)
-        return self._curve(parts, when, "get_light_curve", survey, name, window)
+        measured = self._measured(name, survey, forced, cache)
+        return self._curve(measured, "get_light_curve", survey, name, window)
 
-    def _measured(self, name, survey: str, forced: bool, cache) -> tuple[list[Rows], float]:
+    def _measured(self, name, survey: str, forced: bool, cache) -> Measured:
         """Return all rows of an object in the columns of light curves."""
         if survey == "lsst":
             return self._lsst_measured([name], forced, cache)[name]
+        if forced and (all_of_it := self._in_one_answer(name, cache)):
+            return all_of_it
         (detections, non_detections), when = self._fetch(
-            f"objects/{name}/lightcurve", {}, decode=_decode_both, cache=cache, unknown=str(name)
-        )
-        parts = [
-            ztf_schema(detections, kind="detection"),
-            ztf_schema(non_detections, kind="non_detection"),
-        ]
-        if forced:
-            parts.append(self._forced_rows(name, cache)[0])
-        return parts, when
-
-    def _forced(self, name, survey: str, cache) -> tuple[Rows, float]:
-        if survey == "ztf":
-            rows, when = self._forced_rows(name, cache)
-        else:
-            rows, when = self._lsst_rows("forced-photometry", [name], LSST_FORCED, cache)
-            rows = lsst_schema(rows, kind="forced")
-        if not len(rows):
-            # An empty list does not tell "unknown" from "no measurement"; the object itself does.
-            self.query_object(name, survey=survey, cache=cache)
-        return rows, when
-
-    def _forced_rows(self, name: str, cache) -> tuple[Rows, float]:
-        rows, when = self._fetch(
-            f"forced-photometry/{name}",
-            {"survey_id": "ztf"},
-            decode=decode_forced,
-            server=self.conf.light_curve_server,
+            "light_curve",
+            {},
+            place={"oid": name},
+            decode=_decode_both,
             cache=cache,
             unknown=str(name),
         )
-        return ztf_schema(rows, kind="forced"), when
+        parts = [(detections, "detection"), (non_detections, "non_detection")]
+        if not forced:
+            return Measured(parts, when)
+        try:
+            return Measured([*parts, (self._forced_rows(name, cache)[0], "forced")], when)
+        except (RemoteServiceError, TableParseError, TimeoutError) as error:
+            return Measured(parts, when, f"forced photometry: {error}")
 
-    def _ztf_rows(self, name: str, kind: str, columns, cache) -> tuple[Rows, float]:
+    def _in_one_answer(self, name: str, cache) -> Measured | None:
+        """Return what the second version of the API has of an object of ZTF, if it can say it.
+
+        It fails over a NaN in its database, and an empty answer does not tell "unknown" from
+        "nothing": the first version does.
+        """
+        try:
+            parts, when = self._fetch(
+                "v2_light_curve",
+                {"survey_id": "ztf"},
+                place={"oid": name},
+                decode=decode_v2,
+                cache=cache,
+                once=True,
+            )
+        except (RemoteServiceError, TableParseError, TimeoutError) as error:
+            if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
+                raise
+            return None
+        for part in parts:
+            if "oid" in part.values:
+                check_answers(
+                    part.values["oid"],
+                    name,
+                    "the object",
+                    mask=part.masks["oid"],
+                    service=self.service,
+                )
+        if not any(map(len, parts)):
+            return None
+        kinds = ("detection", "non_detection", "forced")
+        return Measured(list(zip(parts, kinds, strict=True)), when)
+
+    def _forced(self, name, survey: str, cache) -> Measured:
+        if survey == "ztf":
+            rows, when = self._forced_rows(name, cache)
+            if not len(rows):
+                # An empty list does not tell "unknown" from "nothing"; the object itself does.
+                self.query_object(name, survey=survey, cache=cache)
+            return Measured([(rows, "forced")], when)
+        rows, when, error = self._lsst_forced([name], cache)[name]
+        if error and not len(rows):
+            raise error
+        if not len(rows):
+            self._refuse_unknown_lsst(name, cache)
+        return Measured([(rows, "forced")], when, _missing(rows, error))
+
+    def _forced_rows(self, name: str, cache) -> tuple[Rows, float]:
         return self._fetch(
-            f"objects/{name}/{kind}",
+            "v2_forced_photometry",
+            {"survey_id": "ztf"},
+            place={"oid": name},
+            decode=only_of(decode_forced, "oid", name, "the object"),
+            cache=cache,
+            unknown=str(name),
+        )
+
+    def _ztf_detections(self, name: str, cache) -> tuple[Rows, float]:
+        """Return detections with all that either version of the API sends of them."""
+        try:
+            rows, when = self._fetch(
+                "v2_detections",
+                {"survey_id": "ztf"},
+                place={"oid": name},
+                decode=only_of(
+                    lambda body: without_fillers(decode_v2_detections(plain_json(body))),
+                    "oid",
+                    name,
+                    "the object",
+                ),
+                cache=cache,
+                once=True,
+            )
+        except (RemoteServiceError, TableParseError, TimeoutError):
+            # It fails over a NaN in its database, or is not there at all.
+            rows = None
+        if rows is None or not len(rows):
+            rows, when = self._ztf_rows(name, "detections", DETECTION, cache)
+        return rows, when
+
+    def _ztf_rows(self, name: str, route: str, columns, cache) -> tuple[Rows, float]:
+        return self._fetch(
+            route,
             {},
+            place={"oid": name},
             decode=lambda body: without_fillers(decode_plain(columns, body)),
             cache=cache,
             unknown=str(name),
@@ -316,49 +419,149 @@ class LightCurveQueries(ObjectQueries):
 
         "Forced photometry for one oid is cut at 10 rows; sending it twice gives all" (contract).
         """
-        sent = names * 2 if kind == "forced-photometry" and len(names) == 1 else names
         rows, when = self._fetch(
-            f"lightcurve_api/{kind}",
-            {"survey_id": "lsst", "oid": sent},
-            decode=lambda body: decode_plain(columns, body),
-            server=self.conf.lsst_server,
+            f"lsst_{kind}",
+            {"survey_id": "lsst", "oid": names},
+            decode=only_of(lambda body: decode_plain(columns, body), "oid", names, "the object"),
             cache=cache,
             unknown=", ".join(map(str, names[:3])),
+            # Of many, less is asked for; over a null among forced photometry it fails each time.
+            once=len(names) > 1 or kind == "forced_photometry",
         )
-        if not len(rows) and len(names) == 1 and kind != "forced-photometry":
-            self.query_object(names[0], survey="lsst", cache=cache)
+        if not len(rows) and len(names) == 1 and kind != "forced_photometry":
+            self._refuse_unknown_lsst(names[0], cache)
         return rows, when
 
-    def _lsst_measured(self, names: list, forced: bool, cache) -> dict:
-        """Return the parts of each of several objects of LSST, from one batch of each kind."""
-        kinds: dict[str, Callable] = {"detections": LSST_DETECTION}
-        if forced:
-            kinds["forced-photometry"] = LSST_FORCED
-        batches = []
-        for kind, columns in kinds.items():
-            rows, when = self._lsst_rows(kind, names, columns, cache)
-            rows = lsst_schema(rows, kind="detection" if kind == "detections" else "forced")
-            batches.append((rows, when))
+    def _lsst_measured(self, names: list, forced: bool, cache) -> dict[int, Measured]:
+        """Return the parts of each of several objects of LSST, from one batch for all."""
+        if forced and (found := self._lsst_everything(names, cache)):
+            return found
+        detections, when = self._lsst_rows("detections", names, LSST_DETECTION, cache)
+        seen = split_by_object(detections, names)
+        if not forced:
+            return {name: Measured([(seen[name], "detection")], when) for name in names}
         found = {}
-        for name in names:
-            parts = [rows.take(rows.values["oid"] == name) for rows, _ in batches]
-            found[name] = parts, min(when for _, when in batches)
+        for name, (rows, came, error) in self._lsst_forced(names, cache).items():
+            parts = [(seen[name], "detection"), (rows, "forced")]
+            found[name] = Measured(parts, min(when, came), _missing(rows, error))
         return found
 
-    def _curve(self, parts, when: float, query: str, survey: str, name, window) -> TimeSeries:
-        meta = self._meta(when, query=query) | {"object": str(name)}
-        series = light_curve(parts, survey=survey, window=window, meta=meta)
-        if not len(series):
+    def _lsst_everything(self, names: list, cache) -> dict[int, Measured] | None:
+        """Return detections and forced photometry out of one answer, where the server can."""
+        try:
+            (detections, rows), when = self._fetch(
+                "lsst_light_curve",
+                {"survey_id": "lsst", "oid": names * 2 if len(names) == 1 else names},
+                decode=_decode_everything,
+                cache=cache,
+                once=True,
+            )
+        except (RemoteServiceError, TableParseError, TimeoutError) as error:
+            if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
+                raise
+            return None
+        for part in (detections, rows):
+            check_answers(part.values["oid"], names, "the object", service=self.service)
+        if len(names) == 1 and not len(detections) and not len(rows):
+            self._refuse_unknown_lsst(names[0], cache)
+        seen, measured = split_by_object(detections, names), split_by_object(rows, names)
+        return {
+            name: Measured([(seen[name], "detection"), (measured[name], "forced")], when)
+            for name in names
+        }
+
+    def _lsst_forced(self, names: list, cache) -> dict[int, tuple[Rows, float, Exception | None]]:
+        """Return the forced photometry of objects of LSST, when it came, and what failed.
+
+        A null flux makes the server fail for its object, and for all that are asked for with it.
+        """
+
+        def ask(part: list) -> tuple[Rows, float]:
+            sent = part * 2 if len(part) == 1 else part
+            return self._lsst_rows("forced_photometry", sent, LSST_FORCED, cache)
+
+        found: dict = {}
+        for part, answer in ask_in_halves(ask, names):
+            if not isinstance(answer, Exception):
+                rows, when = answer
+                split = split_by_object(rows, part)
+                found |= {name: (split[name], when, None) for name in part}
+                continue
+            for name in part:
+                found[name] = self._lsst_forced_part(name, answer, cache)
+        return {name: found[name] for name in names}
+
+    def _lsst_forced_part(self, name: int, error: Exception, cache) -> tuple:
+        """Return the ten rows that are sent of one object, among which there may be no null."""
+        try:
+            rows, when = self._lsst_rows("forced_photometry", [name], LSST_FORCED, cache)
+        except (RemoteServiceError, TableParseError, TimeoutError):
+            rows, when = decode_rows(LSST_FORCED, b"[]"), self._clock.now()
+        return rows, when, error
+
+    def _curve(self, measured: Measured, query: str, survey: str, name, window) -> TimeSeries:
+        meta = self._about(measured, query, survey, name)
+        series = build_series(measured, survey, window, meta)
+        if measured.missing:
+            warnings.warn(
+                f"Of {name}, this is missing: {measured.missing}", InputWarning, stacklevel=4
+            )
+        elif not len(series):
             warnings.warn(f"ALeRCE has no measurement of {name}", NoResultsWarning, stacklevel=4)
         return series
+
+    def _about(self, measured: Measured, query: str, survey: str, name) -> dict:
+        """Return what a light curve says of its origin."""
+        meta = self._origin(measured.when, survey, query=query) | {"object": str(name)}
+        return meta | ({"missing": measured.missing} if measured.missing else {})
+
+
+def build_series(measured: Measured, survey: str, window: tuple, meta: dict) -> TimeSeries:
+    """Build the light curve of an object from its measurements.
+
+    Parameters
+    ----------
+    measured : Measured
+        Its measurements.
+    survey : {"ztf", "lsst"}
+        The survey.
+    window : tuple of float or None
+        First and last MJD, in the time scale of the survey.
+    meta : dict
+        What it says of its origin.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A row per exposure, and for forced photometry one more.
+    """
+    schema = lsst_schema if survey == "lsst" else ztf_schema
+    parts = [schema(rows, kind=kind) for rows, kind in measured.parts]
+    return light_curve(parts, survey=survey, window=window, meta=meta)
 
 
 def _decode_both(body: bytes) -> tuple[Rows, Rows]:
     # "lightcurve of an object with neither -> body null" (contract).
     both = msgspec.json.decode(plain_json(body), type=_Both | None) or _Both()
     parts = (DETECTION, both.detections), (NON_DETECTION, both.non_detections)
-    detections, non_detections = (without_fillers(decode_rows(*part)) for part in parts)
+    detections, non_detections = (decode_rows(*part) for part in parts)
     return detections, non_detections
+
+
+def _decode_everything(body: bytes) -> tuple[Rows, Rows]:
+    both = msgspec.json.decode(plain_json(body), type=_Everything)
+    forced = decode_rows(LSST_FORCED, both.forced_photometry)
+    return decode_rows(LSST_DETECTION, both.detections), forced
+
+
+def _missing(rows: Rows, error: Exception | None) -> str:
+    """Return what the server failed over, in words."""
+    if error is None:
+        return ""
+    return (
+        f"forced photometry, of which {len(rows)} rows came: the server fails over it, as it does "
+        f"over a null flux ({error})"
+    )
 
 
 def _by_time(rows: Rows) -> Rows:

@@ -9,7 +9,7 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, check_coordinates, check_radius, check_window
 
-__all__ = ["ORDERS", "cone_params", "criteria_params"]
+__all__ = ["ALL", "CHOOSES", "ORDERS", "check_order", "cone_params", "criteria_params"]
 
 #: What objects can be ordered by: name here, and on the wire. The server refuses all others.
 ORDERS = {
@@ -41,7 +41,8 @@ ORDERS = {
         "probability": "probability",
     },
 }
-UNKNOWN_FIRST = ("probability", "ranking", "classifier_version")
+#: The word for all ranks of a class.
+ALL = "all"
 # What, when it is sent, leaves out the objects that nobody has classified.
 CHOOSES = {"classifier", "class", "class_name", "ranking", "probability"}
 # "A cone with ra=0, dec=0 or radius=0 is silently ignored" (contract): values that are not 0.
@@ -74,7 +75,7 @@ def criteria_params(
     classifier: str | None,
     classifier_version: str | None,
     class_name: str | None,
-    ranking: int | None,
+    ranking: int | str | None,
     probability: float | None,
     n_det: int | tuple | None,
     first_detection: tuple | None,
@@ -92,8 +93,8 @@ def criteria_params(
         Its radius.
     classifier, classifier_version, class_name : str or None
         Which classification is meant.
-    ranking : int or None
-        Its rank.
+    ranking : int, "all" or None
+        Its rank. All ranks are asked for one by one.
     probability : float or None
         Its least probability.
     n_det : int, tuple of int or None
@@ -114,12 +115,20 @@ def criteria_params(
             raise InvalidQueryError(f"{name}={text!r} should be a name; see list_classifiers()")
     _check_classification(lsst, classifier, classifier_version, class_name)
     params: dict = {name: text.strip() for name, text in texts.items() if text is not None}
-    if ranking is not None:
+    if isinstance(ranking, str):
+        check_choice(ranking, name="ranking", known=(ALL,))
+        if class_name is None:
+            raise InvalidQueryError(
+                "ranking='all' needs a class_name; get_probabilities has all classes of an object"
+            )
+    elif ranking is not None:
         params["ranking"] = _whole("ranking", ranking, least=1)
     if probability is not None:
         if not _is_number(probability) or not 0 <= probability <= 1:
             raise InvalidQueryError(f"probability={probability!r} should be from 0 to 1")
-        params["probability"] = float(probability)
+        if probability:
+            # "probability=0 is no filter" (contract), but brings a row for each class.
+            params["probability"] = float(probability)
     if n_det is not None:
         params["n_det" if lsst else "ndet"] = _counts(n_det)
     for name, wire in (("first_detection", "firstmjd"), ("last_detection", "lastmjd")):
@@ -156,9 +165,29 @@ def _check_classification(lsst: bool, classifier, version, class_name) -> None:
         )
 
 
-def order_params(
-    survey: str, order_by: str | None, descending: bool, *, chosen: object = None
-) -> dict:
+def check_order(order_by: str | None, descending: bool, survey: str) -> bool:
+    """Return whether an order is another one than that of names, or refuse it.
+
+    Parameters
+    ----------
+    order_by : str or None
+        A column; None for that of names.
+    descending : bool
+        Whether the greatest comes first.
+    survey : {"ztf", "lsst"}
+        The survey.
+
+    Returns
+    -------
+    bool
+        Whether the servers do not send it without overlaps.
+    """
+    if order_by is not None:
+        check_choice(order_by, name="order_by", known=ORDERS[survey])
+    return order_by not in (None, "oid") or bool(descending)
+
+
+def order_params(survey: str, order_by: str | None, descending: bool) -> dict:
     """Return what is sent for an order, which is always sent: without it pages overlap.
 
     Parameters
@@ -169,25 +198,16 @@ def order_params(
         A column; None for that of names.
     descending : bool
         Whether the greatest comes first.
-    chosen : object, optional
-        Whether only objects that are classified are asked for.
 
     Returns
     -------
     dict
         Column and direction.
     """
-    orders = ORDERS[survey]
     order_by = "oid" if order_by is None else order_by
-    check_choice(order_by, name="order_by", known=orders)
-    if order_by in UNKNOWN_FIRST and descending and not chosen:
-        # "order_by=probability DESC puts nulls first" (contract).
-        raise InvalidQueryError(
-            f"order_by={order_by!r} with descending=True needs a classifier, a class_name, a "
-            "ranking or a probability: without them the server puts the objects that nobody has "
-            "classified first"
-        )
-    return {"order_by": orders[order_by], "order_mode": "DESC" if descending else "ASC"}
+    check_choice(order_by, name="order_by", known=ORDERS[survey])
+    mode = "DESC" if descending else "ASC"
+    return {"order_by": ORDERS[survey][order_by], "order_mode": mode}
 
 
 def _is_number(value: object) -> bool:

@@ -1,13 +1,27 @@
 """What ALeRCE sends of LSST, said once: wire name, type, public name, unit, meaning."""
 
+import dataclasses
+
 import astropy.units as u
 
-from atlasquery.tables import Column, Columns, Nested
+from atlasquery.tables import Column, Columns, Nested, Timestamp
 
-__all__ = ["ALWAYS_SENT", "BANDS", "DETECTION", "DIA_OBJECT", "FORCED", "OBJECT"]
+__all__ = [
+    "ALWAYS_SENT",
+    "BANDS",
+    "DETECTION",
+    "DIA_OBJECT",
+    "ENTRY",
+    "FORCED",
+    "NEAR",
+    "OBJECT",
+    "REFERENCES",
+]
 
 #: Numbers of LSST's filters.
-BANDS = {6: "u", 1: "g", 2: "r", 3: "i", 4: "z", 5: "y"}
+BANDS = {0: "", 6: "u", 1: "g", 2: "r", 3: "i", 4: "z", 5: "y"}
+#: Numbers of other rows, where -1 stands for none.
+REFERENCES = ("parentDiaSourceId", "diaObjectId", "ssObjectId")
 #: Fluxes that the server sends as 0.0 where it knows none.
 ALWAYS_SENT = ("psfFlux", "psfFluxErr", "scienceFlux", "scienceFluxErr")
 
@@ -16,7 +30,7 @@ FLAGS = (
     "psfFlux_flag psfFlux_flag_edge psfFlux_flag_noGoodPixels centroid_flag apFlux_flag "
     "apFlux_flag_apertureTruncated trail_flag_edge forced_PsfFlux_flag forced_PsfFlux_flag_edge "
     "forced_PsfFlux_flag_noGoodPixels shape_flag shape_flag_no_pixels shape_flag_not_contained "
-    "shape_flag_parent_source isNegative isDipole dipoleFitAttempted glint_trail has_stamp "
+    "shape_flag_parent_source isNegative isDipole dipoleFitAttempted glint_trail "
     "pixelFlags pixelFlags_bad pixelFlags_cr pixelFlags_crCenter pixelFlags_edge "
     "pixelFlags_nodata pixelFlags_nodataCenter pixelFlags_interpolated "
     "pixelFlags_interpolatedCenter pixelFlags_offimage pixelFlags_saturated "
@@ -76,6 +90,7 @@ DETECTION = Columns(
     *_several("timeProcessedMjdTai timeWithdrawnMjdTai", unit=u.day, about="MJD in TAI."),
     *_several(BARE),
     *_several(COUNTS, int),
+    Column("has_stamp", bool, about="Whether there are image stamps of it."),
     *_several(FLAGS, int, about="Flag of the survey's pipeline: 0 or 1."),
 )
 
@@ -144,4 +159,28 @@ DIA_OBJECT = Columns(
         for band in "ugrizy"
     ),
     *(Column(f"{band}_psfFluxNdata", int, about=f"Detections in {band}.") for band in "ugrizy"),
+)
+
+#: An object as the route for one of them sends it: with its row of the table DiaObject.
+ENTRY = Columns(
+    "an LSST object",
+    *OBJECT,
+    *(
+        dataclasses.replace(c, to=f"dia_{c.wire}", about=f"{c.about} In the table DiaObject.")
+        if c.wire in ("ra", "dec")
+        else c
+        for c in DIA_OBJECT
+        if c.wire != "oid"
+    ),
+    Column("created_date", Timestamp, about="When ALeRCE's database first had it."),
+    Column("updated_date", Timestamp, about="When ALeRCE's database last changed it."),
+)
+
+#: An object of any survey near a position.
+NEAR = Columns(
+    "an object near a position",
+    Column("objectId", str, required=True),
+    Column("survey_id", str, required=True),
+    Column("ra", required=True),
+    Column("dec", required=True),
 )

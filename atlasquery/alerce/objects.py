@@ -3,6 +3,8 @@
 import threading
 import warnings
 
+import astropy.units as u
+import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
@@ -10,14 +12,22 @@ from astropy.time import Time
 from atlasquery.alerce.base import check_oid, check_oids, check_survey, decode_plain
 from atlasquery.alerce.classes import ClassifierQueries
 from atlasquery.alerce.columns import OBJECT
-from atlasquery.alerce.cones import ConeQueries, numbered, placed
-from atlasquery.alerce.filters import CHOOSES, criteria_params, order_params
+from atlasquery.alerce.cones import ConeQueries, joined, numbered, placed
+from atlasquery.alerce.filters import ALL, check_order, criteria_params, order_params
 from atlasquery.alerce.halving import ask_in_halves
-from atlasquery.alerce.paging import LIST_COLUMNS, Found, warn_of
+from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
+from atlasquery.alerce.ordering import find_in_order, ranks_below, with_rank
+from atlasquery.alerce.paging import (
+    LIST_COLUMNS,
+    Found,
+    Order,
+    one_per_object,
+    warn_of,
+)
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
-    RemoteServiceError,
+    NotFoundError,
     TableParseError,
 )
 from atlasquery.service.failures import check_on_error, deliver, some
@@ -43,7 +53,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         survey: str = "ztf",
         max_rows: int | None = None,
@@ -77,7 +87,8 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         -------
         `~astropy.table.Table`
             ``query_index``, ``separation`` (arcsec), and the columns of
-            `query_criteria`: a row per object and position, the nearest first.
+            `query_criteria`: a row per object and position, the nearest first, with
+            its likeliest classification, or none where nobody has classified it.
 
         Raises
         ------
@@ -119,20 +130,25 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         )
         if len(places) == 1 and isinstance(answers[0], Exception):
             raise answers[0]
+        if survey == "lsst":
+            answers = self._with_unclassified(answers, places, arcsec, limit, cache)
         failures, parts, times = [], [], []
         for n, answer in enumerate(answers):
             if isinstance(answer, Exception):
                 failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
             else:
-                warn_of(answer, limit, depth=4)
+                # Of several classifications the likeliest is kept; there is none to choose here.
+                warn_of(answer._replace(repeated=0), limit, depth=4)
                 parts.append(numbered(answer.rows, n))
                 times.append(answer.when)
+        if len(places) == 1 and failures:
+            raise failures[0][1]
         none = placed(self._none(survey), 0.0, 0.0, arcsec)
         rows = stack_rows(*(parts or [numbered(none, 0)]))
-        meta = self._meta(
+        meta = self._origin(
             min(times, default=self._clock.now()),
+            survey,
             query="query_region",
-            survey=survey,
             radius=str(radius),
         )
         table = build_table(rows, meta=meta)
@@ -156,13 +172,13 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         classifier: str | None = None,
         classifier_version: str | None = None,
         class_name: str | None = None,
-        ranking: int | None = None,
+        ranking: int | str | None = None,
         probability: float | None = None,
         n_det: int | tuple | None = None,
         first_detection: tuple[Time, Time] | None = None,
         last_detection: tuple[Time, Time] | None = None,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         order_by: str | None = None,
         descending: bool = False,
         max_rows: int | None = None,
@@ -177,11 +193,17 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             The survey whose objects are searched.
         classifier, classifier_version, class_name : str, optional
             A classification, as in `list_classifiers`. With any of these, objects
-            that nobody has classified are not found.
-        ranking : int, optional
-            The rank of the class: 1 for the likeliest.
+            that nobody has classified are not found; for LSST they never are, as
+            its server leaves them out of all lists but that of `query_region`.
+        ranking : int or "all", optional
+            The rank of the class among those of its classifier: 1 for the likeliest.
+            The default is rank 1, as the servers have it, where a classifier or a
+            class is named, and for LSST always. ``"all"`` finds the objects that
+            have `class_name` at any rank, with a column ``ranking``, for a request
+            or more per rank.
         probability : float, optional
-            The least probability of the class.
+            The least probability of the class; 0 is no bound. Without `ranking`, a
+            classifier and a class, ZTF's objects are found by a class of any rank.
         n_det : int or tuple of int, optional
             The least number of detections, or the least and the greatest.
         first_detection, last_detection : tuple of `~astropy.time.Time`, optional
@@ -192,13 +214,14 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
             Its radius, with a unit.
         order_by : str, optional
-            A column; by default the name, the only order that is the same on
-            all pages.
+            A column; by default the name.
         descending : bool, optional
-            Whether the greatest comes first.
+            Whether the greatest comes first; masked values come last in either
+            direction.
         max_rows : int, optional
-            How many objects are returned at most; -1 for all. The default is
-            ``conf.max_rows``.
+            How many objects are returned at most, the first in that order; -1 for
+            all. The default is ``conf.max_rows``. Of objects with the same value as
+            the last one, the server chooses which are among them.
         cache : bool, optional
             Whether stored answers are used, for ``conf.list_seconds``.
         get_query_payload : bool, optional
@@ -214,15 +237,16 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         Raises
         ------
         InvalidQueryError
-            If an argument is not what it should be; nothing was sent. Or if
-            nothing was found, and ALeRCE knows no such class or classifier.
+            If an argument is not what it should be, or ALeRCE has no such class or
+            classifier by its list of them, which is stored; no search was sent.
 
         Warns
         -----
         MaxResultsWarning
             If there are more objects than `max_rows`.
         InputWarning
-            If objects have several such classifications, of which the likeliest is kept.
+            If objects have several such classifications, of which the likeliest is kept,
+            or, in an order by class, probability or rank, the first in that order.
         NoResultsWarning
             If there is no such object.
 
@@ -254,25 +278,24 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             first_detection=first_detection,
             last_detection=last_detection,
         )
-        params |= self._fixed(survey)
-        params |= order_params(survey, order_by, descending, chosen=CHOOSES & params.keys())
+        other = check_order(order_by, descending, survey)
+        order = Order(order_by or "oid", bool(descending)) if other else None
         if get_query_payload:
-            return params
-        asked = (survey, classifier, classifier_version, class_name)
-        try:
-            found = self._pages(survey, params, limit, cache)
-        except RemoteServiceError as error:
-            if error.status == 500:
-                self._refuse_unknown_class(*asked)
-            raise
-        if not len(found.rows):
-            self._refuse_unknown_class(*asked)
+            sent = {"survey": "lsst"} if survey == "lsst" else {}
+            return params | sent | order_params(survey, order_by, descending)
+        self._refuse_unknown_class(survey, classifier, classifier_version, class_name)
+        if ranking == ALL:
+            found = self._all_ranks(survey, params, order, limit, cache)
+        elif order:
+            found = find_in_order(self, survey, params, order, limit, cache)
+        else:
+            found = self._pages(survey, params | self._fixed(survey), limit, cache)
         if coordinates is not None:
             (ra,), (dec,), _ = check_coordinates(coordinates)
             # It is an error if the server ignored the position.
             placed(found.rows, ra, dec, check_radius(radius))
-        warn_of(found, limit, order_by, depth=4)
-        meta = self._meta(found.when, query="query_criteria", survey=survey, **_told(params))
+        warn_of(found, limit, order, depth=4)
+        meta = self._origin(found.when, survey, query="query_criteria", **_told(params))
         return self._told_empty(build_table(found.rows, meta=meta))
 
     def query_objects(
@@ -351,11 +374,18 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             if isinstance(answer, Exception)
             for name in part
         }
-        failures = [(name, failed[name]) for name in distinct if name in failed]
         rows = stack_rows(self._none(survey), *(answer.rows for answer in came))
+        if survey == "lsst":
+            found = set(rows.values["oid"].tolist())
+            left = [name for name in distinct if name not in found and name not in failed]
+            others, errors = self._unclassified(left, cache)
+            rows = stack_rows(rows, *others)
+            failed |= errors
+        failures = [(name, failed[name]) for name in distinct if name in failed]
         rows, missing = rows_as_asked(rows, "oid", names)
         when = min((answer.when for answer in came), default=self._clock.now())
-        table = build_table(rows, meta=self._meta(when, query="query_objects", survey=survey))
+        meta = self._origin(when, survey, query="query_objects")
+        table = build_table(rows, meta=meta)
         if unknown := [name for name in missing if name not in failed]:
             warnings.warn(
                 f"ALeRCE does not know {some(unknown)}: masked in the result",
@@ -395,8 +425,9 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         Returns
         -------
         `~astropy.table.Table`
-            One row with the columns of `query_criteria`; the classification of an
-            object of ZTF is in `get_probabilities`, and masked here.
+            One row with the columns of `query_criteria`. For ZTF the classification
+            is masked; `get_probabilities` has it. For LSST the columns of
+            `get_magstats` follow, the survey's statistics of the object.
 
         Raises
         ------
@@ -407,7 +438,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
 
         References
         ----------
-        The route ``/objects/{oid}`` of the ZTF API, ``object_api/list_objects`` for LSST.
+        The route ``/objects/{oid}`` of the ZTF API, ``object_api/object`` for LSST.
 
         Examples
         --------
@@ -418,15 +449,92 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         name = check_oid(oid, survey)
         if get_query_payload:
             return {"oid": name}
-        if survey == "ztf":
-            rows, when = self._fetch(
-                f"objects/{name}", {}, decode=_one, cache=cache, unknown=str(name)
-            )
+        if survey == "lsst":
+            rows, when = self._lsst_entry(name, cache, extra=True)
+            rows = self._with_class(rows, name, cache)
         else:
-            found = self._refuse_unknown_lsst(name, cache)
-            rows, when = found.rows, found.when
+            rows, when = self._fetch(
+                "object", {}, place={"oid": name}, decode=_one, cache=cache, unknown=str(name)
+            )
         check_answers(rows.values["oid"], name, "the object", service=self.service)
-        return build_table(rows, meta=self._meta(when, query="query_object", survey=survey))
+        meta = self._origin(when, survey, query="query_object")
+        return build_table(rows, meta=meta)
+
+    def _with_class(self, rows: Rows, name: int, cache: bool | None) -> Rows:
+        """Return the entry of an object of LSST with its classification, which lists have."""
+        listed = self._pages("lsst", {"oid": [name]} | self._fixed("lsst"), None, cache, named=1)
+        for column in LSST_OBJECT:
+            if len(listed.rows) and rows.masks[column.name][0]:
+                rows.values[column.name] = listed.rows.values[column.name]
+                rows.masks[column.name] = listed.rows.masks[column.name]
+        return rows
+
+    def _unclassified(self, names: list, cache: bool | None) -> tuple[list[Rows], dict]:
+        """Return the entries of objects of LSST that lists leave out, and errors by name.
+
+        An object that ALeRCE does not know has neither.
+        """
+        answers = self._each(lambda name: self._lsst_entry(name, cache), names)
+        rows: list[Rows] = []
+        errors: dict = {}
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, NotFoundError):
+                continue
+            if isinstance(answer, Exception):
+                errors[name] = answer
+                continue
+            entry = answer[0]
+            extra = [c.name for c in entry.columns if c.name not in LSST_OBJECT.by_name]
+            rows.append(entry.without(extra))
+        return rows, errors
+
+    def _with_unclassified(
+        self, answers: list, places: list, arcsec: float, limit: int | None, cache: bool | None
+    ) -> list:
+        """Return the objects of LSST near positions with those that nobody has classified.
+
+        What one position's search raised stays; a failure over such an object is its position's.
+        """
+        came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
+        near = self._each(
+            lambda n: self._unlisted(answers[n], places[n], arcsec, limit, cache), came
+        )
+        names = {name for part in near if not isinstance(part, Exception) for name in part}
+        entries, errors = self._unclassified(sorted(names), cache)
+        by_name = {entry.values["oid"][0].item(): entry for entry in entries}
+        answers = list(answers)
+        for n, part in zip(came, near, strict=True):
+            if isinstance(part, Exception):
+                answers[n] = part
+            elif failed := [errors[name] for name in part if name in errors]:
+                answers[n] = failed[0]
+            elif unlisted := [by_name[name] for name in part if name in by_name]:
+                answers[n] = joined(answers[n], unlisted, places[n], arcsec, limit)
+        return answers
+
+    def _all_ranks(
+        self, survey: str, params: dict, order: Order | None, limit: int | None, cache
+    ) -> Found:
+        """Return the objects that have a class at any rank, from a search for each rank."""
+        most = ranks_below(params.get("probability"), self._most_classes(cache, survey))
+
+        def ask(rank: int) -> Found:
+            sent = params | {"ranking": rank}
+            if order is None or order.name in ("ranking", "classifier_version"):
+                return self._pages(survey, sent | self._fixed(survey), limit, cache)
+            return find_in_order(self, survey, sent, order, limit, cache)
+
+        answers = self._each(ask, list(range(1, most + 1)))
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        parts = [with_rank(found.rows, rank) for rank, found in enumerate(answers, start=1)]
+        rows, repeated = one_per_object(stack_rows(*parts), order or Order("oid"))
+        cut = limit is not None and (len(rows) > limit or any(found.cut for found in answers))
+        rows = rows.take(np.arange(min(limit, len(rows)))) if cut else rows
+        repeated += sum(found.repeated for found in answers)
+        overlap = sum(found.overlap for found in answers)
+        return Found(rows, min(found.when for found in answers), cut, repeated, overlap)
 
     def _named(
         self, survey: str, names: list, hopeless: threading.Event, cache: bool | None
@@ -436,7 +544,9 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         def ask(part: list) -> Found:
             sent = {"oid": part} | self._fixed(survey)
             # Instead of once more, many are asked for in halves.
-            return self._pages(survey, sent, None, cache, named=len(part), once=len(names) > 1)
+            found = self._pages(survey, sent, None, cache, named=len(part), once=len(names) > 1)
+            check_answers(found.rows.values["oid"], part, "the object", service=self.service)
+            return found
 
         return ask_in_halves(ask, names, hopeless)
 

@@ -1,6 +1,7 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from atlasquery.alerce.base import AlerceQuery, plain_json
 from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.filters import order_params
+from atlasquery.alerce.lsstcolumns import ENTRY, NEAR
 from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
 from atlasquery.exceptions import (
     InputWarning,
@@ -23,15 +25,39 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_max_rows
-from atlasquery.tables import Rows, check_answer, decode_rows, stack_rows
+from atlasquery.tables import Rows, check_answer, check_answers, decode_rows, stack_rows
 
-__all__ = ["PagedQueries"]
+__all__ = ["Found", "Order", "PagedQueries", "one_per_object", "sorted_rows"]
 
 # "page_size=10" (contract) is what the server sends by itself: as many as any page should have. A
 # list of all objects shows whether it does.
 SMALLEST_PAGE = 10
-LIST_PATH = {"ztf": "objects/", "lsst": "object_api/list_objects"}
+LIST_ROUTE = {"ztf": "objects", "lsst": "lsst_objects"}
 LIST_COLUMNS = {"ztf": OBJECT, "lsst": LSST_OBJECT}
+# Names in one list of objects that are asked for again, to have all their classifications.
+NAMES = 200
+# No object has as many: a row for each class of each classifier and version.
+CLASSIFICATIONS = 200
+# Orders by what a classifier says. Of several classifications of an object, that which comes
+# first in such an order is kept; else the likeliest.
+OF_CLASSES = (
+    "probability", "class_name", "classifier_name", "classifier_version", "ranking",
+)  # fmt: skip
+
+
+class Order(NamedTuple):
+    """An order of objects.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    descending : bool
+        Whether the greatest comes first; what is masked comes last in either direction.
+    """
+
+    name: str
+    descending: bool = False
 
 
 class _Page(msgspec.Struct):
@@ -67,6 +93,8 @@ class PagedQueries(AlerceQuery):
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""
+        if self.conf.page_size < 1:
+            raise InvalidQueryError(f"conf.page_size={self.conf.page_size} should be 1 or more")
         return check_max_rows(max_rows, self.conf.max_rows)
 
     def _page(self, survey: str, params: dict, cache: bool | None, *, once: bool = False) -> tuple:
@@ -79,10 +107,9 @@ class PagedQueries(AlerceQuery):
             return decode_rows(columns, page.items), page.has_next
 
         (rows, has_next), when = self._fetch(
-            LIST_PATH[survey],
+            LIST_ROUTE[survey],
             params,
             decode=decode,
-            server=self.conf.lsst_server if survey == "lsst" else None,
             lifetime=self.conf.list_seconds,
             cache=cache,
             # What fails so is a class or classifier that is not known; it will not be known later.
@@ -98,20 +125,20 @@ class PagedQueries(AlerceQuery):
         limit: int | None,
         cache: bool | None,
         *,
+        order: Order | None = None,
         named: int | None = None,
         once: bool = False,
     ) -> "Found":
-        """Return one row per object, from as many pages as it takes.
+        """Return one row per object by name, from as many pages as it takes.
 
-        `named` is how many there are at most, where they are asked for by name; `once` is for a
-        caller that asks for less after a failure.
+        `order` is that of the rows returned, where all are wanted; `named` is how many there are
+        at most, where they are asked for by name; `once` is for a caller that asks for less after
+        a failure.
         """
-        if self.conf.page_size < 1:
-            raise InvalidQueryError(f"conf.page_size={self.conf.page_size} should be 1 or more")
         size = self.conf.page_size if limit is None else min(self.conf.page_size, limit + 1)
         pages: list[Rows] = []
         times: list[float] = []
-        rows, more = Rows(), True
+        more: bool | None = True
         while more:
             sent = params | {"page": len(pages) + 1, "page_size": size}
             page, more, when = self._page(survey, sent, cache, once=once)
@@ -131,16 +158,44 @@ class PagedQueries(AlerceQuery):
             if more is None:
                 more = self._may_go_on(pages, size, named, cache)
             if not more or (limit is not None and sum(map(len, pages)) > limit):
-                rows, repeated, overlap = one_per_object(stack_rows(*pages))
-                if limit is not None and len(rows) > limit:
-                    return Found(rows.take(np.arange(limit)), min(times), True, repeated, overlap)
-        return Found(rows, min(times), False, repeated, overlap)
+                rows, repeated = one_per_object(self._whole(survey, params, pages, cache), order)
+                cut = limit is not None and len(rows) > limit
+                if cut or not more:
+                    rows = rows.take(np.arange(limit)) if cut else rows
+                    return Found(rows, min(times), cut, repeated)
+        raise AssertionError("a last page ends the loop")
+
+    def _whole(self, survey: str, params: dict, pages: list[Rows], cache: bool | None) -> Rows:
+        """Return the rows of pages, with all of each object that has rows on two of them.
+
+        Rows of one object have no order: one may be on both pages, and another on neither.
+        """
+        ends = [
+            first.values["oid"][-1].item()
+            for first, second in itertools.pairwise(pages)
+            if len(first) and len(second) and first.values["oid"][-1] == second.values["oid"][0]
+        ]
+        rows = stack_rows(*pages)
+        return self._completed(survey, params, rows, ends, cache) if ends else rows
+
+    def _completed(
+        self, survey: str, params: dict, rows: Rows, names: list, cache: bool | None
+    ) -> Rows:
+        """Return rows with all classifications of some objects that meet the criteria."""
+        for start in range(0, len(names), NAMES):
+            part = names[start : start + NAMES]
+            sent = params | self._fixed(survey) | {"oid": part, "page": 1}
+            every, _, _ = self._page(
+                survey, sent | {"page_size": CLASSIFICATIONS * len(part)}, cache
+            )
+            rows = stack_rows(rows.take(~np.isin(rows.values["oid"], part)), every)
+        return sorted_rows(rows, Order("oid"))
 
     @contextlib.contextmanager
     def _explained(self, name: int, cache: bool | None) -> Iterator[None]:
         """Tell a failure over an object of LSST that is not known from others.
 
-        "A missing object gives 500, not 404" (contract): the list of objects says which it is.
+        "A missing object gives 500, not 404" (contract): another route says which it is.
         """
         try:
             yield
@@ -152,24 +207,42 @@ class PagedQueries(AlerceQuery):
             except NotFoundError as unknown:
                 raise unknown from error
             except (RemoteServiceError, TableParseError, TimeoutError):
-                # What failed first is what is told.
+                # The first failure is reported.
                 pass
             raise
 
-    def _refuse_unknown_lsst(self, name: int, cache: bool | None) -> "Found":
-        """Return the entry of an object of LSST, or raise if there is none.
-
-        The route for one object fails with status 500 for an unknown one; the list does not.
-        """
-        found = self._pages("lsst", {"oid": [name]} | self._fixed("lsst"), None, cache)
-        if not len(found.rows):
+    def _refuse_unknown_lsst(self, name: int, cache: bool | None) -> None:
+        """Raise if ALeRCE has no such object of LSST, classified or not."""
+        found, _ = self._fetch(
+            "lsst_known",
+            {"oid": name, "survey": "lsst", "radius": 1.0, "neighbors": 1},
+            decode=lambda body: decode_rows(NEAR, body),
+            cache=cache,
+        )
+        if not len(found):
             raise NotFoundError(
                 f"ALeRCE does not know {name} of LSST",
                 service=self.service,
                 status=200,
                 url=self.conf.lsst_server,
             )
-        return found
+
+    def _lsst_entry(self, name: int, cache: bool | None, *, extra: bool = False) -> tuple:
+        """Return the entry of an object of LSST, which lists leave out if nobody classified it."""
+        params = {"oid": name, "survey_id": "lsst"} | (
+            {"return_survey_extra": "true"} if extra else {}
+        )
+        with self._explained(name, cache):
+            rows, when = self._fetch(
+                "lsst_object",
+                params,
+                decode=lambda body: decode_rows(ENTRY, b"[" + plain_json(body) + b"]"),
+                cache=cache,
+                unknown=str(name),
+                once=True,
+            )
+        check_answers(rows.values["oid"], name, "the object", service=self.service)
+        return rows, when
 
     def _fixed(self, survey: str) -> dict:
         """Return what is sent with each search: the order, without which pages overlap."""
@@ -227,18 +300,40 @@ class Found(NamedTuple):
     repeated : int
         How many other classifications of the same objects were left out.
     overlap : int
-        How many rows stood on two pages.
+        How many rows stood on two pages of a server that sends shorter pages than asked for.
     """
 
     rows: Rows
     when: float
     cut: bool
-    repeated: int
-    overlap: int
+    repeated: int = 0
+    overlap: int = 0
 
 
-def one_per_object(rows: Rows) -> tuple[Rows, int, int]:
-    """Keep the likeliest classification of each object.
+def sorted_rows(rows: Rows, order: Order) -> Rows:
+    """Return rows in an order, those of equal value by name.
+
+    Parameters
+    ----------
+    rows : Rows
+        Objects.
+    order : Order
+        The order.
+
+    Returns
+    -------
+    Rows
+        With what is masked last, in either direction.
+    """
+    rank = np.unique(rows.values[order.name], return_inverse=True)[1]
+    if order.descending:
+        rank = -rank
+    mask = rows.masks[order.name]
+    return rows.take(np.lexsort((rows.values["oid"], np.where(mask, 0, rank), mask)))
+
+
+def one_per_object(rows: Rows, order: Order | None = None) -> tuple[Rows, int]:
+    """Keep one classification of each object.
 
     The server sends a row per classifier, and per version of it, that meets the criteria.
 
@@ -246,33 +341,43 @@ def one_per_object(rows: Rows) -> tuple[Rows, int, int]:
     ----------
     rows : Rows
         Objects, with repetitions.
+    order : Order, optional
+        The order of the result. In one of classes, probabilities or ranks, the
+        classification that comes first in it is kept, otherwise the likeliest. By
+        default objects stay where they stood first.
 
     Returns
     -------
     rows : Rows
-        Each object once, where it stood first.
+        Each object once.
     repeated : int
-        How many rows of others of its classifications were left out.
-    overlap : int
-        How many rows were there twice.
+        How many other classifications of them were left out.
     """
+    rows = rows if order is None else sorted_rows(rows, order)
     oid = rows.values["oid"]
     n = len(oid)
     first = np.unique(oid, return_index=True)[1]
     if len(first) == n:
-        return rows, 0, 0
-    probability = np.nan_to_num(rows.values["probability"], nan=-1.0)
+        return rows, 0
+    by_class = order is not None and order.name in OF_CLASSES
+    likely = np.zeros(n) if by_class else np.nan_to_num(rows.values["probability"], nan=-1.0)
     # Sorted by object, then the likeliest first, then as sent.
-    order = np.lexsort((np.arange(n), -probability, oid))
-    best = order[np.unique(oid[order], return_index=True)[1]]
+    places = np.lexsort((np.arange(n), -likely, oid))
+    best = places[np.unique(oid[places], return_index=True)[1]]
     kept = rows.take(best[np.argsort(first, kind="stable")])
-    told = [rows.values[name] for name in ("oid", "class_name", "classifier_name", "probability")]
-    distinct = len(set(zip(*(values.tolist() for values in told), strict=True)))
+    shown = [rows.values[name] for name in ("oid", "class_name", "classifier_name", "probability")]
+    distinct = len(set(zip(*(values.tolist() for values in shown), strict=True)))
     # Versions are not sent: two may agree to the last digit, which costs nobody anything.
-    return kept, distinct - len(kept), n - distinct
+    return kept, distinct - len(kept)
 
 
-def warn_of(found: Found, limit: int | None, order_by: str | None = None, *, depth: int) -> None:
+def warn_of(
+    found: Found,
+    limit: int | None,
+    order: Order | None = None,
+    *,
+    depth: int,
+) -> None:
     """Warn of rows that a result does not have.
 
     Parameters
@@ -281,30 +386,40 @@ def warn_of(found: Found, limit: int | None, order_by: str | None = None, *, dep
         The objects.
     limit : int or None
         How many were asked for.
-    order_by : str or None, optional
+    order : Order or None, optional
         The order that was asked for.
     depth : int
         Where the caller stands.
     """
     if found.cut:
+        level = ""
+        if order is not None:
+            direction = "descending" if order.descending else "ascending"
+            level = (
+                f"; these are the first by {order.name}, {direction}, and of objects with the "
+                "value of the last one others may be as good"
+            )
         warnings.warn(
-            f"ALeRCE has more objects than the {limit} that were asked for; ask for more with "
-            "max_rows, or for all with max_rows=-1",
+            f"ALeRCE has more objects than the {limit} that were asked for{level}. Ask for more "
+            "with max_rows, or for all with max_rows=-1",
             MaxResultsWarning,
             stacklevel=depth,
         )
     if found.repeated:
+        by_class = order is not None and order.name in OF_CLASSES
+        kept = f"the first by {order.name}" if by_class else "the likeliest"
         warnings.warn(
             f"ALeRCE sent {found.repeated} further classifications of the same objects, by other "
-            "classifiers or versions; the likeliest of each object is kept. Name classifier and "
-            "classifier_version to choose, or see get_probabilities",
+            f"classifiers or versions; {kept} of each object is kept. Name "
+            "classifier and classifier_version to choose, or see get_probabilities",
             InputWarning,
             stacklevel=depth,
         )
-    if found.overlap and order_by not in (None, "oid"):
+    if found.overlap:
         warnings.warn(
-            f"Pages overlapped by {found.overlap} rows, because many objects have the same "
-            f"{order_by}: as many others may be missing. Leave out order_by and sort the table",
+            f"This server sends shorter pages than asked for, and they overlapped by "
+            f"{found.overlap} rows, because many objects have the same {order.name}: as many "
+            "others may be missing. Ask for all with max_rows=-1, which are sorted here",
             InputWarning,
             stacklevel=depth,
         )

@@ -2,11 +2,23 @@
 
 from collections.abc import Mapping
 
+import astropy.units as u
+import msgspec
 import numpy as np
 from astropy.timeseries import TimeSeries
 
-from atlasquery.alerce.columns import BANDS, FORCED, FORCED_EXTRA
-from atlasquery.alerce.lsstcolumns import ALWAYS_SENT
+from atlasquery.alerce.base import plain_json
+from atlasquery.alerce.columns import (
+    BANDS,
+    DETECTION,
+    FORCED,
+    FORCED_EXTRA,
+    NON_DETECTION,
+    V2_DETECTION,
+    V2_EXTRA,
+    V2_NON_DETECTION,
+)
+from atlasquery.alerce.lsstcolumns import ALWAYS_SENT, REFERENCES
 from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
@@ -17,9 +29,18 @@ from atlasquery.lightcurve.schema import (
     magnitudes,
     within,
 )
-from atlasquery.tables import Column, Rows, decode_rows, stack_rows
+from atlasquery.tables import Column, Columns, Rows, decode_rows, stack_rows
 
-__all__ = ["decode_forced", "light_curve", "lsst_schema", "unmask_zero", "ztf_schema"]
+__all__ = [
+    "decode_forced",
+    "decode_v2",
+    "decode_v2_detections",
+    "light_curve",
+    "lsst_schema",
+    "split_by_object",
+    "unmask_zero",
+    "ztf_schema",
+]
 
 # The surveys' exposure times, which detections come without: 30 s of ZTF; a visit of LSST.
 EXPOSURE_TIME = 30.0
@@ -30,6 +51,7 @@ DETECTED = 5.0
 UJY_PER_NJY = 1e-3
 TIME_SCALE = {"ztf": "utc", "lsst": "tai"}
 TIME_REFERENCE = {"ztf": "start of exposure", "lsst": "middle of exposure"}
+MAG = u.mag
 DECLARED = {column.name: column for column in SCHEMA}
 FORCED_FLAG = Column(
     "forced", bool, about="Forced photometry: measured where the object is.", required=True
@@ -86,6 +108,7 @@ def ztf_schema(rows: Rows, *, kind: str) -> Rows:
     Rows
         The flux is that of the difference, with the sign that ``isdiffpos`` has.
     """
+    rows = without_fillers(rows)
     n = len(rows)
     absent = np.full(n, np.nan)
     mag = rows.values.get("mag_psf", rows.values.get("magpsf", absent))
@@ -158,9 +181,14 @@ def unmask_zero(rows: Rows) -> Rows:
     Returns
     -------
     Rows
-        A flux and its error of exactly 0 are masked: no measurement is that.
+        A flux and its error of exactly 0 are masked: no measurement is that. So are the
+        fillers of numbers of other rows, -1.
     """
     found = rows.without(())
+    for name in REFERENCES:
+        if name in found.values:
+            found.masks[name] = found.masks[name] | (found.values[name] == -1)
+            found.values[name] = np.where(found.masks[name], 0, found.values[name])
     for name in ALWAYS_SENT:
         if name in found.values:
             values = found.values[name]
@@ -168,6 +196,30 @@ def unmask_zero(rows: Rows) -> Rows:
             found.values[name] = np.where(zero, np.nan, values)
             found.masks[name] = found.masks[name] | zero
     return found.without(("band_map",))
+
+
+def split_by_object(rows: Rows, names: list[int]) -> dict[int, Rows]:
+    """Return the rows of each object.
+
+    Parameters
+    ----------
+    rows : Rows
+        Rows of several objects, with ``oid``.
+    names : list of int
+        The objects.
+
+    Returns
+    -------
+    dict of int to Rows
+        For each of them, none where it has none.
+    """
+    if len(names) == 1 and (rows.values["oid"] == names[0]).all():
+        return {names[0]: rows}
+    order = np.argsort(rows.values["oid"], kind="stable")
+    oids = rows.values["oid"][order]
+    first = np.searchsorted(oids, names, side="left")
+    last = np.searchsorted(oids, names, side="right")
+    return {name: rows.take(order[a:b]) for name, a, b in zip(names, first, last, strict=True)}
 
 
 def decode_forced(body: bytes) -> Rows:
@@ -183,16 +235,70 @@ def decode_forced(body: bytes) -> Rows:
     Rows
         100.0, which is no measurement, is masked.
     """
-    rows = decode_rows(FORCED, body)
-    # A row without extra fields lacks all of them.
+    return without_fillers(_flat(decode_rows(FORCED, body), FORCED_EXTRA, TWICE))
+
+
+def decode_v2_detections(body: bytes | msgspec.Raw) -> Rows:
+    """Decode detections of the second version of the API into the columns of the first.
+
+    Parameters
+    ----------
+    body : bytes or `msgspec.Raw`
+        What the server sent.
+
+    Returns
+    -------
+    Rows
+        In the columns of `atlasquery.alerce.columns.DETECTION`, and what else came.
+    """
+    rows = _flat(decode_rows(V2_DETECTION, body), V2_EXTRA, ())
+    return _as_declared(rows, DETECTION, ("oid", "sid", "aid", "e_ra", "e_dec"))
+
+
+def decode_v2(body: bytes) -> tuple[Rows, Rows, Rows]:
+    """Decode an answer with detections, non-detections and forced photometry.
+
+    Parameters
+    ----------
+    body : bytes
+        What the server sent.
+
+    Returns
+    -------
+    tuple of Rows
+        In the columns of the routes for each.
+    """
+    sent = msgspec.json.decode(plain_json(body), type=_V2)
+    limits = decode_rows(V2_NON_DETECTION, sent.non_detections)
+    limits = _as_declared(limits, NON_DETECTION, ("oid", "sid", "aid"))
+    return (
+        decode_v2_detections(sent.detections),
+        limits,
+        decode_forced(sent.forced_photometry),
+    )
+
+
+class _V2(msgspec.Struct):
+    detections: msgspec.Raw = msgspec.Raw(b"[]")
+    non_detections: msgspec.Raw = msgspec.Raw(b"[]")
+    forced_photometry: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+def _flat(rows: Rows, declared: Columns, twice: tuple) -> Rows:
+    """Return rows with their extra fields as columns."""
+    # A row without extra fields has none of them.
     nested = np.where(rows.masks["extra_fields"], b"{}", rows.values["extra_fields"])
-    extra = decode_rows(FORCED_EXTRA, b"[" + b",".join(nested.tolist()) + b"]")
-    extra = extra.without(TWICE)
+    extra = decode_rows(declared, b"[" + b",".join(nested.tolist()) + b"]").without(twice)
     rows = rows.without(("extra_fields",))
     for column in extra.columns:
         if column.name not in rows.values:
             rows.add(column, extra.values[column.name], extra.masks[column.name])
-    return without_fillers(rows)
+    return rows
+
+
+def _as_declared(rows: Rows, declared: Columns, dropped: tuple) -> Rows:
+    """Return rows in declared columns, those not sent masked, and what else came after them."""
+    return stack_rows(decode_rows(declared, b"[]"), rows.without(dropped))
 
 
 def without_fillers(rows: Rows) -> Rows:
@@ -201,20 +307,23 @@ def without_fillers(rows: Rows) -> Rows:
     Parameters
     ----------
     rows : Rows
-        Rows of ZTF, which are changed.
+        Rows of ZTF.
 
     Returns
     -------
     Rows
-        The same.
+        The same, where there is none.
     """
+    found = rows.without(())
     for column in rows.columns:
-        if column.unit == DECLARED["mag"].unit and rows.values[column.name].dtype.kind == "f":
-            with np.errstate(invalid="ignore"):
-                none = rows.values[column.name] > NO_MEASUREMENT
-            rows.values[column.name] = np.where(none, np.nan, rows.values[column.name])
-            rows.masks[column.name] = rows.masks[column.name] | none
-    return rows
+        # By identity: astropy compares units slowly.
+        values = found.values[column.name]
+        if column.unit is MAG and values.dtype.kind == "f":
+            none = values > NO_MEASUREMENT
+            if none.any():
+                found.values[column.name] = np.where(none, np.nan, values)
+                found.masks[column.name] = found.masks[column.name] | none
+    return found
 
 
 def _measured(kind: str, flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:

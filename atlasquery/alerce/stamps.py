@@ -1,6 +1,5 @@
 """The queries for image stamps and alert packets."""
 
-import gzip
 import io
 import warnings
 
@@ -21,11 +20,13 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.tables import check_answer, read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["StampQueries"]
 
 KINDS = ("science", "template", "difference")
-GZIP = b"\x1f\x8b"
+# What stands beside an image of LSST, where the HDUs have no names.
+BESIDE = ("VARIANCE", "PSF")
 
 
 class StampQueries(BulkQueries):
@@ -37,6 +38,7 @@ class StampQueries(BulkQueries):
         candid: int | str | None = None,
         *,
         survey: str = "ztf",
+        include_variance_and_psf: bool = False,
         cache: bool | None = None,
     ) -> fits.HDUList:
         """Fetch the image stamps of an alert.
@@ -50,6 +52,9 @@ class StampQueries(BulkQueries):
             the first detection that has stamps.
         survey : {"ztf", "lsst"}, optional
             The survey whose object it is.
+        include_variance_and_psf : bool, optional
+            Whether what the server sends beside each image comes too: for LSST
+            its variance and its PSF; for ZTF there is nothing.
         cache : bool, optional
             Whether stored answers are used, for ``conf.object_seconds``.
 
@@ -57,7 +62,8 @@ class StampQueries(BulkQueries):
         -------
         `~astropy.io.fits.HDUList`
             ``SCIENCE``, ``TEMPLATE`` and ``DIFFERENCE``, with the object and the alert in
-            their headers. ZTF's are 63 x 63 pixels of 1.01 arcsec; they have no WCS.
+            their headers, then ``SCIENCE_VARIANCE``, ``SCIENCE_PSF`` and so on. Those of
+            LSST have a WCS; ZTF's are 63 x 63 pixels of 1.01 arcsec and have none.
 
         Raises
         ------
@@ -86,16 +92,15 @@ class StampQueries(BulkQueries):
             if isinstance(image, Exception):
                 self._refuse_unknown_alert(image, name, alert, survey, cache)
                 raise image
-        stamps = fits.HDUList()
-        for kind, image in zip(KINDS, images, strict=True):
+        stamps, beside = fits.HDUList(), []
+        for kind, (image, *others) in zip(KINDS, images, strict=True):
             make = fits.ImageHDU if stamps else fits.PrimaryHDU
-            hdu = make(image.data)
-            hdu.name = kind.upper()
-            if unit := image.header.get("BUNIT"):
-                hdu.header["BUNIT"] = unit
-            hdu.header["OBJECT"] = str(name), "object"
-            hdu.header["CANDID"] = str(alert), "alert"
-            stamps.append(hdu)
+            stamps.append(_labelled(make, image, kind.upper(), name, alert))
+            beside += [
+                _labelled(fits.ImageHDU, other, f"{kind.upper()}_{other.name}", name, alert)
+                for other in others
+            ]
+        stamps.extend(beside if include_variance_and_psf else [])
         return stamps
 
     def plot_stamps(
@@ -142,7 +147,7 @@ class StampQueries(BulkQueries):
 
         stamps = self.get_stamps(oid, candid, survey=survey, cache=cache)
         figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.5), layout="constrained")
-        for ax, hdu in zip(axes, stamps, strict=True):
+        for ax, hdu in zip(axes, stamps[: len(KINDS)], strict=True):
             ax.imshow(hdu.data, cmap="gray", norm=_brightness(hdu.data), origin="lower")
             _mark_centre(ax, hdu.data.shape)
             ax.set_title(hdu.name.lower())
@@ -194,15 +199,14 @@ class StampQueries(BulkQueries):
         >>> Alerce.get_avro("ZTF20aaaaaac")[:3]
         b'Obj'
         """
-        name = check_oid(oid, "ztf")
+        name = check_oid(oid, "ztf", surveys=False)
         if decoded:
             _fastavro()
         alert = self._alert(name, candid, "ztf", cache)
         packet, _ = self._fetch(
-            "get_avro",
+            "avro",
             {"oid": name, "candid": alert},
             decode=_decode_avro,
-            server=self.conf.stamp_server,
             cache=cache,
             content="avro",
             unknown=f"alert {alert} of {name}",
@@ -245,18 +249,14 @@ class StampQueries(BulkQueries):
             ) from error
 
     def _stamp(self, kind: str, name, alert: int, survey: str, cache):
-        if survey == "ztf":
-            path, server = "get_stamp", self.conf.stamp_server
-            params = {"oid": name, "candid": alert, "type": kind, "format": "fits"}
-        else:
-            path, server = "stamps_api/stamp", self.conf.lsst_server
+        params = {"oid": name, "candid": alert, "type": kind, "format": "fits"}
+        if survey == "lsst":
             params = {"oid": name, "measurement_id": alert, "survey_id": "lsst"}
             params |= {"stamp_type": f"cutout{kind.title()}", "file_format": "fits"}
         image, _ = self._fetch(
-            path,
+            "stamp" if survey == "ztf" else "lsst_stamp",
             params,
-            decode=_decode_image,
-            server=server,
+            decode=lambda body: _decode_images(body, self.conf.max_answer_bytes),
             cache=cache,
             # How LSST's are called is not known; what they are, the decoder sees.
             content="fits" if survey == "ztf" else "",
@@ -278,15 +278,33 @@ def _check_alert(candid: object) -> int:
     return int(text)
 
 
-def _decode_image(body: bytes):
-    """Return the image of a stamp, which comes in gzip and may lack the first card's form."""
-    with read_by_library("the FITS file"):
-        plain = gzip.decompress(body) if body.startswith(GZIP) else body
-        with fits.open(io.BytesIO(plain), ignore_missing_simple=True, memmap=False) as file:
-            images = (hdu for hdu in file if np.ndim(getattr(hdu, "data", None)) == 2)
-            if (hdu := next(images, None)) is not None and hdu.data.dtype.kind in "fiu":
-                return fits.ImageHDU(np.array(hdu.data), hdu.header)
-    raise TableParseError("no image in the FITS file")
+def _labelled(make, image, label: str, name, alert: int):
+    """Return an image as an HDU of its own, with all that its header says."""
+    hdu = make(image.data, image.header.copy(strip=True))
+    hdu.name = label
+    hdu.header["OBJECT"] = str(name), "object"
+    hdu.header["CANDID"] = str(alert), "alert"
+    return hdu
+
+
+def _decode_images(body: bytes, limit: int) -> list:
+    """Return the images of a stamp, which comes in gzip: the first one and what is beside it.
+
+    The first card may not be of the standard.
+    """
+    with (
+        read_by_library("the FITS file"),
+        open_fits(body, limit=limit, what="the stamp", ignore_missing_simple=True) as file,
+    ):
+        # HDUs of a file in memory, read whole before it is closed.
+        found = [
+            fits.ImageHDU(np.array(hdu.data), hdu.header, name=hdu.name or label)
+            for hdu, label in zip(file, ("", *BESIDE), strict=False)
+            if np.ndim(getattr(hdu, "data", None)) == 2 and hdu.data.dtype.kind in "fiu"
+        ]
+    if not found:
+        raise TableParseError("no image in the FITS file")
+    return found
 
 
 def _decode_avro(body: bytes) -> bytes:

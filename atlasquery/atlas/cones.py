@@ -2,6 +2,7 @@
 
 import warnings
 
+import astropy.units as u
 import msgspec
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -39,7 +40,7 @@ class ConeQueries(AtlasQuery):
     def query_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         nearest: bool = False,
         positions: bool = True,
@@ -164,7 +165,7 @@ class ConeQueries(AtlasQuery):
     def count_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         cache: bool | None = None,
         get_query_payload: bool = False,

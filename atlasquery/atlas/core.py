@@ -67,7 +67,7 @@ class AtlasClass(
         self,
         name: str | int,
         *,
-        radius: Angle = 5 * u.arcsec,
+        radius: Angle | u.Quantity | str = 5 * u.arcsec,
         cache: bool | None = None,
     ) -> Table:
         """Find an object by its id or by any of its names.

@@ -127,8 +127,11 @@ class Dataset:
         """
         self._failures += failures
         known, tables, counts = self._decoded(known)
-        if not known:
-            return
+        if known:
+            with understood(self._directory):
+                self._add(known, tables, counts)
+
+    def _add(self, known: list, tables: dict, counts: dict) -> None:
         ids = [atlas_id for atlas_id, *_ in known]
         number = self._next_number()
         files = [self._write(number, kind, table) for kind, table in tables.items()]

@@ -4,7 +4,7 @@ import msgspec
 
 from atlasquery.atlas.columns import OBJECT
 from atlasquery.exceptions import TableParseError
-from atlasquery.tables import Columns, Rows, decode_rows
+from atlasquery.tables import Columns, Rows, check_answer, decode_rows
 
 __all__ = ["METADATA_ONLY", "Item", "decode_items", "object_rows", "product_rows"]
 
@@ -79,7 +79,7 @@ def check_items(items: list[Item], ids: list[int]) -> None:
             raise TableParseError(f"ATLAS answered for {asked} without an object")
         entry = _numbered.decode(item["object"])
         if not isinstance(entry, str) and entry.id != asked:
-            raise TableParseError(f"ATLAS answered with {entry.id} when asked for {asked}")
+            check_answer(entry.id, asked, "the object", service="ATLAS")
 
 
 def object_rows(items: list[Item], **options) -> Rows:

@@ -24,7 +24,7 @@ from atlasquery.atlas.listnames import AtlasList, find_list, known_lists
 from atlasquery.atlas.objects import ObjectQueries
 from atlasquery.exceptions import NoResultsWarning
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Rows, build_table, decode_rows
+from atlasquery.tables import Rows, build_table, decode_rows, only_of
 
 __all__ = ["ListQueries"]
 
@@ -310,11 +310,15 @@ class ListQueries(ObjectQueries):
         )
 
     def _memberships(self, payload: dict, cache: bool | None) -> tuple:
+        checked = partial(decode_rows, MEMBERSHIP)
+        for wire, column in (("objectid", "atlas_id"), ("objectgroupid", "list_id")):
+            if wire in payload:
+                checked = only_of(checked, column, payload[wire], "the object or list")
         # "Both and no filter: 500", so it is asked either for a list or for an object.
         return self._read(
             "objectgroupslist/",
             payload,
-            decode=partial(decode_rows, MEMBERSHIP),
+            decode=checked,
             lifetime=self._lifetime("list"),
             cache=cache,
         )

@@ -1,6 +1,7 @@
 """The manifest of downloaded objects: which files of a directory count, and who may write."""
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InvalidQueryError, StorageError
 from atlasquery.service.transport import is_local
 
 __all__ = [
@@ -78,22 +79,24 @@ def understood(directory: Path, name: str = MANIFEST) -> Iterator[None]:
 
     Raises
     ------
-    InvalidQueryError
+    StorageError, InvalidQueryError
         In place of the errors of SQLite and the system.
     """
     given = f"directory={str(directory)!r}"
     try:
         yield
+    except InvalidQueryError:
+        raise
     except (FileExistsError, NotADirectoryError):
         raise InvalidQueryError(
             f"{given} is a file or lies in one: give the path of a directory"
         ) from None
     except (OSError, sqlite3.OperationalError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InvalidQueryError(
-            f"{given} cannot be used ({why}): see that it can be written, and that the disk has "
-            "room, or take another directory"
-        ) from error
+        if not isinstance(error, OSError):
+            # SQLite says of a full disk no more than this.
+            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            error = OSError(errno.ENOSPC if full else errno.EIO, str(error))
+        raise StorageError.from_system(error, f"{given} cannot be used") from error
     except sqlite3.DatabaseError as error:
         raise InvalidQueryError(
             f"{given} has a damaged {name} ({error}), without which nobody knows what was "

@@ -25,6 +25,7 @@ from atlasquery.atlas.items import Item, object_rows, product_rows, unknown
 from atlasquery.atlas.photometry import forced_light_curve, light_curve, light_curve_meta
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.service.inputs import check_path, check_window
+from atlasquery.shown import harmless
 from atlasquery.tables import build_table
 
 __all__ = ["AtlasSource"]
@@ -211,7 +212,7 @@ class AtlasSource:
 
     def __repr__(self) -> str:
         where = self.coordinates.to_string("hmsdms", precision=1)
-        return f"<AtlasSource {self.atlas_id} {self._title()} at {where}>"
+        return harmless(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
 
     def __str__(self) -> str:
         return source_text(self)

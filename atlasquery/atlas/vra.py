@@ -13,7 +13,7 @@ from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Columns, Rows, build_table, decode_rows
+from atlasquery.tables import Columns, Rows, build_table, decode_rows, only_of
 
 __all__ = ["VRAQueries"]
 
@@ -258,12 +258,16 @@ class VRAQueries(AtlasQuery):
         def decode(body: bytes) -> tuple[Rows, bytes]:
             return decode_rows(columns, body), body
 
-        answers = [
-            self._read(
-                endpoint, payload, decode=decode, lifetime=self._lifetime("list"), cache=cache
+        def ask(payload: dict) -> tuple:
+            asked = payload.get("objects")
+            checked = decode
+            if asked is not None:
+                checked = only_of(decode, "atlas_id", asked.split(","), "the object")
+            return self._read(
+                endpoint, payload, decode=checked, lifetime=self._lifetime("list"), cache=cache
             )
-            for payload in payloads
-        ]
+
+        answers = [ask(payload) for payload in payloads]
         when = min(when for _, when in answers)
         if len(answers) == 1:
             return answers[0][0][0], when

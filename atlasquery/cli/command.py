@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from atlasquery import __version__
+from atlasquery.shown import harmless, shown
 
 __all__ = ["Code", "Command", "Failure", "command", "main", "one_line", "printable"]
 
@@ -113,7 +114,7 @@ class Command(click.Command):
             raise
         except Exception as error:
             if debug:
-                traceback.print_exception(error)
+                click.echo(shown("".join(traceback.format_exception(error))), err=True, nl=False)
             message, code = _explained(error)
             raise Failure(message, code) from error
 
@@ -239,7 +240,7 @@ def printable(text: str) -> str:
     str
         The same but for control characters.
     """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
+    return harmless(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def _explained(error: Exception) -> tuple[str, Code]:
@@ -248,6 +249,7 @@ def _explained(error: Exception) -> tuple[str, Code]:
 
     # Each class stands before those it is a subclass of.
     codes = (
+        (exceptions.StorageError, Code.MACHINE, ""),
         (exceptions.InvalidQueryError, Code.USAGE, ""),
         (exceptions.LoginError, Code.LOGIN, " On the command line: atlasquery login --store"),
         (exceptions.QuotaError, Code.QUOTA, " On the command line: --wait"),
@@ -279,6 +281,13 @@ def _say(kind: str, message: object) -> None:
         click.echo(f"{kind}: {one_line(message)}", err=True)
 
 
+class _Lines(logging.Formatter):
+    """Lines of a log that a terminal takes for nothing else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
+
+
 @contextlib.contextmanager
 def _warnings_to_stderr(debug: bool) -> Iterator[None]:
     """Let warnings and the log be lines on the error output, so that output is data only."""
@@ -290,7 +299,7 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
 
     level, handlers, propagate = log.level, log.handlers[:], log.propagate
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    lines.setFormatter(_Lines("%(levelname)s: %(message)s"))
     with warnings.catch_warnings():
         # What is said to users, and not what is said to programmers.
         warnings.simplefilter("default" if debug else "ignore")

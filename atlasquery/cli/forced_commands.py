@@ -1,5 +1,6 @@
 """``atlasquery forced``: forced photometry of positions as typed, or of a file of them."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def forced(
     from atlasquery.forcedphot.waiting import check_timeout
 
     # Before anything is submitted, which a second try would submit again.
-    check_timeout(span := _span(timeout))
+    seconds, began = check_timeout(span := _span(timeout)), time.monotonic()
     client = AtlasForcedClass(server=server)
     asked = bool(position or listing or mpc_names)
     if save is not None and save.exists():
@@ -86,7 +87,7 @@ def forced(
         where, names, planets = read_targets(" ".join(position), lines, mpc_names)
         jobs = client.submit(
             where, mpc_names=planets or None, names=names, start=start, end=end,
-            reduced=reduced, comment=comment, save=save,
+            reduced=reduced, comment=comment, save=save, timeout=span,
         )  # fmt: skip
     else:
         raise InvalidQueryError(
@@ -95,7 +96,7 @@ def forced(
     if no_wait:
         client.update(jobs)
         return deliver(jobs.table(), output)
-    client.wait(jobs, timeout=span)
+    client.wait(jobs, timeout=max(0.0, seconds + began - time.monotonic()))
     curves = client.fetch(jobs, on_error="warn")
     code = deliver(_stacked(curves, jobs["target"].tolist()), output)
     return Code.INCOMPLETE if any(lc is None for lc in curves) else code

@@ -13,6 +13,7 @@ import click
 
 from atlasquery.cli.command import Code, printable
 from atlasquery.cli.options import Output
+from atlasquery.shown import CONTROL
 
 if TYPE_CHECKING:
     from astropy.table import MaskedColumn, QTable, Table
@@ -117,7 +118,9 @@ def json_text(table: "Table") -> str:
     values = plain_columns(table, ids_as_text=True)
     rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     document = {"meta": _plain(dict(table.meta)), "columns": columns, "rows": rows}
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    # The same document, as which a terminal is shown the characters that it would obey.
+    return CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def write_tabs(table: "Table") -> None:
@@ -278,6 +281,8 @@ def _for_display(table: "Table") -> "QTable":
             kind = ""
         else:
             column = column.copy()
+        clean = printable(name)
+        name = name if clean in table.colnames else clean
         shown[name] = column
         if kind == "f" and not shown[name].info.format:
             unit = getattr(column, "unit", None)

@@ -79,11 +79,11 @@ def demo(directory: Path) -> None:
         radius = 5 * u.arcmin
         found = atlas.query_region(centre, radius=radius, cache=False)
         click.echo(f"2. {len(found)} objects within {radius} of {centre.to_string('hmsdms')}:\n")
-        found["separation"].info.format = ".2f"
         click.echo("\n".join(found["atlas_id", "name", "ra", "dec", "separation"].pformat(-1, -1)))
-        # A supernova with forced photometry, which not every object has.
-        source = atlas.get_source(box.manifest["ids"]["supernova"][2], cache=False)
-        click.echo(f"\n3. {source!r}")
+        # The nearest with forced photometry, which not every object has.
+        sources = atlas.get_sources(found["atlas_id"], progress=False)
+        source = next(one for one in sources.values() if len(one.forced_photometry))
+        click.echo(f"\n3. The nearest with forced photometry is\n   {source!r}")
         written = _write(source, directory)
         lc, forced = source.light_curve, source.forced_photometry
         n = int(lc["detection"].sum())

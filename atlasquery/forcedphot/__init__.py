@@ -29,6 +29,9 @@ class Conf(ServiceConf):
         "Seconds after which a submission whose answer was lost, and which is not in the queue, "
         "counts as not arrived.",
     )
+    image_deadline = _config.ConfigItem(
+        7200.0, "Seconds after which the download of a ZIP of images is given up."
+    )
     attempts_to_warn = _config.ConfigItem(
         3, "Attempts at a task after which it is named as one that blocks the queue."
     )

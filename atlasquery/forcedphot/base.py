@@ -1,5 +1,6 @@
 """What all queries to the forced photometry server share: limits, pages of the queue, words."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +10,6 @@ import numpy as np
 from astropy.time import Time
 
 from atlasquery.exceptions import (
-    NotFoundError,
     QuotaError,
     RemoteServiceError,
     TableParseError,
@@ -21,7 +21,7 @@ from atlasquery.service import ServiceQuery
 from atlasquery.service.quota import Limit, Quota
 from atlasquery.service.refusals import is_page
 from atlasquery.service.store import ResponseStore
-from atlasquery.tables import Rows, decode_rows
+from atlasquery.tables import Rows, check_answer, decode_rows
 
 __all__ = ["ForcedQuery", "Page", "Task", "maybe_done"]
 
@@ -64,6 +64,10 @@ class Task:
         Seconds it took, NaN before its end.
     queued_before : int
         How many tasks of the account waited when it was submitted.
+    request_type : str
+        ``FP``, ``IMGZIP`` or ``SSOSTACK``.
+    images_task : int
+        The task that makes its images, 0 for none.
     """
 
     task_id: int
@@ -78,6 +82,8 @@ class Task:
     ended: str
     run_time: float
     queued_before: int
+    request_type: str
+    images_task: int
 
     @property
     def final(self) -> bool:
@@ -87,14 +93,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the queue, the newest task first.
+    """A page of the queue.
 
     Parameters
     ----------
     tasks : list of Task
         Up to a hundred tasks.
     cursor : str or None
-        Where the next page, of older tasks, begins.
+        Where the next page begins.
     rows : Rows
         All their columns.
     """
@@ -156,33 +162,50 @@ class ForcedQuery(ServiceQuery):
         # The server forgets after a month, so these are not removed in passing.
         return ResponseStore(self.cache_location / "results", longest=float("inf"))
 
-    def _page(self, *, started: bool = False, cursor: str | None = None) -> Page:
-        """Read a page of the account's tasks."""
-        response = self._ask("queue/", page_params(started, cursor))
-        return self._decode(response, decode_page)
+    def _page(self, *, cursor: str | None = None) -> Page:
+        """Read a page of the account's tasks, the newest first."""
+        return self._ask_decoded("queue/", page_params(cursor=cursor), decode=decode_page)[0]
 
     def _pages(self) -> Iterator[Page]:
         """Read all tasks, the newest first, as far as the caller goes."""
         cursor = None
+        seen: set[str] = set()
         while True:
             page = self._page(cursor=cursor)
             yield page
             if page.cursor is None:
                 return
             cursor = page.cursor
+            if cursor in seen:
+                raise TableParseError(
+                    f"{self.service}: the pages of the queue go round in a circle: {cursor!r:.60} "
+                    "comes again",
+                    service=self.service,
+                )
+            seen.add(cursor)
 
     def _task(self, task_id: int, *, listed: bool = False) -> Task | None:
         """Read one task; None if there is none of that number.
 
         `listed` says that the queue has just been read at this address.
         """
+        found = self._trace(task_id, listed=listed)
+        return found if isinstance(found, Task) else None
+
+    def _trace(self, task_id: int, *, listed: bool = False) -> Task | str:
+        """Read one task; ``"deleted"`` if it was finished and deleted, ``"unknown"`` for none.
+
+        The row of a finished task that is deleted is hidden for a week, and is answered with a
+        web page; where there is no row, nothing tells whether there was one.
+        """
         try:
-            response = self._ask(f"queue/{task_id}/")
+            return self._ask_decoded(
+                f"queue/{task_id}/", decode=lambda body: decode_task(body, task_id)
+            )[0]
         except RemoteServiceError as error:
             if self._is_gone(error, listed=listed):
-                return None
+                return "deleted" if is_page(error.reason) else "unknown"
             raise
-        return self._decode(response, lambda body: decode_tasks(b"[" + body + b"]")[0])
 
     def _is_gone(self, error: RemoteServiceError, *, listed: bool = False) -> bool:
         """Return whether an error says that there is no such task.
@@ -200,25 +223,21 @@ class ForcedQuery(ServiceQuery):
             return False
         return True
 
-    def _unknown(self, what: str, error: RemoteServiceError) -> NotFoundError:
-        return NotFoundError(
-            f"{self.service} has no {what}: {error.reason}",
-            service=self.service,
-            status=error.status,
-            url=error.url,
-            reason=error.reason,
-        )
 
-
-def page_params(started: bool, cursor: str | None) -> dict:
+def page_params(
+    *, started: bool = False, cursor: str | None = None, after: int | None = None
+) -> dict:
     """Return what is asked for a page.
 
     Parameters
     ----------
-    started : bool
+    started : bool, optional
         Whether tasks that were not begun are left out.
-    cursor : str or None
+    cursor : str, optional
         Where the page begins.
+    after : int, optional
+        The number after which the tasks of the page begin, the oldest first; by default the
+        newest comes first.
 
     Returns
     -------
@@ -228,6 +247,10 @@ def page_params(started: bool, cursor: str | None) -> dict:
     params: dict = {"pagesize": PAGE}
     if started:
         params["started"] = "true"
+    if after is not None:
+        # A cursor of the Django REST framework is the value of the field that is ordered by.
+        params["ordering"] = "id"
+        cursor = base64.b64encode(f"p={after}".encode()).decode()
     if cursor:
         params["cursor"] = cursor
     return params
@@ -270,14 +293,42 @@ def decode_tasks(body: bytes) -> list[Task]:
     return _as_tasks(decode_rows(TASK, body if body.startswith(b"[") else b"[" + body + b"]"))
 
 
+def decode_task(body: bytes, task_id: int) -> Task:
+    """Decode the answer to a question for one task.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer.
+    task_id : int
+        The task that was asked for.
+
+    Returns
+    -------
+    Task
+        That one.
+
+    Raises
+    ------
+    TableParseError
+        If it is another, or more than one.
+    """
+    tasks = _as_tasks(decode_rows(TASK, b"[" + body + b"]"))
+    if len(tasks) != 1:
+        raise TableParseError(f"{len(tasks)} tasks came where task {task_id} was asked for")
+    check_answer(tasks[0].task_id, task_id, "the task")
+    return tasks[0]
+
+
 def _as_tasks(rows: Rows) -> list[Task]:
     columns = {name: values.tolist() for name, values in rows.values.items()}
+    masks = rows.masks
     return [
         Task(
             task_id=columns["task_id"][n],
-            state=_state(columns, rows.masks, n),
+            state=_state(columns, masks, n),
             attempts=columns["attempts"][n],
-            message=columns["message"][n],
+            message=" ".join(columns["message"][n].split()),
             comment=columns["comment"][n],
             ra=columns["ra"][n],
             dec=columns["dec"][n],
@@ -286,6 +337,8 @@ def _as_tasks(rows: Rows) -> list[Task]:
             ended=columns["ended"][n].rstrip("Z"),
             run_time=columns["run_time"][n],
             queued_before=columns["queued_before"][n],
+            request_type=columns["request_type"][n] or "FP",
+            images_task=0 if masks["images_task_id"][n] else columns["images_task_id"][n],
         )
         for n in range(len(rows))
     ]
@@ -333,7 +386,10 @@ def unix(text: str) -> float:
     float
         Seconds since 1970; minus infinity for an empty text.
     """
-    return Time(text.rstrip("Z"), format="isot", scale="utc").unix if text else -np.inf
+    try:
+        return Time(text.rstrip("Z"), format="isot", scale="utc").unix if text else -np.inf
+    except ValueError as error:
+        raise TableParseError(f"{text!r:.60} is not the time of a task") from error
 
 
 def maybe_done(error: Exception) -> bool:

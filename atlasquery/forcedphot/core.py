@@ -12,7 +12,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot.images import ImageQueries
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
-from atlasquery.forcedphot.waiting import check_timeout
+from atlasquery.forcedphot.waiting import Watch, check_timeout
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.inputs import check_coordinates, check_path, check_radius
 
@@ -62,6 +62,7 @@ class AtlasForcedClass(ImageQueries):
         comment: str | None = None,
         names: str | list[str] | None = None,
         save: str | os.PathLike | None = None,
+        timeout: u.Quantity | float | str | None = None,
     ) -> ForcedJobs:
         """Submit positions or minor planets to be measured.
 
@@ -90,6 +91,9 @@ class AtlasForcedClass(ImageQueries):
         save : path-like, optional
             A new file in which the jobs are kept from before the first request, so that a
             process that is killed loses nothing.
+        timeout : `~astropy.units.Quantity`, float or str, optional
+            How long this may take, where no write is left in the minute or an answer is
+            lost; a bare number is in seconds.
 
         Returns
         -------
@@ -103,6 +107,9 @@ class AtlasForcedClass(ImageQueries):
             If an argument is not what it should be, or the file exists; nothing was sent.
         LoginError
             If there is no login, or it is refused.
+        TimeoutError
+            If not all was submitted in time; ``jobs`` of the error has all, and `wait` goes
+            on with them.
         RemoteServiceError
             If the server refused; what was submitted before is in ``jobs`` of the error.
 
@@ -124,6 +131,7 @@ class AtlasForcedClass(ImageQueries):
             raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
         words = check_comment(comment, TAG_LENGTH)
         place = None if save is None else check_path(save, name="save")
+        seconds = check_timeout(timeout)
         # The bound is always sent: without it the server takes the last 30 days.
         shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
         self._auth(required=True)
@@ -135,7 +143,8 @@ class AtlasForcedClass(ImageQueries):
                     "another name"
                 )
             jobs.save(place)
-        return self._submit_all(jobs)
+        with self._in_time(seconds, Watch(), jobs):
+            return self._submit_all(jobs)
 
     def query_position(
         self,
@@ -174,7 +183,7 @@ class AtlasForcedClass(ImageQueries):
             A file in which the jobs are kept. Where it exists, its jobs are taken up
             instead of submitted again; they must be of the same query.
         timeout : `~astropy.units.Quantity`, float or str, optional
-            How long to wait; a bare number is in seconds.
+            How long to submit and to wait; a bare number is in seconds.
         on_error : {"raise", "warn"}, optional
             What to do when some have no light curve, as in `fetch`.
         progress : bool, optional
@@ -215,7 +224,7 @@ class AtlasForcedClass(ImageQueries):
         >>> lc.colnames[:5]
         ['time', 'band', 'detection', 'flux', 'flux_err']
         """
-        check_timeout(timeout)
+        seconds, start_of_wait = check_timeout(timeout), self._clock.now()
         check_on_error(on_error)
         query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
                  "comment": comment, "names": names}  # fmt: skip
@@ -223,9 +232,10 @@ class AtlasForcedClass(ImageQueries):
             jobs = ForcedJobs.load(save)
             self._check_same(jobs, coordinates, query)
         else:
-            jobs = self.submit(coordinates, save=save, **query)
+            jobs = self.submit(coordinates, save=save, timeout=timeout, **query)
         try:
-            self.wait(jobs, timeout=timeout, progress=progress)
+            left = max(0.0, start_of_wait + seconds - self._clock.now())
+            self.wait(jobs, timeout=left, progress=progress)
             curves = self.fetch(jobs, on_error=on_error, progress=progress)
         except BaseException as error:
             # After hours of waiting they are not lost with the error, or with Ctrl-C.
@@ -240,7 +250,7 @@ class AtlasForcedClass(ImageQueries):
         coordinates: SkyCoord,
         *,
         n: int = 8,
-        radius: Angle = 17 * u.arcsec,
+        radius: Angle | u.Quantity | str = 17 * u.arcsec,
         start: When = None,
         end: When = None,
         reduced: bool = False,

@@ -1,27 +1,32 @@
 """Images of a finished task, and stacks of images along the path of a minor planet."""
 
-import io
 import os
 import re
+import zipfile
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import requests
 from astropy.io import fits
 
 from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
+    StorageError,
     TableParseError,
 )
-from atlasquery.forcedphot.base import decode_tasks
-from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
+from atlasquery.forcedphot.base import Task, decode_task
+from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.submission import update
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
-from atlasquery.service.files import write_private
+from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
+from atlasquery.tables import read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["ImageQueries"]
 
@@ -33,7 +38,8 @@ class ImageQueries(TaskQueries):
         """Ask for the images that a finished task measured.
 
         The server takes five such requests of an account at a time; `delete`
-        makes room. A task that has images already is not asked again.
+        makes room. Of a task that has been asked for its images already, the task that
+        makes them is returned. They are kept for 14 days.
 
         Parameters
         ----------
@@ -48,9 +54,9 @@ class ImageQueries(TaskQueries):
         Raises
         ------
         InvalidQueryError
-            If the task is not finished yet.
+            If the task is not finished yet, or makes images itself.
         NotFoundError
-            If there is no such task.
+            If there is no such task, or it has no images, since it found no data or failed.
         QuotaError
             If there are five requests for images already.
 
@@ -69,29 +75,53 @@ class ImageQueries(TaskQueries):
         {'done': 1}
         """
         task_id = _task_id(task)
-        try:
-            response = self._write(f"queue/{task_id}/requestimages/", expected=(302,))
-        except RemoteServiceError as error:
-            if error.status != 404:
-                raise
-            raise self._unknown(f"task {task_id}", error) from None
+        known = self._measured(task_id)
+        # The server would make another task at each call, and remove the file of both with one.
+        new = known.images_task or self._new_images(task_id)
+        tag = f"images of {task_id}"
+        jobs = ForcedJobs(self.server, {"request_type": "IMGZIP"})
+        jobs.batches[tag] = Batch(tag)
+        jobs.jobs.append(Job(Target(tag), tag, state="queued", task_id=new))
+        return jobs
+
+    def _measured(self, task_id: int) -> Task:
+        """Return a task that has images, or raise why it has none."""
+        found = self._trace(task_id)
+        if not isinstance(found, Task):
+            words = "it was deleted" if found == "deleted" else "there is none of that number"
+            raise self._missing(f"no task {task_id}: {words}")
+        if found.request_type != "FP":
+            call = "get_stack" if found.request_type == "SSOSTACK" else "get_images"
+            raise InvalidQueryError(
+                f"task {task_id} makes images itself: wait for it and download them with {call}"
+            )
+        if not found.final:
+            raise InvalidQueryError(
+                f"task {task_id} has no images yet: they can be asked for when it is finished"
+            )
+        if found.state != "done":
+            raise self._missing(f"no images of task {task_id}: {found.message or found.state}")
+        return found
+
+    def _new_images(self, task_id: int) -> int:
+        """Let the server make a task for the images of another; return its number."""
+        response = self._write(f"queue/{task_id}/requestimages/", expected=(302,))
         # The server answers with a redirect to its page, which names the new task.
         target = urlsplit(response.headers.get("Location", ""))
         new = parse_qs(target.query).get("newids", [""])[0]
         if not new.isdecimal():
-            raise InvalidQueryError(
-                f"task {task_id} has no images yet: they can be asked for when it is finished"
-            )
-        tag = f"images of {task_id}"
-        jobs = ForcedJobs(self.server, {"request_type": "IMGZIP"})
-        jobs.batches[tag] = Batch(tag)
-        jobs.jobs.append(Job(Target(tag), tag, state="queued", task_id=int(new)))
-        return jobs
+            raise self._missing(f"no images of task {task_id}, and does not say why")
+        return int(new)
+
+    def _missing(self, what: str) -> NotFoundError:
+        return NotFoundError(f"{self.service} has {what}", service=self.service, reason=what)
 
     def get_images(
         self, images: ForcedJobs | Job | int, *, path: str | os.PathLike | None = None
     ) -> Path:
         """Download the images of a task.
+
+        They are written to the disk as they arrive, however large they are.
 
         Parameters
         ----------
@@ -109,7 +139,9 @@ class ImageQueries(TaskQueries):
         Raises
         ------
         NotFoundError
-            If the task has no images, or not yet.
+            If the task has no images, not yet, or no longer: they are kept for 14 days.
+        TableParseError
+            If what comes is not a ZIP.
         InvalidQueryError
             If the file cannot be written.
 
@@ -131,19 +163,57 @@ class ImageQueries(TaskQueries):
         place = check_path("." if path is None else path, name="path")
         place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
         try:
-            response = self._ask(f"queue/{task_id}/images.zip", public=True)
+            with private_file(place) as file:
+                self._stream(f"queue/{task_id}/images.zip", file)
         except RemoteServiceError as error:
             if error.status != 404:
                 raise
-            raise self._unknown(f"images of task {task_id}, or not yet", error) from None
-        body = self._decode(response, bytes, content="zip")
-        try:
-            write_private(place, body)
+            raise self._missing(self._why_no_images(task_id)) from None
         except OSError as error:
-            raise InvalidQueryError(
-                f"path={str(path)!r} cannot be written: {error.strerror}"
+            raise StorageError.from_system(
+                error, f"path={str(path)!r} cannot be written"
             ) from error
         return place
+
+    def _stream(self, address: str, file: BinaryIO) -> None:
+        """Write a ZIP of the server's to a file as it arrives."""
+
+        def into(response: requests.Response) -> BinaryIO | None:
+            if "zip" not in response.headers.get("Content-Type", "").lower():
+                return None
+            # Of a connection that broke nothing is left.
+            file.seek(0)
+            file.truncate()
+            return file
+
+        response = self._ask(address, public=True, into=into, deadline=self.conf.image_deadline)
+        self._decode(response, bytes, content="zip")
+        if not zipfile.is_zipfile(file):
+            raise TableParseError(
+                f"{self.service} answered {response.url} with {file.tell()} bytes that are not a "
+                "ZIP. Try again.",
+                service=self.service,
+                url=response.url,
+            )
+
+    def _why_no_images(self, task_id: int) -> str:
+        task = self._trace(task_id)
+        what = f"no images of task {task_id}"
+        days = f"{KEPT_DAYS['IMGZIP']:.0f} days"
+        if not isinstance(task, Task):
+            gone = "it was deleted, or" if task == "deleted" else "there is no such task, or it is"
+            return f"{what}: {gone} older than the {days} for which images are kept"
+        if task.request_type == "FP" and not task.images_task:
+            return f"{what}: they were not asked for, with {self.name}.request_images({task_id})"
+        maker = task if task.request_type != "FP" else self._task(task.images_task)
+        if maker is not None and not maker.final:
+            return f"{what}, or not yet: the task that makes them is {maker.state}"
+        if maker is not None and maker.state != "done":
+            return f"{what}: {maker.message or maker.state}"
+        return (
+            f"{what} any more: they were deleted with another task that made the same ones. Delete "
+            "this one too, and ask again with request_images"
+        )
 
     def get_stack(
         self,
@@ -182,7 +252,8 @@ class ImageQueries(TaskQueries):
         Raises
         ------
         NotFoundError
-            If there are no observations in the window.
+            If there are no observations in the window, or the stack is no longer there: it is
+            kept for 14 days.
         RemoteServiceError
             If the server could not make the stack.
         TimeoutError
@@ -218,7 +289,8 @@ class ImageQueries(TaskQueries):
     def _download_stack(self, job: Job) -> fits.HDUList:
         if job.state != "done":
             words = job.message or job.state
-            kind = NotFoundError if "No observations" in words else RemoteServiceError
+            gone = job.state in ("deleted", "expired") or "No observations" in words
+            kind = NotFoundError if gone else RemoteServiceError
             raise kind(
                 f"{self.service} made no stack of {job.target.name} (task {job.task_id}): {words}",
                 service=self.service,
@@ -231,27 +303,32 @@ class ImageQueries(TaskQueries):
         except RemoteServiceError as error:
             if error.status != 404:
                 raise
-            raise self._unknown(f"stack of task {job.task_id}", error) from None
-        try:
-            return fits.open(io.BytesIO(response.content))
-        except OSError as error:
-            raise TableParseError(
-                f"{self.service} answered {response.url} with something else than FITS: {error}",
-                service=self.service,
-                url=response.url,
-            ) from error
+            raise self._no_stack(job) from None
+        limit = self.conf.max_answer_bytes
+        return self._decode(response, lambda body: _decode_stack(body, limit), content="")
 
     def _stack_name(self, job: Job) -> str:
-        response = self._ask(f"queue/{job.task_id}/")
-        (task,) = self._decode(response, decode_tasks)
+        try:
+            task, response = self._ask_decoded(
+                f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
+            )
+        except RemoteServiceError as error:
+            if self._is_gone(error):
+                raise self._no_stack(job) from None
+            raise
         update(job, task)
         url = self._decode(response, _stack_url)
         name = urlsplit(url or "").path.rpartition("/")[2]
         if not re.fullmatch(r"[\w.-]+", name):
-            raise NotFoundError(
-                f"{self.service} names no stack of task {job.task_id}", service=self.service
-            )
+            raise self._no_stack(job)
         return name
+
+    def _no_stack(self, job: Job) -> NotFoundError:
+        days = f"{KEPT_DAYS['SSOSTACK']:.0f} days"
+        return self._missing(
+            f"no stack of task {job.task_id} any more: it was deleted, or is older than the "
+            f"{days} for which stacks are kept. Ask for it again by the name of the object"
+        )
 
 
 def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
@@ -265,8 +342,21 @@ def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
     return jobs
 
 
+class _Stack(msgspec.Struct):
+    result_imagestack_url: str | None = None
+
+
+def _decode_stack(body: bytes, limit: int) -> fits.HDUList:
+    """Return a FITS file, each part of it read: what is damaged is an error here and not later."""
+    with read_by_library("the FITS file"):
+        file = open_fits(body, limit=limit, what="the stack", lazy_load_hdus=False)
+        for hdu in file:
+            _ = hdu.data
+    return file
+
+
 def _stack_url(body: bytes) -> str | None:
-    return msgspec.json.decode(body, type=dict).get("result_imagestack_url")
+    return msgspec.json.decode(body, type=_Stack).result_imagestack_url
 
 
 def _task_id(task: object) -> int:

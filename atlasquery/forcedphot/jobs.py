@@ -38,6 +38,8 @@ STATES = {
 }
 #: States that do not change any more.
 FINAL = ("done", "empty", "failed", "expired", "deleted")
+#: For how many days the server keeps a finished task, by the type of its request.
+KEPT_DAYS = {"FP": 31.0, "IMGZIP": 14.0, "SSOSTACK": 14.0}
 TAG = "atlasquery:"
 TAG_BYTES = 8
 
@@ -413,7 +415,17 @@ class ForcedJobs:
         """The first and last MJD asked for."""
         return self.shared.get("mjd_min"), self.shared.get("mjd_max")
 
-    def expired(self, job: Job, now: float, days: float) -> bool:
+    @property
+    def request_type(self) -> str:
+        """The type of the request: ``FP``, or ``IMGZIP`` for images, ``SSOSTACK`` for a stack."""
+        return self.shared.get("request_type", "FP")
+
+    @property
+    def kept_days(self) -> float:
+        """The number of days for which the server keeps such tasks and their results."""
+        return KEPT_DAYS.get(self.request_type, KEPT_DAYS["FP"])
+
+    def expired(self, job: Job, now: float) -> bool:
         """Return whether the server no longer keeps a job, as it is too old.
 
         Parameters
@@ -422,8 +434,6 @@ class ForcedJobs:
             The job.
         now : float
             Unix time.
-        days : float
-            For how long tasks and results are kept.
 
         Returns
         -------
@@ -432,7 +442,7 @@ class ForcedJobs:
             neither is known.
         """
         since = job.ended or job.submitted
-        return bool(since) and now - Time(since).unix > days * 86400
+        return bool(since) and now - Time(since).unix > self.kept_days * 86400
 
 
 def _stamp(path: Path | None) -> tuple | None:

@@ -5,7 +5,8 @@ import os
 import warnings
 from functools import partial
 
-from astropy.coordinates import SkyCoord
+import numpy as np
+from astropy.coordinates import SkyCoord, angular_separation
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import (
@@ -18,15 +19,20 @@ from atlasquery.exceptions import (
 from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
-from atlasquery.forcedphot.waiting import KEPT_DAYS, WaitQueries
+from atlasquery.forcedphot.targets import Target
+from atlasquery.forcedphot.waiting import WaitQueries
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
-from atlasquery.tables import Rows
+from atlasquery.tables import Rows, check_answer
 
 __all__ = ["ResultQueries"]
 
 TEXT = "text/plain"
+# Files have five decimals of a degree.
+ROUNDED = 3e-5
+# Years by which a proper motion may have taken a position away from where it was at its epoch.
+LONGEST = 100.0
 
 
 class ResultQueries(WaitQueries):
@@ -64,6 +70,8 @@ class ResultQueries(WaitQueries):
 
         Raises
         ------
+        InvalidQueryError
+            If the tasks are of another server, or make images.
         IncompleteResultError
             If some tasks are not finished, failed, or have a result that cannot be
             fetched or read; ``failures`` has a pair (target, error) for each. Where only
@@ -82,7 +90,8 @@ class ResultQueries(WaitQueries):
 
         Examples
         --------
-        >>> from astropy.coordinates import SkyCoord
+        >>> import numpy as np
+        from astropy.coordinates import SkyCoord, angular_separation
         >>> from atlasquery import AtlasForced
         >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
         >>> lc, = AtlasForced.fetch(AtlasForced.wait(jobs))
@@ -90,6 +99,11 @@ class ResultQueries(WaitQueries):
         Unit("uJy")
         """
         self._check_jobs(jobs)
+        if jobs.request_type != "FP":
+            raise InvalidQueryError(
+                "these jobs make images, of which there is no light curve: download them with "
+                + ("get_stack(jobs)" if jobs.request_type == "SSOSTACK" else "get_images(jobs)")
+            )
         check_on_error(on_error)
         before = [job.state for job in jobs]
         outcomes = run_all(
@@ -107,7 +121,7 @@ class ResultQueries(WaitQueries):
         if empty:
             warnings.warn(
                 f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
-                f"window: {some(empty)}",
+                f"window: {some(empty)}{_hint(jobs)}",
                 NoResultsWarning,
                 stacklevel=3,
             )
@@ -184,20 +198,24 @@ class ResultQueries(WaitQueries):
             # What cannot be read is fetched again.
             with contextlib.suppress(TableParseError):
                 if stored is not None:
-                    return parse_result(stored[0], name=name, whole=True), stored[2]
+                    return _result_of(stored[0], target=job.target, name=name), stored[2]
         if job.state != "done":
             raise self._no_result(job)
         try:
-            response = self._ask(f"queue/{job.task_id}/data.txt", public=True)
+            rows, response = self._ask_decoded(
+                f"queue/{job.task_id}/data.txt",
+                decode=partial(_result_of, target=job.target, name=name),
+                content=TEXT,
+                public=True,
+            )
         except RemoteServiceError as error:
             if error.status != 404:
                 raise
             # A proxy has web pages of its own; the task itself tells whether it is gone.
-            expired = jobs.expired(job, self._clock.now(), KEPT_DAYS)
+            expired = jobs.expired(job, self._clock.now())
             if not expired and self._task(job.task_id) is not None:
                 raise
             raise self._lost_result(jobs, job, error) from None
-        rows = self._decode(response, partial(parse_result, name=name, whole=True), content=TEXT)
         # It is kept once it was read: a file that is damaged is fetched again.
         self._results.put(key, response.content, TEXT)
         return rows, self._clock.now()
@@ -217,12 +235,13 @@ class ResultQueries(WaitQueries):
 
     def _lost_result(self, jobs: ForcedJobs, job: Job, error: RemoteServiceError) -> Exception:
         """Note that a finished task has no file any more, and say why."""
-        if jobs.expired(job, self._clock.now(), KEPT_DAYS):
+        if jobs.expired(job, self._clock.now()):
             job.state = "expired"
-            words = f"results are kept for {KEPT_DAYS:.0f} days, and it ended on {job.ended[:10]}"
+            words = f"results are kept for {jobs.kept_days:.0f} days, and it ended on "
+            words += job.ended[:10]
         else:
-            job.state = "deleted"
-            words = error.reason
+            # Not in the words of the web page that is the answer.
+            job.state, words = "deleted", "the task was deleted at the server"
         job.message = words
         return NotFoundError(
             f"{self.service} no longer has the result of task {job.task_id} ({job.target.name}): "
@@ -252,6 +271,32 @@ class ResultQueries(WaitQueries):
             total=len(jobs),
             depth=4,
         )
+
+
+def _hint(jobs: ForcedJobs) -> str:
+    """Return what may be wrong with the name of a minor planet of which there is no data."""
+    bare = [job.target.mpc_name for job in jobs if job.state == "empty" and job.target.mpc_name]
+    bare = [name for name in bare if name.isdecimal()]
+    return f". A numbered minor planet is written in parentheses: '({bare[0]})'" if bare else ""
+
+
+def _result_of(text: bytes, *, target: Target, name: str) -> Rows:
+    """Read a result file, and see by its positions that it is that of the target."""
+    rows = parse_result(text, name=name, whole=True)
+    if target.ra is None or target.dec is None:
+        # Where a minor planet was, its file alone says.
+        return rows
+    slack = ROUNDED
+    if target.motion is not None:
+        slack += LONGEST * np.hypot(target.motion.ra, target.motion.dec) / 3.6e6
+    ra, dec = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    apart = angular_separation(ra, dec, np.radians(target.ra), np.radians(target.dec))
+    # Files of some years have no positions.
+    wrong = np.flatnonzero(np.degrees(apart) > slack)
+    if len(wrong):
+        where = f"{rows.values['ra'][wrong[0]]:.5f} {rows.values['dec'][wrong[0]]:+.5f}"
+        check_answer(where, f"{target.ra:.5f} {target.dec:+.5f}", f"the position of {name}")
+    return rows
 
 
 def _is_empty(outcome: object) -> bool:

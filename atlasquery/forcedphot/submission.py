@@ -1,5 +1,7 @@
 """Submit tasks: in hundreds, as far as there is room, never one of them twice."""
 
+import dataclasses
+import math
 import re
 import warnings
 
@@ -20,6 +22,8 @@ TOO_MANY = re.compile(r"too many queued tasks \((\d+) queued \+ \d+ requested > 
 LOSSES = 3
 # How far the clocks of server and client may be apart when a lost submission is looked for.
 SKEW = 86400.0
+# Degrees from a pole at which the server takes a position in a list: microseconds of arc.
+OFF_POLE = 1e-9
 # Degrees by which a position may differ on its way to the server and back.
 SAME = 1e-7
 
@@ -148,11 +152,12 @@ class SubmissionQueries(ForcedQuery):
                     batch.sent = None
                 jobs.keep()
                 return
-            log.info(
-                f"{self.service}: a submission is not in the queue; it is looked for again in "
-                f"{wait:.0f} s"
-            )
-            self._clock.sleep(wait)
+            if wait >= 1:
+                log.info(
+                    f"{self.service}: a submission is not in the queue; it is looked for again in "
+                    f"{wait:.0f} s"
+                )
+            self._clock.wait(wait)
 
     def _tasks_of(self, jobs: ForcedJobs, batches: list[Batch]) -> dict[str, list[Task]]:
         """Look through the queue for the tasks of submissions, the newest first."""
@@ -163,7 +168,9 @@ class SubmissionQueries(ForcedQuery):
         for page in self._pages():
             for task in page.tasks:
                 tag = task.comment[:TAG_LENGTH]
-                if tag in wanted and task.task_id not in known:
+                # A task that makes images has the comment of the one whose images they are.
+                ours = task.request_type == jobs.request_type
+                if ours and tag in wanted and task.task_id not in known:
                     found.setdefault(tag, []).append(task)
                     wanted[tag] -= 1
             if all(n <= 0 for n in wanted.values()):
@@ -189,7 +196,14 @@ def _payload(jobs: ForcedJobs, batch: Batch) -> dict:
         payload["radec_epoch_year"] = batch.motion.epoch
         payload["propermotion_ra"] = batch.motion.ra
         payload["propermotion_dec"] = batch.motion.dec
-    return payload | {"radeclist": "\n".join(job.target.line for job in missing)}
+    return payload | {"radeclist": "\n".join(_line(job.target) for job in missing)}
+
+
+def _line(target: Target) -> str:
+    """Return the line of a target: a list that holds a pole is refused, and is sent beside it."""
+    if target.dec is not None and abs(target.dec) == 90:
+        target = dataclasses.replace(target, dec=math.copysign(90 - OFF_POLE, target.dec))
+    return target.line
 
 
 def _is_for(task: Task, target: Target) -> bool:

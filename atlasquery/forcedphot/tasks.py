@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, RemoteServiceError
-from atlasquery.forcedphot.base import states
+from atlasquery.forcedphot.base import Task, states
 from atlasquery.forcedphot.jobs import ForcedJobs, Job
 from atlasquery.forcedphot.results import ResultQueries
 from atlasquery.forcedphot.submission import update
@@ -16,6 +16,13 @@ from atlasquery.tables import Column, build_table, stack_rows
 
 __all__ = ["TaskQueries", "check_task_ids"]
 
+# What there is of a number that may be wrong.
+NOBODY = (
+    "the server has no task of that number: it never had one, or it was deleted before it was "
+    "finished, or long ago"
+)
+#: What a task makes that is not a light curve.
+PRODUCTS = {"IMGZIP": "ZIP of images", "SSOSTACK": "stack"}
 STATE = Column("state", str, about="What became of it, as in ForcedJobs.", required=True)
 
 
@@ -76,7 +83,9 @@ class TaskQueries(ResultQueries):
         """Delete tasks and their results on the server.
 
         Each is a write, of which the server takes 60 a minute. A task that runs is
-        stopped. What is not fetched yet is fetched and read first.
+        stopped. A light curve that is not fetched yet is fetched and read first; images are
+        not, and those of one task of photometry are a single file, which goes with the first
+        of its image tasks that is deleted.
 
         Parameters
         ----------
@@ -92,8 +101,9 @@ class TaskQueries(ResultQueries):
         Returns
         -------
         `~astropy.table.Table`
-            ``task_id``, ``ok`` and ``message``, a row for each task. One that was
-            deleted before is ``ok``.
+            ``task_id``, ``ok`` and ``message``, which says what was not kept, a row for each
+            task. One that was deleted before is ``ok``; a number of which the server knows
+            nothing is not, as it may never have been that of a task.
 
         Raises
         ------
@@ -123,20 +133,19 @@ class TaskQueries(ResultQueries):
             ids = [job.task_id for job in chosen]
         else:
             ids = check_task_ids(jobs)
-            chosen = [Job(Target(f"task {i}"), "", state="queued", task_id=i) for i in ids]
+            # Of none it is known that there ever was such a task.
+            chosen = [Job(Target(f"task {i}"), "", state="pending", task_id=i) for i in ids]
             jobs = ForcedJobs(self.server, {}, jobs=chosen)
-        messages: list[str] = []
         with jobs.held():
-            for job in chosen:
-                messages.append(self._delete(jobs, job, keep_results))
+            outcomes = [self._delete(jobs, job, keep_results) for job in chosen]
         table = Table(
             {
                 "task_id": np.array(ids, np.int64),
-                "ok": np.array([not words for words in messages], bool),
-                "message": np.array([words or "deleted" for words in messages], str),
+                "ok": np.array([ok for ok, _ in outcomes], bool),
+                "message": np.array([words for _, words in outcomes], str),
             }
         )
-        failures = [(i, words) for i, words in zip(ids, messages, strict=True) if words]
+        failures = [(i, words) for i, (ok, words) in zip(ids, outcomes, strict=True) if not ok]
         if failures and on_error == "raise":
             raise IncompleteResultError(
                 f"{self.service}: {len(failures)} of {len(ids)} tasks were not deleted, the first "
@@ -147,31 +156,40 @@ class TaskQueries(ResultQueries):
             )
         return table
 
-    def _delete(self, jobs: ForcedJobs, job: Job, keep_results: bool) -> str:
-        """Delete a task; return why it was not deleted, or nothing."""
-        if keep_results and (reason := self._keep_result(jobs, job)):
-            return reason
+    def _delete(self, jobs: ForcedJobs, job: Job, keep_results: bool) -> tuple[bool, str]:
+        """Delete a task; return whether it is gone, and what is to be said of it."""
+        known, kind = job.state != "pending", jobs.request_type
+        if not known or (keep_results and kind == "FP"):
+            try:
+                # What is known of it here may be old.
+                found = self._trace(job.task_id) if not job.final else "not asked"
+            except Exception as error:
+                return False, f"its state could not be read: {error}"
+            if isinstance(found, Task):
+                kind = found.request_type
+                update(job, found)
+            elif not known:
+                return found == "deleted", "deleted before" if found == "deleted" else NOBODY
+        if keep_results and kind == "FP" and (reason := self._keep_result(jobs, job)):
+            return False, reason
+        words = "deleted"
         try:
             self._write(f"queue/{job.task_id}/", method="DELETE")
         except RemoteServiceError as error:
             if not self._is_gone(error):
-                return str(error)
+                return False, str(error)
+            words = "deleted before"
         except Exception as error:
-            return str(error)
-        if not job.final:
+            return False, str(error)
+        if kind != "FP" and job.state == "done":
+            words += f", with its {PRODUCTS[kind]}, which is kept here only where it was downloaded"
+        if not job.final or kind != "FP":
             job.state = "deleted"
         jobs.keep()
-        return ""
+        return True, words
 
     def _keep_result(self, jobs: ForcedJobs, job: Job) -> str:
         """Fetch the result of a task before it is deleted; return why that failed, or nothing."""
-        try:
-            # What is known of it here may be old.
-            task = None if job.final else self._task(job.task_id)
-        except Exception as error:
-            return f"its state could not be read: {error}"
-        if task is not None:
-            update(job, task)
         if job.state != "done":
             return ""
         try:

@@ -1,15 +1,19 @@
 """Wait for tasks: one request a poll for all of them, however many there are.
 
-The server runs one task of an account at a time, and in the order of their
-numbers. So all that changes is at the frontier: the newest task that was
-begun. One page of begun tasks, the newest first, has it and the 99 before it;
-that page is asked for with the tag of the last answer, so that a poll at which
-nothing has happened is answered without a body.
+A poll reads the hundred tasks of the account from the oldest unfinished one on: of each that is
+in the page it tells the state, and of each that is not that it is gone. What is finished there
+moves the page on. Nothing is concluded from the order of numbers: the server begins tasks by the
+place that it has given them, which for two submissions at once is another order. Where nothing
+runs in the page, every other poll reads the newest begun tasks of the account instead, which
+tells what the others wait for. Each page is asked for with the tag of its last answer, so that a
+poll at which nothing has happened is answered without a body.
 """
 
+import contextlib
 import math
 import statistics
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import astropy.units as u
@@ -22,9 +26,10 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
-from atlasquery.forcedphot.base import Task, decode_page, page_params
+from atlasquery.forcedphot.base import Page, Task, decode_page, page_params
 from atlasquery.forcedphot.jobs import ForcedJobs
 from atlasquery.forcedphot.submission import SubmissionQueries, update
+from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.log import log
 from atlasquery.service.pool import progress_bar
 
@@ -36,10 +41,8 @@ RUN_TIME = 60.0
 LONG = 300.0
 # Seconds for which a server may not answer before waiting for it ends.
 OUTAGE = 1800.0
-# Results are kept for a month (contract).
-KEPT_DAYS = 31.0
-# Polls without a change, while nothing runs, after which the whole queue is looked through.
-IDLE = 2
+# Seconds before the end of a timeout at which the last look is made.
+LAST_LOOK = 1.0
 # Room in the queue that is worth a submission, unless it takes all that is pending.
 WORTH = 50
 
@@ -48,56 +51,60 @@ WORTH = 50
 class Watch:
     """What is remembered from one poll to the next."""
 
-    #: The ETag of the first page.
-    tag: str = ""
-    #: Where the next page to be read begins, in the middle of a look that takes several.
-    cursor: str | None = None
-    #: The newest begun task of the look, and all that were in its pages.
-    newest: int = 0
-    seen: set[int] = field(default_factory=set)
-    #: Begun tasks that are not finished: at most one of them runs.
+    #: The ETag of the last answer to each question.
+    tags: dict[str, str] = field(default_factory=dict)
+    #: The number after which the page begins, and the one in its middle. Until all before that
+    #: are finished the same page is asked for, as it has a tag.
+    after: int = 0
+    middle: float = 0
+    #: Begun tasks that are not finished, of the page and of the whole account.
     begun: list[Task] = field(default_factory=list)
-    #: Own tasks that should have been in the pages and were not.
+    others: list[Task] = field(default_factory=list)
+    #: Own tasks that should have been in the page and were not.
     suspects: list[int] = field(default_factory=list)
-    #: Polls without news while nothing was running.
-    idle: int = 0
+    #: Whether all tasks of the page are finished, and more come after it.
+    passed: bool = False
+    #: Whether the last look found nothing that runs.
+    idle: bool = False
+    #: Whether the server does not take a number as the beginning of a page.
+    walks: bool = False
     #: Seconds that the latest tasks took.
     run_times: list[float] = field(default_factory=list)
     #: Tasks that were named as blocking the others.
     warned: set[int] = field(default_factory=set)
-    #: Since when the server does not answer.
+    #: Since when the server does not answer, and its last error.
     failing: float | None = None
+    failure: Exception | None = None
 
     @property
     def more(self) -> bool:
         """Whether there is something to ask for at once."""
-        return self.cursor is not None or bool(self.suspects)
-
-    @property
-    def running(self) -> bool:
-        """Whether a task is begun and not finished."""
-        return bool(self.begun)
+        return self.passed or bool(self.suspects)
 
     @property
     def retrying(self) -> list[Task]:
         """The tasks that were begun more than once, and are not finished."""
-        return [task for task in self.begun if task.state == "retrying"]
+        found = {t.task_id: t for t in self.others + self.begun if t.state == "retrying"}
+        return list(found.values())
 
-    def begin(self) -> None:
-        """Begin a look at the queue."""
-        self.seen, self.begun, self.newest = set(), [], 0
-
-    def add(self, tasks: list[Task]) -> None:
+    def add(self, tasks: list[Task], *, whole: bool) -> None:
         """Remember the tasks of a page.
 
         Parameters
         ----------
         tasks : list of Task
-            The tasks, the newest first.
+            The tasks.
+        whole : bool
+            Whether they are the newest begun ones of the account.
         """
-        self.seen |= {task.task_id for task in tasks}
-        self.newest = max([self.newest, *(task.task_id for task in tasks)])
-        self.begun += [task for task in tasks if not task.final]
+        begun = [task for task in tasks if not task.final and task.state != "queued"]
+        if whole:
+            self.others = begun
+        else:
+            self.begun = begun
+            if begun or any(task.final for task in tasks):
+                # What was seen of the others before may be over.
+                self.others = []
         self.run_times = [t.run_time for t in tasks if t.run_time > 0] or self.run_times
 
 
@@ -115,7 +122,8 @@ class WaitQueries(SubmissionQueries):
 
         What is pending is submitted as room comes free. A poll every
         ``conf.poll_seconds`` costs one request, for all tasks together. Where
-        the server cannot be reached, waiting goes on for half an hour.
+        the server cannot be reached, waiting goes on for half an hour, or to the
+        end of `timeout`.
 
         Parameters
         ----------
@@ -123,8 +131,8 @@ class WaitQueries(SubmissionQueries):
             The tasks, from `submit` or `ForcedJobs.load`. They are brought up to date in
             place; with a file, at every change.
         timeout : `~astropy.units.Quantity`, float, str or None, optional
-            How long to wait; a bare number is in seconds. None waits to the end; 0 looks
-            once.
+            How long to wait, all in all: for submissions and for a server that does not
+            answer too. A bare number is in seconds. None waits to the end; 0 looks once.
         progress : bool, optional
             Whether a bar with the time left is shown, on a terminal or in a notebook.
 
@@ -162,17 +170,28 @@ class WaitQueries(SubmissionQueries):
         {'done': 1}
         """
         self._check_jobs(jobs)
-        end = self._clock.now() + check_timeout(timeout)
+        seconds = check_timeout(timeout)
         watch = Watch()
-        with jobs.held():
+        with self._in_time(seconds, watch, jobs) as end, jobs.held():
             self._feed(jobs)
             if jobs.unfinished:
-                words, seconds = self._forecast(jobs, watch, ask=True)
+                words, left = self._forecast(jobs, watch, ask=True)
                 # What is over before it is read need not be said.
-                (log.info if seconds >= LONG else log.debug)(f"{self.service}: {words}")
+                (log.info if left >= LONG else log.debug)(f"{self.service}: {words}")
                 with progress_bar(len(jobs), shown=progress) as bar:
                     self._watch(jobs, watch, end, bar)
         return jobs
+
+    @contextlib.contextmanager
+    def _in_time(self, seconds: float, watch: Watch, jobs: ForcedJobs) -> Iterator[float]:
+        """Let nothing here go beyond a timeout; yield when that is over."""
+        start = self._clock.now()
+        try:
+            # One look is granted to who does not wait at all.
+            with self._clock.until(start + (seconds or self.conf.timeout)):
+                yield start + seconds
+        except OutOfTimeError as error:
+            raise self._late(jobs, watch) from error
 
     def _watch(self, jobs: ForcedJobs, watch: Watch, end: float, bar) -> None:
         """Poll until all tasks are finished."""
@@ -183,15 +202,16 @@ class WaitQueries(SubmissionQueries):
             if not jobs.unfinished or watch.more:
                 continue
             self._feed_if_worth(jobs)
-            if self._clock.now() >= end:
+            left = end - self._clock.now() - LAST_LOOK
+            if left <= 0:
                 raise self._late(jobs, watch)
-            self._clock.sleep(min(self.conf.poll_seconds, max(end - self._clock.now(), 0.1)))
+            self._clock.wait(min(self.conf.poll_seconds, left))
 
     def update(self, jobs: ForcedJobs) -> ForcedJobs:
         """Find out how far tasks are, without waiting for them.
 
-        What is pending is submitted as far as there is room. It costs a request,
-        and one more for each hundred tasks that were begun since the last time.
+        What is pending is submitted as far as there is room. It costs a request or
+        two, and one more for each hundred tasks that were finished since the last time.
 
         Parameters
         ----------
@@ -227,6 +247,9 @@ class WaitQueries(SubmissionQueries):
             self._feed(jobs)
             while jobs.unfinished:
                 self._poll(jobs, watch, patient=False)
+                if watch.idle and not watch.others:
+                    # What the others wait for.
+                    self._poll(jobs, watch, patient=False)
                 self._name_blockers(jobs, watch)
                 if not watch.more:
                     break
@@ -254,66 +277,84 @@ class WaitQueries(SubmissionQueries):
         """Send one request, and learn from it."""
         try:
             if watch.suspects:
-                changed = self._look_at(jobs, watch.suspects.pop())
-            elif watch.idle >= IDLE:
-                watch.idle = 0
-                changed = self._take_stock(jobs, watch)
+                changed = self._look_at(jobs, watch)
+            elif not (still_open := _open_ids(jobs)):
+                # All that is left is not at the server.
+                watch.passed = False
+                return
+            elif watch.idle:
+                changed, watch.idle = self._look_at_begun(jobs, watch), False
             else:
-                changed = self._look(jobs, watch)
-                watch.idle = 0 if changed or watch.running or watch.more else watch.idle + 1
+                changed = self._look(jobs, watch, still_open)
+                watch.idle = not (changed or watch.begun or watch.more)
         except (RemoteServiceError, TimeoutError) as error:
             status = getattr(error, "status", None)
             refused = isinstance(error, QuotaError) or (status is not None and status < 500)
             now = self._clock.now()
-            watch.failing = watch.failing or now
+            watch.failing, watch.failure = watch.failing or now, error
             if refused or not patient or now - watch.failing > OUTAGE:
                 raise
-            log.warning(f"{error} The queue is looked at again.")
+            if self._clock.left() > 0:
+                log.warning(f"{error} The queue is looked at again.")
             return
-        watch.failing = None
+        watch.failing = watch.failure = None
         if changed:
             jobs.keep()
 
-    def _look(self, jobs: ForcedJobs, watch: Watch) -> bool:
-        """Read a page of begun tasks; return whether it has news."""
-        first = watch.cursor is None
-        tag = {"If-None-Match": watch.tag} if first and watch.tag else {}
-        response = self._ask(
-            "queue/", page_params(True, watch.cursor), headers=tag, expected=(304,)
-        )
-        if response.status_code == 304:
+    def _look(self, jobs: ForcedJobs, watch: Watch, still_open: list[int]) -> bool:
+        """Read the page that begins with the oldest open task; return whether it has news."""
+        if not watch.after < still_open[0] <= watch.middle:
+            watch.after = still_open[0] - 1
+        page = self._page_after(watch, watch.after)
+        if page is None:
+            watch.passed = False
             return False
-        page = self._decode(response, decode_page)
-        if first:
-            watch.begin()
-        watch.add(page.tasks)
         changed = self._learn(jobs, page.tasks)
-        still_open = _open_ids(jobs)
-        deeper = page.tasks and min(still_open, default=math.inf) < page.tasks[-1].task_id
-        watch.cursor = page.cursor if deeper else None
-        if watch.cursor is None:
-            # The tag is worth something only where the page is all that had to be seen.
-            watch.tag = response.headers.get("ETag", "") if first else ""
-            # What must have been begun and is not there was deleted by somebody. It is asked
-            # for by its number, so that no mistake ends a task.
-            watch.suspects = [n for n in still_open if n < watch.newest and n not in watch.seen]
+        watch.add(page.tasks, whole=False)
+        listed = {task.task_id for task in page.tasks}
+        last = max(listed, default=0) if page.cursor else math.inf
+        within = [n for n in _open_ids(jobs) if n <= last]
+        # Each is asked for by its number before it counts as gone: a login of another account
+        # has a list without them.
+        watch.middle = sorted(listed)[len(listed) // 2] if page.cursor else math.inf
+        watch.suspects = [n for n in within if n not in listed]
+        watch.passed = page.cursor is not None and not within
         return changed
 
-    def _take_stock(self, jobs: ForcedJobs, watch: Watch) -> bool:
-        """Find all own tasks that are not in the queue any more; return whether there is news.
-
-        Of those after the newest begun task no later one tells that they are gone.
-        """
-        still_open = _open_ids(jobs)
-        listed: set[int] = set()
-        changed = False
-        for page in self._pages() if still_open else ():
-            changed |= self._learn(jobs, page.tasks)
-            listed |= {task.task_id for task in page.tasks}
-            if page.tasks and page.tasks[-1].task_id <= still_open[0]:
+    def _page_after(self, watch: Watch, after: int) -> Page | None:
+        """Read the tasks after a number, the oldest first; None where nothing has changed."""
+        if not watch.walks:
+            try:
+                return self._tagged_page(watch, page_params(after=after))
+            except RemoteServiceError as error:
+                if error.status != 404 or "cursor" not in (error.reason or "").lower():
+                    raise
+                watch.walks = True
+        tasks: list[Task] = []
+        for page in self._pages():
+            tasks = page.tasks[::-1] + tasks
+            if tasks and tasks[0].task_id <= after:
                 break
-        watch.suspects = [n for n in still_open if n not in listed]
-        return changed
+        return Page([task for task in tasks if task.task_id > after], None, page.rows)
+
+    def _look_at_begun(self, jobs: ForcedJobs, watch: Watch) -> bool:
+        """Read the newest begun tasks of the account; return whether there is news."""
+        page = self._tagged_page(watch, page_params(started=True))
+        if page is None:
+            return False
+        watch.add(page.tasks, whole=True)
+        return self._learn(jobs, page.tasks)
+
+    def _tagged_page(self, watch: Watch, params: dict) -> Page | None:
+        """Read a page; None where it is as it was at the last time."""
+        asked = repr(params)
+        tag = {"If-None-Match": watch.tags[asked]} if watch.tags.get(asked) else {}
+        page, response = self._ask_decoded(
+            "queue/", params, decode=decode_page, headers=tag, expected=(304,)
+        )
+        if page is not None:
+            watch.tags[asked] = response.headers.get("ETag", "")
+        return page
 
     def _learn(self, jobs: ForcedJobs, tasks: list[Task]) -> bool:
         known = jobs.by_task()
@@ -327,32 +368,37 @@ class WaitQueries(SubmissionQueries):
                 changed |= update(job, task)
         return changed
 
-    def _look_at(self, jobs: ForcedJobs, task_id: int) -> bool:
+    def _look_at(self, jobs: ForcedJobs, watch: Watch) -> bool:
         """Read one task that should be in the queue by its number: it may be gone."""
+        task_id = watch.suspects.pop()
         job, task = jobs.by_task()[task_id], self._task(task_id, listed=True)
         if task is not None:
+            # Then the list is not one that tells.
+            watch.suspects = []
             return update(job, task)
-        if jobs.expired(job, self._clock.now(), KEPT_DAYS):
+        if jobs.expired(job, self._clock.now()):
             since = f"it ended on {job.ended[:10]}" if job.ended else ""
             since = since or f"it was submitted on {job.submitted[:10]}"
-            job.state, words = "expired", f"tasks are kept for {KEPT_DAYS:.0f} days, and {since}"
+            job.state = "expired"
+            words = f"tasks are kept for {jobs.kept_days:.0f} days, and {since}"
         else:
             job.state, words = "deleted", "the server has no such task any more"
         job.message = job.message or words
         return True
 
     def _name_blockers(self, jobs: ForcedJobs, watch: Watch) -> None:
-        """Name tasks that are begun again and again, our own or not, if ours wait for them."""
-        last = max(_open_ids(jobs), default=0)
+        """Name tasks that are begun again and again, our own or not, while ours wait for them."""
+        known = jobs.by_task()
         for task in watch.retrying:
-            if task.task_id > last:
+            job = known.get(task.task_id)
+            behind = sum(j.state in ("pending", "queued") for j in jobs)
+            if (job is not None and job.final) or not (job or behind):
                 continue
-            job = jobs.by_task().get(task.task_id)
             what = f"task {task.task_id}" + (f" ({job.target.name})" if job else ", not of these,")
             words = (
                 f"{self.service}: {what} was begun {task.attempts} times and fails each time. The "
-                f"server tries for ever, and {jobs.unfinished - (job is not None)} tasks wait "
-                f"behind it. {self.name}.delete({task.task_id}) removes it"
+                f"server tries for ever, and {behind} tasks wait behind it. "
+                f"{self.name}.delete({task.task_id}) removes it"
             )
             if task.attempts >= self.conf.attempts_to_stop:
                 raise RemoteServiceError(f"{words}; then wait again.", service=self.service)
@@ -366,33 +412,50 @@ class WaitQueries(SubmissionQueries):
         if watch.run_times:
             run_time = statistics.median(watch.run_times)
         elif ask:
-            run_time, notes = self._runner()
+            run_time, notes = self._runner(watch)
         left = jobs.unfinished
         seconds = left * run_time
         words = f"{left} of {len(jobs)} tasks to wait for, about {_span(seconds)}{notes}"
         return words, seconds
 
-    def _runner(self) -> tuple[float, str]:
+    def _runner(self, watch: Watch) -> tuple[float, str]:
         """Return how long a task takes, and what is wrong with the server's task runner."""
         try:
-            response = self._ask("taskrunnerstatus.json", public=True)
-            status = self._decode(response, lambda b: msgspec.json.decode(b, type=dict))
+            status, _ = self._ask_decoded(
+                "taskrunnerstatus.json",
+                decode=lambda body: msgspec.json.decode(body, type=dict),
+                public=True,
+            )
             run_time = float(status.get("typical_runtime_seconds", {}).get("FP") or RUN_TIME)
-        except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError):
+            users, slots = status.get("distinct_queued_users"), status.get("numslots")
+            if users and slots:
+                # Where there are more accounts than slots they take turns.
+                run_time *= max(1.0, users / slots)
+        except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError) as error:
             # It is only a forecast.
+            watch.failure = error if isinstance(error, TimeoutError) else None
             return RUN_TIME, ""
         wrong = [word for word in ("maintenance", "stale") if status.get(word)]
         wrong += ["not running"] if status.get("running") is False else []
         return run_time, f" (the server's task runner: {', '.join(wrong)})" if wrong else ""
 
     def _late(self, jobs: ForcedJobs, watch: Watch) -> TimeoutError:
-        blocked = ", ".join(f"task {n} is begun again and again" for n in watch.warned)
-        return TimeoutError(
+        notes = [
+            f"task {task.task_id} is begun again and again, and {self.name}.delete({task.task_id}) "
+            "removes it"
+            for task in watch.retrying
+            if task.attempts >= self.conf.attempts_to_warn
+        ]
+        if watch.failure is not None:
+            notes.append(f"the server did not answer at last: {watch.failure}".rstrip("."))
+        error = TimeoutError(
             f"{self.service}: {self._forecast(jobs, watch)[0]} when the timeout was over "
             f"({', '.join(f'{n} {state}' for state, n in jobs.counts().items())})"
-            f"{'; ' + blocked if blocked else ''}. Wait again to go on; nothing is lost.",
+            f"{''.join('; ' + note for note in notes)}. Wait again to go on; nothing is lost.",
             service=self.service,
         )
+        error.jobs = jobs
+        return error
 
 
 def _open_ids(jobs: ForcedJobs) -> list[int]:

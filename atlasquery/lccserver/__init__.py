@@ -20,10 +20,14 @@ class Conf(ServiceConf):
         "LCC-Server asks for 120.",
     )
     anonymous_per_minute = _config.ConfigItem(
-        600, "Requests a minute, on average, that the server allows an anonymous key; 0 for any."
+        600,
+        "Requests a minute, on average, that the server allows an anonymous key, wherever it is; 0 "
+        "for a server that does not limit them (rate_limit_active is false in its site-info.json).",
     )
     account_per_minute = _config.ConfigItem(
-        6000, "Requests a minute, on average, that the server allows an account's key; 0 for any."
+        6000,
+        "Requests a minute, on average, that the server allows an account's key, wherever it is; 0 "
+        "for a server that does not limit them.",
     )
     list_seconds = _config.ConfigItem(
         300.0, "Seconds for which a stored answer to a search is used again."

@@ -12,6 +12,7 @@ from atlasquery.lccserver import conf
 from atlasquery.lccserver.pacing import Pace, PacedGate
 from atlasquery.service import ServiceQuery
 from atlasquery.service.forks import ForkSafeLock
+from atlasquery.service.query import Decoding
 from atlasquery.service.quota import OpenGate
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
@@ -70,8 +71,8 @@ class LCCServerQuery(ServiceQuery):
         self._paces: dict[str, Pace] = {}
 
     def __repr__(self) -> str:
-        key = "an account's key" if self._authenticated else "an anonymous key"
-        return f"<{type(self).__name__} at {self.server}, with {key}>"
+        key = "an account's key" if vars(self).get("_authenticated") else "an anonymous key"
+        return f"<{type(self).__name__} at {self._shown_server}, with {key}>"
 
     def login(
         self,
@@ -170,13 +171,14 @@ class LCCServerQuery(ServiceQuery):
 
     def _new_key(self) -> Secret:
         self._refuse_plain_http()
-        response = self._send("GET", self.server + "api/key", repeat=True, signed=(NoAuth(), None))
 
         def decode(body: bytes) -> Secret:
             return Secret(msgspec.json.decode(decode_envelope(body), type=_Key).apikey)
 
         try:
-            return self._decode(response, decode)
+            decoding = Decoding(self, decode, "JSON")
+            url, signed = self.server + "api/key", (NoAuth(), None)
+            return decoding.of(self._send("GET", url, repeat=True, signed=signed, damage=decoding))
         except TableParseError as error:
             # The answer may hold a key, so it is not quoted.
             words = (error.service, error.status, error.url)
@@ -208,7 +210,8 @@ class LCCServerQuery(ServiceQuery):
 
     def _gate(self, token: Secret | None, method: str) -> OpenGate:
         gate = super()._gate(token, method)
-        if token is None or self._uncounted:
+        # On this machine too: such a server counts as any other, and is closed for two minutes.
+        if token is None:
             return gate
         with self._key_lock:
             pace = self._paces.setdefault(token.fingerprint(), Pace())

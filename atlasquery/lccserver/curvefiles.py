@@ -32,6 +32,7 @@ from atlasquery.lccserver.datasets import Dataset, DatasetQueries
 from atlasquery.lccserver.ranges import download
 from atlasquery.lccserver.wanted import Wanted
 from atlasquery.service.filelock import alone
+from atlasquery.service.files import write_private
 from atlasquery.service.pool import progress_bar, run_all
 
 __all__ = ["CurveFiles"]
@@ -86,13 +87,15 @@ class CurveFiles(DatasetQueries):
                 path, when = self._zip(dataset, folder, cache, progress)
                 found |= self._of_zip(path, when, here, make)
         left = [one for one in wanted if one not in found]
-        found |= self._from_store(left, make, cache)
-        left = [one for one in left if one not in found]
-        if len(left) > FEW:
-            self._in_parts(left, found, make, cache, timeout, progress)
+        if folder is None:
+            found |= self._from_store(left, make, cache)
+            left = [one for one in left if one not in found]
+        # Who names a directory wants the ZIPs there, of few objects too.
+        if len(left) > (FEW if folder is None else 0):
+            self._in_parts(left, found, make, folder, cache, timeout, progress)
             left = [one for one in left if one not in found]
         if left:
-            single = partial(self._single, make=make, cache=cache)
+            single = partial(self._single, make=make, cache=cache, folder=folder)
             found |= zip(left, self._each(single, left, progress=progress), strict=True)
         return [found[one] for one in wanted]
 
@@ -116,7 +119,9 @@ class CurveFiles(DatasetQueries):
     ) -> tuple[Path, float]:
         """Return the ZIP of a dataset, fetched unless it is there, and when it was."""
         path = self._place(dataset, folder)
-        with alone(path.with_name(path.name + ".lock"), self.conf.deadline):
+        # Not beside a user's file. Of two directories with the same name one waits for the other.
+        lock = self._kept() / f"{path.name}.lock"
+        with alone(lock, self.conf.deadline):
             if cache is False or not path.exists():
                 with contextlib.ExitStack() as stack:
                     self._fetch_zip(dataset.light_curves, path, stack, progress)
@@ -152,13 +157,17 @@ class CurveFiles(DatasetQueries):
             )
         if folder is not None:
             return folder / f"lightcurves-{dataset.setid}.zip"
-        kept = self.cache_location / ZIPS
-        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = self._kept()
         _remove_old(kept)
         # A ZIP of a private dataset is served again to who may see it only.
         _, token = self._auth(required=self.login_required)
         key = self._cache_key("GET", self.server + dataset.light_curves, {}, token)
         return kept / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.zip"
+
+    def _kept(self) -> Path:
+        kept = self.cache_location / ZIPS
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return kept
 
     def _ask_file(self, path: str, headers: dict | None = None) -> requests.Response:
         """Read a file of the server's; what it does not show is not found."""
@@ -236,17 +245,23 @@ class CurveFiles(DatasetQueries):
         except (RemoteServiceError, LoginError) as error:
             raise self._without_file(error, one.path) or error from None
 
-    def _single(self, one: Wanted, *, make: Callable, cache: bool | None) -> object:
+    def _single(
+        self, one: Wanted, *, make: Callable, cache: bool | None, folder: Path | None = None
+    ) -> object:
         began = time.time()
         body, when = self._file(one, cache)
         try:
-            return make(one, parse_csvlc(body, name=one.file_name), when)
+            made = make(one, parse_csvlc(body, name=one.file_name), when)
         except TableParseError:
             if when >= began:
                 raise
             # What is stored may be damaged.
             body, when = self._file(one, cache=False)
-            return make(one, parse_csvlc(body, name=one.file_name), when)
+            made = make(one, parse_csvlc(body, name=one.file_name), when)
+        if folder is not None and Path(one.member).name == one.member:
+            # Its place in the sky is not known, so that no ZIP could be asked for.
+            write_private(folder / one.member, body)
+        return made
 
     def _from_store(self, left: list[Wanted], make: Callable, cache: bool | None) -> dict:
         """Return what is made of the files that came in an earlier call."""
@@ -267,7 +282,14 @@ class CurveFiles(DatasetQueries):
         return self._cache_key("GET", self.server + one.path, {}, token)
 
     def _in_parts(
-        self, left: list[Wanted], found: dict, make: Callable, cache, timeout, progress: bool
+        self,
+        left: list[Wanted],
+        found: dict,
+        make: Callable,
+        folder: Path | None,
+        cache: bool | None,
+        timeout: float,
+        progress: bool,
     ) -> None:
         """Fetch many files that no ZIP has, by asking for ZIPs that have them.
 
@@ -281,8 +303,9 @@ class CurveFiles(DatasetQueries):
                 parts.setdefault(one.collection, []).append(one)
         size = self.conf.zip_rows
         chunks = [ones[n : n + size] for ones in parts.values() for n in range(0, len(ones), size)]
-        chunks = [chunk for chunk in chunks if len(chunk) > FEW]
-        work = partial(self._part, make=make, cache=cache, timeout=timeout)
+        if folder is None:
+            chunks = [chunk for chunk in chunks if len(chunk) > FEW]
+        work = partial(self._part, make=make, folder=folder, cache=cache, timeout=timeout)
         # Not where each is asked for: threads share what is ignored, and the last one to end would
         # put back for good what another had set.
         with warnings.catch_warnings():
@@ -295,29 +318,53 @@ class CurveFiles(DatasetQueries):
             if not isinstance(answer, Exception):
                 found |= answer
 
-    def _part(self, chunk: list[Wanted], *, make: Callable, cache, timeout) -> dict:
-        places = SkyCoord([one.ra for one in chunk], [one.dec for one in chunk], unit="deg")
-        result = self.crossmatch(
-            places, radius=NEAR, collections=[chunk[0].collection], progress=False, cache=False
-        )
-        setid = result.meta.get("setid")
-        if not setid:
-            return {}
-        dataset = self._settled(setid, timeout)
-        if not dataset.light_curves:
-            return {}
-        here = _members(dataset, {one.member: one for one in chunk})
+    def _part(
+        self,
+        chunk: list[Wanted],
+        *,
+        make: Callable,
+        folder: Path | None,
+        cache: bool | None,
+        timeout: float,
+    ) -> dict:
         _, token = self._auth(required=self.login_required)
+        members = {one.member: one for one in chunk}
+        # Under which name a directory has the ZIP of these objects, if it does.
+        key = self._cache_key("ZIP", self.server, {"members": sorted(members)}, token)
+        lifetime = self._shorter(self.conf.light_curve_seconds)
+        stored = self._store.get(key, lifetime) if folder and cache is not False else None
+        dataset = None
+        # The server may have forgotten it by now.
+        with contextlib.suppress(NotFoundError):
+            dataset = self._settled(stored[0].decode(), timeout) if stored else None
+        if dataset is None and (setid := self._zipped(chunk)):
+            dataset = self._settled(setid, timeout)
+        if dataset is None or not dataset.light_curves:
+            return {}
+        here = _members(dataset, members)
+        if folder is not None:
+            path, when = self._zip(dataset, folder, cache, False)
+            if cache is not False:
+                self._store.put(key, dataset.setid.encode(), "text/plain")
+            return self._of_zip(path, when, here, make)
 
         def keep(one: Wanted, body: bytes) -> None:
             if cache is not False:
                 self._store.put(self._file_key(one, token), body, "application/gzip")
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, f"lightcurves-{dataset.setid}.zip")
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary, f"lightcurves-{dataset.setid}.zip")
             with contextlib.ExitStack() as stack:
                 self._fetch_zip(dataset.light_curves, path, stack, False)
             return self._of_zip(path, time.time(), here, make, keep)
+
+    def _zipped(self, chunk: list[Wanted]) -> str | None:
+        """Let the server make a dataset of some objects, and so a ZIP of their light curves."""
+        places = SkyCoord([one.ra for one in chunk], [one.dec for one in chunk], unit="deg")
+        result = self.crossmatch(
+            places, radius=NEAR, collections=[chunk[0].collection], progress=False, cache=False
+        )
+        return result.meta.get("setid")
 
     def _each(self, work: Callable, tasks: list, *, progress: bool = True) -> list:
         return run_all(

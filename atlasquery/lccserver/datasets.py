@@ -20,7 +20,7 @@ from atlasquery.lccserver.arguments import check_collections, common_columns
 from atlasquery.lccserver.base import LCCServerQuery, decode_envelope
 from atlasquery.lccserver.catalogue import Collections, decode_collections
 from atlasquery.lccserver.columns import DATASET, Description, decode_result, described_column
-from atlasquery.tables import Rows, build_table, decode_rows
+from atlasquery.tables import Rows, build_table, check_answer, decode_rows
 
 __all__ = ["HIDDEN", "Dataset", "DatasetQueries", "check_setid", "decode_dataset"]
 
@@ -163,6 +163,12 @@ def decode_dataset(body: bytes) -> Dataset:
         wire.coll_dirs,
         {key: value for key, value in about.items() if value is not None},
     )
+
+
+def _dataset_of(body: bytes, setid: str) -> Dataset:
+    dataset = decode_dataset(body)
+    check_answer(dataset.setid, setid, "the dataset", service="LCC-Server")
+    return dataset
 
 
 def _decode_list(body: bytes) -> Rows:
@@ -383,7 +389,7 @@ class DatasetQueries(LCCServerQuery):
             return self._fetch(
                 f"set/{setid}",
                 {"json": 1},
-                decode=decode_dataset,
+                decode=lambda body: _dataset_of(body, setid),
                 lifetime=lifetime,
                 cache=cache,
                 envelope=False,

@@ -222,9 +222,9 @@ class _Reader:
             if self.token.text == "(":
                 self.refuse("has a function, which the server does not take", token.place)
             raise InvalidQueryError(
-                f"filters={self.text!r:.200} names {token.text!r}, which is no column that all "
-                f"of the collections searched have{suggest(token.text, self.available)}. Texts "
-                "stand in quotes"
+                f"filters={self.text!r:.200} names {token.text!r}, which is not a column of all "
+                f"the collections searched{suggest(token.text, self.available)}. If it is a text, "
+                f"put it in quotes: '{token.text}'"
             )
         self.used.append(name)
         return name

@@ -165,8 +165,10 @@ class LightCurveQueries(CurveFiles):
         mag_column, time_column, magsys : str, optional
             As of `get_light_curve`.
         directory : path-like, optional
-            Where the ZIP of a dataset is put, as ``lightcurves-<setid>.zip``; by default
-            it is kept in the cache.
+            Where the ZIPs are left, however many objects there are, each as
+            ``lightcurves-<setid>.zip``; a later call uses them. What comes in no ZIP, as its
+            position is not in `dataset`, is left there under its own name. By default they
+            are kept in the cache.
         timeout : `~astropy.units.Quantity`, float or str, optional
             How long to wait while the server collects the light curves; a bare number is in
             seconds. By default ``conf.wait_seconds``.

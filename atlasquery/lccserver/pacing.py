@@ -40,7 +40,7 @@ class Pace:
             over = self._count > FREE and per_minute > 0
             due = self._since + self._count * 60 / per_minute * SLACK if over else now
         if due > now:
-            clock.sleep(due - now)
+            clock.wait(due - now)
 
 
 class PacedGate(OpenGate):

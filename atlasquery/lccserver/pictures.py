@@ -10,6 +10,7 @@ from pathlib import Path
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.service.files import write_whole
+from atlasquery.shown import harmless
 
 __all__ = ["Picture", "decode_picture"]
 
@@ -41,7 +42,7 @@ class Picture:
         self.width, self.height = width, height
 
     def __repr__(self) -> str:
-        return f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>"
+        return harmless(f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>")
 
     def _repr_png_(self) -> bytes:
         return self.data

@@ -5,6 +5,7 @@ import threading
 
 from atlasquery.lccserver.stream import StreamLine
 from atlasquery.service.pool import in_notebook
+from atlasquery.tables.html import control_free
 
 __all__ = ["StatusLine"]
 
@@ -36,7 +37,7 @@ class StatusLine:
         """
         if self._shown:
             with self._lock:
-                text = f"{self._service}: {line.message}"[:79]
+                text = control_free(f"{self._service}: {line.message}")[:79]
                 sys.stdout.write("\r" + text.ljust(self._width))
                 sys.stdout.flush()
                 self._width = len(text)

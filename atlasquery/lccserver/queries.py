@@ -12,6 +12,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.kept import keep, keep_change, take_up
+from atlasquery.shown import harmless
 
 __all__ = ["STATES", "LCCQuery", "Part"]
 
@@ -110,7 +111,7 @@ class LCCQuery:
         ids = self.setids
         named = f", {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else ""
         where = f", kept in {self.path}" if self.path else ""
-        return f"<LCCQuery {self.kind}: {states}{named}{where}>"
+        return harmless(f"<LCCQuery {self.kind}: {states}{named}{where}>")
 
     @property
     def setids(self) -> list[str]:

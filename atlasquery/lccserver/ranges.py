@@ -15,6 +15,7 @@ from pathlib import Path
 import requests
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
+from atlasquery.service.files import stored
 
 __all__ = ["PIECE", "download"]
 
@@ -106,15 +107,16 @@ class _Part:
 
     def append(self, data: bytes, tag: str | None, size: int) -> None:
         """Write a piece after those that are there; what it is of stands there first."""
-        if (tag, size) != (self.tag, self.size):
-            self.tag, self.size = tag, size
-            if tag is not None:
-                self._about.write_text(json.dumps({"tag": tag, "size": size}))
-        # Perhaps a private dataset: for its owner's eyes only. What a power cut takes of it shows
-        # in the checksums of what is in it.
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "ab") as file:
-            file.write(data)
+        with stored(self.path):
+            if (tag, size) != (self.tag, self.size):
+                self.tag, self.size = tag, size
+                if tag is not None:
+                    self._about.write_text(json.dumps({"tag": tag, "size": size}))
+            # Perhaps a private dataset: for its owner's eyes only. What a power cut takes of it
+            # shows in the checksums of what is in it.
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(handle, "ab") as file:
+                file.write(data)
 
 
 def _fetch(ask: Callable, part: _Part, piece: int, largest: int, shown: Callable) -> bool:

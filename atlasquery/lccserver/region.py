@@ -3,6 +3,7 @@
 import os
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
@@ -41,7 +42,7 @@ class RegionQueries(Searches):
     def query_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         filters: str | None = None,
         collections: str | list[str] | None = None,
@@ -181,7 +182,7 @@ class RegionQueries(Searches):
     def crossmatch(
         self,
         positions: SkyCoord | Table,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         ids: str | list | np.ndarray | None = None,
         filters: str | None = None,

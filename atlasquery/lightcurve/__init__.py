@@ -2,6 +2,7 @@
 
 from atlasquery.lightcurve.baseline import TEMPLATE_CHANGES, subtract_baseline
 from atlasquery.lightcurve.binning import bin
+from atlasquery.lightcurve.brokers import from_pandas
 from atlasquery.lightcurve.clean import clean
 from atlasquery.lightcurve.colours import colour
 from atlasquery.lightcurve.convert import limits, phase_fold, signal_to_noise, to_flux, to_mag
@@ -16,6 +17,7 @@ from atlasquery.lightcurve.plot import plot
 from atlasquery.lightcurve.schema import SCHEMA, build_light_curve, flux_to_mag, mag_to_flux
 from atlasquery.lightcurve.sparkline import sparkline
 from atlasquery.lightcurve.summary import summary
+from atlasquery.lightcurve.ztfforced import read_ztf_forced
 
 __all__ = [
     "SCHEMA",
@@ -28,6 +30,7 @@ __all__ = [
     "colour",
     "first_detection",
     "flux_to_mag",
+    "from_pandas",
     "last_non_detection",
     "limits",
     "mag_to_flux",
@@ -37,6 +40,7 @@ __all__ = [
     "plot_interactive",
     "plot_many",
     "read",
+    "read_ztf_forced",
     "rise_rate",
     "signal_to_noise",
     "sparkline",

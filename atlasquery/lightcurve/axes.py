@@ -14,6 +14,9 @@ LEAST = {"mag": 0.5, "flux": 1.0}
 MARGIN = 0.05
 # Errors so many times the usual one do not stretch the axes.
 UNCERTAIN = 10.0
+# What the notes on them end in.
+OUTSIDE_END = "outside the axes"
+DATES_ID, ABSOLUTE_ID = "atlasquery dates", "atlasquery absolute magnitudes"
 OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
 # Inches: figures narrower than that have their key below; the numbers of an axis and their label;
 # a column and a line of the key.
@@ -82,7 +85,7 @@ def fit_to_marks(ax, marks: list[Mark], y: str, *, empty: str) -> list[str]:
         n += np.count_nonzero((mark.time < low) | (mark.time > high))
         what = OUTSIDE.get(mark.kind, "uncertain point")
         outside[what] = outside.get(what, 0) + int(n)
-    return [f"{n} {what}{'s' * (n > 1)}\noutside the axes" for what, n in outside.items() if n]
+    return [f"{n} {what}{'s' * (n > 1)}\n{OUTSIDE_END}" for what, n in outside.items() if n]
 
 
 def _extent(marks: list[Mark]) -> np.ndarray:
@@ -145,6 +148,7 @@ def date_axis(ax, *, dated: bool = True) -> None:
     inches = ax.get_figure().get_size_inches()[0] * ax.get_position().width
     words, width = next(form for days, *form in DATES if high - low > days)
     most = max(2, int(inches / width))
+    _remove(ax, DATES_ID)
     top = ax.secondary_xaxis(
         "top", functions=(lambda mjd: mjd - MJD_OF_EPOCH, lambda day: day + MJD_OF_EPOCH)
     )
@@ -159,6 +163,13 @@ def date_axis(ax, *, dated: bool = True) -> None:
     top.xaxis.set_major_formatter(DateFormatter(words))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=int(np.clip(inches / 0.9, 2, 9))))
     top.tick_params(direction="in")
+    top.set_gid(DATES_ID)
+
+
+def _remove(ax, gid: str) -> None:
+    """Remove the axis of an earlier picture on the same axes."""
+    for child in [child for child in ax.child_axes if child.get_gid() == gid]:
+        child.remove()
 
 
 def _calendar(locator):
@@ -190,10 +201,12 @@ def absolute_axis(ax, modulus: float) -> str:
         What the key should say of it.
     """
     ax.tick_params(axis="y", right=False)
+    _remove(ax, ABSOLUTE_ID)
     right = ax.secondary_yaxis(
         "right", functions=(lambda mag: mag - modulus, lambda absolute: absolute + modulus)
     )
     right.tick_params(direction="in")
+    right.set_gid(ABSOLUTE_ID)
     right.set_ylabel("Absolute AB magnitude (mag)")
     return f"absolute: distance modulus\n{modulus:.2f}, no K-correction"
 

@@ -9,7 +9,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.checks import UNITS, check_light_curve, one_scale
+from atlasquery.lightcurve.checks import UNITS, check_light_curve, conversion, one_scale
 from atlasquery.lightcurve.gathered import Gathered, end_to_end
 from atlasquery.lightcurve.schema import MJD_0
 
@@ -52,7 +52,7 @@ class Bare:
         self._rows = slice(None)
         self._timed = False
         self._checked: set[tuple] = set()
-        self._factors: dict[tuple[int, int], tuple] = {}
+        self._conversions: dict[tuple[int, int, bool], tuple] = {}
         self.check(needed, units)
         times = self._of("time")
         if len({time.scale for time in times}) == 1:
@@ -100,19 +100,19 @@ class Bare:
             if not self._columns.everywhere(name):
                 return False
             units = self._columns.units(name) if unit is not None else ()
-            if not all(there is unit or self._factor(there, unit) for there in units):
+            if not all(given is unit or self._conversion(given, unit, name) for given in units):
                 return False
         return True
 
-    def _factor(self, there: u.UnitBase | None, unit: u.UnitBase) -> float:
-        """Return how many of a unit one of another is; 0 where it does not convert."""
-        key = id(there), id(unit)
-        if key not in self._factors:
-            convertible = there is not None and u.Unit(there).is_equivalent(unit)
-            factor = u.Unit(there).to(unit) if convertible else 0.0
+    def _conversion(
+        self, given: u.UnitBase | None, unit: u.UnitBase, name: str
+    ) -> tuple[float, float] | None:
+        """Return factor and offset from one unit to another; None where it does not convert."""
+        key = id(given), id(unit), name.endswith("_err")
+        if key not in self._conversions:
             # Kept with the units, whose addresses are their own only while they live.
-            self._factors[key] = factor, there, unit
-        return self._factors[key][0]
+            self._conversions[key] = conversion(given, unit, name), given, unit
+        return self._conversions[key][0]
 
     def with_columns(
         self, added: Mapping[str, np.ndarray], kept: np.ndarray | None = None
@@ -194,8 +194,11 @@ class Bare:
 
     def _edges(self, size: int, sorted_by: str) -> list[int]:
         """Return rows of one table at which an object begins, about `size` apart."""
-        values, _ = self.labels(sorted_by)
+        values, known = self.labels(sorted_by)
         total = len(values)
+        if not known.all():
+            # What is under masks is in no order, and belongs together.
+            return [0, total]
         ahead = range(0, total, size)
         if self.cut or any(
             np.any(values[n + 1 : n + size + 1] < values[n : n + size][: total - n - 1])
@@ -320,12 +323,15 @@ class Bare:
         return self._left(values)
 
     def _converted(self, values: np.ndarray, name: str, unit: u.UnitBase) -> np.ndarray:
-        if all(there is unit for there in self._columns.units(name)):
+        if all(given is unit for given in self._columns.units(name)):
             return values
-        factors = [self._factor(column.unit, unit) for column in self._of(name)]
-        if all(factor == 1.0 for factor in factors):
+        pairs = [
+            self._conversion(column.unit, unit, name) or (np.nan, 0.0) for column in self._of(name)
+        ]
+        if all(pair == (1.0, 0.0) for pair in pairs):
             return values
-        return values * np.repeat(factors, self.lengths)
+        factors, offsets = np.array(pairs).reshape(-1, 2).T
+        return values * np.repeat(factors, self.lengths) + np.repeat(offsets, self.lengths)
 
     def whole(self, name: str) -> np.ndarray | None:
         """Return a column of whole numbers as such.

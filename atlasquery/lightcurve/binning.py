@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import astropy.units as u
 import numpy as np
@@ -14,8 +15,9 @@ from atlasquery.lightcurve.bins import Binned
 from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED
+from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import Groups, cells, codes, combined, make_groups
+from atlasquery.lightcurve.groups import Groups, cells, combined, label_codes, make_groups
 from atlasquery.lightcurve.runs import (
     Runs,
     kept_by_clipping,
@@ -51,6 +53,30 @@ OWN = (
 )
 
 
+@overload
+def bin(
+    lc: Table,
+    width: u.Quantity = ...,
+    by: str | Sequence[str] = ...,
+    method: str = ...,
+    sigma_clip: float | None = ...,
+    *,
+    snr: float = ...,
+    offset: u.Quantity = ...,
+    limits: bool = ...,
+) -> TimeSeries: ...
+@overload
+def bin(
+    lc: Mapping,
+    width: u.Quantity = ...,
+    by: str | Sequence[str] = ...,
+    method: str = ...,
+    sigma_clip: float | None = ...,
+    *,
+    snr: float = ...,
+    offset: u.Quantity = ...,
+    limits: bool = ...,
+) -> LightCurves: ...
 def bin(
     lc: Table | Mapping,
     width: u.Quantity = 1 * u.day,
@@ -74,7 +100,8 @@ def bin(
         The width of a bin; by default a day.
     by : str or sequence of str, optional
         Columns of text or whole numbers; rows that differ in one are not averaged
-        together. Rows of another band or survey never are.
+        together. Rows of another band or survey never are. Rows in which one is masked are
+        a group of their own; without a band or survey they are left out.
     method : {"weighted", "mean", "median"}, optional
         Weights of 1 / flux_err squared, no weights, or the median, whose error is
         1.25 times that of the mean for three measurements and more.
@@ -133,6 +160,14 @@ def bin(
     ``n_limits``; where no row of a bin has a flux, the limits are combined
     into one as errors are.
 
+    An exposure counts once, though it may have several rows: as an alert and as forced
+    photometry (ZTF, LSST), from two origins (SkyPortal), or as two light curves of one
+    server stacked. Rows are of one exposure if they agree in its name (``exposure``), band,
+    survey and the columns of `by`; rows without a name, where ``origin`` says who
+    uploaded them, if they agree in ``instrument`` and, to a second, in time. A row with a
+    flux counts before one with a limit, forced photometry before an alert, then the
+    smaller error, then the first. ``meta["history"]`` counts what is left out.
+
     Where a source is linear in time, the mean flux is right at the mean time.
 
     Examples
@@ -155,7 +190,7 @@ def bin(
     check_number(snr, name="snr", least=0.0)
     source = bare(lc, NEEDED)
     own = check_by(by, source)
-    places, counted = [], np.zeros(4, int)
+    places, counted, twice = [], np.zeros(5, int), []
 
     def parts() -> Iterator[tuple[int, Binned]]:
         for first, piece in source.pieces(PIECE, own[0] if own else None):
@@ -163,6 +198,7 @@ def bin(
             binned = _average(rows, method, sigma_clip)
             if isinstance(lc, Mapping):
                 places.append(rows.keys[0][binned["head"]] + first)
+                twice.append(rows.keys[0][rows.repeated] + first)
             counted[:] += rows.counted
             yield len(piece), _binned(piece, rows, binned, snr)
 
@@ -172,7 +208,7 @@ def bin(
         f"by={', '.join([*APART, *own])}, method={method}, sigma_clip={sigma_clip}, snr={snr:g}"
     )
     if isinstance(lc, Mapping):
-        return _apart(lc, made, np.concatenate(places), note)
+        return _apart(lc, made, np.concatenate(places), np.concatenate(twice), note)
     clipped = int(made.own.values["n_clipped"].sum())
     return made.series(lc.meta, f"{note}: {_said(counted)}, {clipped} clipped")
 
@@ -224,6 +260,7 @@ class _Rows:
     """The rows that can enter a bin, grouped by bin; `keys` sort the bins."""
 
     labels: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
     keys: list[np.ndarray]
     groups: Groups
     mjd: np.ndarray
@@ -232,12 +269,13 @@ class _Rows:
     exposure_time: np.ndarray | None
     limit: np.ndarray
     counted: np.ndarray
+    repeated: np.ndarray
 
 
 def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> _Rows:
     """Read the columns, and group the rows that can enter a bin."""
     mjd, flux, flux_err = source.mjd(), source.numbers("flux"), source.numbers("flux_err")
-    labels, unknown = _labels(source, own)
+    labels, masks, unknown = _labels(source, own)
     flagged = excluded(source)
     good = ~(np.isnan(mjd) | unknown | flagged)
     with np.errstate(invalid="ignore"):
@@ -250,51 +288,71 @@ def _rows(source: Bare, own: tuple, grid: tuple[float, float], limits: bool) -> 
             limit &= ~source.truths("detection")
         flux_err = np.where(limit, mag_to_flux(depth) / source.limit_sigma, flux_err)
     # Whole numbers are keys as they are.
-    numbered = {
-        name: values if values.dtype.kind == "i" else codes(values)
-        for name, values in labels.items()
-    }
+    numbered = {name: label_codes(values, masks.get(name)) for name, values in labels.items()}
     keys = [source.places, *(numbered[name] for name in own)]
     width, offset = grid
     cell = cells(mjd, width, offset)
     apart = [numbered[name] for name in reversed(APART) if name in numbered]
+    groups = make_groups([*keys, cell, *apart], measured | limit)
+    again = repeated(source, groups, mjd, flux, flux_err)
+    if len(again):
+        measured[again] = limit[again] = False
+        groups = make_groups([*keys, cell, *apart], measured | limit)
     exposed = source.has("exposure_time")
     return _Rows(
         labels=labels,
+        masks=masks,
         keys=keys,
-        groups=make_groups([*keys, cell, *apart], measured | limit),
+        groups=groups,
         mjd=mjd,
         flux=flux,
         flux_err=flux_err,
         exposure_time=source.numbers("exposure_time") if exposed else None,
         limit=limit,
-        counted=_counted(len(mjd), measured, limit, flagged),
+        counted=_counted(len(mjd), measured, limit, flagged, again),
+        repeated=again,
     )
 
 
-def _counted(n: int, measured: np.ndarray, limit: np.ndarray, flagged: np.ndarray) -> np.ndarray:
-    """Return the numbers of rows: all, measured, limits, and flagged."""
-    return np.array([n, *(int(np.count_nonzero(rows)) for rows in (measured, limit, flagged))])
+def _counted(
+    n: int, measured: np.ndarray, limit: np.ndarray, flagged: np.ndarray, again: np.ndarray
+) -> np.ndarray:
+    """Return the numbers of rows: all, measured, limits, flagged, and of exposures that count."""
+    numbers = (int(np.count_nonzero(rows)) for rows in (measured, limit, flagged))
+    return np.array([n, *numbers, len(again)])
 
 
 def _said(counted: np.ndarray) -> str:
-    """Say what became of the rows."""
-    n, taken, limits, out = counted.tolist()
+    """Return what the history says of the rows."""
+    n, taken, limits, out, again = counted.tolist()
     return (
         f"{n} rows: {taken} measured, {limits} limits; left out {out} flagged, "
-        f"{n - taken - limits - out} without a valid flux, error, time or label"
+        f"{n - taken - limits - out - again} without a valid flux, error, time or label"
+        f"{_said_again(again)}"
     )
 
 
-def _labels(source: Bare, own: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the columns that keep rows apart, and where one of them is masked."""
+def _said_again(again: int) -> str:
+    return f", {again} of exposures that have another row" if again else ""
+
+
+def _labels(
+    source: Bare, own: tuple
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Return the columns that keep rows apart, their masks, and where band or survey is masked."""
     unknown = np.zeros(len(source), bool)
-    labels = {}
+    labels, masks = {}, {}
     for name in (*APART, *own):
-        if source.has(name):
-            labels[name], known = source.labels(name)
+        if not source.has(name):
+            continue
+        labels[name], known = source.labels(name)
+        if known.all():
+            continue
+        if name in APART:
             unknown |= ~known
-    return labels, unknown
+        else:
+            masks[name] = ~known
+    return labels, masks, unknown
 
 
 # What is known of a bin: `head` is its first row.
@@ -454,7 +512,9 @@ def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float
     own = Rows(length=len(head))
     for name in rows.labels:
         if name not in DECLARED:
-            own.add(_declared(source, name), rows.labels[name].take(head))
+            mask = rows.masks[name].take(head) if name in rows.masks else None
+            column = _declared(source, name, masked=mask is not None)
+            own.add(column, rows.labels[name].take(head), mask)
     for column in OWN:
         array = binned[column.name]
         own.add(column, array, None if column.required else np.isnan(array))
@@ -479,20 +539,27 @@ def _exposures(source: Bare, binned: dict[str, np.ndarray]) -> np.ndarray:
     return named
 
 
-def _declared(source: Bare, name: str) -> Column:
-    info = source.curves[0].columns[name].info
-    return Column(name, object, about=info.description or "", required=True)
+def _declared(source: Bare, name: str, masked: bool) -> Column:
+    column = source.curves[0].columns[name]
+    # The type does not depend on which values are missing in a piece.
+    masked = masked or any(hasattr(lc.columns[name], "mask") for lc in source.curves[:1])
+    return Column(name, object, about=column.info.description or "", required=not masked)
 
 
-def _apart(lc: Mapping, binned: Binned, place: np.ndarray, note: str) -> LightCurves:
+def _apart(
+    lc: Mapping, binned: Binned, place: np.ndarray, twice: np.ndarray, note: str
+) -> LightCurves:
     """Return the binned light curves of a mapping, whose bins lie one object after the other."""
     ids = list(lc)
+    again = np.bincount(twice, minlength=len(ids)) if len(twice) else None
     edges = np.searchsorted(place, np.arange(len(ids) + 1))
     clipped = binned.own.values["n_clipped"]
 
     def make(n: int) -> TimeSeries:
         first, last = int(edges[n]), int(edges[n + 1])
         said = f"{note}: {last - first} bins, {int(clipped[first:last].sum())} clipped"
+        if again is not None and again[n]:
+            said += f"; left out{_said_again(int(again[n]))[1:]}"
         return binned.series(meta_of(lc, ids[n]), said, slice(first, last))
 
     return LightCurves(ids, make, what=note.partition(",")[0])

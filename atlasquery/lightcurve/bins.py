@@ -127,7 +127,10 @@ class Binned:
         own = Rows(length=len(arrays["values", "flux"]))
         for column in part.own.columns:
             array = arrays["own", column.name]
-            own.add(column, array, None if column.required else np.isnan(array))
+            mask = arrays.get(("mask", column.name))
+            if mask is None and not column.required:
+                mask = np.isnan(array)
+            own.add(column, array, mask)
         times = ((arrays["day", name], arrays["left", name]) for name in TIMES)
         return cls(*times, {name: arrays["values", name] for name in part.values}, own, part.scale)
 
@@ -174,5 +177,17 @@ class Binned:
     def _arrays(self) -> dict[tuple[str, str], np.ndarray]:
         days = {name: day for name, (day, _) in zip(TIMES, self._times, strict=True)}
         rest = {name: left for name, (_, left) in zip(TIMES, self._times, strict=True)}
-        kinds = {"day": days, "left": rest, "values": self.values, "own": self.own.values}
+        # Labels that may be missing are not numbers, which are NaN then.
+        masks = {
+            column.name: self.own.masks[column.name]
+            for column in self.own.columns
+            if column.kind is object and not column.required
+        }
+        kinds = {
+            "day": days,
+            "left": rest,
+            "values": self.values,
+            "own": self.own.values,
+            "mask": masks,
+        }
         return {(kind, name): array for kind, of in kinds.items() for name, array in of.items()}

@@ -12,7 +12,14 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.inputs import suggest
 
-__all__ = ["UNITS", "check_light_curve", "check_number", "check_quantity", "one_scale"]
+__all__ = [
+    "UNITS",
+    "check_light_curve",
+    "check_number",
+    "check_quantity",
+    "conversion",
+    "one_scale",
+]
 
 UNITS = {column.name: column.unit for column in SCHEMA}
 RIGHT = "a light curve is a TimeSeries or a table with a Time column 'time'"
@@ -63,7 +70,7 @@ def _check_time(lc: Table, name: str) -> None:
     if isinstance(time, Time):
         return
     what = type(time).__name__
-    if what == "TimeDelta" or "rel" in lc.meta:
+    if what in ("TimeDelta", "Quantity", "MaskedQuantity"):
         raise InvalidQueryError(
             f"the column time of {name} is of type {what}, as of a folded light curve; it should "
             "be Time"
@@ -77,16 +84,58 @@ def _check_time(lc: Table, name: str) -> None:
 def _check_unit(column, name: str, unit: u.UnitBase | None, of: str) -> None:
     if unit is None:
         return
-    there = getattr(column, "unit", None)
-    if there is unit:
+    given = getattr(column, "unit", None)
+    if given is unit:
         return
-    if there is None:
+    if given is None:
         raise InvalidQueryError(f"the column {name} of {of} has no unit; it should be in {unit}")
-    if not u.Unit(there).is_equivalent(unit):
+    if conversion(given, unit, name) is not None:
+        return
+    if _is_logarithmic(given) and unit == u.uJy:
+        # astropy converts one such flux, but neither its error nor a mean of several.
         raise InvalidQueryError(
-            f"the column {name} of {of} is in {there}; it should be in {unit} or a unit that "
-            "converts to it"
+            f"the column {name} of {of} is in {given}, which is logarithmic; it should be in "
+            f"{unit} or a unit that converts to it by a factor: column.to('uJy'), or call it mag"
         )
+    raise InvalidQueryError(
+        f"the column {name} of {of} is in {given}; it should be in {unit} or a unit that "
+        "converts to it"
+    )
+
+
+def _is_logarithmic(unit: object) -> bool:
+    return isinstance(unit, u.function.FunctionUnitBase)
+
+
+def conversion(given: u.UnitBase | None, unit: u.UnitBase, name: str) -> tuple[float, float] | None:
+    """Return what turns the numbers of a column into another unit.
+
+    Parameters
+    ----------
+    given : `~astropy.units.UnitBase` or None
+        The unit that the column has.
+    unit : `~astropy.units.UnitBase`
+        The unit that is wanted. Magnitudes in ``mag`` are AB magnitudes.
+    name : str
+        The column; an error has no zero point.
+
+    Returns
+    -------
+    tuple of float or None
+        By what they are multiplied, and what is added then; None where there is no way.
+    """
+    if given is None:
+        return None
+    given = u.Unit(given)
+    if not _is_logarithmic(given):
+        factor = given.to(unit) if given.is_equivalent(unit) else 0.0
+        # A magnitude is -0.4 dex: numbers in such a unit are not magnitudes.
+        return (float(factor), 0.0) if factor > 0 else None
+    if unit != u.mag or not isinstance(given, u.MagUnit):
+        return None
+    if not given.physical_unit.is_equivalent(u.uJy):
+        return None
+    return 1.0, 0.0 if name.endswith("_err") else float(given.to(u.ABmag, 0.0))
 
 
 def check_quantity(

@@ -1,7 +1,7 @@
 """Flag the measurements that are not to be trusted, by the rules in use, and delete none."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, overload
 
 import astropy.units as u
 import numpy as np
@@ -22,6 +22,9 @@ from atlasquery.tables import table_column
 
 __all__ = ["clean"]
 
+# A light curve, which is cleaned to one of the same class.
+T = TypeVar("T", bound=Table)
+
 # Rows that are judged together: their arrays stay in the processor's cache.
 BLOCK = 1 << 17
 BITS = {bit.name: bit.value for bit in Flag}
@@ -29,6 +32,26 @@ BITS = {bit.name: bit.value for bit in Flag}
 MADE = {"snr_min": "flux", "mag_below_limit_max": "positive flux"}
 
 
+@overload
+def clean(
+    lc: T,
+    preset: str = ...,
+    *,
+    drop: bool = ...,
+    by: str | Sequence[str] = ...,
+    controls: Mapping | Sequence[Table] | None = ...,
+    **overrides: float | u.Quantity | None,
+) -> T: ...
+@overload
+def clean(
+    lc: Mapping,
+    preset: str = ...,
+    *,
+    drop: bool = ...,
+    by: str | Sequence[str] = ...,
+    controls: Mapping | Sequence[Table] | None = ...,
+    **overrides: float | u.Quantity | None,
+) -> LightCurves: ...
 def clean(
     lc: Table | Mapping,
     preset: str = "atlas",
@@ -36,8 +59,8 @@ def clean(
     drop: bool = False,
     by: str | Sequence[str] = "band",
     controls: Mapping | Sequence[Table] | None = None,
-    **overrides: float | None,
-) -> TimeSeries | LightCurves:
+    **overrides: float | u.Quantity | None,
+) -> Table | LightCurves:
     """Flag the rows of a light curve that are not to be trusted.
 
     Parameters
@@ -45,10 +68,10 @@ def clean(
     lc : `~astropy.timeseries.TimeSeries`, `~astropy.table.Table` or mapping
         A light curve; a stacked table of many, with a column that tells them
         apart in `by`; or light curves by id.
-    preset : {"atlas", "faq", "plot_atlas_fp", "skyportal", "atclean"}, optional
+    preset : {"atlas", "faq", "plot_atlas_fp", "skyportal", "ztf_forced", "atclean"}, optional
         Whose rules: those for light curves and forced photometry of the ATLAS
         Transient Server, or those of the forced photometry server's FAQ, of
-        plot_atlas_fp, of SkyPortal, or of ATClean.
+        plot_atlas_fp, of SkyPortal, of ZTF's forced photometry service, or of ATClean.
     drop : bool, optional
         Whether flagged rows are left out; by default all rows are kept.
     by : str or sequence of str, optional
@@ -149,8 +172,11 @@ def _check_override(name: str, value: object, present: Bound | None) -> Bound | 
     if value is None:
         return None
     try:
-        quantity = u.Quantity(value, dtype=float)
         bare_number = not isinstance(value, (u.Quantity, str))
+        # Magnitudes of astropy, such as 17 * u.ABmag, are of a class of their own.
+        quantity = u.Quantity(value, dtype=float, subok=True)
+        if isinstance(quantity, u.Magnitude):
+            quantity = quantity.to(u.ABmag).value * u.mag
         unit = rule.unit or u.dimensionless_unscaled
         number = quantity.value if bare_number else quantity.to_value(unit)
         if isinstance(value, (bool, np.bool_)) or np.ndim(number) or np.isnan(number):
@@ -230,6 +256,9 @@ def _control_flags(
     needed = {c for name in rules for c in RULES[name].columns} | {"exposure", "flux", "flux_err"}
     them = Bare(curves, names, sorted(needed), UNITS)
     their_flags, _ = flag_rows(them, bounds)
+    # Those that were cleaned before by other rules keep their flags.
+    if (before := flags_of(them)) is not None:
+        their_flags |= before
     return flag_by_controls(source, them, their_flags, bounds)
 
 

@@ -12,7 +12,7 @@ from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.bare import Bare
-from atlasquery.lightcurve.checks import one_scale
+from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
@@ -77,7 +77,8 @@ def to_pandas(lc: TimeSeries) -> "pd.DataFrame":
     """
     _check(lc)
     pd = _require("pandas", "parquet")
-    columns = {"mjd": lc.time.mjd}
+    # Nothing shows what is under the mask of a time.
+    columns = {"mjd": np.where(lc.time.mask, np.nan, bare_mjd(lc.time))}
     units = {"mjd": "d"}
     for name, column in lc.columns.items():
         if name == "time":
@@ -130,7 +131,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     """
     bare = Bare([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
     flux, flux_err = bare.numbers("flux"), bare.numbers("flux_err")
-    measured = np.isfinite(flux) & ~excluded(bare)
+    measured = np.isfinite(flux) & ~excluded(bare) & np.isfinite(bare.mjd())
     bands = sorted(set(np.asarray(lc["band"])[measured].tolist()))
     if band is None:
         if len(bands) > 1:
@@ -194,7 +195,7 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     flux, error = bare.numbers("flux"), bare.numbers("flux_err")
     kept = np.isfinite(flux) & np.isfinite(error)
     kept[kept] = error[kept] > 0
-    kept &= ~excluded(bare)
+    kept &= ~excluded(bare) & np.isfinite(bare.mjd())
     names = _sncosmo_names(lc, kept, dict(bands or {}))
     kept &= names != ""
     # Some surveys give the middle; where the exposure time is not known the start has to do.
@@ -305,6 +306,8 @@ def _series(pd: Any, column: Any) -> Any:
     else:
         values = np.asarray(getattr(column, "unmasked", column))
         mask = np.asarray(getattr(column, "mask", np.zeros(len(values), bool)))
+    # pandas has no numbers of the other byte order, in which FITS files come.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     kind = values.dtype.kind
     if kind == "f":
         return np.where(mask, np.nan, values)
@@ -314,6 +317,23 @@ def _series(pd: Any, column: Any) -> Any:
     if kind == "U":
         return pd.array(np.where(mask, None, values.astype(object)), dtype="str")
     return values
+
+
+def bare_mjd(times: Time) -> np.ndarray:
+    """Return the MJD of times, whether they are masked or not.
+
+    Parameters
+    ----------
+    times : `~astropy.time.Time`
+        The times.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Without a mask.
+    """
+    mjd = times.mjd
+    return np.asarray(getattr(mjd, "unmasked", mjd))
 
 
 def _datetimes(times: Time) -> np.ndarray:
@@ -338,6 +358,8 @@ def _datetimes(times: Time) -> np.ndarray:
 def _check(lc: TimeSeries, name: str = "lc") -> TimeSeries:
     if not isinstance(lc, TimeSeries):
         raise InvalidQueryError(f"{name} should be a TimeSeries, not {type(lc).__name__}")
+    # A folded light curve has phases, which are no times.
+    check_light_curve(lc, name=name)
     return lc
 
 

@@ -7,6 +7,9 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.brokers import from_columns, table_columns
+from atlasquery.lightcurve.ztfforced import is_ztf_forced, read_ztf_forced
+from atlasquery.service.inputs import check_path
 from atlasquery.tables.files import read_table, write_table
 
 __all__ = ["read", "write"]
@@ -69,12 +72,14 @@ def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -
 
 
 def read(path: str | os.PathLike) -> TimeSeries:
-    """Read a light curve that `write` has written.
+    """Read a light curve that `write` has written, or that a broker has exported.
 
     Parameters
     ----------
     path : path-like
-        The file; its extension says the format.
+        The file; its extension says the format: those of `write`; ``.csv`` with
+        ALeRCE's detections or the columns that `from_pandas` takes; ``.txt`` of ZTF's
+        forced photometry service.
 
     Returns
     -------
@@ -101,9 +106,15 @@ def read(path: str | os.PathLike) -> TimeSeries:
     >>> len(read(path))
     428
     """
+    path = check_path(path, name="path")
+    if path.suffix.lower() in (".txt", ".tbl", ".dat"):
+        return _read_text(path)
     table = read_table(path)
     if isinstance(table, TimeSeries):
         return table
+    if path.suffix.lower() == ".csv" and "time" not in table.colnames and "mjd" in table.colnames:
+        columns = table_columns(table)
+        return from_columns(columns, meta={"source": str(path)}, name=f"path={str(path)!r}")
     if "time" not in table.colnames or not isinstance(table["time"], Time):
         has = "is not a Time with a scale" if "time" in table.colnames else "is not there"
         raise InvalidQueryError(
@@ -111,3 +122,14 @@ def read(path: str | os.PathLike) -> TimeSeries:
             "table"
         )
     return TimeSeries(table)
+
+
+def _read_text(path: Path) -> TimeSeries:
+    body = path.read_bytes()
+    if is_ztf_forced(body):
+        return read_ztf_forced(path)
+    raise InvalidQueryError(
+        f"path={str(path)!r} is no table of ZTF's forced photometry; AtlasForced.read reads "
+        "results of the ATLAS forced photometry server, and the extension of other files says "
+        "their format"
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Groups", "cells", "codes", "combined", "make_groups"]
+__all__ = ["Groups", "cells", "codes", "combined", "label_codes", "make_groups"]
 
 # Rows that are worked on together: their arrays stay in the processor's cache.
 BLOCK = 1 << 18
@@ -76,6 +76,31 @@ def codes(values: np.ndarray) -> np.ndarray:
     heads = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     _, place = np.unique(values[heads], return_inverse=True)
     return np.repeat(place.astype(np.int64), np.diff(heads, append=len(values)))
+
+
+def label_codes(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Return a number for each label, which sorts as the labels do, those masked last.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        Whole numbers or texts.
+    mask : `~numpy.ndarray` of bool, optional
+        Where they are masked: these are alike, whatever is under the mask.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Whole numbers.
+    """
+    if mask is None or not mask.any():
+        # Whole numbers are keys as they are.
+        return values if values.dtype.kind == "i" else codes(values)
+    numbers = np.empty(len(values), np.int64)
+    known = ~mask
+    numbers[known] = codes(values[known])
+    numbers[mask] = int(numbers[known].max(initial=-1)) + 1
+    return numbers
 
 
 def _all_alike(values: np.ndarray) -> bool:

@@ -38,6 +38,8 @@ class Mark:
         Whether they are of the forced photometry drawn besides the light curve.
     rows : `~numpy.ndarray`
         The rows of the table they are of.
+    shade : int, optional
+        How many other objects are drawn on the same axes before.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Mark:
     error: np.ndarray | None
     forced: bool
     rows: np.ndarray
+    shade: int = 0
 
 
 @dataclass(frozen=True)

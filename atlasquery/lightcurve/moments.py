@@ -11,7 +11,9 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
+from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.flags import excluded
+from atlasquery.lightcurve.groups import codes, make_groups
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import suggest
 
@@ -26,6 +28,7 @@ class Measured:
     """The rows of one light curve in order of time; flagged rows are left out."""
 
     order: np.ndarray
+    repeated: int
     mjd: np.ndarray
     band: np.ndarray
     flux: np.ndarray
@@ -68,6 +71,8 @@ def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measu
             raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, there)}")
         chosen &= bands == band
     chosen &= ~(np.isnan(one.numbers("flux")) & np.isnan(one.numbers("limiting_mag")))
+    again = _repeated(one, chosen)
+    chosen[again] = False
     order = np.flatnonzero(chosen)
     order = order[np.argsort(one.mjd()[order], kind="stable")]
     flux, flux_err = one.numbers("flux")[order], one.numbers("flux_err")[order]
@@ -75,7 +80,16 @@ def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measu
         detected = one.truths("detection")[order] & (flux > 0) & (flux >= snr * flux_err)
     mag, mag_err = magnitudes(flux, flux_err, detected)
     limit = one.numbers("limiting_mag")[order]
-    return Measured(order, one.mjd()[order], bands[order], flux, mag, mag_err, limit, detected)
+    return Measured(
+        order, len(again), one.mjd()[order], bands[order], flux, mag, mag_err, limit, detected
+    )
+
+
+def _repeated(one: Bare, chosen: np.ndarray) -> np.ndarray:
+    """Return the rows of exposures of which another row counts, as in `bin`."""
+    names = [name for name in ("band", "survey") if one.has(name)]
+    groups = make_groups([codes(one.labels(name)[0]) for name in names], chosen)
+    return repeated(one, groups, one.mjd(), one.numbers("flux"), one.numbers("flux_err"))
 
 
 def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:

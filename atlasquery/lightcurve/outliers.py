@@ -6,12 +6,12 @@ import numpy as np
 
 from atlasquery.lightcurve.bare import Bare
 from atlasquery.lightcurve.flags import FAINT, Flag
-from atlasquery.lightcurve.groups import Groups, cells, codes, make_groups
+from atlasquery.lightcurve.groups import Groups, cells, codes, label_codes, make_groups
 from atlasquery.lightcurve.presets import Bound
 from atlasquery.lightcurve.runs import (
     SIGMA_PER_MAD,
     Runs,
-    kept_by_clipping,
+    kept_by_errors,
     reduced_chi2,
     weighted_mean,
 )
@@ -20,6 +20,10 @@ __all__ = ["flag_bins", "flag_by_controls", "flag_rolling"]
 
 # A series of fewer is not clipped, and clipping is repeated so often, as in plot_atlas_fp.
 FEWEST, REPEATS = 5, 7
+# ATClean does not judge bins of fewer rows.
+FEWEST_IN_BIN = 3
+# Of the chi squared of controls in the tables of ATClean.
+DECIMALS = 2
 # Rows whose windows are sorted together.
 BLOCK = 1 << 15
 
@@ -80,6 +84,9 @@ def flag_bins(
 ) -> np.ndarray:
     """Flag outliers in bins of time, and all rows of a bin that is not to be trusted.
 
+    As ATClean: a bin of fewer than three good rows is not judged, for nobody knows which
+    of two is wrong; a bin is bad where none of its rows is good or none is left.
+
     Parameters
     ----------
     source : Bare
@@ -95,22 +102,44 @@ def flag_bins(
     Returns
     -------
     `~numpy.ndarray` of int64
-        `Flag.OUTLIER` and `Flag.BAD_BIN`.
+        `Flag.OUTLIER`, and `Flag.BAD_BIN` for all rows of a bad bin.
     """
     flux, flux_err, mjd = source.numbers("flux"), source.numbers("flux_err"), source.mjd()
-    good = _good(flags) & _measured(flux, flux_err) & np.isfinite(mjd)
-    cell = cells(mjd, bounds["bin_width"].value)
-    groups = make_groups([*_keys(source, own), cell], good)
+    timed = np.isfinite(mjd)
+    good = _good(flags) & _measured(flux, flux_err) & timed
+    # All rows are grouped: a bad bin is bad for those that do not count too.
+    groups = make_groups([*_keys(source, own), cells(mjd, bounds["bin_width"].value)], timed)
+    if not len(groups):
+        return np.zeros(len(flux), np.int64)
+    all_runs, counts = Runs(groups.starts, groups.counts), good[groups.order]
+    number = all_runs.number(counts)
+    bad = number == 0
     sigma = bounds["bin_sigma"].value if "bin_sigma" in bounds else None
-    kept, _, _, chi2, n = _statistics(flux, flux_err, groups, sigma)
-    bad = _exceeds(bounds, "bin_", chi2, groups.counts - n, n)
-    return _spread(len(flux), groups, kept, bad)
+    order = groups.order[counts]
+    runs = Runs(_starts(number[~bad]), number[~bad])
+    kept, _, chi2, n = _statistics(flux[order], flux_err[order], runs, sigma)
+    judged = _exceeds(bounds, "bin_", runs.counts - n, n)
+    if bound := bounds.get("bin_chi2_max"):
+        with np.errstate(invalid="ignore"):
+            judged |= chi2 > bound.value
+    judged &= runs.counts >= FEWEST_IN_BIN
+    bad[~bad] = judged | (n == 0)
+    result = np.zeros(len(flux), np.int64)
+    result[groups.order] = np.where(bad[all_runs.of_row], int(Flag.BAD_BIN), 0)
+    # Where none is left, it is not known which is the outlier.
+    out = ~kept & (n > 0)[runs.of_row]
+    result[order[out]] |= int(Flag.OUTLIER)
+    return result
 
 
 def flag_by_controls(
     source: Bare, controls: Bare, their_flags: np.ndarray, bounds: Mapping[str, Bound]
 ) -> np.ndarray:
     """Flag the exposures in which the control light curves are not 0.
+
+    As ATClean: first all controls of an exposure are averaged as they are. Where they
+    agree with each other and with 0, the exposure is good. Else the flagged ones are left
+    out and outliers clipped, and what is left is judged.
 
     Parameters
     ----------
@@ -132,19 +161,49 @@ def flag_by_controls(
     (names, _), (theirs, _) = source.labels("exposure"), controls.labels("exposure")
     known, place = np.unique(names, return_inverse=True)
     at = np.minimum(np.searchsorted(known, theirs), max(len(known) - 1, 0))
-    good = _good(their_flags) & _measured(flux, flux_err)
+    measured = _measured(flux, flux_err)
     if len(known):
-        good &= known[at] == theirs
-    groups = make_groups([at], good)
-    _, mean, error, chi2, n = _statistics(flux, flux_err, groups, 3.0)
-    bad = _exceeds(bounds, "control_", chi2, groups.counts - n, n)
-    if "control_snr_max" in bounds:
-        bad |= np.abs(mean) > bounds["control_snr_max"].value * error
-    # An exposure without a control has none that is good.
+        measured &= known[at] == theirs
     least = bounds["control_good_min"].value if "control_good_min" in bounds else 0
-    of_exposure = np.full(len(known), least > 0)
-    of_exposure[at[groups.order[groups.starts]]] = bad
-    return np.where(of_exposure[place], int(Flag.CONTROL), 0)
+    # An exposure without a control has none that is good, and so has one of too few controls.
+    bad = np.full(len(known), least > 0)
+    groups = make_groups([at], measured)
+    if len(groups) and len(controls.curves) >= least:
+        runs, order = Runs(groups.starts, groups.counts), groups.order
+        where = at[order[runs.starts]]
+        _, snr, chi2, _ = _statistics(flux[order], flux_err[order], runs, None)
+        suspect = _disagree(bounds, snr, chi2)
+        good = _good(their_flags)[order]
+        number = runs.number(good)
+        some = number > 0
+        few = Runs(_starts(number[some]), number[some])
+        order = order[good]
+        _, snr, chi2, n = _statistics(flux[order], flux_err[order], few, 3.0)
+        judged = np.full(len(runs), least > 0)
+        judged[some] = _exceeds(bounds, "control_", few.counts - n, n)
+        judged[some] |= _disagree(bounds, snr, chi2)
+        bad[where] = suspect & judged
+    # What is no measurement needs no control, and often has none: the exposure failed.
+    alone = np.ones(len(known), bool)
+    alone[at[measured]] = False
+    needed = ~alone[place] | _measured(source.numbers("flux"), source.numbers("flux_err"))
+    return np.where(bad[place] & needed, int(Flag.CONTROL), 0)
+
+
+def _disagree(bounds: Mapping[str, Bound], snr: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+    """Return where controls are not 0, or disagree; neither is known of none."""
+    bad = np.zeros(len(snr), bool)
+    with np.errstate(invalid="ignore"):
+        if bound := bounds.get("control_snr_max"):
+            bad |= np.abs(snr) > bound.value
+        if bound := bounds.get("control_chi2_max"):
+            # ATClean compares what stands in its tables, with two decimals.
+            bad |= np.round(chi2, DECIMALS) > bound.value
+    return bad
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    return np.cumsum(counts) - counts
 
 
 def _good(flags: np.ndarray) -> np.ndarray:
@@ -159,7 +218,10 @@ def _measured(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
 def _keys(source: Bare, own: tuple[str, ...]) -> list[np.ndarray]:
     """Return numbers for what keeps rows apart, those of few values first."""
     names = [name for name in ("band", "survey", *own) if source.has(name)]
-    labels = [codes(source.labels(name)[0]) for name in names]
+    labels = []
+    for name in names:
+        values, known = source.labels(name)
+        labels.append(label_codes(values, ~known) if not known.all() else codes(values))
     return [*labels, source.places]
 
 
@@ -191,40 +253,32 @@ def _row_median(rows: np.ndarray) -> np.ndarray:
 
 
 def _statistics(
-    flux: np.ndarray, flux_err: np.ndarray, groups: Groups, sigma: float | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return which rows of `groups` are left, and mean, error, reduced chi2 and n of each group."""
-    if not len(groups):
+    values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return which rows are left, and signal to noise of the mean, reduced chi2 and n of groups."""
+    if not len(runs):
         empty = np.zeros(0)
-        return np.zeros(0, bool), empty, empty, empty, np.zeros(0, int)
-    values, errors = flux[groups.order], flux_err[groups.order]
-    kept, runs = np.ones(len(values), bool), Runs(groups.starts, groups.counts)
+        return np.zeros(0, bool), empty, empty, np.zeros(0, int)
+    kept = np.ones(len(values), bool)
     if sigma is not None:
-        kept = kept_by_clipping(values, errors, runs, sigma)
-    runs, values, errors = runs.left(kept), values[kept], errors[kept]
-    mean, error, *_ = weighted_mean(values, errors, runs)
-    return kept, mean, error, reduced_chi2(values, errors, mean, runs), runs.counts
+        kept = kept_by_errors(values, errors, runs, sigma)
+    n = runs.number(kept) if sigma is not None else runs.counts
+    snr, chi2 = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    some = n > 0
+    left, values, errors = Runs(_starts(n[some]), n[some]), values[kept], errors[kept]
+    if len(left):
+        mean, error, *_ = weighted_mean(values, errors, left)
+        snr[some], chi2[some] = mean / error, reduced_chi2(values, errors, mean, left)
+    return kept, snr, chi2, n
 
 
 def _exceeds(
-    bounds: Mapping[str, Bound], start: str, chi2: np.ndarray, clipped: np.ndarray, n: np.ndarray
+    bounds: Mapping[str, Bound], start: str, clipped: np.ndarray, n: np.ndarray
 ) -> np.ndarray:
-    """Return which groups break the thresholds whose names begin so."""
+    """Return which groups break the thresholds of numbers whose names begin so."""
     bad = np.zeros(len(n), bool)
-    with np.errstate(invalid="ignore"):
-        if bound := bounds.get(f"{start}chi2_max"):
-            bad |= chi2 > bound.value
-        if bound := bounds.get(f"{start}clipped_max"):
-            bad |= clipped > bound.value
-        if bound := bounds.get(f"{start}good_min"):
-            bad |= n < bound.value
+    if bound := bounds.get(f"{start}clipped_max"):
+        bad |= clipped > bound.value
+    if bound := bounds.get(f"{start}good_min"):
+        bad |= n < bound.value
     return bad
-
-
-def _spread(length: int, groups: Groups, kept: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """Return the flags of rows whose groups are bad, or that were clipped."""
-    of_row = np.where(np.repeat(bad, groups.counts), int(Flag.BAD_BIN), 0)
-    of_row |= np.where(kept, 0, int(Flag.OUTLIER))
-    flags = np.zeros(length, np.int64)
-    flags[groups.order] = of_row
-    return flags

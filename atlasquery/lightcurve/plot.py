@@ -1,9 +1,16 @@
 """Pictures of light curves: right at first sight, and readable without colour."""
 
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 from astropy.table import Table
 
+from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.axes import (
+    OUTSIDE_END,
     absolute_axis,
     date_axis,
     draw_key,
@@ -11,7 +18,7 @@ from atlasquery.lightcurve.axes import (
     pyplot,
 )
 from atlasquery.lightcurve.marks import Mark, Shown, check_distance, shown
-from atlasquery.lightcurve.styles import KINDS, style_of
+from atlasquery.lightcurve.styles import KINDS, Style, shaded, style_of
 
 __all__ = ["plot"]
 
@@ -62,7 +69,9 @@ def plot(
     cosmology : `~astropy.cosmology.FLRW`, optional
         By default Planck18.
     ax : `~matplotlib.axes.Axes`, optional
-        The axes to draw on; by default those of a new figure.
+        The axes to draw on; by default those of a new figure. On those of an earlier
+        call, axes and key are of all light curves drawn; other objects are darker or
+        lighter, and named in the key.
     title : str, optional
         The title; by default the name in ``lc.meta``.
     legend : bool, optional
@@ -77,7 +86,8 @@ def plot(
     Raises
     ------
     InvalidQueryError
-        If `y` is neither, a column is missing, or time scales differ.
+        If `y` is neither, a column is missing, or time scales differ; if `ax` has a
+        light curve in another `y`, magnitude system or time scale.
 
     Examples
     --------
@@ -92,17 +102,92 @@ def plot(
     """
     what = shown(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     modulus = check_distance(redshift, distance, cosmology, y)
+    name = str(lc.meta.get("object", ""))
+    drawn = None if ax is None else _drawn_before(ax, what, y, value_label(lc, y))
     if ax is None:
         _, ax = pyplot().subplots(figsize=(9.0, 4.8), layout="constrained")
-    notes = draw(ax, what, y)
+    if drawn is None:
+        drawn = Drawn([], [], value_label(lc, y), what.scale, [], y)
+    what = _named(ax, what, drawn, name)
+    notes = draw(ax, what, y, before=drawn.marks)
     ax.set_ylabel(value_label(lc, y))
-    ax.set_xlabel(time_label(lc, what))
+    if not drawn.marks:
+        ax.set_xlabel(time_label(lc, what))
     if modulus is not None:
         notes.append(absolute_axis(ax, modulus))
-    ax.set_title(title if title is not None else str(lc.meta.get("object", "")))
+    names = list(dict.fromkeys(filter(None, [*drawn.names, name])))
+    ax.set_title(title if title is not None else ", ".join(names))
+    # What is outside is counted anew for all.
+    outside = [note for note in notes if note.endswith(OUTSIDE_END)]
+    notes = [*drawn.notes, *(note for note in notes if note not in outside)]
+    _DRAWN[ax] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
     if legend:
-        draw_key(ax, notes, beside=modulus is not None)
+        draw_key(ax, [*notes, *outside], beside=modulus is not None)
     return ax
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What `plot` has drawn on axes so far.
+
+    Parameters
+    ----------
+    marks : list of Mark
+        All marks.
+    notes : list of str
+        What the key says besides.
+    label : str
+        The label of the axis of values.
+    scale : str
+        The time scale.
+    names : list of str
+        The objects.
+    y : {"mag", "flux"}
+        What is drawn.
+    """
+
+    marks: list[Mark]
+    notes: list[str]
+    label: str
+    scale: str
+    names: list[str]
+    y: str
+
+
+# What is on axes that are still in use.
+_DRAWN: "weakref.WeakKeyDictionary[Any, Drawn]" = weakref.WeakKeyDictionary()
+
+
+def _drawn_before(ax: Any, what: Shown, y: str, label: str) -> Drawn | None:
+    """Return what `plot` has drawn on axes, or refuse to mix it with something else."""
+    drawn = _DRAWN.get(ax)
+    if drawn is None or not ax.has_data():
+        return None
+    if drawn.y != y or (drawn.label != label and drawn.marks and what.marks):
+        raise InvalidQueryError(
+            f"ax has a light curve in {drawn.y!r} ({drawn.label}), and y={y!r} ({label}) would be "
+            "drawn on the same scale: give both the same y, or take other axes"
+        )
+    if drawn.scale != what.scale:
+        raise InvalidQueryError(
+            f"ax has times in {drawn.scale!r}, and those of lc are in {what.scale!r}: bring "
+            "them to one scale first"
+        )
+    return drawn
+
+
+def _named(ax: Any, what: Shown, drawn: Drawn, name: str) -> Shown:
+    """Return marks that differ from those of other objects drawn before, by label and shade."""
+    if not drawn.names or not name or drawn.names == [name]:
+        return what
+    if len(drawn.names) == 1:
+        labels = {mark.label for mark in drawn.marks}
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            if label in labels:
+                handle.set_label(f"{drawn.names[0]}: {label}")
+    shade = drawn.names.index(name) if name in drawn.names else len(drawn.names)
+    marks = [replace(mark, label=f"{name}: {mark.label}", shade=shade) for mark in what.marks]
+    return replace(what, marks=marks)
 
 
 LABELS = {"mag": "AB magnitude (mag)", "flux": "Difference flux (µJy)"}
@@ -148,7 +233,7 @@ def time_label(lc: Table, what: Shown) -> str:
     return f"Time (MJD, {what.scale.upper()}; {reference})"
 
 
-def draw(ax, what: Shown, y: str) -> list[str]:
+def draw(ax, what: Shown, y: str, *, before: Sequence[Mark] = ()) -> list[str]:
     """Draw the marks of a light curve, and axes that fit them.
 
     Parameters
@@ -159,6 +244,8 @@ def draw(ax, what: Shown, y: str) -> list[str]:
         The marks.
     y : {"mag", "flux"}
         What is drawn.
+    before : sequence of Mark, optional
+        What was drawn on the axes before, which they have to fit as well.
 
     Returns
     -------
@@ -168,18 +255,19 @@ def draw(ax, what: Shown, y: str) -> list[str]:
     # The last in the key is drawn first, to lie below.
     for mark in reversed(what.marks):
         _POINTS.get(mark.kind, _draw_points)(ax, mark)
-    if y == "mag":
+    if y == "mag" and not ax.yaxis_inverted():
         ax.invert_yaxis()
-    else:
+    if y == "flux" and not before:
         ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     empty = "nothing to draw" + ("; see y='flux'" if what.notes else "")
-    outside = fit_to_marks(ax, what.marks, y, empty=empty)
-    date_axis(ax, dated=bool(what.marks))
+    marks = [*before, *what.marks]
+    outside = fit_to_marks(ax, marks, y, empty=empty)
+    date_axis(ax, dated=bool(marks))
     return [*what.notes, *outside]
 
 
 def _draw_points(ax, mark: Mark) -> None:
-    style, kind = style_of(mark.band), KINDS[mark.kind]
+    style, kind = _style(mark), KINDS[mark.kind]
     ax.errorbar(
         mark.time,
         mark.value,
@@ -198,8 +286,13 @@ def _draw_points(ax, mark: Mark) -> None:
     )
 
 
+def _style(mark: Mark) -> Style:
+    style = style_of(mark.band)
+    return replace(style, colour=shaded(style.colour, mark.shade))
+
+
 def _draw_limits(ax, mark: Mark) -> None:
-    style, kind = style_of(mark.band), KINDS[mark.kind]
+    style, kind = _style(mark), KINDS[mark.kind]
     # A few of them need not be as faint as thousands.
     alpha = float(np.clip(8.0 / np.sqrt(len(mark.time)), kind.alpha, 0.6))
     ax.scatter(
@@ -227,7 +320,7 @@ def _draw_crosses(ax, mark: Mark) -> None:
         marker="x",
         s=kind.size**2,
         linewidths=0.9,
-        color=style_of(mark.band).colour,
+        color=_style(mark).colour,
         alpha=kind.alpha,
         zorder=kind.layer,
         label=mark.label,

@@ -94,6 +94,9 @@ RULES = {
     "duplicate_min": Rule("min", ("duplicate",), Flag.DUPLICATE),
     "snr_min": Rule("min", _FLUX, Flag.LOW_SNR),
     "mag_below_limit_max": Rule("max", ("flux", "limiting_mag"), Flag.BELOW_LIMIT, u.mag),
+    "infobits_max": Rule("max", ("infobitssci",), Flag.ERROR_CODE),
+    "pixel_noise_max": Rule("max", ("scisigpix",), Flag.SKY, u.adu),
+    "seeing_max": Rule("max", ("sciinpseeing",), Flag.PSF, u.pix),
     "rolling_sigma": Rule("group", ("band", "flux"), Flag.OUTLIER),
     "rolling_window": Rule("group", ("band", "flux"), Flag.OUTLIER),
     "bin_width": Rule("group", _BIN, Flag.BAD_BIN, u.day),
@@ -156,6 +159,11 @@ PRESETS = {
         "SkyPortal, which makes non-detections of what it flags",
         _closed(snr_min=3, reduced_chi2_max=10, mag_below_limit_max=0) | _open(flux_err_min=0),
         detects=True,
+    ),
+    "ztf_forced": Preset(
+        "ZTF's forced photometry service, by Masci et al. 2023",
+        # Bit 25 says that pixels near the object are bad.
+        _open(infobits_max=2**25) | _closed(pixel_noise_max=25, seeing_max=4),
     ),
     "atclean": Preset(
         "ATClean, by S. Rest et al.",

@@ -9,6 +9,7 @@ __all__ = [
     "SIGMA_PER_MAD",
     "Runs",
     "kept_by_clipping",
+    "kept_by_errors",
     "median",
     "median_error",
     "reduced_chi2",
@@ -20,6 +21,8 @@ __all__ = [
 SIGMA_PER_MAD = 1.4826022185056018
 # The error of a median of many values of equal errors, in units of that of their mean.
 MEDIAN_ERROR = np.sqrt(np.pi / 2)
+# How often ATClean clips, at most, after it has taken the median.
+REPEATS = 9
 # Groups of more rows are sorted as one long list.
 LARGE = 64
 # Errors that differ by no more have ratios whose squares a float holds.
@@ -305,6 +308,59 @@ def kept_by_clipping(
         again = np.zeros(left, bool)
         again[each[bad]] = True
         rows = rows[again[each] & ~bad]
+    return kept
+
+
+def kept_by_errors(values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: float) -> np.ndarray:
+    """Return which rows are left when those are clipped that their own errors do not explain.
+
+    As ATClean does it: a row goes when it is farther than `sigma` times its own error
+    from the median of its group, then from the weighted mean of those that are left,
+    until nothing changes. A row may come back when the mean moves; of a group whose
+    rows all disagree none is left.
+
+    Parameters
+    ----------
+    values, errors : `~numpy.ndarray`
+        Values, and their errors above 0.
+    runs : Runs
+        Their groups.
+    sigma : float
+        How many errors are too many.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        For each row.
+    """
+    kept = np.ones(len(values), bool)
+    if not len(runs):
+        return kept
+    # The middle is among the values: where the farthest are that near each other, all are kept.
+    starts = runs.starts
+    span = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
+    suspect = span > sigma * np.minimum.reduceat(errors, starts)
+    rows = np.flatnonzero(suspect[runs.of_row])
+    if not len(rows):
+        return kept
+    _, begin, n = _groups_left(runs.of_row[rows])
+    middle = median(values[rows], Runs(begin, n))
+    for _ in range(REPEATS):
+        some = Runs(begin, n)
+        each = some.of_row
+        now = np.abs(values[rows] - middle[each]) <= sigma * errors[rows]
+        changed = np.zeros(len(n), bool)
+        changed[each[now != kept[rows]]] = True
+        kept[rows] = now
+        # A group that did not change, or has nothing left, is done.
+        going = changed & (some.number(now) > 0)
+        if not going.any():
+            break
+        stay = going[each]
+        rows, now = rows[stay], now[stay]
+        _, begin, n = _groups_left(each[stay])
+        left = Runs(begin, n).left(now)
+        middle = weighted_mean(values[rows[now]], errors[rows[now]], left)[0]
     return kept
 
 

@@ -53,14 +53,16 @@ def mag_to_flux(mag: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    mag : `~numpy.ndarray`
-        Magnitudes.
+    mag : `~numpy.ndarray` or `~astropy.units.Quantity`
+        Magnitudes; in ``mag``, ``mag(AB)`` or any that converts to it.
 
     Returns
     -------
     `~numpy.ndarray`
         Fluxes in uJy, NaN for NaN.
     """
+    if isinstance(mag, u.Quantity):
+        mag = mag.to_value(u.ABmag if isinstance(mag, u.Magnitude) else u.mag)
     return 10.0 ** (0.4 * (ZERO_POINT - mag))
 
 
@@ -69,14 +71,16 @@ def flux_to_mag(flux: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    flux : `~numpy.ndarray`
-        Fluxes in uJy.
+    flux : `~numpy.ndarray` or `~astropy.units.Quantity`
+        Fluxes, in uJy where they have no unit.
 
     Returns
     -------
     `~numpy.ndarray`
         Magnitudes, NaN where the flux is not above 0.
     """
+    if isinstance(flux, u.Quantity):
+        flux = flux.to_value(u.uJy)
     positive = np.where(flux > 0, flux, np.nan)
     return ZERO_POINT - 2.5 * np.log10(positive)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "STYLES", "Kind", "Style", "rank_of", "style_of"]
+__all__ = ["KINDS", "STYLES", "Kind", "Style", "rank_of", "shaded", "style_of"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,29 @@ def style_of(band: str) -> Style:
         A grey star for bands that are not known.
     """
     return STYLES.get(band, OTHER)
+
+
+def shaded(colour: str, shade: int) -> str:
+    """Return a colour for another object in the same band: darker, then lighter, and so on.
+
+    Parameters
+    ----------
+    colour : str
+        Six hexadecimal digits after ``#``.
+    shade : int
+        0 for the colour itself.
+
+    Returns
+    -------
+    str
+        A colour of the same form.
+    """
+    if not shade:
+        return colour
+    towards = 0 if shade % 2 else 255
+    share = 0.5 if shade < 3 else 0.75
+    parts = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + share * (towards - part)):02x}" for part in parts)
 
 
 def rank_of(band: str) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """The numbers that a decision on follow-up needs: when, how bright, how fast, what colour."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
@@ -90,7 +91,8 @@ def summary(
         =================== ======= =============================================
         Column              Unit    Meaning
         =================== ======= =============================================
-        object              str     Key of the mapping, else the name or id in meta.
+        object              str     Key of the mapping, else the name or id in meta;
+                                    int64, as in catalogue tables, where keys are ids.
         n_rows                      Rows with a flux or a limit, not flagged,
         n_detections                and detections among them.
         last_non_detection  Time    The last exposure before the first detection,
@@ -125,6 +127,11 @@ def summary(
     InvalidQueryError
         If one is no light curve, or lacks a column.
 
+    Notes
+    -----
+    An exposure that has several rows counts once, as in `bin`; ``meta["history"]`` counts
+    the others.
+
     Examples
     --------
     >>> from astropy.coordinates import SkyCoord
@@ -144,20 +151,33 @@ def summary(
     for name, (_, one) in zip(names, curves, strict=True):
         check_light_curve(one, name=name)
     scale = one_scale(zip(names, (one for _, one in curves), strict=True))
+    # Of the type of catalogue tables, so that the two can be joined.
+    ids = many and all(isinstance(key, int | np.integer) for key, _ in curves)
     rows = []
     for key, one in curves:
         name = f"lc[{key!r}]" if many else "lc"
-        rows.append({"object": str(key)} | _numbers(one, name, band, snr, colour_bands))
+        rows.append(
+            {"object": key if ids else str(key)} | _numbers(one, name, band, snr, colour_bands)
+        )
     meta = {} if many else dict(lc.meta)
     note = f"summary: band={band}, snr={snr:g}, colour={'-'.join(colour_bands)}"
+    if again := sum(row.get("repeated", 0) for row in rows):
+        note += f"; left out {again} rows of exposures that have another row"
     columns = [
-        _summary_column(column, [row.get(column.name) for row in rows], scale) for column in SUMMARY
+        _summary_column(
+            _object_id(column) if ids else column, [row.get(column.name) for row in rows], scale
+        )
+        for column in SUMMARY
     ]
     sigmas = {float(one.meta.get("limit_sigma", 5.0)) for _, one in curves}
     of_sigma = ", ".join(f"{sigma:g}" for sigma in sorted(sigmas))
     by_name = {column.info.name: column for column in columns}
     by_name["last_limit"].info.description = f"Its limit of {of_sigma} sigma, AB."
     return assemble(QTable(meta=new_meta(meta, note)), columns)
+
+
+def _object_id(column: Column) -> Column:
+    return replace(column, kind=int) if column.name == "object" else column
 
 
 def _name(lc: object) -> str:
@@ -171,6 +191,7 @@ def _numbers(lc: Table, name: str, band: str | None, snr: float, bands: tuple[st
     if band is not None and not _has(lc, band):
         return {"n_rows": 0, "n_detections": 0}
     numbers = {"n_rows": len(rows.order), "n_detections": int(rows.detected.sum())}
+    numbers["repeated"] = rows.repeated
     top, first, before = place_of_peak(rows), place_of_first(rows), place_of_last(rows)
     if top is None or first is None:
         return numbers

@@ -38,6 +38,11 @@ class ServiceConf(_config.ConfigNamespace):
     on_quota = _config.ConfigItem(
         ["raise", "wait"], "What a request does when none is left in the hour."
     )
+    max_answer_bytes = _config.ConfigItem(
+        200_000_000,
+        "Largest answer in bytes, unpacked, that is read into memory; a larger one is an error.",
+        cfgtype="integer",
+    )
     concurrency = _config.ConfigItem(
         2, "How many requests of one call are under way at the same time.", cfgtype="integer"
     )

@@ -238,6 +238,8 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
         If this machine has no keyring that works.
     """
     try:
+        # First: a process that is ended in between leaves no token to another user's name.
+        _forget(service, TOKEN_ACCOUNT)
         if credentials.username and credentials.password:
             name, password = credentials.username, credentials.password
             keyring.set_password(service, name, password.reveal())
@@ -247,8 +249,6 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
         if credentials.token:
             # Beside the password, so that not each program has to log in.
             keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
-        else:
-            _forget(service, TOKEN_ACCOUNT)
         return
     except Exception as error:
         reason = type(error).__name__

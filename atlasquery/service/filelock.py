@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows has no such lock: there, each process goes its own way.
     fcntl = None
 
-__all__ = ["alone", "cache_folder", "open_alone"]
+__all__ = ["alone", "cache_folder", "is_there", "open_alone"]
 
 PAUSE = 0.05
 
@@ -40,7 +40,7 @@ def alone(path: Path, patience: float) -> Iterator[bool]:
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file of the lock. It is made, and left there.
+        The file of the lock. It is made, and removed at the end.
     patience : float
         Seconds to wait for another process; then, as where there can be no lock,
         the work is done all the same.
@@ -50,8 +50,40 @@ def alone(path: Path, patience: float) -> Iterator[bool]:
     bool
         Whether no other process is here.
     """
-    with open_alone(path, patience) as handle:
-        yield handle is not None
+    until = time.monotonic() + patience
+    while True:
+        with open_alone(path, max(0.0, until - time.monotonic())) as handle:
+            if handle is not None and not is_there(path, handle):
+                # Who had it before has removed it, and a third one may have a new one by now.
+                continue
+            try:
+                yield handle is not None
+            finally:
+                if handle is not None:
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
+            return
+
+
+def is_there(path: Path, handle: int) -> bool:
+    """Return whether an open file is the one that has a name now.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The name.
+    handle : int
+        The descriptor of the file.
+
+    Returns
+    -------
+    bool
+        False where the file was removed or replaced since it was opened.
+    """
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from atlasquery.exceptions import StorageError
+from atlasquery.service.filelock import is_there
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["locked", "write_private", "write_whole"]
+__all__ = ["locked", "private_file", "stored", "write_private", "write_whole"]
 
 
 def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
@@ -30,14 +33,41 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
 
     Raises
     ------
-    OSError
+    StorageError
         If it cannot be written; the file of before is then as it was.
     """
-    with _named(path):
+    with stored(path):
         # mkstemp makes the file readable by its owner only.
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with _named(path):
         _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
+
+
+@contextlib.contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces another one when it is complete, for its owner only.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; its directory exists.
+
+    Yields
+    ------
+    file-like
+        What is written to, and can be read too. It takes the name of `path` when the block
+        ends; nothing is left of it where that raises.
+    """
+    with stored(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+        with stored(path):
+            os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def write_whole(path: Path, *parts: bytes) -> None:
@@ -52,23 +82,39 @@ def write_whole(path: Path, *parts: bytes) -> None:
 
     Raises
     ------
-    OSError
+    StorageError
         If it cannot be written; the file of before is then as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with _named(path):
+    with stored(path):
         _fill(temporary.open("xb"), temporary, path, parts, True)
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Let an error name the file that was meant, and not the temporary one."""
+def stored(path: Path, what: str = "") -> Iterator[None]:
+    """Turn the system's errors of writing a file into one kind.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    what : str, optional
+        What it is, for the message.
+
+    Raises
+    ------
+    StorageError
+        In place of an OSError.
+    """
     try:
         yield
+    except StorageError:
+        raise
     except OSError as error:
-        if error.errno is None:
-            raise
-        raise type(error)(error.errno, error.strerror, str(path)) from None
+        # The file that was meant, and not the temporary one.
+        failure = StorageError.from_system(error, f"{what or path} cannot be written")
+        failure.filename = str(path)
+        raise failure from error
 
 
 def _fill(file: BinaryIO, temporary: Path, path: Path, parts: tuple, durable: bool) -> None:
@@ -93,21 +139,30 @@ def locked(path: Path) -> Iterator[bool]:
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file that is locked; it is made where it is not there.
+        The file that is locked. It is made, and removed at the end.
 
     Yields
     ------
     bool
         False where another process holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if fcntl is not None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    yield False
+                    return
+                if not is_there(path, descriptor):
+                    # Who had it before has removed it.
+                    continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-        yield True
-    finally:
-        os.close(descriptor)
+                yield True
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            return
+        finally:
+            os.close(descriptor)

@@ -1,6 +1,7 @@
 """Put a new token where the user keeps the login: a keyring, or a file with a token in it."""
 
 import contextlib
+import glob
 import os
 import re
 import stat
@@ -69,6 +70,10 @@ def _rewrite(path: Path, found: Credentials, token: Secret) -> None:
     with contextlib.suppress(yaml.YAMLError):
         if yaml.safe_load(new) != wanted:
             new = yaml.safe_dump(wanted, sort_keys=False)
+    for left in path.parent.glob(f"{glob.escape(path.name)}*.part"):
+        # Of a process that was ended while it wrote: there is a token in it.
+        with contextlib.suppress(OSError):
+            left.unlink()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "w") as file:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InvalidQueryError, StorageError
 from atlasquery.service.files import write_private
 from atlasquery.service.inputs import check_path
 
@@ -34,7 +34,7 @@ def keep(path: Path, content: dict, *, what: str) -> None:
 
     Raises
     ------
-    InvalidQueryError
+    StorageError
         If it cannot be written; the file of before is then as it was.
     """
     try:
@@ -59,7 +59,7 @@ def keep_change(path: Path, change: dict, *, what: str) -> None:
     ------
     FileNotFoundError
         If there is no such file any more.
-    InvalidQueryError
+    StorageError
         If it cannot be written.
     """
     # A line that was broken off, because its process was, spoils none that is added later.
@@ -76,8 +76,8 @@ def keep_change(path: Path, change: dict, *, what: str) -> None:
         raise _not_kept(path, what, error) from error
 
 
-def _not_kept(path: Path, what: str, error: OSError) -> InvalidQueryError:
-    return InvalidQueryError(f"the {what} cannot be kept in {str(path)!r}: {error.strerror}")
+def _not_kept(path: Path, what: str, error: OSError) -> StorageError:
+    return StorageError.from_system(error, f"the {what} cannot be kept in {str(path)!r}")
 
 
 def take_up(

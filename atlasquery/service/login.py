@@ -99,7 +99,7 @@ class TokenLogin:
             wait = error.retry_after
             if wait is not None and wait <= self.conf.max_wait:
                 log.info(f"{self.service} takes the next login in {wait:.0f} s: waiting")
-                self._clock.sleep(wait)
+                self._clock.wait(wait)
                 return self._post_unsigned(self.token_path, payload)
             when = "" if wait is None else f" It takes the next one in {wait:.0f} s."
             raise QuotaError(

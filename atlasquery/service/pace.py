@@ -161,7 +161,7 @@ class PaceGate(OpenGate):
     def enter(self) -> None:
         """Wait for the request's turn."""
         if self.pace is not None and (wait := self.pace.reserve(self.clock.now())) > 0:
-            self.clock.sleep(wait)
+            self.clock.wait(wait)
 
     def shut(self, seconds: float) -> None:
         """Hold the requests of all threads back for as long as one of them waits.

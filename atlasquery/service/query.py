@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import astropy.units as u
@@ -33,8 +34,60 @@ from atlasquery.service.refusals import refuse_redirect, refuse_status, server_w
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
+from atlasquery.shown import harmless
 
-__all__ = ["ServiceQuery"]
+__all__ = ["Decoding", "ServiceQuery"]
+
+
+class Decoding:
+    """Decodes an answer while it can still be asked for again.
+
+    Parameters
+    ----------
+    query : ServiceQuery
+        Who asks.
+    decode : callable
+        Takes the body, returns what is wanted.
+    content : str
+        What the content type must name.
+    """
+
+    def __init__(self, query: "ServiceQuery", decode: Callable, content: str):
+        self._query, self._decode, self._content = query, decode, content
+        self._response: requests.Response | None = None
+        self._value: object = None
+        self._error: Exception | None = None
+
+    def __call__(self, response: requests.Response) -> Exception | None:
+        """Decode an answer; return the error if it is a damaged one."""
+        self._response, self._error = response, None
+        try:
+            self._value = self._query._decode(response, self._decode, content=self._content)
+        except Exception as error:
+            if self._is_damage(error, response):
+                return error
+            # It is an answer, if not the one that was hoped for: raised where it is taken.
+            self._error = error
+        return None
+
+    def _is_damage(self, error: Exception, response: requests.Response) -> bool:
+        if not response.content:
+            return isinstance(error, (RemoteServiceError, TableParseError))
+        kind = response.headers.get("Content-Type", "").lower()
+        if isinstance(error, RemoteServiceError):
+            # A page of a proxy, or of a server at its start, in place of data.
+            return self._content.lower() not in kind
+        cause = error.__cause__ if isinstance(error, TableParseError) else None
+        return isinstance(cause, DAMAGED) and not isinstance(cause, msgspec.ValidationError)
+
+    def of(self, response: requests.Response) -> object:
+        """Return what an answer was decoded to, or raise why it cannot be."""
+        if response is not self._response and (damaged := self(response)):
+            raise damaged
+        if self._error is not None:
+            raise self._error
+        return self._value
+
 
 # An hour, and a little more: the server's clock runs from when a request arrives.
 QUOTA_WINDOW = 3605.0
@@ -117,10 +170,18 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     def __repr__(self) -> str:
         login = "not logged in yet"
-        if self._authenticated:
+        if vars(self).get("_authenticated"):
             checked = self._credentials.token == self._accepted_token
             login = "logged in" if checked else "with a token that is not checked yet"
-        return f"<{type(self).__name__} at {self.server}, {login}>"
+        return f"<{type(self).__name__} at {self._shown_server}, {login}>"
+
+    @property
+    def _shown_server(self) -> str:
+        """The address of the server for a repr, which never raises."""
+        try:
+            return harmless(self.server)
+        except Exception as error:
+            return f"an address that cannot be used ({type(error).__name__})"
 
     @property
     def server(self) -> str:
@@ -255,6 +316,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         cache: bool | None = None,
         method: str = "POST",
         divisible: bool = False,
+        reconnect: bool = True,
         server: str | None = None,
         content: str = "JSON",
     ):
@@ -279,6 +341,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         divisible : bool, optional
             Whether the caller asks for less, instead of this again, after a
             status of 500 or a time-out.
+        reconnect : bool, optional
+            Whether such a request has a connection of its own.
         server : str, optional
             The address of another server of the service; by default its own.
         content : str, optional
@@ -308,10 +372,18 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             with contextlib.suppress(*DAMAGED, TableParseError):
                 if stored is not None:
                     return decode(stored[0]), stored[2]
+        decoding = Decoding(self, decode, content)
         response, token = self._send_signed(
-            method, url, repeat=True, signed=(auth, token), divisible=divisible, **sent
+            method,
+            url,
+            repeat=True,
+            signed=(auth, token),
+            divisible=divisible,
+            reconnect=reconnect,
+            damage=decoding,
+            **sent,
         )
-        decoded = self._decode(response, decode, content=content)
+        decoded = decoding.of(response)
         if cache:
             # Under the token that was used: it may be a new one, and by now another user's.
             key = self._cache_key(method, url, payload, token)
@@ -333,6 +405,9 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         headers: dict | None = None,
         expected: Container[int] = (),
         public: bool = False,
+        into: Callable[[requests.Response], BinaryIO | None] | None = None,
+        deadline: float | None = None,
+        damage: Callable | None = None,
     ) -> requests.Response:
         """Read what is never stored, such as the state of a queue.
 
@@ -348,6 +423,13 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             Statuses from 300 to 399 that the caller reads.
         public : bool, optional
             Whether to read without a login what needs none, and counts all the same.
+        into : callable, optional
+            Takes the answer before its content is read; returns the file that it is written
+            to, or None to read it as usual.
+        deadline : float, optional
+            Seconds for the exchange, in place of ``conf.deadline``.
+        damage : callable, optional
+            Says of an answer whether it is damaged, as `exchange` takes it.
 
         Returns
         -------
@@ -361,9 +443,42 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             repeat=True,
             signed=(NoAuth() if public else auth, token),
             expected=expected,
+            into=into,
+            deadline=deadline,
+            damage=damage,
             params=params,
             headers={"Accept": "application/json", **(headers or {})},
         )
+
+    def _ask_decoded(
+        self, path: str, params: dict | None = None, *, decode: Callable, content: str = "JSON",
+        **how,
+    ) -> tuple:  # fmt: skip
+        """Do what `_ask` does; return what an answer is decoded to, asked for until it is whole.
+
+        Parameters
+        ----------
+        path, params : str, dict
+            What is read.
+        decode : callable
+            Takes the body, returns what the caller wants.
+        content : str, optional
+            What the answer's content type must name.
+        **how
+            What `_ask` takes beside.
+
+        Returns
+        -------
+        decoded : object
+            What `decode` returned; None for an answer of a status that is expected.
+        response : `requests.Response`
+            The answer.
+        """
+        decoding = Decoding(self, decode, content)
+        response = self._ask(path, params, damage=decoding, **how)
+        if response.status_code in how.get("expected", ()):
+            return None, response
+        return decoding.of(response), response
 
     def _write(
         self,
@@ -402,19 +517,23 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         repeat: bool,
         signed: tuple | None = None,
         timeout=None,
+        deadline: float | None = None,
         divisible: bool = False,
+        reconnect: bool = True,
         **request,
     ) -> tuple:
         """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
-        if divisible:
+        if divisible and reconnect:
             # A kept connection stays with one process of the server, and two of them may have the
             # same, which then answers them in turn; a new one goes to a process that is idle.
             request["headers"] = {**request["headers"], "Connection": "close"}
         policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
         if timeout is not None:
             policy = dataclasses.replace(policy, timeout=timeout)
+        if deadline is not None:
+            policy = dataclasses.replace(policy, deadline=deadline)
         for renewed in (False, True):
             response = exchange(
                 self._session,

@@ -25,6 +25,8 @@ __all__ = ["Clock", "Gate", "Ledger", "Limit", "OpenGate", "Quota", "warn_uncoun
 
 # The longest time that any server counts for; what is older is removed in passing.
 LONGEST = 86400.0
+# Seconds of waiting that are worth a line in the log.
+WORTH_A_WORD = 1.0
 # What a clock that is set right may go back by.
 SLACK = 5.0
 # The ledgers whose failure was told of.
@@ -448,8 +450,9 @@ class Gate(OpenGate):
                     service=self.service,
                 )
             span = f"{wait:.0f} s" if wait < 120 else f"{wait / 60:.0f} min"
-            log.info(f"{spent}: waiting {span}, until {at} UTC")
-            self.clock.sleep(wait)
+            if wait >= WORTH_A_WORD:
+                log.info(f"{spent}: waiting {span}, until {at} UTC")
+            self.clock.wait(wait)
 
     def _spent(self) -> str:
         limit = self.limit

@@ -9,6 +9,7 @@ import msgspec
 import requests
 
 from atlasquery.exceptions import LoginError, RemoteServiceError
+from atlasquery.shown import concealed, shown
 
 __all__ = ["is_envelope", "is_page", "refuse_redirect", "refuse_status", "server_words"]
 
@@ -123,18 +124,18 @@ def server_words(response: requests.Response) -> str:
     Returns
     -------
     str
-        Its words, at most 500 characters of them.
+        Its words, at most 500 characters of them; fit to be shown.
     """
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = msgspec.json.decode(response.content)
         words = _enveloped(said) or _flat(said)
-        return words[:500] or response.reason or "(no words)"
+        return shown(words)[:500] or shown(response.reason or "") or "(no words)"
     text = response.content[:20000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
     if title:
         text = title[1] or title[2]
-    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
-    words = words[:500] or response.reason or "(no words)"
+    words = html.unescape(re.sub(r"<[^>]+>", " ", concealed(text)))
+    words = shown(" ".join(words.split()))[:500] or shown(response.reason or "") or "(no words)"
     page = title or "html" in response.headers.get("Content-Type", "").lower()
     return f"{PAGE} {words}" if page else words
 

@@ -4,6 +4,8 @@ import hashlib
 
 import requests
 
+from atlasquery.shown import hide
+
 __all__ = ["LoginForm", "NoAuth", "Secret", "TokenAuth", "without_frames"]
 
 DOTS = b"..."
@@ -38,10 +40,11 @@ class Secret:
         The token or password.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str):
         self._value = value
+        hide(self)
 
     def reveal(self) -> str:
         """Return the text itself, for the wire or the user's own store.

@@ -1,5 +1,7 @@
 """Queries in ADQL to a TAP service, in time, with errors in the server's words."""
 
+import html
+import re
 import warnings
 
 import numpy as np
@@ -13,6 +15,14 @@ from atlasquery.service.secrets import NoAuth
 __all__ = ["run_adql"]
 
 
+# Characters of an answer in which its words are looked for.
+LONGEST = 1 << 20
+# What an error is made of, also where it is no valid VOTable.
+INFO = re.compile(r"<INFO\b([^>]*?)(?:/>|>(.*?)</INFO>)", re.S)
+ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*\"([^\"]*)\"")
+TAG = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>")
+
+
 class _Session(requests.Session):
     """A session that waits no longer than it is told to, and goes nowhere else."""
 
@@ -24,12 +34,50 @@ class _Session(requests.Session):
         self.headers["User-Agent"] = f"atlasquery/{__version__}"
 
     def request(self, *args, **kwargs):
-        """Send a request with a time limit."""
-        return super().request(*args, **{**kwargs, "timeout": self.timeout})
+        """Send a request with a time limit; raise what the server says where it refuses."""
+        response = super().request(*args, **{**kwargs, "timeout": self.timeout})
+        if response.status_code >= 400:
+            body = response.raw.read(LONGEST, decode_content=True) if kwargs.get("stream") else (
+                response.content)  # fmt: skip
+            response.close()
+            raise _RefusalError(response.status_code, _words(body) or response.reason)
+        return response
+
+
+class _RefusalError(Exception):
+    """What a server says of a query that it refuses."""
+
+    def __init__(self, status: int, words: str):
+        super().__init__(words)
+        self.status, self.words = status, words
+
+
+def _words(body: bytes) -> str:
+    """Return the words of an error: in an INFO of a VOTable, in its description, or bare.
+
+    ALeRCE's server has them in the description of an INFO named ERROR_DETAIL.
+    """
+    text = body.decode(errors="replace")
+    infos = [(dict(ATTRIBUTE.findall(head)), inner) for head, inner in INFO.findall(text)]
+    if not infos:
+        return " ".join(text.split())[:500]
+    found = []
+    for name in ("ERROR_DETAIL", "QUERY_STATUS"):
+        for attributes, inner in infos:
+            if attributes.get("name") == name:
+                value = attributes.get("value", "") if name == "ERROR_DETAIL" else ""
+                found += [TAG.sub(" ", inner), value]
+    return " ".join(html.unescape(" ".join(found)).split())[:500]
 
 
 def run_adql(
-    server: str, adql: str, *, service: str, conf: object, max_rows: int | None = None
+    server: str,
+    adql: str,
+    *,
+    service: str,
+    conf: object,
+    max_rows: int | None = None,
+    language: str = "ADQL",
 ) -> Table:
     """Run a query and wait for its rows.
 
@@ -44,7 +92,9 @@ def run_adql(
     conf : `~astropy.config.ConfigNamespace`
         With ``timeout``, in seconds.
     max_rows : int, optional
-        How many rows are wanted at most.
+        How many rows are wanted at most; what a server sends beyond is cut.
+    language : str, optional
+        The language of the query, as the server calls it.
 
     Returns
     -------
@@ -64,7 +114,7 @@ def run_adql(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DALOverflowWarning)
             tap = TAPService(server.rstrip("/"), session=_Session(conf.timeout))
-            table = tap.run_sync(adql, **limit).to_table()
+            table = tap.run_sync(adql, language=language, **limit).to_table()
     except DALQueryError as error:
         words = " ".join(str(error.reason).split())
         raise RemoteServiceError(
@@ -74,6 +124,15 @@ def run_adql(
         ) from error
     except DALAccessError as error:
         raise _failed(error, service, conf, known) from error
+    if limit and len(table) > max_rows:
+        # A server that does not know of a limit sends all.
+        table = table[:max_rows]
+        warnings.warn(
+            f"{service} sent more rows than the {max_rows} that were asked for; limit the query "
+            "itself, or ask for more with max_rows",
+            MaxResultsWarning,
+            stacklevel=3,
+        )
     for warning in caught:
         if issubclass(warning.category, DALOverflowWarning):
             warnings.warn(f"{service}: {warning.message}", MaxResultsWarning, stacklevel=4)
@@ -84,6 +143,15 @@ def _failed(error, service: str, conf, known: dict) -> Exception:
     if isinstance(getattr(error, "cause", None), requests.Timeout):
         return TimeoutError(
             f"{service} did not answer within {conf.timeout:g} s (conf.timeout): {known['url']}.",
+            **known,
+        )
+    refusal = getattr(error, "cause", None)
+    if isinstance(refusal, _RefusalError):
+        return RemoteServiceError(
+            f"{service} refused the query (status {refusal.status}): {refusal.words} Correct it by "
+            "these words.",
+            reason=refusal.words,
+            status=refusal.status,
             **known,
         )
     words = " ".join(str(error.reason).split())

@@ -1,11 +1,14 @@
 """One exchange with a server: in time, repeated where that is safe, errors in its own words."""
 
 import contextlib
+import dataclasses
 import io
+import math
 import re
 import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +17,7 @@ import urllib3
 
 from atlasquery.exceptions import QuotaError, RemoteServiceError, TimeoutError
 from atlasquery.service.address import is_local
+from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
 from atlasquery.service.log import log
 from atlasquery.service.quota import OpenGate
@@ -25,6 +29,8 @@ __all__ = ["Policy", "exchange"]
 BLOCK = 1 << 18
 # Nobody between us and a server on this machine: a proxy would get the token.
 NO_PROXY = {"http": "", "https": ""}
+# The state of urllib3's decoder before the end of a file in gzip.
+GZIP_FIRST = getattr(getattr(urllib3.response, "GzipDecoderState", None), "FIRST_MEMBER", ...)
 # No repetition mends an address.
 ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -52,6 +58,10 @@ class Policy:
     divisible : bool, optional
         Whether the caller asks for less instead of for the same again when the
         server fails over a request, or is too slow for it.
+    ends : str, optional
+        What the deadline comes from, for messages.
+    limit : int, optional
+        Bytes that an answer may have when it is unpacked.
     """
 
     timeout: float
@@ -60,6 +70,8 @@ class Policy:
     backoff: float
     max_wait: float
     divisible: bool = False
+    ends: str = "conf.deadline"
+    limit: int = 200_000_000
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
@@ -75,7 +87,32 @@ class Policy:
         Policy
             As the configuration is now.
         """
-        return cls(conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+        patience = (conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
+        return cls(*patience, limit=conf.max_answer_bytes)
+
+    def within(self, seconds: float) -> "Policy":
+        """Return a policy for who has no more time than that.
+
+        Parameters
+        ----------
+        seconds : float
+            The time left.
+
+        Returns
+        -------
+        Policy
+            With no longer deadline.
+
+        Raises
+        ------
+        OutOfTimeError
+            If there is none.
+        """
+        if seconds <= 0:
+            raise OutOfTimeError("no time is left for a request")
+        if seconds >= self.deadline:
+            return self
+        return dataclasses.replace(self, deadline=seconds, ends="the time left")
 
 
 class _PassingError(Exception):
@@ -99,6 +136,8 @@ def exchange(
     expected: Container[int] = (),
     watch: Callable[[bytes], None] | None = None,
     final: Callable[[requests.Response], bool] | None = None,
+    into: Callable[[requests.Response], BinaryIO | None] | None = None,
+    damage: Callable[[requests.Response], Exception | None] | None = None,
     **request,
 ) -> requests.Response:
     """Send one request and return its whole answer.
@@ -124,6 +163,13 @@ def exchange(
     final : callable, optional
         Takes an answer of status 500 or more; returns whether it is a refusal, which the same
         request would meet again. By default none is.
+    into : callable, optional
+        Takes an answer of status 200 before its content is read; returns the empty file that
+        the content is written to as it arrives, and is then not part of the answer, or None
+        to read it as usual.
+    damage : callable, optional
+        Takes an answer with a status of 200; returns the error that it ends in if it is damaged
+        and the same request may be answered whole, as after a broken connection.
     **request
         What `requests.Session.request` takes.
 
@@ -148,9 +194,11 @@ def exchange(
     while True:
         receipt = gate.enter()
         try:
-            response = _once(
-                session, service, policy, request, expected, final, watched if watch else None
-            )
+            patience = policy.within(gate.clock.left())
+            seeing = watched if watch else None
+            response = _once(session, service, patience, request, expected, final, seeing, into)
+            if damage and response.status_code == 200 and (error := damage(response)):
+                raise _PassingError(error)
         except _PassingError as failure:
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
@@ -160,11 +208,12 @@ def exchange(
                 wait = max(gate.first_wait * 2.0 ** min(rounds, 8), failure.wait or 0.0)
                 rounds += 1
                 gate.shut(wait)
-                gate.clock.sleep(wait)
+                gate.clock.wait(wait)
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
             too_much = policy.divisible and _too_much(failure.error)
-            if attempt == tries or wait > policy.max_wait or too_much or seen:
+            too_long = wait > min(policy.max_wait, gate.clock.left())
+            if attempt == tries or too_long or too_much or seen:
                 if throttled and failure.wait is not None:
                     gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
@@ -213,6 +262,7 @@ def _once(
     expected: Container[int],
     final: Callable[[requests.Response], bool] | None,
     watch: Callable[[bytes], None] | None,
+    into: Callable[[requests.Response], BinaryIO | None] | None,
 ) -> requests.Response:
     method, url = request["method"], request["url"]
     place = {"service": service, "url": url}
@@ -229,7 +279,10 @@ def _once(
                 hooks={"response": _gatekeeper(service, expected)},
             )
             try:
-                body = _body(response, end, watch if response.status_code == 200 else None)
+                good = response.status_code == 200
+                file = into(response) if into and good else None
+                limit = policy.limit if file is None else math.inf
+                body, size = _body(response, end, watch if good else None, limit, place, file)
             except BaseException:
                 response.close()
                 raise
@@ -258,7 +311,7 @@ def _once(
     # The hook is a method of the client, which has them too.
     response.request.hooks = {}
     status = response.status_code
-    log.debug(f"{service}: {method} {url} -> {status}, {len(body)} bytes, {seconds:.3f} s")
+    log.debug(f"{service}: {method} {url} -> {status}, {size} bytes, {seconds:.3f} s")
     if status == 429:
         if _is_rule(response):
             raise _over_limit(response, place)
@@ -271,25 +324,55 @@ def _once(
 
 
 def _body(
-    response: requests.Response, end: Deadline, watch: Callable[[bytes], None] | None
-) -> bytes:
-    """Read the answer as it arrives."""
+    response: requests.Response,
+    end: Deadline,
+    watch: Callable[[bytes], None] | None,
+    limit: float,
+    place: dict,
+    file: BinaryIO | None,
+) -> tuple[bytes, int]:
+    """Read the answer as it arrives; return what is not in a file, and the size of all.
+
+    What is kept in memory is not read beyond what it may have.
+    """
+    too_large = RemoteServiceError(
+        f"{place['service']} answers {place['url']} with more than {limit} bytes "
+        "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
+        "server and have the memory.",
+        status=response.status_code,
+        **place,
+    )
+    if (response.raw.length_remaining or 0) > limit:
+        raise too_large
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
-    body = io.BytesIO()
+    body, size = io.BytesIO(), 0
     while block := response.raw.read1(BLOCK, decode_content=True):
-        body.write(block)
+        size += len(block)
+        if size > limit:
+            raise too_large
+        (body if file is None else file).write(block)
         if watch is not None:
             watch(block)
         end.check()
+    if body.tell() and _is_cut(response.raw):
+        raise urllib3.exceptions.DecodeError("its packing has no end")
     response.raw.release_conn()
-    return body.getvalue()
+    return body.getvalue(), size
+
+
+def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:
+    """Return whether an answer in gzip has no end, which urllib3 says nothing of."""
+    decoder = getattr(raw, "_decoder", None)
+    # What follows a whole file in gzip is ignored, as everywhere.
+    first = getattr(decoder, "_state", None) == GZIP_FIRST
+    return first and getattr(getattr(decoder, "_obj", None), "eof", True) is False
 
 
 def _silent(
     service: str, place: dict, policy: Policy, error: Exception, *, late: bool
 ) -> TimeoutError:
     what = (
-        f"did not finish its answer within {policy.deadline:g} s (conf.deadline)"
+        f"did not finish its answer within {policy.deadline:.3g} s ({policy.ends})"
         if late
         else f"did not answer within {policy.timeout:g} s (conf.timeout)"
     )

@@ -18,7 +18,7 @@ from atlasquery.skyportal.columns_events import ANALYSIS, PIECES, SERVICE
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.products import FileQueries, Picture
 from atlasquery.skyportal.words import check_source_id
-from atlasquery.tables import Rows, build_table, decode_json
+from atlasquery.tables import Rows, build_table, decode_json, only_of
 
 __all__ = ["AnalysisQueries"]
 
@@ -155,7 +155,12 @@ class AnalysisQueries(FileQueries):
         number = _number(analysis_id, "analysis_id")
         rows, when = self._fetch(
             f"obj/analysis/{number}",
-            decode=lambda text: _decode_analyses(b"[" + text + b"]"),
+            decode=only_of(
+                lambda text: _decode_analyses(b"[" + text + b"]"),
+                "analysis_id",
+                number,
+                "the analysis",
+            ),
             unknown=f"analysis {number}",
         )
         return build_table(rows, meta=self._meta(when, query="get_analysis", analysis_id=number))

@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.service import ServiceQuery
+from atlasquery.service.compat import DAMAGED
 from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
@@ -332,10 +333,6 @@ class SkyPortalQuery(ServiceQuery):
 
     def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
         place = {"service": self.service, "status": response.status_code, "url": response.url}
-        token = self._credentials.token
-        if token is not None and "html" in response.headers.get("Content-Type", "").lower():
-            # No page is data here: what it says goes into an error.
-            response._content = TokenAuth(token).conceal(response.content)
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -353,8 +350,6 @@ class SkyPortalQuery(ServiceQuery):
             if error.status is not None:
                 raise
             cause, words = None, server_words(response)
-            if token is not None:
-                words = TokenAuth(token).conceal(words.encode()).decode()
             made = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
                 f"{response.status_code}): {words}",
@@ -478,7 +473,7 @@ class SkyPortalQuery(ServiceQuery):
 def _decode_account(body: bytes) -> Account | None:
     try:
         return msgspec.json.decode(open_envelope(body), type=Account)
-    except (msgspec.DecodeError, RemoteServiceError, TableParseError, UnicodeDecodeError):
+    except (*DAMAGED, RemoteServiceError, TableParseError):
         # Whose words would be those of the profile.
         return None
 

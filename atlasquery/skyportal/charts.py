@@ -312,6 +312,8 @@ def _decode_offsets(text: bytes) -> tuple[Rows, str]:
     rows = [
         {**star, "dras": _offset(star.get("dras")), "ddecs": _offset(star.get("ddecs"))}
         for star in found.starlist_info
+        # The lists of some telescopes begin with a line that names their columns.
+        if star.get("name") is not None
     ]
     # It is made for web pages.
     starlist = html.unescape(found.starlist_str or "").replace("\xa0", " ")

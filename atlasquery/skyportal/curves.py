@@ -16,7 +16,7 @@ from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.photometry import decode_photometry, light_curve, unplaced
 from atlasquery.skyportal.references import each_source
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Rows
+from atlasquery.tables import Rows, only_of
 
 __all__ = ["PhotometryQueries"]
 
@@ -207,7 +207,7 @@ class PhotometryQueries(PagedQueries):
         return self._fetch(
             f"sources/{in_path(name)}/photometry",
             params,
-            decode=decode_photometry,
+            decode=only_of(decode_photometry, "source_id", name, "the source"),
             cache=cache,
             unknown=f"object {name}",
         )

@@ -1,6 +1,7 @@
 """The queries for events of the General Coordinates Network, and for their sky maps."""
 
 import warnings
+from functools import partial
 
 from astropy.io import fits
 from astropy.table import Table
@@ -187,7 +188,9 @@ class EventQueries(FileQueries):
         found, obtained = self._file(
             f"localization/{when}/name/{in_path(name)}/download",
             {},
-            decode=decode_hdus if as_hdus else decode_sky_map,
+            decode=partial(
+                decode_hdus if as_hdus else decode_sky_map, limit=self.conf.max_answer_bytes
+            ),
             lifetime=self.conf.table_seconds,
             cache=cache,
             unknown=f"sky map {name} of {when}",

@@ -14,7 +14,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import check_choice
-from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.service.refusals import server_words
 from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id
@@ -237,9 +237,10 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         kind = response.headers.get("Content-Type", "")
         if "json" in kind.lower():
             # A file has no envelope: this is an error in one.
-            words = open_envelope(response.content).decode(errors="replace")
             raise RemoteServiceError(
-                f"SkyPortal has sent no schedule: {words}", service=self.service, url=response.url
+                f"SkyPortal has sent no schedule: {server_words(response)}",
+                service=self.service,
+                url=response.url,
             )
         if output != "csv":
             return response.content

@@ -47,7 +47,7 @@ class GalaxyQueries(PlacedQueries):
     def query_galaxies(
         self,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         *,
         catalog: str | None = None,
         name: str | None = None,

@@ -4,13 +4,22 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.references import each_source
 from atlasquery.skyportal.words import as_json, check_text
-from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table, decode_rows
+from atlasquery.tables import (
+    Column,
+    Columns,
+    Rows,
+    Timestamp,
+    build_table,
+    convert_json,
+    decode_rows,
+)
 
 __all__ = ["ListingQueries"]
 
@@ -28,6 +37,12 @@ ALREADY = "already exists"
 WATCHLIST = "watchlist"
 
 Ids = str | int | Sequence
+
+
+class _Entry(msgspec.Struct):
+    id: int
+    obj_id: str
+    list_name: str
 
 
 class ListingQueries(ChangeQueries):
@@ -221,7 +236,7 @@ class ListingQueries(ChangeQueries):
         name = _check_name(list_name)
         sources = each_source(source_ids)
         self._auth(required=True)
-        entries = {one["obj_id"]: one["id"] for one in self._entries(name)}
+        entries = {one.obj_id: one.id for one in self._entries(name)}
         absent = [
             (source, Outcome(True, "Was not on the list."))
             for source in sources
@@ -246,12 +261,13 @@ class ListingQueries(ChangeQueries):
             query="remove_from_list",
         )
 
-    def _entries(self, name: str) -> list[dict]:
+    def _entries(self, name: str) -> list[_Entry]:
         found = self._fresh("listing", {"listName": name})
-        return [one for one in found if one.get("list_name") == name]
+        found = convert_json(found, list[_Entry], f"the list {name}")
+        return [one for one in found if one.list_name == name]
 
     def _look_for_entry(self, source: str, name: str) -> Outcome:
-        found = [one["id"] for one in self._entries(name) if one.get("obj_id") == source]
+        found = [one.id for one in self._entries(name) if one.obj_id == source]
         words = "it is on the list" if found else "it is not on the list"
         return Outcome(bool(found), words, found[0] if found else None)
 

@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 from astropy.table import Table
 
-from atlasquery.exceptions import NoResultsWarning
+from atlasquery.exceptions import NoResultsWarning, TableParseError
 from atlasquery.skyportal.columns import ANNOTATION, CLASSIFICATION, COMMENT
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import check_source_id, in_path
-from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of
+from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of, only_of
 
 __all__ = ["NoteQueries"]
 
@@ -204,7 +204,7 @@ class NoteQueries(PagedQueries):
         name = check_source_id(source_id)
         rows, when = self._fetch(
             f"sources/{in_path(name)}/{kind}",
-            decode=decode,
+            decode=only_of(decode, "source_id", name, "the source"),
             cache=cache,
             unknown=f"object {name}",
         )
@@ -228,7 +228,10 @@ def decode_classifications(text: bytes) -> Rows:
     """
     rows = decode_flat(CLASSIFICATION, text, {"groups": "name", "votes": "vote"})
     column = next(column for column in rows.columns if column.name == "votes")
-    votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"].tolist()]
+    try:
+        votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"]]
+    except ValueError as error:
+        raise TableParseError(f"votes that are no numbers: {error}", service="SkyPortal") from error
     place = rows.columns.index(column)
     rows.columns[place] = Column("votes", int, about=column.about)
     rows.values["votes"] = np.array(votes, dtype=np.int64)

@@ -34,7 +34,6 @@ __all__ = [
     "PhotometrySender",
     "bodies",
     "fate_table",
-    "is_owned",
     "most_rows",
     "own_points",
     "points_of",
@@ -460,26 +459,12 @@ def own_points(client: object, source: str) -> dict[int, bool | None]:
     """
     me = client._account_of_token().id
     return {
-        point["id"]: is_owned(point, me)
+        point["id"]: _is_owned(point, me)
         for point in points_of(client, source, includeOwnerInfo=True)
     }
 
 
-def is_owned(point: Mapping, account: int) -> bool | None:
-    """Return whether a point belongs to an account, None where the server does not say.
-
-    Parameters
-    ----------
-    point : mapping
-        A point, read with ``includeOwnerInfo``.
-    account : int
-        The number of the account.
-
-    Returns
-    -------
-    bool or None
-        Whether it does.
-    """
+def _is_owned(point: Mapping, account: int) -> bool | None:
     owner = point.get("owner")
     number = owner.get("id") if isinstance(owner, Mapping) else None
     return None if number is None else number == account

@@ -1,8 +1,6 @@
 """Read sky maps: probabilities on HEALPix pixels of one size or of many, in FITS."""
 
-import io
 import warnings
-import zlib
 
 import astropy.units as u
 import numpy as np
@@ -13,21 +11,23 @@ from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import read_by_library
+from atlasquery.tables.packed import open_fits
 
 __all__ = ["decode_hdus", "decode_sky_map"]
 
 # Header cards that say how the file is laid out, and nothing of the sky.
 LAYOUT = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM", "TUNIT")
-GZIP = b"\x1f\x8b"
 
 
-def decode_hdus(body: bytes) -> fits.HDUList:
+def decode_hdus(body: bytes, limit: int) -> fits.HDUList:
     """Return a FITS file, read whole.
 
     Parameters
     ----------
     body : bytes
         The file, in gzip or not.
+    limit : int
+        The bytes that it may have when it is unpacked.
 
     Returns
     -------
@@ -41,21 +41,22 @@ def decode_hdus(body: bytes) -> fits.HDUList:
     """
     with read_by_library("the FITS file"), warnings.catch_warnings():
         warnings.simplefilter("ignore", VerifyWarning)
-        plain = zlib.decompress(body, wbits=31) if body.startswith(GZIP) else body
-        file = fits.open(io.BytesIO(plain), memmap=False, lazy_load_hdus=False)
+        file = open_fits(body, limit=limit, what="the sky map", lazy_load_hdus=False)
         for hdu in file:
             # Read now: a file that breaks off is an error here, and not later.
             _ = getattr(hdu, "data", None)
     return file
 
 
-def decode_sky_map(body: bytes) -> Table:
+def decode_sky_map(body: bytes, limit: int) -> Table:
     """Return a sky map as a table.
 
     Parameters
     ----------
     body : bytes
         A FITS file.
+    limit : int
+        The bytes that it may have when it is unpacked.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def decode_sky_map(body: bytes) -> Table:
     TableParseError
         If it has no table of probabilities.
     """
-    hdu = next((one for one in decode_hdus(body) if isinstance(one, fits.BinTableHDU)), None)
+    hdu = next((one for one in decode_hdus(body, limit) if isinstance(one, fits.BinTableHDU)), None)
     if hdu is None:
         raise TableParseError("no table in the FITS file", service="SkyPortal")
     with read_by_library("the table of the FITS file"), warnings.catch_warnings():

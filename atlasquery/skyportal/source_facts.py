@@ -46,7 +46,7 @@ class SourceFactQueries(SkyPortalQuery):
         source_id: str | int | None = None,
         *,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         cache: bool | None = None,
     ) -> bool:
         """Return whether somebody has saved a source.

@@ -2,12 +2,13 @@
 
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.columns import SOURCE
 from atlasquery.skyportal.criteria import (
@@ -24,7 +25,7 @@ from atlasquery.skyportal.nested import decode_objects
 from atlasquery.skyportal.paging import Found, warn_of
 from atlasquery.skyportal.placing import PlacedQueries
 from atlasquery.skyportal.words import check_source_id, check_text, in_path, iso, params_of
-from atlasquery.tables import build_table
+from atlasquery.tables import build_table, check_answers
 
 __all__ = ["SourceQueries"]
 
@@ -39,7 +40,7 @@ class SourceQueries(PlacedQueries):
     def query_region(
         self,
         coordinates: SkyCoord,
-        radius: Angle,
+        radius: Angle | u.Quantity | str,
         *,
         max_rows: int | None = None,
         on_error: str = "raise",
@@ -150,7 +151,7 @@ class SourceQueries(PlacedQueries):
         localization: str | tuple | None = None,
         probability: float | None = None,
         coordinates: SkyCoord | None = None,
-        radius: Angle | None = None,
+        radius: Angle | u.Quantity | str | None = None,
         sort_by: str | None = None,
         descending: bool = False,
         max_rows: int | None = None,
@@ -323,11 +324,7 @@ class SourceQueries(PlacedQueries):
             cache=cache,
             unknown=f"source {name}",
         )
-        if rows.values["id"][0] != name:
-            raise TableParseError(
-                f"SkyPortal answered {rows.values['id'][0]} when asked for {name}",
-                service=self.service,
-            )
+        check_answers(rows.values["id"], name, "the source", service=self.service)
         return build_table(rows, meta=self._meta(when, query="get_source", object=name))
 
     def _sources(

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning, TableParseError
+from atlasquery.shown import harmless
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.words import check_source_id, in_path
@@ -20,6 +21,7 @@ from atlasquery.tables import (
     Timestamp,
     build_table,
     decode_rows,
+    only_of,
 )
 
 __all__ = ["Spectra", "SpectrumQueries", "to_spectrum"]
@@ -105,7 +107,7 @@ class Spectra(Sequence):
         return self._tables[index]
 
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)}>\n{self._short()}"
+        return harmless(f"<Spectra: {len(self)}>\n{self._short()}")
 
     def _repr_html_(self) -> str:
         return self._short()._repr_html_()
@@ -170,7 +172,7 @@ class SpectrumQueries(SkyPortalQuery):
         name = check_source_id(source_id)
         (rows, values), when = self._fetch(
             f"sources/{in_path(name)}/spectra",
-            decode=decode_spectra,
+            decode=only_of(decode_spectra, "source_id", name, "the source"),
             cache=cache,
             unknown=f"source {name}",
         )

@@ -1,15 +1,17 @@
 """Take back photometry that was uploaded: what an upload created, and nothing else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from astropy.table import Column, Table
 
 from atlasquery.exceptions import InvalidQueryError, LoginError
 from atlasquery.service.log import log
 from atlasquery.skyportal.changes import Change, Outcome
-from atlasquery.skyportal.sending import is_owned, points_of
+from atlasquery.skyportal.sending import points_of
+from atlasquery.tables import convert_json
 
 __all__ = ["UndoPlan", "Uploaded", "is_missing_permission", "read_uploads"]
 
@@ -88,6 +90,19 @@ def read_uploads(table: Table) -> Uploaded:
     return found
 
 
+class _Owner(msgspec.Struct):
+    id: int
+    username: str | None = None
+
+
+class _Shown(msgspec.Struct):
+    # A point as it is on the server; servers of 2023 do not say whose it is.
+    id: int
+    mjd: float
+    filter: str
+    owner: _Owner | None = None
+
+
 class UndoPlan:
     """The requests that take back what an upload created, each point verified before.
 
@@ -112,10 +127,9 @@ class UndoPlan:
         self.client = client
         self.uploaded = uploaded
         account = client._account_of_token()
-        there = {
-            point.get("id"): point
-            for point in points_of(client, uploaded.source, includeOwnerInfo=True)
-        }
+        points = points_of(client, uploaded.source, includeOwnerInfo=True)
+        points = convert_json(points, list[_Shown], f"the photometry of {uploaded.source}")
+        there = {point.id: point for point in points}
         self.settled: list[tuple[str, Outcome]] = []
         self.verified: list[int] = []
         gone = []
@@ -158,16 +172,15 @@ class UndoPlan:
             if self.uploaded.uploads.get(number) in names
         ]
 
-    def _why_not_ours(self, number: int, point: Mapping, account: int) -> str:
+    def _why_not_ours(self, number: int, point: _Shown, account: int) -> str:
         """Return why a point is not one that this account's upload created; empty if it is."""
         mjd, band = self.uploaded.points[number]
-        other_time = mjd is None or abs(point.get("mjd", np.nan) - mjd) > SAME_TIME
-        if other_time or point.get("filter") != band:
+        other_time = mjd is None or abs(point.mjd - mjd) > SAME_TIME
+        if other_time or point.filter != band:
             return "it is another measurement than the one uploaded"
-        owned = is_owned(point, account)
-        if owned is False:
-            return f"it belongs to {point['owner'].get('username') or 'another account'}"
-        if owned is None and number not in self.uploaded.uploads:
+        if point.owner is not None and point.owner.id != account:
+            return f"it belongs to {point.owner.username or 'another account'}"
+        if point.owner is None and number not in self.uploaded.uploads:
             return "this server does not say whose it is"
         return ""
 

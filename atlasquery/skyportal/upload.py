@@ -275,6 +275,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         >>> table = SkyPortal.upload_photometry(lc, "ATLAS24abc", "ATLAS")  # doctest: +SKIP
         >>> SkyPortal.undo_upload(table)["ok"].all()  # doctest: +SKIP
         True
+        >>> SkyPortal.undo_upload("ea3d0c22-df35-426c-813b-5c6979caf12b")
+        Traceback (most recent call last):
+            ...
+        atlasquery.exceptions.InvalidQueryError: upload='ea3d...' is not the id of an upload ...
         """
         check_on_error(on_error)
         uploaded = self._uploaded(upload)

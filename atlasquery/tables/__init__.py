@@ -1,6 +1,6 @@
 """From JSON bytes to typed, masked columns with units, driven by declarations."""
 
-from atlasquery.tables.answers import check_answer, check_answers
+from atlasquery.tables.answers import check_answer, check_answers, only_of
 from atlasquery.tables.build import (
     assemble,
     assemble_series,
@@ -33,6 +33,7 @@ __all__ = [
     "decode_json",
     "decode_rows",
     "float_of",
+    "only_of",
     "quantity_column",
     "read_by_library",
     "read_table",

@@ -1,12 +1,12 @@
 """Check that an answer is of what was asked: a proxy or a cache may mix answers up."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from atlasquery.exceptions import TableParseError
 
-__all__ = ["check_answer", "check_answers"]
+__all__ = ["check_answer", "check_answers", "only_of"]
 
 REMEDY = (
     "It is the answer to another request, which a proxy or a cache may have mixed up: try again."
@@ -77,3 +77,33 @@ def check_answers(
                 f"{what} asked for is {some}, and the answer has rows of {one!s:.100}. {REMEDY}",
                 service=service,
             )
+
+
+def only_of(decode: Callable, column: str, asked: object, what: str) -> Callable:
+    """Return a decoder that takes no rows but those of what was asked for.
+
+    Parameters
+    ----------
+    decode : callable
+        Takes what was sent, returns `Rows`, or a tuple that begins with them.
+    column : str
+        The public name of the column that names what a row is of; answers without it pass.
+    asked : object or iterable of object
+        What was asked for.
+    what : str
+        What is named, for the message.
+
+    Returns
+    -------
+    callable
+        Takes and returns the same as `decode`; raises `TableParseError` for other rows.
+    """
+
+    def checked(sent: object) -> object:
+        found = decode(sent)
+        rows = found[0] if isinstance(found, tuple) else found
+        if column in rows.values:
+            check_answers(rows.values[column], asked, what, mask=rows.masks[column])
+        return found
+
+    return checked

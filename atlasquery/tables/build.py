@@ -26,6 +26,8 @@ __all__ = [
 
 MaskedQuantity = Masked(u.Quantity)
 
+# Positions to 4 mas, separations to 10 mas and fluxes to 10 nJy.
+FORMATS = {u.deg: ".6f", u.arcsec: ".2f", u.uJy: ".2f"}
 # MJD under the mask of times of which none is known.
 NO_TIME = 51544.0
 
@@ -136,6 +138,22 @@ class _Unshared(list):
         return list, ()
 
 
+def shown_as(unit: u.UnitBase | None) -> str | None:
+    """Return the format in which numbers of a unit are printed; their values keep all digits.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.UnitBase` or None
+        The unit.
+
+    Returns
+    -------
+    str or None
+        None for what is printed as it is.
+    """
+    return FORMATS.get(unit) if unit is not None else None
+
+
 def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """Return a column for a `~astropy.table.Table`.
 
@@ -153,16 +171,19 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """
     if column.kind is Timestamp:
         return time_column(column, values, mask)
-    # A view takes half the time of the constructor, which copies meta data; see `assemble`.
+    # A view takes half the time of the constructor, which copies meta data; see `assemble`. Its
+    # attributes set one by one, which each looks at its parent table, take as long again.
     made = values.view(TableColumn if column.required else MaskedColumn)
-    made.name = column.name
-    # A view has none of these, and setting one costs more than looking whether there is one.
+    made.__dict__["_name"] = column.name
     if column.unit is not None:
-        made.unit = column.unit
+        made.__dict__["_unit"] = column.unit
+        if column.kind is float and (form := shown_as(column.unit)):
+            made.__dict__["_format"] = form
     if column.about:
-        made.description = column.about
+        made.__dict__["description"] = column.about
     if not column.required:
-        made.mask = mask
+        # A copy: columns may be masked alike, and each is the user's to change.
+        made._mask = mask.copy()
     return made
 
 
@@ -183,9 +204,13 @@ def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """
     if column.unit is None or column.kind is not float:
         return table_column(column, values, mask)
-    quantity = MaskedQuantity(values, column.unit, copy=False, mask=mask)
-    quantity.info.name = column.name
-    quantity.info.description = column.about or None
+    # As for `table_column`: the constructor compares units.
+    quantity = values.view(MaskedQuantity)
+    quantity._set_unit(column.unit)
+    quantity.mask = mask
+    info = quantity.info
+    info.name, info.description = column.name, column.about or None
+    info.format = shown_as(column.unit)
     return quantity
 
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,13 @@ import astropy.units as u
 import numpy as np
 from astropy.io import ascii, fits
 from astropy.table import MaskedColumn, Table
+from astropy.table.meta import get_header_from_yaml
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_whole
 from atlasquery.service.inputs import check_path
 from atlasquery.tables.arrow import with_pandas_types
+from atlasquery.tables.csvfiles import csv_text, read_csv
 from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
 from atlasquery.tables.reference import (
     UNKNOWN,
@@ -131,6 +134,9 @@ def read_table(path: str | os.PathLike) -> Table:
     """
     path, extension = _check_path(path)
     body = path.read_bytes()
+    if not body.strip():
+        size = "is empty" if not body else "has nothing but blanks"
+        raise InvalidQueryError(f"path={str(path)!r} {size}: it has no table")
     try:
         with warnings.catch_warnings():
             # Each format has its own doubts about units, which the header settles.
@@ -184,10 +190,10 @@ def _csv_field(text: str) -> str:
 
 
 def _read_csv(body: bytes) -> Table:
-    text = body.decode()
+    text = csv_text(body)
     if text.startswith("# %ECSV"):
         return _read_ecsv(body)
-    return Table.read(text, format="ascii.csv")
+    return read_csv(text)
 
 
 def _write_fits(table: Table) -> bytes:
@@ -196,30 +202,60 @@ def _write_fits(table: Table) -> bytes:
     times, place = time_columns(table, plain), target(table)
     for column in plain.columns.values():
         if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
-            column.fill_value = np.iinfo(column.dtype).min
-    for time in times:
-        if time.unit:
-            plain[time.name].unit = u.Unit(time.unit)
+            column.fill_value = _free_number(column)
+    # Of a time that is two columns only astropy knows that they belong together.
+    units = {time.name: time.unit for time in times if time.unit and time.name in table.colnames}
+    for name, unit in units.items():
+        plain[name].unit = u.Unit(unit)
     kept = {k: v for k, v in plain.meta.items() if k in KEYWORDS and _fits_card(v)}
-    # With this astropy itself gives back times and masked quantities.
-    kept["__serialized_columns__"] = plain.meta.get("__serialized_columns__", {})
+    # With this astropy itself gives back masked quantities; times by the keywords of FITS.
+    serialized = dict(plain.meta.get("__serialized_columns__", {}))
+    for name in units:
+        serialized.pop(name, None)
+    names = _fits_names(plain.colnames)
+    kept["__serialized_columns__"] = _renamed(serialized, names)
     plain.meta = {**kept, FITS_KEYWORD: header}
+    pairs = position_pairs(table, plain)
+    plain.rename_columns(list(names), list(names.values()))
     with warnings.catch_warnings():
         # FITS has no kpc / arcsec; the header keeps it.
         warnings.simplefilter("ignore")
-        hdu = fits.table_to_hdu(plain)
+        buffer = io.BytesIO()
+        plain.write(buffer, format="fits")
+        buffer.seek(0)
+        hdus = fits.open(buffer)
         # In front of the texts that are continued over many cards, which it announces.
         cards = [("LONGSTRN", "OGIP 1.0", "Long texts are continued by CONTINUE")]
-        cards += _time_cards(times, plain.colnames)
+        cards += _time_cards(times, list(names))
         if place is not None:
             cards += [("RA_OBJ", place.ra.deg, "[deg]"), ("DEC_OBJ", place.dec.deg, "[deg]")]
-        if place is not None or position_pairs(table, plain):
+        if place is not None or pairs:
             cards.append(("RADESYS", "ICRS", "System of positions"))
         for card in reversed(cards):
-            hdu.header.insert("TFIELDS", card, after=True)
-        buffer = io.BytesIO()
-        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer)
-    return buffer.getvalue()
+            hdus[1].header.insert("TFIELDS", card, after=True)
+        body = io.BytesIO()
+        hdus.writeto(body)
+    return body.getvalue()
+
+
+def _fits_names(names: list[str]) -> dict[str, str]:
+    """Return the names that columns have in FITS, which advises against all but letters and _."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        clashes = {other.lower() for other in (*names, *found.values()) if other != name}
+        found[name] = name if plain.lower() in clashes else plain
+    return found
+
+
+def _renamed(serialized: Any, names: dict[str, str]) -> Any:
+    """Return astropy's own header with the names of columns replaced."""
+    if not isinstance(serialized, dict):
+        return serialized
+    return type(serialized)(
+        (key, names.get(value, value) if key == "name" else _renamed(value, names))
+        for key, value in serialized.items()
+    )
 
 
 def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
@@ -240,6 +276,19 @@ def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
     return cards
 
 
+def _free_number(column: MaskedColumn) -> int:
+    """Return a number that stands for a missing one, because no row has it."""
+    known = np.asarray(column.data.data)[~np.ma.getmaskarray(column)]
+    limits = np.iinfo(column.dtype)
+    for number in (limits.min, limits.max):
+        if not np.any(known == number):
+            return number
+    # There is a gap between the numbers that are taken, or there are as many rows as numbers.
+    taken = np.unique(known)
+    gap = np.flatnonzero(np.diff(taken.astype(object)) > 1)
+    return int(taken[gap[0]]) + 1 if len(gap) else limits.min
+
+
 def _read_fits(body: bytes) -> Table:
     with fits.open(io.BytesIO(body)) as hdus:
         hdu = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
@@ -247,11 +296,12 @@ def _read_fits(body: bytes) -> Table:
             return Table.read(hdu, astropy_native=True)
         header = json.loads(hdu.header[FITS_KEYWORD])
         arrays = {}
-        for column in hdu.columns:
+        names = [about["name"] for about in get_header_from_yaml(header.splitlines())["datatype"]]
+        for name, column in zip(names, hdu.columns, strict=True):
             values = np.array(hdu.data.field(column.name))
             null = column.null
             mask = np.zeros(len(values), bool) if null is None else values == null
-            arrays[column.name] = (values, mask)
+            arrays[name] = (values, mask)
     return build_from_plain(arrays, header)
 
 
@@ -399,6 +449,8 @@ def _write_parquet(table: Table) -> bytes:
     arrays, fields = [], []
     for name, column in plain.columns.items():
         values = np.asarray(column.data.data if isinstance(column, MaskedColumn) else column.data)
+        # Arrow has no numbers of the other byte order, in which FITS files come.
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
         mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
         kind = pa.string() if values.dtype.kind == "U" else None
         try:

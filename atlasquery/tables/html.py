@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape, unescape
 
+from atlasquery.shown import CONTROL
+
 __all__ = ["Markup", "control_free", "definitions", "grid", "link", "plain_text"]
 
 # Colours come from the notebook, so that dark ones stay readable.
@@ -35,9 +37,9 @@ def link(address: str, text: str) -> Markup:
         HTML.
     """
     if not re.match(r"https?://[^\s]+$", address):
-        return Markup(escape(text))
+        return Markup(_html(text))
     return Markup(
-        f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
+        f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{_html(text)}</a>'
     )
 
 
@@ -125,7 +127,7 @@ def control_free(text: str) -> str:
     str
         With spaces in their place.
     """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
+    return CONTROL.sub(" ", text.replace("\t", " ").replace("\n", " "))
 
 
 def _table(title: object, lines: list[str]) -> Markup:
@@ -134,4 +136,4 @@ def _table(title: object, lines: list[str]) -> Markup:
 
 
 def _html(value: object) -> str:
-    return value if isinstance(value, Markup) else escape(str(value))
+    return value if isinstance(value, Markup) else escape(control_free(str(value)))

@@ -308,11 +308,17 @@ def _nan_under_mask(values: np.ndarray, mask: np.ndarray) -> None:
 
 
 def _blank_under_masks(plain: Table) -> None:
-    """Let nothing be under the masks of texts, which some formats would write."""
-    for column in plain.columns.values():
-        if isinstance(column, MaskedColumn) and column.dtype.kind == "U":
-            values, mask = _parts(column)
+    """Let nothing be under the masks of texts and numbers, which some formats would write."""
+    for name, column in list(plain.columns.items()):
+        if not isinstance(column, MaskedColumn) or column.dtype.kind not in "Uf":
+            continue
+        values, mask = _parts(column)
+        if column.dtype.kind == "U":
             values[mask] = ""
+        elif not np.isnan(values[mask]).all():
+            # Such as a masked time, which is not the table's to be changed.
+            values = np.where(mask, np.nan, values).astype(values.dtype)
+            plain[name] = _with_info(MaskedColumn(values, mask=mask), column)
 
 
 def _widen(plain: Table) -> dict[str, str]:

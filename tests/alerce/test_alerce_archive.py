@@ -14,15 +14,17 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 from astropy.units import photometric
+from astropy.wcs import WCS
 from overlap import overlapping
 
 from atlasquery.alerce import conf
 from atlasquery.alerce.catalogs import catalog_tables, decode_catalogs, read_catalogs
-from atlasquery.alerce.stamps import _decode_image
+from atlasquery.alerce.stamps import _decode_images
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
     InvalidQueryError,
+    MaxResultsWarning,
     NoResultsWarning,
     NotFoundError,
     RemoteServiceError,
@@ -66,6 +68,23 @@ def test_stamps_of_an_alert(alerce):
         alerce.get_stamps(sky.name(sky.EMPTY))
 
 
+def test_stamps_of_lsst_keep_their_wcs_variance_and_psf(alerce, tmp_path):
+    stamps = alerce.get_stamps(LSST, survey="lsst")
+    assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
+    one = sky.lsst_entry(5)
+    for hdu in stamps:
+        place = WCS(hdu.header).pixel_to_world(31, 31)
+        assert place.separation(SkyCoord(one["meanra"], one["meandec"], unit="deg")) < 1e-6 * u.deg
+        assert hdu.header["BUNIT"] == "nJy"
+    every = alerce.get_stamps(LSST, survey="lsst", include_variance_and_psf=True)
+    assert [hdu.name for hdu in every[3:5]] == ["SCIENCE_VARIANCE", "SCIENCE_PSF"]
+    assert len(every) == 9 and every["TEMPLATE_VARIANCE"].data[0, 0] == 144.0
+    assert every["DIFFERENCE_PSF"].data.sum() == pytest.approx(1)
+    every.verify("exception")
+    every.writeto(tmp_path / "stamps.fits")
+    assert len(alerce.get_stamps(OID, include_variance_and_psf=True)) == 3
+
+
 def test_stamps_of_lsst(alerce, double):
     stamps = alerce.get_stamps(LSST, survey="lsst")
     assert stamps["SCIENCE"].header["CANDID"] == "170046560000005000"
@@ -89,13 +108,15 @@ def test_stamps_of_lsst(alerce, double):
 @pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
 def test_stamps_as_recorded(samples):
     for path in ("stamps/stamp_science.fits.gz", "stamps/stamp_template.fits.gz"):
-        hdu = _decode_image(samples(path))
+        (hdu,) = _decode_images(samples(path))
         assert hdu.data.shape == (63, 63) and hdu.data.dtype.itemsize == 4
         assert np.isfinite(hdu.data).any()
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]]
+    "body",
+    [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]],
+    ids=["nothing", "page", "text", "cut"],
 )
 def test_what_is_no_image_is_said_to_be_none(alerce, double, body):
     double.faults["get_stamp"] = Answer(200, body, "application/fits+gzip")
@@ -140,8 +161,18 @@ def test_one_catalogue_goes_by_the_name_that_the_server_takes(alerce, double):
     assert double.asked("crossmatch")[0].startswith("/catshtm/crossmatch?catalog=GAIADR1")
     assert isinstance(one, Table) and len(one) == 1
     assert one["separation"].unit == u.arcsec
-    with pytest.raises(RemoteServiceError, match="Catalog X not found"):
-        alerce.query_catshtm_region(HERE, radius="2 arcsec", catalog="X")
+    double.received.clear()
+    with pytest.raises(InvalidQueryError, match="'GAIA/DR4' is not one of catsHTM's; did you mean"):
+        alerce.query_catshtm_region(HERE, radius="2 arcsec", catalog="GAIA/DR4")
+    assert double.received == []
+    # A server may have it all the same.
+    with (
+        conf.set_temp("catshtm_catalogs", ["GAIA/DR4"]),
+        conf.set_temp("retries", 0),
+        pytest.raises(RemoteServiceError) as caught,
+    ):
+        alerce.query_catshtm_region(HERE, radius="2 arcsec", catalog="GAIA/DR4")
+    assert "catshtm" in caught.value.url
 
 
 def test_nothing_there_is_warned_of(alerce):
@@ -154,6 +185,25 @@ def test_nothing_there_is_warned_of(alerce):
         assert len(alerce.get_catshtm_redshift(far, radius="2 arcsec")) == 0
     with pytest.raises(InvalidQueryError, match="several positions"):
         alerce.get_catshtm_redshift(SkyCoord([1, 2], [1, 2], unit="deg"), radius="2 arcsec")
+
+
+def test_entries_beyond_the_radius_are_cut(alerce):
+    beside = HERE.directional_offset_by(0 * u.deg, 10 * u.arcsec)
+    with pytest.warns(NoResultsWarning):
+        assert alerce.crossmatch_catshtm(beside, radius="2 arcsec") == {}
+    with pytest.warns(NoResultsWarning):
+        assert len(alerce.crossmatch_catshtm(beside, radius="2 arcsec", catalog="DECaLS")) == 0
+    found = alerce.crossmatch_catshtm(beside, radius="11 arcsec")
+    assert found["DECaLS"]["separation"][0] == pytest.approx(10)
+
+
+def test_infinity_is_a_number(alerce):
+    found = alerce.query_catshtm_region(HERE, radius="2 arcsec", catalog="GAIA/DR1")
+    assert found["ExcessNoise"].dtype == np.float64 and np.isposinf(found["ExcessNoise"]).all()
+    body = b'{"a": {"unit": "", "values": [-Infinity, 1]}, "b": {"unit": "", "values": ["infinity",'
+    (table,) = decode_catalogs(body + b' "x"]}}', "SDSSDR10").values()
+    assert np.isneginf(table["a"][0]) and not table["a"].mask.any()
+    assert table["b"].tolist() == ["infinity", "x"]
 
 
 def test_redshifts_say_of_which_kind_they_are(alerce, double):
@@ -202,7 +252,7 @@ def test_the_shape_of_attributes_is_read_too():
 
 
 def test_adql(alerce):
-    found = alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object")
+    found = alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
     assert len(found) == 3
     assert found["oid"].dtype.kind == "U" and found["meanra"].unit == u.deg
     assert found.meta["adql"].startswith("SELECT")
@@ -210,18 +260,41 @@ def test_adql(alerce):
         alerce.query_tap("")
 
 
+def test_more_rows_than_asked_for_are_cut(alerce):
+    query = "SELECT oid, meanra, ndet FROM object LIMIT 30"
+    with pytest.warns(MaxResultsWarning, match="more rows than the 5"):
+        assert len(alerce.query_tap(query, max_rows=5)) == 5
+    assert len(alerce.query_tap(query, max_rows=30)) == 30
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('<INFO name="QUERY_STATUS" value="ERROR">No table &lt;x&gt;.</INFO>', "No table <x>."),
+        ('<INFO name="ERROR_DETAIL" value="Bad column"/>', "Bad column"),
+        ("Gateway away", "Gateway away"),
+    ],
+)
+def test_the_words_of_a_tap_service_wherever_they_stand(alerce, double, body, words):
+    double.faults["/tap/"] = Answer(400, body, "application/xml")
+    with pytest.raises(RemoteServiceError) as caught:
+        alerce.query_tap("SELECT 1")
+    assert caught.value.reason == words and caught.value.status == 400
+
+
 def test_adql_that_is_refused_is_refused_in_the_servers_words(alerce, double):
-    with pytest.raises(RemoteServiceError, match='Encountered "SELEC"'):
+    with pytest.raises(RemoteServiceError, match='syntax error at or near "SELEC"') as caught:
         alerce.query_tap("SELEC oid")
+    assert caught.value.status == 500 and caught.value.reason.startswith("ERROR: syntax")
     double.faults["/tap/"] = Answer(503, "Away for maintenance", "text/plain")
     with pytest.raises(RemoteServiceError):
-        alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object")
+        alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
 
 
 def test_adql_waits_no_longer_than_told(alerce, double):
     double.latency = 1.0
     with conf.set_temp("timeout", 0.1), pytest.raises(TimeoutError, match=r"0\.1 s"):
-        alerce.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object")
+        alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
 
 
 def test_values_of_catshtm_that_are_none_are_masked_and_none_is_made_up():

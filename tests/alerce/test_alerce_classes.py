@@ -37,13 +37,42 @@ def test_probabilities_of_one_classifier(alerce):
         alerce.get_probabilities("ZTF18aaaaaaa", classifier_version=version)
 
 
-def test_lsst_takes_no_notice_of_the_classifier_and_we_do(alerce):
+def test_a_classifier_that_is_none_is_refused_and_blames_no_object(alerce, double):
+    for survey, oid in (("ztf", "ZTF18aaaaaaa"), ("lsst", LSST)):
+        with pytest.raises(InvalidQueryError, match=r"classifier='stamp_clasifier.*did you mean"):
+            alerce.get_probabilities(oid, survey=survey, classifier="stamp_clasifier_rub")
+    assert not double.asked("probabilit")
+    with pytest.raises(InvalidQueryError, match="classifier_version='0'"):
+        alerce.get_probabilities("ZTF18aaaaaaa", classifier="lc_classifier", classifier_version="0")
+
+
+def test_an_object_of_lsst_without_classification_is_no_unknown_one(alerce):
     assert len(alerce.get_probabilities(LSST, survey="lsst")) == 5
-    with pytest.warns(NoResultsWarning):
-        none = alerce.get_probabilities(LSST, survey="lsst", classifier="another")
+    with pytest.warns(NoResultsWarning, match="no such data"):
+        none = alerce.get_probabilities(sky.FIRST_LSST + 8, survey="lsst")
     assert len(none) == 0
-    with pytest.raises(NotFoundError, match="Probability not found"):
+    assert none.colnames == alerce.get_probabilities(LSST, survey="lsst").colnames
+    with pytest.raises(NotFoundError, match="Probability not found") as caught:
         alerce.get_probabilities(999, survey="lsst")
+    assert caught.value.status == 404
+
+
+def test_both_versions_of_a_classifier_of_lsst_come_and_in_either_spelling(alerce):
+    oid = sky.FIRST_LSST + sky.TWO_VERSIONS[0]
+    name = "stamp_classifier_rubin"
+    both = alerce.get_probabilities(oid, survey="lsst", classifier=name)
+    assert both["classifier_version"].tolist() == ["201"] * 5 + ["202"] * 5
+    for version in ("2.0.2", "202", 202):
+        one = alerce.get_probabilities(
+            oid, survey="lsst", classifier=name, classifier_version=version
+        )
+        assert set(one["classifier_version"]) == {"202"} and len(one) == 5
+
+
+def test_an_object_with_a_classifier_of_another_telescope_is_a_failure(alerce):
+    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
+        alerce.get_probabilities(sky.FIRST_LSST + sky.FOREIGN, survey="lsst")
+    assert caught.value.status == 500 and not isinstance(caught.value, NotFoundError)
 
 
 def test_pitfall_15_a_classifier_outside_the_taxonomy_is_an_error_with_words(alerce):
@@ -76,10 +105,16 @@ def test_features_by_band_and_name(alerce):
         alerce.get_feature("ZTF18aaaaaaa", "")
 
 
+def test_a_feature_whose_name_has_a_slash(alerce, double):
+    found = alerce.get_feature("ZTF18aaaaaaa", "Power_rate_1/2")
+    assert found["value"].tolist() == [0.5, 0.7] and set(found["name"]) == {"Power_rate_1/2"}
+    assert not double.asked("features/Power")
+
+
 def test_the_name_of_a_feature_stays_in_its_place(alerce, double):
     with pytest.warns(NoResultsWarning):
-        alerce.get_feature("ZTF18aaaaaaa", "a/../b?c")
-    assert double.asked("features/a%2F..%2Fb%3Fc")
+        alerce.get_feature("ZTF18aaaaaaa", "a..b?c")
+    assert double.asked("features/a..b%3Fc")
 
 
 def test_statistics(alerce):
@@ -89,27 +124,77 @@ def test_statistics(alerce):
     lsst = alerce.get_magstats(LSST, survey="lsst")
     assert lsst["g_psfFluxMean"].unit == u.nJy
     assert lsst["oid"].tolist() == [LSST]
+    # Exact, and not after three decimals as from the route of this name.
+    truth = sky.lsst_statistics(5)
+    assert lsst["g_psfFluxMean"].tolist() == [truth["g_psfFluxMean"]]
+    assert lsst["ra"].tolist() == [truth["ra"]] and lsst["raErr"].tolist() == [1.2e-05]
+    assert lsst["firstDiaSourceMjdTai"].tolist() == [60950.0123456]
+    assert "n_det" not in lsst.colnames
     # Its server fails over an object that it does not know, as over anything else.
     with pytest.raises(NotFoundError, match="does not know 999 of LSST") as caught:
         alerce.get_magstats(999, survey="lsst")
     assert caught.value.__cause__.status == 500
 
 
-@pytest.mark.parametrize("list_fails", [False, True])
-def test_a_failure_over_a_known_object_stays_one(alerce, double, list_fails):
-    double.faults["magstats"] = Answer(500, {"detail": "An error occurred"})
-    if list_fails:
-        double.faults["list_objects"] = Answer(500, {"detail": "out of order"})
+@pytest.mark.parametrize("other_fails", [False, True])
+def test_a_failure_over_a_known_object_stays_one(alerce, double, other_fails):
+    double.faults["object_api/object"] = Answer(500, {"detail": "An error occurred"})
+    if other_fails:
+        double.faults["objects_by_oid"] = Answer(500, {"detail": "out of order"})
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
         alerce.get_magstats(LSST, survey="lsst")
     assert not isinstance(caught.value, NotFoundError)
-    assert "magstats" in caught.value.url and "gave no reason" in str(caught.value)
+    assert "object_api/object" in caught.value.url and "gave no reason" in str(caught.value)
 
 
 def test_an_object_that_is_not_known(alerce):
     for ask in (alerce.get_probabilities, alerce.get_features, alerce.get_magstats):
-        with pytest.raises(NotFoundError, match="does not know ZTF99nothere"):
+        with pytest.raises(NotFoundError, match="does not know ZTF99nothere") as caught:
             ask("ZTF99nothere")
+        # What the server says of addresses typed by hand is of no use.
+        assert "URL" not in str(caught.value) and "spelling" not in str(caught.value)
+        assert "/objects/ZTF99nothere/" in caught.value.url
+
+
+@pytest.mark.parametrize("method", ["get_features", "get_feature", "get_avro"])
+def test_no_argument_is_suggested_that_a_method_has_not(alerce, double, method):
+    more = ("Amplitude",) if method == "get_feature" else ()
+    with pytest.raises(InvalidQueryError, match="no name of ZTF") as caught:
+        getattr(alerce, method)("45121627560013205", *more)
+    assert "survey=" not in str(caught.value)
+    with pytest.raises(InvalidQueryError, match="give survey='lsst'"):
+        alerce.get_magstats("45121627560013205")
+    assert double.received == []
+
+
+def test_paths_of_another_deployment(alerce, double):
+    double.faults["/ztf/v1/list/of/ZTF18aaaaaaa"] = Answer(200, sky.magstats(0))
+    with conf.set_temp("routes", ["magstats=/list/of/{oid}"]):
+        assert len(alerce.get_magstats("ZTF18aaaaaaa")) == 2
+    with (
+        conf.set_temp("routes", ["magstat=x"]),
+        pytest.raises(InvalidQueryError, match="did you mean 'magstats'"),
+    ):
+        alerce.get_magstats("ZTF18aaaaaaa", cache=False)
+    assert double.received == ["/ztf/v1/list/of/ZTF18aaaaaaa"]
+
+
+def test_an_error_names_the_address_that_was_asked(alerce, double):
+    page = Answer(404, "<html><title>404 Not Found</title></html>", "text/html")
+    double.faults = {"object_api": page, "v2": page, "features": page}
+    asks = {
+        "lsst_server": lambda: alerce.query_object(LSST, survey="lsst"),
+        "light_curve_server": lambda: alerce.get_forced_photometry("ZTF18aaaaaaa"),
+        "server": lambda: alerce.get_features("ZTF18aaaaaaa"),
+    }
+    for item, ask in asks.items():
+        with pytest.raises(RemoteServiceError, match=rf"conf\.{item}\b") as caught:
+            ask()
+        assert caught.value.url.startswith(double.settings()[item])
+    double.faults = {"/lsst/": Answer(200, "no JSON", "text/plain")}
+    with pytest.raises(RemoteServiceError, match=r"conf\.lsst_server"):
+        alerce.list_classifiers(survey="lsst")
+    assert alerce.get_magstats("ZTF18aaaaaaa").meta["server"] == double.settings()["server"]
 
 
 def test_classifiers_and_their_classes(alerce):

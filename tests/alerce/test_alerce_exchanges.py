@@ -72,9 +72,7 @@ def question(alerce, url):
         "probabilities": lambda: alerce.get_probabilities(oid, cache=False),
         "features": lambda: alerce.get_features(oid, cache=False),
         # Not asked for by us: the list of classifiers has the classes.
-        "classes": lambda: alerce._fetch(
-            "classifiers/a/1/classes", {}, decode=bytes, cache=False, unknown="a"
-        ),
+        "classes": lambda: alerce._fetch("classifiers", {}, decode=bytes, cache=False, unknown="a"),
         "": lambda: alerce.list_classifiers(cache=False),
         "get_avro": lambda: alerce.get_avro(ZTF, 12, cache=False),
         "get_stamp": lambda: alerce.get_stamps(ZTF, 12, cache=False),
@@ -88,9 +86,7 @@ def question(alerce, url):
             return lambda: alerce.get_feature(oid, rest, cache=False)
         return asks[rest]
     asks |= {
-        "object": lambda: alerce._fetch(
-            "object_api/object", {}, decode=bytes, server=conf.lsst_server, cache=False
-        ),
+        "object": lambda: alerce._fetch("lsst_object", {}, decode=bytes, cache=False),
         "detections": lambda: alerce.get_detections(number, survey="lsst", cache=False),
         "non_detections": lambda: alerce.get_non_detections(number, survey="lsst", cache=False),
         "forced-photometry": lambda: alerce.get_forced_photometry(

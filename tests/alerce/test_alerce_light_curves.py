@@ -216,7 +216,7 @@ def test_an_object_of_lsst_that_fails_costs_its_batch_nothing(alerce, double):
 def test_objects_of_which_it_is_not_known_whether_they_are_known(alerce, double):
     """An empty answer is told from an unknown object by a further request, which may fail."""
     numbers = [sky.FIRST_LSST + n for n in range(10, 13)]
-    double.faults["list_objects"] = Answer(500, {"detail": "out of order"})
+    double.faults["objects_by_oid"] = Answer(500, {"detail": "out of order"})
     with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="2 of 5 objects"):
         found = alerce.get_light_curves(
             [*numbers[:2], 998, 999, numbers[2]], survey="lsst", on_error="warn", cache=False
@@ -229,7 +229,7 @@ def test_objects_of_which_it_is_not_known_whether_they_are_known(alerce, double)
 
 
 def test_of_many_such_objects_each_has_its_own_fate(alerce, double):
-    double.faults["list_objects.*oid=9999"] = Answer(500, {"detail": "out of order"})
+    double.faults["objects_by_oid.*oid=9999"] = Answer(500, {"detail": "out of order"})
     numbers = [*range(1000, 1200), *range(9990, 10000)]
     double.faults["lightcurve_api"] = Answer(200, [])
     with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="210 of 210 objects"):
@@ -254,7 +254,8 @@ def test_100_is_no_magnitude_in_the_first_version_either(alerce, double, kind):
         ],
     }  # fmt: skip
     double.faults["ZTF18aaaaaaa/lightcurve"] = Answer(200, rows)
-    double.faults[f"ZTF18aaaaaaa/{kind}"] = Answer(200, rows[kind])
+    double.faults[f"v1/objects/ZTF18aaaaaaa/{kind}"] = Answer(200, rows[kind])
+    double.faults["v2/lightcurve/detections"] = BROKEN
     lc = alerce.get_light_curve("ZTF18aaaaaaa", cache=False)
     assert lc["flux"].mask.tolist() == [True, False, True, True]
     assert lc["mag"].mask.all() and lc["flux"][1] < 0
@@ -281,3 +282,104 @@ def test_forced_photometry_without_extra_fields_or_with_new_ones(alerce, double)
     assert lc["limiting_mag"].mask.all() and (lc["exposure_time"].value == 30).all()
     assert lc["brandnew"].tolist() == [None, 3] and lc["other"].tolist() == [None, "x"]
     assert lc["detection"].all()
+
+
+def test_everything_of_an_object_of_ztf_is_one_request(alerce, double):
+    lc = alerce.get_light_curve(sky.name(RICH), forced=True, cache=False)
+    assert double.received == [f"/v2/lightcurve/lightcurve/{sky.name(RICH)}?survey_id=ztf"]
+    plain = alerce.get_light_curve(sky.name(RICH), cache=False)
+    seen = lc[~lc["forced"]]
+    assert len(seen) == len(plain) and (lc["forced"].sum() == 13)
+    for name in plain.colnames:
+        if name in ("time", "phase", "drbversion"):
+            continue
+        ours, theirs = seen[name], plain[name]
+        assert type(ours) is type(theirs), name
+        assert np.ma.getmaskarray(ours).tolist() == np.ma.getmaskarray(theirs).tolist(), name
+    np.testing.assert_array_equal(seen["flux"].unmasked.value, plain["flux"].unmasked.value)
+    assert seen["candid"].tolist() == plain["candid"].tolist()
+    assert seen["magpsf"].unit == u.mag
+    assert set(seen["drbversion"][seen["detection"]]) == {"d6_m7"}
+
+
+@pytest.mark.parametrize("n", sky.NAN)
+def test_where_the_second_version_fails_the_first_one_is_asked(alerce, double, n):
+    name = sky.name(n)
+    lc = alerce.get_light_curve(name, forced=True, cache=False)
+    assert len(lc) == sky.detection_count(n) + 18 + 13
+    assert len(double.received) == 3
+    found = alerce.get_detections(name, cache=False)
+    assert len(found) == sky.detection_count(n) and found["drbversion"].mask.all()
+    found = alerce.get_detections(sky.name(RICH), cache=False)
+    assert set(found["drbversion"]) == {"d6_m7"}
+    assert found["magpsf"].tolist() == [row["magpsf"] for row in sky.detections(RICH)]
+
+
+def test_forced_photometry_that_fails_costs_no_detection(alerce, double):
+    name = sky.name(sky.FADED)
+    with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="missing: forced phot"):
+        lc = alerce.get_light_curve(name, forced=True)
+    assert len(lc) == sky.detection_count(sky.FADED) + 18 and not lc["forced"].any()
+    assert "status 500" in lc.meta["missing"]
+
+
+def test_a_null_forced_flux_of_lsst_costs_no_detection_and_no_time(alerce, double):
+    oid = sky.FIRST_LSST + sky.NULL_FLUX
+    with conf.set_temp("backoff", 60), pytest.warns(InputWarning, match="of which 10 rows came"):
+        lc = alerce.get_light_curve(oid, survey="lsst", forced=True, cache=False)
+    assert (~lc["forced"]).sum() == sky.lsst_entry(sky.NULL_FLUX)["n_det"]
+    assert lc["forced"].sum() == 10 and "null flux" in lc.meta["missing"]
+    with conf.set_temp("backoff", 60), pytest.warns(InputWarning, match="of which 10 rows"):
+        assert len(alerce.get_forced_photometry(oid, survey="lsst", cache=False)) == 10
+    double.received.clear()
+    numbers = [sky.FIRST_LSST + n for n in range(25, 40)]
+    with (
+        conf.set_temp("backoff", 60),
+        pytest.warns(InputWarning, match=f"Of 1 of 15 objects.*the first, {oid}"),
+    ):
+        curves = alerce.get_light_curves(numbers, survey="lsst", forced=True, cache=False)
+    assert list(curves) == numbers and not curves.failures
+    for n, lc in zip(range(25, 40), curves.values(), strict=True):
+        count = {sky.NULL_FLUX: 10, sky.UNFORCED: 0}.get(n, 25)
+        assert lc["forced"].sum() == count and ("missing" in lc.meta) == (n == sky.NULL_FLUX)
+        assert (~lc["forced"]).sum() == sky.lsst_entry(n)["n_det"]
+    assert len(double.received) < 16
+
+
+def test_no_forced_photometry_of_lsst_is_an_empty_light_curve(alerce):
+    oid = sky.FIRST_LSST + sky.UNFORCED
+    with pytest.warns(NoResultsWarning):
+        assert len(alerce.get_forced_photometry(oid, survey="lsst")) == 0
+    unclassified = sky.FIRST_LSST + 8
+    assert len(alerce.get_forced_photometry(unclassified, survey="lsst")) == 25
+    with pytest.raises(NotFoundError, match="does not know 999"):
+        alerce.get_forced_photometry(999, survey="lsst")
+
+
+def test_fillers_of_lsst_are_masked(alerce):
+    oid = sky.FIRST_LSST + sky.FILLED
+    found = alerce.get_detections(oid, survey="lsst")
+    assert found["parentDiaSourceId"].mask.sum() == len(found) - 1
+    assert found["diaObjectId"].mask.tolist() == [k == 3 for k in range(len(found))]
+    assert found["band"].mask.tolist() == [k == 3 for k in range(len(found))]
+    assert "0" not in found["band"].tolist()
+    lc = alerce.get_light_curve(oid, survey="lsst")
+    assert lc["diaObjectId"].mask.sum() == 1 and "0" not in lc["band"].tolist()
+    assert found["has_stamp"].dtype == bool
+
+
+def test_light_curves_are_built_when_they_are_asked_for(alerce, double, monkeypatch):
+    names = [sky.name(n) for n in range(5)]
+    curves = alerce.get_light_curves(names, cache=False)
+    double.received.clear()
+    first = curves[names[2]]
+    assert first is curves[names[2]] and first.meta["object"] == names[2]
+    assert [len(lc) for lc in curves.values()] == [sky.detection_count(n) + 18 for n in range(5)]
+    assert double.received == []
+
+
+def test_objects_of_lsst_with_forced_photometry_are_one_request_a_batch(alerce, double):
+    numbers = [sky.FIRST_LSST + n for n in range(2, 25)]
+    curves = alerce.get_light_curves(numbers, survey="lsst", forced=True, cache=False)
+    assert len(double.received) == 1
+    assert all(lc["forced"].sum() == 25 for lc in curves.values())

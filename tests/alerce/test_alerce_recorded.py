@@ -13,8 +13,8 @@ from atlasquery.alerce import columns, lsstcolumns
 from atlasquery.alerce.base import decode_plain
 from atlasquery.alerce.classes import _decode_classifiers
 from atlasquery.alerce.curves import _decode_both
-from atlasquery.alerce.photometry import decode_forced, ztf_schema
-from atlasquery.tables import build_table
+from atlasquery.alerce.photometry import decode_forced, decode_v2, ztf_schema
+from atlasquery.tables import build_table, decode_rows
 
 ROWS = {
     "ztf_v1/detections.json": columns.DETECTION,
@@ -147,3 +147,31 @@ def expected_unit(text, wire):
         return u.arcsec
     word = re.match(r"[A-Za-z]*", text)[0]
     return UNITS.get(word)
+
+
+def test_everything_of_an_object_in_one_answer(samples):
+    sent = json.loads(samples("v2_lightcurve/lightcurve.json"))
+    parts = decode_v2(samples("v2_lightcurve/lightcurve.json"))
+    assert [len(rows) for rows in parts] == [
+        len(sent[key]) for key in ("detections", "non_detections", "forced_photometry")
+    ]
+    table = build_table(parts[0])
+    assert table.colnames == [column.name for column in columns.DETECTION]
+    assert table["drbversion"].tolist() == [
+        row["extra_fields"]["drbversion"] for row in sent["detections"]
+    ]
+    assert table["candid"].tolist() == [int(row["candid"]) for row in sent["detections"]]
+    assert table["magpsf"].tolist() == [row["mag"] for row in sent["detections"]]
+    empty = decode_v2(samples("v2_lightcurve/lightcurve_missing.json"))
+    assert not any(map(len, empty))
+
+
+def test_an_object_of_lsst_with_its_statistics(samples):
+    rows = decode_rows(lsstcolumns.ENTRY, b"[" + samples("multisurvey/object_extra.json") + b"]")
+    assert {c.wire for c in rows.columns} == {c.wire for c in lsstcolumns.ENTRY}
+    assert build_table(rows)["g_psfFluxMean"].tolist() == [1234.5]
+
+
+def test_the_route_of_light_curves_declares_all_keys(samples):
+    detections, _ = _decode_both(samples("ztf_v1/lightcurve.json"))
+    assert [c.name for c in detections.columns] == [c.name for c in columns.DETECTION]

@@ -1,5 +1,6 @@
 """Searches for objects: pages, order, names, positions, and each pitfall of the lists."""
 
+import re
 import warnings
 
 import alerce_sky as sky
@@ -165,42 +166,166 @@ def test_pitfall_6_without_class_filters_unclassified_objects_stay(alerce):
     assert len(alerce.query_criteria(**AS_SENT)) < len(found)
 
 
-def test_pitfall_7_the_likeliest_come_first(alerce, double):
+def test_pitfall_7_the_likeliest_come_first(alerce):
     found = alerce.query_criteria(**AS_SENT, order_by="probability", descending=True)
     values = np.ma.getdata(found["probability"])
     assert not np.ma.getmaskarray(found["probability"]).any()
     assert (np.diff(values) <= 0).all()
-    double.received.clear()
-    for order in ("probability", "ranking", "classifier_version"):
-        with pytest.raises(InvalidQueryError, match=f"order_by='{order}'.*needs a classifier, a"):
-            alerce.query_criteria(order_by=order, descending=True)
-    assert double.received == []
-    # The other way round those that nobody has classified come last, where they do no harm.
-    rising = alerce.query_criteria(order_by="probability", max_rows=-1)["probability"]
-    known = ~np.ma.getmaskarray(rising)
-    assert known.any() and (np.diff(rising.data[known]) >= 0).all()
-    assert not known[np.flatnonzero(~known)[0] :].any()
+
+
+# Of these 300 are fewer than there are, fewer than all, and more than are known.
+NULLABLE = ("probability", "g_r_max", "g_r_max_corr", "ranking")
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize(
-    ("order", "asked"),
-    [("ranking", {"class_name": "SNIa"}), ("classifier_version", {"probability": 0.3})],
-)
-def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, order, asked, descending):
-    with pytest.warns(InputWarning, match="further classifications"):
-        found = alerce.query_criteria(**asked, order_by=order, descending=descending, max_rows=-1)
+@pytest.mark.parametrize("order", NULLABLE)
+@pytest.mark.parametrize("most", [-1, 300])
+def test_masked_values_come_last_in_both_directions(alerce, order, descending, most):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MaxResultsWarning)
+        found = alerce.query_criteria(order_by=order, descending=descending, max_rows=most)
+    assert len(found) == len(set(found["oid"])) == (most if most > 0 else sky.COUNT)
+    column = "class_name" if order == "ranking" else order
+    mask = np.ma.getmaskarray(found[column])
+    assert not np.any(np.diff(mask.astype(int)) < 0)
+    known = [one.get({"class_name": "class"}.get(column, column)) for one in _listed()]
+    known = sorted((v for v in known if v is not None), reverse=descending)[: len(found)]
+    assert (~mask).sum() == len(known)
+    if order != "ranking":
+        assert np.asarray(found[column])[~mask].tolist() == known
+
+
+def _listed():
+    """Return the objects as the server lists them without criteria."""
+    import alerce_lists as lists
+
+    return lists._classified(lists.objects(), {})
+
+
+@pytest.mark.parametrize("order", ["n_det", "g_r_max", "dec"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_no_row_is_lost_or_doubled_in_an_order_with_ties(alerce, double, order, descending):
+    with conf.set_temp("page_size", 100), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = alerce.query_criteria(order_by=order, descending=descending, max_rows=-1)
+    assert sorted(found["oid"]) == sorted(sky.name(n) for n in range(sky.COUNT))
+    assert all("order_by=oid" in page for page in double.asked("/objects/"))
+    known = found[order][~np.ma.getmaskarray(found[order])]
+    assert (np.diff(known) * (-1 if descending else 1) >= 0).all()
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_cut_in_an_order_has_the_first_ones(alerce, descending):
+    every = sorted((sky.detection_count(n) for n in range(sky.COUNT)), reverse=descending)
+    every.remove(sky.detection_count(sky.EMPTY))
+    every = sorted([*every, 0], reverse=descending)
+    words = "first by n_det, " + ("descending" if descending else "ascending")
+    with conf.set_temp("page_size", 40), pytest.warns(MaxResultsWarning, match=words):
+        found = alerce.query_criteria(order_by="n_det", descending=descending, max_rows=150)
+    assert found["n_det"].tolist() == every[:150]
+    assert len(set(found["oid"])) == 150
+
+
+@pytest.mark.parametrize("most", [-1, 200])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("order", ["probability", "class_name", "n_det"])
+def test_the_order_holds_where_objects_have_several_classifications(
+    alerce, order, descending, most
+):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = alerce.query_criteria(
+            ranking=1, order_by=order, descending=descending, max_rows=most
+        )
+    values = found[order].tolist()
+    assert values == sorted(values, reverse=descending)
+    assert len(set(found["oid"])) == len(found) > 150
     numbers = {sky.name(n): n for n in range(sky.COUNT)}
-    least, label = asked.get("probability", 0.0), asked.get("class_name")
+    best = (max if descending else min) if order != "n_det" else max
+    key = order if order != "n_det" else "probability"
+    for row in found:
+        first = [p[key] for p in sky.probabilities(numbers[row["oid"]]) if p["ranking"] == 1]
+        assert row[key] == best(first)
+
+
+def test_pages_that_part_the_classifications_of_an_object_lose_none(alerce, double):
+    with pytest.warns(InputWarning, match="further classifications"):
+        whole = alerce.query_criteria(ranking=1, cache=False)
+    with conf.set_temp("page_size", 40), pytest.warns(InputWarning):
+        found = alerce.query_criteria(ranking=1, cache=False)
+    for name in ("oid", "probability", "classifier_name"):
+        assert found[name].tolist() == whole[name].tolist()
+
+
+def test_a_server_of_short_pages_is_told_of_in_another_order(alerce, double):
+    double.cap = 100
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        alerce.query_criteria(order_by="n_det", max_rows=1100)
+    said = [str(one.message) for one in caught if issubclass(one.category, InputWarning)]
+    assert len(said) == 1 and re.search(r"overlapped by \d+ rows.*same n_det", said[0])
+    # One page cannot overlap with itself.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = alerce.query_criteria(n_det=60, order_by="dec", max_rows=500)
+    assert len(found) == sum(sky.detection_count(n) >= 60 for n in range(sky.COUNT))
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("order", ["ranking", "classifier_version"])
+@pytest.mark.parametrize("most", [-1, 100])
+def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, order, descending, most):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = alerce.query_criteria(
+            probability=0.3, order_by=order, descending=descending, max_rows=most
+        )
+    numbers = {sky.name(n): n for n in range(sky.COUNT)}
     best = max if descending else min
     first = [
-        best(
-            p[order] for p in sky.probabilities(numbers[oid])
-            if p["probability"] >= least and label in (None, p["class_name"])
-        )
+        best(p[order] for p in sky.probabilities(numbers[oid]) if p["probability"] >= 0.3)
         for oid in found["oid"].tolist()
-    ]  # fmt: skip
-    assert first == sorted(first, reverse=descending) and len(set(first)) > 1
+    ]
+    assert first == sorted(first, reverse=descending)
+    every = [p for n in numbers.values() for p in sky.probabilities(n) if p["probability"] >= 0.3]
+    assert len({*first}) > 1 or len(found) < sum(p[order] == first[0] for p in every)
+
+
+def test_a_probability_of_0_is_no_bound(alerce, double):
+    assert "probability" not in alerce.query_criteria(probability=0, get_query_payload=True)
+    plain = alerce.query_criteria(max_rows=-1)
+    double.received.clear()
+    found = alerce.query_criteria(probability=0, max_rows=-1, cache=False)
+    assert found["oid"].tolist() == plain["oid"].tolist()
+    # Rows of all classes of all classifiers would fill eighteen pages.
+    assert len(double.asked("/objects/")) <= 2
+
+
+def test_a_class_of_any_rank_is_found_rank_by_rank(alerce, double):
+    asked = {"classifier": "stamp_classifier", "class_name": "SN", "probability": 0.2}
+    first = alerce.query_criteria(**asked)
+    every = alerce.query_criteria(**asked, ranking="all")
+    truth = {
+        sky.name(n): p
+        for n in range(sky.COUNT) for p in sky.probabilities(n)
+        if p["classifier_name"] == "stamp_classifier" and p["class_name"] == "SN"
+        and p["probability"] >= 0.2
+    }  # fmt: skip
+    assert every["oid"].tolist() == sorted(truth)
+    assert every["ranking"].tolist() == [truth[oid]["ranking"] for oid in every["oid"]]
+    assert len(first) == sum(p["ranking"] == 1 for p in truth.values()) < len(every)
+    # No class of a fifth is of rank 6.
+    assert not double.asked("ranking=6")
+    with pytest.warns(MaxResultsWarning):
+        few = alerce.query_criteria(
+            **asked, ranking="all", order_by="probability", descending=True, max_rows=20
+        )
+    best = sorted((p["probability"] for p in truth.values()), reverse=True)[:20]
+    assert few["probability"].tolist() == best
+    with pytest.raises(InvalidQueryError, match="needs a class_name"):
+        alerce.query_criteria(ranking="all")
+    with pytest.raises(InvalidQueryError, match="ranking='al'"):
+        alerce.query_criteria(ranking="al", class_name="SN")
 
 
 def test_pitfall_8_a_thousand_names_go_in_chunks_with_an_order(alerce, double):
@@ -248,11 +373,12 @@ def test_pitfall_11_no_order_is_never_the_word_none(alerce, double):
 
 
 def test_pitfall_19_pages_of_lsst_go_on_to_the_end(alerce, double):
-    with conf.set_temp("page_size", 7):
+    with conf.set_temp("page_size", 7), pytest.warns(InputWarning, match="further class"):
         found = alerce.query_criteria(survey="lsst", cache=False)
-    assert found["oid"].tolist() == [sky.FIRST_LSST + n for n in range(40)]
+    known = [n for n in range(40) if n not in sky.UNCLASSIFIED]
+    assert found["oid"].tolist() == [sky.FIRST_LSST + n for n in known]
     assert found["oid"].dtype == np.int64
-    assert len(double.asked("list_objects")) == 6
+    assert len(double.asked("list_objects")) >= 6
 
 
 def test_what_is_cut_is_warned_of(alerce):
@@ -348,7 +474,7 @@ def test_times_of_lsst_are_in_tai(alerce):
         {"first_detection": 58000}, {"first_detection": (59000, 58000)},
         {"first_detection": (None, None)}, {"classifier_version": "v"}, {"class_name": ""},
         {"survey": "des"}, {"survey": "lsst", "class_name": "SN"},
-        {"survey": "lsst", "classifier": "c", "classifier_version": "v"},
+        {"survey": "lsst", "classifier": "c", "classifier_version": "v"}, {"ranking": "all"},
         {"radius": "5 arcsec", "coordinates": SkyCoord([1, 2], [1, 2], unit="deg")},
     ],
 )  # fmt: skip
@@ -356,6 +482,64 @@ def test_criteria_that_cannot_be_are_refused(alerce, double, wrong):
     with pytest.raises(InvalidQueryError):
         alerce.query_criteria(**wrong)
     assert double.received == []
+
+
+def test_an_unknown_class_is_refused_before_a_search_is_sent(alerce, double):
+    """The server would drop the class and send objects of all classes."""
+    known = {"survey": "lsst", "classifier": "stamp_classifier_rubin"}
+    with pytest.raises(InvalidQueryError, match=r"class_name='SNN' is not one.*did you mean 'SN'"):
+        alerce.query_criteria(**known, class_name="SNN")
+    with pytest.raises(InvalidQueryError, match=r"class_name='SNIax'.*did you mean 'SNIa'"):
+        alerce.query_criteria(class_name="SNIax")
+    assert not double.asked("objects")
+    found = alerce.query_criteria(**known, class_name="SN")
+    assert set(found["class_name"]) == {"SN"}
+    # The list of classifiers is stored.
+    assert len(double.asked("classifier_api")) == 1
+
+
+def test_objects_that_nobody_has_classified_are_found(alerce, double):
+    oid = sky.FIRST_LSST + 8
+    one = alerce.query_object(oid, survey="lsst")
+    assert one["oid"].tolist() == [oid] and one["class_name"].mask.all()
+    assert one["n_det"].tolist() == [sky.lsst_entry(8)["n_det"]]
+    numbers = [sky.FIRST_LSST + n for n in (21, 5, 0)]
+    with pytest.warns(InputWarning, match="does not know 999: masked"):
+        found = alerce.query_objects([*numbers, 999], survey="lsst")
+    assert found["oid"].tolist() == [*numbers, 999]
+    assert found["ra"].mask.tolist() == [False, False, False, True]
+    assert found["class_name"].mask.tolist() == [True, False, True, True]
+    where = SkyCoord([53.1, 0.0], [-27.8, -30.0], unit="deg")
+    near = alerce.query_region(where, radius="2 arcmin", survey="lsst")
+    assert len(near) == 39 and (near["query_index"] == 1).sum() == 1
+    assert {sky.FIRST_LSST + n for n in (8, 21)} <= set(near["oid"])
+    # Those of other surveys are at that place too.
+    assert near["oid"].dtype == np.int64
+    # The server's circle is in degrees.
+    assert all(float(t.split("radius=")[1].split("&")[0]) < 0.1 for t in double.asked("by_coord"))
+
+
+def test_a_server_whose_circles_are_in_arcseconds_is_found_out(alerce, double):
+    near = [
+        {"objectId": str(one["oid"]), "survey_id": "lsst", "ra": one["meanra"],
+         "dec": one["meandec"]}
+        for one in map(sky.lsst_entry, range(2, 40))
+    ]  # fmt: skip
+    double.faults = {r"by_coordinates.*radius=0\.0": Answer(200, []),
+                     "by_coordinates": Answer(200, near)}  # fmt: skip
+    where = SkyCoord(53.1, -27.8, unit="deg")
+    found = alerce.query_region(where, radius="2 arcmin", survey="lsst")
+    assert len(found) == 38
+
+
+def test_the_entry_of_an_object_of_lsst_has_the_survey_s_statistics(alerce):
+    one = alerce.query_object(sky.FIRST_LSST + 5, survey="lsst")
+    truth = sky.lsst_statistics(5)
+    assert one["g_psfFluxMean"].tolist() == [truth["g_psfFluxMean"]]
+    assert one["dia_ra"].tolist() == [truth["ra"]] and one["dia_ra"].unit == u.deg
+    assert one["g_psfFluxMean"].unit == u.nJy and one["class_name"].tolist() != [None]
+    assert one["created_date"][0].isot == "2026-11-20T00:00:00.000"
+    assert one.meta["server"].endswith("/lsst/")
 
 
 def test_a_class_that_is_none_is_named_with_what_is(alerce):

@@ -108,7 +108,7 @@ def test_an_object_without_its_separation_is_found_by_its_position(atlas, script
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ([item(id=ID + 1)], f"answered with {ID + 1} when asked for {ID}"),
+        ([item(id=ID + 1)], f"asked for is {ID}, and the answer is of {ID + 1}"),
         ([{"lc": []}], "without an object"),
         ([], "0 objects when asked for 1"),
         ([item(id=1.0000052913146562e18)], "Expected `int`"),

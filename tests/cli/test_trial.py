@@ -34,6 +34,9 @@ def test_demo_writes_what_it_says(tmp_path):
     (picture,) = (tmp_path / "out").glob("*.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert str(picture) in result.stdout
+    # The object shown is one of those found.
+    found = result.stdout[: result.stdout.index("3. ")]
+    assert picture.stem in found
     found = re.search(r"(\d+) detections, (\d+) exposures without, (\d+) forced", result.stdout)
     curve = ascii_io.read(tmp_path / "out" / f"{picture.stem}.ecsv")
     assert len(curve) == int(found[1]) + int(found[2])

@@ -5,6 +5,7 @@ import io
 import math
 import re
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 import alerce_lists as lists
 import alerce_sky as sky
@@ -19,7 +20,9 @@ VOTABLE = """<?xml version="1.0"?>
 <DATA><TABLEDATA>{rows}</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"""
 ERROR = """<?xml version="1.0"?>
 <VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE type="results">
-<INFO name="QUERY_STATUS" value="ERROR">{words}</INFO></RESOURCE></VOTABLE>"""
+<INFO name="QUERY_STATUS" value="ERROR"></INFO>
+<INFO name="ERROR_DETAIL" value=""><DESCRIPTION>{words}</DESCRIPTION></INFO>
+<INFO name="ERROR_CODE" value="{code}"></INFO></RESOURCE></VOTABLE>"""
 
 
 def answer(*args):
@@ -88,12 +91,31 @@ def lsst_stamp(path, params, known):
     if int(params.get("measurement_id", ["0"])[0]) not in numbers:
         raise answer(500, "Internal Server Error", "text/plain; charset=utf-8")
     kind = params["stamp_type"][0].removeprefix("cutout").lower()
-    raise answer(200, fits_gz(kind, 1), FITS)
+    raise answer(200, lsst_fits(kind, sky.lsst_entry(known[0])), "application/gzip")
+
+
+def lsst_fits(kind, entry):
+    """Return a stamp of LSST: the image with its WCS, the variance, and the PSF."""
+    from astropy.io import fits
+
+    first = fits.PrimaryHDU(image(kind, 1))
+    first.header.update({
+        "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 32.0, "CRPIX2": 32.0,
+        "CRVAL1": entry["meanra"], "CRVAL2": entry["meandec"], "CUNIT1": "deg", "CUNIT2": "deg",
+        "CD1_1": -0.2 / 3600, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 0.2 / 3600, "BUNIT": "nJy",
+    })  # fmt: skip
+    y, x = np.mgrid[:25, :25] - 12.0
+    psf = np.exp(-(x**2 + y**2) / 8)
+    parts = [first, fits.ImageHDU(np.full((63, 63), 144.0, "f4"), name="VARIANCE")]
+    parts.append(fits.ImageHDU((psf / psf.sum()).astype("f4"), name="PSF"))
+    file = io.BytesIO()
+    fits.HDUList(parts).writeto(file)
+    return gzip.compress(file.getvalue())
 
 
 FIELDS = {
     "GAIA/DR1": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "MagG": ("mag", 17.0),
-                 "ErrRA": ("mas", 0.4), "ExcessNoise": (" ", 0.3)},
+                 "ErrRA": ("mas", 0.4), "ExcessNoise": (" ", "infinity")},
     "DECaLS": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "Flux_W1": ("nanomaggies", 36.7),
                "Flux_u": ("nanomaggies", "null"), "type": ("null", 2.0)},
     "SDSS/DR10": {"RA": ("deg", 150.1), "Dec": ("deg", 2.2), "modelMag_g": ("magAB", 18.0),
@@ -113,14 +135,16 @@ def catshtm(path, params, turn):
     if path == "conesearch_all":
         return {"catalogs": [{name: _many(f)} for name, f in FIELDS.items()] if there else []}
     if path == "crossmatch_all":
-        return [{name: _single({**f, **distance})} for name, f in FIELDS.items()] if there else []
+        # The server may send what lies far beyond the radius.
+        return [{name: _single({**f, **distance})} for name, f in FIELDS.items()] if (
+            near <= 60) else []  # fmt: skip
     asked = params["catalog"][0]
     name = ALIASES.get(asked, asked)
     if name not in FIELDS:
-        raise answer(400, {"message": f"Catalog {asked} not found"})
+        raise answer(500, "Internal Server Error", "text/plain; charset=utf-8")
     if path == "conesearch":
         return {name: _many(FIELDS[name])} if there else {}
-    return _single({**FIELDS[name], **distance}) if there else {}
+    return _single({**FIELDS[name], **distance}) if near <= 60 else {}
 
 
 def _many(fields):
@@ -132,15 +156,24 @@ def _single(fields):
 
 
 def tap(path, params, body):
-    if path != "sync":
-        raise answer(404, "Not found", "text/plain")
-    query = (parse_qs(body.decode()) or params)["QUERY"][0]
-    found = re.fullmatch(r"SELECT TOP (\d+) oid, meanra, ndet FROM object", query.strip())
+    form = parse_qs(body.decode())
+    if path != "sync" or not form:
+        # Neither capabilities, nor anything by GET.
+        raise answer(404, "404 page not found", "text/plain")
+    if form.get("LANG") != ["PSQL"]:
+        raise answer(400, *refusal(f"Invalid LANG {form.get('LANG', [''])[0]}", 400))
+    query = form["QUERY"][0]
+    found = re.fullmatch(r"SELECT oid, meanra, ndet FROM object LIMIT (\d+)", query.strip())
     if not found:
-        words = f'Incorrect ADQL query: Encountered "{query.split()[0]}"'
-        raise answer(400, ERROR.format(words=words), "application/x-votable+xml")
+        words = f'ERROR: syntax error at or near "{query.split()[0]}" (SQLSTATE 42601)'
+        raise answer(500, *refusal(words, 500))
     rows = "".join(
         f"<TR><TD>{r['oid']}</TD><TD>{r['meanra']!r}</TD><TD>{r['ndet']}</TD></TR>"
         for r in lists.objects()[: int(found[1])]
     )
     raise answer(200, VOTABLE.format(rows=rows), "application/x-votable+xml")
+
+
+def refusal(words, code):
+    """Return an error as the server writes it: its words in a DESCRIPTION of its own."""
+    return ERROR.format(words=escape(words), code=code), "application/xml; charset=utf-8"

@@ -3,6 +3,7 @@
 import fnmatch
 import functools
 import math
+import random
 
 import alerce_sky as sky
 
@@ -97,18 +98,21 @@ def _classified(rows, params):
     """Join the classifications: an outer join without filters, an inner one with them."""
     filters = {key: params[wire][0] for wire, key in CLASS_FILTERS.items() if wire in params}
     least = number(params, "probability", float)
-    outer = not filters and least is None
-    if outer or (not {"class_name", "ranking"} & filters.keys() and least is None):
-        filters["ranking"] = "1"
-    if outer:
-        filters |= {"classifier_name": sky.CLASSIFIERS[0][0]}
+    default = not filters and least is None
+    if default:
+        filters |= {"classifier_name": sky.CLASSIFIERS[0][0], "ranking": "1"}
         filters |= {"classifier_version": sky.CLASSIFIERS[0][1]}
+    elif filters and "ranking" not in filters:
+        # A class, a classifier or a version without a rank: those of rank 1 only.
+        filters["ranking"] = "1"
+    # "probability=0 is no filter" (contract): a row for each class of each classifier.
+    outer = default or (not filters and not least)
     found = []
     for row in rows:
         meeting = [
             p for p in _probabilities(row["oid"])
             if all(str(p[key]) == value for key, value in filters.items())
-            and (least is None or p["probability"] >= least)
+            and (not least or p["probability"] >= least)
         ]  # fmt: skip
         if outer and not meeting:
             meeting = [dict.fromkeys(("class_name", "classifier_name", "probability"))]
@@ -136,11 +140,12 @@ def _ordered(rows, order, descending, turn):
         # As a database does without an order: today so, tomorrow so.
         shift = turn * 7 % max(1, len(rows))
         return rows[shift:] + rows[:shift]
+    # Rows with the same value have another order for each page.
+    rows = random.Random(turn).sample(rows, len(rows))
     key = {"class_name": "class", "classifier_name": "classifier", "ranking": "_ranking",
            "classifier_version": "_version"}.get(order, order)  # fmt: skip
-    known = sorted(
-        (r for r in rows if r.get(key) is not None), key=lambda r: r[key], reverse=descending
-    )
+    known = [r for r in rows if r.get(key) is not None]
+    known = sorted(known, key=lambda r: r[key], reverse=descending)
     unknown = [r for r in rows if r.get(key) is None]
     return unknown + known if descending else known + unknown
 
@@ -163,7 +168,6 @@ def lsst_list(params):
     """Return a page of the API of several surveys."""
     if params.get("survey", [None])[0] not in ("ztf", "lsst"):
         raise RefusalError(500, {"detail": "An error occurred"})
-    rows = [sky.lsst_entry(n) for n in range(40)] if params["survey"][0] == "lsst" else []
     mode = params.get("order_mode", ["DESC"])[0]
     if mode not in ("ASC", "DESC"):
         raise RefusalError(422, {"detail": {"search_filters": "Order can be only DESC or ASC."}})
@@ -171,6 +175,7 @@ def lsst_list(params):
     if len(counts) == 2 and counts[0] > counts[1]:
         words = {"detections_container": "Min value can't be greater than max."}
         raise RefusalError(422, {"detail": words})
+    rows = _lsst_classified(params) if params["survey"][0] == "lsst" else []
     if "oid" in params:
         rows = [r for r in rows if str(r["oid"]) in params["oid"]]
     if counts:
@@ -184,15 +189,9 @@ def lsst_list(params):
             raise RefusalError(422, {"detail": [said]}) from None
         radius = float(params["radius"][0])
         rows = [r for r in rows if separation(ra, dec, r["meanra"], r["meandec"]) <= radius]
-    classifier, label = params.get("classifier"), params.get("class_name")
-    if (classifier and classifier[0] != "stamp_classifier_rubin") or (label and not classifier):
-        raise RefusalError(500, {"detail": "An error occurred"})
-    if classifier:
-        rows = [r for r in rows if r["class_name"] == (label or [r["class_name"]])[0]]
-        rows = [r for r in rows if r["class_name"] is not None]
     order = params.get("order_by", ["probability"])[0]
     if rows and order in rows[0]:
-        rows = sorted(rows, key=lambda r: (r[order] is None, r[order]), reverse=mode == "DESC")
+        rows = sorted(rows, key=lambda r: (r[order], r["oid"]), reverse=mode == "DESC")
     page, size = int(params.get("page", ["1"])[0]), int(params.get("page_size", ["10"])[0])
     fetched = rows[(page - 1) * size : page * size + 1]
     more = len(fetched) > size
@@ -202,3 +201,44 @@ def lsst_list(params):
         "prev": page - 1 if page > 1 else None, "has_prev": page > 1, "current_page": page,
         "items": fetched[:size], "info_message": None if fetched else "Empty query",
     }  # fmt: skip
+
+
+def _lsst_classified(params):
+    """Return a row for each classifier of each object, of one rank; none for the unclassified.
+
+    A class that the classifier does not have is no filter.
+    """
+    classifier, label = params.get("classifier", [None])[0], params.get("class_name", [None])[0]
+    known = [row for row in sky.LSST_CLASSIFIERS if row[0] == classifier]
+    if (classifier is not None and not known) or (label and classifier is None):
+        raise RefusalError(500, {"detail": "An error occurred"})
+    version = None
+    if classifier is not None:
+        having = [row for row in known if label in row[2]]
+        version, label = (having[0][1], label) if having else (known[-1][1], None)
+    rank = int(params.get("ranking", ["1"])[0])
+    least = float(params.get("probability", ["0"])[0])
+    return [
+        row
+        for n in range(sky.LSST_COUNT)
+        for row in sky.lsst_list_rows(n)
+        if row["ranking"] == rank and row["probability"] >= least
+        and classifier in (None, row["classifier_name"])
+        and version in (None, sky.lsst_number(row["classifier_version"]))
+        and label in (None, row["class_name"])
+    ]  # fmt: skip
+
+
+def lsst_near(params):
+    """Return the nearest objects of all surveys, classified or not; the radius is in degrees."""
+    ra, dec = float(params["ra"][0]), float(params["dec"][0])
+    radius, most = float(params["radius"][0]), int(params["neighbors"][0])
+    if not 0 <= ra <= 360 or radius <= 0 or most <= 0:
+        raise RefusalError(400, {"detail": "RA must be greater than 0 and lower than 360"})
+    found = [(str(r["oid"]), "lsst", r["meanra"], r["meandec"]) for r in map(
+        sky.lsst_entry, range(sky.LSST_COUNT))]  # fmt: skip
+    found += [("ZTF20aaaaaak", "ztf", 53.1, -27.8)]
+    distance = [separation(ra, dec, *row[2:]) for row in found]
+    order = sorted(range(len(found)), key=lambda n: distance[n])
+    near = [found[n] for n in order if distance[n] <= radius * 3600][:most]
+    return [dict(zip(("objectId", "survey_id", "ra", "dec"), row, strict=True)) for row in near]

@@ -14,7 +14,34 @@ CLASSIFIERS = [
 ]
 LSST_CLASSES = ["SN", "AGN", "VS", "asteroid", "bogus"]
 LSST_BANDS = {"6": "u", "1": "g", "2": "r", "3": "i", "4": "z", "5": "y"}
+# Two versions of one classifier, whose classes the server lists together.
+LSST_CLASSIFIERS = [
+    ("stamp_classifier_rubin", 201, LSST_CLASSES), ("stamp_classifier_rubin", 202, LSST_CLASSES),
+]  # fmt: skip
+# Keys of a detection of LSST that a survey so young sends as null.
+LSST_NULL = """
+ssObjectId raErr decErr ra_dec_Cov xErr yErr centroid_flag apFlux apFluxErr apFlux_flag
+apFlux_flag_apertureTruncated isNegative psfLnL psfChi2 psfNdata trailFlux trailFluxErr
+trailRa trailRaErr trailDec trailDecErr trailLength trailLengthErr trailAngle
+trailAngleErr trailChi2 trailNdata trail_flag_edge dipoleMeanFlux dipoleMeanFluxErr
+dipoleFluxDiff dipoleFluxDiffErr dipoleLength dipoleAngle dipoleChi2 dipoleNdata
+forced_PsfFlux_flag forced_PsfFlux_flag_edge forced_PsfFlux_flag_noGoodPixels templateFlux
+templateFluxErr ixx iyy ixy ixxPSF iyyPSF ixyPSF shape_flag shape_flag_no_pixels
+shape_flag_not_contained shape_flag_parent_source extendedness isDipole dipoleFitAttempted
+timeWithdrawnMjdTai bboxSize pixelFlags pixelFlags_bad pixelFlags_cr pixelFlags_crCenter
+pixelFlags_edge pixelFlags_nodata pixelFlags_nodataCenter pixelFlags_interpolated
+pixelFlags_interpolatedCenter pixelFlags_offimage pixelFlags_saturated
+pixelFlags_saturatedCenter pixelFlags_suspect pixelFlags_suspectCenter pixelFlags_streak
+pixelFlags_streakCenter pixelFlags_injected pixelFlags_injectedCenter
+pixelFlags_injected_template pixelFlags_injected_templateCenter glint_trail
+"""
 FIRST_LSST = 45121627560013200
+LSST_COUNT = 40
+# Objects of LSST that nobody has classified; with classifications by two versions; with a
+# detection whose keys are fillers; with a null flux among its forced photometry, over which the
+# server fails; without any forced photometry; with a classifier of another telescope.
+UNCLASSIFIED, TWO_VERSIONS = (0, 1, 8, 21), (12, 24)
+FILLED, NULL_FLUX, UNFORCED, FOREIGN = 6, 30, 31, 33
 COUNT = 1200
 
 
@@ -29,6 +56,8 @@ def name(n):
 
 # Objects at the places where a cone goes wrong, and those of other faults.
 AT_RA_ZERO, AT_DEC_ZERO, WEST, EAST, EMPTY, OUTSIDE, FADED = 60, 61, 62, 63, 64, 65, 66
+# Objects with a NaN in the database, over which the second version of the API fails.
+NAN = (1, 3)
 PLACES = {
     AT_RA_ZERO: (0.0, 10.0), AT_DEC_ZERO: (180.0, 0.0), WEST: (359.9999, -5.0),
     EAST: (0.0008, -5.0),
@@ -124,6 +153,18 @@ def detections(n):
     return rows
 
 
+# Keys that `/lightcurve` sends as null where `/detections` leaves them out.
+NULLABLE = (
+    "magpsf_corr", "magpsf_corr_ext", "magap", "magap_corr", "sigmapsf_corr", "sigmapsf_corr_ext",
+    "sigmagap", "sigmagap_corr", "rb", "drb", "candid_alert", "parent_candid",
+)  # fmt: skip
+
+
+def full_detections(n):
+    """Return detections as the route of light curves sends them: with the keys that are null."""
+    return [dict.fromkeys(NULLABLE) | row for row in detections(n)]
+
+
 def non_detections(n):
     if n == EMPTY:
         return []
@@ -162,11 +203,39 @@ def forced(n):
     return rows
 
 
+# How the second version of the API calls what the first one sends of a detection.
+V2_NAMES = {
+    "magpsf": "mag", "sigmapsf": "e_mag", "magpsf_corr": "mag_corr",
+    "sigmapsf_corr": "e_mag_corr", "sigmapsf_corr_ext": "e_mag_corr_ext",
+}  # fmt: skip
+V2_COMMON = ("candid", "tid", "pid", "mjd", "fid", "ra", "dec", "isdiffpos", "corrected", "dubious",
+             "has_stamp", "parent_candid")  # fmt: skip
+V2_EXTRA = ("magapbig", "diffmaglim", "magap", "sigmagapbig", "sigmagap", "rfid", "nid", "distnr",
+            "step_id_corr", "rb", "rbversion", "drb")  # fmt: skip
+
+
+def v2_detections(n):
+    """Return detections as the second version of the API sends them, with drbversion."""
+    rows = []
+    for row in detections(n):
+        extra = {key: row.get(key) for key in V2_EXTRA} | {"drbversion": "d6_m7"}
+        common = {key: row.get(key) for key in V2_COMMON}
+        named = {wire: row.get(key) for key, wire in V2_NAMES.items()}
+        ours = {"sid": "ztf", "aid": None, "oid": name(n), "e_ra": None, "e_dec": None}
+        rows.append(common | named | ours | {"extra_fields": extra})
+    return rows
+
+
+def v2_non_detections(n):
+    return [{"aid": None, "sid": None, "oid": name(n), **row} for row in non_detections(n)]
+
+
 def features(n):
     version = "lc_classifier_1.2.1-P"
     values = [
         ("Amplitude", 1.83, 1), ("Amplitude", 8.74, 2), ("Multiband_period", None, 12),
         ("PPE", 8.55, 12), ("Eta_e", None, 1), ("Eta_e", float("nan"), 2), ("r-W3", 9.02, 0),
+        ("Power_rate_1/2", 0.5, 1), ("Power_rate_1/2", 0.7, 2),
     ]  # fmt: skip
     return [{"name": a, "value": v, "fid": fid, "version": version} for a, v, fid in values]
 
@@ -188,41 +257,70 @@ def magstats(n):
 
 
 def lsst_entry(n):
+    """Return an object as the route for one of them sends it."""
     rng = random.Random(n + 20000)
     places = {0: (0.0, -30.0), 1: (180.0, 0.0)}
     ra, dec = places.get(
         n, (53.1 + rng.uniform(-30, 30) / 3600, -27.8 + rng.uniform(-25, 25) / 3600)
     )
-    rows = lsst_probabilities(n)
-    best = min(rows, key=lambda r: r["ranking"]) if rows else {}
     return {
         "oid": FIRST_LSST + n, "tid": 1, "sid": 1, "meanra": ra, "meandec": dec, "sigmara": None,
         "sigmadec": None, "firstmjd": 60950.0, "lastmjd": 60960.0, "deltamjd": 10.0,
-        "n_det": 5 + n % 7, "n_forced": 25, "n_non_det": 0, "stellar": None,
-        "class_name": best.get("class_name"), "classifier_name": best.get("classifier_name"),
-        "classifier_version": "2.0.1" if best else None, "probability": best.get("probability"),
-        "ranking": best.get("ranking"),
+        "n_det": 5 + n % 7, "n_forced": 25, "n_non_det": 0,
     }  # fmt: skip
 
 
-def lsst_probabilities(n):
-    if n < 2:
-        return []
-    rng = random.Random(n + 30000)
-    weights = [rng.random() for _ in LSST_CLASSES]
-    order = sorted(range(5), key=lambda i: -weights[i])
+def lsst_statistics(n):
+    """Return an object's row of the survey's table DiaObject, exact."""
+    one = lsst_entry(n)
+    return {
+        "validityStartMjdTai": 60950.123456, "ra": one["meanra"], "raErr": 1.2e-05,
+        "dec": one["meandec"], "decErr": None, "g_psfFluxMean": 1234.5678901 + n,
+        "g_psfFluxMeanErr": 0.00012345, "r_psfFluxMean": None, "g_psfFluxMaxSlope": 0.25,
+        "g_psfFluxNdata": 4, "firstDiaSourceMjdTai": 60950.0123456,
+        "lastDiaSourceMjdTai": 60960.0, "nDiaSources": 9, "created_date": "2026-11-20T00:00:00",
+    }  # fmt: skip
+
+
+def lsst_list_rows(n):
+    """Return an object as lists send it: a row for each classification."""
+    one = lsst_entry(n) | {"stellar": None}
     return [
-        {"classifier_name": "stamp_classifier_rubin", "classifier_version": 201,
-         "class_name": label, "probability": weights[i] / sum(weights),
-         "ranking": order.index(i) + 1}
-        for i, label in enumerate(LSST_CLASSES)
+        one | {key: p[key] for key in ("class_name", "classifier_name", "probability", "ranking")}
+        | {"classifier_version": ".".join(str(p["classifier_version"]))}
+        for p in lsst_probabilities(n)
     ]  # fmt: skip
+
+
+def lsst_number(version):
+    """Return the number of a version that is written as a text."""
+    return int(version.replace(".", ""))
+
+
+def lsst_probabilities(n):
+    if n in UNCLASSIFIED:
+        return []
+    versions = (201, 202) if n in TWO_VERSIONS else (201,)
+    rows = []
+    for version in versions:
+        rng = random.Random(n + 30000 + (version - 201) * 1000)
+        weights = [rng.random() for _ in LSST_CLASSES]
+        order = sorted(range(5), key=lambda i: -weights[i])
+        rows += [
+            {"classifier_name": "stamp_classifier_rubin", "classifier_version": version,
+             "class_name": label, "probability": weights[i] / sum(weights),
+             "ranking": order.index(i) + 1}
+            for i, label in enumerate(LSST_CLASSES)
+        ]  # fmt: skip
+    return rows
 
 
 def lsst_rows(n, *, forced):
     """Return detections or forced photometry of LSST; the third has no flux, sent as 0.0."""
     one = lsst_entry(n)
     rows = []
+    if forced and n == UNFORCED:
+        return rows
     for k in range(25 if forced else one["n_det"]):
         known = k != 2
         row = {
@@ -234,8 +332,12 @@ def lsst_rows(n, *, forced):
             "visit": 2025000 + k, "detector": 5,
         }  # fmt: skip
         if not forced:
-            row |= {
-                "parentDiaSourceId": -1, "diaObjectId": FIRST_LSST + n, "psfFlux_flag": 0,
+            none = n == FILLED and k == 3
+            if none:
+                row["band"] = 0
+            row |= dict.fromkeys(LSST_NULL.split()) | {
+                "parentDiaSourceId": -1 if k != 1 else 170046560000000000 + n * 1000,
+                "diaObjectId": -1 if none else FIRST_LSST + n, "psfFlux_flag": 0,
                 "has_stamp": True, "ssObjectId": None, "raErr": None, "x": 1.0, "y": 2.0,
                 "snr": 20.0, "apFlux": None, "trailLength": None, "reliability": 0.9,
                 "timeProcessedMjdTai": 60950.01 + k, "pixelFlags": None,

@@ -74,5 +74,5 @@ def zip_bytes():
     """Return a zip file with an image."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("job/01a59882o0512o.fits", fits_bytes())
+        archive.writestr(zipfile.ZipInfo("job/01a59882o0512o.fits"), fits_bytes())
     return file.getvalue()

@@ -182,15 +182,17 @@ def _line(line, number):
 
 def _degrees(text, name, number):
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        pass
+        value = None
+    if value is not None and not (name == "dec" and abs(value) == 90):
+        return value
     try:
         a, b, c = (float(part) for part in text.lstrip("+-").split(":"))
     except ValueError:
         words = (
             f"could not convert {name} to decimal degrees, could not parse sexegesimal input. "
-            f"Original value was `{text}`"
+            f"Original value was `{text if value is None else value}`"
         )
         raise RefusalError({"radeclist": f"Error on line {number}: {words}"}) from None
     value = (a + b / 60 + c / 3600) * (15 if name == "ra" else 1)

@@ -1,10 +1,21 @@
-"""The queue of the double: one task of an account at a time, in the order of their numbers."""
+"""The queue of the double: one task of an account at a time, chosen as the real runner does.
 
+The runner takes the task that stands first. A place is given when a submission is complete, by
+the time of the submission and the number; until then its rows, which appear one by one, have
+no place, and what has no place comes first. So of two submissions at once the later numbers may
+run first.
+"""
+
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 RETRY_DELAY = 8.0
 NO_DATA = "No data returned"
+DAY = 86400.0
+# What is removed in passing, so long after its end. Photometry goes for good; of the others the
+# row stays, hidden.
+SWEPT = {"FP": 31 * DAY, "IMGZIP": 14 * DAY, "SSOSTACK": 14 * DAY}
 
 
 def stamp(when):
@@ -35,7 +46,9 @@ class Task:
     begun: float | None = None
     ended: float | None = None
     error: str | None = None
-    images: int | None = None
+    #: When its row was inserted, and when it was given a place.
+    appeared: float = 0.0
+    numbered: float = 0.0
 
     @property
     def kind(self):
@@ -48,10 +61,20 @@ class Queue:
 
     runtime: float = 60.0
     latency: float = 4.0
+    #: Seconds that the row of a list takes to be inserted.
+    insertion: float = 0.015
     tasks: dict[int, Task] = field(default_factory=dict)
     free: dict[str, float] = field(default_factory=dict)
+    running: dict[str, Task] = field(default_factory=dict)
+    #: Rows that are still to be inserted: when, the number within its list, and what does it.
+    incoming: list = field(default_factory=list)
     last: int = 0
-    finished: list[int] = field(default_factory=list)
+    #: Finished tasks that were deleted: their rows are hidden, and stay.
+    archived: set[int] = field(default_factory=set)
+    #: Tasks of photometry whose images are on the disk.
+    zips: set[int] = field(default_factory=set)
+    #: The place of each task that has one.
+    places: dict[int, int] = field(default_factory=dict)
 
     def own(self, user):
         return [task for task in self.tasks.values() if task.user == user]
@@ -61,47 +84,99 @@ class Queue:
 
     def add(self, user, user_id, now, fields, *, fate="done", before=0, parent=None):
         self.last += 1
-        task = Task(self.last, user, user_id, now, fields, fate, before, parent)
+        task = Task(
+            self.last, user, user_id, now, fields, fate, before, parent, appeared=now, numbered=now
+        )
         self.tasks[task.id] = task
         return task
 
+    def submit(self, user, user_id, now, lines, fates, before):
+        """Begin to insert the rows of a submission; return them, filled as they appear."""
+        made = []
+        whole = now + len(lines) * self.insertion
+
+        def insert(n, at):
+            task = self.add(user, user_id, now, lines[n], fate=fates[n], before=before + n)
+            task.appeared, task.numbered = at, whole
+            made.append(task)
+
+        for n in range(len(lines)):
+            self.incoming.append((now + (n + 1) * self.insertion, n, insert))
+        return made
+
     def remove(self, task, now):
-        if task.started is not None and task.ended is None:
+        """Do what a DELETE does: a finished task is hidden, another one is gone."""
+        if self.running.get(task.user) is task:
+            del self.running[task.user]
             self.free[task.user] = now
+        if task.kind == "IMGZIP":
+            # It is the file of all image tasks of the same parent.
+            self.zips.discard(task.parent)
+        if task.ended is not None:
+            self.archived.add(task.id)
         del self.tasks[task.id]
 
-    def advance(self, now):
-        for user in {task.user for task in self.tasks.values()}:
-            todo = sorted((t for t in self.own(user) if t.ended is None), key=lambda t: t.id)
-            for task in todo:
-                if not self._run(task, user, now):
-                    break
+    def images_of(self, task):
+        """Return the image task that a task names: the first of those there are."""
+        return next((t for t in self.tasks.values() if t.parent == task.id), None)
 
-    def _run(self, task, user, now):
-        """Do a task as far as time allows; return whether it is finished."""
-        if task.started is None:
-            begin = max(task.submitted + self.latency, self.free.get(user, 0.0))
-            if begin > now:
-                return False
-            task.begun = task.started = begin
-            task.attempts = 1
-        failures = {"flaky": 1, "forever": float("inf")}.get(task.fate, 0)
-        while task.started + self.runtime <= now:
-            end = task.started + self.runtime
-            if task.attempts <= failures:
-                if end + RETRY_DELAY > now:
-                    return False
-                task.started = end + RETRY_DELAY
-                task.attempts += 1
-                continue
+    def advance(self, now):
+        self.incoming.sort(key=lambda row: row[:2])
+        while self.incoming and self.incoming[0][0] <= now + 1e-6:
+            at, n, insert = self.incoming.pop(0)
+            insert(n, at)
+        for user in {task.user for task in self.tasks.values()}:
+            while self._step(user, now):
+                pass
+        for task in list(self.tasks.values()):
+            if task.ended is not None and now - task.ended > SWEPT[task.kind]:
+                self.remove(task, now)
+                if task.kind == "FP":
+                    self.archived.discard(task.id)
+        waiting = [t for t in self.tasks.values() if t.ended is None and t.numbered <= now]
+        waiting.sort(key=lambda task: self._place(task, now))
+        self.places = {task.id: n for n, task in enumerate(waiting)}
+
+    def _step(self, user, now):
+        """Begin or end one task of an account, if that has happened by now."""
+        task = self.running.get(user)
+        if task is None:
+            return self._begin(user, now)
+        end = task.started + self.runtime
+        if end > now:
+            return False
+        del self.running[user]
+        failures = {"flaky": 1, "forever": math.inf}.get(task.fate, 0)
+        self.free[user] = end + RETRY_DELAY if task.attempts <= failures else end
+        if task.attempts > failures:
             self._finish(task, end)
-            self.free[user] = end
-            return True
-        return False
+        return True
+
+    def _begin(self, user, now):
+        waiting = [task for task in self.own(user) if task.ended is None]
+        if not waiting:
+            return False
+        soonest = min(task.appeared for task in waiting) + self.latency
+        at = max(soonest, self.free.get(user, 0.0))
+        if at > now:
+            return False
+        task = min((t for t in waiting if t.appeared <= at), key=lambda t: self._place(t, at))
+        task.begun = task.begun or at
+        task.started = at
+        task.attempts += 1
+        self.running[user] = task
+        return True
+
+    @staticmethod
+    def _place(task, at):
+        """Return what the runner sorts by: no place first, then what was begun, then by time."""
+        begun = -math.inf if task.started is None else task.started
+        return task.numbered <= at, -begun, math.floor(task.submitted), task.id
 
     def _finish(self, task, end):
         task.ended = end
-        self.finished.append(task.id)
+        if task.kind == "IMGZIP":
+            self.zips.add(task.parent)
         task.error = {
             "nodata": NO_DATA,
             "error": "ssh: the reduction failed",
@@ -110,13 +185,11 @@ class Queue:
 
     def json(self, task, base):
         """Return a task as the server sends it: 37 keys."""
-        waiting = sorted(t.id for t in self.tasks.values() if t.ended is None)
         done = task.ended is not None
         static = f"{base}static/results/job{task.id:05d}"
         good = done and task.error is None
-        child = self.tasks.get(task.images)
-        parent = self.tasks.get(task.parent)
-        zipped = (parent is not None and good) or _is_done(child)
+        child = self.images_of(task)
+        zipped = (task.parent or task.id) in self.zips
         f = task.fields
         photometry = task.kind == "FP"
         return {
@@ -147,9 +220,9 @@ class Queue:
             "parent_task_url": task.parent and f"{base}queue/{task.parent}/",
             "request_type": task.kind,
             "pdfplot_url": f"{base}queue/{task.id}/plot.pdf" if good and photometry else None,
-            "queuepos": None if done else waiting.index(task.id),
-            "imagerequest_task_id": task.images,
-            "imagerequest_url": task.images and f"{base}queue/{task.images}/",
+            "queuepos": None if done else self.places.get(task.id),
+            "imagerequest_task_id": child and child.id,
+            "imagerequest_url": child and f"{base}queue/{child.id}/",
             "imagerequest_finished": _is_done(child) if child else None,
             "result_imagestack_url": f"{static}.fits" if good and task.kind == "SSOSTACK" else None,
             "result_imagezip_url": f"{base}static/results/job{task.parent or task.id:05d}.zip"

@@ -22,7 +22,6 @@ from forced_queue import Queue
 PREFIX = "/forcedphot/"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 PAGE_NOT_FOUND = (404, HTML, b"Page not found")
-KEPT = 31 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class ForcedDouble:
     ``clock`` says what time it is. ``fates`` maps a position (ra, dec) or the name of a
     minor planet to what becomes of its task. ``fault`` is called with the method and path of
     each request, and returns None, "before" (the connection breaks before the server acts),
-    "after" (when it has acted), a status (of a web page, when it has acted) or "bare 429".
+    "after" (when it has acted), a status (of a web page, when it has acted), "bare 429", or
+    "stall" (when it has acted, nothing is answered until `released`).
     """
 
     def __init__(self, clock, *, runtime=60.0, writes=60, reads=600):
@@ -74,8 +74,12 @@ class ForcedDouble:
         self.fates = {(201.0, -9.5): "ragged", (200.0, -9.5): "flaky", "bad obj": "nothing"}
         self.fault = lambda method, path: None
         self.dialect = "today"
+        self.queued_users = 1
+        #: What an image ZIP holds: bytes, or a function that returns them in blocks.
+        self.images = None
         self.requests = []
         self.lock = threading.RLock()
+        self.released = threading.Event()
         self._history = defaultdict(deque)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -92,6 +96,7 @@ class ForcedDouble:
         self.stop()
 
     def stop(self):
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -128,7 +133,11 @@ class ForcedDouble:
         """Return status, headers and body."""
         with self.lock:
             self.queue.advance(self.clock.now())
-            return self._route(request)
+            answer = self._route(request)
+        if callable(answer):
+            # Meanwhile others may ask, and see a part of what is inserted.
+            answer = answer()
+        return answer
 
     def _route(self, request):
         path = request.path
@@ -219,14 +228,19 @@ class ForcedDouble:
                 "requested > 500)."
             )
             return _json(400, {"non_field_errors": words})
-        made = [
-            self.queue.add(user.name, user.number, now, f, fate=self._fate(f), before=before)
-            for f in tasks
-        ]
-        sent = [self.queue.json(task, self.url) for task in made]
-        if many:
-            return _json(201, sent)
-        return _json(201, sent[0], {"Location": sent[0]["url"]})
+        fates = [self._fate(f) for f in tasks]
+        made = self.queue.submit(user.name, user.number, now, tasks, fates, before)
+
+        def complete():
+            self.clock.work(len(tasks) * self.queue.insertion)
+            with self.lock:
+                self.queue.advance(self.clock.now())
+                sent = [self.queue.json(task, self.url) for task in made]
+            if many:
+                return _json(201, sent)
+            return _json(201, sent[0], {"Location": sent[0]["url"]})
+
+        return complete
 
     def _fate(self, fields):
         if fields.get("mpc_name"):
@@ -241,15 +255,16 @@ class ForcedDouble:
             wanted = query["started"] == "true"
             tasks = [task for task in tasks if (task.started is not None) == wanted]
         size = min(int(query.get("pagesize", 6)), 100)
-        older = query.get("ordering") != "timestamp"
-        if not older:
+        upwards = query.get("ordering", "-id") in ("id", "timestamp")
+        if upwards:
             tasks.reverse()
         first = 0
         if "cursor" in query:
             place = _read_cursor(query["cursor"])
             if place is None:
                 return _json(404, {"detail": "Invalid cursor"})
-            first = next((n for n, t in enumerate(tasks) if t.id < place), len(tasks))
+            beyond = (n for n, t in enumerate(tasks) if (t.id > place if upwards else t.id < place))
+            first = next(beyond, len(tasks))
         page = tasks[first : first + size]
         rest = {k: v for k, v in sorted(query.items()) if k != "cursor"}
 
@@ -260,14 +275,20 @@ class ForcedDouble:
 
         body = {
             "next": link(page[-1].id) if first + size < len(tasks) else None,
-            "previous": link(tasks[first - size].id + 1 if first > size else None)
+            "previous": link(tasks[first - size].id + (-1 if upwards else 1))
+            if first > size
+            else link(None)
             if first
             else None,
             "pagefirsttaskposition": first,
             "taskcount": len(tasks),
             "results": [self.queue.json(task, self.url) for task in page],
         }
-        return _tagged(request, body)
+        return _tagged(request, body, self._version(request.user.name))
+
+    def _version(self, user):
+        """Return what the tag of an answer is made of: all that changes any task of an account."""
+        return [(t.id, t.started, t.ended, t.attempts) for t in self.queue.own(user)]
 
     def _detail(self, request, number):
         if request.bad_login:
@@ -280,54 +301,51 @@ class ForcedDouble:
             return refused
         if task is None:
             # "404, for a finished task as an HTML page"; a second DELETE is 204.
-            if deleting and number in self.queue.finished:
-                return 204, {}, b""
-            if number in self.queue.finished:
-                return PAGE_NOT_FOUND
+            if number in self.queue.archived:
+                return (204, {}, b"") if deleting else PAGE_NOT_FOUND
             return _json(404, {"detail": "No Task matches the given query."})
         if deleting:
             if task.user != request.user.name:
                 return _json(403, {"detail": "You must be the owner of this object."})
             self.queue.remove(task, self.clock.now())
             return 204, {}, b""
-        return _tagged(request, self.queue.json(task, self.url))
+        return _tagged(request, self.queue.json(task, self.url), self._version(task.user))
 
     def _request_images(self, request, number):
         if request.bad_login:
             return request.bad_login
         if request.method != "POST":
             return _json(405, {"detail": f'Method "{request.method}" not allowed.'})
+        if request.user is None:
+            return _json(401, {"detail": "Authentication credentials were not provided."})
         task = self.queue.tasks.get(number)
-        if task is None:
+        if task is None or task.kind != "FP":
             return PAGE_NOT_FOUND
-        if request.user is None or task.user != request.user.name:
+        if task.user != request.user.name:
             return _json(403, {"detail": "You do not have permission to perform this action."})
-        if refused := self._throttled(request, "write"):
-            return refused
-        where = f"{PREFIX}queue/"
-        if task.ended is None or task.kind != "FP":
-            return 302, {"Location": where, **HTML}, b""
-        if task.images not in self.queue.tasks:
-            images = sum(t.kind == "IMGZIP" for t in self.queue.own(task.user))
-            if images >= 5:
-                words = (
-                    f"You have too many IMGZIP tasks ({images} >= 5). Delete some before making "
-                    "new requests."
-                )
-                return _json(429, {"non_field_errors": words})
-            fields = {**task.fields, "request_type": "IMGZIP"}
-            child = self.queue.add(
-                task.user, task.user_id, self.clock.now(), fields, before=None, parent=task.id
+        # It is not throttled, and each call makes a task.
+        images = sum(t.kind == "IMGZIP" for t in self.queue.own(task.user))
+        if images >= 5:
+            words = (
+                f"You have too many IMGZIP tasks ({images} >= 5). Delete some before making "
+                "new requests."
             )
-            task.images = child.id
-        return 302, {"Location": f"{where}?newids={task.images}", **HTML}, b""
+            return _json(429, {"non_field_errors": words})
+        where = f"{PREFIX}queue/"
+        if task.ended is None or task.error:
+            return 302, {"Location": where, **HTML}, b""
+        fields = {**task.fields, "request_type": "IMGZIP"}
+        child = self.queue.add(
+            task.user, task.user_id, self.clock.now(), fields, before=None, parent=task.id
+        )
+        return 302, {"Location": f"{where}?newids={child.id}", **HTML}, b""
 
     def _status(self):
         queued = sum(task.started is None for task in self.queue.tasks.values())
         return _json(200, {
             "written": "2026-11-20T17:47:08.686983+00:00", "pid": 1, "numslots": 16,
             "slots_busy": 1, "running_taskids": [], "maintenance": False,
-            "queued_task_count": queued, "distinct_queued_users": 1,
+            "queued_task_count": queued, "distinct_queued_users": self.queued_users,
             "queued_by_request_type": {"FP": queued}, "oldest_queued_task_time": None,
             "running": True, "stale": False, "status_age_seconds": 2.6,
             "typical_runtime_seconds": {"FP": self.queue.runtime}, "user_queued_task_count": 0,
@@ -335,15 +353,14 @@ class ForcedDouble:
 
     def _file(self, request, number, kind, *, view=False):
         task = self.queue.tasks.get(number)
-        if kind == "zip" and task is not None and task.kind == "IMGZIP":
-            task = self.queue.tasks.get(task.parent)
         ready = task is not None and task.ended is not None
-        ready = ready and self.clock.now() - task.ended <= KEPT
         if kind == "zip":
-            child = self.queue.tasks.get(task.images) if ready else None
-            ready = child is not None and child.ended is not None
-        if kind == "fits":
+            ready = task is not None and (task.parent or task.id) in self.queue.zips
+            task = self.queue.tasks.get(task.parent, task) if ready else None
+        elif kind == "fits":
             ready = ready and task.kind == "SSOSTACK" and task.error is None
+        elif kind == "txt":
+            ready = ready and task.kind != "IMGZIP"
         request.kind = "file"
         if not ready:
             return PAGE_NOT_FOUND if view else (404, {"Content-Type": "text/html"}, b"Not Found\n")
@@ -356,12 +373,16 @@ class ForcedDouble:
     def _content(self, task, kind):
         if kind == "txt":
             return self._text(task).encode()
+        if kind == "zip" and self.images is not None:
+            return self.images
         makers = {"zip": forced_files.zip_bytes, "fits": forced_files.fits_bytes}
         heads = {"jpg": b"\xff\xd8\xff\xe0\x00\x10JFIF", "pdf": b"%PDF-1.4\n"}
         return makers[kind]() if kind in makers else heads[kind]
 
     def _text(self, task):
         f = task.fields
+        if task.kind == "SSOSTACK":
+            return f"stack_rock.sh {f['mpc_name']}: 4 images\n"
         if task.fate == "ragged":
             return forced_files.RAGGED
         if task.fate == "nodata":
@@ -413,9 +434,9 @@ def _json(status, body, headers=None):
     )
 
 
-def _tagged(request, body):
+def _tagged(request, body, version):
     status, headers, content = _json(200, body)
-    tag = f'"{hashlib.md5(content).hexdigest()}"'
+    tag = f'"{hashlib.md5(f"{request.target} {version}".encode()).hexdigest()}"'
     if request.headers.get("if-none-match") == tag:
         return 304, {}, b""
     return status, {**headers, "ETag": tag}, content
@@ -458,7 +479,9 @@ def _handler(double):
                 answer = _json(429, {"detail": "Too many requests."})
             else:
                 answer = double.answer(request)
-            if fault == "after":
+            if fault == "stall":
+                double.released.wait(600)
+            if fault in ("after", "stall"):
                 answer = None
             elif isinstance(fault, int):
                 page = b"<html><title>Something else</title></html>"
@@ -481,12 +504,16 @@ def _handler(double):
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
+            size, blocks = (len(body), [body]) if isinstance(body, bytes) else body()
             if status not in (204, 304):
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(size))
             self.end_headers()
             if self.command != "HEAD" and status not in (204, 304):
                 with suppress(OSError):
-                    self.wfile.write(body)
+                    for block in blocks:
+                        self.wfile.write(block)
+                        size -= len(block)
+                self.close_connection |= size > 0
 
         def __getattr__(self, name):
             if name.startswith("do_"):

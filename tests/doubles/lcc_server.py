@@ -62,13 +62,17 @@ class LCCDouble:
 
     ``faults`` maps a regular expression of "METHOD path" to an `Answer`, or to a list of them,
     one for each time; ``routes`` maps one to a function of the request that returns an
-    `Answer`. ``site`` has the settings of the server, ``keys`` the keys that it takes.
+    `Answer`. ``site`` has the settings of the server, ``keys`` the keys that it takes. With a
+    ``rate`` in the site, requests a minute, it limits: after 25 requests of a key, on the average
+    of all of them, by ``clock``, a function that returns seconds.
     """
 
     def __init__(self):
         self.faults, self.routes = {}, {}
         self.received = []
-        self.site = {"zip_rows": 500, "page": 500, "cap": 100_000}
+        self.site = {"zip_rows": 500, "page": 500, "cap": 100_000, "rate": None}
+        self.clock = time.time
+        self._counted = {}
         self.keys = {}
         self.datasets = {}
         self.auth_down = False
@@ -100,7 +104,9 @@ class LCCDouble:
         """Forget what was asked, and all that was set up."""
         self.faults.clear(), self.routes.clear(), self.received.clear()
         self.keys.clear(), self.datasets.clear()
-        self.site.update(zip_rows=500, page=500, cap=100_000)
+        self.site.update(zip_rows=500, page=500, cap=100_000, rate=None)
+        self.clock = time.time
+        self._counted.clear()
         self.auth_down = False
 
     def add_key(self, key, owner=7):
@@ -142,6 +148,8 @@ class LCCDouble:
             return self._new_key()
         if request.key is not None and (self.auth_down or request.key not in self.keys):
             return Answer(failed(BAD_KEY), 401)
+        if limited := self._limited(request.key):
+            return limited
         if path == "/api/verify" and request.method == "POST":
             if request.key is None:
                 return Answer(failed("no key"), 401)
@@ -156,6 +164,21 @@ class LCCDouble:
         if path in searches.SEARCHES:
             return self._search(request)
         return Answer("<html><title>404: Not Found</title></html>", 404, "text/html")
+
+    def _limited(self, key):
+        if key is None or self.site["rate"] is None:
+            return None
+        now = self.clock()
+        with self._lock:
+            since, count = self._counted.get(key, (now, 0))
+            self._counted[key] = since, count + 1
+        if count + 1 <= 25:
+            return None
+        rate = (count + 1) / max(now - since, 1e-6) * 60
+        if rate <= self.site["rate"]:
+            return None
+        said = failed("You have exceeded your API request rate.", {"rate": rate})
+        return Answer(said, 429, headers={"Retry-After": "120"})
 
     def _new_key(self):
         if self.auth_down:

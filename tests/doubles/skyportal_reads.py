@@ -228,8 +228,8 @@ def _grouped(call, row):
 
 
 def saved(call, name):
-    """Return the name of a source that the user may see."""
-    if not set(call.sky.saved.get(name, ())) & call.user["groups"]:
+    """Return the name of a source: anybody sees it, whoever has saved it."""
+    if not call.sky.saved.get(name):
         raise RefusalError(404, "Source not found")
     return name
 
@@ -249,8 +249,9 @@ def source(call, name):
     return sky.drifted({
         **entry, "followup_requests": [], "galaxies": None, "duplicates": near, "assignments": [],
         "annotations": [{**_bare(r), "type": "source"} for r in sky.of("annotations", name)],
-        "classifications": votes, "ebv": 0.05, "tags": [], "groups": sky.saved_groups(name),
-        "associated_objs": [],
+        "classifications": votes, "ebv": 0.05, "tags": [], "associated_objs": [],
+        # Those that the user is no member of are not shown.
+        "groups": [one for one in sky.saved_groups(name) if one["id"] in call.user["groups"]],
     })  # fmt: skip
 
 

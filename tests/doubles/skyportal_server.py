@@ -24,7 +24,8 @@ for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyp
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(_module)
 
-LARGEST_BODY = 10 * 1024 * 1024
+# Of SkyPortal; where it is not set, the framework takes a tenth of it.
+LARGEST_BODY = 100 * 1024 * 1024
 MALFORMED = (
     'HTTP 401: Unauthorized (Credentials malformed; expected form "Authorization: token abc123")'
 )
@@ -79,6 +80,7 @@ class SkyPortalDouble:
         self.faults, self.hooks = {}, []
         self.received, self.times, self.headers, self.bodies = [], [], [], []
         self.latency = 0.0
+        self.largest_body = LARGEST_BODY
         self.throttle = None
 
     def throttled(self, rate=5.0, burst=10):
@@ -123,7 +125,7 @@ class SkyPortalDouble:
         try:
             if fault is not None:
                 raise fault
-            if len(body) > LARGEST_BODY:
+            if len(body) > self.largest_body:
                 return html(413, "Request Entity Too Large")
             return self._routed(method, target, key, body)
         except Answer as other:

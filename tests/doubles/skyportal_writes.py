@@ -334,6 +334,21 @@ def submit(call):
     return {"id": number, "request_status": "submitted"}
 
 
+@route("POST", "default_followup_request", permission="Manage allocations")
+def post_default_request(call):
+    missing = {"default_followup_name", "source_filter"} - set(call.json)
+    if missing:
+        raise RefusalError(400, f"Missing required parameters: {sorted(missing)}")
+    return {"id": call.sky.next_id("default_followup")}
+
+
+@route("POST", "default_survey_efficiency", permission="Manage allocations")
+def post_default_efficiency(call):
+    if "default_observation_plan_id" not in call.json:
+        raise RefusalError(400, "Missing default_observation_plan_id")
+    return {"id": call.sky.next_id("default_efficiency")}
+
+
 def request_of(call, number):
     row = table(call, "followups").get(int(number))
     if row is None:

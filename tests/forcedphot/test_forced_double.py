@@ -81,6 +81,8 @@ class Replay:
                 self.post("bob", f"queue/{n}/requestimages/")
 
     def submit(self, user, n, lines):
+        # At once: none of them was begun when this was recorded.
+        self.double.queue.insertion = 0.0
         for _ in range(n):
             self.post(user, "queue/", json={"radeclist": lines})
 
@@ -185,3 +187,112 @@ def test_it_throttles(double, clock, kind, rate):
     assert double.worst(kind) == rate + 1
     clock.sleep(60.1)
     assert ask().status_code == 404
+
+
+class User:
+    """Somebody who asks the double directly."""
+
+    def __init__(self, double, name="alice"):
+        self.double = double
+        self.headers = {
+            "Authorization": f"Token {double.users[name].token}",
+            "Accept": "application/json",
+        }
+
+    def ask(self, method, path, **sent):
+        return requests.request(
+            method, self.double.url + path, headers=self.headers, allow_redirects=False,
+            timeout=60, **sent,
+        )  # fmt: skip
+
+    def submit(self, *lines, **fields):
+        sent = {"radeclist": "\n".join(lines), "mjd_min": 59000, **fields}
+        return [task["id"] for task in self.ask("POST", "queue/", json=sent).json()]
+
+    def images(self, number):
+        return self.ask("POST", f"queue/{number}/requestimages/").headers["Location"]
+
+
+def test_rows_appear_one_by_one_and_the_last_ones_may_run_first(double, clock):
+    """The row of a list that is being inserted has no place, and what has none comes first."""
+    queue, user = double.queue, User(double)
+    first = user.submit("1 1", "2 2", "3 3")
+    clock.sleep(3.95 + queue.runtime)
+    # Of another process's list half is there when the first task of ours is over.
+    lines = [{"ra": 10.0 + n, "dec": 0.0, "mjd_min": 59000, "mjd_max": None} for n in range(20)]
+    queue.submit("alice", 1, clock.now(), lines, ["done"] * 20, 0)
+    seen = set()
+    for _ in range(20):
+        clock.work(queue.insertion)
+        page = user.ask("GET", "queue/?pagesize=100").json()["results"]
+        seen.add(len(page))
+    assert seen == set(range(4, 24))
+    running = [t.id for t in queue.tasks.values() if t.started and not t.ended]
+    assert running != [first[1]] and running[0] > first[-1]
+    clock.sleep(queue.runtime)
+    # The rest goes on in the order of the submissions.
+    queue.advance(clock.now())
+    assert [t.id for t in queue.tasks.values() if t.started and not t.ended] == [first[1]]
+    without = [t for t in page if t["queuepos"] is None and not t["finished"]]
+    assert without == []
+
+
+def test_a_list_may_not_hold_a_pole(double):
+    user = User(double)
+    for dec in ("90", "-90.0"):
+        answer = user.ask("POST", "queue/", json={"radeclist": f"1 1\n2 {dec}"})
+        assert answer.status_code == 400
+        assert answer.json()["radeclist"] == (
+            "Error on line 2: could not convert dec to decimal degrees, could not parse "
+            f"sexegesimal input. Original value was `{float(dec)}`"
+        )
+    assert user.ask("POST", "queue/", json={"ra": 1, "dec": 90}).status_code == 201
+    assert user.submit("1 89.999999999") == [2]
+
+
+def test_images_are_made_anew_at_each_call(double, clock):
+    user = User(double)
+    user.submit("1 1", "2 -89.5", "201.0 -9.5")
+    clock.sleep(600)
+    assert user.images(1).endswith("?newids=4") and user.images(1).endswith("?newids=5")
+    # None of a task without data; an image task has none of its own.
+    assert user.images(2).endswith("/queue/")
+    assert user.ask("POST", "queue/4/requestimages/").status_code == 404
+    assert user.ask("GET", "queue/1/").json()["imagerequest_task_id"] == 4
+    clock.sleep(600)
+    assert user.ask("GET", "queue/5/images.zip").status_code == 200
+    assert user.ask("GET", "queue/5/data.txt").status_code == 404
+    # The file is one, and goes with the first of them.
+    assert user.ask("DELETE", "queue/4/").status_code == 204
+    for number in (1, 5):
+        assert user.ask("GET", f"queue/{number}/images.zip").status_code == 404
+    # They are not counted as writes.
+    for _ in range(100):
+        user.ask("POST", "queue/1/requestimages/")
+    assert double.worst("write") <= 2
+
+
+def test_what_is_swept_and_when(double, clock):
+    user = User(double)
+    user.submit("1 1")
+    stack = user.ask("POST", "queue/", json={"mpc_name": "K22W01O", "request_type": "SSOSTACK"})
+    clock.sleep(600)
+    user.images(1)
+    clock.sleep(600)
+    assert user.ask("GET", f"queue/{stack.json()['id']}/data.txt").text.startswith("stack_rock")
+    assert {t.kind for t in double.queue.tasks.values()} == {"FP", "SSOSTACK", "IMGZIP"}
+    clock.sleep(14 * 86400)
+    answer = user.ask("GET", "queue/2/")
+    assert (answer.status_code, answer.text) == (404, "Page not found")
+    assert [t.kind for t in double.queue.tasks.values()] == ["FP"]
+    clock.sleep(17 * 86400)
+    assert user.ask("GET", "queue/1/").json() == {"detail": "No Task matches the given query."}
+
+
+def test_deleting_what_never_was(double, clock):
+    user = User(double)
+    user.submit("1 1", "2 2")
+    clock.sleep(70)
+    assert [user.ask("DELETE", f"queue/{n}/").status_code for n in (1, 1, 2, 2, 99)] == [
+        204, 204, 204, 404, 404,
+    ]  # fmt: skip

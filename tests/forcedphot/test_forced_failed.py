@@ -6,9 +6,11 @@ import pytest
 
 from atlasquery import AtlasForced
 from atlasquery.lightcurve import Flag, bin, clean, summary, to_pandas, to_sncosmo
-from atlasquery.lightcurve.presets import PRESETS
+from atlasquery.lightcurve.presets import PRESETS as ALL_PRESETS
 from atlasquery.skyportal.packets import read_packets
 
+# That of ZTF is for other columns.
+PRESETS = {name: preset for name, preset in ALL_PRESETS.items() if name != "ztf_forced"}
 HEADER = "###MJD m dm uJy duJy F err chi/N RA Dec x y maj min phi apfit mag5sig Sky Obs"
 GOOD = (
     "590{night}.25{n}100 nan nan {flux} 20 o 0 1.05 150.10000 -2.20000 4000.00 5000.00 2.50"

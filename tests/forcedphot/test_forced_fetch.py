@@ -86,6 +86,15 @@ def test_no_data_is_an_empty_light_curve_and_a_warning(forced, double):
     assert len(files(double)) == 1
 
 
+def test_a_number_without_parentheses_is_named(forced, double):
+    double.fates["5800"] = double.fates["(5801)"] = "nodata"
+    jobs = forced.wait(forced.submit(mpc_names=["5800", "(5801)"], **WINDOW))
+    with pytest.warns(NoResultsWarning, match=r"2 of 2 targets.*in parentheses: '\(5800\)'"):
+        forced.fetch(jobs)
+    with pytest.warns(NoResultsWarning, match=r"window: \(5801\)$"):
+        forced.query_position(mpc_names="(5801)", **WINDOW)
+
+
 def test_a_minor_planet(forced, double):
     lc = forced.query_position(mpc_names="(12267)", **WINDOW)
     assert lc.meta["mpc_name"] == "(12267)" and "coordinates" not in lc.meta
@@ -181,8 +190,9 @@ def test_a_result_that_was_deleted_is_a_web_page(forced, double, clock):
     double.queue.remove(double.queue.tasks[1], clock.now())
     with pytest.raises(NotFoundError, match="no longer has the result of task 1") as caught:
         forced.fetch(jobs)
-    assert caught.value.reason == "(an HTML page) Page not found"
+    assert caught.value.reason == "the task was deleted at the server"
     assert jobs.counts() == {"deleted": 1}
+    assert "HTML" not in jobs["message"][0]
 
 
 def test_a_page_in_place_of_a_result_is_not_kept(forced, double):

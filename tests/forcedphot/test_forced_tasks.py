@@ -1,6 +1,8 @@
 """The account's tasks: listed, deleted; images and stacks."""
 
 import io
+import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -14,6 +16,7 @@ from atlasquery.exceptions import (
     NotFoundError,
     QuotaError,
     RemoteServiceError,
+    TableParseError,
     TimeoutError,
 )
 from atlasquery.forcedphot import ForcedJobs
@@ -89,8 +92,6 @@ def test_deleting_by_number(forced, make, double):
     with pytest.raises(IncompleteResultError, match=r"403.*You must be the owner"):
         make("bob").delete(3)
     assert make("bob").delete(3, on_error="warn")["ok"].tolist() == [False]
-    # There was no such task, which is what was wanted.
-    assert forced.delete(999)["ok"].all()
 
 
 @pytest.mark.parametrize("by", ["jobs that know nothing of it", "number"])
@@ -167,6 +168,142 @@ def test_images_of_a_task(forced, double, tmp_path, monkeypatch):
         forced.get_images(1, path=tmp_path / "no" / "such.zip")
 
 
+def test_images_asked_for_twice_are_one_task(forced, make, double):
+    forced.wait(forced.submit(positions(1), **WINDOW))
+    first = forced.request_images(1)
+    again = make().request_images(1)
+    assert first["task_id"].tolist() == again["task_id"].tolist() == [2]
+    assert len(double.asked("POST", "requestimages")) == 1
+    with pytest.raises(InvalidQueryError, match=r"task 2 makes images itself.*get_images"):
+        forced.request_images(first[0])
+
+
+def test_a_task_without_data_has_no_images(forced, double):
+    where = SkyCoord([10.0, 11.0], [-89.5, 5.0], unit="deg")
+    double.fates[11.0, 5.0] = "error"
+    jobs = forced.wait(forced.submit(where, **WINDOW))
+    with pytest.raises(NotFoundError, match="no images of task 1: No data returned"):
+        forced.request_images(jobs[0])
+    with pytest.raises(NotFoundError, match="no images of task 2: ssh: the reduction failed"):
+        forced.request_images(2)
+    assert double.asked("POST", "requestimages") == []
+
+
+def test_why_there_are_no_images(forced, double, clock):
+    forced.wait(forced.submit(positions(2), **WINDOW))
+    with pytest.raises(NotFoundError, match=r"not asked for, with AtlasForced\.request_images\(1"):
+        forced.get_images(1)
+    images = forced.request_images(1)
+    for asked in (1, images):
+        with pytest.raises(NotFoundError, match="or not yet: the task that makes them is queued"):
+            forced.get_images(asked)
+    forced.wait(images)
+    # Somebody has asked by other means, and deleted one of the two.
+    forced._new_images(1)
+    clock.sleep(600)
+    forced.delete(4)
+    with pytest.raises(NotFoundError, match="any more: they were deleted with another task"):
+        forced.get_images(images)
+    clock.sleep(15 * 86400)
+    with pytest.raises(NotFoundError, match="older than the 14 days for which images are kept"):
+        forced.get_images(images)
+    with pytest.raises(NotFoundError, match="no images of task 99: there is no such task"):
+        forced.get_images(99)
+
+
+def test_images_go_to_the_disk_as_they_arrive(forced, double, tmp_path):
+    """Of 48 MB no more than some blocks are in memory, also when the connection broke before."""
+    block, count = os.urandom(1 << 16), 768
+    head = io.BytesIO()
+    with zipfile.ZipFile(head, "w") as archive:
+        archive.writestr("large", block * count)
+    body, broken = head.getvalue(), iter([True])
+
+    def images():
+        # At the first time it breaks off in the middle.
+        end = len(body) // 2 if next(broken, False) else len(body)
+        return len(body), (body[n : min(n + 65536, end)] for n in range(0, end, 65536))
+
+    double.images = images
+    forced.wait(forced.submit(positions(1), **WINDOW))
+    forced.wait(forced.request_images(1))
+    path = tmp_path / "images.zip"
+    tracemalloc.start()
+    try:
+        forced.get_images(1, path=path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert path.read_bytes() == body
+    assert peak < len(body) / 8
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.glob("*.part")] == []
+    double.images = b"PK but not a ZIP"
+    with pytest.raises(TableParseError, match="16 bytes that are not a ZIP"):
+        forced.get_images(1, path=path)
+    double.images = None
+    double.fault = lambda method, path: 200 if path.endswith("images.zip") else None
+    with pytest.raises(RemoteServiceError, match=r"instead of zip.*Something else"):
+        forced.get_images(1, path=path)
+    # What was there before is as it was.
+    assert path.read_bytes() == body
+    assert [p.name for p in tmp_path.glob("*.part")] == []
+
+
+def test_images_and_stacks_are_deleted_without_a_light_curve(forced, double, clock):
+    forced.wait(forced.submit(positions(1), **WINDOW))
+    images = forced.wait(forced.request_images(1))
+    with pytest.raises(InvalidQueryError, match=r"no light curve: .*get_images\(jobs\)"):
+        forced.fetch(images)
+    done = forced.delete(images)
+    assert (
+        done["ok"].all() and "with its ZIP of images, which is kept here only" in done["message"][0]
+    )
+    assert images.counts() == {"deleted": 1}
+    assert forced.delete(1)["message"].tolist() == ["deleted"]
+    with pytest.raises(TimeoutError) as late:
+        forced.get_stack("K22W01O", start=59800, end=59810, timeout="20 s")
+    stack = forced.wait(late.value.jobs)
+    # By number too, of which it is not known what it makes.
+    done = forced.delete(stack[0].task_id)
+    assert done["ok"].all() and "with its stack, which is kept" in done["message"][0]
+    assert not [r for r in double.requests if r.path.endswith("3/data.txt")]
+    with pytest.raises(NotFoundError, match="no stack of task 3 any more: it was deleted, or is"):
+        forced.get_stack(stack)
+    assert double.queue.tasks == {}
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_stack_that_was_swept(forced, double, clock, seen):
+    with pytest.raises(TimeoutError) as late:
+        forced.get_stack("K22W01O", start=59800, end=59810, timeout="20 s")
+    jobs = late.value.jobs
+    if seen:
+        forced.wait(jobs)
+    clock.sleep(15 * 86400)
+    words = (
+        "older than the 14 days" if seen else r"tasks are kept for 14 days, and it was submitted"
+    )
+    with pytest.raises(NotFoundError, match=words):
+        forced.get_stack(jobs)
+
+
+def test_a_number_that_never_was_is_not_deleted(forced, double, clock):
+    jobs = forced.submit(positions(2), **WINDOW)
+    clock.sleep(70)
+    with pytest.raises(IncompleteResultError, match="no task of that number: it never had") as no:
+        forced.delete(999)
+    assert no.value.result["ok"].tolist() == [False]
+    assert double.asked("DELETE") == []
+    assert forced.delete(jobs)["message"].tolist() == ["deleted", "deleted"]
+    # Of what was finished a trace is left for a week; of jobs it is known that they were there.
+    done = forced.delete([1, 2], on_error="warn")
+    assert done["ok"].tolist() == [True, False] and done["message"][0] == "deleted before"
+    jobs[1].state = "queued"
+    done = forced.delete(jobs)
+    assert done["ok"].all() and done["message"][1] == "deleted before"
+
+
 def test_no_more_than_five_requests_for_images(forced, double):
     jobs = forced.wait(forced.submit(positions(6), **WINDOW))
     for n in range(5):
@@ -178,9 +315,10 @@ def test_no_more_than_five_requests_for_images(forced, double):
     assert caught.value.retry_after is None and len(double.clock.slept) == slept
 
 
-def test_images_of_no_task(forced, make):
-    with pytest.raises(NotFoundError, match=r"no task 77: \(an HTML page\) Page not found"):
+def test_images_of_no_task(forced, double):
+    with pytest.raises(NotFoundError, match="no task 77: there is none of that number"):
         forced.request_images(77)
+    double.queue.latency = 60.0
     jobs = forced.submit(positions(501))
     with pytest.raises(InvalidQueryError, match="has no task yet: it is pending"):
         forced.request_images(jobs[500])

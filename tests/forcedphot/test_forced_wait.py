@@ -14,7 +14,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
-from atlasquery.forcedphot import ForcedJobs, conf
+from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
 
 
 def positions(n, dec=10.0):
@@ -22,7 +22,7 @@ def positions(n, dec=10.0):
 
 
 def polls(double):
-    return [r for r in double.asked("GET", "/queue/") if "started" in r.query]
+    return [r for r in double.asked("GET", "/queue/") if r.query]
 
 
 def test_500_jobs_cost_a_request_a_poll(forced, double, clock):
@@ -53,6 +53,7 @@ def test_one_change_a_poll_costs_one_request_a_poll(forced, double, clock):
 
 
 def test_what_is_pending_is_submitted_as_room_comes_free(forced, double):
+    double.queue.latency = 60.0
     jobs = forced.submit(positions(620))
     with conf.set_temp("poll_seconds", 150.0):
         forced.wait(jobs)
@@ -70,6 +71,14 @@ def test_the_server_says_how_long_it_takes(forced, double):
     with conf.set_temp("poll_seconds", 90.0), log.log_to_list() as said:
         forced.wait(forced.submit(positions(100)))
     assert any("100 of 100 tasks to wait for, about 2.5 h" in r.getMessage() for r in said)
+
+
+def test_more_accounts_than_slots_take_turns(forced, double):
+    double.queued_users = 40
+    with log.log_to_list() as said:
+        forced.wait(forced.submit(positions(100)))
+    # A minute each, and two and a half times that long.
+    assert any("tasks to wait for, about 4.2 h" in r.getMessage() for r in said)
 
 
 def test_a_timeout_names_what_is_left_and_loses_nothing(forced, double):
@@ -269,3 +278,113 @@ def test_two_at_once_on_one_file_are_refused(forced, make, tmp_path):
     ):
         make().wait(ForcedJobs.load(tmp_path / "jobs.json"))
     assert make().wait(ForcedJobs.load(tmp_path / "jobs.json")).counts() == {"done": 2}
+    assert list(tmp_path.glob("*.lock")) == []
+
+
+# The timeout holds, whatever is waited for.
+
+
+@pytest.fixture
+def punctual(double, tmp_path):
+    """A client whose clock is that of the machine, and that would wait for answers for minutes."""
+    client = AtlasForcedClass(double.url)
+    client.cache_location = tmp_path / "answers"
+    client.login(token=double.users["alice"].token)
+    with conf.set_temp("timeout", 300.0):
+        yield client
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_server_that_stalls_ends_the_wait_at_the_timeout(punctual, double, method):
+    """It accepts each request, acts, and never answers; nothing of it is lost."""
+    double.queue.latency = 60.0
+    jobs = punctual.submit(positions(510))
+    assert jobs.counts() == {"pending": 10, "queued": 500}
+    if method == "POST":
+        # There is room by now, so that what is pending is submitted first.
+        for n in range(1, 101):
+            double.queue.tasks[n].ended = double.queue.tasks[n].started = double.clock.now()
+        jobs.room = 100
+    double.fault = lambda asked, path: "stall" if asked == method else None
+    with pytest.raises(TimeoutError, match=r"510 tasks to wait for.*timeout was over") as caught:
+        punctual.wait(jobs, timeout=1.0, progress=False)
+    assert not double.released.is_set()
+    assert caught.value.jobs is jobs
+    double.fault = lambda asked, path: None
+    double.released.set()
+    punctual.update(jobs)
+    assert jobs.counts().get("pending", 0) == (0 if method == "POST" else 10)
+    # What was submitted when no answer came is found, and not submitted again.
+    assert len(double.queue.tasks) == (510 if method == "POST" else 500)
+
+
+@pytest.mark.parametrize("timeout", [0, 1.0])
+def test_a_server_that_stalls_from_the_beginning(punctual, double, timeout):
+    double.fault = lambda method, path: "stall" if method == "POST" else None
+    with (
+        conf.set_temp("timeout", 1.0),
+        pytest.raises(TimeoutError, match="nothing is lost") as late,
+    ):
+        punctual.query_position(positions(2), timeout=timeout, progress=False)
+    assert not double.released.is_set()
+    jobs = late.value.jobs
+    assert jobs.counts() == {"pending": 2}
+    double.fault = lambda method, path: None
+    double.released.set()
+    assert punctual.update(jobs).counts() == {"queued": 2}
+    assert len(double.queue.tasks) == 2
+
+
+def test_the_timeout_holds_while_a_lost_submission_settles(forced, double, clock):
+    faults = iter(["before"])
+    double.fault = lambda method, path: next(faults, None) if method == "POST" else None
+    start = clock.now()
+    with pytest.raises(TimeoutError, match=r"3 pending.*Wait again") as caught:
+        forced.query_position(positions(3), timeout=40)
+    assert clock.now() - start == 40
+    with pytest.raises(TimeoutError, match="1 pending"):
+        double.fault = lambda method, path: "before" if method == "POST" else None
+        forced.submit(positions(1), timeout="20 s")
+    double.fault = lambda method, path: None
+    # It did not arrive, and is sent once it is sure of that.
+    assert forced.wait(caught.value.jobs).counts() == {"done": 3}
+    assert len(double.queue.tasks) == 3
+
+
+@pytest.mark.parametrize("by", ["the count", "the server"])
+def test_the_timeout_holds_while_there_is_no_write_left(forced, double, clock, by):
+    with conf.set_temp("writes_per_minute", 2 if by == "the count" else 60):
+        if by == "the server":
+            double._history["alice", "write"].extend([clock.now()] * 58)
+        forced.submit(positions(1)), forced.submit(positions(1))
+        start = clock.now()
+        with pytest.raises(TimeoutError, match="1 pending"):
+            forced.query_position(positions(1), timeout=20)
+        assert clock.now() - start == pytest.approx(20, abs=1)
+    assert len(double.queue.tasks) == 2
+
+
+def test_the_last_look_is_just_before_the_end(forced, double, clock):
+    jobs = forced.submit(positions(1))
+    start = clock.now()
+    with pytest.raises(TimeoutError):
+        forced.wait(jobs, timeout=37)
+    assert clock.now() - start == 36
+    assert len(polls(double)) == 4
+
+
+def test_no_wait_of_no_seconds_is_announced(forced, double, clock):
+    faults = iter(["before"])
+    double.fault = lambda method, path: next(faults, None) if method == "POST" else None
+    with (
+        conf.set_temp("settle_seconds", 0.4),
+        conf.set_temp("writes_per_minute", 3),
+        log.log_to_list() as said,
+    ):
+        forced.submit(positions(2))
+        clock.sleep(61.8)
+        for _ in range(4):
+            forced.submit(positions(1))
+    lines = [record.getMessage() for record in said]
+    assert [line for line in lines if re.search(r"\b0 s\b", line)] == []
+    assert any("waiting 62 s" in line for line in lines)

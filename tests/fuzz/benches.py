@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from clocks import JumpingClock
+from astropy.table import Table
+from clocks import HurriedClock, JumpingClock
 
-PATIENCE = "2 h"
+PATIENCE = "10 min"
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Bench:
     silent: set = field(default_factory=set)
 
 
-NOTHING_ASKED = {"authenticated", "clear_cache", "logout", "reset_cache_location"}
+NOTHING_ASKED = {"authenticated", "clear_cache", "logout", "quota", "reset_cache_location"}
 
 
 def _folder(known):
@@ -142,7 +143,7 @@ def forced(folder):
 
     from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
 
-    clock = JumpingClock()
+    clock = HurriedClock()
     with ForcedDouble(clock) as double, _set(conf):
         user = double.users["alice"]
         known = SimpleNamespace(
@@ -167,7 +168,7 @@ def forced(folder):
         known.task, known.other = (int(task) for task in done["task_id"])
         first.wait(first.request_images(done[0]))
         known.token = user.token
-        known.url = f"{double.url}queue/{known.task}/result/"
+        known.url = f"{double.url}queue/{known.task}/data.txt"
 
         def load(name):
             # A copy: what is known of jobs is kept in their file.
@@ -175,6 +176,7 @@ def forced(folder):
             return ForcedJobs.load(path)
 
         known.load = load
+        known.of = lambda n: _one_of(load("done"), n)
 
         def renew():
             deletable = first.wait(first.submit(known.places, **known.window))
@@ -182,6 +184,11 @@ def forced(folder):
             known.tasks = [int(task) for task in deletable["task_id"]]
 
         yield Bench("AtlasForced", make, double.host, known, FORCED, renew)
+
+
+def _one_of(jobs, n):
+    jobs.jobs[:] = jobs.jobs[n : n + 1]
+    return jobs
 
 
 FORCED = {
@@ -307,6 +314,11 @@ def lcc(folder):
             folder=folder, setid=keep_dataset(double, rows[:2]), one=rows[0][1]["objectid"],
             place=SkyCoord(rows[0][1]["ra"], rows[0][1]["decl"], unit="deg"), key=key,
             host=double.url.rstrip("/"),
+            setids=[
+                keep_dataset(double, rows[:2], "first000000"),
+                keep_dataset(double, rows[2:4], "second00000"),
+            ],
+            objects=["SYA-0000001", "SYA-0000002"],
         )  # fmt: skip
 
         def make(live=False):
@@ -346,18 +358,19 @@ LCC = {
 def skyportal(folder):
     """An instance of SkyPortal."""
     from light_curves import random_curve
-    from skyportal_events import sky_map
+    from skyportal_events import add_analysis, sky_map
     from skyportal_example import fill
     from skyportal_server import ADMIN, SkyPortalDouble
 
     from atlasquery.skyportal import SkyPortalClass, conf
 
+    spectrum = Table({"wavelength": [4000.0, 5000.0] * u.AA, "flux": [1.0, 2.0] * u.Jy})
     with SkyPortalDouble() as double, _set(conf):
         known = SimpleNamespace(
             folder=folder, one="ATLAS24abc", two=["ATLAS24abc", "ATLAS24abd"], token=ADMIN,
             place=SkyCoord(150.1163, 2.2058, unit="deg"), curve=random_curve(3),
             asked={"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00"},
-            sky_map=sky_map,
+            sky_map=sky_map, spectrum=spectrum, pair=["ATLAS24abc", "ZTF24abcdefg"],
         )  # fmt: skip
 
         def make(live=False):
@@ -370,12 +383,23 @@ def skyportal(folder):
             double.reset()
             fill(double.sky)
             # Few points: each answer is changed in one place.
-            points = sorted(double.sky.points)
-            for number in points[6:]:
-                double.sky.points.pop(number)
+            seen = {}
+            for number in sorted(double.sky.points):
+                name = double.sky.points[number]["obj_id"]
+                seen[name] = seen.get(name, 0) + 1
+                if seen[name] > 4:
+                    double.sky.points.pop(number)
             for row in double.sky.tables["spectra"]:
                 for key in ("wavelengths", "fluxes", "errors"):
                     row[key] = row[key][:5]
+            for name in known.pair:
+                double.sky.comment(name, "Seen.")
+                double.sky.annotate(name, "me", {"a": 1})
+                double.sky.classify(name, "Ib", 0.5)
+            add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
+            double.sky.tables["attachments"] = {1: b"a file"}
+            # As servers of 2023 did.
+            double.sky.draws_corners = True
             known.upload = make().upload_photometry(known.curve, "ATLAS24abd", "ATLAS", 3)
             double.received.clear()
 
@@ -462,6 +486,13 @@ SKYPORTAL = {
         k.one, 1, {"results": {"format": "json", "data": {}}}
     ),
     "delete_analysis": lambda c, k: c.delete_analysis(1),
+    "upload_spectrum": lambda c, k: c.upload_spectrum(k.spectrum, k.one, "ZTF", 60000.0),
+    "unsave_source": lambda c, k: c.unsave_source(k.one, "ATLAS transients"),
+    "list_listings": lambda c, k: c.list_listings("favorites"),
+    "add_to_list": lambda c, k: c.add_to_list(k.two, "favorites"),
+    "remove_from_list": lambda c, k: c.remove_from_list("ZTF24abcdefg", "favorites"),
+    "get_attachment": lambda c, k: c.get_attachment(k.one, 1),
+    "get_offset_stars": lambda c, k: c.get_offset_stars(k.one),
 }  # fmt: skip
 
 BENCHES = {

@@ -131,11 +131,24 @@ class ReplayAdapter(requests.adapters.BaseAdapter):
         """Close nothing."""
 
 
-class ReplayServer:
-    """Answers from a `Replay` over loopback, as if it were the server recorded at ``host``."""
+class DetourAdapter(TimedAdapter):
+    """Connections that lead to another server on loopback, whatever address is asked."""
 
-    def __init__(self, host):
-        self.host = host
+    def __init__(self, here):
+        super().__init__()
+        self.here = here
+
+    def send(self, request, **kwargs):
+        request = request.copy()
+        parts = urlsplit(request.url)
+        request.url = request.url.replace(f"{parts.scheme}://{parts.netloc}", self.here, 1)
+        return super().send(request, **kwargs)
+
+
+class ReplayServer:
+    """Answers from a `Replay` over loopback."""
+
+    def __init__(self):
         self.server = FaultyServer()
         self.server.default = self._reply
         self.here = f"http://127.0.0.1:{self.server.port}"
@@ -143,13 +156,9 @@ class ReplayServer:
 
     def _reply(self, received):
         exchange = self.replay.answer(received.method, received.target, received.body)
-        old, new = self.host.encode(), self.here.encode()
-        headers = {
-            name: value.replace(self.host, self.here) for name, value in exchange.headers
-        }  # fmt: skip
+        headers = dict(exchange.headers)
         kind = headers.pop("Content-Type", None)
-        body = exchange.body.replace(old, new)
-        return Reply(exchange.status, body, kind, headers)
+        return Reply(exchange.status, exchange.body, kind, headers)
 
     def stop(self):
         self.server.stop()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from astroquery import cache_conf
 from benches import consume
-from exchanges import RecordingAdapter, Replay, ReplayAdapter, ReplayServer
+from exchanges import DetourAdapter, RecordingAdapter, Replay, ReplayAdapter, ReplayServer
 from mutations import mutated
 
 from atlasquery import exceptions
@@ -167,7 +167,7 @@ def fuzz(bench, recorded, count, seed, *, wire=False, tally=None):
         Whether the answers come over loopback.
     """
     tally = tally or Tally()
-    server = ReplayServer(bench.host) if wire else None
+    server = ReplayServer() if wire else None
     names = sorted(recorded)
     try:
         with quiet():
@@ -177,7 +177,8 @@ def fuzz(bench, recorded, count, seed, *, wire=False, tally=None):
                 replay = plan(random.Random(label), recorded[name].exchanges)
                 client = bench.make()
                 if wire:
-                    _redirect(client, server, replay, bench)
+                    server.replay = replay
+                    mount(client, DetourAdapter(server.here))
                 else:
                     mount(client, ReplayAdapter(replay))
                 ask = functools.partial(bench.calls[name], client, recorded[name].known)
@@ -186,8 +187,3 @@ def fuzz(bench, recorded, count, seed, *, wire=False, tally=None):
         if server:
             server.stop()
     return tally
-
-
-def _redirect(client, server, replay, bench):
-    server.replay = replay
-    client._server = client.server.replace(bench.host, server.here)

@@ -33,7 +33,12 @@ def _double():
 def double(_double):
     """The double, with nothing asked of it yet, and no faults."""
     _double.reset()
-    with conf.set_temp("backoff", 0.001), conf.set_temp("poll_seconds", 0.01):
+    # It does not limit, unless a test makes it, and the client is to know that.
+    with (
+        conf.set_temp("backoff", 0.001),
+        conf.set_temp("poll_seconds", 0.01),
+        conf.set_temp("anonymous_per_minute", 0),
+    ):
         yield _double
     # A dataset that was asked for early may be on its way still: the next test would count it.
     for thread in threading.enumerate():
@@ -103,7 +108,7 @@ def client(server, tmp_path, _kept):
     made._anonymous, made._paces = _kept.get("key"), _kept.setdefault("paces", {})
     made._anonymous_key()
     _kept["key"] = made._anonymous
-    with conf.set_temp("limit_loopback", True):
+    with conf.set_temp("anonymous_per_minute", 600):
         yield made
 
 

@@ -40,7 +40,7 @@ COLUMNS |= {"ndet": Description("<i8"), "odd": Description("V8"), "my_index": De
 )  # fmt: skip
 def test_what_is_sent_and_should_be_run(text, sent, ran):
     if sent is None:
-        with pytest.raises(InvalidQueryError, match=r"did you mean|is no column"):
+        with pytest.raises(InvalidQueryError, match=r"did you mean|is not a column"):
             parse_filter(text, COLUMNS)
         return
     made = parse_filter(text, COLUMNS)
@@ -56,7 +56,7 @@ def test_no_filter_is_none():
     [
         ("", "should be an expression"),
         (5, "should be an expression"),
-        ("(objecttags ct RRab)", "Texts stand in quotes"),
+        ("(objecttags ct RRab)", "If it is a text, put it in quotes: 'RRab'"),
         ("(sdssr < 13", "parenthesis that is not closed"),
         ("sdssr < 13)", "does not belong there"),
         ("sdssr <", "lacks a column or a value"),

@@ -1,10 +1,17 @@
 """Keys: fetched, kept, renewed once, an account's own, and never shown."""
 
+import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from clocks import JumpingClock
 from lcc_server import Answer, failed
 
-from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError
+from atlasquery.exceptions import (
+    LoginError,
+    NoResultsWarning,
+    QuotaError,
+    RemoteServiceError,
+)
 from atlasquery.lccserver import LCCServerClass, conf
 
 
@@ -103,7 +110,7 @@ def test_429_is_waited_for_as_long_as_the_server_says(lcc, double, monkeypatch):
 def test_requests_keep_below_the_average_that_the_server_allows(lcc, double):
     """25 requests at once are free; then each has to wait for the average to allow it."""
     lcc._clock = JumpingClock()
-    with conf.set_temp("limit_loopback", True), conf.set_temp("anonymous_per_minute", 60):
+    with conf.set_temp("anonymous_per_minute", 60):
         for _ in range(20):
             lcc.verify()
         assert not lcc._clock.slept
@@ -111,3 +118,24 @@ def test_requests_keep_below_the_average_that_the_server_allows(lcc, double):
         for _ in range(10):
             lcc.verify()
     assert 30 <= lcc._clock.now() - began <= 33
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_many_cones_of_a_server_on_this_machine(lcc, double, knows):
+    """It counts as any other: forty cones that do not keep its pace wait for two minutes."""
+    lcc._clock = clock = JumpingClock()
+    double.clock = clock.now
+    double.site["rate"] = 600
+    centres = SkyCoord(np.linspace(100, 260, 40), np.full(40, 20.0), unit="deg")
+    with (
+        conf.set_temp("anonymous_per_minute", 600 if knows else 0),
+        conf.set_temp("concurrency", 1),
+        pytest.warns(NoResultsWarning),
+    ):
+        began = clock.now()
+        for centre in centres:
+            lcc.query_region(centre, radius="1 arcmin", cache=False, progress=False)
+    throttled = [seconds for seconds in clock.slept if seconds >= 120]
+    assert bool(throttled) is not knows
+    # Ten a second, which is what the server allows; a cone that finds something is two of them.
+    assert (clock.now() - began < 0.11 * len(double.received)) is knows

@@ -298,7 +298,48 @@ def test_a_zip_in_pieces(lcc, double, files, some, tmp_path):
     assert all(r.headers["accept-encoding"] == "identity" for r in double.asked("/p/"))
     path = tmp_path / f"lightcurves-{some}.zip"
     assert path.read_bytes() == body
-    assert {p.name for p in tmp_path.glob("lightcurves*")} == {path.name, path.name + ".lock"}
+    assert [p.name for p in tmp_path.glob("lightcurves*")] == [path.name]
+    # Nor is a lock left in the cache.
+    assert list(tmp_path.rglob("*.lock")) == []
+
+
+@pytest.mark.parametrize("count", [1, 5, 12, 50])
+def test_zips_stay_in_a_directory_for_any_number_of_objects(lcc, double, files, tmp_path, count):
+    """Of a dataset too large for a ZIP, some rows or all."""
+    double.site["zip_rows"] = 20
+    folder = tmp_path / "zips"
+    folder.mkdir()
+    with conf.set_temp("zip_rows", 18):
+        found = lcc.query_criteria("sdssr < 99", collections="synth_alpha")[:count]
+        assert len(found) == count
+        # What is in the cache does not keep them from coming.
+        lcc.get_light_curves(found[:15])
+        curves = lcc.get_light_curves(found, directory=folder)
+        assert list(curves) == found["objectid"].tolist()
+        zips = sorted(folder.iterdir())
+        assert len(zips) == -(-count // 18)
+        members = set()
+        for path in zips:
+            assert path.name.startswith("lightcurves-") and path.suffix == ".zip"
+            with zipfile.ZipFile(path) as archive:
+                members |= {name for name in archive.namelist() if name.endswith(".gz")}
+        assert {f"synth-alpha-{name}-csvlc.gz" for name in found["objectid"]} <= members
+        # A later call takes them from there, and one without the directory does not.
+        double.received.clear()
+        again = lcc.get_light_curves(found, directory=folder)
+        assert len(again) == count and sorted(folder.iterdir()) == zips
+        assert not double.asked("/p/|/l/|/api/xmatch")
+        zips[0].unlink()
+        lcc.get_light_curves(found, directory=folder)
+        assert sorted(folder.iterdir()) == zips and not double.asked("/api/xmatch")
+
+
+def test_what_is_in_no_zip_is_left_in_the_directory_too(lcc, double, files, tmp_path):
+    table = Table({"objectid": NAMES[:2], "collection": ["synth_alpha"] * 2})
+    curves = lcc.get_light_curves(table, directory=tmp_path)
+    left = sorted(tmp_path.glob("*.gz"))
+    assert [path.name for path in left] == [f"synth-alpha-{name}-csvlc.gz" for name in NAMES[:2]]
+    assert len(lcc.read(left[0])) == len(curves[NAMES[0]])
 
 
 def test_a_connection_that_breaks_goes_on(lcc, double, files, some):

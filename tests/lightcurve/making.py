@@ -41,7 +41,7 @@ def light_curve(time, flux, flux_err=10.0, band="o", *, own=None, meta=META, sca
             "limiting_mag": flux_to_mag(5 * flux_err),
             "exposure_time": np.full(n, 30.0),
             "survey": np.full(n, "atlas"),
-            "exposure": np.array([f"01a{t:.4f}" for t in time], dtype="U24"),
+            "exposure": _exposures(time),
         }
     for name, given in values.items():
         columns[name] = np.broadcast_to(np.asarray(given), n).copy()
@@ -53,6 +53,16 @@ def light_curve(time, flux, flux_err=10.0, band="o", *, own=None, meta=META, sca
         kind = {"f": float, "i": int, "b": bool, "U": str}[array.dtype.kind]
         rows.add(Column(name, kind, unit=unit), array, mask)
     return build_light_curve(time, columns, rows, scale=scale, meta=dict(meta))
+
+
+def _exposures(time):
+    """Name exposures by their time; others of the same time have another name."""
+    names, seen = [], {}
+    for t in time:
+        name = f"01a{t:.4f}"
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return np.array(names, dtype="U24")
 
 
 def forced(text):

@@ -101,9 +101,10 @@ def test_faq(changed, flag):
         ("skyportal", {"flux_err": 0.0}, Flag.NO_ERROR),
         ("skyportal", {"flux": 100.0, "flux_err": np.nan}, Flag.NO_ERROR),
         ("skyportal", {"flux": -500.0}, Flag.LOW_SNR),
-        ("atclean", {"flux_err": 160.0}, Flag.BAD_BIN),
-        ("atclean", {"flux_err": 160.1}, Flag.LARGE_ERROR),
-        ("atclean", {"reduced_chi2": 10.1}, Flag.CHI2),
+        ("atclean", {"flux_err": 160.0}, 0),
+        # A night without a good row is a bad one.
+        ("atclean", {"flux_err": 160.1}, Flag.LARGE_ERROR | Flag.BAD_BIN),
+        ("atclean", {"reduced_chi2": 10.1}, Flag.CHI2 | Flag.BAD_BIN),
     ],
 )
 def test_rows_of_the_other_presets(preset, changed, flag):
@@ -169,17 +170,18 @@ def test_rows_out_of_order_are_compared_in_time():
 
 
 def test_bins_of_atclean():
-    # Four agree; one alone; two that disagree; five of which two are clipped.
+    # Four agree; one alone, which is not judged; two that disagree, of which none is left; five of
+    # which two are clipped.
     time = [59000.1, 59000.2, 59000.3, 59000.4, 59001.1, 59002.1, 59002.2]
     time += [59003.1, 59003.2, 59003.3, 59003.4, 59003.5]
     flux = [10, 11, 9, 10, 10, 0, 500, 0, 1, 0, 900, -900]
     lc = light_curve(time, np.array(flux, float), 5.0, own=GOOD)
     bad, out = int(Flag.BAD_BIN), int(Flag.OUTLIER)
     assert (
-        clean(lc, "atclean")["flag"].tolist() == [0] * 4 + [bad] * 3 + [bad] * 3 + [bad | out] * 2
+        clean(lc, "atclean")["flag"].tolist() == [0] * 5 + [bad] * 2 + [bad] * 3 + [bad | out] * 2
     )
     looser = clean(lc, "atclean", bin_clipped_max=2, bin_good_min=1, bin_chi2_max=None)
-    assert looser["flag"].tolist() == [0] * 10 + [out] * 2
+    assert looser["flag"].tolist() == [0] * 5 + [bad] * 2 + [0] * 3 + [out] * 2
     assert not clean(lc, "atclean", bin_width=None)["flag"].any()
 
 

@@ -93,7 +93,7 @@ def test_the_summary(rising):
 
 def test_many(rising):
     table = summary({7: rising, 8: rising[:2], 9: rising[:0]})
-    assert table["object"].tolist() == ["7", "8", "9"]
+    assert table["object"].tolist() == [7, 8, 9]
     assert table["n_detections"].tolist() == [8, 0, 0]
     assert table["peak_mag"].mask.tolist() == [False, True, True]
     assert table["peak_time"].mask.tolist() == [False, True, True]
@@ -171,3 +171,18 @@ def test_a_mapping_of_two_time_scales_is_refused(rising):
     other = light_curve([59000.0], [10.0], scale="tai")
     with pytest.raises(InvalidQueryError, match=r"the column time of lc\['b'\] is in 'tai'"):
         summary({"a": rising, "b": other})
+
+
+def test_it_joins_with_tables_by_the_same_type_of_id():
+    from astropy.table import QTable, join
+
+    curves = {key: light_curve([60000.0, 60001.0], 500.0) for key in (2**62 + 1, 7)}
+    catalogue = QTable({"atlas_id": np.array([7, 2**62 + 1]), "name": ["a", "b"]})
+    table = join(summary(curves), catalogue, keys_left="object", keys_right="atlas_id")
+    assert table["object"].dtype == np.int64
+    assert dict(zip(table["object"].tolist(), table["name"].tolist(), strict=True)) == {
+        7: "a",
+        2**62 + 1: "b",
+    }
+    # Names stay texts.
+    assert summary({"x": curves[7]})["object"].tolist() == ["x"]

@@ -1,6 +1,7 @@
 """What a picture of a light curve shows, read from the artists drawn."""
 
 import astropy.units as u
+import making
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM, Planck18
@@ -281,3 +282,50 @@ def test_interactive(lc, forced):
     assert flux.layout.title.text == "mine"
     assert flux.layout.yaxis.autorange is True
     assert len(plot_interactive(lc[:0]).data) == 0
+
+
+def test_two_light_curves_on_the_same_axes(lc):
+    other = lc.copy()
+    other["time"] = Time(other["time"].mjd + 100, format="mjd", scale="utc")
+    other["mag"] = other["mag"] + 1.5 * u.mag
+    other.meta["object"] = "ATLAS26xyz"
+    ax = plot(lc, limits=False)
+    plot(other, ax=ax, limits=False)
+    low, high = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    assert low < 60000 < 60105 < high
+    assert top < 18.0 < 20.0 < bottom
+    assert ax.get_title() == "ATLAS26abc, ATLAS26xyz"
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    for name in ("ATLAS26abc", "ATLAS26xyz"):
+        assert {f"{name}: o, detection", f"{name}: c, detection"} <= set(words)
+    # One axis of dates, for the new limits, and other colours for the other object.
+    (dates,) = ax.child_axes
+    assert dates.get_gid() == "atlasquery dates"
+    colours = {c.get_label(): c.lines[0].get_markerfacecolor() for c in ax.containers}
+    assert colours["ATLAS26abc: o, detection"] != colours["ATLAS26xyz: o, detection"]
+
+
+def test_the_same_object_again_is_not_named(lc):
+    ax = plot(lc, limits=False)
+    plot(bin(lc), ax=ax, limits=False)
+    assert ax.get_title() == "ATLAS26abc"
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "o, detection" in words
+    assert "o, binned, S/N ≥ 3" in words
+    # A picture on cleared axes begins anew.
+    ax.cla()
+    assert set(points(plot(lc, ax=ax, limits=False))) == {"o, detection", "c, detection"}
+
+
+def test_scales_are_not_mixed(lc):
+    ax = plot(lc)
+    with pytest.raises(InvalidQueryError, match=r"ax has a light curve in 'mag'.*y='flux'"):
+        plot(lc, y="flux", ax=ax)
+    vega = lc.copy()
+    vega.meta["magsys"] = "Vega"
+    with pytest.raises(InvalidQueryError, match=r"AB magnitude.*Vega magnitude"):
+        plot(vega, ax=ax)
+    barycentric = making.light_curve([60000.0], [100.0], scale="tdb")
+    with pytest.raises(InvalidQueryError, match=r"times in 'utc', and those of lc are in 'tdb'"):
+        plot(barycentric, ax=ax)

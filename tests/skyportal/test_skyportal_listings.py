@@ -3,7 +3,7 @@
 import astropy.units as u
 import pytest
 from lost_answers import Losing
-from skyportal_routes import RefusalError
+from skyportal_routes import Answer, RefusalError, envelope
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -124,3 +124,22 @@ def test_offset_stars(skyportal, double):
     double.faults["offsets"] = RefusalError(404, "Source not found")
     with pytest.raises(NotFoundError):
         skyportal.get_offset_stars(B)
+
+
+def test_a_starlist_with_a_line_of_names(skyportal, double):
+    """As that of NGPS at the P200: its first line is no star."""
+    head, line = (
+        "NAME,RA,DECL,OFFSET_RA,OFFSET_DEC,COMMENT",
+        "S1_o1,10:00:27.65,2:12:30.8,3.8,-9.9,",
+    )
+    double.faults["offsets"] = Answer(200, envelope({
+        "facility": "P200-NGPS", "starlist_str": f"{head}\n{line}",
+        "starlist_info": [
+            {"str": head},
+            {"str": line, "ra": 150.1, "dec": 2.2, "name": "S1_o1", "dras": '3.800" E',
+             "ddecs": '9.900" S', "mag": 15.5, "pa": 158.7},
+        ],
+    }))  # fmt: skip
+    stars = skyportal.get_offset_stars(A, facility="P200-NGPS")
+    assert stars["name"].tolist() == ["S1_o1"] and stars["offset_north"][0] == -9.9
+    assert stars.meta["starlist"].splitlines() == [head, line]

@@ -312,9 +312,11 @@ def test_answers_are_kept_apart_by_token(double, tmp_path):
     first = SkyPortalClass(double.url, token=ADMIN)
     second = SkyPortalClass(double.url, token=READER)
     first.cache_location = second.cache_location = tmp_path
-    assert len(first.get_source("S1", cache=True)) == 1
+    assert first.get_source("S1", cache=True)["groups"].tolist() == ["Second group"]
+    # Anybody sees the source, and not the groups of others.
+    assert second.get_source("S1", cache=True)["groups"].mask.all()
     with pytest.raises(NotFoundError):
-        second.get_source("S1", cache=True)
+        second.get_source("S2", cache=True)
 
 
 def test_repr_and_help_show_no_token(skyportal):

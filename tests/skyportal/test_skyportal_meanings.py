@@ -150,3 +150,46 @@ def test_a_catalogue_that_is_gone(skyportal):
     """The words of the server are those of its programming language."""
     with pytest.raises(RemoteServiceError, match=r"1\.4 no longer has .*galaxy_catalog/glade"):
         skyportal.request("POST", "galaxy_catalog/glade", json={"file_name": "x"})
+
+
+def test_numbers_of_points_beyond_32_bits(skyportal, double):
+    """A column of the server's became a wider one in 2026."""
+    double.sky.ids["photometry"] = 2**40
+    table = skyportal.upload_photometry(random_curve(3), A, "ATLAS", 3)
+    assert table["id"].tolist() == [2**40 + n for n in (1, 2, 3)]
+    assert skyportal.undo_upload(table)["ok"].all()
+
+
+def test_times_are_sent_in_utc_without_an_offset(skyportal):
+    """Servers before August 2026 compare some of them as texts."""
+    from astropy.time import Time
+
+    sent = skyportal.query_candidates(
+        start=Time("2026-01-01T00:00:37", scale="tai"),
+        end="2026-02-01T12:00:00",
+        get_query_payload=True,
+    )
+    assert (sent["startDate"], sent["endDate"]) == (
+        "2026-01-01T00:00:00.000",
+        "2026-02-01T12:00:00.000",
+    )
+
+
+def test_a_source_of_other_groups_is_shown_without_them(ordinary, double):
+    double.sky.add_source("S1", 10.0, 20.0, group_ids=(4,))
+    assert ordinary.get_source("S1")["groups"].mask.tolist() == [True]
+    # Read back, it is not taken for saved to a group that is not shown.
+    double.faults["POST /api/sources"] = Answer(200, "<html></html>", "text/html")
+    with pytest.raises(WriteError, match="not saved to the groups"):
+        ordinary.save_source("S1", groups=3)
+
+
+def test_calls_of_the_page_of_routes_have_what_the_server_wants(skyportal, double):
+    """Two routes got names that the documents of 2023 do not have."""
+    payload = {"allocation_id": 1, "payload": {}}
+    with pytest.raises(RemoteServiceError, match="default_followup_name"):
+        skyportal.request("POST", "default_followup_request", json=payload)
+    more = {"default_followup_name": "SEDM", "source_filter": {}}
+    assert skyportal.request("POST", "default_followup_request", json={**payload, **more})
+    given = {"default_observation_plan_id": 1, "payload": {}}
+    assert skyportal.request("POST", "default_survey_efficiency", json=given) == {"id": 1}

@@ -90,7 +90,7 @@ def test_points_that_were_there_before_stay(ordinary, double):
         ordinary.undo_upload(upload(ordinary, lc[:10]))
 
 
-def test_without_the_permission_they_go_one_by_one(ordinary, double, caplog):
+def test_without_the_permission_they_go_one_by_one(ordinary, double):
     table = upload(ordinary, random_curve(25))
     plan = ordinary.undo_upload(table, dry_run=True)
     assert plan["endpoint"].tolist() == [f"photometry/{n}" for n in table["id"]]
@@ -207,6 +207,14 @@ def test_an_undo_that_is_refused_keeps_the_words(skyportal, double):
     assert len(stored(double)) == 5
 
 
+def test_a_warning_points_to_the_line_of_the_user(ordinary, double):
+    table = upload(ordinary, random_curve(2))
+    double.faults["^DELETE"] = RefusalError(400, "Not today.")
+    with pytest.warns(InputWarning, match=r"Not today\.") as caught:
+        assert not ordinary.undo_upload(table, on_error="warn")["ok"].any()
+    assert [one.filename for one in caught] == [__file__]
+
+
 def test_undo_leaves_what_may_have_been_there(skyportal, double, losing):
     losing("POST /api/photometry")
     table = upload(skyportal, random_curve(3))
@@ -279,7 +287,6 @@ def test_the_tokens_of_the_profile_are_nowhere(skyportal, double):
     assert len(stored(double)) == 2
 
 
-@pytest.mark.slow
 def test_rows_for_three_groups(skyportal, double):
     """12,000 rows: as many as the server's database takes at once, and no more."""
     lc = random_curve(12_000)

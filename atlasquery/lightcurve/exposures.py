@@ -1,0 +1,116 @@
+"""One exposure, one measurement: which of several rows of an exposure counts."""
+
+import numpy as np
+
+from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.groups import Groups
+
+__all__ = ["repeated"]
+
+# Days between rows that may be of one exposure; those of one telescope are farther apart.
+NEAR = 5.0 / 86400
+# Of rows without the name of an exposure, such as those of SkyPortal: only rounding.
+SAME = 1.0 / 86400
+
+
+def repeated(
+    source: Bare, groups: Groups, mjd: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
+) -> np.ndarray:
+    """Return the rows that measure an exposure of which another row counts.
+
+    Rows of a group are of one object, survey and band. They are of one exposure if they
+    have its name in common (of ATLAS the exposure, of ZTF the ``pid``, of LSST the visit).
+    Where a service does not know exposures, but who uploaded a row (``origin``), they are
+    if they have the instrument and the time in common.
+
+    A row with a flux counts before one with a limit, forced photometry before an alert,
+    what the survey does not call a duplicate before what it does, then the smaller error,
+    then the first.
+
+    Parameters
+    ----------
+    source : Bare
+        The columns of light curves.
+    groups : Groups
+        The rows that would count, in groups that no exposure crosses.
+    mjd, flux, flux_err : `~numpy.ndarray`
+        Of all rows; a limit has a flux of NaN.
+
+    Returns
+    -------
+    `~numpy.ndarray` of int64
+        Numbers of rows, sorted.
+    """
+    order, near = _in_time(groups, mjd)
+    if not near.any():
+        return np.zeros(0, np.int64)
+    # Each row that is near the one before it, or after which one is near.
+    some = np.zeros(len(order), bool)
+    some[1:] |= near
+    some[:-1] |= near
+    at = np.flatnonzero(some)
+    rows = order[at]
+    group = np.searchsorted(groups.starts, at, side="right") - 1
+    key = _exposures(source, rows, mjd, group)
+    if key is None:
+        return np.zeros(0, np.int64)
+    named = key >= 0
+    rows, key = rows[named], key[named]
+    rank = np.lexsort((rows, *_worse(source, rows, flux, flux_err)[::-1], key))
+    key = key[rank]
+    again = np.zeros(len(rank), bool)
+    again[1:] = key[1:] == key[:-1]
+    return np.sort(rows[rank[again]])
+
+
+def _in_time(groups: Groups, mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of each group in order of time, and which are near the next of it."""
+    order = groups.order
+    times = mjd.take(order)
+    gap = np.diff(times)
+    inner = np.ones(len(gap), bool)
+    inner[groups.starts[1:] - 1] = False
+    if np.any(gap[inner] < 0):
+        number = np.repeat(np.arange(len(groups)), groups.counts)
+        order = order[np.lexsort((times, number))]
+        gap = np.diff(mjd.take(order))
+    return order, inner & (gap < NEAR)
+
+
+def _exposures(
+    source: Bare, rows: np.ndarray, mjd: np.ndarray, group: np.ndarray
+) -> np.ndarray | None:
+    """Return a number for the exposure of each row, -1 where it is not known."""
+    if not source.has("exposure"):
+        return None
+    values, known = source.labels("exposure")
+    names, known = values[rows], known[rows]
+    if names.dtype.kind in "US":
+        known = known & (np.strings.str_len(names) > 0)
+    key = np.full(len(rows), -1)
+    _, code = np.unique(names, return_inverse=True)
+    key[known] = (group * (int(code.max()) + 1) + code)[known]
+    if known.all() or not (source.has("origin") and source.has("instrument")):
+        return key
+    # Rows come in order of group and time.
+    instrument = source.labels("instrument")[0][rows]
+    _, code = np.unique(instrument, return_inverse=True)
+    left = np.flatnonzero(~known)
+    left = left[np.lexsort((mjd[rows[left]], code[left], group[left]))]
+    new = np.ones(len(left), bool)
+    same = (group[left[1:]] == group[left[:-1]]) & (code[left[1:]] == code[left[:-1]])
+    new[1:] = ~same | (np.diff(mjd[rows[left]]) > SAME)
+    key[left] = key.max() + np.cumsum(new)
+    return key
+
+
+def _worse(
+    source: Bare, rows: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
+) -> list[np.ndarray]:
+    """Return numbers of which the smallest row counts, the first deciding."""
+    worse = [np.isnan(flux[rows]).astype(float)]
+    if source.has("forced"):
+        worse.append(1.0 - source.truths("forced")[rows])
+    if source.has("duplicate"):
+        worse.append((source.numbers("duplicate")[rows] < 0).astype(float))
+    return [*worse, flux_err[rows]]

@@ -1,0 +1,188 @@
+"""Files of servers that say how large they are: unpacked and read within a limit.
+
+Six megabytes of gzip may be six gigabytes of zeros, and the header of a FITS file may promise an
+image that no memory holds. What a file says of its size is compared with the bytes that there
+are, before memory is taken for it.
+"""
+
+import io
+import math
+import zlib
+
+from astropy.io import fits
+
+from atlasquery.exceptions import TableParseError
+
+__all__ = ["open_fits", "too_large", "unpack_gzip"]
+
+GZIP = b"\x1f\x8b"
+PIECE = 1 << 20
+# The bytes of the widest element, and those of which a part of a FITS file has a multiple.
+WIDEST, BLOCK = 8, 2880
+# What astropy raises of bytes that are no FITS file.
+NOT_FITS = (
+    OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError,
+    fits.VerifyError,
+)  # fmt: skip
+
+
+def too_large(what: str, limit: int) -> TableParseError:
+    """Return the error of an answer that is larger than it may be.
+
+    Parameters
+    ----------
+    what : str
+        What it is.
+    limit : int
+        Bytes, of ``conf.max_answer_bytes``.
+
+    Returns
+    -------
+    TableParseError
+        To be raised.
+    """
+    return TableParseError(
+        f"{what} is larger than {limit} bytes (conf.max_answer_bytes). Ask for less at once, or "
+        "raise that limit if you trust the server and have the memory."
+    )
+
+
+def unpack_gzip(data: bytes, *, limit: int, what: str) -> bytes:
+    """Return what a file is that may be packed by gzip.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    limit : int
+        The bytes beyond which it is refused.
+    what : str
+        What it is, for messages.
+
+    Returns
+    -------
+    bytes
+        All that it holds.
+
+    Raises
+    ------
+    TableParseError
+        If it breaks off, is damaged or too large.
+    """
+    if not data.startswith(GZIP):
+        return data
+    found, left = io.BytesIO(), data
+    while left.startswith(GZIP):
+        unpacker = zlib.decompressobj(31)
+        try:
+            while not unpacker.eof:
+                piece = unpacker.decompress(left, PIECE)
+                left = unpacker.unconsumed_tail
+                if found.tell() + len(piece) > limit:
+                    raise too_large(what, limit)
+                found.write(piece)
+                if not piece and not left and not unpacker.eof:
+                    raise TableParseError(f"{what} breaks off: its packing has no end")
+        except zlib.error as error:
+            raise TableParseError(f"{what} is damaged: {error}") from error
+        left = unpacker.unused_data
+    return found.getvalue()
+
+
+def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.HDUList:
+    """Open a FITS file, in gzip or not, whose headers promise no more than there is.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    limit : int
+        The bytes that it may have when it is unpacked, and each image when it is read.
+    what : str
+        What it is, for messages.
+    **options
+        What `astropy.io.fits.open` takes.
+
+    Returns
+    -------
+    `~astropy.io.fits.HDUList`
+        In memory, independent of any file.
+
+    Raises
+    ------
+    TableParseError
+        If it is none, breaks off, or is too large.
+    """
+    plain = unpack_gzip(data, limit=limit, what=what)
+    try:
+        _check_sizes(plain, limit, what)
+        return fits.open(io.BytesIO(plain), memmap=False, **options)
+    except NOT_FITS as error:
+        raise TableParseError(f"{what} is no FITS file: {error}") from error
+
+
+def _check_sizes(plain: bytes, limit: int, what: str) -> None:
+    """Refuse a file whose headers promise more than its bytes, or what is too large when read."""
+    file, number = io.BytesIO(plain), 0
+    while file.tell() < len(plain):
+        try:
+            header = fits.Header.fromfile(file, endcard=True)
+        except NOT_FITS:
+            if number == 0:
+                raise
+            # What follows the last HDU is no part of the file.
+            return
+        where, size = file.tell(), _bytes_of(header, "NAXIS", "BITPIX")
+        if where + size > len(plain):
+            raise TableParseError(
+                f"HDU {number} of {what} should have {size} bytes of data, and "
+                f"{len(plain) - where} are there"
+            )
+        if _bytes_read(header, size) > limit:
+            raise too_large(f"HDU {number} of {what}", limit)
+        file.seek(where + size + -size % BLOCK)
+        number += 1
+
+
+def _bytes_read(header: fits.Header, size: int) -> int:
+    """Return the bytes at most of what is made of an HDU: unpacked, scaled to floats."""
+    scaled = any(key.startswith(("BSCALE", "BZERO", "TSCAL", "TZERO")) for key in header)
+    if header.get("ZIMAGE"):
+        read = _bytes_of(header, "ZNAXIS", "ZBITPIX")
+        tiles = [_whole(header.get(f"ZTILE{n}", 1)) for n in _axes(header, "ZNAXIS")]
+        width = max(abs(_whole(header.get("ZBITPIX", 8), least=-64)), 8) // 8
+        return max(read * (WIDEST // width if scaled else 1), math.prod(tiles) * WIDEST)
+    formats = [str(value) for key, value in header.items() if key.startswith("TFORM")]
+    if any("P" in one or "Q" in one for one in formats):
+        # Each row may point at all of what follows the rows.
+        size += _whole(header.get("NAXIS2", 0)) * _whole(header.get("PCOUNT", 0)) * WIDEST
+    width = max(abs(_whole(header.get("BITPIX", 8), least=-64)), 8) // 8
+    bits = any("X" in one for one in formats)
+    return size * (WIDEST // width if scaled or bits else 1)
+
+
+def _axes(header: fits.Header, name: str) -> range:
+    number = _whole(header.get(name, 0))
+    if number > 999:
+        raise TableParseError(f"a FITS file has {name} = {number}")
+    return range(1, number + 1)
+
+
+def _bytes_of(header: fits.Header, axes: str, width: str) -> int:
+    """Return the bytes of an array that a header speaks of."""
+    lengths = [_whole(header.get(f"{axes}{n}", 0)) for n in _axes(header, axes)]
+    if not lengths:
+        return 0
+    if header.get("GROUPS") and lengths[0] == 0:
+        lengths[0] = 1
+    bits = abs(_whole(header.get(width, 8), least=-64))
+    if axes != "NAXIS":
+        return bits * math.prod(lengths) // 8
+    number, heap = _whole(header.get("GCOUNT", 1)), _whole(header.get("PCOUNT", 0))
+    return bits * number * (heap + math.prod(lengths)) // 8
+
+
+def _whole(value: object, *, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise TableParseError(f"a FITS header has {value!r:.40} in place of a whole number")
+    return value
