@@ -202,6 +202,48 @@ def test_lightkurve_takes_one_band(forced):
     assert np.isfinite(periodogram.power.value).all()
 
 
+def test_periodograms_look_under_masks():
+    """What the documentation says of masks, and that the way it shows is safe."""
+    from astropy.timeseries import BoxLeastSquares, LombScargle
+    from astropy.utils.masked import Masked
+
+    time = Time(60000 + 0.37 * np.arange(60), format="mjd")
+    flux = 100 + 10 * np.sin(2 * np.pi * time.mjd / 3)
+    error = np.full(60, 1.0) * u.uJy
+    hidden = np.arange(60) % 7 == 0
+    frequency, period = 1 / (3 * u.day), [3] * u.day
+    safe = LombScargle(time[~hidden], flux[~hidden] * u.uJy, error[~hidden]).power(frequency)
+    assert safe > 0.999
+    boxes = BoxLeastSquares(time[~hidden], flux[~hidden] * u.uJy, error[~hidden])
+    expected = boxes.power(period, 0.2 * u.day).power
+    for below in (1e6, np.nan):
+        masked = Masked(np.where(hidden, below, flux) * u.uJy, mask=hidden)
+        power = LombScargle(time, masked, error).power(frequency)
+        assert np.isnan(power) if np.isnan(below) else power < 0.1
+        box = BoxLeastSquares(time, masked, error).power(period, 0.2 * u.day).power
+        assert not np.allclose(box, expected, rtol=0.1)
+
+
+def test_lightkurve_looks_under_masks():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lightkurve = pytest.importorskip("lightkurve")
+    from astropy.utils.masked import Masked
+
+    days = 60000 + 0.37 * np.arange(60)
+    flux = 100 + 10 * np.sin(2 * np.pi * days / 3)
+    lc = making.light_curve(days, flux, flux_err=1.0)
+    frequency = np.array([1 / 3, 1 / 2.2]) / u.day
+    lc["flux"].mask[::7] = True
+    lc["flux"].unmasked[::7] = 1e6 * u.uJy
+    safe = to_lightkurve(lc).to_periodogram(frequency=frequency)
+    masked = Masked(lc["flux"].unmasked, mask=lc["flux"].mask)
+    own = lightkurve.LightCurve(time=lc.time, flux=masked)
+    unsafe = own.to_periodogram(frequency=frequency)
+    assert safe.power.value[0] == pytest.approx(10, rel=0.05)
+    assert unsafe.power.value[0] > 100
+
+
 def test_nested_pandas_takes_many(atlas, sandbox):
     pytest.importorskip("nested_pandas")
     ids = sandbox.manifest["ids"]["supernova"][:3]
