@@ -245,3 +245,37 @@ def test_an_error_names_the_file_that_was_meant(tmp_path):
         assert caught.value.filename == str(path)
         assert ".part" not in str(caught.value)
     assert [one.name for one in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_texts_are_kept_by_what_takes_the_header_of_csv_for_a_comment(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    table = Table({"id": MaskedColumn([1103337110432157701, 2], mask=[False, True])})
+    table["note"] = ["see # 5", '#, "x"']
+    path = write_table(table, tmp_path / "t.csv")
+    frame = pandas.read_csv(path, comment="#", dtype_backend="numpy_nullable")
+    assert frame["note"].tolist() == table["note"].tolist()
+    assert frame["id"][0] == 1103337110432157701
+    assert_same_table(read_table(path), table)
+    alone = table["id",]
+    write_table(alone, path, overwrite=True)
+    assert_same_table(read_table(path), alone)
+
+
+def test_parquet_has_one_schema_whatever_the_values(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pandas = pytest.importorskip("pandas")
+    big = 1103337110432157701
+    schemas = []
+    for mask in ([False, False], [True, False], [True, True]):
+        table = Table({"id": MaskedColumn([2, big], mask=mask)})
+        table["text"] = MaskedColumn(["", "a"], mask=mask)
+        table["truth"] = MaskedColumn([True, False], mask=mask)
+        table["number"] = MaskedColumn([np.nan, 1.0], mask=[False, mask[1]])
+        path = write_table(table, tmp_path / "t.parquet", overwrite=True)
+        schemas.append(parquet.read_schema(path))
+        frame = pandas.read_parquet(path)
+        assert [str(frame[name].dtype) for name in ("id", "truth")] == ["Int64", "boolean"]
+        assert frame["id"].dropna().tolist() == table["id"].compressed().tolist()
+        assert_same_table(read_table(path), table)
+    assert schemas[0].equals(schemas[1])
+    assert schemas[0].equals(schemas[2])
