@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.tables import check_answer, read_by_library
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.packed import LARGEST, open_fits
 
 __all__ = ["StampQueries"]
 
@@ -256,7 +256,8 @@ class StampQueries(BulkQueries):
         image, _ = self._fetch(
             "stamp" if survey == "ztf" else "lsst_stamp",
             params,
-            decode=lambda body: _decode_images(body, self.conf.max_answer_bytes),
+            # All kinds are read at once, and share what one answer may have.
+            decode=lambda body: _decode_images(body, self.conf.max_answer_bytes // len(KINDS)),
             cache=cache,
             # How LSST's are called is not known; what they are, the decoder sees.
             content="fits" if survey == "ztf" else "",
@@ -287,18 +288,19 @@ def _labelled(make, image, label: str, name, alert: int):
     return hdu
 
 
-def _decode_images(body: bytes, limit: int) -> list:
+def _decode_images(body: bytes, limit: int = LARGEST) -> list:
     """Return the images of a stamp, which comes in gzip: the first one and what is beside it.
 
     The first card may not be of the standard.
     """
+    what = "the FITS file"
     with (
-        read_by_library("the FITS file"),
-        open_fits(body, limit=limit, what="the stamp", ignore_missing_simple=True) as file,
+        read_by_library(what),
+        open_fits(body, limit=limit, what=what, ignore_missing_simple=True) as file,
     ):
         # HDUs of a file in memory, read whole before it is closed.
         found = [
-            fits.ImageHDU(np.array(hdu.data), hdu.header, name=hdu.name or label)
+            fits.ImageHDU(hdu.data, hdu.header, name=hdu.name or label)
             for hdu, label in zip(file, ("", *BESIDE), strict=False)
             if np.ndim(getattr(hdu, "data", None)) == 2 and hdu.data.dtype.kind in "fiu"
         ]

@@ -136,6 +136,10 @@ class AtlasSource:
         ra, dec = self._identity.ra, self._identity.dec
         if ra is None or dec is None:
             raise TableParseError(f"ATLAS sent no position of {self.atlas_id}")
+        if not (abs(ra) <= 360 and abs(dec) <= 90):
+            raise TableParseError(
+                f"ATLAS sent a position of {self.atlas_id} that is none: {ra} {dec}"
+            )
         return SkyCoord(ra, dec, unit="deg")
 
     @cached_property

@@ -15,7 +15,6 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
-    StorageError,
     TableParseError,
 )
 from atlasquery.forcedphot.base import Task, decode_task
@@ -169,10 +168,6 @@ class ImageQueries(TaskQueries):
             if error.status != 404:
                 raise
             raise self._missing(self._why_no_images(task_id)) from None
-        except OSError as error:
-            raise StorageError.from_system(
-                error, f"path={str(path)!r} cannot be written"
-            ) from error
         return place
 
     def _stream(self, address: str, file: BinaryIO) -> None:

@@ -182,7 +182,9 @@ class TaskQueries(ResultQueries):
         except Exception as error:
             return False, str(error)
         if kind != "FP" and job.state == "done":
-            words += f", with its {PRODUCTS[kind]}, which is kept here only where it was downloaded"
+            # A newer server may have further kinds.
+            product = PRODUCTS.get(kind, "result")
+            words += f", with its {product}, which is kept here only where it was downloaded"
         if not job.final or kind != "FP":
             job.state = "deleted"
         jobs.keep()

@@ -153,6 +153,10 @@ def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
         else np.full(len(names), np.nan)
         for name in ("ra", "dec")
     ]
+    with np.errstate(invalid="ignore"):
+        # What is no position is as good as none.
+        nowhere = ~((np.abs(places[0]) <= 360) & (np.abs(places[1]) <= 90))
+    places = [np.where(nowhere, np.nan, values) for values in places]
     found = {}
     for name, owner, ra, dec in zip(names, owners, *(p.tolist() for p in places), strict=True):
         if owner not in about:

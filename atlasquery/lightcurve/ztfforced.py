@@ -207,7 +207,11 @@ def _lines(body: bytes, name: str) -> tuple[list[str], list[list[str]], dict]:
     if not names:
         raise TableParseError(f"{name} is no table of ZTF's forced photometry: it names no columns")
     if len(asked) == 2:
-        meta["coordinates"] = SkyCoord(float(asked["R.A."]), float(asked["Dec."]), unit="deg")
+        try:
+            place = SkyCoord(float(asked["R.A."]), float(asked["Dec."]), unit="deg")
+        except ValueError as error:
+            raise TableParseError(f"{name} has a position that is none: {error}") from error
+        meta["coordinates"] = place
     return names, cells, meta
 
 

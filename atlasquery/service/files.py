@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from atlasquery.exceptions import StorageError
+from atlasquery.exceptions import FULL, StorageError
 from atlasquery.service.filelock import is_there
 
 try:
@@ -36,8 +36,8 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
     StorageError
         If it cannot be written; the file of before is then as it was.
     """
+    # mkstemp makes the file readable by its owner only.
     with stored(path):
-        # mkstemp makes the file readable by its owner only.
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
 
@@ -56,6 +56,11 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
     file-like
         What is written to, and can be read too. It takes the name of `path` when the block
         ends; nothing is left of it where that raises.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the file of before is then as it was.
     """
     with stored(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -64,9 +69,13 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
             yield file
         with stored(path):
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        # Other errors of the system may be of the network that the content comes from.
+        if isinstance(error, OSError) and error.errno in FULL:
+            with stored(path):
+                raise
         raise
 
 

@@ -81,7 +81,18 @@ class Decoding:
         return isinstance(cause, DAMAGED) and not isinstance(cause, msgspec.ValidationError)
 
     def of(self, response: requests.Response) -> object:
-        """Return what an answer was decoded to, or raise why it cannot be."""
+        """Return what an answer was decoded to, or raise why it cannot be.
+
+        Parameters
+        ----------
+        response : `requests.Response`
+            The answer.
+
+        Returns
+        -------
+        object
+            What is wanted.
+        """
         if response is not self._response and (damaged := self(response)):
             raise damaged
         if self._error is not None:

@@ -3,10 +3,10 @@
 import contextlib
 import dataclasses
 import io
-import math
+import os
 import re
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -58,10 +58,10 @@ class Policy:
     divisible : bool, optional
         Whether the caller asks for less instead of for the same again when the
         server fails over a request, or is too slow for it.
-    ends : str, optional
-        What the deadline comes from, for messages.
     limit : int, optional
         Bytes that an answer may have when it is unpacked.
+    ends : str, optional
+        What the deadline comes from, for messages.
     """
 
     timeout: float
@@ -70,8 +70,8 @@ class Policy:
     backoff: float
     max_wait: float
     divisible: bool = False
-    ends: str = "conf.deadline"
     limit: int = 200_000_000
+    ends: str = "conf.deadline"
 
     @classmethod
     def from_conf(cls, conf) -> "Policy":
@@ -281,8 +281,8 @@ def _once(
             try:
                 good = response.status_code == 200
                 file = into(response) if into and good else None
-                limit = policy.limit if file is None else math.inf
-                body, size = _body(response, end, watch if good else None, limit, place, file)
+                watching = watch if good else None
+                body, size = _body(response, end, watching, file, policy.limit, place)
             except BaseException:
                 response.close()
                 raise
@@ -327,13 +327,13 @@ def _body(
     response: requests.Response,
     end: Deadline,
     watch: Callable[[bytes], None] | None,
-    limit: float,
-    place: dict,
     file: BinaryIO | None,
+    limit: int,
+    place: dict,
 ) -> tuple[bytes, int]:
     """Read the answer as it arrives; return what is not in a file, and the size of all.
 
-    What is kept in memory is not read beyond what it may have.
+    In memory there is no more of it than the limit.
     """
     too_large = RemoteServiceError(
         f"{place['service']} answers {place['url']} with more than {limit} bytes "
@@ -342,22 +342,43 @@ def _body(
         status=response.status_code,
         **place,
     )
-    if (response.raw.length_remaining or 0) > limit:
+    if file is None and (response.raw.length_remaining or 0) > limit:
         raise too_large
     # A buffer that grows: a list of blocks would be in memory twice when it is joined.
     body, size = io.BytesIO(), 0
-    while block := response.raw.read1(BLOCK, decode_content=True):
-        size += len(block)
-        if size > limit:
-            raise too_large
-        (body if file is None else file).write(block)
-        if watch is not None:
-            watch(block)
-        end.check()
-    if body.tell() and _is_cut(response.raw):
+    with _reading(body) as others:
+        while block := response.raw.read1(BLOCK, decode_content=True):
+            size += len(block)
+            # Answers that are read at the same time share the limit.
+            held = 0 if file is not None else size
+            if held > limit or (held + others() > limit and held > limit / (len(_bodies) or 1)):
+                raise too_large
+            (body if file is None else file).write(block)
+            if watch is not None:
+                watch(block)
+            end.check()
+    if size and _is_cut(response.raw):
         raise urllib3.exceptions.DecodeError("its packing has no end")
     response.raw.release_conn()
     return body.getvalue(), size
+
+
+# The answers that are being read by the threads of each process.
+_bodies: dict[tuple[int, int], io.BytesIO] = {}
+
+
+@contextlib.contextmanager
+def _reading(body: io.BytesIO) -> Iterator[Callable[[], int]]:
+    """Count a body while it is read; yield what returns the bytes of all others."""
+    me = (os.getpid(), id(body))
+    for stale in [key for key in list(_bodies) if key[0] != me[0]]:
+        # Of threads of the process that this one was forked from.
+        _bodies.pop(stale, None)
+    _bodies[me] = body
+    try:
+        yield lambda: sum(one.tell() for key, one in list(_bodies.items()) if key != me)
+    finally:
+        _bodies.pop(me, None)
 
 
 def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:

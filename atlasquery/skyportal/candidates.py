@@ -252,6 +252,10 @@ def _decode_one(text: bytes) -> tuple:
     entry = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     filters = entry.pop("filter_ids", None)
     entry.pop("passing_alerts", None)
+    # Here it is the number of groups that have saved it, in lists whether there is one.
+    count = msgspec.json.decode(entry.get("is_source", b"null"))
+    if type(count) is int:
+        entry["is_source"] = msgspec.Raw(b"true" if count else b"false")
     rows = decode_objects(CANDIDATE, msgspec.json.encode([entry]))
     return rows, None if filters is None else msgspec.json.decode(filters, type=list | None)
 

@@ -11,7 +11,7 @@ from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import read_by_library
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.packed import LARGEST, open_fits
 
 __all__ = ["decode_hdus", "decode_sky_map"]
 
@@ -19,14 +19,14 @@ __all__ = ["decode_hdus", "decode_sky_map"]
 LAYOUT = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TTYPE", "TFORM", "TUNIT")
 
 
-def decode_hdus(body: bytes, limit: int) -> fits.HDUList:
+def decode_hdus(body: bytes, limit: int = LARGEST) -> fits.HDUList:
     """Return a FITS file, read whole.
 
     Parameters
     ----------
     body : bytes
         The file, in gzip or not.
-    limit : int
+    limit : int, optional
         The bytes that it may have when it is unpacked.
 
     Returns
@@ -41,21 +41,21 @@ def decode_hdus(body: bytes, limit: int) -> fits.HDUList:
     """
     with read_by_library("the FITS file"), warnings.catch_warnings():
         warnings.simplefilter("ignore", VerifyWarning)
-        file = open_fits(body, limit=limit, what="the sky map", lazy_load_hdus=False)
+        file = open_fits(body, limit=limit, what="the FITS file", lazy_load_hdus=False)
         for hdu in file:
             # Read now: a file that breaks off is an error here, and not later.
             _ = getattr(hdu, "data", None)
     return file
 
 
-def decode_sky_map(body: bytes, limit: int) -> Table:
+def decode_sky_map(body: bytes, limit: int = LARGEST) -> Table:
     """Return a sky map as a table.
 
     Parameters
     ----------
     body : bytes
         A FITS file.
-    limit : int
+    limit : int, optional
         The bytes that it may have when it is unpacked.
 
     Returns

@@ -178,7 +178,7 @@ def _write_csv(table: Table) -> bytes:
     for line in _write_ecsv(table, ",").decode().splitlines(keepends=True):
         (header if line.startswith("#") and not body else body).append(line)
     # What skips the header takes "#" for the begin of a comment, but not between quotes.
-    # A line of nothing would be no row.
+    # A row of one empty field would be a blank line, which readers leave out.
     rows = (",".join(map(_csv_field, row)) or '""' for row in csv.reader(body))
     return "".join([*header, *(f"{row}\n" for row in rows)]).encode()
 

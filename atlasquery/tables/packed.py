@@ -13,10 +13,12 @@ from astropy.io import fits
 
 from atlasquery.exceptions import TableParseError
 
-__all__ = ["open_fits", "too_large", "unpack_gzip"]
+__all__ = ["LARGEST", "open_fits", "too_large", "unpack_gzip"]
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
+# The limit of ``conf.max_answer_bytes`` as long as nobody changes it.
+LARGEST = 200_000_000
 # The bytes of the widest element, and those of which a part of a FITS file has a multiple.
 WIDEST, BLOCK = 8, 2880
 # What astropy raises of bytes that are no FITS file.
@@ -118,7 +120,7 @@ def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.
         _check_sizes(plain, limit, what)
         return fits.open(io.BytesIO(plain), memmap=False, **options)
     except NOT_FITS as error:
-        raise TableParseError(f"{what} is no FITS file: {error}") from error
+        raise TableParseError(f"{what} could not be read: {error}") from error
 
 
 def _check_sizes(plain: bytes, limit: int, what: str) -> None:

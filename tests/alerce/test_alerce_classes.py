@@ -207,3 +207,20 @@ def test_classifiers_and_their_classes(alerce):
         alerce.list_classes("lc_classifier", "1")
     with pytest.raises(InvalidQueryError, match="did you mean 'lc_classifier'"):
         alerce.list_classes("lc_clasifier")
+
+
+def test_classifiers_whose_names_have_brackets(alerce, double):
+    """As today's classifiers of the broker are called."""
+    name, version = "LC_classifier_BHRF_forced_phot(beta)", "2.1.0"
+    double.faults["/classifiers/"] = Answer(
+        200,
+        [{"classifier_name": name, "classifier_version": version, "classes": ["EB/EW", "SNIa"]}],
+    )
+    sent = alerce.query_criteria(classifier=name, class_name="EB/EW", get_query_payload=True)
+    assert sent["classifier"] == name and sent["class"] == "EB/EW"
+    assert alerce.list_classes(name) == ["EB/EW", "SNIa"]
+    with pytest.raises(InvalidQueryError, match=r"did you mean 'LC_classifier_BHRF_forced_phot"):
+        alerce.query_criteria(classifier="LC_classifier_BHRF_forced_phot", class_name="SNIa")
+    with pytest.warns(NoResultsWarning):
+        alerce.query_criteria(classifier=name, class_name="EB/EW")
+    assert double.asked(r"classifier=LC_classifier_BHRF_forced_phot%28beta%29&class=EB%2FEW")

@@ -87,7 +87,11 @@ def question(alerce, url):
         return asks[rest]
     asks |= {
         "object": lambda: alerce._fetch("lsst_object", {}, decode=bytes, cache=False),
-        "detections": lambda: alerce.get_detections(number, survey="lsst", cache=False),
+        "detections": lambda: (
+            alerce.get_detections(number, survey="lsst", cache=False)
+            if len(set(params.get("oid", []))) < 2
+            else alerce.get_light_curves(params["oid"], survey="lsst", cache=False)
+        ),
         "non_detections": lambda: alerce.get_non_detections(number, survey="lsst", cache=False),
         "forced-photometry": lambda: alerce.get_forced_photometry(
             number, survey="lsst", cache=False

@@ -1,5 +1,7 @@
 """Measurements: signs, missing values, times, and jobs of many objects of which some fail."""
 
+import pickle
+
 import alerce_sky as sky
 import astropy.units as u
 import numpy as np
@@ -383,3 +385,29 @@ def test_objects_of_lsst_with_forced_photometry_are_one_request_a_batch(alerce, 
     curves = alerce.get_light_curves(numbers, survey="lsst", forced=True, cache=False)
     assert len(double.received) == 1
     assert all(lc["forced"].sum() == 25 for lc in curves.values())
+
+
+def test_light_curves_that_are_not_built_yet_can_be_pickled(alerce, double):
+    curves = alerce.get_light_curves([sky.name(n) for n in range(3)], cache=False)
+    again = pickle.loads(pickle.dumps(curves))
+    assert list(again) == list(curves)
+    assert [len(lc) for lc in again.values()] == [len(lc) for lc in curves.values()]
+    assert again[sky.name(1)].meta["object"] == sky.name(1)
+
+
+def test_a_gateway_that_fails_once_over_many_names_costs_nothing(alerce, double):
+    """502 for a list of names, as reported of the broker: the list is asked for in halves."""
+    names = [sky.name(n) for n in range(150)]
+    double.faults["/objects/"] = [Answer(502, "Bad gateway", "text/html")] * 2
+    assert alerce.query_objects(names, cache=False)["oid"].tolist() == names
+
+
+def test_the_magnitude_of_a_detection_is_not_its_limit(alerce):
+    """Others drew diffmaglim as the magnitude, and mixed forced photometry in."""
+    lc = alerce.get_light_curve(sky.name(RICH), forced=True)
+    seen = lc[lc["detection"] & ~lc["forced"]]
+    rows = sky.detections(RICH)
+    assert seen["magpsf"].unmasked.value.tolist() == [row["magpsf"] for row in rows]
+    assert seen["limiting_mag"].unmasked.value.tolist() == [row["diffmaglim"] for row in rows]
+    known = ~seen["mag"].mask
+    assert (seen["mag"][known] == seen["magpsf"][known]).all()

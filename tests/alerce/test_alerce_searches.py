@@ -251,7 +251,7 @@ def test_the_order_holds_where_objects_have_several_classifications(
 def test_pages_that_part_the_classifications_of_an_object_lose_none(alerce, double):
     with pytest.warns(InputWarning, match="further classifications"):
         whole = alerce.query_criteria(ranking=1, cache=False)
-    with conf.set_temp("page_size", 40), pytest.warns(InputWarning):
+    with conf.set_temp("page_size", 100), pytest.warns(InputWarning):
         found = alerce.query_criteria(ranking=1, cache=False)
     for name in ("oid", "probability", "classifier_name"):
         assert found[name].tolist() == whole[name].tolist()

@@ -17,6 +17,7 @@ CLASS_FILTERS = {
     "class": "class_name", "ranking": "ranking",
 }  # fmt: skip
 CAP = 50001
+PAGING = ("page", "page_size", "count", "order_by", "order_mode")
 
 
 class RefusalError(Exception):
@@ -54,6 +55,18 @@ def ztf_list(params, turn):
     if order is not None and order not in ORDERS:
         said = f"Column used for ordering The value {order!r} is not a valid choice for 'order_by'."
         raise RefusalError(400, validation({"order_by": said}))
+    asked = {k: tuple(v) for k, v in sorted(params.items()) if k not in PAGING}
+    rows = list(_meeting(tuple(asked.items())))
+    rows = _ordered(rows, order, params.get("order_mode", ["ASC"])[0] == "DESC", turn)
+    page = _page(rows, params)
+    page["items"] = [{k: v for k, v in r.items() if k[0] != "_"} for r in page["items"]]
+    return page
+
+
+@functools.lru_cache(maxsize=32)
+def _meeting(asked):
+    """Return what meets criteria, whose pages are asked for one by one."""
+    params = {key: list(values) for key, values in asked}
     rows = _classified(_of_place(_named(objects(), params), params), params)
     for wire, key in (("ndet", "ndet"), ("firstmjd", "firstmjd"), ("lastmjd", "lastmjd")):
         if wire in params:
@@ -61,9 +74,7 @@ def ztf_list(params, turn):
             bounds = [float(v) for v in params[wire]]
             rows = [r for r in rows if r[key] >= bounds[0]]
             rows = [r for r in rows if len(bounds) < 2 or r[key] <= bounds[1]]
-    rows = _ordered(rows, order, params.get("order_mode", ["ASC"])[0] == "DESC", turn)
-    rows = [{key: value for key, value in r.items() if key[0] != "_"} for r in rows]
-    return _page(rows, params)
+    return rows
 
 
 def _named(rows, params):

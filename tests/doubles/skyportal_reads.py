@@ -374,8 +374,8 @@ def candidate(call, name):
     # Of any object, candidate or not.
     if name not in call.sky.objects:
         raise RefusalError(400, "Invalid ID")
-    # A number here, a truth value in the list.
-    entry = {**_candidate(call.sky, name), "is_source": int(bool(call.sky.saved.get(name)))}
+    # The number of groups here, a truth value in the list.
+    entry = {**_candidate(call.sky, name), "is_source": len(call.sky.saved.get(name, ()))}
     if call.sky.shows_alerts and call.truth("includeAlerts"):
         passed = [call.sky.passed[name]] if name in call.sky.passed else []
         entry["filter_ids"] = [one["filter_id"] for one in passed]

@@ -123,7 +123,6 @@ ATLAS = {
     "query_list": lambda c, k: c.query_list("good"),
     "get_list_members": lambda c, k: c.get_list_members("good"),
     "get_list_memberships": lambda c, k: c.get_list_memberships(k.one),
-    "list_lists": lambda c, k: c.list_lists(),
     "query_vra_scores": lambda c, k: c.query_vra_scores(k.two),
     "query_vra_todo": lambda c, k: c.query_vra_todo(k.two),
     "query_vra_ranks": lambda c, k: c.query_vra_ranks(k.two),
@@ -183,7 +182,7 @@ def forced(folder):
             deletable.save(folder / "deletable.json")
             known.tasks = [int(task) for task in deletable["task_id"]]
 
-        yield Bench("AtlasForced", make, double.host, known, FORCED, renew)
+        yield Bench("AtlasForced", make, double.host, known, FORCED, renew, silent={"read_quota"})
 
 
 def _one_of(jobs, n):
@@ -233,6 +232,7 @@ def alerce(folder):
     with AlerceDouble() as double, double.configured(), _set(conf):
         known = SimpleNamespace(
             folder=folder, one=sky.name(4), two=[sky.name(4), sky.name(6)],
+            adql="SELECT oid, meanra, ndet FROM object LIMIT 3",
             lsst=sky.FIRST_LSST + 5, lsst_two=[sky.FIRST_LSST + 5, sky.FIRST_LSST + 7],
             place=SkyCoord(150.1, 2.2, unit="deg"),
             candid=next(row["candid"] for row in sky.detections(4) if row["has_stamp"]),
@@ -292,7 +292,7 @@ ALERCE = {
         k.place, radius="2 arcsec", catalog="GAIA/DR1"
     ),
     "get_catshtm_redshift": lambda c, k: c.get_catshtm_redshift(k.place, radius="2 arcsec"),
-    "query_tap": lambda c, k: c.query_tap("SELECT TOP 3 oid, meanra, ndet FROM object"),
+    "query_tap": lambda c, k: c.query_tap(k.adql),
 }  # fmt: skip
 
 
@@ -394,7 +394,7 @@ def skyportal(folder):
                     row[key] = row[key][:5]
             for name in known.pair:
                 double.sky.comment(name, "Seen.")
-                double.sky.annotate(name, "me", {"a": 1})
+                double.sky.annotate(name, "broker", {"a": 1})
                 double.sky.classify(name, "Ib", 0.5)
             add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
             double.sky.tables["attachments"] = {1: b"a file"}

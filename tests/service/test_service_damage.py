@@ -49,7 +49,7 @@ def test_damage_that_lasts_is_an_error_after_the_retries(faulty, probe, damage):
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_write_is_sent_once(faulty, probe, damage):
     faulty.default = DAMAGED[damage]
-    if damage in ("no gzip", "wrong checksum"):
+    if "gzip" in damage or "checksum" in damage:
         with pytest.raises(RemoteServiceError):
             probe.write(k=1)
     else:

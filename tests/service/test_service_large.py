@@ -15,6 +15,7 @@ from faults import Reply
 from probe import conf
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
+from atlasquery.service.pool import run_all
 from atlasquery.tables.packed import open_fits, unpack_gzip
 
 PACKED = {"Content-Encoding": "gzip"}
@@ -124,7 +125,7 @@ def test_a_file_of_genuine_size_is_read_as_before(kind):
                 np.testing.assert_allclose(hdu.data, pixels, atol=20 if kind == "tiles" else 0)
             else:
                 assert len(hdu.data) in (2, 5)
-    with pytest.raises(TableParseError, match=r"are there|no FITS"):
+    with pytest.raises(TableParseError, match=r"are there|could not be read"):
         open_fits(data[:-2880], limit=1_000_000, what="the file")
 
 
@@ -158,6 +159,19 @@ def test_a_length_beyond_the_limit_is_not_waited_for(faulty, probe):
     with pytest.raises(RemoteServiceError, match=r"more than 200000000 bytes"):
         probe.read()
     assert len(faulty.received) == 1
+
+
+def test_answers_that_are_read_at_once_share_the_limit(faulty, probe):
+    body = b"[" + b" " * 600_000 + b"1]"
+    faulty.default = Reply(body=body, length=len(body))
+    with conf.set_temp("max_answer_bytes", 700_000):
+        assert run_all(lambda n: probe.read(n=n), range(3), concurrency=1) == [[1]] * 3
+        # Each has room alone, and eight have not: some are refused, and none for good.
+        faulty.default = Reply(body=body, chunks=50_000, hold=0.2)
+        found = run_all(lambda n: probe.read(n=n), range(8), concurrency=8)
+        for one in found:
+            assert one == [1] or "conf.max_answer_bytes" in str(one)
+        assert probe.read() == [1]
 
 
 ANSWERS = {

@@ -171,6 +171,16 @@ def test_values_of_annotations(skyportal, double, value, found):
         assert skyportal.query_candidates(annotation_filters=condition)["id"].tolist() == found
 
 
+@pytest.mark.parametrize("groups", [(), (3,), (2, 3, 4)])
+def test_a_candidate_that_several_groups_have_saved(skyportal, double, groups):
+    """The server counts them where it shows one candidate."""
+    double.sky.add_candidate("C1", 10.0, 20.0)
+    double.sky.save("C1", groups)
+    table = skyportal.get_candidate("C1")
+    assert table["is_source"].dtype == bool
+    assert table["is_source"].tolist() == [bool(groups)]
+
+
 @pytest.mark.parametrize("shows_alerts", [True, False])
 def test_what_is_no_candidate_is_not_found(skyportal, double, shows_alerts):
     """The server shows any object under the address of a candidate."""
