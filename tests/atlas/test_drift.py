@@ -222,8 +222,3 @@ def test_an_address_with_a_secret_is_refused_without_showing_it(address):
     with pytest.raises(InvalidQueryError, match="without a login") as caught:
         AtlasClass(server=address).get_objects(ID)
     assert "secret" not in str(caught.value)
-
-
-def test_radius_by_place(atlas):
-    with pytest.raises(TypeError, match="name the others: radius="):
-        atlas.query_region(CENTRE, "1 arcsec")

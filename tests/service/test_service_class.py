@@ -6,11 +6,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
 import pytest
+from astropy.coordinates import SkyCoord
 from astroquery import log as astroquery_log
 
 import atlasquery
 from atlasquery.atlas import AtlasClass
 from atlasquery.atlas import conf as atlas_conf
+from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
 from atlasquery.service.log import log
@@ -136,3 +138,12 @@ def test_the_log_is_not_among_a_programs_data():
         log.info("seen")
     astroquery_log.setLevel(level)
     assert [line.getMessage() for line in lines] == ["seen"]
+
+
+@pytest.mark.usefixtures("_nowhere")
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "AtlasForced"])
+def test_the_radius_may_be_given_by_place(name):
+    client = getattr(atlasquery, f"{name}Class")()
+    # It is taken for the radius, and judged as one.
+    with pytest.raises(InvalidQueryError, match="radius"):
+        client.query_region(SkyCoord(150.0, 2.2, unit="deg"), "-3 arcmin")

@@ -257,9 +257,10 @@ def test_deadline_ends_an_encrypted_drip_and_a_body_that_is_not_taken(monkeypatc
         Reply(body=b"[]", length=3, then="close"),
         Reply(body=BIG, chunks=1000, whole=False, then="close"),
         Reply(body=b"no gzip at all", headers={"Content-Encoding": "gzip"}),
+        Reply(body=gzip.compress(BIG)[:-99], headers={"Content-Encoding": "gzip"}),
         Reply(body=b"zz\r\n", length=False, headers={"Transfer-Encoding": "chunked"}, then="close"),
     ],
-    ids=["reset", "length", "short", "chunks", "not gzip", "bad chunk"],
+    ids=["reset", "length", "short", "chunks", "not gzip", "cut gzip", "bad chunk"],
 )
 def test_broken_answer_is_repeated_and_never_taken_for_whole(faulty, probe, reply):
     faulty.script(reply, answer([1]))
@@ -293,18 +294,14 @@ def test_chunked_answer_arrives_whole(faulty, probe):
         (Reply(body=BIG[:-5]), TableParseError, "breaks off"),
         (Reply(body=b'["\xff"]'), TableParseError, "damaged"),
         (Reply(body=b"[" * 100000), TableParseError, "damaged"),
-        (
-            Reply(body=gzip.compress(BIG)[:-99], headers={"Content-Encoding": "gzip"}),
-            TableParseError,
-            "breaks off",
-        ),
     ],
 )
 def test_wrong_content_with_status_200(faulty, probe, reply, kind, words):
     faulty.default = reply
     error = fail(probe.read, kind, words, status=200, url=faulty.url + "things/")
     assert error.reason
-    assert len(faulty.received) == 1
+    # Like a connection that breaks, it is asked for again before the call fails.
+    assert len(faulty.received) == 1 + conf.retries
 
 
 @pytest.mark.parametrize(
