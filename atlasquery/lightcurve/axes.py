@@ -1,5 +1,7 @@
 """The axes of a picture: limits that fit, dates on top, absolute magnitudes, and a key."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from atlasquery.lightcurve.marks import Mark
@@ -8,6 +10,10 @@ __all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
 
 # MJD of 1970-01-01, from which matplotlib counts days.
 MJD_OF_EPOCH = 40587.0
+# The event of a light curve, which is framed where it takes less than so much of all times, with
+# so much room before and after it: a part of its length, and days at least.
+EVENT = ("detection", "forced")
+EVENT_SHARE, EVENT_ROOM, EVENT_DAYS = 0.5, 0.5, 30.0
 # What axes show at least: days, and magnitudes or uJy.
 LEAST_DAYS = 0.1
 LEAST = {"mag": 0.5, "flux": 1.0}
@@ -18,6 +24,7 @@ UNCERTAIN = 10.0
 OUTSIDE_END = "outside the axes"
 DATES_ID, ABSOLUTE_ID = "atlasquery dates", "atlasquery absolute magnitudes"
 OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
+BEYOND = "earlier or later row"
 # Inches: figures narrower than that have their key below; the numbers of an axis and their label;
 # a column and a line of the key.
 NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
@@ -48,11 +55,14 @@ def pyplot():
     return plt
 
 
-def fit_to_marks(ax, marks: list[Mark], y: str, *, empty: str) -> list[str]:
+def fit_to_marks(
+    ax, marks: list[Mark], y: str, *, empty: str, window: str | tuple[float, float] = "event"
+) -> list[str]:
     """Set the limits of the axes, so that what matters fills them.
 
     Flagged rows, measurements far less certain than the others, and limits far
-    above all that was detected stretch nothing, unless there is nothing else.
+    above all that was detected stretch nothing, unless there is nothing else. Nor do
+    years of limits before and after an event.
 
     Parameters
     ----------
@@ -64,6 +74,8 @@ def fit_to_marks(ax, marks: list[Mark], y: str, *, empty: str) -> list[str]:
         What is drawn.
     empty : str
         What stands in the axes where nothing is drawn.
+    window : {"event", "all"} or tuple of float, optional
+        The times that are shown.
 
     Returns
     -------
@@ -74,18 +86,49 @@ def fit_to_marks(ax, marks: list[Mark], y: str, *, empty: str) -> list[str]:
     if not good:
         _say_empty(ax, empty)
         return []
-    low, high = _range(np.concatenate([mark.time for mark in good]), LEAST_DAYS)
+    low, high = _times_of(good, window)
     ax.set_xlim(low, high)
     zero = [0.0] if y == "flux" else []
-    bottom, top = _range(np.concatenate([_extent(good), zero]), LEAST[y])
+    inside = [part for mark in good if len((part := _within(mark, low, high)).time)]
+    held = _extent(inside) if inside else _extent(good)
+    bottom, top = _range(np.concatenate([held, zero]), LEAST[y])
     ax.set_ylim((top, bottom) if y == "mag" else (bottom, top))
     outside: dict[str, int] = {}
     for mark in marks:
-        n = np.count_nonzero((mark.value < bottom) | (mark.value > top))
-        n += np.count_nonzero((mark.time < low) | (mark.time > high))
+        beyond = (mark.time < low) | (mark.time > high)
+        n = np.count_nonzero(~beyond & ((mark.value < bottom) | (mark.value > top)))
         what = OUTSIDE.get(mark.kind, "uncertain point")
         outside[what] = outside.get(what, 0) + int(n)
+        outside[BEYOND] = outside.get(BEYOND, 0) + int(np.count_nonzero(beyond))
     return [f"{n} {what}{'s' * (n > 1)}\n{OUTSIDE_END}" for what, n in outside.items() if n]
+
+
+def _times_of(marks: list[Mark], window: str | tuple[float, float]) -> tuple[float, float]:
+    """Return the ends of the axis of times."""
+    low, high = _range(np.concatenate([mark.time for mark in marks]), LEAST_DAYS)
+    if isinstance(window, tuple):
+        # An end that was left open is that of the light curve.
+        first, last = (
+            end if np.isfinite(end) else other
+            for end, other in zip(window, (low, high), strict=True)
+        )
+        return _range(np.array([first, last]), LEAST_DAYS) if first >= last else (first, last)
+    event = np.concatenate([mark.time for mark in marks if mark.kind in EVENT] or [[]])
+    event = event[np.isfinite(event)]
+    if window == "all" or not len(event):
+        return low, high
+    room = max(EVENT_ROOM * np.ptp(event), EVENT_DAYS)
+    first, last = float(event.min() - room), float(event.max() + room)
+    if last - first > EVENT_SHARE * (high - low):
+        return low, high
+    return max(first, low), min(last, high)
+
+
+def _within(mark: Mark, low: float, high: float) -> Mark:
+    """Return the part of a mark between two times."""
+    some = (mark.time >= low) & (mark.time <= high)
+    error = None if mark.error is None else mark.error[some]
+    return replace(mark, time=mark.time[some], value=mark.value[some], error=error)
 
 
 def _extent(marks: list[Mark]) -> np.ndarray:

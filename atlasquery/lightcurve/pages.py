@@ -8,7 +8,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.axes import key_of, pyplot
 from atlasquery.lightcurve.marks import shown
-from atlasquery.lightcurve.plot import LABELS, draw, time_label
+from atlasquery.lightcurve.plot import LABELS, check_shown_window, draw, time_label
 
 __all__ = ["plot_many"]
 
@@ -24,6 +24,7 @@ def plot_many(
     limits: bool = True,
     snr: float = 3.0,
     flagged: bool = True,
+    window: str | tuple = "event",
     titles: Mapping[object, str] | None = None,
     columns: int = 3,
     rows: int = 4,
@@ -44,6 +45,8 @@ def plot_many(
         The signal to noise below which a measurement is faint.
     flagged : bool, optional
         Whether flagged rows are drawn.
+    window : {"event", "all"} or (start, end), optional
+        The times that are shown, as in `plot`.
     titles : mapping of id to str, optional
         Titles of some of the pictures; by default the name in meta, else the id.
     columns, rows : int, optional
@@ -58,7 +61,8 @@ def plot_many(
     Raises
     ------
     InvalidQueryError
-        If there is no light curve, one is none, or `columns` or `rows` is below 1.
+        If there is no light curve, one is none, `window` is none of these, or `columns` or
+        `rows` is below 1.
 
     Examples
     --------
@@ -84,7 +88,7 @@ def plot_many(
         pictures = [
             (_title(key, curves[key], titles), curves[key], (forced or {}).get(key)) for key in some
         ]
-        pages.append(_page(pictures, columns, options))
+        pages.append(_page(pictures, columns, options, window))
     return pages
 
 
@@ -94,7 +98,7 @@ def _title(key: object, lc: Table, titles: Mapping | None) -> str:
     return str(getattr(lc, "meta", {}).get("object") or key)
 
 
-def _page(pictures: list[tuple], columns: int, options: dict):
+def _page(pictures: list[tuple], columns: int, options: dict, window: str | tuple):
     """Return a figure of pictures, each a title, a light curve and forced photometry."""
     across = min(columns, len(pictures))
     down = -(-len(pictures) // across)
@@ -108,7 +112,7 @@ def _page(pictures: list[tuple], columns: int, options: dict):
     drawn, labels = [], set()
     for ax, (title, lc, forced) in zip(axes.flat, pictures, strict=False):
         what = shown(lc, forced, **options)
-        own = draw(ax, what, options["y"])
+        own = draw(ax, what, options["y"], window=check_shown_window(window, what.scale))
         ax.set_title(title, fontsize="medium")
         ax.tick_params(labelsize="small")
         for top in ax.child_axes:

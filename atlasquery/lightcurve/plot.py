@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.axes import (
@@ -19,6 +20,7 @@ from atlasquery.lightcurve.axes import (
 )
 from atlasquery.lightcurve.marks import Mark, Shown, check_distance, shown
 from atlasquery.lightcurve.styles import KINDS, Style, shaded, style_of
+from atlasquery.service.inputs import check_window
 
 __all__ = ["plot"]
 
@@ -34,6 +36,7 @@ def plot(
     limits: bool = True,
     snr: float = 3.0,
     flagged: bool = True,
+    window: str | tuple = "event",
     redshift: float | None = None,
     distance=None,
     cosmology=None,
@@ -61,6 +64,11 @@ def plot(
     flagged : bool, optional
         Whether the rows that `clean` flagged are drawn, as crosses. They do not
         stretch the axes.
+    window : {"event", "all"} or (start, end), optional
+        The times that are shown. By default those of the detections and some room, where
+        they are a short part of the light curve, so that an event does not drown in years
+        of limits; the key says how many rows are earlier or later. ``"all"`` shows all, and a
+        pair of times (`~astropy.time.Time`, str, MJD, or None for no bound) shows those between.
     redshift : float, optional
         For an axis of absolute magnitudes at the right, by `cosmology`. Neither a
         K-correction nor an extinction is applied.
@@ -86,8 +94,8 @@ def plot(
     Raises
     ------
     InvalidQueryError
-        If `y` is neither, a column is missing, or time scales differ; if `ax` has a
-        light curve in another `y`, magnitude system or time scale.
+        If `y` or `window` is none of these, a column is missing, or time scales differ; if
+        `ax` has a light curve in another `y`, magnitude system or time scale.
 
     Examples
     --------
@@ -101,6 +109,7 @@ def plot(
     'AB magnitude (mag)'
     """
     what = shown(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
+    times = check_shown_window(window, what.scale)
     modulus = check_distance(redshift, distance, cosmology, y)
     name = str(lc.meta.get("object", ""))
     drawn = None if ax is None else _drawn_before(ax, what, y, value_label(lc, y))
@@ -109,7 +118,7 @@ def plot(
     if drawn is None:
         drawn = Drawn([], [], value_label(lc, y), what.scale, [], y)
     what = _named(ax, what, drawn, name)
-    notes = draw(ax, what, y, before=drawn.marks)
+    notes = draw(ax, what, y, before=drawn.marks, window=times)
     ax.set_ylabel(value_label(lc, y))
     if not drawn.marks:
         ax.set_xlabel(time_label(lc, what))
@@ -233,7 +242,48 @@ def time_label(lc: Table, what: Shown) -> str:
     return f"Time (MJD, {what.scale.upper()}; {reference})"
 
 
-def draw(ax, what: Shown, y: str, *, before: Sequence[Mark] = ()) -> list[str]:
+def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
+    """Return the times that a picture shows, in the time scale of the light curve.
+
+    Parameters
+    ----------
+    window : {"event", "all"} or (start, end)
+        As `plot` takes it.
+    scale : str
+        The time scale.
+
+    Returns
+    -------
+    str or tuple of float
+        MJD, infinite for no bound.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is none of these.
+    """
+    if isinstance(window, str) and window in ("event", "all"):
+        return window
+    if not isinstance(window, (tuple, list)) or len(window) != 2:
+        raise InvalidQueryError(
+            f"window={window!r} should be 'event', 'all' or a pair of times (start, end)"
+        )
+    ends = check_window(*window)
+    low, high = (None if end is None else Time(end, format="mjd", scale="utc") for end in ends)
+    return (
+        -np.inf if low is None else float(getattr(low, scale).mjd),
+        np.inf if high is None else float(getattr(high, scale).mjd),
+    )
+
+
+def draw(
+    ax,
+    what: Shown,
+    y: str,
+    *,
+    before: Sequence[Mark] = (),
+    window: str | tuple[float, float] = "event",
+) -> list[str]:
     """Draw the marks of a light curve, and axes that fit them.
 
     Parameters
@@ -246,6 +296,8 @@ def draw(ax, what: Shown, y: str, *, before: Sequence[Mark] = ()) -> list[str]:
         What is drawn.
     before : sequence of Mark, optional
         What was drawn on the axes before, which they have to fit as well.
+    window : {"event", "all"} or tuple of float, optional
+        The times that are shown.
 
     Returns
     -------
@@ -261,7 +313,7 @@ def draw(ax, what: Shown, y: str, *, before: Sequence[Mark] = ()) -> list[str]:
         ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     empty = "nothing to draw" + ("; see y='flux'" if what.notes else "")
     marks = [*before, *what.marks]
-    outside = fit_to_marks(ax, marks, y, empty=empty)
+    outside = fit_to_marks(ax, marks, y, empty=empty, window=window)
     date_axis(ax, dated=bool(marks))
     return [*what.notes, *outside]
 

@@ -329,3 +329,61 @@ def test_scales_are_not_mixed(lc):
     barycentric = making.light_curve([60000.0], [100.0], scale="tdb")
     with pytest.raises(InvalidQueryError, match=r"times in 'utc', and those of lc are in 'tdb'"):
         plot(barycentric, ax=ax)
+
+
+def event(extra=()):
+    """Eight years of limits, and 30 days of detections among them."""
+    time = np.concatenate([58000.0 + 10 * np.arange(300), 59500.5 + 3 * np.arange(11), extra])
+    seen = np.arange(len(time)) >= 300
+    return making.light_curve(time, np.where(seen, 300.0, np.nan))
+
+
+def shown_days(ax):
+    low, high = ax.get_xlim()
+    return low, high
+
+
+def test_an_event_does_not_drown_in_years_of_limits():
+    ax = plot(event())
+    assert shown_days(ax) == pytest.approx((59470.5, 59560.5))
+    # 59480 to 59560, each ten days, are in the axes; the key counts the other limits.
+    assert "291 earlier or later rows\noutside the axes" in words_of(ax)
+    whole = plot(event(), window="all")
+    assert shown_days(whole)[0] < 58000 and shown_days(whole)[1] > 60990
+    assert "earlier or later" not in words_of(whole)
+
+
+def test_detections_far_apart_are_all_shown():
+    low, high = shown_days(plot(event(extra=[60800.0])))
+    assert low < 58000 and high > 60990
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ((59490, 59540), (59490, 59540)),
+        ((Time("2021-10-03"), None), (59490, 61139.5)),
+        (["2021-10-03", "2021-11-22"], (59490, 59540)),
+    ],
+)
+def test_a_user_chooses_the_times_that_are_shown(window, expected):
+    assert shown_days(plot(event(), window=window)) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_window_without_rows_says_how_many_are_outside():
+    ax = plot(event(), window=(50000, 50010))
+    assert shown_days(ax) == (50000, 50010)
+    assert "311 earlier or later rows\noutside the axes" in words_of(ax)
+
+
+@pytest.mark.parametrize("window", ["burst", (59000,), 59000, (59100, 59000), ("x", None)])
+def test_a_window_that_is_none_is_refused(window):
+    with pytest.raises(InvalidQueryError, match=r"window=|end=59000|start='x'"):
+        plot(event(), window=window)
+
+
+def test_pages_take_the_window_too():
+    (page,) = plot_many({1: event()}, window="all")
+    assert shown_days(page.axes[0])[0] < 58000
+    (page,) = plot_many({1: event()})
+    assert shown_days(page.axes[0]) == pytest.approx((59470.5, 59560.5))
