@@ -181,14 +181,17 @@ class PagedQueries(AlerceQuery):
     def _completed(
         self, survey: str, params: dict, rows: Rows, names: list, cache: bool | None
     ) -> Rows:
-        """Return rows with all classifications of some objects that meet the criteria."""
+        """Return rows with all classifications of some objects that meet the criteria.
+
+        A server with shorter pages may cut what comes: the rows that are here stay.
+        """
         for start in range(0, len(names), NAMES):
             part = names[start : start + NAMES]
             sent = params | self._fixed(survey) | {"oid": part, "page": 1}
             every, _, _ = self._page(
                 survey, sent | {"page_size": CLASSIFICATIONS * len(part)}, cache
             )
-            rows = stack_rows(rows.take(~np.isin(rows.values["oid"], part)), every)
+            rows = stack_rows(rows, every)
         return sorted_rows(rows, Order("oid"))
 
     @contextlib.contextmanager
