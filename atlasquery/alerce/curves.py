@@ -379,9 +379,7 @@ class LightCurveQueries(ObjectQueries):
                 "v2_detections",
                 {"survey_id": "ztf"},
                 place={"oid": name},
-                decode=lambda body: without_fillers(
-                    decode_v2_detections(plain_json(body), name)
-                ),
+                decode=lambda body: without_fillers(decode_v2_detections(plain_json(body), name)),
                 cache=cache,
                 once=True,
             )
