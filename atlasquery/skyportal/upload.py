@@ -244,8 +244,9 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         Raises
         ------
         InvalidQueryError
-            If it is no upload, nothing in it was new or it is not known what was, or it is an upload id that this client
-            does not know: the server does not say whose its points are.
+            If it is no upload, nothing in it was new or it is not known what was, or it
+            is an upload id that this client does not know: the server does not say whose
+            its points are.
         LoginError
             If there is no login.
         WriteError

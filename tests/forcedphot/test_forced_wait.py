@@ -423,7 +423,7 @@ def test_an_empty_page_that_names_a_next_one(forced, double):
 
     double.answer = empty
     for ask_for in (forced.wait, forced.update):
-        with pytest.raises(TableParseError, match="ATLAS forced photometry.*has no task"):
+        with pytest.raises(TableParseError, match=r"ATLAS forced photometry.*has no task"):
             ask_for(jobs)
     double.answer = ask
     assert forced.wait(jobs).counts() == {"done": 1}
