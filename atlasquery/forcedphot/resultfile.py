@@ -8,7 +8,6 @@ by `resultlines`, line by line: that takes longer, accepts more, and names what 
 
 import functools
 import io
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from atlasquery.forcedphot.columns import RESULT
 from atlasquery.forcedphot.resultlines import LARGEST_MJD, is_number, read_lines
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.failures import check_on_error, some
+from atlasquery.service.warning import warn
 from atlasquery.tables import Column, Rows
 from atlasquery.tables.packed import LARGEST, unpack_gzip
 
@@ -189,11 +189,10 @@ def _from_copy(body: bytes, name: str, on_error: str, *, copy: bool) -> Rows:
     if broken:
         _report(broken, name, on_error, len(columns["MJD"]) if copy else 0)
     if overflown:
-        warnings.warn(
+        warn(
             f"{name} has {overflown} numbers that were too long to be printed (****); they are "
             "masked",
             InputWarning,
-            stacklevel=2,
         )
     return _arranged(lines.names, columns)
 
@@ -208,10 +207,9 @@ def _report(broken: list[tuple[int, str, str]], name: str, on_error: str, left: 
             f"line {number} of {name} {wrong}: {line:.200}{more}{remedy}", reason=line
         )
     named = [f"line {number} {wrong}: {line:.200}" for number, wrong, line in broken]
-    warnings.warn(
+    warn(
         f"{name}: {len(broken)} broken lines are left out: {some(named)}",
         InputWarning,
-        stacklevel=2,
     )
 
 

@@ -308,3 +308,10 @@ def test_a_packed_file_has_the_limit_of_answers():
 def test_a_packed_file_that_breaks_off():
     with pytest.raises(TableParseError, match="the text breaks off"):
         AtlasForced.read(gzip.compress(SENT.encode())[:-12])
+
+
+@pytest.mark.parametrize("damage", [("0.101", "*****"), ("0.101", "0.1x1")])
+def test_a_warning_of_a_file_points_at_the_caller(damage):
+    with pytest.warns(InputWarning) as caught:
+        AtlasForced.read(SENT.replace(*damage), on_error="warn")
+    assert [one.filename for one in caught] == [__file__]
