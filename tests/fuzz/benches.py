@@ -236,6 +236,9 @@ def alerce(folder):
             lsst=sky.FIRST_LSST + 5, lsst_two=[sky.FIRST_LSST + 5, sky.FIRST_LSST + 7],
             place=SkyCoord(150.1, 2.2, unit="deg"),
             candid=next(row["candid"] for row in sky.detections(4) if row["has_stamp"]),
+            candids=[
+                next(row["candid"] for row in sky.detections(n) if row["has_stamp"]) for n in (4, 6)
+            ],
         )  # fmt: skip
         known.alert = next(row["measurement_id"] for row in sky.lsst_rows(5, forced=False))
 

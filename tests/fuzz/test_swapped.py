@@ -36,7 +36,8 @@ ALERCE = {
     ),
     "get_light_curve:lsst": lambda c, k, n: c.get_light_curve(k.lsst_two[n], survey="lsst"),
     "get_magstats:lsst": lambda c, k, n: c.get_magstats(k.lsst_two[n], survey="lsst"),
-    "get_avro": lambda c, k, n: c.get_avro(k.two[n], decoded=True),
+    # By its number: detections of another object are asked of the other version of the API.
+    "get_avro": lambda c, k, n: c.get_avro(k.two[n], k.candids[n], decoded=True),
 }
 LCC = {
     "get_dataset": lambda c, k, n: c.get_dataset(k.setids[n]),
