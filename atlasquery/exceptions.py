@@ -106,6 +106,14 @@ class StorageError(InvalidQueryError, OSError):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+    def __reduce__(self):
+        return (
+            type(self),
+            self.args,
+            dict(self.__dict__)
+            | {name: getattr(self, name) for name in ("errno", "strerror", "filename")},
+        )
+
     @classmethod
     def from_system(cls, error: OSError, what: str) -> "StorageError":
         """Make one of an error of the system.

@@ -34,7 +34,7 @@ from atlasquery.service.refusals import refuse_redirect, refuse_status, server_w
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
-from atlasquery.shown import harmless
+from atlasquery.shown import shown
 
 __all__ = ["Decoding", "ServiceQuery"]
 
@@ -190,7 +190,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     def _shown_server(self) -> str:
         """The address of the server for a repr, which never raises."""
         try:
-            return harmless(self.server)
+            return shown(self.server)
         except Exception as error:
             return f"an address that cannot be used ({type(error).__name__})"
 
@@ -578,7 +578,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             )
         refuse_status(response, self.service)
         # Only an answer to it shows that the server knows a token.
-        self._accepted_token = token or self._accepted_token
+        if not isinstance(auth, NoAuth):
+            self._accepted_token = token or self._accepted_token
         return response, token
 
     def _worth_renewing(self, response: requests.Response) -> bool:
