@@ -26,6 +26,7 @@ __all__ = [
     "IncompleteResultError",
     "InputWarning",
     "InvalidQueryError",
+    "LargeAnswerError",
     "LargeQueryWarning",
     "LoginError",
     "MaxResultsWarning",
@@ -139,6 +140,10 @@ class StorageError(InvalidQueryError, OSError):
 
 class RemoteServiceError(_FromService, _astroquery.RemoteServiceError):
     """A server that could not be reached, or answered with a failure."""
+
+
+class LargeAnswerError(RemoteServiceError):
+    """An answer with more bytes than ``conf.max_answer_bytes``: less may be asked for at once."""
 
 
 class NotFoundError(RemoteServiceError):

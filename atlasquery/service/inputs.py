@@ -334,7 +334,9 @@ def check_time(value: object, *, name: str) -> float | None:
         raise InvalidQueryError(f"{name}={value!r:.200} {right}{_as_mjd(value)}") from error
     if np.ndim(mjd) or not np.isfinite(mjd):
         raise InvalidQueryError(f"{name}={value!r} {right}")
-    check_mjd(float(mjd), name=name)
+    if not isinstance(value, str):
+        # A date in ISO is what it says, however far it is.
+        check_mjd(float(mjd), name=name)
     return float(mjd)
 
 

@@ -170,7 +170,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
-        if not name.startswith("_") and name != "name" and not hasattr(type(self), name):
+        ours = type(self).__module__.startswith("atlasquery.")
+        unknown = not name.startswith("_") and name != "name" and not hasattr(type(self), name)
+        # A subclass of somebody else's may have attributes of its own.
+        if ours and unknown:
             setting = {"URL": "server"}.get(name.upper(), name.lower())
             near = suggest(name, [each for each in dir(type(self)) if not each.startswith("_")])
             hint = near if "did you mean" in near else ""
