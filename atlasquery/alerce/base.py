@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from string import Formatter
 
 import msgspec
 
@@ -166,6 +167,7 @@ class AlerceQuery(ServiceQuery):
                     f"conf.routes has {pair!r}, which should be name=path with a name of "
                     f"{', '.join(ROUTES)}{suggest(name.strip(), ROUTES)}"
                 )
+            _check_placeholders(name.strip(), path, pair)
             if name.strip() == route:
                 return path.strip().lstrip("/").format(**place)
         return ROUTES[route].format(**place)
@@ -208,6 +210,30 @@ class AlerceQuery(ServiceQuery):
             interrupt=self._clock.interrupt,
             progress=progress,
         )
+
+
+def _check_placeholders(name: str, path: str, pair: str) -> None:
+    """Refuse a path of ``conf.routes`` that does not have the placeholders of its route."""
+    wanted = _placeholders(ROUTES[name])
+    try:
+        found = _placeholders(path)
+    except ValueError as error:
+        found = {str(error)}
+    if found != wanted:
+        right = " and ".join(sorted(wanted)) or "no placeholder"
+        raise InvalidQueryError(
+            f"conf.routes has {pair!r}: the path of {name} should have {right}, as in "
+            f"'{name}={ROUTES[name]}'"
+        )
+
+
+def _placeholders(path: str) -> set[str]:
+    """Return the placeholders of a path as they are written, without doubles."""
+    return {
+        "{" + field + (f"!{how}" if how else "") + (f":{form}" if form else "") + "}"
+        for _, field, form, how in Formatter().parse(path)
+        if field is not None
+    }
 
 
 def _address(server: str) -> str:

@@ -121,7 +121,8 @@ V2_DETECTION = Columns(
     Column("parent_candid", int),
     Column("pid", int),
     Column("tid", str),
-    *(Column(name, Nested) for name in ("oid", "sid", "aid", "e_ra", "e_dec")),
+    Column("oid", str),
+    *(Column(name, Nested) for name in ("sid", "aid", "e_ra", "e_dec")),
     Column("extra_fields", Nested),
 )
 
@@ -141,7 +142,8 @@ V2_NON_DETECTION = Columns(
     Column("fid", int, required=True),
     Column("diffmaglim", unit=u.mag),
     Column("tid", str),
-    *(Column(name, Nested) for name in ("oid", "sid", "aid")),
+    Column("oid", str),
+    *(Column(name, Nested) for name in ("sid", "aid")),
 )
 
 #: An exposure of ZTF that did not show the object.

@@ -335,7 +335,7 @@ class LightCurveQueries(ObjectQueries):
                 "v2_light_curve",
                 {"survey_id": "ztf"},
                 place={"oid": name},
-                decode=decode_v2,
+                decode=lambda body: decode_v2(body, name),
                 cache=cache,
                 once=True,
             )
@@ -343,15 +343,6 @@ class LightCurveQueries(ObjectQueries):
             if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
                 raise
             return None
-        for part in parts:
-            if "oid" in part.values:
-                check_answers(
-                    part.values["oid"],
-                    name,
-                    "the object",
-                    mask=part.masks["oid"],
-                    service=self.service,
-                )
         if not any(map(len, parts)):
             return None
         kinds = ("detection", "non_detection", "forced")
@@ -388,12 +379,7 @@ class LightCurveQueries(ObjectQueries):
                 "v2_detections",
                 {"survey_id": "ztf"},
                 place={"oid": name},
-                decode=only_of(
-                    lambda body: without_fillers(decode_v2_detections(plain_json(body))),
-                    "oid",
-                    name,
-                    "the object",
-                ),
+                decode=lambda body: without_fillers(decode_v2_detections(plain_json(body), name)),
                 cache=cache,
                 once=True,
             )

@@ -176,19 +176,36 @@ class PagedQueries(AlerceQuery):
             if len(first) and len(second) and first.values["oid"][-1] == second.values["oid"][0]
         ]
         rows = stack_rows(*pages)
-        return self._completed(survey, params, rows, ends, cache) if ends else rows
+        full = len(pages[0])
+        return self._completed(survey, params, rows, ends, cache, full=full) if ends else rows
 
     def _completed(
-        self, survey: str, params: dict, rows: Rows, names: list, cache: bool | None
+        self,
+        survey: str,
+        params: dict,
+        rows: Rows,
+        names: list,
+        cache: bool | None,
+        *,
+        full: int | None = None,
     ) -> Rows:
-        """Return rows with all classifications of some objects that meet the criteria."""
-        for start in range(0, len(names), NAMES):
-            part = names[start : start + NAMES]
+        """Return rows with all classifications of some objects that meet the criteria.
+
+        `full` is how many rows a page of a server with shorter pages has: what comes with as
+        many may be cut, and is asked for in halves. The rows that are here stay.
+        """
+        parts = [names[start : start + NAMES] for start in range(0, len(names), NAMES)]
+        while parts:
+            part = parts.pop()
             sent = params | self._fixed(survey) | {"oid": part, "page": 1}
             every, _, _ = self._page(
                 survey, sent | {"page_size": CLASSIFICATIONS * len(part)}, cache
             )
-            rows = stack_rows(rows.take(~np.isin(rows.values["oid"], part)), every)
+            if len(every) == full and len(part) > 1:
+                half = len(part) // 2
+                parts += [part[:half], part[half:]]
+            else:
+                rows = stack_rows(rows, every)
         return sorted_rows(rows, Order("oid"))
 
     @contextlib.contextmanager

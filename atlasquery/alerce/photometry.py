@@ -29,7 +29,7 @@ from atlasquery.lightcurve.schema import (
     magnitudes,
     within,
 )
-from atlasquery.tables import Column, Columns, Rows, decode_rows, stack_rows
+from atlasquery.tables import Column, Columns, Rows, check_answers, decode_rows, stack_rows
 
 __all__ = [
     "decode_forced",
@@ -238,44 +238,65 @@ def decode_forced(body: bytes) -> Rows:
     return without_fillers(_flat(decode_rows(FORCED, body), FORCED_EXTRA, TWICE))
 
 
-def decode_v2_detections(body: bytes | msgspec.Raw) -> Rows:
+def decode_v2_detections(body: bytes | msgspec.Raw, name: str) -> Rows:
     """Decode detections of the second version of the API into the columns of the first.
 
     Parameters
     ----------
     body : bytes or `msgspec.Raw`
         What the server sent.
+    name : str
+        The object that was asked for.
 
     Returns
     -------
     Rows
         In the columns of `atlasquery.alerce.columns.DETECTION`, and what else came.
+
+    Raises
+    ------
+    TableParseError
+        If a row is of another object.
     """
-    rows = _flat(decode_rows(V2_DETECTION, body), V2_EXTRA, ())
+    rows = _flat(_rows_of(decode_rows(V2_DETECTION, body), name), V2_EXTRA, ())
     return _as_declared(rows, DETECTION, ("oid", "sid", "aid", "e_ra", "e_dec"))
 
 
-def decode_v2(body: bytes) -> tuple[Rows, Rows, Rows]:
+def decode_v2(body: bytes, name: str) -> tuple[Rows, Rows, Rows]:
     """Decode an answer with detections, non-detections and forced photometry.
 
     Parameters
     ----------
     body : bytes
         What the server sent.
+    name : str
+        The object that was asked for.
 
     Returns
     -------
     tuple of Rows
         In the columns of the routes for each.
+
+    Raises
+    ------
+    TableParseError
+        If a row is of another object.
     """
     sent = msgspec.json.decode(plain_json(body), type=_V2)
-    limits = decode_rows(V2_NON_DETECTION, sent.non_detections)
+    limits = _rows_of(decode_rows(V2_NON_DETECTION, sent.non_detections), name)
     limits = _as_declared(limits, NON_DETECTION, ("oid", "sid", "aid"))
     return (
-        decode_v2_detections(sent.detections),
+        decode_v2_detections(sent.detections, name),
         limits,
-        decode_forced(sent.forced_photometry),
+        _rows_of(decode_forced(sent.forced_photometry), name),
     )
+
+
+def _rows_of(rows: Rows, name: str) -> Rows:
+    """Return rows, of which none is of another object than was asked for."""
+    if "oid" in rows.values:
+        check_answers(rows.values["oid"], name, "the object", mask=rows.masks["oid"])
+    return rows
 
 
 class _V2(msgspec.Struct):

@@ -268,11 +268,20 @@ def decode_page(body: bytes) -> Page:
     -------
     Page
         Its tasks.
+
+    Raises
+    ------
+    TableParseError
+        If there is no task in it, though a next page is named.
     """
     listing = msgspec.json.decode(body, type=_Listing)
     rows = decode_rows(TASK, listing.results)
     # The cursor alone is taken: the address may be one that only the server can reach.
     cursor = parse_qs(urlsplit(listing.next or "").query).get("cursor", [None])[0]
+    if cursor is not None and not len(rows):
+        raise TableParseError(
+            "a page of the queue has no task, and is said to have a next one", reason=cursor
+        )
     return Page(_as_tasks(rows), cursor, rows)
 
 

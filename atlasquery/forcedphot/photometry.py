@@ -1,6 +1,5 @@
 """From the rows of a result file to a light curve: signs, errors, limits."""
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +13,7 @@ from atlasquery.lightcurve.schema import (
     mag_to_flux,
     magnitudes,
 )
+from atlasquery.service.warning import warn
 from atlasquery.tables import Rows
 
 __all__ = ["light_curve", "signed_flux"]
@@ -135,10 +135,9 @@ def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndar
 
 def _warn_apart(mag: np.ndarray, printed: np.ndarray, apart: np.ndarray, name: str) -> None:
     first = int(np.argmax(apart))
-    warnings.warn(
+    warn(
         f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
         f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
         "from uJy there",
         InputWarning,
-        stacklevel=2,
     )

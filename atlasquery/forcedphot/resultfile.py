@@ -7,10 +7,7 @@ by `resultlines`, line by line: that takes longer, accepts more, and names what 
 """
 
 import functools
-import gzip
 import io
-import warnings
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,14 +17,13 @@ from atlasquery.forcedphot.columns import RESULT
 from atlasquery.forcedphot.resultlines import LARGEST_MJD, is_number, read_lines
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.failures import check_on_error, some
+from atlasquery.service.warning import warn
 from atlasquery.tables import Column, Rows
+from atlasquery.tables.packed import LARGEST, unpack_gzip
 
 __all__ = ["parse_result"]
 
 BLANK = b" \t\r\n"
-GZIP = b"\x1f\x8b"
-# Bytes that a packed file may have when unpacked: a thousand times the longest known.
-MOST_BYTES = 1 << 30
 # The encodings of files that begin with a mark.
 MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # Bytes in which the first row is looked for.
@@ -43,6 +39,7 @@ def parse_result(
     name: str = "the result file",
     on_error: str = "raise",
     whole: bool = False,
+    limit: int = LARGEST,
 ) -> Rows:
     """Read a result file, or a copy of one.
 
@@ -58,6 +55,8 @@ def parse_result(
         Whether broken lines are an error, or left out with a warning that names them.
     whole : bool, optional
         Whether the file is as the server sent it, and so ends with the end of a line.
+    limit : int, optional
+        The bytes that a packed file may have when it is unpacked.
 
     Returns
     -------
@@ -69,7 +68,8 @@ def parse_result(
     ------
     TableParseError
         If there is no such header, or a line has another number of values or one that
-        is not a number; the message has the number of the line and its text.
+        is not a number; the message has the number of the line and its text. If it is
+        packed, and is damaged or too large.
 
     Warns
     -----
@@ -78,7 +78,7 @@ def parse_result(
         (``*****``) are masked.
     """
     check_on_error(on_error)
-    body = _decoded(text, name)
+    body = _decoded(text, name, limit)
     if whole and body.strip(BLANK) and not body.endswith(b"\n"):
         last = body.rstrip(BLANK).rpartition(b"\n")[2].decode("utf-8", "replace")
         raise TableParseError(
@@ -89,13 +89,11 @@ def parse_result(
     return rows if rows is not None else _from_copy(body, name, on_error, copy=not whole)
 
 
-def _decoded(text: str | bytes, name: str) -> bytes:
+def _decoded(text: str | bytes, name: str, limit: int) -> bytes:
     """Return the file in UTF-8, unpacked and without a mark at its beginning."""
     if isinstance(text, str):
         return text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
-    body = bytes(text)
-    if body.startswith(GZIP):
-        body = _unpacked(body, name)
+    body = unpack_gzip(bytes(text), limit=limit, what=name)
     for mark, encoding in MARKS:
         if body.startswith(mark):
             body = body[len(mark) :]
@@ -104,17 +102,6 @@ def _decoded(text: str | bytes, name: str) -> bytes:
     if len(body) > 1 and 0 in body[:2]:
         return _from_utf16(body, "utf-16-le" if body[1] == 0 else "utf-16-be", name)
     return body
-
-
-def _unpacked(body: bytes, name: str) -> bytes:
-    try:
-        with gzip.open(io.BytesIO(body)) as file:
-            unpacked = file.read(MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TableParseError(f"{name} could not be unpacked: {error}") from error
-    if len(unpacked) > MOST_BYTES:
-        raise TableParseError(f"{name} has more than {MOST_BYTES} bytes when it is unpacked")
-    return unpacked
 
 
 def _from_utf16(body: bytes, encoding: str, name: str) -> bytes:
@@ -202,11 +189,10 @@ def _from_copy(body: bytes, name: str, on_error: str, *, copy: bool) -> Rows:
     if broken:
         _report(broken, name, on_error, len(columns["MJD"]) if copy else 0)
     if overflown:
-        warnings.warn(
+        warn(
             f"{name} has {overflown} numbers that were too long to be printed (****); they are "
             "masked",
             InputWarning,
-            stacklevel=2,
         )
     return _arranged(lines.names, columns)
 
@@ -221,10 +207,9 @@ def _report(broken: list[tuple[int, str, str]], name: str, on_error: str, left: 
             f"line {number} of {name} {wrong}: {line:.200}{more}{remedy}", reason=line
         )
     named = [f"line {number} {wrong}: {line:.200}" for number, wrong, line in broken]
-    warnings.warn(
+    warn(
         f"{name}: {len(broken)} broken lines are left out: {some(named)}",
         InputWarning,
-        stacklevel=2,
     )
 
 

@@ -90,8 +90,7 @@ class ResultQueries(WaitQueries):
 
         Examples
         --------
-        >>> import numpy as np
-        from astropy.coordinates import SkyCoord, angular_separation
+        >>> from astropy.coordinates import SkyCoord
         >>> from atlasquery import AtlasForced
         >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
         >>> lc, = AtlasForced.fetch(AtlasForced.wait(jobs))
@@ -150,7 +149,8 @@ class ResultQueries(WaitQueries):
         ------
         TableParseError
             If it has no header, or a line has another number of values than the header
-            or one that is not a number; the message has the line.
+            or one that is not a number; the message has the line. If it is packed, and
+            has more than ``conf.max_answer_bytes`` when it is unpacked.
         InvalidQueryError
             If there is no such file.
 
@@ -176,7 +176,8 @@ class ResultQueries(WaitQueries):
         -32.809529311311884 uJy False True
         """
         text, name = _text_of(source)
-        rows = parse_result(text, name=name, on_error=on_error)
+        limit = self.conf.max_answer_bytes
+        rows = parse_result(text, name=name, on_error=on_error, limit=limit)
         if not len(rows):
             warnings.warn(f"{name} has no rows", NoResultsWarning, stacklevel=3)
         meta = {**_curve_meta(), "source": name}
@@ -192,19 +193,21 @@ class ResultQueries(WaitQueries):
     def _rows(self, jobs: ForcedJobs, job: Job, name: str) -> tuple[Rows, float]:
         if job.state == "empty":
             return empty_rows(), self._clock.now()
+        limit = self.conf.max_answer_bytes
+        read = partial(_result_of, target=job.target, name=name, limit=limit)
         if job.task_id is not None:
             key = self._result_key(job)
             stored = self._results.get(key, float("inf"))
             # What cannot be read is fetched again.
             with contextlib.suppress(TableParseError):
                 if stored is not None:
-                    return _result_of(stored[0], target=job.target, name=name), stored[2]
+                    return read(stored[0]), stored[2]
         if job.state != "done":
             raise self._no_result(job)
         try:
             rows, response = self._ask_decoded(
                 f"queue/{job.task_id}/data.txt",
-                decode=partial(_result_of, target=job.target, name=name),
+                decode=read,
                 content=TEXT,
                 public=True,
             )
@@ -280,9 +283,9 @@ def _hint(jobs: ForcedJobs) -> str:
     return f". A numbered minor planet is written in parentheses: '({bare[0]})'" if bare else ""
 
 
-def _result_of(text: bytes, *, target: Target, name: str) -> Rows:
+def _result_of(text: bytes, *, target: Target, name: str, limit: int) -> Rows:
     """Read a result file, and see by its positions that it is that of the target."""
-    rows = parse_result(text, name=name, whole=True)
+    rows = parse_result(text, name=name, whole=True, limit=limit)
     if target.ra is None or target.dec is None:
         # Where a minor planet was, its file alone says.
         return rows

@@ -370,11 +370,14 @@ class WaitQueries(SubmissionQueries):
 
     def _look_at(self, jobs: ForcedJobs, watch: Watch) -> bool:
         """Read one task that should be in the queue by its number: it may be gone."""
-        task_id = watch.suspects.pop()
+        task_id = watch.suspects.pop(0)
         job, task = jobs.by_task()[task_id], self._task(task_id, listed=True)
         if task is not None:
-            # Then the list is not one that tells.
-            watch.suspects = []
+            # Then the list is not one that tells: "not changed" would say nothing of these tasks,
+            # and none would be asked for again.
+            watch.tags.clear()
+            if not task.final:
+                watch.suspects = []
             return update(job, task)
         if jobs.expired(job, self._clock.now()):
             since = f"it ended on {job.ended[:10]}" if job.ended else ""

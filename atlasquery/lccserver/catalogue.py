@@ -76,7 +76,8 @@ def decode_collections(result: msgspec.Raw) -> Collections:
     stamps = np.strings.replace(rows.values["last_updated"], " ", "T")
     rows.values["last_updated"] = stamps
     text = [
-        tuple((decode_json(raw, str | None, "the columns of texts") or "").split(","))
+        # Where there are none, the list is an empty text.
+        tuple(filter(None, (decode_json(raw, str | None, "the columns of texts") or "").split(",")))
         for raw in listed["ftsindexedcols"] or [msgspec.Raw(b"null")] * len(names)
     ]
     return Collections(

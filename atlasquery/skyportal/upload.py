@@ -244,8 +244,9 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         Raises
         ------
         InvalidQueryError
-            If it is no upload, nothing in it was new, or it is an upload id that this client
-            does not know: the server does not say whose its points are.
+            If it is no upload, nothing in it was new or it is not known what was, or it
+            is an upload id that this client does not know: the server does not say whose
+            its points are.
         LoginError
             If there is no login.
         WriteError
@@ -288,6 +289,12 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
                 "the upload",
                 InputWarning,
                 stacklevel=3,
+            )
+        if not uploaded.points and uploaded.doubtful:
+            raise InvalidQueryError(
+                f"it is not known which of the {uploaded.doubtful} rows of upload were new, as "
+                "where its answer was lost: there is nothing to take back without the risk of "
+                "deleting what was there before"
             )
         if not uploaded.points:
             raise InvalidQueryError("upload has no row that was new: there is nothing to take back")

@@ -179,6 +179,23 @@ def test_paths_of_another_deployment(alerce, double):
     assert double.received == ["/ztf/v1/list/of/ZTF18aaaaaaa"]
 
 
+@pytest.mark.parametrize(
+    "path", ["list/of/{id}", "list/of/{}", "list", "list/{oid}/{name}", "list/{oid", "{oid.real}"]
+)
+def test_a_path_with_other_placeholders_is_refused(alerce, double, path):
+    with (
+        conf.set_temp("routes", [f"magstats={path}"]),
+        pytest.raises(InvalidQueryError, match=r"magstats should have \{oid\}, as in 'magstats="),
+    ):
+        alerce.get_magstats("ZTF18aaaaaaa")
+    with (
+        conf.set_temp("routes", ["classifiers=all/{oid}"]),
+        pytest.raises(InvalidQueryError, match=r"classifiers should have no placeholder"),
+    ):
+        alerce.list_classifiers()
+    assert double.received == []
+
+
 def test_an_error_names_the_address_that_was_asked(alerce, double):
     page = Answer(404, "<html><title>404 Not Found</title></html>", "text/html")
     double.faults = {"object_api": page, "v2": page, "features": page}

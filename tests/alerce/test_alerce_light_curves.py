@@ -411,3 +411,32 @@ def test_the_magnitude_of_a_detection_is_not_its_limit(alerce):
     assert seen["limiting_mag"].unmasked.value.tolist() == [row["diffmaglim"] for row in rows]
     known = ~seen["mag"].mask
     assert (seen["mag"][known] == seen["magpsf"][known]).all()
+
+
+OTHER = next(n for n in range(40) if n not in (RICH, sky.FADED, *sky.NAN) and sky.forced(n))
+
+
+def test_detections_of_another_object_are_not_taken(alerce, double):
+    """The first version of the API, which does not say whose they are, is asked instead."""
+    double.faults[r"/v2/.*detections/"] = Answer(200, sky.v2_detections(OTHER))
+    table = alerce.get_detections(sky.name(RICH))
+    assert table["candid"].tolist() == [int(row["candid"]) for row in sky.detections(RICH)]
+    assert double.asked(r"/ztf/v1/objects/.*/detections")
+
+
+@pytest.mark.parametrize("part", ["detections", "non_detections", "forced_photometry"])
+def test_a_light_curve_with_rows_of_another_object_is_not_taken(alerce, double, part):
+    makers = {
+        "detections": sky.v2_detections,
+        "non_detections": sky.v2_non_detections,
+        "forced_photometry": sky.forced,
+    }
+    sent = {key: make(OTHER if key == part else RICH) for key, make in makers.items()}
+    assert sent[part]
+    double.faults[r"/v2/.*/lightcurve/"] = Answer(200, sent)
+    lc = alerce.get_light_curve(sky.name(RICH), forced=True)
+    assert double.asked(r"/ztf/v1/objects/.*/lightcurve")
+    first = lc[~lc["forced"]]
+    assert first["detection"].sum() == len(sky.detections(RICH))
+    assert len(first) == len(sky.detections(RICH)) + len(sky.non_detections(RICH))
+    assert lc["forced"].sum() == len(sky.forced(RICH))

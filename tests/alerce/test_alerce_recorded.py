@@ -151,7 +151,8 @@ def expected_unit(text, wire):
 
 def test_everything_of_an_object_in_one_answer(samples):
     sent = json.loads(samples("v2_lightcurve/lightcurve.json"))
-    parts = decode_v2(samples("v2_lightcurve/lightcurve.json"))
+    name = sent["detections"][0]["oid"]
+    parts = decode_v2(samples("v2_lightcurve/lightcurve.json"), name)
     assert [len(rows) for rows in parts] == [
         len(sent[key]) for key in ("detections", "non_detections", "forced_photometry")
     ]
@@ -162,7 +163,7 @@ def test_everything_of_an_object_in_one_answer(samples):
     ]
     assert table["candid"].tolist() == [int(row["candid"]) for row in sent["detections"]]
     assert table["magpsf"].tolist() == [row["mag"] for row in sent["detections"]]
-    empty = decode_v2(samples("v2_lightcurve/lightcurve_missing.json"))
+    empty = decode_v2(samples("v2_lightcurve/lightcurve_missing.json"), name)
     assert not any(map(len, empty))
 
 

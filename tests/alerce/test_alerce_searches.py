@@ -95,6 +95,18 @@ def test_a_server_with_shorter_pages_than_asked_for_loses_nothing(alerce, double
     assert len(found) == 40
 
 
+def test_objects_on_two_short_pages_are_not_lost(alerce, double):
+    """All their classifications are asked for at once, and cut as each page is."""
+    criteria = {"probability": 0.05, "n_det": 54, "max_rows": -1, "cache": False}
+    with pytest.warns(InputWarning, match="further classifications"):
+        whole = alerce.query_criteria(**criteria)
+    double.cap = 20
+    with pytest.warns(InputWarning, match="further classifications"):
+        found = alerce.query_criteria(**criteria)
+    for name in ("oid", "probability", "class_name"):
+        assert found[name].tolist() == whole[name].tolist()
+
+
 def test_what_is_surely_all_costs_no_further_page(alerce, double):
     alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
     # That ten are a page of this server's is asked once.

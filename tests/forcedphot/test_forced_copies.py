@@ -16,6 +16,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     TableParseError,
 )
+from atlasquery.forcedphot import conf
 
 HEADER = "###MJD m dm uJy duJy F err chi/N RA Dec x y maj min phi apfit mag5sig Sky Obs"
 NAMES = HEADER.lstrip("#").split()
@@ -184,7 +185,7 @@ def test_on_error_is_checked():
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", b"\x00" * 50, b"\x1f\x8b broken", b"\xff\xfe\x00",
                                   "mjd,fid,magpsf\n1,2,3\n", "59001,18.9,0.1\n"])  # fmt: skip
 def test_what_is_no_result_file(text):
-    with pytest.raises(TableParseError, match=r"header such as|unpacked|could not be read as"):
+    with pytest.raises(TableParseError, match=r"header such as|is damaged|could not be read as"):
         AtlasForced.read(text)
 
 
@@ -291,3 +292,26 @@ def test_csv_of_the_module_of_that_name():
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([["###MJD", *NAMES[1:]], *ROWS])
     assert (AtlasForced.read(text.getvalue())["flux"] == AtlasForced.read(SENT)["flux"]).all()
+
+
+def test_a_packed_file_has_the_limit_of_answers():
+    packed = gzip.compress(SENT.encode())
+    with conf.set_temp("max_answer_bytes", len(SENT)):
+        assert len(AtlasForced.read(packed)) == 3
+    with (
+        conf.set_temp("max_answer_bytes", len(SENT) - 1),
+        pytest.raises(TableParseError, match=r"the text is larger than \d+ .*max_answer_bytes"),
+    ):
+        AtlasForced.read(packed)
+
+
+def test_a_packed_file_that_breaks_off():
+    with pytest.raises(TableParseError, match="the text breaks off"):
+        AtlasForced.read(gzip.compress(SENT.encode())[:-12])
+
+
+@pytest.mark.parametrize("damage", [("0.101", "*****"), ("0.101", "0.1x1")])
+def test_a_warning_of_a_file_points_at_the_caller(damage):
+    with pytest.warns(InputWarning) as caught:
+        AtlasForced.read(SENT.replace(*damage), on_error="warn")
+    assert [one.filename for one in caught] == [__file__]

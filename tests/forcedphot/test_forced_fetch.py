@@ -1,5 +1,7 @@
 """Results: fetched once, kept, read; what is not there, and why."""
 
+import gzip
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.forcedphot import AtlasForcedClass
+from atlasquery.forcedphot import AtlasForcedClass, conf
 
 WINDOW = {"start": 59000, "end": 59010}
 
@@ -254,3 +256,17 @@ def test_jobs_are_not_lost_with_ctrl_c(forced, double, monkeypatch):
     with pytest.raises(KeyboardInterrupt) as caught:
         forced.query_position(SkyCoord(1, 3, unit="deg"), **WINDOW)
     assert caught.value.jobs.counts() == {"done": 1}
+
+
+def test_a_packed_result_has_the_limit_of_answers(forced, double):
+    """A small file may be a gigantic one when it is unpacked."""
+    jobs = forced.wait(forced.submit(SkyCoord(1.0, 10.0, unit="deg"), start=59000))
+    plain = double._text
+    double._content = lambda task, kind: gzip.compress(plain(task).encode() + bytes(5_000_000))
+    with (
+        conf.set_temp("max_answer_bytes", 1_000_000),
+        pytest.raises(TableParseError, match="max_answer_bytes"),
+    ):
+        forced.fetch(jobs)
+    double._content = lambda task, kind: gzip.compress(plain(task).encode())
+    assert len(forced.fetch(jobs)[0])

@@ -236,9 +236,12 @@ def test_the_flux_that_was_rounded(mag, printed, flux):
 
 
 def test_a_file_that_contradicts_itself():
-    with pytest.warns(InputWarning, match=r"in 2 rows, the first of which has m=18 and uJy=30"):
+    with pytest.warns(
+        InputWarning, match=r"in 2 rows, the first of which has m=18 and uJy=30"
+    ) as caught:
         lc = AtlasForced.read("###MJD m uJy\n59000 20.191 30\n59001 18 30\n59002 20.191 -30\n")
     assert np.allclose(lc["flux"].value, [30.45, 30, -30], atol=0.01)
+    assert [one.filename for one in caught] == [__file__]
 
 
 def test_any_flux_comes_back_within_the_digits():

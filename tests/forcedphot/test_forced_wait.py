@@ -1,5 +1,6 @@
 """Waiting: what it costs, what it says, and what it notices."""
 
+import json
 import re
 
 import astropy.units as u
@@ -12,6 +13,7 @@ from atlasquery.exceptions import (
     BlockedQueueWarning,
     InvalidQueryError,
     RemoteServiceError,
+    TableParseError,
     TimeoutError,
 )
 from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
@@ -388,3 +390,40 @@ def test_no_wait_of_no_seconds_is_announced(forced, double, clock):
     lines = [record.getMessage() for record in said]
     assert [line for line in lines if re.search(r"\b0 s\b", line)] == []
     assert any("waiting 62 s" in line for line in lines)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_jobs_that_another_account_waits_for(forced, make, double, n):
+    """Its list does not change while they are done; each is asked for by its number."""
+    jobs = forced.submit(positions(n), start=59000)
+    assert make("bob").wait(jobs, timeout="1 h").counts() == {"done": n}
+    # What is done is noted as it is done, and those that wait are not all asked for each time.
+    alone = [r for r in double.asked("GET") if re.search(r"/queue/\d+/$", r.path)]
+    assert len(alone) <= len(polls(double)) + n
+
+
+def test_another_account_sees_one_task_end_before_the_next(forced, make, double, clock):
+    jobs = forced.submit(positions(3), start=59000)
+    with pytest.raises(TimeoutError, match="task"):
+        make("bob").wait(jobs, timeout="100 s")
+    assert jobs["state"][0] == "done" and not all(jobs["state"] == "done")
+
+
+def test_an_empty_page_that_names_a_next_one(forced, double):
+    jobs = forced.submit(positions(1), start=59000)
+    ask = double.answer
+
+    def empty(request):
+        status, headers, body = ask(request)
+        if request.path.endswith("/queue/") and status == 200:
+            listing = json.loads(body)
+            listing |= {"results": [], "next": f"{double.url}queue/?cursor=cD0x"}
+            body = json.dumps(listing).encode()
+        return status, headers, body
+
+    double.answer = empty
+    for ask_for in (forced.wait, forced.update):
+        with pytest.raises(TableParseError, match=r"ATLAS forced photometry.*has no task"):
+            ask_for(jobs)
+    double.answer = ask
+    assert forced.wait(jobs).counts() == {"done": 1}

@@ -315,3 +315,17 @@ def test_some_of_several_searches_that_fail_lose_nothing_of_the_rest(lcc, double
     assert set(error.result["objectid"].tolist()) < set(whole["objectid"].tolist())
     direct = lcc.query_region(SkyCoord(150, 2, unit="deg"), radius="2 deg", cache=False)
     assert whole["objectid"].tolist() == direct["objectid"].tolist()
+
+
+@pytest.mark.parametrize("sent", ["", None])
+def test_a_collection_without_columns_of_texts(lcc, double, sent):
+    lists = lcc_sky.collections()["collections"]
+    names = lists["ftsindexedcols"][1:]
+
+    def collections(request):
+        return Answer(line("ok", {"collections": lists | {"ftsindexedcols": [sent, *names]}}))
+
+    double.routes["GET /api/collections"] = collections
+    texts = lcc._collections().text_columns
+    assert [*texts.values()] == [(), *(tuple(one.split(",")) for one in names)]
+    assert not lcc.list_columns()["text_search"].any()

@@ -220,7 +220,7 @@ def test_undo_leaves_what_may_have_been_there(skyportal, double, losing):
     table = upload(skyportal, random_curve(3))
     with (
         pytest.warns(InputWarning, match="3 rows stay") as caught,
-        pytest.raises(InvalidQueryError, match="nothing to take back"),
+        pytest.raises(InvalidQueryError, match="not known which of the 3 rows of upload were new"),
     ):
         skyportal.undo_upload(table)
     assert [one.filename for one in caught] == [__file__]
