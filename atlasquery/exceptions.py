@@ -26,6 +26,7 @@ __all__ = [
     "IncompleteResultError",
     "InputWarning",
     "InvalidQueryError",
+    "LargeAnswerError",
     "LargeQueryWarning",
     "LoginError",
     "MaxResultsWarning",
@@ -106,6 +107,14 @@ class StorageError(InvalidQueryError, OSError):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+    def __reduce__(self):
+        return (
+            type(self),
+            self.args,
+            dict(self.__dict__)
+            | {name: getattr(self, name) for name in ("errno", "strerror", "filename")},
+        )
+
     @classmethod
     def from_system(cls, error: OSError, what: str) -> "StorageError":
         """Make one of an error of the system.
@@ -131,6 +140,10 @@ class StorageError(InvalidQueryError, OSError):
 
 class RemoteServiceError(_FromService, _astroquery.RemoteServiceError):
     """A server that could not be reached, or answered with a failure."""
+
+
+class LargeAnswerError(RemoteServiceError):
+    """An answer with more bytes than ``conf.max_answer_bytes``: less may be asked for at once."""
 
 
 class NotFoundError(RemoteServiceError):

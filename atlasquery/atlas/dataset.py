@@ -178,9 +178,11 @@ class Dataset:
                 status.append("stale" if atlas_id in rows else "failed")
             else:
                 status.append("fetched" if atlas_id in self._fetched else "kept")
-        table = Table({"atlas_id": np.array(ids, dtype=np.int64), "status": status})
+        # With types, for a table without rows has to be of the same.
+        table = Table({"atlas_id": np.array(ids, np.int64), "status": np.array(status, np.str_)})
         for kind in KINDS:
-            table[kind] = [rows.get(atlas_id, {}).get(kind, 0) for atlas_id in ids]
+            counts = [rows.get(atlas_id, {}).get(kind, 0) for atlas_id in ids]
+            table[kind] = np.array(counts, np.int64)
             table[kind].description = f"Number of rows in {kind}."
         said = [reasons.get(atlas_id, "") for atlas_id in ids]
         table["reason"] = MaskedColumn(said, mask=[not text for text in said], dtype=np.str_)

@@ -17,7 +17,7 @@ from atlasquery.lightcurve.schema import (
 )
 from atlasquery.tables import Column, Rows, stack_rows
 
-__all__ = ["forced_light_curve", "light_curve", "light_curve_meta"]
+__all__ = ["forced_light_curve", "is_on_sky", "light_curve", "light_curve_meta"]
 
 # The exposure time of the survey; servers before 2024 do not send that of forced photometry.
 EXPOSURE_TIME = 30.0
@@ -176,3 +176,19 @@ def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, 
     flux_err = np.where(np.isnan(wire["flux_err"]), wire["peak_fit_err"] * scale, wire["flux_err"])
     spoilt = failed(flux, flux_err)
     return np.where(spoilt, np.nan, flux), np.where(spoilt, np.nan, flux_err)
+
+
+def is_on_sky(ra: float, dec: float) -> bool:
+    """Return whether numbers of a server are a position.
+
+    Parameters
+    ----------
+    ra, dec : float
+        Degrees.
+
+    Returns
+    -------
+    bool
+        False for a declination beyond the poles, and for what is not finite.
+    """
+    return abs(ra) <= 360 and abs(dec) <= 90

@@ -1,6 +1,7 @@
 """Scores, ranks and dates to write: checked, spread over the objects, one payload for each."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -10,7 +11,7 @@ from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.atlas.base import check_atlas_ids
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.inputs import check_mjd, suggest
+from atlasquery.service.inputs import check_mjd, column_names, suggest
 
 __all__ = ["PROBABILITIES", "SCORES", "payloads", "spread_table"]
 
@@ -46,15 +47,14 @@ def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
     InvalidQueryError
         If the table has no ids, a column that is not known, or one given twice.
     """
-    names = getattr(atlas_ids, "colnames", getattr(atlas_ids, "columns", None))
+    names = column_names(atlas_ids)
     if names is None:
         return atlas_ids, given
-    names = list(names)
     if "atlas_id" not in names:
         raise InvalidQueryError(
             f"the table has no column 'atlas_id' but {', '.join(map(repr, names))}"
         )
-    columns = {name: atlas_ids[name] for name in names if name != "atlas_id"}
+    columns = {name: _bare_column(atlas_ids, name) for name in names if name != "atlas_id"}
     for name in columns:
         if name not in given:
             raise InvalidQueryError(
@@ -63,7 +63,13 @@ def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
             )
         if given[name] is not None:
             raise InvalidQueryError(f"{name} is given both in the table and by keyword")
-    return atlas_ids["atlas_id"], given | columns
+    return _bare_column(atlas_ids, "atlas_id"), given | columns
+
+
+def _bare_column(table: Any, name: str) -> Any:
+    column = table[name]
+    # A column of pyarrow has scalars of its own kind.
+    return column.to_pylist() if hasattr(column, "to_pylist") else column
 
 
 def payloads(

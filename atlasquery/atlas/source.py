@@ -22,10 +22,15 @@ from atlasquery.atlas.columns import (
 )
 from atlasquery.atlas.display import source_html, source_text
 from atlasquery.atlas.items import Item, object_rows, product_rows, unknown
-from atlasquery.atlas.photometry import forced_light_curve, light_curve, light_curve_meta
+from atlasquery.atlas.photometry import (
+    forced_light_curve,
+    is_on_sky,
+    light_curve,
+    light_curve_meta,
+)
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.service.inputs import check_path, check_window
-from atlasquery.shown import harmless
+from atlasquery.shown import shown
 from atlasquery.tables import build_table
 
 __all__ = ["AtlasSource"]
@@ -136,7 +141,7 @@ class AtlasSource:
         ra, dec = self._identity.ra, self._identity.dec
         if ra is None or dec is None:
             raise TableParseError(f"ATLAS sent no position of {self.atlas_id}")
-        if not (abs(ra) <= 360 and abs(dec) <= 90):
+        if not is_on_sky(ra, dec):
             raise TableParseError(
                 f"ATLAS sent a position of {self.atlas_id} that is none: {ra} {dec}"
             )
@@ -206,7 +211,8 @@ class AtlasSource:
         return light_curve_meta(self.name, self.atlas_id, place, self._window, self._meta)
 
     def _has_position(self) -> bool:
-        return self._identity.ra is not None and self._identity.dec is not None
+        ra, dec = self._identity.ra, self._identity.dec
+        return ra is not None and dec is not None and is_on_sky(ra, dec)
 
     def _title(self) -> str:
         tns = _text(self.info["tns_name"])
@@ -215,8 +221,10 @@ class AtlasSource:
         return "  ".join(filter(None, (self.name, tns and f"{prefix} {tns}", kind)))
 
     def __repr__(self) -> str:
-        where = self.coordinates.to_string("hmsdms", precision=1)
-        return harmless(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
+        where = "no position"
+        if self._has_position():
+            where = self.coordinates.to_string("hmsdms", precision=1)
+        return shown(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
 
     def __str__(self) -> str:
         return source_text(self)

@@ -18,7 +18,12 @@ from atlasquery.atlas.manifest import (
     understood,
 )
 from atlasquery.atlas.partitions import read_rows
-from atlasquery.atlas.photometry import forced_light_curve, light_curve, light_curve_meta
+from atlasquery.atlas.photometry import (
+    forced_light_curve,
+    is_on_sky,
+    light_curve,
+    light_curve_meta,
+)
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lightcurve.display import Shown
 from atlasquery.service.collection import Collection
@@ -130,7 +135,9 @@ class StoredLightCurves(Shown, Collection):
 
     def _meta(self, atlas_id: int, entry: Rows, at: float) -> dict:
         one = {name: values[0] for name, values in entry.values.items() if not entry.masks[name][0]}
-        place = SkyCoord(one["ra"], one["dec"], unit="deg") if {"ra", "dec"} <= one.keys() else None
+        # A good light curve is not lost for a position that is none.
+        known = {"ra", "dec"} <= one.keys() and is_on_sky(one["ra"], one["dec"])
+        place = SkyCoord(one["ra"], one["dec"], unit="deg") if known else None
         return light_curve_meta(
             str(one.get("name") or atlas_id),
             atlas_id,

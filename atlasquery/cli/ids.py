@@ -65,7 +65,8 @@ def gather_ids(
     given: list[Any] = [one.strip() for one in ids]
     if source:
         given += _read_ids(source)
-    return [id_of(atlas, str(one), cache) for one in given]
+    # What a table has for an id is no name, even if it is missing or a float: it is refused.
+    return [id_of(atlas, one, cache) if isinstance(one, str) else one for one in given]
 
 
 def id_of(atlas: Any, name: str, cache: bool | None) -> int | str:
@@ -91,7 +92,10 @@ def id_of(atlas: Any, name: str, cache: bool | None) -> int | str:
         If several objects have that name.
     """
     name = name.strip()
-    if not re.search("[A-Za-z]", name):
+    # Here, so that help does not wait for astropy.
+    from atlasquery.atlas.base import is_name
+
+    if not is_name(name):
         return name
     ids = atlas.query_object(name, cache=cache)["atlas_id"].tolist()
     if len(ids) > 1:

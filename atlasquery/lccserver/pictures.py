@@ -10,7 +10,7 @@ from pathlib import Path
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.service.files import write_whole
-from atlasquery.shown import harmless
+from atlasquery.shown import shown
 
 __all__ = ["Picture", "decode_picture"]
 
@@ -42,7 +42,7 @@ class Picture:
         self.width, self.height = width, height
 
     def __repr__(self) -> str:
-        return harmless(f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>")
+        return shown(f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>")
 
     def _repr_png_(self) -> bytes:
         return self.data

@@ -12,7 +12,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.kept import keep, keep_change, take_up
-from atlasquery.shown import harmless
+from atlasquery.shown import shown
 
 __all__ = ["STATES", "LCCQuery", "Part"]
 
@@ -111,7 +111,7 @@ class LCCQuery:
         ids = self.setids
         named = f", {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else ""
         where = f", kept in {self.path}" if self.path else ""
-        return harmless(f"<LCCQuery {self.kind}: {states}{named}{where}>")
+        return shown(f"<LCCQuery {self.kind}: {states}{named}{where}>")
 
     @property
     def setids(self) -> list[str]:

@@ -190,6 +190,8 @@ def bin(
     check_number(snr, name="snr", least=0.0)
     source = bare(lc, NEEDED)
     own = check_by(by, source)
+    # Each piece has the columns and masks of all, whichever light curves are in it.
+    masked = {n for n in own if any(hasattr(one.columns[n], "mask") for one in source.curves)}
     places, counted, twice = [], np.zeros(5, int), []
 
     def parts() -> Iterator[tuple[int, Binned]]:
@@ -200,7 +202,7 @@ def bin(
                 places.append(rows.keys[0][binned["head"]] + first)
                 twice.append(rows.keys[0][rows.repeated] + first)
             counted[:] += rows.counted
-            yield len(piece), _binned(piece, rows, binned, snr)
+            yield len(piece), _binned(piece, rows, binned, snr, masked)
 
     made = Binned.joined(parts(), len(source))
     note = (
@@ -491,7 +493,9 @@ def _estimate(
     return shifted_mean(flux, weights, total, runs), error, weights, total
 
 
-def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float) -> Binned:
+def _binned(
+    source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float, masked: set[str]
+) -> Binned:
     """Return what the bins are in the columns of a light curve."""
     head, flux, flux_err = (binned[name] for name in ("head", "flux", "flux_err"))
     with np.errstate(invalid="ignore"):
@@ -513,7 +517,7 @@ def _binned(source: Bare, rows: _Rows, binned: dict[str, np.ndarray], snr: float
     for name in rows.labels:
         if name not in DECLARED:
             mask = rows.masks[name].take(head) if name in rows.masks else None
-            column = _declared(source, name, masked=mask is not None)
+            column = _declared(source, name, masked=name in masked)
             own.add(column, rows.labels[name].take(head), mask)
     for column in OWN:
         array = binned[column.name]
@@ -541,8 +545,6 @@ def _exposures(source: Bare, binned: dict[str, np.ndarray]) -> np.ndarray:
 
 def _declared(source: Bare, name: str, masked: bool) -> Column:
     column = source.curves[0].columns[name]
-    # The type does not depend on which values are missing in a piece.
-    masked = masked or any(hasattr(lc.columns[name], "mask") for lc in source.curves[:1])
     return Column(name, object, about=column.info.description or "", required=not masked)
 
 

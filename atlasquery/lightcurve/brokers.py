@@ -101,6 +101,9 @@ def _values(values: list, mask: np.ndarray) -> np.ndarray:
         return np.array([False if m else v for v, m in zip(values, mask, strict=True)], dtype=bool)
     if known and all(issubclass(kind, (int, np.integer)) for kind in kinds):
         return np.array([0 if m else v for v, m in zip(values, mask, strict=True)])
+    if any(issubclass(kind, str) for kind in kinds):
+        # A text of digits, such as "007", is a name.
+        return np.array(["" if m else str(v) for v, m in zip(values, mask, strict=True)], dtype=str)
     try:
         return np.array(
             [np.nan if m else v for v, m in zip(values, mask, strict=True)], dtype=float
@@ -166,7 +169,8 @@ def from_columns(
         If a column is missing, or is not of numbers.
     """
     check_choice(scale, name="scale", known=SCALES)
-    alerce = all(column in columns for column in ALERCE)
+    # What `to_pandas` wrote of a light curve of ALeRCE has both, and is read back as it was.
+    alerce = {*ALERCE} <= {*columns} and not {"band", "flux", "flux_err"} <= {*columns}
     measured = any(
         {first, second} <= {*columns}
         for first, second in (("flux", "flux_err"), ("mag", "mag_err"))
@@ -236,6 +240,9 @@ class _Reader:
             return np.full(self._length, default)
         values, mask = self._columns[name]
         self._taken.add(name)
+        if values.dtype.kind == "f" and np.all(np.mod(values[~mask], 1) == 0):
+            # pandas makes floats of ids of which one is missing.
+            values = np.where(mask, 0, values).astype(np.int64)
         return np.where(mask, default, values.astype(str))
 
     def plain(self) -> dict[str, np.ndarray]:
@@ -243,15 +250,16 @@ class _Reader:
         flux, flux_err = self.numbers("flux", u.uJy), self.numbers("flux_err", u.uJy)
         mag, mag_err = self.numbers("mag", u.mag), self.numbers("mag_err", u.mag)
         new = np.isnan(flux) & ~np.isnan(mag)
-        flux = np.where(new, mag_to_flux(mag), flux)
-        flux_err = np.where(new, flux * mag_err / LN10_2_5, flux_err)
+        sign = self._sign() if "isdiffpos" in self._columns else 1.0
+        flux = np.where(new, sign * mag_to_flux(mag), flux)
+        flux_err = np.where(new, np.abs(flux) * mag_err / LN10_2_5, flux_err)
         known = ~np.isnan(flux)
         detection = known & (self.numbers("detection") == 1)
         if "detection" not in self._columns:
             with np.errstate(invalid="ignore"):
                 detection = np.abs(flux) >= 5 * flux_err
         made, made_err = magnitudes(flux, flux_err, detection)
-        absent = np.isnan(mag)
+        absent = np.isnan(mag) | (new & ~(flux > 0))
         return {
             "band": self.texts("band"),
             "detection": detection,
@@ -276,7 +284,7 @@ class _Reader:
         detection = ~np.isnan(flux)
         made, _ = magnitudes(flux, flux_err, detection)
         fid = self.numbers("fid")
-        self._taken -= {"magpsf", "sigmapsf", "isdiffpos", "fid"}
+        self._taken -= {"magpsf", "sigmapsf", "fid"}
         bands = np.array([ZTF_BANDS.get(int(f), "") if f == f else "" for f in fid], dtype="U1")
         return {
             "band": bands,
@@ -296,9 +304,12 @@ class _Reader:
     def _sign(self) -> np.ndarray:
         values, mask = self._columns["isdiffpos"]
         if values.dtype.kind != "U":
-            return self.numbers("isdiffpos")
-        # As in alert packets: "t" or "1" is positive.
-        known = {"t": 1.0, "1": 1.0, "f": -1.0, "0": -1.0, "-1": -1.0}
+            sign = self.numbers("isdiffpos")
+            self._taken.discard("isdiffpos")
+            # ALeRCE has 1 and -1, alert packets true and false.
+            return sign if np.any(sign == -1) else np.where(sign == 0, -1.0, sign)
+        known = dict.fromkeys(("t", "true", "1"), 1.0)
+        known |= dict.fromkeys(("f", "false", "0", "-1"), -1.0)
         texts = [known.get(text.lower(), np.nan) for text in values.tolist()]
         return np.where(mask, np.nan, texts)
 

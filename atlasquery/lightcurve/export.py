@@ -315,7 +315,8 @@ def _series(pd: Any, column: Any) -> Any:
         masked = pd.arrays.BooleanArray if kind == "b" else pd.arrays.IntegerArray
         return masked(values, mask)
     if kind == "U":
-        return pd.array(np.where(mask, None, values.astype(object)), dtype="str")
+        # pandas 2 makes the text "None" of None in an array of its type "str".
+        return np.where(mask, None, values.astype(object))
     return values
 
 

@@ -100,7 +100,10 @@ def _exposures(
     new = np.ones(len(left), bool)
     same = (group[left[1:]] == group[left[:-1]]) & (code[left[1:]] == code[left[:-1]])
     new[1:] = ~same | (np.diff(mjd[rows[left]]) > SAME)
-    key[left] = key.max() + np.cumsum(new)
+    run, starts, times = np.cumsum(new), np.flatnonzero(new), mjd[rows[left]]
+    # Frames of a fast camera follow each other within a second: each is an exposure.
+    series = np.maximum.reduceat(times, starts) - np.minimum.reduceat(times, starts) > SAME
+    key[left] = np.where(series[run - 1], -1, key.max() + run)
     return key
 
 

@@ -112,7 +112,8 @@ def read(path: str | os.PathLike) -> TimeSeries:
     table = read_table(path)
     if isinstance(table, TimeSeries):
         return table
-    if path.suffix.lower() == ".csv" and "time" not in table.colnames and "mjd" in table.colnames:
+    timed = isinstance(table.columns.get("time"), Time)
+    if path.suffix.lower() == ".csv" and "mjd" in table.colnames and not timed:
         columns = table_columns(table)
         return from_columns(columns, meta={"source": str(path)}, name=f"path={str(path)!r}")
     if "time" not in table.colnames or not isinstance(table["time"], Time):

@@ -238,8 +238,11 @@ def _own(texts: dict, names: list[str], n: int, name: str) -> Rows:
             rows.add(column, array, array == NULL)
             continue
         if column.kind is int:
-            mask = np.array([not v.lstrip("+-").isdigit() for v in values], dtype=bool)
-            whole = [0 if m else int(v) for v, m in zip(values, mask, strict=True)]
+            mask = np.isnan(_numbers(values, wire, name))
+            try:
+                whole = [0 if m else int(v) for v, m in zip(values, mask, strict=True)]
+            except ValueError as error:
+                raise TableParseError(f"{name} has a {wire} that is not whole: {error}") from error
             rows.add(column, np.array(whole, dtype=np.int64), mask)
             continue
         numbers = _numbers(values, wire, name)

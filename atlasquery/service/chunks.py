@@ -14,7 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from atlasquery.exceptions import LoginError, QuotaError, RemoteServiceError, TimeoutError
+from atlasquery.exceptions import (
+    LargeAnswerError,
+    LoginError,
+    QuotaError,
+    RemoteServiceError,
+    TimeoutError,
+)
 
 __all__ = ["Chunk", "ChunkSize", "ChunkedReads"]
 
@@ -345,7 +351,8 @@ def _without_frames(error: BaseException) -> BaseException:
 
 
 def _of_size(error: Exception) -> bool:
-    return isinstance(error, TimeoutError) or (getattr(error, "status", None) or 0) >= 500
+    large = isinstance(error, (TimeoutError, LargeAnswerError))
+    return large or (getattr(error, "status", None) or 0) >= 500
 
 
 def _not_tried(error: Exception) -> Exception:

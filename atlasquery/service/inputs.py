@@ -42,6 +42,7 @@ __all__ = [
     "check_secret_text",
     "check_time",
     "check_window",
+    "column_names",
     "each_id",
     "numbered",
     "suggest",
@@ -333,7 +334,9 @@ def check_time(value: object, *, name: str) -> float | None:
         raise InvalidQueryError(f"{name}={value!r:.200} {right}{_as_mjd(value)}") from error
     if np.ndim(mjd) or not np.isfinite(mjd):
         raise InvalidQueryError(f"{name}={value!r} {right}")
-    check_mjd(float(mjd), name=name)
+    if not isinstance(value, str):
+        # A date in ISO is what it says, however far it is.
+        check_mjd(float(mjd), name=name)
     return float(mjd)
 
 
@@ -441,16 +444,32 @@ def each_id(
     return [value.as_py() if hasattr(value, "as_py") else value for value in values]
 
 
+def column_names(table: object) -> list | None:
+    """Return the names of the columns of a table, a data frame, a structured array or a row.
+
+    Parameters
+    ----------
+    table : object
+        What may be one.
+
+    Returns
+    -------
+    list or None
+        None for what is no table.
+    """
+    known = getattr(getattr(table, "dtype", None), "names", None)
+    known = known or getattr(table, "colnames", None)
+    if known is None:
+        known = getattr(table, "columns", None) if hasattr(table, "__getitem__") else None
+    # The columns of a table of pyarrow are not names.
+    return None if known is None else list(getattr(table, "column_names", known))
+
+
 def _id_column(ids: object, name: str, columns: tuple[str, ...]) -> object:
     """Return the column of a table, a data frame or a row that holds identifiers."""
-    fields = getattr(getattr(ids, "dtype", None), "names", None)
-    known = fields or getattr(ids, "colnames", None)
-    if known is None:
-        known = getattr(ids, "columns", None) if hasattr(ids, "__getitem__") else None
+    known = column_names(ids)
     if known is None:
         return ids
-    # The columns of a table of pyarrow are not names.
-    known = list(getattr(ids, "column_names", known))
     for column in columns:
         if column in known:
             return ids[column]

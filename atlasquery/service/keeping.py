@@ -70,11 +70,13 @@ def _rewrite(path: Path, found: Credentials, token: Secret) -> None:
     with contextlib.suppress(yaml.YAMLError):
         if yaml.safe_load(new) != wanted:
             new = yaml.safe_dump(wanted, sort_keys=False)
-    for left in path.parent.glob(f"{glob.escape(path.name)}*.part"):
+    # Files of our own alone: another program's may begin with the same name.
+    prefix = f".{path.name}.atlasquery-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*.part"):
         # Of a process that was ended while it wrote: there is a token in it.
         with contextlib.suppress(OSError):
             left.unlink()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
     try:
         with os.fdopen(handle, "w") as file:
             file.write(new)

@@ -7,6 +7,8 @@ from astropy.logger import AstropyLogger
 from astropy.logger import StreamHandler as AstropyHandler
 from astroquery import log as _above
 
+from atlasquery.shown import shown
+
 __all__ = ["log"]
 
 NAME = "astroquery.atlasquery"
@@ -18,7 +20,9 @@ class _ErrorOutput(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr is not None:
             where = getattr(record, "origin", record.name)
-            print(f"{record.levelname}: {record.getMessage()} [{where}]", file=sys.stderr)
+            # Words of a server may be among them.
+            words = shown(record.getMessage())
+            print(f"{record.levelname}: {words} [{where}]", file=sys.stderr)
 
 
 def _not_ours(record: logging.LogRecord) -> bool:

@@ -18,6 +18,7 @@ UNITS = rf"(?:{NUMBER}{UNIT})+(?:{NUMBER})?"
 MINUS = "\u2212"
 WITH_UNITS = rf"{NUMBER}\s*(?:[hd°]|deg)(?:[\s\d+-].*)?"
 RIGHT = "such as '150.1 +2.2' (degrees), '10:00:24 +02:12:00' or '10h00m24s +02d12m'"
+QUOTES = "; a name that is a number stands in quotes"
 # Names that the columns of a list of targets have, in lower case.
 RA_NAMES = ("ra", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_icrs", "alpha", "ra(deg)", "meanra")
 DEC_NAMES = (
@@ -240,16 +241,21 @@ def _position_and_name(line: str) -> tuple["SkyCoord", str]:
         for quoted, bare in re.findall(r'"([^"]*)"|([^\s,;"]+)', line.replace(MINUS, "-"))
     ]
     count = _leading(words)
-    if count:
-        position, rest = words[:count], words[count:]
-    else:
+    name_first = not count
+    if name_first:
         count = _leading(words[::-1])
         position, rest = words[len(words) - count :], words[: len(words) - count]
+    else:
+        position, rest = words[:count], words[count:]
     name = " ".join(word.strip('"') for word in rest)
     if not position:
         # What stands where a position was expected.
         return _checked(" ".join(words[:2])), ""
-    return _checked(" ".join(position), name), name
+    numbers = all(re.fullmatch(NUMBER, word) for word in position)
+    if name_first and numbers and len(position) == 5 and rest[-1].isalpha():
+        # A catalogue's name: the 5 of M 5 would be hours.
+        raise _refused(line, f"one of its five numbers may belong to the name{QUOTES}")
+    return _checked(" ".join(position)), name
 
 
 def _leading(words: list[str]) -> int:
@@ -264,15 +270,14 @@ def _leading(words: list[str]) -> int:
     return count
 
 
-def _checked(text: str, name: str = "") -> "SkyCoord":
+def _checked(text: str) -> "SkyCoord":
     from atlasquery.exceptions import InvalidQueryError
 
-    hint = "" if name else "; a name that is a number stands in quotes"
     try:
         position = read_position(text)
     except InvalidQueryError as error:
         many = len(text.split()) > 2
-        raise InvalidQueryError(f"{error}{hint if many else ''}") from None
+        raise InvalidQueryError(f"{error}{QUOTES if many else ''}") from None
     if position is None:
         raise _refused(text, "it has no two numbers for right ascension and declination")
     return position

@@ -34,7 +34,7 @@ from atlasquery.service.refusals import refuse_redirect, refuse_status, server_w
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
-from atlasquery.shown import harmless
+from atlasquery.shown import shown
 
 __all__ = ["Decoding", "ServiceQuery"]
 
@@ -170,7 +170,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
-        if not name.startswith("_") and name != "name" and not hasattr(type(self), name):
+        ours = type(self).__module__.startswith("atlasquery.")
+        unknown = not name.startswith("_") and name != "name" and not hasattr(type(self), name)
+        # A subclass of somebody else's may have attributes of its own.
+        if ours and unknown:
             setting = {"URL": "server"}.get(name.upper(), name.lower())
             near = suggest(name, [each for each in dir(type(self)) if not each.startswith("_")])
             hint = near if "did you mean" in near else ""
@@ -190,7 +193,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     def _shown_server(self) -> str:
         """The address of the server for a repr, which never raises."""
         try:
-            return harmless(self.server)
+            return shown(self.server)
         except Exception as error:
             return f"an address that cannot be used ({type(error).__name__})"
 
@@ -578,7 +581,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             )
         refuse_status(response, self.service)
         # Only an answer to it shows that the server knows a token.
-        self._accepted_token = token or self._accepted_token
+        if not isinstance(auth, NoAuth):
+            self._accepted_token = token or self._accepted_token
         return response, token
 
     def _worth_renewing(self, response: requests.Response) -> bool:

@@ -40,34 +40,38 @@ class _Session(requests.Session):
             body = response.raw.read(LONGEST, decode_content=True) if kwargs.get("stream") else (
                 response.content)  # fmt: skip
             response.close()
-            raise _RefusalError(response.status_code, _words(body) or response.reason)
+            words, told = _words(body)
+            raise _RefusalError(response.status_code, words or response.reason, told)
         return response
 
 
 class _RefusalError(Exception):
     """What a server says of a query that it refuses."""
 
-    def __init__(self, status: int, words: str):
+    def __init__(self, status: int, words: str, told: bool):
         super().__init__(words)
-        self.status, self.words = status, words
+        # Whether the words are those of TAP itself, and not of a gateway before it.
+        self.status, self.words, self.told = status, words, told
 
 
-def _words(body: bytes) -> str:
+def _words(body: bytes) -> tuple[str, bool]:
     """Return the words of an error: in an INFO of a VOTable, in its description, or bare.
+
+    Whether there is an INFO stands beside them.
 
     ALeRCE's server has them in the description of an INFO named ERROR_DETAIL.
     """
     text = body.decode(errors="replace")
     infos = [(dict(ATTRIBUTE.findall(head)), inner) for head, inner in INFO.findall(text)]
     if not infos:
-        return " ".join(text.split())[:500]
+        return " ".join(TAG.sub(" ", text).split())[:500], False
     found = []
     for name in ("ERROR_DETAIL", "QUERY_STATUS"):
         for attributes, inner in infos:
             if attributes.get("name") == name:
                 value = attributes.get("value", "") if name == "ERROR_DETAIL" else ""
                 found += [TAG.sub(" ", inner), value]
-    return " ".join(html.unescape(" ".join(found)).split())[:500]
+    return " ".join(html.unescape(" ".join(found)).split())[:500], True
 
 
 def run_adql(
@@ -147,9 +151,11 @@ def _failed(error, service: str, conf, known: dict) -> Exception:
         )
     refusal = getattr(error, "cause", None)
     if isinstance(refusal, _RefusalError):
+        words = f"(status {refusal.status}): {refusal.words}"
         return RemoteServiceError(
-            f"{service} refused the query (status {refusal.status}): {refusal.words} Correct it by "
-            "these words.",
+            f"{service} refused the query {words} Correct it by these words."
+            if refusal.status < 500 or refusal.told
+            else f"{service} failed at {known['url']} {words}",
             reason=refusal.words,
             status=refusal.status,
             **known,

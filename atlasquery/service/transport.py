@@ -15,7 +15,7 @@ import msgspec
 import requests
 import urllib3
 
-from atlasquery.exceptions import QuotaError, RemoteServiceError, TimeoutError
+from atlasquery.exceptions import LargeAnswerError, QuotaError, RemoteServiceError, TimeoutError
 from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
@@ -335,7 +335,7 @@ def _body(
 
     In memory there is no more of it than the limit.
     """
-    too_large = RemoteServiceError(
+    too_large = LargeAnswerError(
         f"{place['service']} answers {place['url']} with more than {limit} bytes "
         "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
         "server and have the memory.",

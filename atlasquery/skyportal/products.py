@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.service.files import write_whole
-from atlasquery.shown import harmless
+from atlasquery.shown import shown
 from atlasquery.skyportal.envelope import open_envelope
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.words import params_of
@@ -59,7 +59,7 @@ class Picture:
         self.data, self.kind, self.about, self.meta = data, kind, about, meta or {}
 
     def __repr__(self) -> str:
-        return harmless(f"<Picture {self.about}: {self.kind}, {len(self.data)} bytes>")
+        return shown(f"<Picture {self.about}: {self.kind}, {len(self.data)} bytes>")
 
     def __bytes__(self) -> bytes:
         return self.data

@@ -26,8 +26,6 @@ __all__ = [
 
 MaskedQuantity = Masked(u.Quantity)
 
-# Positions to 4 mas, separations to 10 mas and fluxes to 10 nJy.
-FORMATS = {u.deg: ".6f", u.arcsec: ".2f", u.uJy: ".2f"}
 # MJD under the mask of times of which none is known.
 NO_TIME = 51544.0
 
@@ -138,22 +136,6 @@ class _Unshared(list):
         return list, ()
 
 
-def shown_as(unit: u.UnitBase | None) -> str | None:
-    """Return the format in which numbers of a unit are printed; their values keep all digits.
-
-    Parameters
-    ----------
-    unit : `~astropy.units.UnitBase` or None
-        The unit.
-
-    Returns
-    -------
-    str or None
-        None for what is printed as it is.
-    """
-    return FORMATS.get(unit) if unit is not None else None
-
-
 def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     """Return a column for a `~astropy.table.Table`.
 
@@ -177,8 +159,6 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
     made.__dict__["_name"] = column.name
     if column.unit is not None:
         made.__dict__["_unit"] = column.unit
-        if column.kind is float and (form := shown_as(column.unit)):
-            made.__dict__["_format"] = form
     if column.about:
         made.__dict__["description"] = column.about
     if not column.required:
@@ -210,7 +190,6 @@ def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
     quantity.mask = mask
     info = quantity.info
     info.name, info.description = column.name, column.about or None
-    info.format = shown_as(column.unit)
     return quantity
 
 

@@ -13,6 +13,11 @@ __all__ = ["csv_text", "read_csv"]
 # What programs write for a value that is missing, in lower case.
 MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "--"}
 WHOLE = re.compile(r"[+-]?(?:0|[1-9]\d*)")
+# Not what Python takes for a number too: "2024_1", "007", "01e5" are names.
+NUMBER = re.compile(
+    r"[+-]?(?:(?:0|[1-9][0-9]*|[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)",
+    re.IGNORECASE,
+)
 INT64 = range(-(2**63), 2**63)
 
 
@@ -109,13 +114,20 @@ def _column(name: str, values: Sequence[str]) -> Column:
             if missing.any()
             else Column(numbers, name=name)
         )
-    try:
+    # Whole numbers of more than 64 bits would be rounded: they stay texts.
+    numeric = all(NUMBER.fullmatch(text) for text in known)
+    huge = known and all(WHOLE.fullmatch(text) for text in known)
+    if numeric and not huge and (any(texts) or not texts):
         floats = np.full(len(texts), np.nan)
-        floats[~missing] = np.array(known, dtype=str).astype(float) if known else []
-        if known or not texts:
-            return Column(floats, name=name)
-    except ValueError:
-        pass
+        floats[~missing] = [float(text) for text in known]
+        return Column(floats, name=name)
+    if known and {*known} <= {"True", "False"}:
+        truths = np.array([text == "True" for text in texts])
+        return (
+            MaskedColumn(truths, name=name, mask=missing)
+            if missing.any()
+            else Column(truths, name=name)
+        )
     empty = np.array([not text for text in texts], dtype=bool)
     made = np.array(list(values), dtype=str) if texts else np.zeros(0, "U1")
     return MaskedColumn(made, name=name, mask=empty) if empty.any() else Column(made, name=name)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import astropy.units as u
+import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time, TimeDelta
@@ -167,4 +168,8 @@ def target(table: Table) -> SkyCoord | None:
         In ICRS; None where its meta has none.
     """
     place = table.meta.get("coordinates")
-    return place.icrs if isinstance(place, SkyCoord) and place.isscalar else None
+    if not (isinstance(place, SkyCoord) and place.isscalar):
+        return None
+    # FITS has no header for NaN.
+    place = place.icrs
+    return place if np.isfinite(place.ra.deg) and np.isfinite(place.dec.deg) else None

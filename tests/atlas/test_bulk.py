@@ -13,6 +13,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 import wire
+from astropy.table import vstack
 from astropy.timeseries import TimeSeries
 from astroquery import log
 from test_quota import FastClock
@@ -24,6 +25,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     LargeQueryWarning,
     LoginError,
+    NoResultsWarning,
     NotFoundError,
     QuotaError,
     RemoteServiceError,
@@ -191,7 +193,7 @@ def test_a_failure_alone_is_not_hidden(box_atlas, sandbox):
 def test_arguments_are_checked_before_anything_is_sent(box_atlas, sandbox):
     sandbox.clear_requests()
     ids = good_ids(sandbox)[:2]
-    for bad in ([], [1], [1.1e18], "x", None):
+    for bad in ([1], [1.1e18], "x", None):
         with pytest.raises(InvalidQueryError):
             box_atlas.get_sources(bad)
     with pytest.raises(InvalidQueryError, match="on_error"):
@@ -612,3 +614,14 @@ print(n, peak() - before)
     n, grown = done.stdout.splitlines()[-1].split()
     assert int(n) == 150
     assert float(grown) < 40
+
+
+def test_a_download_of_nothing_stacks_with_others(box_atlas, sandbox, tmp_path):
+    some = box_atlas.download_sources(good_ids(sandbox)[:1], tmp_path / "some")
+    with pytest.warns(NoResultsWarning):
+        none = box_atlas.download_sources([], tmp_path / "none")
+    assert none.colnames == some.colnames
+    assert [none[name].dtype.kind for name in none.colnames] == [
+        some[name].dtype.kind for name in some.colnames
+    ]
+    assert len(vstack([some, none])) == 1

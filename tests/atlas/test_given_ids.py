@@ -1,5 +1,8 @@
 """Ids as users have them: tables, frames, sets, names, or none at all."""
 
+import json
+
+import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
@@ -182,3 +185,15 @@ def test_a_set_has_no_order_for_values(bot, found):
     assert len(bot.add_vra_scores(ids, preal=0.5, dry_run=True)) == 2
     with pytest.raises(InvalidQueryError, match="a set of ids has no order"):
         bot.add_vra_scores(ids, preal=[0.5, 0.25], dry_run=True)
+
+
+def test_scores_of_any_table_are_all_sent(bot, found):
+    ids = found["atlas_id"].tolist()
+    pa = pytest.importorskip("pyarrow")
+    rows = [(ids[0], 0.5), (ids[1], 0.25)]
+    array = np.array(rows, dtype=[("atlas_id", "i8"), ("preal", "f8")])
+    for given in (array, pa.table({"atlas_id": ids, "preal": [0.5, 0.25]})):
+        plan = bot.add_vra_scores(given, pgal=0.1, dry_run=True)
+        sent = [json.loads(row) for row in plan["payload"]]
+        assert [row["preal"] for row in sent] == [0.5, 0.25]
+        assert [row["objectid"] for row in sent] == ids

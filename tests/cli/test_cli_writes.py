@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import socket
 from pathlib import Path
 
@@ -160,3 +161,19 @@ def test_a_sandbox_on_a_port_in_use_is_a_matter_of_this_machine(run):
         result = run("sandbox", "--port", other.getsockname()[1])
     assert result.exit_code == 7, result.output
     assert "cannot be listened on" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("atlas_id,name\n,a\n1100000000000000001,b\n", r"atlas_ids\[0\]"),
+        ("atlas_id,name\n1.100003181021217e+18,a\n", "1.1000031810212"),
+    ],
+)
+def test_what_a_table_has_in_place_of_an_id_is_no_name(run, sandbox, tmp_path, text, words):
+    sandbox.clear_requests()
+    (tmp_path / "ids.csv").write_text(text)
+    result = run("add", "--from", str(tmp_path / "ids.csv"), "-l", "mookodi")
+    assert result.exit_code == 2
+    assert re.search(words, result.stderr)
+    assert sandbox.requests == []

@@ -215,3 +215,47 @@ def test_csv_of_users(tmp_path):
     assert lc["flux"].mask.tolist() == [False, True] and lc["id"][0] == 1000005291314656200
     again = read(write(lc, tmp_path / "lc.fits"))
     assert (again["id"] == lc["id"])[0] and again["id"].mask.tolist() == [False, True]
+
+
+def test_a_frame_of_ours_with_columns_of_alerce_comes_back_as_it_was():
+    lc = light_curve(59000 + np.arange(4.0), [50.0, -40.0, np.nan, 90.0], band="g")
+    lc["fid"], lc["magpsf"], lc["sigmapsf"] = [1] * 4, [19.0] * 4, [0.1] * 4
+    lc["isdiffpos"] = [1, -1, 1, 1]
+    back = from_pandas(to_pandas(lc))
+    for name in ("flux", "limiting_mag", "detection"):
+        assert np.ma.getmaskarray(np.ma.asarray(getattr(back[name], "mask", False))).tolist() == (
+            np.ma.getmaskarray(np.ma.asarray(getattr(lc[name], "mask", False))).tolist()
+        )
+    assert back["detection"].tolist() == lc["detection"].tolist()
+    assert np.array_equal(back["flux"].mask, lc["flux"].mask)
+
+
+@pytest.mark.parametrize("negative", [-1, "-1", "f", "False", False, "0"])
+def test_the_sign_of_a_difference_is_kept(negative):
+    positive = {"-1": "1", "f": "t", "False": "True", "0": "1"}.get(negative, type(negative)(1))
+    frame = pd.DataFrame({"mjd": [59000.1, 59001.1], "band": ["g", "g"], "mag": [18.0, 18.0],
+                          "mag_err": [0.1, 0.1], "isdiffpos": [positive, negative]})  # fmt: skip
+    flux = from_pandas(frame)["flux"].to_value(u.uJy).unmasked
+    assert flux[0] == pytest.approx(10 ** ((23.9 - 18) / 2.5))
+    assert flux[1] == pytest.approx(-flux[0])
+
+
+def test_exposures_of_digits_keep_them():
+    frame = pd.DataFrame({"mjd": [59000.1, 59001.1], "band": ["g", "g"], "flux": [1.0, 2.0],
+                          "flux_err": [0.1, 0.1], "exposure": ["007", "008"]})  # fmt: skip
+    assert from_pandas(frame)["exposure"].tolist() == ["007", "008"]
+
+
+def test_missing_texts_are_missing_in_pandas():
+    lc = light_curve(59000 + np.arange(3.0), 50.0)
+    lc["note"] = np.ma.array(["a", "b", "c"], mask=[False, True, False])
+    assert to_pandas(lc)["note"].isna().tolist() == [False, True, False]
+
+
+def test_the_csv_of_a_data_frame_is_read(tmp_path):
+    lc = light_curve(59000 + np.arange(4.0), [50.0, -40.0, 3.0, 90.0], band="g")
+    for index in (True, False):
+        to_pandas(lc).to_csv(tmp_path / "lc.csv", index=index)
+        back = read(tmp_path / "lc.csv")
+        assert back["flux"].value.tolist() == lc["flux"].value.tolist()
+        assert back["detection"].tolist() == lc["detection"].tolist()

@@ -494,3 +494,21 @@ def test_errors_of_any_size_are_weighed():
     made = bin(lc, sigma_clip=None)
     assert made["flux"].unmasked.value.tolist() == [1.0]
     assert made["flux_err"].unmasked.value.tolist() == [1e-160]
+
+
+@pytest.mark.parametrize("masked", [(0, 0, 1), (1, 1, 0), (0, 1, 0)])
+def test_labels_masked_in_some_light_curves_only(monkeypatch, masked):
+    curves = {}
+    for n, hidden in enumerate(masked):
+        lc = light_curve(59000 + np.arange(6.0), 100.0)
+        label = np.array(["a", "b"] * 3)
+        lc["label"] = np.ma.array(label, mask=[True, False] * 3) if hidden else label
+        curves[n] = lc
+    whole = bin(curves, "1 d", by="label")
+    # As many pieces as light curves.
+    monkeypatch.setattr(binning, "PIECE", 4)
+    pieces = bin(curves, "1 d", by="label")
+    for n, hidden in enumerate(masked):
+        for found in (whole[n], pieces[n]):
+            mask = np.ma.getmaskarray(np.ma.asarray(found["label"]))
+            assert mask.sum() == (3 if hidden else 0)

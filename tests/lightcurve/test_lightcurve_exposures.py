@@ -155,3 +155,17 @@ def test_any_order_by_its_definition():
             if len(left) < len(rows):
                 best = min(rows, key=lambda row: (table["flux_err"][row].value, row))
                 assert best in left or len(left) > 1
+
+
+def fast(n):
+    """Frames of 0.9 s of a camera whose exposures have no names, as SkyPortal sends them."""
+    own = {"origin": np.full(n, "camera"), "instrument": np.full(n, "fast")}
+    time = 59000.5 + 0.9 * np.arange(n) / 86400
+    unnamed = np.full(n, "")
+    return light_curve(time, 100.0, 5.0, "g", exposure=unnamed, survey="skyportal", own=own)
+
+
+def test_frames_of_a_fast_camera_all_count():
+    assert bin(fast(20), "1 d")["n"].tolist() == [20]
+    # Two within a second are one that came twice.
+    assert bin(fast(2), "1 d")["n"].tolist() == [1]

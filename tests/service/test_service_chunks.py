@@ -2,20 +2,27 @@
 
 import pytest
 
+from atlasquery.exceptions import (
+    LargeAnswerError,
+    LoginError,
+    RemoteServiceError,
+    TimeoutError,
+)
+from atlasquery.service import chunks
 from atlasquery.service.chunks import ChunkSize
 
 
 def sizes(total, *, concurrency, each, first=25, most=500, target=1e6):
     """Return the chunks of a job whose answers come one after the other."""
     size = ChunkSize(first=first, most=most, target=target, seconds=20.0)
-    rest, chunks = total, []
+    rest, counts = total, []
     while rest:
         count = min(size.now(rest, concurrency), rest)
-        chunks.append(count)
+        counts.append(count)
         rest -= count
-        if len(chunks) >= concurrency:
+        if len(counts) >= concurrency:
             size.answered(count, count * each, 0.1)
-    return chunks
+    return counts
 
 
 @pytest.mark.parametrize(
@@ -54,3 +61,17 @@ def test_a_failure_makes_the_next_share_small():
     assert size.now(400, 2) == 200
     size.failed(200)
     assert size.now(400, 2) == 100
+
+
+@pytest.mark.parametrize(
+    ("error", "smaller"),
+    [
+        (LargeAnswerError("too much", status=200), True),
+        (TimeoutError("late"), True),
+        (RemoteServiceError("failed", status=500), True),
+        (RemoteServiceError("refused", status=400), False),
+        (LoginError("no"), False),
+    ],
+)
+def test_the_failures_after_which_less_is_asked_for(error, smaller):
+    assert chunks._of_size(error) is smaller

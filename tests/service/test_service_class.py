@@ -147,3 +147,12 @@ def test_the_radius_may_be_given_by_place(name):
     # It is taken for the radius, and judged as one.
     with pytest.raises(InvalidQueryError, match="radius"):
         client.query_region(SkyCoord(150.0, 2.2, unit="deg"), "-3 arcmin")
+
+
+def test_a_subclass_may_have_attributes_of_its_own():
+    class Mine(AtlasClass):
+        def __init__(self):
+            super().__init__()
+            self.cut = 3
+
+    assert Mine().cut == 3

@@ -208,7 +208,7 @@ def memory_of(faulty, kind, name, limit):
 @pytest.mark.parametrize(("kind", "name"), QUICK)
 def test_memory_stays_below_twice_the_limit(faulty, kind, name):
     error, words, before, most = memory_of(faulty, kind, name, TWICE)
-    assert error in ("RemoteServiceError", "TableParseError")
+    assert error in ("LargeAnswerError", "TableParseError")
     assert most - before < 2 * TWICE / 1e6, words
 
 

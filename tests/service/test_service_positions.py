@@ -125,3 +125,18 @@ def test_a_long_word_is_read_at_once():
 def test_a_minus_sign_from_a_paper():
     found, _ = read_listing(["150.1 \u22120.2 a"], "f")
     assert found[0][0].dec.deg == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["M 5 15 18.5 +02 05", "NGC 4993 197.45 -23.38", "M 31 00 42 44 +41 16 09"],
+)
+def test_a_number_of_a_name_is_no_hour(line):
+    with pytest.raises(InvalidQueryError, match=r"line 1 of targets: .*stands in quotes"):
+        read_listing([line], "targets")
+
+
+def test_a_name_in_quotes_may_have_numbers():
+    ((position, name),), _ = read_listing(['"M 5" 15 18.5 +02 05'], "targets")
+    assert name == "M 5"
+    assert position.to_string("hmsdms", precision=0) == "15h18m30s +02d05m00s"

@@ -237,16 +237,17 @@ def test_a_token_file_is_whole_whenever_its_writer_is_ended(tmp_path):
     while ended(partial(rewrite, count)):
         stopped.append(path.read_text())
         assert stopped[-1] in (before, before.replace(old, new))
-        for left in [path, *tmp_path.glob("login.yml*.part")]:
+        for left in [path, *tmp_path.glob(".login.yml*.part")]:
             assert left.stat().st_mode & 0o077 == 0
         count += 1
     assert path.read_text() == before.replace(old, new)
     assert stopped.count(before) > 2
     # What a process that was ended has left, with a token in it, is removed by the next one.
-    (tmp_path / "login.ymlabc.part").write_text(old)
+    (tmp_path / ".login.yml.atlasquery-abc.part").write_text(old)
+    (tmp_path / "login.yml-backup.tar.part").write_text("a download of somebody else")
     keep_token("svc", read_config_file(path), Secret("third-token-1234"))
     assert "third-token-1234" in path.read_text()
-    assert not list(tmp_path.glob("*.part"))
+    assert [left.name for left in tmp_path.glob("*.part")] == ["login.yml-backup.tar.part"]
 
 
 def test_a_keyring_that_fails_is_no_storage_error():
@@ -261,3 +262,9 @@ def test_what_cannot_be_stored_costs_speed_and_not_the_answer(faulty, probe, mon
     probe.cache_location = Path("/proc/none")
     assert ProbeClass(faulty.url).login(token="t0ken-of-mine")
     assert probe.read(cache=True) == [1]
+
+
+def test_an_error_of_the_disk_comes_whole_from_another_process():
+    error = StorageError.from_system(OSError(errno.ENOSPC, "No space", "a.fits"), "a.fits")
+    copied = pickle.loads(pickle.dumps(error))
+    assert (str(copied), copied.errno, copied.filename) == (str(error), errno.ENOSPC, "a.fits")
