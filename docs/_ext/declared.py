@@ -78,7 +78,8 @@ class CleaningRules(SphinxDirective):
             what = u.Unit(rule.unit).to_string() if rule.unit is not None else ""
             rows.append((literal(name), flag, what, *cells))
         head = ("Threshold", "Bit", "Unit", *map(literal, presets))
-        return self.parse_text_to_nodes(list_table(head, rows, "22 20 10 9 9 12 10 9"))
+        widths = " ".join(["22", "20", "10"] + ["10"] * len(presets))
+        return self.parse_text_to_nodes(list_table(head, rows, widths))
 
 
 class ConfigurationItems(SphinxDirective):
