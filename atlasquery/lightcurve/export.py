@@ -315,8 +315,9 @@ def _series(pd: Any, column: Any) -> Any:
         masked = pd.arrays.BooleanArray if kind == "b" else pd.arrays.IntegerArray
         return masked(values, mask)
     if kind == "U":
+        texts = np.where(mask, None, values.astype(object))
         # pandas 2 makes the text "None" of None in an array of its type "str".
-        return np.where(mask, None, values.astype(object))
+        return pd.array(texts, dtype="str") if int(pd.__version__.split(".")[0]) > 2 else texts
     return values
 
 
