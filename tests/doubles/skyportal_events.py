@@ -153,8 +153,11 @@ def sky_map_file(call, dateobs, name):
 
 
 @functools.cache
-def sky_map(distances=False, order=1):
-    """Return a multi-order map: the sky at an order, its first pixel cut in four."""
+def sky_map(distances=False, order=1, faint=None):
+    """Return a multi-order map: the sky at an order, its first pixel cut in four.
+
+    Of `faint`, a probability, are all pixels but the first.
+    """
     number = 12 * 4**order
     uniq = np.concatenate(
         [4 * 4 ** (order + 1) + np.arange(4), 4 * 4**order + np.arange(1, number)]
@@ -163,6 +166,10 @@ def sky_map(distances=False, order=1):
     # Half of the probability is in the first of the small pixels.
     probability = np.full(len(uniq), 0.5 / (len(uniq) - 1))
     probability[0] = 0.5
+    if faint is not None:
+        probability[0], probability[1:] = 1.0, faint
+    # The real server stores so small a probability as none.
+    probability[probability < 1e-300] = 0.0
     columns = [
         fits.Column("UNIQ", "K", array=uniq),
         fits.Column("PROBDENSITY", "D", unit="sr-1", array=probability / area),

@@ -445,3 +445,13 @@ def test_an_answer_of_elsewhere_loses_no_other(skyportal, double, galaxies, samp
     with pytest.warns(InputWarning, match="ignored the position"):
         found = skyportal.query_galaxies(places, radius="5 arcsec", on_error="warn")
     assert found["name"].tolist() == ["near"]
+
+
+@pytest.mark.parametrize(("sent", "stored"), [(1e-310, 0.0), (1e-299, 1e-299)])
+def test_probabilities_that_are_too_small_to_store(skyportal, double, sent, stored):
+    add_event(double.sky, WHEN, maps={"map": sky_map(faint=sent)})
+    found = skyportal.get_localization(WHEN, "map")
+    assert found["PROB"][0] == pytest.approx(1.0)
+    # None is a value of the map, and not a missing one.
+    assert not np.any(np.ma.getmaskarray(np.ma.asarray(found["PROB"])))
+    assert found["PROB"][4:].tolist() == pytest.approx([stored] * 47, rel=1e-9, abs=0)
