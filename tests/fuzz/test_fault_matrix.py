@@ -66,7 +66,10 @@ FAULTS = {
     "429": lambda reply: Reply(429, '{"detail":"slow down"}', headers={"Retry-After": "1"}),
     "HTML 200": lambda reply: Reply(200, HTML, "text/html"),
     "empty 200": lambda reply: replace(reply, body=b""),
-    "cut JSON": lambda reply: replace(reply, body=reply.body[: len(reply.body) * 2 // 3]),
+    # Within a line: a text cut at the end of one, with a length to match, looks whole to anybody.
+    "cut JSON": lambda reply: replace(
+        reply, body=reply.body[: len(reply.body) * 2 // 3].rstrip(b"\n")
+    ),
     "redirect": lambda reply: Reply(
         302, "", "text/html", {"Location": "http://127.0.0.2:9/elsewhere"}
     ),
