@@ -1,5 +1,6 @@
 """What all queries to an LCC-Server share: its keys, its envelope, its words."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -207,6 +208,17 @@ class LCCServerQuery(ServiceQuery):
     def _worth_renewing(self, response: requests.Response) -> bool:
         # "private dataset, other key: 401" (contract): with another key it is no other.
         return NO_ACCESS not in response.text
+
+    @staticmethod
+    def _is_passing(response: requests.Response) -> bool:
+        # A refusal without a message is no judgement of the key: the process behind the server
+        # that checks keys failed to answer, as when it is busy. The next check may succeed.
+        if response.status_code != 401:
+            return False
+        with contextlib.suppress(msgspec.DecodeError):
+            answer = msgspec.json.decode(response.content)
+            return isinstance(answer, dict) and answer.get("message", "") is None
+        return False
 
     def _gate(self, token: Secret | None, method: str) -> OpenGate:
         gate = super()._gate(token, method)

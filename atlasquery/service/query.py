@@ -556,6 +556,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 self._gate(token, method),
                 repeat=repeat,
                 final=self._is_final,
+                passing=self._is_passing,
                 method=method,
                 url=url,
                 auth=auth,
@@ -626,6 +627,11 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     @staticmethod
     def _is_final(response: requests.Response) -> bool:
         """Return whether an answer of status 500 or more is a refusal, to be met again."""
+        return False
+
+    @staticmethod
+    def _is_passing(response: requests.Response) -> bool:
+        """Return whether an answer of status 400 to 499 is a failure that may pass."""
         return False
 
     @staticmethod

@@ -194,7 +194,8 @@ def _flat(said: object) -> str:
         # An envelope, of which the message is all that there is to say.
         return _flat(said["message"])
     if isinstance(said, dict):
-        parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in said.items()]
+        given = ((k, v) for k, v in said.items() if v is not None)
+        parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in given]
         return " ".join(parts)
     if isinstance(said, list):
         return " ".join(map(_flat, said))

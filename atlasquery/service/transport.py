@@ -136,6 +136,7 @@ def exchange(
     expected: Container[int] = (),
     watch: Callable[[bytes], None] | None = None,
     final: Callable[[requests.Response], bool] | None = None,
+    passing: Callable[[requests.Response], bool] | None = None,
     into: Callable[[requests.Response], BinaryIO | None] | None = None,
     damage: Callable[[requests.Response], Exception | None] | None = None,
     **request,
@@ -196,7 +197,9 @@ def exchange(
         try:
             patience = policy.within(gate.clock.left())
             seeing = watched if watch else None
-            response = _once(session, service, patience, request, expected, final, seeing, into)
+            response = _once(
+                session, service, patience, request, expected, final, passing, seeing, into
+            )
             if damage and response.status_code == 200 and (error := damage(response)):
                 raise _PassingError(error)
         except _PassingError as failure:
@@ -261,6 +264,7 @@ def _once(
     request: dict,
     expected: Container[int],
     final: Callable[[requests.Response], bool] | None,
+    passing: Callable[[requests.Response], bool] | None,
     watch: Callable[[bytes], None] | None,
     into: Callable[[requests.Response], BinaryIO | None] | None,
 ) -> requests.Response:
@@ -316,6 +320,8 @@ def _once(
         if _is_rule(response):
             raise _over_limit(response, place)
         raise _PassingError(*_throttled(response, place))
+    if 400 <= status < 500 and passing and passing(response):
+        raise _PassingError(_failed(response, place))
     if status >= 500 and not (final and final(response)):
         # A server at work on the answer, or closed for maintenance, may say for how long.
         wait = _retry_after(response, "") if status == 503 else None

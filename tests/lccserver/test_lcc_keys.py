@@ -44,6 +44,29 @@ def test_keys_that_are_never_taken_do_not_become_a_loop(lcc, double):
     assert len(double.asked("verify")) == 3
 
 
+NOT_CHECKED = Answer({"status": "failed", "message": None, "result": None}, 401)
+
+
+def test_a_key_that_could_not_be_checked_is_checked_again(lcc, double):
+    """The process that checks keys failed: the server refuses without a message."""
+    double.faults["collections"] = [NOT_CHECKED, NOT_CHECKED]
+    with conf.set_temp("backoff", 0.01):
+        assert len(lcc.list_collections()) == 3
+    assert len(double.asked("collections")) == 3
+    assert len(double.asked("GET /api/key")) == 1
+
+
+def test_keys_that_are_never_checked_are_an_error_of_the_server(lcc, double):
+    double.faults["collections"] = NOT_CHECKED
+    quick = conf.set_temp("backoff", 0.01), conf.set_temp("retries", 2)
+    failed_check = pytest.raises(RemoteServiceError, match="failed with status 401")
+    with quick[0], quick[1], failed_check as caught:
+        lcc.list_collections()
+    assert not isinstance(caught.value, LoginError) and caught.value.status == 401
+    assert len(double.asked("collections")) == 3
+    assert len(double.asked("GET /api/key")) == 1
+
+
 def test_an_old_key_refused_with_the_backend_down_is_renewed_once(lcc, double, monkeypatch):
     lcc.verify()
     double.faults["verify"] = Answer(failed("Your API key appears to be invalid"), 401)
