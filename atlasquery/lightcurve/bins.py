@@ -8,7 +8,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.derive import new_meta
 from atlasquery.lightcurve.schema import schema_columns, time_column
-from atlasquery.tables import Rows, assemble_series
+from atlasquery.tables import LightCurve, Rows, assemble_series
 
 __all__ = ["Binned"]
 
@@ -161,7 +161,7 @@ class Binned:
         for name, mjd in zip(("first", "last"), part[1:], strict=True):
             about = f"Time of the {name} measurement averaged."
             columns.append(time_column(mjd, f"time_{name}", about, self.scale))
-        series = assemble_series(TimeSeries(), columns)
+        series = assemble_series(LightCurve(), columns)
         more = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
         if reference := meta.get("time_reference"):
             said = f"mean {reference} of the bin".replace("mean mean ", "mean ")

@@ -8,7 +8,14 @@ import numpy as np
 from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
-from atlasquery.tables import Column, Rows, assemble_series, quantity_column, table_column
+from atlasquery.tables import (
+    Column,
+    LightCurve,
+    Rows,
+    assemble_series,
+    quantity_column,
+    table_column,
+)
 
 __all__ = [
     "LN10_2_5",
@@ -207,7 +214,7 @@ def build_light_curve(
         values = {name: array[order] for name, array in values.items()}
     columns = schema_columns(time, values, own, scale=scale)
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
-    series = assemble_series(TimeSeries(), columns)
+    series = assemble_series(LightCurve(), columns)
     series.meta.update(meta)
     return series
 
