@@ -14,7 +14,8 @@ LARGE = 2**62 + 1
 def by_pandas(path):
     pandas = pytest.importorskip("pandas")
     if path.suffix == ".csv":
-        frame = pandas.read_csv(path, comment="#", dtype_backend="numpy_nullable")
+        options = {"dtype_backend": "numpy_nullable", "float_precision": "round_trip"}
+        frame = pandas.read_csv(path, comment="#", **options)
     else:
         frame = pandas.read_parquet(path, dtype_backend="numpy_nullable")
     plain = frame.astype(object)
