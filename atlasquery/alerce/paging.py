@@ -23,7 +23,6 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.tables import Rows, check_answer, check_answers, decode_rows, stack_rows
 
@@ -84,12 +83,6 @@ class PagedQueries(AlerceQuery):
     server : str, optional
         The address of the ZTF API.
     """
-
-    def __init__(self, server: str | None = None):
-        super().__init__(server)
-        # By server, how many rows a page has at least, where there are more.
-        self._least_rows: dict[str, int] = {}
-        self._measuring = ForkSafeLock()
 
     def _limit_rows(self, max_rows: int | None) -> int | None:
         """Return how many rows are wanted at most, None for all."""

@@ -27,6 +27,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.lccserver.archive import LightCurveZip
+from atlasquery.lccserver.base import ZIPS
 from atlasquery.lccserver.csvlc import parse_csvlc, parse_together
 from atlasquery.lccserver.datasets import Dataset, DatasetQueries
 from atlasquery.lccserver.ranges import download
@@ -48,23 +49,10 @@ NEAR = 0.5 * u.arcsec
 KEPT_DAYS = 30.0
 # Bytes of packed files of a ZIP that are parsed together.
 TOGETHER = 1 << 18
-ZIPS = "light-curves"
 
 
 class CurveFiles(DatasetQueries):
     """What fetches files of light curves, by the way that takes the fewest requests."""
-
-    def clear_cache(self) -> None:
-        """Remove all stored answers of this service, and the light curves that are kept."""
-        super().clear_cache()
-        for path in (self.cache_location / ZIPS).glob("*"):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def _worth_renewing(self, response: requests.Response) -> bool:
-        # A file that is not there, or another's, is a 401 in HTML; a bad key is one in JSON.
-        html = "html" in response.headers.get("Content-Type", "")
-        return not html and super()._worth_renewing(response)
 
     def _gathered(
         self,
