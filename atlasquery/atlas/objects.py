@@ -4,6 +4,9 @@ import math
 import time
 import warnings
 
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle
 from astropy.table import Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
@@ -40,6 +43,61 @@ __all__ = ["ObjectQueries"]
 
 class ObjectQueries(AtlasQuery):
     """The queries by ATLAS id."""
+
+    def query_object(
+        self,
+        name: str | int,
+        *,
+        radius: Angle | u.Quantity | str = 5 * u.arcsec,
+        cache: bool | None = None,
+    ) -> Table:
+        """Find an object by its id or by any of its names.
+
+        An ATLAS id costs one request; a name that ATLAS has from elsewhere
+        (TNS, ZTF, Pan-STARRS) two. The server has no search by ATLAS
+        designation: its lists are looked through, likeliest first, which
+        costs up to 15 requests. Any other name is resolved by Sesame, and
+        the objects near it are returned.
+
+        Parameters
+        ----------
+        name : str or int
+            A 19-digit id; an ATLAS designation; a TNS name with or without AT or
+            SN; a name in another survey; or any name that Sesame resolves.
+        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+            How far from a resolved name an object may be.
+        cache : bool, optional
+            Whether stored answers are used.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each object of that name, with the columns of
+            `get_objects`; ``meta["matched_by"]`` says how it was found.
+
+        Raises
+        ------
+        InvalidQueryError
+            If the name is empty or holds a character that no name has.
+        NotFoundError
+            If neither ATLAS nor Sesame knows the name, or there is no object near.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from atlasquery import Atlas
+        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+        >>> found = Atlas.query_region(centre, radius="2 arcmin")
+        >>> entry = Atlas.query_object(found["atlas_id"][0])
+        >>> entry.meta["matched_by"]
+        'ATLAS id'
+        """
+        number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+        text = str(name) if number else name
+        ids, how = self._ids_of(text, cache, radius)
+        found = self.get_objects(ids, cache=cache)
+        found.meta.update(query="query_object", name=text.strip(), matched_by=how)
+        return found
 
     def get_objects(
         self,

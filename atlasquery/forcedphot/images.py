@@ -311,7 +311,7 @@ class ImageQueries(TaskQueries):
             if self._is_gone(error):
                 raise self._no_stack(job) from None
             raise
-        update(job, task)
+        update_job(job, task)
         url = self._decode(response, _stack_url)
         name = urlsplit(url or "").path.rpartition("/")[2]
         if not re.fullmatch(r"[\w.-]+", name):

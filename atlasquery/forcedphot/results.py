@@ -194,20 +194,20 @@ class ResultQueries(WaitQueries):
         if job.state == "empty":
             return empty_rows(), self._clock.now()
         limit = self.conf.max_answer_bytes
-        read = partial(_result_of, target=job.target, name=name, limit=limit)
+        read_task = partial(_result_of, target=job.target, name=name, limit=limit)
         if job.task_id is not None:
             key = self._result_key(job)
             stored = self._results.get(key, float("inf"))
             # What cannot be read is fetched again.
             with contextlib.suppress(TableParseError):
                 if stored is not None:
-                    return read(stored[0]), stored[2]
+                    return read_task(stored[0]), stored[2]
         if job.state != "done":
             raise self._no_result(job)
         try:
             rows, response = self._ask_decoded(
                 f"queue/{job.task_id}/data.txt",
-                decode=read,
+                decode=read_task,
                 content=TEXT,
                 public=True,
             )

@@ -107,7 +107,7 @@ class SubmissionQueries(ForcedQuery):
                 continue
             waiting.remove(job)
             job.task_id = task.task_id
-            update(job, task)
+            update_job(job, task)
         if not waiting:
             batch.sent = None
         jobs.keep()
@@ -213,7 +213,7 @@ def _is_for(task: Task, target: Target) -> bool:
     return bool(near)
 
 
-def update(job: Job, task: Task) -> bool:
+def update_job(job: Job, task: Task) -> bool:
     """Bring a job up to date.
 
     Parameters

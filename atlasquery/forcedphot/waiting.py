@@ -28,7 +28,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.forcedphot.base import Page, Task, decode_page, page_params
 from atlasquery.forcedphot.jobs import ForcedJobs
-from atlasquery.forcedphot.submission import SubmissionQueries, update
+from atlasquery.forcedphot.submission import SubmissionQueries, update_job
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.log import log
 from atlasquery.service.pool import progress_bar
@@ -365,7 +365,7 @@ class WaitQueries(SubmissionQueries):
                 begun = job.state == "queued" and task.state != "queued"
                 if begun and jobs.room is not None:
                     jobs.room += 1
-                changed |= update(job, task)
+                changed |= update_job(job, task)
         return changed
 
     def _look_at(self, jobs: ForcedJobs, watch: Watch) -> bool:
@@ -378,7 +378,7 @@ class WaitQueries(SubmissionQueries):
             watch.tags.clear()
             if not task.final:
                 watch.suspects = []
-            return update(job, task)
+            return update_job(job, task)
         if jobs.expired(job, self._clock.now()):
             since = f"it ended on {job.ended[:10]}" if job.ended else ""
             since = since or f"it was submitted on {job.submitted[:10]}"
