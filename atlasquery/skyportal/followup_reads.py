@@ -1,7 +1,6 @@
 """Requests for follow-up observations: found, and planned for a night."""
 
 import time
-import warnings
 from typing import Any
 
 import astropy.units as u
@@ -29,6 +28,7 @@ from atlasquery.tables import (
     decode_rows,
     read_by_library,
 )
+from atlasquery.warn import warn
 
 __all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
 
@@ -160,7 +160,7 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         asked = {key: str(value) for key, value in params.items() if value is not None}
         table = build_table(rows, meta=self._meta(found.when, query="query_followups", **asked))
         if not len(table):
-            warnings.warn("no such follow-up request", NoResultsWarning, stacklevel=3)
+            warn("no such follow-up request", NoResultsWarning)
         return table
 
     def get_followup_schedule(

@@ -23,6 +23,7 @@ from atlasquery.tables import (
     decode_rows,
     only_of,
 )
+from atlasquery.warn import warn
 
 __all__ = ["Spectra", "SpectrumQueries", "to_spectrum"]
 
@@ -179,7 +180,7 @@ class SpectrumQueries(SkyPortalQuery):
         meta = self._meta(when, query="get_spectra", object=name)
         summary = build_table(rows, meta=meta)
         if not len(summary):
-            warnings.warn(f"SkyPortal has no spectra of {name}", NoResultsWarning, stacklevel=3)
+            warn(f"SkyPortal has no spectra of {name}", NoResultsWarning)
         tables, unsaid = [], []
         for n, arrays in enumerate(values):
             word = "" if rows.masks["units"][n] else str(rows.values["units"][n])
@@ -188,11 +189,10 @@ class SpectrumQueries(SkyPortalQuery):
                 unsaid.append(f"{rows.values['spectrum_id'][n]}" + (f" ({word})" if word else ""))
             tables.append(spectrum_table(arrays, unit, {**meta, **_told(summary, n)}))
         if unsaid:
-            warnings.warn(
+            warn(
                 f"The unit of the fluxes of {name} is not said or not known in these spectra, "
                 f"which have none: {', '.join(unsaid)}",
                 InputWarning,
-                stacklevel=3,
             )
         return Spectra(tables, summary)
 
