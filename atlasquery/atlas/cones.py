@@ -25,7 +25,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     QuotaError,
 )
-from atlasquery.service.cover import Cone, cover_cones
+from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all

@@ -19,7 +19,7 @@ from atlasquery.lccserver.positions import (
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.running import Progress
 from atlasquery.lccserver.searches import Searches, Timeout
-from atlasquery.service.cover import cover_cones
+from atlasquery.service.cones import cover_cones
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.warn import warn
 

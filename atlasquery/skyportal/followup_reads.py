@@ -12,8 +12,8 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
+from atlasquery.service.http_errors import server_message
 from atlasquery.service.inputs import check_choice
-from atlasquery.service.refusals import server_words
 from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id
@@ -238,7 +238,7 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         if "json" in kind.lower():
             # A file has no envelope: this is an error in one.
             raise RemoteServiceError(
-                f"SkyPortal has sent no schedule: {server_words(response)}",
+                f"SkyPortal has sent no schedule: {server_message(response)}",
                 service=self.service,
                 url=response.url,
             )

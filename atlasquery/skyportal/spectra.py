@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning, TableParseError
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.words import check_source_id, in_path
@@ -108,7 +108,7 @@ class Spectra(Sequence):
         return self._tables[index]
 
     def __repr__(self) -> str:
-        return shown(f"<Spectra: {len(self)}>\n{self._short()}")
+        return safe_text(f"<Spectra: {len(self)}>\n{self._short()}")
 
     def _repr_html_(self) -> str:
         return self._short()._repr_html_()
