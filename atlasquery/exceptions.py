@@ -18,7 +18,7 @@ from astroquery.exceptions import (
     NoResultsWarning,
 )
 
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 
 __all__ = [
     "AuthenticationWarning",
@@ -53,7 +53,7 @@ class _Shown:
     """An error whose words are fit to be shown, whoever said them."""
 
     def __init__(self, *args: object):
-        super().__init__(*(shown(arg) if isinstance(arg, str) else arg for arg in args))
+        super().__init__(*(safe_text(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class _FromService(_Shown):
@@ -88,8 +88,8 @@ class _FromService(_Shown):
         super().__init__(message)
         self.service = service
         self.status = status
-        self.url = None if url is None else shown(url)
-        self.reason = None if reason is None else shown(reason)
+        self.url = None if url is None else safe_text(url)
+        self.reason = None if reason is None else safe_text(reason)
         self.sent = sent
 
 

@@ -19,6 +19,7 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TablePars
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_coordinates, check_radius, suggest
 from atlasquery.service.tap import run_adql
+from atlasquery.warn import warn
 
 __all__ = ["ArchiveQueries"]
 
@@ -200,7 +201,7 @@ class ArchiveQueries(StampQueries):
         separation = np.ma.filled(merged["separation"], np.inf)
         merged = merged[np.lexsort((separation, merged["kind"] == "photometric"))]
         if not len(merged):
-            warnings.warn("catsHTM has no redshift there", NoResultsWarning, stacklevel=3)
+            warn("catsHTM has no redshift there", NoResultsWarning)
         return merged
 
     def query_tap(self, adql: str, *, max_rows: int | None = None) -> Table:
@@ -285,8 +286,9 @@ class ArchiveQueries(StampQueries):
             table.meta = {**table.meta, **meta}
         if not found and not failures:
             what = catalog or "no catalogue of catsHTM"
-            warnings.warn(
-                f"{what} has nothing within {radius} of there", NoResultsWarning, stacklevel=4
+            warn(
+                f"{what} has nothing within {radius} of there",
+                NoResultsWarning,
             )
         result = found
         if catalog is not None:
@@ -299,7 +301,6 @@ class ArchiveQueries(StampQueries):
             what="positions failed",
             total=len(places),
             in_meta=catalog is not None,
-            depth=4,
         )
 
     def _check_catalog(self, catalog: str) -> None:

@@ -18,9 +18,9 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service import ServiceQuery
 from atlasquery.service.forks import ForkSafeLock
+from atlasquery.service.http_errors import is_page
 from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered, suggest
 from atlasquery.service.pool import run_all
-from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
 from atlasquery.tables import Columns, Rows, decode_rows
 

@@ -1,7 +1,6 @@
 """The query for many light curves: several at a time, and none lost over another."""
 
 import threading
-import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +13,7 @@ from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve.display import Shown
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.warn import warn
 
 __all__ = ["BulkQueries"]
 
@@ -144,11 +144,10 @@ class BulkQueries(LightCurveQueries):
                 missing.append((name, answer.missing))
         if missing:
             first, reason = missing[0]
-            warnings.warn(
+            warn(
                 f"Of {len(missing)} of {len(names)} objects something is missing, as "
                 f"meta['missing'] of each says; of the first, {first}: {reason}",
                 InputWarning,
-                stacklevel=3,
             )
         return deliver(
             found,
@@ -156,7 +155,6 @@ class BulkQueries(LightCurveQueries):
             on_error=on_error,
             service=self.service,
             total=len(names),
-            depth=3,
         )
 
     def _lsst_chunk(

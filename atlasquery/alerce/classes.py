@@ -1,7 +1,6 @@
 """What classifiers say of objects: probabilities, features, statistics, and the classifiers."""
 
 import difflib
-import warnings
 from urllib.parse import quote
 
 import msgspec
@@ -21,6 +20,7 @@ from atlasquery.alerce.paging import PagedQueries
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows, build_table
+from atlasquery.warn import warn
 
 __all__ = ["ClassifierQueries"]
 
@@ -425,8 +425,9 @@ class ClassifierQueries(PagedQueries):
         if oid is not None:
             meta["object"] = str(oid)
         if not len(rows):
-            warnings.warn(
-                f"ALeRCE has no such data of {oid or survey}", NoResultsWarning, stacklevel=4
+            warn(
+                f"ALeRCE has no such data of {oid or survey}",
+                NoResultsWarning,
             )
         return build_table(rows, meta=meta)
 

@@ -1,6 +1,5 @@
 """The queries for measurements of objects: detections, limits, forced photometry, light curves."""
 
-import warnings
 from typing import NamedTuple
 
 import msgspec
@@ -39,6 +38,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Rows, check_answers, decode_rows, only_of
+from atlasquery.warn import warn
 
 __all__ = ["LightCurveQueries", "build_series", "check_times"]
 
@@ -489,11 +489,12 @@ class LightCurveQueries(ObjectQueries):
         meta = self._about(measured, query, survey, name)
         series = build_series(measured, survey, window, meta)
         if measured.missing:
-            warnings.warn(
-                f"Of {name}, this is missing: {measured.missing}", InputWarning, stacklevel=4
+            warn(
+                f"Of {name}, this is missing: {measured.missing}",
+                InputWarning,
             )
         elif not len(series):
-            warnings.warn(f"ALeRCE has no measurement of {name}", NoResultsWarning, stacklevel=4)
+            warn(f"ALeRCE has no measurement of {name}", NoResultsWarning)
         return series
 
     def _about(self, measured: Measured, query: str, survey: str, name) -> dict:

@@ -1,7 +1,6 @@
 """Searches for objects: by position, by criteria, by name."""
 
 import threading
-import warnings
 
 import astropy.units as u
 import numpy as np
@@ -40,6 +39,7 @@ from atlasquery.tables import (
     rows_as_asked,
     stack_rows,
 )
+from atlasquery.warn import warn
 
 __all__ = ["ObjectQueries"]
 
@@ -138,7 +138,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
                 failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
             else:
                 # Of several classifications the likeliest is kept; there is none to choose here.
-                warn_of(answer._replace(repeated=0), limit, depth=4)
+                warn_of(answer._replace(repeated=0), limit)
                 parts.append(numbered(answer.rows, n))
                 times.append(answer.when)
         if len(places) == 1 and failures:
@@ -162,7 +162,6 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             what="positions failed",
             total=len(places),
             in_meta=True,
-            depth=3,
         )
 
     def query_criteria(
@@ -294,7 +293,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
             (ra,), (dec,), _ = check_coordinates(coordinates)
             # It is an error if the server ignored the position.
             placed(found.rows, ra, dec, check_radius(radius))
-        warn_of(found, limit, order, depth=4)
+        warn_of(found, limit, order)
         meta = self._origin(found.when, survey, query="query_criteria", **_told(params))
         return self._told_empty(build_table(found.rows, meta=meta))
 
@@ -387,10 +386,9 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
         meta = self._origin(when, survey, query="query_objects")
         table = build_table(rows, meta=meta)
         if unknown := [name for name in missing if name not in failed]:
-            warnings.warn(
+            warn(
                 f"ALeRCE does not know {some(unknown)}: masked in the result",
                 InputWarning,
-                stacklevel=3,
             )
         return deliver(
             table,
@@ -555,7 +553,7 @@ class ObjectQueries(ConeQueries, ClassifierQueries):
 
     def _told_empty(self, table: Table) -> Table:
         if not len(table):
-            warnings.warn("ALeRCE has no such object", NoResultsWarning, stacklevel=4)
+            warn("ALeRCE has no such object", NoResultsWarning)
         return table
 
 

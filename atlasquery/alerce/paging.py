@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.tables import Rows, check_answer, check_answers, decode_rows, stack_rows
+from atlasquery.warn import warn
 
 __all__ = ["Found", "Order", "PagedQueries", "one_per_object", "sorted_rows"]
 
@@ -385,8 +385,6 @@ def warn_of(
     found: Found,
     limit: int | None,
     order: Order | None = None,
-    *,
-    depth: int,
 ) -> None:
     """Warn of rows that a result does not have.
 
@@ -398,8 +396,6 @@ def warn_of(
         How many were asked for.
     order : Order or None, optional
         The order that was asked for.
-    depth : int
-        Where the caller stands.
     """
     if found.cut:
         level = ""
@@ -409,27 +405,24 @@ def warn_of(
                 f"; these are the first by {order.name}, {direction}, and of objects with the "
                 "value of the last one others may be as good"
             )
-        warnings.warn(
+        warn(
             f"ALeRCE has more objects than the {limit} that were asked for{level}. Ask for more "
             "with max_rows, or for all with max_rows=-1",
             MaxResultsWarning,
-            stacklevel=depth,
         )
     if found.repeated:
         by_class = order is not None and order.name in OF_CLASSES
         kept = f"the first by {order.name}" if by_class else "the likeliest"
-        warnings.warn(
+        warn(
             f"ALeRCE sent {found.repeated} further classifications of the same objects, by other "
             f"classifiers or versions; {kept} of each object is kept. Name "
             "classifier and classifier_version to choose, or see get_probabilities",
             InputWarning,
-            stacklevel=depth,
         )
     if found.overlap:
-        warnings.warn(
+        warn(
             f"This server sends shorter pages than asked for, and they overlapped by "
             f"{found.overlap} rows, because many objects have the same {order.name}: as many "
             "others may be missing. Ask for all with max_rows=-1, which are sorted here",
             InputWarning,
-            stacklevel=depth,
         )

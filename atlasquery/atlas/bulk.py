@@ -236,7 +236,7 @@ class BulkQueries(AtlasQuery):
         ATLAS26zz True
         """
         ids, window = self._check_bulk(atlas_ids, start, end, on_error)
-        chunks = self._chunks(ids, window, cache, depth=5)
+        chunks = self._chunks(ids, window, cache)
 
         def at_end(sources: SourceIterator) -> None:
             deliver(
@@ -245,7 +245,6 @@ class BulkQueries(AtlasQuery):
                 on_error=on_error,
                 service=self.service,
                 total=len(ids),
-                depth=4,
             )
 
         bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
@@ -262,13 +261,12 @@ class BulkQueries(AtlasQuery):
         window: tuple,
         cache: bool | None,
         *,
-        depth: int,
         resumable: bool = False,
     ) -> ChunkedReads:
         """Say what it costs, and return the answers to come."""
         n = estimated_requests(len(ids), window[0], self.conf.concurrency)
         cost = f"up to {n} requests for {len(ids)} objects, and more if some fail"
-        self._announce(n, cost, said=n > 1, resumable=resumable, depth=depth)
+        self._announce(n, cost, said=n > 1, resumable=resumable)
         mjd = lower_bound(window[0])
 
         def ask(part: list[int]) -> Answer:
@@ -308,7 +306,7 @@ class BulkQueries(AtlasQuery):
     ) -> Collection:
         """Fetch a product of many objects into memory."""
         ids, window = self._check_bulk(atlas_ids, start, end, on_error)
-        chunks = self._chunks(ids, window, cache, depth=6)
+        chunks = self._chunks(ids, window, cache)
         found = Collection(what, self._meta)
         try:
             with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
@@ -326,7 +324,6 @@ class BulkQueries(AtlasQuery):
             on_error=on_error,
             service=self.service,
             total=len(ids),
-            depth=4,
         )
 
     def _add_chunk(self, found: Collection, chunk, make: Callable, window: tuple) -> None:

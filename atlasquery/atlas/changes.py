@@ -4,7 +4,6 @@ import datetime as dt
 import math
 import re
 import time
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
+from atlasquery.warn import warn
 
 __all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "ChangeQueries", "Kind"]
 
@@ -139,7 +139,7 @@ class ChangeQueries(AtlasQuery):
             return self._rehearsal(kind, payloads, about)
         self._auth(required=True)
         n = len(payloads)
-        self._announce(n, f"{n} writes", said=n > 1 and self.quota().limit > 0, depth=5)
+        self._announce(n, f"{n} writes", said=n > 1 and self.quota().limit > 0)
         outcomes: list[Outcome] = []
         try:
             self._send_all(kind, payloads, outcomes)
@@ -281,7 +281,7 @@ class ChangeQueries(AtlasQuery):
             + f"; the first, for {failures[0][0]}: {failures[0][1]}"
         )
         if on_error == "warn":
-            warnings.warn(message, InputWarning, stacklevel=5)
+            warn(message, InputWarning)
             return
         cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
         known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}

@@ -25,11 +25,12 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     QuotaError,
 )
-from atlasquery.service.cover import Cone, cover_cones
+from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows, build_table, decode_rows
+from atlasquery.warn import warn
 
 __all__ = ["ConeQueries"]
 
@@ -155,10 +156,9 @@ class ConeQueries(AtlasQuery):
                 in_meta=True,
             )
         if not len(table):
-            warnings.warn(
+            warn(
                 f"ATLAS has no object within {radius} of the position",
                 NoResultsWarning,
-                stacklevel=3,
             )
         return table
 
@@ -282,11 +282,10 @@ class ConeQueries(AtlasQuery):
                 located |= answer[0]
                 asked += part
         if gone := [i for i in asked if i not in located]:
-            warnings.warn(
+            warn(
                 f"ATLAS found {len(gone)} objects that it then did not know, "
                 f"they are left out: {some(gone)}",
                 InputWarning,
-                stacklevel=4,
             )
         return located, failures
 
@@ -315,7 +314,7 @@ class ConeQueries(AtlasQuery):
         cached = cache if cache is not None else cache_conf.cache_active
         n = len(payloads)
         cost = f"{n} {what}" + (" and at least one for positions" if more else "")
-        self._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None, depth=5)
+        self._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None)
 
 
 def _all(body: bytes) -> Rows:

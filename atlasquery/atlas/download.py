@@ -1,7 +1,6 @@
 """Bulk reads into files: what was fetched stays fetched, whatever ends the program."""
 
 import os
-import warnings
 from typing import Literal, overload
 
 import astropy.units as u
@@ -18,6 +17,7 @@ from atlasquery.exceptions import InputWarning
 from atlasquery.service.failures import deliver, some
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.pool import progress_bar
+from atlasquery.warn import warn
 
 __all__ = ["DownloadQueries"]
 
@@ -121,7 +121,7 @@ class DownloadQueries(BulkQueries):
         self._auth(required=False)
         with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
             if dataset.damaged:
-                warnings.warn(_damage(dataset.damaged), InputWarning, stacklevel=3)
+                warn(_damage(dataset.damaged), InputWarning)
             todo = dataset.missing(ids, age)
             if todo:
                 self._download(todo, window, dataset, progress)
@@ -132,7 +132,6 @@ class DownloadQueries(BulkQueries):
             on_error=on_error,
             service=self.service,
             total=len(ids),
-            depth=3,
         )
 
     @overload
@@ -197,7 +196,7 @@ class DownloadQueries(BulkQueries):
         return read_dataset(directory, kind)
 
     def _download(self, ids: list[int], window: tuple, dataset: Dataset, progress: bool) -> None:
-        chunks = self._chunks(ids, window, False, depth=6, resumable=True)
+        chunks = self._chunks(ids, window, False, resumable=True)
         with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
             for chunk in chunks:
                 failures: list = []

@@ -1,6 +1,5 @@
 """Queries for lists: what lists there are, what is on them, and on which an object is."""
 
-import warnings
 from functools import partial
 
 import astropy.units as u
@@ -25,6 +24,7 @@ from atlasquery.atlas.objects import ObjectQueries
 from atlasquery.exceptions import NoResultsWarning
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Rows, build_table, decode_rows, only_of
+from atlasquery.warn import warn
 
 __all__ = ["ListQueries"]
 
@@ -350,4 +350,4 @@ def _membership_table(one: int, on: list, known: list[AtlasList], meta: dict) ->
 
 
 def _nothing(message: str) -> None:
-    warnings.warn(message, NoResultsWarning, stacklevel=4)
+    warn(message, NoResultsWarning)

@@ -19,6 +19,7 @@ from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseErr
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_names, check_radius
 from atlasquery.tables import build_table, decode_rows
+from atlasquery.warn import warn
 
 __all__ = ["NameQueries"]
 
@@ -85,11 +86,9 @@ class NameQueries(ConeQueries):
         )
         sizes = [len(group) for group in groups]
         if missing := [name for name, size in zip(asked, sizes, strict=True) if not size]:
-            warnings.warn(
+            warn(
                 f"ATLAS has no object with the name {some(missing)}",
-                NoResultsWarning,
-                stacklevel=3,
-            )
+                NoResultsWarning)
         rows = decode_rows(CROSSMATCH, *(msgspec.json.encode(group) for group in groups))
         index = np.repeat(np.arange(len(asked)), sizes)
         table = build_table(rows, meta=self._meta(when, query="query_external_names"))

@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 
 import astropy.units as u
 import numpy as np
@@ -37,6 +36,7 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window, each_id
 from atlasquery.tables import Columns, build_table, rows_as_asked
+from atlasquery.warn import warn
 
 __all__ = ["ObjectQueries"]
 
@@ -601,7 +601,7 @@ class ObjectQueries(AtlasQuery):
             raise self._not_found(ids, words[0])
         if not all(known):
             missing = [i for i, there in zip(ids, known, strict=True) if not there]
-            _nothing(f"ATLAS does not know {some(missing)}", depth=5)
+            _nothing(f"ATLAS does not know {some(missing)}")
         return [item for item, there in zip(items, known, strict=True) if there], when
 
 
@@ -612,5 +612,5 @@ def _entry_payloads(ids: list[int]) -> dict | list[dict]:
     return payloads[0] if len(payloads) == 1 else payloads
 
 
-def _nothing(message: str, depth: int = 4) -> None:
-    warnings.warn(message, NoResultsWarning, stacklevel=depth)
+def _nothing(message: str) -> None:
+    warn(message, NoResultsWarning)

@@ -1,6 +1,5 @@
 """Queries for what the Virtual Research Assistant (VRA) has scored, ranked and to do."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -14,6 +13,7 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, Rows, build_table, decode_rows, only_of
+from atlasquery.warn import warn
 
 __all__ = ["VRAQueries"]
 
@@ -329,4 +329,4 @@ def _warn_of_missing(rows: Rows, ids: list[int] | None, what: str) -> None:
         message = f"ATLAS has no {what} that is asked for"
     else:
         return
-    warnings.warn(message, NoResultsWarning, stacklevel=5)
+    warn(message, NoResultsWarning)

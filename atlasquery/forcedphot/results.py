@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import warnings
 from functools import partial
 
 import numpy as np
@@ -25,6 +24,7 @@ from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows, check_answer
+from atlasquery.warn import warn
 
 __all__ = ["ResultQueries"]
 
@@ -118,11 +118,10 @@ class ResultQueries(WaitQueries):
                 jobs.keep()
         empty = [j.target.name for j, o in zip(jobs, outcomes, strict=True) if _is_empty(o)]
         if empty:
-            warnings.warn(
+            warn(
                 f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
                 f"window: {some(empty)}{_hint(jobs)}",
                 NoResultsWarning,
-                stacklevel=3,
             )
         return self._complete(jobs, outcomes, on_error)
 
@@ -179,7 +178,7 @@ class ResultQueries(WaitQueries):
         limit = self.conf.max_answer_bytes
         rows = parse_result(text, name=name, on_error=on_error, limit=limit)
         if not len(rows):
-            warnings.warn(f"{name} has no rows", NoResultsWarning, stacklevel=3)
+            warn(f"{name} has no rows", NoResultsWarning)
         meta = {**_curve_meta(), "source": name}
         return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
 
@@ -272,7 +271,6 @@ class ResultQueries(WaitQueries):
             service=self.service,
             what="targets have no light curve",
             total=len(jobs),
-            depth=4,
         )
 
 

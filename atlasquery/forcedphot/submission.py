@@ -3,13 +3,13 @@
 import dataclasses
 import math
 import re
-import warnings
 
 from atlasquery.exceptions import InputWarning, QuotaError, RemoteServiceError
 from atlasquery.forcedphot.base import ForcedQuery, Task, decode_tasks, maybe_done, unix
 from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.targets import Target, in_groups
 from atlasquery.service.log import log
+from atlasquery.warn import warn
 
 __all__ = ["SubmissionQueries"]
 
@@ -112,11 +112,10 @@ class SubmissionQueries(ForcedQuery):
             batch.sent = None
         jobs.keep()
         if extra:
-            warnings.warn(
+            warn(
                 f"{self.service} has tasks {extra} of the submission {batch.tag} beside those that "
                 f"were asked for; {self.name}.delete({extra}) removes them",
                 InputWarning,
-                stacklevel=2,
             )
 
     def _refuse_others(self, jobs: ForcedJobs, batch: Batch, more: int) -> None:

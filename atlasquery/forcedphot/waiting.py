@@ -12,7 +12,6 @@ poll at which nothing has happened is answered without a body.
 import contextlib
 import math
 import statistics
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,6 +31,7 @@ from atlasquery.forcedphot.submission import SubmissionQueries, update_job
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.log import log
 from atlasquery.service.pool import progress_bar
+from atlasquery.warn import warn
 
 __all__ = ["WaitQueries"]
 
@@ -407,7 +407,7 @@ class WaitQueries(SubmissionQueries):
                 raise RemoteServiceError(f"{words}; then wait again.", service=self.service)
             if task.attempts >= self.conf.attempts_to_warn and task.task_id not in watch.warned:
                 watch.warned.add(task.task_id)
-                warnings.warn(f"{words}.", BlockedQueueWarning, stacklevel=5)
+                warn(f"{words}.", BlockedQueueWarning)
 
     def _forecast(self, jobs: ForcedJobs, watch: Watch, *, ask: bool = False) -> tuple[str, float]:
         """Return how long it will take, in words and in seconds."""

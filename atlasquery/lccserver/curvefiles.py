@@ -32,8 +32,8 @@ from atlasquery.lccserver.csvlc import parse_csvlc, parse_together
 from atlasquery.lccserver.datasets import Dataset, DatasetQueries
 from atlasquery.lccserver.ranges import download
 from atlasquery.lccserver.wanted import Wanted
-from atlasquery.service.filelock import alone
 from atlasquery.service.files import write_private
+from atlasquery.service.locks import alone
 from atlasquery.service.pool import progress_bar, run_all
 
 __all__ = ["CurveFiles"]

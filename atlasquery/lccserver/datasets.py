@@ -2,7 +2,6 @@
 
 import functools
 import time
-import warnings
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -21,6 +20,7 @@ from atlasquery.lccserver.base import LCCServerQuery, decode_envelope
 from atlasquery.lccserver.catalogue import Collections, decode_collections
 from atlasquery.lccserver.columns import DATASET, Description, decode_result, described_column
 from atlasquery.tables import Rows, build_table, check_answer, decode_rows
+from atlasquery.warn import warn
 
 __all__ = ["HIDDEN", "Dataset", "DatasetQueries", "check_setid", "decode_dataset"]
 
@@ -316,10 +316,9 @@ class DatasetQueries(LCCServerQuery):
             envelope=False,
         )
         if not len(rows):
-            warnings.warn(
+            warn(
                 f"{self.service} lists no dataset that this key may see",
                 NoResultsWarning,
-                stacklevel=3,
             )
         return build_table(rows, meta=self._meta(when, query="list_datasets"))
 
@@ -368,10 +367,9 @@ class DatasetQueries(LCCServerQuery):
         """
         dataset = self._dataset(check_setid(setid), cache=cache)
         if dataset.total > len(dataset.rows):
-            warnings.warn(
+            warn(
                 f"{dataset.total} objects matched, of which the dataset has {len(dataset.rows)}",
                 MaxResultsWarning,
-                stacklevel=3,
             )
         return build_table(dataset.rows, meta=self._dataset_meta(dataset, query="get_dataset"))
 

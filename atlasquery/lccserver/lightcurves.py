@@ -21,6 +21,7 @@ from atlasquery.lccserver.wanted import Wanted, check_objectid, wanted_rows
 from atlasquery.lightcurve.display import Shown
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.warn import warn
 
 __all__ = ["LightCurveQueries"]
 
@@ -231,7 +232,7 @@ class LightCurveQueries(CurveFiles):
         names = _names(wanted)
         found = Collection("TimeSeries", key=partial(_full_name, names))
         if not wanted:
-            warnings.warn("the dataset has no objects", NoResultsWarning, stacklevel=2)
+            warn("the dataset has no objects", NoResultsWarning)
             return found
 
         def make(one: Wanted, parsed: CsvLightCurve, when: float) -> Prepared:

@@ -15,7 +15,7 @@ from atlasquery.lccserver.display import object_html, object_text
 from atlasquery.lccserver.lightcurves import LightCurveQueries, _one
 from atlasquery.lccserver.pictures import Picture, decode_picture
 from atlasquery.lccserver.wanted import check_objectid
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 from atlasquery.tables import Column, Rows, build_table, float_of
 
 __all__ = ["FoldedCurve", "LCCObject", "ObjectQueries", "decode_object"]
@@ -115,7 +115,7 @@ class LCCObject:
         return [picture for picture in found if picture is not None]
 
     def __repr__(self) -> str:
-        return shown(
+        return safe_text(
             f"<LCCObject {self.objectid} of {self.collection}: {len(self.periods)} periods, "
             f"{len(self.pictures)} pictures>"
         )

@@ -1,7 +1,6 @@
 """Searches by position: cones of any radius, and cross-matches of any number of rows."""
 
 import os
-import warnings
 
 import astropy.units as u
 import numpy as np
@@ -20,8 +19,9 @@ from atlasquery.lccserver.positions import (
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.running import Progress
 from atlasquery.lccserver.searches import Searches, Timeout
-from atlasquery.service.cover import cover_cones
+from atlasquery.service.cones import cover_cones
 from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.warn import warn
 
 __all__ = ["RegionQueries"]
 
@@ -162,11 +162,10 @@ class RegionQueries(Searches):
                 "take a sample of the result"
             )
         if len(cones) > MANY and not get_query_payload:
-            warnings.warn(
+            warn(
                 f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "
                 "ra and dec takes one",
                 LargeQueryWarning,
-                stacklevel=3,
             )
         recipe |= {
             "ra": ra.tolist(), "dec": dec.tolist(), "radius": arcsec, "radius_given": str(radius),

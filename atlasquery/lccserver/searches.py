@@ -1,7 +1,6 @@
 """The searches by text and by columns, and what all searches of an LCC-Server share."""
 
 import os
-import warnings
 
 import astropy.units as u
 from astropy.table import Table
@@ -29,6 +28,7 @@ from atlasquery.lccserver.running import Progress, SearchRunner, check_timeout
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_max_rows, check_path
 from atlasquery.tables import build_table
+from atlasquery.warn import warn
 
 __all__ = ["Searches", "Timeout"]
 
@@ -319,7 +319,7 @@ class Searches(SearchRunner):
                 f"query is of {query.server}, and {self.name} asks {self.server}: make another "
                 f"with {type(self).__name__}({query.server!r})"
             )
-        return self._finish(query, timeout, progress, cache, check_on_error(on_error), depth=4)
+        return self._finish(query, timeout, progress, cache, check_on_error(on_error))
 
     def _common(
         self,
@@ -387,9 +387,7 @@ class Searches(SearchRunner):
             raise
         return query
 
-    def _finish(
-        self, query: LCCQuery, timeout, progress, cache, on_error: str, *, depth: int = 5
-    ) -> Table:
+    def _finish(self, query: LCCQuery, timeout, progress, cache, on_error: str) -> Table:
         seconds = check_timeout(timeout, self.conf.wait_seconds)
         try:
             found = self._run(query, cache=cache, timeout=seconds, progress=progress)
@@ -401,19 +399,17 @@ class Searches(SearchRunner):
         table, cut = self._table(query, found)
         limit = query.recipe.get("limit")
         if cut:
-            warnings.warn(
+            warn(
                 f"{self.service} has more objects than the {limit} of max_rows"
                 if cut == "limit"
                 else f"{self.service} returned fewer objects than match, "
                 f"{_sum(query)}, because of its own limit: ask for less at once, or log in",
                 MaxResultsWarning,
-                stacklevel=depth,
             )
         if not len(table):
-            warnings.warn(
+            warn(
                 f"{self.service} has no such object in the collections searched",
                 NoResultsWarning,
-                stacklevel=depth,
             )
         return table
 
@@ -434,7 +430,6 @@ class Searches(SearchRunner):
                 service=self.service,
                 what=f"searches failed; {self.name}.fetch asks for what is missing of .query",
                 total=len(found),
-                depth=6,
             )
 
     def _table(self, query: LCCQuery, found: list) -> tuple[Table, str]:

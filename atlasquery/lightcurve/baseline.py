@@ -1,6 +1,5 @@
 """The flux that a light curve has without its transient, which is not always 0."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from atlasquery.lightcurve.groups import codes, make_groups
 from atlasquery.lightcurve.runs import Runs, kept_by_clipping, median, median_error, weighted_mean
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import check_choice, check_mjd, check_window
+from atlasquery.warn import warn
 
 __all__ = ["TEMPLATE_CHANGES", "subtract_baseline"]
 
@@ -226,9 +226,8 @@ def _warn(found: list[dict], at_least: int) -> None:
     left = [b for b in found if b["offset"] is None]
     if left:
         which = "; ".join(f"{b['band']} from {b['start']} to {b['end']}: {b['n']}" for b in left)
-        warnings.warn(
+        warn(
             f"no baseline was subtracted where there are fewer than {at_least} rows for it "
             f"(band, MJD, rows: {which})",
             InputWarning,
-            stacklevel=3,
         )

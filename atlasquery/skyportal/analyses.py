@@ -1,7 +1,6 @@
 """The queries for analyses of objects: who makes them, how far they are, what came out."""
 
 import json
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -19,6 +18,7 @@ from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.products import FileQueries, Picture
 from atlasquery.skyportal.words import check_source_id
 from atlasquery.tables import Rows, build_table, decode_json, only_of
+from atlasquery.warn import warn
 
 __all__ = ["AnalysisQueries"]
 
@@ -59,7 +59,7 @@ class AnalysisQueries(FileQueries):
         """
         rows, when = self._fetch("analysis_service", decode=_decode_services)
         if not len(rows):
-            warnings.warn("SkyPortal has no analysis service", NoResultsWarning, stacklevel=3)
+            warn("SkyPortal has no analysis service", NoResultsWarning)
         return build_table(rows, meta=self._meta(when, query="list_analysis_services"))
 
     def list_analyses(
@@ -114,7 +114,7 @@ class AnalysisQueries(FileQueries):
             if wanted is not None:
                 rows = rows.take(rows.values[column] == wanted)
         if not len(rows):
-            warnings.warn("SkyPortal has no such analysis", NoResultsWarning, stacklevel=3)
+            warn("SkyPortal has no such analysis", NoResultsWarning)
         given = {"source_id": name, "service_id": number}
         given = {key: value for key, value in given.items() if value is not None}
         return build_table(rows, meta=self._meta(when, query="list_analyses", **given))

@@ -258,7 +258,7 @@ class AnalysisWrites(ChangeQueries, ReferenceQueries):
             )
             for source in sources
         ]
-        return self._change_each(changes, dry_run=dry_run, on_error=on_error, depth=6, query=query)
+        return self._change_each(changes, dry_run=dry_run, on_error=on_error, query=query)
 
     def _look_for_analysis(self, source: str, service: int, began: float) -> Outcome:
         rows = [

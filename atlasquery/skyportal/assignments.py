@@ -1,6 +1,5 @@
 """Targets of observing runs: assigned, changed, taken off."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from atlasquery.tables import (
     decode_rows,
     stack_rows,
 )
+from atlasquery.warn import warn
 
 __all__ = ["AssignmentQueries"]
 
@@ -320,7 +320,7 @@ class AssignmentQueries(ChangeQueries, ReferenceQueries):
         asked = {"run_id": run, "source_id": source}
         table = build_table(rows, meta=self._meta(when, query="get_assignments", **asked))
         if not len(table):
-            warnings.warn("no such assignment", NoResultsWarning, stacklevel=3)
+            warn("no such assignment", NoResultsWarning)
         return table
 
     def _run_numbers(self, cache: bool | None) -> list[int]:

@@ -1,7 +1,5 @@
 """The queries for candidates: objects that passed a filter, saved or not."""
 
-import warnings
-
 import msgspec
 from astropy.table import Table
 from astropy.time import Time
@@ -25,6 +23,7 @@ from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import as_json, check_source_id, in_path, params_of, word
 from atlasquery.tables import build_table
+from atlasquery.warn import warn
 
 __all__ = ["CandidateQueries"]
 
@@ -177,7 +176,7 @@ class CandidateQueries(PagedQueries):
             what="candidates",
         )
         if not len(found.rows):
-            warnings.warn("SkyPortal has no such candidate", NoResultsWarning, stacklevel=3)
+            warn("SkyPortal has no such candidate", NoResultsWarning)
         return build_table(
             found.rows, meta=self._meta(found.when, query="query_candidates", **sent)
         )

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.envelope import EnvelopeError
 from atlasquery.skyportal.words import as_json
+from atlasquery.warn import warn
 
 __all__ = [
     "Change",
@@ -110,7 +110,6 @@ class ChangeQueries(SkyPortalQuery):
         *,
         dry_run: bool,
         on_error: str = "raise",
-        depth: int = 5,
         settled: Sequence[tuple[str, Outcome]] = (),
         **about,
     ) -> Table:
@@ -138,7 +137,7 @@ class ChangeQueries(SkyPortalQuery):
             for change, outcome in zip(changes, outcomes, strict=True)
             if not outcome.ok
         ]
-        self._report(table, failures, outcomes, on_error, depth=depth)
+        self._report(table, failures, outcomes, on_error)
         return table
 
     def _note_stop(
@@ -231,7 +230,6 @@ class ChangeQueries(SkyPortalQuery):
         outcomes: Sequence[Outcome],
         on_error: str,
         *,
-        depth: int,
         what: str = "writes",
     ) -> None:
         """Raise, or warn, where some are not known to be done."""
@@ -244,7 +242,7 @@ class ChangeQueries(SkyPortalQuery):
             + f"; the first, for {failures[0][0]}: {failures[0][1]}"
         )
         if on_error == "warn":
-            warnings.warn(message, InputWarning, stacklevel=depth)
+            warn(message, InputWarning)
             return
         cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
         known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}

@@ -1,6 +1,5 @@
 """The queries for photometry: one light curve, or many, none lost over another."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -17,6 +16,7 @@ from atlasquery.skyportal.photometry import decode_photometry, light_curve, unpl
 from atlasquery.skyportal.references import each_source
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Rows, only_of
+from atlasquery.warn import warn
 
 __all__ = ["PhotometryQueries"]
 
@@ -108,7 +108,7 @@ class PhotometryQueries(PagedQueries):
         rows, when = self._photometry(name, deduplicate, cache)
         series = self._curve(name, rows, when, snr, window, "get_photometry")
         if not len(series):
-            warnings.warn(f"SkyPortal has no photometry of {name}", NoResultsWarning, stacklevel=3)
+            warn(f"SkyPortal has no photometry of {name}", NoResultsWarning)
         return series
 
     def get_light_curves(
@@ -197,7 +197,6 @@ class PhotometryQueries(PagedQueries):
             on_error=on_error,
             service=self.service,
             total=len(names),
-            depth=3,
         )
 
     def _photometry(self, name: str, deduplicate: bool, cache: bool | None) -> tuple[Rows, float]:
@@ -215,11 +214,10 @@ class PhotometryQueries(PagedQueries):
     def _curve(self, name: str, rows: Rows, when: float, snr, window, query: str) -> TimeSeries:
         meta = self._meta(when, query=query) | {"object": name}
         if lost := list(unplaced(rows).values()):
-            warnings.warn(
+            warn(
                 f"{len(lost)} of {len(rows)} rows of {name} have no place in a light curve and are "
                 f"left out: {some(lost)}; meta['rows_left_out'] names all",
                 InputWarning,
-                stacklevel=4,
             )
         return light_curve(rows, snr=snr, window=window, meta=meta)
 

@@ -15,6 +15,7 @@ from atlasquery.skyportal.products import FileQueries
 from atlasquery.skyportal.skymaps import decode_hdus, decode_sky_map
 from atlasquery.skyportal.words import check_text, in_path, iso, params_of
 from atlasquery.tables import build_table
+from atlasquery.warn import warn
 
 __all__ = ["EventQueries"]
 
@@ -124,7 +125,7 @@ class EventQueries(FileQueries):
             what="events",
         )
         if not len(found.rows):
-            warnings.warn("SkyPortal has no such event", NoResultsWarning, stacklevel=3)
+            warn("SkyPortal has no such event", NoResultsWarning)
         meta = self._meta(found.when, query="query_gcn_events", **sent)
         return build_table(found.rows, meta=meta)
 

@@ -1,7 +1,6 @@
 """Requests for follow-up observations: found, and planned for a night."""
 
 import time
-import warnings
 from typing import Any
 
 import astropy.units as u
@@ -13,8 +12,8 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
+from atlasquery.service.http_errors import server_message
 from atlasquery.service.inputs import check_choice
-from atlasquery.service.refusals import server_words
 from atlasquery.skyportal.nested import part_of
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import ReferenceQueries, check_number_id
@@ -29,6 +28,7 @@ from atlasquery.tables import (
     decode_rows,
     read_by_library,
 )
+from atlasquery.warn import warn
 
 __all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
 
@@ -160,7 +160,7 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         asked = {key: str(value) for key, value in params.items() if value is not None}
         table = build_table(rows, meta=self._meta(found.when, query="query_followups", **asked))
         if not len(table):
-            warnings.warn("no such follow-up request", NoResultsWarning, stacklevel=3)
+            warn("no such follow-up request", NoResultsWarning)
         return table
 
     def get_followup_schedule(
@@ -238,7 +238,7 @@ class FollowupReads(ReferenceQueries, PagedQueries):
         if "json" in kind.lower():
             # A file has no envelope: this is an error in one.
             raise RemoteServiceError(
-                f"SkyPortal has sent no schedule: {server_words(response)}",
+                f"SkyPortal has sent no schedule: {server_message(response)}",
                 service=self.service,
                 url=response.url,
             )

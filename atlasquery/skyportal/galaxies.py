@@ -1,7 +1,6 @@
 """The queries for galaxies: catalogues that an instance has taken in."""
 
 import math
-import warnings
 
 import astropy.units as u
 import numpy as np
@@ -17,6 +16,7 @@ from atlasquery.skyportal.paging import GALAXY_PAGE, Found, warn_of
 from atlasquery.skyportal.placing import PlacedQueries
 from atlasquery.skyportal.words import params_of
 from atlasquery.tables import Column, Columns, Rows, build_table, decode_rows
+from atlasquery.warn import warn
 
 __all__ = ["GalaxyQueries"]
 
@@ -158,14 +158,13 @@ class GalaxyQueries(PlacedQueries):
                 by="galaxy_id",
                 what="galaxies",
                 on_error=on_error,
-                depth=4,
                 radius=str(radius),
                 **query,
             )
         found = self._galaxies(criteria, max_rows, cache)
-        warn_of(found, "galaxies", depth=4)
+        warn_of(found, "galaxies")
         if not len(found.rows):
-            warnings.warn("SkyPortal has no such galaxy", NoResultsWarning, stacklevel=3)
+            warn("SkyPortal has no such galaxy", NoResultsWarning)
         return build_table(found.rows, meta=self._meta(found.when, **query))
 
     def list_galaxy_catalogs(self, *, cache: bool | None = None) -> Table:
@@ -204,7 +203,7 @@ class GalaxyQueries(PlacedQueries):
             cache=cache,
         )
         if not len(rows):
-            warnings.warn("SkyPortal has no catalogue of galaxies", NoResultsWarning, stacklevel=3)
+            warn("SkyPortal has no catalogue of galaxies", NoResultsWarning)
         return build_table(rows, meta=self._meta(when, query="list_galaxy_catalogs"))
 
     def _galaxies(self, params: dict, max_rows: int | None, cache: bool | None) -> Found:
@@ -219,7 +218,7 @@ class GalaxyQueries(PlacedQueries):
             unique="galaxy_id",
             cache=cache,
             what="galaxies",
-            depth=0,
+            warns=False,
         )
         return found._replace(rows=_inside(found.rows, params))
 

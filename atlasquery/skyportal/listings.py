@@ -1,7 +1,6 @@
 """Lists of sources that belong to an account, such as its favorites: read, added to, taken from."""
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -20,6 +19,7 @@ from atlasquery.tables import (
     convert_json,
     decode_rows,
 )
+from atlasquery.warn import warn
 
 __all__ = ["ListingQueries"]
 
@@ -98,7 +98,7 @@ class ListingQueries(ChangeQueries):
             rows = rows.take(rows.values["list_name"] == name)
         table = build_table(rows, meta=self._meta(when, query="list_listings"))
         if not len(table):
-            warnings.warn("there is nothing on such a list", NoResultsWarning, stacklevel=3)
+            warn("there is nothing on such a list", NoResultsWarning)
         return table
 
     def add_to_list(

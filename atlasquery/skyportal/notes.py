@@ -1,7 +1,5 @@
 """The queries for what people and bots say of an object: classes, comments, annotations."""
 
-import warnings
-
 import msgspec
 import numpy as np
 from astropy.table import Table
@@ -13,6 +11,7 @@ from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of, only_of
+from atlasquery.warn import warn
 
 __all__ = ["NoteQueries"]
 
@@ -209,7 +208,7 @@ class NoteQueries(PagedQueries):
             unknown=f"object {name}",
         )
         if not len(rows):
-            warnings.warn(f"SkyPortal has no {kind} of {name}", NoResultsWarning, stacklevel=4)
+            warn(f"SkyPortal has no {kind} of {name}", NoResultsWarning)
         return build_table(rows, meta=self._meta(when, query=f"get_{kind}", object=name))
 
 

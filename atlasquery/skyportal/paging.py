@@ -1,7 +1,6 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, check_answer, stack_rows
+from atlasquery.warn import warn
 
 __all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
 
@@ -92,7 +92,7 @@ class PagedQueries(SkyPortalQuery):
         cache: bool | None = None,
         repeated: bool = False,
         what: str = "rows",
-        depth: int = 4,
+        warns: bool = True,
     ) -> Found:
         """Return the rows of all pages of a search.
 
@@ -127,9 +127,9 @@ class PagedQueries(SkyPortalQuery):
             than it counts are no loss.
         what : str, optional
             What the rows are, for warnings.
-        depth : int, optional
-            How many frames up the user's call stands; 0 for no warnings, which the caller
-            then gives with `warn_of`.
+        warns : bool, optional
+            Whether to warn of rows that the result does not have; if not, the caller does
+            so with `warn_of`.
 
         Returns
         -------
@@ -158,12 +158,12 @@ class PagedQueries(SkyPortalQuery):
             found = walk.all(limit, cache if attempt == 1 else False)
             if found.stable:
                 break
-        if depth:
-            warn_of(found, what, depth=depth + 1)
+        if warns:
+            warn_of(found, what)
         return found
 
 
-def warn_of(found: Found, what: str, *, depth: int) -> None:
+def warn_of(found: Found, what: str) -> None:
     """Warn of rows that a result does not have.
 
     Parameters
@@ -172,30 +172,25 @@ def warn_of(found: Found, what: str, *, depth: int) -> None:
         What a search found.
     what : str
         What the rows are.
-    depth : int
-        Where the user's call stands.
     """
     if found.cut:
         of = f", {found.total}," if found.total else ""
-        warnings.warn(
+        warn(
             f"SkyPortal has more {what}{of} than the {found.limit} that were asked for; ask for "
             "more with max_rows, or for all with max_rows=-1",
             MaxResultsWarning,
-            stacklevel=depth,
         )
     if not found.stable:
-        warnings.warn(
+        warn(
             f"The server's list changed while it was read, {WALKS} times: {len(found.rows)} "
             f"{what} were found where it counts {found.total}. Ask again",
             InputWarning,
-            stacklevel=depth,
         )
     if found.others:
-        warnings.warn(
+        warn(
             f"The {what} alone are returned, and not what stands beside them in each page: "
             f"{', '.join(found.others)}. Leave out paginate=True to see it",
             InputWarning,
-            stacklevel=depth,
         )
 
 

@@ -1,6 +1,5 @@
 """Searches around many positions: what was found, how far away, and which of them failed."""
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +12,7 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.columns import SEPARATION
 from atlasquery.skyportal.paging import Found, PagedQueries, warn_of
 from atlasquery.tables import Column, Rows, build_table, stack_rows
+from atlasquery.warn import warn
 
 __all__ = ["PlacedQueries"]
 
@@ -33,7 +33,6 @@ class PlacedQueries(PagedQueries):
         by: str,
         what: str,
         on_error: str,
-        depth: int,
         **query: object,
     ) -> Table:
         """Return what is around each of many positions.
@@ -52,8 +51,6 @@ class PlacedQueries(PagedQueries):
             What is searched, for messages.
         on_error : {"raise", "warn"}
             What happens when some fail.
-        depth : int
-            How many frames up the user's call stands.
         **query : object
             What the table says of its origin.
 
@@ -87,7 +84,7 @@ class PlacedQueries(PagedQueries):
                 failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
                 continue
             found, rows = answer
-            warn_of(found, what, depth=depth + 1)
+            warn_of(found, what)
             parts.append(rows)
             times.append(found.when)
         when = min(times, default=self._clock.now())
@@ -101,10 +98,9 @@ class PlacedQueries(PagedQueries):
                 what="positions failed",
                 total=len(cones),
                 in_meta=True,
-                depth=depth,
             )
         if not len(table):
-            warnings.warn(f"SkyPortal has no {what} there", NoResultsWarning, stacklevel=depth)
+            warn(f"SkyPortal has no {what} there", NoResultsWarning)
         return table
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.service.files import write_whole
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
+from atlasquery.service.files import write_atomic
 from atlasquery.skyportal.envelope import open_envelope
 from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.words import params_of
@@ -59,7 +59,7 @@ class Picture:
         self.data, self.kind, self.about, self.meta = data, kind, about, meta or {}
 
     def __repr__(self) -> str:
-        return shown(f"<Picture {self.about}: {self.kind}, {len(self.data)} bytes>")
+        return safe_text(f"<Picture {self.about}: {self.kind}, {len(self.data)} bytes>")
 
     def __bytes__(self) -> bytes:
         return self.data
@@ -67,8 +67,8 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         # As notebooks keep it: text, or bytes in base 64.
         text = self.kind == "svg"
-        shown = self.data.decode() if text else b64encode(self.data).decode("ascii")
-        return {KINDS[self.kind][1]: shown, "text/plain": repr(self)}
+        encoded = self.data.decode() if text else b64encode(self.data).decode("ascii")
+        return {KINDS[self.kind][1]: encoded, "text/plain": repr(self)}
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the picture to a file.
@@ -97,7 +97,7 @@ class Picture:
         """
         path = Path(path).expanduser()
         path = path if path.suffix else path.with_suffix(f".{self.kind}")
-        write_whole(path, self.data)
+        write_atomic(path, self.data)
         return path
 
 

@@ -1,6 +1,5 @@
 """The queries for SkyPortal's own tables: groups, instruments, allocations, runs and more."""
 
-import warnings
 from collections.abc import Callable
 
 from astropy.table import Table
@@ -17,6 +16,7 @@ from atlasquery.skyportal.table_decoders import (
     decode_telescopes,
 )
 from atlasquery.tables import Columns, Rows, build_table
+from atlasquery.warn import warn
 
 __all__ = ["ReferenceTableQueries"]
 
@@ -321,7 +321,7 @@ class ReferenceTableQueries(SkyPortalQuery):
         rows, when = self._fetch(path, asked, decode=decode, lifetime=lifetime, cache=cache)
         if not len(rows):
             what = query.removeprefix("list_").replace("_", " ")
-            warnings.warn(f"SkyPortal has no such {what}", NoResultsWarning, stacklevel=4)
+            warn(f"SkyPortal has no such {what}", NoResultsWarning)
         told = {name: value for name, value in asked.items() if value is not None}
         return build_table(rows, meta=self._meta(when, query=query, **told))
 

@@ -123,9 +123,7 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
         )
         if position is None:
             old.refused = lambda error: _needs_position(error, source)
-            return self._change_each(
-                [old], dry_run=dry_run, on_error=on_error, depth=4, query="save_source"
-            )
+            return self._change_each([old], dry_run=dry_run, on_error=on_error, query="save_source")
         new = Change(
             source,
             "POST",
@@ -138,9 +136,7 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
         old.refused = lambda error: new if NEW in (error.reason or "") else None
         # The server itself says whether it has the id: it takes no new one without a position.
         changes = [old, new] if dry_run else [old]
-        return self._change_each(
-            changes, dry_run=dry_run, on_error=on_error, depth=4, query="save_source"
-        )
+        return self._change_each(changes, dry_run=dry_run, on_error=on_error, query="save_source")
 
     def save_candidate(
         self,
@@ -226,7 +222,7 @@ class SavingQueries(ChangeQueries, ReferenceQueries):
             old.refused = lambda error: new if NEW in (error.reason or "") else None
             changes = [old, new] if dry_run else [old]
         return self._change_each(
-            changes, dry_run=dry_run, on_error=on_error, depth=4, query="save_candidate"
+            changes, dry_run=dry_run, on_error=on_error, query="save_candidate"
         )
 
     def unsave_source(

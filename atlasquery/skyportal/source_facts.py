@@ -1,6 +1,5 @@
 """The queries for single facts of a source, and of the instance itself."""
 
-import warnings
 from typing import Any
 
 import astropy.units as u
@@ -17,6 +16,7 @@ from atlasquery.skyportal.nested import decode_flat, wrapped
 from atlasquery.skyportal.table_columns import GROUP, POSITION
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Column, Rows, build_table, convert_json, decode_json, float_of
+from atlasquery.warn import warn
 
 __all__ = ["SourceFactQueries"]
 
@@ -267,7 +267,7 @@ class SourceFactQueries(SkyPortalQuery):
             f"sources/{in_path(name)}/{path}", decode=decode, cache=cache, unknown=f"source {name}"
         )
         if not len(rows):
-            warnings.warn(f"SkyPortal has no {path} of {name}", NoResultsWarning, stacklevel=4)
+            warn(f"SkyPortal has no {path} of {name}", NoResultsWarning)
         return build_table(rows, meta=self._meta(when, query=query, object=name))
 
 

@@ -1,7 +1,5 @@
 """The queries for sources: objects that somebody saved."""
 
-import warnings
-
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -26,6 +24,7 @@ from atlasquery.skyportal.paging import Found, warn_of
 from atlasquery.skyportal.placing import PlacedQueries
 from atlasquery.skyportal.words import check_source_id, check_text, in_path, iso, params_of
 from atlasquery.tables import build_table, check_answers
+from atlasquery.warn import warn
 
 __all__ = ["SourceQueries"]
 
@@ -119,12 +118,11 @@ class SourceQueries(PlacedQueries):
             return sent[0] if shape == () else sent
         return self._around_each(
             cones,
-            lambda cone: self._sources(cone, max_rows, cache, depth=0),
+            lambda cone: self._sources(cone, max_rows, cache, warns=False),
             decode_objects(SOURCE, b"[]"),
             by="id",
             what="sources",
             on_error=on_error,
-            depth=4,
             query="query_region",
             radius=str(radius),
         )
@@ -278,7 +276,7 @@ class SourceQueries(PlacedQueries):
             return sent
         if alias is not None:
             alias = check_alias(alias)
-        found = self._sources(params, max_rows, cache, depth=5, alias=alias)
+        found = self._sources(params, max_rows, cache, alias=alias)
         told = {key: value for key, value in sent.items() if key != "useCache"}
         told |= {} if alias is None else {"alias": alias}
         meta = self._meta(found.when, query="query_criteria", **told)
@@ -332,8 +330,8 @@ class SourceQueries(PlacedQueries):
         params: dict,
         max_rows: int | None,
         cache: bool | None,
-        depth: int,
         alias: str | None = None,
+        warns: bool = True,
     ) -> Found:
         found = self._pages(
             "sources",
@@ -343,12 +341,12 @@ class SourceQueries(PlacedQueries):
             max_rows=max_rows if alias is None else -1,
             cache=cache,
             what="sources",
-            depth=depth if alias is None else 0,
+            warns=warns and alias is None,
         )
         if alias is None:
             return found
         found = _with_alias(found, alias, self._limit_rows(max_rows))
-        warn_of(found, "sources", depth=depth)
+        warn_of(found, "sources")
         return found
 
 
@@ -388,7 +386,7 @@ def _with_alias(found: Found, alias: str, limit: int | None) -> Found:
 
 def _told_empty(table: Table) -> Table:
     if not len(table):
-        warnings.warn("SkyPortal has no such source", NoResultsWarning, stacklevel=4)
+        warn("SkyPortal has no such source", NoResultsWarning)
     return table
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning, TableParseError
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.words import check_source_id, in_path
@@ -23,6 +23,7 @@ from atlasquery.tables import (
     decode_rows,
     only_of,
 )
+from atlasquery.warn import warn
 
 __all__ = ["Spectra", "SpectrumQueries", "to_spectrum"]
 
@@ -107,7 +108,7 @@ class Spectra(Sequence):
         return self._tables[index]
 
     def __repr__(self) -> str:
-        return shown(f"<Spectra: {len(self)}>\n{self._short()}")
+        return safe_text(f"<Spectra: {len(self)}>\n{self._short()}")
 
     def _repr_html_(self) -> str:
         return self._short()._repr_html_()
@@ -179,7 +180,7 @@ class SpectrumQueries(SkyPortalQuery):
         meta = self._meta(when, query="get_spectra", object=name)
         summary = build_table(rows, meta=meta)
         if not len(summary):
-            warnings.warn(f"SkyPortal has no spectra of {name}", NoResultsWarning, stacklevel=3)
+            warn(f"SkyPortal has no spectra of {name}", NoResultsWarning)
         tables, unsaid = [], []
         for n, arrays in enumerate(values):
             word = "" if rows.masks["units"][n] else str(rows.values["units"][n])
@@ -188,11 +189,10 @@ class SpectrumQueries(SkyPortalQuery):
                 unsaid.append(f"{rows.values['spectrum_id'][n]}" + (f" ({word})" if word else ""))
             tables.append(spectrum_table(arrays, unit, {**meta, **_told(summary, n)}))
         if unsaid:
-            warnings.warn(
+            warn(
                 f"The unit of the fluxes of {name} is not said or not known in these spectra, "
                 f"which have none: {', '.join(unsaid)}",
                 InputWarning,
-                stacklevel=3,
             )
         return Spectra(tables, summary)
 

@@ -1,7 +1,6 @@
 """Upload light curves: no row lost, none twice, each with what became of it; and undo it."""
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
@@ -20,6 +19,7 @@ from atlasquery.skyportal.sending import (
 from atlasquery.skyportal.undo import UndoPlan, Uploaded, is_missing_permission, read_uploads
 from atlasquery.skyportal.words import check_text
 from atlasquery.tables import convert_json
+from atlasquery.warn import warn
 
 __all__ = ["UploadQueries"]
 
@@ -207,7 +207,7 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
             raise
         table = fate_table(ledger, self._meta(time.time(), **about))
         self._remember(table)
-        self._report(table, ledger.failures(), ledger.outcomes, on_error, what="rows", depth=4)
+        self._report(table, ledger.failures(), ledger.outcomes, on_error, what="rows")
         return table
 
     def undo_upload(
@@ -284,11 +284,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         check_on_error(on_error)
         uploaded = self._uploaded(upload)
         if uploaded.doubtful:
-            warnings.warn(
+            warn(
                 f"{uploaded.doubtful} rows stay: it is not known whether they were there before "
                 "the upload",
                 InputWarning,
-                stacklevel=3,
             )
         if not uploaded.points and uploaded.doubtful:
             raise InvalidQueryError(
@@ -353,11 +352,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
 def _warn_of_elsewhere(reference: str) -> None:
     """Warn of times that were not taken at the observatory: only their scale is converted."""
     if any(place in reference.lower() for place in ELSEWHERE):
-        warnings.warn(
+        warn(
             f"the times of lc are {reference}: they are uploaded as they are, while those "
             "of other surveys on SkyPortal are of the observatory, up to 8.3 minutes apart",
             InputWarning,
-            stacklevel=4,
         )
 
 

@@ -10,7 +10,8 @@ from astropy.config import paths
 from clocks import JumpingClock
 
 from atlasquery.service import pace as module
-from atlasquery.service.filelock import cache_folder, open_alone
+from atlasquery.service.files import cache_folder
+from atlasquery.service.locks import open_alone
 from atlasquery.service.pace import FORM, Pace, PaceGate, pace_of
 
 NOW = 1.79e9
