@@ -25,7 +25,7 @@ from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.decompression import open_fits
 
 __all__ = ["ImageQueries"]
 

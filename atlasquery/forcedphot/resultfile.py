@@ -19,7 +19,7 @@ from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.failures import check_on_error, some
 from atlasquery.service.warning import warn
 from atlasquery.tables import Column, Rows
-from atlasquery.tables.packed import LARGEST, unpack_gzip
+from atlasquery.tables.decompression import LARGEST, unpack_gzip
 
 __all__ = ["parse_result"]
 
