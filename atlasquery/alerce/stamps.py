@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.tables import check_answer, read_by_library
-from atlasquery.tables.packed import LARGEST, open_fits
+from atlasquery.tables.decompression import LARGEST, open_fits
 
 __all__ = ["StampQueries"]
 

@@ -86,9 +86,7 @@ class NameQueries(ConeQueries):
         )
         sizes = [len(group) for group in groups]
         if missing := [name for name, size in zip(asked, sizes, strict=True) if not size]:
-            warn(
-                f"ATLAS has no object with the name {some(missing)}",
-                NoResultsWarning)
+            warn(f"ATLAS has no object with the name {some(missing)}", NoResultsWarning)
         rows = decode_rows(CROSSMATCH, *(msgspec.json.encode(group) for group in groups))
         index = np.repeat(np.arange(len(asked)), sizes)
         table = build_table(rows, meta=self._meta(when, query="query_external_names"))

@@ -19,13 +19,13 @@ from atlasquery.exceptions import (
 )
 from atlasquery.forcedphot.base import Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
-from atlasquery.forcedphot.submission import update
+from atlasquery.forcedphot.submission import update_job
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.decompression import open_fits
 
 __all__ = ["ImageQueries"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from atlasquery.lightcurve.marks import Mark
+from atlasquery.lightcurve.plot_data import Mark
 
 __all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
 

@@ -8,13 +8,19 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.derive import derive, measured_column
 from atlasquery.lightcurve.flags import excluded
+from atlasquery.lightcurve.group_statistics import (
+    Runs,
+    kept_by_clipping,
+    median,
+    median_error,
+    weighted_mean,
+)
 from atlasquery.lightcurve.groups import codes, make_groups
-from atlasquery.lightcurve.runs import Runs, kept_by_clipping, median, median_error, weighted_mean
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import check_choice, check_mjd, check_window
 from atlasquery.warn import warn

@@ -10,15 +10,13 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
-from atlasquery.lightcurve.bins import Binned
+from atlasquery.lightcurve.arrays import Bare
+from atlasquery.lightcurve.bin_arrays import Binned
 from atlasquery.lightcurve.checks import check_number, check_quantity
-from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED
 from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import Groups, cells, combined, label_codes, make_groups
-from atlasquery.lightcurve.runs import (
+from atlasquery.lightcurve.group_statistics import (
     Runs,
     kept_by_clipping,
     median,
@@ -27,6 +25,8 @@ from atlasquery.lightcurve.runs import (
     shifted_mean,
     weighted_mean,
 )
+from atlasquery.lightcurve.groups import Groups, cells, combined, label_codes, make_groups
+from atlasquery.lightcurve.light_curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.schema import flux_to_mag, halves, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.tables import Column, Rows

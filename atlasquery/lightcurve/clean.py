@@ -9,11 +9,11 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.binning import check_by
-from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column, new_meta
 from atlasquery.lightcurve.flags import Flag, flag_column, flags_of
+from atlasquery.lightcurve.light_curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.outliers import flag_bins, flag_by_controls, flag_rolling
 from atlasquery.lightcurve.presets import COMPANIONS, PRESETS, RULES, UNITS, Bound, Preset, Rule
 from atlasquery.lightcurve.schema import flux_to_mag, magnitudes

@@ -8,7 +8,7 @@ from astropy.timeseries import TimeSeries
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.binning import bin
 from atlasquery.lightcurve.derive import new_meta
-from atlasquery.lightcurve.runs import Runs, weighted_mean
+from atlasquery.lightcurve.group_statistics import Runs, weighted_mean
 from atlasquery.lightcurve.schema import time_column
 from atlasquery.tables import Column, assemble_series, quantity_column
 

@@ -7,7 +7,7 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column
 from atlasquery.lightcurve.schema import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.groups import Groups
 
 __all__ = ["repeated"]

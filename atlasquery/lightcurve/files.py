@@ -8,7 +8,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.brokers import from_columns, table_columns
-from atlasquery.lightcurve.ztfforced import is_ztf_forced, read_ztf_forced
+from atlasquery.lightcurve.ztf_forced import is_ztf_forced, read_ztf_forced
 from atlasquery.service.inputs import check_path
 from atlasquery.tables.files import read_table, write_table
 

@@ -5,7 +5,7 @@ from enum import IntFlag
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.tables import Column, table_column
 
 __all__ = ["FAINT", "FLAG", "Flag", "excluded", "flag_column", "flags_of"]

@@ -4,8 +4,8 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.lightcurve.marks import Mark, shown
 from atlasquery.lightcurve.plot import LABELS, time_label
+from atlasquery.lightcurve.plot_data import Mark, shown
 from atlasquery.lightcurve.styles import KINDS, style_of
 
 __all__ = ["plot_interactive"]

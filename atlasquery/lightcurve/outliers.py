@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.flags import FAINT, Flag
-from atlasquery.lightcurve.groups import Groups, cells, codes, label_codes, make_groups
-from atlasquery.lightcurve.presets import Bound
-from atlasquery.lightcurve.runs import (
+from atlasquery.lightcurve.group_statistics import (
     SIGMA_PER_MAD,
     Runs,
     kept_by_errors,
     reduced_chi2,
     weighted_mean,
 )
+from atlasquery.lightcurve.groups import Groups, cells, codes, label_codes, make_groups
+from atlasquery.lightcurve.presets import Bound
 
 __all__ = ["flag_bins", "flag_by_controls", "flag_rolling"]
 

@@ -18,7 +18,7 @@ from atlasquery.lightcurve.axes import (
     fit_to_marks,
     pyplot,
 )
-from atlasquery.lightcurve.marks import Mark, Shown, check_distance, shown
+from atlasquery.lightcurve.plot_data import Mark, Shown, check_distance, shown
 from atlasquery.lightcurve.styles import KINDS, Style, shaded, style_of
 from atlasquery.service.inputs import check_window
 

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.styles import rank_of, style_of
 
 __all__ = ["sparkline"]

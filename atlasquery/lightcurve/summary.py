@@ -12,7 +12,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.colours import colour
 from atlasquery.lightcurve.derive import new_meta
-from atlasquery.lightcurve.moments import (
+from atlasquery.lightcurve.features import (
     MAG_PER_DAY,
     Measured,
     measured,

@@ -13,7 +13,7 @@ from .call import Call
 from .database import Database
 from .endpoints import ENDPOINTS, LOGIN, LOGIN_PATH, Endpoint
 from .forms import InvalidError
-from .pages import RefusedError, ServerError, browsable, json_response, page, too_long
+from .responses import RefusedError, ServerError, browsable, json_response, page, too_long
 from .throttle import STAFF_RATE, Throttle, parse_rate
 from .writes import Answer
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .call import Call, within_int64
 from .dates import iso_date
-from .pages import ServerError
+from .responses import ServerError
 
 __all__ = ["Answer"]
 

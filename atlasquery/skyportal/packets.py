@@ -10,7 +10,7 @@ from astropy.time import Time
 from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.flags import FAINT, Flag, flags_of
 from atlasquery.lightcurve.schema import LN10_2_5, MJD_0, ZERO_POINT, mag_to_flux
 from atlasquery.service.inputs import check_choice, suggest

@@ -20,16 +20,16 @@ from astropy.table.meta import get_header_from_yaml
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.files import write_atomic
 from atlasquery.service.inputs import check_path
-from atlasquery.tables.arrow import with_pandas_types
-from atlasquery.tables.csvfiles import csv_text, read_csv
-from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
-from atlasquery.tables.reference import (
+from atlasquery.tables.coordinate_systems import (
     UNKNOWN,
     TimeColumn,
     position_pairs,
     target,
     time_columns,
 )
+from atlasquery.tables.csv_files import csv_text, read_csv
+from atlasquery.tables.parquet_schema import with_pandas_types
+from atlasquery.tables.serialization import RECORD, build_from_plain, header_text, restore, to_plain
 
 __all__ = ["EXTENSIONS", "read_table", "write_table"]
 

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery import AtlasForced
 from atlasquery.lightcurve import Flag, clean
-from atlasquery.lightcurve.runs import Runs, kept_by_errors
+from atlasquery.lightcurve.group_statistics import Runs, kept_by_errors
 
 # Bits of ATClean's column Mask.
 CHI2, ERROR, CLIPPED, CONTROL, BAD_NIGHT = 0x1, 0x2, 0x1000, 0x400000, 0x800000

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 import pandas as pd
 import pytest
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lightcurve import (

@@ -4,10 +4,10 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import Column, QTable, vstack
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery.lightcurve import bin, first_detection, peak, summary
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.groups import make_groups
 

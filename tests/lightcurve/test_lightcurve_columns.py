@@ -8,8 +8,8 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import bin
-from atlasquery.lightcurve.bare import Bare
-from atlasquery.lightcurve.gathered import TOGETHER, Gathered, end_to_end
+from atlasquery.lightcurve.arrays import Bare
+from atlasquery.lightcurve.columns import TOGETHER, Gathered, end_to_end
 
 
 def light_curve(seed, rows=40, **columns):

@@ -7,8 +7,8 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.axes import key_of, pyplot
-from atlasquery.lightcurve.marks import shown
 from atlasquery.lightcurve.plot import LABELS, check_shown_window, draw, time_label
+from atlasquery.lightcurve.plot_data import shown
 
 __all__ = ["plot_many"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.checks import check_number, one_scale
 from atlasquery.lightcurve.flags import flags_of
 from atlasquery.lightcurve.styles import KINDS, rank_of

@@ -7,7 +7,7 @@ import astropy.units as u
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import Bare
 from atlasquery.lightcurve.display import Shown
 
 __all__ = ["LightCurves", "bare"]

@@ -10,7 +10,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import UNITS, check_light_curve, conversion, one_scale
-from atlasquery.lightcurve.gathered import Gathered, end_to_end
+from atlasquery.lightcurve.columns import Gathered, end_to_end
 from atlasquery.lightcurve.schema import MJD_0
 
 __all__ = ["Bare"]
