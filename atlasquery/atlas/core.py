@@ -1,18 +1,12 @@
 """The class that users import: all queries to the ATLAS Transient Server."""
 
-from atlasquery.atlas.download import DownloadQueries
-from atlasquery.atlas.lists import ListQueries
-from atlasquery.atlas.name_search import NameQueries
-from atlasquery.atlas.objects import ObjectQueries
-from atlasquery.atlas.vra import VRAQueries
-from atlasquery.atlas.writes import WriteQueries
+from atlasquery.atlas import bulk, cones, download, lists, name_search, objects, vra, writes
+from atlasquery.atlas.base import AtlasQuery
 
 __all__ = ["Atlas", "AtlasClass"]
 
 
-class AtlasClass(
-    DownloadQueries, NameQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueries
-):
+class AtlasClass(AtlasQuery):
     """Queries to the ATLAS Transient Server.
 
     Use the instance ``Atlas``, or make one of your own for a login or a
@@ -40,6 +34,52 @@ class AtlasClass(
     >>> len(source.light_curve) > 0
     True
     """
+
+    # download
+    download_sources = download.download_sources
+    read_sources = download.read_sources
+
+    # bulk
+    get_sources = bulk.get_sources
+    get_light_curves = bulk.get_light_curves
+    iter_sources = bulk.iter_sources
+
+    # name_search
+    query_external_names = name_search.query_external_names
+
+    # cones
+    query_region = cones.query_region
+    count_region = cones.count_region
+
+    # writes
+    add_to_list = writes.add_to_list
+    remove_from_list = writes.remove_from_list
+    move_to_list = writes.move_to_list
+    add_vra_scores = writes.add_vra_scores
+    add_vra_todo = writes.add_vra_todo
+    set_vra_rank = writes.set_vra_rank
+
+    # lists
+    list_lists = lists.list_lists
+    query_list = lists.query_list
+    get_list_members = lists.get_list_members
+    get_list_memberships = lists.get_list_memberships
+
+    # vra
+    query_vra_scores = vra.query_vra_scores
+    query_vra_todo = vra.query_vra_todo
+    query_vra_ranks = vra.query_vra_ranks
+
+    # objects
+    query_object = objects.query_object
+    get_objects = objects.get_objects
+    get_source = objects.get_source
+    get_light_curve = objects.get_light_curve
+    get_forced_photometry = objects.get_forced_photometry
+    get_sherlock_crossmatches = objects.get_sherlock_crossmatches
+    get_sherlock_classifications = objects.get_sherlock_classifications
+    get_tns_crossmatches = objects.get_tns_crossmatches
+    get_external_crossmatches = objects.get_external_crossmatches
 
 
 Atlas = AtlasClass()

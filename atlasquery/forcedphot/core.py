@@ -1,11 +1,12 @@
 """The class that users import: forced photometry at any position of the ATLAS survey."""
 
-from atlasquery.forcedphot.positions import PositionQueries
+from atlasquery.forcedphot import images, positions, results, tasks, waiting
+from atlasquery.forcedphot.base import ForcedQuery
 
 __all__ = ["AtlasForced", "AtlasForcedClass"]
 
 
-class AtlasForcedClass(PositionQueries):
+class AtlasForcedClass(ForcedQuery):
     """Queries to the ATLAS forced photometry server.
 
     Use the instance ``AtlasForced``, or make one of your own for a login or a
@@ -34,6 +35,28 @@ class AtlasForcedClass(PositionQueries):
     >>> lc["flux"].unit
     Unit("uJy")
     """
+
+    # positions
+    submit = positions.submit
+    query_position = positions.query_position
+    get_control_curves = positions.get_control_curves
+
+    # images
+    request_images = images.request_images
+    get_images = images.get_images
+    get_stack = images.get_stack
+
+    # tasks
+    list_jobs = tasks.list_jobs
+    delete = tasks.delete
+
+    # results
+    fetch = results.fetch
+    read = results.read
+
+    # waiting
+    wait = waiting.wait
+    update = waiting.update
 
 
 AtlasForced = AtlasForcedClass()
