@@ -23,6 +23,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
     WriteError,
+    attach,
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
@@ -145,7 +146,7 @@ class ChangeQueries(AtlasQuery):
             self._send_all(kind, payloads, outcomes)
         except KeyboardInterrupt as stop:
             _note_stop(stop, payloads, outcomes)
-            stop.result = _table(payloads, outcomes, self._meta(time.time(), **about))
+            attach(stop, result=_table(payloads, outcomes, self._meta(time.time(), **about)))
             raise
         table = _table(payloads, outcomes, self._meta(time.time(), **about))
         self._report_writes(table, outcomes, on_error)

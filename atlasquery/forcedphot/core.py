@@ -8,7 +8,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InvalidQueryError, attach
 from atlasquery.forcedphot.images import ImageQueries
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
@@ -239,7 +239,7 @@ class AtlasForcedClass(ImageQueries):
             curves = self.fetch(jobs, on_error=on_error, progress=progress)
         except BaseException as error:
             # After hours of waiting they are not lost with the error, or with Ctrl-C.
-            error.jobs = jobs
+            attach(error, jobs=jobs)
             raise
         alone = coordinates is None or getattr(coordinates, "shape", ()) == ()
         alone &= mpc_names is None or isinstance(mpc_names, str)
@@ -332,7 +332,7 @@ class AtlasForcedClass(ImageQueries):
                 self._feed(jobs)
             except BaseException as error:
                 # What was submitted is not lost with the error, or with Ctrl-C.
-                error.jobs = jobs
+                attach(error, jobs=jobs)
                 raise
         return jobs
 

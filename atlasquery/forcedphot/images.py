@@ -16,6 +16,7 @@ from atlasquery.exceptions import (
     NotFoundError,
     RemoteServiceError,
     TableParseError,
+    attach,
 )
 from atlasquery.forcedphot.base import Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
@@ -278,7 +279,7 @@ class ImageQueries(TaskQueries):
             self.wait(jobs, timeout=timeout, progress=progress)
             return self._download_stack(jobs[0])
         except BaseException as error:
-            error.jobs = jobs
+            attach(error, jobs=jobs)
             raise
 
     def _download_stack(self, job: Job) -> fits.HDUList:

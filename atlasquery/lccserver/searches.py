@@ -9,6 +9,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     MaxResultsWarning,
     NoResultsWarning,
+    attach,
 )
 from atlasquery.lccserver.arguments import (
     check_collections,
@@ -383,7 +384,7 @@ class Searches(SearchRunner):
             answers = self._start(query, cache=cache, progress=progress)
             self._refuse(query, answers)
         except BaseException as error:
-            error.query = query
+            attach(error, query=query)
             raise
         return query
 
@@ -394,7 +395,7 @@ class Searches(SearchRunner):
             self._refuse(query, found, on_error)
         except BaseException as error:
             # What was found is not lost with the error, or with Ctrl-C.
-            error.query = query
+            attach(error, query=query)
             raise
         table, cut = self._table(query, found)
         limit = query.recipe.get("limit")

@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
     WriteError,
+    attach,
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
@@ -149,7 +150,7 @@ class ChangeQueries(SkyPortalQuery):
     ) -> None:
         """Keep what became of all writes when the call was stopped in the middle of one."""
         _note_stop(stop, changes, outcomes)
-        stop.result = outcome_table(changes, outcomes, self._meta(time.time(), **about))
+        attach(stop, result=outcome_table(changes, outcomes, self._meta(time.time(), **about)))
 
     def _send_each(self, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
         began = time.time()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
 
-from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.exceptions import InputWarning, InvalidQueryError, attach
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.packets import Packets, read_packets
@@ -201,9 +201,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
                 sender.send(body, rows)
         except KeyboardInterrupt as stop:
             ledger.stopped()
-            stop.result = fate_table(ledger, self._meta(time.time(), **about))
-            self._remember(stop.result)
-            stop.add_note("What became of each row is in sys.last_value.result.")
+            table = fate_table(ledger, self._meta(time.time(), **about))
+            self._remember(table)
+            note = "What became of each row is in sys.last_value.result."
+            attach(stop, result=table, note=note)
             raise
         table = fate_table(ledger, self._meta(time.time(), **about))
         self._remember(table)
