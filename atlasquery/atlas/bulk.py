@@ -15,7 +15,7 @@ from atlasquery.atlas.collection import (
 )
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import TableParseError
+from atlasquery.exceptions import TableParseError, attach
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
@@ -317,8 +317,8 @@ def _collect(
                 bar.update(chunk.first + len(chunk.ids))
                 del chunk
     except KeyboardInterrupt as stop:
-        stop.result = found
-        stop.add_note(f"What had come, {found!r}, is in sys.last_value.result.")
+        note = f"What had come, {found!r}, is in sys.last_value.result."
+        attach(stop, result=found, note=note)
         raise
     return deliver(
         found,

@@ -24,6 +24,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
     WriteError,
+    attach,
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
@@ -135,7 +136,7 @@ def write_each(
         _send_all(client, kind, payloads, outcomes)
     except KeyboardInterrupt as stop:
         _note_stop(stop, payloads, outcomes)
-        stop.result = _table(payloads, outcomes, client._meta(time.time(), **about))
+        attach(stop, result=_table(payloads, outcomes, client._meta(time.time(), **about)))
         raise
     table = _table(payloads, outcomes, client._meta(time.time(), **about))
     _report_writes(client, table, outcomes, on_error)

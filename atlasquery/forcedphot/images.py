@@ -16,6 +16,7 @@ from atlasquery.exceptions import (
     NotFoundError,
     RemoteServiceError,
     TableParseError,
+    attach,
 )
 from atlasquery.forcedphot.base import ForcedQuery, Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
@@ -283,7 +284,7 @@ def get_stack(
         wait(self, jobs, timeout=timeout, progress=progress)
         return _download_stack(self, jobs[0])
     except BaseException as error:
-        error.jobs = jobs
+        attach(error, jobs=jobs)
         raise
 
 

@@ -8,7 +8,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InvalidQueryError, attach
 from atlasquery.forcedphot.base import ForcedQuery
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.results import fetch
@@ -212,7 +212,7 @@ def query_position(
         curves = fetch(self, jobs, on_error=on_error, progress=progress)
     except BaseException as error:
         # After hours of waiting they are not lost with the error, or with Ctrl-C.
-        error.jobs = jobs
+        attach(error, jobs=jobs)
         raise
     alone = coordinates is None or getattr(coordinates, "shape", ()) == ()
     alone &= mpc_names is None or isinstance(mpc_names, str)
@@ -307,7 +307,7 @@ def _submit_all(client: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
             submit_pending(client, jobs)
         except BaseException as error:
             # What was submitted is not lost with the error, or with Ctrl-C.
-            error.jobs = jobs
+            attach(error, jobs=jobs)
             raise
     return jobs
 

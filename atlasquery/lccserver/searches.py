@@ -9,6 +9,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     MaxResultsWarning,
     NoResultsWarning,
+    attach,
 )
 from atlasquery.lccserver.arguments import (
     check_collections,
@@ -392,7 +393,7 @@ def run_search(
         answers = start_parts(client, query, cache=cache, progress=progress)
         _refuse(client, query, answers)
     except BaseException as error:
-        error.query = query
+        attach(error, query=query)
         raise
     return query
 
@@ -406,7 +407,7 @@ def _finish(
         _refuse(client, query, found, on_error)
     except BaseException as error:
         # What was found is not lost with the error, or with Ctrl-C.
-        error.query = query
+        attach(error, query=query)
         raise
     table, cut = _table(client, query, found)
     limit = query.recipe.get("limit")

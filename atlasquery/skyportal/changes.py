@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
     WriteError,
+    attach,
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
@@ -152,7 +153,7 @@ def record_stop(
 ) -> None:
     """Keep what became of all writes when the call was stopped in the middle of one."""
     _note_stop(stop, changes, outcomes)
-    stop.result = outcome_table(changes, outcomes, client._meta(time.time(), **about))
+    attach(stop, result=outcome_table(changes, outcomes, client._meta(time.time(), **about)))
 
 
 def _send_each(client: SkyPortalQuery, changes: Sequence[Change], outcomes: list[Outcome]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
 
-from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.exceptions import InputWarning, InvalidQueryError, attach
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.changes import (
@@ -204,9 +204,9 @@ def upload_photometry(
             sender.send(body, rows)
     except KeyboardInterrupt as stop:
         ledger.stopped()
-        stop.result = fate_table(ledger, self._meta(time.time(), **about))
-        _remember(self, stop.result)
-        stop.add_note("What became of each row is in sys.last_value.result.")
+        table = fate_table(ledger, self._meta(time.time(), **about))
+        _remember(self, table)
+        attach(stop, result=table, note="The outcome of each row is in sys.last_value.result.")
         raise
     table = fate_table(ledger, self._meta(time.time(), **about))
     _remember(self, table)

@@ -317,8 +317,8 @@ def test_old_files_are_removed_in_passing(counted, probe, tmp_path):
 BUSY = """
 import sys
 from pathlib import Path
-from atlasquery.service.cache import ResponseStore
-store = ResponseStore(Path(sys.argv[1]))
+from atlasquery.service.cache import ResponseCache
+store = ResponseCache(Path(sys.argv[1]))
 bodies = {bytes([n]) * (1000 + 5000 * n) for n in range(8)}
 for turn in range(150):
     store.put("k", bytes([turn % 8]) * (1000 + 5000 * (turn % 8)), "a/b")
