@@ -11,7 +11,7 @@ from atlasquery.alerce.base import check_oid, check_oids
 from atlasquery.alerce.curves import LightCurveQueries, build_series, check_times
 from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.exceptions import InputWarning
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 
@@ -21,7 +21,7 @@ __all__ = ["BulkQueries"]
 LSST_CHUNK = 25
 
 
-class Collection(Shown, Products):
+class Collection(LightCurveDisplay, Products):
     """Light curves of many objects by name, in the order asked for.
 
     Their rows are read when they come; each light curve is built when it is first asked for.

@@ -18,14 +18,14 @@ from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.lccserver.running import check_timeout
 from atlasquery.lccserver.wanted import Wanted, check_objectid, wanted_rows
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 
 __all__ = ["LightCurveQueries"]
 
 
-class Collection(Shown, Products):
+class Collection(LightCurveDisplay, Products):
     """Light curves of many objects by name, in the order of the rows of their dataset.
 
     Made by `LCCServerClass.get_light_curves`. Their files are read already; each becomes a

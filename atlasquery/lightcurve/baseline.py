@@ -9,13 +9,13 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.lightcurve.arrays import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.derive import derive, measured_column
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.group_statistics import (
-    Runs,
+    SortedGroups,
     kept_by_clipping,
     median,
     median_error,
@@ -96,7 +96,7 @@ def subtract_baseline(
     """
     check_choice(method, name="method", known=("median", "weighted"))
     check_number(at_least, name="at_least", least=1)
-    one = Bare([lc], ["lc"], ("band", "flux", "flux_err"))
+    one = CurveArrays([lc], ["lc"], ("band", "flux", "flux_err"))
     check_by("band", one)
     mjd, flux, flux_err = one.mjd(), one.numbers("flux"), one.numbers("flux_err")
     changes = _changes(one, template_changes)
@@ -132,7 +132,7 @@ def subtract_baseline(
     return derive(lc, columns, note, baseline=found)
 
 
-def _changes(one: Bare, given: bool | Sequence[float]) -> np.ndarray:
+def _changes(one: CurveArrays, given: bool | Sequence[float]) -> np.ndarray:
     """Return the MJD at which segments begin, in order."""
     if isinstance(given, (bool, np.bool_)):
         surveys = set(one.labels("survey")[0].tolist()) if one.has("survey") else set()
@@ -190,7 +190,7 @@ def _offsets(
     if not len(groups):
         return offset, error, number
     values, errors = flux[groups.order], flux_err[groups.order]
-    runs = Runs(groups.starts, groups.counts)
+    runs = SortedGroups(groups.starts, groups.counts)
     kept = kept_by_clipping(values, errors, runs, CLIP)
     runs, values, errors = runs.left(kept), values[kept], errors[kept]
     n = runs.counts

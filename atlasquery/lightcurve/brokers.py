@@ -179,7 +179,7 @@ def from_columns(
         raise InvalidQueryError(
             f"{name} is no light curve; {RIGHT}; it has {', '.join(map(str, columns))}"
         )
-    reader = _Reader(columns, dict(units or {}), name)
+    reader = _ColumnReader(columns, dict(units or {}), name)
     mjd = reader.numbers("mjd")
     if np.isnan(mjd).any():
         raise InvalidQueryError(f"{name} has rows without mjd, the first of which is row "
@@ -195,7 +195,7 @@ def from_columns(
     )
 
 
-class _Reader:
+class _ColumnReader:
     """The columns of a table, of which each is taken once."""
 
     def __init__(self, columns: Columns, units: dict[str, str], name: str):

@@ -7,7 +7,7 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.arrays import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column
 from atlasquery.lightcurve.schema import (
@@ -309,5 +309,5 @@ def _mjd(epoch: object) -> Time:
     return Time(mjd, format="mjd", scale="utc")
 
 
-def _one(lc: Table, *needed: str) -> Bare:
-    return Bare([lc], ["lc"], needed)
+def _one(lc: Table, *needed: str) -> CurveArrays:
+    return CurveArrays([lc], ["lc"], needed)

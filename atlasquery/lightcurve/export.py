@@ -11,7 +11,7 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.arrays import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT
@@ -129,7 +129,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     >>> o_band = to_lightkurve(lc, band="o")  # doctest: +SKIP
     >>> o_band.to_periodogram()  # doctest: +SKIP
     """
-    bare = Bare([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
+    bare = CurveArrays([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
     flux, flux_err = bare.numbers("flux"), bare.numbers("flux_err")
     measured = np.isfinite(flux) & ~excluded(bare) & np.isfinite(bare.mjd())
     bands = sorted(set(np.asarray(lc["band"])[measured].tolist()))
@@ -191,7 +191,9 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     >>> data.colnames
     ['time', 'band', 'flux', 'fluxerr', 'zp', 'zpsys']
     """
-    bare = Bare([_check(lc)], ["lc"], ("band", "survey", "flux", "flux_err", "exposure_time"))
+    bare = CurveArrays(
+        [_check(lc)], ["lc"], ("band", "survey", "flux", "flux_err", "exposure_time")
+    )
     flux, error = bare.numbers("flux"), bare.numbers("flux_err")
     kept = np.isfinite(flux) & np.isfinite(error)
     kept[kept] = error[kept] > 0

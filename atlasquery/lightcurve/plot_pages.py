@@ -8,7 +8,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.axes import key_of, pyplot
 from atlasquery.lightcurve.plot import LABELS, check_shown_window, draw, time_label
-from atlasquery.lightcurve.plot_data import shown
+from atlasquery.lightcurve.plot_data import plot_data
 
 __all__ = ["plot_many"]
 
@@ -111,7 +111,7 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
     )
     drawn, labels = [], set()
     for ax, (title, lc, forced) in zip(axes.flat, pictures, strict=False):
-        what = shown(lc, forced, **options)
+        what = plot_data(lc, forced, **options)
         own = draw(ax, what, options["y"], window=check_shown_window(window, what.scale))
         ax.set_title(title, fontsize="medium")
         ax.tick_params(labelsize="small")
