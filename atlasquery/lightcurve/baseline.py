@@ -22,7 +22,7 @@ from atlasquery.lightcurve.group_statistics import (
     weighted_mean,
 )
 from atlasquery.lightcurve.groups import codes, make_groups
-from atlasquery.lightcurve.schema import magnitudes
+from atlasquery.lightcurve.schema import Conventions, magnitudes
 from atlasquery.service.inputs import check_choice, check_mjd, check_window
 
 __all__ = ["TEMPLATE_CHANGES", "subtract_baseline"]
@@ -129,7 +129,10 @@ def subtract_baseline(
     note = (
         f"subtract_baseline: method={method}, template_changes={list(map(float, changes))}: {said}"
     )
-    return derive(lc, columns, note, baseline=found)
+    kind = Conventions.of(lc.meta).flux_kind
+    if kind == "total" and all(b["offset"] is not None for b in found):
+        kind = "difference"
+    return derive(lc, columns, note, baseline=found, flux_kind=kind)
 
 
 def _changes(one: CurveArrays, given: bool | Sequence[float]) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.derive import new_meta
-from atlasquery.lightcurve.schema import schema_columns, time_column
+from atlasquery.lightcurve.schema import Conventions, describe_flux, schema_columns, time_column
 from atlasquery.tables import Rows, assemble_series
 
 __all__ = ["BinArrays"]
@@ -162,11 +162,10 @@ class BinArrays:
             about = f"Time of the {name} measurement averaged."
             columns.append(time_column(mjd, f"time_{name}", about, self.scale))
         series = assemble_series(TimeSeries(), columns)
-        more = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
-        if reference := meta.get("time_reference"):
-            said = f"mean {reference} of the bin".replace("mean mean ", "mean ")
-            more["time_reference"] = said
+        more: dict[str, object] = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
+        more |= Conventions.of(meta).binned().meta()
         series.meta.update(new_meta(meta, note, **more))
+        describe_flux(series)
         return series
 
     @property

@@ -12,6 +12,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,
+    Conventions,
     build_light_curve,
     mag_to_flux,
     magnitudes,
@@ -186,10 +187,7 @@ def from_columns(
                                 f"{int(np.argmax(np.isnan(mjd)))}")  # fmt: skip
     check_mjd(mjd, name=f"the column mjd of {name}")
     values = reader.alerce() if alerce else reader.plain()
-    survey = "ztf" if alerce else ""
-    about = {"survey": survey, "magsys": "AB", "history": []} if alerce else {"magsys": "AB"}
-    if alerce:
-        about["time_reference"] = "start of exposure"
+    about = {"survey": "ztf", **Conventions("start", "difference").meta()} if alerce else {}
     return build_light_curve(
         mjd, values, reader.others(), scale=scale, meta={"history": [], **about, **(meta or {})}
     )

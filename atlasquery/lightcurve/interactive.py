@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.lightcurve.plot import LABELS, time_label
+from atlasquery.lightcurve.plot import time_label, value_label
 from atlasquery.lightcurve.plot_data import PlotPoints, plot_data
 from atlasquery.lightcurve.styles import MARKER_STYLES, style_of
 
@@ -84,7 +84,7 @@ def plot_interactive(
         template="simple_white",
         xaxis={"title": time_label(lc, what), "tickformat": ".6~f", "mirror": True},
         yaxis={
-            "title": LABELS[y],
+            "title": value_label(lc, y),
             "autorange": "reversed" if y == "mag" else True,
             "mirror": True,
         },

@@ -19,6 +19,7 @@ from atlasquery.lightcurve.axes import (
     pyplot,
 )
 from atlasquery.lightcurve.plot_data import PlotData, PlotPoints, check_distance, plot_data
+from atlasquery.lightcurve.schema import Conventions
 from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_of
 from atlasquery.service.inputs import check_window
 
@@ -199,7 +200,8 @@ def _named(ax: Any, what: PlotData, drawn: Drawn, name: str) -> PlotData:
     return replace(what, marks=marks)
 
 
-LABELS = {"mag": "AB magnitude (mag)", "flux": "Difference flux (µJy)"}
+# Labels of magnitudes whose system, and of fluxes whose kind, is not known or not one.
+UNKNOWN_LABELS = {"mag": "Magnitude (mag)", "flux": "Flux (µJy)"}
 
 
 def value_label(lc: Table, y: str) -> str:
@@ -215,12 +217,13 @@ def value_label(lc: Table, y: str) -> str:
     Returns
     -------
     str
-        With the system of the magnitudes, where that is known.
+        With the system of the magnitudes or the kind of flux, where that is known.
     """
-    system = str(lc.meta.get("magsys", "AB"))
-    if y != "mag" or system == "AB":
-        return LABELS[y]
-    return "Magnitude (mag)" if system == "unknown" else f"{system} magnitude (mag)"
+    conventions = Conventions.of(lc.meta)
+    if y == "mag":
+        system = conventions.magsys
+        return UNKNOWN_LABELS[y] if system == "unknown" else f"{system} magnitude (mag)"
+    return "Difference flux (µJy)" if conventions.flux_kind == "difference" else UNKNOWN_LABELS[y]
 
 
 def time_label(lc: Table, what: PlotData) -> str:
@@ -238,8 +241,8 @@ def time_label(lc: Table, what: PlotData) -> str:
     str
         With the time scale and what the times are of.
     """
-    reference = lc.meta.get("time_reference", "as the survey gives it")
-    return f"Time (MJD, {what.scale.upper()}; {reference})"
+    reference = Conventions.of(lc.meta).meta().get("time_reference_note")
+    return f"Time (MJD, {what.scale.upper()}; {reference or 'as the survey gives it'})"
 
 
 def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:

@@ -12,7 +12,7 @@ from astropy.utils.masked import get_data_and_mask
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.flags import FAINT, Flag, flags_of
-from atlasquery.lightcurve.schema import LN10_2_5, MJD_0, ZERO_POINT, mag_to_flux
+from atlasquery.lightcurve.schema import LN10_2_5, MJD_0, ZERO_POINT, Conventions, mag_to_flux
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.skyportal.bandpasses import bandpass_of, check_bands
 from atlasquery.skyportal.words import as_json
@@ -208,9 +208,9 @@ def read_packets(
 
 def _check_system(lc: Table, no_flux: np.ndarray | None, form: Sequence[str]) -> None:
     """Refuse magnitudes that are not AB where they, or limits, are what is sent."""
-    system = lc.meta.get("magsys", "AB")
-    if str(system).upper() == "AB":
+    if Conventions.of(lc.meta).magsys == "AB":
         return
+    system = lc.meta["magsys"]
     if any(one and (no_flux is None or no_flux[row]) for row, one in enumerate(form)):
         raise InvalidQueryError(
             f"lc.meta['magsys'] is {system!r}, and rows without a flux would be sent as AB. If you "

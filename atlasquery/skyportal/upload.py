@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
 from atlasquery.skyportal.packets import Packets, read_packets
@@ -25,8 +26,8 @@ __all__ = ["UploadQueries"]
 
 # How many rows a message names.
 NAMED = 3
-# What ``meta["time_reference"]`` says of times that were not taken at the observatory.
-ELSEWHERE = ("barycent", "heliocent", "at the sun")
+# Reference positions that are light-minutes away from the observatory.
+ELSEWHERE = {"barycenter": "at the barycentre", "heliocenter": "at the Sun"}
 
 Groups = int | str | Sequence | None
 
@@ -186,9 +187,10 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         }
         shared = {key: value for key, value in shared.items() if value is not None}
         about = {"query": "upload_photometry", "source_id": source, "instrument_id": found["id"]}
-        if reference := lc.meta.get("time_reference"):
-            about["time_reference"] = str(reference)
-            _warn_of_elsewhere(str(reference))
+        if "time_reference" in lc.meta:
+            conventions = Conventions.of(lc.meta)
+            about["time_reference"] = conventions.time_reference
+            _warn_of_elsewhere(conventions)
         ledger = Ledger(packets)
         if dry_run:
             return fate_table(ledger, self._meta(time.time(), **about), shared)
@@ -350,12 +352,13 @@ class UploadQueries(ChangeQueries, ReferenceQueries):
         return known
 
 
-def _warn_of_elsewhere(reference: str) -> None:
+def _warn_of_elsewhere(conventions: Conventions) -> None:
     """Warn of times that were not taken at the observatory: only their scale is converted."""
-    if any(place in reference.lower() for place in ELSEWHERE):
+    if place := ELSEWHERE.get(conventions.position):
         warnings.warn(
-            f"the times of lc are {reference}: they are uploaded as they are, while those "
-            "of other surveys on SkyPortal are of the observatory, up to 8.3 minutes apart",
+            f"the times of lc are {conventions.note or place}: they are uploaded as they are, "
+            "while those of other surveys on SkyPortal are of the observatory, up to 8.3 minutes "
+            "apart",
             InputWarning,
             stacklevel=4,
         )
