@@ -17,7 +17,7 @@ from atlasquery.alerce.curves import (
 from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.alerce.paging import check_lsst_object
 from atlasquery.exceptions import InputWarning
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.warn import warn
@@ -28,7 +28,7 @@ __all__ = ["get_light_curves"]
 LSST_CHUNK = 25
 
 
-class Collection(Shown, Products):
+class Collection(LightCurveDisplay, Products):
     """Light curves of many objects by name, in the order asked for.
 
     Their rows are read when they come; each light curve is built when it is first asked for.

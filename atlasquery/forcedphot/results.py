@@ -21,6 +21,7 @@ from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
 from atlasquery.forcedphot.targets import Target
 from atlasquery.forcedphot.waiting import check_jobs
+from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
@@ -317,17 +318,14 @@ def _is_empty(outcome: object) -> bool:
 
 def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:
     """Return what a light curve says of what it shows."""
-    meta = {
-        "survey": "atlas",
-        "magsys": "AB",
-        "time_reference": "start of exposure",
-        "history": [],
-    }
+    meta = {"survey": "atlas", "history": []}
     if jobs is None or job is None:
-        return meta
+        # A result file does not say on which images it was measured.
+        return meta | Conventions("start", "unknown").meta()
     target, (start, end) = job.target, jobs.window
     meta |= {"object": target.name, "task_id": job.task_id, "start": start, "end": end}
     meta["reduced"] = bool(jobs.shared.get("use_reduced"))
+    meta |= Conventions("start", "total" if meta["reduced"] else "difference").meta()
     if target.mpc_name:
         meta["mpc_name"] = target.mpc_name
     else:

@@ -20,7 +20,7 @@ from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.lccserver.running import check_timeout
 from atlasquery.lccserver.searches import query_criteria
 from atlasquery.lccserver.wanted import Wanted, check_objectid, wanted_rows
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.warn import warn
@@ -28,7 +28,7 @@ from atlasquery.warn import warn
 __all__ = ["get_light_curve", "get_light_curves", "read"]
 
 
-class Collection(Shown, Products):
+class Collection(LightCurveDisplay, Products):
     """Light curves of many objects by name, in the order of the rows of their dataset.
 
     Made by `LCCServerClass.get_light_curves`. Their files are read already; each becomes a

@@ -14,7 +14,13 @@ from atlasquery.lightcurve.interactive import plot_interactive
 from atlasquery.lightcurve.light_curves import LightCurves
 from atlasquery.lightcurve.plot import plot
 from atlasquery.lightcurve.plot_pages import plot_many
-from atlasquery.lightcurve.schema import SCHEMA, build_light_curve, flux_to_mag, mag_to_flux
+from atlasquery.lightcurve.schema import (
+    SCHEMA,
+    Conventions,
+    build_light_curve,
+    flux_to_mag,
+    mag_to_flux,
+)
 from atlasquery.lightcurve.sparkline import sparkline
 from atlasquery.lightcurve.summary import summary
 from atlasquery.lightcurve.ztf_forced import read_ztf_forced
@@ -22,6 +28,7 @@ from atlasquery.lightcurve.ztf_forced import read_ztf_forced
 __all__ = [
     "SCHEMA",
     "TEMPLATE_CHANGES",
+    "Conventions",
     "Flag",
     "LightCurves",
     "bin",

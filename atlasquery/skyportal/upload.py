@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, attach
+from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.changes import (
@@ -33,8 +34,8 @@ __all__ = ["undo_upload", "upload_photometry"]
 
 # How many rows a message names.
 NAMED = 3
-# What ``meta["time_reference"]`` says of times that were not taken at the observatory.
-ELSEWHERE = ("barycent", "heliocent", "at the sun")
+# Reference positions that are light-minutes away from the observatory.
+ELSEWHERE = {"barycenter": "at the barycentre", "heliocenter": "at the Sun"}
 
 Groups = int | str | Sequence | None
 
@@ -189,9 +190,10 @@ def upload_photometry(
     }
     shared = {key: value for key, value in shared.items() if value is not None}
     about = {"query": "upload_photometry", "source_id": source, "instrument_id": found["id"]}
-    if reference := lc.meta.get("time_reference"):
-        about["time_reference"] = str(reference)
-        _warn_of_elsewhere(str(reference))
+    if "time_reference" in lc.meta:
+        conventions = Conventions.of(lc.meta)
+        about["time_reference"] = conventions.time_reference
+        _warn_of_elsewhere(conventions)
     ledger = Ledger(packets)
     if dry_run:
         return fate_table(ledger, self._meta(time.time(), **about), shared)
@@ -356,12 +358,13 @@ def _uploaded(client: SkyPortalQuery, upload: Table | str) -> Uploaded:
     return known
 
 
-def _warn_of_elsewhere(reference: str) -> None:
+def _warn_of_elsewhere(conventions: Conventions) -> None:
     """Warn of times that were not taken at the observatory: only their scale is converted."""
-    if any(place in reference.lower() for place in ELSEWHERE):
+    if place := ELSEWHERE.get(conventions.position):
         warn(
-            f"the times of lc are {reference}: they are uploaded as they are, while those "
-            "of other surveys on SkyPortal are of the observatory, up to 8.3 minutes apart",
+            f"the times of lc are {conventions.note or place}: they are uploaded as they are, "
+            "while those of other surveys on SkyPortal are of the observatory, up to 8.3 minutes "
+            "apart",
             InputWarning,
         )
 

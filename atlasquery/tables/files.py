@@ -272,8 +272,8 @@ def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
         n = names.index(time.name) + 1
         cards += [(f"TCTYP{n}", time.scale, "Time scale"), (f"TCUNI{n}", "d")]
         # The observatory is what FITS assumes, and to name it needs its coordinates.
-        if time.place not in (UNKNOWN, "TOPOCENTER"):
-            cards.append((f"TRPOS{n}", time.place, "Where the times hold"))
+        if time.position not in (UNKNOWN, "TOPOCENTER"):
+            cards.append((f"TRPOS{n}", time.position, "Reference position of times"))
     return cards
 
 
@@ -385,7 +385,7 @@ def _add_systems(file: Any, table: Table, plain: Table) -> None:
             written.fields[place_of[time.name]] = field
         if not time.scale:
             continue
-        key = (time.origin, VOTABLE_SCALES.get(time.scale, time.scale), time.place)
+        key = (time.origin, VOTABLE_SCALES.get(time.scale, time.scale), time.position)
         if key not in known:
             known[key] = f"time_system_{len(known) + 1}"
             system = TimeSys(known[key], *key, config=field._config)

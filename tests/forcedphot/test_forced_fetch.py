@@ -39,7 +39,8 @@ def test_a_position_in_one_call(forced, double):
     assert (meta["start"], meta["end"], meta["reduced"]) == (59000.0, 59010.0, False)
     assert meta["service"] == "ATLAS Forced Photometry Server"
     assert meta["server"] == double.url and meta["history"] == []
-    assert meta["comment"] == "SN 2026x" and meta["time_reference"] == "start of exposure"
+    assert meta["comment"] == "SN 2026x" and meta["time_reference"] == "start"
+    assert meta["flux_kind"] == "difference" and meta["time_reference_position"] == "topocenter"
     assert double.users["alice"].token not in str(meta)
     # An array gives a list, of one too.
     assert isinstance(forced.query_position(where.reshape(1), **WINDOW), list)
@@ -112,7 +113,7 @@ def test_reduced_and_motion_are_in_the_meta_data(forced, double):
         obstime=Time("J2016.0"),
     )  # fmt: skip
     lc = forced.query_position(where, reduced=True, **WINDOW)
-    assert lc.meta["reduced"] is True
+    assert lc.meta["reduced"] is True and lc.meta["flux_kind"] == "total"
     assert lc.meta["proper_motion"] == "100 -50 mas / yr" and lc.meta["epoch"] == 2016.0
     assert lc["flux"].value.mean() > 2000
 

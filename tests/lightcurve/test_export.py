@@ -300,7 +300,7 @@ def test_sncosmo_leaves_out_what_is_flagged_and_has_no_time_of_nan():
     table = to_sncosmo(lc)
     np.testing.assert_allclose(table["time"], [58000.0 + 15 / 86400, 58001.0], rtol=0, atol=1e-9)
     assert table.meta["left_out"] == 1
-    lc.meta["time_reference"] = "middle of the exposure"
+    lc.meta["time_reference"] = "middle"
     assert to_sncosmo(lc)["time"].tolist() == [58000.0, 58001.0]
 
 

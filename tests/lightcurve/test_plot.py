@@ -28,7 +28,10 @@ from atlasquery.lightcurve import (  # noqa: E402
 )
 from atlasquery.tables import decode_rows  # noqa: E402
 
-WHOLE = {"window": (None, None), "meta": {"object": "ATLAS26abc", "time_reference": "start"}}
+WHOLE = {
+    "window": (None, None),
+    "meta": {"object": "ATLAS26abc", "time_reference": "start", "flux_kind": "difference"},
+}
 
 
 def detection(mjd, mag, band):
@@ -89,7 +92,7 @@ def test_magnitudes(lc):
     bottom, top = ax.get_ylim()
     assert bottom > top, "bright is on top"
     assert ax.get_ylabel() == "AB magnitude (mag)"
-    assert ax.get_xlabel() == "Time (MJD, UTC; start)"
+    assert ax.get_xlabel() == "Time (MJD, UTC; start of exposure)"
     assert ax.get_title() == "ATLAS26abc"
 
 
