@@ -1,4 +1,4 @@
-"""Light curves cleaned and binned by night, beside the same done by a pandas groupby."""
+"""Clean light curves and bin them by night, compared with a pandas groupby."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ print(*map(min, zip(*runs)), before, peak())
 
 
 def user_time() -> float:
-    """Return the seconds that this process has computed, without what the system did for it."""
+    """Return the user CPU time of this process in seconds."""
     return getrusage(RUSAGE_SELF).ru_utime
 
 
@@ -113,7 +113,7 @@ def stacked(values: dict[str, np.ndarray]):
 
 
 def lean(values: dict[str, np.ndarray]) -> QTable:
-    """Return a stacked table of nothing but the columns needed."""
+    """Return a stacked table with only the required columns."""
     times = Time(values["time"], format="mjd", scale="utc")
     units = {column.name: column.unit for column in (*SCHEMA, *OWN)}
     table = QTable({"time": times}, copy=False)
@@ -178,7 +178,7 @@ def frame_binned(frame: pd.DataFrame, *, clip: bool) -> pd.DataFrame:
 
 
 def working(kind: str, curves: int) -> Callable:
-    """Return what cleans and bins so many light curves as one of the kinds of `_growth`."""
+    """Return a function that cleans and bins this number of light curves, for a kind of `_growth`."""
     values = columns(curves)
     if kind == "pandas":
         frame = pd.DataFrame(values).astype({"band": "category"})
@@ -189,7 +189,7 @@ def working(kind: str, curves: int) -> Callable:
 
 
 def report() -> list[str]:
-    """Compare ten thousand light curves; then see that ten times as many take ten times as long."""
+    """Compare ten thousand light curves; then check that ten times as many take ten times as long."""
     rows = [f"{CURVES} light curves of {ROWS} rows, cleaned (faq) and binned by night"]
     values = columns(CURVES)
     table, like_theirs, curves = stacked(values), lean(values), apart(values)
@@ -219,7 +219,7 @@ def _ours(lc, **options):
 
 
 def _growth() -> list[str]:
-    """Measure ten times as many light curves, each number in a process of its own."""
+    """Measure ten times as many light curves, each number in a separate process."""
     rows, more = [], []
     for kind, aim in (("one stacked table", "<= 1.15"), ("a mapping", "<= 1.15"), ("pandas", "")):
         found = []
