@@ -178,7 +178,7 @@ def frame_binned(frame: pd.DataFrame, *, clip: bool) -> pd.DataFrame:
 
 
 def working(kind: str, curves: int) -> Callable:
-    """Return a function that cleans and bins this number of light curves, for a kind of `_growth`."""
+    """Return a function that cleans and bins so many curves, for a kind of `_growth`."""
     values = columns(curves)
     if kind == "pandas":
         frame = pd.DataFrame(values).astype({"band": "category"})
@@ -189,7 +189,7 @@ def working(kind: str, curves: int) -> Callable:
 
 
 def report() -> list[str]:
-    """Compare ten thousand light curves; then check that ten times as many take ten times as long."""
+    """Compare ten thousand light curves, and check that the time grows with their number."""
     rows = [f"{CURVES} light curves of {ROWS} rows, cleaned (faq) and binned by night"]
     values = columns(CURVES)
     table, like_theirs, curves = stacked(values), lean(values), apart(values)
