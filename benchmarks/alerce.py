@@ -101,8 +101,8 @@ def _objects(ours: AlerceClass, client) -> list[str]:
 def _curves(ours: AlerceClass, client, latency: float) -> list[str]:
     """Compare many light curves of both surveys, undecoded and with each one accessed.
 
-    The limit is what one bare request after the other takes of the same server, without decoding,
-    divided by the requests that are under way at a time; the same for batches of LSST.
+    The limit is the time of plain sequential requests to the same server, without decoding,
+    divided by the number of parallel requests; the same for batches of LSST.
     """
     sys.path.insert(0, DOUBLES)
     import alerce_sky as sky

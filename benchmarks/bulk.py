@@ -1,7 +1,7 @@
-"""Many objects beside bare requests, the survey's present client, and json with pandas.
+"""Many objects, compared with plain requests, the survey's client, and json with pandas.
 
 The server is the real one named by ``ATLASQUERY_TEST_ATLAS_URL`` and
-``ATLASQUERY_TEST_ATLAS_MANIFEST``, else a sandbox of full history in a process of its own.
+``ATLASQUERY_TEST_ATLAS_MANIFEST``, otherwise a sandbox with a full history in a separate process.
 """
 
 import contextlib

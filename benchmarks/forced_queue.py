@@ -43,7 +43,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 def report() -> list[str]:
     """Count requests, then measure memory."""
-    return ["forced photometry: the queue, on a double of the server", *_polls(), *_images()]
+    return ["forced photometry: the queue, on a test server", *_polls(), *_images()]
 
 
 def _polls() -> list[str]:

@@ -36,11 +36,10 @@ OWN = (
     Column("aperture_correction", unit=u.mag),
     Column("sky_brightness", unit=u.mag / u.arcsec**2),
 )
-# What a process does whose time and memory are measured; its arguments are what is binned, and
-# a number of light curves. Here as below, time of the processor is told, so that what else the
-# machine does is left out, and then without that of the system, which clears the memory that it
-# lends. A virtual machine may have given memory that was free for seconds back to its host: to
-# get it again takes a large part of the longer runs.
+# Code of the process whose time and memory are measured; its arguments are the kind of input and
+# the number of light curves. User CPU time is measured, so that other programs do not matter, and
+# neither does the kernel, which clears newly allocated memory: on a virtual machine that can take
+# a large part of the longer runs.
 GROWTH = """
 import re, sys
 from pathlib import Path
