@@ -19,7 +19,7 @@ RULES = (
     (r"\black(s|ed|ing)?\b", '"has no", "without", "missing"'),
     (r"\b(is|are|was) no [a-z]+ of\b", '"is not one of", "is not a column of"'),
     (r"\b(is|are) none of\b", '"is not one of"'),
-    (r"(?<!there\s)\b(is|are) no (table|file|number|light curve|position|page|column)\b", '"is not a ..."'),
+    (r"(?<!there\s)\b(is|are) no (table|file|number|position|page|column)\b", '"is not a ..."'),
     (r"\bno (table|file) that can be\b", '"not a readable table"'),
     (r"\bwhat (became|becomes|has become|had become) of\b", '"the outcome of"'),
     (r"\bwhat (is|was|are|were) (said|told) of\b", 'the noun: "classifications and comments"'),
@@ -81,9 +81,7 @@ RULES = (
     (r"\bcost(s)? (it|them|the others) (nothing|anything)\b", '"does not affect"'),
 )  # fmt: skip
 # Where a word has its usual meaning: file, and the text around it.
-ALLOWED = (
-    ("docs/servers/lccserver.rst", "writes it in the server's words"),
-)
+ALLOWED = (("docs/servers/lccserver.rst", "writes it in the server's words"),)
 PAGES = sorted(
     path.relative_to(ROOT)
     for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst"), *ROOT.glob("findings/*.rst"))
