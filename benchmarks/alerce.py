@@ -38,8 +38,8 @@ def serve(latency: float, pipe) -> None:
 @contextlib.contextmanager
 def double(latency: float):
     """Point atlasquery at a test server in another process; yield its address."""
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(latency, there))
+    here, far_end = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(latency, far_end))
     process.start()
     settings = here.recv()
     with contextlib.ExitStack() as stack:

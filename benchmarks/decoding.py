@@ -32,8 +32,8 @@ def report() -> list[str]:
         return AtlasSource(parts, window=(None, None), meta={})
 
     def curves():
-        made = source()
-        return made.light_curve, made.forced_photometry
+        decoded = source()
+        return decoded.light_curve, decoded.forced_photometry
 
     def frames():
         (entry,) = json.loads(one)

@@ -277,8 +277,8 @@ def _timed_many(ours, theirs, bare, folder) -> list[str]:
     bare.search("columnsearch", filters="(sdssr lt 99)", **{"collections[]": ["synth_big"]})
     for part in parts:
         listed = "".join(f"t{n} {r['ra']:.6f} {r['dec']:.6f}\n" for n, r in enumerate(part))
-        made = bare.search("xmatch", xmq=listed, xmd="0.5", **{"collections[]": ["synth_big"]})
-        bare.file(made["lczipfpath"])
+        dataset = bare.search("xmatch", xmq=listed, xmd="0.5", **{"collections[]": ["synth_big"]})
+        bare.file(dataset["lczipfpath"])
     possible = time.perf_counter() - start
     steps = -(-VENDOR_PATIENCE // VENDOR_STEP)
     return [

@@ -53,8 +53,8 @@ for _ in range(5):
     start = getrusage(RUSAGE_SELF)
     work()
     end = getrusage(RUSAGE_SELF)
-    own = end.ru_utime - start.ru_utime
-    runs.append((own + end.ru_stime - start.ru_stime, own))
+    user_time = end.ru_utime - start.ru_utime
+    runs.append((user_time + end.ru_stime - start.ru_stime, user_time))
 print(*map(min, zip(*runs)), before, peak())
 """
 
@@ -96,18 +96,18 @@ def _schema(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {c.name: values.get(c.name, filler[c.kind]) for c in SCHEMA}
 
 
-def _own(values: dict[str, np.ndarray], *more: Column) -> Rows:
-    own = Rows(length=len(values["time"]))
-    for column in (*OWN, *more):
-        own.add(column, values[column.name])
-    return own
+def _own(values: dict[str, np.ndarray], *further: Column) -> Rows:
+    rows = Rows(length=len(values["time"]))
+    for column in (*OWN, *further):
+        rows.add(column, values[column.name])
+    return rows
 
 
 def stacked(values: dict[str, np.ndarray]):
     """Return one table of the light curves of many objects."""
-    own = _own(values, Column("atlas_id", int, required=True))
+    rows = _own(values, Column("atlas_id", int, required=True))
     lc = TimeSeries()
-    assemble(lc, schema_columns(values["time"], _schema(values), own, scale="utc"))
+    assemble(lc, schema_columns(values["time"], _schema(values), rows, scale="utc"))
     return lc
 
 
@@ -123,7 +123,7 @@ def lean(values: dict[str, np.ndarray]) -> QTable:
     return table
 
 
-def apart(values: dict[str, np.ndarray]) -> dict:
+def separate(values: dict[str, np.ndarray]) -> dict:
     """Return the same as light curves by id."""
     curves = {}
     for first in range(0, len(values["time"]), ROWS):
@@ -183,7 +183,7 @@ def working(kind: str, curves: int) -> Callable:
         frame = pd.DataFrame(values).astype({"band": "category"})
         return partial(frame_binned, frame, clip=False)
     if kind == "a mapping":
-        return partial(_ours, apart(values), sigma_clip=None)
+        return partial(_ours, separate(values), sigma_clip=None)
     return partial(_ours, lean(values), by=("atlas_id", "band"), sigma_clip=None)
 
 
@@ -191,7 +191,7 @@ def report() -> list[str]:
     """Compare ten thousand light curves, and check that the time grows with their number."""
     rows = [f"{CURVES} light curves of {ROWS} rows, cleaned (faq) and binned by night"]
     values = columns(CURVES)
-    table, like_theirs, curves = stacked(values), lean(values), apart(values)
+    table, like_theirs, curves = stacked(values), lean(values), separate(values)
     frame = pd.DataFrame(values).astype({"band": "category"})
     for clip in (None, 3.0):
         theirs = partial(frame_binned, frame, clip=clip is not None)
@@ -219,7 +219,7 @@ def _ours(lc, **options):
 
 def _growth() -> list[str]:
     """Measure ten times as many light curves, each number in a separate process."""
-    rows, more = [], []
+    rows, growth = [], []
     for kind, aim in (("one stacked table", "<= 1.15"), ("a mapping", "<= 1.15"), ("pandas", "")):
         found = []
         for curves in (CURVES, 10 * CURVES):
@@ -235,5 +235,5 @@ def _growth() -> list[str]:
         for share, little, much in zip(("", WITHOUT_SYSTEM), few, many, strict=True):
             what = f"{10 * CURVES}, {kind}; ten times {CURVES}{share}"
             rows.append(line(what, much, 10 * little, much / (10 * little), aim))
-        more.append(f"{10 * CURVES}, {kind}: peak of {after:.0f} MB, {before:.0f} MB before")
-    return rows + more
+        growth.append(f"{10 * CURVES}, {kind}: peak of {after:.0f} MB, {before:.0f} MB before")
+    return rows + growth

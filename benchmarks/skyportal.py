@@ -47,10 +47,10 @@ def serve(pipe) -> None:
         sky.tables["services"] = [{k: v for k, v in SALT.items() if k != "authinfo"}]
         pipe.send((double.url, ADMIN))
         with contextlib.suppress(EOFError):
-            while (told := pipe.recv()) != "stop":
-                sky.extra, sky.without = told["extra"], told["without"]
+            while (message := pipe.recv()) != "stop":
+                sky.extra, sky.without = message["extra"], message["without"]
                 double.throttle = None
-                if told["throttled"]:
+                if message["throttled"]:
                     double.throttled(RATE, BURST)
                 pipe.send("done")
 
@@ -77,8 +77,8 @@ def add_assignments(double) -> None:
 @contextlib.contextmanager
 def double():
     """Run the test server in another process; yield its address, a token, and a pipe to it."""
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,))
+    here, far_end = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(far_end,))
     process.start()
     url, token = here.recv()
 
@@ -181,13 +181,13 @@ def works(call) -> bool:
 def _answers(ours: SkyPortalClass, client, tell) -> list[str]:
     """Count the queries that succeed, for servers of several versions."""
     asked, found = calls(ours, client), []
-    for what, told in (
+    for what, message in (
         ("as the released client knows it", {"without": [MISREAD]}),
         ("of 2026", {}),
         ("with a key that is new", {"extra": {"new_key": 1}, "without": [MISREAD]}),
         ("without a key", {"without": [MISREAD, "created_at"]}),
     ):
-        tell(**told)
+        tell(**message)
         mine = {name: works(call) for name, (call, _) in asked.items()}
         theirs = {name: works(call) for name, (_, call) in asked.items()}
         assert all(mine.values()), mine
