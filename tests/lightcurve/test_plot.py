@@ -138,7 +138,7 @@ def test_the_bands_of_every_survey_differ_in_colour_and_sign():
     styles = [style_of(band) for band in "octwhugrizy"]
     for attribute in ("colour", "marker", "symbol"):
         assert len({getattr(style, attribute) for style in styles}) == len(styles), attribute
-    lc = making.light_curve(range(59000, 59006), 1000.0, band=np.array(list("ugrizy")))
+    lc = example_curves.light_curve(range(59000, 59006), 1000.0, band=np.array(list("ugrizy")))
     lines = [container.lines[0] for container in plot(lc).containers]
     assert len(lines) == 6
     assert len({line.get_color() for line in lines}) == 6
