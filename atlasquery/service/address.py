@@ -33,7 +33,7 @@ def checked_address(address: str, whose: str) -> str:
     """
     try:
         parts = urlsplit(address.strip())
-        hidden = "@" in parts.netloc or parts.query or parts.fragment
+        hidden = "@" in parts.netloc or bool(parts.query or parts.fragment)
         shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
     except ValueError:
         hidden, shown = "@" in address, "it is none"

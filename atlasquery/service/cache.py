@@ -12,6 +12,7 @@ import os
 import stat
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -151,7 +152,7 @@ class ResponseCache:
         """Remove all stored answers."""
         self._remove(lambda age: True)
 
-    def _remove(self, outdated) -> None:
+    def _remove(self, outdated: Callable[[float], bool]) -> None:
         now = time.time()
         for pattern in ("*" + SUFFIX, "*.part"):
             for path in self.directory.glob(pattern):

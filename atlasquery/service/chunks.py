@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from atlasquery.exceptions import (
     LargeAnswerError,
@@ -40,7 +41,7 @@ class Chunk:
         The ids.
     answer : object, optional
         What was answered.
-    error : Exception, optional
+    error : BaseException, optional
         Why there is no answer.
     again : bool, optional
         Whether the only id left was asked for before.
@@ -48,8 +49,8 @@ class Chunk:
 
     first: int
     ids: Sequence
-    answer: object = None
-    error: Exception | None = None
+    answer: Any = None
+    error: BaseException | None = None
     again: bool = False
 
     def halves(self) -> list["Chunk"]:
@@ -309,7 +310,7 @@ class ChunkedReads:
         for piece in pieces:
             heapq.heappush(self._pieces, (-len(piece.ids), piece.first, piece))
 
-    def _probe(self, last: Exception) -> None:
+    def _probe(self, last: BaseException | None) -> None:
         """Find out whether the server fails for these ids, or for all."""
         down = None
         try:
@@ -324,7 +325,7 @@ class ChunkedReads:
                 self._give_up(down if _fatal(down) else last)
             self._changed.notify_all()
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: BaseException | None) -> None:
         """Name all that was not answered as failed, and ask for nothing more."""
         for _, _, piece in self._pieces:
             self._done[piece.first] = piece
@@ -336,7 +337,7 @@ class ChunkedReads:
         self._over = True
 
 
-def _fatal(error: Exception) -> bool:
+def _fatal(error: BaseException | None) -> bool:
     """Return whether no other request would fare better; Ctrl-C and its like included."""
     return isinstance(error, (LoginError, QuotaError)) or not isinstance(error, Exception)
 
@@ -350,14 +351,16 @@ def _without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def _of_size(error: Exception) -> bool:
+def _of_size(error: BaseException | None) -> bool:
     large = isinstance(error, (TimeoutError, LargeAnswerError))
     return large or (getattr(error, "status", None) or 0) >= 500
 
 
-def _not_tried(error: Exception) -> Exception:
+def _not_tried(error: BaseException | None) -> Exception:
     """Return what is said of ids that were not asked for because of an error."""
-    known = {name: getattr(error, name, None) for name in ("service", "status", "url", "reason")}
+    known: dict[str, Any] = {
+        name: getattr(error, name, None) for name in ("service", "status", "url", "reason")
+    }
     message = f"not tried: {error}"
     if isinstance(error, QuotaError):
         return QuotaError(message, retry_after=error.retry_after, **known)

@@ -31,7 +31,7 @@ class Clock:
         """
         return time.time()
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._renew_after_fork()
         renew_in_child(self)
 

@@ -1,11 +1,12 @@
 """What bulk reads return: products by id in the order asked, and what failed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 __all__ = ["Collection"]
 
 
-class Collection(Mapping):
+class Collection(Mapping[Any, Any]):
     """Products of many objects by id, in the order asked for.
 
     Parameters
@@ -19,13 +20,13 @@ class Collection(Mapping):
     #: A pair (id, exception) for each object that failed, in the order asked for.
     failures: list[tuple[int | str, Exception]]
 
-    def __init__(self, what: str, *, key=str):
+    def __init__(self, what: str, *, key: Callable[[Any], int | str] = str):
         self.failures = []
         self._what = what
         self._key = key
-        self._products: dict = {}
+        self._products: dict[int | str, Any] = {}
 
-    def __getitem__(self, object_id):
+    def __getitem__(self, object_id: Any) -> Any:
         try:
             key = self._key(object_id)
             return self._products[key]
@@ -33,8 +34,8 @@ class Collection(Mapping):
             raise KeyError(object_id) from None
         except KeyError:
             reason = dict(self.failures).get(key)
-            said = f"{key} failed: {reason}" if reason else f"{key} was not asked for"
-            raise KeyError(said) from None
+            message = f"{key} failed: {reason}" if reason else f"{key} was not asked for"
+            raise KeyError(message) from None
 
     def __iter__(self) -> Iterator[int | str]:
         return iter(self._products)

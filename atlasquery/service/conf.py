@@ -1,5 +1,7 @@
 """Configuration items that every service has, kept apart for each."""
 
+from typing import Any
+
 from astropy import config as _config
 
 from atlasquery.service.inputs import suggest
@@ -66,7 +68,7 @@ class ServiceConf(_config.ConfigNamespace):
             )
         super().__setattr__(name, value)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, item in vars(ServiceConf).items():
             if isinstance(item, _config.ConfigItem) and name not in vars(cls):

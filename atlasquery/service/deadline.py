@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import requests
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -92,7 +93,7 @@ def deadline(seconds: float, *, prompt: bool = False) -> Iterator[Deadline]:
 
 
 @contextlib.contextmanager
-def _in_time(sock, patience: float | None) -> Iterator[None]:
+def _in_time(sock: socket.socket, patience: float | None) -> Iterator[None]:
     """Let a socket wait for as long as it would, but not beyond the deadline."""
     end = getattr(_present, "deadline", None)
     if end is None:
@@ -108,7 +109,7 @@ def _in_time(sock, patience: float | None) -> Iterator[None]:
         raise
 
 
-def _acknowledge(sock) -> None:
+def _acknowledge(sock: socket.socket) -> None:
     """Let the system confirm at once what has come, as far as it can be told to.
 
     A server may hold the next line of a stream back until the one before it is confirmed, which
@@ -121,7 +122,7 @@ def _acknowledge(sock) -> None:
 class _TimedReader(io.RawIOBase):
     """The reading end of a socket, each read of which ends at the deadline."""
 
-    def __init__(self, raw: io.RawIOBase, sock):
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket):
         super().__init__()
         self._raw = raw
         self._sock = sock
@@ -133,7 +134,7 @@ class _TimedReader(io.RawIOBase):
     def fileno(self) -> int:
         return self._raw.fileno()
 
-    def readinto(self, buffer) -> int | None:
+    def readinto(self, buffer: Any) -> int | None:
         end = getattr(_present, "deadline", None)
         if end is not None and end.prompt:
             _acknowledge(self._sock)
@@ -146,17 +147,24 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedResponse(http.client.HTTPResponse):
-    def __init__(self, sock, *args, **kwargs):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
 
 
-class _Timed:
-    """What both kinds of connection have in common."""
+# What the methods of a mixin of connections may call.
+if TYPE_CHECKING:
+    _Connection = HTTPConnection
+else:
+    _Connection = object
+
+
+class _Timed(_Connection):
+    """A connection whose connecting and sending end at the deadline."""
 
     response_class = _TimedResponse
 
-    def _new_conn(self):
+    def _new_conn(self) -> socket.socket:
         end = getattr(_present, "deadline", None)
         if end is not None:
             self.timeout = min(self.timeout or end.check(), end.check())
@@ -166,7 +174,7 @@ class _Timed:
             sock.settimeout(min(self.timeout, end.check()))
         return sock
 
-    def send(self, data) -> None:
+    def send(self, data: Any) -> None:
         if not isinstance(data, bytes):
             super().send(data)
             return
@@ -197,12 +205,12 @@ class _Idle:
         self._connections: collections.deque = collections.deque()
         self._most = maxsize
 
-    def put(self, connection, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:
         if len(self._connections) >= self._most > 0:
             raise queue.Full
         self._connections.append(connection)
 
-    def get(self, block: bool = True, timeout: float | None = None):
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
         try:
             return self._connections.pop()
         except IndexError:
@@ -214,18 +222,18 @@ class _Idle:
 
 class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = _TimedHTTP
-    QueueCls = _Idle
+    QueueCls = _Idle  # type: ignore[assignment]  # has what urllib3 uses of a queue
 
 
 class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _TimedHTTPS
-    QueueCls = _Idle
+    QueueCls = _Idle  # type: ignore[assignment]  # has what urllib3 uses of a queue
 
 
 class TimedAdapter(requests.adapters.HTTPAdapter):
     """Connections that keep the `deadline` of the thread that uses them."""
 
-    def init_poolmanager(self, *args, **kwargs) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the connections.
 
         Parameters
@@ -236,7 +244,7 @@ class TimedAdapter(requests.adapters.HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         _use_timed(self.poolmanager)
 
-    def proxy_manager_for(self, *args, **kwargs):
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Return the connections through a proxy.
 
         Parameters
@@ -255,7 +263,7 @@ class TimedAdapter(requests.adapters.HTTPAdapter):
         return manager
 
 
-def _use_timed(manager) -> None:
+def _use_timed(manager: Any) -> None:
     manager.pool_classes_by_scheme = {
         **manager.pool_classes_by_scheme,
         "http": _HTTPPool,

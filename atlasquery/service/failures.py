@@ -1,6 +1,7 @@
 """What a call of many requests does when some of them failed: nothing that came is lost."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from atlasquery.exceptions import IncompleteResultError, InputWarning, LoginError, QuotaError
 from atlasquery.service.inputs import check_choice
@@ -28,7 +29,7 @@ def check_on_error(on_error: str) -> str:
 
 
 def deliver(
-    result,
+    result: Any,
     failures: Sequence[tuple],
     *,
     on_error: str,
@@ -36,7 +37,7 @@ def deliver(
     what: str = "objects failed",
     total: int | None = None,
     in_meta: bool = False,
-):
+) -> Any:
     """Return what came of many requests, or say what is missing from it.
 
     Parameters

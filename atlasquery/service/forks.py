@@ -5,6 +5,7 @@ child has the parent's sockets, on which it would read the answers to the parent
 the locks as they were held by threads that it does not have.
 """
 
+import collections
 import contextlib
 import copy
 import os
@@ -97,7 +98,7 @@ def renewed_session(session: requests.Session) -> requests.Session:
     fresh.__dict__.update(vars(session))
     # Copies of cookies and adapters have locks and connections of their own.
     fresh.cookies = session.cookies.copy()
-    fresh.adapters = type(session.adapters)(
+    fresh.adapters = collections.OrderedDict(
         (prefix, copy.copy(adapter)) for prefix, adapter in session.adapters.items()
     )
     return fresh

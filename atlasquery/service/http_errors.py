@@ -3,6 +3,7 @@
 import contextlib
 import html
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,7 +34,7 @@ def raise_for_redirect(response: requests.Response, service: str) -> None:
     """
     if not 300 <= response.status_code < 400:
         return
-    place = {"service": service, "url": response.url}
+    about: dict[str, Any] = {"service": service, "url": response.url}
     # What holds the response must not hold the credentials.
     response.request.headers.pop("Authorization", None)
     response.close()
@@ -42,7 +43,7 @@ def raise_for_redirect(response: requests.Response, service: str) -> None:
         host = urlsplit(target).hostname
     except ValueError:
         host = target
-    foreign = host not in (None, urlsplit(place["url"]).hostname)
+    foreign = host not in (None, urlsplit(about["url"]).hostname)
     raise RemoteServiceError(
         f"{service} redirects {response.url} to {target} (status {response.status_code}), which "
         "was not followed"
@@ -50,7 +51,7 @@ def raise_for_redirect(response: requests.Response, service: str) -> None:
         + "Set conf.server to the address that answers, if you trust it.",
         status=response.status_code,
         reason=target,
-        **place,
+        **about,
     )
 
 
@@ -84,17 +85,22 @@ def raise_for_status(response: requests.Response, service: str) -> None:
     if status < 400:
         return
     words = server_message(response)
-    place = {"service": service, "status": status, "url": response.url, "reason": words}
+    about: dict[str, Any] = {
+        "service": service,
+        "status": status,
+        "url": response.url,
+        "reason": words,
+    }
     if status == 401:
         raise LoginError(
             f"{service} does not accept the credentials (status 401): {words} Log in again.",
-            **place,
+            **about,
         )
     if status == 403:
         raise LoginError(
             f"{service} does not let this account do that (status 403): {words} Ask for the right, "
             "or log in with an account that has it.",
-            **place,
+            **about,
         )
     advice = ADVICE.get(status, ADVICE[400])
     if status == 404 and _is_own_answer(response):
@@ -102,7 +108,7 @@ def raise_for_status(response: requests.Response, service: str) -> None:
         advice = ADVICE[400]
     raise RemoteServiceError(
         f"{service} refused the request with status {status} at {response.url}: {words} {advice}",
-        **place,
+        **about,
     )
 
 
@@ -155,7 +161,7 @@ def is_page(words: str | None) -> bool:
     bool
         A page may be another server's, or that of a proxy before it.
     """
-    return bool(words) and words.startswith(PAGE)
+    return words is not None and words.startswith(PAGE)
 
 
 def is_envelope(said: object) -> bool:
@@ -178,12 +184,12 @@ def is_envelope(said: object) -> bool:
     )
 
 
-def _enveloped(said: object) -> str:
+def _enveloped(answer: Any) -> str:
     """Return the message of an envelope; of a traceback, its last line first."""
-    if not is_envelope(said):
+    if not is_envelope(answer):
         return ""
-    lines = [line.strip() for line in said["message"].splitlines() if line.strip()]
-    if "Traceback (most recent call last)" in said["message"]:
+    lines = [line.strip() for line in answer["message"].splitlines() if line.strip()]
+    if "Traceback (most recent call last)" in answer["message"]:
         # What went wrong stands at the end; where in the server it did, nobody here can use.
         lines = [lines[-1], "(the end of a traceback of the server)"]
     return " ".join(" ".join(lines).split())

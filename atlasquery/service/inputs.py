@@ -11,6 +11,7 @@ from datetime import datetime
 from inspect import Parameter
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -111,7 +112,7 @@ def with_suggestions(method: Callable) -> Callable:
     places = len(known) - len(named)
 
     @functools.wraps(method)
-    def checked(self, *args, **kwargs):
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Tools that print tracebacks print the arguments of this frame too.
         args = tuple(
             _hidden(*pair) for pair in zip([*known[:places], *[""] * len(args)], args, strict=False)
@@ -215,7 +216,7 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     return np.ravel(np.asarray(ra)) % 360, np.ravel(np.asarray(dec)), coordinates.shape
 
 
-def _direction(coordinates: SkyCoord):
+def _direction(coordinates: SkyCoord) -> SphericalRepresentation:
     """Return the ICRS direction; a distance would move it by the parallax, or to (0, 0)."""
     frame = coordinates.frame
     if type(frame) is ICRS and isinstance(frame.data, SPHERES):
@@ -321,7 +322,7 @@ def check_time(value: object, *, name: str) -> float | None:
     if value is None:
         return None
     right = "should be one Time, an ISO date, or an MJD"
-    if isinstance(value, float) or (isinstance(value, Integral) and abs(value) < LARGEST_ID):
+    if isinstance(value, float) or (isinstance(value, Integral) and abs(int(value)) < LARGEST_ID):
         # Of the years that such a number would stand for, ERFA has its doubts.
         check_mjd(float(value), name=name)
     try:
@@ -403,7 +404,7 @@ def _as_mjd(value: object) -> str:
 
 
 def each_id(
-    ids: object, *, name: str, columns: tuple[str, ...] = (), allow_empty: bool = False
+    ids: Any, *, name: str, columns: tuple[str, ...] = (), allow_empty: bool = False
 ) -> list:
     """Return one or many identifiers as a list; each is still to be checked.
 
@@ -465,7 +466,7 @@ def column_names(table: object) -> list | None:
     return None if known is None else list(getattr(table, "column_names", known))
 
 
-def _id_column(ids: object, name: str, columns: tuple[str, ...]) -> object:
+def _id_column(ids: Any, name: str, columns: tuple[str, ...]) -> Any:
     """Return the column of a table, a data frame or a row that holds identifiers."""
     known = column_names(ids)
     if known is None:
@@ -547,7 +548,7 @@ def numbered(values: list, given: object, *, name: str) -> Iterator[tuple[str, o
         yield name if plain else f"{name}[{n}]", value
 
 
-def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
+def _check_id(value: Any, name: str, digits: int | None, hint: str) -> int:
     right = f"a whole number of {digits} digits" if digits else "a whole number of up to 64 bits"
     if isinstance(value, (Real, np.floating)) and not isinstance(value, Integral):
         raise InvalidQueryError(
@@ -558,22 +559,22 @@ def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
     if isinstance(text, Integral) and not isinstance(text, (bool, np.bool_)):
         text = str(int(text)) if abs(int(text)) <= LARGEST_ID else None
     form = rf"[1-9][0-9]{{{digits - 1}}}" if digits else "[1-9][0-9]{0,18}"
-    wrong = not isinstance(text, str) or not re.fullmatch(form, text)
-    if wrong or int(text) > LARGEST_ID:
-        count = isinstance(text, str) and text.isdecimal() and digits
-        given = f" (it has {len(text)})" if count else ""
+    if not isinstance(text, str) or not re.fullmatch(form, text) or int(text) > LARGEST_ID:
+        counted = isinstance(text, str) and text.isdecimal() and digits
+        given = f" (it has {len(str(text))})" if counted else ""
         hint = hint if isinstance(value, str) and re.search("[A-Za-z]", value) else ""
-        raise InvalidQueryError(f"{name}={_shown(value)} should be {right}{given}{hint}")
+        raise InvalidQueryError(f"{name}={_shortened(value)} should be {right}{given}{hint}")
     return int(text)
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     # Python refuses to write integers of thousands of digits.
-    huge = isinstance(value, int) and value.bit_length() > 4096
-    return f"(an integer of {value.bit_length()} bits)" if huge else f"{value!r:.200}"
+    if isinstance(value, int) and value.bit_length() > 4096:
+        return f"(an integer of {value.bit_length()} bits)"
+    return f"{value!r:.200}"
 
 
-def check_names(names: object, *, name: str) -> list[str]:
+def check_names(names: Any, *, name: str) -> list[str]:
     """Return names of objects as a list of clean texts.
 
     Parameters
@@ -633,7 +634,7 @@ def check_path(path: object, *, name: str) -> Path:
         raise InvalidQueryError(f"{name}={path!r:.100}: {error}") from error
 
 
-def check_max_rows(max_rows: object, default: int) -> int | None:
+def check_max_rows(max_rows: Any, default: int) -> int | None:
     """Return how many rows are wanted at most, or refuse what is no number of rows.
 
     Parameters
@@ -662,7 +663,7 @@ def check_max_rows(max_rows: object, default: int) -> int | None:
     return None if limit == -1 else int(limit)
 
 
-def check_secret_text(name: str, value: object) -> str | Secret | None:
+def check_secret_text(name: str, value: Any) -> str | Secret | None:
     """Return a user name, password or token, or raise without showing it.
 
     Parameters

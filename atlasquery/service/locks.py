@@ -9,7 +9,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows has no such lock: there, each process goes its own way.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # mypy has no name for a missing module
 
 __all__ = ["alone", "is_current_file", "locked", "open_alone"]
 

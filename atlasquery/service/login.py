@@ -6,12 +6,17 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import requests
 
 from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
 from atlasquery.service.address import checked_address, server_key
+from atlasquery.service.clock import Clock
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.credentials import (
     FROM_ARGUMENTS,
     FROM_KEYRING,
@@ -31,7 +36,7 @@ from atlasquery.service.token_storage import save_token
 __all__ = ["TokenLogin"]
 
 
-class _Token(msgspec.Struct):
+class _TokenResponse(msgspec.Struct):
     token: str
 
 
@@ -51,7 +56,23 @@ class TokenLogin:
     #: Whether the service asks its server about a token at the login.
     _checks_logins = False
 
-    def __init__(self):
+    if TYPE_CHECKING:
+        # ServiceQuery provides these.
+        name: str
+        conf: ServiceConf
+        _authenticated: bool
+        _clock: Clock
+        _server: str | None
+
+        @property
+        def server(self) -> str:
+            """The address of the server."""
+
+        def _post_unsigned(self, path: str, payload: dict) -> requests.Response: ...
+
+        def _refuse_plain_http(self) -> None: ...
+
+    def __init__(self) -> None:
         super().__init__()
         self._credentials = Credentials()
         self._login_lock = ForkSafeLock(threading.RLock)
@@ -71,7 +92,7 @@ class TokenLogin:
             raise LoginError(f"{self.service} has no login by user name and password")
         payload = {"username": username, "password": password}
         try:
-            response = self._post_login(payload)
+            response = self._post_login(self.token_path, payload)
         except RemoteServiceError as error:
             if error.status != 400:
                 raise
@@ -83,7 +104,7 @@ class TokenLogin:
                 reason=error.reason,
             ) from None
         try:
-            return Secret(msgspec.json.decode(response.content, type=_Token).token)
+            return Secret(msgspec.json.decode(response.content, type=_TokenResponse).token)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # The answer may hold a token, so it is not quoted.
             raise LoginError(
@@ -92,16 +113,16 @@ class TokenLogin:
                 service=self.service,
             ) from None
 
-    def _post_login(self, payload: dict):
+    def _post_login(self, path: str, payload: dict) -> requests.Response:
         """Send a login; wait for another one's turn where that is short."""
         try:
-            return self._post_unsigned(self.token_path, payload)
+            return self._post_unsigned(path, payload)
         except QuotaError as error:
             wait = error.retry_after
             if wait is not None and wait <= self.conf.max_wait:
                 log.info(f"{self.service} takes the next login in {wait:.0f} s: waiting")
                 self._clock.wait(wait)
-                return self._post_unsigned(self.token_path, payload)
+                return self._post_unsigned(path, payload)
             when = "" if wait is None else f" It takes the next one in {wait:.0f} s."
             raise QuotaError(
                 f"{self.service} takes no more logins from this address for now (status 429): "
@@ -160,8 +181,9 @@ class TokenLogin:
         LoginError
             If the server refuses the password, or there is nothing to log in with.
         """
+        check_secret_text("username", username)
         given = Credentials(
-            check_secret_text("username", username),
+            username,
             _secret("password", password),
             _secret("token", token),
         )
@@ -197,7 +219,7 @@ class TokenLogin:
                 log.info(f"{self.service}: the token is not checked yet; the next query does")
         return True
 
-    def _login(self, *args, **kwargs) -> bool:
+    def _login(self, *args: Any, **kwargs: Any) -> bool:
         # The name astroquery's abstract base asks for.
         return self.login(*args, **kwargs)
 
@@ -216,12 +238,16 @@ class TokenLogin:
         self._credentials = dataclasses.replace(found, server=self.server)
         self._authenticated, self._dead_token = bool(found), None
 
-    def _look_for(self, username, config_file, *, prompt: bool) -> Credentials:
+    def _look_for(
+        self, username: str | None, config_file: str | os.PathLike | None, *, prompt: bool
+    ) -> Credentials:
         found = self._find(username, config_file, prompt=prompt)
         self._use_server_of(found)
         return found
 
-    def _find(self, username, config_file, *, prompt: bool) -> Credentials:
+    def _find(
+        self, username: str | None, config_file: str | os.PathLike | None, *, prompt: bool
+    ) -> Credentials:
         if config_file:
             return read_config_file(config_file, username)
         return find_credentials(
@@ -250,6 +276,8 @@ class TokenLogin:
         return f"atlasquery:{self.name}:{self.server}"
 
     def _with_new_token(self, found: Credentials) -> Credentials:
+        if found.username is None or found.password is None:
+            raise LoginError(self._how_to_log_in(found.username), service=self.service)
         token = self._accepted_token = self._fetch_token(found.username, found.password)
         save_token(self._keyring_name(), found, token)
         return dataclasses.replace(found, token=token)
@@ -260,7 +288,7 @@ class TokenLogin:
             found = again() or found
             return found if found.token else self._with_new_token(found)
 
-    def _alone(self, username: str | None):
+    def _alone(self, username: str | None) -> AbstractContextManager[bool]:
         """Let one process fetch a token, while the others wait to find it where it is kept."""
         whose = hashlib.sha256(f"{server_key(self.server)} {username or ''}".encode()).hexdigest()
         return alone(cache_folder() / f"{whose}.lock", self.conf.deadline)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
 
 from astropy.utils.console import ProgressBar
 
@@ -90,7 +91,7 @@ def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
     return results
 
 
-def in_background(work: Callable, *args) -> Future:
+def in_background(work: Callable, *args: Any) -> Future:
     """Begin some work in a thread that does not keep the interpreter from ending.
 
     A request may wait an hour for the quota; the threads of
@@ -121,10 +122,10 @@ def in_background(work: Callable, *args) -> Future:
 
 
 class _NoBar:
-    def __enter__(self):
+    def __enter__(self) -> "_NoBar":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         return None
 
     def update(self, value: int | None = None) -> None:
@@ -143,13 +144,13 @@ class _NotebookBar:
         self._html, self._display = HTML, display
         self._total, self._done = total, 0
         self._began = self._shown = time.monotonic()
-        self._handle = None
+        self._handle: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> "_NotebookBar":
         self._handle = self._display(self._html(self._text()), display_id=True)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self._handle is not None:
             self._handle.update(self._html(self._text()))
 

@@ -10,21 +10,21 @@ import time
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import astropy.units as u
 import msgspec
 import requests
 from astroquery import cache_conf
-from astroquery.query import QueryWithLogin
 
 from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.service.address import checked_address, is_local, origin, server_key
-from atlasquery.service.astroquery_request import DAMAGED, AstroqueryRequests
+from atlasquery.service.astroquery_request import DAMAGED, AstroqueryRequests, QueryWithLogin
 from atlasquery.service.cache import ResponseCache
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
 from atlasquery.service.files import cache_folder
@@ -63,7 +63,7 @@ class Decoding:
     def __init__(self, query: "ServiceQuery", decode: Callable, content: str):
         self._query, self._decode, self._content = query, decode, content
         self._response: requests.Response | None = None
-        self._value: object = None
+        self._value: Any = None
         self._error: Exception | None = None
 
     def __call__(self, response: requests.Response) -> Exception | None:
@@ -88,7 +88,7 @@ class Decoding:
         cause = error.__cause__ if isinstance(error, TableParseError) else None
         return isinstance(cause, DAMAGED) and not isinstance(cause, msgspec.ValidationError)
 
-    def of(self, response: requests.Response) -> object:
+    def of(self, response: requests.Response) -> Any:
         """Return what an answer was decoded to, or raise why it cannot be.
 
         Parameters
@@ -136,7 +136,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     #: The start of the service's environment variables.
     environment: str
     #: The service's configuration.
-    conf: object
+    conf: ServiceConf
     #: Whether each request needs a login.
     login_required = True
 
@@ -170,7 +170,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         state = {name: vars(self)[name] for name in ("_cache_location", "_logged_out")}
         return type(self), (self._server,), state
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, method in list(vars(cls).items()):
             if inspect.isfunction(method) and not name.startswith("_"):
@@ -303,7 +303,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         account = self._account(token, limit)
         return Gate(self._ledger(limit), account, limit, self.service, waits=waits)
 
-    def _meta(self, when: float, **query) -> dict:
+    def _meta(self, when: float, **query: Any) -> dict[str, Any]:
         """Return where a result came from, in values that every file format keeps."""
         return {
             "service": self.title,
@@ -321,7 +321,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     def _store(self) -> ResponseCache:
         return ResponseCache(self.cache_location)
 
-    def _response_hook(self, response, *args, **kwargs) -> None:
+    def _response_hook(self, response: requests.Response, *args: Any, **kwargs: Any) -> None:
         """Log nothing here: astroquery's hook writes headers and bodies, tokens and all.
 
         A redirect is refused here too, or astroquery would save its body as a file.
@@ -341,7 +341,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         reconnect: bool = True,
         server: str | None = None,
         content: str = "JSON",
-    ):
+    ) -> tuple[Any, float]:
         """Ask for something, from the store if it is there and young enough.
 
         Parameters
@@ -377,7 +377,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         when : float
             The Unix time at which the server answered.
         """
-        sent = {"params" if method == "GET" else "data": payload}
+        sent: dict[str, Any] = {"params" if method == "GET" else "data": payload}
         auth, token = self._auth(required=self.login_required)
         # After the login, which may name the server.
         url = (server or self.server) + path
@@ -474,8 +474,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     def _ask_decoded(
         self, path: str, params: dict | None = None, *, decode: Callable, content: str = "JSON",
-        **how,
-    ) -> tuple:  # fmt: skip
+        **how: Any,
+    ) -> tuple[Any, requests.Response]:  # fmt: skip
         """Do what `_ask` does; return what an answer is decoded to, asked for until it is whole.
 
         Parameters
@@ -527,7 +527,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             "POST", self.server + path, repeat=False, signed=(LoginForm(payload), None)
         )
 
-    def _send(self, method: str, url: str, **request) -> requests.Response:
+    def _send(self, method: str, url: str, **request: Any) -> requests.Response:
         """Send a request signed with the login; renew an expired token once."""
         return self._send_signed(method, url, **request)[0]
 
@@ -538,12 +538,12 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         *,
         repeat: bool,
         signed: tuple | None = None,
-        timeout=None,
+        timeout: float | None = None,
         deadline: float | None = None,
         divisible: bool = False,
         reconnect: bool = True,
-        **request,
-    ) -> tuple:
+        **request: Any,
+    ) -> tuple[requests.Response, Secret | None]:
         """Do what `_send` does, and return with the answer the token that it is for."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
@@ -598,9 +598,15 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         """Return whether a 401 speaks of the token, and not of what was asked for."""
         return True
 
-    def _decode(self, response: requests.Response, decode: Callable, *, content: str = "JSON"):
+    def _decode(
+        self, response: requests.Response, decode: Callable, *, content: str = "JSON"
+    ) -> Any:
         """Decode an answer that must be of a kind; say whose it was when it is not."""
-        place = {"service": self.service, "status": response.status_code, "url": response.url}
+        about: dict[str, Any] = {
+            "service": self.service,
+            "status": response.status_code,
+            "url": response.url,
+        }
         kind = response.headers.get("Content-Type", "")
         if content.lower() not in kind.lower():
             words = server_message(response)
@@ -608,7 +614,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 f"{self.service} answered {response.url} with {kind or 'no content type'} instead "
                 f"of {content}: {words} Is conf.server the address of its API?",
                 reason=words,
-                **place,
+                **about,
             )
         try:
             return decode(response.content)
@@ -618,17 +624,17 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 f"{self.service} answered {response.url} with something else than expected "
                 f"({error}): {words}",
                 reason=words,
-                **place,
+                **about,
             ) from error
         except DAMAGED as error:
             raise TableParseError(
                 f"{self.service} answered {response.url} with JSON that breaks off or is damaged "
                 f"({error}). Try again.",
                 reason=str(error),
-                **place,
+                **about,
             ) from error
 
-    def _cache_key(self, method: str, url: str, payload: object, token) -> str:
+    def _cache_key(self, method: str, url: str, payload: object, token: Secret | None) -> str:
         identity = token.fingerprint() if token else "anonymous"
         return self._store.key(method, url, None, payload, identity)
 

@@ -119,7 +119,8 @@ class Quota:
     def __str__(self) -> str:
         if not self.limit:
             return "no limit known"
-        until = f", next at {self.resets_at.isot[:19]} UTC" if not self.remaining else ""
+        next_at = None if self.remaining or self.resets_at is None else self.resets_at.isot[:19]
+        until = "" if next_at is None else f", next at {next_at} UTC"
         this = period(self.window.to_value(u.s))
         return f"{self.remaining} of {self.limit} requests left in this {this}{until}"
 

@@ -22,7 +22,8 @@ def without_frames(error: BaseException) -> None:
     error : BaseException
         Which loses them, with the errors that it came from.
     """
-    todo, seen = [error], set()
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
     while todo:
         one = todo.pop()
         if one is not None and id(one) not in seen:
@@ -77,7 +78,7 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._value)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         raise TypeError("a secret is not pickled: log in again in the other process")
 
 

@@ -3,6 +3,7 @@
 import html
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 import requests
@@ -10,6 +11,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery import __version__
 from atlasquery.exceptions import MaxResultsWarning, RemoteServiceError, TimeoutError
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.secrets import NoAuth
 from atlasquery.warn import warn
 
@@ -34,7 +36,7 @@ class _Session(requests.Session):
         self.auth = NoAuth()
         self.headers["User-Agent"] = f"atlasquery/{__version__}"
 
-    def request(self, *args, **kwargs):
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request with a time limit; raise what the server says where it refuses."""
         response = super().request(*args, **{**kwargs, "timeout": self.timeout})
         if response.status_code >= 400:
@@ -80,7 +82,7 @@ def run_adql(
     adql: str,
     *,
     service: str,
-    conf: object,
+    conf: ServiceConf,
     max_rows: int | None = None,
     language: str = "ADQL",
 ) -> Table:
@@ -94,8 +96,8 @@ def run_adql(
         The query.
     service : str
         The name of the service, for messages.
-    conf : `~astropy.config.ConfigNamespace`
-        With ``timeout``, in seconds.
+    conf : ServiceConf
+        Configuration; its ``timeout`` is in seconds.
     max_rows : int, optional
         How many rows are wanted at most; what a server sends beyond is cut.
     language : str, optional
@@ -113,13 +115,15 @@ def run_adql(
     """
     from pyvo.dal import DALAccessError, DALOverflowWarning, DALQueryError, TAPService
 
-    known = {"service": service, "url": server}
-    limit = {} if max_rows in (None, -1) else {"maxrec": max_rows}
+    known: dict[str, Any] = {"service": service, "url": server}
+    limit = None if max_rows == -1 else max_rows
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DALOverflowWarning)
             tap = TAPService(server.rstrip("/"), session=_Session(conf.timeout))
-            table = tap.run_sync(adql, language=language, **limit).to_table()
+            table = tap.run_sync(
+                adql, language=language, **({} if limit is None else {"maxrec": limit})
+            ).to_table()
     except DALQueryError as error:
         words = " ".join(str(error.reason).split())
         raise RemoteServiceError(
@@ -129,11 +133,11 @@ def run_adql(
         ) from error
     except DALAccessError as error:
         raise _failed(error, service, conf, known) from error
-    if limit and len(table) > max_rows:
+    if limit is not None and len(table) > limit:
         # A server that does not know of a limit sends all.
-        table = table[:max_rows]
+        table = table[:limit]
         warn(
-            f"{service} sent more rows than the {max_rows} that were asked for; limit the query "
+            f"{service} sent more rows than the {limit} that were asked for; limit the query "
             "itself, or ask for more with max_rows",
             MaxResultsWarning,
         )
@@ -143,7 +147,7 @@ def run_adql(
     return _plain(table)
 
 
-def _failed(error, service: str, conf, known: dict) -> Exception:
+def _failed(error: Any, service: str, conf: ServiceConf, known: dict) -> Exception:
     if isinstance(getattr(error, "cause", None), requests.Timeout):
         return TimeoutError(
             f"{service} did not answer within {conf.timeout:g} s (conf.timeout): {known['url']}.",

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +18,7 @@ import urllib3
 from atlasquery.exceptions import LargeAnswerError, QuotaError, RemoteServiceError, TimeoutError
 from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.deadline import Deadline, deadline
 from atlasquery.service.http_errors import raise_for_redirect, server_message
 from atlasquery.service.log import log
@@ -25,6 +26,8 @@ from atlasquery.service.quota import OpenGate
 from atlasquery.service.secrets import LoginForm, without_frames
 
 __all__ = ["Policy", "exchange"]
+
+E = TypeVar("E", bound=Exception)
 
 BLOCK = 1 << 18
 # Nobody between us and a server on this machine: a proxy would get the token.
@@ -74,13 +77,13 @@ class Policy:
     ends: str = "conf.deadline"
 
     @classmethod
-    def from_conf(cls, conf) -> "Policy":
+    def from_conf(cls, conf: ServiceConf) -> "Policy":
         """Read the policy from a service's configuration.
 
         Parameters
         ----------
-        conf : `~astropy.config.ConfigNamespace`
-            With an item for each field.
+        conf : ServiceConf
+            The configuration, with an item for each field.
 
         Returns
         -------
@@ -139,7 +142,7 @@ def exchange(
     passing: Callable[[requests.Response], bool] | None = None,
     into: Callable[[requests.Response], BinaryIO | None] | None = None,
     damage: Callable[[requests.Response], Exception | None] | None = None,
-    **request,
+    **request: Any,
 ) -> requests.Response:
     """Send one request and return its whole answer.
 
@@ -188,9 +191,10 @@ def exchange(
     attempt = rounds = 0
     seen: list[bool] = []
 
-    def watched(piece: bytes) -> None:
+    def watched(block: bytes) -> None:
         seen.append(True)
-        watch(piece)
+        if watch is not None:
+            watch(block)
 
     while True:
         receipt = gate.enter()
@@ -238,13 +242,13 @@ def _too_much(error: Exception) -> bool:
     return isinstance(error, TimeoutError) or getattr(error, "status", None) == 500
 
 
-def _gatekeeper(service: str, expected: Container[int]):
+def _gatekeeper(service: str, expected: Container[int]) -> Callable:
     """Return what refuses a redirect before requests looks where it leads, unless expected.
 
     It takes the place of the session's hook, which refuses them all.
     """
 
-    def check(response: requests.Response, *args, **kwargs) -> requests.Response:
+    def check(response: requests.Response, *args: Any, **kwargs: Any) -> requests.Response:
         readable = response.status_code in expected
         with contextlib.suppress(ValueError):
             # An address that cannot be read is refused like any other.
@@ -258,7 +262,7 @@ def _gatekeeper(service: str, expected: Container[int]):
 
 
 def _once(
-    session,
+    session: requests.Session,
     service: str,
     policy: Policy,
     request: dict,
@@ -269,7 +273,7 @@ def _once(
     into: Callable[[requests.Response], BinaryIO | None] | None,
 ) -> requests.Response:
     method, url = request["method"], request["url"]
-    place = {"service": service, "url": url}
+    about: dict[str, Any] = {"service": service, "url": url}
     started = time.monotonic()
     with deadline(policy.deadline, prompt=watch is not None) as end:
         try:
@@ -286,23 +290,25 @@ def _once(
                 good = response.status_code == 200
                 file = into(response) if into and good else None
                 watching = watch if good else None
-                body, size = _body(response, end, watching, file, policy.limit, place)
+                body, size = _body(response, end, watching, file, policy.limit, about)
             except BaseException:
                 response.close()
                 raise
         except ADDRESS as error:
-            raise _unreachable(place, error) from None
+            raise _unreachable(about, error) from None
         except (OSError, urllib3.exceptions.HTTPError) as error:
             # What breaks at the deadline breaks as a time-out or otherwise: while encryption is
             # agreed upon, the time-out of the socket is what was left.
             silent = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError))
             if silent or end.passed:
-                made = _silent(service, place, policy, error, late=end.over)
+                failure: TimeoutError | RemoteServiceError = _silent(
+                    service, about, policy, error, late=end.over
+                )
             elif isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
-                made = _unreachable(place, error)
+                failure = _unreachable(about, error)
             else:
                 raise
-            raise _PassingError(made, reached=made.sent) from None
+            raise _PassingError(failure, reached=failure.sent) from None
     seconds = time.monotonic() - started
     if response.status_code >= 400 and hasattr(request.get("auth"), "conceal"):
         # A server may quote what it was sent; its words are shown.
@@ -318,14 +324,14 @@ def _once(
     log.debug(f"{service}: {method} {url} -> {status}, {size} bytes, {seconds:.3f} s")
     if status == 429:
         if _is_rule(response):
-            raise _over_limit(response, place)
-        raise _PassingError(*_throttled(response, place))
+            raise _over_limit(response, about)
+        raise _PassingError(*_throttled(response, about))
     if 400 <= status < 500 and passing and passing(response):
-        raise _PassingError(_failed(response, place))
+        raise _PassingError(_failed(response, about))
     if status >= 500 and not (final and final(response)):
         # A server at work on the answer, or closed for maintenance, may say for how long.
         wait = _retry_after(response, "") if status == 503 else None
-        raise _PassingError(_failed(response, place), wait)
+        raise _PassingError(_failed(response, about), wait)
     return response
 
 
@@ -335,18 +341,18 @@ def _body(
     watch: Callable[[bytes], None] | None,
     file: BinaryIO | None,
     limit: int,
-    place: dict,
+    about: dict,
 ) -> tuple[bytes, int]:
     """Read the answer as it arrives; return what is not in a file, and the size of all.
 
     In memory there is no more of it than the limit.
     """
     too_large = LargeAnswerError(
-        f"{place['service']} answers {place['url']} with more than {limit} bytes "
+        f"{about['service']} answers {about['url']} with more than {limit} bytes "
         "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
         "server and have the memory.",
         status=response.status_code,
-        **place,
+        **about,
     )
     if file is None and (response.raw.length_remaining or 0) > limit:
         raise too_large
@@ -396,22 +402,22 @@ def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:
 
 
 def _silent(
-    service: str, place: dict, policy: Policy, error: Exception, *, late: bool
+    service: str, about: dict, policy: Policy, error: Exception, *, late: bool
 ) -> TimeoutError:
     what = (
         f"did not finish its answer within {policy.deadline:.3g} s ({policy.ends})"
         if late
         else f"did not answer within {policy.timeout:g} s (conf.timeout)"
     )
-    made = TimeoutError(
-        f"{service} {what}: {place['url']}. Ask for less at once, wait longer, or try later.",
+    failure = TimeoutError(
+        f"{service} {what}: {about['url']}. Ask for less at once, wait longer, or try later.",
         sent=_connected(error),
-        **place,
+        **about,
     )
-    return _caused(made, error)
+    return _caused(failure, error)
 
 
-def _unreachable(place: dict, error: Exception) -> RemoteServiceError:
+def _unreachable(about: dict, error: Exception) -> RemoteServiceError:
     broken = (
         requests.exceptions.ChunkedEncodingError,
         requests.exceptions.ContentDecodingError,
@@ -424,14 +430,14 @@ def _unreachable(place: dict, error: Exception) -> RemoteServiceError:
         what = "broke off its answer"
     else:
         what = "cannot be reached"
-    made = RemoteServiceError(
-        f"{place['service']} {what} at {place['url']} ({_deepest(error)}). "
+    failure = RemoteServiceError(
+        f"{about['service']} {what} at {about['url']} ({_deepest(error)}). "
         "Check the network and conf.server, or try later.",
         reason=_deepest(error),
         sent=_connected(error),
-        **place,
+        **about,
     )
-    return _caused(made, error)
+    return _caused(failure, error)
 
 
 def _connected(error: Exception) -> bool:
@@ -447,14 +453,14 @@ def _connected(error: Exception) -> bool:
     return not isinstance(inner, urllib3.exceptions.NewConnectionError)
 
 
-def _caused(made: Exception, error: Exception) -> Exception:
+def _caused(failure: E, error: Exception) -> E:
     # The request held by an exception of requests has the credentials in its headers.
     if isinstance(error, requests.RequestException):
         error.request = None
-    made.__cause__ = error
+    failure.__cause__ = error
     # So have the frames of the libraries, which some tools print with all they hold.
     without_frames(error)
-    return made
+    return failure
 
 
 def _deepest(error: BaseException) -> str:
@@ -472,18 +478,18 @@ def _deepest(error: BaseException) -> str:
     )
 
 
-def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, float | None]:
+def _throttled(response: requests.Response, about: dict) -> tuple[QuotaError, float | None]:
     words = server_message(response)
     wait = _retry_after(response, words)
     when = "" if wait is None else f" It takes requests again in {wait:.0f} s."
     error = QuotaError(
-        f"{place['service']} has had its limit of requests from this account (status 429): "
+        f"{about['service']} has had its limit of requests from this account (status 429): "
         f"{words}{when} "
         "Wait, or raise conf.max_wait to let atlasquery wait.",
         retry_after=wait,
         status=429,
         reason=words,
-        **place,
+        **about,
     )
     return error, wait
 
@@ -497,18 +503,18 @@ def _is_rule(response: requests.Response) -> bool:
     if "Retry-After" in response.headers:
         return False
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = msgspec.json.decode(response.content)
-        return isinstance(said, dict) and "non_field_errors" in said
+        answer = msgspec.json.decode(response.content)
+        return isinstance(answer, dict) and "non_field_errors" in answer
     return False
 
 
-def _over_limit(response: requests.Response, place: dict) -> QuotaError:
+def _over_limit(response: requests.Response, about: dict) -> QuotaError:
     words = server_message(response)
     return QuotaError(
-        f"{place['service']} refused the request with status 429 at {place['url']}: {words}",
+        f"{about['service']} refused the request with status 429 at {about['url']}: {words}",
         status=429,
         reason=words,
-        **place,
+        **about,
     )
 
 
@@ -519,16 +525,16 @@ def _retry_after(response: requests.Response, words: str) -> float | None:
         # A date may be one that no calendar has.
         with contextlib.suppress(urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return max(0.0, float(urllib3.Retry().parse_retry_after(value)))
-    said = re.search(r"available in (\d+(?:\.\d+)?) seconds?", words)
-    return float(said[1]) if said else None
+    found = re.search(r"available in (\d+(?:\.\d+)?) seconds?", words)
+    return float(found[1]) if found else None
 
 
-def _failed(response: requests.Response, place: dict) -> RemoteServiceError:
+def _failed(response: requests.Response, about: dict) -> RemoteServiceError:
     words = server_message(response)
     return RemoteServiceError(
-        f"{place['service']} failed with status {response.status_code} at {place['url']}: {words} "
+        f"{about['service']} failed with status {response.status_code} at {about['url']}: {words} "
         "Try again later, or ask for less at once.",
         status=response.status_code,
         reason=words,
-        **place,
+        **about,
     )
