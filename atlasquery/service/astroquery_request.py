@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
         def __call__(self, *args: Any, **kwargs: Any) -> "QueryWithLogin":
             """Return another client."""
+            ...
 
         def _request(
             self, method: str, url: str, *args: Any, **kwargs: Any
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
         def reset_cache_location(self) -> None:
             """Use the default folder again."""
+            ...
 
     _Base = QueryWithLogin
 else:
@@ -63,6 +65,7 @@ class AstroqueryRequests(_Base):
         @property
         def server(self) -> str:
             """The address of the server."""
+            ...
 
         @property
         def _store(self) -> ResponseCache: ...

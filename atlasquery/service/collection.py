@@ -29,9 +29,10 @@ class Collection(Mapping[Any, Any]):
     def __getitem__(self, object_id: Any) -> Any:
         try:
             key = self._key(object_id)
-            return self._products[key]
         except (TypeError, ValueError):
             raise KeyError(object_id) from None
+        try:
+            return self._products[key]
         except KeyError:
             reason = dict(self.failures).get(key)
             message = f"{key} failed: {reason}" if reason else f"{key} was not asked for"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keyring
+import keyring.errors
 import yaml
 from astroquery.utils import system_tools
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import requests
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -180,13 +180,14 @@ class _Timed(_Connection):
             return
         if self.sock is None:
             self.connect()
-        patience = self.sock.gettimeout()
+        sock: Any = self.sock
+        patience = sock.gettimeout()
         rest = memoryview(data)
         while rest:
             # Not sendall, which with encryption may wait anew for each part.
-            with _in_time(self.sock, patience):
-                rest = rest[self.sock.send(rest) :]
-        self.sock.settimeout(patience)
+            with _in_time(sock, patience):
+                rest = rest[sock.send(rest) :]
+        sock.settimeout(patience)
 
 
 class _TimedHTTP(_Timed, HTTPConnection):
@@ -221,16 +222,16 @@ class _Idle:
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _TimedHTTP
+    ConnectionCls = _TimedHTTP  # pyright: ignore[reportAssignmentType]  # it subclasses urllib3's
     QueueCls = _Idle  # type: ignore[assignment]  # has what urllib3 uses of a queue
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _TimedHTTPS
+    ConnectionCls = _TimedHTTPS  # pyright: ignore[reportAssignmentType]  # it subclasses urllib3's
     QueueCls = _Idle  # type: ignore[assignment]  # has what urllib3 uses of a queue
 
 
-class TimedAdapter(requests.adapters.HTTPAdapter):
+class TimedAdapter(HTTPAdapter):
     """Connections that keep the `deadline` of the thread that uses them."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

@@ -433,9 +433,7 @@ def each_id(
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
     ids = _id_column(ids, name, columns)
-    # A dictionary is refused by its value.
-    single = isinstance(ids, (str, bytes, np.generic, dict)) or not np.iterable(ids)
-    values = [ids] if single else list(ids)
+    values: list[Any] = [ids] if _is_single(ids) else list(ids)
     if isinstance(ids, (set, frozenset)):
         with contextlib.suppress(TypeError):
             values.sort()
@@ -443,6 +441,11 @@ def each_id(
         raise InvalidQueryError(f"{name} is empty: give at least one id")
     # The scalars of pyarrow.
     return [value.as_py() if hasattr(value, "as_py") else value for value in values]
+
+
+def _is_single(ids: object) -> bool:
+    # A dictionary is refused by its value.
+    return isinstance(ids, (str, bytes, np.generic, dict)) or not np.iterable(ids)
 
 
 def column_names(table: object) -> list | None:

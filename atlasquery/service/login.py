@@ -67,6 +67,7 @@ class TokenLogin:
         @property
         def server(self) -> str:
             """The address of the server."""
+            ...
 
         def _post_unsigned(self, path: str, payload: dict) -> requests.Response: ...
 

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -149,7 +150,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, TimedAdapter())
         # The server's session cookies could serve one login's answer to another.
-        self._session.cookies.set_policy(requests.cookies.cookielib.DefaultCookiePolicy([], []))
+        self._session.cookies.set_policy(DefaultCookiePolicy([], []))
         self._session.headers["User-Agent"] = (
             f"atlasquery/{__version__} {self._session.headers['User-Agent']}"
         )

@@ -3,6 +3,7 @@
 import hashlib
 
 import requests
+from requests.auth import AuthBase
 
 from atlasquery.redaction import register_secret
 
@@ -97,7 +98,7 @@ class _Unshown(str):
         return "'...'"
 
 
-class TokenAuth(requests.auth.AuthBase):
+class TokenAuth(AuthBase):
     """Put a token into the Authorization header of one request.
 
     Parameters
@@ -136,7 +137,7 @@ class TokenAuth(requests.auth.AuthBase):
         return f"<TokenAuth {self._scheme} ...>"
 
 
-class LoginForm(requests.auth.AuthBase):
+class LoginForm(AuthBase):
     """Put a login into the body of one request, where no frame of a traceback shows it.
 
     Parameters
@@ -177,7 +178,7 @@ class LoginForm(requests.auth.AuthBase):
         return f"<LoginForm {', '.join(self._fields)}>"
 
 
-class NoAuth(requests.auth.AuthBase):
+class NoAuth(AuthBase):
     """Send no credentials, not even those that requests would take from a ``.netrc``."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
