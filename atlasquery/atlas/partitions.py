@@ -26,8 +26,8 @@ from atlasquery.atlas.items import Item, object_rows, product_rows
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.schema import inside
 from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
-from atlasquery.tables.arrow import with_pandas_types
 from atlasquery.tables.build import assemble, table_column
+from atlasquery.tables.parquet_schema import with_pandas_types
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -175,7 +175,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         super().__init_subclass__(**kwargs)
         for name, method in list(vars(cls).items()):
             if inspect.isfunction(method) and not name.startswith("_"):
-                setattr(cls, name, with_suggestions(method))
+                checked = with_suggestions(method)
+                # A method that is written as a function of a module is shown as a method.
+                checked.__qualname__ = f"{cls.__qualname__}.{name}"
+                setattr(cls, name, checked)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""

@@ -20,7 +20,7 @@ from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, check_answer, stack_rows
 from atlasquery.warn import warn
 
-__all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
+__all__ = ["GALAXY_PAGE", "Found", "check_limit", "read_pages", "warn_of"]
 
 # "The page key is page" (contract); by its own documentation it is the usual one.
 GALAXY_PAGE = ("page", "pageNumber")
@@ -69,98 +69,96 @@ class Found(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-class PagedQueries(SkyPortalQuery):
-    """Searches whose answers come in pages."""
+def check_limit(client: SkyPortalQuery, max_rows: int | None) -> int | None:
+    """Return how many rows are wanted at most, None for all."""
+    return check_max_rows(max_rows, client.conf.max_rows)
 
-    def _limit_rows(self, max_rows: int | None) -> int | None:
-        """Return how many rows are wanted at most, None for all."""
-        return check_max_rows(max_rows, self.conf.max_rows)
 
-    def _pages(
-        self,
-        path: str,
-        params: dict,
-        *,
-        key: str,
-        decode: Callable,
-        page_size: int | None = None,
-        max_rows: int | None = None,
-        page_name: str | tuple[str, ...] = "pageNumber",
-        size_name: str = "numPerPage",
-        unique: str = "id",
-        lifetime: float | None = None,
-        cache: bool | None = None,
-        repeated: bool = False,
-        what: str = "rows",
-        warns: bool = True,
-    ) -> Found:
-        """Return the rows of all pages of a search.
+def read_pages(
+    client: SkyPortalQuery,
+    path: str,
+    params: dict,
+    *,
+    key: str,
+    decode: Callable,
+    page_size: int | None = None,
+    max_rows: int | None = None,
+    page_name: str | tuple[str, ...] = "pageNumber",
+    size_name: str = "numPerPage",
+    unique: str = "id",
+    lifetime: float | None = None,
+    cache: bool | None = None,
+    repeated: bool = False,
+    what: str = "rows",
+    warns: bool = True,
+) -> Found:
+    """Return the rows of all pages of a search.
 
-        Parameters
-        ----------
-        path : str
-            What is read.
-        params : dict
-            The search, by the server's names. ``useCache`` in it asks for a ``queryID``
-            that keeps the pages as they were; where the server gives one by itself, it is used.
-        key : str
-            What the list is called in the data of the answer; empty for its only list.
-        decode : callable
-            Takes a JSON list, returns `Rows`.
-        page_size : int, optional
-            Rows asked for in one request; ``conf.page_size`` by default.
-        max_rows : int, optional
-            Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
-        page_name, size_name : str, optional
-            The server's names of the number and the size of a page. Several names of the number
-            are all sent, where servers differ: they ignore what they do not know, and one that
-            they refuse by its name is left out.
-        unique : str, optional
-            The column that tells rows apart; empty where there is none.
-        lifetime : float, optional
-            Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
-        cache : bool, optional
-            Whether stored answers are used.
-        repeated : bool, optional
-            Whether the server counts a row several times, and cuts its pages by that count
-            though it shows each row once: then a short page is no last one, and fewer rows
-            than it counts are no loss.
-        what : str, optional
-            What the rows are, for warnings.
-        warns : bool, optional
-            Whether to warn of rows that the result does not have; if not, the caller does
-            so with `warn_of`.
+    Parameters
+    ----------
+    path : str
+        What is read.
+    params : dict
+        The search, by the server's names. ``useCache`` in it asks for a ``queryID``
+        that keeps the pages as they were; where the server gives one by itself, it is used.
+    key : str
+        What the list is called in the data of the answer; empty for its only list.
+    decode : callable
+        Takes a JSON list, returns `Rows`.
+    page_size : int, optional
+        Rows asked for in one request; ``conf.page_size`` by default.
+    max_rows : int, optional
+        Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
+    page_name, size_name : str, optional
+        The server's names of the number and the size of a page. Several names of the number
+        are all sent, where servers differ: they ignore what they do not know, and one that
+        they refuse by its name is left out.
+    unique : str, optional
+        The column that tells rows apart; empty where there is none.
+    lifetime : float, optional
+        Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
+    cache : bool, optional
+        Whether stored answers are used.
+    repeated : bool, optional
+        Whether the server counts a row several times, and cuts its pages by that count
+        though it shows each row once: then a short page is no last one, and fewer rows
+        than it counts are no loss.
+    what : str, optional
+        What the rows are, for warnings.
+    warns : bool, optional
+        Whether to warn of rows that the result does not have; if not, the caller does
+        so with `warn_of`.
 
-        Returns
-        -------
-        Found
-            Each row once.
+    Returns
+    -------
+    Found
+        Each row once.
 
-        Warns
-        -----
-        MaxResultsWarning
-            If there are more.
-        InputWarning
-            If the list changed while it was read, so that a row may be missing; or if pages
-            have more than their list.
-        """
-        limit = self._limit_rows(max_rows)
-        size = self.conf.page_size if page_size is None else page_size
-        if size < 1:
-            raise InvalidQueryError(f"page_size={size!r} should be 1 or more")
-        lifetime = self.conf.list_seconds if lifetime is None else lifetime
-        walk = _Walk(self, path, params, key, decode, page_name, size_name, unique, lifetime)
-        # One more than is wanted tells that there are more.
-        walk.size = size if limit is None else min(size, limit + 1)
-        walk.repeated = repeated
-        for attempt in range(1, WALKS + 1):
-            # What changed is not to be had from the store.
-            found = walk.all(limit, cache if attempt == 1 else False)
-            if found.stable:
-                break
-        if warns:
-            warn_of(found, what)
-        return found
+    Warns
+    -----
+    MaxResultsWarning
+        If there are more.
+    InputWarning
+        If the list changed while it was read, so that a row may be missing; or if pages
+        have more than their list.
+    """
+    limit = check_limit(client, max_rows)
+    size = client.conf.page_size if page_size is None else page_size
+    if size < 1:
+        raise InvalidQueryError(f"page_size={size!r} should be 1 or more")
+    lifetime = client.conf.list_seconds if lifetime is None else lifetime
+    walk = _Walk(client, path, params, key, decode, page_name, size_name, unique, lifetime)
+    # One more than is wanted tells that there are more.
+    walk.size = size if limit is None else min(size, limit + 1)
+    walk.repeated = repeated
+    for attempt in range(1, WALKS + 1):
+        # What changed is not to be had from the store.
+        found = walk.all(limit, cache if attempt == 1 else False)
+        if found.stable:
+            break
+    if warns:
+        warn_of(found, what)
+    return found
 
 
 def warn_of(found: Found, what: str) -> None:

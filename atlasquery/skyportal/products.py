@@ -8,11 +8,11 @@ from pathlib import Path
 from atlasquery.exceptions import TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.service.files import write_atomic
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.envelope import open_envelope
-from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.words import params_of
 
-__all__ = ["FileQueries", "Picture", "decode_picture"]
+__all__ = ["Picture", "decode_picture", "read_file", "read_picture"]
 
 # How a file of a kind begins, and what a notebook calls it.
 KINDS = {
@@ -130,75 +130,80 @@ def decode_picture(body: bytes) -> tuple[bytes, str]:
     raise TableParseError(f"no picture of a known format; it begins with {body[:20]!r}")
 
 
-class FileQueries(PagedQueries):
-    """Reads of what comes without an envelope."""
+def read_file(
+    client: SkyPortalQuery,
+    path: str,
+    params: dict,
+    *,
+    decode: Callable,
+    lifetime: float | None = None,
+    cache: bool | None = None,
+    unknown: str = "",
+) -> tuple:
+    """Read a file from the server.
 
-    def _file(
-        self,
-        path: str,
-        params: dict,
-        *,
-        decode: Callable,
-        lifetime: float | None = None,
-        cache: bool | None = None,
-        unknown: str = "",
-    ) -> tuple:
-        """Read a file from the server.
+    Parameters
+    ----------
+    path : str
+        What is read, below the address of the API.
+    params : dict
+        By the server's names.
+    decode : callable
+        Takes the file's bytes.
+    lifetime : float, optional
+        Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
+    cache : bool, optional
+        Whether stored answers are used.
+    unknown : str, optional
+        What is not there when the server says so.
 
-        Parameters
-        ----------
-        path : str
-            What is read, below the address of the API.
-        params : dict
-            By the server's names.
-        decode : callable
-            Takes the file's bytes.
-        lifetime : float, optional
-            Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
-        cache : bool, optional
-            Whether stored answers are used.
-        unknown : str, optional
-            What is not there when the server says so.
+    Returns
+    -------
+    decoded : object
+        What `decode` returned.
+    when : float
+        The Unix time at which the server answered.
 
-        Returns
-        -------
-        decoded : object
-            What `decode` returned.
-        when : float
-            The Unix time at which the server answered.
+    Raises
+    ------
+    NotFoundError
+        If the server has none of what `unknown` says.
+    RemoteServiceError
+        If the server refuses, which it does in JSON.
+    """
 
-        Raises
-        ------
-        NotFoundError
-            If the server has none of what `unknown` says.
-        RemoteServiceError
-            If the server refuses, which it does in JSON.
-        """
+    def opened(body: bytes):
+        if body.lstrip()[:1] == b"{":
+            # Raises what the envelope says; one that says success has no file.
+            open_envelope(body)
+            raise TableParseError("JSON instead of a file", service=client.service)
+        return decode(body)
 
-        def opened(body: bytes):
-            if body.lstrip()[:1] == b"{":
-                # Raises what the envelope says; one that says success has no file.
-                open_envelope(body)
-                raise TableParseError("JSON instead of a file", service=self.service)
-            return decode(body)
-
-        with self._naming(unknown):
-            return self._read(
-                path,
-                params_of(params),
-                decode=opened,
-                lifetime=self.conf.object_seconds if lifetime is None else lifetime,
-                cache=cache,
-                method="GET",
-                # How a server calls a file is not known; what it is, the decoder sees.
-                content="",
-            )
-
-    def _picture(
-        self, path: str, params: dict, about: str, *, cache: bool | None, unknown: str, **query
-    ) -> Picture:
-        """Read a picture."""
-        (data, kind), when = self._file(
-            path, params, decode=decode_picture, cache=cache, unknown=unknown
+    with client._naming(unknown):
+        return client._read(
+            path,
+            params_of(params),
+            decode=opened,
+            lifetime=client.conf.object_seconds if lifetime is None else lifetime,
+            cache=cache,
+            method="GET",
+            # How a server calls a file is not known; what it is, the decoder sees.
+            content="",
         )
-        return Picture(data, kind, about, self._meta(when, **query))
+
+
+def read_picture(
+    client: SkyPortalQuery,
+    path: str,
+    params: dict,
+    about: str,
+    *,
+    cache: bool | None,
+    unknown: str,
+    **query,
+) -> Picture:
+    """Read a picture."""
+    (data, kind), when = read_file(
+        client, path, params, decode=decode_picture, cache=cache, unknown=unknown
+    )
+    return Picture(data, kind, about, client._meta(when, **query))

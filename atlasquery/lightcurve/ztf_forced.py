@@ -11,6 +11,7 @@ from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lightcurve.schema import (
     MJD_0,
     ZERO_POINT,
+    Conventions,
     build_light_curve,
     failed,
     magnitudes,
@@ -176,7 +177,7 @@ def read_ztf_forced(source: str | bytes | os.PathLike, *, snr: float = DETECTED)
 
 def _lines(body: bytes, name: str) -> tuple[list[str], list[list[str]], dict]:
     """Return the names of the columns, the values of each line, and what the header says."""
-    meta: dict = {"survey": "ztf", "magsys": "AB", "time_reference": "start of exposure",
+    meta: dict = {"survey": "ztf", **Conventions("start", "difference").meta(),
                   "source": name, "history": []}  # fmt: skip
     names: list[str] = []
     cells: list[list[str]] = []

@@ -1,7 +1,8 @@
 """What the times and positions of a table refer to, as FITS and VOTable have words for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import astropy.units as u
 import numpy as np
@@ -9,18 +10,30 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time, TimeDelta
 
-__all__ = ["UNKNOWN", "TimeColumn", "position_pairs", "position_system", "target", "time_columns"]
+__all__ = [
+    "UNKNOWN",
+    "ReferencePosition",
+    "TimeColumn",
+    "position_pairs",
+    "position_system",
+    "reference_position",
+    "target",
+    "time_columns",
+]
 
-# Words of meta["time_reference"], and the place that they name in VOTable and FITS.
-PLACES = (
-    ("barycent", "BARYCENTER"),
-    ("heliocent", "HELIOCENTER"),
-    ("at the sun", "HELIOCENTER"),
-    ("geocent", "GEOCENTER"),
-    ("observatory", "TOPOCENTER"),
-    ("exposure", "TOPOCENTER"),
+#: Where the times of a table were, or would be, measured, in the words of FITS and VOTable.
+ReferencePosition = Literal["topocenter", "geocenter", "barycenter", "heliocenter", "unknown"]
+# Files written before there was meta["time_reference_position"] have it in the prose of
+# meta["time_reference"].
+WORDS: tuple[tuple[str, ReferencePosition], ...] = (
+    ("barycent", "barycenter"),
+    ("heliocent", "heliocenter"),
+    ("at the sun", "heliocenter"),
+    ("geocent", "geocenter"),
+    ("observatory", "topocenter"),
+    ("exposure", "topocenter"),
 )
-#: The place of times of which none is known.
+#: The reference position of times of which none is known, as FITS and VOTable write it.
 UNKNOWN = "UNKNOWN"
 # Formats of Time that are days since an epoch.
 ORIGINS = {"mjd": "MJD-origin", "jd": "JD-origin"}
@@ -37,8 +50,8 @@ class TimeColumn:
     scale : str
         The time scale, in capitals; empty of durations, and of the small number of days
         that is to be added to the column before it.
-    place : str
-        Where the times hold: ``BARYCENTER``, ``HELIOCENTER``, ``GEOCENTER``, ``TOPOCENTER``
+    position : str
+        Reference position: ``BARYCENTER``, ``HELIOCENTER``, ``GEOCENTER``, ``TOPOCENTER``
         or ``UNKNOWN``.
     origin : str or None
         ``MJD-origin`` or ``JD-origin`` of days, None of ISO 8601 texts.
@@ -48,7 +61,7 @@ class TimeColumn:
 
     name: str
     scale: str
-    place: str
+    position: str
     origin: str | None
     unit: str
 
@@ -79,20 +92,36 @@ def time_columns(table: Table, plain: Table) -> list[TimeColumn]:
             continue
         scale = column.scale.upper()
         # The other times are those at which rows were written, anywhere.
-        place = _place(table) if name == "time" else UNKNOWN
+        position = reference_position(table.meta).upper() if name == "time" else UNKNOWN
         if name not in plain.colnames:
-            found.append(TimeColumn(f"{name}.jd1", scale, place, ORIGINS["jd"], "d"))
+            found.append(TimeColumn(f"{name}.jd1", scale, position, ORIGINS["jd"], "d"))
             found.append(TimeColumn(f"{name}.jd2", "", UNKNOWN, None, "d"))
         elif column.format in ORIGINS:
-            found.append(TimeColumn(name, scale, place, ORIGINS[column.format], "d"))
+            found.append(TimeColumn(name, scale, position, ORIGINS[column.format], "d"))
         elif column.format in ("isot", "fits"):
-            found.append(TimeColumn(name, scale, place, None, ""))
+            found.append(TimeColumn(name, scale, position, None, ""))
     return found
 
 
-def _place(table: Table) -> str:
-    about = str(table.meta.get("time_reference", "")).lower()
-    return next((place for word, place in PLACES if word in about), UNKNOWN)
+def reference_position(meta: Mapping) -> ReferencePosition:
+    """Return the reference position of the times of a table.
+
+    Parameters
+    ----------
+    meta : mapping
+        The meta data of the table. Without ``time_reference_position``, as in files of
+        earlier versions, the prose of ``time_reference`` is read.
+
+    Returns
+    -------
+    {"topocenter", "geocenter", "barycenter", "heliocenter", "unknown"}
+        The position.
+    """
+    for position in get_args(ReferencePosition):
+        if meta.get("time_reference_position") == position:
+            return position
+    prose = str(meta.get("time_reference", "")).lower()
+    return next((position for word, position in WORDS if word in prose), "unknown")
 
 
 def position_system(table: Table) -> str | None:

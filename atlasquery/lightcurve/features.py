@@ -8,7 +8,7 @@ from astropy.table import Row, Table
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.exposures import repeated
@@ -24,7 +24,7 @@ MAG_PER_DAY = u.mag / u.day
 
 
 @dataclass
-class Measured:
+class UsableRows:
     """The rows of one light curve in order of time; flagged rows are left out."""
 
     order: np.ndarray
@@ -41,7 +41,7 @@ class Measured:
         return None if place is None else lc[int(self.order[place])]
 
 
-def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measured:
+def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> UsableRows:
     """Read what the numbers of this module are made of.
 
     Parameters
@@ -57,11 +57,11 @@ def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measu
 
     Returns
     -------
-    Measured
+    UsableRows
         Its rows that are not flagged, and have a flux or a limit.
     """
     check_number(snr, name="snr", least=0.0)
-    one = Bare([lc], [name], NEEDED)
+    one = CurveArrays([lc], [name], NEEDED)
     check_by("band", one)
     bands = one.labels("band")[0]
     chosen = ~excluded(one) & np.isfinite(one.mjd())
@@ -80,12 +80,12 @@ def measured(lc: Table, band: str | None, snr: float, name: str = "lc") -> Measu
         detected = one.truths("detection")[order] & (flux > 0) & (flux >= snr * flux_err)
     mag, mag_err = magnitudes(flux, flux_err, detected)
     limit = one.numbers("limiting_mag")[order]
-    return Measured(
+    return UsableRows(
         order, len(again), one.mjd()[order], bands[order], flux, mag, mag_err, limit, detected
     )
 
 
-def _repeated(one: Bare, chosen: np.ndarray) -> np.ndarray:
+def _repeated(one: CurveArrays, chosen: np.ndarray) -> np.ndarray:
     """Return the rows of exposures of which another row counts, as in `bin`."""
     names = [name for name in ("band", "survey") if one.has(name)]
     groups = make_groups([codes(one.labels(name)[0]) for name in names], chosen)
@@ -128,15 +128,15 @@ def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:
     >>> print(row["time"].iso[:10], row["mag"])
     2026-09-05 16.2766 mag
     """
-    rows = measured(lc, band, snr)
-    return rows.row(lc, place_of_peak(rows))
+    rows = usable_rows(lc, band, snr)
+    return rows.row(lc, index_of_peak(rows))
 
 
-def place_of_peak(rows: Measured) -> int | None:
+def index_of_peak(rows: UsableRows) -> int | None:
     return int(np.argmax(np.where(rows.detected, rows.flux, -np.inf))) if _any(rows) else None
 
 
-def _any(rows: Measured) -> bool:
+def _any(rows: UsableRows) -> bool:
     return bool(rows.detected.any())
 
 
@@ -174,11 +174,11 @@ def first_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) -> 
     >>> first_detection(Atlas.get_light_curve(found["atlas_id"][0]))["time"].iso[:10]
     '2026-08-30'
     """
-    rows = measured(lc, band, snr)
-    return rows.row(lc, place_of_first(rows))
+    rows = usable_rows(lc, band, snr)
+    return rows.row(lc, index_of_first(rows))
 
 
-def place_of_first(rows: Measured) -> int | None:
+def index_of_first(rows: UsableRows) -> int | None:
     return int(np.argmax(rows.detected)) if _any(rows) else None
 
 
@@ -217,12 +217,12 @@ def last_non_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) 
     >>> print(row["time"].iso[:10], row["limiting_mag"])
     2026-08-28 18.4031 mag
     """
-    rows = measured(lc, band, snr)
-    return rows.row(lc, place_of_last(rows))
+    rows = usable_rows(lc, band, snr)
+    return rows.row(lc, index_of_last(rows))
 
 
-def place_of_last(rows: Measured) -> int | None:
-    first = place_of_first(rows)
+def index_of_last(rows: UsableRows) -> int | None:
+    first = index_of_first(rows)
     if first is None:
         return None
     before = np.flatnonzero(np.isfinite(rows.limit[:first]) & (rows.mjd[:first] < rows.mjd[first]))
@@ -266,17 +266,17 @@ def rise_rate(lc: Table, *, band: str | None = None, snr: float = 3.0) -> u.Quan
     >>> print(f"{rate:.3f}")
     0.250 mag / d
     """
-    rows = measured(lc, band, snr)
+    rows = usable_rows(lc, band, snr)
     slope = np.array(slope_of_rise(rows))
     return Masked(slope * MAG_PER_DAY, mask=np.isnan(slope))
 
 
-def slope_of_rise(rows: Measured) -> tuple[float, float]:
+def slope_of_rise(rows: UsableRows) -> tuple[float, float]:
     """Return slope and error of the rise to the peak, in the band of the peak.
 
     Parameters
     ----------
-    rows : Measured
+    rows : UsableRows
         The rows of a light curve.
 
     Returns
@@ -284,7 +284,7 @@ def slope_of_rise(rows: Measured) -> tuple[float, float]:
     slope, error : float
         Magnitudes a day, positive for what brightens; NaN where there is no rise.
     """
-    top = place_of_peak(rows)
+    top = index_of_peak(rows)
     if top is None:
         return np.nan, np.nan
     rising = rows.detected & (rows.band == rows.band[top]) & (rows.mjd <= rows.mjd[top])

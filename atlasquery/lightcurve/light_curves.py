@@ -7,13 +7,13 @@ import astropy.units as u
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.display import LightCurveDisplay
 
-__all__ = ["LightCurves", "bare"]
+__all__ = ["LightCurves", "arrays_of"]
 
 
-class LightCurves(Shown, Mapping):
+class LightCurves(LightCurveDisplay, Mapping):
     """Light curves by id, in the order of those they were made from.
 
     Made by `clean` and `bin` from a mapping. All are computed at once, and each
@@ -28,7 +28,7 @@ class LightCurves(Shown, Mapping):
         Returns the light curve of a place in `ids`.
     what : str
         What was done, for its repr.
-    source : Bare, optional
+    source : CurveArrays, optional
         The columns of all, where more is to be done with them.
     meta : callable, optional
         Returns the meta data of a place in `ids`, for which no table need be made.
@@ -40,7 +40,7 @@ class LightCurves(Shown, Mapping):
         make: Callable[[int], Table],
         *,
         what: str,
-        source: Bare | None = None,
+        source: CurveArrays | None = None,
         meta: Callable[[int], Mapping] | None = None,
     ):
         self._places = {key: n for n, key in enumerate(ids)}
@@ -103,12 +103,12 @@ def meta_of(lc: Mapping, key: object) -> Mapping:
     return lc[key].meta
 
 
-def bare(
+def arrays_of(
     lc: Table | Mapping,
     needed: Sequence[str],
     *,
     units: Mapping[str, u.UnitBase] | None = None,
-) -> Bare:
+) -> CurveArrays:
     """Return the columns of one light curve, or of many, as bare arrays.
 
     Parameters
@@ -122,7 +122,7 @@ def bare(
 
     Returns
     -------
-    Bare
+    CurveArrays
         The rows of all, one light curve after the other.
 
     Raises
@@ -131,10 +131,10 @@ def bare(
         If one is no light curve, or lacks a column.
     """
     if not isinstance(lc, Mapping):
-        return Bare([lc], ["lc"], needed, units)
+        return CurveArrays([lc], ["lc"], needed, units)
     if isinstance(lc, LightCurves) and lc._source is not None:
         lc._source.check(needed, units)
         return lc._source
     if not lc:
         raise InvalidQueryError("lc is empty: give at least one light curve")
-    return Bare(list(lc.values()), [f"lc[{key!r}]" for key in lc], needed, units)
+    return CurveArrays(list(lc.values()), [f"lc[{key!r}]" for key in lc], needed, units)

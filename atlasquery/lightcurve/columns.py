@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from atlasquery.lightcurve.schema import SCHEMA
 
-__all__ = ["Gathered", "end_to_end"]
+__all__ = ["CurveColumns", "concatenate"]
 
 # Looked up together: the names of a light curve's columns are in the cache then.
 USUAL = ("time", *(column.name for column in SCHEMA))
@@ -19,7 +19,7 @@ WITHOUT_UNIT = {"time", *(column.name for column in SCHEMA if column.unit is Non
 TOGETHER = 256
 
 
-class Gathered:
+class CurveColumns:
     """The columns of many light curves by name.
 
     To find a column in its table, and then its unit, takes a good part of the time in which its
@@ -115,7 +115,7 @@ class Gathered:
         return list(self._units[name].values())
 
 
-def end_to_end(arrays: Sequence[np.ndarray]) -> np.ndarray:
+def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Lay arrays end to end.
 
     Parameters

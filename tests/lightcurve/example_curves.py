@@ -6,7 +6,13 @@ import numpy as np
 from atlasquery.lightcurve import build_light_curve, flux_to_mag
 from atlasquery.tables import Column, Rows
 
-META = {"survey": "atlas", "object": "ATLAS26abc", "time_reference": "start of exposure"}
+META = {
+    "survey": "atlas",
+    "object": "ATLAS26abc",
+    "time_reference": "start",
+    "time_reference_position": "topocenter",
+    "flux_kind": "difference",
+}
 # Wire name, name, unit, type of the columns of the forced photometry server that cleaning needs.
 FORCED = (
     ("m", "reported_mag", u.mag, float),

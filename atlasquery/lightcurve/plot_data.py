@@ -7,25 +7,25 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_number, one_scale
 from atlasquery.lightcurve.flags import flags_of
-from atlasquery.lightcurve.styles import KINDS, rank_of
+from atlasquery.lightcurve.styles import MARKER_STYLES, rank_of
 from atlasquery.service.inputs import check_choice
 
-__all__ = ["Mark", "Shown", "shown"]
+__all__ = ["PlotData", "PlotPoints", "plot_data"]
 
 NEEDED = ("band", "detection", "flux", "flux_err", "mag", "mag_err", "limiting_mag")
 
 
 @dataclass(frozen=True)
-class Mark:
+class PlotPoints:
     """Marks of one kind and band.
 
     Parameters
     ----------
     kind : str
-        A key of `KINDS`.
+        A key of `MARKER_STYLES`.
     band : str
         The band.
     label : str
@@ -54,12 +54,12 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Shown:
+class PlotData:
     """All that a picture shows.
 
     Parameters
     ----------
-    marks : list of Mark
+    marks : list of PlotPoints
         In the order of the key.
     notes : list of str
         What the key says besides.
@@ -67,14 +67,14 @@ class Shown:
         The time scale.
     """
 
-    marks: list[Mark]
+    marks: list[PlotPoints]
     notes: list[str]
     scale: str
 
 
-def shown(
+def plot_data(
     lc: Table, forced: Table | None, *, y: str, limits: bool, snr: float, flagged: bool
-) -> Shown:
+) -> PlotData:
     """Decide what of a light curve is drawn, and as what.
 
     Parameters
@@ -94,31 +94,31 @@ def shown(
 
     Returns
     -------
-    Shown
+    PlotData
         Marks with their labels, and notes on what is not drawn.
     """
     check_choice(y, name="y", known=("mag", "flux"))
     check_number(snr, name="snr", least=0.0)
     tables = [("lc", lc)] + ([("forced", forced)] if forced is not None else [])
-    read = [Bare([table], [name], NEEDED) for name, table in tables]
+    read = [CurveArrays([table], [name], NEEDED) for name, table in tables]
     scale = one_scale(tables)
-    marks: list[Mark] = []
+    marks: list[PlotPoints] = []
     notes: list[str] = []
     for (name, table), one in zip(tables, read, strict=True):
-        rows = _Rows.of(table, one, snr)
+        rows = _PlotRows.of(table, one, snr)
         kinds = rows.in_mag(name == "forced") if y == "mag" else rows.in_flux(name == "forced")
         if y == "mag" and name == "lc":
             notes += _negative(rows)
         for kind, chosen in kinds.items():
             if (kind != "limit" or limits) and (kind != "flagged" or flagged):
                 marks += _marks(rows, kind, chosen, y, name == "forced", snr)
-    order = list(KINDS)
+    order = list(MARKER_STYLES)
     marks.sort(key=lambda mark: (order.index(mark.kind), rank_of(mark.band)))
-    return Shown(marks, notes, scale)
+    return PlotData(marks, notes, scale)
 
 
 @dataclass
-class _Rows:
+class _PlotRows:
     """The columns of one table as bare arrays, NaN where masked."""
 
     mjd: np.ndarray
@@ -135,7 +135,7 @@ class _Rows:
     sigma: float
 
     @classmethod
-    def of(cls, lc: Table, one: Bare, snr: float) -> "_Rows":
+    def of(cls, lc: Table, one: CurveArrays, snr: float) -> "_PlotRows":
         flux, flux_err = one.numbers("flux"), one.numbers("flux_err")
         flags = flags_of(one)
         with np.errstate(invalid="ignore"):
@@ -189,7 +189,7 @@ class _Rows:
         return {"detection": strong, "faint": faint, "flagged": flagged}
 
 
-def _negative(rows: _Rows) -> list[str]:
+def _negative(rows: _PlotRows) -> list[str]:
     with np.errstate(invalid="ignore"):
         n = int(np.count_nonzero(rows.detection & (rows.flux <= 0) & ~rows.bad))
     plural = "s" if n > 1 else ""
@@ -197,8 +197,8 @@ def _negative(rows: _Rows) -> list[str]:
 
 
 def _marks(
-    rows: _Rows, kind: str, chosen: np.ndarray, y: str, forced: bool, snr: float
-) -> Iterator[Mark]:
+    rows: _PlotRows, kind: str, chosen: np.ndarray, y: str, forced: bool, snr: float
+) -> Iterator[PlotPoints]:
     """Yield the marks of a kind, band by band."""
     value, error = {
         "mag": (rows.mag, rows.mag_err),
@@ -220,7 +220,7 @@ def _marks(
     }[kind]
     for band in sorted(set(rows.band[chosen].tolist()), key=rank_of):
         some = np.flatnonzero(chosen & (rows.band == band))
-        yield Mark(
+        yield PlotPoints(
             kind=kind,
             band=band,
             label=f"{band or 'no band'}{what}",

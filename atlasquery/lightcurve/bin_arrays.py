@@ -7,15 +7,15 @@ import numpy as np
 from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.derive import new_meta
-from atlasquery.lightcurve.schema import schema_columns, time_column
+from atlasquery.lightcurve.schema import Conventions, describe_flux, schema_columns, time_column
 from atlasquery.tables import Rows, assemble_series
 
-__all__ = ["Binned"]
+__all__ = ["BinArrays"]
 
 TIMES = ("time", "first", "last")
 
 
-class Growing:
+class GrowingArrays:
     """Arrays that are filled piece by piece, so that each number is written only once.
 
     Parameters
@@ -78,7 +78,7 @@ class Growing:
 
 
 @dataclass
-class Binned:
+class BinArrays:
     """The bins of all light curves as bare arrays, of which tables are made.
 
     Parameters
@@ -102,7 +102,7 @@ class Binned:
     scale: str
 
     @classmethod
-    def joined(cls, parts: "Iterable[tuple[int, Binned]]", rows: int) -> "Binned":
+    def joined(cls, parts: "Iterable[tuple[int, BinArrays]]", rows: int) -> "BinArrays":
         """Return the bins of several pieces, one after the other.
 
         Parameters
@@ -114,10 +114,10 @@ class Binned:
 
         Returns
         -------
-        Binned
+        BinArrays
             All of them.
         """
-        growing = Growing(rows)
+        growing = GrowingArrays(rows)
         part = None
         for n, part in parts:
             if n == rows:
@@ -162,11 +162,10 @@ class Binned:
             about = f"Time of the {name} measurement averaged."
             columns.append(time_column(mjd, f"time_{name}", about, self.scale))
         series = assemble_series(TimeSeries(), columns)
-        more = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
-        if reference := meta.get("time_reference"):
-            said = f"mean {reference} of the bin".replace("mean mean ", "mean ")
-            more["time_reference"] = said
+        more: dict[str, object] = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
+        more |= Conventions.of(meta).binned().meta()
         series.meta.update(new_meta(meta, note, **more))
+        describe_flux(series)
         return series
 
     @property

@@ -7,8 +7,14 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.axes import key_of, pyplot
-from atlasquery.lightcurve.marks import shown
-from atlasquery.lightcurve.plot import LABELS, check_shown_window, draw, time_label
+from atlasquery.lightcurve.plot import (
+    UNKNOWN_LABELS,
+    check_shown_window,
+    draw,
+    time_label,
+    value_label,
+)
+from atlasquery.lightcurve.plot_data import plot_data
 
 __all__ = ["plot_many"]
 
@@ -109,21 +115,23 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
         squeeze=False,
         layout="constrained",
     )
-    drawn, labels = [], set()
+    drawn, time_labels, value_labels = [], set(), set()
     for ax, (title, lc, forced) in zip(axes.flat, pictures, strict=False):
-        what = shown(lc, forced, **options)
+        what = plot_data(lc, forced, **options)
         own = draw(ax, what, options["y"], window=check_shown_window(window, what.scale))
         ax.set_title(title, fontsize="medium")
         ax.tick_params(labelsize="small")
         for top in ax.child_axes:
             top.tick_params(labelsize="small")
         _note(ax, own)
-        labels.add(time_label(lc, what))
+        time_labels.add(time_label(lc, what))
+        value_labels.add(value_label(lc, options["y"]))
         drawn.append(ax)
     for ax in axes.flat[len(pictures) :]:
         ax.set_axis_off()
-    time = labels.pop() if len(labels) == 1 else "Time (MJD)"
-    figure.supylabel(LABELS[options["y"]], fontsize="medium")
+    time = time_labels.pop() if len(time_labels) == 1 else "Time (MJD)"
+    value = value_labels.pop() if len(value_labels) == 1 else UNKNOWN_LABELS[options["y"]]
+    figure.supylabel(value, fontsize="medium")
     keys, names = key_of(drawn, [])
     if not keys:
         figure.supxlabel(time, fontsize="medium")

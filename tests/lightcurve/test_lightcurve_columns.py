@@ -8,8 +8,8 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import bin
-from atlasquery.lightcurve.bare import Bare
-from atlasquery.lightcurve.gathered import TOGETHER, Gathered, end_to_end
+from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.columns import TOGETHER, CurveColumns, concatenate
 
 
 def light_curve(seed, rows=40, **columns):
@@ -42,7 +42,7 @@ def light_curve(seed, rows=40, **columns):
 )
 def test_arrays_end_to_end(arrays):
     expected = np.concatenate([np.asarray(array) for array in arrays])
-    found = end_to_end(arrays)
+    found = concatenate(arrays)
     assert type(found) is np.ndarray
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
@@ -52,7 +52,7 @@ def test_columns_of_many_light_curves():
     curves = [light_curve(n, rows=2) for n in range(TOGETHER + 3)]
     curves[TOGETHER + 1]["flux"] = curves[TOGETHER + 1]["flux"].to(u.mJy)
     del curves[TOGETHER]["band"]
-    gathered = Gathered(curves)
+    gathered = CurveColumns(curves)
     assert all(a is lc["flux"] for a, lc in zip(gathered.of("flux"), curves, strict=True))
     assert gathered.units("flux") == [u.uJy, u.mJy]
     assert gathered.units("flux_err") == [u.uJy]
@@ -90,12 +90,12 @@ def test_one_of_many_that_is_wrong_is_named():
 @pytest.mark.parametrize("rows", [30, 100, 1000])
 def test_pieces_are_of_the_same_rows(rows):
     curves = [light_curve(n, rows=20 + n) for n in range(12)]
-    whole = Bare(curves, [f"lc[{n}]" for n in range(12)], ["flux"])
+    whole = CurveArrays(curves, [f"lc[{n}]" for n in range(12)], ["flux"])
     kept = np.arange(len(whole)) % 3 > 0
     cut = whole.with_columns({"flag": np.arange(len(whole))}, kept)
     for source in (whole, cut):
         pieces = [piece for _, piece in source.pieces(rows, None)]
-        for read in (Bare.mjd, lambda bare: bare.numbers("flux")):
+        for read in (CurveArrays.mjd, lambda bare: bare.numbers("flux")):
             np.testing.assert_array_equal(np.concatenate([*map(read, pieces)]), read(source))
         assert source.ends[-1] == len(source) == sum(map(len, pieces))
     np.testing.assert_array_equal(np.diff(cut.ends, prepend=0), np.bincount(cut.places))

@@ -1,6 +1,6 @@
 """Pictures as they were looked at: marks compared with them, words where they can be read.
 
-``ATLASQUERY_BASELINES=1 pytest tests/lightcurve/test_lightcurve_pictures.py`` draws the
+``ATLASQUERY_BASELINES=1 pytest tests/lightcurve/test_plot_images.py`` draws the
 pictures to compare with anew. Look at them before they are committed.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import light_curve
+from example_curves import light_curve
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("agg")

@@ -75,7 +75,7 @@ def read_csv(text: str) -> Table:
 
     Examples
     --------
-    >>> from atlasquery.tables.csvfiles import read_csv
+    >>> from atlasquery.tables.csv_files import read_csv
     >>> table = read_csv("id,x\n1000005291314656200,1.5\nNaN,2\n")
     >>> table["id"].tolist(), table["x"].tolist()
     ([1000005291314656200, None], [1.5, 2.0])

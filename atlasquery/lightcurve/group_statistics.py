@@ -7,7 +7,7 @@ import numpy as np
 
 __all__ = [
     "SIGMA_PER_MAD",
-    "Runs",
+    "SortedGroups",
     "kept_by_clipping",
     "kept_by_errors",
     "median",
@@ -30,7 +30,7 @@ MODERATE = 1e100
 
 
 @dataclass(frozen=True)
-class Runs:
+class SortedGroups:
     """Groups of at least one row, whose rows lie one after the other.
 
     Parameters
@@ -84,7 +84,7 @@ class Runs:
         """
         return np.bincount(self.of_row[rows], minlength=len(self))
 
-    def left(self, kept: np.ndarray) -> "Runs":
+    def left(self, kept: np.ndarray) -> "SortedGroups":
         """Return the groups without some of their rows.
 
         Parameters
@@ -94,11 +94,11 @@ class Runs:
 
         Returns
         -------
-        Runs
+        SortedGroups
             Of the rows that are left.
         """
         counts = self.number(kept)
-        return Runs(np.cumsum(counts) - counts, counts)
+        return SortedGroups(np.cumsum(counts) - counts, counts)
 
     def extremes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the smallest and the largest value of each group.
@@ -120,14 +120,14 @@ class Runs:
         return np.minimum.reduceat(values, self.starts), np.maximum.reduceat(values, self.starts)
 
 
-def median(values: np.ndarray, runs: Runs) -> np.ndarray:
+def median(values: np.ndarray, runs: SortedGroups) -> np.ndarray:
     """Return the median of each group.
 
     Parameters
     ----------
     values : `~numpy.ndarray`
         Values without NaN.
-    runs : Runs
+    runs : SortedGroups
         Their groups.
 
     Returns
@@ -156,14 +156,14 @@ def median(values: np.ndarray, runs: Runs) -> np.ndarray:
     return result
 
 
-def median_error(errors: np.ndarray, runs: Runs) -> np.ndarray:
+def median_error(errors: np.ndarray, runs: SortedGroups) -> np.ndarray:
     """Return the error of the median of each group.
 
     Parameters
     ----------
     errors : `~numpy.ndarray`
         The errors of the rows.
-    runs : Runs
+    runs : SortedGroups
         Their groups.
 
     Returns
@@ -181,7 +181,7 @@ def _middle(below: np.ndarray, above: np.ndarray) -> np.ndarray:
 
 
 def weighted_mean(
-    values: np.ndarray, errors: np.ndarray, runs: Runs
+    values: np.ndarray, errors: np.ndarray, runs: SortedGroups
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean of each group with weights of 1 / error squared.
 
@@ -189,7 +189,7 @@ def weighted_mean(
     ----------
     values, errors : `~numpy.ndarray`
         Values, and their errors above 0.
-    runs : Runs
+    runs : SortedGroups
         Their groups.
 
     Returns
@@ -214,7 +214,7 @@ def weighted_mean(
 
 
 def shifted_mean(
-    values: np.ndarray, weights: np.ndarray, total: np.ndarray, runs: Runs
+    values: np.ndarray, weights: np.ndarray, total: np.ndarray, runs: SortedGroups
 ) -> np.ndarray:
     """Return the weighted mean of each group, counted from its first value.
 
@@ -224,7 +224,7 @@ def shifted_mean(
         Values and their weights.
     total : `~numpy.ndarray`
         The sum of weights of each group.
-    runs : Runs
+    runs : SortedGroups
         The groups.
 
     Returns
@@ -239,7 +239,7 @@ def shifted_mean(
 
 
 def reduced_chi2(
-    values: np.ndarray, errors: np.ndarray, middle: np.ndarray, runs: Runs
+    values: np.ndarray, errors: np.ndarray, middle: np.ndarray, runs: SortedGroups
 ) -> np.ndarray:
     """Return the chi squared of each group about its middle, divided by its rows less one.
 
@@ -249,7 +249,7 @@ def reduced_chi2(
         Values and their errors.
     middle : `~numpy.ndarray`
         What the values of each group are compared with.
-    runs : Runs
+    runs : SortedGroups
         The groups.
 
     Returns
@@ -265,7 +265,7 @@ def reduced_chi2(
 
 
 def kept_by_clipping(
-    values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: float
+    values: np.ndarray, errors: np.ndarray, runs: SortedGroups, sigma: float
 ) -> np.ndarray:
     """Return which rows are left when outliers are clipped until none is found.
 
@@ -278,7 +278,7 @@ def kept_by_clipping(
     ----------
     values, errors : `~numpy.ndarray`
         Values and their errors.
-    runs : Runs
+    runs : SortedGroups
         Their groups.
     sigma : float
         How many errors are too many.
@@ -299,7 +299,7 @@ def kept_by_clipping(
     rows = np.flatnonzero(suspect[group])
     while len(rows):
         left, begin, n = _groups_left(group[rows])
-        some = Runs(begin, n)
+        some = SortedGroups(begin, n)
         each = some.of_row
         away = np.abs(values[rows] - median(values[rows], some)[each])
         scatter = SIGMA_PER_MAD * median(away, some)[each]
@@ -311,7 +311,9 @@ def kept_by_clipping(
     return kept
 
 
-def kept_by_errors(values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: float) -> np.ndarray:
+def kept_by_errors(
+    values: np.ndarray, errors: np.ndarray, runs: SortedGroups, sigma: float
+) -> np.ndarray:
     """Return which rows are left when those are clipped that their own errors do not explain.
 
     As ATClean does it: a row goes when it is farther than `sigma` times its own error
@@ -323,7 +325,7 @@ def kept_by_errors(values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: fl
     ----------
     values, errors : `~numpy.ndarray`
         Values, and their errors above 0.
-    runs : Runs
+    runs : SortedGroups
         Their groups.
     sigma : float
         How many errors are too many.
@@ -344,9 +346,9 @@ def kept_by_errors(values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: fl
     if not len(rows):
         return kept
     _, begin, n = _groups_left(runs.of_row[rows])
-    middle = median(values[rows], Runs(begin, n))
+    middle = median(values[rows], SortedGroups(begin, n))
     for _ in range(REPEATS):
-        some = Runs(begin, n)
+        some = SortedGroups(begin, n)
         each = some.of_row
         now = np.abs(values[rows] - middle[each]) <= sigma * errors[rows]
         changed = np.zeros(len(n), bool)
@@ -359,7 +361,7 @@ def kept_by_errors(values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: fl
         stay = going[each]
         rows, now = rows[stay], now[stay]
         _, begin, n = _groups_left(each[stay])
-        left = Runs(begin, n).left(now)
+        left = SortedGroups(begin, n).left(now)
         middle = weighted_mean(values[rows[now]], errors[rows[now]], left)[0]
     return kept
 

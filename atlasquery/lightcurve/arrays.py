@@ -10,13 +10,13 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import UNITS, check_light_curve, conversion, one_scale
-from atlasquery.lightcurve.gathered import Gathered, end_to_end
+from atlasquery.lightcurve.columns import CurveColumns, concatenate
 from atlasquery.lightcurve.schema import MJD_0
 
-__all__ = ["Bare"]
+__all__ = ["CurveArrays"]
 
 
-class Bare:
+class CurveArrays:
     """The columns of one light curve, or of several laid end to end, as bare arrays.
 
     Each column is read once, when it is asked for. Numbers come as floats in
@@ -43,7 +43,7 @@ class Bare:
     ):
         self.curves = curves
         self._names = names
-        self._columns = Gathered(curves)
+        self._columns = CurveColumns(curves)
         # The light curves meant of those gathered, where these are one piece of many.
         self._span = slice(0, len(curves))
         self._added: dict[str, np.ndarray] = {}
@@ -116,7 +116,7 @@ class Bare:
 
     def with_columns(
         self, added: Mapping[str, np.ndarray], kept: np.ndarray | None = None
-    ) -> "Bare":
+    ) -> "CurveArrays":
         """Return the same with columns added or replaced, and perhaps fewer rows.
 
         Parameters
@@ -128,16 +128,16 @@ class Bare:
 
         Returns
         -------
-        Bare
+        CurveArrays
             Of the same light curves.
         """
-        made = Bare.__new__(Bare)
+        made = CurveArrays.__new__(CurveArrays)
         made.__dict__.update(self.__dict__)
         made._added = {**self._added, **added}
         made._kept = kept
         return made
 
-    def pieces(self, size: int, sorted_by: str | None) -> Iterator[tuple[int, "Bare"]]:
+    def pieces(self, size: int, sorted_by: str | None) -> Iterator[tuple[int, "CurveArrays"]]:
         """Yield the light curves in pieces, none of which is divided.
 
         Parameters
@@ -152,7 +152,7 @@ class Bare:
         ------
         first : int
             The number of the first light curve of the piece.
-        piece : Bare
+        piece : CurveArrays
             The piece.
         """
         total = int(self.lengths.sum())
@@ -172,7 +172,7 @@ class Bare:
         for first, last in pairwise(edges):
             yield 0, self._piece(slice(0, 1), slice(first, last))
 
-    def blocks(self, size: int) -> Iterator["Bare"]:
+    def blocks(self, size: int) -> Iterator["CurveArrays"]:
         """Yield the rows in pieces, where each may be worked on alone.
 
         Parameters
@@ -182,7 +182,7 @@ class Bare:
 
         Yields
         ------
-        Bare
+        CurveArrays
             One after the other.
         """
         if len(self.curves) != 1:
@@ -208,9 +208,9 @@ class Bare:
         marks = np.searchsorted(values, values[np.arange(size, total, size)])
         return np.unique(np.concatenate([[0], marks, [total]])).tolist()
 
-    def _piece(self, some: slice, rows: slice) -> "Bare":
+    def _piece(self, some: slice, rows: slice) -> "CurveArrays":
         """Return some of several light curves, or some rows of the only one."""
-        made = Bare.__new__(Bare)
+        made = CurveArrays.__new__(CurveArrays)
         made.__dict__.update(self.__dict__)
         if len(self.curves) == 1:
             made._rows = rows
@@ -417,7 +417,7 @@ class Bare:
         if len(columns) == 1:
             joined = np.ndarray.view(columns[0], np.ndarray)[self._rows]
         else:
-            joined = end_to_end(columns) if columns else np.empty(0, dtype or "U1")
+            joined = concatenate(columns) if columns else np.empty(0, dtype or "U1")
         return joined if dtype is None else joined.astype(dtype, copy=False)
 
     def _masked(self, columns: Sequence) -> np.ndarray | None:
@@ -433,4 +433,4 @@ class Bare:
                 np.zeros(n, bool) if none else mask
                 for mask, none, n in zip(masks, absent, self.lengths, strict=True)
             ]
-        return end_to_end(masks)
+        return concatenate(masks)
