@@ -145,7 +145,7 @@ def _refused(text: str, why: str) -> Exception:
 
 
 @dataclass
-class _Header:
+class _HeaderColumns:
     """The columns of a file of positions."""
 
     ra: int
@@ -205,7 +205,7 @@ def read_listing(lines: Iterable[str], name: str) -> tuple[list[tuple["SkyCoord"
     return found, planets
 
 
-def _header(line: str) -> _Header | None:
+def _header(line: str) -> _HeaderColumns | None:
     """Return what a line says of the columns below it, if it does."""
     for separator in (",", ";", "\t", "|", None):
         if separator is not None and separator not in line:
@@ -216,11 +216,11 @@ def _header(line: str) -> _Header | None:
             for of in (RA_NAMES, DEC_NAMES, NAME_NAMES)
         )
         if ra is not None and dec is not None:
-            return _Header(ra, dec, name, len(names), separator)
+            return _HeaderColumns(ra, dec, name, len(names), separator)
     return None
 
 
-def _by_columns(line: str, header: _Header) -> tuple["SkyCoord", str]:
+def _by_columns(line: str, header: _HeaderColumns) -> tuple["SkyCoord", str]:
     from atlasquery.exceptions import InvalidQueryError
 
     if header.separator is None:
