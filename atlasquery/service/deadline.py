@@ -1,9 +1,8 @@
-"""End an exchange in time, wherever it is: connecting, sending, headers, chunk sizes, body.
+"""Limit the time of an exchange in every phase: connecting, sending, headers, body.
 
-The time-out of a socket is for one wait, and a server that sends a byte now and
-then is never waited for that long. So each read and write of a connection is given
-no more time than its exchange has left. That needs no thread beside the one that
-waits.
+The timeout of a socket applies to a single wait, which a server that sends a byte now and
+then never exceeds. So each read and write of a connection gets at most the time that its
+exchange has left. That needs no additional thread.
 """
 
 import collections
@@ -27,25 +26,25 @@ _present = threading.local()
 
 
 class Deadline:
-    """The end of the exchange of this thread.
+    """The time limit of the exchange of this thread.
 
     Parameters
     ----------
     seconds : float
-        How far away it is.
+        Time until the deadline.
     prompt : bool, optional
-        Whether each piece of the answer is read as soon as the server writes it.
+        Whether each part of the response is read as soon as the server writes it.
     """
 
     def __init__(self, seconds: float, *, prompt: bool = False):
         self.at = time.monotonic() + seconds
         self.prompt = prompt
-        #: Whether something was broken off because of it.
+        #: Whether something was interrupted because of it.
         self.passed = False
 
     @property
     def over(self) -> bool:
-        """Whether it has passed, and may be why something was broken off."""
+        """Whether it has passed, and may be the reason of an interruption."""
         return self.passed or time.monotonic() >= self.at
 
     def check(self) -> float:
@@ -54,35 +53,35 @@ class Deadline:
         Returns
         -------
         float
-            More than 0.
+            Seconds, above 0.
 
         Raises
         ------
         TimeoutError
-            The built-in one, if there are none.
+            The built-in exception, if no time is left.
         """
         left = self.at - time.monotonic()
         if left <= 0:
             self.passed = True
-            raise TimeoutError("the answer did not end in time")
+            raise TimeoutError("the response did not end in time")
         return left
 
 
 @contextlib.contextmanager
 def deadline(seconds: float, *, prompt: bool = False) -> Iterator[Deadline]:
-    """Bound what this thread sends and reads through a `TimedAdapter`.
+    """Limit the time of what this thread sends and reads through a `TimedAdapter`.
 
     Parameters
     ----------
     seconds : float
-        How long it may take, all in all.
+        The time limit.
     prompt : bool, optional
-        Whether each piece of the answer is read as soon as the server writes it.
+        Whether each part of the response is read as soon as the server writes it.
 
     Yields
     ------
     Deadline
-        That says afterwards whether it has passed.
+        The deadline, which tells afterwards whether it has passed.
     """
     before = getattr(_present, "deadline", None)
     _present.deadline = Deadline(seconds, prompt=prompt)
@@ -94,7 +93,7 @@ def deadline(seconds: float, *, prompt: bool = False) -> Iterator[Deadline]:
 
 @contextlib.contextmanager
 def _in_time(sock: socket.socket, patience: float | None) -> Iterator[None]:
-    """Let a socket wait for as long as it would, but not beyond the deadline."""
+    """Limit the waits of a socket to its timeout and to the deadline."""
     end = getattr(_present, "deadline", None)
     if end is None:
         yield
@@ -110,10 +109,10 @@ def _in_time(sock: socket.socket, patience: float | None) -> Iterator[None]:
 
 
 def _acknowledge(sock: socket.socket) -> None:
-    """Let the system confirm at once what has come, as far as it can be told to.
+    """Acknowledge received packets immediately, on systems with that option.
 
-    A server may hold the next line of a stream back until the one before it is confirmed, which
-    a system does after up to 40 ms. Linux forgets the setting, so it is made for each read.
+    A server may delay the next line of a stream until the previous one is acknowledged, which
+    takes up to 40 ms. Linux forgets the setting, so it is repeated for each read.
     """
     with contextlib.suppress(AttributeError, OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -170,7 +169,7 @@ class _Timed(_Connection):
             self.timeout = min(self.timeout or end.check(), end.check())
         sock = super()._new_conn()
         if end is not None:
-            # Encryption is agreed upon within the time-out of the socket as it is now.
+            # The TLS handshake uses the present timeout of the socket.
             sock.settimeout(min(self.timeout, end.check()))
         return sock
 
@@ -184,7 +183,7 @@ class _Timed(_Connection):
         patience = sock.gettimeout()
         rest = memoryview(data)
         while rest:
-            # Not sendall, which with encryption may wait anew for each part.
+            # Not sendall, which with TLS may wait again for each part.
             with _in_time(sock, patience):
                 rest = rest[sock.send(rest) :]
         sock.settimeout(patience)
@@ -199,10 +198,10 @@ class _TimedHTTPS(_Timed, HTTPSConnection):
 
 
 class _Idle:
-    """The idle connections of a pool: a queue without a lock, which a fork could leave held."""
+    """The idle connections of a pool: a queue without a lock, which a fork could leave locked."""
 
     def __init__(self, maxsize: int = 0):
-        # What is done with it is done in one step of the interpreter.
+        # Its methods are atomic in the interpreter.
         self._connections: collections.deque = collections.deque()
         self._most = maxsize
 
@@ -232,15 +231,15 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class TimedAdapter(HTTPAdapter):
-    """Connections that keep the `deadline` of the thread that uses them."""
+    """Connections that respect the `deadline` of the thread that uses them."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the connections.
+        """Create the pool of connections.
 
         Parameters
         ----------
         *args, **kwargs
-            As requests says.
+            As documented by requests.
         """
         super().init_poolmanager(*args, **kwargs)
         _use_timed(self.poolmanager)
@@ -251,12 +250,12 @@ class TimedAdapter(HTTPAdapter):
         Parameters
         ----------
         *args, **kwargs
-            As requests says.
+            As documented by requests.
 
         Returns
         -------
         `urllib3.ProxyManager`
-            Made at its first use.
+            The manager, created at its first use.
         """
         manager = super().proxy_manager_for(*args, **kwargs)
         if hasattr(manager, "pool_classes_by_scheme"):
