@@ -73,11 +73,11 @@ class ServiceConf(_config.ConfigNamespace):
         super().__init_subclass__(**kwargs)
         for name, item in vars(ServiceConf).items():
             if isinstance(item, _config.ConfigItem) and name not in vars(cls):
-                own = _config.ConfigItem(
+                copied = _config.ConfigItem(
                     item.defaultvalue,
                     item.description,
                     item.cfgtype,
                     module=cls.__module__,
                 )
-                own.name = name
-                setattr(cls, name, own)
+                copied.name = name
+                setattr(cls, name, copied)

@@ -70,7 +70,9 @@ def test_a_change_of_what_is_gone_is_said(tmp_path):
 def test_what_is_something_else_is_refused(tmp_path, content, words):
     path = tmp_path / "work.json"
     path.write_text(content)
-    with pytest.raises(InvalidQueryError, match=rf"is not a file of work written by save\(\): .*({words})"):
+    with pytest.raises(
+        InvalidQueryError, match=rf"is not a file of work written by save\(\): .*({words})"
+    ):
         read_journal(path, made, version=3, what="work")
 
 
