@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, code: Code):
         super().__init__(message)
-        self.exit_code = int(code)
+        # click declares it for the class.
+        self.exit_code = int(code)  # type: ignore[misc]
 
 
 class Command(click.Command):
@@ -142,12 +143,13 @@ class Main(click.Group):
         object
             What the command returns, where it does not exit.
         """
+        main: Callable[..., Any] = super().main
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return main(*args, standalone_mode=False, **extra)
         _open_closed_streams()
         try:
             try:
-                code = super().main(*args, standalone_mode=False, **extra)
+                code = main(*args, standalone_mode=False, **extra)
             except click.exceptions.NoArgsIsHelpError as error:
                 click.echo(error.ctx.get_help())
                 code = error.exit_code

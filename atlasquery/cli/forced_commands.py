@@ -99,7 +99,7 @@ def forced(
         return deliver(jobs.table(), output)
     client.wait(jobs, timeout=max(0.0, seconds + began - time.monotonic()))
     curves = client.fetch(jobs, on_error="warn")
-    code = deliver(_stacked(curves, jobs["target"].tolist()), output)
+    code = deliver(_stacked(curves, jobs.table()["target"].tolist()), output)
     return Code.INCOMPLETE if any(lc is None for lc in curves) else code
 
 

@@ -43,7 +43,7 @@ def many_ids(function: Callable) -> Callable:
 
 def gather_ids(
     atlas: Any, ids: tuple[str, ...], source: Path | None, cache: bool | None
-) -> list[int]:
+) -> list[int | str]:
     """Return the ids of what was typed and of what a file has; names cost requests.
 
     Parameters

@@ -151,7 +151,7 @@ def cone(
     centre = read_position(text)
     if centre is None:
         raise Failure(f"{text!r} is no position; for a name see lcc text --resolve", Code.USAGE)
-    found = _client(service).query_region(
+    found: Any = _client(service).query_region(
         centre, radius=radius, filters=filters, collections=collections,
         columns=_columns(columns), cache=service.cache,
     )  # fmt: skip
@@ -350,7 +350,7 @@ def lightcurves(setid: str, mag_column: str | None, service: Service, output: Ou
     return Code.INCOMPLETE if curves.failures else code
 
 
-def _short(found: "Table", output: Output) -> "Table":
+def _short(found: Any, output: Output) -> "Table":
     """Leave out, for a person, what each row of a server repeats."""
     if not for_person(output):
         return found

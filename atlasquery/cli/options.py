@@ -77,7 +77,7 @@ class Service:
     cache: bool | None = None
     wait: bool = False
 
-    def client(self, kind: type) -> Any:
+    def client(self, kind: Any) -> Any:
         """Make a client.
 
         Parameters
@@ -136,7 +136,7 @@ def service_options(function: Callable) -> Callable:
     @click.option("--no-cache", is_flag=True, help="Ask the server, and store nothing.")
     @click.option("--wait", is_flag=True, help="Wait when the requests of the hour are used up.")
     @functools.wraps(function)
-    def wrapped(*args, server, no_cache, wait, **rest):
+    def wrapped(*args: Any, server: str | None, no_cache: bool, wait: bool, **rest: Any) -> Any:
         service = Service(server, False if no_cache else None, wait)
         return function(*args, service=service, **rest)
 
@@ -168,7 +168,9 @@ def output_options(function: Callable) -> Callable:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("--all", "full", is_flag=True, help="Show all rows and columns on a terminal.")
     @functools.wraps(function)
-    def wrapped(*args, path, overwrite, as_json, full, **rest):
+    def wrapped(
+        *args: Any, path: Path | None, overwrite: bool, as_json: bool, full: bool, **rest: Any
+    ) -> Any:
         if path and as_json:
             raise click.UsageError("give --json or -o, not both", click.get_current_context())
         if path:

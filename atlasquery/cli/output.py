@@ -305,7 +305,8 @@ def _shown_time(column: "Time") -> "Time | MaskedColumn":
 
 def _fitting(table: "QTable", width: int) -> list[str]:
     """Return the first columns that fit side by side, at least one."""
-    kept, used = [], -1
+    kept: list[str] = []
+    used = -1
     for name in table.colnames:
         used += 1 + max(map(len, _lines(table[[name]], -1)))
         if kept and used > width:

@@ -2,11 +2,16 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from atlasquery.cli.command import Code, Failure, command
 from atlasquery.cli.options import UserPath
+
+if TYPE_CHECKING:
+    from atlasquery.atlas import AtlasSource
+    from atlasquery.sandbox import Sandbox
 
 __all__ = ["demo", "sandbox"]
 
@@ -93,7 +98,7 @@ def demo(directory: Path) -> None:
         click.echo("\n4. Written:\n" + "\n".join(f"   {path}" for path in written))
 
 
-def _write(source, directory: Path) -> list[Path]:
+def _write(source: "AtlasSource", directory: Path) -> list[Path]:
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -107,7 +112,7 @@ def _write(source, directory: Path) -> list[Path]:
     return [table, forced, picture]
 
 
-def _sandbox(**options):
+def _sandbox(**options: Any) -> "Sandbox":
     try:
         from atlasquery.sandbox import Sandbox
     except ImportError as error:

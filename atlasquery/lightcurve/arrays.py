@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -159,9 +160,9 @@ class CurveArrays:
         if len(self.curves) > 1:
             ends = np.cumsum(self.lengths)
             marks = np.searchsorted(ends, np.arange(size, total, size)) + 1
-            edges = np.unique(np.concatenate([[0], marks, [len(self.curves)]]))
+            starts = np.unique(np.concatenate([[0], marks, [len(self.curves)]]))
             offsets = np.concatenate([[0], ends])
-            for first, last in pairwise(edges.tolist()):
+            for first, last in pairwise(starts.tolist()):
                 rows = slice(int(offsets[first]), int(offsets[last]))
                 yield first, self._piece(slice(first, last), rows)
             return
@@ -422,7 +423,7 @@ class CurveArrays:
 
     def _masked(self, columns: Sequence) -> np.ndarray | None:
         """Return where columns are masked, end to end; None where none has a mask."""
-        masks = [getattr(column, "mask", None) for column in columns]
+        masks: list[Any] = [getattr(column, "mask", None) for column in columns]
         absent = [mask is None or mask is np.ma.nomask for mask in masks]
         if all(absent):
             return None

@@ -1,6 +1,7 @@
 """The axes of a picture: limits that fit, dates on top, absolute magnitudes, and a key."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from atlasquery.lightcurve.plot_data import PlotPoints
 
 __all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
 
+# What is drawn of no marks.
+NOTHING = np.zeros(0)
 # MJD of 1970-01-01, from which matplotlib counts days.
 MJD_OF_EPOCH = 40587.0
 # The event of a light curve, which is framed where it takes less than so much of all times, with
@@ -38,7 +41,7 @@ DATES = (
 )
 
 
-def pyplot():
+def pyplot() -> Any:
     """Return matplotlib's pyplot, or say how to install it.
 
     Returns
@@ -56,7 +59,12 @@ def pyplot():
 
 
 def fit_to_marks(
-    ax, marks: list[PlotPoints], y: str, *, empty: str, window: str | tuple[float, float] = "event"
+    ax: Any,
+    marks: list[PlotPoints],
+    y: str,
+    *,
+    empty: str,
+    window: str | tuple[float, float] = "event",
 ) -> list[str]:
     """Set the limits of the axes, so that what matters fills them.
 
@@ -113,7 +121,7 @@ def _times_of(marks: list[PlotPoints], window: str | tuple[float, float]) -> tup
             for end, other in zip(window, (low, high), strict=True)
         )
         return _range(np.array([first, last]), LEAST_DAYS) if first >= last else (first, last)
-    event = np.concatenate([mark.time for mark in marks if mark.kind in EVENT] or [[]])
+    event = np.concatenate([mark.time for mark in marks if mark.kind in EVENT] or [NOTHING])
     event = event[np.isfinite(event)]
     if window == "all" or not len(event):
         return low, high
@@ -134,8 +142,8 @@ def _within(mark: PlotPoints, low: float, high: float) -> PlotPoints:
 def _extent(marks: list[PlotPoints]) -> np.ndarray:
     """Return the values that the axes must hold."""
     points = [mark for mark in marks if mark.kind != "limit"]
-    limits = np.concatenate([mark.value for mark in marks if mark.kind == "limit"] or [[]])
-    errors = np.concatenate([_error(mark) for mark in points] or [[]])
+    limits = np.concatenate([mark.value for mark in marks if mark.kind == "limit"] or [NOTHING])
+    errors = np.concatenate([_error(mark) for mark in points] or [NOTHING])
     usual = UNCERTAIN * np.median(errors) if len(errors) else np.inf
     certain = [_error(mark) <= max(usual, 0.0) for mark in points]
     held = [
@@ -164,13 +172,13 @@ def _range(values: np.ndarray, least: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _say_empty(ax, words: str) -> None:
+def _say_empty(ax: Any, words: str) -> None:
     ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center")
     ax.set_xticks([])
     ax.set_yticks([])
 
 
-def date_axis(ax, *, dated: bool = True) -> None:
+def date_axis(ax: Any, *, dated: bool = True) -> None:
     """Put calendar dates on top of axes of MJD.
 
     Parameters
@@ -209,13 +217,13 @@ def date_axis(ax, *, dated: bool = True) -> None:
     top.set_gid(DATES_ID)
 
 
-def _remove(ax, gid: str) -> None:
+def _remove(ax: Any, gid: str) -> None:
     """Remove the axis of an earlier picture on the same axes."""
     for child in [child for child in ax.child_axes if child.get_gid() == gid]:
         child.remove()
 
 
-def _calendar(locator):
+def _calendar(locator: Any) -> Any:
     """Let a locator of dates be content with few of them, of which it would warn."""
     from matplotlib.dates import HOURLY, MINUTELY, MONTHLY
 
@@ -228,7 +236,7 @@ def _calendar(locator):
     return locator
 
 
-def absolute_axis(ax, modulus: float) -> str:
+def absolute_axis(ax: Any, modulus: float) -> str:
     """Put absolute magnitudes at the right of axes of magnitudes.
 
     Parameters
@@ -254,7 +262,7 @@ def absolute_axis(ax, modulus: float) -> str:
     return f"absolute: distance modulus\n{modulus:.2f}, no K-correction"
 
 
-def draw_key(ax, notes: list[str], *, beside: bool = False) -> None:
+def draw_key(ax: Any, notes: list[str], *, beside: bool = False) -> None:
     """Draw a key to the signs.
 
     Parameters
@@ -301,7 +309,7 @@ def draw_key(ax, notes: list[str], *, beside: bool = False) -> None:
         )
 
 
-def _moved(ax, right: float, up: float):
+def _moved(ax: Any, right: float, up: float) -> Any:
     """Return the coordinates of the axes, moved by inches."""
     from matplotlib.transforms import ScaledTranslation
 
@@ -336,15 +344,17 @@ def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
     return list(found.values()), list(found)
 
 
-def _key(handle):
+def _key(handle: Any) -> Any:
     """Return the key of a mark; a limit is drawn faint, which its key need not be."""
     from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
 
     if not isinstance(handle, PathCollection):
         return handle
-    filled = handle.get_linewidth()[0] == 0
-    colour = (handle.get_facecolor() if filled else handle.get_edgecolor())[0][:3]
+    # matplotlib declares what its setters take; these are arrays.
+    filled = np.ravel(handle.get_linewidth())[0] == 0
+    colours: Any = handle.get_facecolor() if filled else handle.get_edgecolor()
+    colour = colours[0][:3]
     if handle.get_gid() == "flagged":
         return Line2D([], [], ls="", marker="x", ms=5, mew=0.9, color=colour)
     return Line2D(

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.timeseries import TimeSeries
@@ -27,9 +28,9 @@ class GrowingArrays:
     def __init__(self, rows: int):
         self._rows = rows
         self._done = self._length = 0
-        self._arrays: dict[Hashable, np.ndarray] = {}
+        self._arrays: dict[Any, np.ndarray] = {}
 
-    def add(self, arrays: Mapping[Hashable, np.ndarray], rows: int) -> None:
+    def add(self, arrays: Mapping[Any, np.ndarray], rows: int) -> None:
         """Append to each array.
 
         Parameters
@@ -64,7 +65,7 @@ class GrowingArrays:
             return self._length
         return int(self._length * self._rows / max(self._done, 1) * 1.02) + 1
 
-    def arrays(self) -> dict[Hashable, np.ndarray]:
+    def arrays(self) -> dict[Any, np.ndarray]:
         """Return the arrays, of the length that was filled.
 
         Returns
@@ -118,7 +119,6 @@ class BinArrays:
             All of them.
         """
         growing = GrowingArrays(rows)
-        part = None
         for n, part in parts:
             if n == rows:
                 return part
@@ -131,8 +131,15 @@ class BinArrays:
             if mask is None and not column.required:
                 mask = np.isnan(array)
             own.add(column, array, mask)
-        times = ((arrays["day", name], arrays["left", name]) for name in TIMES)
-        return cls(*times, {name: arrays["values", name] for name in part.values}, own, part.scale)
+        time, first, last = ((arrays["day", name], arrays["left", name]) for name in TIMES)
+        return cls(
+            time,
+            first,
+            last,
+            {name: arrays["values", name] for name in part.values},
+            own,
+            part.scale,
+        )
 
     def series(self, meta: Mapping, note: str, some: slice | None = None) -> TimeSeries:
         """Return the bins, or some of them, as a light curve.
@@ -151,14 +158,14 @@ class BinArrays:
         `~astropy.timeseries.TimeSeries`
             With columns of its own.
         """
-        part, values, own = self._times, self.values, self.own
+        times, values, own = list(self._times), self.values, self.own
         if some is not None:
             # A light curve shares nothing with another.
-            part = [(day[some].copy(), left[some].copy()) for day, left in part]
+            times = [(day[some].copy(), left[some].copy()) for day, left in times]
             values = {name: array[some].copy() for name, array in values.items()}
             own = own.take(np.arange(some.start, some.stop))
-        columns = schema_columns(part[0], values, own, scale=self.scale)
-        for name, mjd in zip(("first", "last"), part[1:], strict=True):
+        columns = schema_columns(times[0], values, own, scale=self.scale)
+        for name, mjd in zip(("first", "last"), times[1:], strict=True):
             about = f"Time of the {name} measurement averaged."
             columns.append(time_column(mjd, f"time_{name}", about, self.scale))
         series = assemble_series(TimeSeries(), columns)

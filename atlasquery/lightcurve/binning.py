@@ -55,18 +55,6 @@ OWN = (
 
 @overload
 def bin(
-    lc: Table,
-    width: u.Quantity = ...,
-    by: str | Sequence[str] = ...,
-    method: str = ...,
-    sigma_clip: float | None = ...,
-    *,
-    snr: float = ...,
-    offset: u.Quantity = ...,
-    limits: bool = ...,
-) -> TimeSeries: ...
-@overload
-def bin(
     lc: Mapping,
     width: u.Quantity = ...,
     by: str | Sequence[str] = ...,
@@ -77,6 +65,18 @@ def bin(
     offset: u.Quantity = ...,
     limits: bool = ...,
 ) -> LightCurves: ...
+@overload
+def bin(
+    lc: Table,
+    width: u.Quantity = ...,
+    by: str | Sequence[str] = ...,
+    method: str = ...,
+    sigma_clip: float | None = ...,
+    *,
+    snr: float = ...,
+    offset: u.Quantity = ...,
+    limits: bool = ...,
+) -> TimeSeries: ...
 def bin(
     lc: Table | Mapping,
     width: u.Quantity = 1 * u.day,
@@ -532,8 +532,8 @@ def _binned(
     for column in OWN:
         array = binned[column.name]
         own.add(column, array, None if column.required else np.isnan(array))
-    times = (halves(binned[name]) for name in ("time", "first", "last"))
-    return BinArrays(*times, values, own, source.scale)
+    time, first, last = (halves(binned[name]) for name in ("time", "first", "last"))
+    return BinArrays(time, first, last, values, own, source.scale)
 
 
 def _empty(head: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import cast
 
 import astropy.units as u
 import numpy as np
@@ -81,7 +82,7 @@ def _check_time(lc: Table, name: str) -> None:
     )
 
 
-def _check_unit(column, name: str, unit: u.UnitBase | None, of: str) -> None:
+def _check_unit(column: object, name: str, unit: u.UnitBase | None, of: str) -> None:
     if unit is None:
         return
     given = getattr(column, "unit", None)
@@ -201,9 +202,10 @@ def check_number(value: object, *, name: str, least: float) -> float:
         If it is no finite number, or too small.
     """
     real = isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
-    if not real or not np.isfinite(value) or value < least:
+    number = float(cast("float", value)) if real else np.nan
+    if not np.isfinite(number) or number < least:
         raise InvalidQueryError(f"{name}={value!r} should be a number of {least:g} or more")
-    return float(value)
+    return number
 
 
 def one_scale(curves: Iterable[tuple[str, Table]]) -> str:

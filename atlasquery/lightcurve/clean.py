@@ -34,16 +34,6 @@ MADE = {"snr_min": "flux", "mag_below_limit_max": "positive flux"}
 
 @overload
 def clean(
-    lc: T,
-    preset: str = ...,
-    *,
-    drop: bool = ...,
-    by: str | Sequence[str] = ...,
-    controls: Mapping | Sequence[Table] | None = ...,
-    **overrides: float | u.Quantity | None,
-) -> T: ...
-@overload
-def clean(
     lc: Mapping,
     preset: str = ...,
     *,
@@ -52,6 +42,16 @@ def clean(
     controls: Mapping | Sequence[Table] | None = ...,
     **overrides: float | u.Quantity | None,
 ) -> LightCurves: ...
+@overload
+def clean(
+    lc: T,
+    preset: str = ...,
+    *,
+    drop: bool = ...,
+    by: str | Sequence[str] = ...,
+    controls: Mapping | Sequence[Table] | None = ...,
+    **overrides: float | u.Quantity | None,
+) -> T: ...
 def clean(
     lc: Table | Mapping,
     preset: str = "atlas",
@@ -364,9 +364,9 @@ def _is_bad(values: np.ndarray, kind: str, bound: Bound) -> np.ndarray:
     """Return which values break a rule; whether NaN does is for the caller to say."""
     with np.errstate(invalid="ignore"):
         if kind == "equal":
-            return values != bound.value
+            return np.not_equal(values, bound.value)
         low, high = (values, bound.value) if kind == "min" else (bound.value, values)
-        return low <= high if bound.strict else low < high
+        return np.less_equal(low, high) if bound.strict else np.less(low, high)
 
 
 def _flagged(

@@ -112,4 +112,4 @@ def _by_cell(binned: TimeSeries, band: str, width: float) -> dict[int, tuple]:
         binned["mag"].unmasked.value[chosen],
         binned["mag_err"].unmasked.value[chosen],
     )
-    return {int(cell): row for cell, *row in zip(cells, *values, strict=True)}
+    return {int(cell): tuple(row) for cell, *row in zip(cells, *values, strict=True)}

@@ -1,6 +1,6 @@
 """How many light curves show themselves: in a terminal, and in a notebook."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from astropy.table import Table
@@ -15,7 +15,7 @@ SHOWN = 10
 SHOWN_FAILURES = 5
 
 
-class LightCurveDisplay:
+class LightCurveDisplay(Mapping):
     """A mapping of ids to light curves, or to what has one, that shows the first of them.
 
     Its ``failures``, where it has any, are pairs (id, exception).
@@ -50,7 +50,7 @@ class LightCurveDisplay:
         # What is not known of any, or is the id again, takes no room.
         there = [n for n in range(len(head)) if n in (0, 3, 4) or any(row[n] for row in rows)]
         cells = [[row[n] for n in there] for row in rows]
-        parts = [grid([head[n] for n in there], cells, title=repr(self)[1:-1])]
+        parts: list[str] = [grid([head[n] for n in there], cells, title=repr(self)[1:-1])]
         if len(self) > SHOWN:
             parts.append(f"<p>and {len(self) - SHOWN} more</p>")
         if failures := getattr(self, "failures", []):

@@ -321,7 +321,8 @@ def _series(pd: Any, column: Any) -> Any:
         masked = pd.arrays.BooleanArray if kind == "b" else pd.arrays.IntegerArray
         return masked(values, mask)
     if kind == "U":
-        texts = np.where(mask, None, values.astype(object))
+        texts = values.astype(object)
+        texts[mask] = None
         # pandas 2 makes the text "None" of None in an array of its type "str".
         return pd.array(texts, dtype="str") if int(pd.__version__.split(".")[0]) > 2 else texts
     return values

@@ -1,6 +1,7 @@
 """The bits that say why a measurement is not to be trusted."""
 
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ FLAG = Column(
 )
 
 
-def flag_column(flag: np.ndarray):
+def flag_column(flag: np.ndarray) -> Any:
     """Return the column of flags, whose description names the bits.
 
     Parameters

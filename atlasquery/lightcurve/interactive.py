@@ -1,5 +1,7 @@
 """Pictures of light curves to move about in, with plotly."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
@@ -7,6 +9,9 @@ from astropy.time import Time
 from atlasquery.lightcurve.plot import time_label, value_label
 from atlasquery.lightcurve.plot_data import PlotPoints, plot_data
 from atlasquery.lightcurve.styles import MARKER_STYLES, style_of
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["plot_interactive"]
 
@@ -20,7 +25,7 @@ def plot_interactive(
     snr: float = 3.0,
     flagged: bool = True,
     title: str | None = None,
-):
+) -> "Figure":
     """Draw a light curve as a picture to move about in.
 
     It needs plotly, of the extra ``interactive``. The signs, colours and labels are
@@ -76,9 +81,9 @@ def plot_interactive(
     what = plot_data(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     figure = go.Figure()
     # The last in the key is drawn first, to lie below.
-    for place, mark in reversed(list(enumerate(what.marks))):
+    for index, mark in reversed(list(enumerate(what.marks))):
         table = forced if mark.forced and forced is not None else lc
-        figure.add_trace(_trace(go, mark, table, what.scale, place))
+        figure.add_trace(_trace(go, mark, table, what.scale, index))
     figure.update_layout(
         title=title if title is not None else str(lc.meta.get("object", "")),
         template="simple_white",
@@ -95,7 +100,7 @@ def plot_interactive(
     return figure
 
 
-def _trace(go, mark: PlotPoints, table: Table, scale: str, place: int):
+def _trace(go: Any, mark: PlotPoints, table: Table, scale: str, index: int) -> Any:
     style, kind = style_of(mark.band), MARKER_STYLES[mark.kind]
     symbol = {"limit": "triangle-down", "flagged": "x-thin"}.get(mark.kind, style.symbol)
     opened = kind.opened or (mark.kind == "limit" and not style.filled)
@@ -109,7 +114,7 @@ def _trace(go, mark: PlotPoints, table: Table, scale: str, place: int):
         error_y=bars,
         mode="markers",
         name=mark.label,
-        legendrank=place + 1,
+        legendrank=index + 1,
         opacity=min(1.0, 2 * kind.alpha),
         marker={
             "symbol": f"{symbol}-open" if opened or thin else symbol,

@@ -50,7 +50,7 @@ class LightCurves(LightCurveDisplay, Mapping):
         self._source = source
         self._meta = meta
 
-    def __getitem__(self, key) -> Table:
+    def __getitem__(self, key: object) -> Table:
         place = self._places[key]
         if place not in self._made:
             self._made[place] = self._make(place)

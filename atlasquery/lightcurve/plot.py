@@ -3,8 +3,9 @@
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
@@ -23,6 +24,9 @@ from atlasquery.lightcurve.schema import Conventions
 from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_of
 from atlasquery.service.inputs import check_window
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["plot"]
 
 # Beyond this many marks a vector file would be slow to show.
@@ -39,12 +43,12 @@ def plot(
     flagged: bool = True,
     window: str | tuple = "event",
     redshift: float | None = None,
-    distance=None,
-    cosmology=None,
-    ax=None,
+    distance: u.Quantity | None = None,
+    cosmology: object = None,
+    ax: "Axes | None" = None,
     title: str | None = None,
     legend: bool = True,
-):
+) -> "Axes":
     """Draw a light curve.
 
     Parameters
@@ -280,7 +284,7 @@ def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
 
 
 def draw(
-    ax,
+    ax: "Axes",
     what: PlotData,
     y: str,
     *,
@@ -321,7 +325,7 @@ def draw(
     return [*what.notes, *outside]
 
 
-def _draw_points(ax, mark: PlotPoints) -> None:
+def _draw_points(ax: "Axes", mark: PlotPoints) -> None:
     style, kind = _style(mark), MARKER_STYLES[mark.kind]
     ax.errorbar(
         mark.time,
@@ -346,7 +350,7 @@ def _style(mark: PlotPoints) -> Style:
     return replace(style, colour=shaded(style.colour, mark.shade))
 
 
-def _draw_limits(ax, mark: PlotPoints) -> None:
+def _draw_limits(ax: "Axes", mark: PlotPoints) -> None:
     style, kind = _style(mark), MARKER_STYLES[mark.kind]
     # A few of them need not be as faint as thousands.
     alpha = float(np.clip(8.0 / np.sqrt(len(mark.time)), kind.alpha, 0.6))
@@ -367,7 +371,7 @@ def _draw_limits(ax, mark: PlotPoints) -> None:
     )
 
 
-def _draw_crosses(ax, mark: PlotPoints) -> None:
+def _draw_crosses(ax: "Axes", mark: PlotPoints) -> None:
     kind = MARKER_STYLES[mark.kind]
     ax.scatter(
         mark.time,

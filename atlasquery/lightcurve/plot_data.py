@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from astropy.table import Table
@@ -272,7 +273,7 @@ def _modulus_of_redshift(redshift: object, cosmology: object) -> float:
         from astropy.cosmology import Planck18
 
         cosmology = Planck18
-    return float(cosmology.distmod(redshift).value)
+    return float(cast("Any", cosmology).distmod(redshift).value)
 
 
 def _modulus(distance: object) -> float:

@@ -1,6 +1,7 @@
 """Many light curves on pages of small pictures."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -15,6 +16,10 @@ from atlasquery.lightcurve.plot import (
     value_label,
 )
 from atlasquery.lightcurve.plot_data import plot_data
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["plot_many"]
 
@@ -104,7 +109,7 @@ def _title(key: object, lc: Table, titles: Mapping | None) -> str:
     return str(getattr(lc, "meta", {}).get("object") or key)
 
 
-def _page(pictures: list[tuple], columns: int, options: dict, window: str | tuple):
+def _page(pictures: list[tuple], columns: int, options: dict, window: str | tuple) -> "Figure":
     """Return a figure of pictures, each a title, a light curve and forced photometry."""
     across = min(columns, len(pictures))
     down = -(-len(pictures) // across)
@@ -151,7 +156,7 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
     return figure
 
 
-def _note(ax, notes: list[str]) -> None:
+def _note(ax: "Axes", notes: list[str]) -> None:
     """Write what is not drawn into a corner."""
     if notes:
         text = "\n".join(note.replace("\n", " ") for note in notes)

@@ -490,7 +490,7 @@ def halves(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return day, left
 
 
-def _schema_column(column: Column, values: np.ndarray):
+def _schema_column(column: Column, values: np.ndarray) -> Any:
     if not column.required:
         return quantity_column(column, values, np.isnan(values))
     if column.unit is None:

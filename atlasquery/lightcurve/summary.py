@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -144,7 +145,9 @@ def summary(
     ATLAS26zy c 15.9753 mag
     """
     many = isinstance(lc, Mapping)
-    curves = list(lc.items()) if many else [(_name(lc), lc)]
+    curves: list[tuple[Any, Table]] = (
+        list(lc.items()) if isinstance(lc, Mapping) else [(_name(lc), lc)]
+    )
     if not curves:
         raise InvalidQueryError("lc is empty: give at least one light curve")
     names = [f"lc[{key!r}]" if many else "lc" for key, _ in curves]
@@ -159,7 +162,7 @@ def summary(
         rows.append(
             {"object": key if ids else str(key)} | _numbers(one, name, band, snr, colour_bands)
         )
-    meta = {} if many else dict(lc.meta)
+    meta = {} if many else dict(curves[0][1].meta)
     note = f"summary: band={band}, snr={snr:g}, colour={'-'.join(colour_bands)}"
     if again := sum(row.get("repeated", 0) for row in rows):
         note += f"; left out {again} rows of exposures that have another row"
@@ -190,8 +193,11 @@ def _numbers(lc: Table, name: str, band: str | None, snr: float, bands: tuple[st
     rows = usable_rows(lc, band if name == "lc" or _has(lc, band) else None, snr, name)
     if band is not None and not _has(lc, band):
         return {"n_rows": 0, "n_detections": 0}
-    numbers = {"n_rows": len(rows.order), "n_detections": int(rows.detected.sum())}
-    numbers["repeated"] = rows.repeated
+    numbers: dict[str, object] = {
+        "n_rows": len(rows.order),
+        "n_detections": int(rows.detected.sum()),
+        "repeated": rows.repeated,
+    }
     top, first, before = index_of_peak(rows), index_of_first(rows), index_of_last(rows)
     if top is None or first is None:
         return numbers
@@ -245,7 +251,7 @@ def _colour_at(lc: Table, mjd: float, bands: tuple[str, str], snr: float) -> dic
     }
 
 
-def _summary_column(column: Column, values: list, scale: str):
+def _summary_column(column: Column, values: list, scale: str) -> Any:
     """Return a column of the summary; what is None is masked."""
     mask = np.array([value is None for value in values])
     if column.kind is float:

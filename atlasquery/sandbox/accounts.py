@@ -267,7 +267,7 @@ class Accounts:
         found = self._database.fetch("select user_id from tokens where key = ?", (token,))
         if not found:
             raise ValueError("token: no user of the sandbox has this token")
-        created = self._now() - self._user(number=found[0][0]).token_life - 1
+        created = self._now() - self._user_of(found[0][0]).token_life - 1
         self._database.execute("update tokens set created = ? where key = ?", (created, token))
 
     def _store(self, key: str, user_id: int, created: float) -> None:
@@ -289,6 +289,12 @@ class Accounts:
             token_life=_DEFAULT_LIFE if group is None else life,
         )  # fmt: skip
 
+    def _user_of(self, number: int) -> User:
+        """Return the user of a token, whose row refers to one."""
+        user = self._user(number=number)
+        assert user is not None  # noqa: S101
+        return user
+
     def _of_password(self, username: str, password: str) -> User | None:
         user = self._user(name=username)
         if user is None or not user.is_active:
@@ -300,7 +306,7 @@ class Accounts:
         found = self._database.fetch("select user_id, created from tokens where key = ?", (key,))
         if not found:
             raise _denied("Invalid token.")
-        user, created = self._user(number=found[0][0]), found[0][1]
+        user, created = self._user_of(found[0][0]), found[0][1]
         if not user.is_active:
             raise _denied("User inactive or deleted.")
         if not user.has_profile:

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request, Response
 
 from .accounts import Accounts, User
@@ -66,7 +68,8 @@ class Exchange:
 class _SandboxRequest(Request):
     # The server's own limit is on the whole body.
     max_form_memory_size = None
-    max_form_parts = None
+    # werkzeug takes None for no limit, and declares a number.
+    max_form_parts = None  # type: ignore[assignment]
 
 
 class Application:
@@ -203,7 +206,7 @@ class Application:
         if request.method in ("GET", "HEAD"):
             if not endpoint.gets:
                 return 200, _NO_GET
-            data, is_form = _last(request.args), True
+            data, is_form = cast("object", _last(request.args)), True
         elif request.method == "POST":
             data, is_form = _body(request)
         else:
@@ -246,11 +249,12 @@ class Application:
             values = LOGIN.clean(data, is_form=is_form)
         except InvalidError as invalid:
             return 400, invalid.reply
-        reply = self._accounts.renew(**values)
-        if reply is None:
+        username, password = str(values["username"]), str(values["password"])
+        account = self._accounts.renew(username, password)
+        if account is None:
             return 400, _BAD_LOGIN
-        exchange.user = values["username"]
-        return 200, reply
+        exchange.user = username
+        return 200, account
 
 
 class _TooLargeError(Exception):
@@ -309,7 +313,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
 
 
-def _last(values: object) -> dict[str, str]:
+def _last(values: MultiDict) -> dict:
     """Flatten repeated keys: the last one wins."""
     return {name: found[-1] for name, found in values.lists()}
 

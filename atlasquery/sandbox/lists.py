@@ -140,8 +140,8 @@ def objectgroupslist(
     clauses, values = _where(filters)
     if not clauses and objectid is not None and objectgroupid is not None:
         raise ServerError("an object and a group without a filter")
-    given = {"object": objectid, "group": objectgroupid}
-    given = {name: value for name, value in given.items() if value is not None}
+    asked = {"object": objectid, "group": objectgroupid}
+    given = {name: value for name, value in asked.items() if value is not None}
     if not all(within_int64(value) for value in given.values()):
         return []
     columns = {"object": "g.transient_object_id", "group": "g.object_group_id"}

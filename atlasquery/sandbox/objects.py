@@ -151,7 +151,9 @@ def _non_detections(
     """
     ra, dec = found["ra"], found["dec"]
     if detections:
-        ra, dec = mean_position([r["ra"] for r in detections], [r["dec"] for r in detections])
+        ra, dec = mean_position(
+            *(np.array([r[axis] for r in detections]) for axis in ("ra", "dec"))
+        )
     covering = [
         pointing
         for pointing, *centre in call.database.fetch('select id, ra, "dec" from pointings')
@@ -187,7 +189,8 @@ def _forced(call: Call, identifier: int, mjd: float | None) -> list[dict]:
         if row["expname"] not in exposures:
             raise ServerError(f"the exposure {row['expname']} is not in the tables")
         exptime, apfit = exposures[row["expname"]]
-        apfit = apfit if row["apfit"] is None else row["apfit"]
+        if row["apfit"] is not None:
+            apfit = row["apfit"]
         row["uJy"], row["duJy"] = _microjansky(row, exptime, apfit)
         row["texp"] = exptime
     return rows

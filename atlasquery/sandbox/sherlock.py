@@ -1,10 +1,14 @@
 """What Sherlock, the survey's catalogue software, says of the objects."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .dates import iso_dates
+
+if TYPE_CHECKING:
+    from .annotations import Facts
 
 __all__ = ["sherlock"]
 
@@ -18,7 +22,7 @@ _MPC_PER_Z = 4283.0
 _KPC_PER_MPC_ARCSEC = 1000 / 206265
 
 
-def sherlock(rng: np.random.Generator, objects: dict, facts) -> dict[str, dict]:
+def sherlock(rng: np.random.Generator, objects: dict, facts: "Facts") -> dict[str, dict]:
     """Classify the objects and list the catalogued sources near them.
 
     Parameters
@@ -41,10 +45,10 @@ def sherlock(rng: np.random.Generator, objects: dict, facts) -> dict[str, dict]:
     }
 
 
-def _classifications(objects: dict, facts) -> dict:
-    columns = defaultdict(list)
+def _classifications(objects: dict, facts: "Facts") -> dict:
+    columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
-    for n in np.flatnonzero(facts.classified):
+    for n in np.flatnonzero(facts.classified).tolist():
         cls, host, apart = facts.classes[n], facts.hosts[n], facts.apart[n]
         if cls == "ORPHAN":
             annotation = "The transient location is not matched against any known catalogued source"
@@ -76,10 +80,10 @@ def _source(number: int) -> str:
     return f"12376{number * 7919 % 10**14:014d}"
 
 
-def _crossmatches(rng: np.random.Generator, objects: dict, facts) -> dict:
-    columns = defaultdict(list)
+def _crossmatches(rng: np.random.Generator, objects: dict, facts: "Facts") -> dict:
+    columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
-    for n in np.flatnonzero(facts.crossmatched):
+    for n in np.flatnonzero(facts.crossmatched).tolist():
         star = facts.classes[n] in _STARS
         for rank in range(1, 2 + int(rng.integers(3))):
             row = _crossmatch(rng, objects, facts, n, rank, star)
@@ -88,7 +92,9 @@ def _crossmatches(rng: np.random.Generator, objects: dict, facts) -> dict:
     return columns
 
 
-def _crossmatch(rng, objects: dict, facts, n: int, rank: int, star: bool) -> dict:
+def _crossmatch(
+    rng: np.random.Generator, objects: dict, facts: "Facts", n: int, rank: int, star: bool
+) -> dict:
     """Describe one catalogued source near an object; the first rank is the merged one."""
     apart = facts.apart[n] / (20 if star else 1) if rank == 1 else rng.uniform(1, 25)
     angle = rng.uniform(0, 2 * np.pi)
@@ -118,7 +124,7 @@ def _crossmatch(rng, objects: dict, facts, n: int, rank: int, star: bool) -> dic
     }
 
 
-def _galaxy(rng, z: float, apart: float, rank: int) -> dict:
+def _galaxy(rng: np.random.Generator, z: float, apart: float, rank: int) -> dict:
     """Return what is known of a galaxy alone."""
     distance = _MPC_PER_Z * z
     modulus = 5 * np.log10(distance * 1e5)
@@ -159,7 +165,7 @@ def _star() -> dict:
     }
 
 
-def _brightness(rng, star: bool) -> dict:
+def _brightness(rng: np.random.Generator, star: bool) -> dict:
     return {
         "field_g": rng.uniform(12, 20),
         "field_gerr": 0.02,

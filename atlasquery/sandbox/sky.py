@@ -94,16 +94,16 @@ def _place(rng: np.random.Generator) -> dict:
         where = offset(*field.T, *rng.uniform(-_FIELD_ARCSEC, _FIELD_ARCSEC, (2, count)))
         topic += [name] * count
         ra, dec = [*ra, *where[0].tolist()], [*dec, *where[1].tolist()]
-    ids = []
+    ids: list[int] = []
     for position in zip(ra, dec, strict=True):
         identifier = object_id(*position)
         while identifier in ids:
             identifier += 100
         ids.append(identifier)
-    ra, dec = np.array(ra), np.array(dec)
+    where = np.array(ra), np.array(dec)
     return {
-        "id": np.array(ids), "ra": ra, "dec": dec, "topic": topic,
-        "pointing": nearest_pointings(ra, dec), "htm16id": htm_id(ra, dec),
+        "id": np.array(ids), "ra": where[0], "dec": where[1], "topic": topic,
+        "pointing": nearest_pointings(*where), "htm16id": htm_id(*where),
         "has_forced": np.arange(len(ids)) % 3 != 2,
     }  # fmt: skip
 

@@ -262,7 +262,7 @@ def _moment(call: Call, insertdate: str | None, *, timestamp: bool = True) -> st
 
 def _stored(values: dict[str, float | None]) -> dict[str, float | None]:
     """Pass numbers through the columns of the real database: FLOAT and TINYINT."""
-    stored = {}
+    stored: dict[str, float | None] = {}
     for name, value in values.items():
         if value is None:
             stored[name] = None

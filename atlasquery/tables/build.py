@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -136,15 +137,17 @@ class _Unshared(list):
         return list, ()
 
 
-def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
+def table_column(column: Column, values: np.ndarray, mask: np.ndarray | None) -> Any:
     """Return a column for a `~astropy.table.Table`.
 
     Parameters
     ----------
     column : Column
         Its declaration.
-    values, mask : `~numpy.ndarray`
-        Its values, and where they are missing.
+    values : `~numpy.ndarray`
+        Its values.
+    mask : `~numpy.ndarray` or None
+        Where they are missing; None for a required column.
 
     Returns
     -------
@@ -152,7 +155,7 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
         With name, unit and description.
     """
     if column.kind is Timestamp:
-        return time_column(column, values, mask)
+        return time_column(column, values, np.zeros(len(values), bool) if mask is None else mask)
     # A view takes half the time of the constructor, which copies meta data; see `assemble`. Its
     # attributes set one by one, which each looks at its parent table, take as long again.
     made = values.view(TableColumn if column.required else MaskedColumn)
@@ -161,13 +164,13 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray):
         made.__dict__["_unit"] = column.unit
     if column.about:
         made.__dict__["description"] = column.about
-    if not column.required:
+    if mask is not None and not column.required:
         # A copy: columns may be masked alike, and each is the user's to change.
         made._mask = mask.copy()
     return made
 
 
-def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray):
+def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray | None) -> Any:
     """Return a column for a `~astropy.table.QTable`: a masked quantity where it has a unit.
 
     Parameters

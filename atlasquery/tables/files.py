@@ -174,7 +174,8 @@ def _read_ecsv(body: bytes) -> Table:
 
 
 def _write_csv(table: Table) -> bytes:
-    header, body = [], []
+    header: list[str] = []
+    body: list[str] = []
     for line in _write_ecsv(table, ",").decode().splitlines(keepends=True):
         (header if line.startswith("#") and not body else body).append(line)
     # What skips the header takes "#" for the begin of a comment, but not between quotes.
@@ -471,7 +472,8 @@ def _write_parquet(table: Table) -> bytes:
         for name, column in plain.columns.items()
         if column.dtype.kind == "U"
     }
-    schema = with_pandas_types(pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths}))
+    metadata: dict[Any, str] = {PARQUET_ITEM: header_text(plain), **widths}
+    schema = with_pandas_types(pa.schema(fields, metadata))
     buffer = io.BytesIO()
     parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
     return buffer.getvalue()

@@ -253,7 +253,8 @@ def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
             raise TableParseError(f"{wire!r:.100} is not fit to be the name of a column")
     # Wire names may be no Python names, so fields are numbered and renamed.
     names = {f"f{n}": wire for n, (wire, *_) in enumerate(fields)}
-    row = msgspec.defstruct(
+    # A class made at run time is no type to a checker.
+    row: Any = msgspec.defstruct(
         "Row",
         [(name, *rest) for name, (_, *rest) in zip(names, fields, strict=True)],
         rename=names.get,
@@ -277,7 +278,7 @@ def _sent_keys(columns: Columns, texts: Sequence) -> tuple[dict[str, None], Sequ
         ) from error
     for row in chain.from_iterable(part or () for part in parts):
         keys.update(dict.fromkeys(row))
-    fit = {}
+    fit: dict[str, str] = {}
     for key in keys:
         if UNFIT.search(key) and key not in columns.by_wire:
             name = UNFIT.sub("_", key)
@@ -366,8 +367,9 @@ def _infer(column: Column, rows: Sequence, field: str, as_text: bool) -> Column:
     """Return an undeclared column with the narrowest type that keeps all its values, or text."""
     kinds = {type(getattr(row, field)) for row in rows} - {type(None)}
     whole = [v for row in rows if type(v := getattr(row, field)) is int] if int in kinds else ()
+    kind: type = str
     if as_text:
-        kind = str
+        pass
     elif kinds == {float} or (kinds == {int, float} and all(abs(v) <= 2**53 for v in whole)):
         kind = float
     elif len(kinds) == 1 and kinds <= {bool, int, str} and all(v in INT64 for v in whole):

@@ -67,8 +67,8 @@ def check_answers(
     TableParseError
         If a row names something else.
     """
-    several = isinstance(asked, Iterable) and not isinstance(asked, str)
-    wanted = {str(one) for one in asked} if several else {str(asked)}
+    several = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else asked
+    wanted = {str(one) for one in several}
     named = np.asarray(got) if mask is None else np.asarray(got)[~np.asarray(mask)]
     for one in np.unique(named).tolist():
         if str(one) not in wanted:
