@@ -1,6 +1,5 @@
 """The flux that a light curve has without its transient, which is not always 0."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +23,7 @@ from atlasquery.lightcurve.group_statistics import (
 from atlasquery.lightcurve.groups import codes, make_groups
 from atlasquery.lightcurve.schema import Conventions, magnitudes
 from atlasquery.service.inputs import check_choice, check_mjd, check_window
+from atlasquery.warn import warn
 
 __all__ = ["TEMPLATE_CHANGES", "subtract_baseline"]
 
@@ -235,9 +235,8 @@ def _warn(found: list[dict], at_least: int) -> None:
     left = [b for b in found if b["offset"] is None]
     if left:
         which = "; ".join(f"{b['band']} from {b['start']} to {b['end']}: {b['n']}" for b in left)
-        warnings.warn(
+        warn(
             f"no baseline was subtracted where there are fewer than {at_least} rows for it "
             f"(band, MJD, rows: {which})",
             InputWarning,
-            stacklevel=3,
         )

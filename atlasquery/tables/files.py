@@ -18,7 +18,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.table.meta import get_header_from_yaml
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.files import write_whole
+from atlasquery.service.files import write_atomic
 from atlasquery.service.inputs import check_path
 from atlasquery.tables.coordinate_systems import (
     UNKNOWN,
@@ -96,7 +96,7 @@ def write_table(table: Table, path: str | os.PathLike, *, overwrite: bool = Fals
     if path.exists() and not overwrite:
         raise InvalidQueryError(f"path={str(path)!r} is there already; overwrite=True replaces it")
     body = FORMATS[extension][0](table)
-    write_whole(path, body)
+    write_atomic(path, body)
     return path
 
 

@@ -8,7 +8,6 @@ NaN under masks, and the difference between what is empty and what is missing.
 """
 
 import re
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.tables.build import assemble, assemble_series
+from atlasquery.warn import warn
 
 __all__ = ["build_from_plain", "header_text", "restore", "to_plain"]
 
@@ -276,8 +276,9 @@ def _writable_meta(known: Mapping) -> dict:
         else:
             kept[key] = value
     if lost:
-        warnings.warn(
-            f"a file cannot hold these items of meta: {', '.join(lost)}", InputWarning, stacklevel=5
+        warn(
+            f"a file cannot hold these items of meta: {', '.join(lost)}",
+            InputWarning,
         )
     return kept
 

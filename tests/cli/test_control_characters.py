@@ -9,8 +9,8 @@ from astropy.table import Table
 from atlasquery.cli.command import _Lines, one_line, printable
 from atlasquery.cli.output import json_text, terminal_lines
 from atlasquery.exceptions import RemoteServiceError
+from atlasquery.redaction import CONTROL
 from atlasquery.service.secrets import Secret
-from atlasquery.shown import CONTROL
 from atlasquery.tables.html import control_free, grid, link
 
 ORDERS = "\x1b[31m\x1b]0;title\x07\x9b31m\u202egnp.exe\u2066 \x7f\u200f"

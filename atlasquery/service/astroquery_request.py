@@ -7,8 +7,8 @@ import requests
 from astroquery import cache_conf
 
 from atlasquery.service.address import origin
+from atlasquery.service.cache import as_response
 from atlasquery.service.secrets import NoAuth
-from atlasquery.service.store import as_response
 
 __all__ = ["DAMAGED", "AstroqueryRequests"]
 

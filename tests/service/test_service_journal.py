@@ -3,7 +3,7 @@
 import pytest
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.kept import keep, keep_change, take_up
+from atlasquery.service.journal import append_change, read_journal, write_journal
 
 
 def made(content, place):
@@ -12,8 +12,8 @@ def made(content, place):
 
 def test_what_is_kept_is_taken_up(tmp_path):
     path = tmp_path / "work.json"
-    keep(path, {"format": 3, "numbers": [1, 2]}, what="work")
-    assert take_up(path, made, version=3, what="work") == ([1, 2], path)
+    write_journal(path, {"format": 3, "numbers": [1, 2]}, what="work")
+    assert read_journal(path, made, version=3, what="work") == ([1, 2], path)
     assert path.stat().st_mode & 0o077 == 0, "others may not read it"
 
 
@@ -23,38 +23,38 @@ def changes(content, place):
 
 def test_changes_are_added_and_taken_up_in_order(tmp_path):
     path = tmp_path / "work.json"
-    keep(path, {"format": 3, "numbers": [1, 2]}, what="work")
-    assert take_up(path, changes, version=3, what="work") == []
+    write_journal(path, {"format": 3, "numbers": [1, 2]}, what="work")
+    assert read_journal(path, changes, version=3, what="work") == []
     first = path.read_bytes()
     for n in range(3):
-        keep_change(path, {"n": n, "words": "a\nb"}, what="work")
+        append_change(path, {"n": n, "words": "a\nb"}, what="work")
     assert path.read_bytes().startswith(first), "what is there is not written again"
-    found = take_up(path, changes, version=3, what="work")
+    found = read_journal(path, changes, version=3, what="work")
     assert found == [{"n": n, "words": "a\nb"} for n in range(3)]
     assert path.stat().st_mode & 0o077 == 0, "others may not read it"
-    keep(path, {"format": 3, "numbers": [4]}, what="work")
-    assert take_up(path, changes, version=3, what="work") == []
+    write_journal(path, {"format": 3, "numbers": [4]}, what="work")
+    assert read_journal(path, changes, version=3, what="work") == []
 
 
 def test_a_change_that_was_broken_off_takes_no_other_with_it(tmp_path):
     path = tmp_path / "work.json"
-    keep(path, {"format": 3, "numbers": [1, 2]}, what="work")
-    keep_change(path, {"n": 0}, what="work")
+    write_journal(path, {"format": 3, "numbers": [1, 2]}, what="work")
+    append_change(path, {"n": 0}, what="work")
     whole = path.read_bytes()
-    keep_change(path, {"n": 1}, what="work")
+    append_change(path, {"n": 1}, what="work")
     for end in range(len(whole), len(path.read_bytes()) + 1):
         path.write_bytes((whole + b'\n{"n": 1}')[:end])
         known = [{"n": 0}] if end < len(whole) + 9 else [{"n": 0}, {"n": 1}]
-        assert take_up(path, changes, version=3, what="work") == known
-        keep_change(path, {"n": 2}, what="work")
-        assert take_up(path, changes, version=3, what="work") == [*known, {"n": 2}]
+        assert read_journal(path, changes, version=3, what="work") == known
+        append_change(path, {"n": 2}, what="work")
+        assert read_journal(path, changes, version=3, what="work") == [*known, {"n": 2}]
 
 
 def test_a_change_of_what_is_gone_is_said(tmp_path):
     with pytest.raises(FileNotFoundError):
-        keep_change(tmp_path / "none.json", {}, what="work")
+        append_change(tmp_path / "none.json", {}, what="work")
     with pytest.raises(InvalidQueryError, match="the work cannot be kept in"):
-        keep_change(tmp_path, {}, what="work")
+        append_change(tmp_path, {}, what="work")
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_what_is_something_else_is_refused(tmp_path, content, words):
     path = tmp_path / "work.json"
     path.write_text(content)
     with pytest.raises(InvalidQueryError, match=rf"holds no work kept by save\(\): .*({words})"):
-        take_up(path, made, version=3, what="work")
+        read_journal(path, made, version=3, what="work")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InvalidQueryError, match="cannot be read: No such file"):
-        take_up(tmp_path / "none.json", made, version=3, what="work")
+        read_journal(tmp_path / "none.json", made, version=3, what="work")
     with pytest.raises(InvalidQueryError, match="the work cannot be kept in"):
-        keep(tmp_path / "none" / "work.json", {}, what="work")
+        write_journal(tmp_path / "none" / "work.json", {}, what="work")

@@ -7,7 +7,7 @@ from astropy.coordinates import angular_separation
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlasquery.service.cover import _offset, cover_cones, separations
+from atlasquery.service.cones import _offset, cover_cones, separations
 
 POLES = [(0.0, 90.0), (123.0, -90.0), (0.0, 0.0), (359.99999, 0.0), (180.0, 89.999), (77.0, -45.0)]
 positions = st.tuples(st.floats(0, 360, exclude_max=True), st.floats(-90, 90))

@@ -12,7 +12,7 @@ import weakref
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
-__all__ = ["CONTROL", "concealed", "harmless", "hide", "shown"]
+__all__ = ["CONTROL", "escape_controls", "redact", "register_secret", "safe_text"]
 
 #: Control characters but for the tab and the line feed, marks of the direction of writing, tags
 #: that are never seen, and halves of characters, which cannot be written to a terminal.
@@ -35,7 +35,7 @@ class _Hidden(Protocol):
 _secrets: weakref.WeakValueDictionary[int, _Hidden] = weakref.WeakValueDictionary()
 
 
-def hide(secret: _Hidden) -> None:
+def register_secret(secret: _Hidden) -> None:
     """Let no text that is shown have a secret in it, for as long as it is in memory.
 
     Parameters
@@ -46,7 +46,7 @@ def hide(secret: _Hidden) -> None:
     _secrets[id(secret)] = secret
 
 
-def shown(text: str) -> str:
+def safe_text(text: str) -> str:
     """Return a text as it may be shown.
 
     Parameters
@@ -59,10 +59,10 @@ def shown(text: str) -> str:
     str
         With dots for each secret, and escapes for control characters.
     """
-    return harmless(concealed(text))
+    return escape_controls(redact(text))
 
 
-def harmless(text: str) -> str:
+def escape_controls(text: str) -> str:
     r"""Return a text that a terminal shows as it is, in the order in which it is written.
 
     Parameters
@@ -78,7 +78,7 @@ def harmless(text: str) -> str:
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def concealed(text: str) -> str:
+def redact(text: str) -> str:
     """Return a text without the tokens and passwords in use.
 
     Parameters

@@ -6,31 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from astropy.config import paths
-
 try:
     import fcntl
 except ImportError:  # Windows has no such lock: there, each process goes its own way.
     fcntl = None
 
-__all__ = ["alone", "cache_folder", "is_there", "open_alone"]
+__all__ = ["alone", "is_current_file", "locked", "open_alone"]
 
 PAUSE = 0.05
-
-
-def cache_folder() -> Path:
-    """Return the directory for what all processes of a user share.
-
-    Returns
-    -------
-    `~pathlib.Path`
-        Below astropy's cache directory; where that cannot be made, a place that cannot
-        be written to either, as who wants to write there finds out.
-    """
-    try:
-        return Path(paths.get_cache_dir(), "atlasquery")
-    except (OSError, RuntimeError):
-        return Path(os.environ.get("HOME", "/"), ".astropy", "cache", "atlasquery")
 
 
 @contextlib.contextmanager
@@ -53,7 +36,7 @@ def alone(path: Path, patience: float) -> Iterator[bool]:
     until = time.monotonic() + patience
     while True:
         with open_alone(path, max(0.0, until - time.monotonic())) as handle:
-            if handle is not None and not is_there(path, handle):
+            if handle is not None and not is_current_file(path, handle):
                 # Who had it before has removed it, and a third one may have a new one by now.
                 continue
             try:
@@ -65,7 +48,7 @@ def alone(path: Path, patience: float) -> Iterator[bool]:
             return
 
 
-def is_there(path: Path, handle: int) -> bool:
+def is_current_file(path: Path, handle: int) -> bool:
     """Return whether an open file is the one that has a name now.
 
     Parameters
@@ -132,3 +115,39 @@ def _locked(handle: int, until: float, pause: float) -> bool:
         else:
             return True
     return False
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock that ends with the process, however that ends.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file that is locked. It is made, and removed at the end.
+
+    Yields
+    ------
+    bool
+        False where another process holds it.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    yield False
+                    return
+                if not is_current_file(path, descriptor):
+                    # Who had it before has removed it.
+                    continue
+            try:
+                yield True
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            return
+        finally:
+            os.close(descriptor)

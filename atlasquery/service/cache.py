@@ -19,7 +19,7 @@ import requests
 from atlasquery.service.files import write_private
 from atlasquery.service.log import log
 
-__all__ = ["ResponseStore", "as_response"]
+__all__ = ["ResponseCache", "as_response"]
 
 FORMAT = 1
 SUFFIX = ".answer"
@@ -29,7 +29,7 @@ SWEEP_EVERY = 3600.0
 _swept: dict[Path, float] = {}
 
 
-class ResponseStore:
+class ResponseCache:
     """Answers of one service in one directory.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Warn a user at the line that called the package."""
+"""Warnings that point at the line of the user which called the package."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["warn"]
 
-PACKAGE = str(Path(__file__).parents[1]) + os.sep
+PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def warn(message: str, category: type[Warning]) -> None:

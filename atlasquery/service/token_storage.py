@@ -20,10 +20,10 @@ from atlasquery.service.credentials import (
 from atlasquery.service.log import log
 from atlasquery.service.secrets import Secret, without_frames
 
-__all__ = ["keep_token"]
+__all__ = ["save_token"]
 
 
-def keep_token(service: str, found: Credentials, token: Secret) -> None:
+def save_token(service: str, found: Credentials, token: Secret) -> None:
     """Put a token in place of the one it follows, where the user chose to keep that.
 
     Parameters

@@ -15,12 +15,12 @@ from atlasquery.exceptions import InvalidQueryError, StorageError
 from atlasquery.service.files import write_private
 from atlasquery.service.inputs import check_path
 
-__all__ = ["keep", "keep_change", "take_up"]
+__all__ = ["append_change", "read_journal", "write_journal"]
 
 T = TypeVar("T")
 
 
-def keep(path: Path, content: dict, *, what: str) -> None:
+def write_journal(path: Path, content: dict, *, what: str) -> None:
     """Write the state of some work, whole or not at all.
 
     Parameters
@@ -43,13 +43,13 @@ def keep(path: Path, content: dict, *, what: str) -> None:
         raise _not_kept(path, what, error) from error
 
 
-def keep_change(path: Path, change: dict, *, what: str) -> None:
+def append_change(path: Path, change: dict, *, what: str) -> None:
     """Add a change to the work that a file keeps.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file, written by `keep`.
+        The file, written by `write_journal`.
     change : dict
         What has changed.
     what : str
@@ -80,7 +80,7 @@ def _not_kept(path: Path, what: str, error: OSError) -> StorageError:
     return StorageError.from_system(error, f"the {what} cannot be kept in {str(path)!r}")
 
 
-def take_up(
+def read_journal(
     path: str | os.PathLike, make: Callable[[dict, Path], T], *, version: int, what: str
 ) -> T:
     """Return the work that a file keeps.

@@ -9,14 +9,14 @@ import msgspec
 import requests
 
 from atlasquery.exceptions import LoginError, RemoteServiceError
-from atlasquery.shown import concealed, shown
+from atlasquery.redaction import redact, safe_text
 
-__all__ = ["is_envelope", "is_page", "refuse_redirect", "refuse_status", "server_words"]
+__all__ = ["is_envelope", "is_page", "raise_for_redirect", "raise_for_status", "server_message"]
 
 PAGE = "(an HTML page)"
 
 
-def refuse_redirect(response: requests.Response, service: str) -> None:
+def raise_for_redirect(response: requests.Response, service: str) -> None:
     """Raise if the answer sends us elsewhere.
 
     Parameters
@@ -63,7 +63,7 @@ ADVICE = {
 }
 
 
-def refuse_status(response: requests.Response, service: str) -> None:
+def raise_for_status(response: requests.Response, service: str) -> None:
     """Raise if the answer is a refusal.
 
     Parameters
@@ -83,7 +83,7 @@ def refuse_status(response: requests.Response, service: str) -> None:
     status = response.status_code
     if status < 400:
         return
-    words = server_words(response)
+    words = server_message(response)
     place = {"service": service, "status": status, "url": response.url, "reason": words}
     if status == 401:
         raise LoginError(
@@ -113,7 +113,7 @@ def _is_own_answer(response: requests.Response) -> bool:
     return False
 
 
-def server_words(response: requests.Response) -> str:
+def server_message(response: requests.Response) -> str:
     """Return what a server said about a failure, as one line.
 
     Parameters
@@ -129,19 +129,21 @@ def server_words(response: requests.Response) -> str:
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = msgspec.json.decode(response.content)
         words = _enveloped(said) or _flat(said)
-        return shown(words)[:500] or shown(response.reason or "") or "(no words)"
+        return safe_text(words)[:500] or safe_text(response.reason or "") or "(no words)"
     text = response.content[:20000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
     if title:
         text = title[1] or title[2]
-    words = html.unescape(re.sub(r"<[^>]+>", " ", concealed(text)))
-    words = shown(" ".join(words.split()))[:500] or shown(response.reason or "") or "(no words)"
+    words = html.unescape(re.sub(r"<[^>]+>", " ", redact(text)))
+    words = (
+        safe_text(" ".join(words.split()))[:500] or safe_text(response.reason or "") or "(no words)"
+    )
     page = title or "html" in response.headers.get("Content-Type", "").lower()
     return f"{PAGE} {words}" if page else words
 
 
 def is_page(words: str | None) -> bool:
-    """Return whether `server_words` are those of a web page.
+    """Return whether `server_message` are those of a web page.
 
     Parameters
     ----------
