@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -108,7 +108,7 @@ def _write(source: "AtlasSource", directory: Path) -> list[Path]:
     picture = directory / f"{source.name}.png"
     source.light_curve.write(table, overwrite=True)
     source.forced_photometry.write(forced, overwrite=True)
-    source.plot().figure.savefig(picture, dpi=150)
+    cast("Any", source.plot().figure).savefig(picture, dpi=150)
     return [table, forced, picture]
 
 

@@ -127,16 +127,17 @@ def conversion(given: u.UnitBase | None, unit: u.UnitBase, name: str) -> tuple[f
     """
     if given is None:
         return None
-    given = u.Unit(given)
-    if not _is_logarithmic(given):
-        factor = given.to(unit) if given.is_equivalent(unit) else 0.0
+    # astropy has no type stubs: its units are Any.
+    source: Any = u.Unit(given)
+    if not _is_logarithmic(source):
+        factor = source.to(unit) if source.is_equivalent(unit) else 0.0
         # A magnitude is -0.4 dex: numbers in such a unit are not magnitudes.
         return (float(factor), 0.0) if factor > 0 else None
-    if unit != u.mag or not isinstance(given, u.MagUnit):
+    if unit != u.mag or not isinstance(source, u.MagUnit):
         return None
-    if not given.physical_unit.is_equivalent(u.uJy):
+    if not source.physical_unit.is_equivalent(u.uJy):
         return None
-    return 1.0, 0.0 if name.endswith("_err") else float(given.to(u.ABmag, 0.0))
+    return 1.0, 0.0 if name.endswith("_err") else float(source.to(u.ABmag, 0.0))
 
 
 def check_quantity(

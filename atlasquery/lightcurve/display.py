@@ -70,7 +70,8 @@ def _summary(key: object, product: object) -> tuple[str, str, str, str]:
     lc = _light_curve(product)
     place = lc.meta.get("coordinates")
     position = place.to_string("hmsdms", precision=1) if place is not None else ""
-    name = product._title() if hasattr(product, "_title") else str(lc.meta.get("object", ""))
+    title = getattr(product, "_title", None)
+    name = title() if title is not None else str(lc.meta.get("object", ""))
     name = "" if name == str(key) else plain_text(name)
     return str(key), name, position, f"{int(lc['detection'].sum())} of {len(lc)}"
 

@@ -117,27 +117,28 @@ def plot(
     times = check_shown_window(window, what.scale)
     modulus = check_distance(redshift, distance, cosmology, y)
     name = str(lc.meta.get("object", ""))
-    drawn = None if ax is None else _drawn_before(ax, what, y, value_label(lc, y))
-    if ax is None:
-        _, ax = pyplot().subplots(figsize=(9.0, 4.8), layout="constrained")
+    axes: Any = ax
+    drawn = None if axes is None else _drawn_before(axes, what, y, value_label(lc, y))
+    if axes is None:
+        _, axes = pyplot().subplots(figsize=(9.0, 4.8), layout="constrained")
     if drawn is None:
         drawn = Drawn([], [], value_label(lc, y), what.scale, [], y)
-    what = _named(ax, what, drawn, name)
-    notes = draw(ax, what, y, before=drawn.marks, window=times)
-    ax.set_ylabel(value_label(lc, y))
+    what = _named(axes, what, drawn, name)
+    notes = draw(axes, what, y, before=drawn.marks, window=times)
+    axes.set_ylabel(value_label(lc, y))
     if not drawn.marks:
-        ax.set_xlabel(time_label(lc, what))
+        axes.set_xlabel(time_label(lc, what))
     if modulus is not None:
-        notes.append(absolute_axis(ax, modulus))
+        notes.append(absolute_axis(axes, modulus))
     names = list(dict.fromkeys(filter(None, [*drawn.names, name])))
-    ax.set_title(title if title is not None else ", ".join(names))
+    axes.set_title(title if title is not None else ", ".join(names))
     # What is outside is counted anew for all.
     outside = [note for note in notes if note.endswith(OUTSIDE_END)]
     notes = [*drawn.notes, *(note for note in notes if note not in outside)]
-    _DRAWN[ax] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
+    _DRAWN[axes] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
     if legend:
-        draw_key(ax, [*notes, *outside], beside=modulus is not None)
-    return ax
+        draw_key(axes, [*notes, *outside], beside=modulus is not None)
+    return axes
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def _magnitude_system(meta: Mapping) -> MagnitudeSystem:
     return systems.get(str(meta.get("magsys", "AB")).lower(), "unknown")
 
 
-def mag_to_flux(mag: np.ndarray) -> np.ndarray:
+def mag_to_flux(mag: Any) -> np.ndarray:
     """Turn AB magnitudes into fluxes in uJy.
 
     Parameters
@@ -225,7 +225,7 @@ def mag_to_flux(mag: np.ndarray) -> np.ndarray:
     return 10.0 ** (0.4 * (ZERO_POINT - mag))
 
 
-def flux_to_mag(flux: np.ndarray) -> np.ndarray:
+def flux_to_mag(flux: Any) -> np.ndarray:
     """Turn fluxes in uJy into AB magnitudes.
 
     Parameters

@@ -282,9 +282,9 @@ class Accounts:
         )
         if not rows:
             return None
-        number, name, staff, active, group, has_profile, write_access, life = rows[0]
+        user_id, username, staff, active, group, has_profile, write_access, life = rows[0]
         return User(
-            number, name, bool(staff), bool(active), group,
+            user_id, username, bool(staff), bool(active), group,
             has_profile=group is None or bool(has_profile), write_access=bool(write_access),
             token_life=_DEFAULT_LIFE if group is None else life,
         )  # fmt: skip

@@ -196,7 +196,7 @@ def _forced(call: Call, identifier: int, mjd: float | None) -> list[dict]:
     return rows
 
 
-def _microjansky(row: dict, exptime: float, apfit: float) -> tuple[float | None, float | None]:
+def _microjansky(row: dict, exptime: float, apfit: Any) -> tuple[float | None, float | None]:
     if row["peakfit"] is None or row["dpeak"] is None:
         return None, None
     factor = 10 ** (-0.4 * (row["zp"] + apfit - 23.9))

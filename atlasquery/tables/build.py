@@ -158,16 +158,16 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray | None) ->
         return time_column(column, values, np.zeros(len(values), bool) if mask is None else mask)
     # A view takes half the time of the constructor, which copies meta data; see `assemble`. Its
     # attributes set one by one, which each looks at its parent table, take as long again.
-    made = values.view(TableColumn if column.required else MaskedColumn)
-    made.__dict__["_name"] = column.name
+    built: Any = values.view(TableColumn if column.required else MaskedColumn)
+    built.__dict__["_name"] = column.name
     if column.unit is not None:
-        made.__dict__["_unit"] = column.unit
+        built.__dict__["_unit"] = column.unit
     if column.about:
-        made.__dict__["description"] = column.about
+        built.__dict__["description"] = column.about
     if mask is not None and not column.required:
         # A copy: columns may be masked alike, and each is the user's to change.
-        made._mask = mask.copy()
-    return made
+        built._mask = mask.copy()
+    return built
 
 
 def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray | None) -> Any:
@@ -188,7 +188,7 @@ def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray | None)
     if column.unit is None or column.kind is not float:
         return table_column(column, values, mask)
     # As for `table_column`: the constructor compares units.
-    quantity = values.view(MaskedQuantity)
+    quantity: Any = values.view(MaskedQuantity)
     quantity._set_unit(column.unit)
     quantity.mask = mask
     info = quantity.info

@@ -117,9 +117,8 @@ def reference_position(meta: Mapping) -> ReferencePosition:
     {"topocenter", "geocenter", "barycenter", "heliocenter", "unknown"}
         The position.
     """
-    for position in get_args(ReferencePosition):
-        if meta.get("time_reference_position") == position:
-            return position
+    if (position := meta.get("time_reference_position")) in get_args(ReferencePosition):
+        return position
     prose = str(meta.get("time_reference", "")).lower()
     return next((position for word, position in WORDS if word in prose), "unknown")
 
