@@ -89,7 +89,13 @@ PAGES = sorted(
     if "_build" not in path.parts and not path.name.startswith("LICENSE")
 )
 # Folders and modules of the package, and of its tests, whose words have been read.
-CLEAN: tuple[str, ...] = ("benchmarks",)
+CLEAN: tuple[str, ...] = (
+    "atlasquery/cli",
+    "atlasquery/lightcurve",
+    "atlasquery/sandbox",
+    "atlasquery/tables",
+    "benchmarks",
+)
 SOURCES = sorted(
     path.relative_to(ROOT)
     for name in CLEAN

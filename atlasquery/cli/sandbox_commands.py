@@ -21,11 +21,11 @@ __all__ = ["demo", "sandbox"]
 @click.option(
     "--path",
     type=UserPath(dir_okay=False),
-    help="File to keep what is written in; the default is memory.",
+    help="File for the data; by default they are kept in memory.",
 )
 @click.option("--full", is_flag=True, help="Nine years of history, 0.8 MB an object.")
 @click.option("--throttle", is_flag=True, help="100 requests an hour, as the survey has.")
-@click.option("--latency", default=0.0, help="Seconds by which each answer is late.")
+@click.option("--latency", default=0.0, help="Seconds of latency of each response.")
 def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: float) -> None:
     """Run an ATLAS server with a synthetic sky.
 
@@ -64,7 +64,7 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     default="atlasquery-demo",
     show_default=True,
     type=UserPath(file_okay=False),
-    help="Where the light curve and its picture are written.",
+    help="Directory for the light curve and its plot.",
 )
 def demo(directory: Path) -> None:
     """Show what atlasquery does, on a sandbox.

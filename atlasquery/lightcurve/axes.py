@@ -1,4 +1,4 @@
-"""The axes of a picture: limits that fit, dates on top, absolute magnitudes, and a key."""
+"""The axes of a plot: limits, dates on top, absolute magnitudes, and the legend."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,29 +9,29 @@ from atlasquery.lightcurve.plot_data import PlotPoints
 
 __all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
 
-# What is drawn of no marks.
+# Values of no marker.
 NOTHING = np.zeros(0)
 # MJD of 1970-01-01, from which matplotlib counts days.
 MJD_OF_EPOCH = 40587.0
-# The event of a light curve, which is framed where it takes less than so much of all times, with
-# so much room before and after it: a part of its length, and days at least.
+# The event of a light curve fills the axes if it is shorter than this share of all times, with
+# this room before and after it: a share of its length, and a minimum in days.
 EVENT = ("detection", "forced")
 EVENT_SHARE, EVENT_ROOM, EVENT_DAYS = 0.5, 0.5, 30.0
-# What axes show at least: days, and magnitudes or uJy.
+# Minimum ranges of the axes: days, and magnitudes or uJy.
 LEAST_DAYS = 0.1
 LEAST = {"mag": 0.5, "flux": 1.0}
 MARGIN = 0.05
-# Errors so many times the usual one do not stretch the axes.
+# Errors this many times the median one do not stretch the axes.
 UNCERTAIN = 10.0
-# What the notes on them end in.
+# The end of notes on points outside the axes.
 OUTSIDE_END = "outside the axes"
 DATES_ID, ABSOLUTE_ID = "atlasquery dates", "atlasquery absolute magnitudes"
 OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
 BEYOND = "earlier or later row"
-# Inches: figures narrower than that have their key below; the numbers of an axis and their label;
-# a column and a line of the key.
+# Inches: narrower figures have their legend below; the numbers of an axis and their label;
+# a column and a line of the legend.
 NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
-# From so many days on, how a date is written, and the inches that it takes.
+# Minimum range in days, format of dates, and width of a date in inches.
 MONTHS, HOURS = 150.0, 3.0
 DATES = (
     (1100.0, "%Y", 0.8),
@@ -42,7 +42,7 @@ DATES = (
 
 
 def pyplot() -> Any:
-    """Return matplotlib's pyplot, or say how to install it.
+    """Return matplotlib's pyplot, or raise with how to install it.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f"pictures need matplotlib ({error}): pip install 'atlasquery[plotting]'"
+            f"plots need matplotlib ({error}): pip install 'atlasquery[plotting]'"
         ) from error
     return plt
 
@@ -66,7 +66,7 @@ def fit_to_marks(
     empty: str,
     window: str | tuple[float, float] = "event",
 ) -> list[str]:
-    """Set the limits of the axes, so that what matters fills them.
+    """Set the limits of the axes by the points that matter.
 
     Flagged rows, measurements far less certain than the others, and limits far
     above all that was detected stretch nothing, unless there is nothing else. Nor do
@@ -88,7 +88,7 @@ def fit_to_marks(
     Returns
     -------
     list of str
-        How many of these are outside, for the key.
+        How many of these are outside, for the legend.
     """
     good = [mark for mark in marks if mark.kind != "flagged"] or marks
     if not good:
@@ -203,14 +203,14 @@ def date_axis(ax: Any, *, dated: bool = True) -> None:
     top = ax.secondary_xaxis(
         "top", functions=(lambda mjd: mjd - MJD_OF_EPOCH, lambda day: day + MJD_OF_EPOCH)
     )
-    # Days are counted on through the end of a month, where a calendar would begin anew.
+    # Days are counted on through the end of a month, where a calendar would begin again.
     by_day = MONTHS > high - low > HOURS
     top.xaxis.set_major_locator(
         MaxNLocator(nbins=most, steps=[1, 2, 5, 10], min_n_ticks=1, integer=True)
         if by_day
         else _calendar(AutoDateLocator(minticks=2, maxticks=most))
     )
-    # Each label says its year: an offset text that would say it stands on the other axis.
+    # Each label has its year: the offset text that would have it is on the other axis.
     top.xaxis.set_major_formatter(DateFormatter(words))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=int(np.clip(inches / 0.9, 2, 9))))
     top.tick_params(direction="in")
@@ -224,7 +224,7 @@ def _remove(ax: Any, gid: str) -> None:
 
 
 def _calendar(locator: Any) -> Any:
-    """Let a locator of dates be content with few of them, of which it would warn."""
+    """Let a locator choose few dates, of which it would warn otherwise."""
     from matplotlib.dates import HOURLY, MINUTELY, MONTHLY
 
     for frequency, longer in (
@@ -249,7 +249,7 @@ def absolute_axis(ax: Any, modulus: float) -> str:
     Returns
     -------
     str
-        What the key should say of it.
+        What the legend should say about it.
     """
     ax.tick_params(axis="y", right=False)
     _remove(ax, ABSOLUTE_ID)
@@ -263,7 +263,7 @@ def absolute_axis(ax: Any, modulus: float) -> str:
 
 
 def draw_key(ax: Any, notes: list[str], *, beside: bool = False) -> None:
-    """Draw a key to the signs.
+    """Draw the legend.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def draw_key(ax: Any, notes: list[str], *, beside: bool = False) -> None:
     columns = max(1, int(wide // COLUMN))
     lines = sum(label.count("\n") + 1 for label in labels) / columns
     if figure.get_layout_engine() is None or (wide < NARROW and high - LINE * lines < 3.0):
-        # Nothing would make room for it outside, or it would leave none inside.
+        # Without a layout engine there is no room outside, and in small figures none inside.
         ax.legend(keys, labels, loc="best", framealpha=0.8, **options)
     elif wide < NARROW:
         ax.legend(
@@ -324,7 +324,7 @@ def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
     axes : list of `~matplotlib.axes.Axes`
         The axes.
     notes : list of str
-        What is said besides.
+        Further lines of the legend.
 
     Returns
     -------
@@ -345,7 +345,7 @@ def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
 
 
 def _key(handle: Any) -> Any:
-    """Return the key of a mark; a limit is drawn faint, which its key need not be."""
+    """Return the handle of the legend for one drawn; limits are fainter when drawn."""
     from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import cast
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -29,7 +29,7 @@ RIGHT = "a light curve is a TimeSeries or a table with a Time column 'time'"
 def check_light_curve(
     lc: Table, *needed: str, name: str = "lc", units: Mapping[str, u.UnitBase] | None = None
 ) -> None:
-    """Refuse what is no light curve, or lacks a column, or has it in a wrong unit.
+    """Refuse what is not a light curve, or a column is missing, or has it in a wrong unit.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def check_light_curve(
     *needed : str
         The columns needed besides the time.
     name : str, optional
-        How the light curve is called in a message.
+        Name of the light curve in messages.
     units : mapping of str to `~astropy.units.UnitBase`, optional
         The units of columns that are not of `SCHEMA`.
 
     Raises
     ------
     InvalidQueryError
-        If it is no table, or the message names the column that is wrong.
+        If it is not a table, or the message names the column that is wrong.
     """
     if not isinstance(lc, Table):
         raise InvalidQueryError(f"{name} is of type {type(lc).__name__}; {RIGHT}")
@@ -56,7 +56,7 @@ def check_light_curve(
         near = suggest(missing[0], lc.colnames) if len(missing) == 1 else ""
         hint = near if near.startswith("; did") else f"; it has {', '.join(lc.colnames)}"
         raise InvalidQueryError(
-            f"{name} is no light curve for this: it lacks the column{plural} "
+            f"{name} is not a light curve for this: it has no column{plural} "
             f"{', '.join(missing)}{hint}"
         )
     known = UNITS if units is None else UNITS | dict(units)
@@ -67,7 +67,7 @@ def check_light_curve(
 def _check_time(lc: Table, name: str) -> None:
     time = lc.columns.get("time")
     if time is None:
-        raise InvalidQueryError(f"{name} is no light curve: it lacks the column time; {RIGHT}")
+        raise InvalidQueryError(f"{name} is not a light curve: it has no column time; {RIGHT}")
     if isinstance(time, Time):
         return
     what = type(time).__name__
@@ -186,7 +186,7 @@ def check_number(value: object, *, name: str, least: float) -> float:
     Parameters
     ----------
     value : float
-        What was given.
+        The argument.
     name : str
         The argument's name, for messages.
     least : float
@@ -220,7 +220,7 @@ def one_scale(curves: Iterable[tuple[str, Table]]) -> str:
     Returns
     -------
     str
-        The scale, ``"utc"`` where there is no light curve.
+        The scale, ``"utc"`` where there is not a light curve.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""New light curves from old ones: nothing shared with them, and a line of history."""
+"""New light curves from old ones, as copies with a line of history."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def history(meta: Mapping, note: str) -> list[str]:
 
 
 def new_meta(meta: Mapping, note: str, **items: object) -> dict:
-    """Return the meta data of a light curve made from another.
+    """Return the metadata of a light curve made from another.
 
     Parameters
     ----------
@@ -106,13 +106,13 @@ def derive(
         Of the class of `lc`.
     """
     merged = {**lc.columns, **columns}
-    made = []
+    new_columns = []
     for name, column in merged.items():
         new = name in columns
         kept = column if new and rows is None else _taken(column, rows)
-        made.append(_plain_column(kept) if new and not isinstance(lc, QTable) else kept)
+        new_columns.append(_plain_column(kept) if new and not isinstance(lc, QTable) else kept)
     build = assemble_series if isinstance(lc, TimeSeries) else assemble
-    result = build(type(lc)(), made)
+    result = build(type(lc)(), new_columns)
     result.meta.update(new_meta(lc.meta, note, **items))
     if "flux" in columns:
         describe_flux(result)
@@ -136,8 +136,8 @@ def _plain_column(column: Any) -> Any:
     info = column.info
     if isinstance(column, Masked):
         plain = np.ma.array(column.unmasked.value, mask=column.mask)
-        made = MaskedColumn(plain, name=info.name, unit=column.unit)
+        bare = MaskedColumn(plain, name=info.name, unit=column.unit)
     else:
-        made = TableColumn(column.value, name=info.name, unit=column.unit)
-    made.description = info.description
-    return made
+        bare = TableColumn(column.value, name=info.name, unit=column.unit)
+    bare.description = info.description
+    return bare

@@ -1,4 +1,4 @@
-"""Pictures of light curves to move about in, with plotly."""
+"""Interactive plots of light curves, with plotly."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,10 @@ def plot_interactive(
     flagged: bool = True,
     title: str | None = None,
 ) -> "Figure":
-    """Draw a light curve as a picture to move about in.
+    """Draw a light curve as an interactive plot.
 
-    It needs plotly, of the extra ``interactive``. The signs, colours and labels are
-    those of `plot`; a click on the key hides marks, and each mark tells
+    It needs plotly, of the extra ``interactive``. The markers, colours and labels are
+    those of `plot`; a click on the legend hides markers, and each marker shows
     date, value, signal to noise and exposure.
 
     Parameters
@@ -37,7 +37,7 @@ def plot_interactive(
     lc : `~astropy.timeseries.TimeSeries`
         A light curve.
     y : {"mag", "flux"}, optional
-        What is drawn: AB magnitudes, brightest on top, or the signed flux.
+        The axis: AB magnitudes, brightest on top, or the signed flux.
     forced : `~astropy.timeseries.TimeSeries`, optional
         Forced photometry of the same object, drawn with open signs.
     limits : bool, optional
@@ -80,7 +80,7 @@ def plot_interactive(
         ) from error
     what = plot_data(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     figure = go.Figure()
-    # The last in the key is drawn first, to lie below.
+    # The last in the legend is drawn first, to lie below.
     for index, mark in reversed(list(enumerate(what.marks))):
         table = forced if mark.forced and forced is not None else lc
         figure.add_trace(_trace(go, mark, table, what.scale, index))

@@ -1,4 +1,4 @@
-"""The numbers that a decision on follow-up needs: when, how bright, how fast, what colour."""
+"""Numbers for decisions on follow-up: times, magnitudes, rates and colours."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,7 +69,7 @@ def summary(
     snr: float = 3.0,
     colour_bands: tuple[str, str] = ("c", "o"),
 ) -> QTable:
-    """Sum up light curves in the numbers that a decision on follow-up needs.
+    """Summarize light curves in numbers for decisions on follow-up.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def summary(
     band : str, optional
         The band of all numbers but the colour; by default all bands.
     snr : float, optional
-        The signal to noise that a detection must have, besides being one to
+        The minimum signal to noise of a detection, which must also be one of
         the survey.
     colour_bands : tuple of str, optional
         The bands of the colour, the first less the second.
@@ -126,7 +126,7 @@ def summary(
     Raises
     ------
     InvalidQueryError
-        If one is no light curve, or lacks a column.
+        If one is not a light curve, or a column is missing.
 
     Notes
     -----
@@ -258,16 +258,16 @@ def _summary_column(column: Column, values: list, scale: str) -> Any:
         array = np.array([np.nan if value is None else value for value in values], float)
         return quantity_column(column, array, np.isnan(array))
     if column.kind is Time:
-        # Some time has to stand under a mask.
-        made = time_column(
+        # A masked time needs some value.
+        times = time_column(
             np.array([51544.0 if value is None else value for value in values], float),
             column.name,
             column.about,
             scale,
         )
         if mask.any():
-            made[mask] = np.ma.masked
-        return made
+            times[mask] = np.ma.masked
+        return times
     filler = "" if column.kind is str else 0
     array = np.array([filler if value is None else value for value in values])
     return table_column(column, array, None if column.required else mask)

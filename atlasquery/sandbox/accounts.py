@@ -168,7 +168,7 @@ class Accounts:
         Raises
         ------
         RefusedError
-            The credentials are wrong, with the server's words.
+            The credentials are wrong, with the server's message.
         """
         words = authorization.split()
         if words and words[0].lower() == "token":

@@ -54,7 +54,7 @@ class Exchange:
     n_bytes : int
         Size of the body of the reply.
     parameters : dict
-        What was asked for, without tokens and passwords.
+        What was requested, without tokens and passwords.
     """
 
     method: str
@@ -175,7 +175,7 @@ class Application:
         return json_response(status, payload, headers)
 
     def _admit(self, endpoint: Endpoint, request: _SandboxRequest, exchange: Exchange) -> User:
-        """Check who asks, whether they may, and their quota: in this order."""
+        """Check the user, their permission and their quota, in this order."""
         user = self._accounts.authenticate(
             request.headers.get("Authorization", ""), _last(request.args).get("token")
         )

@@ -19,7 +19,7 @@ class Call(NamedTuple):
     database : Database
         The sandbox's data.
     user : User
-        Who asks.
+        User that sends the request.
     now : float
         The server's time, in seconds since 1970.
     """

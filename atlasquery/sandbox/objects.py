@@ -1,5 +1,7 @@
 """The endpoints that read objects: by position, by id, by a name elsewhere."""
 
+from typing import Any
+
 import numpy as np
 
 from .call import Call, within_int64
@@ -35,7 +37,7 @@ def cone(call: Call, ra: float, dec: float, radius: float, requestType: str) -> 
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     ra, dec : float
         The position in degrees.
     radius : float
@@ -72,7 +74,7 @@ def objects(call: Call, objects: str, mjd: float | None) -> object:
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objects : str
         Ids with commas between them.
     mjd : float or None
@@ -210,7 +212,7 @@ def externalxmlist(call: Call, externalObjects: str | None) -> list[list[dict]]:
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     externalObjects : str or None
         Names with commas between them.
 

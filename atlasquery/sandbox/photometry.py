@@ -158,8 +158,8 @@ class _Columns(defaultdict):
         super().__init__(list)
 
     def add(self, **pieces: np.ndarray) -> None:
-        for name, piece in pieces.items():
-            self[name].append(piece)
+        for name, values in pieces.items():
+            self[name].append(values)
 
     def joined(self) -> dict[str, np.ndarray]:
         return {name: np.concatenate(pieces) for name, pieces in self.items()}

@@ -1,4 +1,4 @@
-"""The sandbox: an ATLAS Transient Server of its own, on loopback, full of synthetic data."""
+"""The sandbox: an ATLAS Transient Server on loopback, full of synthetic data."""
 
 import json
 import logging
@@ -103,7 +103,7 @@ class Sandbox:
         port: int = 0,
     ):
         if history not in HISTORIES:
-            raise ValueError(f"history={history!r} is none of {', '.join(HISTORIES)}")
+            raise ValueError(f"history={history!r} is not one of {', '.join(HISTORIES)}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed={seed!r} is not a whole number of zero or more")
         if not isinstance(latency, int | float) or not latency >= 0:
