@@ -91,9 +91,13 @@ PAGES = sorted(
 # Folders and modules of the package, and of its tests, whose words have been read.
 CLEAN: tuple[str, ...] = (
     "atlasquery/__init__.py",
+    "atlasquery/cli",
     "atlasquery/exceptions.py",
+    "atlasquery/lightcurve",
     "atlasquery/redaction.py",
+    "atlasquery/sandbox",
     "atlasquery/service",
+    "atlasquery/tables",
     "atlasquery/warn.py",
     "benchmarks",
 )

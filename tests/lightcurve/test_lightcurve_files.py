@@ -93,7 +93,7 @@ def test_a_table_is_no_light_curve(tmp_path):
     with pytest.raises(InvalidQueryError, match="lc should be a TimeSeries, not QTable"):
         write(QTable({"a": [1]}), tmp_path / "a.fits")
     write_table(Table({"a": [1]}), tmp_path / "a.fits")
-    with pytest.raises(InvalidQueryError, match="its column 'time' is not there"):
+    with pytest.raises(InvalidQueryError, match="its column 'time' is missing"):
         read(tmp_path / "a.fits")
     write_table(Table({"time": [61000.0]}), tmp_path / "b.fits")
     with pytest.raises(InvalidQueryError, match="'time' is not a Time with a scale"):
