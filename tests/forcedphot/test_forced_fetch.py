@@ -254,7 +254,7 @@ def test_jobs_are_not_lost_with_ctrl_c(forced, double, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(forced, "fetch", interrupted)
+    monkeypatch.setattr("atlasquery.forcedphot.positions.fetch", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         forced.query_position(SkyCoord(1, 3, unit="deg"), **WINDOW)
     assert caught.value.jobs.counts() == {"done": 1}
