@@ -198,6 +198,15 @@ def test_conversions_that_would_lose_are_refused(wire, value, kind):
         assert word[:20] in message
 
 
+@pytest.mark.parametrize("sent", ["inf", "-Infinity", "1e999"])
+def test_infinite_number_in_quotes_is_not_a_required_value(sent):
+    columns = Columns("a row", Column("mjd", required=True), Column("flux"))
+    with pytest.raises(TableParseError, match=r"a row has mjd='.*', which is not a float"):
+        decode_rows(columns, json.dumps([{"mjd": sent, "flux": 1.0}]).encode())
+    rows = decode_rows(columns, json.dumps([{"mjd": 1.0, "flux": sent}]).encode())
+    assert np.isinf(rows.values["flux"][0])
+
+
 def test_float_that_no_float_holds():
     text = b'[{"id": 1, "mag": 1' + b"0" * 400 + b', "novel": 1}]'
     with pytest.raises(TableParseError, match="mag="):
