@@ -69,6 +69,13 @@ def test_path_of_a_light_curve_of_atlas(atlas):
     assert len(path) <= LONGEST
 
 
+def test_path_of_many_objects_of_atlas(atlas):
+    client, name = atlas
+    path = path_of(client, lambda: client.get_sources([name], cache=False), "/objects")
+    assert path == documented("Atlas.get_sources, in a thread of the pool")
+    assert len(path) <= LONGEST
+
+
 def test_path_of_a_search_of_alerce():
     from alerce_server import AlerceDouble
 

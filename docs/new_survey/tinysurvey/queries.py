@@ -69,12 +69,13 @@ def query_region(
     payload = {"ra": ra[0], "dec": dec[0], "radius": check_radius(radius) / 3600}
     if get_query_payload:
         return payload
-    rows = _read(self, "objects", payload, lambda body: decode_rows(OBJECT, body), cache)
+    rows, when = _read(self, "objects", payload, lambda body: decode_rows(OBJECT, body), cache)
     distance = separations(ra[0], dec[0], rows.values["ra"], rows.values["dec"])
     rows.add(SEPARATION, distance)
     if not len(rows):
         warn(f"{self.service} has no object within {radius} of the position", NoResultsWarning)
-    return build_table(rows.take(np.argsort(distance)), meta={"service": self.title})
+    meta = self._meta(when, query="query_region", radius=str(radius))
+    return build_table(rows.take(np.argsort(distance)), meta=meta)
 
 
 def get_light_curve(
@@ -116,7 +117,7 @@ def get_light_curve(
         return decode_rows(MEASUREMENT, response.measurements)
 
     try:
-        rows = _read(self, "lightcurve", {"id": object_id}, decode, cache)
+        rows, when = _read(self, "lightcurve", {"id": object_id}, decode, cache)
     except RemoteServiceError as error:
         if error.status != 404:
             raise
@@ -127,7 +128,15 @@ def get_light_curve(
             url=error.url,
             reason=error.reason,
         ) from error
-    return light_curve(within(rows, window, time="mjd"), object_id, window)
+    meta = {
+        "survey": "tiny",
+        "object": object_id,
+        "start": window[0],
+        "end": window[1],
+        **Conventions("middle", "difference").meta(),
+        **self._meta(when),
+    }
+    return light_curve(within(rows, window, time="mjd"), meta)
 
 
 class LightCurve(msgspec.Struct):
@@ -137,8 +146,10 @@ class LightCurve(msgspec.Struct):
     measurements: msgspec.Raw
 
 
-def _read(client: ServiceQuery, path: str, payload: dict, decode: Callable, cache: bool | None):
-    decoded, _ = client._read(
+def _read(
+    client: ServiceQuery, path: str, payload: dict, decode: Callable, cache: bool | None
+) -> tuple[Rows, float]:
+    return client._read(
         path,
         payload,
         method="GET",
@@ -146,10 +157,9 @@ def _read(client: ServiceQuery, path: str, payload: dict, decode: Callable, cach
         lifetime=client.conf.cache_seconds,
         cache=cache,
     )
-    return decoded
 
 
-def light_curve(rows: Rows, name: str, window: tuple) -> TimeSeries:
+def light_curve(rows: Rows, meta: dict) -> TimeSeries:
     """Convert decoded rows to a light curve."""
     n = len(rows)
     # Masked values are NaN here.
@@ -168,13 +178,6 @@ def light_curve(rows: Rows, name: str, window: tuple) -> TimeSeries:
         "exposure_time": np.full(n, EXPOSURE_TIME),
         "survey": np.full(n, "tiny"),
         "exposure": np.full(n, ""),  # not sent
-    }
-    meta = {
-        "survey": "tiny",
-        "object": name,
-        "start": window[0],
-        "end": window[1],
-        **Conventions("middle", "difference").meta(),
     }
     survey_columns = rows.without(("mjd", "band"))
     return build_light_curve(rows.values["mjd"], values, survey_columns, scale="utc", meta=meta)
