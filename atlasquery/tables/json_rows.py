@@ -346,8 +346,8 @@ def _convert(value: Any, column: Column, what: str) -> Any:
             return value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if kind is float and not isinstance(value, bool):
             number = float(value)
-            if column.required and math.isinf(number):
-                # In quotes: no time or coordinate is infinite.
+            # A text such as "1e999" is no number that a column can keep.
+            if math.isinf(number):
                 raise ValueError
             return number
         if kind is int and isinstance(value, float) and abs(value) > EXACT:
