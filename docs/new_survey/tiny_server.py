@@ -32,9 +32,9 @@ class Handler(BaseHTTPRequestHandler):
             ra, dec, radius = (float(query[key]) for key in ("ra", "dec", "radius"))
             shrink = math.cos(math.radians(dec))
             near = [
-                {"id": name, "ra": place[0], "dec": place[1]}
-                for name, place in OBJECTS.items()
-                if math.hypot((place[0] - ra) * shrink, place[1] - dec) < radius
+                {"id": name, "ra": position[0], "dec": position[1]}
+                for name, position in OBJECTS.items()
+                if math.hypot((position[0] - ra) * shrink, position[1] - dec) < radius
             ]
             self.send(200, near)
         elif query.get("id") in OBJECTS:
