@@ -16,9 +16,9 @@ import requests
 import urllib3
 
 from atlasquery.exceptions import LargeAnswerError, QuotaError, RemoteServiceError, TimeoutError
-from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
+from atlasquery.service.environment import connection_settings
 from atlasquery.service.log import log
 from atlasquery.service.quota import OpenGate
 from atlasquery.service.refusals import refuse_redirect, server_words
@@ -27,8 +27,6 @@ from atlasquery.service.secrets import LoginForm, without_frames
 __all__ = ["Policy", "exchange"]
 
 BLOCK = 1 << 18
-# Nobody between us and a server on this machine: a proxy would get the token.
-NO_PROXY = {"http": "", "https": ""}
 # The state of urllib3's decoder before the end of a file in gzip.
 GZIP_FIRST = getattr(getattr(urllib3.response, "GzipDecoderState", None), "FIRST_MEMBER", ...)
 # No repetition mends an address.
@@ -257,6 +255,34 @@ def _gatekeeper(service: str, expected: Container[int]):
     return check
 
 
+def _prepared(
+    session: requests.Session,
+    *,
+    method: str,
+    url: str,
+    hooks: dict,
+    headers: dict | None = None,
+    params: dict | None = None,
+    verify: bool | str | None = None,
+    **request,
+) -> requests.PreparedRequest:
+    """Return a request as it is sent, with the headers and parameters of the session.
+
+    What `requests.Session.prepare_request` does beside this would be for nothing, at each request:
+    no cookies are kept, and each request has its ``auth`` and hooks. How certificates are checked,
+    `verify`, is a matter of the connection.
+    """
+    merged = session.headers.copy()
+    merged.update(headers or {})
+    for name in [name for name, value in merged.items() if value is None]:
+        del merged[name]
+    if session.params:
+        params = requests.sessions.merge_setting(params, session.params)
+    prepared = requests.PreparedRequest()
+    prepared.prepare(method, url, headers=merged, params=params, hooks=hooks, **request)
+    return prepared
+
+
 def _once(
     session,
     service: str,
@@ -274,13 +300,11 @@ def _once(
     with deadline(policy.deadline, prompt=watch is not None) as end:
         try:
             # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
-            response = session.request(
-                **request,
+            response = session.send(
+                _prepared(session, **request, hooks={"response": _gatekeeper(service, expected)}),
                 timeout=policy.timeout,
-                stream=True,
                 allow_redirects=False,
-                proxies=NO_PROXY if is_local(url) else None,
-                hooks={"response": _gatekeeper(service, expected)},
+                **connection_settings(session, url, verify=request.get("verify")),
             )
             try:
                 good = response.status_code == 200
