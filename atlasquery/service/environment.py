@@ -10,7 +10,7 @@ import time
 
 import requests
 
-from atlasquery.service.address import is_local, origin
+from atlasquery.service.address import origin
 
 __all__ = ["connection_settings"]
 
@@ -26,7 +26,7 @@ _known: dict[tuple, tuple[float, dict]] = {}
 
 
 def connection_settings(
-    session: requests.Session, url: str, *, verify: bool | str | None = None
+    session: requests.Session, url: str, *, direct: bool, verify: bool | str | None = None
 ) -> dict:
     """Return through which proxy a request goes, and how the server's certificate is checked.
 
@@ -36,6 +36,8 @@ def connection_settings(
         The session, whose settings are merged with those of the environment.
     url : str
         The address that is asked.
+    direct : bool
+        Whether no proxy may be between us and the server, whatever the environment says.
     verify : bool or str, optional
         What the request itself says of certificates.
 
@@ -49,12 +51,11 @@ def connection_settings(
     session_settings = (
         session.verify, session.cert, session.stream, tuple((session.proxies or {}).items()),
     )  # fmt: skip
-    key = (origin(url), verify, variables, session_settings)
+    key = (origin(url), direct, verify, variables, session_settings)
     looked_up, settings = _known.get(key, (0.0, {}))
     now = time.monotonic()
     if not settings or now - looked_up > SECONDS:
-        # Nobody between us and a server on this machine: a proxy would get the token.
-        proxies = {"http": "", "https": ""} if is_local(url) else {}
+        proxies = {"http": "", "https": ""} if direct else {}
         settings = session.merge_environment_settings(url, proxies, True, verify, None)
         if len(_known) >= MOST:
             _known.clear()

@@ -16,6 +16,7 @@ import requests
 import urllib3
 
 from atlasquery.exceptions import LargeAnswerError, QuotaError, RemoteServiceError, TimeoutError
+from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
 from atlasquery.service.environment import connection_settings
@@ -263,8 +264,11 @@ def _prepared(
     hooks: dict,
     headers: dict | None = None,
     params: dict | None = None,
+    data: object = None,
+    json: object = None,
+    files: object = None,
+    auth: object = None,
     verify: bool | str | None = None,
-    **request,
 ) -> requests.PreparedRequest:
     """Return a request as it is sent, with the headers and parameters of the session.
 
@@ -279,7 +283,12 @@ def _prepared(
     if session.params:
         params = requests.sessions.merge_setting(params, session.params)
     prepared = requests.PreparedRequest()
-    prepared.prepare(method, url, headers=merged, params=params, hooks=hooks, **request)
+    prepared.prepare_method(method)
+    prepared.prepare_url(url, params or None)
+    prepared.prepare_headers(merged)
+    prepared.prepare_body(data, files, json)
+    prepared.prepare_auth(auth, url)
+    prepared.prepare_hooks(hooks)
     return prepared
 
 
@@ -299,12 +308,14 @@ def _once(
     started = time.monotonic()
     with deadline(policy.deadline, prompt=watch is not None) as end:
         try:
+            # Nobody between us and a server on this machine: a proxy would get the token.
+            direct, verify = is_local(url), request.get("verify")
             # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
             response = session.send(
                 _prepared(session, **request, hooks={"response": _gatekeeper(service, expected)}),
                 timeout=policy.timeout,
                 allow_redirects=False,
-                **connection_settings(session, url, verify=request.get("verify")),
+                **connection_settings(session, url, direct=direct, verify=verify),
             )
             try:
                 good = response.status_code == 200
