@@ -14,11 +14,9 @@ from atlasquery.service.address import origin
 
 __all__ = ["connection_settings"]
 
-VARIABLES = tuple(
-    spelling
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-    for spelling in (name, name.upper())
-) + ("REQUEST_METHOD", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+OTHERS = ("REQUEST_METHOD", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+VARIABLES = (*PROXIES, *map(str.upper, PROXIES), *OTHERS)
 SECONDS = 1.0
 # More servers than these are not talked to by turns.
 MOST = 64

@@ -272,9 +272,9 @@ def _prepared(
 ) -> requests.PreparedRequest:
     """Return a request as it is sent, with the headers and parameters of the session.
 
-    What `requests.Session.prepare_request` does beside this would be for nothing, at each request:
-    no cookies are kept, and each request has its ``auth`` and hooks. How certificates are checked,
-    `verify`, is a matter of the connection.
+    `requests.Session.prepare_request` copies cookies, of which none are kept, and looks for what
+    each request has, its ``auth`` and hooks; that takes as long as all the rest. How certificates
+    are checked, `verify`, is a matter of the connection.
     """
     merged = session.headers.copy()
     merged.update(headers or {})
@@ -286,6 +286,8 @@ def _prepared(
     prepared.prepare_method(method)
     prepared.prepare_url(url, params or None)
     prepared.prepare_headers(merged)
+    # The session's, which takes and sends none; requests wants some of a redirect's request.
+    prepared.prepare_cookies(session.cookies)
     prepared.prepare_body(data, files, json)
     prepared.prepare_auth(auth, url)
     prepared.prepare_hooks(hooks)
