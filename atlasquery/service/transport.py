@@ -163,6 +163,9 @@ def exchange(
     final : callable, optional
         Takes an answer of status 500 or more; returns whether it is a refusal, which the same
         request would meet again. By default none is.
+    passing : callable, optional
+        Takes an answer of status 400 to 499; returns whether it is a failure that may pass, as
+        one of status 500. By default none is.
     into : callable, optional
         Takes an answer of status 200 before its content is read; returns the empty file that
         the content is written to as it arrives, and is then not part of the answer, or None
