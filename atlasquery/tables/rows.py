@@ -385,7 +385,8 @@ def _infer(column: Column, rows: Sequence, field: str, as_text: bool) -> Column:
 def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the values as an array, and where they are missing."""
     kind, n = column.kind, len(values)
-    if n and values[0] is None and values.count(None) == n:
+    # Lists are compared up to the first difference.
+    if n and values == [None] * n:
         return np.full(n, FILL.get(kind, "")), np.ones(n, bool)
     if kind is float:
         try:
@@ -447,7 +448,7 @@ def _texts(values: Sequence) -> tuple[np.ndarray, np.ndarray]:
     all the separators: numpy then need not look at each text.
     """
     n = len(values)
-    if n > 1 and values[0] == values[-1] and values.count(values[0]) == n:
+    if n > 1 and values == values[:1] * n:
         # As of a survey, or of a version of software.
         array = np.full(n, values[0])
         return array, np.full(n, not array[0])
