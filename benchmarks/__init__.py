@@ -1,1 +1,1 @@
-"""Ratios beside the alternative a user has: ``python -m benchmarks``."""
+"""Times compared with the alternatives of a user: ``python -m benchmarks``."""

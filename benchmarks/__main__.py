@@ -1,4 +1,4 @@
-"""Print all benchmarks: milliseconds of ours, of the alternative, and their ratio."""
+"""Print all benchmarks: milliseconds of atlasquery and of the alternative, and their ratio."""
 
 from astroquery import log
 
@@ -30,7 +30,7 @@ PARTS = (
 
 
 def main() -> None:
-    """Run them one after the other."""
+    """Run all benchmarks in turn."""
     log.setLevel("WARNING")
     print(f"{'':<68}{'ours':>9}{'other':>9}{'ratio':>8}  aim")
     for part in PARTS:

@@ -1,4 +1,4 @@
-"""ALeRCE beside the client that it publishes, on the same double, at once and 100 ms late."""
+"""Compare with ALeRCE's own client on the same test server, with and without 100 ms latency."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ OBJECTS, CURVES = 1000, 200
 
 
 def serve(latency: float, pipe) -> None:
-    """Be the double, in a process of its own, until the other end closes."""
+    """Run the test server in a separate process until the pipe closes."""
     sys.path.insert(0, DOUBLES)
     from alerce_server import AlerceDouble
 
@@ -37,9 +37,9 @@ def serve(latency: float, pipe) -> None:
 
 @contextlib.contextmanager
 def double(latency: float):
-    """Let atlasquery ask a double in another process; yield its address."""
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(latency, there))
+    """Point atlasquery at a test server in another process; yield its address."""
+    here, far_end = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(latency, far_end))
     process.start()
     settings = here.recv()
     with contextlib.ExitStack() as stack:
@@ -51,7 +51,7 @@ def double(latency: float):
 
 
 def report() -> list[str]:
-    """Compare where the other client is installed."""
+    """Compare if the other client is installed."""
     try:
         from alerce.core import Alerce as Client
     except ImportError:
@@ -99,16 +99,16 @@ def _objects(ours: AlerceClass, client) -> list[str]:
 
 
 def _curves(ours: AlerceClass, client, latency: float) -> list[str]:
-    """Compare many light curves of both surveys, as they come and with each one looked at.
+    """Compare many light curves of both surveys, undecoded and with each one accessed.
 
-    The limit is what one bare request after the other takes of the same server, without decoding,
-    divided by the requests that are under way at a time; the same for batches of LSST.
+    The limit is the time of plain sequential requests to the same server, without decoding,
+    divided by the number of parallel requests; the same for batches of LSST.
     """
     sys.path.insert(0, DOUBLES)
     import alerce_sky as sky
 
     ztf = [sky.name(n) for n in range(CURVES) if n != sky.EMPTY]
-    # The other client fails over fillers and null fluxes.
+    # The other client fails for placeholders and null fluxes.
     lsst = [
         sky.FIRST_LSST + n for n in range(sky.LSST_COUNT) if n not in (sky.FILLED, sky.NULL_FLUX)
     ]
@@ -140,7 +140,7 @@ def _curves(ours: AlerceClass, client, latency: float) -> list[str]:
 
 
 def _bare(survey: str, names: list) -> float:
-    """Return the seconds that the requests take which we send, bare, eight at a time."""
+    """Return the seconds that the same requests take without decoding, eight at a time."""
     if survey == "ztf":
         urls = [f"{conf.server}objects/{name}/lightcurve" for name in names]
     else:

@@ -1,4 +1,4 @@
-"""Answers to decode: a real object where one is beside the checkout, else the sandbox's."""
+"""Responses to decode: a real object if there is one, otherwise one of the sandbox."""
 
 import gzip
 import os
@@ -10,7 +10,7 @@ SHARED = Path(os.environ.get("ATLASQUERY_SHARED", Path(__file__).parents[2] / "s
 
 
 def full_history() -> tuple[bytes, str]:
-    """Return one item of an ``objects/`` answer with nine years of history, and its origin."""
+    """Return an item of an ``objects/`` response with nine years of history, and its origin."""
     for path in sorted((SHARED / "data" / "atlas").glob("*_sn.json.gz")):
         return gzip.decompress(path.read_bytes()), f"a real object ({path.name})"
     from atlasquery.atlas import AtlasClass

@@ -1,7 +1,7 @@
-"""Many objects beside bare requests, the survey's present client, and json with pandas.
+"""Many objects, compared with plain requests, the survey's client, and json with pandas.
 
 The server is the real one named by ``ATLASQUERY_TEST_ATLAS_URL`` and
-``ATLASQUERY_TEST_ATLAS_MANIFEST``, else a sandbox of full history in a process of its own.
+``ATLASQUERY_TEST_ATLAS_MANIFEST``, otherwise a sandbox with a full history in a separate process.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ with Sandbox(history="full") as box:
     print(json.dumps([box.url, box.manifest]), flush=True)
     sys.stdin.read()
 """
-# What a process does whose memory is measured: its arguments are the server and a token.
+# Code of the process whose memory is measured: its arguments are the server and a token.
 PEAK = """
 import re, sys, tempfile
 from pathlib import Path
@@ -62,7 +62,7 @@ print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[
 
 
 def report() -> list[str]:
-    """Compare on one server; then measure memory and CPU on canned answers."""
+    """Compare on one server; then measure memory and CPU time with recorded responses."""
     log.setLevel("WARNING")
     with tempfile.TemporaryDirectory() as directory, server() as (url, manifest, name):
         token = manifest["users"]["staff"]["token"]
@@ -80,7 +80,7 @@ def report() -> list[str]:
 
 @contextlib.contextmanager
 def server():
-    """Yield the address, what is in it, and a name."""
+    """Yield the address, the contents, and a name."""
     url = os.environ.get("ATLASQUERY_TEST_ATLAS_URL")
     if url:
         manifest = json.loads(Path(os.environ["ATLASQUERY_TEST_ATLAS_MANIFEST"]).read_text())
@@ -123,7 +123,7 @@ def _compare(atlas, url, token, ids, what, since, aim) -> list[str]:
 
 
 def _recorded(atlas, ids, since) -> list[list[int]]:
-    """Return the chunks that our client takes, so that others can take the same."""
+    """Return the chunks that the client uses, so that the others can use the same."""
     chunks, items = [], AtlasClass._items
 
     def record(self, part, **options):
@@ -141,7 +141,7 @@ def _recorded(atlas, ids, since) -> list[list[int]]:
 def _bare(url, token, chunks, since) -> int:
     session = requests.Session()
     session.headers.update({"Authorization": f"Token {token}", "Accept": "application/json"})
-    # As ours does for large answers: kept connections may share one process of the server.
+    # As the client does for large responses: kept connections may share one server process.
     session.headers["Connection"] = "close"
 
     def ask(chunk):
@@ -153,7 +153,7 @@ def _bare(url, token, chunks, since) -> int:
 
 
 def _client(url, token, ids, since):
-    """Return a run of the released ``atlasapiclient``, in its own chunks, where it is there."""
+    """Return a run of the released ``atlasapiclient``, in its chunks, if it is installed."""
     try:
         from atlasapiclient.client import RequestMultipleSourceData
     except ImportError:
@@ -175,7 +175,7 @@ def _client(url, token, ids, since):
 
 
 class _Canned(BaseHTTPRequestHandler):
-    """Answers for any id with the same object of full history, under that id."""
+    """Server that returns the same object with a full history under any id."""
 
     protocol_version = "HTTP/1.1"
     item, known = b"", b""
@@ -191,7 +191,7 @@ class _Canned(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
@@ -223,7 +223,7 @@ def _memory() -> list[str]:
 
 
 def _cpu() -> list[str]:
-    """Compare the processor's time that a client takes for each object, its download included."""
+    """Compare the CPU time that a client takes for each object, including the download."""
     import pandas as pd
 
     with _canned_process() as url:

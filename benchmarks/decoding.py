@@ -1,4 +1,4 @@
-"""From bytes to light curves, beside the standard library's json with pandas."""
+"""From bytes to light curves, compared with json of the standard library and pandas."""
 
 import json
 from functools import partial
@@ -17,7 +17,7 @@ from benchmarks.timing import paired as paired_clock
 PRODUCTS = {"lc": DETECTION, "lcnondets": NON_DETECTION, "fp": FORCED}
 MANY = 100
 
-# Decoding does nothing but compute: what else the machine does is left out of its time.
+# Decoding only computes, so CPU time is measured.
 paired = partial(paired_clock, clock=process_time)
 
 
@@ -32,8 +32,8 @@ def report() -> list[str]:
         return AtlasSource(parts, window=(None, None), meta={})
 
     def curves():
-        made = source()
-        return made.light_curve, made.forced_photometry
+        decoded = source()
+        return decoded.light_curve, decoded.forced_photometry
 
     def frames():
         (entry,) = json.loads(one)

@@ -1,4 +1,4 @@
-"""Result files of the forced photometry server, beside the readers that people use."""
+"""Read result files of the forced photometry server, compared with common readers."""
 
 import io
 from functools import partial
@@ -18,12 +18,12 @@ HEADER = (
     "###MJD          m      dm   uJy   duJy F err chi/N     RA       Dec        x        y     maj"
     "  min   phi  apfit mag5sig Sky   Obs"
 )
-# Reading does nothing but compute: what else the machine does is left out of its time.
+# Reading only computes, so CPU time is measured.
 paired = partial(paired_clock, clock=process_time)
 
 
 def result_file(rows: int = ROWS) -> bytes:
-    """Return a file of so many rows, in the server's own widths."""
+    """Return a file with this number of rows, in the server's format."""
     rng = np.random.default_rng(1)
     lines = [HEADER]
     for n in range(rows):

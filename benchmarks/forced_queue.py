@@ -1,4 +1,4 @@
-"""The queue of the forced photometry server, beside the script of its own API guide."""
+"""The queue of the forced photometry server, compared with the script of its API guide."""
 
 import contextlib
 import io
@@ -43,7 +43,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 def report() -> list[str]:
     """Count requests, then measure memory."""
-    return ["forced photometry: the queue, on a double of the server", *_polls(), *_images()]
+    return ["forced photometry: the queue, on a test server", *_polls(), *_images()]
 
 
 def _polls() -> list[str]:
@@ -114,7 +114,7 @@ def _ours(url, token, clock, where) -> int:
 
 
 def _guide(url, token, clock, where) -> int:
-    """Do as the guide does: ask for each task until it is finished, wait where refused."""
+    """Do as the guide does: poll each task until it is finished, wait after a refusal."""
     session = requests.Session()
     session.headers.update({"Authorization": f"Token {token}", "Accept": "application/json"})
     lines = [f"{ra} {dec}" for ra, dec in zip(where.ra.deg, where.dec.deg, strict=True)]
@@ -164,7 +164,7 @@ def _images() -> list[str]:
 
 
 def _archive():
-    """Return the size of a ZIP, and its blocks one after the other."""
+    """Return the size of a ZIP file, and an iterator of its blocks."""
     name = zipfile.ZipInfo("images")
     head = io.BytesIO()
     with zipfile.ZipFile(head, "w") as archive, archive.open(name, "w", force_zip64=True):

@@ -1,4 +1,4 @@
-"""LCCServer beside the vendor's lccs.py and beside bare requests, on the same real server."""
+"""LCCServer compared with the vendor's lccs.py and with plain requests, on the same server."""
 
 import contextlib
 import gzip
@@ -34,7 +34,7 @@ ROWS = 20000
 
 
 def vendor():
-    """Return the module lccs, which stands in one file; None where it is not installed."""
+    """Return the module lccs, which is a single file; None if it is not installed."""
     path = os.environ.get("ATLASQUERY_LCCS")
     if path is None:
         found = importlib.util.find_spec("astrobase")
@@ -63,7 +63,7 @@ def somewhere():
 
 
 class Bare:
-    """The same with requests alone: nothing is checked, and nothing is made of what came."""
+    """The same with requests only, without checks and decoding."""
 
     def __init__(self, server: str):
         self.server, self.session = server, requests.Session()
@@ -82,7 +82,7 @@ class Bare:
 
 
 def report() -> list[str]:
-    """Compare on a real server, and the reader of light curves by itself."""
+    """Compare on a real server, and the reader of light curves alone."""
     lines = _reading()
     if not SERVER:
         return [*lines, "LCC-Server: not compared; set ATLASQUERY_TEST_LCC_URL to a real server"]
@@ -101,7 +101,7 @@ def report() -> list[str]:
 
 @contextlib.contextmanager
 def _settings():
-    """Search anew each time; what the collections are is asked once, as in any session."""
+    """Search each time; the collections are queried once, as in any session."""
     with contextlib.ExitStack() as stack:
         for name, value in (("list_seconds", 0.0), ("light_curve_seconds", 0.0)):
             stack.enter_context(conf.set_temp(name, value))
@@ -109,7 +109,7 @@ def _settings():
 
 
 def _compared(job, theirs) -> str:
-    """Time a job, with keys of its own: a server refuses more than ten requests a second of one."""
+    """Time a job, with separate keys: a server refuses more than ten requests a second of one."""
     with somewhere() as folder:
         ours = LCCServerClass(SERVER)
         ours.cache_location = folder / "answers"
@@ -250,7 +250,7 @@ def _curves(ours, theirs, bare, folder):
 
 
 def _many(theirs) -> list[str]:
-    """Compare where the server makes no ZIP."""
+    """Compare for results of which the server makes no ZIP file."""
     with somewhere() as folder:
         ours = LCCServerClass(SERVER)
         ours.cache_location = folder / "answers"
@@ -277,8 +277,8 @@ def _timed_many(ours, theirs, bare, folder) -> list[str]:
     bare.search("columnsearch", filters="(sdssr lt 99)", **{"collections[]": ["synth_big"]})
     for part in parts:
         listed = "".join(f"t{n} {r['ra']:.6f} {r['dec']:.6f}\n" for n, r in enumerate(part))
-        made = bare.search("xmatch", xmq=listed, xmd="0.5", **{"collections[]": ["synth_big"]})
-        bare.file(made["lczipfpath"])
+        dataset = bare.search("xmatch", xmq=listed, xmd="0.5", **{"collections[]": ["synth_big"]})
+        bare.file(dataset["lczipfpath"])
     possible = time.perf_counter() - start
     steps = -(-VENDOR_PATIENCE // VENDOR_STEP)
     return [

@@ -1,4 +1,4 @@
-"""Light curves cleaned and binned by night, beside the same done by a pandas groupby."""
+"""Clean light curves and bin them by night, compared with a pandas groupby."""
 
 import subprocess
 import sys
@@ -36,11 +36,10 @@ OWN = (
     Column("aperture_correction", unit=u.mag),
     Column("sky_brightness", unit=u.mag / u.arcsec**2),
 )
-# What a process does whose time and memory are measured; its arguments are what is binned, and
-# a number of light curves. Here as below, time of the processor is told, so that what else the
-# machine does is left out, and then without that of the system, which clears the memory that it
-# lends. A virtual machine may have given memory that was free for seconds back to its host: to
-# get it again takes a large part of the longer runs.
+# Code of the process whose time and memory are measured; its arguments are the kind of input and
+# the number of light curves. User CPU time is measured, so that other programs do not matter, and
+# neither does the kernel, which clears newly allocated memory: on a virtual machine that can take
+# a large part of the longer runs.
 GROWTH = """
 import re, sys
 from pathlib import Path
@@ -54,14 +53,14 @@ for _ in range(5):
     start = getrusage(RUSAGE_SELF)
     work()
     end = getrusage(RUSAGE_SELF)
-    own = end.ru_utime - start.ru_utime
-    runs.append((own + end.ru_stime - start.ru_stime, own))
+    user_time = end.ru_utime - start.ru_utime
+    runs.append((user_time + end.ru_stime - start.ru_stime, user_time))
 print(*map(min, zip(*runs)), before, peak())
 """
 
 
 def user_time() -> float:
-    """Return the seconds that this process has computed, without what the system did for it."""
+    """Return the user CPU time of this process in seconds."""
     return getrusage(RUSAGE_SELF).ru_utime
 
 
@@ -97,23 +96,23 @@ def _schema(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {c.name: values.get(c.name, filler[c.kind]) for c in SCHEMA}
 
 
-def _own(values: dict[str, np.ndarray], *more: Column) -> Rows:
-    own = Rows(length=len(values["time"]))
-    for column in (*OWN, *more):
-        own.add(column, values[column.name])
-    return own
+def _own(values: dict[str, np.ndarray], *further: Column) -> Rows:
+    rows = Rows(length=len(values["time"]))
+    for column in (*OWN, *further):
+        rows.add(column, values[column.name])
+    return rows
 
 
 def stacked(values: dict[str, np.ndarray]):
     """Return one table of the light curves of many objects."""
-    own = _own(values, Column("atlas_id", int, required=True))
+    rows = _own(values, Column("atlas_id", int, required=True))
     lc = TimeSeries()
-    assemble(lc, schema_columns(values["time"], _schema(values), own, scale="utc"))
+    assemble(lc, schema_columns(values["time"], _schema(values), rows, scale="utc"))
     return lc
 
 
 def lean(values: dict[str, np.ndarray]) -> QTable:
-    """Return a stacked table of nothing but the columns needed."""
+    """Return a stacked table with only the required columns."""
     times = Time(values["time"], format="mjd", scale="utc")
     units = {column.name: column.unit for column in (*SCHEMA, *OWN)}
     table = QTable({"time": times}, copy=False)
@@ -124,7 +123,7 @@ def lean(values: dict[str, np.ndarray]) -> QTable:
     return table
 
 
-def apart(values: dict[str, np.ndarray]) -> dict:
+def separate(values: dict[str, np.ndarray]) -> dict:
     """Return the same as light curves by id."""
     curves = {}
     for first in range(0, len(values["time"]), ROWS):
@@ -178,21 +177,21 @@ def frame_binned(frame: pd.DataFrame, *, clip: bool) -> pd.DataFrame:
 
 
 def working(kind: str, curves: int) -> Callable:
-    """Return what cleans and bins so many light curves as one of the kinds of `_growth`."""
+    """Return a function that cleans and bins so many curves, for a kind of `_growth`."""
     values = columns(curves)
     if kind == "pandas":
         frame = pd.DataFrame(values).astype({"band": "category"})
         return partial(frame_binned, frame, clip=False)
     if kind == "a mapping":
-        return partial(_ours, apart(values), sigma_clip=None)
+        return partial(_ours, separate(values), sigma_clip=None)
     return partial(_ours, lean(values), by=("atlas_id", "band"), sigma_clip=None)
 
 
 def report() -> list[str]:
-    """Compare ten thousand light curves; then see that ten times as many take ten times as long."""
+    """Compare ten thousand light curves, and check that the time grows with their number."""
     rows = [f"{CURVES} light curves of {ROWS} rows, cleaned (faq) and binned by night"]
     values = columns(CURVES)
-    table, like_theirs, curves = stacked(values), lean(values), apart(values)
+    table, like_theirs, curves = stacked(values), lean(values), separate(values)
     frame = pd.DataFrame(values).astype({"band": "category"})
     for clip in (None, 3.0):
         theirs = partial(frame_binned, frame, clip=clip is not None)
@@ -219,8 +218,8 @@ def _ours(lc, **options):
 
 
 def _growth() -> list[str]:
-    """Measure ten times as many light curves, each number in a process of its own."""
-    rows, more = [], []
+    """Measure ten times as many light curves, each number in a separate process."""
+    rows, growth = [], []
     for kind, aim in (("one stacked table", "<= 1.15"), ("a mapping", "<= 1.15"), ("pandas", "")):
         found = []
         for curves in (CURVES, 10 * CURVES):
@@ -236,5 +235,5 @@ def _growth() -> list[str]:
         for share, little, much in zip(("", WITHOUT_SYSTEM), few, many, strict=True):
             what = f"{10 * CURVES}, {kind}; ten times {CURVES}{share}"
             rows.append(line(what, much, 10 * little, much / (10 * little), aim))
-        more.append(f"{10 * CURVES}, {kind}: peak of {after:.0f} MB, {before:.0f} MB before")
-    return rows + more
+        growth.append(f"{10 * CURVES}, {kind}: peak of {after:.0f} MB, {before:.0f} MB before")
+    return rows + growth

@@ -1,4 +1,4 @@
-"""A cone search beside bare requests, a stored answer beside a fetched one.
+"""A cone search compared with plain requests, and a cached response with a fetched one.
 
 The server is the real one named by ``ATLASQUERY_TEST_ATLAS_URL`` and
 ``ATLASQUERY_TEST_ATLAS_MANIFEST``, else the sandbox, whose answers are made

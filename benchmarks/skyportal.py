@@ -1,4 +1,4 @@
-"""SkyPortal beside the client that its people release, on the same double."""
+"""SkyPortal compared with its released client, on the same test server."""
 
 import contextlib
 import multiprocessing
@@ -17,7 +17,7 @@ SOURCES = 2000
 NAME = "ATLAS24a0000"
 # What the released client takes for a list comes as null from servers of 2026.
 MISREAD = "gcn_crossmatch"
-# What the server allows a token: so many requests at once, and so many a second (contract).
+# Burst and requests per second of a token: docs/servers/skyportal.rst, 'Five requests a second'.
 BURST, RATE = 10, 5.0
 # Measured on a real server with so many assignments: seconds of their list, and of their runs.
 ASSIGNMENTS, RUNS = 53, 4
@@ -25,7 +25,7 @@ ALL_OF_THEM, BY_RUN = 16.0, 1.0
 
 
 def serve(pipe) -> None:
-    """Be the double, in a process of its own, until the other end closes."""
+    """Run the test server in a separate process until the pipe closes."""
     sys.path.insert(0, DOUBLES)
     from skyportal_events import SALT, add_analysis, add_event, add_galaxy
     from skyportal_server import ADMIN, SkyPortalDouble
@@ -47,10 +47,10 @@ def serve(pipe) -> None:
         sky.tables["services"] = [{k: v for k, v in SALT.items() if k != "authinfo"}]
         pipe.send((double.url, ADMIN))
         with contextlib.suppress(EOFError):
-            while (told := pipe.recv()) != "stop":
-                sky.extra, sky.without = told["extra"], told["without"]
+            while (message := pipe.recv()) != "stop":
+                sky.extra, sky.without = message["extra"], message["without"]
                 double.throttle = None
-                if told["throttled"]:
+                if message["throttled"]:
                     double.throttled(RATE, BURST)
                 pipe.send("done")
 
@@ -76,9 +76,9 @@ def add_assignments(double) -> None:
 
 @contextlib.contextmanager
 def double():
-    """Run the double in another process; yield its address, a token, and how to tell it things."""
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,))
+    """Run the test server in another process; yield its address, a token, and a pipe to it."""
+    here, far_end = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(far_end,))
     process.start()
     url, token = here.recv()
 
@@ -92,7 +92,7 @@ def double():
 
 
 def report() -> list[str]:
-    """Compare; with the other client where it is installed."""
+    """Compare, with the other client if it is installed."""
     return [*assignments(), *_beside_the_other()]
 
 
@@ -114,7 +114,7 @@ def assignments() -> list[str]:
 
 
 def _beside_the_other() -> list[str]:
-    """Compare where the other client is installed."""
+    """Compare if the other client is installed."""
     try:
         from skyportal_py import create_client
     except ImportError:
@@ -133,7 +133,7 @@ def _beside_the_other() -> list[str]:
 
 
 def calls(ours: SkyPortalClass, client) -> dict:
-    """Return the same questions to both, by what is asked."""
+    """Return the same queries for both clients, by name."""
     return {
         "source": (lambda: ours.get_source(NAME, cache=False), lambda: client.fetch_source(NAME)),
         "sources": (
@@ -171,7 +171,7 @@ def calls(ours: SkyPortalClass, client) -> dict:
 
 
 def works(call) -> bool:
-    """Return whether a question is answered."""
+    """Return whether a query succeeds."""
     try:
         return call() is not None
     except Exception:
@@ -179,15 +179,15 @@ def works(call) -> bool:
 
 
 def _answers(ours: SkyPortalClass, client, tell) -> list[str]:
-    """Count the questions that are answered, by servers of several versions."""
+    """Count the queries that succeed, for servers of several versions."""
     asked, found = calls(ours, client), []
-    for what, told in (
+    for what, message in (
         ("as the released client knows it", {"without": [MISREAD]}),
         ("of 2026", {}),
         ("with a key that is new", {"extra": {"new_key": 1}, "without": [MISREAD]}),
         ("without a key", {"without": [MISREAD, "created_at"]}),
     ):
-        tell(**told)
+        tell(**message)
         mine = {name: works(call) for name, (call, _) in asked.items()}
         theirs = {name: works(call) for name, (_, call) in asked.items()}
         assert all(mine.values()), mine
@@ -201,7 +201,7 @@ def _answers(ours: SkyPortalClass, client, tell) -> list[str]:
 
 
 def _walks(ours: SkyPortalClass, client, tell) -> list[str]:
-    """Walk through all sources, with and without the server's limit."""
+    """Read all pages of sources, with and without the server's rate limit."""
 
     def walk():
         found = ours.query_criteria(cache=False)

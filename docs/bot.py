@@ -2,9 +2,9 @@
 
     python bot.py LIST STATE
 
-It never asks a question, so it can run from cron. STATE is a file that it keeps. It exits with
-0 when all is done, 1 when some objects failed, 64 when LIST or STATE is wrong, 75 when the
-rest has to wait for the next run, and 77 when its login is wrong or may not write.
+It never prompts, so it can run from cron. STATE is a file in which it stores its state. The exit
+code is 0 if all is done, 1 if some objects failed, 64 if LIST or STATE is wrong, 75 if the rest
+is left for the next run, and 77 if the login is refused or has no write access.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from atlasquery.exceptions import (
 DONE, SOME_FAILED, WRONG_USE, LATER, NO_LOGIN = 0, 1, 64, 75, 77
 RECENT_DAYS = 100
 OBJECTS_PER_REQUEST = 25
-# Requests that are kept back: for the list, and for a search that fails.
+# Requests in reserve: for the list, and for isolating an object that fails.
 SPARE = 4
 
 
@@ -49,8 +49,8 @@ def score(source):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("list", help="a name of an ATLAS list, such as eyeball")
-    parser.add_argument("state", type=Path, help="a file for what was scored")
+    parser.add_argument("list", help="name of an ATLAS list, such as eyeball")
+    parser.add_argument("state", type=Path, help="file with the state of the bot")
     asked = parser.parse_args()
     try:
         with asked.state.with_suffix(".lock").open("w") as lock:
@@ -80,14 +80,14 @@ class Run:
     def result(self):
         read_back(self.state)
         listed = Atlas.query_list(self.name, cache=False)
-        # What was never detected has no latest_mjd, and nothing to score.
+        # Objects without detections have no latest_mjd, and nothing to score.
         latest = np.ma.filled(np.ma.asarray(listed["latest_mjd"]), -np.inf)
         self.changed = {
             atlas_id: mjd
             for atlas_id, mjd in zip(listed["atlas_id"].tolist(), latest.tolist(), strict=True)
             if mjd > self.state.seen.get(atlas_id, 0)
         }
-        # Those that wait longest come first; what failed last time must not hold up the others.
+        # Those that have waited longest come first, and failures of the last run come last.
         waiting = sorted(self.changed, key=self.changed.get)
         again = self.state.failed & set(waiting)
         try:
@@ -104,7 +104,7 @@ class Run:
         return SOME_FAILED if self.failed else LATER if left else DONE
 
     def work(self, ids):
-        """Read, score and write as many objects as the hour allows."""
+        """Read, score and write as many objects as the quota allows."""
         ids = ids[: allowed(1 + 1 / OBJECTS_PER_REQUEST)]
         if not ids:
             return
@@ -112,8 +112,8 @@ class Run:
         rows = []
         sources = Atlas.iter_sources(ids, start=start, on_error="warn")
         for source in sources:
-            # One light curve that the model cannot take is not the end of the night, nor is one
-            # of which it makes NaN: with dry_run the scores are checked, and nothing is sent.
+            # A light curve for which the model fails, or returns NaN, must not end the run:
+            # with dry_run the scores are checked, and nothing is sent.
             try:
                 row = {"atlas_id": source.atlas_id, **score(source)}
                 Atlas.add_vra_scores(Table([row]), dry_run=True)
@@ -121,9 +121,9 @@ class Run:
                 self.failed[source.atlas_id] = error
             else:
                 rows.append(row)
-        # What was not tried for want of requests has not failed.
+        # Objects that were not tried because of the quota have not failed.
         self.failed |= {i: e for i, e in sources.failures if not isinstance(e, QuotaError)}
-        # To find the objects that fail may have taken more requests than were foreseen.
+        # Isolating the objects that fail may have taken further requests.
         rows = rows[: allowed(1)]
         if rows:
             self.write(Table(rows))
@@ -131,18 +131,18 @@ class Run:
     def write(self, table):
         now = Time(np.floor(Time.now().unix), format="unix")
         state, stop = self.state, None
-        # Should this process die now, the next one has to know what may have been written.
+        # If this process is killed now, the next one has to know what may have been written.
         state.pending = {i: (self.changed[i], now.isot) for i in table["atlas_id"].tolist()}
         state.save()
         try:
             written = Atlas.add_vra_scores(table, time=now)
         except WriteError as error:
-            # Those that were done are done, and those that were not are named.
+            # The table has the outcome of each row.
             written, stop = error.result, error.__cause__
         for atlas_id, ok, message in written["atlas_id", "ok", "message"].iterrows():
             atlas_id = int(atlas_id)
             if ok is np.ma.masked:
-                # It stays pending, and the next run looks again.
+                # It remains pending, and the next run checks it.
                 self.failed[atlas_id] = message
                 continue
             mjd, _ = state.pending.pop(atlas_id)
@@ -157,13 +157,13 @@ class Run:
 
 
 def allowed(cost):
-    """Return for how many objects of so many requests each there are enough; None for all."""
+    """Return the number of objects within the quota, for a cost in requests; None for all."""
     quota = Atlas.quota()
     return max(0, int((quota.remaining - SPARE) / cost)) if quota.limit else None
 
 
 def read_back(state):
-    """Find out what an earlier run has written without learning that it had."""
+    """Check which scores of an interrupted run the server has."""
     if not state.pending:
         return
     first = min(time for _, time in state.pending.values())
@@ -180,7 +180,7 @@ def read_back(state):
 
 
 class State:
-    """What was scored, what may have been, and what failed; in a file that is always whole."""
+    """Objects that were scored, may have been scored, or failed; in a file written atomically."""
 
     def __init__(self, path):
         self.path = path

@@ -22,8 +22,8 @@ extensions = [*extensions, "declared"]
 exclude_patterns = ["_build", "_ext", "_templates", "api/*.inc"]
 suppress_warnings = ["app.add_directive"]
 
-# The pages are built without a network; references to other projects become links only where
-# somebody asks for them.
+# The pages are built without a network; references to other projects become links only with
+# this variable.
 if os.environ.get("ATLASQUERY_DOCS_INTERSPHINX"):
     intersphinx_mapping = {
         "python": ("https://docs.python.org/3/", None),
@@ -52,7 +52,7 @@ html_theme_options = {
     "footer_end": ["sphinx-version"],
     "secondary_sidebar_items": ["page-toc"],
 }
-# All pages stand in the header; the sections of a page stand at its right.
+# All pages are in the header; the sections of a page are on its right.
 html_sidebars = {"**": []}
 html_static_path = ["_static"]
 html_css_files = ["atlasquery.css"]
@@ -66,7 +66,7 @@ plot_formats = [("png", 130)]
 
 
 def _start_sandbox(app):
-    """Draw the pictures from the embedded server, as a user without cache or configuration."""
+    """Run the examples of plots with the embedded servers, without cache and configuration."""
     from alerce_server import AlerceDouble
     from astropy.config import paths
     from astroquery import log

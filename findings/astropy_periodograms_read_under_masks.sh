@@ -55,7 +55,7 @@ for name, periodogram in (("LombScargle", lomb_scargle), ("BoxLeastSquares", box
             f"{name}, {form}: expected the power of the {np.sum(~bad)} values that are not masked "
             f"(maximum {without.max():.3g}), seen that of all {days.size} (maximum {power.max():.3g})"
             if ignored
-            else f"{name}, {form}: the masks are heeded"
+            else f"{name}, {form}: the masks are respected"
         )
 print("Neither raises nor warns: masked rows have to be removed before the call.")
 if changed:

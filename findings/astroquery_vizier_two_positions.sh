@@ -22,7 +22,7 @@ table = Table({"_RAJ2000": position.ra, "_DEJ2000": position.dec})
 
 
 def sent(target):
-    """Return the position that the request holds, and what of it names a frame."""
+    """Return the position that the request holds, and whether it names a frame."""
     payload = Vizier.query_region_async(
         target, radius=2 * u.arcsec, catalog="I/355", get_query_payload=True
     )
@@ -32,7 +32,7 @@ def sent(target):
 
 (by_coordinates, frame), (by_table, _) = sent(position), sent(table)
 apart = by_coordinates.separation(by_table).to(u.mas)
-print("expected the same numbers for one position, or a frame beside them")
+print("expected the same numbers for both, or the name of the frame")
 print(
     f"seen, from a SkyCoord: {by_coordinates.to_string('decimal', precision=8)} (FK5, the default), "
     f"from a Table: {by_table.to_string('decimal', precision=8)}: {apart:.1f} apart, "

@@ -25,7 +25,7 @@ _, upload = XMatch.query_async(
 )
 sent = [line.split(",")[1] for line in upload["files"]["cat1"][1].split()[1:]]
 print(f"expected the right ascensions 15.0 and 199.5, or an error; seen in the upload: {sent}")
-print("The request names no unit, so the service takes the hours for degrees and finds nothing, or others.")
+print("The request names no unit, so the service treats hours as degrees, and finds nothing or other objects.")
 if sent != ["1.0", "13.3"]:
     sys.exit("This has changed.")
 PY

@@ -17,9 +17,10 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service import ServiceQuery
+from atlasquery.service.forks import ForkSafeLock
+from atlasquery.service.http_errors import is_page
 from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered, suggest
 from atlasquery.service.pool import run_all
-from atlasquery.service.refusals import is_page
 from atlasquery.service.secrets import NoAuth
 from atlasquery.tables import Columns, Rows, decode_rows
 
@@ -96,6 +97,9 @@ class AlerceQuery(ServiceQuery):
     def __init__(self, server: str | None = None):
         super().__init__(server)
         self.name = "Alerce"
+        # By server, how many rows a page has at least, where there are more.
+        self._least_rows: dict[str, int] = {}
+        self._measuring = ForkSafeLock()
 
     def _auth(self, *, required: bool) -> tuple[Callable, None]:
         # "no login" (contract); a header that is not theirs makes the servers fail.

@@ -1,14 +1,13 @@
 """What classifiers say of objects: probabilities, features, statistics, and the classifiers."""
 
 import difflib
-import warnings
 from urllib.parse import quote
 
 import msgspec
 import numpy as np
 from astropy.table import Table
 
-from atlasquery.alerce.base import check_oid, check_survey, decode_plain
+from atlasquery.alerce.base import AlerceQuery, check_oid, check_survey, decode_plain
 from atlasquery.alerce.columns import (
     BANDS,
     CLASSIFIER,
@@ -17,418 +16,444 @@ from atlasquery.alerce.columns import (
     PROBABILITY,
 )
 from atlasquery.alerce.lsstcolumns import DIA_OBJECT
-from atlasquery.alerce.paging import PagedQueries
+from atlasquery.alerce.paging import check_lsst_object, read_lsst_entry
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows, build_table
+from atlasquery.warn import warn
 
-__all__ = ["ClassifierQueries"]
+__all__ = [
+    "check_class",
+    "classes_table",
+    "count_most_classes",
+    "find_versions",
+    "get_feature",
+    "get_features",
+    "get_magstats",
+    "get_probabilities",
+    "list_classes",
+    "list_classifiers",
+]
 
 BAND = Column("band", str, about="Filter; g and r together are gr, masked for none.")
 CLASSES = Column("classes", str, about="Its classes, with commas between.")
 BANDS_OF_FEATURES = ("g", "r", "i", "gr", "")
 
 
-class ClassifierQueries(PagedQueries):
-    """The queries for classifications, features and statistics."""
+def get_probabilities(
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    classifier: str | None = None,
+    classifier_version: str | None = None,
+    cache: bool | None = None,
+) -> Table:
+    """Fetch the probabilities of the classes of an object.
 
-    def get_probabilities(
-        self,
-        oid: str | int,
-        *,
-        survey: str = "ztf",
-        classifier: str | None = None,
-        classifier_version: str | None = None,
-        cache: bool | None = None,
-    ) -> Table:
-        """Fetch the probabilities of the classes of an object.
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is.
+    classifier, classifier_version : str, optional
+        The classifier, and its version; by default all. Versions of LSST are
+        numbers in its answers and texts in its lists: 201 and ``"2.0.1"`` are
+        one and the same here.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is.
-        classifier, classifier_version : str, optional
-            The classifier, and its version; by default all. Versions of LSST are
-            numbers in its answers and texts in its lists: 201 and ``"2.0.1"`` are
-            one and the same here.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``classifier_name``, ``classifier_version``, ``class_name``,
+        ``probability``, ``ranking``: by classifier, the likeliest class first.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``classifier_name``, ``classifier_version``, ``class_name``,
-            ``probability``, ``ranking``: by classifier, the likeliest class first.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
+    InvalidQueryError
+        If ALeRCE has no such classifier, by its list of them, which is stored.
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
-        InvalidQueryError
-            If ALeRCE has no such classifier, by its list of them, which is stored.
+    Warns
+    -----
+    NoResultsWarning
+        If nobody has classified it.
 
-        Warns
-        -----
-        NoResultsWarning
-            If nobody has classified it.
+    References
+    ----------
+    The route ``/objects/{oid}/probabilities`` of the ZTF API,
+    ``probability_api/probability`` for LSST.
 
-        References
-        ----------
-        The route ``/objects/{oid}/probabilities`` of the ZTF API,
-        ``probability_api/probability`` for LSST.
-
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> likely = Alerce.get_probabilities("ZTF18aaaaaaa", classifier="stamp_classifier")
-        >>> likely["ranking"].tolist()
-        [1, 2, 3, 4, 5]
-        """
-        name = check_oid(oid, survey)
-        lsst = survey == "lsst"
-        if classifier_version is not None and classifier is None:
-            raise InvalidQueryError(f"classifier_version={classifier_version!r} needs a classifier")
-        # A server would blame the object, or answer nothing.
-        self._refuse_unknown_class(survey, classifier, None if lsst else classifier_version, None)
-        chosen = {"classifier": classifier, "classifier_version": classifier_version}
-        # That of LSST sends one version only of a classifier that has two: all are asked for.
-        sent = {} if lsst else {key: value for key, value in chosen.items() if value is not None}
-        try:
-            rows, when = self._fetch(
-                "lsst_probabilities" if lsst else "probabilities",
-                {"oid": name, "survey_id": "lsst"} if lsst else sent,
-                place={"oid": name},
-                decode=lambda body: decode_plain(PROBABILITY, body),
-                cache=cache,
-                unknown=str(name),
-            )
-        except NotFoundError as error:
-            if not lsst:
-                raise
-            # An object that nobody has classified is unknown to this route.
-            try:
-                self._refuse_unknown_lsst(name, cache)
-            except NotFoundError:
-                raise error from None
-            rows, when = decode_plain(PROBABILITY, b"[]"), self._clock.now()
-        if classifier is not None and len(rows):
-            rows = rows.take(rows.values["classifier_name"] == classifier)
-        if classifier_version is not None and len(rows):
-            versions = rows.values["classifier_version"].tolist()
-            rows = rows.take(np.array([_same_version(v, classifier_version) for v in versions]))
-        order = ("ranking", "classifier_version", "classifier_name")
-        rows = rows.take(np.lexsort([rows.values[key] for key in order]))
-        return self._table(rows, when, "get_probabilities", survey, name)
-
-    def get_features(
-        self,
-        oid: str,
-        *,
-        band: str | None = None,
-        version: str | None = None,
-        cache: bool | None = None,
-    ) -> Table:
-        """Fetch the features of the light curve of an object of ZTF.
-
-        Parameters
-        ----------
-        oid : str
-            The name of an object of ZTF; ALeRCE serves no features of LSST.
-        band : {"g", "r", "i", "gr", ""}, optional
-            The band, or ``"gr"`` for those of both, ``""`` for those of none; by
-            default all.
-        version : str, optional
-            The version of the features; by default all.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``name``, ``band``, ``value`` (masked where it could not be computed;
-            its unit depends on the feature), ``version``, ``fid``.
-
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
-
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
-
-        References
-        ----------
-        The route ``/objects/{oid}/features`` of the ZTF API.
-
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.get_features("ZTF18aaaaaaa", band="g")["name"][0]
-        np.str_('Amplitude')
-        """
-        return self._features(oid, None, "get_features", band, version, cache)
-
-    def get_feature(
-        self,
-        oid: str,
-        name: str,
-        *,
-        band: str | None = None,
-        version: str | None = None,
-        cache: bool | None = None,
-    ) -> Table:
-        """Fetch one feature of the light curve of an object of ZTF.
-
-        Parameters
-        ----------
-        oid : str
-            The name of an object of ZTF.
-        name : str
-            The name of the feature, such as ``"Multiband_period"``.
-        band, version : str, optional
-            As in `get_features`.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row per band and version, with the columns of `get_features`.
-
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
-
-        Warns
-        -----
-        NoResultsWarning
-            If the object has no such feature.
-
-        References
-        ----------
-        The route ``/objects/{oid}/features/{name}`` of the ZTF API.
-
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> len(Alerce.get_feature("ZTF18aaaaaaa", "Amplitude"))
-        2
-        """
-        if not isinstance(name, str) or not name.strip():
-            raise InvalidQueryError(f"name={name!r} should be the name of a feature")
-        return self._features(oid, name.strip(), "get_feature", band, version, cache)
-
-    def _features(self, oid, feature: str | None, query: str, band, version, cache) -> Table:
-        name = check_oid(oid, "ztf", surveys=False)
-        if band is not None and band not in BANDS_OF_FEATURES:
-            raise InvalidQueryError(f"band={band!r} is not known{suggest(band, BANDS_OF_FEATURES)}")
-        # A name with a slash in it is another route, however it is written.
-        alone = feature is not None and "/" not in feature
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> likely = Alerce.get_probabilities("ZTF18aaaaaaa", classifier="stamp_classifier")
+    >>> likely["ranking"].tolist()
+    [1, 2, 3, 4, 5]
+    """
+    name = check_oid(oid, survey)
+    lsst = survey == "lsst"
+    if classifier_version is not None and classifier is None:
+        raise InvalidQueryError(f"classifier_version={classifier_version!r} needs a classifier")
+    # A server would blame the object, or answer nothing.
+    check_class(self, survey, classifier, None if lsst else classifier_version, None)
+    chosen = {"classifier": classifier, "classifier_version": classifier_version}
+    # That of LSST sends one version only of a classifier that has two: all are asked for.
+    sent = {} if lsst else {key: value for key, value in chosen.items() if value is not None}
+    try:
         rows, when = self._fetch(
-            "feature" if alone else "features",
-            {},
-            place={"oid": name, "name": quote(feature or "", safe="")},
-            decode=lambda body: decode_plain(FEATURE, body),
+            "lsst_probabilities" if lsst else "probabilities",
+            {"oid": name, "survey_id": "lsst"} if lsst else sent,
+            place={"oid": name},
+            decode=lambda body: decode_plain(PROBABILITY, body),
             cache=cache,
             unknown=str(name),
         )
-        rows = with_band(rows, after="name")
-        kept = np.ones(len(rows), bool)
-        for column, value in {"name": feature, "band": band, "version": version}.items():
-            if value is not None:
-                kept &= rows.values[column] == value
-        return self._table(rows.take(kept), when, query, "ztf", name)
+    except NotFoundError as error:
+        if not lsst:
+            raise
+        # An object that nobody has classified is unknown to this route.
+        try:
+            check_lsst_object(self, name, cache)
+        except NotFoundError:
+            raise error from None
+        rows, when = decode_plain(PROBABILITY, b"[]"), self._clock.now()
+    if classifier is not None and len(rows):
+        rows = rows.take(rows.values["classifier_name"] == classifier)
+    if classifier_version is not None and len(rows):
+        versions = rows.values["classifier_version"].tolist()
+        rows = rows.take(np.array([_same_version(v, classifier_version) for v in versions]))
+    order = ("ranking", "classifier_version", "classifier_name")
+    rows = rows.take(np.lexsort([rows.values[key] for key in order]))
+    return classes_table(self, rows, when, "get_probabilities", survey, name)
 
-    def get_magstats(
-        self, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
-    ) -> Table:
-        """Fetch statistics of the brightness of an object.
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+def get_features(
+    self: AlerceQuery,
+    oid: str,
+    *,
+    band: str | None = None,
+    version: str | None = None,
+    cache: bool | None = None,
+) -> Table:
+    """Fetch the features of the light curve of an object of ZTF.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ZTF: a row per band, with magnitudes of the difference. LSST: one row, the
-            object in the survey's table DiaObject, with fluxes in nJy.
+    Parameters
+    ----------
+    oid : str
+        The name of an object of ZTF; ALeRCE serves no features of LSST.
+    band : {"g", "r", "i", "gr", ""}, optional
+        The band, or ``"gr"`` for those of both, ``""`` for those of none; by
+        default all.
+    version : str, optional
+        The version of the features; by default all.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``name``, ``band``, ``value`` (masked where it could not be computed;
+        its unit depends on the feature), ``version``, ``fid``.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
 
-        References
-        ----------
-        The route ``/objects/{oid}/magstats`` of the ZTF API; for LSST
-        ``object_api/object``, as ``magstat_api/magstats`` rounds to three decimals.
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.get_magstats("ZTF18aaaaaaa")["magmean"].unit
-        Unit("mag")
-        """
-        name = check_oid(oid, survey)
-        if survey == "lsst":
-            # The route of this name rounds each number to three decimals: positions to 3.6 arcsec.
-            entry, when = self._lsst_entry(name, cache, extra=True)
-            rows = Rows(length=len(entry))
-            for column in DIA_OBJECT:
-                sent = f"dia_{column.name}" if column.name in ("ra", "dec") else column.name
-                rows.add(column, entry.values[sent], entry.masks[sent])
-        else:
-            rows, when = self._fetch(
-                "magstats",
-                {},
-                place={"oid": name},
-                decode=lambda body: decode_plain(MAGSTATS, body),
-                cache=cache,
-                unknown=str(name),
-            )
-            rows = with_band(rows)
-        return self._table(rows, when, "get_magstats", survey, name)
+    References
+    ----------
+    The route ``/objects/{oid}/features`` of the ZTF API.
 
-    def list_classifiers(self, *, survey: str = "ztf", cache: bool | None = None) -> Table:
-        """List the classifiers, their versions and classes.
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.get_features("ZTF18aaaaaaa", band="g")["name"][0]
+    np.str_('Amplitude')
+    """
+    return _features(self, oid, None, "get_features", band, version, cache)
 
-        Parameters
-        ----------
-        survey : {"ztf", "lsst"}, optional
-            The survey whose objects they classify.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.classifier_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``classifier_name``, ``classifier_version``, ``classes`` (names with
-            commas between).
+def get_feature(
+    self: AlerceQuery,
+    oid: str,
+    name: str,
+    *,
+    band: str | None = None,
+    version: str | None = None,
+    cache: bool | None = None,
+) -> Table:
+    """Fetch one feature of the light curve of an object of ZTF.
 
-        References
-        ----------
-        The route ``/classifiers/`` of the ZTF API, ``classifier_api/classifiers`` for LSST.
+    Parameters
+    ----------
+    oid : str
+        The name of an object of ZTF.
+    name : str
+        The name of the feature, such as ``"Multiband_period"``.
+    band, version : str, optional
+        As in `get_features`.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.list_classifiers(survey="lsst")["classifier_name"].tolist()
-        ['stamp_classifier_rubin']
-        """
-        rows, when = self._classifiers(survey, cache)
-        return self._table(rows, when, "list_classifiers", survey, None)
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row per band and version, with the columns of `get_features`.
 
-    def list_classes(
-        self,
-        classifier: str,
-        classifier_version: str | None = None,
-        *,
-        survey: str = "ztf",
-        cache: bool | None = None,
-    ) -> list[str]:
-        """List the classes of a classifier.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
 
-        Parameters
-        ----------
-        classifier : str
-            The classifier.
-        classifier_version : str, optional
-            Its version; by default those of all its versions together.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose objects it classifies.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.classifier_seconds``.
+    Warns
+    -----
+    NoResultsWarning
+        If the object has no such feature.
 
-        Returns
-        -------
-        list of str
-            The names of the classes.
+    References
+    ----------
+    The route ``/objects/{oid}/features/{name}`` of the ZTF API.
 
-        Raises
-        ------
-        InvalidQueryError
-            If ALeRCE has no such classifier or version; the error says which there are.
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> len(Alerce.get_feature("ZTF18aaaaaaa", "Amplitude"))
+    2
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidQueryError(f"name={name!r} should be the name of a feature")
+    return _features(self, oid, name.strip(), "get_feature", band, version, cache)
 
-        References
-        ----------
-        The route ``/classifiers/`` of the ZTF API, ``classifier_api/classifiers`` for LSST.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.list_classes("stamp_classifier")
-        ['AGN', 'SN', 'VS', 'asteroid', 'bogus']
-        """
-        self._refuse_unknown_class(survey, classifier, classifier_version, None, cache)
-        rows, _ = self._classifiers(survey, cache)
-        return _classes(rows, classifier, classifier_version)
+def _features(
+    client: AlerceQuery, oid, feature: str | None, query: str, band, version, cache
+) -> Table:
+    name = check_oid(oid, "ztf", surveys=False)
+    if band is not None and band not in BANDS_OF_FEATURES:
+        raise InvalidQueryError(f"band={band!r} is not known{suggest(band, BANDS_OF_FEATURES)}")
+    # A name with a slash in it is another route, however it is written.
+    alone = feature is not None and "/" not in feature
+    rows, when = client._fetch(
+        "feature" if alone else "features",
+        {},
+        place={"oid": name, "name": quote(feature or "", safe="")},
+        decode=lambda body: decode_plain(FEATURE, body),
+        cache=cache,
+        unknown=str(name),
+    )
+    rows = with_band(rows, after="name")
+    kept = np.ones(len(rows), bool)
+    for column, value in {"name": feature, "band": band, "version": version}.items():
+        if value is not None:
+            kept &= rows.values[column] == value
+    return classes_table(client, rows.take(kept), when, query, "ztf", name)
 
-    def _classifiers(self, survey: str, cache: bool | None) -> tuple[Rows, float]:
-        return self._fetch(
-            "lsst_classifiers" if check_survey(survey) == "lsst" else "classifiers",
+
+def get_magstats(
+    self: AlerceQuery, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+) -> Table:
+    """Fetch statistics of the brightness of an object.
+
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ZTF: a row per band, with magnitudes of the difference. LSST: one row, the
+        object in the survey's table DiaObject, with fluxes in nJy.
+
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
+
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
+
+    References
+    ----------
+    The route ``/objects/{oid}/magstats`` of the ZTF API; for LSST
+    ``object_api/object``, as ``magstat_api/magstats`` rounds to three decimals.
+
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.get_magstats("ZTF18aaaaaaa")["magmean"].unit
+    Unit("mag")
+    """
+    name = check_oid(oid, survey)
+    if survey == "lsst":
+        # The route of this name rounds each number to three decimals: positions to 3.6 arcsec.
+        entry, when = read_lsst_entry(self, name, cache, extra=True)
+        rows = Rows(length=len(entry))
+        for column in DIA_OBJECT:
+            sent = f"dia_{column.name}" if column.name in ("ra", "dec") else column.name
+            rows.add(column, entry.values[sent], entry.masks[sent])
+    else:
+        rows, when = self._fetch(
+            "magstats",
             {},
-            decode=_decode_classifiers,
-            lifetime=self.conf.classifier_seconds,
+            place={"oid": name},
+            decode=lambda body: decode_plain(MAGSTATS, body),
             cache=cache,
+            unknown=str(name),
         )
+        rows = with_band(rows)
+    return classes_table(self, rows, when, "get_magstats", survey, name)
 
-    def _refuse_unknown_class(
-        self, survey, classifier, version, class_name, cache: bool | None = None
-    ) -> None:
-        """Raise if there is no such classifier, version or class; the servers say nothing."""
-        if classifier is None and class_name is None:
-            return
-        rows, _ = self._classifiers(survey, cache)
-        names, versions = rows.values["classifier_name"], rows.values["classifier_version"]
-        if classifier is not None:
-            _refuse("classifier", classifier, names.tolist())
-        if version is not None:
-            _refuse("classifier_version", version, versions[names == classifier].tolist())
-        if class_name is not None:
-            _refuse("class_name", class_name, _classes(rows, classifier, version))
 
-    def _versions(
-        self, classifier: str | None, version: str | None, cache: bool | None
-    ) -> list[tuple[str, str]]:
-        """Return pairs of a version and its classifier of ZTF that may be meant."""
-        rows, _ = self._classifiers("ztf", cache)
-        names, versions = (rows.values[f"classifier_{key}"].tolist() for key in ("name", "version"))
-        return [
-            (known, name)
-            for known, name in zip(versions, names, strict=True)
-            if classifier in (None, name) and version in (None, known)
-        ]
+def list_classifiers(self: AlerceQuery, *, survey: str = "ztf", cache: bool | None = None) -> Table:
+    """List the classifiers, their versions and classes.
 
-    def _most_classes(self, cache: bool | None, survey: str = "ztf") -> int:
-        """Return how many classes a classifier has at most."""
-        rows, _ = self._classifiers(survey, cache)
-        return max(len(text.split(", ")) for text in rows.values["classes"].tolist())
+    Parameters
+    ----------
+    survey : {"ztf", "lsst"}, optional
+        The survey whose objects they classify.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.classifier_seconds``.
 
-    def _table(self, rows: Rows, when: float, query: str, survey: str, oid) -> Table:
-        meta = self._origin(when, survey, query=query)
-        if oid is not None:
-            meta["object"] = str(oid)
-        if not len(rows):
-            warnings.warn(
-                f"ALeRCE has no such data of {oid or survey}", NoResultsWarning, stacklevel=4
-            )
-        return build_table(rows, meta=meta)
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``classifier_name``, ``classifier_version``, ``classes`` (names with
+        commas between).
+
+    References
+    ----------
+    The route ``/classifiers/`` of the ZTF API, ``classifier_api/classifiers`` for LSST.
+
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.list_classifiers(survey="lsst")["classifier_name"].tolist()
+    ['stamp_classifier_rubin']
+    """
+    rows, when = _classifiers(self, survey, cache)
+    return classes_table(self, rows, when, "list_classifiers", survey, None)
+
+
+def list_classes(
+    self: AlerceQuery,
+    classifier: str,
+    classifier_version: str | None = None,
+    *,
+    survey: str = "ztf",
+    cache: bool | None = None,
+) -> list[str]:
+    """List the classes of a classifier.
+
+    Parameters
+    ----------
+    classifier : str
+        The classifier.
+    classifier_version : str, optional
+        Its version; by default those of all its versions together.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose objects it classifies.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.classifier_seconds``.
+
+    Returns
+    -------
+    list of str
+        The names of the classes.
+
+    Raises
+    ------
+    InvalidQueryError
+        If ALeRCE has no such classifier or version; the error says which there are.
+
+    References
+    ----------
+    The route ``/classifiers/`` of the ZTF API, ``classifier_api/classifiers`` for LSST.
+
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.list_classes("stamp_classifier")
+    ['AGN', 'SN', 'VS', 'asteroid', 'bogus']
+    """
+    check_class(self, survey, classifier, classifier_version, None, cache)
+    rows, _ = _classifiers(self, survey, cache)
+    return _classes(rows, classifier, classifier_version)
+
+
+def _classifiers(client: AlerceQuery, survey: str, cache: bool | None) -> tuple[Rows, float]:
+    return client._fetch(
+        "lsst_classifiers" if check_survey(survey) == "lsst" else "classifiers",
+        {},
+        decode=_decode_classifiers,
+        lifetime=client.conf.classifier_seconds,
+        cache=cache,
+    )
+
+
+def check_class(
+    client: AlerceQuery, survey, classifier, version, class_name, cache: bool | None = None
+) -> None:
+    """Raise if there is no such classifier, version or class; the servers say nothing."""
+    if classifier is None and class_name is None:
+        return
+    rows, _ = _classifiers(client, survey, cache)
+    names, versions = rows.values["classifier_name"], rows.values["classifier_version"]
+    if classifier is not None:
+        _refuse("classifier", classifier, names.tolist())
+    if version is not None:
+        _refuse("classifier_version", version, versions[names == classifier].tolist())
+    if class_name is not None:
+        _refuse("class_name", class_name, _classes(rows, classifier, version))
+
+
+def find_versions(
+    client: AlerceQuery, classifier: str | None, version: str | None, cache: bool | None
+) -> list[tuple[str, str]]:
+    """Return pairs of a version and its classifier of ZTF that may be meant."""
+    rows, _ = _classifiers(client, "ztf", cache)
+    names, versions = (rows.values[f"classifier_{key}"].tolist() for key in ("name", "version"))
+    return [
+        (known, name)
+        for known, name in zip(versions, names, strict=True)
+        if classifier in (None, name) and version in (None, known)
+    ]
+
+
+def count_most_classes(client: AlerceQuery, cache: bool | None, survey: str = "ztf") -> int:
+    """Return how many classes a classifier has at most."""
+    rows, _ = _classifiers(client, survey, cache)
+    return max(len(text.split(", ")) for text in rows.values["classes"].tolist())
+
+
+def classes_table(
+    client: AlerceQuery, rows: Rows, when: float, query: str, survey: str, oid
+) -> Table:
+    """Return the table of an answer about classes; warn if it is empty."""
+    meta = client._origin(when, survey, query=query)
+    if oid is not None:
+        meta["object"] = str(oid)
+    if not len(rows):
+        warn(
+            f"ALeRCE has no such data of {oid or survey}",
+            NoResultsWarning,
+        )
+    return build_table(rows, meta=meta)
 
 
 def _refuse(name: str, value: str, known: list[str]) -> None:

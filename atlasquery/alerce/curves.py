@@ -1,6 +1,5 @@
 """The queries for measurements of objects: detections, limits, forced photometry, light curves."""
 
-import warnings
 from typing import NamedTuple
 
 import msgspec
@@ -9,14 +8,15 @@ from astropy.table import Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.alerce.base import check_oid, decode_plain, plain_json
-from atlasquery.alerce.classes import with_band
+from atlasquery.alerce.base import AlerceQuery, check_oid, decode_plain, plain_json
+from atlasquery.alerce.classes import classes_table, with_band
 from atlasquery.alerce.columns import DETECTION, NON_DETECTION
 from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
 from atlasquery.alerce.lsstcolumns import DETECTION as LSST_DETECTION
 from atlasquery.alerce.lsstcolumns import FORCED as LSST_FORCED
-from atlasquery.alerce.objects import ObjectQueries
+from atlasquery.alerce.objects import query_object
+from atlasquery.alerce.paging import check_lsst_object
 from atlasquery.alerce.photometry import (
     TIME_SCALE,
     decode_forced,
@@ -39,8 +39,20 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Rows, check_answers, decode_rows, only_of
+from atlasquery.warn import warn
 
-__all__ = ["LightCurveQueries", "build_series", "check_times"]
+__all__ = [
+    "build_series",
+    "check_times",
+    "describe_curve",
+    "get_detections",
+    "get_forced_photometry",
+    "get_light_curve",
+    "get_non_detections",
+    "read_lsst_measured",
+    "read_lsst_rows",
+    "read_measured",
+]
 
 
 class _Both(msgspec.Struct):
@@ -74,432 +86,454 @@ class Measured(NamedTuple):
         return sum(len(rows) for rows, _ in self.parts)
 
 
-class LightCurveQueries(ObjectQueries):
-    """The queries for measurements."""
+def get_detections(
+    self: AlerceQuery, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+) -> Table:
+    """Fetch the detections of an object, with all that the survey sends of them.
 
-    def get_detections(
-        self, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
-    ) -> Table:
-        """Fetch the detections of an object, with all that the survey sends of them.
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ZTF: ``band``, ``candid``, ``mjd`` (d, UTC), ``magpsf`` (mag, without the
+        sign that ``isdiffpos`` has) and more; ``drbversion`` is masked where the
+        second version of the API fails, which alone has it. LSST: ``mjd`` (d,
+        TAI), ``psfFlux`` (nJy) and more. What is not known is masked.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ZTF: ``band``, ``candid``, ``mjd`` (d, UTC), ``magpsf`` (mag, without the
-            sign that ``isdiffpos`` has) and more; ``drbversion`` is masked where the
-            second version of the API fails, which alone has it. LSST: ``mjd`` (d,
-            TAI), ``psfFlux`` (nJy) and more. What is not known is masked.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
+    See Also
+    --------
+    get_light_curve : The same in the columns that all surveys share.
 
-        See Also
-        --------
-        get_light_curve : The same in the columns that all surveys share.
+    References
+    ----------
+    The route ``/detections/{oid}`` of the second version of the light curves, else
+    ``/objects/{oid}/detections`` of the ZTF API; ``lightcurve_api/detections`` for LSST.
 
-        References
-        ----------
-        The route ``/detections/{oid}`` of the second version of the light curves, else
-        ``/objects/{oid}/detections`` of the ZTF API; ``lightcurve_api/detections`` for LSST.
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.get_detections("ZTF18aaaaaaa")["magpsf"].unit
+    Unit("mag")
+    """
+    name = check_oid(oid, survey)
+    if survey == "lsst":
+        rows, when = read_lsst_rows(self, "detections", [name], LSST_DETECTION, cache)
+        rows = with_band(unmask_zero(rows), bands=LSST_BANDS)
+    else:
+        rows, when = _ztf_detections(self, name, cache)
+        rows = with_band(rows)
+    return classes_table(self, _by_time(rows), when, "get_detections", survey, name)
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.get_detections("ZTF18aaaaaaa")["magpsf"].unit
-        Unit("mag")
-        """
-        name = check_oid(oid, survey)
-        if survey == "lsst":
-            rows, when = self._lsst_rows("detections", [name], LSST_DETECTION, cache)
-            rows = with_band(unmask_zero(rows), bands=LSST_BANDS)
-        else:
-            rows, when = self._ztf_detections(name, cache)
-            rows = with_band(rows)
-        return self._table(_by_time(rows), when, "get_detections", survey, name)
 
-    def get_non_detections(
-        self, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
-    ) -> Table:
-        """Fetch the exposures that did not show an object.
+def get_non_detections(
+    self: AlerceQuery, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+) -> Table:
+    """Fetch the exposures that did not show an object.
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is; LSST has none so far.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is; LSST has none so far.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``band``, ``mjd`` (d), ``diffmaglim`` (mag, the 5-sigma limit).
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``band``, ``mjd`` (d), ``diffmaglim`` (mag, the 5-sigma limit).
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
 
-        References
-        ----------
-        The route ``/objects/{oid}/non_detections`` of the ZTF API,
-        ``lightcurve_api/non_detections`` for LSST.
+    References
+    ----------
+    The route ``/objects/{oid}/non_detections`` of the ZTF API,
+    ``lightcurve_api/non_detections`` for LSST.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> len(Alerce.get_non_detections("ZTF18aaaaaaa"))
-        18
-        """
-        name = check_oid(oid, survey)
-        if survey == "lsst":
-            rows, when = self._lsst_rows("non_detections", [name], NON_DETECTION, cache)
-        else:
-            rows, when = self._ztf_rows(name, "non_detections", NON_DETECTION, cache)
-        rows = with_band(rows, bands=LSST_BANDS if survey == "lsst" else None)
-        return self._table(_by_time(rows), when, "get_non_detections", survey, name)
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> len(Alerce.get_non_detections("ZTF18aaaaaaa"))
+    18
+    """
+    name = check_oid(oid, survey)
+    if survey == "lsst":
+        rows, when = read_lsst_rows(self, "non_detections", [name], NON_DETECTION, cache)
+    else:
+        rows, when = _ztf_rows(self, name, "non_detections", NON_DETECTION, cache)
+    rows = with_band(rows, bands=LSST_BANDS if survey == "lsst" else None)
+    return classes_table(self, _by_time(rows), when, "get_non_detections", survey, name)
 
-    def get_forced_photometry(
-        self,
-        oid: str | int,
-        *,
-        survey: str = "ztf",
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        cache: bool | None = None,
-    ) -> TimeSeries:
-        """Fetch the forced photometry of an object.
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time; a bare number is an MJD in UTC. The default is all.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+def get_forced_photometry(
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    cache: bool | None = None,
+) -> TimeSeries:
+    """Fetch the forced photometry of an object.
 
-        Returns
-        -------
-        `~astropy.timeseries.TimeSeries`
-            The columns of `get_light_curve`, then those of the survey's forced
-            photometry. What the server sends as 100.0 mag, or as 0.0 nJy, is masked.
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time; a bare number is an MJD in UTC. The default is all.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        The columns of `get_light_curve`, then those of the survey's forced
+        photometry. What the server sends as 100.0 mag, or as 0.0 nJy, is masked.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
 
-        References
-        ----------
-        The route ``/forced-photometry/{oid}`` of the second version of the light
-        curves for ZTF, ``lightcurve_api/forced-photometry`` for LSST.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> forced = Alerce.get_forced_photometry("ZTF18aaaaaaa")
-        >>> int(forced["flux"].mask.sum())
-        3
-        """
-        name = check_oid(oid, survey)
-        window = check_times(start, end, survey)
-        measured = self._forced(name, survey, cache)
-        return self._curve(measured, "get_forced_photometry", survey, name, window)
+    References
+    ----------
+    The route ``/forced-photometry/{oid}`` of the second version of the light
+    curves for ZTF, ``lightcurve_api/forced-photometry`` for LSST.
 
-    def get_light_curve(
-        self,
-        oid: str | int,
-        *,
-        survey: str = "ztf",
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        forced: bool = False,
-        cache: bool | None = None,
-    ) -> TimeSeries:
-        """Fetch the light curve of an object: detections and limits together.
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> forced = Alerce.get_forced_photometry("ZTF18aaaaaaa")
+    >>> int(forced["flux"].mask.sum())
+    3
+    """
+    name = check_oid(oid, survey)
+    window = check_times(start, end, survey)
+    measured = _forced(self, name, survey, cache)
+    return _curve(self, measured, "get_forced_photometry", survey, name, window)
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time; a bare number is an MJD in UTC. The default is
-            the full history.
-        forced : bool, optional
-            Whether forced photometry is in it too; its rows have ``forced`` set. Where
-            the server fails over it, the rest comes with a warning, and
-            ``meta["missing"]`` has the reason.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.object_seconds``.
 
-        Returns
-        -------
-        `~astropy.timeseries.TimeSeries`
-            ``time`` (ZTF: UTC, start of the exposure; LSST: TAI, its middle),
-            ``band``, ``detection``, ``flux`` and ``flux_err`` (uJy, of the difference,
-            signed), ``mag`` and ``mag_err`` (masked for negative fluxes),
-            ``limiting_mag``, ``exposure_time`` (30 s where the survey does not send
-            it), ``survey``, ``exposure``, ``forced``; then the survey's own, among
-            them ZTF's corrected magnitudes.
+def get_light_curve(
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    forced: bool = False,
+    cache: bool | None = None,
+) -> TimeSeries:
+    """Fetch the light curve of an object: detections and limits together.
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time; a bare number is an MJD in UTC. The default is
+        the full history.
+    forced : bool, optional
+        Whether forced photometry is in it too; its rows have ``forced`` set. Where
+        the server fails over it, the rest comes with a warning, and
+        ``meta["missing"]`` has the reason.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.object_seconds``.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there are no measurements.
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        ``time`` (ZTF: UTC, start of the exposure; LSST: TAI, its middle),
+        ``band``, ``detection``, ``flux`` and ``flux_err`` (uJy, of the difference,
+        signed), ``mag`` and ``mag_err`` (masked for negative fluxes),
+        ``limiting_mag``, ``exposure_time`` (30 s where the survey does not send
+        it), ``survey``, ``exposure``, ``forced``; then the survey's own, among
+        them ZTF's corrected magnitudes.
 
-        References
-        ----------
-        The route ``/objects/{oid}/lightcurve`` of the ZTF API, or ``/lightcurve/{oid}`` of
-        the second version of the light curves with `forced`; for LSST
-        ``lightcurve_api/detections`` or ``lightcurve_api/lightcurve``.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> lc = Alerce.get_light_curve("ZTF20aaaaaac")
-        >>> lc.colnames[:5], lc.time.scale
-        (['time', 'band', 'detection', 'flux', 'flux_err'], 'utc')
-        """
-        name = check_oid(oid, survey)
-        window = check_times(start, end, survey)
-        measured = self._measured(name, survey, forced, cache)
-        return self._curve(measured, "get_light_curve", survey, name, window)
+    Warns
+    -----
+    NoResultsWarning
+        If there are no measurements.
 
-    def _measured(self, name, survey: str, forced: bool, cache) -> Measured:
-        """Return all rows of an object in the columns of light curves."""
-        if survey == "lsst":
-            return self._lsst_measured([name], forced, cache)[name]
-        if forced and (all_of_it := self._in_one_answer(name, cache)):
-            return all_of_it
-        (detections, non_detections), when = self._fetch(
-            "light_curve",
-            {},
-            place={"oid": name},
-            decode=_decode_both,
-            cache=cache,
-            unknown=str(name),
-        )
-        parts = [(detections, "detection"), (non_detections, "non_detection")]
-        if not forced:
-            return Measured(parts, when)
-        try:
-            return Measured([*parts, (self._forced_rows(name, cache)[0], "forced")], when)
-        except (RemoteServiceError, TableParseError, TimeoutError) as error:
-            return Measured(parts, when, f"forced photometry: {error}")
+    References
+    ----------
+    The route ``/objects/{oid}/lightcurve`` of the ZTF API, or ``/lightcurve/{oid}`` of
+    the second version of the light curves with `forced`; for LSST
+    ``lightcurve_api/detections`` or ``lightcurve_api/lightcurve``.
 
-    def _in_one_answer(self, name: str, cache) -> Measured | None:
-        """Return what the second version of the API has of an object of ZTF, if it can say it.
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> lc = Alerce.get_light_curve("ZTF20aaaaaac")
+    >>> lc.colnames[:5], lc.time.scale
+    (['time', 'band', 'detection', 'flux', 'flux_err'], 'utc')
+    """
+    name = check_oid(oid, survey)
+    window = check_times(start, end, survey)
+    measured = read_measured(self, name, survey, forced, cache)
+    return _curve(self, measured, "get_light_curve", survey, name, window)
 
-        It fails over a NaN in its database, and an empty answer does not tell "unknown" from
-        "nothing": the first version does.
-        """
-        try:
-            parts, when = self._fetch(
-                "v2_light_curve",
-                {"survey_id": "ztf"},
-                place={"oid": name},
-                decode=lambda body: decode_v2(body, name),
-                cache=cache,
-                once=True,
-            )
-        except (RemoteServiceError, TableParseError, TimeoutError) as error:
-            if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
-                raise
-            return None
-        if not any(map(len, parts)):
-            return None
-        kinds = ("detection", "non_detection", "forced")
-        return Measured(list(zip(parts, kinds, strict=True)), when)
 
-    def _forced(self, name, survey: str, cache) -> Measured:
-        if survey == "ztf":
-            rows, when = self._forced_rows(name, cache)
-            if not len(rows):
-                # An empty list does not tell "unknown" from "nothing"; the object itself does.
-                self.query_object(name, survey=survey, cache=cache)
-            return Measured([(rows, "forced")], when)
-        rows, when, error = self._lsst_forced([name], cache)[name]
-        if error and not len(rows):
-            raise error
-        if not len(rows):
-            self._refuse_unknown_lsst(name, cache)
-        return Measured([(rows, "forced")], when, _missing(rows, error))
+def read_measured(client: AlerceQuery, name, survey: str, forced: bool, cache) -> Measured:
+    """Return all rows of an object in the columns of light curves."""
+    if survey == "lsst":
+        return read_lsst_measured(client, [name], forced, cache)[name]
+    if forced and (all_of_it := _in_one_answer(client, name, cache)):
+        return all_of_it
+    (detections, non_detections), when = client._fetch(
+        "light_curve",
+        {},
+        place={"oid": name},
+        decode=_decode_both,
+        cache=cache,
+        unknown=str(name),
+    )
+    parts = [(detections, "detection"), (non_detections, "non_detection")]
+    if not forced:
+        return Measured(parts, when)
+    try:
+        return Measured([*parts, (_forced_rows(client, name, cache)[0], "forced")], when)
+    except (RemoteServiceError, TableParseError, TimeoutError) as error:
+        return Measured(parts, when, f"forced photometry: {error}")
 
-    def _forced_rows(self, name: str, cache) -> tuple[Rows, float]:
-        return self._fetch(
-            "v2_forced_photometry",
+
+def _in_one_answer(client: AlerceQuery, name: str, cache) -> Measured | None:
+    """Return what the second version of the API has of an object of ZTF, if it can say it.
+
+    It fails over a NaN in its database, and an empty answer does not tell "unknown" from
+    "nothing": the first version does.
+    """
+    try:
+        parts, when = client._fetch(
+            "v2_light_curve",
             {"survey_id": "ztf"},
             place={"oid": name},
-            decode=only_of(decode_forced, "oid", name, "the object"),
+            decode=lambda body: decode_v2(body, name),
             cache=cache,
-            unknown=str(name),
+            once=True,
         )
+    except (RemoteServiceError, TableParseError, TimeoutError) as error:
+        if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
+            raise
+        return None
+    if not any(map(len, parts)):
+        return None
+    kinds = ("detection", "non_detection", "forced")
+    return Measured(list(zip(parts, kinds, strict=True)), when)
 
-    def _ztf_detections(self, name: str, cache) -> tuple[Rows, float]:
-        """Return detections with all that either version of the API sends of them."""
-        try:
-            rows, when = self._fetch(
-                "v2_detections",
-                {"survey_id": "ztf"},
-                place={"oid": name},
-                decode=lambda body: without_fillers(decode_v2_detections(plain_json(body), name)),
-                cache=cache,
-                once=True,
-            )
-        except (RemoteServiceError, TableParseError, TimeoutError):
-            # It fails over a NaN in its database, or is not there at all.
-            rows = None
-        if rows is None or not len(rows):
-            rows, when = self._ztf_rows(name, "detections", DETECTION, cache)
-        return rows, when
 
-    def _ztf_rows(self, name: str, route: str, columns, cache) -> tuple[Rows, float]:
-        return self._fetch(
-            route,
-            {},
+def _forced(client: AlerceQuery, name, survey: str, cache) -> Measured:
+    if survey == "ztf":
+        rows, when = _forced_rows(client, name, cache)
+        if not len(rows):
+            # An empty list does not tell "unknown" from "nothing"; the object itself does.
+            query_object(client, name, survey=survey, cache=cache)
+        return Measured([(rows, "forced")], when)
+    rows, when, error = _lsst_forced(client, [name], cache)[name]
+    if error and not len(rows):
+        raise error
+    if not len(rows):
+        check_lsst_object(client, name, cache)
+    return Measured([(rows, "forced")], when, _missing(rows, error))
+
+
+def _forced_rows(client: AlerceQuery, name: str, cache) -> tuple[Rows, float]:
+    return client._fetch(
+        "v2_forced_photometry",
+        {"survey_id": "ztf"},
+        place={"oid": name},
+        decode=only_of(decode_forced, "oid", name, "the object"),
+        cache=cache,
+        unknown=str(name),
+    )
+
+
+def _ztf_detections(client: AlerceQuery, name: str, cache) -> tuple[Rows, float]:
+    """Return detections with all that either version of the API sends of them."""
+    try:
+        rows, when = client._fetch(
+            "v2_detections",
+            {"survey_id": "ztf"},
             place={"oid": name},
-            decode=lambda body: without_fillers(decode_plain(columns, body)),
+            decode=lambda body: without_fillers(decode_v2_detections(plain_json(body), name)),
             cache=cache,
-            unknown=str(name),
+            once=True,
         )
+    except (RemoteServiceError, TableParseError, TimeoutError):
+        # It fails over a NaN in its database, or is not there at all.
+        rows = None
+    if rows is None or not len(rows):
+        rows, when = _ztf_rows(client, name, "detections", DETECTION, cache)
+    return rows, when
 
-    def _lsst_rows(self, kind: str, names: list, columns, cache) -> tuple[Rows, float]:
-        """Return rows of objects of LSST.
 
-        "Forced photometry for one oid is cut at 10 rows; sending it twice gives all" (contract).
-        """
-        rows, when = self._fetch(
-            f"lsst_{kind}",
-            {"survey_id": "lsst", "oid": names},
-            decode=only_of(lambda body: decode_plain(columns, body), "oid", names, "the object"),
-            cache=cache,
-            unknown=", ".join(map(str, names[:3])),
-            # Of many, less is asked for; over a null among forced photometry it fails each time.
-            once=len(names) > 1 or kind == "forced_photometry",
-        )
-        if not len(rows) and len(names) == 1 and kind != "forced_photometry":
-            self._refuse_unknown_lsst(names[0], cache)
-        return rows, when
+def _ztf_rows(client: AlerceQuery, name: str, route: str, columns, cache) -> tuple[Rows, float]:
+    return client._fetch(
+        route,
+        {},
+        place={"oid": name},
+        decode=lambda body: without_fillers(decode_plain(columns, body)),
+        cache=cache,
+        unknown=str(name),
+    )
 
-    def _lsst_measured(self, names: list, forced: bool, cache) -> dict[int, Measured]:
-        """Return the parts of each of several objects of LSST, from one batch for all."""
-        if forced and (found := self._lsst_everything(names, cache)):
-            return found
-        detections, when = self._lsst_rows("detections", names, LSST_DETECTION, cache)
-        seen = split_by_object(detections, names)
-        if not forced:
-            return {name: Measured([(seen[name], "detection")], when) for name in names}
-        found = {}
-        for name, (rows, came, error) in self._lsst_forced(names, cache).items():
-            parts = [(seen[name], "detection"), (rows, "forced")]
-            found[name] = Measured(parts, min(when, came), _missing(rows, error))
+
+def read_lsst_rows(
+    client: AlerceQuery, kind: str, names: list, columns, cache
+) -> tuple[Rows, float]:
+    """Return rows of objects of LSST.
+
+    "Forced photometry for one oid is cut at 10 rows; sending it twice gives all" (contract).
+    """
+    rows, when = client._fetch(
+        f"lsst_{kind}",
+        {"survey_id": "lsst", "oid": names},
+        decode=only_of(lambda body: decode_plain(columns, body), "oid", names, "the object"),
+        cache=cache,
+        unknown=", ".join(map(str, names[:3])),
+        # Of many, less is asked for; over a null among forced photometry it fails each time.
+        once=len(names) > 1 or kind == "forced_photometry",
+    )
+    if not len(rows) and len(names) == 1 and kind != "forced_photometry":
+        check_lsst_object(client, names[0], cache)
+    return rows, when
+
+
+def read_lsst_measured(
+    client: AlerceQuery, names: list, forced: bool, cache
+) -> dict[int, Measured]:
+    """Return the parts of each of several objects of LSST, from one batch for all."""
+    if forced and (found := _lsst_everything(client, names, cache)):
         return found
+    detections, when = read_lsst_rows(client, "detections", names, LSST_DETECTION, cache)
+    seen = split_by_object(detections, names)
+    if not forced:
+        return {name: Measured([(seen[name], "detection")], when) for name in names}
+    found = {}
+    for name, (rows, came, error) in _lsst_forced(client, names, cache).items():
+        parts = [(seen[name], "detection"), (rows, "forced")]
+        found[name] = Measured(parts, min(when, came), _missing(rows, error))
+    return found
 
-    def _lsst_everything(self, names: list, cache) -> dict[int, Measured] | None:
-        """Return detections and forced photometry out of one answer, where the server can."""
-        try:
-            (detections, rows), when = self._fetch(
-                "lsst_light_curve",
-                {"survey_id": "lsst", "oid": names * 2 if len(names) == 1 else names},
-                decode=_decode_everything,
-                cache=cache,
-                once=True,
-            )
-        except (RemoteServiceError, TableParseError, TimeoutError) as error:
-            if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
-                raise
-            return None
-        for part in (detections, rows):
-            check_answers(part.values["oid"], names, "the object", service=self.service)
-        if len(names) == 1 and not len(detections) and not len(rows):
-            self._refuse_unknown_lsst(names[0], cache)
-        seen, measured = split_by_object(detections, names), split_by_object(rows, names)
-        return {
-            name: Measured([(seen[name], "detection"), (measured[name], "forced")], when)
-            for name in names
-        }
 
-    def _lsst_forced(self, names: list, cache) -> dict[int, tuple[Rows, float, Exception | None]]:
-        """Return the forced photometry of objects of LSST, when it came, and what failed.
+def _lsst_everything(client: AlerceQuery, names: list, cache) -> dict[int, Measured] | None:
+    """Return detections and forced photometry out of one answer, where the server can."""
+    try:
+        (detections, rows), when = client._fetch(
+            "lsst_light_curve",
+            {"survey_id": "lsst", "oid": names * 2 if len(names) == 1 else names},
+            decode=_decode_everything,
+            cache=cache,
+            once=True,
+        )
+    except (RemoteServiceError, TableParseError, TimeoutError) as error:
+        if isinstance(error, RemoteServiceError) and (error.status or 0) < 400:
+            raise
+        return None
+    for part in (detections, rows):
+        check_answers(part.values["oid"], names, "the object", service=client.service)
+    if len(names) == 1 and not len(detections) and not len(rows):
+        check_lsst_object(client, names[0], cache)
+    seen, measured = split_by_object(detections, names), split_by_object(rows, names)
+    return {
+        name: Measured([(seen[name], "detection"), (measured[name], "forced")], when)
+        for name in names
+    }
 
-        A null flux makes the server fail for its object, and for all that are asked for with it.
-        """
 
-        def ask(part: list) -> tuple[Rows, float]:
-            sent = part * 2 if len(part) == 1 else part
-            return self._lsst_rows("forced_photometry", sent, LSST_FORCED, cache)
+def _lsst_forced(
+    client: AlerceQuery, names: list, cache
+) -> dict[int, tuple[Rows, float, Exception | None]]:
+    """Return the forced photometry of objects of LSST, when it came, and what failed.
 
-        found: dict = {}
-        for part, answer in ask_in_halves(ask, names):
-            if not isinstance(answer, Exception):
-                rows, when = answer
-                split = split_by_object(rows, part)
-                found |= {name: (split[name], when, None) for name in part}
-                continue
-            for name in part:
-                found[name] = self._lsst_forced_part(name, answer, cache)
-        return {name: found[name] for name in names}
+    A null flux makes the server fail for its object, and for all that are asked for with it.
+    """
 
-    def _lsst_forced_part(self, name: int, error: Exception, cache) -> tuple:
-        """Return the ten rows that are sent of one object, among which there may be no null."""
-        try:
-            rows, when = self._lsst_rows("forced_photometry", [name], LSST_FORCED, cache)
-        except (RemoteServiceError, TableParseError, TimeoutError):
-            rows, when = decode_rows(LSST_FORCED, b"[]"), self._clock.now()
-        return rows, when, error
+    def ask(part: list) -> tuple[Rows, float]:
+        sent = part * 2 if len(part) == 1 else part
+        return read_lsst_rows(client, "forced_photometry", sent, LSST_FORCED, cache)
 
-    def _curve(self, measured: Measured, query: str, survey: str, name, window) -> TimeSeries:
-        meta = self._about(measured, query, survey, name)
-        series = build_series(measured, survey, window, meta)
-        if measured.missing:
-            warnings.warn(
-                f"Of {name}, this is missing: {measured.missing}", InputWarning, stacklevel=4
-            )
-        elif not len(series):
-            warnings.warn(f"ALeRCE has no measurement of {name}", NoResultsWarning, stacklevel=4)
-        return series
+    found: dict = {}
+    for part, answer in ask_in_halves(ask, names):
+        if not isinstance(answer, Exception):
+            rows, when = answer
+            split = split_by_object(rows, part)
+            found |= {name: (split[name], when, None) for name in part}
+            continue
+        for name in part:
+            found[name] = _lsst_forced_part(client, name, answer, cache)
+    return {name: found[name] for name in names}
 
-    def _about(self, measured: Measured, query: str, survey: str, name) -> dict:
-        """Return what a light curve says of its origin."""
-        meta = self._origin(measured.when, survey, query=query) | {"object": str(name)}
-        return meta | ({"missing": measured.missing} if measured.missing else {})
+
+def _lsst_forced_part(client: AlerceQuery, name: int, error: Exception, cache) -> tuple:
+    """Return the ten rows that are sent of one object, among which there may be no null."""
+    try:
+        rows, when = read_lsst_rows(client, "forced_photometry", [name], LSST_FORCED, cache)
+    except (RemoteServiceError, TableParseError, TimeoutError):
+        rows, when = decode_rows(LSST_FORCED, b"[]"), client._clock.now()
+    return rows, when, error
+
+
+def _curve(
+    client: AlerceQuery, measured: Measured, query: str, survey: str, name, window
+) -> TimeSeries:
+    meta = describe_curve(client, measured, query, survey, name)
+    series = build_series(measured, survey, window, meta)
+    if measured.missing:
+        warn(
+            f"Of {name}, this is missing: {measured.missing}",
+            InputWarning,
+        )
+    elif not len(series):
+        warn(f"ALeRCE has no measurement of {name}", NoResultsWarning)
+    return series
+
+
+def describe_curve(client: AlerceQuery, measured: Measured, query: str, survey: str, name) -> dict:
+    """Return what a light curve says of its origin."""
+    meta = client._origin(measured.when, survey, query=query) | {"object": str(name)}
+    return meta | ({"missing": measured.missing} if measured.missing else {})
 
 
 def build_series(measured: Measured, survey: str, window: tuple, meta: dict) -> TimeSeries:

@@ -1,7 +1,6 @@
 """Searches for objects: by position, by criteria, by name."""
 
 import threading
-import warnings
 
 import astropy.units as u
 import numpy as np
@@ -9,10 +8,17 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.alerce.base import check_oid, check_oids, check_survey, decode_plain
-from atlasquery.alerce.classes import ClassifierQueries
+from atlasquery.alerce.base import AlerceQuery, check_oid, check_oids, check_survey, decode_plain
+from atlasquery.alerce.classes import check_class, count_most_classes
 from atlasquery.alerce.columns import OBJECT
-from atlasquery.alerce.cones import ConeQueries, joined, numbered, placed
+from atlasquery.alerce.cones import (
+    cone_payload,
+    find_nearest,
+    find_unlisted,
+    joined,
+    numbered,
+    placed,
+)
 from atlasquery.alerce.filters import ALL, check_order, criteria_params, order_params
 from atlasquery.alerce.halving import ask_in_halves
 from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
@@ -21,7 +27,11 @@ from atlasquery.alerce.paging import (
     LIST_COLUMNS,
     Found,
     Order,
+    check_limit,
+    fixed_order,
     one_per_object,
+    read_lsst_entry,
+    read_pages,
     warn_of,
 )
 from atlasquery.exceptions import (
@@ -40,523 +50,533 @@ from atlasquery.tables import (
     rows_as_asked,
     stack_rows,
 )
+from atlasquery.warn import warn
 
-__all__ = ["ObjectQueries"]
+__all__ = ["query_criteria", "query_object", "query_objects", "query_region"]
 
 # "Chunk at 200 and send order_by" (contract): longer lists take the server seconds and more.
 OID_CHUNK = 200
 
 
-class ObjectQueries(ConeQueries, ClassifierQueries):
-    """The searches for objects."""
+def query_region(
+    self: AlerceQuery,
+    coordinates: SkyCoord,
+    radius: Angle | u.Quantity | str,
+    *,
+    survey: str = "ztf",
+    max_rows: int | None = None,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Find the objects within a radius of one or many positions.
 
-    def query_region(
-        self,
-        coordinates: SkyCoord,
-        radius: Angle | u.Quantity | str,
-        *,
-        survey: str = "ztf",
-        max_rows: int | None = None,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Find the objects within a radius of one or many positions.
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`
+        One position or an array of any shape, in any frame.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        The radius of the circles, with its unit.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose objects are searched.
+    max_rows : int, optional
+        How many objects each position may have; -1 for all. The default is
+        ``conf.max_rows``. Where there are more, which is warned of, the
+        nearest are left; the servers cannot order by distance, so that it
+        takes some more requests.
+    on_error : {"raise", "warn"}, optional
+        What to do when some of many positions failed, after all others came.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`
-            One position or an array of any shape, in any frame.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-            The radius of the circles, with its unit.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose objects are searched.
-        max_rows : int, optional
-            How many objects each position may have; -1 for all. The default is
-            ``conf.max_rows``. Where there are more, which is warned of, the
-            nearest are left; the servers cannot order by distance, so that it
-            takes some more requests.
-        on_error : {"raise", "warn"}, optional
-            What to do when some of many positions failed, after all others came.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``query_index``, ``separation`` (arcsec), and the columns of
+        `query_criteria`: a row per object and position, the nearest first, with
+        its likeliest classification, or none where nobody has classified it.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``query_index``, ``separation`` (arcsec), and the columns of
-            `query_criteria`: a row per object and position, the nearest first, with
-            its likeliest classification, or none where nobody has classified it.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    IncompleteResultError
+        If some of many positions failed, with ``result`` and ``failures``.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        IncompleteResultError
-            If some of many positions failed, with ``result`` and ``failures``.
+    Warns
+    -----
+    MaxResultsWarning
+        If there are more objects than `max_rows`.
+    NoResultsWarning
+        If there is none.
 
-        Warns
-        -----
-        MaxResultsWarning
-            If there are more objects than `max_rows`.
-        NoResultsWarning
-            If there is none.
+    References
+    ----------
+    The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
 
-        References
-        ----------
-        The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
-
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Alerce
-        >>> found = Alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="10 arcsec")
-        >>> found.colnames[:5]
-        ['query_index', 'separation', 'oid', 'ra', 'dec']
-        """
-        check_survey(survey)
-        check_on_error(on_error)
-        limit = self._limit_rows(max_rows)
-        ra, dec, shape = check_coordinates(coordinates)
-        arcsec = check_radius(radius)
-        places = list(zip(ra.tolist(), dec.tolist(), strict=True))
-        if get_query_payload:
-            cones = [self._cone(survey, *place, arcsec) for place in places]
-            return cones[0] if shape == () else cones
-        answers = self._each(
-            lambda place: self._nearest(survey, *place, arcsec, limit, cache), places
-        )
-        if len(places) == 1 and isinstance(answers[0], Exception):
-            raise answers[0]
-        if survey == "lsst":
-            answers = self._with_unclassified(answers, places, arcsec, limit, cache)
-        failures, parts, times = [], [], []
-        for n, answer in enumerate(answers):
-            if isinstance(answer, Exception):
-                failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
-            else:
-                # Of several classifications the likeliest is kept; there is none to choose here.
-                warn_of(answer._replace(repeated=0), limit, depth=4)
-                parts.append(numbered(answer.rows, n))
-                times.append(answer.when)
-        if len(places) == 1 and failures:
-            raise failures[0][1]
-        none = placed(self._none(survey), 0.0, 0.0, arcsec)
-        rows = stack_rows(*(parts or [numbered(none, 0)]))
-        meta = self._origin(
-            min(times, default=self._clock.now()),
-            survey,
-            query="query_region",
-            radius=str(radius),
-        )
-        table = build_table(rows, meta=meta)
-        if not failures:
-            return self._told_empty(table)
-        return deliver(
-            table,
-            failures,
-            on_error=on_error,
-            service=self.service,
-            what="positions failed",
-            total=len(places),
-            in_meta=True,
-            depth=3,
-        )
-
-    def query_criteria(
-        self,
-        *,
-        survey: str = "ztf",
-        classifier: str | None = None,
-        classifier_version: str | None = None,
-        class_name: str | None = None,
-        ranking: int | str | None = None,
-        probability: float | None = None,
-        n_det: int | tuple | None = None,
-        first_detection: tuple[Time, Time] | None = None,
-        last_detection: tuple[Time, Time] | None = None,
-        coordinates: SkyCoord | None = None,
-        radius: Angle | u.Quantity | str | None = None,
-        order_by: str | None = None,
-        descending: bool = False,
-        max_rows: int | None = None,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Find the objects that meet criteria, all of them by default.
-
-        Parameters
-        ----------
-        survey : {"ztf", "lsst"}, optional
-            The survey whose objects are searched.
-        classifier, classifier_version, class_name : str, optional
-            A classification, as in `list_classifiers`. With any of these, objects
-            that nobody has classified are not found; for LSST they never are, as
-            its server leaves them out of all lists but that of `query_region`.
-        ranking : int or "all", optional
-            The rank of the class among those of its classifier: 1 for the likeliest.
-            The default is rank 1, as the servers have it, where a classifier or a
-            class is named, and for LSST always. ``"all"`` finds the objects that
-            have `class_name` at any rank, with a column ``ranking``, for a request
-            or more per rank.
-        probability : float, optional
-            The least probability of the class; 0 is no bound. Without `ranking`, a
-            classifier and a class, ZTF's objects are found by a class of any rank.
-        n_det : int or tuple of int, optional
-            The least number of detections, or the least and the greatest.
-        first_detection, last_detection : tuple of `~astropy.time.Time`, optional
-            A pair (start, end) for the time of the first and the last detection,
-            each of which may be None; a bare number is an MJD in UTC.
-        coordinates : `~astropy.coordinates.SkyCoord`, optional
-            The centre of a circle that the objects are in.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-            Its radius, with a unit.
-        order_by : str, optional
-            A column; by default the name.
-        descending : bool, optional
-            Whether the greatest comes first; masked values come last in either
-            direction.
-        max_rows : int, optional
-            How many objects are returned at most, the first in that order; -1 for
-            all. The default is ``conf.max_rows``. Of objects with the same value as
-            the last one, the server chooses which are among them.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row per object: ``oid``, ``ra``, ``dec`` (deg), ``n_det``,
-            ``first_mjd``, ``last_mjd`` and ``duration`` (d), ``class_name``,
-            ``classifier_name``, ``probability``, and what the survey has beside.
-
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be, or ALeRCE has no such class or
-            classifier by its list of them, which is stored; no search was sent.
-
-        Warns
-        -----
-        MaxResultsWarning
-            If there are more objects than `max_rows`.
-        InputWarning
-            If objects have several such classifications, of which the likeliest is kept,
-            or, in an order by class, probability or rank, the first in that order.
-        NoResultsWarning
-            If there is no such object.
-
-        References
-        ----------
-        The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
-
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> found = Alerce.query_criteria(
-        ...     classifier="stamp_classifier", class_name="SN", ranking=1, probability=0.3
-        ... )
-        >>> bool((found["probability"] >= 0.3).all())
-        True
-        """
-        check_survey(survey)
-        limit = self._limit_rows(max_rows)
-        params = criteria_params(
-            survey=survey,
-            coordinates=coordinates,
-            radius=radius,
-            classifier=classifier,
-            classifier_version=classifier_version,
-            class_name=class_name,
-            ranking=ranking,
-            probability=probability,
-            n_det=n_det,
-            first_detection=first_detection,
-            last_detection=last_detection,
-        )
-        other = check_order(order_by, descending, survey)
-        order = Order(order_by or "oid", bool(descending)) if other else None
-        if get_query_payload:
-            sent = {"survey": "lsst"} if survey == "lsst" else {}
-            return params | sent | order_params(survey, order_by, descending)
-        self._refuse_unknown_class(survey, classifier, classifier_version, class_name)
-        if ranking == ALL:
-            found = self._all_ranks(survey, params, order, limit, cache)
-        elif order:
-            found = find_in_order(self, survey, params, order, limit, cache)
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Alerce
+    >>> found = Alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="10 arcsec")
+    >>> found.colnames[:5]
+    ['query_index', 'separation', 'oid', 'ra', 'dec']
+    """
+    check_survey(survey)
+    check_on_error(on_error)
+    limit = check_limit(self, max_rows)
+    ra, dec, shape = check_coordinates(coordinates)
+    arcsec = check_radius(radius)
+    places = list(zip(ra.tolist(), dec.tolist(), strict=True))
+    if get_query_payload:
+        cones = [cone_payload(self, survey, *place, arcsec) for place in places]
+        return cones[0] if shape == () else cones
+    answers = self._each(
+        lambda place: find_nearest(self, survey, *place, arcsec, limit, cache), places
+    )
+    if len(places) == 1 and isinstance(answers[0], Exception):
+        raise answers[0]
+    if survey == "lsst":
+        answers = _with_unclassified(self, answers, places, arcsec, limit, cache)
+    failures, parts, times = [], [], []
+    for n, answer in enumerate(answers):
+        if isinstance(answer, Exception):
+            failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
         else:
-            found = self._pages(survey, params | self._fixed(survey), limit, cache)
-        if coordinates is not None:
-            (ra,), (dec,), _ = check_coordinates(coordinates)
-            # It is an error if the server ignored the position.
-            placed(found.rows, ra, dec, check_radius(radius))
-        warn_of(found, limit, order, depth=4)
-        meta = self._origin(found.when, survey, query="query_criteria", **_told(params))
-        return self._told_empty(build_table(found.rows, meta=meta))
+            # Of several classifications the likeliest is kept; there is none to choose here.
+            warn_of(answer._replace(repeated=0), limit)
+            parts.append(numbered(answer.rows, n))
+            times.append(answer.when)
+    if len(places) == 1 and failures:
+        raise failures[0][1]
+    none = placed(_none(self, survey), 0.0, 0.0, arcsec)
+    rows = stack_rows(*(parts or [numbered(none, 0)]))
+    meta = self._origin(
+        min(times, default=self._clock.now()),
+        survey,
+        query="query_region",
+        radius=str(radius),
+    )
+    table = build_table(rows, meta=meta)
+    if not failures:
+        return _told_empty(self, table)
+    return deliver(
+        table,
+        failures,
+        on_error=on_error,
+        service=self.service,
+        what="positions failed",
+        total=len(places),
+        in_meta=True,
+    )
 
-    def query_objects(
-        self,
-        oids: str | int | list,
-        *,
-        survey: str = "ztf",
-        on_error: str = "raise",
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Fetch the catalogue entries of objects by name.
 
-        Parameters
-        ----------
-        oids : str, int or sequence
-            The names, such as ``"ZTF18acuwwpp"``, or the numbers of LSST objects.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose objects they are.
-        on_error : {"raise", "warn"}, optional
-            What to do when some of many names failed, after all others came. Where a
-            request for 200 fails it is made for halves, until the cause is alone.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+def query_criteria(
+    self: AlerceQuery,
+    *,
+    survey: str = "ztf",
+    classifier: str | None = None,
+    classifier_version: str | None = None,
+    class_name: str | None = None,
+    ranking: int | str | None = None,
+    probability: float | None = None,
+    n_det: int | tuple | None = None,
+    first_detection: tuple[Time, Time] | None = None,
+    last_detection: tuple[Time, Time] | None = None,
+    coordinates: SkyCoord | None = None,
+    radius: Angle | u.Quantity | str | None = None,
+    order_by: str | None = None,
+    descending: bool = False,
+    max_rows: int | None = None,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Find the objects that meet criteria, all of them by default.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            The columns of `query_criteria`, a row for each name in the order
-            given; masked but for ``oid`` where ALeRCE does not know the name.
+    Parameters
+    ----------
+    survey : {"ztf", "lsst"}, optional
+        The survey whose objects are searched.
+    classifier, classifier_version, class_name : str, optional
+        A classification, as in `list_classifiers`. With any of these, objects
+        that nobody has classified are not found; for LSST they never are, as
+        its server leaves them out of all lists but that of `query_region`.
+    ranking : int or "all", optional
+        The rank of the class among those of its classifier: 1 for the likeliest.
+        The default is rank 1, as the servers have it, where a classifier or a
+        class is named, and for LSST always. ``"all"`` finds the objects that
+        have `class_name` at any rank, with a column ``ranking``, for a request
+        or more per rank.
+    probability : float, optional
+        The least probability of the class; 0 is no bound. Without `ranking`, a
+        classifier and a class, ZTF's objects are found by a class of any rank.
+    n_det : int or tuple of int, optional
+        The least number of detections, or the least and the greatest.
+    first_detection, last_detection : tuple of `~astropy.time.Time`, optional
+        A pair (start, end) for the time of the first and the last detection,
+        each of which may be None; a bare number is an MJD in UTC.
+    coordinates : `~astropy.coordinates.SkyCoord`, optional
+        The centre of a circle that the objects are in.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+        Its radius, with a unit.
+    order_by : str, optional
+        A column; by default the name.
+    descending : bool, optional
+        Whether the greatest comes first; masked values come last in either
+        direction.
+    max_rows : int, optional
+        How many objects are returned at most, the first in that order; -1 for
+        all. The default is ``conf.max_rows``. Of objects with the same value as
+        the last one, the server chooses which are among them.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Raises
-        ------
-        InvalidQueryError
-            If a name is none of the survey's; nothing was sent.
-        IncompleteResultError
-            If some failed, with ``failures`` (name and error of each) and ``result``, in
-            which they are masked.
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row per object: ``oid``, ``ra``, ``dec`` (deg), ``n_det``,
+        ``first_mjd``, ``last_mjd`` and ``duration`` (d), ``class_name``,
+        ``classifier_name``, ``probability``, and what the survey has beside.
 
-        Warns
-        -----
-        InputWarning
-            If ALeRCE does not know some of the names, or some failed, with
-            ``on_error="warn"``: then ``meta["failures"]`` has them.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be, or ALeRCE has no such class or
+        classifier by its list of them, which is stored; no search was sent.
 
-        References
-        ----------
-        The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
+    Warns
+    -----
+    MaxResultsWarning
+        If there are more objects than `max_rows`.
+    InputWarning
+        If objects have several such classifications, of which the likeliest is kept,
+        or, in an order by class, probability or rank, the first in that order.
+    NoResultsWarning
+        If there is no such object.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.query_objects(["ZTF19aaaaaab", "ZTF18aaaaaaa"])["oid"].tolist()
-        ['ZTF19aaaaaab', 'ZTF18aaaaaaa']
-        """
-        names = check_oids(oids, survey)
-        check_on_error(on_error)
-        distinct = list(dict.fromkeys(names))
-        parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
-        payloads = [{"oid": part} | self._fixed(survey) for part in parts]
-        if get_query_payload:
-            return payloads[0] if len(payloads) == 1 else payloads
-        answers: list[tuple] = []
-        hopeless = threading.Event()
-        asked = self._each(lambda part: self._named(survey, part, hopeless, cache), parts)
-        for part, answer in zip(parts, asked, strict=True):
-            answers += [(part, answer)] if isinstance(answer, Exception) else answer
-        came = [answer for _, answer in answers if not isinstance(answer, Exception)]
-        if len(parts) == 1 and not came:
-            raise answers[0][1]
-        failed = {
-            name: answer
-            for part, answer in answers
-            if isinstance(answer, Exception)
-            for name in part
-        }
-        rows = stack_rows(self._none(survey), *(answer.rows for answer in came))
-        if survey == "lsst":
-            found = set(rows.values["oid"].tolist())
-            left = [name for name in distinct if name not in found and name not in failed]
-            others, errors = self._unclassified(left, cache)
-            rows = stack_rows(rows, *others)
-            failed |= errors
-        failures = [(name, failed[name]) for name in distinct if name in failed]
-        rows, missing = rows_as_asked(rows, "oid", names)
-        when = min((answer.when for answer in came), default=self._clock.now())
-        meta = self._origin(when, survey, query="query_objects")
-        table = build_table(rows, meta=meta)
-        if unknown := [name for name in missing if name not in failed]:
-            warnings.warn(
-                f"ALeRCE does not know {some(unknown)}: masked in the result",
-                InputWarning,
-                stacklevel=3,
-            )
-        return deliver(
-            table,
-            failures,
-            on_error=on_error,
-            service=self.service,
-            total=len(distinct),
-            in_meta=True,
+    References
+    ----------
+    The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
+
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> found = Alerce.query_criteria(
+    ...     classifier="stamp_classifier", class_name="SN", ranking=1, probability=0.3
+    ... )
+    >>> bool((found["probability"] >= 0.3).all())
+    True
+    """
+    check_survey(survey)
+    limit = check_limit(self, max_rows)
+    params = criteria_params(
+        survey=survey,
+        coordinates=coordinates,
+        radius=radius,
+        classifier=classifier,
+        classifier_version=classifier_version,
+        class_name=class_name,
+        ranking=ranking,
+        probability=probability,
+        n_det=n_det,
+        first_detection=first_detection,
+        last_detection=last_detection,
+    )
+    other = check_order(order_by, descending, survey)
+    order = Order(order_by or "oid", bool(descending)) if other else None
+    if get_query_payload:
+        sent = {"survey": "lsst"} if survey == "lsst" else {}
+        return params | sent | order_params(survey, order_by, descending)
+    check_class(self, survey, classifier, classifier_version, class_name)
+    if ranking == ALL:
+        found = _all_ranks(self, survey, params, order, limit, cache)
+    elif order:
+        found = find_in_order(self, survey, params, order, limit, cache)
+    else:
+        found = read_pages(self, survey, params | fixed_order(self, survey), limit, cache)
+    if coordinates is not None:
+        (ra,), (dec,), _ = check_coordinates(coordinates)
+        # It is an error if the server ignored the position.
+        placed(found.rows, ra, dec, check_radius(radius))
+    warn_of(found, limit, order)
+    meta = self._origin(found.when, survey, query="query_criteria", **_told(params))
+    return _told_empty(self, build_table(found.rows, meta=meta))
+
+
+def query_objects(
+    self: AlerceQuery,
+    oids: str | int | list,
+    *,
+    survey: str = "ztf",
+    on_error: str = "raise",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Fetch the catalogue entries of objects by name.
+
+    Parameters
+    ----------
+    oids : str, int or sequence
+        The names, such as ``"ZTF18acuwwpp"``, or the numbers of LSST objects.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose objects they are.
+    on_error : {"raise", "warn"}, optional
+        What to do when some of many names failed, after all others came. Where a
+        request for 200 fails it is made for halves, until the cause is alone.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        The columns of `query_criteria`, a row for each name in the order
+        given; masked but for ``oid`` where ALeRCE does not know the name.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a name is none of the survey's; nothing was sent.
+    IncompleteResultError
+        If some failed, with ``failures`` (name and error of each) and ``result``, in
+        which they are masked.
+
+    Warns
+    -----
+    InputWarning
+        If ALeRCE does not know some of the names, or some failed, with
+        ``on_error="warn"``: then ``meta["failures"]`` has them.
+
+    References
+    ----------
+    The route ``/objects/`` of the ZTF API, ``object_api/list_objects`` for LSST.
+
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.query_objects(["ZTF19aaaaaab", "ZTF18aaaaaaa"])["oid"].tolist()
+    ['ZTF19aaaaaab', 'ZTF18aaaaaaa']
+    """
+    names = check_oids(oids, survey)
+    check_on_error(on_error)
+    distinct = list(dict.fromkeys(names))
+    parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
+    payloads = [{"oid": part} | fixed_order(self, survey) for part in parts]
+    if get_query_payload:
+        return payloads[0] if len(payloads) == 1 else payloads
+    answers: list[tuple] = []
+    hopeless = threading.Event()
+    asked = self._each(lambda part: _named(self, survey, part, hopeless, cache), parts)
+    for part, answer in zip(parts, asked, strict=True):
+        answers += [(part, answer)] if isinstance(answer, Exception) else answer
+    came = [answer for _, answer in answers if not isinstance(answer, Exception)]
+    if len(parts) == 1 and not came:
+        raise answers[0][1]
+    failed = {
+        name: answer for part, answer in answers if isinstance(answer, Exception) for name in part
+    }
+    rows = stack_rows(_none(self, survey), *(answer.rows for answer in came))
+    if survey == "lsst":
+        found = set(rows.values["oid"].tolist())
+        left = [name for name in distinct if name not in found and name not in failed]
+        others, errors = _unclassified(self, left, cache)
+        rows = stack_rows(rows, *others)
+        failed |= errors
+    failures = [(name, failed[name]) for name in distinct if name in failed]
+    rows, missing = rows_as_asked(rows, "oid", names)
+    when = min((answer.when for answer in came), default=self._clock.now())
+    meta = self._origin(when, survey, query="query_objects")
+    table = build_table(rows, meta=meta)
+    if unknown := [name for name in missing if name not in failed]:
+        warn(
+            f"ALeRCE does not know {some(unknown)}: masked in the result",
+            InputWarning,
         )
+    return deliver(
+        table,
+        failures,
+        on_error=on_error,
+        service=self.service,
+        total=len(distinct),
+        in_meta=True,
+    )
 
-    def query_object(
-        self,
-        oid: str | int,
-        *,
-        survey: str = "ztf",
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Fetch the catalogue entry of one object.
 
-        Parameters
-        ----------
-        oid : str or int
-            The name of an object of ZTF, or the number of one of LSST.
-        survey : {"ztf", "lsst"}, optional
-            The survey whose object it is.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+def query_object(
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Fetch the catalogue entry of one object.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            One row with the columns of `query_criteria`. For ZTF the classification
-            is masked; `get_probabilities` has it. For LSST the columns of
-            `get_magstats` follow, the survey's statistics of the object.
+    Parameters
+    ----------
+    oid : str or int
+        The name of an object of ZTF, or the number of one of LSST.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose object it is.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Raises
-        ------
-        NotFoundError
-            If ALeRCE does not know the object.
-        InvalidQueryError
-            If it is no name of the survey's; nothing was sent.
+    Returns
+    -------
+    `~astropy.table.Table`
+        One row with the columns of `query_criteria`. For ZTF the classification
+        is masked; `get_probabilities` has it. For LSST the columns of
+        `get_magstats` follow, the survey's statistics of the object.
 
-        References
-        ----------
-        The route ``/objects/{oid}`` of the ZTF API, ``object_api/object`` for LSST.
+    Raises
+    ------
+    NotFoundError
+        If ALeRCE does not know the object.
+    InvalidQueryError
+        If it is no name of the survey's; nothing was sent.
 
-        Examples
-        --------
-        >>> from atlasquery import Alerce
-        >>> Alerce.query_object("ZTF18aaaaaaa")["n_det"].tolist()
-        [3]
-        """
-        name = check_oid(oid, survey)
-        if get_query_payload:
-            return {"oid": name}
-        if survey == "lsst":
-            rows, when = self._lsst_entry(name, cache, extra=True)
-            rows = self._with_class(rows, name, cache)
-        else:
-            rows, when = self._fetch(
-                "object", {}, place={"oid": name}, decode=_one, cache=cache, unknown=str(name)
-            )
-        check_answers(rows.values["oid"], name, "the object", service=self.service)
-        meta = self._origin(when, survey, query="query_object")
-        return build_table(rows, meta=meta)
+    References
+    ----------
+    The route ``/objects/{oid}`` of the ZTF API, ``object_api/object`` for LSST.
 
-    def _with_class(self, rows: Rows, name: int, cache: bool | None) -> Rows:
-        """Return the entry of an object of LSST with its classification, which lists have."""
-        listed = self._pages("lsst", {"oid": [name]} | self._fixed("lsst"), None, cache, named=1)
-        for column in LSST_OBJECT:
-            if len(listed.rows) and rows.masks[column.name][0]:
-                rows.values[column.name] = listed.rows.values[column.name]
-                rows.masks[column.name] = listed.rows.masks[column.name]
-        return rows
-
-    def _unclassified(self, names: list, cache: bool | None) -> tuple[list[Rows], dict]:
-        """Return the entries of objects of LSST that lists leave out, and errors by name.
-
-        An object that ALeRCE does not know has neither.
-        """
-        answers = self._each(lambda name: self._lsst_entry(name, cache), names)
-        rows: list[Rows] = []
-        errors: dict = {}
-        for name, answer in zip(names, answers, strict=True):
-            if isinstance(answer, NotFoundError):
-                continue
-            if isinstance(answer, Exception):
-                errors[name] = answer
-                continue
-            entry = answer[0]
-            extra = [c.name for c in entry.columns if c.name not in LSST_OBJECT.by_name]
-            rows.append(entry.without(extra))
-        return rows, errors
-
-    def _with_unclassified(
-        self, answers: list, places: list, arcsec: float, limit: int | None, cache: bool | None
-    ) -> list:
-        """Return the objects of LSST near positions with those that nobody has classified.
-
-        What one position's search raised stays; a failure over such an object is its position's.
-        """
-        came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
-        near = self._each(
-            lambda n: self._unlisted(answers[n], places[n], arcsec, limit, cache), came
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> Alerce.query_object("ZTF18aaaaaaa")["n_det"].tolist()
+    [3]
+    """
+    name = check_oid(oid, survey)
+    if get_query_payload:
+        return {"oid": name}
+    if survey == "lsst":
+        rows, when = read_lsst_entry(self, name, cache, extra=True)
+        rows = _with_class(self, rows, name, cache)
+    else:
+        rows, when = self._fetch(
+            "object", {}, place={"oid": name}, decode=_one, cache=cache, unknown=str(name)
         )
-        names = {name for part in near if not isinstance(part, Exception) for name in part}
-        entries, errors = self._unclassified(sorted(names), cache)
-        by_name = {entry.values["oid"][0].item(): entry for entry in entries}
-        answers = list(answers)
-        for n, part in zip(came, near, strict=True):
-            if isinstance(part, Exception):
-                answers[n] = part
-            elif failed := [errors[name] for name in part if name in errors]:
-                answers[n] = failed[0]
-            elif unlisted := [by_name[name] for name in part if name in by_name]:
-                answers[n] = joined(answers[n], unlisted, places[n], arcsec, limit)
-        return answers
+    check_answers(rows.values["oid"], name, "the object", service=self.service)
+    meta = self._origin(when, survey, query="query_object")
+    return build_table(rows, meta=meta)
 
-    def _all_ranks(
-        self, survey: str, params: dict, order: Order | None, limit: int | None, cache
-    ) -> Found:
-        """Return the objects that have a class at any rank, from a search for each rank."""
-        most = ranks_below(params.get("probability"), self._most_classes(cache, survey))
 
-        def ask(rank: int) -> Found:
-            sent = params | {"ranking": rank}
-            if order is None or order.name in ("ranking", "classifier_version"):
-                return self._pages(survey, sent | self._fixed(survey), limit, cache)
-            return find_in_order(self, survey, sent, order, limit, cache)
+def _with_class(client: AlerceQuery, rows: Rows, name: int, cache: bool | None) -> Rows:
+    """Return the entry of an object of LSST with its classification, which lists have."""
+    listed = read_pages(
+        client, "lsst", {"oid": [name]} | fixed_order(client, "lsst"), None, cache, named=1
+    )
+    for column in LSST_OBJECT:
+        if len(listed.rows) and rows.masks[column.name][0]:
+            rows.values[column.name] = listed.rows.values[column.name]
+            rows.masks[column.name] = listed.rows.masks[column.name]
+    return rows
 
-        answers = self._each(ask, list(range(1, most + 1)))
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        parts = [with_rank(found.rows, rank) for rank, found in enumerate(answers, start=1)]
-        rows, repeated = one_per_object(stack_rows(*parts), order or Order("oid"))
-        cut = limit is not None and (len(rows) > limit or any(found.cut for found in answers))
-        rows = rows.take(np.arange(min(limit, len(rows)))) if cut else rows
-        repeated += sum(found.repeated for found in answers)
-        overlap = sum(found.overlap for found in answers)
-        return Found(rows, min(found.when for found in answers), cut, repeated, overlap)
 
-    def _named(
-        self, survey: str, names: list, hopeless: threading.Event, cache: bool | None
-    ) -> list[tuple]:
-        """Return the entries of some names, and the errors of those that cost others theirs."""
+def _unclassified(client: AlerceQuery, names: list, cache: bool | None) -> tuple[list[Rows], dict]:
+    """Return the entries of objects of LSST that lists leave out, and errors by name.
 
-        def ask(part: list) -> Found:
-            sent = {"oid": part} | self._fixed(survey)
-            # Instead of once more, many are asked for in halves.
-            found = self._pages(survey, sent, None, cache, named=len(part), once=len(names) > 1)
-            check_answers(found.rows.values["oid"], part, "the object", service=self.service)
-            return found
+    An object that ALeRCE does not know has neither.
+    """
+    answers = client._each(lambda name: read_lsst_entry(client, name, cache), names)
+    rows: list[Rows] = []
+    errors: dict = {}
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, NotFoundError):
+            continue
+        if isinstance(answer, Exception):
+            errors[name] = answer
+            continue
+        entry = answer[0]
+        extra = [c.name for c in entry.columns if c.name not in LSST_OBJECT.by_name]
+        rows.append(entry.without(extra))
+    return rows, errors
 
-        return ask_in_halves(ask, names, hopeless)
 
-    def _none(self, survey: str) -> Rows:
-        return decode_rows(LIST_COLUMNS[survey], b"[]")
+def _with_unclassified(
+    client: AlerceQuery,
+    answers: list,
+    places: list,
+    arcsec: float,
+    limit: int | None,
+    cache: bool | None,
+) -> list:
+    """Return the objects of LSST near positions with those that nobody has classified.
 
-    def _told_empty(self, table: Table) -> Table:
-        if not len(table):
-            warnings.warn("ALeRCE has no such object", NoResultsWarning, stacklevel=4)
-        return table
+    What one position's search raised stays; a failure over such an object is its position's.
+    """
+    came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
+    near = client._each(
+        lambda n: find_unlisted(client, answers[n], places[n], arcsec, limit, cache), came
+    )
+    names = {name for part in near if not isinstance(part, Exception) for name in part}
+    entries, errors = _unclassified(client, sorted(names), cache)
+    by_name = {entry.values["oid"][0].item(): entry for entry in entries}
+    answers = list(answers)
+    for n, part in zip(came, near, strict=True):
+        if isinstance(part, Exception):
+            answers[n] = part
+        elif failed := [errors[name] for name in part if name in errors]:
+            answers[n] = failed[0]
+        elif unlisted := [by_name[name] for name in part if name in by_name]:
+            answers[n] = joined(answers[n], unlisted, places[n], arcsec, limit)
+    return answers
+
+
+def _all_ranks(
+    client: AlerceQuery, survey: str, params: dict, order: Order | None, limit: int | None, cache
+) -> Found:
+    """Return the objects that have a class at any rank, from a search for each rank."""
+    most = ranks_below(params.get("probability"), count_most_classes(client, cache, survey))
+
+    def ask(rank: int) -> Found:
+        sent = params | {"ranking": rank}
+        if order is None or order.name in ("ranking", "classifier_version"):
+            return read_pages(client, survey, sent | fixed_order(client, survey), limit, cache)
+        return find_in_order(client, survey, sent, order, limit, cache)
+
+    answers = client._each(ask, list(range(1, most + 1)))
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    parts = [with_rank(found.rows, rank) for rank, found in enumerate(answers, start=1)]
+    rows, repeated = one_per_object(stack_rows(*parts), order or Order("oid"))
+    cut = limit is not None and (len(rows) > limit or any(found.cut for found in answers))
+    rows = rows.take(np.arange(min(limit, len(rows)))) if cut else rows
+    repeated += sum(found.repeated for found in answers)
+    overlap = sum(found.overlap for found in answers)
+    return Found(rows, min(found.when for found in answers), cut, repeated, overlap)
+
+
+def _named(
+    client: AlerceQuery, survey: str, names: list, hopeless: threading.Event, cache: bool | None
+) -> list[tuple]:
+    """Return the entries of some names, and the errors of those that cost others theirs."""
+
+    def ask(part: list) -> Found:
+        sent = {"oid": part} | fixed_order(client, survey)
+        # Instead of once more, many are asked for in halves.
+        found = read_pages(client, survey, sent, None, cache, named=len(part), once=len(names) > 1)
+        check_answers(found.rows.values["oid"], part, "the object", service=client.service)
+        return found
+
+    return ask_in_halves(ask, names, hopeless)
+
+
+def _none(client: AlerceQuery, survey: str) -> Rows:
+    return decode_rows(LIST_COLUMNS[survey], b"[]")
+
+
+def _told_empty(client: AlerceQuery, table: Table) -> Table:
+    if not len(table):
+        warn("ALeRCE has no such object", NoResultsWarning)
+    return table
 
 
 def _told(params: dict) -> dict:

@@ -9,9 +9,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from atlasquery.alerce.base import AlerceQuery
+from atlasquery.alerce.classes import count_most_classes, find_versions
 from atlasquery.alerce.columns import RANKING
 from atlasquery.alerce.filters import CHOOSES, order_params
-from atlasquery.alerce.paging import Found, Order, PagedQueries, one_per_object, sorted_rows
+from atlasquery.alerce.paging import (
+    Found,
+    Order,
+    complete_classifications,
+    fixed_order,
+    may_have_next_page,
+    one_per_object,
+    read_page,
+    read_pages,
+    sorted_rows,
+)
 from atlasquery.tables import Column, Rows, stack_rows
 
 __all__ = ["find_in_order", "ranks_below", "with_rank"]
@@ -26,7 +38,7 @@ FIRST_RANK = {"classifier", "class", "classifier_version"}
 
 
 def find_in_order(
-    query: PagedQueries,
+    query: AlerceQuery,
     survey: str,
     params: dict,
     order: Order,
@@ -61,14 +73,16 @@ def find_in_order(
         # Rank 1 of one version of one classifier: only whether there is one differs.
         order = Order("classifier_name", order.descending)
     if limit is None:
-        return query._pages(survey, params | query._fixed(survey), None, cache, order=order)
+        return read_pages(
+            query, survey, params | fixed_order(query, survey), None, cache, order=order
+        )
     return _first_ones(query, survey, params, order, limit, cache)
 
 
 def _first_ones(
-    query: PagedQueries, survey: str, params: dict, order: Order, limit: int, cache: bool | None
+    query: AlerceQuery, survey: str, params: dict, order: Order, limit: int, cache: bool | None
 ) -> Found:
-    sent = params | query._fixed(survey) | order_params(survey, order.name, order.descending)
+    sent = params | fixed_order(query, survey) | order_params(survey, order.name, order.descending)
     size, times = limit + 1, []
     while True:
         page, more, when = _first_page(query, survey, sent, order, size, cache)
@@ -79,13 +93,13 @@ def _first_ones(
         size *= 2
     overlap = 0
     if len(rows) <= limit:
-        more = query._may_go_on([page], size, None, cache) if more is None else more
+        more = may_have_next_page(query, [page], size, None, cache) if more is None else more
         if more:
             rows, repeated, overlap = _short_pages(query, survey, sent, order, limit, size, cache)
     elif repeated and len(page) and not page.masks[order.name][-1]:
         # Of what stands level with the last row, likelier classifications may not have come.
         level = rows.values["oid"][rows.values[order.name] == page.values[order.name][-1]]
-        whole = query._completed(survey, params, page, level.tolist(), cache)
+        whole = complete_classifications(query, survey, params, page, level.tolist(), cache)
         rows, repeated = one_per_object(whole, order)
     cut = len(rows) > limit
     rows = rows.take(np.arange(limit)) if cut else rows
@@ -93,10 +107,10 @@ def _first_ones(
 
 
 def _first_page(
-    query: PagedQueries, survey: str, sent: dict, order: Order, size: int, cache: bool | None
+    query: AlerceQuery, survey: str, sent: dict, order: Order, size: int, cache: bool | None
 ) -> tuple:
     """Return the first rows in an order, whether there are more if known, and when they came."""
-    page, more, when = query._page(survey, sent | {"page": 1, "page_size": size}, cache)
+    page, more, when = read_page(query, survey, sent | {"page": 1, "page_size": size}, cache)
     masked = page.masks[order.name]
     if not order.descending or not len(page) or not masked[0]:
         return page, more, when
@@ -111,7 +125,7 @@ def _first_page(
 
 
 def _first_known(
-    query: PagedQueries, survey: str, sent: dict, name: str, low: int, cache: bool | None
+    query: AlerceQuery, survey: str, sent: dict, name: str, low: int, cache: bool | None
 ) -> int:
     """Return the index of the first row that has a value; the row `low` has none.
 
@@ -119,7 +133,7 @@ def _first_known(
     """
 
     def has_value(index: int) -> bool:
-        row, _, _ = query._page(survey, sent | {"page": index + 1, "page_size": 1}, cache)
+        row, _, _ = read_page(query, survey, sent | {"page": index + 1, "page_size": 1}, cache)
         return not len(row) or not row.masks[name][0]
 
     high = 2 * low + 1
@@ -132,7 +146,7 @@ def _first_known(
 
 
 def _window(
-    query: PagedQueries, survey: str, sent: dict, first: int, size: int, cache: bool | None
+    query: AlerceQuery, survey: str, sent: dict, first: int, size: int, cache: bool | None
 ) -> Rows:
     """Return some rows from an index on, out of one page: two pages may overlap."""
     width = next(
@@ -141,13 +155,13 @@ def _window(
         if first // width == (first + size - 1) // width
     )
     number = first // width
-    page, _, _ = query._page(survey, sent | {"page": number + 1, "page_size": width}, cache)
+    page, _, _ = read_page(query, survey, sent | {"page": number + 1, "page_size": width}, cache)
     start = first - number * width
     return page.take(np.arange(start, min(start + size, len(page))))
 
 
 def _short_pages(
-    query: PagedQueries,
+    query: AlerceQuery,
     survey: str,
     sent: dict,
     order: Order,
@@ -161,7 +175,9 @@ def _short_pages(
     """
     pages: list[Rows] = []
     while True:
-        page, _, _ = query._page(survey, sent | {"page": len(pages) + 1, "page_size": size}, cache)
+        page, _, _ = read_page(
+            query, survey, sent | {"page": len(pages) + 1, "page_size": size}, cache
+        )
         if not len(page) or (
             pages and pages[0].values["oid"].tolist() == page.values["oid"].tolist()
         ):
@@ -180,12 +196,12 @@ def _short_pages(
 
 
 def _value_by_value(
-    query: PagedQueries, params: dict, order: Order, limit: int | None, cache: bool | None
+    query: AlerceQuery, params: dict, order: Order, limit: int | None, cache: bool | None
 ) -> Found:
     parts, times, cut, repeated = [], [], False, 0
     count = 0
     for value, chosen in _values(query, params, order, cache):
-        found = query._pages("ztf", params | chosen | query._fixed("ztf"), limit, cache)
+        found = read_pages(query, "ztf", params | chosen | fixed_order(query, "ztf"), limit, cache)
         rows = with_column(found.rows, UNSENT[order.name], value)
         parts.append(rows)
         times.append(found.when)
@@ -199,7 +215,7 @@ def _value_by_value(
     return Found(rows.without((order.name,)), min(times), cut, repeated + others)
 
 
-def _values(query: PagedQueries, params: dict, order: Order, cache: bool | None) -> Iterator[tuple]:
+def _values(query: AlerceQuery, params: dict, order: Order, cache: bool | None) -> Iterator[tuple]:
     """Yield the values of an order that are possible, with what asks for objects of each."""
     if "ranking" in params:
         ranks = [params["ranking"]]
@@ -207,13 +223,13 @@ def _values(query: PagedQueries, params: dict, order: Order, cache: bool | None)
         ranks = [1]
     else:
         ranks = list(
-            range(1, ranks_below(params.get("probability"), query._most_classes(cache)) + 1)
+            range(1, ranks_below(params.get("probability"), count_most_classes(query, cache)) + 1)
         )
     if order.name == "ranking":
         for rank in sorted(ranks, reverse=order.descending):
             yield rank, {"ranking": rank}
         return
-    known = query._versions(params.get("classifier"), params.get("classifier_version"), cache)
+    known = find_versions(query, params.get("classifier"), params.get("classifier_version"), cache)
     for version, classifier in sorted(known, reverse=order.descending):
         for rank in ranks:
             yield version, {

@@ -23,6 +23,8 @@ from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,
+    Conventions,
+    TimeReference,
     build_light_curve,
     flux_to_mag,
     mag_to_flux,
@@ -50,7 +52,7 @@ NO_MEASUREMENT = 99.0
 DETECTED = 5.0
 UJY_PER_NJY = 1e-3
 TIME_SCALE = {"ztf": "utc", "lsst": "tai"}
-TIME_REFERENCE = {"ztf": "start of exposure", "lsst": "middle of exposure"}
+TIME_REFERENCE: dict[str, TimeReference] = {"ztf": "start", "lsst": "middle"}
 MAG = u.mag
 DECLARED = {column.name: column for column in SCHEMA}
 FORCED_FLAG = Column(
@@ -86,8 +88,7 @@ def light_curve(parts: list[Rows], *, survey: str, window: tuple, meta: Mapping)
     meta = {
         **meta,
         "survey": survey,
-        "magsys": "AB",
-        "time_reference": TIME_REFERENCE[survey],
+        **Conventions(TIME_REFERENCE[survey], "difference").meta(),
         "history": [],
     }
     return build_light_curve(rows.values["mjd"], values, own, scale=TIME_SCALE[survey], meta=meta)
@@ -186,7 +187,8 @@ def unmask_zero(rows: Rows) -> Rows:
     """
     found = rows.without(())
     for name in REFERENCES:
-        if name in found.values:
+        # Where it is not declared, it may come as a text.
+        if name in found.values and found.values[name].dtype.kind in "iuf":
             found.masks[name] = found.masks[name] | (found.values[name] == -1)
             found.values[name] = np.where(found.masks[name], 0, found.values[name])
     for name in ALWAYS_SENT:

@@ -5,7 +5,6 @@ import math
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from atlasquery.service import ServiceQuery
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_ids
 from atlasquery.service.log import log
-from atlasquery.service.warning import warn
+from atlasquery.warn import warn
 
 __all__ = ["AtlasQuery"]
 
@@ -96,7 +95,6 @@ class AtlasQuery(ServiceQuery):
         said: bool = True,
         unstored: Callable | None = None,
         resumable: bool = False,
-        depth: int = 4,
     ) -> None:
         """Say what a call costs before it is spent; refuse one that cannot be finished.
 
@@ -114,11 +112,10 @@ class AtlasQuery(ServiceQuery):
         if requests <= quota.remaining:
             return
         if resumable and quota.remaining and self.conf.on_quota == "raise":
-            warnings.warn(
+            warn(
                 f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: "
                 "call again later for what is then missing",
                 LargeQueryWarning,
-                stacklevel=depth,
             )
             return
         if self.conf.on_quota == "raise":
@@ -129,11 +126,10 @@ class AtlasQuery(ServiceQuery):
                 service=self.service,
             )
         hours = (requests - quota.remaining) / quota.limit
-        warnings.warn(
+        warn(
             f"{cost}, but {quota.remaining} of {quota.limit} requests are left in this hour: it "
             f"will wait for the rest, about {math.ceil(hours)} h",
             LargeQueryWarning,
-            stacklevel=depth,
         )
 
     def _not_found(self, ids: list[int], words: str) -> NotFoundError:

@@ -15,13 +15,13 @@ from atlasquery.atlas.collection import (
 )
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.source import AtlasSource
-from atlasquery.exceptions import TableParseError
+from atlasquery.exceptions import TableParseError, attach
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import progress_bar
 
-__all__ = ["BulkQueries"]
+__all__ = ["check_bulk", "get_light_curves", "get_sources", "iter_sources", "read_in_chunks"]
 
 # "100 of them are 76 MB and in practice end in 50x errors; bots use 25." (contract)
 FIRST_CHUNK = 25
@@ -36,310 +36,310 @@ WORTH_A_BAR = 100
 NO_OBJECT = 1
 
 
-class BulkQueries(AtlasQuery):
-    """The queries for many objects at once."""
+def get_sources(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    *,
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    progress: bool = True,
+) -> Collection:
+    """Fetch all that ATLAS knows of many objects, in as few requests as it can.
 
-    def get_sources(
+    An object that cannot be had costs nobody else: a request that fails is
+    sent again in halves until the cause is alone. All answers are kept in
+    memory, 0.8 MB for each object of full history; `iter_sources` and
+    `download_sources` do without.
+
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        The 19-digit ids; one given twice is asked for once.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time of the light curves; a bare number is an MJD.
+        The default is the full history.
+    on_error : {"raise", "warn"}, optional
+        What to do when some objects failed, after all others were fetched:
+        raise an error that has the rest as ``result``, or return the rest
+        with a warning.
+    cache : bool, optional
+        Whether answers are stored and stored ones used; by default not,
+        as they are large.
+    progress : bool, optional
+        Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+    Returns
+    -------
+    Collection
+        A mapping of ids to `AtlasSource`, in the order asked for, with
+        ``failures`` (id and exception of each object that failed) and
+        ``table()``, the catalogue entries.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    IncompleteResultError
+        If some objects failed, with ``result`` and ``failures``. An id that
+        ATLAS does not know fails with a `~atlasquery.exceptions.NotFoundError`.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+
+    Warns
+    -----
+    LargeQueryWarning
+        If it will have to wait for requests to be allowed again.
+    InputWarning
+        If some objects failed, with ``on_error="warn"``.
+
+    References
+    ----------
+    The ``objects/`` endpoint of the ATLAS Transient Server.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> ids = Atlas.query_region(centre, radius="3 arcmin")["atlas_id"]
+    >>> sources = Atlas.get_sources(ids)
+    >>> sources
+    <Collection of 5 AtlasSource>
+    >>> len(sources[ids[0]].light_curve) > 0
+    True
+    """
+    return _collect(
+        self, "AtlasSource", lambda source: source, atlas_ids, start, end, on_error, cache, progress
+    )
+
+
+def get_light_curves(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    *,
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    progress: bool = True,
+) -> Collection:
+    """Fetch the light curves of many objects.
+
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        The 19-digit ids; one given twice is asked for once.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time; a bare number is an MJD. The default is the
+        full history.
+    on_error : {"raise", "warn"}, optional
+        What to do when some objects failed, as in `get_sources`.
+    cache : bool, optional
+        Whether answers are stored and stored ones used; by default not.
+    progress : bool, optional
+        Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+    Returns
+    -------
+    Collection
+        A mapping of ids to `~astropy.timeseries.TimeSeries` with the columns
+        of `get_light_curve`, in the order asked for, with ``failures`` and
+        ``table()`` as from `get_sources`.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    IncompleteResultError
+        If some objects failed, with ``result`` and ``failures``.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> ids = Atlas.query_region(centre, radius="3 arcmin")["atlas_id"]
+    >>> curves = Atlas.get_light_curves(ids, start=61300)
+    >>> [lc["flux"].unit.to_string() for lc in curves.values()][:2]
+    ['uJy', 'uJy']
+    """
+    return _collect(
         self,
-        atlas_ids: Ids,
-        *,
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        progress: bool = True,
-    ) -> Collection:
-        """Fetch all that ATLAS knows of many objects, in as few requests as it can.
+        "TimeSeries",
+        lambda source: source.light_curve,
+        *(atlas_ids, start, end, on_error, cache, progress),
+    )
 
-        An object that cannot be had costs nobody else: a request that fails is
-        sent again in halves until the cause is alone. All answers are kept in
-        memory, 0.8 MB for each object of full history; `iter_sources` and
-        `download_sources` do without.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            The 19-digit ids; one given twice is asked for once.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time of the light curves; a bare number is an MJD.
-            The default is the full history.
-        on_error : {"raise", "warn"}, optional
-            What to do when some objects failed, after all others were fetched:
-            raise an error that has the rest as ``result``, or return the rest
-            with a warning.
-        cache : bool, optional
-            Whether answers are stored and stored ones used; by default not,
-            as they are large.
-        progress : bool, optional
-            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+def iter_sources(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    *,
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    progress: bool = False,
+) -> SourceIterator:
+    """Fetch many objects and give them one after the other.
 
-        Returns
-        -------
-        Collection
-            A mapping of ids to `AtlasSource`, in the order asked for, with
-            ``failures`` (id and exception of each object that failed) and
-            ``table()``, the catalogue entries.
+    A few requests are under way while you work with what has come, and
+    what you do not keep is forgotten: some 300 MB are enough for any
+    number of objects. When you leave the loop early, ``close()`` ends the
+    requests; until then those of the next three chunks are sent.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        IncompleteResultError
-            If some objects failed, with ``result`` and ``failures``. An id that
-            ATLAS does not know fails with a `~atlasquery.exceptions.NotFoundError`.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        The 19-digit ids; one given twice is asked for once.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time of the light curves; a bare number is an MJD.
+        The default is the full history.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last object when some failed: raise an error, or warn.
+    cache : bool, optional
+        Whether answers are stored and stored ones used; by default not.
+    progress : bool, optional
+        Whether a bar is shown, for long jobs on a terminal or in a notebook.
 
-        Warns
-        -----
-        LargeQueryWarning
-            If it will have to wait for requests to be allowed again.
-        InputWarning
-            If some objects failed, with ``on_error="warn"``.
+    Returns
+    -------
+    SourceIterator
+        An iterator of `AtlasSource` in the order asked for, with ``failures``
+        (id and exception of each object that failed so far).
 
-        References
-        ----------
-        The ``objects/`` endpoint of the ATLAS Transient Server.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    IncompleteResultError
+        After the last object, if some failed; it has ``failures``.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> ids = Atlas.query_region(centre, radius="3 arcmin")["atlas_id"]
-        >>> sources = Atlas.get_sources(ids)
-        >>> sources
-        <Collection of 5 AtlasSource>
-        >>> len(sources[ids[0]].light_curve) > 0
-        True
-        """
-        return self._collect(
-            "AtlasSource", lambda source: source, atlas_ids, start, end, on_error, cache, progress
-        )
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+    >>> for source in Atlas.iter_sources(ids):
+    ...     print(source.name, len(source.light_curve) > 0)
+    ATLAS26zy True
+    ATLAS26zz True
+    """
+    ids, window = check_bulk(self, atlas_ids, start, end, on_error)
+    chunks = read_in_chunks(self, ids, window, cache)
 
-    def get_light_curves(
-        self,
-        atlas_ids: Ids,
-        *,
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        progress: bool = True,
-    ) -> Collection:
-        """Fetch the light curves of many objects.
-
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            The 19-digit ids; one given twice is asked for once.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time; a bare number is an MJD. The default is the
-            full history.
-        on_error : {"raise", "warn"}, optional
-            What to do when some objects failed, as in `get_sources`.
-        cache : bool, optional
-            Whether answers are stored and stored ones used; by default not.
-        progress : bool, optional
-            Whether a bar is shown, for long jobs on a terminal or in a notebook.
-
-        Returns
-        -------
-        Collection
-            A mapping of ids to `~astropy.timeseries.TimeSeries` with the columns
-            of `get_light_curve`, in the order asked for, with ``failures`` and
-            ``table()`` as from `get_sources`.
-
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        IncompleteResultError
-            If some objects failed, with ``result`` and ``failures``.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> ids = Atlas.query_region(centre, radius="3 arcmin")["atlas_id"]
-        >>> curves = Atlas.get_light_curves(ids, start=61300)
-        >>> [lc["flux"].unit.to_string() for lc in curves.values()][:2]
-        ['uJy', 'uJy']
-        """
-        return self._collect(
-            "TimeSeries",
-            lambda source: source.light_curve,
-            *(atlas_ids, start, end, on_error, cache, progress),
-        )
-
-    def iter_sources(
-        self,
-        atlas_ids: Ids,
-        *,
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        progress: bool = False,
-    ) -> SourceIterator:
-        """Fetch many objects and give them one after the other.
-
-        A few requests are under way while you work with what has come, and
-        what you do not keep is forgotten: some 300 MB are enough for any
-        number of objects. When you leave the loop early, ``close()`` ends the
-        requests; until then those of the next three chunks are sent.
-
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            The 19-digit ids; one given twice is asked for once.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time of the light curves; a bare number is an MJD.
-            The default is the full history.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last object when some failed: raise an error, or warn.
-        cache : bool, optional
-            Whether answers are stored and stored ones used; by default not.
-        progress : bool, optional
-            Whether a bar is shown, for long jobs on a terminal or in a notebook.
-
-        Returns
-        -------
-        SourceIterator
-            An iterator of `AtlasSource` in the order asked for, with ``failures``
-            (id and exception of each object that failed so far).
-
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        IncompleteResultError
-            After the last object, if some failed; it has ``failures``.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
-        >>> for source in Atlas.iter_sources(ids):
-        ...     print(source.name, len(source.light_curve) > 0)
-        ATLAS26zy True
-        ATLAS26zz True
-        """
-        ids, window = self._check_bulk(atlas_ids, start, end, on_error)
-        chunks = self._chunks(ids, window, cache, depth=5)
-
-        def at_end(sources: SourceIterator) -> None:
-            deliver(
-                sources,
-                sources.failures,
-                on_error=on_error,
-                service=self.service,
-                total=len(ids),
-                depth=4,
-            )
-
-        bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
-        return SourceIterator(chunks, window=window, query=self, bar=bar, at_end=at_end)
-
-    def _check_bulk(self, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
-        check_on_error(on_error)
-        ids = check_atlas_ids(atlas_ids, allow_empty=True)
-        return list(dict.fromkeys(ids)), check_window(start, end)
-
-    def _chunks(
-        self,
-        ids: list[int],
-        window: tuple,
-        cache: bool | None,
-        *,
-        depth: int,
-        resumable: bool = False,
-    ) -> ChunkedReads:
-        """Say what it costs, and return the answers to come."""
-        n = estimated_requests(len(ids), window[0], self.conf.concurrency)
-        cost = f"up to {n} requests for {len(ids)} objects, and more if some fail"
-        self._announce(n, cost, said=n > 1, resumable=resumable, depth=depth)
-        mjd = lower_bound(window[0])
-
-        def ask(part: list[int]) -> Answer:
-            size = 0
-
-            def decode(body: bytes) -> list:
-                nonlocal size
-                size = len(body)
-                return decode_chunk(body, part)
-
-            items, when = self._items(
-                part, mjd=mjd, cache=bool(cache), decode=decode, divisible=True
-            )
-            return Answer(items, when, size)
-
-        def alive() -> None:
-            self._items([NO_OBJECT], mjd=METADATA_ONLY, cache=False, divisible=True)
-
-        size = ChunkSize(
-            first=FIRST_CHUNK,
-            most=LARGEST_CHUNK,
-            target=CHUNK_BYTES,
-            seconds=self.conf.timeout / 3,
-        )
-        return ChunkedReads(
-            ask,
-            ids,
-            size=size,
-            concurrency=self.conf.concurrency,
-            alive=alive,
-            pause=lambda: self._clock.sleep(self.conf.backoff),
-            begin=self._clock.sleep_until,
-        )
-
-    def _collect(
-        self, what: str, make: Callable, atlas_ids, start, end, on_error, cache, progress
-    ) -> Collection:
-        """Fetch a product of many objects into memory."""
-        ids, window = self._check_bulk(atlas_ids, start, end, on_error)
-        chunks = self._chunks(ids, window, cache, depth=6)
-        found = Collection(what, self._meta)
-        try:
-            with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
-                for chunk in chunks:
-                    self._add_chunk(found, chunk, make, window)
-                    bar.update(chunk.first + len(chunk.ids))
-                    del chunk
-        except KeyboardInterrupt as stop:
-            stop.result = found
-            stop.add_note(f"What had come, {found!r}, is in sys.last_value.result.")
-            raise
-        return deliver(
-            found,
-            found.failures,
+    def at_end(sources: SourceIterator) -> None:
+        deliver(
+            sources,
+            sources.failures,
             on_error=on_error,
             service=self.service,
             total=len(ids),
-            depth=4,
         )
 
-    def _add_chunk(self, found: Collection, chunk, make: Callable, window: tuple) -> None:
-        for _, item, when in known_items(chunk, self, found.failures):
-            source = AtlasSource(item, window=window, meta=self._meta(when))
-            try:
-                product = make(source)
-            except TableParseError as error:
-                found.failures.append((source.atlas_id, error))
-                continue
-            # The entry of its own bytes does not keep the whole chunk.
-            entry = item if product is source else {"object": item["object"].copy()}
-            found._add(source.atlas_id, product, entry, when)
+    bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
+    return SourceIterator(chunks, window=window, query=self, bar=bar, at_end=at_end)
+
+
+def check_bulk(client: AtlasQuery, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
+    """Return the ids, each once, and the time window of a call for many objects."""
+    check_on_error(on_error)
+    ids = check_atlas_ids(atlas_ids, allow_empty=True)
+    return list(dict.fromkeys(ids)), check_window(start, end)
+
+
+def read_in_chunks(
+    client: AtlasQuery,
+    ids: list[int],
+    window: tuple,
+    cache: bool | None,
+    *,
+    resumable: bool = False,
+) -> ChunkedReads:
+    """Say what it costs, and return the answers to come."""
+    n = estimated_requests(len(ids), window[0], client.conf.concurrency)
+    cost = f"up to {n} requests for {len(ids)} objects, and more if some fail"
+    client._announce(n, cost, said=n > 1, resumable=resumable)
+    mjd = lower_bound(window[0])
+
+    def ask(part: list[int]) -> Answer:
+        size = 0
+
+        def decode(body: bytes) -> list:
+            nonlocal size
+            size = len(body)
+            return decode_chunk(body, part)
+
+        items, when = client._items(part, mjd=mjd, cache=bool(cache), decode=decode, divisible=True)
+        return Answer(items, when, size)
+
+    def alive() -> None:
+        client._items([NO_OBJECT], mjd=METADATA_ONLY, cache=False, divisible=True)
+
+    size = ChunkSize(
+        first=FIRST_CHUNK,
+        most=LARGEST_CHUNK,
+        target=CHUNK_BYTES,
+        seconds=client.conf.timeout / 3,
+    )
+    return ChunkedReads(
+        ask,
+        ids,
+        size=size,
+        concurrency=client.conf.concurrency,
+        alive=alive,
+        pause=lambda: client._clock.sleep(client.conf.backoff),
+        begin=client._clock.sleep_until,
+    )
+
+
+def _collect(
+    client: AtlasQuery, what: str, make: Callable, atlas_ids, start, end, on_error, cache, progress
+) -> Collection:
+    """Fetch a product of many objects into memory."""
+    ids, window = check_bulk(client, atlas_ids, start, end, on_error)
+    chunks = read_in_chunks(client, ids, window, cache)
+    found = Collection(what, client._meta)
+    try:
+        with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
+            for chunk in chunks:
+                _add_chunk(client, found, chunk, make, window)
+                bar.update(chunk.first + len(chunk.ids))
+                del chunk
+    except KeyboardInterrupt as stop:
+        note = f"What had come, {found!r}, is in sys.last_value.result."
+        attach(stop, result=found, note=note)
+        raise
+    return deliver(
+        found,
+        found.failures,
+        on_error=on_error,
+        service=client.service,
+        total=len(ids),
+    )
+
+
+def _add_chunk(client: AtlasQuery, found: Collection, chunk, make: Callable, window: tuple) -> None:
+    for _, item, when in known_items(chunk, client, found.failures):
+        source = AtlasSource(item, window=window, meta=client._meta(when))
+        try:
+            product = make(source)
+        except TableParseError as error:
+            found.failures.append((source.atlas_id, error))
+            continue
+        # The entry of its own bytes does not keep the whole chunk.
+        entry = item if product is source else {"object": item["object"].copy()}
+        found._add(source.atlas_id, product, entry, when)
 
 
 def estimated_requests(count: int, start: float | None, concurrency: int) -> int:

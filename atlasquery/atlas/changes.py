@@ -4,9 +4,9 @@ import datetime as dt
 import math
 import re
 import time
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -24,11 +24,13 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
     WriteError,
+    attach,
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
+from atlasquery.warn import warn
 
-__all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "ChangeQueries", "Kind"]
+__all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "Kind", "write_each"]
 
 
 # "201 even on failure: read `info`" (contract)
@@ -55,8 +57,9 @@ class Kind:
     ----------
     endpoint : str
         Where it is sent.
-    look : str
-        The method that reads back whether it was done.
+    look : callable
+        Takes the client and the lost write; returns whether it was done, read back, and what is
+        there.
     already : dict of str to str, optional
         The server's words for "that is so already", and ours.
     stale : tuple of str, optional
@@ -64,18 +67,9 @@ class Kind:
     """
 
     endpoint: str
-    look: str
+    look: Callable[[AtlasQuery, "Lost"], tuple[bool | None, str]]
     already: dict[str, str] = field(default_factory=dict)
     stale: tuple[str, ...] = ("list",)
-
-
-ADD = Kind("objectgroups/", "_look_for_member", {DUPLICATE: "Already on the list."})
-REMOVE = Kind("objectgroupsdelete/", "_look_for_no_member", {NO_MEMBER: "Was not on the list."})
-MOVE = Kind("objectdetectionlist/", "_look_for_list", stale=("list", "object"))
-SCORE = Kind("vrascores/", "_look_for_score")
-TODO = Kind("vratodo/", "_look_for_todo", {DUPLICATE: "Already on the list."})
-# Here "Duplicate row" means that a value was missing, and that nothing was stored.
-RANK = Kind("vrarank/", "_look_for_rank", stale=("list", "object"))
 
 
 class Outcome(NamedTuple):
@@ -125,173 +119,188 @@ _info = msgspec.json.Decoder(_Said)
 _dicts = msgspec.json.Decoder(list[dict])
 
 
-class ChangeQueries(AtlasQuery):
-    """What all writes share."""
+def write_each(
+    client: AtlasQuery, kind: Kind, payloads: list[dict], dry_run: bool, on_error: str, **about
+) -> Table:
+    """Send one request for each payload; return the table of what became of them."""
+    check_on_error(on_error)
+    if not payloads and not dry_run:
+        return _table(payloads, [], client._meta(time.time(), **about))
+    if dry_run:
+        return _rehearsal(client, kind, payloads, about)
+    client._auth(required=True)
+    n = len(payloads)
+    client._announce(n, f"{n} writes", said=n > 1 and client.quota().limit > 0)
+    outcomes: list[Outcome] = []
+    try:
+        _send_all(client, kind, payloads, outcomes)
+    except KeyboardInterrupt as stop:
+        _note_stop(stop, payloads, outcomes)
+        attach(stop, result=_table(payloads, outcomes, client._meta(time.time(), **about)))
+        raise
+    table = _table(payloads, outcomes, client._meta(time.time(), **about))
+    _report_writes(client, table, outcomes, on_error)
+    return table
 
-    def _change(
-        self, kind: Kind, payloads: list[dict], dry_run: bool, on_error: str, **about
-    ) -> Table:
-        """Send one request for each payload; return the table of what became of them."""
-        check_on_error(on_error)
-        if not payloads and not dry_run:
-            return _table(payloads, [], self._meta(time.time(), **about))
-        if dry_run:
-            return self._rehearsal(kind, payloads, about)
-        self._auth(required=True)
-        n = len(payloads)
-        self._announce(n, f"{n} writes", said=n > 1 and self.quota().limit > 0, depth=5)
-        outcomes: list[Outcome] = []
-        try:
-            self._send_all(kind, payloads, outcomes)
-        except KeyboardInterrupt as stop:
-            _note_stop(stop, payloads, outcomes)
-            stop.result = _table(payloads, outcomes, self._meta(time.time(), **about))
-            raise
-        table = _table(payloads, outcomes, self._meta(time.time(), **about))
-        self._report_writes(table, outcomes, on_error)
-        return table
 
-    def _rehearsal(self, kind: Kind, payloads: list[dict], about: dict) -> Table:
-        outcomes = [Outcome(None, "Dry run: not sent.")] * len(payloads)
-        table = _table(payloads, outcomes, self._meta(time.time(), **about))
-        sent = [msgspec.json.encode(payload).decode() for payload in payloads]
-        table["endpoint"] = np.array([kind.endpoint] * len(payloads), dtype=np.str_)
-        table["payload"] = np.array(sent, dtype=np.str_)
-        table["endpoint"].description = "Where it would be sent."
-        table["payload"].description = "What would be sent, as JSON."
-        return table
+def _rehearsal(client: AtlasQuery, kind: Kind, payloads: list[dict], about: dict) -> Table:
+    outcomes = [Outcome(None, "Dry run: not sent.")] * len(payloads)
+    table = _table(payloads, outcomes, client._meta(time.time(), **about))
+    sent = [msgspec.json.encode(payload).decode() for payload in payloads]
+    table["endpoint"] = np.array([kind.endpoint] * len(payloads), dtype=np.str_)
+    table["payload"] = np.array(sent, dtype=np.str_)
+    table["endpoint"].description = "Where it would be sent."
+    table["payload"].description = "What would be sent, as JSON."
+    return table
 
-    def _send_all(self, kind: Kind, payloads: list[dict], outcomes: list[Outcome]) -> None:
-        """Send one after the other; add to `outcomes` what became of each."""
-        began = self._clock.now()
 
-        def attempt(payload: dict) -> None:
-            stop = outcomes[-1].stop if outcomes else None
-            if stop:
-                outcomes.append(Outcome(False, f"Not tried: {stop}", stop))
-                return
-            before = zip(payloads, outcomes, strict=False)
-            outcomes.append(self._attempt(kind, payload, before, began))
+def _send_all(
+    client: AtlasQuery, kind: Kind, payloads: list[dict], outcomes: list[Outcome]
+) -> None:
+    """Send one after the other; add to `outcomes` what became of each."""
+    began = client._clock.now()
 
-        run_all(attempt, payloads, concurrency=1)
+    def attempt(payload: dict) -> None:
+        stop = outcomes[-1].stop if outcomes else None
+        if stop:
+            outcomes.append(Outcome(False, f"Not tried: {stop}", stop))
+            return
+        before = zip(payloads, outcomes, strict=False)
+        outcomes.append(_attempt(client, kind, payload, before, began))
 
-    def _attempt(self, kind: Kind, payload: dict, before: Iterable, began: float) -> Outcome:
-        """Send one write; whatever happens, say what became of it."""
-        try:
-            response = self._write(kind.endpoint, payload)
-            deleted = response.status_code == 204
-            words = DELETED if deleted else self._decode(response, _info.decode).info
-        except (LoginError, QuotaError) as error:
-            return Outcome(False, str(error), error)
-        except (RemoteServiceError, TimeoutError, TableParseError) as error:
-            if not error.sent:
-                return Outcome(False, f"Not sent: {error}", error)
-            if _is_refusal(error):
-                return _refused(kind, error)
-            same = sum(o.ok is True for other, o in before if other == payload)
-            return self._look_again(kind, Lost(payload, error, began, same))
-        except Exception as error:
-            return Outcome(None, f"Unknown: {error}", error)
-        finally:
-            self._note_write(kind.stale)
-        return _judge(kind, words)
+    run_all(attempt, payloads, concurrency=1)
 
-    def _look_again(self, kind: Kind, lost: Lost) -> Outcome:
-        """Read back whether a write was done whose answer did not arrive."""
-        why, look = lost.error, getattr(self, kind.look)
-        unfinished = _may_be_unfinished(why)
-        try:
-            ok, words = look(lost)
-            if ok is False and unfinished:
-                self._clock.sleep(self.conf.backoff)
-                ok, words = look(lost)
-        except Exception as error:
-            message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
-            return Outcome(None, message, error)
+
+def _attempt(
+    client: AtlasQuery, kind: Kind, payload: dict, before: Iterable, began: float
+) -> Outcome:
+    """Send one write; whatever happens, say what became of it."""
+    try:
+        response = client._write(kind.endpoint, payload)
+        deleted = response.status_code == 204
+        words = DELETED if deleted else client._decode(response, _info.decode).info
+    except (LoginError, QuotaError) as error:
+        return Outcome(False, str(error), error)
+    except (RemoteServiceError, TimeoutError, TableParseError) as error:
+        if not error.sent:
+            return Outcome(False, f"Not sent: {error}", error)
+        if _is_refusal(error):
+            return _refused(kind, error)
+        same = sum(o.ok is True for other, o in before if other == payload)
+        return _look_again(client, kind, Lost(payload, error, began, same))
+    except Exception as error:
+        return Outcome(None, f"Unknown: {error}", error)
+    finally:
+        client._note_write(kind.stale)
+    return _judge(kind, words)
+
+
+def _look_again(client: AtlasQuery, kind: Kind, lost: Lost) -> Outcome:
+    """Read back whether a write was done whose answer did not arrive."""
+    why, look = lost.error, partial(kind.look, client)
+    unfinished = _may_be_unfinished(why)
+    try:
+        ok, words = look(lost)
         if ok is False and unfinished:
-            ok, words = None, f"{words}, but the server may be at it still"
-        unknown = "Unknown: " if ok is None else ""
-        return Outcome(ok, f"{unknown}answer lost; read back: {words} ({why})")
+            client._clock.sleep(client.conf.backoff)
+            ok, words = look(lost)
+    except Exception as error:
+        message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
+        return Outcome(None, message, error)
+    if ok is False and unfinished:
+        ok, words = None, f"{words}, but the server may be at it still"
+    unknown = "Unknown: " if ok is None else ""
+    return Outcome(ok, f"{unknown}answer lost; read back: {words} ({why})")
 
-    def _fresh(self, endpoint: str, payload: dict) -> list[dict]:
-        found, _ = self._read(endpoint, payload, decode=_dicts.decode, lifetime=0.0, cache=False)
-        return found
 
-    def _look_for_member(self, lost: Lost) -> tuple[bool, str]:
-        rows = self._fresh("objectgroupslist/", {"objectid": lost.payload["objectid"]})
-        on = any(row["object_group_id"] == lost.payload["objectgroupid"] for row in rows)
-        return on, "on the list" if on else "not on the list"
+def _fresh(client: AtlasQuery, endpoint: str, payload: dict) -> list[dict]:
+    found, _ = client._read(endpoint, payload, decode=_dicts.decode, lifetime=0.0, cache=False)
+    return found
 
-    def _look_for_no_member(self, lost: Lost) -> tuple[bool, str]:
-        on, words = self._look_for_member(lost)
-        return not on, words
 
-    def _look_for_list(self, lost: Lost) -> tuple[bool, str]:
-        asked = objects_payload([lost.payload["objectid"]], METADATA_ONLY)
-        (item,) = self._fresh("objects/", asked)
-        if isinstance(item["object"], str):
-            return False, item["object"]
-        number = item["object"]["detection_list_id"]
-        return number == lost.payload["objectlist"], f"on the detection list {number}"
+def _look_for_member(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+    rows = _fresh(client, "objectgroupslist/", {"objectid": lost.payload["objectid"]})
+    on = any(row["object_group_id"] == lost.payload["objectgroupid"] for row in rows)
+    return on, "on the list" if on else "not on the list"
 
-    def _look_for_todo(self, lost: Lost) -> tuple[bool, str]:
-        rows = self._fresh("vratodolist/", {"objects": str(lost.payload["objectid"])})
-        return bool(rows), "on the list" if rows else "not on the list"
 
-    def _look_for_rank(self, lost: Lost) -> tuple[bool, str]:
-        payload, values = lost.payload, ("rank", "rank_alt1", "is_gal_cand")
-        rows = self._fresh("vraranklist/", {"objects": str(payload["objectid"])})
-        same = any(_same_values(row, payload, values) and _same_time(row, payload) for row in rows)
-        return same, "this rank is stored" if same else "this rank is not stored"
+def _look_for_no_member(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+    on, words = _look_for_member(client, lost)
+    return not on, words
 
-    def _look_for_score(self, lost: Lost) -> tuple[bool | None, str]:
-        """Look for the row; where the call gave no time, for one of about now."""
-        payload = lost.payload
-        asked = {"objects": str(payload["objectid"])}
-        if payload.get("debug") == "true":
-            asked["debug"] = "true"
-        alike = [
-            row
-            for row in self._fresh("vrascoreslist/", asked)
-            if _same_values(row, payload, SCORES) and _same_time(row, payload)
-        ]
-        if "insertdate" in payload:
-            near, doubtful = alike, []
-        else:
-            # A call may wait for hours for its requests.
-            apart = [_apart(row, lost.began, self._clock.now()) for row in alike]
-            near = [row for row, off in zip(alike, apart, strict=True) if off <= CLOCKS]
-            doubtful = [row for row, off in zip(alike, apart, strict=True) if CLOCKS < off <= ZONES]
-        # Rows that this very call has written before do not count.
-        if len(near) > lost.same:
-            return True, f"these scores are stored, time {near[-1]['timestamp']}"
-        if doubtful:
-            return None, f"the same scores are stored, but of {doubtful[-1]['timestamp']}"
-        return False, "these scores are not stored"
 
-    def _report_writes(self, table: Table, outcomes: list[Outcome], on_error: str) -> None:
-        ids = table["atlas_id"].tolist()
-        failures = [(i, o.message) for i, o in zip(ids, outcomes, strict=True) if not o.ok]
-        if not failures:
-            return
-        unknown = sum(outcome.ok is None for outcome in outcomes)
-        message = (
-            f"{len(failures)} of {len(ids)} writes are not known to be done"
-            + (f" ({unknown} of them may be)" if unknown else "")
-            + f"; the first, for {failures[0][0]}: {failures[0][1]}"
-        )
-        if on_error == "warn":
-            warnings.warn(message, InputWarning, stacklevel=5)
-            return
-        cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
-        known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
-        raise WriteError(
-            f"{message} All are in the error's .result, these in .failures.",
-            result=table,
-            failures=failures,
-            service=self.service,
-            **known,
-        ) from cause
+def _look_for_list(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+    asked = objects_payload([lost.payload["objectid"]], METADATA_ONLY)
+    (item,) = _fresh(client, "objects/", asked)
+    if isinstance(item["object"], str):
+        return False, item["object"]
+    number = item["object"]["detection_list_id"]
+    return number == lost.payload["objectlist"], f"on the detection list {number}"
+
+
+def _look_for_todo(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+    rows = _fresh(client, "vratodolist/", {"objects": str(lost.payload["objectid"])})
+    return bool(rows), "on the list" if rows else "not on the list"
+
+
+def _look_for_rank(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+    payload, values = lost.payload, ("rank", "rank_alt1", "is_gal_cand")
+    rows = _fresh(client, "vraranklist/", {"objects": str(payload["objectid"])})
+    same = any(_same_values(row, payload, values) and _same_time(row, payload) for row in rows)
+    return same, "this rank is stored" if same else "this rank is not stored"
+
+
+def _look_for_score(client: AtlasQuery, lost: Lost) -> tuple[bool | None, str]:
+    """Look for the row; where the call gave no time, for one of about now."""
+    payload = lost.payload
+    asked = {"objects": str(payload["objectid"])}
+    if payload.get("debug") == "true":
+        asked["debug"] = "true"
+    alike = [
+        row
+        for row in _fresh(client, "vrascoreslist/", asked)
+        if _same_values(row, payload, SCORES) and _same_time(row, payload)
+    ]
+    if "insertdate" in payload:
+        near, doubtful = alike, []
+    else:
+        # A call may wait for hours for its requests.
+        apart = [_apart(row, lost.began, client._clock.now()) for row in alike]
+        near = [row for row, off in zip(alike, apart, strict=True) if off <= CLOCKS]
+        doubtful = [row for row, off in zip(alike, apart, strict=True) if CLOCKS < off <= ZONES]
+    # Rows that this very call has written before do not count.
+    if len(near) > lost.same:
+        return True, f"these scores are stored, time {near[-1]['timestamp']}"
+    if doubtful:
+        return None, f"the same scores are stored, but of {doubtful[-1]['timestamp']}"
+    return False, "these scores are not stored"
+
+
+def _report_writes(
+    client: AtlasQuery, table: Table, outcomes: list[Outcome], on_error: str
+) -> None:
+    ids = table["atlas_id"].tolist()
+    failures = [(i, o.message) for i, o in zip(ids, outcomes, strict=True) if not o.ok]
+    if not failures:
+        return
+    unknown = sum(outcome.ok is None for outcome in outcomes)
+    message = (
+        f"{len(failures)} of {len(ids)} writes are not known to be done"
+        + (f" ({unknown} of them may be)" if unknown else "")
+        + f"; the first, for {failures[0][0]}: {failures[0][1]}"
+    )
+    if on_error == "warn":
+        warn(message, InputWarning)
+        return
+    cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
+    known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
+    raise WriteError(
+        f"{message} All are in the error's .result, these in .failures.",
+        result=table,
+        failures=failures,
+        service=client.service,
+        **known,
+    ) from cause
 
 
 def _note_stop(stop: KeyboardInterrupt, payloads: list[dict], outcomes: list[Outcome]) -> None:
@@ -379,3 +388,12 @@ def _table(payloads: list[dict], outcomes: list[Outcome], meta: dict) -> Table:
     table["ok"].description = "Whether it is so on the server now; masked where unknown."
     table["message"].description = "The server's words, or ours."
     return table
+
+
+ADD = Kind("objectgroups/", _look_for_member, {DUPLICATE: "Already on the list."})
+REMOVE = Kind("objectgroupsdelete/", _look_for_no_member, {NO_MEMBER: "Was not on the list."})
+MOVE = Kind("objectdetectionlist/", _look_for_list, stale=("list", "object"))
+SCORE = Kind("vrascores/", _look_for_score)
+TODO = Kind("vratodo/", _look_for_todo, {DUPLICATE: "Already on the list."})
+# Here "Duplicate row" means that a value was missing, and that nothing was stored.
+RANK = Kind("vrarank/", _look_for_rank, stale=("list", "object"))

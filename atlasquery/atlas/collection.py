@@ -9,7 +9,7 @@ from astropy.table import Table
 from atlasquery.atlas.items import Item, decode_items, object_rows, unknown
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.chunks import Chunk
 from atlasquery.service.collection import Collection as Products
 from atlasquery.tables import build_table
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     size: int
 
 
-class Collection(Shown, Products):
+class Collection(LightCurveDisplay, Products):
     """Products of many objects by id, in the order asked for.
 
     Made by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id

@@ -25,297 +25,299 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     QuotaError,
 )
-from atlasquery.service.cover import Cone, cover_cones
+from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows, build_table, decode_rows
+from atlasquery.warn import warn
 
-__all__ = ["ConeQueries"]
+__all__ = ["count_region", "query_region"]
 
 
-class ConeQueries(AtlasQuery):
-    """The queries by position."""
+def query_region(
+    self: AtlasQuery,
+    coordinates: SkyCoord,
+    radius: Angle | u.Quantity | str,
+    *,
+    nearest: bool = False,
+    positions: bool = True,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Find the objects within a radius of one or many positions.
 
-    def query_region(
-        self,
-        coordinates: SkyCoord,
-        radius: Angle | u.Quantity | str,
-        *,
-        nearest: bool = False,
-        positions: bool = True,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Find the objects within a radius of one or many positions.
+    The server allows 300 arcsec at once: larger circles are covered by
+    several searches, and positions near each other share one. The result
+    is cut at the true radius by separations computed from the positions
+    of the objects, which take one more request for every 2500 objects.
 
-        The server allows 300 arcsec at once: larger circles are covered by
-        several searches, and positions near each other share one. The result
-        is cut at the true radius by separations computed from the positions
-        of the objects, which take one more request for every 2500 objects.
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`
+        One position or an array of any shape, in any frame.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        The radius of the circles, with its unit, up to 180 degrees.
+    nearest : bool, optional
+        Whether only the object nearest to each position is returned.
+    positions : bool, optional
+        Whether the positions of the objects are fetched too. Without them
+        the separations are the server's own, good to 0.001 arcsec, and
+        each position costs a request. Above 300 arcsec they are always fetched.
+    on_error : {"raise", "warn"}, optional
+        What to do when some of many searches fail: raise an error that has
+        the rest as ``result``, or return the rest with a warning.
+    cache : bool, optional
+        Whether stored answers are used; by default as
+        ``astroquery.cache_conf.cache_active`` says.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`
-            One position or an array of any shape, in any frame.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-            The radius of the circles, with its unit, up to 180 degrees.
-        nearest : bool, optional
-            Whether only the object nearest to each position is returned.
-        positions : bool, optional
-            Whether the positions of the objects are fetched too. Without them
-            the separations are the server's own, good to 0.001 arcsec, and
-            each position costs a request. Above 300 arcsec they are always fetched.
-        on_error : {"raise", "warn"}, optional
-            What to do when some of many searches fail: raise an error that has
-            the rest as ``result``, or return the rest with a warning.
-        cache : bool, optional
-            Whether stored answers are used; by default as
-            ``astroquery.cache_conf.cache_active`` says.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for each object and position, sorted by position asked for
+        and separation: ``query_index`` (into the flat coordinates),
+        ``atlas_id``, ``name``, ``ra`` and ``dec`` (deg, ICRS) and
+        ``separation`` (arcsec).
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each object and position, sorted by position asked for
-            and separation: ``query_index`` (into the flat coordinates),
-            ``atlas_id``, ``name``, ``ra`` and ``dec`` (deg, ICRS) and
-            ``separation`` (arcsec).
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    IncompleteResultError
+        If some of many searches failed.
+    QuotaError
+        If the search takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        IncompleteResultError
-            If some of many searches failed.
-        QuotaError
-            If the search takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no object within the radius.
+    LargeQueryWarning
+        If the search will have to wait for requests to be allowed again.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no object within the radius.
-        LargeQueryWarning
-            If the search will have to wait for requests to be allowed again.
+    References
+    ----------
+    The ``cone/`` endpoint of the ATLAS Transient Server
+    (https://psweb.mp.qub.ac.uk/sne/atlas4/api/).
 
-        References
-        ----------
-        The ``cone/`` endpoint of the ATLAS Transient Server
-        (https://psweb.mp.qub.ac.uk/sne/atlas4/api/).
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> found = Atlas.query_region(centre, radius="2 arcmin")
+    >>> found.colnames
+    ['query_index', 'atlas_id', 'name', 'ra', 'dec', 'separation']
+    >>> bool((found["separation"].quantity < 2 * u.arcmin).all())
+    True
+    """
+    check_on_error(on_error)
+    ra, dec, shape = check_coordinates(coordinates)
+    arcsec = check_radius(radius)
+    positions = positions or arcsec > LARGEST_RADIUS
+    if arcsec > LARGEST_RADIUS and not get_query_payload:
+        _refuse_hopeless(self, arcsec)
+    margin = 0.01 if positions else 0.0
+    cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=margin, group=positions)
+    kind = "nearest" if nearest and not positions else "all"
+    payloads = [cone_payload(cone, kind) for cone in cones]
+    if get_query_payload:
+        return payloads[0] if len(payloads) == 1 and shape == () else payloads
+    _announce_cones(self, payloads, "cone searches", cache, more=positions)
+    found, when, failures = _search(self, cones, kind, cache)
+    if failures and len(cones) == 1:
+        raise failures[0][1]
+    reached = [n for n, rows in enumerate(found) if rows is not None]
+    cones, found = [cones[n] for n in reached], [found[n] for n in reached]
+    if positions:
+        located, lost = _locate(self, cones, found, ra, dec, arcsec, cache)
+        if lost and not located and len(cones) == 1:
+            raise lost[0][1]
+        failures += lost
+        rows = match(cones, found, ra, dec, arcsec, located, nearest=nearest)
+    else:
+        rows = served_rows(found, [cone.members[0] for cone in cones], nearest=nearest)
+    table = build_table(rows, meta=self._meta(when, query="query_region", radius=str(radius)))
+    if failures:
+        return deliver(
+            table,
+            failures,
+            on_error=on_error,
+            service=self.service,
+            what="requests of the search failed",
+            in_meta=True,
+        )
+    if not len(table):
+        warn(
+            f"ATLAS has no object within {radius} of the position",
+            NoResultsWarning,
+        )
+    return table
 
-        Examples
-        --------
-        >>> import astropy.units as u
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> found = Atlas.query_region(centre, radius="2 arcmin")
-        >>> found.colnames
-        ['query_index', 'atlas_id', 'name', 'ra', 'dec', 'separation']
-        >>> bool((found["separation"].quantity < 2 * u.arcmin).all())
-        True
-        """
-        check_on_error(on_error)
-        ra, dec, shape = check_coordinates(coordinates)
-        arcsec = check_radius(radius)
-        positions = positions or arcsec > LARGEST_RADIUS
-        if arcsec > LARGEST_RADIUS and not get_query_payload:
-            self._refuse_hopeless(arcsec)
-        margin = 0.01 if positions else 0.0
-        cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=margin, group=positions)
-        kind = "nearest" if nearest and not positions else "all"
-        payloads = [cone_payload(cone, kind) for cone in cones]
+
+def count_region(
+    self: AtlasQuery,
+    coordinates: SkyCoord,
+    radius: Angle | u.Quantity | str,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> int | np.ndarray:
+    """Count the objects within a radius of one or many positions.
+
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`
+        One position or an array of any shape, in any frame.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        The radius of the circles, with its unit. Up to 300 arcsec the server
+        counts; above, the objects are fetched and counted here.
+    cache : bool, optional
+        Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
+
+    Returns
+    -------
+    int or `~numpy.ndarray` of int
+        The counts, of the shape of `coordinates`.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> Atlas.count_region(SkyCoord(150.0, 2.2, unit="deg"), radius="300 arcsec")
+    12
+    """
+    ra, dec, shape = check_coordinates(coordinates)
+    arcsec = check_radius(radius)
+    if arcsec > LARGEST_RADIUS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoResultsWarning)
+            found = query_region(
+                self, coordinates, radius=radius, cache=cache, get_query_payload=get_query_payload
+            )
         if get_query_payload:
-            return payloads[0] if len(payloads) == 1 and shape == () else payloads
-        self._announce_cones(payloads, "cone searches", cache, more=positions)
-        found, when, failures = self._search(cones, kind, cache)
-        if failures and len(cones) == 1:
-            raise failures[0][1]
-        reached = [n for n, rows in enumerate(found) if rows is not None]
-        cones, found = [cones[n] for n in reached], [found[n] for n in reached]
-        if positions:
-            located, lost = self._locate(cones, found, ra, dec, arcsec, cache)
-            if lost and not located and len(cones) == 1:
-                raise lost[0][1]
-            failures += lost
-            rows = match(cones, found, ra, dec, arcsec, located, nearest=nearest)
-        else:
-            rows = served_rows(found, [cone.members[0] for cone in cones], nearest=nearest)
-        table = build_table(rows, meta=self._meta(when, query="query_region", radius=str(radius)))
+            return found
+        counts = np.bincount(found["query_index"], minlength=len(ra))
+    else:
+        cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
+        payloads = [cone_payload(cone, "count") for cone in cones]
+        if get_query_payload:
+            return payloads[0] if shape == () else payloads
+        _announce_cones(self, payloads, "counts", cache, more=False)
+        counts, _, failures = _search(self, cones, "count", cache)
         if failures:
-            return deliver(
-                table,
-                failures,
-                on_error=on_error,
-                service=self.service,
-                what="requests of the search failed",
-                in_meta=True,
-            )
-        if not len(table):
-            warnings.warn(
-                f"ATLAS has no object within {radius} of the position",
-                NoResultsWarning,
-                stacklevel=3,
-            )
-        return table
+            if len(cones) == 1:
+                raise failures[0][1]
+            what = "requests of the search failed"
+            deliver(counts, failures, on_error="raise", service=self.service, what=what)
+    return int(counts[0]) if shape == () else np.array(counts, dtype=np.int64).reshape(shape)
 
-    def count_region(
-        self,
-        coordinates: SkyCoord,
-        radius: Angle | u.Quantity | str,
-        *,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> int | np.ndarray:
-        """Count the objects within a radius of one or many positions.
 
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`
-            One position or an array of any shape, in any frame.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-            The radius of the circles, with its unit. Up to 300 arcsec the server
-            counts; above, the objects are fetched and counted here.
-        cache : bool, optional
-            Whether stored answers are used.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
+    """Ask for all cones; return the answers (None where one failed), the time, the failures."""
+    decode = DECODERS[kind]
 
-        Returns
-        -------
-        int or `~numpy.ndarray` of int
-            The counts, of the shape of `coordinates`.
-
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> Atlas.count_region(SkyCoord(150.0, 2.2, unit="deg"), radius="300 arcsec")
-        12
-        """
-        ra, dec, shape = check_coordinates(coordinates)
-        arcsec = check_radius(radius)
-        if arcsec > LARGEST_RADIUS:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NoResultsWarning)
-                found = self.query_region(
-                    coordinates, radius=radius, cache=cache, get_query_payload=get_query_payload
-                )
-            if get_query_payload:
-                return found
-            counts = np.bincount(found["query_index"], minlength=len(ra))
-        else:
-            cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
-            payloads = [cone_payload(cone, "count") for cone in cones]
-            if get_query_payload:
-                return payloads[0] if shape == () else payloads
-            self._announce_cones(payloads, "counts", cache, more=False)
-            counts, _, failures = self._search(cones, "count", cache)
-            if failures:
-                if len(cones) == 1:
-                    raise failures[0][1]
-                what = "requests of the search failed"
-                deliver(counts, failures, on_error="raise", service=self.service, what=what)
-        return int(counts[0]) if shape == () else np.array(counts, dtype=np.int64).reshape(shape)
-
-    def _search(self, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
-        """Ask for all cones; return the answers (None where one failed), the time, the failures."""
-        decode = DECODERS[kind]
-
-        def ask(cone: Cone):
-            return self._read(
-                "cone/",
-                cone_payload(cone, kind),
-                decode=decode,
-                lifetime=self.conf.list_seconds,
-                cache=cache,
-            )
-
-        answers = self._ask_all(ask, cones)
-        failed = [isinstance(answer, Exception) for answer in answers]
-        failures = [
-            (f"{c.ra:.6f} {c.dec:+.6f} {c.radius:g}arcsec", a)
-            for c, a, bad in zip(cones, answers, failed, strict=True)
-            if bad
-        ]
-        found = [None if bad else a[0] for a, bad in zip(answers, failed, strict=True)]
-        times = [a[1] for a, bad in zip(answers, failed, strict=True) if not bad]
-        return found, min(times, default=self._clock.now()), failures
-
-    def _ask_all(self, ask, tasks: list) -> list:
-        return run_all(
-            ask, tasks, concurrency=self.conf.concurrency, interrupt=self._clock.interrupt
+    def ask(cone: Cone):
+        return client._read(
+            "cone/",
+            cone_payload(cone, kind),
+            decode=decode,
+            lifetime=client.conf.list_seconds,
+            cache=cache,
         )
 
-    def _locate(self, cones, found, ra, dec, radius: float, cache: bool | None) -> tuple:
-        """Fetch the positions of the objects that can be within the radius; return the failures."""
-        wanted: dict[int, None] = {}
-        for cone, rows in zip(cones, found, strict=True):
-            near = near_members(rows, cone, ra, dec, radius)
-            wanted.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
-        ids = list(wanted)
-        parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+    answers = _ask_all(client, ask, cones)
+    failed = [isinstance(answer, Exception) for answer in answers]
+    failures = [
+        (f"{c.ra:.6f} {c.dec:+.6f} {c.radius:g}arcsec", a)
+        for c, a, bad in zip(cones, answers, failed, strict=True)
+        if bad
+    ]
+    found = [None if bad else a[0] for a, bad in zip(answers, failed, strict=True)]
+    times = [a[1] for a, bad in zip(answers, failed, strict=True) if not bad]
+    return found, min(times, default=client._clock.now()), failures
 
-        def ask(part: list[int]):
-            return self._read(
-                "objects/",
-                objects_payload(part, METADATA_ONLY),
-                decode=decode_positions,
-                lifetime=self._lifetime("object"),
-                cache=cache,
-            )
 
-        located: dict = {}
-        failures, asked = [], []
-        for part, answer in zip(parts, self._ask_all(ask, parts), strict=True):
-            if isinstance(answer, Exception):
-                failures.append((f"the positions of {len(part)} objects", answer))
-            else:
-                located |= answer[0]
-                asked += part
-        if gone := [i for i in asked if i not in located]:
-            warnings.warn(
-                f"ATLAS found {len(gone)} objects that it then did not know, "
-                f"they are left out: {some(gone)}",
-                InputWarning,
-                stacklevel=4,
-            )
-        return located, failures
+def _ask_all(client: AtlasQuery, ask, tasks: list) -> list:
+    return run_all(
+        ask, tasks, concurrency=client.conf.concurrency, interrupt=client._clock.interrupt
+    )
 
-    def _refuse_hopeless(self, radius: float) -> None:
-        """Refuse what would take days before it is planned, which itself would take minutes."""
-        # No covering of a circle needs fewer than its area has of those allowed.
-        least = (radius / LARGEST_RADIUS) ** 2
-        limit = self.quota().limit
-        if limit and self.conf.on_quota == "raise" and least > 10 * limit:
-            raise QuotaError(
-                f"ATLAS: at least {least:.0f} cone searches would be sent, of {limit} requests an "
-                "hour; nothing was sent. Take a smaller radius, or set conf.on_quota = 'wait'.",
-                service=self.service,
-            )
 
-    def _announce_cones(
-        self, payloads: list[dict], what: str, cache: bool | None, *, more: bool
-    ) -> None:
-        """Say what a search costs before it is spent; what is stored costs nothing."""
+def _locate(client: AtlasQuery, cones, found, ra, dec, radius: float, cache: bool | None) -> tuple:
+    """Fetch the positions of the objects that can be within the radius; return the failures."""
+    wanted: dict[int, None] = {}
+    for cone, rows in zip(cones, found, strict=True):
+        near = near_members(rows, cone, ra, dec, radius)
+        wanted.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
+    ids = list(wanted)
+    parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
 
-        def unstored() -> int:
-            n = self._count_unstored("cone/", payloads, self.conf.list_seconds)
-            # What is all stored goes on; if the positions are not, the gate will say so.
-            return n + more if n else 0
+    def ask(part: list[int]):
+        return client._read(
+            "objects/",
+            objects_payload(part, METADATA_ONLY),
+            decode=decode_positions,
+            lifetime=client._lifetime("object"),
+            cache=cache,
+        )
 
-        cached = cache if cache is not None else cache_conf.cache_active
-        n = len(payloads)
-        cost = f"{n} {what}" + (" and at least one for positions" if more else "")
-        self._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None, depth=5)
+    located: dict = {}
+    failures, asked = [], []
+    for part, answer in zip(parts, _ask_all(client, ask, parts), strict=True):
+        if isinstance(answer, Exception):
+            failures.append((f"the positions of {len(part)} objects", answer))
+        else:
+            located |= answer[0]
+            asked += part
+    if gone := [i for i in asked if i not in located]:
+        warn(
+            f"ATLAS found {len(gone)} objects that it then did not know, "
+            f"they are left out: {some(gone)}",
+            InputWarning,
+        )
+    return located, failures
+
+
+def _refuse_hopeless(client: AtlasQuery, radius: float) -> None:
+    """Refuse what would take days before it is planned, which itself would take minutes."""
+    # No covering of a circle needs fewer than its area has of those allowed.
+    least = (radius / LARGEST_RADIUS) ** 2
+    limit = client.quota().limit
+    if limit and client.conf.on_quota == "raise" and least > 10 * limit:
+        raise QuotaError(
+            f"ATLAS: at least {least:.0f} cone searches would be sent, of {limit} requests an "
+            "hour; nothing was sent. Take a smaller radius, or set conf.on_quota = 'wait'.",
+            service=client.service,
+        )
+
+
+def _announce_cones(
+    client: AtlasQuery, payloads: list[dict], what: str, cache: bool | None, *, more: bool
+) -> None:
+    """Say what a search costs before it is spent; what is stored costs nothing."""
+
+    def unstored() -> int:
+        n = client._count_unstored("cone/", payloads, client.conf.list_seconds)
+        # What is all stored goes on; if the positions are not, the gate will say so.
+        return n + more if n else 0
+
+    cached = cache if cache is not None else cache_conf.cache_active
+    n = len(payloads)
+    cost = f"{n} {what}" + (" and at least one for positions" if more else "")
+    client._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None)
 
 
 def _all(body: bytes) -> Rows:

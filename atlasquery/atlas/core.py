@@ -1,40 +1,12 @@
 """The class that users import: all queries to the ATLAS Transient Server."""
 
-import re
-import warnings
-from functools import partial
-
-import astropy.units as u
-import msgspec
-import numpy as np
-from astropy.coordinates import Angle, SkyCoord
-from astropy.coordinates.name_resolve import NameResolveError
-from astropy.table import Table
-
-from atlasquery.atlas.base import check_atlas_ids
-from atlasquery.atlas.columns import CROSSMATCH
-from atlasquery.atlas.cones import ConeQueries
-from atlasquery.atlas.download import DownloadQueries
-from atlasquery.atlas.lists import ListQueries
-from atlasquery.atlas.names import atlas_name, tns_name
-from atlasquery.atlas.objects import ObjectQueries
-from atlasquery.atlas.vra import VRAQueries
-from atlasquery.atlas.writes import WriteQueries
-from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseError
-from atlasquery.service.failures import some
-from atlasquery.service.inputs import check_names, check_radius
-from atlasquery.tables import build_table, decode_rows
+from atlasquery.atlas import bulk, cones, download, lists, name_search, objects, vra, writes
+from atlasquery.atlas.base import AtlasQuery
 
 __all__ = ["Atlas", "AtlasClass"]
 
-# Lists that hold objects with a designation, likeliest first: good, follow_up, possible, attic,
-# and the rest. Of garbage (0) and eyeball (4) few have one, and they are by far the longest.
-NAMED_LISTS = (2, 1, 3, 5, 8, 7, 6, 11, 10, 9, 12, 13, 4, 0)
 
-
-class AtlasClass(
-    DownloadQueries, ConeQueries, WriteQueries, ListQueries, VRAQueries, ObjectQueries
-):
+class AtlasClass(AtlasQuery):
     """Queries to the ATLAS Transient Server.
 
     Use the instance ``Atlas``, or make one of your own for a login or a
@@ -63,202 +35,51 @@ class AtlasClass(
     True
     """
 
-    def query_object(
-        self,
-        name: str | int,
-        *,
-        radius: Angle | u.Quantity | str = 5 * u.arcsec,
-        cache: bool | None = None,
-    ) -> Table:
-        """Find an object by its id or by any of its names.
+    # download
+    download_sources = download.download_sources
+    read_sources = download.read_sources
 
-        An ATLAS id costs one request; a name that ATLAS has from elsewhere
-        (TNS, ZTF, Pan-STARRS) two. The server has no search by ATLAS
-        designation: its lists are looked through, likeliest first, which
-        costs up to 15 requests. Any other name is resolved by Sesame, and
-        the objects near it are returned.
+    # bulk
+    get_sources = bulk.get_sources
+    get_light_curves = bulk.get_light_curves
+    iter_sources = bulk.iter_sources
 
-        Parameters
-        ----------
-        name : str or int
-            A 19-digit id; an ATLAS designation; a TNS name with or without AT or
-            SN; a name in another survey; or any name that Sesame resolves.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-            How far from a resolved name an object may be.
-        cache : bool, optional
-            Whether stored answers are used.
+    # name_search
+    query_external_names = name_search.query_external_names
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each object of that name, with the columns of
-            `get_objects`; ``meta["matched_by"]`` says how it was found.
+    # cones
+    query_region = cones.query_region
+    count_region = cones.count_region
 
-        Raises
-        ------
-        InvalidQueryError
-            If the name is empty or holds a character that no name has.
-        NotFoundError
-            If neither ATLAS nor Sesame knows the name, or there is no object near.
+    # writes
+    add_to_list = writes.add_to_list
+    remove_from_list = writes.remove_from_list
+    move_to_list = writes.move_to_list
+    add_vra_scores = writes.add_vra_scores
+    add_vra_todo = writes.add_vra_todo
+    set_vra_rank = writes.set_vra_rank
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> found = Atlas.query_region(centre, radius="2 arcmin")
-        >>> entry = Atlas.query_object(found["atlas_id"][0])
-        >>> entry.meta["matched_by"]
-        'ATLAS id'
-        """
-        number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
-        text = str(name) if number else name
-        ids, how = self._ids_of(text, cache, radius)
-        found = self.get_objects(ids, cache=cache)
-        found.meta.update(query="query_object", name=text.strip(), matched_by=how)
-        return found
+    # lists
+    list_lists = lists.list_lists
+    query_list = lists.query_list
+    get_list_members = lists.get_list_members
+    get_list_memberships = lists.get_list_memberships
 
-    def query_external_names(
-        self, names: str | list[str], *, cache: bool | None = None, get_query_payload: bool = False
-    ) -> Table:
-        """Find the objects that have names in other surveys.
+    # vra
+    query_vra_scores = vra.query_vra_scores
+    query_vra_todo = vra.query_vra_todo
+    query_vra_ranks = vra.query_vra_ranks
 
-        Parameters
-        ----------
-        names : str or sequence of str
-            Names as TNS (with or without AT or SN), ZTF, Pan-STARRS and others give.
-        cache : bool, optional
-            Whether stored answers are used.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each match: ``query_index`` (into `names`), ``query_name``,
-            then the columns of `get_tns_crossmatches`.
-
-        Raises
-        ------
-        InvalidQueryError
-            If a name is empty or holds a character that no name has.
-
-        Warns
-        -----
-        NoResultsWarning
-            If ATLAS does not have some of the names.
-
-        References
-        ----------
-        The ``externalxmlist/`` endpoint of the ATLAS Transient Server.
-
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> payload = Atlas.query_external_names(["AT 2020tjh"], get_query_payload=True)
-        >>> payload
-        {'externalObjects': '2020tjh'}
-        """
-        asked = check_names(names, name="names")
-        # "with_prefix: [[]]": the server has TNS names without AT or SN only.
-        payload = {"externalObjects": ",".join(tns_name(name) or name for name in asked)}
-        if get_query_payload:
-            return payload
-        groups, when = self._read(
-            "externalxmlist/",
-            payload,
-            decode=partial(_decode_groups, asked),
-            lifetime=self.conf.list_seconds,
-            cache=cache,
-        )
-        sizes = [len(group) for group in groups]
-        if missing := [name for name, size in zip(asked, sizes, strict=True) if not size]:
-            warnings.warn(
-                f"ATLAS has no object with the name {some(missing)}",
-                NoResultsWarning,
-                stacklevel=3,
-            )
-        rows = decode_rows(CROSSMATCH, *(msgspec.json.encode(group) for group in groups))
-        index = np.repeat(np.arange(len(asked)), sizes)
-        table = build_table(rows, meta=self._meta(when, query="query_external_names"))
-        table.add_column(np.array(asked, dtype=np.str_)[index], index=0, name="query_name")
-        table.add_column(index, index=0, name="query_index")
-        table["query_index"].info.description = "Index of the name asked for."
-        table["query_name"].info.description = "The name asked for."
-        return table
-
-    def _ids_of(
-        self, name: str, cache: bool | None, radius: Angle = 5 * u.arcsec
-    ) -> tuple[list[int], str]:
-        """Return the ids of the objects of a name, and how they were found."""
-        check_radius(radius)
-        (text,) = check_names(name, name="name")
-        if re.fullmatch(r"\d{15,}", text):
-            return check_atlas_ids(text, name="name"), "ATLAS id"
-        if designation := atlas_name(text):
-            return self._ids_by_designation(designation, cache), "ATLAS designation"
-        if ids := self._ids_by_external_name(text, cache):
-            return ids, "name in another survey"
-        return self._ids_by_resolver(text, radius, cache), "position from Sesame"
-
-    def _ids_by_designation(self, designation: str, cache: bool | None) -> list[int]:
-        # A designation is given when an object is put on a list, and so not before its year.
-        year = 2000 + int(designation[5:7])
-        for number in NAMED_LISTS:
-            payload = {"objectlistid": number, "datethreshold": f"{year - 1}-12-31T00:00:00"}
-            entries, _ = self._read(
-                "objectlist/",
-                payload,
-                decode=_listed.decode,
-                lifetime=self._lifetime("list"),
-                cache=cache,
-            )
-            if ids := [e.id for e in entries if e.atlas_designation == designation]:
-                return ids
-        raise NotFoundError(f"No list of ATLAS has {designation}", service=self.service)
-
-    def _ids_by_external_name(self, name: str, cache: bool | None) -> list[int]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NoResultsWarning)
-            found = self.query_external_names(name, cache=cache)
-        return list(dict.fromkeys(found["atlas_id"].tolist()))
-
-    def _ids_by_resolver(self, name: str, radius: Angle, cache: bool | None) -> list[int]:
-        try:
-            position = SkyCoord.from_name(name)
-        except NameResolveError as error:
-            raise NotFoundError(
-                f"ATLAS has no object with the name {name!r}, and Sesame does not resolve it: "
-                f"{error}",
-                service=self.service,
-            ) from error
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NoResultsWarning)
-            found = self.query_region(position, radius=radius, cache=cache)
-        if not len(found):
-            raise NotFoundError(
-                f"ATLAS has no object with the name {name!r}, and none within {radius} of "
-                f"{position.to_string('hmsdms')}, where Sesame places it",
-                service=self.service,
-            )
-        return found["atlas_id"].tolist()
+    # objects
+    query_object = objects.query_object
+    get_objects = objects.get_objects
+    get_source = objects.get_source
+    get_light_curve = objects.get_light_curve
+    get_forced_photometry = objects.get_forced_photometry
+    get_sherlock_crossmatches = objects.get_sherlock_crossmatches
+    get_sherlock_classifications = objects.get_sherlock_classifications
+    get_tns_crossmatches = objects.get_tns_crossmatches
+    get_external_crossmatches = objects.get_external_crossmatches
 
 
-class _Listed(msgspec.Struct):
-    id: int
-    atlas_designation: str | None = None
-
-
-_listed = msgspec.json.Decoder(list[_Listed])
-_groups = msgspec.json.Decoder(list[list[msgspec.Raw]])
-
-
-def _decode_groups(asked: list[str], body: bytes) -> list[list[msgspec.Raw]]:
-    groups = _groups.decode(body)
-    if len(groups) != len(asked):
-        raise TableParseError(f"ATLAS answered {len(groups)} names when asked for {len(asked)}")
-    return groups
-
-
-#: The instance to use for a login and a server from the configuration.
 Atlas = AtlasClass()

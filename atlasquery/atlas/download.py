@@ -1,15 +1,14 @@
 """Bulk reads into files: what was fetched stays fetched, whatever ends the program."""
 
 import os
-import warnings
 from typing import Literal, overload
 
 import astropy.units as u
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import Ids
-from atlasquery.atlas.bulk import WORTH_A_BAR, BulkQueries
+from atlasquery.atlas.base import AtlasQuery, Ids
+from atlasquery.atlas.bulk import WORTH_A_BAR, check_bulk, read_in_chunks
 from atlasquery.atlas.collection import known_items
 from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
 from atlasquery.atlas.partitions import KINDS, require_pyarrow
@@ -18,193 +17,194 @@ from atlasquery.exceptions import InputWarning
 from atlasquery.service.failures import deliver, some
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.pool import progress_bar
+from atlasquery.warn import warn
 
-__all__ = ["DownloadQueries"]
+__all__ = ["download_sources", "read_sources"]
 
 # The kinds of light curves that are made from files.
 CURVES = ("light_curves", "forced_photometry")
 
 
-class DownloadQueries(BulkQueries):
-    """The queries for many objects whose answers are kept in files."""
+def download_sources(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    directory: str | os.PathLike,
+    *,
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    on_error: str = "warn",
+    max_age: u.Quantity | None = None,
+    progress: bool = True,
+) -> Table:
+    """Fetch many objects into Parquet files, and go on where an earlier call was stopped.
 
-    def download_sources(
-        self,
-        atlas_ids: Ids,
-        directory: str | os.PathLike,
-        *,
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        on_error: str = "warn",
-        max_age: u.Quantity | None = None,
-        progress: bool = True,
-    ) -> Table:
-        """Fetch many objects into Parquet files, and go on where an earlier call was stopped.
+    The directory has a folder for each kind of row (``objects``,
+    ``detections``, ``non_detections``, ``forced``, ``sherlock_crossmatches``,
+    ``sherlock_classifications``, ``crossmatches``) and a manifest that says
+    which files count. What is there is not asked for again, whatever ended
+    the call that fetched it; what failed is tried again.
 
-        The directory has a folder for each kind of row (``objects``,
-        ``detections``, ``non_detections``, ``forced``, ``sherlock_crossmatches``,
-        ``sherlock_classifications``, ``crossmatches``) and a manifest that says
-        which files count. What is there is not asked for again, whatever ended
-        the call that fetched it; what failed is tried again.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        The 19-digit ids; one given twice is asked for once.
+    directory : path-like
+        Where the files are, ``~`` for your home; it is made if need be. Later
+        calls may add other ids to it.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time of the rows; a bare number is an MJD. The
+        default is the full history. They are the same for all of a directory.
+    on_error : {"raise", "warn"}, optional
+        What to do when some objects failed, after all others were fetched.
+    max_age : `~astropy.units.Quantity` or str, optional
+        Objects fetched longer ago than this are fetched again. The default
+        is to keep what is there.
+    progress : bool, optional
+        Whether a bar is shown, for long jobs on a terminal or in a notebook.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            The 19-digit ids; one given twice is asked for once.
-        directory : path-like
-            Where the files are, ``~`` for your home; it is made if need be. Later
-            calls may add other ids to it.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time of the rows; a bare number is an MJD. The
-            default is the full history. They are the same for all of a directory.
-        on_error : {"raise", "warn"}, optional
-            What to do when some objects failed, after all others were fetched.
-        max_age : `~astropy.units.Quantity` or str, optional
-            Objects fetched longer ago than this are fetched again. The default
-            is to keep what is there.
-        progress : bool, optional
-            Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for each id, in the order asked for: ``atlas_id``; ``status``
+        (``"fetched"``, ``"kept"`` of what was there, ``"stale"`` where what
+        was there could not be renewed, ``"failed"``); the number of rows of
+        each kind; ``reason`` where it failed.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each id, in the order asked for: ``atlas_id``; ``status``
-            (``"fetched"``, ``"kept"`` of what was there, ``"stale"`` where what
-            was there could not be renewed, ``"failed"``); the number of rows of
-            each kind; ``reason`` where it failed.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be, the directory was begun with
+        another `start` or `end` or from another server, or another process writes
+        to it; or the directory cannot be used. Nothing was asked for.
+    IncompleteResultError
+        If some objects failed, with ``on_error="raise"``; ``result`` is the table.
+    LoginError
+        If there is no login, or the server refuses it before any object came.
+    QuotaError
+        If no request is left in the hour, and ``conf.on_quota`` is not ``"wait"``;
+        nothing was asked for. Or if the server says so before any object came.
+    ImportError
+        If pyarrow is not there: it comes with ``atlasquery[parquet]``.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be, the directory was begun with
-            another `start` or `end` or from another server, or another process writes
-            to it; or the directory cannot be used. Nothing was asked for.
-        IncompleteResultError
-            If some objects failed, with ``on_error="raise"``; ``result`` is the table.
-        LoginError
-            If there is no login, or the server refuses it before any object came.
-        QuotaError
-            If no request is left in the hour, and ``conf.on_quota`` is not ``"wait"``;
-            nothing was asked for. Or if the server says so before any object came.
-        ImportError
-            If pyarrow is not there: it comes with ``atlasquery[parquet]``.
+    Warns
+    -----
+    LargeQueryWarning
+        If there are more requests to send than are left in the hour: with
+        ``conf.on_quota = "wait"`` it will wait, otherwise the rest fails, for a
+        later call to fetch.
+    InputWarning
+        If some objects failed, or a file was damaged or gone, whose objects are
+        forgotten and fetched again.
 
-        Warns
-        -----
-        LargeQueryWarning
-            If there are more requests to send than are left in the hour: with
-            ``conf.on_quota = "wait"`` it will wait, otherwise the rest fails, for a
-            later call to fetch.
-        InputWarning
-            If some objects failed, or a file was damaged or gone, whose objects are
-            forgotten and fetched again.
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+    >>> done = Atlas.download_sources(ids, "nightly")
+    >>> done["status"].tolist()
+    ['fetched', 'fetched']
+    >>> Atlas.download_sources(ids, "nightly")["status"].tolist()
+    ['kept', 'kept']
+    >>> entries = Atlas.read_sources("nightly", "objects")
+    >>> entries["name"].tolist()
+    ['ATLAS26zy', 'ATLAS26zz']
+    """
+    require_pyarrow()
+    ids, window = check_bulk(self, atlas_ids, start, end, on_error)
+    age = check_age(max_age)
+    # The login may name the server, whose rows are not mixed with another's.
+    self._auth(required=False)
+    with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
+        if dataset.damaged:
+            warn(_damage(dataset.damaged), InputWarning)
+        todo = dataset.missing(ids, age)
+        if todo:
+            _download(self, todo, window, dataset, progress)
+        table, failures = dataset.summary(ids)
+    return deliver(
+        table,
+        failures,
+        on_error=on_error,
+        service=self.service,
+        total=len(ids),
+    )
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
-        >>> done = Atlas.download_sources(ids, "nightly")
-        >>> done["status"].tolist()
-        ['fetched', 'fetched']
-        >>> Atlas.download_sources(ids, "nightly")["status"].tolist()
-        ['kept', 'kept']
-        >>> entries = Atlas.read_sources("nightly", "objects")
-        >>> entries["name"].tolist()
-        ['ATLAS26zy', 'ATLAS26zz']
-        """
-        require_pyarrow()
-        ids, window = self._check_bulk(atlas_ids, start, end, on_error)
-        age = check_age(max_age)
-        # The login may name the server, whose rows are not mixed with another's.
-        self._auth(required=False)
-        with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
-            if dataset.damaged:
-                warnings.warn(_damage(dataset.damaged), InputWarning, stacklevel=3)
-            todo = dataset.missing(ids, age)
-            if todo:
-                self._download(todo, window, dataset, progress)
-            table, failures = dataset.summary(ids)
-        return deliver(
-            table,
-            failures,
-            on_error=on_error,
-            service=self.service,
-            total=len(ids),
-            depth=3,
-        )
 
-    @overload
-    def read_sources(
-        self,
-        directory: str | os.PathLike,
-        kind: Literal["light_curves", "forced_photometry"] = "light_curves",
-    ) -> StoredLightCurves: ...
-    @overload
-    def read_sources(self, directory: str | os.PathLike, kind: str) -> Table: ...
-    def read_sources(
-        self, directory: str | os.PathLike, kind: str = "light_curves"
-    ) -> StoredLightCurves | Table:
-        """Read light curves, or the rows of one kind, that `download_sources` has fetched.
+@overload
+def read_sources(
+    self: AtlasQuery,
+    directory: str | os.PathLike,
+    kind: Literal["light_curves", "forced_photometry"] = "light_curves",
+) -> StoredLightCurves: ...
+@overload
+def read_sources(self: AtlasQuery, directory: str | os.PathLike, kind: str) -> Table: ...
+def read_sources(
+    self: AtlasQuery, directory: str | os.PathLike, kind: str = "light_curves"
+) -> StoredLightCurves | Table:
+    """Read light curves, or the rows of one kind, that `download_sources` has fetched.
 
-        Parameters
-        ----------
-        directory : path-like
-            The directory.
-        kind : str, optional
-            ``"light_curves"`` or ``"forced_photometry"`` for the light curves by id that
-            `get_light_curves` and ``forced_photometry`` of sources are; or, for the
-            rows of all objects as they were sent, ``"objects"``, ``"detections"``,
-            ``"non_detections"``, ``"forced"``, ``"sherlock_crossmatches"``,
-            ``"sherlock_classifications"`` or ``"crossmatches"``.
+    Parameters
+    ----------
+    directory : path-like
+        The directory.
+    kind : str, optional
+        ``"light_curves"`` or ``"forced_photometry"`` for the light curves by id that
+        `get_light_curves` and ``forced_photometry`` of sources are; or, for the
+        rows of all objects as they were sent, ``"objects"``, ``"detections"``,
+        ``"non_detections"``, ``"forced"``, ``"sherlock_crossmatches"``,
+        ``"sherlock_classifications"`` or ``"crossmatches"``.
 
-        Returns
-        -------
-        `~atlasquery.atlas.StoredLightCurves` or `~astropy.table.Table`
-            Light curves as a mapping, each made from the files when it is asked for. Or
-            the rows of all objects, with ``atlas_id`` first; units, descriptions
-            and masks as from the server. A column that this version does not know
-            is text: the JSON of what is none.
+    Returns
+    -------
+    `~atlasquery.atlas.StoredLightCurves` or `~astropy.table.Table`
+        Light curves as a mapping, each made from the files when it is asked for. Or
+        the rows of all objects, with ``atlas_id`` first; units, descriptions
+        and masks as from the server. A column that this version does not know
+        is text: the JSON of what is none.
 
-        Raises
-        ------
-        InvalidQueryError
-            If there is no such kind, or nothing was downloaded to the directory.
-        TableParseError
-            If a file is damaged.
-        ImportError
-            If pyarrow is not there: it comes with ``atlasquery[parquet]``.
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such kind, or nothing was downloaded to the directory.
+    TableParseError
+        If a file is damaged.
+    ImportError
+        If pyarrow is not there: it comes with ``atlasquery[parquet]``.
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import Atlas
-        >>> centre = SkyCoord(150.0, 2.2, unit="deg")
-        >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
-        >>> _ = Atlas.download_sources(ids, "nightly")
-        >>> detections = Atlas.read_sources("nightly", "detections")
-        >>> detections.colnames[:4], detections["signed_mag"].unit
-        (['atlas_id', 'time', 'band', 'signed_mag'], Unit("mag"))
-        >>> curves = Atlas.read_sources("nightly")
-        >>> curves[ids[0]].meta["object"], curves[ids[0]]["flux"].unit
-        ('ATLAS26zy', Unit("uJy"))
-        """
-        require_pyarrow()
-        check_choice(kind, name="kind", known=(*CURVES, *KINDS))
-        if kind in CURVES:
-            return StoredLightCurves(directory, forced=kind == "forced_photometry")
-        return read_dataset(directory, kind)
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import Atlas
+    >>> centre = SkyCoord(150.0, 2.2, unit="deg")
+    >>> ids = Atlas.query_region(centre, radius="2 arcmin")["atlas_id"]
+    >>> _ = Atlas.download_sources(ids, "nightly")
+    >>> detections = Atlas.read_sources("nightly", "detections")
+    >>> detections.colnames[:4], detections["signed_mag"].unit
+    (['atlas_id', 'time', 'band', 'signed_mag'], Unit("mag"))
+    >>> curves = Atlas.read_sources("nightly")
+    >>> curves[ids[0]].meta["object"], curves[ids[0]]["flux"].unit
+    ('ATLAS26zy', Unit("uJy"))
+    """
+    require_pyarrow()
+    check_choice(kind, name="kind", known=(*CURVES, *KINDS))
+    if kind in CURVES:
+        return StoredLightCurves(directory, forced=kind == "forced_photometry")
+    return read_dataset(directory, kind)
 
-    def _download(self, ids: list[int], window: tuple, dataset: Dataset, progress: bool) -> None:
-        chunks = self._chunks(ids, window, False, depth=6, resumable=True)
-        with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
-            for chunk in chunks:
-                failures: list = []
-                known = list(known_items(chunk, self, failures))
-                dataset.add(known, failures)
-                bar.update(chunk.first + len(chunk.ids))
-                del chunk, known
+
+def _download(
+    client: AtlasQuery, ids: list[int], window: tuple, dataset: Dataset, progress: bool
+) -> None:
+    chunks = read_in_chunks(client, ids, window, False, resumable=True)
+    with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
+        for chunk in chunks:
+            failures: list = []
+            known = list(known_items(chunk, client, failures))
+            dataset.add(known, failures)
+            bar.update(chunk.first + len(chunk.ids))
+            del chunk, known
 
 
 def _damage(damaged: list[tuple[str, int]]) -> str:

@@ -8,6 +8,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
+    Conventions,
     build_light_curve,
     failed,
     flux_to_mag,
@@ -55,8 +56,7 @@ def light_curve_meta(
         "object": name,
         "atlas_id": atlas_id,
         **({} if coordinates is None else {"coordinates": coordinates}),
-        "magsys": "AB",
-        "time_reference": "start of exposure",
+        **Conventions("start", "difference").meta(),
         "start": first,
         "end": last,
         **origin,

@@ -8,7 +8,7 @@ import numpy as np
 
 from atlasquery.atlas.columns import CONE
 from atlasquery.exceptions import TableParseError
-from atlasquery.service.cover import Cone, separations
+from atlasquery.service.cones import Cone, separations
 from atlasquery.tables import Column, Rows, decode_rows
 
 __all__ = [

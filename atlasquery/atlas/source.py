@@ -29,8 +29,8 @@ from atlasquery.atlas.photometry import (
     light_curve_meta,
 )
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
+from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_path, check_window
-from atlasquery.shown import shown
 from atlasquery.tables import build_table
 
 __all__ = ["AtlasSource"]
@@ -224,7 +224,7 @@ class AtlasSource:
         where = "no position"
         if self._has_position():
             where = self.coordinates.to_string("hmsdms", precision=1)
-        return shown(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
+        return safe_text(f"<AtlasSource {self.atlas_id} {self._title()} at {where}>")
 
     def __str__(self) -> str:
         return source_text(self)

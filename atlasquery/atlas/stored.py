@@ -25,7 +25,7 @@ from atlasquery.atlas.photometry import (
     light_curve_meta,
 )
 from atlasquery.exceptions import InvalidQueryError, TableParseError
-from atlasquery.lightcurve.display import Shown
+from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import Collection
 from atlasquery.tables import Rows
 
@@ -40,7 +40,7 @@ PRODUCTS = {
 KEPT = 2
 
 
-class StoredLightCurves(Shown, Collection):
+class StoredLightCurves(LightCurveDisplay, Collection):
     """Light curves by id of the objects in a directory.
 
     Made by `AtlasClass.read_sources`. Each is made from the files when it is asked for, so that

@@ -1,6 +1,5 @@
 """Queries for what the Virtual Research Assistant (VRA) has scored, ranked and to do."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -14,264 +13,266 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, Rows, build_table, decode_rows, only_of
+from atlasquery.warn import warn
 
-__all__ = ["VRAQueries"]
+__all__ = ["query_vra_ranks", "query_vra_scores", "query_vra_todo"]
 
 # The server looks objects up one by one, some thousands in a second.
 CHUNK = 10000
 
 
-class VRAQueries(AtlasQuery):
-    """The queries for the tables of the VRA."""
+def query_vra_scores(
+    self: AtlasQuery,
+    atlas_ids: Ids | None = None,
+    *,
+    start: Time | str | float | None = None,
+    first_id: int | None = None,
+    debug: bool = False,
+    latest: bool = False,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Fetch scores of the Virtual Research Assistant.
 
-    def query_vra_scores(
-        self,
-        atlas_ids: Ids | None = None,
-        *,
-        start: Time | str | float | None = None,
-        first_id: int | None = None,
-        debug: bool = False,
-        latest: bool = False,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Fetch scores of the Virtual Research Assistant.
+    An object has a row for each time it was scored. Without ids the whole
+    table comes, from `start` or `first_id` on where these are given.
 
-        An object has a row for each time it was scored. Without ids the whole
-        table comes, from `start` or `first_id` on where these are given.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
+        One or many 19-digit ids; by default all objects.
+    start : `~astropy.time.Time`, str or float, optional
+        Only rows of that time or later; a bare number is an MJD.
+    first_id : int, optional
+        Only rows with this ``score_id`` or a higher one: one more than the
+        highest of the last call gives what is new.
+    debug : bool, optional
+        Whether to fetch the test rows of the VRA's makers instead of the others.
+    latest : bool, optional
+        Whether only the last row of each object is kept.
+    cache : bool, optional
+        Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
-            One or many 19-digit ids; by default all objects.
-        start : `~astropy.time.Time`, str or float, optional
-            Only rows of that time or later; a bare number is an MJD.
-        first_id : int, optional
-            Only rows with this ``score_id`` or a higher one: one more than the
-            highest of the last call gives what is new.
-        debug : bool, optional
-            Whether to fetch the test rows of the VRA's makers instead of the others.
-        latest : bool, optional
-            Whether only the last row of each object is kept.
-        cache : bool, optional
-            Whether stored answers are used.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``atlas_id``, ``time``, the probabilities ``preal``, ``pgal`` and
+        ``pfast``, ``rank``, ``rank_alt1``, ``is_gal_cand``, ``debug``,
+        ``api_user``, ``user`` and ``score_id``; in the order of the ids asked
+        for, then of ``score_id``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``atlas_id``, ``time``, the probabilities ``preal``, ``pgal`` and
-            ``pfast``, ``rank``, ``rank_alt1``, ``is_gal_cand``, ``debug``,
-            ``api_user``, ``user`` and ``score_id``; in the order of the ids asked
-            for, then of ``score_id``.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no such row, or none of some of the objects asked for.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no such row, or none of some of the objects asked for.
+    References
+    ----------
+    The ``vrascoreslist/`` endpoint of the ATLAS Transient Server.
 
-        References
-        ----------
-        The ``vrascoreslist/`` endpoint of the ATLAS Transient Server.
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> scores = Atlas.query_vra_scores(latest=True)
+    >>> len(set(scores["atlas_id"])) == len(scores)
+    True
+    >>> new = Atlas.query_vra_scores(first_id=scores["score_id"].max())
+    >>> len(new)
+    1
+    """
+    if not isinstance(debug, (bool, np.bool_)):
+        raise InvalidQueryError(f"debug={debug!r} should be True or False")
+    return _query_vra(self,
+        "vrascoreslist/", VRA_SCORE, "score_id", atlas_ids, start, first_id, latest, cache,
+        get_query_payload, query="query_vra_scores", debug=bool(debug),
+    )  # fmt: skip
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> scores = Atlas.query_vra_scores(latest=True)
-        >>> len(set(scores["atlas_id"])) == len(scores)
-        True
-        >>> new = Atlas.query_vra_scores(first_id=scores["score_id"].max())
-        >>> len(new)
-        1
-        """
-        if not isinstance(debug, (bool, np.bool_)):
-            raise InvalidQueryError(f"debug={debug!r} should be True or False")
-        return self._query_vra(
-            "vrascoreslist/", VRA_SCORE, "score_id", atlas_ids, start, first_id, latest, cache,
-            get_query_payload, query="query_vra_scores", debug=bool(debug),
-        )  # fmt: skip
 
-    def query_vra_todo(
-        self,
-        atlas_ids: Ids | None = None,
-        *,
-        start: Time | str | float | None = None,
-        first_id: int | None = None,
-        latest: bool = False,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Fetch what the Virtual Research Assistant has to look at.
+def query_vra_todo(
+    self: AtlasQuery,
+    atlas_ids: Ids | None = None,
+    *,
+    start: Time | str | float | None = None,
+    first_id: int | None = None,
+    latest: bool = False,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Fetch what the Virtual Research Assistant has to look at.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
-            One or many 19-digit ids; by default all objects.
-        start : `~astropy.time.Time`, str or float, optional
-            Only objects put on the list at that time or later; a bare number is
-            an MJD.
-        first_id : int, optional
-            Only objects with this ATLAS id or a higher one: the rows of this
-            list have no other number.
-        latest : bool, optional
-            Whether only the last row of each object is kept; the server has one.
-        cache : bool, optional
-            Whether stored answers are used.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
+        One or many 19-digit ids; by default all objects.
+    start : `~astropy.time.Time`, str or float, optional
+        Only objects put on the list at that time or later; a bare number is
+        an MJD.
+    first_id : int, optional
+        Only objects with this ATLAS id or a higher one: the rows of this
+        list have no other number.
+    latest : bool, optional
+        Whether only the last row of each object is kept; the server has one.
+    cache : bool, optional
+        Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``atlas_id`` and ``time``, in the order of the ids asked for, else by id.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``atlas_id`` and ``time``, in the order of the ids asked for, else by id.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no such row, or none of some of the objects asked for.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no such row, or none of some of the objects asked for.
 
-        References
-        ----------
-        The ``vratodolist/`` endpoint of the ATLAS Transient Server.
+    References
+    ----------
+    The ``vratodolist/`` endpoint of the ATLAS Transient Server.
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> todo = Atlas.query_vra_todo(start="2026-01-01")
-        >>> todo.colnames
-        ['atlas_id', 'time']
-        """
-        return self._query_vra(
-            "vratodolist/", VRA_TODO, "atlas_id", atlas_ids, start, first_id, latest, cache,
-            get_query_payload, query="query_vra_todo",
-        )  # fmt: skip
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> todo = Atlas.query_vra_todo(start="2026-01-01")
+    >>> todo.colnames
+    ['atlas_id', 'time']
+    """
+    return _query_vra(self,
+        "vratodolist/", VRA_TODO, "atlas_id", atlas_ids, start, first_id, latest, cache,
+        get_query_payload, query="query_vra_todo",
+    )  # fmt: skip
 
-    def query_vra_ranks(
-        self,
-        atlas_ids: Ids | None = None,
-        *,
-        start: Time | str | float | None = None,
-        first_id: int | None = None,
-        latest: bool = False,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Fetch the ranks that the Virtual Research Assistant gives now.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
-            One or many 19-digit ids; by default all objects.
-        start : `~astropy.time.Time`, str or float, optional
-            Only objects ranked at that time or later; a bare number is an MJD.
-        first_id : int, optional
-            Only objects with this ATLAS id or a higher one. The server has no
-            such filter, so all rows come and are cut here.
-        latest : bool, optional
-            Whether only the last row of each object is kept; the server has one.
-        cache : bool, optional
-            Whether stored answers are used.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+def query_vra_ranks(
+    self: AtlasQuery,
+    atlas_ids: Ids | None = None,
+    *,
+    start: Time | str | float | None = None,
+    first_id: int | None = None,
+    latest: bool = False,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Fetch the ranks that the Virtual Research Assistant gives now.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``atlas_id``, ``time``, ``rank``, ``rank_alt1`` and ``is_gal_cand``, in
-            the order of the ids asked for, else by id.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``, optional
+        One or many 19-digit ids; by default all objects.
+    start : `~astropy.time.Time`, str or float, optional
+        Only objects ranked at that time or later; a bare number is an MJD.
+    first_id : int, optional
+        Only objects with this ATLAS id or a higher one. The server has no
+        such filter, so all rows come and are cut here.
+    latest : bool, optional
+        Whether only the last row of each object is kept; the server has one.
+    cache : bool, optional
+        Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``atlas_id``, ``time``, ``rank``, ``rank_alt1`` and ``is_gal_cand``, in
+        the order of the ids asked for, else by id.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no such row, or none of some of the objects asked for.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
 
-        References
-        ----------
-        The ``vraranklist/`` endpoint of the ATLAS Transient Server.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no such row, or none of some of the objects asked for.
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> ranks = Atlas.query_vra_ranks()
-        >>> top = ranks[ranks["rank"] > 7]["atlas_id"]
-        >>> len(Atlas.query_vra_ranks(top)) == len(top)
-        True
-        """
-        return self._query_vra(
-            "vraranklist/", VRA_RANK, "atlas_id", atlas_ids, start, first_id, latest, cache,
-            get_query_payload, query="query_vra_ranks",
-        )  # fmt: skip
+    References
+    ----------
+    The ``vraranklist/`` endpoint of the ATLAS Transient Server.
 
-    def _query_vra(
-        self,
-        endpoint: str,
-        columns: Columns,
-        key: str,
-        atlas_ids,
-        start,
-        first_id,
-        latest: bool,
-        cache: bool | None,
-        get_query_payload: bool,
-        *,
-        query: str,
-        debug: bool | None = None,
-    ):
-        ids = None if atlas_ids is None else list(dict.fromkeys(check_atlas_ids(atlas_ids)))
-        begin, _ = check_window(start, None)
-        first = _check_first(first_id)
-        if ids:
-            payloads = _payloads_of_objects(ids, debug)
-        else:
-            with_id = first if endpoint != "vraranklist/" else None
-            payloads = [_payload_of_all(begin, with_id)]
-        if get_query_payload:
-            return payloads[0] if len(payloads) == 1 else payloads
-        rows, when = self._vra_rows(endpoint, columns, payloads, cache)
-        # With objects the server ignores the thresholds, and without them `debug`.
-        keep = since(rows, "time", begin)
-        keep &= True if first is None else rows.values[key] >= first
-        keep &= True if debug is None else rows.values["debug"] == debug
-        rows = _in_order(rows.take(keep), key, ids)
-        if latest:
-            rows = rows.take(_latest(rows, key))
-        _warn_of_missing(rows, ids, columns.what)
-        return build_table(rows, meta=self._meta(when, query=query))
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> ranks = Atlas.query_vra_ranks()
+    >>> top = ranks[ranks["rank"] > 7]["atlas_id"]
+    >>> len(Atlas.query_vra_ranks(top)) == len(top)
+    True
+    """
+    return _query_vra(self,
+        "vraranklist/", VRA_RANK, "atlas_id", atlas_ids, start, first_id, latest, cache,
+        get_query_payload, query="query_vra_ranks",
+    )  # fmt: skip
 
-    def _vra_rows(self, endpoint: str, columns: Columns, payloads: list, cache) -> tuple:
-        def decode(body: bytes) -> tuple[Rows, bytes]:
-            return decode_rows(columns, body), body
 
-        def ask(payload: dict) -> tuple:
-            asked = payload.get("objects")
-            checked = decode
-            if asked is not None:
-                checked = only_of(decode, "atlas_id", asked.split(","), "the object")
-            return self._read(
-                endpoint, payload, decode=checked, lifetime=self._lifetime("list"), cache=cache
-            )
+def _query_vra(
+    client: AtlasQuery,
+    endpoint: str,
+    columns: Columns,
+    key: str,
+    atlas_ids,
+    start,
+    first_id,
+    latest: bool,
+    cache: bool | None,
+    get_query_payload: bool,
+    *,
+    query: str,
+    debug: bool | None = None,
+):
+    ids = None if atlas_ids is None else list(dict.fromkeys(check_atlas_ids(atlas_ids)))
+    begin, _ = check_window(start, None)
+    first = _check_first(first_id)
+    if ids:
+        payloads = _payloads_of_objects(ids, debug)
+    else:
+        with_id = first if endpoint != "vraranklist/" else None
+        payloads = [_payload_of_all(begin, with_id)]
+    if get_query_payload:
+        return payloads[0] if len(payloads) == 1 else payloads
+    rows, when = _vra_rows(client, endpoint, columns, payloads, cache)
+    # With objects the server ignores the thresholds, and without them `debug`.
+    keep = since(rows, "time", begin)
+    keep &= True if first is None else rows.values[key] >= first
+    keep &= True if debug is None else rows.values["debug"] == debug
+    rows = _in_order(rows.take(keep), key, ids)
+    if latest:
+        rows = rows.take(_latest(rows, key))
+    _warn_of_missing(rows, ids, columns.what)
+    return build_table(rows, meta=client._meta(when, query=query))
 
-        answers = [ask(payload) for payload in payloads]
-        when = min(when for _, when in answers)
-        if len(answers) == 1:
-            return answers[0][0][0], when
-        return decode_rows(columns, *(body for (_, body), _ in answers)), when
+
+def _vra_rows(client: AtlasQuery, endpoint: str, columns: Columns, payloads: list, cache) -> tuple:
+    def decode(body: bytes) -> tuple[Rows, bytes]:
+        return decode_rows(columns, body), body
+
+    def ask(payload: dict) -> tuple:
+        asked = payload.get("objects")
+        checked = decode
+        if asked is not None:
+            checked = only_of(decode, "atlas_id", asked.split(","), "the object")
+        return client._read(
+            endpoint, payload, decode=checked, lifetime=client._lifetime("list"), cache=cache
+        )
+
+    answers = [ask(payload) for payload in payloads]
+    when = min(when for _, when in answers)
+    if len(answers) == 1:
+        return answers[0][0][0], when
+    return decode_rows(columns, *(body for (_, body), _ in answers)), when
 
 
 def _check_first(first_id: object) -> int | None:
@@ -329,4 +330,4 @@ def _warn_of_missing(rows: Rows, ids: list[int] | None, what: str) -> None:
         message = f"ATLAS has no {what} that is asked for"
     else:
         return
-    warnings.warn(message, NoResultsWarning, stacklevel=5)
+    warn(message, NoResultsWarning)

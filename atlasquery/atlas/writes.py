@@ -3,403 +3,416 @@
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import Ids, check_atlas_ids
-from atlasquery.atlas.changes import ADD, MOVE, RANK, REMOVE, SCORE, TODO, ChangeQueries
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
+from atlasquery.atlas.changes import ADD, MOVE, RANK, REMOVE, SCORE, TODO, write_each
 from atlasquery.atlas.listnames import MOVABLE
-from atlasquery.atlas.lists import ListQueries
+from atlasquery.atlas.lists import resolve_list
 from atlasquery.atlas.scores import SCORES, payloads, spread_table
 from atlasquery.exceptions import InvalidQueryError
 
-__all__ = ["WriteQueries"]
+__all__ = [
+    "add_to_list",
+    "add_vra_scores",
+    "add_vra_todo",
+    "move_to_list",
+    "remove_from_list",
+    "set_vra_rank",
+]
 
 Values = float | list | None
 
 
-class WriteQueries(ChangeQueries, ListQueries):
-    """The methods that write.
+def add_to_list(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    name: str | int,
+    *,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Add objects to a custom list.
 
-    All of them send one request for each object, one after the other, never
-    one of them twice, and return what became of each in the order given. A call that
-    is stopped with Ctrl-C leaves that table in ``sys.last_value.result``. They need
-    an account with write access.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        One or many 19-digit ids. Each costs a request.
+    name : str or int
+        A custom list as in `list_lists`, by name or by number.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not done: raise an error that
+        has the table as ``result``, or return the table with a warning.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``atlas_id``, ``ok`` and ``message``, in the order given. An object that
+        is on the list already is ``ok``, and ``message`` says so. Where an
+        answer was lost the server is asked what it has; where that does not
+        tell either, ``ok`` is masked. With `dry_run` also ``endpoint`` and ``payload``.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such custom list, or an id is none; nothing was sent.
+    LoginError
+        If there is no login; nothing was sent.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    WriteError
+        If some were not done. A refused login or a used-up quota ends the
+        call: it is the error's cause, and what follows was not tried.
+
+    Warns
+    -----
+    LargeQueryWarning
+        If it will have to wait for requests to be allowed again, with
+        ``conf.on_quota = "wait"``.
+
+    References
+    ----------
+    The ``objectgroups/`` endpoint of the ATLAS Transient Server.
+
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> plan = Atlas.add_to_list("1161600211221604900", "mookodi", dry_run=True)
+    >>> print(plan["payload"][0])
+    {"objectid":1161600211221604900,"objectgroupid":2}
     """
+    ids, group = check_atlas_ids(atlas_ids, allow_empty=True), resolve_list(self, name, True)
+    sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
+    return write_each(self, ADD, sent, dry_run, on_error, query="add_to_list", list=group.name)
 
-    def add_to_list(
-        self, atlas_ids: Ids, name: str | int, *, dry_run: bool = False, on_error: str = "raise"
-    ) -> Table:
-        """Add objects to a custom list.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            One or many 19-digit ids. Each costs a request.
-        name : str or int
-            A custom list as in `list_lists`, by name or by number.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not done: raise an error that
-            has the table as ``result``, or return the table with a warning.
+def remove_from_list(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    name: str | int,
+    *,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Take objects from a custom list.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``atlas_id``, ``ok`` and ``message``, in the order given. An object that
-            is on the list already is ``ok``, and ``message`` says so. Where an
-            answer was lost the server is asked what it has; where that does not
-            tell either, ``ok`` is masked. With `dry_run` also ``endpoint`` and ``payload``.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        One or many 19-digit ids. Each costs a request.
+    name : str or int
+        A custom list as in `list_lists`, by name or by number.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not done, as in `add_to_list`.
 
-        Raises
-        ------
-        InvalidQueryError
-            If there is no such custom list, or an id is none; nothing was sent.
-        LoginError
-            If there is no login; nothing was sent.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-        WriteError
-            If some were not done. A refused login or a used-up quota ends the
-            call: it is the error's cause, and what follows was not tried.
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_to_list`. An object that was not on the list is ``ok``, and
+        ``message`` says so.
 
-        Warns
-        -----
-        LargeQueryWarning
-            If it will have to wait for requests to be allowed again, with
-            ``conf.on_quota = "wait"``.
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such custom list, or an id is none; nothing was sent.
+    LoginError
+        If there is no login; nothing was sent.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    WriteError
+        If some were not done.
 
-        References
-        ----------
-        The ``objectgroups/`` endpoint of the ATLAS Transient Server.
+    References
+    ----------
+    The ``objectgroupsdelete/`` endpoint of the ATLAS Transient Server.
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> plan = Atlas.add_to_list("1161600211221604900", "mookodi", dry_run=True)
-        >>> print(plan["payload"][0])
-        {"objectid":1161600211221604900,"objectgroupid":2}
-        """
-        ids, group = check_atlas_ids(atlas_ids, allow_empty=True), self._find_list(name, True)
-        sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
-        return self._change(ADD, sent, dry_run, on_error, query="add_to_list", list=group.name)
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> plan = Atlas.remove_from_list("1161600211221604900", "mookodi", dry_run=True)
+    >>> print(plan["endpoint"][0])
+    objectgroupsdelete/
+    """
+    ids, group = check_atlas_ids(atlas_ids, allow_empty=True), resolve_list(self, name, True)
+    sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
+    about = {"query": "remove_from_list", "list": group.name}
+    return write_each(self, REMOVE, sent, dry_run, on_error, **about)
 
-    def remove_from_list(
-        self, atlas_ids: Ids, name: str | int, *, dry_run: bool = False, on_error: str = "raise"
-    ) -> Table:
-        """Take objects from a custom list.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            One or many 19-digit ids. Each costs a request.
-        name : str or int
-            A custom list as in `list_lists`, by name or by number.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not done, as in `add_to_list`.
+def move_to_list(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    name: str | int,
+    *,
+    time: Time | str | float | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Move objects to another detection list.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_to_list`. An object that was not on the list is ``ok``, and
-            ``message`` says so.
+    The server lets a client move objects to three lists: ``"possible"``
+    (which bots use to put an object off), ``"eyeball"`` and ``"galcand"``.
 
-        Raises
-        ------
-        InvalidQueryError
-            If there is no such custom list, or an id is none; nothing was sent.
-        LoginError
-            If there is no login; nothing was sent.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-        WriteError
-            If some were not done.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        One or many 19-digit ids. Each costs a request.
+    name : str or int
+        One of the three, by name or by number (3, 4, 12).
+    time : `~astropy.time.Time`, str or float, optional
+        When the objects were changed, one for all or one for each; a bare
+        number is an MJD. By default the server's now.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not done, as in `add_to_list`.
 
-        References
-        ----------
-        The ``objectgroupsdelete/`` endpoint of the ATLAS Transient Server.
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_to_list`.
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> plan = Atlas.remove_from_list("1161600211221604900", "mookodi", dry_run=True)
-        >>> print(plan["endpoint"][0])
-        objectgroupsdelete/
-        """
-        ids, group = check_atlas_ids(atlas_ids, allow_empty=True), self._find_list(name, True)
-        sent = [{"objectid": one, "objectgroupid": group.number} for one in ids]
-        about = {"query": "remove_from_list", "list": group.name}
-        return self._change(REMOVE, sent, dry_run, on_error, **about)
+    Raises
+    ------
+    InvalidQueryError
+        If it is not one of the three lists, or an id is none; nothing was sent.
+    LoginError
+        If there is no login; nothing was sent.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    WriteError
+        If some were not done.
 
-    def move_to_list(
-        self,
-        atlas_ids: Ids,
-        name: str | int,
-        *,
-        time: Time | str | float | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Move objects to another detection list.
+    References
+    ----------
+    The ``objectdetectionlist/`` endpoint of the ATLAS Transient Server.
 
-        The server lets a client move objects to three lists: ``"possible"``
-        (which bots use to put an object off), ``"eyeball"`` and ``"galcand"``.
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> plan = Atlas.move_to_list("1161600211221604900", "eyeball", dry_run=True)
+    >>> print(plan["payload"][0])
+    {"objectid":1161600211221604900,"objectlist":4}
+    """
+    target = resolve_list(self, name, False)
+    if target.number not in MOVABLE:
+        raise InvalidQueryError(
+            f"name={name!r}: ATLAS lets a client move objects to 'possible' (3), 'eyeball' (4) "
+            "and 'galcand' (12) only"
+        )
+    _, sent = payloads(atlas_ids, {"time": time})
+    sent = [{**payload, "objectlist": target.number} for payload in sent]
+    return write_each(self, MOVE, sent, dry_run, on_error, query="move_to_list", list=target.name)
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            One or many 19-digit ids. Each costs a request.
-        name : str or int
-            One of the three, by name or by number (3, 4, 12).
-        time : `~astropy.time.Time`, str or float, optional
-            When the objects were changed, one for all or one for each; a bare
-            number is an MJD. By default the server's now.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not done, as in `add_to_list`.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_to_list`.
+def add_vra_scores(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    *,
+    preal: Values = None,
+    pgal: Values = None,
+    pfast: Values = None,
+    rank: Values = None,
+    rank_alt1: Values = None,
+    is_gal_cand: bool | list | None = None,
+    debug: bool | list | None = None,
+    time: Time | str | float | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Add scores to those of the Virtual Research Assistant.
 
-        Raises
-        ------
-        InvalidQueryError
-            If it is not one of the three lists, or an id is none; nothing was sent.
-        LoginError
-            If there is no login; nothing was sent.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-        WriteError
-            If some were not done.
+    Each call adds rows, and nothing takes them away again. So a row whose
+    answer was lost is not sent again: the server is asked whether it has
+    it. Where no `time` is given, a row with the same values of the last
+    ten minutes counts as this one.
 
-        References
-        ----------
-        The ``objectdetectionlist/`` endpoint of the ATLAS Transient Server.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        One or many 19-digit ids, each of which costs a request. A table or a
+        data frame may have any of the columns below.
+    preal, pgal, pfast : float or sequence, optional
+        Probabilities, from 0 to 1: one for all objects, or one for each. What
+        is None or masked is stored as null.
+    rank, rank_alt1 : float or sequence, optional
+        The rank, and an alternative one.
+    is_gal_cand : bool or sequence, optional
+        Whether it is a candidate in the Galaxy.
+    debug : bool or sequence, optional
+        Whether the rows are tests; by default they are not.
+    time : `~astropy.time.Time`, str or float, optional
+        When the objects were scored, to the second; a bare number is an MJD.
+        By default the server's now.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not done, as in `add_to_list`.
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> plan = Atlas.move_to_list("1161600211221604900", "eyeball", dry_run=True)
-        >>> print(plan["payload"][0])
-        {"objectid":1161600211221604900,"objectlist":4}
-        """
-        target = self._find_list(name, False)
-        if target.number not in MOVABLE:
-            raise InvalidQueryError(
-                f"name={name!r}: ATLAS lets a client move objects to 'possible' (3), 'eyeball' (4) "
-                "and 'galcand' (12) only"
-            )
-        _, sent = payloads(atlas_ids, {"time": time})
-        sent = [{**payload, "objectlist": target.number} for payload in sent]
-        return self._change(MOVE, sent, dry_run, on_error, query="move_to_list", list=target.name)
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_to_list`.
 
-    def add_vra_scores(
-        self,
-        atlas_ids: Ids,
-        *,
-        preal: Values = None,
-        pgal: Values = None,
-        pfast: Values = None,
-        rank: Values = None,
-        rank_alt1: Values = None,
-        is_gal_cand: bool | list | None = None,
-        debug: bool | list | None = None,
-        time: Time | str | float | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Add scores to those of the Virtual Research Assistant.
+    Raises
+    ------
+    InvalidQueryError
+        If a value is not what it should be, a column is not known, or an
+        object has no score; nothing was sent.
+    LoginError
+        If there is no login; nothing was sent.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    WriteError
+        If some were not done.
 
-        Each call adds rows, and nothing takes them away again. So a row whose
-        answer was lost is not sent again: the server is asked whether it has
-        it. Where no `time` is given, a row with the same values of the last
-        ten minutes counts as this one.
+    References
+    ----------
+    The ``vrascores/`` endpoint of the ATLAS Transient Server.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            One or many 19-digit ids, each of which costs a request. A table or a
-            data frame may have any of the columns below.
-        preal, pgal, pfast : float or sequence, optional
-            Probabilities, from 0 to 1: one for all objects, or one for each. What
-            is None or masked is stored as null.
-        rank, rank_alt1 : float or sequence, optional
-            The rank, and an alternative one.
-        is_gal_cand : bool or sequence, optional
-            Whether it is a candidate in the Galaxy.
-        debug : bool or sequence, optional
-            Whether the rows are tests; by default they are not.
-        time : `~astropy.time.Time`, str or float, optional
-            When the objects were scored, to the second; a bare number is an MJD.
-            By default the server's now.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not done, as in `add_to_list`.
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from atlasquery import Atlas
+    >>> scores = Table({"atlas_id": [1161600211221604900], "preal": [0.93], "pgal": [0.1]})
+    >>> plan = Atlas.add_vra_scores(scores, debug=True, dry_run=True)
+    >>> print(plan["payload"][0])
+    {"objectid":1161600211221604900,"preal":0.93,"pgal":0.1,"debug":"true"}
+    """
+    given = {"preal": preal, "pgal": pgal, "pfast": pfast, "rank": rank,
+             "rank_alt1": rank_alt1, "is_gal_cand": is_gal_cand, "debug": debug,
+             "time": time}  # fmt: skip
+    atlas_ids, given = spread_table(atlas_ids, given)
+    _, sent = payloads(atlas_ids, given, one_of=SCORES)
+    return write_each(self, SCORE, sent, dry_run, on_error, query="add_vra_scores")
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_to_list`.
 
-        Raises
-        ------
-        InvalidQueryError
-            If a value is not what it should be, a column is not known, or an
-            object has no score; nothing was sent.
-        LoginError
-            If there is no login; nothing was sent.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-        WriteError
-            If some were not done.
+def add_vra_todo(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    *,
+    time: Time | str | float | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Put objects on the list of what the Virtual Research Assistant has to do.
 
-        References
-        ----------
-        The ``vrascores/`` endpoint of the ATLAS Transient Server.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        One or many 19-digit ids. Each costs a request.
+    time : `~astropy.time.Time`, str or float, optional
+        When they were put there, to the second; a bare number is an MJD. By
+        default the server's now.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not done, as in `add_to_list`.
 
-        Examples
-        --------
-        >>> from astropy.table import Table
-        >>> from atlasquery import Atlas
-        >>> scores = Table({"atlas_id": [1161600211221604900], "preal": [0.93], "pgal": [0.1]})
-        >>> plan = Atlas.add_vra_scores(scores, debug=True, dry_run=True)
-        >>> print(plan["payload"][0])
-        {"objectid":1161600211221604900,"preal":0.93,"pgal":0.1,"debug":"true"}
-        """
-        given = {"preal": preal, "pgal": pgal, "pfast": pfast, "rank": rank,
-                 "rank_alt1": rank_alt1, "is_gal_cand": is_gal_cand, "debug": debug,
-                 "time": time}  # fmt: skip
-        atlas_ids, given = spread_table(atlas_ids, given)
-        _, sent = payloads(atlas_ids, given, one_of=SCORES)
-        return self._change(SCORE, sent, dry_run, on_error, query="add_vra_scores")
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_to_list`. An object that is on the list already stays there with
+        its time, is ``ok``, and ``message`` says so.
 
-    def add_vra_todo(
-        self,
-        atlas_ids: Ids,
-        *,
-        time: Time | str | float | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Put objects on the list of what the Virtual Research Assistant has to do.
+    Raises
+    ------
+    InvalidQueryError
+        If an id or the time is none; nothing was sent.
+    LoginError
+        If there is no login; nothing was sent.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    WriteError
+        If some were not done.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            One or many 19-digit ids. Each costs a request.
-        time : `~astropy.time.Time`, str or float, optional
-            When they were put there, to the second; a bare number is an MJD. By
-            default the server's now.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not done, as in `add_to_list`.
+    References
+    ----------
+    The ``vratodo/`` endpoint of the ATLAS Transient Server.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_to_list`. An object that is on the list already stays there with
-            its time, is ``ok``, and ``message`` says so.
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> plan = Atlas.add_vra_todo("1161600211221604900", time="2026-05-01", dry_run=True)
+    >>> print(plan["payload"][0])
+    {"objectid":1161600211221604900,"insertdate":"2026-05-01T00:00:00Z"}
+    """
+    _, sent = payloads(atlas_ids, {"time": time})
+    return write_each(self, TODO, sent, dry_run, on_error, query="add_vra_todo")
 
-        Raises
-        ------
-        InvalidQueryError
-            If an id or the time is none; nothing was sent.
-        LoginError
-            If there is no login; nothing was sent.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-        WriteError
-            If some were not done.
 
-        References
-        ----------
-        The ``vratodo/`` endpoint of the ATLAS Transient Server.
+def set_vra_rank(
+    self: AtlasQuery,
+    atlas_ids: Ids,
+    rank: float | list,
+    *,
+    rank_alt1: float | list,
+    is_gal_cand: bool | list,
+    time: Time | str | float | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Set the rank that the Virtual Research Assistant gives to objects.
 
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> plan = Atlas.add_vra_todo("1161600211221604900", time="2026-05-01", dry_run=True)
-        >>> print(plan["payload"][0])
-        {"objectid":1161600211221604900,"insertdate":"2026-05-01T00:00:00Z"}
-        """
-        _, sent = payloads(atlas_ids, {"time": time})
-        return self._change(TODO, sent, dry_run, on_error, query="add_vra_todo")
+    It replaces the rank of before, and becomes the ``vra_rank`` of the
+    object. `rank_alt1` and `is_gal_cand` are stored with it and have no
+    default: without them the server answers "Duplicate row" and stores nothing.
 
-    def set_vra_rank(
-        self,
-        atlas_ids: Ids,
-        rank: float | list,
-        *,
-        rank_alt1: float | list,
-        is_gal_cand: bool | list,
-        time: Time | str | float | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Set the rank that the Virtual Research Assistant gives to objects.
+    Parameters
+    ----------
+    atlas_ids : int, str, iterable of them, or table with ``atlas_id``
+        One or many 19-digit ids. Each costs a request.
+    rank : float or sequence
+        The rank: one for all objects, or one for each.
+    rank_alt1 : float or sequence
+        The alternative rank.
+    is_gal_cand : bool or sequence
+        Whether it is a candidate in the Galaxy.
+    time : `~astropy.time.Time`, str or float, optional
+        When they were ranked, to the second; a bare number is an MJD. By
+        default the server's now.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not done, as in `add_to_list`.
 
-        It replaces the rank of before, and becomes the ``vra_rank`` of the
-        object. `rank_alt1` and `is_gal_cand` are stored with it and have no
-        default: without them the server answers "Duplicate row" and stores nothing.
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_to_list`.
 
-        Parameters
-        ----------
-        atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-            One or many 19-digit ids. Each costs a request.
-        rank : float or sequence
-            The rank: one for all objects, or one for each.
-        rank_alt1 : float or sequence
-            The alternative rank.
-        is_gal_cand : bool or sequence
-            Whether it is a candidate in the Galaxy.
-        time : `~astropy.time.Time`, str or float, optional
-            When they were ranked, to the second; a bare number is an MJD. By
-            default the server's now.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not done, as in `add_to_list`.
+    Raises
+    ------
+    InvalidQueryError
+        If a value is not what it should be; nothing was sent.
+    LoginError
+        If there is no login; nothing was sent.
+    QuotaError
+        If it takes more requests than are left in the hour, and
+        ``conf.on_quota`` is not ``"wait"``; nothing was sent.
+    WriteError
+        If some were not done.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_to_list`.
+    References
+    ----------
+    The ``vrarank/`` endpoint of the ATLAS Transient Server.
 
-        Raises
-        ------
-        InvalidQueryError
-            If a value is not what it should be; nothing was sent.
-        LoginError
-            If there is no login; nothing was sent.
-        QuotaError
-            If it takes more requests than are left in the hour, and
-            ``conf.on_quota`` is not ``"wait"``; nothing was sent.
-        WriteError
-            If some were not done.
-
-        References
-        ----------
-        The ``vrarank/`` endpoint of the ATLAS Transient Server.
-
-        Examples
-        --------
-        >>> from atlasquery import Atlas
-        >>> plan = Atlas.set_vra_rank(
-        ...     "1161600211221604900", 7.5, rank_alt1=7.1, is_gal_cand=False, dry_run=True
-        ... )
-        >>> print(plan["payload"][0])
-        {"objectid":1161600211221604900,"rank":7.5,"rank_alt1":7.1,"is_gal_cand":0}
-        """
-        given = {"rank": rank, "rank_alt1": rank_alt1, "is_gal_cand": is_gal_cand, "time": time}
-        _, sent = payloads(atlas_ids, given, needed=("rank", "rank_alt1", "is_gal_cand"))
-        return self._change(RANK, sent, dry_run, on_error, query="set_vra_rank")
+    Examples
+    --------
+    >>> from atlasquery import Atlas
+    >>> plan = Atlas.set_vra_rank(
+    ...     "1161600211221604900", 7.5, rank_alt1=7.1, is_gal_cand=False, dry_run=True
+    ... )
+    >>> print(plan["payload"][0])
+    {"objectid":1161600211221604900,"rank":7.5,"rank_alt1":7.1,"is_gal_cand":0}
+    """
+    given = {"rank": rank, "rank_alt1": rank_alt1, "is_gal_cand": is_gal_cand, "time": time}
+    _, sent = payloads(atlas_ids, given, needed=("rank", "rank_alt1", "is_gal_cand"))
+    return write_each(self, RANK, sent, dry_run, on_error, query="set_vra_rank")

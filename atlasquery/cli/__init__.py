@@ -15,8 +15,8 @@ from atlasquery.cli.download_commands import download
 from atlasquery.cli.forced_commands import forced
 from atlasquery.cli.lcc_commands import lcc
 from atlasquery.cli.list_commands import add, list_, move, remove
+from atlasquery.cli.sandbox_commands import demo, sandbox
 from atlasquery.cli.skyportal_commands import skyportal
-from atlasquery.cli.trial_commands import demo, sandbox
 
 __all__ = ["main"]
 

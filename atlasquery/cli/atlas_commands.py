@@ -167,7 +167,7 @@ def plot(
         hint = "pictures need matplotlib: pip install 'atlasquery[plotting]'"
         raise Failure(hint, Code.MACHINE) from error
     from atlasquery.atlas import AtlasClass
-    from atlasquery.service.files import write_whole
+    from atlasquery.service.files import write_atomic
 
     mpl.use("agg")
     span = None if width is None else check_span(width, "--bin")
@@ -177,7 +177,7 @@ def plot(
     axes = _drawn(source, forced, span, y="flux" if flux else "mag", limits=not no_limits)
     picture = io.BytesIO()
     axes.figure.savefig(picture, dpi=150, format=path.suffix.lower().lstrip("."))
-    write_whole(path, picture.getvalue())
+    write_atomic(path, picture.getvalue())
     click.echo(str(path))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from atlasquery import __version__
-from atlasquery.shown import harmless, shown
+from atlasquery.redaction import escape_controls, safe_text
 
 __all__ = ["Code", "Command", "Failure", "command", "main", "one_line", "printable"]
 
@@ -114,7 +114,9 @@ class Command(click.Command):
             raise
         except Exception as error:
             if debug:
-                click.echo(shown("".join(traceback.format_exception(error))), err=True, nl=False)
+                click.echo(
+                    safe_text("".join(traceback.format_exception(error))), err=True, nl=False
+                )
             message, code = _explained(error)
             raise Failure(message, code) from error
 
@@ -240,7 +242,7 @@ def printable(text: str) -> str:
     str
         The same but for control characters.
     """
-    return harmless(text).replace("\t", "\\t").replace("\n", "\\n")
+    return escape_controls(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def _explained(error: Exception) -> tuple[str, Code]:
@@ -285,7 +287,7 @@ class _Lines(logging.Formatter):
     """Lines of a log that a terminal takes for nothing else."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return shown(super().format(record))
+        return safe_text(super().format(record))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from atlasquery.cli.command import Code, command
 from atlasquery.cli.ids import TextOf
 from atlasquery.cli.options import Output, UserPath, output_options, window_options
 from atlasquery.cli.output import deliver
+from atlasquery.lightcurve.schema import CONVENTIONS
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -187,6 +188,7 @@ def _stacked(curves: "list[TimeSeries | None]", names: list[str]) -> Any:
         table.meta = {}
         tables.append(table)
     stacked = vstack(tables, metadata_conflicts="silent")
-    shared = ("service", "server", "obtained", "creator", "magsys", "time_reference", "reduced")
-    stacked.meta.update({key: there[0][1].meta[key] for key in shared})
+    shared = ("service", "server", "obtained", "creator", "reduced", *CONVENTIONS)
+    first = there[0][1].meta
+    stacked.meta.update({key: first[key] for key in shared if key in first})
     return stacked

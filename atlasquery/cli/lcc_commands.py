@@ -10,6 +10,7 @@ import click
 from atlasquery.cli.command import Code, Command, Failure
 from atlasquery.cli.options import Output, Service, UserPath, output_options, service_options
 from atlasquery.cli.output import deliver, for_person, show_text
+from atlasquery.lightcurve.schema import CONVENTIONS
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -342,8 +343,8 @@ def lightcurves(setid: str, mag_column: str | None, service: Service, output: Ou
     stacked = vstack(tables, metadata_conflicts="silent") if tables else QTable()
     if tables:
         first = next(iter(curves.values())).meta
-        shared = ("service", "server", "obtained", "creator", "magsys", "time_reference")
-        stacked.meta.update({key: first[key] for key in shared})
+        shared = ("service", "server", "obtained", "creator", *CONVENTIONS)
+        stacked.meta.update({key: first[key] for key in shared if key in first})
         stacked.meta["setid"] = setid
     code = deliver(stacked, output)
     return Code.INCOMPLETE if curves.failures else code

@@ -13,7 +13,7 @@ import click
 
 from atlasquery.cli.command import Code, printable
 from atlasquery.cli.options import Output
-from atlasquery.shown import CONTROL
+from atlasquery.redaction import CONTROL
 
 if TYPE_CHECKING:
     from astropy.table import MaskedColumn, QTable, Table

@@ -18,9 +18,9 @@ from atlasquery.exceptions import (
 from atlasquery.forcedphot import conf
 from atlasquery.forcedphot.columns import TASK
 from atlasquery.service import ServiceQuery
+from atlasquery.service.cache import ResponseCache
+from atlasquery.service.http_errors import is_page
 from atlasquery.service.quota import Limit, Quota
-from atlasquery.service.refusals import is_page
-from atlasquery.service.store import ResponseStore
 from atlasquery.tables import Rows, check_answer, decode_rows
 
 __all__ = ["ForcedQuery", "Page", "Task", "maybe_done"]
@@ -158,9 +158,9 @@ class ForcedQuery(ServiceQuery):
         return Limit(number, MINUTE, "write", setting="writes_per_minute")
 
     @property
-    def _results(self) -> ResponseStore:
+    def _results(self) -> ResponseCache:
         # The server forgets after a month, so these are not removed in passing.
-        return ResponseStore(self.cache_location / "results", longest=float("inf"))
+        return ResponseCache(self.cache_location / "results", longest=float("inf"))
 
     def _page(self, *, cursor: str | None = None) -> Page:
         """Read a page of the account's tasks, the newest first."""

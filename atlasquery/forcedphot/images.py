@@ -16,314 +16,324 @@ from atlasquery.exceptions import (
     NotFoundError,
     RemoteServiceError,
     TableParseError,
+    attach,
 )
-from atlasquery.forcedphot.base import Task, decode_task
+from atlasquery.forcedphot.base import ForcedQuery, Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
-from atlasquery.forcedphot.submission import update
+from atlasquery.forcedphot.submission import make_jobs, update_job
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
-from atlasquery.forcedphot.tasks import TaskQueries, check_task_ids
+from atlasquery.forcedphot.tasks import check_task_ids
+from atlasquery.forcedphot.waiting import wait
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
-from atlasquery.tables.packed import open_fits
+from atlasquery.tables.decompression import open_fits
 
-__all__ = ["ImageQueries"]
+__all__ = ["get_images", "get_stack", "request_images"]
 
 
-class ImageQueries(TaskQueries):
-    """The part of the queries that brings images home."""
+def request_images(self: ForcedQuery, task: Job | int) -> ForcedJobs:
+    """Ask for the images that a finished task measured.
 
-    def request_images(self, task: Job | int) -> ForcedJobs:
-        """Ask for the images that a finished task measured.
+    The server takes five such requests of an account at a time; `delete`
+    makes room. Of a task that has been asked for its images already, the task that
+    makes them is returned. They are kept for 14 days.
 
-        The server takes five such requests of an account at a time; `delete`
-        makes room. Of a task that has been asked for its images already, the task that
-        makes them is returned. They are kept for 14 days.
+    Parameters
+    ----------
+    task : Job or int
+        A finished task of photometry: an item of `ForcedJobs`, or its number.
 
-        Parameters
-        ----------
-        task : Job or int
-            A finished task of photometry: an item of `ForcedJobs`, or its number.
+    Returns
+    -------
+    ForcedJobs
+        The task that makes the images, for `wait` and `get_images`.
 
-        Returns
-        -------
-        ForcedJobs
-            The task that makes the images, for `wait` and `get_images`.
+    Raises
+    ------
+    InvalidQueryError
+        If the task is not finished yet, or makes images itself.
+    NotFoundError
+        If there is no such task, or it has no images, since it found no data or failed.
+    QuotaError
+        If there are five requests for images already.
 
-        Raises
-        ------
-        InvalidQueryError
-            If the task is not finished yet, or makes images itself.
-        NotFoundError
-            If there is no such task, or it has no images, since it found no data or failed.
-        QuotaError
-            If there are five requests for images already.
+    References
+    ----------
+    The ``requestimages/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
 
-        References
-        ----------
-        The ``requestimages/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import AtlasForced
+    >>> position = SkyCoord(161.2, 53.7, unit="deg")
+    >>> jobs = AtlasForced.wait(AtlasForced.submit(position, start=59000))
+    >>> images = AtlasForced.request_images(jobs[0])
+    >>> AtlasForced.wait(images).counts()
+    {'done': 1}
+    """
+    task_id = _task_id(task)
+    known = _measured(self, task_id)
+    # The server would make another task at each call, and remove the file of both with one.
+    new = known.images_task or _new_images(self, task_id)
+    tag = f"images of {task_id}"
+    jobs = ForcedJobs(self.server, {"request_type": "IMGZIP"})
+    jobs.batches[tag] = Batch(tag)
+    jobs.jobs.append(Job(Target(tag), tag, state="queued", task_id=new))
+    return jobs
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import AtlasForced
-        >>> position = SkyCoord(161.2, 53.7, unit="deg")
-        >>> jobs = AtlasForced.wait(AtlasForced.submit(position, start=59000))
-        >>> images = AtlasForced.request_images(jobs[0])
-        >>> AtlasForced.wait(images).counts()
-        {'done': 1}
-        """
-        task_id = _task_id(task)
-        known = self._measured(task_id)
-        # The server would make another task at each call, and remove the file of both with one.
-        new = known.images_task or self._new_images(task_id)
-        tag = f"images of {task_id}"
-        jobs = ForcedJobs(self.server, {"request_type": "IMGZIP"})
-        jobs.batches[tag] = Batch(tag)
-        jobs.jobs.append(Job(Target(tag), tag, state="queued", task_id=new))
-        return jobs
 
-    def _measured(self, task_id: int) -> Task:
-        """Return a task that has images, or raise why it has none."""
-        found = self._trace(task_id)
-        if not isinstance(found, Task):
-            words = "it was deleted" if found == "deleted" else "there is none of that number"
-            raise self._missing(f"no task {task_id}: {words}")
-        if found.request_type != "FP":
-            call = "get_stack" if found.request_type == "SSOSTACK" else "get_images"
-            raise InvalidQueryError(
-                f"task {task_id} makes images itself: wait for it and download them with {call}"
-            )
-        if not found.final:
-            raise InvalidQueryError(
-                f"task {task_id} has no images yet: they can be asked for when it is finished"
-            )
-        if found.state != "done":
-            raise self._missing(f"no images of task {task_id}: {found.message or found.state}")
-        return found
+def _measured(client: ForcedQuery, task_id: int) -> Task:
+    """Return a task that has images, or raise why it has none."""
+    found = client._trace(task_id)
+    if not isinstance(found, Task):
+        words = "it was deleted" if found == "deleted" else "there is none of that number"
+        raise _missing(client, f"no task {task_id}: {words}")
+    if found.request_type != "FP":
+        call = "get_stack" if found.request_type == "SSOSTACK" else "get_images"
+        raise InvalidQueryError(
+            f"task {task_id} makes images itself: wait for it and download them with {call}"
+        )
+    if not found.final:
+        raise InvalidQueryError(
+            f"task {task_id} has no images yet: they can be asked for when it is finished"
+        )
+    if found.state != "done":
+        raise _missing(client, f"no images of task {task_id}: {found.message or found.state}")
+    return found
 
-    def _new_images(self, task_id: int) -> int:
-        """Let the server make a task for the images of another; return its number."""
-        response = self._write(f"queue/{task_id}/requestimages/", expected=(302,))
-        # The server answers with a redirect to its page, which names the new task.
-        target = urlsplit(response.headers.get("Location", ""))
-        new = parse_qs(target.query).get("newids", [""])[0]
-        if not new.isdecimal():
-            raise self._missing(f"no images of task {task_id}, and does not say why")
-        return int(new)
 
-    def _missing(self, what: str) -> NotFoundError:
-        return NotFoundError(f"{self.service} has {what}", service=self.service, reason=what)
+def _new_images(client: ForcedQuery, task_id: int) -> int:
+    """Let the server make a task for the images of another; return its number."""
+    response = client._write(f"queue/{task_id}/requestimages/", expected=(302,))
+    # The server answers with a redirect to its page, which names the new task.
+    target = urlsplit(response.headers.get("Location", ""))
+    new = parse_qs(target.query).get("newids", [""])[0]
+    if not new.isdecimal():
+        raise _missing(client, f"no images of task {task_id}, and does not say why")
+    return int(new)
 
-    def get_images(
-        self, images: ForcedJobs | Job | int, *, path: str | os.PathLike | None = None
-    ) -> Path:
-        """Download the images of a task.
 
-        They are written to the disk as they arrive, however large they are.
+def _missing(client: ForcedQuery, what: str) -> NotFoundError:
+    return NotFoundError(f"{client.service} has {what}", service=client.service, reason=what)
 
-        Parameters
-        ----------
-        images : ForcedJobs, Job or int
-            What `request_images` returned, or the number of a task that has images.
-        path : path-like, optional
-            The file, or a directory for a file of the task's number; by default the
-            present directory.
 
-        Returns
-        -------
-        `~pathlib.Path`
-            A zip file of FITS images.
+def get_images(
+    self: ForcedQuery, images: ForcedJobs | Job | int, *, path: str | os.PathLike | None = None
+) -> Path:
+    """Download the images of a task.
 
-        Raises
-        ------
-        NotFoundError
-            If the task has no images, not yet, or no longer: they are kept for 14 days.
-        TableParseError
-            If what comes is not a ZIP.
-        InvalidQueryError
-            If the file cannot be written.
+    They are written to the disk as they arrive, however large they are.
 
-        References
-        ----------
-        The ``images.zip`` of https://fallingstar-data.com/forcedphot/apiguide/.
+    Parameters
+    ----------
+    images : ForcedJobs, Job or int
+        What `request_images` returned, or the number of a task that has images.
+    path : path-like, optional
+        The file, or a directory for a file of the task's number; by default the
+        present directory.
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import AtlasForced
-        >>> position = SkyCoord(161.2, 53.7, unit="deg")
-        >>> jobs = AtlasForced.wait(AtlasForced.submit(position, start=59000))
-        >>> images = AtlasForced.wait(AtlasForced.request_images(jobs[0]))
-        >>> AtlasForced.get_images(images).suffix
-        '.zip'
-        """
-        task_id = _task_id(images[0] if isinstance(images, ForcedJobs) else images)
-        place = check_path("." if path is None else path, name="path")
-        place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
-        try:
-            with private_file(place) as file:
-                self._stream(f"queue/{task_id}/images.zip", file)
-        except RemoteServiceError as error:
-            if error.status != 404:
-                raise
-            raise self._missing(self._why_no_images(task_id)) from None
-        return place
+    Returns
+    -------
+    `~pathlib.Path`
+        A zip file of FITS images.
 
-    def _stream(self, address: str, file: BinaryIO) -> None:
-        """Write a ZIP of the server's to a file as it arrives."""
+    Raises
+    ------
+    NotFoundError
+        If the task has no images, not yet, or no longer: they are kept for 14 days.
+    TableParseError
+        If what comes is not a ZIP.
+    InvalidQueryError
+        If the file cannot be written.
 
-        def into(response: requests.Response) -> BinaryIO | None:
-            if "zip" not in response.headers.get("Content-Type", "").lower():
-                return None
-            # Of a connection that broke nothing is left.
-            file.seek(0)
-            file.truncate()
-            return file
+    References
+    ----------
+    The ``images.zip`` of https://fallingstar-data.com/forcedphot/apiguide/.
 
-        response = self._ask(address, public=True, into=into, deadline=self.conf.image_deadline)
-        self._decode(response, bytes, content="zip")
-        if not zipfile.is_zipfile(file):
-            raise TableParseError(
-                f"{self.service} answered {response.url} with {file.tell()} bytes that are not a "
-                "ZIP. Try again.",
-                service=self.service,
-                url=response.url,
-            )
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import AtlasForced
+    >>> position = SkyCoord(161.2, 53.7, unit="deg")
+    >>> jobs = AtlasForced.wait(AtlasForced.submit(position, start=59000))
+    >>> images = AtlasForced.wait(AtlasForced.request_images(jobs[0]))
+    >>> AtlasForced.get_images(images).suffix
+    '.zip'
+    """
+    task_id = _task_id(images[0] if isinstance(images, ForcedJobs) else images)
+    place = check_path("." if path is None else path, name="path")
+    place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
+    try:
+        with private_file(place) as file:
+            _stream(self, f"queue/{task_id}/images.zip", file)
+    except RemoteServiceError as error:
+        if error.status != 404:
+            raise
+        raise _missing(self, _why_no_images(self, task_id)) from None
+    return place
 
-    def _why_no_images(self, task_id: int) -> str:
-        task = self._trace(task_id)
-        what = f"no images of task {task_id}"
-        days = f"{KEPT_DAYS['IMGZIP']:.0f} days"
-        if not isinstance(task, Task):
-            gone = "it was deleted, or" if task == "deleted" else "there is no such task, or it is"
-            return f"{what}: {gone} older than the {days} for which images are kept"
-        if task.request_type == "FP" and not task.images_task:
-            return f"{what}: they were not asked for, with {self.name}.request_images({task_id})"
-        maker = task if task.request_type != "FP" else self._task(task.images_task)
-        if maker is not None and not maker.final:
-            return f"{what}, or not yet: the task that makes them is {maker.state}"
-        if maker is not None and maker.state != "done":
-            return f"{what}: {maker.message or maker.state}"
-        return (
-            f"{what} any more: they were deleted with another task that made the same ones. Delete "
-            "this one too, and ask again with request_images"
+
+def _stream(client: ForcedQuery, address: str, file: BinaryIO) -> None:
+    """Write a ZIP of the server's to a file as it arrives."""
+
+    def into(response: requests.Response) -> BinaryIO | None:
+        if "zip" not in response.headers.get("Content-Type", "").lower():
+            return None
+        # Of a connection that broke nothing is left.
+        file.seek(0)
+        file.truncate()
+        return file
+
+    response = client._ask(address, public=True, into=into, deadline=client.conf.image_deadline)
+    client._decode(response, bytes, content="zip")
+    if not zipfile.is_zipfile(file):
+        raise TableParseError(
+            f"{client.service} answered {response.url} with {file.tell()} bytes that are not a "
+            "ZIP. Try again.",
+            service=client.service,
+            url=response.url,
         )
 
-    def get_stack(
-        self,
-        mpc_name: str | ForcedJobs,
-        *,
-        start: object = None,
-        end: object = None,
-        comment: str | None = None,
-        timeout: object = None,
-        progress: bool = True,
-    ) -> fits.HDUList:
-        """Stack images along the path of a minor planet.
 
-        It is submitted, awaited and downloaded in one call.
+def _why_no_images(client: ForcedQuery, task_id: int) -> str:
+    task = client._trace(task_id)
+    what = f"no images of task {task_id}"
+    days = f"{KEPT_DAYS['IMGZIP']:.0f} days"
+    if not isinstance(task, Task):
+        gone = "it was deleted, or" if task == "deleted" else "there is no such task, or it is"
+        return f"{what}: {gone} older than the {days} for which images are kept"
+    if task.request_type == "FP" and not task.images_task:
+        return f"{what}: they were not asked for, with {client.name}.request_images({task_id})"
+    maker = task if task.request_type != "FP" else client._task(task.images_task)
+    if maker is not None and not maker.final:
+        return f"{what}, or not yet: the task that makes them is {maker.state}"
+    if maker is not None and maker.state != "done":
+        return f"{what}: {maker.message or maker.state}"
+    return (
+        f"{what} any more: they were deleted with another task that made the same ones. Delete "
+        "this one too, and ask again with request_images"
+    )
 
-        Parameters
-        ----------
-        mpc_name : str or ForcedJobs
-            The designation: ``(12267)`` for a numbered asteroid, else packed. Or what a
-            call that was stopped, or too late, has left in its error's ``jobs``, to go on
-            with that; save it, and another process can.
-        start, end : `~astropy.time.Time`, str or float, optional
-            The time window; a bare number is an MJD, None no bound.
-        comment : str, optional
-            What the task is to say in the server's list.
-        timeout : `~astropy.units.Quantity`, float or str, optional
-            How long to wait; a bare number is in seconds.
-        progress : bool, optional
-            Whether a bar is shown, on a terminal or in a notebook.
 
-        Returns
-        -------
-        `~astropy.io.fits.HDUList`
-            The stacked image.
+def get_stack(
+    self: ForcedQuery,
+    mpc_name: str | ForcedJobs,
+    *,
+    start: object = None,
+    end: object = None,
+    comment: str | None = None,
+    timeout: object = None,
+    progress: bool = True,
+) -> fits.HDUList:
+    """Stack images along the path of a minor planet.
 
-        Raises
-        ------
-        NotFoundError
-            If there are no observations in the window, or the stack is no longer there: it is
-            kept for 14 days.
-        RemoteServiceError
-            If the server could not make the stack.
-        TimeoutError
-            If it was not made in time; the task is in ``jobs`` of the error.
+    It is submitted, awaited and downloaded in one call.
 
-        References
-        ----------
-        Requests of type SSOSTACK of https://fallingstar-data.com/forcedphot/apiguide/.
+    Parameters
+    ----------
+    mpc_name : str or ForcedJobs
+        The designation: ``(12267)`` for a numbered asteroid, else packed. Or what a
+        call that was stopped, or too late, has left in its error's ``jobs``, to go on
+        with that; save it, and another process can.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The time window; a bare number is an MJD, None no bound.
+    comment : str, optional
+        What the task is to say in the server's list.
+    timeout : `~astropy.units.Quantity`, float or str, optional
+        How long to wait; a bare number is in seconds.
+    progress : bool, optional
+        Whether a bar is shown, on a terminal or in a notebook.
 
-        Examples
-        --------
-        >>> from atlasquery import AtlasForced
-        >>> stack = AtlasForced.get_stack("K22W01O", start=59800, end=59810)
-        >>> stack[0].header["NAXIS"]
-        2
-        """
-        if isinstance(mpc_name, ForcedJobs):
-            jobs = _check_stack(mpc_name, start, end, comment)
-        else:
-            target = check_targets(None, mpc_name)
-            if len(target) != 1:
-                raise InvalidQueryError(f"mpc_name={mpc_name!r:.60} should be one name")
-            first, last = check_dates(start, end)
-            shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
-            jobs = self._make_jobs(target, shared, check_comment(comment, TAG_LENGTH))
-        try:
-            self.wait(jobs, timeout=timeout, progress=progress)
-            return self._download_stack(jobs[0])
-        except BaseException as error:
-            error.jobs = jobs
-            raise
+    Returns
+    -------
+    `~astropy.io.fits.HDUList`
+        The stacked image.
 
-    def _download_stack(self, job: Job) -> fits.HDUList:
-        if job.state != "done":
-            words = job.message or job.state
-            gone = job.state in ("deleted", "expired") or "No observations" in words
-            kind = NotFoundError if gone else RemoteServiceError
-            raise kind(
-                f"{self.service} made no stack of {job.target.name} (task {job.task_id}): {words}",
-                service=self.service,
-                reason=words,
-            )
-        # By name below our own address: the server's may be one that only it can reach.
-        name = self._stack_name(job)
-        try:
-            response = self._ask(f"static/results/{name}", public=True)
-        except RemoteServiceError as error:
-            if error.status != 404:
-                raise
-            raise self._no_stack(job) from None
-        limit = self.conf.max_answer_bytes
-        return self._decode(response, lambda body: _decode_stack(body, limit), content="")
+    Raises
+    ------
+    NotFoundError
+        If there are no observations in the window, or the stack is no longer there: it is
+        kept for 14 days.
+    RemoteServiceError
+        If the server could not make the stack.
+    TimeoutError
+        If it was not made in time; the task is in ``jobs`` of the error.
 
-    def _stack_name(self, job: Job) -> str:
-        try:
-            task, response = self._ask_decoded(
-                f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
-            )
-        except RemoteServiceError as error:
-            if self._is_gone(error):
-                raise self._no_stack(job) from None
-            raise
-        update(job, task)
-        url = self._decode(response, _stack_url)
-        name = urlsplit(url or "").path.rpartition("/")[2]
-        if not re.fullmatch(r"[\w.-]+", name):
-            raise self._no_stack(job)
-        return name
+    References
+    ----------
+    Requests of type SSOSTACK of https://fallingstar-data.com/forcedphot/apiguide/.
 
-    def _no_stack(self, job: Job) -> NotFoundError:
-        days = f"{KEPT_DAYS['SSOSTACK']:.0f} days"
-        return self._missing(
-            f"no stack of task {job.task_id} any more: it was deleted, or is older than the "
-            f"{days} for which stacks are kept. Ask for it again by the name of the object"
+    Examples
+    --------
+    >>> from atlasquery import AtlasForced
+    >>> stack = AtlasForced.get_stack("K22W01O", start=59800, end=59810)
+    >>> stack[0].header["NAXIS"]
+    2
+    """
+    if isinstance(mpc_name, ForcedJobs):
+        jobs = _check_stack(mpc_name, start, end, comment)
+    else:
+        target = check_targets(None, mpc_name)
+        if len(target) != 1:
+            raise InvalidQueryError(f"mpc_name={mpc_name!r:.60} should be one name")
+        first, last = check_dates(start, end)
+        shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
+        jobs = make_jobs(self, target, shared, check_comment(comment, TAG_LENGTH))
+    try:
+        wait(self, jobs, timeout=timeout, progress=progress)
+        return _download_stack(self, jobs[0])
+    except BaseException as error:
+        attach(error, jobs=jobs)
+        raise
+
+
+def _download_stack(client: ForcedQuery, job: Job) -> fits.HDUList:
+    if job.state != "done":
+        words = job.message or job.state
+        gone = job.state in ("deleted", "expired") or "No observations" in words
+        kind = NotFoundError if gone else RemoteServiceError
+        raise kind(
+            f"{client.service} made no stack of {job.target.name} (task {job.task_id}): {words}",
+            service=client.service,
+            reason=words,
         )
+    # By name below our own address: the server's may be one that only it can reach.
+    name = _stack_name(client, job)
+    try:
+        response = client._ask(f"static/results/{name}", public=True)
+    except RemoteServiceError as error:
+        if error.status != 404:
+            raise
+        raise _no_stack(client, job) from None
+    limit = client.conf.max_answer_bytes
+    return client._decode(response, lambda body: _decode_stack(body, limit), content="")
+
+
+def _stack_name(client: ForcedQuery, job: Job) -> str:
+    try:
+        task, response = client._ask_decoded(
+            f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
+        )
+    except RemoteServiceError as error:
+        if client._is_gone(error):
+            raise _no_stack(client, job) from None
+        raise
+    update_job(job, task)
+    url = client._decode(response, _stack_url)
+    name = urlsplit(url or "").path.rpartition("/")[2]
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise _no_stack(client, job)
+    return name
+
+
+def _no_stack(client: ForcedQuery, job: Job) -> NotFoundError:
+    days = f"{KEPT_DAYS['SSOSTACK']:.0f} days"
+    return _missing(
+        client,
+        f"no stack of task {job.task_id} any more: it was deleted, or is older than the "
+        f"{days} for which stacks are kept. Ask for it again by the name of the object",
+    )
 
 
 def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:

@@ -17,9 +17,9 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot.targets import Motion, Target
-from atlasquery.service.files import locked
 from atlasquery.service.inputs import check_path
-from atlasquery.service.kept import keep, take_up
+from atlasquery.service.journal import read_journal, write_journal
+from atlasquery.service.locks import locked
 
 __all__ = ["FINAL", "STATES", "Batch", "ForcedJobs", "Job", "new_tag"]
 
@@ -340,7 +340,7 @@ class ForcedJobs:
             "batches": [dataclasses.asdict(batch) for batch in self.batches.values()],
             "jobs": [dataclasses.asdict(job) for job in self.jobs],
         }
-        keep(self.path, content, what="jobs")
+        write_journal(self.path, content, what="jobs")
         self._stamp = _stamp(self.path)
 
     @classmethod
@@ -378,7 +378,7 @@ class ForcedJobs:
                 place,
             )
 
-        return take_up(path, made, version=FORMAT, what="jobs")
+        return read_journal(path, made, version=FORMAT, what="jobs")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -13,8 +13,8 @@ from atlasquery.lightcurve.schema import (
     mag_to_flux,
     magnitudes,
 )
-from atlasquery.service.warning import warn
 from atlasquery.tables import Rows
+from atlasquery.warn import warn
 
 __all__ = ["light_curve", "signed_flux"]
 

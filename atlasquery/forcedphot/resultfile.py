@@ -17,9 +17,9 @@ from atlasquery.forcedphot.columns import RESULT
 from atlasquery.forcedphot.resultlines import LARGEST_MJD, is_number, read_lines
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.failures import check_on_error, some
-from atlasquery.service.warning import warn
 from atlasquery.tables import Column, Rows
-from atlasquery.tables.packed import LARGEST, unpack_gzip
+from atlasquery.tables.decompression import LARGEST, unpack_gzip
+from atlasquery.warn import warn
 
 __all__ = ["parse_result"]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import warnings
 from functools import partial
 
 import numpy as np
@@ -16,17 +15,20 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.forcedphot.base import ForcedQuery
 from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
 from atlasquery.forcedphot.resultfile import empty_rows, parse_result
 from atlasquery.forcedphot.targets import Target
-from atlasquery.forcedphot.waiting import WaitQueries
+from atlasquery.forcedphot.waiting import check_jobs
+from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Rows, check_answer
+from atlasquery.warn import warn
 
-__all__ = ["ResultQueries"]
+__all__ = ["fetch", "read", "read_result", "result_key"]
 
 TEXT = "text/plain"
 # Files have five decimals of a degree.
@@ -35,245 +37,253 @@ ROUNDED = 3e-5
 LONGEST = 100.0
 
 
-class ResultQueries(WaitQueries):
-    """The part of the queries that brings light curves home."""
+def fetch(
+    self: ForcedQuery, jobs: ForcedJobs, *, on_error: str = "raise", progress: bool = True
+) -> list[TimeSeries]:
+    """Fetch the light curves of finished tasks.
 
-    def fetch(
-        self, jobs: ForcedJobs, *, on_error: str = "raise", progress: bool = True
-    ) -> list[TimeSeries]:
-        """Fetch the light curves of finished tasks.
+    Each result is a request, and is kept on disk as it arrives: a call that was
+    stopped goes on where it was, and what was fetched once is there after
+    the server has forgotten it, a month later. Nothing is deleted on the server.
 
-        Each result is a request, and is kept on disk as it arrives: a call that was
-        stopped goes on where it was, and what was fetched once is there after
-        the server has forgotten it, a month later. Nothing is deleted on the server.
+    Parameters
+    ----------
+    jobs : ForcedJobs
+        The tasks.
+    on_error : {"raise", "warn"}, optional
+        What to do at the end when some have no light curve: raise an error that has
+        the list as ``result``, or return the list with a warning.
+    progress : bool, optional
+        Whether a bar is shown, on a terminal or in a notebook.
 
-        Parameters
-        ----------
-        jobs : ForcedJobs
-            The tasks.
-        on_error : {"raise", "warn"}, optional
-            What to do at the end when some have no light curve: raise an error that has
-            the list as ``result``, or return the list with a warning.
-        progress : bool, optional
-            Whether a bar is shown, on a terminal or in a notebook.
+    Returns
+    -------
+    list of `~astropy.timeseries.TimeSeries`
+        One for each task, in the order of `jobs`, with the columns of
+        `~atlasquery.lightcurve.SCHEMA` and those of the file: ``reported_mag``,
+        ``reported_mag_err`` (mag), ``reported_flux`` (uJy) as sent, ``error_code``,
+        ``reduced_chi2``, ``ra``, ``dec`` (deg), ``x``, ``y``, ``psf_major``,
+        ``psf_minor`` (pix), ``psf_angle`` (deg), ``aperture_correction`` (mag) and
+        ``sky_brightness`` (mag / arcsec2). A light curve without rows where there is
+        no data; None for a task that has no result.
 
-        Returns
-        -------
-        list of `~astropy.timeseries.TimeSeries`
-            One for each task, in the order of `jobs`, with the columns of
-            `~atlasquery.lightcurve.SCHEMA` and those of the file: ``reported_mag``,
-            ``reported_mag_err`` (mag), ``reported_flux`` (uJy) as sent, ``error_code``,
-            ``reduced_chi2``, ``ra``, ``dec`` (deg), ``x``, ``y``, ``psf_major``,
-            ``psf_minor`` (pix), ``psf_angle`` (deg), ``aperture_correction`` (mag) and
-            ``sky_brightness`` (mag / arcsec2). A light curve without rows where there is
-            no data; None for a task that has no result.
+    Raises
+    ------
+    InvalidQueryError
+        If the tasks are of another server, or make images.
+    IncompleteResultError
+        If some tasks are not finished, failed, or have a result that cannot be
+        fetched or read; ``failures`` has a pair (target, error) for each. Where only
+        one task was asked for, its error.
 
-        Raises
-        ------
-        InvalidQueryError
-            If the tasks are of another server, or make images.
-        IncompleteResultError
-            If some tasks are not finished, failed, or have a result that cannot be
-            fetched or read; ``failures`` has a pair (target, error) for each. Where only
-            one task was asked for, its error.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no data at some positions.
+    InputWarning
+        If a file contradicts itself, or some have no light curve.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no data at some positions.
-        InputWarning
-            If a file contradicts itself, or some have no light curve.
+    References
+    ----------
+    https://fallingstar-data.com/forcedphot/resultdesc/
 
-        References
-        ----------
-        https://fallingstar-data.com/forcedphot/resultdesc/
-
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import AtlasForced
-        >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
-        >>> lc, = AtlasForced.fetch(AtlasForced.wait(jobs))
-        >>> lc["flux"].unit
-        Unit("uJy")
-        """
-        self._check_jobs(jobs)
-        if jobs.request_type != "FP":
-            raise InvalidQueryError(
-                "these jobs make images, of which there is no light curve: download them with "
-                + ("get_stack(jobs)" if jobs.request_type == "SSOSTACK" else "get_images(jobs)")
-            )
-        check_on_error(on_error)
-        before = [job.state for job in jobs]
-        outcomes = run_all(
-            partial(self._outcome, jobs),
-            jobs.jobs,
-            concurrency=self.conf.concurrency,
-            interrupt=self._clock.interrupt,
-            progress=progress,
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import AtlasForced
+    >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
+    >>> lc, = AtlasForced.fetch(AtlasForced.wait(jobs))
+    >>> lc["flux"].unit
+    Unit("uJy")
+    """
+    check_jobs(self, jobs)
+    if jobs.request_type != "FP":
+        raise InvalidQueryError(
+            "these jobs make images, of which there is no light curve: download them with "
+            + ("get_stack(jobs)" if jobs.request_type == "SSOSTACK" else "get_images(jobs)")
         )
-        if [job.state for job in jobs] != before:
-            # Another process may be waiting for them; then it finds out by itself.
-            with contextlib.suppress(InvalidQueryError), jobs.held():
-                jobs.keep()
-        empty = [j.target.name for j, o in zip(jobs, outcomes, strict=True) if _is_empty(o)]
-        if empty:
-            warnings.warn(
-                f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
-                f"window: {some(empty)}{_hint(jobs)}",
-                NoResultsWarning,
-                stacklevel=3,
-            )
-        return self._complete(jobs, outcomes, on_error)
-
-    def read(self, source: str | bytes | os.PathLike, *, on_error: str = "raise") -> TimeSeries:
-        r"""Read a result file that is there already, or a copy of one.
-
-        Parameters
-        ----------
-        source : path-like, str or bytes
-            The file, or its text, from any year: columns are found by name, those
-            that are missing are masked, and those that are not known are kept. It
-            may be packed by gzip, in UTF-16, a copy as CSV with commas or semicolons,
-            or several files one after the other; its header may have lost its ``###``.
-        on_error : {"raise", "warn"}, optional
-            Whether a broken line is an error, or left out with a warning that names it.
-            So is a last line without an end that looks as if it were cut short.
-
-        Returns
-        -------
-        `~astropy.timeseries.TimeSeries`
-            The light curve, as `fetch` returns it.
-
-        Raises
-        ------
-        TableParseError
-            If it has no header, or a line has another number of values than the header
-            or one that is not a number; the message has the line. If it is packed, and
-            has more than ``conf.max_answer_bytes`` when it is unpacked.
-        InvalidQueryError
-            If there is no such file.
-
-        Warns
-        -----
-        NoResultsWarning
-            If it has no rows.
-        InputWarning
-            If the file contradicts itself, has numbers that were too long to be printed
-            (``*****``), which are masked, or broken lines with ``on_error="warn"``.
-
-        References
-        ----------
-        https://fallingstar-data.com/forcedphot/resultdesc/
-
-        Examples
-        --------
-        >>> from atlasquery import AtlasForced
-        >>> lc = AtlasForced.read(
-        ...     "###MJD m dm uJy duJy F err\n58039.315992 -20.110 0.819 -33 27 o 0"
-        ... )
-        >>> print(lc["flux"][0], lc["detection"][0], lc["limiting_mag"].mask[0])
-        -32.809529311311884 uJy False True
-        """
-        text, name = _text_of(source)
-        limit = self.conf.max_answer_bytes
-        rows = parse_result(text, name=name, on_error=on_error, limit=limit)
-        if not len(rows):
-            warnings.warn(f"{name} has no rows", NoResultsWarning, stacklevel=3)
-        meta = {**_curve_meta(), "source": name}
-        return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
-
-    def _outcome(self, jobs: ForcedJobs, job: Job) -> TimeSeries:
-        """Return the light curve of a task, or raise why there is none."""
-        name = f"the result of task {job.task_id} ({job.target.name})"
-        rows, when = self._rows(jobs, job, name)
-        meta = self._meta(when, query="forced_photometry", **_curve_meta(jobs, job))
-        return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
-
-    def _rows(self, jobs: ForcedJobs, job: Job, name: str) -> tuple[Rows, float]:
-        if job.state == "empty":
-            return empty_rows(), self._clock.now()
-        limit = self.conf.max_answer_bytes
-        read = partial(_result_of, target=job.target, name=name, limit=limit)
-        if job.task_id is not None:
-            key = self._result_key(job)
-            stored = self._results.get(key, float("inf"))
-            # What cannot be read is fetched again.
-            with contextlib.suppress(TableParseError):
-                if stored is not None:
-                    return read(stored[0]), stored[2]
-        if job.state != "done":
-            raise self._no_result(job)
-        try:
-            rows, response = self._ask_decoded(
-                f"queue/{job.task_id}/data.txt",
-                decode=read,
-                content=TEXT,
-                public=True,
-            )
-        except RemoteServiceError as error:
-            if error.status != 404:
-                raise
-            # A proxy has web pages of its own; the task itself tells whether it is gone.
-            expired = jobs.expired(job, self._clock.now())
-            if not expired and self._task(job.task_id) is not None:
-                raise
-            raise self._lost_result(jobs, job, error) from None
-        # It is kept once it was read: a file that is damaged is fetched again.
-        self._results.put(key, response.content, TEXT)
-        return rows, self._clock.now()
-
-    def _result_key(self, job: Job) -> str:
-        return self._results.key("GET", self.server, None, job.task_id, "public")
-
-    def _no_result(self, job: Job) -> Exception:
-        words = job.message or STATES[job.state]
-        task = "no task yet" if job.task_id is None else f"task {job.task_id}"
-        kind = NotFoundError if job.state in ("expired", "deleted") else RemoteServiceError
-        return kind(
-            f"{self.service}: {job.target.name} ({task}) is {job.state}: {words}",
-            service=self.service,
-            reason=words,
+    check_on_error(on_error)
+    before = [job.state for job in jobs]
+    outcomes = run_all(
+        partial(partial(_outcome, self), jobs),
+        jobs.jobs,
+        concurrency=self.conf.concurrency,
+        interrupt=self._clock.interrupt,
+        progress=progress,
+    )
+    if [job.state for job in jobs] != before:
+        # Another process may be waiting for them; then it finds out by itself.
+        with contextlib.suppress(InvalidQueryError), jobs.held():
+            jobs.keep()
+    empty = [j.target.name for j, o in zip(jobs, outcomes, strict=True) if _is_empty(o)]
+    if empty:
+        warn(
+            f"{self.service} has no data for {len(empty)} of {len(jobs)} targets in this "
+            f"window: {some(empty)}{_hint(jobs)}",
+            NoResultsWarning,
         )
+    return _complete(self, jobs, outcomes, on_error)
 
-    def _lost_result(self, jobs: ForcedJobs, job: Job, error: RemoteServiceError) -> Exception:
-        """Note that a finished task has no file any more, and say why."""
-        if jobs.expired(job, self._clock.now()):
-            job.state = "expired"
-            words = f"results are kept for {jobs.kept_days:.0f} days, and it ended on "
-            words += job.ended[:10]
-        else:
-            # Not in the words of the web page that is the answer.
-            job.state, words = "deleted", "the task was deleted at the server"
-        job.message = words
-        return NotFoundError(
-            f"{self.service} no longer has the result of task {job.task_id} ({job.target.name}): "
-            f"{words}",
-            service=self.service,
-            status=404,
-            url=error.url,
-            reason=words,
-        )
 
-    def _complete(self, jobs: ForcedJobs, outcomes: list, on_error: str) -> list:
-        """Return what came, or raise or warn of what did not."""
-        failures = [
-            (job.target.name, outcome)
-            for job, outcome in zip(jobs, outcomes, strict=True)
-            if isinstance(outcome, Exception)
-        ]
-        result = [None if isinstance(outcome, Exception) else outcome for outcome in outcomes]
-        if failures and len(jobs) == 1 and on_error == "raise":
-            raise failures[0][1]
-        return deliver(
-            result,
-            failures,
-            on_error=on_error,
-            service=self.service,
-            what="targets have no light curve",
-            total=len(jobs),
-            depth=4,
+def read(
+    self: ForcedQuery, source: str | bytes | os.PathLike, *, on_error: str = "raise"
+) -> TimeSeries:
+    r"""Read a result file that is there already, or a copy of one.
+
+    Parameters
+    ----------
+    source : path-like, str or bytes
+        The file, or its text, from any year: columns are found by name, those
+        that are missing are masked, and those that are not known are kept. It
+        may be packed by gzip, in UTF-16, a copy as CSV with commas or semicolons,
+        or several files one after the other; its header may have lost its ``###``.
+    on_error : {"raise", "warn"}, optional
+        Whether a broken line is an error, or left out with a warning that names it.
+        So is a last line without an end that looks as if it were cut short.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        The light curve, as `fetch` returns it.
+
+    Raises
+    ------
+    TableParseError
+        If it has no header, or a line has another number of values than the header
+        or one that is not a number; the message has the line. If it is packed, and
+        has more than ``conf.max_answer_bytes`` when it is unpacked.
+    InvalidQueryError
+        If there is no such file.
+
+    Warns
+    -----
+    NoResultsWarning
+        If it has no rows.
+    InputWarning
+        If the file contradicts itself, has numbers that were too long to be printed
+        (``*****``), which are masked, or broken lines with ``on_error="warn"``.
+
+    References
+    ----------
+    https://fallingstar-data.com/forcedphot/resultdesc/
+
+    Examples
+    --------
+    >>> from atlasquery import AtlasForced
+    >>> lc = AtlasForced.read(
+    ...     "###MJD m dm uJy duJy F err\n58039.315992 -20.110 0.819 -33 27 o 0"
+    ... )
+    >>> print(lc["flux"][0], lc["detection"][0], lc["limiting_mag"].mask[0])
+    -32.809529311311884 uJy False True
+    """
+    text, name = _text_of(source)
+    limit = self.conf.max_answer_bytes
+    rows = parse_result(text, name=name, on_error=on_error, limit=limit)
+    if not len(rows):
+        warn(f"{name} has no rows", NoResultsWarning)
+    meta = {**_curve_meta(), "source": name}
+    return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
+
+
+def _outcome(client: ForcedQuery, jobs: ForcedJobs, job: Job) -> TimeSeries:
+    """Return the light curve of a task, or raise why there is none."""
+    name = f"the result of task {job.task_id} ({job.target.name})"
+    rows, when = read_result(client, jobs, job, name)
+    meta = client._meta(when, query="forced_photometry", **_curve_meta(jobs, job))
+    return light_curve(rows, snr=client.conf.detection_snr, meta=meta, name=name)
+
+
+def read_result(client: ForcedQuery, jobs: ForcedJobs, job: Job, name: str) -> tuple[Rows, float]:
+    """Return the rows of a finished task, and the Unix time at which they were read."""
+    if job.state == "empty":
+        return empty_rows(), client._clock.now()
+    limit = client.conf.max_answer_bytes
+    read_task = partial(_result_of, target=job.target, name=name, limit=limit)
+    if job.task_id is not None:
+        key = result_key(client, job)
+        stored = client._results.get(key, float("inf"))
+        # What cannot be read is fetched again.
+        with contextlib.suppress(TableParseError):
+            if stored is not None:
+                return read_task(stored[0]), stored[2]
+    if job.state != "done":
+        raise _no_result(client, job)
+    try:
+        rows, response = client._ask_decoded(
+            f"queue/{job.task_id}/data.txt",
+            decode=read_task,
+            content=TEXT,
+            public=True,
         )
+    except RemoteServiceError as error:
+        if error.status != 404:
+            raise
+        # A proxy has web pages of its own; the task itself tells whether it is gone.
+        expired = jobs.expired(job, client._clock.now())
+        if not expired and client._task(job.task_id) is not None:
+            raise
+        raise _lost_result(client, jobs, job, error) from None
+    # It is kept once it was read: a file that is damaged is fetched again.
+    client._results.put(key, response.content, TEXT)
+    return rows, client._clock.now()
+
+
+def result_key(client: ForcedQuery, job: Job) -> str:
+    """Return the key of a stored result."""
+    return client._results.key("GET", client.server, None, job.task_id, "public")
+
+
+def _no_result(client: ForcedQuery, job: Job) -> Exception:
+    words = job.message or STATES[job.state]
+    task = "no task yet" if job.task_id is None else f"task {job.task_id}"
+    kind = NotFoundError if job.state in ("expired", "deleted") else RemoteServiceError
+    return kind(
+        f"{client.service}: {job.target.name} ({task}) is {job.state}: {words}",
+        service=client.service,
+        reason=words,
+    )
+
+
+def _lost_result(
+    client: ForcedQuery, jobs: ForcedJobs, job: Job, error: RemoteServiceError
+) -> Exception:
+    """Note that a finished task has no file any more, and say why."""
+    if jobs.expired(job, client._clock.now()):
+        job.state = "expired"
+        words = f"results are kept for {jobs.kept_days:.0f} days, and it ended on "
+        words += job.ended[:10]
+    else:
+        # Not in the words of the web page that is the answer.
+        job.state, words = "deleted", "the task was deleted at the server"
+    job.message = words
+    return NotFoundError(
+        f"{client.service} no longer has the result of task {job.task_id} ({job.target.name}): "
+        f"{words}",
+        service=client.service,
+        status=404,
+        url=error.url,
+        reason=words,
+    )
+
+
+def _complete(client: ForcedQuery, jobs: ForcedJobs, outcomes: list, on_error: str) -> list:
+    """Return what came, or raise or warn of what did not."""
+    failures = [
+        (job.target.name, outcome)
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        if isinstance(outcome, Exception)
+    ]
+    result = [None if isinstance(outcome, Exception) else outcome for outcome in outcomes]
+    if failures and len(jobs) == 1 and on_error == "raise":
+        raise failures[0][1]
+    return deliver(
+        result,
+        failures,
+        on_error=on_error,
+        service=client.service,
+        what="targets have no light curve",
+        total=len(jobs),
+    )
 
 
 def _hint(jobs: ForcedJobs) -> str:
@@ -308,17 +318,14 @@ def _is_empty(outcome: object) -> bool:
 
 def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:
     """Return what a light curve says of what it shows."""
-    meta = {
-        "survey": "atlas",
-        "magsys": "AB",
-        "time_reference": "start of exposure",
-        "history": [],
-    }
+    meta = {"survey": "atlas", "history": []}
     if jobs is None or job is None:
-        return meta
+        # A result file does not say on which images it was measured.
+        return meta | Conventions("start", "unknown").meta()
     target, (start, end) = job.target, jobs.window
     meta |= {"object": target.name, "task_id": job.task_id, "start": start, "end": end}
     meta["reduced"] = bool(jobs.shared.get("use_reduced"))
+    meta |= Conventions("start", "total" if meta["reduced"] else "difference").meta()
     if target.mpc_name:
         meta["mpc_name"] = target.mpc_name
     else:

@@ -6,15 +6,16 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, RemoteServiceError
-from atlasquery.forcedphot.base import Task, states
+from atlasquery.forcedphot.base import ForcedQuery, Task, states
 from atlasquery.forcedphot.jobs import ForcedJobs, Job
-from atlasquery.forcedphot.results import ResultQueries
-from atlasquery.forcedphot.submission import update
+from atlasquery.forcedphot.results import read_result, result_key
+from atlasquery.forcedphot.submission import update_job
 from atlasquery.forcedphot.targets import Target
+from atlasquery.forcedphot.waiting import check_jobs
 from atlasquery.service.failures import check_on_error
 from atlasquery.tables import Column, build_table, stack_rows
 
-__all__ = ["TaskQueries", "check_task_ids"]
+__all__ = ["check_task_ids", "delete", "list_jobs"]
 
 # What there is of a number that may be wrong.
 NOBODY = (
@@ -26,183 +27,185 @@ PRODUCTS = {"IMGZIP": "ZIP of images", "SSOSTACK": "stack"}
 STATE = Column("state", str, about="What became of it, as in ForcedJobs.", required=True)
 
 
-class TaskQueries(ResultQueries):
-    """The part of the queries that shows and removes tasks."""
+def list_jobs(self: ForcedQuery, *, started: bool | None = None) -> Table:
+    """List all tasks of the account, whoever submitted them.
 
-    def list_jobs(self, *, started: bool | None = None) -> Table:
-        """List all tasks of the account, whoever submitted them.
+    It costs a request for each hundred tasks.
 
-        It costs a request for each hundred tasks.
+    Parameters
+    ----------
+    started : bool, optional
+        True for tasks that were begun, False for those that were not.
 
-        Parameters
-        ----------
-        started : bool, optional
-            True for tasks that were begun, False for those that were not.
+    Returns
+    -------
+    `~astropy.table.Table`
+        The newest first: ``task_id``, ``state`` (as in `ForcedJobs`), ``ra`` and
+        ``dec`` (deg), ``mjd_min`` and ``mjd_max`` (d), ``submitted``, ``started`` and
+        ``ended`` (`~astropy.time.Time`), ``attempts``, ``message``, and all else that
+        the server says.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            The newest first: ``task_id``, ``state`` (as in `ForcedJobs`), ``ra`` and
-            ``dec`` (deg), ``mjd_min`` and ``mjd_max`` (d), ``submitted``, ``started`` and
-            ``ended`` (`~astropy.time.Time`), ``attempts``, ``message``, and all else that
-            the server says.
+    Raises
+    ------
+    LoginError
+        If there is no login.
 
-        Raises
-        ------
-        LoginError
-            If there is no login.
+    References
+    ----------
+    The ``queue/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
 
-        References
-        ----------
-        The ``queue/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import AtlasForced
+    >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
+    >>> AtlasForced.list_jobs()["state"].tolist()
+    ['queued']
+    """
+    rows = stack_rows(*(page.rows for page in self._pages()))
+    state = states(rows)
+    if started is not None:
+        chosen = (state != "queued") == bool(started)
+        rows, state = rows.take(chosen), state[chosen]
+    rows.add(STATE, state)
+    rows.columns.insert(1, rows.columns.pop())
+    return build_table(rows, meta=self._meta(self._clock.now(), query="list_jobs"))
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import AtlasForced
-        >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
-        >>> AtlasForced.list_jobs()["state"].tolist()
-        ['queued']
-        """
-        rows = stack_rows(*(page.rows for page in self._pages()))
-        state = states(rows)
-        if started is not None:
-            chosen = (state != "queued") == bool(started)
-            rows, state = rows.take(chosen), state[chosen]
-        rows.add(STATE, state)
-        rows.columns.insert(1, rows.columns.pop())
-        return build_table(rows, meta=self._meta(self._clock.now(), query="list_jobs"))
 
-    def delete(
-        self,
-        jobs: ForcedJobs | int | Iterable[int],
-        *,
-        keep_results: bool = True,
-        on_error: str = "raise",
-    ) -> Table:
-        """Delete tasks and their results on the server.
+def delete(
+    self: ForcedQuery,
+    jobs: ForcedJobs | int | Iterable[int],
+    *,
+    keep_results: bool = True,
+    on_error: str = "raise",
+) -> Table:
+    """Delete tasks and their results on the server.
 
-        Each is a write, of which the server takes 60 a minute. A task that runs is
-        stopped. A light curve that is not fetched yet is fetched and read first; images are
-        not, and those of one task of photometry are a single file, which goes with the first
-        of its image tasks that is deleted.
+    Each is a write, of which the server takes 60 a minute. A task that runs is
+    stopped. A light curve that is not fetched yet is fetched and read first; images are
+    not, and those of one task of photometry are a single file, which goes with the first
+    of its image tasks that is deleted.
 
-        Parameters
-        ----------
-        jobs : ForcedJobs, int or sequence of int
-            The tasks, or their numbers.
-        keep_results : bool, optional
-            Whether finished results that are not on this disk are fetched first; a
-            task whose result cannot be fetched or read is then not deleted.
-        on_error : {"raise", "warn"}, optional
-            What to do at the end when some were not deleted: raise an error that has the
-            table as ``result``, or return the table.
+    Parameters
+    ----------
+    jobs : ForcedJobs, int or sequence of int
+        The tasks, or their numbers.
+    keep_results : bool, optional
+        Whether finished results that are not on this disk are fetched first; a
+        task whose result cannot be fetched or read is then not deleted.
+    on_error : {"raise", "warn"}, optional
+        What to do at the end when some were not deleted: raise an error that has the
+        table as ``result``, or return the table.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``task_id``, ``ok`` and ``message``, which says what was not kept, a row for each
-            task. One that was deleted before is ``ok``; a number of which the server knows
-            nothing is not, as it may never have been that of a task.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``task_id``, ``ok`` and ``message``, which says what was not kept, a row for each
+        task. One that was deleted before is ``ok``; a number of which the server knows
+        nothing is not, as it may never have been that of a task.
 
-        Raises
-        ------
-        IncompleteResultError
-            If some were not deleted: those of another account, for example.
-        InvalidQueryError
-            If a number is none.
+    Raises
+    ------
+    IncompleteResultError
+        If some were not deleted: those of another account, for example.
+    InvalidQueryError
+        If a number is none.
 
-        References
-        ----------
-        The ``queue/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
+    References
+    ----------
+    The ``queue/`` endpoint of https://fallingstar-data.com/forcedphot/apiguide/.
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import AtlasForced
-        >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
-        >>> AtlasForced.delete(jobs)["ok"].tolist()
-        [True]
-        >>> jobs.counts()
-        {'deleted': 1}
-        """
-        check_on_error(on_error)
-        if isinstance(jobs, ForcedJobs):
-            self._check_jobs(jobs)
-            chosen = [job for job in jobs if job.task_id is not None]
-            ids = [job.task_id for job in chosen]
-        else:
-            ids = check_task_ids(jobs)
-            # Of none it is known that there ever was such a task.
-            chosen = [Job(Target(f"task {i}"), "", state="pending", task_id=i) for i in ids]
-            jobs = ForcedJobs(self.server, {}, jobs=chosen)
-        with jobs.held():
-            outcomes = [self._delete(jobs, job, keep_results) for job in chosen]
-        table = Table(
-            {
-                "task_id": np.array(ids, np.int64),
-                "ok": np.array([ok for ok, _ in outcomes], bool),
-                "message": np.array([words for _, words in outcomes], str),
-            }
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import AtlasForced
+    >>> jobs = AtlasForced.submit(SkyCoord(161.2, 53.7, unit="deg"), start=59000)
+    >>> AtlasForced.delete(jobs)["ok"].tolist()
+    [True]
+    >>> jobs.counts()
+    {'deleted': 1}
+    """
+    check_on_error(on_error)
+    if isinstance(jobs, ForcedJobs):
+        check_jobs(self, jobs)
+        chosen = [job for job in jobs if job.task_id is not None]
+        ids = [job.task_id for job in chosen]
+    else:
+        ids = check_task_ids(jobs)
+        # Of none it is known that there ever was such a task.
+        chosen = [Job(Target(f"task {i}"), "", state="pending", task_id=i) for i in ids]
+        jobs = ForcedJobs(self.server, {}, jobs=chosen)
+    with jobs.held():
+        outcomes = [_delete(self, jobs, job, keep_results) for job in chosen]
+    table = Table(
+        {
+            "task_id": np.array(ids, np.int64),
+            "ok": np.array([ok for ok, _ in outcomes], bool),
+            "message": np.array([words for _, words in outcomes], str),
+        }
+    )
+    failures = [(i, words) for i, (ok, words) in zip(ids, outcomes, strict=True) if not ok]
+    if failures and on_error == "raise":
+        raise IncompleteResultError(
+            f"{self.service}: {len(failures)} of {len(ids)} tasks were not deleted, the first "
+            f"({failures[0][0]}) because: {failures[0][1]}",
+            result=table,
+            failures=failures,
+            service=self.service,
         )
-        failures = [(i, words) for i, (ok, words) in zip(ids, outcomes, strict=True) if not ok]
-        if failures and on_error == "raise":
-            raise IncompleteResultError(
-                f"{self.service}: {len(failures)} of {len(ids)} tasks were not deleted, the first "
-                f"({failures[0][0]}) because: {failures[0][1]}",
-                result=table,
-                failures=failures,
-                service=self.service,
-            )
-        return table
+    return table
 
-    def _delete(self, jobs: ForcedJobs, job: Job, keep_results: bool) -> tuple[bool, str]:
-        """Delete a task; return whether it is gone, and what is to be said of it."""
-        known, kind = job.state != "pending", jobs.request_type
-        if not known or (keep_results and kind == "FP"):
-            try:
-                # What is known of it here may be old.
-                found = self._trace(job.task_id) if not job.final else "not asked"
-            except Exception as error:
-                return False, f"its state could not be read: {error}"
-            if isinstance(found, Task):
-                kind = found.request_type
-                update(job, found)
-            elif not known:
-                return found == "deleted", "deleted before" if found == "deleted" else NOBODY
-        if keep_results and kind == "FP" and (reason := self._keep_result(jobs, job)):
-            return False, reason
-        words = "deleted"
+
+def _delete(
+    client: ForcedQuery, jobs: ForcedJobs, job: Job, keep_results: bool
+) -> tuple[bool, str]:
+    """Delete a task; return whether it is gone, and what is to be said of it."""
+    known, kind = job.state != "pending", jobs.request_type
+    if not known or (keep_results and kind == "FP"):
         try:
-            self._write(f"queue/{job.task_id}/", method="DELETE")
-        except RemoteServiceError as error:
-            if not self._is_gone(error):
-                return False, str(error)
-            words = "deleted before"
+            # What is known of it here may be old.
+            found = client._trace(job.task_id) if not job.final else "not asked"
         except Exception as error:
+            return False, f"its state could not be read: {error}"
+        if isinstance(found, Task):
+            kind = found.request_type
+            update_job(job, found)
+        elif not known:
+            return found == "deleted", "deleted before" if found == "deleted" else NOBODY
+    if keep_results and kind == "FP" and (reason := _keep_result(client, jobs, job)):
+        return False, reason
+    words = "deleted"
+    try:
+        client._write(f"queue/{job.task_id}/", method="DELETE")
+    except RemoteServiceError as error:
+        if not client._is_gone(error):
             return False, str(error)
-        if kind != "FP" and job.state == "done":
-            # A newer server may have further kinds.
-            product = PRODUCTS.get(kind, "result")
-            words += f", with its {product}, which is kept here only where it was downloaded"
-        if not job.final or kind != "FP":
-            job.state = "deleted"
-        jobs.keep()
-        return True, words
+        words = "deleted before"
+    except Exception as error:
+        return False, str(error)
+    if kind != "FP" and job.state == "done":
+        # A newer server may have further kinds.
+        product = PRODUCTS.get(kind, "result")
+        words += f", with its {product}, which is kept here only where it was downloaded"
+    if not job.final or kind != "FP":
+        job.state = "deleted"
+    jobs.keep()
+    return True, words
 
-    def _keep_result(self, jobs: ForcedJobs, job: Job) -> str:
-        """Fetch the result of a task before it is deleted; return why that failed, or nothing."""
-        if job.state != "done":
-            return ""
-        try:
-            self._rows(jobs, job, f"the result of task {job.task_id}")
-        except RemoteServiceError as error:
-            return f"its result could not be fetched: {error}" if job.state == "done" else ""
-        except Exception as error:
-            return f"its result could not be read: {error}"
-        if self._results.get(self._result_key(job), float("inf")) is None:
-            return f"its result could not be kept in {self.cache_location}"
+
+def _keep_result(client: ForcedQuery, jobs: ForcedJobs, job: Job) -> str:
+    """Fetch the result of a task before it is deleted; return why that failed, or nothing."""
+    if job.state != "done":
         return ""
+    try:
+        read_result(client, jobs, job, f"the result of task {job.task_id}")
+    except RemoteServiceError as error:
+        return f"its result could not be fetched: {error}" if job.state == "done" else ""
+    except Exception as error:
+        return f"its result could not be read: {error}"
+    if client._results.get(result_key(client, job), float("inf")) is None:
+        return f"its result could not be kept in {client.cache_location}"
+    return ""
 
 
 def check_task_ids(ids: object) -> list[int]:

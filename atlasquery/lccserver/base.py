@@ -23,6 +23,8 @@ __all__ = ["LCCServerQuery", "as_list", "decode_envelope"]
 # sees us at another address each time. To ask for more of them would never end.
 FRESH = 60.0
 NO_ACCESS = "have access to this dataset"
+# The folder of fetched light curves, below the cache.
+ZIPS = "light-curves"
 
 
 class _Envelope(msgspec.Struct):
@@ -70,6 +72,13 @@ class LCCServerQuery(ServiceQuery):
         self._key_lock = ForkSafeLock()
         # The pace of each key, by its fingerprint.
         self._paces: dict[str, Pace] = {}
+
+    def clear_cache(self) -> None:
+        """Remove all stored answers of this service, and the light curves that are kept."""
+        super().clear_cache()
+        for path in (self.cache_location / ZIPS).glob("*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def __repr__(self) -> str:
         key = "an account's key" if vars(self).get("_authenticated") else "an anonymous key"
@@ -206,8 +215,10 @@ class LCCServerQuery(ServiceQuery):
         return super()._renew(refused)
 
     def _worth_renewing(self, response: requests.Response) -> bool:
-        # "private dataset, other key: 401" (contract): with another key it is no other.
-        return NO_ACCESS not in response.text
+        # A file that is not there, or another's, is a 401 in HTML; a bad key is one in JSON. A
+        # private dataset is refused to each other key alike.
+        html = "html" in response.headers.get("Content-Type", "")
+        return not html and NO_ACCESS not in response.text
 
     @staticmethod
     def _is_passing(response: requests.Response) -> bool:

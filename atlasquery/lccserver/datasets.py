@@ -2,7 +2,6 @@
 
 import functools
 import time
-import warnings
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -21,8 +20,20 @@ from atlasquery.lccserver.base import LCCServerQuery, decode_envelope
 from atlasquery.lccserver.catalogue import Collections, decode_collections
 from atlasquery.lccserver.columns import DATASET, Description, decode_result, described_column
 from atlasquery.tables import Rows, build_table, check_answer, decode_rows
+from atlasquery.warn import warn
 
-__all__ = ["HIDDEN", "Dataset", "DatasetQueries", "check_setid", "decode_dataset"]
+__all__ = [
+    "HIDDEN",
+    "Dataset",
+    "check_setid",
+    "decode_dataset",
+    "get_dataset",
+    "list_collections",
+    "list_columns",
+    "list_datasets",
+    "read_collections",
+    "read_dataset",
+]
 
 # "nsets: cap 1000" (contract).
 MOST_DATASETS = 1000
@@ -181,238 +192,241 @@ def _decode_list(body: bytes) -> Rows:
         raise
 
 
-class DatasetQueries(LCCServerQuery):
-    """What a server holds: collections, and results of searches."""
+def list_collections(self: LCCServerQuery, *, cache: bool | None = None) -> Table:
+    """List the collections of light curves that the server holds.
 
-    def list_collections(self, *, cache: bool | None = None) -> Table:
-        """List the collections of light curves that the server holds.
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.collection_seconds``.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.collection_seconds``.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``collection`` (the name that searches take), ``collection_id``, ``name``,
+        ``description``, ``nobjects``, the area ``ra_min``, ``ra_max``, ``dec_min``,
+        ``dec_max`` (deg), ``lcmagcols``, ``last_updated`` (UTC), ``citation`` and more.
+        Right ascensions from 0 to 360 say little of a collection that lies across 0.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``collection`` (the name that searches take), ``collection_id``, ``name``,
-            ``description``, ``nobjects``, the area ``ra_min``, ``ra_max``, ``dec_min``,
-            ``dec_max`` (deg), ``lcmagcols``, ``last_updated`` (UTC), ``citation`` and more.
-            Right ascensions from 0 to 360 say little of a collection that lies across 0.
+    References
+    ----------
+    ``GET /api/collections`` of the LCC-Server.
 
-        References
-        ----------
-        ``GET /api/collections`` of the LCC-Server.
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> "collection" in LCCServer.list_collections().colnames
+    True
+    """
+    found = read_collections(self, cache=cache)
+    meta = self._meta(found.when, query="list_collections")
+    # The rows stay with the client; the table is its user's.
+    return build_table(found.rows, meta=meta).copy()
 
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> "collection" in LCCServer.list_collections().colnames
-        True
-        """
-        found = self._collections(cache=cache)
-        meta = self._meta(found.when, query="list_collections")
-        # The rows stay with the client; the table is its user's.
-        return build_table(found.rows, meta=meta).copy()
 
-    def list_columns(
-        self, collections: str | list[str] | None = None, *, cache: bool | None = None
-    ) -> Table:
-        """List the columns that searches of collections can return, filter and sort by.
+def list_columns(
+    self: LCCServerQuery, collections: str | list[str] | None = None, *, cache: bool | None = None
+) -> Table:
+    """List the columns that searches of collections can return, filter and sort by.
 
-        Parameters
-        ----------
-        collections : str or list of str, optional
-            The collections; by default all. Only what all of them have can be asked of
-            several.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.collection_seconds``.
+    Parameters
+    ----------
+    collections : str or list of str, optional
+        The collections; by default all. Only what all of them have can be asked of
+        several.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.collection_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``name``, ``dtype``, ``unit``, ``description``, and whether `query_text` looks
-            in it, ``text_search``; a row for each, by name.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``name``, ``dtype``, ``unit``, ``description``, and whether `query_text` looks
+        in it, ``text_search``; a row for each, by name.
 
-        References
-        ----------
-        ``GET /api/collections`` of the LCC-Server.
+    References
+    ----------
+    ``GET /api/collections`` of the LCC-Server.
 
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> "sdssr" in LCCServer.list_columns()["name"]
-        True
-        """
-        known = self._collections(cache=cache)
-        chosen = check_collections(collections, known) or list(known.columns)
-        columns = common_columns(known, chosen)
-        searched = set.intersection(*(set(known.text_columns[name]) for name in chosen))
-        names = sorted(columns)
-        declared = [described_column(name, columns[name]) for name in names]
-        table = Table(
-            {
-                "name": np.array(names, str),
-                "dtype": np.array([columns[name].dtype or "" for name in names], str),
-                "unit": np.array([str(c.unit or "") if c else "" for c in declared], str),
-                "description": np.array([c.about if c else "" for c in declared], str),
-                "text_search": np.array([name in searched for name in names], bool),
-            }
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> "sdssr" in LCCServer.list_columns()["name"]
+    True
+    """
+    known = read_collections(self, cache=cache)
+    chosen = check_collections(collections, known) or list(known.columns)
+    columns = common_columns(known, chosen)
+    searched = set.intersection(*(set(known.text_columns[name]) for name in chosen))
+    names = sorted(columns)
+    declared = [described_column(name, columns[name]) for name in names]
+    table = Table(
+        {
+            "name": np.array(names, str),
+            "dtype": np.array([columns[name].dtype or "" for name in names], str),
+            "unit": np.array([str(c.unit or "") if c else "" for c in declared], str),
+            "description": np.array([c.about if c else "" for c in declared], str),
+            "text_search": np.array([name in searched for name in names], bool),
+        }
+    )
+    table.meta.update(self._meta(known.when, query="list_columns"))
+    return table
+
+
+def list_datasets(
+    self: LCCServerQuery, *, max_rows: int = 1000, cache: bool | None = None
+) -> Table:
+    """List the newest datasets that the key in use may see.
+
+    Parameters
+    ----------
+    max_rows : int, optional
+        How many of the server's newest datasets are looked at, up to 1000; those of
+        others that are not public are not shown.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.list_seconds``.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``setid`` (which `get_dataset` takes), ``nobjects``, ``created`` and ``updated``
+        (UTC), ``query_type``, ``query_params`` (JSON), ``collections``, ``visibility``
+        and more; the newest first.
+
+    Raises
+    ------
+    InvalidQueryError
+        If `max_rows` is not from 1 to 1000; nothing was sent.
+
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
+
+    References
+    ----------
+    ``GET /api/datasets`` of the LCC-Server.
+
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> found = LCCServer.query_criteria("sdssr < 9.5", visibility="public")
+    >>> found.meta["setid"] in LCCServer.list_datasets()["setid"]
+    True
+    """
+    whole = isinstance(max_rows, (int, np.integer)) and not isinstance(max_rows, bool)
+    if not whole or not 0 < max_rows <= MOST_DATASETS:
+        raise InvalidQueryError(
+            f"max_rows={max_rows!r} should be a whole number from 1 to {MOST_DATASETS}, the "
+            "most that the server lists"
         )
-        table.meta.update(self._meta(known.when, query="list_columns"))
-        return table
+    rows, when = self._fetch(
+        "api/datasets",
+        {"nsets": int(max_rows)},
+        decode=_decode_list,
+        lifetime=self.conf.list_seconds,
+        cache=cache,
+        envelope=False,
+    )
+    if not len(rows):
+        warn(
+            f"{self.service} lists no dataset that this key may see",
+            NoResultsWarning,
+        )
+    return build_table(rows, meta=self._meta(when, query="list_datasets"))
 
-    def list_datasets(self, *, max_rows: int = 1000, cache: bool | None = None) -> Table:
-        """List the newest datasets that the key in use may see.
 
-        Parameters
-        ----------
-        max_rows : int, optional
-            How many of the server's newest datasets are looked at, up to 1000; those of
-            others that are not public are not shown.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.list_seconds``.
+def get_dataset(self: LCCServerQuery, setid: str, *, cache: bool | None = None) -> Table:
+    """Fetch a dataset, the result of a search, with all of its rows.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``setid`` (which `get_dataset` takes), ``nobjects``, ``created`` and ``updated``
-            (UTC), ``query_type``, ``query_params`` (JSON), ``collections``, ``visibility``
-            and more; the newest first.
+    Parameters
+    ----------
+    setid : str
+        Its name: ``meta["setid"]`` of a result, or from `list_datasets`.
+    cache : bool, optional
+        Whether a stored dataset is used, for ``conf.dataset_seconds``.
 
-        Raises
-        ------
-        InvalidQueryError
-            If `max_rows` is not from 1 to 1000; nothing was sent.
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for each object: ``objectid``, ``ra`` and ``dec`` (deg), ``collection``,
+        and what the search asked for, with units; ``separation`` (arcsec) is the
+        server's own. ``meta`` has ``setid``, ``status``, ``search``, ``arguments`` (JSON),
+        and ``light_curves``, the path of the ZIP where there is one.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Raises
+    ------
+    NotFoundError
+        If the server does not have it: not yet, not for this key, or because the
+        search found nothing.
+    LoginError
+        If it is another's, and private.
 
-        References
-        ----------
-        ``GET /api/datasets`` of the LCC-Server.
+    Warns
+    -----
+    MaxResultsWarning
+        If more objects matched than it has.
 
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> found = LCCServer.query_criteria("sdssr < 9.5", visibility="public")
-        >>> found.meta["setid"] in LCCServer.list_datasets()["setid"]
-        True
-        """
-        whole = isinstance(max_rows, (int, np.integer)) and not isinstance(max_rows, bool)
-        if not whole or not 0 < max_rows <= MOST_DATASETS:
-            raise InvalidQueryError(
-                f"max_rows={max_rows!r} should be a whole number from 1 to {MOST_DATASETS}, the "
-                "most that the server lists"
-            )
-        rows, when = self._fetch(
-            "api/datasets",
-            {"nsets": int(max_rows)},
-            decode=_decode_list,
-            lifetime=self.conf.list_seconds,
+    References
+    ----------
+    ``GET /set/<setid>?json=1`` of the LCC-Server.
+
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> found = LCCServer.query_criteria("sdssr < 10")
+    >>> again = LCCServer.get_dataset(found.meta["setid"])
+    >>> len(again) == len(found)
+    True
+    """
+    dataset = read_dataset(self, check_setid(setid), cache=cache)
+    if dataset.total > len(dataset.rows):
+        warn(
+            f"{dataset.total} objects matched, of which the dataset has {len(dataset.rows)}",
+            MaxResultsWarning,
+        )
+    return build_table(dataset.rows, meta=_dataset_meta(self, dataset, query="get_dataset"))
+
+
+def _dataset_meta(client: LCCServerQuery, dataset: Dataset, **query) -> dict:
+    about = {**dataset.about, "setid": dataset.setid, "status": dataset.status}
+    if dataset.light_curves:
+        about["light_curves"] = dataset.light_curves
+    return client._meta(dataset.when, **query) | about
+
+
+def read_dataset(client: LCCServerQuery, setid: str, *, cache: bool | None = None) -> Dataset:
+    """Return a dataset; only one that is complete, and not hidden, is taken from the store."""
+    began = time.time()
+
+    def fetch(lifetime: float) -> tuple[Dataset, float]:
+        return client._fetch(
+            f"set/{setid}",
+            {"json": 1},
+            decode=lambda body: _dataset_of(body, setid),
+            lifetime=lifetime,
             cache=cache,
             envelope=False,
+            unknown=f"a dataset {setid}, or does not show it to this key",
         )
-        if not len(rows):
-            warnings.warn(
-                f"{self.service} lists no dataset that this key may see",
-                NoResultsWarning,
-                stacklevel=3,
-            )
-        return build_table(rows, meta=self._meta(when, query="list_datasets"))
 
-    def get_dataset(self, setid: str, *, cache: bool | None = None) -> Table:
-        """Fetch a dataset, the result of a search, with all of its rows.
+    dataset, when = fetch(client.conf.dataset_seconds)
+    # To all anonymous keys the stored answers are the same, but not those of the server.
+    hidden = dataset.about.get("visibility") in HIDDEN
+    if when < began and (hidden or not dataset.complete):
+        dataset, when = fetch(0.0)
+    dataset.when = when
+    return dataset
 
-        Parameters
-        ----------
-        setid : str
-            Its name: ``meta["setid"]`` of a result, or from `list_datasets`.
-        cache : bool, optional
-            Whether a stored dataset is used, for ``conf.dataset_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each object: ``objectid``, ``ra`` and ``dec`` (deg), ``collection``,
-            and what the search asked for, with units; ``separation`` (arcsec) is the
-            server's own. ``meta`` has ``setid``, ``status``, ``search``, ``arguments`` (JSON),
-            and ``light_curves``, the path of the ZIP where there is one.
-
-        Raises
-        ------
-        NotFoundError
-            If the server does not have it: not yet, not for this key, or because the
-            search found nothing.
-        LoginError
-            If it is another's, and private.
-
-        Warns
-        -----
-        MaxResultsWarning
-            If more objects matched than it has.
-
-        References
-        ----------
-        ``GET /set/<setid>?json=1`` of the LCC-Server.
-
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> found = LCCServer.query_criteria("sdssr < 10")
-        >>> again = LCCServer.get_dataset(found.meta["setid"])
-        >>> len(again) == len(found)
-        True
-        """
-        dataset = self._dataset(check_setid(setid), cache=cache)
-        if dataset.total > len(dataset.rows):
-            warnings.warn(
-                f"{dataset.total} objects matched, of which the dataset has {len(dataset.rows)}",
-                MaxResultsWarning,
-                stacklevel=3,
-            )
-        return build_table(dataset.rows, meta=self._dataset_meta(dataset, query="get_dataset"))
-
-    def _dataset_meta(self, dataset: Dataset, **query) -> dict:
-        about = {**dataset.about, "setid": dataset.setid, "status": dataset.status}
-        if dataset.light_curves:
-            about["light_curves"] = dataset.light_curves
-        return self._meta(dataset.when, **query) | about
-
-    def _dataset(self, setid: str, *, cache: bool | None = None) -> Dataset:
-        """Return a dataset; only one that is complete, and not hidden, is taken from the store."""
-        began = time.time()
-
-        def fetch(lifetime: float) -> tuple[Dataset, float]:
-            return self._fetch(
-                f"set/{setid}",
-                {"json": 1},
-                decode=lambda body: _dataset_of(body, setid),
-                lifetime=lifetime,
-                cache=cache,
-                envelope=False,
-                unknown=f"a dataset {setid}, or does not show it to this key",
-            )
-
-        dataset, when = fetch(self.conf.dataset_seconds)
-        # To all anonymous keys the stored answers are the same, but not those of the server.
-        hidden = dataset.about.get("visibility") in HIDDEN
-        if when < began and (hidden or not dataset.complete):
-            dataset, when = fetch(0.0)
-        dataset.when = when
-        return dataset
-
-    def _collections(self, *, cache: bool | None = None) -> Collections:
-        """Return what is known of the collections, which nobody changes: it is kept decoded."""
-        found, when = self._fetch(
-            "api/collections",
-            decode=_collections_of,
-            lifetime=self.conf.collection_seconds,
-            cache=cache,
-        )
-        return replace(found, when=when)
+def read_collections(client: LCCServerQuery, *, cache: bool | None = None) -> Collections:
+    """Return what is known of the collections, which nobody changes: it is kept decoded."""
+    found, when = client._fetch(
+        "api/collections",
+        decode=_collections_of,
+        lifetime=client.conf.collection_seconds,
+        cache=cache,
+    )
+    return replace(found, when=when)
 
 
 def _collections_of(result: msgspec.Raw) -> Collections:

@@ -11,14 +11,16 @@ from astropy.table import Table
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.arguments import check_collections
+from atlasquery.lccserver.base import LCCServerQuery
+from atlasquery.lccserver.datasets import read_collections
 from atlasquery.lccserver.display import object_html, object_text
-from atlasquery.lccserver.lightcurves import LightCurveQueries, _one
+from atlasquery.lccserver.lightcurves import _one
 from atlasquery.lccserver.pictures import Picture, decode_picture
 from atlasquery.lccserver.wanted import check_objectid
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 from atlasquery.tables import Column, Rows, build_table, float_of
 
-__all__ = ["FoldedCurve", "LCCObject", "ObjectQueries", "decode_object"]
+__all__ = ["FoldedCurve", "LCCObject", "decode_object", "get_object"]
 
 # "phasedlc0-2" (contract); a server may make more of them.
 MOST_FOLDED = 20
@@ -115,7 +117,7 @@ class LCCObject:
         return [picture for picture in found if picture is not None]
 
     def __repr__(self) -> str:
-        return shown(
+        return safe_text(
             f"<LCCObject {self.objectid} of {self.collection}: {len(self.periods)} periods, "
             f"{len(self.pictures)} pictures>"
         )
@@ -127,60 +129,59 @@ class LCCObject:
         return object_html(self)
 
 
-class ObjectQueries(LightCurveQueries):
-    """The query for one object."""
+def get_object(
+    self: LCCServerQuery, objectid: str, collection: str, *, cache: bool | None = None
+) -> LCCObject:
+    """Fetch what the server knows of an object, with the pictures that it made of it.
 
-    def get_object(self, objectid: str, collection: str, *, cache: bool | None = None) -> LCCObject:
-        """Fetch what the server knows of an object, with the pictures that it made of it.
+    Parameters
+    ----------
+    objectid : str
+        The name of the object, as in the column ``objectid`` of searches.
+    collection : str
+        The collection that it is of.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.cache_seconds``.
 
-        Parameters
-        ----------
-        objectid : str
-            The name of the object, as in the column ``objectid`` of searches.
-        collection : str
-            The collection that it is of.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.cache_seconds``.
+    Returns
+    -------
+    LCCObject
+        ``info``, ``variability``, ``periods`` (a table), and as pictures
+        ``finding_chart``, ``magnitude_series``, ``periodograms`` (by method) and
+        ``folded``. It shows itself in a notebook, and so does each picture.
 
-        Returns
-        -------
-        LCCObject
-            ``info``, ``variability``, ``periods`` (a table), and as pictures
-            ``finding_chart``, ``magnitude_series``, ``periodograms`` (by method) and
-            ``folded``. It shows itself in a notebook, and so does each picture.
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such collection; nothing was sent for it.
+    NotFoundError
+        If the server has no page of it: the object is unknown, or was never looked at
+        for periods. Its light curve may be there all the same.
 
-        Raises
-        ------
-        InvalidQueryError
-            If there is no such collection; nothing was sent for it.
-        NotFoundError
-            If the server has no page of it: the object is unknown, or was never looked at
-            for periods. Its light curve may be there all the same.
+    References
+    ----------
+    ``GET /api/object`` of the LCC-Server.
 
-        References
-        ----------
-        ``GET /api/object`` of the LCC-Server.
-
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> star = LCCServer.get_object("SYA-0000001", "synth_alpha")
-        >>> star.periods["period"].unit
-        Unit("d")
-        """
-        name = check_objectid(objectid)
-        # "500 HTML for an unknown collection" (contract).
-        (chosen,) = check_collections(_one(collection), self._collections(cache=None))
-        found, when = self._fetch(
-            "api/object",
-            {"objectid": name, "collection": chosen},
-            decode=lambda result: decode_object(result, name, chosen),
-            cache=cache,
-            unknown=f"a page of {name} in {chosen}: the object is not known, or the server has "
-            "never looked for its periods (then get_light_curve has its light curve)",
-        )
-        found.meta = self._meta(when, query="get_object")
-        return found
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> star = LCCServer.get_object("SYA-0000001", "synth_alpha")
+    >>> star.periods["period"].unit
+    Unit("d")
+    """
+    name = check_objectid(objectid)
+    # "500 HTML for an unknown collection" (contract).
+    (chosen,) = check_collections(_one(collection), read_collections(self, cache=None))
+    found, when = self._fetch(
+        "api/object",
+        {"objectid": name, "collection": chosen},
+        decode=lambda result: decode_object(result, name, chosen),
+        cache=cache,
+        unknown=f"a page of {name} in {chosen}: the object is not known, or the server has "
+        "never looked for its periods (then get_light_curve has its light curve)",
+    )
+    found.meta = self._meta(when, query="get_object")
+    return found
 
 
 def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -> LCCObject:

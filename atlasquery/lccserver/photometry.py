@@ -11,19 +11,32 @@ from astropy.timeseries import TimeSeries
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lccserver.csvlc import CsvLightCurve
 from atlasquery.lccserver.definitions import MJD_0, Definition
-from atlasquery.lightcurve.schema import LN10_2_5, SCHEMA, build_light_curve, mag_to_flux
+from atlasquery.lightcurve.schema import (
+    LN10_2_5,
+    SCHEMA,
+    Conventions,
+    MagnitudeSystem,
+    build_light_curve,
+    mag_to_flux,
+)
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows
+from atlasquery.tables.coordinate_systems import ReferencePosition
 
 __all__ = ["MAGSYS", "UNKNOWN", "Choice", "Prepared", "prepare"]
 
 #: What ``meta["magsys"]`` says where the file does not say which system it is in.
-UNKNOWN = "unknown"
+UNKNOWN: MagnitudeSystem = "unknown"
 MAGSYS = ("AB", "Vega")
 # Julian dates from the year 1311 to 2406: what is outside is counted from some other day.
 DATES = (2.2e6, 2.6e6)
 RESERVED = {"time", *(column.name for column in SCHEMA)}
 NOT_STATED = "moment of the exposure not stated"
+POSITIONS: dict[str, ReferencePosition] = {
+    "barycentre": "barycenter",
+    "heliocentre": "heliocenter",
+    "observatory": "topocenter",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Choice:
 
     mag_column: str | None = None
     time_column: str | None = None
-    magsys: str | None = None
+    magsys: MagnitudeSystem | None = None
 
     @classmethod
     def checked(cls, mag_column: object, time_column: object, magsys: object) -> "Choice":
@@ -100,7 +113,7 @@ class Prepared:
     clock: Definition
     mag: Definition | None
     error: Definition | None
-    system: str
+    system: MagnitudeSystem
     survey: str
     meta: Mapping
 
@@ -131,12 +144,18 @@ class Prepared:
             "survey": np.full(n, self.survey),
             "exposure": np.zeros(n, "U1"),
         }
+        conventions = Conventions(
+            "unknown",
+            "total",
+            magsys=self.system,
+            position=POSITIONS[clock.place],
+            note=_reference(self.clock),
+        )
         said = {
             **self.meta,
             **_of_object(parsed),
             "survey": self.survey,
-            "magsys": self.system,
-            "time_reference": _reference(self.clock),
+            **conventions.meta(),
             "time_column": self.clock.name,
             "time_scale_stated": clock.stated,
             "mag_column": self.mag.name if self.mag else "",
@@ -192,7 +211,7 @@ def prepare(
     clock = _time_of(parsed, by_name, choice.time_column, name)
     time = _mjd(parsed, clock, name)
     mag = _mag_of(by_name, choice.mag_column, preferred)
-    system = "AB" if mag is not None and mag.ab else choice.magsys or UNKNOWN
+    system: MagnitudeSystem = "AB" if mag is not None and mag.ab else choice.magsys or UNKNOWN
     error = _error_of(parsed.definitions, mag)
     return Prepared(parsed, time, clock, mag, error, system, survey, meta)
 

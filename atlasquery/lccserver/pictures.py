@@ -9,8 +9,8 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
-from atlasquery.service.files import write_whole
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
+from atlasquery.service.files import write_atomic
 
 __all__ = ["Picture", "decode_picture"]
 
@@ -42,7 +42,7 @@ class Picture:
         self.width, self.height = width, height
 
     def __repr__(self) -> str:
-        return shown(f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>")
+        return safe_text(f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>")
 
     def _repr_png_(self) -> bytes:
         return self.data
@@ -69,7 +69,7 @@ class Picture:
             raise InvalidQueryError(f"path={str(path)!r} should end in .png")
         if place.exists() and not overwrite:
             raise FileExistsError(f"{place} is there already; overwrite=True replaces it")
-        write_whole(place, self.data)
+        write_atomic(place, self.data)
 
     @property
     def address(self) -> str:

@@ -6,7 +6,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.cover import Cone
+from atlasquery.service.cones import Cone
 from atlasquery.service.inputs import check_coordinates, suggest
 
 __all__ = ["LARGEST_MATCH", "check_table", "cone_text", "match_radius", "match_text"]

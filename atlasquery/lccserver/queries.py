@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
+from atlasquery.redaction import safe_text
 from atlasquery.service.forks import ForkSafeLock
-from atlasquery.service.kept import keep, keep_change, take_up
-from atlasquery.shown import shown
+from atlasquery.service.journal import append_change, read_journal, write_journal
 
 __all__ = ["STATES", "LCCQuery", "Part"]
 
@@ -111,7 +111,7 @@ class LCCQuery:
         ids = self.setids
         named = f", {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else ""
         where = f", kept in {self.path}" if self.path else ""
-        return shown(f"<LCCQuery {self.kind}: {states}{named}{where}>")
+        return safe_text(f"<LCCQuery {self.kind}: {states}{named}{where}>")
 
     @property
     def setids(self) -> list[str]:
@@ -170,7 +170,7 @@ class LCCQuery:
                 return
             try:
                 change = {"part": self._numbers[id(part)], **values}
-                keep_change(self.path, change, what="query")
+                append_change(self.path, change, what="query")
             except FileNotFoundError:
                 self._keep()
 
@@ -200,7 +200,7 @@ class LCCQuery:
             "recipe": self.recipe,
             "parts": [dataclasses.asdict(part) for part in self.parts],
         }
-        keep(self.path, content, what="query")
+        write_journal(self.path, content, what="query")
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "LCCQuery":
@@ -233,4 +233,4 @@ class LCCQuery:
                 raise ValueError("a part has a state that is not known")
             return cls(content["server"], content["kind"], content["recipe"], parts, place)
 
-        return take_up(path, made, version=FORMAT, what="query")
+        return read_journal(path, made, version=FORMAT, what="query")

@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
-from atlasquery.service.files import stored
+from atlasquery.service.files import storage_errors
 
 __all__ = ["PIECE", "download"]
 
@@ -107,7 +107,7 @@ class _Part:
 
     def append(self, data: bytes, tag: str | None, size: int) -> None:
         """Write a piece after those that are there; what it is of stands there first."""
-        with stored(self.path):
+        with storage_errors(self.path):
             if (tag, size) != (self.tag, self.size):
                 self.tag, self.size = tag, size
                 if tag is not None:

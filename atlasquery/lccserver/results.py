@@ -7,7 +7,7 @@ import numpy as np
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.columns import ALWAYS, Description, described_column
-from atlasquery.service.cover import separations
+from atlasquery.service.cones import separations
 from atlasquery.tables import Column, Rows, stack_rows
 
 __all__ = ["matched_rows", "plain_rows", "region_rows"]

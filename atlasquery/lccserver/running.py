@@ -19,13 +19,14 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.lccserver.datasets import HIDDEN, Dataset, DatasetQueries
+from atlasquery.lccserver.base import LCCServerQuery
+from atlasquery.lccserver.datasets import HIDDEN, Dataset, read_dataset
 from atlasquery.lccserver.progress import StatusLine
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.stream import Outcome, Stream, StreamLine, refused
 from atlasquery.service.pool import in_background, run_all
 
-__all__ = ["SearchRunner", "check_timeout"]
+__all__ = ["check_timeout", "finish_parts", "start_parts"]
 
 Progress = bool | Callable
 # Of degrees and arcminutes that were sent as text and come back as numbers.
@@ -88,171 +89,186 @@ def check_timeout(timeout: object, default: float) -> float:
     return seconds
 
 
-class SearchRunner(DatasetQueries):
-    """Does what a `LCCQuery` says."""
+def finish_parts(
+    client: LCCServerQuery,
+    query: LCCQuery,
+    *,
+    cache: bool | None,
+    timeout: float,
+    progress: Progress,
+) -> list[Dataset | Exception | None]:
+    """Bring each part to its end; return its dataset, None for no match, or what failed."""
+    end = time.monotonic() + timeout
 
-    def _run(
-        self, query: LCCQuery, *, cache: bool | None, timeout: float, progress: Progress
-    ) -> list[Dataset | Exception | None]:
-        """Bring each part to its end; return its dataset, None for no match, or what failed."""
-        end = time.monotonic() + timeout
-
-        def work(part: Part) -> Dataset | None:
-            # The process that sent it was ended before the answer was. Without a match, or when it
-            # failed, it has no dataset for ever.
-            unseen = part.state == "running" and not part.message
-            sent = self._submit(query, part, cache=cache, report=report, early=not several)
-            try:
-                return self._take(query, part, sent, cache=cache, end=0.0 if unseen else end)
-            except (NotFoundError, TimeoutError):
-                if not (sent.stored or unseen):
-                    raise
-            # Or the server has thrown away what an earlier search like it has led to.
-            query.change(part, state="pending", setid=None, message="")
-            sent = self._submit(query, part, cache=False, report=report)
-            return self._take(query, part, sent, cache=cache, end=end)
-
-        several = len(query.parts) > 1
-        with StatusLine(progress and not several, self.service) as line:
-            report = progress if callable(progress) else line.show
-            return run_all(
-                work,
-                query.parts,
-                concurrency=self.conf.concurrency,
-                interrupt=self._clock.interrupt,
-                progress=bool(progress),
-            )
-
-    def _start(self, query: LCCQuery, *, cache: bool | None, progress: Progress) -> list:
-        """Send what was not sent; return for each part None, or what failed."""
-        with StatusLine(progress and len(query.parts) == 1, self.service) as line:
-            report = progress if callable(progress) else line.show
-            return run_all(
-                lambda part: self._submit(query, part, cache=cache, report=report),
-                query.parts,
-                concurrency=self.conf.concurrency,
-                interrupt=self._clock.interrupt,
-                progress=bool(progress),
-            )
-
-    def _submit(
-        self,
-        query: LCCQuery,
-        part: Part,
-        *,
-        cache: bool | None,
-        report: Callable,
-        early: bool = False,
-    ) -> _Sent:
-        """Send a part that was not sent, and read the answer to its end; or take a stored one."""
-        sent = _Sent()
-        if part.state == "failed":
-            query.change(part, state="pending", setid=None, message="")
-        if part.state != "pending":
-            return sent
-
-        def watch(line: StreamLine) -> None:
-            said = line.result or {}
-            setid, found = said.get("setid"), said.get("total_nmatches")
-            few = isinstance(found, int) and 0 < found <= SOON
-            if line.status == "queued" and setid:
-                query.change(part, state="running", setid=setid)
-            if early and line.status == "running" and setid and few:
-                sent.early = in_background(lambda: self._dataset(setid, cache=cache))
-            report(line)
-
+    def work(part: Part) -> Dataset | None:
+        # The process that sent it was ended before the answer was. Without a match, or when it
+        # failed, it has no dataset for ever.
+        unseen = part.state == "running" and not part.message
+        sent = _submit(client, query, part, cache=cache, report=report, early=not several)
         try:
-            outcome, sent.stored = self._stream(part, cache=cache, watch=watch)
-            if outcome.status in ("failed", "unfinished"):
-                raise refused(outcome, self.server + part.path)
-            check_understood(part, outcome.api_args, self.server + part.path)
-        except (RemoteServiceError, TableParseError, TimeoutError) as error:
-            cut_off = getattr(error, "status", None) is None and part.setid is not None
-            if cut_off and not isinstance(error, TableParseError):
-                # The connection broke, and not the search, whose result will be in its dataset.
-                return sent
-            query.change(part, state="failed", message=str(error))
-            raise
-        state = {"ok": "done", "empty": "empty", "background": "running"}[outcome.status]
-        query.change(
-            part, state=state, setid=outcome.setid, matches=outcome.matches,
-            message=outcome.message,
-        )  # fmt: skip
-        sent.light_curves = outcome.light_curves
+            return _take(client, query, part, sent, cache=cache, end=0.0 if unseen else end)
+        except (NotFoundError, TimeoutError):
+            if not (sent.stored or unseen):
+                raise
+        # Or the server has thrown away what an earlier search like it has led to.
+        query.change(part, state="pending", setid=None, message="")
+        sent = _submit(client, query, part, cache=False, report=report)
+        return _take(client, query, part, sent, cache=cache, end=end)
+
+    several = len(query.parts) > 1
+    with StatusLine(progress and not several, client.service) as line:
+        report = progress if callable(progress) else line.show
+        return run_all(
+            work,
+            query.parts,
+            concurrency=client.conf.concurrency,
+            interrupt=client._clock.interrupt,
+            progress=bool(progress),
+        )
+
+
+def start_parts(
+    client: LCCServerQuery, query: LCCQuery, *, cache: bool | None, progress: Progress
+) -> list:
+    """Send what was not sent; return for each part None, or what failed."""
+    with StatusLine(progress and len(query.parts) == 1, client.service) as line:
+        report = progress if callable(progress) else line.show
+        return run_all(
+            lambda part: _submit(client, query, part, cache=cache, report=report),
+            query.parts,
+            concurrency=client.conf.concurrency,
+            interrupt=client._clock.interrupt,
+            progress=bool(progress),
+        )
+
+
+def _submit(
+    client: LCCServerQuery,
+    query: LCCQuery,
+    part: Part,
+    *,
+    cache: bool | None,
+    report: Callable,
+    early: bool = False,
+) -> _Sent:
+    """Send a part that was not sent, and read the answer to its end; or take a stored one."""
+    sent = _Sent()
+    if part.state == "failed":
+        query.change(part, state="pending", setid=None, message="")
+    if part.state != "pending":
         return sent
 
-    def _stream(
-        self, part: Part, *, cache: bool | None, watch: Callable[[StreamLine], None]
-    ) -> tuple[Outcome, bool]:
-        """Send a search and read its stream, or take what a search like it has led to."""
-        url = self.server + part.path
-        auth, token = self._auth(required=True)
-        cache = cache_conf.cache_active if cache is None else cache
-        # With another anonymous key, as the next process has, the server denies such a dataset.
-        lifetime = self._shorter(self.conf.list_seconds)
-        cache = cache and lifetime > 0 and part.payload["visibility"] not in HIDDEN
-        if cache:
-            key = self._cache_key("POST", url, part.payload, token)
-            stored = self._store.get(key, lifetime)
-            if stored is not None:
-                return _outcome_of(stored[0]), True
-        stream = Stream()
+    def watch(line: StreamLine) -> None:
+        said = line.result or {}
+        setid, found = said.get("setid"), said.get("total_nmatches")
+        few = isinstance(found, int) and 0 < found <= SOON
+        if line.status == "queued" and setid:
+            query.change(part, state="running", setid=setid)
+        if early and line.status == "running" and setid and few:
+            sent.early = in_background(lambda: read_dataset(client, setid, cache=cache))
+        report(line)
 
-        def read(piece: bytes) -> None:
-            for line in stream.feed(piece):
-                watch(line)
+    try:
+        outcome, sent.stored = _stream(client, part, cache=cache, watch=watch)
+        if outcome.status in ("failed", "unfinished"):
+            raise refused(outcome, client.server + part.path)
+        check_understood(part, outcome.api_args, client.server + part.path)
+    except (RemoteServiceError, TableParseError, TimeoutError) as error:
+        cut_off = getattr(error, "status", None) is None and part.setid is not None
+        if cut_off and not isinstance(error, TableParseError):
+            # The connection broke, and not the search, whose result will be in its dataset.
+            return sent
+        query.change(part, state="failed", message=str(error))
+        raise
+    state = {"ok": "done", "empty": "empty", "background": "running"}[outcome.status]
+    query.change(
+        part, state=state, setid=outcome.setid, matches=outcome.matches,
+        message=outcome.message,
+    )  # fmt: skip
+    sent.light_curves = outcome.light_curves
+    return sent
 
-        response, token = self._send_signed(
-            "POST", url, repeat=True, signed=(auth, token), watch=read, data=part.payload
-        )
-        for line in stream.close():
+
+def _stream(
+    client: LCCServerQuery, part: Part, *, cache: bool | None, watch: Callable[[StreamLine], None]
+) -> tuple[Outcome, bool]:
+    """Send a search and read its stream, or take what a search like it has led to."""
+    url = client.server + part.path
+    auth, token = client._auth(required=True)
+    cache = cache_conf.cache_active if cache is None else cache
+    # With another anonymous key, as the next process has, the server denies such a dataset.
+    lifetime = client._shorter(client.conf.list_seconds)
+    cache = cache and lifetime > 0 and part.payload["visibility"] not in HIDDEN
+    if cache:
+        key = client._cache_key("POST", url, part.payload, token)
+        stored = client._store.get(key, lifetime)
+        if stored is not None:
+            return _outcome_of(stored[0]), True
+    stream = Stream()
+
+    def read(piece: bytes) -> None:
+        for line in stream.feed(piece):
             watch(line)
-        if not stream.lines:
-            # No line at all is no answer of an LCC-Server.
-            self._decode(response, msgspec.json.decode)
-        outcome = stream.outcome()
-        if cache and outcome.status in ("ok", "empty", "background"):
-            key = self._cache_key("POST", url, part.payload, token)
-            self._store.put(key, response.content, response.headers.get("Content-Type", ""))
-        return outcome, False
 
-    def _take(
-        self, query: LCCQuery, part: Part, sent: _Sent, *, cache: bool | None, end: float
-    ) -> Dataset | None:
-        """Return the dataset of a part, when there is one."""
-        if part.state == "empty":
-            return None
-        wait = self.conf.poll_seconds
-        while True:
-            try:
-                dataset = sent.take() or self._dataset(part.setid, cache=cache)
-                break
-            except NotFoundError as error:
-                # A search in the background has no dataset before it is done.
-                left = end - time.monotonic()
-                if part.state == "done" or left <= 0:
-                    raise self._too_late(part, error) from None
-                self._clock.sleep(min(wait, left))
-                wait = min(wait * 1.5, self.conf.longest_poll)
-        check_ran(part, dataset, self.server + part.path)
-        if sent.light_curves and not dataset.complete:
-            dataset.status, dataset.light_curves = "complete", sent.light_curves
-        query.change(part, state="done", matches=dataset.total)
-        return dataset
+    response, token = client._send_signed(
+        "POST", url, repeat=True, signed=(auth, token), watch=read, data=part.payload
+    )
+    for line in stream.close():
+        watch(line)
+    if not stream.lines:
+        # No line at all is no answer of an LCC-Server.
+        client._decode(response, msgspec.json.decode)
+    outcome = stream.outcome()
+    if cache and outcome.status in ("ok", "empty", "background"):
+        key = client._cache_key("POST", url, part.payload, token)
+        client._store.put(key, response.content, response.headers.get("Content-Type", ""))
+    return outcome, False
 
-    def _too_late(self, part: Part, error: NotFoundError) -> Exception:
-        if part.state == "done":
-            return error
-        return TimeoutError(
-            f"{self.service} has no dataset {part.setid} yet: its search is still running, or it "
-            "failed in the background, of which the server says nothing. Take it up later with "
-            f"{self.name}.fetch(query), where query is an attribute of this error, or with "
-            f"{self.name}.get_dataset({part.setid!r})",
-            service=self.service,
-            status=error.status,
-            url=error.url,
-            reason=error.reason,
-        )
+
+def _take(
+    client: LCCServerQuery,
+    query: LCCQuery,
+    part: Part,
+    sent: _Sent,
+    *,
+    cache: bool | None,
+    end: float,
+) -> Dataset | None:
+    """Return the dataset of a part, when there is one."""
+    if part.state == "empty":
+        return None
+    wait = client.conf.poll_seconds
+    while True:
+        try:
+            dataset = sent.take() or read_dataset(client, part.setid, cache=cache)
+            break
+        except NotFoundError as error:
+            # A search in the background has no dataset before it is done.
+            left = end - time.monotonic()
+            if part.state == "done" or left <= 0:
+                raise _too_late(client, part, error) from None
+            client._clock.sleep(min(wait, left))
+            wait = min(wait * 1.5, client.conf.longest_poll)
+    check_ran(part, dataset, client.server + part.path)
+    if sent.light_curves and not dataset.complete:
+        dataset.status, dataset.light_curves = "complete", sent.light_curves
+    query.change(part, state="done", matches=dataset.total)
+    return dataset
+
+
+def _too_late(client: LCCServerQuery, part: Part, error: NotFoundError) -> Exception:
+    if part.state == "done":
+        return error
+    return TimeoutError(
+        f"{client.service} has no dataset {part.setid} yet: its search is still running, or it "
+        "failed in the background, of which the server says nothing. Take it up later with "
+        f"{client.name}.fetch(query), where query is an attribute of this error, or with "
+        f"{client.name}.get_dataset({part.setid!r})",
+        service=client.service,
+        status=error.status,
+        url=error.url,
+        reason=error.reason,
+    )
 
 
 def _outcome_of(body: bytes) -> Outcome:

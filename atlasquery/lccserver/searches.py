@@ -1,7 +1,6 @@
 """The searches by text and by columns, and what all searches of an LCC-Server share."""
 
 import os
-import warnings
 
 import astropy.units as u
 from astropy.table import Table
@@ -10,6 +9,7 @@ from atlasquery.exceptions import (
     InvalidQueryError,
     MaxResultsWarning,
     NoResultsWarning,
+    attach,
 )
 from atlasquery.lccserver.arguments import (
     check_collections,
@@ -21,447 +21,457 @@ from atlasquery.lccserver.arguments import (
     refuse_joined,
     shared_payload,
 )
-from atlasquery.lccserver.datasets import Dataset
+from atlasquery.lccserver.base import LCCServerQuery
+from atlasquery.lccserver.datasets import Dataset, read_collections
 from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
-from atlasquery.lccserver.running import Progress, SearchRunner, check_timeout
+from atlasquery.lccserver.running import Progress, check_timeout, finish_parts, start_parts
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_max_rows, check_path
 from atlasquery.tables import build_table
+from atlasquery.warn import warn
 
-__all__ = ["Searches", "Timeout"]
+__all__ = ["Timeout", "check_common", "fetch", "query_criteria", "query_text", "run_search"]
 
 Timeout = u.Quantity | float | str | None
 
 
-class Searches(SearchRunner):
-    """The searches by text and by columns, and what all searches have in common."""
+def query_criteria(
+    self: LCCServerQuery,
+    filters: str,
+    *,
+    collections: str | list[str] | None = None,
+    columns: str | list[str] | None = None,
+    sort: str | list | None = None,
+    sample: int | None = None,
+    max_rows: int | None = None,
+    visibility: str = "unlisted",
+    wait: bool = True,
+    timeout: Timeout = None,
+    save: str | os.PathLike | None = None,
+    progress: Progress = True,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table | LCCQuery:
+    """Find the objects whose columns meet conditions.
 
-    def query_criteria(
-        self,
-        filters: str,
-        *,
-        collections: str | list[str] | None = None,
-        columns: str | list[str] | None = None,
-        sort: str | list | None = None,
-        sample: int | None = None,
-        max_rows: int | None = None,
-        visibility: str = "unlisted",
-        wait: bool = True,
-        timeout: Timeout = None,
-        save: str | os.PathLike | None = None,
-        progress: Progress = True,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table | LCCQuery:
-        """Find the objects whose columns meet conditions.
+    Parameters
+    ----------
+    filters : str
+        An expression of columns, such as ``"sdssr < 13 & propermotion > 50"``, with
+        ``<``, ``<=``, ``>``, ``>=``, ``==``, ``!=``, ``ct`` (contains, whatever the
+        case), ``isnull``, ``notnull``, ``&``, ``|``, ``not`` and parentheses; texts
+        stand in quotes. Or the server's own words, ``"(sdssr lt 13)"``. It is checked
+        against the columns, and against what the server says it ran.
+    collections : str or list of str, optional
+        Where to look; by default in all collections.
+    columns : str or list of str, optional
+        What to return beside what each row has; ``"*"`` for all that `list_columns`
+        shows.
+    sort : str or list, optional
+        A column to sort by, ``"-sdssr"`` for the greatest first, or several.
+    sample : int, optional
+        How many rows the server picks by chance, before it sorts.
+    max_rows : int, optional
+        How many rows are returned at most; -1 for all. By default ``conf.max_rows``.
+    visibility : {"unlisted", "public", "private", "shared"}, optional
+        Who may see the dataset that the server keeps of the result. An unlisted one is
+        seen by whoever knows its name.
+    wait : bool, optional
+        Whether to wait for what the server does in the background. If not, an
+        `LCCQuery` is returned, for `fetch`.
+    timeout : `~astropy.units.Quantity`, float or str, optional
+        How long to wait for that; a bare number is in seconds. By default
+        ``conf.wait_seconds``.
+    save : path-like, optional
+        A new file in which the query is kept, for `LCCQuery.load`.
+    progress : bool or callable, optional
+        Whether the server's messages are shown, on a terminal; or what is called with
+        each of them, a `~atlasquery.lccserver.stream.StreamLine`.
+    cache : bool, optional
+        Whether the result of such a search is used again, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and search nothing.
 
-        Parameters
-        ----------
-        filters : str
-            An expression of columns, such as ``"sdssr < 13 & propermotion > 50"``, with
-            ``<``, ``<=``, ``>``, ``>=``, ``==``, ``!=``, ``ct`` (contains, whatever the
-            case), ``isnull``, ``notnull``, ``&``, ``|``, ``not`` and parentheses; texts
-            stand in quotes. Or the server's own words, ``"(sdssr lt 13)"``. It is checked
-            against the columns, and against what the server says it ran.
-        collections : str or list of str, optional
-            Where to look; by default in all collections.
-        columns : str or list of str, optional
-            What to return beside what each row has; ``"*"`` for all that `list_columns`
-            shows.
-        sort : str or list, optional
-            A column to sort by, ``"-sdssr"`` for the greatest first, or several.
-        sample : int, optional
-            How many rows the server picks by chance, before it sorts.
-        max_rows : int, optional
-            How many rows are returned at most; -1 for all. By default ``conf.max_rows``.
-        visibility : {"unlisted", "public", "private", "shared"}, optional
-            Who may see the dataset that the server keeps of the result. An unlisted one is
-            seen by whoever knows its name.
-        wait : bool, optional
-            Whether to wait for what the server does in the background. If not, an
-            `LCCQuery` is returned, for `fetch`.
-        timeout : `~astropy.units.Quantity`, float or str, optional
-            How long to wait for that; a bare number is in seconds. By default
-            ``conf.wait_seconds``.
-        save : path-like, optional
-            A new file in which the query is kept, for `LCCQuery.load`.
-        progress : bool or callable, optional
-            Whether the server's messages are shown, on a terminal; or what is called with
-            each of them, a `~atlasquery.lccserver.stream.StreamLine`.
-        cache : bool, optional
-            Whether the result of such a search is used again, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and search nothing.
+    Returns
+    -------
+    `~astropy.table.Table` or LCCQuery
+        A row per object: ``objectid``, ``ra``, ``dec`` (deg), the columns asked for with
+        their units, ``collection``, ``lcfname`` and more. ``meta["setid"]`` is the
+        name of the dataset, which `get_dataset` takes.
 
-        Returns
-        -------
-        `~astropy.table.Table` or LCCQuery
-            A row per object: ``objectid``, ``ra``, ``dec`` (deg), the columns asked for with
-            their units, ``collection``, ``lcfname`` and more. ``meta["setid"]`` is the
-            name of the dataset, which `get_dataset` takes.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be, or names a column or collection that
+        is not there; the search was not sent.
+    RemoteServiceError
+        If the server failed, or searched for something else than it was asked.
+    TimeoutError
+        If the result is not there in time; ``query`` of the error takes it up again.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be, or names a column or collection that
-            is not there; the search was not sent.
-        RemoteServiceError
-            If the server failed, or searched for something else than it was asked.
-        TimeoutError
-            If the result is not there in time; ``query`` of the error takes it up again.
+    Warns
+    -----
+    MaxResultsWarning
+        If more objects match than are returned.
+    NoResultsWarning
+        If there is none.
 
-        Warns
-        -----
-        MaxResultsWarning
-            If more objects match than are returned.
-        NoResultsWarning
-            If there is none.
+    References
+    ----------
+    ``POST /api/columnsearch`` of the LCC-Server.
 
-        References
-        ----------
-        ``POST /api/columnsearch`` of the LCC-Server.
-
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> found = LCCServer.query_criteria("10 <= sdssr < 11", columns="sdssr", sort="-sdssr")
-        >>> found["sdssr"].unit
-        Unit("mag")
-        """
-        if filters is None:
-            raise InvalidQueryError(
-                "filters is None: give an expression, such as 'sdssr < 13'; without one the server "
-                "searches nothing"
-            )
-        shared, conditions, recipe = self._common(
-            filters, collections, columns, sort, sample, max_rows, visibility, cache
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> found = LCCServer.query_criteria("10 <= sdssr < 11", columns="sdssr", sort="-sdssr")
+    >>> found["sdssr"].unit
+    Unit("mag")
+    """
+    if filters is None:
+        raise InvalidQueryError(
+            "filters is None: give an expression, such as 'sdssr < 13'; without one the server "
+            "searches nothing"
         )
-        part = Part("api/columnsearch", shared, conditions)
-        query = LCCQuery(self.server, "query_criteria", recipe, [part])
-        return self._do(query, wait, timeout, save, progress, cache, get_query_payload)
+    shared, conditions, recipe = check_common(
+        self, filters, collections, columns, sort, sample, max_rows, visibility, cache
+    )
+    part = Part("api/columnsearch", shared, conditions)
+    query = LCCQuery(self.server, "query_criteria", recipe, [part])
+    return run_search(self, query, wait, timeout, save, progress, cache, get_query_payload)
 
-    def query_text(
-        self,
-        text: str,
-        *,
-        resolve: bool = False,
-        filters: str | None = None,
-        collections: str | list[str] | None = None,
-        columns: str | list[str] | None = None,
-        sort: str | list | None = None,
-        sample: int | None = None,
-        max_rows: int | None = None,
-        visibility: str = "unlisted",
-        wait: bool = True,
-        timeout: Timeout = None,
-        save: str | os.PathLike | None = None,
-        progress: Progress = True,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table | LCCQuery:
-        """Find the objects whose texts, such as names and tags, have words.
 
-        Parameters
-        ----------
-        text : str
-            Words, ``"a phrase"`` in double quotes, the beginning of a word ``eclips*``, or
-            ``column:"words"`` for one of the columns that `list_columns` shows as
-            ``text_search``; 3 characters at least. Words are joined by ``AND`` if nothing
-            else is said, ``OR`` or ``NOT``.
-        resolve : bool, optional
-            Whether `text` is the name of an object, which the server asks Sesame for.
-        filters : str, optional
-            Conditions, as in `query_criteria`.
-        collections : str or list of str, optional
-            Where to look; by default in all collections.
-        columns : str or list of str, optional
-            What to return beside what each row has, and the columns with texts.
-        sort : str or list, optional
-            A column to sort by, as in `query_criteria`; by default the most relevant comes
-            first in each collection.
-        sample : int, optional
-            How many rows the server picks by chance, before it sorts.
-        max_rows : int, optional
-            How many rows are returned at most; -1 for all. By default ``conf.max_rows``.
-        visibility : {"unlisted", "public", "private", "shared"}, optional
-            Who may see the dataset that the server keeps of the result.
-        wait : bool, optional
-            Whether to wait for what the server does in the background, as in
-            `query_criteria`.
-        timeout : `~astropy.units.Quantity`, float or str, optional
-            How long to wait for that; a bare number is in seconds.
-        save : path-like, optional
-            A new file in which the query is kept.
-        progress : bool or callable, optional
-            Whether the server's messages are shown, as in `query_criteria`.
-        cache : bool, optional
-            Whether the result of such a search is used again, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and search nothing.
+def query_text(
+    self: LCCServerQuery,
+    text: str,
+    *,
+    resolve: bool = False,
+    filters: str | None = None,
+    collections: str | list[str] | None = None,
+    columns: str | list[str] | None = None,
+    sort: str | list | None = None,
+    sample: int | None = None,
+    max_rows: int | None = None,
+    visibility: str = "unlisted",
+    wait: bool = True,
+    timeout: Timeout = None,
+    save: str | os.PathLike | None = None,
+    progress: Progress = True,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table | LCCQuery:
+    """Find the objects whose texts, such as names and tags, have words.
 
-        Returns
-        -------
-        `~astropy.table.Table` or LCCQuery
-            As `query_criteria` returns, with ``relevance`` (smaller is more relevant),
-            ``extra_info`` (JSON), and all columns with texts.
+    Parameters
+    ----------
+    text : str
+        Words, ``"a phrase"`` in double quotes, the beginning of a word ``eclips*``, or
+        ``column:"words"`` for one of the columns that `list_columns` shows as
+        ``text_search``; 3 characters at least. Words are joined by ``AND`` if nothing
+        else is said, ``OR`` or ``NOT``.
+    resolve : bool, optional
+        Whether `text` is the name of an object, which the server asks Sesame for.
+    filters : str, optional
+        Conditions, as in `query_criteria`.
+    collections : str or list of str, optional
+        Where to look; by default in all collections.
+    columns : str or list of str, optional
+        What to return beside what each row has, and the columns with texts.
+    sort : str or list, optional
+        A column to sort by, as in `query_criteria`; by default the most relevant comes
+        first in each collection.
+    sample : int, optional
+        How many rows the server picks by chance, before it sorts.
+    max_rows : int, optional
+        How many rows are returned at most; -1 for all. By default ``conf.max_rows``.
+    visibility : {"unlisted", "public", "private", "shared"}, optional
+        Who may see the dataset that the server keeps of the result.
+    wait : bool, optional
+        Whether to wait for what the server does in the background, as in
+        `query_criteria`.
+    timeout : `~astropy.units.Quantity`, float or str, optional
+        How long to wait for that; a bare number is in seconds.
+    save : path-like, optional
+        A new file in which the query is kept.
+    progress : bool or callable, optional
+        Whether the server's messages are shown, as in `query_criteria`.
+    cache : bool, optional
+        Whether the result of such a search is used again, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and search nothing.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; the search was not sent.
-        RemoteServiceError
-            If the server failed, or searched for something else than it was asked.
-        TimeoutError
-            If the result is not there in time; ``query`` of the error takes it up again.
+    Returns
+    -------
+    `~astropy.table.Table` or LCCQuery
+        As `query_criteria` returns, with ``relevance`` (smaller is more relevant),
+        ``extra_info`` (JSON), and all columns with texts.
 
-        Warns
-        -----
-        MaxResultsWarning
-            If more objects match than are returned.
-        NoResultsWarning
-            If there is none.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; the search was not sent.
+    RemoteServiceError
+        If the server failed, or searched for something else than it was asked.
+    TimeoutError
+        If the result is not there in time; ``query`` of the error takes it up again.
 
-        References
-        ----------
-        ``POST /api/ftsquery`` of the LCC-Server; https://sqlite.org/fts5.html for the words.
+    Warns
+    -----
+    MaxResultsWarning
+        If more objects match than are returned.
+    NoResultsWarning
+        If there is none.
 
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> found = LCCServer.query_text('objecttags:"eclipsing binary"')
-        >>> set(found["objecttags"].tolist())
-        {'eclipsing binary, dwarf'}
-        """
-        shared, conditions, recipe = self._common(
-            filters, collections, columns, sort, sample, max_rows, visibility, cache
+    References
+    ----------
+    ``POST /api/ftsquery`` of the LCC-Server; https://sqlite.org/fts5.html for the words.
+
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> found = LCCServer.query_text('objecttags:"eclipsing binary"')
+    >>> set(found["objecttags"].tolist())
+    {'eclipsing binary, dwarf'}
+    """
+    shared, conditions, recipe = check_common(
+        self, filters, collections, columns, sort, sample, max_rows, visibility, cache
+    )
+    known = read_collections(self, cache=cache)
+    chosen = check_collections(collections, known) or list(known.columns)
+    searched = [n for n in known.text_columns[chosen[0]]
+                if all(n in known.text_columns[c] for c in chosen)]  # fmt: skip
+    words = check_text(text, searched)
+    described = common_columns(known, chosen)
+    asked = {entry[0] for entry in recipe["columns"]}
+    recipe["columns"] += [
+        _described(name, described[name])
+        for name in searched
+        if name in described and name not in asked
+    ]
+    recipe["text"] = True
+    sesame = {"sesame": "true"} if resolve else {}
+    if resolve:
+        # The server looks around the position of the name.
+        refuse_joined(filters, recipe["filtered"])
+    part = Part("api/ftsquery", {"ftstext": words, **sesame, **shared}, conditions)
+    query = LCCQuery(self.server, "query_text", recipe, [part])
+    return run_search(self, query, wait, timeout, save, progress, cache, get_query_payload)
+
+
+def fetch(
+    self: LCCServerQuery,
+    query: LCCQuery,
+    *,
+    timeout: Timeout = None,
+    on_error: str = "raise",
+    progress: Progress = True,
+    cache: bool | None = None,
+) -> Table:
+    """Wait for a query, and return the table that its search would have returned.
+
+    What was not sent, or has failed, is sent now.
+
+    Parameters
+    ----------
+    query : LCCQuery
+        From a search with ``wait=False``, an error, or `LCCQuery.load`.
+    timeout : `~astropy.units.Quantity`, float or str, optional
+        How long to wait for what the server does in the background; a bare number is in
+        seconds. By default ``conf.wait_seconds``.
+    on_error : {"raise", "warn"}, optional
+        What to do when some of several searches fail: raise an error that has the rest
+        as ``result``, or return the rest with a warning.
+    progress : bool or callable, optional
+        Whether the server's messages are shown, as in `query_criteria`.
+    cache : bool, optional
+        Whether stored datasets are used.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        As the search returns it.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no query, or one of another server.
+    TimeoutError
+        If the result is not there in time; ``query`` of the error takes it up again.
+
+    References
+    ----------
+    ``GET /set/<setid>?json=1`` of the LCC-Server.
+
+    Examples
+    --------
+    >>> from atlasquery import LCCServer
+    >>> query = LCCServer.query_criteria("sdssr < 10", wait=False)
+    >>> len(LCCServer.fetch(query)) == query.parts[0].matches
+    True
+    """
+    if not isinstance(query, LCCQuery):
+        raise InvalidQueryError(
+            f"query={query!r:.100} should be an LCCQuery; get_dataset takes the name of a dataset"
         )
-        known = self._collections(cache=cache)
-        chosen = check_collections(collections, known) or list(known.columns)
-        searched = [n for n in known.text_columns[chosen[0]]
-                    if all(n in known.text_columns[c] for c in chosen)]  # fmt: skip
-        words = check_text(text, searched)
-        described = common_columns(known, chosen)
-        asked = {entry[0] for entry in recipe["columns"]}
-        recipe["columns"] += [
-            _described(name, described[name])
-            for name in searched
-            if name in described and name not in asked
-        ]
-        recipe["text"] = True
-        sesame = {"sesame": "true"} if resolve else {}
-        if resolve:
-            # The server looks around the position of the name.
-            refuse_joined(filters, recipe["filtered"])
-        part = Part("api/ftsquery", {"ftstext": words, **sesame, **shared}, conditions)
-        query = LCCQuery(self.server, "query_text", recipe, [part])
-        return self._do(query, wait, timeout, save, progress, cache, get_query_payload)
-
-    def fetch(
-        self,
-        query: LCCQuery,
-        *,
-        timeout: Timeout = None,
-        on_error: str = "raise",
-        progress: Progress = True,
-        cache: bool | None = None,
-    ) -> Table:
-        """Wait for a query, and return the table that its search would have returned.
-
-        What was not sent, or has failed, is sent now.
-
-        Parameters
-        ----------
-        query : LCCQuery
-            From a search with ``wait=False``, an error, or `LCCQuery.load`.
-        timeout : `~astropy.units.Quantity`, float or str, optional
-            How long to wait for what the server does in the background; a bare number is in
-            seconds. By default ``conf.wait_seconds``.
-        on_error : {"raise", "warn"}, optional
-            What to do when some of several searches fail: raise an error that has the rest
-            as ``result``, or return the rest with a warning.
-        progress : bool or callable, optional
-            Whether the server's messages are shown, as in `query_criteria`.
-        cache : bool, optional
-            Whether stored datasets are used.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            As the search returns it.
-
-        Raises
-        ------
-        InvalidQueryError
-            If it is no query, or one of another server.
-        TimeoutError
-            If the result is not there in time; ``query`` of the error takes it up again.
-
-        References
-        ----------
-        ``GET /set/<setid>?json=1`` of the LCC-Server.
-
-        Examples
-        --------
-        >>> from atlasquery import LCCServer
-        >>> query = LCCServer.query_criteria("sdssr < 10", wait=False)
-        >>> len(LCCServer.fetch(query)) == query.parts[0].matches
-        True
-        """
-        if not isinstance(query, LCCQuery):
-            raise InvalidQueryError(
-                f"query={query!r:.100} should be an LCCQuery; get_dataset takes the name of a "
-                "dataset"
-            )
-        if query.server != self.server:
-            raise InvalidQueryError(
-                f"query is of {query.server}, and {self.name} asks {self.server}: make another "
-                f"with {type(self).__name__}({query.server!r})"
-            )
-        return self._finish(query, timeout, progress, cache, check_on_error(on_error), depth=4)
-
-    def _common(
-        self,
-        filters,
-        collections,
-        columns,
-        sort,
-        sample,
-        max_rows,
-        visibility,
-        cache,
-        *,
-        sorted_here=False,
-    ) -> tuple[dict, str | None, dict]:
-        """Check what all searches take; return what is sent, what is run of it, and the recipe."""
-        known = self._collections(cache=cache)
-        chosen = check_collections(collections, known)
-        available = common_columns(known, chosen)
-        asked = check_columns(columns, available)
-        condition = parse_filter(filters, available)
-        order = check_sort(sort, available)
-        limit = check_max_rows(max_rows, self.conf.max_rows)
-        count = check_count(sample, "sample")
-        # What is sorted by is returned too.
-        told = list(
-            dict.fromkeys([*asked, *check_columns([n for n, _ in order] or None, available)])
+    if query.server != self.server:
+        raise InvalidQueryError(
+            f"query is of {query.server}, and {self.name} asks {self.server}: make another "
+            f"with {type(self).__name__}({query.server!r})"
         )
-        payload = shared_payload(
-            collections=chosen,
-            columns=told if sorted_here else asked,
-            filters=condition.sent if condition else None,
-            sort=[] if sorted_here else order,
-            sample=count,
-            limit=None if sorted_here else limit,
-            visibility=visibility,
+    return _finish(self, query, timeout, progress, cache, check_on_error(on_error))
+
+
+def check_common(
+    client: LCCServerQuery,
+    filters,
+    collections,
+    columns,
+    sort,
+    sample,
+    max_rows,
+    visibility,
+    cache,
+    *,
+    sorted_here=False,
+) -> tuple[dict, str | None, dict]:
+    """Check what all searches take; return what is sent, what is run of it, and the recipe."""
+    known = read_collections(client, cache=cache)
+    chosen = check_collections(collections, known)
+    available = common_columns(known, chosen)
+    asked = check_columns(columns, available)
+    condition = parse_filter(filters, available)
+    order = check_sort(sort, available)
+    limit = check_max_rows(max_rows, client.conf.max_rows)
+    count = check_count(sample, "sample")
+    # What is sorted by is returned too.
+    told = list(dict.fromkeys([*asked, *check_columns([n for n, _ in order] or None, available)]))
+    payload = shared_payload(
+        collections=chosen,
+        columns=told if sorted_here else asked,
+        filters=condition.sent if condition else None,
+        sort=[] if sorted_here else order,
+        sample=count,
+        limit=None if sorted_here else limit,
+        visibility=visibility,
+    )
+    recipe = {
+        "columns": [_described(name, available[name]) for name in told],
+        "sort": [list(term) for term in order],
+        "sample": count,
+        "limit": limit,
+        "filters": filters,
+        "filtered": list(condition.columns) if condition else [],
+        "collections": chosen,
+    }
+    return payload, condition.ran if condition else None, recipe
+
+
+def run_search(
+    client: LCCServerQuery,
+    query,
+    wait,
+    timeout,
+    save,
+    progress,
+    cache,
+    get_query_payload,
+    on_error="raise",
+):
+    """Send a search, and return what its caller wants of it."""
+    check_on_error(on_error)
+    seconds = check_timeout(timeout, client.conf.wait_seconds)
+    if get_query_payload:
+        payloads = [part.payload for part in query]
+        return payloads[0] if len(payloads) == 1 else payloads
+    if save is not None:
+        _refuse_existing(save)
+        query.save(save)
+    if wait:
+        return _finish(client, query, seconds, progress, cache, on_error)
+    try:
+        answers = start_parts(client, query, cache=cache, progress=progress)
+        _refuse(client, query, answers)
+    except BaseException as error:
+        attach(error, query=query)
+        raise
+    return query
+
+
+def _finish(
+    client: LCCServerQuery, query: LCCQuery, timeout, progress, cache, on_error: str
+) -> Table:
+    seconds = check_timeout(timeout, client.conf.wait_seconds)
+    try:
+        found = finish_parts(client, query, cache=cache, timeout=seconds, progress=progress)
+        _refuse(client, query, found, on_error)
+    except BaseException as error:
+        # What was found is not lost with the error, or with Ctrl-C.
+        attach(error, query=query)
+        raise
+    table, cut = _table(client, query, found)
+    limit = query.recipe.get("limit")
+    if cut:
+        warn(
+            f"{client.service} has more objects than the {limit} of max_rows"
+            if cut == "limit"
+            else f"{client.service} returned fewer objects than match, "
+            f"{_sum(query)}, because of its own limit: ask for less at once, or log in",
+            MaxResultsWarning,
         )
-        recipe = {
-            "columns": [_described(name, available[name]) for name in told],
-            "sort": [list(term) for term in order],
-            "sample": count,
-            "limit": limit,
-            "filters": filters,
-            "filtered": list(condition.columns) if condition else [],
-            "collections": chosen,
-        }
-        return payload, condition.ran if condition else None, recipe
-
-    def _do(self, query, wait, timeout, save, progress, cache, get_query_payload, on_error="raise"):
-        """Send a search, and return what its caller wants of it."""
-        check_on_error(on_error)
-        seconds = check_timeout(timeout, self.conf.wait_seconds)
-        if get_query_payload:
-            payloads = [part.payload for part in query]
-            return payloads[0] if len(payloads) == 1 else payloads
-        if save is not None:
-            _refuse_existing(save)
-            query.save(save)
-        if wait:
-            return self._finish(query, seconds, progress, cache, on_error)
-        try:
-            answers = self._start(query, cache=cache, progress=progress)
-            self._refuse(query, answers)
-        except BaseException as error:
-            error.query = query
-            raise
-        return query
-
-    def _finish(
-        self, query: LCCQuery, timeout, progress, cache, on_error: str, *, depth: int = 5
-    ) -> Table:
-        seconds = check_timeout(timeout, self.conf.wait_seconds)
-        try:
-            found = self._run(query, cache=cache, timeout=seconds, progress=progress)
-            self._refuse(query, found, on_error)
-        except BaseException as error:
-            # What was found is not lost with the error, or with Ctrl-C.
-            error.query = query
-            raise
-        table, cut = self._table(query, found)
-        limit = query.recipe.get("limit")
-        if cut:
-            warnings.warn(
-                f"{self.service} has more objects than the {limit} of max_rows"
-                if cut == "limit"
-                else f"{self.service} returned fewer objects than match, "
-                f"{_sum(query)}, because of its own limit: ask for less at once, or log in",
-                MaxResultsWarning,
-                stacklevel=depth,
-            )
-        if not len(table):
-            warnings.warn(
-                f"{self.service} has no such object in the collections searched",
-                NoResultsWarning,
-                stacklevel=depth,
-            )
-        return table
-
-    def _refuse(self, query: LCCQuery, found: list, on_error: str = "raise") -> None:
-        """Say that a part failed; of several the rest is the result."""
-        failures = [
-            (f"search {n + 1}", answer)
-            for n, answer in enumerate(found)
-            if isinstance(answer, Exception)
-        ]
-        if failures and len(found) == 1:
-            raise failures[0][1]
-        if failures:
-            deliver(
-                self._table(query, found)[0],
-                failures,
-                on_error=on_error,
-                service=self.service,
-                what=f"searches failed; {self.name}.fetch asks for what is missing of .query",
-                total=len(found),
-                depth=6,
-            )
-
-    def _table(self, query: LCCQuery, found: list) -> tuple[Table, str]:
-        """Return the table of a query, and why it has fewer rows than match, if it has."""
-        recipe = query.recipe
-        there: list[tuple[int, Dataset]] = [
-            (n, dataset) for n, dataset in enumerate(found) if isinstance(dataset, Dataset)
-        ]
-        rows = [dataset.rows for _, dataset in there]
-        if query.kind == "query_region":
-            made, cut = region_rows(recipe, rows, [recipe["members"][n] for n, _ in there])
-        elif query.kind == "crossmatch":
-            made, cut = matched_rows(recipe, rows), False
-        else:
-            made, cut = plain_rows(recipe, rows), False
-        about = {key: recipe[key] for key in ("filters", "radius_given", "text") if recipe.get(key)}
-        if recipe["collections"]:
-            about["collections"] = ",".join(recipe["collections"])
-        meta = self._meta(
-            min((dataset.when for _, dataset in there), default=self._clock.now()),
-            query=query.kind,
-            setid=",".join(query.setids),
-            **{"radius" if key == "radius_given" else key: value for key, value in about.items()},
+    if not len(table):
+        warn(
+            f"{client.service} has no such object in the collections searched",
+            NoResultsWarning,
         )
-        if len(there) == 1 and there[0][1].light_curves:
-            meta["light_curves"] = there[0][1].light_curves
-        return build_table(made, meta=meta), _cut(recipe, there) or "limit" * cut
+    return table
+
+
+def _refuse(client: LCCServerQuery, query: LCCQuery, found: list, on_error: str = "raise") -> None:
+    """Say that a part failed; of several the rest is the result."""
+    failures = [
+        (f"search {n + 1}", answer)
+        for n, answer in enumerate(found)
+        if isinstance(answer, Exception)
+    ]
+    if failures and len(found) == 1:
+        raise failures[0][1]
+    if failures:
+        deliver(
+            _table(client, query, found)[0],
+            failures,
+            on_error=on_error,
+            service=client.service,
+            what=f"searches failed; {client.name}.fetch asks for what is missing of .query",
+            total=len(found),
+        )
+
+
+def _table(client: LCCServerQuery, query: LCCQuery, found: list) -> tuple[Table, str]:
+    """Return the table of a query, and why it has fewer rows than match, if it has."""
+    recipe = query.recipe
+    there: list[tuple[int, Dataset]] = [
+        (n, dataset) for n, dataset in enumerate(found) if isinstance(dataset, Dataset)
+    ]
+    rows = [dataset.rows for _, dataset in there]
+    if query.kind == "query_region":
+        made, cut = region_rows(recipe, rows, [recipe["members"][n] for n, _ in there])
+    elif query.kind == "crossmatch":
+        made, cut = matched_rows(recipe, rows), False
+    else:
+        made, cut = plain_rows(recipe, rows), False
+    about = {key: recipe[key] for key in ("filters", "radius_given", "text") if recipe.get(key)}
+    if recipe["collections"]:
+        about["collections"] = ",".join(recipe["collections"])
+    meta = client._meta(
+        min((dataset.when for _, dataset in there), default=client._clock.now()),
+        query=query.kind,
+        setid=",".join(query.setids),
+        **{"radius" if key == "radius_given" else key: value for key, value in about.items()},
+    )
+    if len(there) == 1 and there[0][1].light_curves:
+        meta["light_curves"] = there[0][1].light_curves
+    return build_table(made, meta=meta), _cut(recipe, there) or "limit" * cut
 
 
 def _cut(recipe: dict, there: list) -> str:

@@ -6,22 +6,29 @@ from atlasquery.lightcurve.brokers import from_pandas
 from atlasquery.lightcurve.clean import clean
 from atlasquery.lightcurve.colours import colour
 from atlasquery.lightcurve.convert import limits, phase_fold, signal_to_noise, to_flux, to_mag
-from atlasquery.lightcurve.curves import LightCurves
 from atlasquery.lightcurve.export import to_lightkurve, to_nested, to_pandas, to_sncosmo
+from atlasquery.lightcurve.features import first_detection, last_non_detection, peak, rise_rate
 from atlasquery.lightcurve.files import read, write
 from atlasquery.lightcurve.flags import Flag
 from atlasquery.lightcurve.interactive import plot_interactive
-from atlasquery.lightcurve.moments import first_detection, last_non_detection, peak, rise_rate
-from atlasquery.lightcurve.pages import plot_many
+from atlasquery.lightcurve.light_curves import LightCurves
 from atlasquery.lightcurve.plot import plot
-from atlasquery.lightcurve.schema import SCHEMA, build_light_curve, flux_to_mag, mag_to_flux
+from atlasquery.lightcurve.plot_pages import plot_many
+from atlasquery.lightcurve.schema import (
+    SCHEMA,
+    Conventions,
+    build_light_curve,
+    flux_to_mag,
+    mag_to_flux,
+)
 from atlasquery.lightcurve.sparkline import sparkline
 from atlasquery.lightcurve.summary import summary
-from atlasquery.lightcurve.ztfforced import read_ztf_forced
+from atlasquery.lightcurve.ztf_forced import read_ztf_forced
 
 __all__ = [
     "SCHEMA",
     "TEMPLATE_CHANGES",
+    "Conventions",
     "Flag",
     "LightCurves",
     "bin",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from atlasquery.lightcurve.marks import Mark
+from atlasquery.lightcurve.plot_data import PlotPoints
 
 __all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
 
@@ -56,7 +56,7 @@ def pyplot():
 
 
 def fit_to_marks(
-    ax, marks: list[Mark], y: str, *, empty: str, window: str | tuple[float, float] = "event"
+    ax, marks: list[PlotPoints], y: str, *, empty: str, window: str | tuple[float, float] = "event"
 ) -> list[str]:
     """Set the limits of the axes, so that what matters fills them.
 
@@ -68,7 +68,7 @@ def fit_to_marks(
     ----------
     ax : `~matplotlib.axes.Axes`
         The axes.
-    marks : list of Mark
+    marks : list of PlotPoints
         What is drawn.
     y : {"mag", "flux"}
         What is drawn.
@@ -103,7 +103,7 @@ def fit_to_marks(
     return [f"{n} {what}{'s' * (n > 1)}\n{OUTSIDE_END}" for what, n in outside.items() if n]
 
 
-def _times_of(marks: list[Mark], window: str | tuple[float, float]) -> tuple[float, float]:
+def _times_of(marks: list[PlotPoints], window: str | tuple[float, float]) -> tuple[float, float]:
     """Return the ends of the axis of times."""
     low, high = _range(np.concatenate([mark.time for mark in marks]), LEAST_DAYS)
     if isinstance(window, tuple):
@@ -124,14 +124,14 @@ def _times_of(marks: list[Mark], window: str | tuple[float, float]) -> tuple[flo
     return max(first, low), min(last, high)
 
 
-def _within(mark: Mark, low: float, high: float) -> Mark:
+def _within(mark: PlotPoints, low: float, high: float) -> PlotPoints:
     """Return the part of a mark between two times."""
     some = (mark.time >= low) & (mark.time <= high)
     error = None if mark.error is None else mark.error[some]
     return replace(mark, time=mark.time[some], value=mark.value[some], error=error)
 
 
-def _extent(marks: list[Mark]) -> np.ndarray:
+def _extent(marks: list[PlotPoints]) -> np.ndarray:
     """Return the values that the axes must hold."""
     points = [mark for mark in marks if mark.kind != "limit"]
     limits = np.concatenate([mark.value for mark in marks if mark.kind == "limit"] or [[]])
@@ -152,7 +152,7 @@ def _extent(marks: list[Mark]) -> np.ndarray:
     return np.concatenate(held)
 
 
-def _error(mark: Mark) -> np.ndarray:
+def _error(mark: PlotPoints) -> np.ndarray:
     return np.zeros(len(mark.value)) if mark.error is None else mark.error
 
 

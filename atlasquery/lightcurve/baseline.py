@@ -1,6 +1,5 @@
 """The flux that a light curve has without its transient, which is not always 0."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,15 +8,22 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.lightcurve.derive import derive, measured_column
 from atlasquery.lightcurve.flags import excluded
+from atlasquery.lightcurve.group_statistics import (
+    SortedGroups,
+    kept_by_clipping,
+    median,
+    median_error,
+    weighted_mean,
+)
 from atlasquery.lightcurve.groups import codes, make_groups
-from atlasquery.lightcurve.runs import Runs, kept_by_clipping, median, median_error, weighted_mean
-from atlasquery.lightcurve.schema import magnitudes
+from atlasquery.lightcurve.schema import Conventions, magnitudes
 from atlasquery.service.inputs import check_choice, check_mjd, check_window
+from atlasquery.warn import warn
 
 __all__ = ["TEMPLATE_CHANGES", "subtract_baseline"]
 
@@ -90,7 +96,7 @@ def subtract_baseline(
     """
     check_choice(method, name="method", known=("median", "weighted"))
     check_number(at_least, name="at_least", least=1)
-    one = Bare([lc], ["lc"], ("band", "flux", "flux_err"))
+    one = CurveArrays([lc], ["lc"], ("band", "flux", "flux_err"))
     check_by("band", one)
     mjd, flux, flux_err = one.mjd(), one.numbers("flux"), one.numbers("flux_err")
     changes = _changes(one, template_changes)
@@ -123,10 +129,13 @@ def subtract_baseline(
     note = (
         f"subtract_baseline: method={method}, template_changes={list(map(float, changes))}: {said}"
     )
-    return derive(lc, columns, note, baseline=found)
+    kind = Conventions.of(lc.meta).flux_kind
+    if kind == "total" and all(b["offset"] is not None for b in found):
+        kind = "difference"
+    return derive(lc, columns, note, baseline=found, flux_kind=kind)
 
 
-def _changes(one: Bare, given: bool | Sequence[float]) -> np.ndarray:
+def _changes(one: CurveArrays, given: bool | Sequence[float]) -> np.ndarray:
     """Return the MJD at which segments begin, in order."""
     if isinstance(given, (bool, np.bool_)):
         surveys = set(one.labels("survey")[0].tolist()) if one.has("survey") else set()
@@ -184,7 +193,7 @@ def _offsets(
     if not len(groups):
         return offset, error, number
     values, errors = flux[groups.order], flux_err[groups.order]
-    runs = Runs(groups.starts, groups.counts)
+    runs = SortedGroups(groups.starts, groups.counts)
     kept = kept_by_clipping(values, errors, runs, CLIP)
     runs, values, errors = runs.left(kept), values[kept], errors[kept]
     n = runs.counts
@@ -226,9 +235,8 @@ def _warn(found: list[dict], at_least: int) -> None:
     left = [b for b in found if b["offset"] is None]
     if left:
         which = "; ".join(f"{b['band']} from {b['start']} to {b['end']}: {b['n']}" for b in left)
-        warnings.warn(
+        warn(
             f"no baseline was subtracted where there are fewer than {at_least} rows for it "
             f"(band, MJD, rows: {which})",
             InputWarning,
-            stacklevel=3,
         )

@@ -12,6 +12,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,
+    Conventions,
     build_light_curve,
     mag_to_flux,
     magnitudes,
@@ -179,23 +180,20 @@ def from_columns(
         raise InvalidQueryError(
             f"{name} is no light curve; {RIGHT}; it has {', '.join(map(str, columns))}"
         )
-    reader = _Reader(columns, dict(units or {}), name)
+    reader = _ColumnReader(columns, dict(units or {}), name)
     mjd = reader.numbers("mjd")
     if np.isnan(mjd).any():
         raise InvalidQueryError(f"{name} has rows without mjd, the first of which is row "
                                 f"{int(np.argmax(np.isnan(mjd)))}")  # fmt: skip
     check_mjd(mjd, name=f"the column mjd of {name}")
     values = reader.alerce() if alerce else reader.plain()
-    survey = "ztf" if alerce else ""
-    about = {"survey": survey, "magsys": "AB", "history": []} if alerce else {"magsys": "AB"}
-    if alerce:
-        about["time_reference"] = "start of exposure"
+    about = {"survey": "ztf", **Conventions("start", "difference").meta()} if alerce else {}
     return build_light_curve(
         mjd, values, reader.others(), scale=scale, meta={"history": [], **about, **(meta or {})}
     )
 
 
-class _Reader:
+class _ColumnReader:
     """The columns of a table, of which each is taken once."""
 
     def __init__(self, columns: Columns, units: dict[str, str], name: str):

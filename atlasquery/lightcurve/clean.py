@@ -9,11 +9,11 @@ from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
-from atlasquery.lightcurve.curves import LightCurves, bare, meta_of
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column, new_meta
 from atlasquery.lightcurve.flags import Flag, flag_column, flags_of
+from atlasquery.lightcurve.light_curves import LightCurves, arrays_of, meta_of
 from atlasquery.lightcurve.outliers import flag_bins, flag_by_controls, flag_rolling
 from atlasquery.lightcurve.presets import COMPANIONS, PRESETS, RULES, UNITS, Bound, Preset, Rule
 from atlasquery.lightcurve.schema import flux_to_mag, magnitudes
@@ -135,7 +135,7 @@ def clean(
     check_choice(preset, name="preset", known=PRESETS)
     chosen = PRESETS[preset]
     bounds = _bounds(chosen, overrides, controls)
-    source = bare(lc, [])
+    source = arrays_of(lc, [])
     bounds = _applicable(source, preset, bounds, chosen.optional - overrides.keys())
     # Rules that look at one row at a time may see the rows of many objects.
     grouped = any(RULES[name].kind == "group" for name in bounds)
@@ -190,7 +190,7 @@ def _check_override(name: str, value: object, present: Bound | None) -> Bound | 
 
 
 def _applicable(
-    source: Bare, preset: str, bounds: dict[str, Bound], optional: frozenset[str]
+    source: CurveArrays, preset: str, bounds: dict[str, Bound], optional: frozenset[str]
 ) -> dict[str, Bound]:
     """Return the rules whose columns are there, or raise."""
     source.look_up({column for name in bounds for column in RULES[name].columns})
@@ -224,7 +224,7 @@ class _Said(NamedTuple):
 
 
 def _judge(
-    source: Bare,
+    source: CurveArrays,
     bounds: Mapping[str, Bound],
     own: tuple[str, ...],
     controls: Mapping | Sequence[Table] | None,
@@ -244,7 +244,7 @@ def _judge(
 
 
 def _control_flags(
-    source: Bare, bounds: Mapping[str, Bound], controls: Mapping | Sequence[Table]
+    source: CurveArrays, bounds: Mapping[str, Bound], controls: Mapping | Sequence[Table]
 ) -> np.ndarray:
     if len(source.curves) != 1:
         raise InvalidQueryError("controls are of one light curve; clean the others without them")
@@ -254,7 +254,7 @@ def _control_flags(
     names = [f"controls[{n}]" for n in range(len(curves))]
     rules = [name for name in bounds if RULES[name].kind != "group"]
     needed = {c for name in rules for c in RULES[name].columns} | {"exposure", "flux", "flux_err"}
-    them = Bare(curves, names, sorted(needed), UNITS)
+    them = CurveArrays(curves, names, sorted(needed), UNITS)
     their_flags, _ = flag_rows(them, bounds)
     # Those that were cleaned before by other rules keep their flags.
     if (before := flags_of(them)) is not None:
@@ -262,12 +262,12 @@ def _control_flags(
     return flag_by_controls(source, them, their_flags, bounds)
 
 
-def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, list[str]]:
+def flag_rows(source: CurveArrays, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, list[str]]:
     """Judge each row by itself.
 
     Parameters
     ----------
-    source : Bare
+    source : CurveArrays
         The columns of light curves.
     bounds : mapping of str to Bound
         The rules.
@@ -297,7 +297,7 @@ def flag_rows(source: Bare, bounds: Mapping[str, Bound]) -> tuple[np.ndarray, li
     return flags, notes
 
 
-def _flag_empty(block: Bare, flags: np.ndarray) -> None:
+def _flag_empty(block: CurveArrays, flags: np.ndarray) -> None:
     """Set the bits of rows that hold no measurement, which no rule could judge."""
     known = {name: block.has(name) for name in ("flux", "flux_err", "mag", "limiting_mag")}
     if not known["flux"]:
@@ -329,7 +329,7 @@ def _looks(bounds: Mapping[str, Bound]) -> dict[str, list[tuple[Rule, Bound]]]:
 
 
 def _judge_rows(
-    block: Bare, looks: Mapping[str, list[tuple[Rule, Bound]]], flags: np.ndarray
+    block: CurveArrays, looks: Mapping[str, list[tuple[Rule, Bound]]], flags: np.ndarray
 ) -> dict[str, int]:
     """Set the bits of some rows, and return in how many of them what could not be judged."""
     unjudged: dict[str, int] = {}
@@ -349,7 +349,7 @@ def _judge_rows(
     return unjudged
 
 
-def _looked_at(source: Bare, what: str) -> np.ndarray:
+def _looked_at(source: CurveArrays, what: str) -> np.ndarray:
     """Return a column, or what the rule of that name looks at."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if what == "snr_min":
@@ -370,7 +370,12 @@ def _is_bad(values: np.ndarray, kind: str, bound: Bound) -> np.ndarray:
 
 
 def _flagged(
-    lc: Table | Mapping, source: Bare, flags: np.ndarray, preset: Preset, drop: bool, said: _Said
+    lc: Table | Mapping,
+    source: CurveArrays,
+    flags: np.ndarray,
+    preset: Preset,
+    drop: bool,
+    said: _Said,
 ) -> TimeSeries | LightCurves:
     """Return new light curves with their flags."""
     if not isinstance(lc, Mapping):
@@ -408,7 +413,7 @@ def _note(said: _Said, flags: np.ndarray, drop: bool) -> str:
 
 def _detections(lc: Table, good: np.ndarray) -> dict:
     """Return the columns that say what is a detection, and its magnitude."""
-    one = Bare([lc], ["lc"], ("flux", "flux_err"))
+    one = CurveArrays([lc], ["lc"], ("flux", "flux_err"))
     flux = one.numbers("flux")
     with np.errstate(invalid="ignore"):
         detection = good & (flux > 0)

@@ -8,7 +8,7 @@ from astropy.timeseries import TimeSeries
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.binning import bin
 from atlasquery.lightcurve.derive import new_meta
-from atlasquery.lightcurve.runs import Runs, weighted_mean
+from atlasquery.lightcurve.group_statistics import SortedGroups, weighted_mean
 from atlasquery.lightcurve.schema import time_column
 from atlasquery.tables import Column, assemble_series, quantity_column
 
@@ -77,7 +77,7 @@ def colour(
     pairs = np.array([(*first[cell], *second[cell]) for cell in cells]).reshape(-1, 6)
     mjd = pairs[:, [0, 3]].ravel()
     errors = pairs[:, [2, 5]].ravel()
-    runs = Runs(np.arange(0, 2 * len(cells), 2), np.full(len(cells), 2))
+    runs = SortedGroups(np.arange(0, 2 * len(cells), 2), np.full(len(cells), 2))
     time = weighted_mean(mjd, errors, runs)[0] if len(cells) else np.zeros(0)
     own = (
         (

@@ -7,15 +7,10 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column
-from atlasquery.lightcurve.schema import (
-    LN10_2_5,
-    flux_to_mag,
-    mag_to_flux,
-    magnitudes,
-)
+from atlasquery.lightcurve.schema import LN10_2_5, Conventions, flux_to_mag, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_time
 from atlasquery.tables import Column, assemble, table_column
 
@@ -119,10 +114,10 @@ def to_flux(lc: Table) -> TimeSeries:
     ['to_flux: 0 fluxes from magnitudes']
     """
     one = _one(lc, "mag", "mag_err")
-    if (system := lc.meta.get("magsys", "AB")) != "AB":
+    if Conventions.of(lc.meta).magsys != "AB":
         raise InvalidQueryError(
-            f"lc.meta['magsys'] is {system!r}: fluxes are made of AB magnitudes only. If you know "
-            "that these are, set it to 'AB'."
+            f"lc.meta['magsys'] is {lc.meta['magsys']!r}: fluxes are made of AB magnitudes only. "
+            "If you know that these are, set it to 'AB'."
         )
     there = one.has("flux") and one.has("flux_err")
     if there:
@@ -309,5 +304,5 @@ def _mjd(epoch: object) -> Time:
     return Time(mjd, format="mjd", scale="utc")
 
 
-def _one(lc: Table, *needed: str) -> Bare:
-    return Bare([lc], ["lc"], needed)
+def _one(lc: Table, *needed: str) -> CurveArrays:
+    return CurveArrays([lc], ["lc"], needed)

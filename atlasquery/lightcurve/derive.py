@@ -9,7 +9,7 @@ from astropy.timeseries import TimeSeries
 from astropy.units import Quantity
 from astropy.utils.masked import Masked
 
-from atlasquery.lightcurve.schema import SCHEMA
+from atlasquery.lightcurve.schema import SCHEMA, describe_flux
 from atlasquery.tables import Column, assemble, assemble_series, quantity_column
 
 __all__ = ["DECLARED", "derive", "history", "measured_column", "new_meta"]
@@ -113,6 +113,8 @@ def derive(
     build = assemble_series if isinstance(lc, TimeSeries) else assemble
     result = build(type(lc)(), made)
     result.meta.update(new_meta(lc.meta, note, **more))
+    if "flux" in columns:
+        describe_flux(result)
     return result
 
 

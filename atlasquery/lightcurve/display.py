@@ -8,14 +8,14 @@ from astropy.table import Table
 from atlasquery.lightcurve.sparkline import sparkline
 from atlasquery.tables.html import Markup, control_free, grid, plain_text
 
-__all__ = ["Shown"]
+__all__ = ["LightCurveDisplay"]
 
 # They are shown by the first ones, since each costs the making of its light curve.
 SHOWN = 10
 SHOWN_FAILURES = 5
 
 
-class Shown:
+class LightCurveDisplay:
     """A mapping of ids to light curves, or to what has one, that shows the first of them.
 
     Its ``failures``, where it has any, are pairs (id, exception).

@@ -11,10 +11,10 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.schema import ZERO_POINT
+from atlasquery.lightcurve.schema import ZERO_POINT, Conventions
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
 from atlasquery.service.inputs import check_choice
 
@@ -129,7 +129,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     >>> o_band = to_lightkurve(lc, band="o")  # doctest: +SKIP
     >>> o_band.to_periodogram()  # doctest: +SKIP
     """
-    bare = Bare([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
+    bare = CurveArrays([_check(lc)], ["lc"], ("band", "flux", "flux_err"))
     flux, flux_err = bare.numbers("flux"), bare.numbers("flux_err")
     measured = np.isfinite(flux) & ~excluded(bare) & np.isfinite(bare.mjd())
     bands = sorted(set(np.asarray(lc["band"])[measured].tolist()))
@@ -165,7 +165,8 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     Returns
     -------
     `~astropy.table.Table`
-        ``time`` (MJD of the middle of the exposure, in the scale of `lc`), ``band``
+        ``time`` (MJD of the middle of the exposure, in the scale of `lc`; a time whose
+        ``time_reference`` is ``"unknown"`` is taken for the start), ``band``
         (``atlaso``, ``atlasc``), ``flux`` and ``fluxerr`` (uJy), ``zp`` (23.9) and
         ``zpsys`` (``ab``), of the rows that have a flux and an error above 0, and that
         `clean` did not flag as bad. ``meta["left_out"]`` says how many others there are.
@@ -191,19 +192,24 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     >>> data.colnames
     ['time', 'band', 'flux', 'fluxerr', 'zp', 'zpsys']
     """
-    bare = Bare([_check(lc)], ["lc"], ("band", "survey", "flux", "flux_err", "exposure_time"))
+    bare = CurveArrays(
+        [_check(lc)], ["lc"], ("band", "survey", "flux", "flux_err", "exposure_time")
+    )
     flux, error = bare.numbers("flux"), bare.numbers("flux_err")
     kept = np.isfinite(flux) & np.isfinite(error)
     kept[kept] = error[kept] > 0
     kept &= ~excluded(bare) & np.isfinite(bare.mjd())
     names = _sncosmo_names(lc, kept, dict(bands or {}))
     kept &= names != ""
-    # Some surveys give the middle; where the exposure time is not known the start has to do.
-    at_middle = "middle" in str(lc.meta.get("time_reference", ""))
-    half = 0.0 if at_middle else 0.5 * np.nan_to_num(bare.numbers("exposure_time")) / SECONDS
-    middle = lc.time.mjd + half
+    conventions = Conventions.of(lc.meta)
+    middle = lc.time.mjd
+    if conventions.before_middle:
+        # Where the exposure time is not known the start has to do.
+        middle = middle + 0.5 * np.nan_to_num(bare.numbers("exposure_time")) / SECONDS
     n = int(kept.sum())
     meta = {k: v for k, v in lc.meta.items() if isinstance(v, str | int | float)}
+    if conventions.time_reference == "start":
+        meta |= {"time_reference": "middle", "time_reference_note": "middle of exposure"}
     table = Table(meta={**meta, "left_out": len(lc) - n})
     table["time"] = middle[kept]
     table["band"] = names[kept]

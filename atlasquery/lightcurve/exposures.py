@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.groups import Groups
 
 __all__ = ["repeated"]
@@ -14,7 +14,7 @@ SAME = 1.0 / 86400
 
 
 def repeated(
-    source: Bare, groups: Groups, mjd: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
+    source: CurveArrays, groups: Groups, mjd: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
 ) -> np.ndarray:
     """Return the rows that measure an exposure of which another row counts.
 
@@ -29,7 +29,7 @@ def repeated(
 
     Parameters
     ----------
-    source : Bare
+    source : CurveArrays
         The columns of light curves.
     groups : Groups
         The rows that would count, in groups that no exposure crosses.
@@ -78,7 +78,7 @@ def _in_time(groups: Groups, mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _exposures(
-    source: Bare, rows: np.ndarray, mjd: np.ndarray, group: np.ndarray
+    source: CurveArrays, rows: np.ndarray, mjd: np.ndarray, group: np.ndarray
 ) -> np.ndarray | None:
     """Return a number for the exposure of each row, -1 where it is not known."""
     if not source.has("exposure"):
@@ -108,7 +108,7 @@ def _exposures(
 
 
 def _worse(
-    source: Bare, rows: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
+    source: CurveArrays, rows: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
 ) -> list[np.ndarray]:
     """Return numbers of which the smallest row counts, the first deciding."""
     worse = [np.isnan(flux[rows]).astype(float)]

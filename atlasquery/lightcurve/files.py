@@ -8,7 +8,8 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.brokers import from_columns, table_columns
-from atlasquery.lightcurve.ztfforced import is_ztf_forced, read_ztf_forced
+from atlasquery.lightcurve.schema import Conventions
+from atlasquery.lightcurve.ztf_forced import is_ztf_forced, read_ztf_forced
 from atlasquery.service.inputs import check_path
 from atlasquery.tables.files import read_table, write_table
 
@@ -111,6 +112,13 @@ def read(path: str | os.PathLike) -> TimeSeries:
         return _read_text(path)
     table = read_table(path)
     if isinstance(table, TimeSeries):
+        conventions = Conventions.of(table.meta)
+        if (
+            table.meta.get("time_reference", conventions.time_reference)
+            != conventions.time_reference
+        ):
+            # Earlier versions wrote prose where there are values now.
+            table.meta.update(conventions.meta())
         return table
     timed = isinstance(table.columns.get("time"), Time)
     if path.suffix.lower() == ".csv" and "mjd" in table.colnames and not timed:

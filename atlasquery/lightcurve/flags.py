@@ -5,7 +5,7 @@ from enum import IntFlag
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.tables import Column, table_column
 
 __all__ = ["FAINT", "FLAG", "Flag", "excluded", "flag_column", "flags_of"]
@@ -77,12 +77,12 @@ def flag_column(flag: np.ndarray):
     return table_column(FLAG, flag, None)
 
 
-def flags_of(source: Bare) -> np.ndarray | None:
+def flags_of(source: CurveArrays) -> np.ndarray | None:
     """Return the flags that light curves have.
 
     Parameters
     ----------
-    source : Bare
+    source : CurveArrays
         Their columns.
 
     Returns
@@ -108,12 +108,12 @@ def flags_of(source: Bare) -> np.ndarray | None:
     return whole
 
 
-def excluded(source: Bare) -> np.ndarray:
+def excluded(source: CurveArrays) -> np.ndarray:
     """Return which rows are flagged as bad; what is only faint is not.
 
     Parameters
     ----------
-    source : Bare
+    source : CurveArrays
         The columns of light curves.
 
     Returns

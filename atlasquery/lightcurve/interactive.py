@@ -4,9 +4,9 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.lightcurve.marks import Mark, shown
-from atlasquery.lightcurve.plot import LABELS, time_label
-from atlasquery.lightcurve.styles import KINDS, style_of
+from atlasquery.lightcurve.plot import time_label, value_label
+from atlasquery.lightcurve.plot_data import PlotPoints, plot_data
+from atlasquery.lightcurve.styles import MARKER_STYLES, style_of
 
 __all__ = ["plot_interactive"]
 
@@ -73,7 +73,7 @@ def plot_interactive(
         raise ImportError(
             f"plot_interactive needs plotly ({error}): pip install 'atlasquery[interactive]'"
         ) from error
-    what = shown(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
+    what = plot_data(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     figure = go.Figure()
     # The last in the key is drawn first, to lie below.
     for place, mark in reversed(list(enumerate(what.marks))):
@@ -84,7 +84,7 @@ def plot_interactive(
         template="simple_white",
         xaxis={"title": time_label(lc, what), "tickformat": ".6~f", "mirror": True},
         yaxis={
-            "title": LABELS[y],
+            "title": value_label(lc, y),
             "autorange": "reversed" if y == "mag" else True,
             "mirror": True,
         },
@@ -95,8 +95,8 @@ def plot_interactive(
     return figure
 
 
-def _trace(go, mark: Mark, table: Table, scale: str, place: int):
-    style, kind = style_of(mark.band), KINDS[mark.kind]
+def _trace(go, mark: PlotPoints, table: Table, scale: str, place: int):
+    style, kind = style_of(mark.band), MARKER_STYLES[mark.kind]
     symbol = {"limit": "triangle-down", "flagged": "x-thin"}.get(mark.kind, style.symbol)
     opened = kind.opened or (mark.kind == "limit" and not style.filled)
     bars = None
@@ -122,7 +122,7 @@ def _trace(go, mark: Mark, table: Table, scale: str, place: int):
     )
 
 
-def _words(mark: Mark, table: Table, scale: str) -> list[str]:
+def _words(mark: PlotPoints, table: Table, scale: str) -> list[str]:
     """Return what each mark tells."""
     dates = Time(mark.time, format="mjd", scale=scale).to_value("iso", subfmt="date_hms")
     error = np.zeros(len(mark.time)) if mark.error is None else mark.error

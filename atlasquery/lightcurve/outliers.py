@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.flags import FAINT, Flag
-from atlasquery.lightcurve.groups import Groups, cells, codes, label_codes, make_groups
-from atlasquery.lightcurve.presets import Bound
-from atlasquery.lightcurve.runs import (
+from atlasquery.lightcurve.group_statistics import (
     SIGMA_PER_MAD,
-    Runs,
+    SortedGroups,
     kept_by_errors,
     reduced_chi2,
     weighted_mean,
 )
+from atlasquery.lightcurve.groups import Groups, cells, codes, label_codes, make_groups
+from atlasquery.lightcurve.presets import Bound
 
 __all__ = ["flag_bins", "flag_by_controls", "flag_rolling"]
 
@@ -29,7 +29,7 @@ BLOCK = 1 << 15
 
 
 def flag_rolling(
-    source: Bare, flags: np.ndarray, bounds: Mapping[str, Bound], own: tuple[str, ...]
+    source: CurveArrays, flags: np.ndarray, bounds: Mapping[str, Bound], own: tuple[str, ...]
 ) -> np.ndarray:
     """Flag what stands out of the measurements before and after it, band by band.
 
@@ -37,7 +37,7 @@ def flag_rolling(
 
     Parameters
     ----------
-    source : Bare
+    source : CurveArrays
         The columns of light curves.
     flags : `~numpy.ndarray` of int64
         The flags so far; bad rows are nobody's neighbours.
@@ -80,7 +80,7 @@ def flag_rolling(
 
 
 def flag_bins(
-    source: Bare, flags: np.ndarray, bounds: Mapping[str, Bound], own: tuple[str, ...]
+    source: CurveArrays, flags: np.ndarray, bounds: Mapping[str, Bound], own: tuple[str, ...]
 ) -> np.ndarray:
     """Flag outliers in bins of time, and all rows of a bin that is not to be trusted.
 
@@ -89,7 +89,7 @@ def flag_bins(
 
     Parameters
     ----------
-    source : Bare
+    source : CurveArrays
         The columns of light curves.
     flags : `~numpy.ndarray` of int64
         The flags so far; bad rows do not count.
@@ -111,12 +111,12 @@ def flag_bins(
     groups = make_groups([*_keys(source, own), cells(mjd, bounds["bin_width"].value)], timed)
     if not len(groups):
         return np.zeros(len(flux), np.int64)
-    all_runs, counts = Runs(groups.starts, groups.counts), good[groups.order]
+    all_runs, counts = SortedGroups(groups.starts, groups.counts), good[groups.order]
     number = all_runs.number(counts)
     bad = number == 0
     sigma = bounds["bin_sigma"].value if "bin_sigma" in bounds else None
     order = groups.order[counts]
-    runs = Runs(_starts(number[~bad]), number[~bad])
+    runs = SortedGroups(_starts(number[~bad]), number[~bad])
     kept, _, chi2, n = _statistics(flux[order], flux_err[order], runs, sigma)
     judged = _exceeds(bounds, "bin_", runs.counts - n, n)
     if bound := bounds.get("bin_chi2_max"):
@@ -133,7 +133,7 @@ def flag_bins(
 
 
 def flag_by_controls(
-    source: Bare, controls: Bare, their_flags: np.ndarray, bounds: Mapping[str, Bound]
+    source: CurveArrays, controls: CurveArrays, their_flags: np.ndarray, bounds: Mapping[str, Bound]
 ) -> np.ndarray:
     """Flag the exposures in which the control light curves are not 0.
 
@@ -143,7 +143,7 @@ def flag_by_controls(
 
     Parameters
     ----------
-    source, controls : Bare
+    source, controls : CurveArrays
         The columns of one light curve, and of its controls.
     their_flags : `~numpy.ndarray` of int64
         The flags of the controls; bad rows do not count.
@@ -169,14 +169,14 @@ def flag_by_controls(
     bad = np.full(len(known), least > 0)
     groups = make_groups([at], measured)
     if len(groups) and len(controls.curves) >= least:
-        runs, order = Runs(groups.starts, groups.counts), groups.order
+        runs, order = SortedGroups(groups.starts, groups.counts), groups.order
         where = at[order[runs.starts]]
         _, snr, chi2, _ = _statistics(flux[order], flux_err[order], runs, None)
         suspect = _disagree(bounds, snr, chi2)
         good = _good(their_flags)[order]
         number = runs.number(good)
         some = number > 0
-        few = Runs(_starts(number[some]), number[some])
+        few = SortedGroups(_starts(number[some]), number[some])
         order = order[good]
         _, snr, chi2, n = _statistics(flux[order], flux_err[order], few, 3.0)
         judged = np.full(len(runs), least > 0)
@@ -215,7 +215,7 @@ def _measured(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
         return np.isfinite(flux) & np.isfinite(flux_err) & (flux_err > 0)
 
 
-def _keys(source: Bare, own: tuple[str, ...]) -> list[np.ndarray]:
+def _keys(source: CurveArrays, own: tuple[str, ...]) -> list[np.ndarray]:
     """Return numbers for what keeps rows apart, those of few values first."""
     names = [name for name in ("band", "survey", *own) if source.has(name)]
     labels = []
@@ -253,7 +253,7 @@ def _row_median(rows: np.ndarray) -> np.ndarray:
 
 
 def _statistics(
-    values: np.ndarray, errors: np.ndarray, runs: Runs, sigma: float | None
+    values: np.ndarray, errors: np.ndarray, runs: SortedGroups, sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return which rows are left, and signal to noise of the mean, reduced chi2 and n of groups."""
     if not len(runs):
@@ -265,7 +265,7 @@ def _statistics(
     n = runs.number(kept) if sigma is not None else runs.counts
     snr, chi2 = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
     some = n > 0
-    left, values, errors = Runs(_starts(n[some]), n[some]), values[kept], errors[kept]
+    left, values, errors = SortedGroups(_starts(n[some]), n[some]), values[kept], errors[kept]
     if len(left):
         mean, error, *_ = weighted_mean(values, errors, left)
         snr[some], chi2[some] = mean / error, reduced_chi2(values, errors, mean, left)

@@ -18,8 +18,9 @@ from atlasquery.lightcurve.axes import (
     fit_to_marks,
     pyplot,
 )
-from atlasquery.lightcurve.marks import Mark, Shown, check_distance, shown
-from atlasquery.lightcurve.styles import KINDS, Style, shaded, style_of
+from atlasquery.lightcurve.plot_data import PlotData, PlotPoints, check_distance, plot_data
+from atlasquery.lightcurve.schema import Conventions
+from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_of
 from atlasquery.service.inputs import check_window
 
 __all__ = ["plot"]
@@ -108,7 +109,7 @@ def plot(
     >>> ax.get_ylabel()
     'AB magnitude (mag)'
     """
-    what = shown(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
+    what = plot_data(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     times = check_shown_window(window, what.scale)
     modulus = check_distance(redshift, distance, cosmology, y)
     name = str(lc.meta.get("object", ""))
@@ -141,7 +142,7 @@ class Drawn:
 
     Parameters
     ----------
-    marks : list of Mark
+    marks : list of PlotPoints
         All marks.
     notes : list of str
         What the key says besides.
@@ -155,7 +156,7 @@ class Drawn:
         What is drawn.
     """
 
-    marks: list[Mark]
+    marks: list[PlotPoints]
     notes: list[str]
     label: str
     scale: str
@@ -167,7 +168,7 @@ class Drawn:
 _DRAWN: "weakref.WeakKeyDictionary[Any, Drawn]" = weakref.WeakKeyDictionary()
 
 
-def _drawn_before(ax: Any, what: Shown, y: str, label: str) -> Drawn | None:
+def _drawn_before(ax: Any, what: PlotData, y: str, label: str) -> Drawn | None:
     """Return what `plot` has drawn on axes, or refuse to mix it with something else."""
     drawn = _DRAWN.get(ax)
     if drawn is None or not ax.has_data():
@@ -185,7 +186,7 @@ def _drawn_before(ax: Any, what: Shown, y: str, label: str) -> Drawn | None:
     return drawn
 
 
-def _named(ax: Any, what: Shown, drawn: Drawn, name: str) -> Shown:
+def _named(ax: Any, what: PlotData, drawn: Drawn, name: str) -> PlotData:
     """Return marks that differ from those of other objects drawn before, by label and shade."""
     if not drawn.names or not name or drawn.names == [name]:
         return what
@@ -199,7 +200,8 @@ def _named(ax: Any, what: Shown, drawn: Drawn, name: str) -> Shown:
     return replace(what, marks=marks)
 
 
-LABELS = {"mag": "AB magnitude (mag)", "flux": "Difference flux (µJy)"}
+# Labels of magnitudes whose system, and of fluxes whose kind, is not known or not one.
+UNKNOWN_LABELS = {"mag": "Magnitude (mag)", "flux": "Flux (µJy)"}
 
 
 def value_label(lc: Table, y: str) -> str:
@@ -215,22 +217,23 @@ def value_label(lc: Table, y: str) -> str:
     Returns
     -------
     str
-        With the system of the magnitudes, where that is known.
+        With the system of the magnitudes or the kind of flux, where that is known.
     """
-    system = str(lc.meta.get("magsys", "AB"))
-    if y != "mag" or system == "AB":
-        return LABELS[y]
-    return "Magnitude (mag)" if system == "unknown" else f"{system} magnitude (mag)"
+    conventions = Conventions.of(lc.meta)
+    if y == "mag":
+        system = conventions.magsys
+        return UNKNOWN_LABELS[y] if system == "unknown" else f"{system} magnitude (mag)"
+    return "Difference flux (µJy)" if conventions.flux_kind == "difference" else UNKNOWN_LABELS[y]
 
 
-def time_label(lc: Table, what: Shown) -> str:
+def time_label(lc: Table, what: PlotData) -> str:
     """Return the label of the axis of times.
 
     Parameters
     ----------
     lc : `~astropy.table.Table`
         The light curve.
-    what : Shown
+    what : PlotData
         What is drawn of it.
 
     Returns
@@ -238,8 +241,8 @@ def time_label(lc: Table, what: Shown) -> str:
     str
         With the time scale and what the times are of.
     """
-    reference = lc.meta.get("time_reference", "as the survey gives it")
-    return f"Time (MJD, {what.scale.upper()}; {reference})"
+    reference = Conventions.of(lc.meta).meta().get("time_reference_note")
+    return f"Time (MJD, {what.scale.upper()}; {reference or 'as the survey gives it'})"
 
 
 def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
@@ -278,10 +281,10 @@ def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
 
 def draw(
     ax,
-    what: Shown,
+    what: PlotData,
     y: str,
     *,
-    before: Sequence[Mark] = (),
+    before: Sequence[PlotPoints] = (),
     window: str | tuple[float, float] = "event",
 ) -> list[str]:
     """Draw the marks of a light curve, and axes that fit them.
@@ -290,11 +293,11 @@ def draw(
     ----------
     ax : `~matplotlib.axes.Axes`
         The axes.
-    what : Shown
+    what : PlotData
         The marks.
     y : {"mag", "flux"}
         What is drawn.
-    before : sequence of Mark, optional
+    before : sequence of PlotPoints, optional
         What was drawn on the axes before, which they have to fit as well.
     window : {"event", "all"} or tuple of float, optional
         The times that are shown.
@@ -318,8 +321,8 @@ def draw(
     return [*what.notes, *outside]
 
 
-def _draw_points(ax, mark: Mark) -> None:
-    style, kind = _style(mark), KINDS[mark.kind]
+def _draw_points(ax, mark: PlotPoints) -> None:
+    style, kind = _style(mark), MARKER_STYLES[mark.kind]
     ax.errorbar(
         mark.time,
         mark.value,
@@ -338,13 +341,13 @@ def _draw_points(ax, mark: Mark) -> None:
     )
 
 
-def _style(mark: Mark) -> Style:
+def _style(mark: PlotPoints) -> Style:
     style = style_of(mark.band)
     return replace(style, colour=shaded(style.colour, mark.shade))
 
 
-def _draw_limits(ax, mark: Mark) -> None:
-    style, kind = _style(mark), KINDS[mark.kind]
+def _draw_limits(ax, mark: PlotPoints) -> None:
+    style, kind = _style(mark), MARKER_STYLES[mark.kind]
     # A few of them need not be as faint as thousands.
     alpha = float(np.clip(8.0 / np.sqrt(len(mark.time)), kind.alpha, 0.6))
     ax.scatter(
@@ -364,8 +367,8 @@ def _draw_limits(ax, mark: Mark) -> None:
     )
 
 
-def _draw_crosses(ax, mark: Mark) -> None:
-    kind = KINDS[mark.kind]
+def _draw_crosses(ax, mark: PlotPoints) -> None:
+    kind = MARKER_STYLES[mark.kind]
     ax.scatter(
         mark.time,
         mark.value,

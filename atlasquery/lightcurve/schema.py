@@ -1,7 +1,9 @@
 """The one light curve of all surveys: its columns, their units, and how it is put together."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import astropy.units as u
 import numpy as np
@@ -9,12 +11,19 @@ from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
 from atlasquery.tables import Column, Rows, assemble_series, quantity_column, table_column
+from atlasquery.tables.coordinate_systems import ReferencePosition, reference_position
 
 __all__ = [
+    "CONVENTIONS",
     "LN10_2_5",
     "SCHEMA",
     "ZERO_POINT",
+    "Conventions",
+    "FluxKind",
+    "MagnitudeSystem",
+    "TimeReference",
     "build_light_curve",
+    "describe_flux",
     "failed",
     "flux_to_mag",
     "inside",
@@ -46,6 +55,156 @@ SCHEMA = (
     Column("survey", str, about="Survey.", required=True),
     Column("exposure", str, about="The exposure's own name.", required=True),
 )
+
+#: What ``time`` is of an exposure; ``"mean"`` is the mean of several measurements.
+TimeReference = Literal["start", "middle", "mean", "unknown"]
+#: ``"difference"``: the flux of a difference image, without what is in the reference image;
+#: ``"total"``: all light of the object.
+FluxKind = Literal["difference", "total", "unknown"]
+#: The system of ``mag`` and ``limiting_mag``.
+MagnitudeSystem = Literal["AB", "Vega", "unknown"]
+
+#: The items of ``meta`` that hold `Conventions`.
+CONVENTIONS = (
+    "magsys",
+    "flux_kind",
+    "time_reference",
+    "time_reference_position",
+    "time_reference_note",
+    "averaged_time_reference",
+)
+_NOTES = {"start": "start of exposure", "middle": "middle of exposure"}
+_FLUX_ABOUT = {"total": "Flux of the object, not of a difference.", "unknown": "Signed flux."}
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What the times, fluxes and magnitudes of a light curve mean.
+
+    Each is a value in ``meta``, for programs to compare; ``time_reference_note`` is for people.
+
+    Parameters
+    ----------
+    time_reference : {"start", "middle", "mean", "unknown"}
+        What ``time`` is of an exposure; ``"mean"`` is the mean of several measurements.
+    flux_kind : {"difference", "total", "unknown"}
+        Whether ``flux`` is that of a difference image, or all light of the object.
+    magsys : {"AB", "Vega", "unknown"}, optional
+        The system of ``mag`` and ``limiting_mag``.
+    position : {"topocenter", "geocenter", "barycenter", "heliocenter", "unknown"}, optional
+        The reference position of ``time``.
+    note : str, optional
+        More on ``time``, in words.
+    averaged : {"start", "middle", "unknown"}, optional
+        What the times were of an exposure of which ``time`` is the mean.
+    """
+
+    time_reference: TimeReference
+    flux_kind: FluxKind
+    magsys: MagnitudeSystem = "AB"
+    position: ReferencePosition = "topocenter"
+    note: str = ""
+    averaged: TimeReference | None = None
+
+    @classmethod
+    def of(cls, meta: Mapping) -> "Conventions":
+        """Return the conventions of a light curve.
+
+        Parameters
+        ----------
+        meta : mapping
+            Its meta data. What earlier versions wrote, prose for ``time_reference`` and
+            nothing on the kind of flux, is understood too.
+
+        Returns
+        -------
+        Conventions
+            ``"unknown"`` for what is not in `meta`.
+        """
+        text = str(meta.get("time_reference") or "unknown")
+        reference, averaged = _time_reference(text)
+        note = meta.get("time_reference_note") or ("" if text == reference else text)
+        return cls(
+            reference,
+            _flux_kind(meta),
+            _magnitude_system(meta),
+            reference_position(meta),
+            str(note),
+            _one_of(TimeReference, meta.get("averaged_time_reference")) or averaged,
+        )
+
+    def meta(self) -> dict[str, str]:
+        """Return the conventions as items of ``meta``.
+
+        Returns
+        -------
+        dict of str
+            Such as ``{"time_reference": "start", "flux_kind": "difference", ...}``.
+        """
+        note = self.note or _NOTES.get(self.time_reference, "")
+        return {
+            "magsys": self.magsys,
+            "flux_kind": self.flux_kind,
+            "time_reference": self.time_reference,
+            "time_reference_position": self.position,
+            **({"time_reference_note": note} if note else {}),
+            **({"averaged_time_reference": self.averaged} if self.averaged else {}),
+        }
+
+    def binned(self) -> "Conventions":
+        """Return the conventions of averages of such measurements.
+
+        Returns
+        -------
+        Conventions
+            With the time reference ``"mean"``.
+        """
+        if self.time_reference == "mean":
+            return self
+        note = self.note or _NOTES.get(self.time_reference, "time")
+        return replace(
+            self,
+            time_reference="mean",
+            averaged=self.time_reference,
+            note=f"mean {note} of the bin",
+        )
+
+    @property
+    def before_middle(self) -> bool:
+        """Whether ``time`` is half an exposure before the middle; an unknown one is taken so."""
+        reference = self.averaged if self.time_reference == "mean" else self.time_reference
+        return reference in ("start", "unknown")
+
+
+def _one_of(values: object, given: object) -> Any:
+    """Return what is given if it is one of the values of a `Literal`, else None."""
+    return given if given in get_args(values) else None
+
+
+def _time_reference(text: str) -> tuple[TimeReference, TimeReference | None]:
+    """Return what a time is of an exposure, and what it is the mean of, by a value or by prose."""
+    if known := _one_of(TimeReference, text):
+        return known, None
+    words = re.findall(r"\b(start|middle)\b", text.lower())
+    exposure: TimeReference = words[0] if len(set(words)) == 1 else "unknown"
+    return ("mean", exposure) if text.lower().startswith("mean ") else (exposure, None)
+
+
+def _flux_kind(meta: Mapping) -> FluxKind:
+    if "flux_kind" in meta:
+        return _one_of(FluxKind, meta["flux_kind"]) or "unknown"
+    # Of light curves of earlier versions other items tell it.
+    if "reduced" in meta:
+        return "total" if meta["reduced"] else "difference"
+    if "mag_column" in meta:
+        return "total"
+    alerts = meta.get("survey") in ("ztf", "lsst") and "detection_snr" not in meta
+    return "difference" if alerts or "atlas_id" in meta else "unknown"
+
+
+def _magnitude_system(meta: Mapping) -> MagnitudeSystem:
+    systems: dict[str, MagnitudeSystem] = {"ab": "AB", "vega": "Vega"}
+    return systems.get(str(meta.get("magsys", "AB")).lower(), "unknown")
 
 
 def mag_to_flux(mag: np.ndarray) -> np.ndarray:
@@ -192,7 +351,8 @@ def build_light_curve(
     scale : str
         The time scale of the survey.
     meta : mapping
-        What the light curve says of its origin.
+        What is known of its origin, with the items of `Conventions`: those that are
+        missing become ``"unknown"``, and the magnitudes are taken for AB.
 
     Returns
     -------
@@ -209,7 +369,21 @@ def build_light_curve(
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
     series = assemble_series(TimeSeries(), columns)
     series.meta.update(meta)
+    series.meta.update(Conventions.of(meta).meta())
+    describe_flux(series)
     return series
+
+
+def describe_flux(lc: TimeSeries) -> None:
+    """Describe the column of fluxes by their kind, where they are not those of a difference.
+
+    Parameters
+    ----------
+    lc : `~astropy.timeseries.TimeSeries`
+        A light curve whose columns have the descriptions of `SCHEMA`; it is changed.
+    """
+    if about := _FLUX_ABOUT.get(Conventions.of(lc.meta).flux_kind):
+        lc.columns["flux"].info.description = about
 
 
 def schema_columns(

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.styles import rank_of, style_of
 
 __all__ = ["sparkline"]
@@ -17,7 +17,7 @@ FAINTEST = 2.5
 MARGIN = 4.0
 
 
-class _Point(NamedTuple):
+class _SparklinePoint(NamedTuple):
     x: float
     y: float
     band: str
@@ -60,7 +60,7 @@ def sparkline(lc: TimeSeries, *, width: int = 420, height: int = 90, labels: boo
     >>> svg[:4], len(svg) < 60_000
     ('<svg', True)
     """
-    bare = Bare([lc], ["lc"], ("band", "detection", "flux", "mag", "limiting_mag"))
+    bare = CurveArrays([lc], ["lc"], ("band", "detection", "flux", "mag", "limiting_mag"))
     bands, detected = np.asarray(lc["band"]), np.asarray(lc["detection"], dtype=bool)
     mjd, mag, limit = bare.mjd(), bare.numbers("mag"), bare.numbers("limiting_mag")
     seen = detected & np.isfinite(mag)
@@ -110,10 +110,10 @@ def _scaled(values: np.ndarray, old: tuple[float, float], new: tuple[float, floa
 
 def _distinct(
     x: np.ndarray, y: np.ndarray, bands: np.ndarray, chosen: np.ndarray, *, cell: int = 1
-) -> list[_Point]:
+) -> list[_SparklinePoint]:
     """Return the chosen points, one for each cell of so many pixels and each band."""
     found = {
-        (band, round(px / cell), round(py / cell)): _Point(px, py, band)
+        (band, round(px / cell), round(py / cell)): _SparklinePoint(px, py, band)
         for px, py, band in zip(
             x[chosen].tolist(), y[chosen].tolist(), bands[chosen].tolist(), strict=True
         )
@@ -125,11 +125,11 @@ def _colour(band: str) -> str:
     return style_of(band).colour
 
 
-def _detection(p: _Point) -> str:
+def _detection(p: _SparklinePoint) -> str:
     return f'<circle cx="{p.x:.1f}" cy="{p.y:.1f}" r="2" fill="{_colour(p.band)}"/>'
 
 
-def _limits(points: list[_Point]) -> list[str]:
+def _limits(points: list[_SparklinePoint]) -> list[str]:
     """Return triangles that point down to the fainter, in one path for each band."""
     paths: dict[str, list[str]] = {}
     for p in points:
@@ -140,7 +140,7 @@ def _limits(points: list[_Point]) -> list[str]:
     ]
 
 
-def _negative(p: _Point, edge: float) -> str:
+def _negative(p: _SparklinePoint, edge: float) -> str:
     return f'<path d="M{p.x:.1f} {edge:.0f}v-5" stroke="{_colour(p.band)}" stroke-width="1"/>'
 
 

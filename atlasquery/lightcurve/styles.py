@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "STYLES", "Kind", "Style", "rank_of", "shaded", "style_of"]
+__all__ = ["MARKER_STYLES", "STYLES", "MarkerStyle", "Style", "rank_of", "shaded", "style_of"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def rank_of(band: str) -> tuple[int, str]:
 
 
 @dataclass(frozen=True)
-class Kind:
+class MarkerStyle:
     """How a kind of mark looks, in all bands.
 
     Attributes
@@ -124,11 +124,11 @@ class Kind:
 
 
 # From the first in the key to the last.
-KINDS = {
-    "detection": Kind(5.5, False, "black", 1.0, 3.2),
-    "faint": Kind(5.0, True, None, 0.6, 2.4),
-    "forced": Kind(4.0, True, None, 0.8, 2.2),
-    "forced_faint": Kind(3.5, True, None, 0.3, 2.1),
-    "limit": Kind(3.6, False, None, 0.25, 1.0),
-    "flagged": Kind(4.5, False, None, 0.6, 1.5),
+MARKER_STYLES = {
+    "detection": MarkerStyle(5.5, False, "black", 1.0, 3.2),
+    "faint": MarkerStyle(5.0, True, None, 0.6, 2.4),
+    "forced": MarkerStyle(4.0, True, None, 0.8, 2.2),
+    "forced_faint": MarkerStyle(3.5, True, None, 0.3, 2.1),
+    "limit": MarkerStyle(3.6, False, None, 0.25, 1.0),
+    "flagged": MarkerStyle(4.5, False, None, 0.6, 1.5),
 }

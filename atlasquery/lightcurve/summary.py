@@ -12,14 +12,14 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.colours import colour
 from atlasquery.lightcurve.derive import new_meta
-from atlasquery.lightcurve.moments import (
+from atlasquery.lightcurve.features import (
     MAG_PER_DAY,
-    Measured,
-    measured,
-    place_of_first,
-    place_of_last,
-    place_of_peak,
+    UsableRows,
+    index_of_first,
+    index_of_last,
+    index_of_peak,
     slope_of_rise,
+    usable_rows,
 )
 from atlasquery.lightcurve.schema import time_column
 from atlasquery.tables import Column, assemble, quantity_column, table_column
@@ -187,12 +187,12 @@ def _name(lc: object) -> str:
 
 def _numbers(lc: Table, name: str, band: str | None, snr: float, bands: tuple[str, str]) -> dict:
     """Return the values of a row; what is not defined is left out."""
-    rows = measured(lc, band if name == "lc" or _has(lc, band) else None, snr, name)
+    rows = usable_rows(lc, band if name == "lc" or _has(lc, band) else None, snr, name)
     if band is not None and not _has(lc, band):
         return {"n_rows": 0, "n_detections": 0}
     numbers = {"n_rows": len(rows.order), "n_detections": int(rows.detected.sum())}
     numbers["repeated"] = rows.repeated
-    top, first, before = place_of_peak(rows), place_of_first(rows), place_of_last(rows)
+    top, first, before = index_of_peak(rows), index_of_first(rows), index_of_last(rows)
     if top is None or first is None:
         return numbers
     latest = int(np.flatnonzero(rows.detected)[-1])
@@ -221,7 +221,7 @@ def _has(lc: Table, band: str | None) -> bool:
     return band is None or "band" not in lc.columns or bool(np.any(np.asarray(lc["band"]) == band))
 
 
-def _of_limit(rows: Measured, before: int, first: int) -> dict:
+def _of_limit(rows: UsableRows, before: int, first: int) -> dict:
     numbers = {
         "last_non_detection": rows.mjd[before],
         "last_limit": rows.limit[before],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .database import Database
-from .pages import RefusedError, ServerError
+from .responses import RefusedError, ServerError
 
 __all__ = ["Account", "Accounts", "User"]
 

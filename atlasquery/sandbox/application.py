@@ -13,9 +13,9 @@ from .call import Call
 from .database import Database
 from .endpoints import ENDPOINTS, LOGIN, LOGIN_PATH, Endpoint
 from .forms import InvalidError
-from .pages import RefusedError, ServerError, browsable, json_response, page, too_long
+from .responses import RefusedError, ServerError, browsable, json_response, page, too_long
 from .throttle import STAFF_RATE, Throttle, parse_rate
-from .writes import Answer
+from .writes import StatusReply
 
 __all__ = ["Application", "Exchange"]
 
@@ -63,7 +63,7 @@ class Exchange:
     parameters: dict = field(default_factory=dict)
 
 
-class _Request(Request):
+class _SandboxRequest(Request):
     # The server's own limit is on the whole body.
     max_form_memory_size = None
     max_form_parts = None
@@ -118,7 +118,7 @@ class Application:
 
     def __call__(self, environ: dict, start_response: Callable) -> object:
         """Answer a request, as WSGI wants it."""
-        request = _Request(environ)
+        request = _SandboxRequest(environ)
         exchange = Exchange(request.method, request.path)
         if self._latency:
             time.sleep(self._latency)
@@ -128,7 +128,7 @@ class Application:
             self._exchanges.append(exchange)
         return response(environ, start_response)
 
-    def _respond(self, request: _Request, exchange: Exchange) -> Response:
+    def _respond(self, request: _SandboxRequest, exchange: Exchange) -> Response:
         uri = request.environ.get("REQUEST_URI", "")
         line = len(f"{request.method} {uri} HTTP/1.1")
         if line > _MAX_LINE:
@@ -155,7 +155,9 @@ class Application:
         except _TooLargeError:
             return page(400)
 
-    def _endpoint(self, endpoint: Endpoint, request: _Request, exchange: Exchange) -> Response:
+    def _endpoint(
+        self, endpoint: Endpoint, request: _SandboxRequest, exchange: Exchange
+    ) -> Response:
         headers = {"Allow": "GET, POST, HEAD, OPTIONS", "Vary": "Accept"}
         accepted = _JSON
         try:
@@ -169,7 +171,7 @@ class Application:
             return browsable(endpoint.name, status, payload, headers)
         return json_response(status, payload, headers)
 
-    def _admit(self, endpoint: Endpoint, request: _Request, exchange: Exchange) -> User:
+    def _admit(self, endpoint: Endpoint, request: _SandboxRequest, exchange: Exchange) -> User:
         """Check who asks, whether they may, and their quota: in this order."""
         user = self._accounts.authenticate(
             request.headers.get("Authorization", ""), _last(request.args).get("token")
@@ -194,7 +196,7 @@ class Application:
             raise RefusedError(429, words, {"Retry-After": str(wait)})
 
     def _answer(
-        self, endpoint: Endpoint, request: _Request, user: User, exchange: Exchange
+        self, endpoint: Endpoint, request: _SandboxRequest, user: User, exchange: Exchange
     ) -> tuple[int, object]:
         if request.method == "OPTIONS":
             return 200, _options(endpoint.name, (_JSON, _HTML), (_JSON, *_FORMS))
@@ -214,12 +216,12 @@ class Application:
                 raise ServerError("the server trips over wrong parameters here") from invalid
             return 400, invalid.reply
         reply = endpoint.answer(Call(self._database, user, self._now()), **values)
-        if isinstance(reply, Answer):
+        if isinstance(reply, StatusReply):
             return reply.status, reply.payload
         wrong = isinstance(reply, dict) and "error" in reply
         return 400 if wrong else endpoint.status, reply
 
-    def _auth_token(self, request: _Request, exchange: Exchange) -> Response:
+    def _auth_token(self, request: _SandboxRequest, exchange: Exchange) -> Response:
         headers = {"Allow": "POST, OPTIONS", "Vary": "Cookie"}
         try:
             _negotiate(request, (_JSON,))
@@ -232,7 +234,7 @@ class Application:
             headers |= refusal.headers
         return json_response(status, payload, headers)
 
-    def _log_in(self, request: _Request, exchange: Exchange) -> tuple[int, object]:
+    def _log_in(self, request: _SandboxRequest, exchange: Exchange) -> tuple[int, object]:
         if request.method == "OPTIONS":
             reply = _options("Obtain Expiring Auth Token", (_JSON,), (*_FORMS, _JSON))
             return 200, {**reply, "actions": {"POST": _LOGIN_FIELDS}}
@@ -255,7 +257,7 @@ class _TooLargeError(Exception):
     """The body is larger than the framework takes: an HTML page with status 400."""
 
 
-def _negotiate(request: _Request, offered: tuple[str, ...]) -> str:
+def _negotiate(request: _SandboxRequest, offered: tuple[str, ...]) -> str:
     """Choose the media type of the reply; the server does so before anything else."""
     asked = _last(request.args).get("format")
     if asked is not None:
@@ -280,7 +282,7 @@ def _exactness(media: str) -> int:
     return {"*/*": 0}.get(name, 1 if name.endswith("/*") else 2 + (";" in media))
 
 
-def _body(request: _Request) -> tuple[object, bool]:
+def _body(request: _SandboxRequest) -> tuple[object, bool]:
     """Read the parameters of a POST: the data and whether it came as a form."""
     length = request.content_length or 0
     media = request.mimetype
@@ -318,7 +320,7 @@ def _public(data: object) -> dict:
     return {name: value for name, value in data.items() if name not in _SECRETS}
 
 
-def _address(request: _Request) -> str:
+def _address(request: _SandboxRequest) -> str:
     forwarded = request.headers.get("X-Forwarded-For")
     return "".join(forwarded.split()) if forwarded else request.remote_addr or ""
 

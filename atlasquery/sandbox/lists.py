@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .call import Call, within_int64
-from .pages import ServerError
+from .responses import ServerError
 
 _LISTS = 14
 

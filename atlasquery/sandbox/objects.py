@@ -4,8 +4,8 @@ import numpy as np
 
 from .call import Call, within_int64
 from .exposures import FOOTPRINT_DEG
-from .pages import ServerError
 from .positions import mean_position, separation
+from .responses import ServerError
 
 _MAX_RADIUS = 300
 _MAX_OBJECTS = 50_000

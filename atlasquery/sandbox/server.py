@@ -12,10 +12,10 @@ import numpy as np
 from cheroot.wsgi import Server as WSGIServer
 
 from .accounts import Account, Accounts
-from .adding import NewObject, insert_object
 from .application import Application, Exchange
 from .database import Database
 from .exposures import HISTORIES
+from .new_objects import NewObject, insert_object
 from .sky import count_rows, populate
 from .throttle import SHIPPED, parse_rate
 

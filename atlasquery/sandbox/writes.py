@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from .call import Call, within_int64
 from .dates import iso_date
-from .pages import ServerError
+from .responses import ServerError
 
-__all__ = ["Answer"]
+__all__ = ["StatusReply"]
 
 _CREATED = "Row created."
 _DUPLICATE = "Duplicate row. Cannot add row."
@@ -21,7 +21,7 @@ _TINYINT = range(-128, 128)
 _FIRST_TIMESTAMP, _LAST_TIMESTAMP = "1970-01-01T00:00:01Z", "2038-01-19T03:14:07Z"
 
 
-class Answer(NamedTuple):
+class StatusReply(NamedTuple):
     """A reply with a status of its own.
 
     Attributes
@@ -174,7 +174,7 @@ def objectgroups(call: Call, objectid: int, objectgroupid: int) -> dict:
     return {"objectgroupid": objectid, "info": _CREATED if added.rowcount else _DUPLICATE}
 
 
-def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> Answer:
+def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> StatusReply:
     """Take an object from a custom list.
 
     Parameters
@@ -188,21 +188,21 @@ def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> Answer:
 
     Returns
     -------
-    Answer
+    StatusReply
         Status 204, or 400 with the server's words.
     """
     if not _has_object(call, objectid):
-        return Answer(400, _about_object(objectid, _NO_OBJECT))
+        return StatusReply(400, _about_object(objectid, _NO_OBJECT))
     if not _has_group(call, objectgroupid):
-        return Answer(400, {"objectgroupid": objectgroupid, "info": _NO_GROUP})
+        return StatusReply(400, {"objectgroupid": objectgroupid, "info": _NO_GROUP})
     removed = call.database.execute(
         "delete from object_groups where transient_object_id = ? and object_group_id = ?",
         (objectid, objectgroupid),
     )
     if removed.rowcount:
-        return Answer(204, None)
+        return StatusReply(204, None)
     words = {"objectgroupid": objectgroupid, "objectid": objectid, "info": _NO_MEMBER}
-    return Answer(400, words)
+    return StatusReply(400, words)
 
 
 def objectdetectionlist(call: Call, objectid: int, objectlist: int, insertdate: str | None) -> dict:

@@ -6,7 +6,6 @@ import getpass
 import os
 import stat
 import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from astroquery.utils import system_tools
 
 from atlasquery.exceptions import AuthenticationWarning, InvalidQueryError
 from atlasquery.service.secrets import Secret
+from atlasquery.warn import warn
 
 __all__ = ["Credentials", "find_credentials", "read_config_file", "store_in_keyring"]
 
@@ -146,8 +146,9 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
     if wrong:
         raise InvalidQueryError(f"config_file={str(path)!r} {wrong}")
     if readable and os.name == "posix":
-        warnings.warn(
-            f"{path} can be read by others: chmod 600 {path}", AuthenticationWarning, stacklevel=2
+        warn(
+            f"{path} can be read by others: chmod 600 {path}",
+            AuthenticationWarning,
         )
     if not username or username == found.username:
         return found

@@ -1,10 +1,10 @@
 """What a call of many requests does when some of them failed: nothing that came is lost."""
 
-import warnings
 from collections.abc import Sequence
 
 from atlasquery.exceptions import IncompleteResultError, InputWarning, LoginError, QuotaError
 from atlasquery.service.inputs import check_choice
+from atlasquery.warn import warn
 
 __all__ = ["check_on_error", "deliver", "some"]
 
@@ -36,7 +36,6 @@ def deliver(
     what: str = "objects failed",
     total: int | None = None,
     in_meta: bool = False,
-    depth: int = 3,
 ):
     """Return what came of many requests, or say what is missing from it.
 
@@ -57,8 +56,6 @@ def deliver(
         that is raised as it is.
     in_meta : bool, optional
         Whether a table has its failures in its meta data too.
-    depth : int, optional
-        Where a warning points: 1 is the caller of this function.
 
     Returns
     -------
@@ -93,7 +90,7 @@ def deliver(
         ) from error
     if in_meta:
         message = f"{message} All are in meta['failures']."
-    warnings.warn(message, InputWarning, stacklevel=depth + 1)
+    warn(message, InputWarning)
     return result
 
 

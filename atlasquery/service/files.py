@@ -1,4 +1,4 @@
-"""Write files whole or not at all, some for their owner only, one process at a time."""
+"""Write files whole or not at all, some for their owner only; the folder that processes share."""
 
 import contextlib
 import os
@@ -8,15 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from astropy.config import paths
+
 from atlasquery.exceptions import FULL, StorageError
-from atlasquery.service.filelock import is_there
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+__all__ = ["cache_folder", "private_file", "storage_errors", "write_atomic", "write_private"]
 
-__all__ = ["locked", "private_file", "stored", "write_private", "write_whole"]
+
+def cache_folder() -> Path:
+    """Return the directory for what all processes of a user share.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        Below astropy's cache directory; where that cannot be made, a place that cannot
+        be written to either, as who wants to write there finds out.
+    """
+    try:
+        return Path(paths.get_cache_dir(), "atlasquery")
+    except (OSError, RuntimeError):
+        return Path(os.environ.get("HOME", "/"), ".astropy", "cache", "atlasquery")
 
 
 def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
@@ -37,7 +48,7 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
         If it cannot be written; the file of before is then as it was.
     """
     # mkstemp makes the file readable by its owner only.
-    with stored(path):
+    with storage_errors(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
 
@@ -62,24 +73,24 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
     StorageError
         If it cannot be written; the file of before is then as it was.
     """
-    with stored(path):
+    with storage_errors(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
-        with stored(path):
+        with storage_errors(path):
             os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         # Other errors of the system may be of the network that the content comes from.
         if isinstance(error, OSError) and error.errno in FULL:
-            with stored(path):
+            with storage_errors(path):
                 raise
         raise
 
 
-def write_whole(path: Path, *parts: bytes) -> None:
+def write_atomic(path: Path, *parts: bytes) -> None:
     """Replace a file by one that is on the disk, and that others may read as files made here.
 
     Parameters
@@ -95,12 +106,12 @@ def write_whole(path: Path, *parts: bytes) -> None:
         If it cannot be written; the file of before is then as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with stored(path):
+    with storage_errors(path):
         _fill(temporary.open("xb"), temporary, path, parts, True)
 
 
 @contextlib.contextmanager
-def stored(path: Path, what: str = "") -> Iterator[None]:
+def storage_errors(path: Path, what: str = "") -> Iterator[None]:
     """Turn the system's errors of writing a file into one kind.
 
     Parameters
@@ -139,39 +150,3 @@ def _fill(file: BinaryIO, temporary: Path, path: Path, parts: tuple, durable: bo
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock that ends with the process, however that ends.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        The file that is locked. It is made, and removed at the end.
-
-    Yields
-    ------
-    bool
-        False where another process holds it.
-    """
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    yield False
-                    return
-                if not is_there(path, descriptor):
-                    # Who had it before has removed it.
-                    continue
-            try:
-                yield True
-            finally:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-            return
-        finally:
-            os.close(descriptor)

@@ -7,7 +7,7 @@ from astropy.logger import AstropyLogger
 from astropy.logger import StreamHandler as AstropyHandler
 from astroquery import log as _above
 
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 
 __all__ = ["log"]
 
@@ -21,7 +21,7 @@ class _ErrorOutput(logging.Handler):
         if sys.stderr is not None:
             where = getattr(record, "origin", record.name)
             # Words of a server may be among them.
-            words = shown(record.getMessage())
+            words = safe_text(record.getMessage())
             print(f"{record.levelname}: {words} [{where}]", file=sys.stderr)
 
 

@@ -20,12 +20,13 @@ from atlasquery.service.credentials import (
     read_config_file,
     store_in_keyring,
 )
-from atlasquery.service.filelock import alone, cache_folder
+from atlasquery.service.files import cache_folder
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.inputs import check_secret_text, with_suggestions
-from atlasquery.service.keeping import keep_token
+from atlasquery.service.locks import alone
 from atlasquery.service.log import log
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
+from atlasquery.service.token_storage import save_token
 
 __all__ = ["TokenLogin"]
 
@@ -250,7 +251,7 @@ class TokenLogin:
 
     def _with_new_token(self, found: Credentials) -> Credentials:
         token = self._accepted_token = self._fetch_token(found.username, found.password)
-        keep_token(self._keyring_name(), found, token)
+        save_token(self._keyring_name(), found, token)
         return dataclasses.replace(found, token=token)
 
     def _with_token(self, found: Credentials, again: Callable) -> Credentials:

@@ -10,8 +10,9 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlasquery.service.filelock import cache_folder, open_alone
+from atlasquery.service.files import cache_folder
 from atlasquery.service.forks import ForkSafeLock
+from atlasquery.service.locks import open_alone
 from atlasquery.service.quota import Clock, OpenGate
 
 __all__ = ["Pace", "PaceGate", "pace_of"]

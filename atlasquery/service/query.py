@@ -21,20 +21,28 @@ from astroquery.query import QueryWithLogin
 
 from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
+from atlasquery.redaction import safe_text
 from atlasquery.service.address import checked_address, is_local, origin, server_key
-from atlasquery.service.compat import DAMAGED, AstroqueryRequests
+from atlasquery.service.astroquery_request import DAMAGED, AstroqueryRequests
+from atlasquery.service.cache import ResponseCache
 from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
-from atlasquery.service.filelock import cache_folder
+from atlasquery.service.files import cache_folder
 from atlasquery.service.forks import renew_in_child, renewed_session
+from atlasquery.service.http_errors import raise_for_redirect, raise_for_status, server_message
 from atlasquery.service.inputs import suggest, with_suggestions
 from atlasquery.service.login import TokenLogin
-from atlasquery.service.quota import Clock, Gate, Ledger, Limit, OpenGate, Quota, warn_uncounted
-from atlasquery.service.refusals import refuse_redirect, refuse_status, server_words
+from atlasquery.service.quota import (
+    Clock,
+    Gate,
+    Limit,
+    OpenGate,
+    Quota,
+    QuotaLedger,
+    warn_uncounted,
+)
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
-from atlasquery.service.store import ResponseStore
 from atlasquery.service.transport import Policy, exchange
-from atlasquery.shown import shown
 
 __all__ = ["Decoding", "ServiceQuery"]
 
@@ -166,7 +174,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         super().__init_subclass__(**kwargs)
         for name, method in list(vars(cls).items()):
             if inspect.isfunction(method) and not name.startswith("_"):
-                setattr(cls, name, with_suggestions(method))
+                checked = with_suggestions(method)
+                # A method that is written as a function of a module is shown as a method.
+                checked.__qualname__ = f"{cls.__qualname__}.{name}"
+                setattr(cls, name, checked)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
@@ -193,7 +204,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
     def _shown_server(self) -> str:
         """The address of the server for a repr, which never raises."""
         try:
-            return shown(self.server)
+            return safe_text(self.server)
         except Exception as error:
             return f"an address that cannot be used ({type(error).__name__})"
 
@@ -265,8 +276,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         """Return what the server allows of such requests; a service may have several limits."""
         return Limit(self.conf.hourly_limit, QUOTA_WINDOW, uncounted=UNCOUNTED)
 
-    def _ledger(self, limit: Limit) -> Ledger:
-        return Ledger(cache_folder() / "quota.sqlite", window=limit.window, clock=self._clock)
+    def _ledger(self, limit: Limit) -> QuotaLedger:
+        return QuotaLedger(cache_folder() / "quota.sqlite", window=limit.window, clock=self._clock)
 
     def _account(self, token: Secret | None, limit: Limit) -> str:
         def digest(identity: str) -> str:
@@ -310,15 +321,15 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         self._store.clear()
 
     @property
-    def _store(self) -> ResponseStore:
-        return ResponseStore(self.cache_location)
+    def _store(self) -> ResponseCache:
+        return ResponseCache(self.cache_location)
 
     def _response_hook(self, response, *args, **kwargs) -> None:
         """Log nothing here: astroquery's hook writes headers and bodies, tokens and all.
 
         A redirect is refused here too, or astroquery would save its body as a file.
         """
-        refuse_redirect(response, self.service)
+        raise_for_redirect(response, self.service)
 
     def _read(
         self,
@@ -572,7 +583,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 # Another thread has gone to another server, whose token this now is.
                 break
         if response.status_code == 401:
-            words = server_words(response)
+            words = server_message(response)
             raise LoginError(
                 f"{self.service} does not accept the credentials (status 401): {words} "
                 f"{self._after_refusal()}",
@@ -581,7 +592,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 url=url,
                 reason=words,
             )
-        refuse_status(response, self.service)
+        raise_for_status(response, self.service)
         # Only an answer to it shows that the server knows a token.
         if not isinstance(auth, NoAuth):
             self._accepted_token = token or self._accepted_token
@@ -596,7 +607,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         place = {"service": self.service, "status": response.status_code, "url": response.url}
         kind = response.headers.get("Content-Type", "")
         if content.lower() not in kind.lower():
-            words = server_words(response)
+            words = server_message(response)
             raise RemoteServiceError(
                 f"{self.service} answered {response.url} with {kind or 'no content type'} instead "
                 f"of {content}: {words} Is conf.server the address of its API?",
@@ -606,7 +617,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         try:
             return decode(response.content)
         except (msgspec.ValidationError, TableParseError) as error:
-            words = server_words(response)
+            words = server_message(response)
             raise TableParseError(
                 f"{self.service} answered {response.url} with something else than expected "
                 f"({error}): {words}",

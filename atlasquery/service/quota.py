@@ -21,7 +21,7 @@ from atlasquery.service.clock import Clock
 from atlasquery.service.forks import no_fork
 from atlasquery.service.log import log
 
-__all__ = ["Clock", "Gate", "Ledger", "Limit", "OpenGate", "Quota", "warn_uncounted"]
+__all__ = ["Clock", "Gate", "Limit", "OpenGate", "Quota", "QuotaLedger", "warn_uncounted"]
 
 # The longest time that any server counts for; what is older is removed in passing.
 LONGEST = 86400.0
@@ -124,7 +124,7 @@ class Quota:
         return f"{self.remaining} of {self.limit} requests left in this {this}{until}"
 
 
-class Ledger:
+class QuotaLedger:
     """The requests of all accounts of this user.
 
     Parameters
@@ -324,7 +324,7 @@ def _is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, kinds)
 
 
-def warn_uncounted(ledger: Ledger, error: Exception) -> None:
+def warn_uncounted(ledger: QuotaLedger, error: Exception) -> None:
     """Say that requests are not counted: once, not at each of them.
 
     Parameters
@@ -410,7 +410,9 @@ class Gate(OpenGate):
         Whether a request waits for its turn instead of failing.
     """
 
-    def __init__(self, ledger: Ledger, account: str, limit: Limit, service: str, *, waits: bool):
+    def __init__(
+        self, ledger: QuotaLedger, account: str, limit: Limit, service: str, *, waits: bool
+    ):
         super().__init__(ledger.clock, waits=waits)
         self.ledger = ledger
         self.account = account

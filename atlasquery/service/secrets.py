@@ -4,7 +4,7 @@ import hashlib
 
 import requests
 
-from atlasquery.shown import hide
+from atlasquery.redaction import register_secret
 
 __all__ = ["LoginForm", "NoAuth", "Secret", "TokenAuth", "without_frames"]
 
@@ -44,7 +44,7 @@ class Secret:
 
     def __init__(self, value: str):
         self._value = value
-        hide(self)
+        register_secret(self)
 
     def reveal(self) -> str:
         """Return the text itself, for the wire or the user's own store.

@@ -11,6 +11,7 @@ from astropy.table import MaskedColumn, Table
 from atlasquery import __version__
 from atlasquery.exceptions import MaxResultsWarning, RemoteServiceError, TimeoutError
 from atlasquery.service.secrets import NoAuth
+from atlasquery.warn import warn
 
 __all__ = ["run_adql"]
 
@@ -131,15 +132,14 @@ def run_adql(
     if limit and len(table) > max_rows:
         # A server that does not know of a limit sends all.
         table = table[:max_rows]
-        warnings.warn(
+        warn(
             f"{service} sent more rows than the {max_rows} that were asked for; limit the query "
             "itself, or ask for more with max_rows",
             MaxResultsWarning,
-            stacklevel=3,
         )
     for warning in caught:
         if issubclass(warning.category, DALOverflowWarning):
-            warnings.warn(f"{service}: {warning.message}", MaxResultsWarning, stacklevel=4)
+            warn(f"{service}: {warning.message}", MaxResultsWarning)
     return _plain(table)
 
 

@@ -20,9 +20,9 @@ from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.deadline import Deadline, deadline
 from atlasquery.service.environment import connection_settings
+from atlasquery.service.http_errors import raise_for_redirect, server_message
 from atlasquery.service.log import log
 from atlasquery.service.quota import OpenGate
-from atlasquery.service.refusals import refuse_redirect, server_words
 from atlasquery.service.secrets import LoginForm, without_frames
 
 __all__ = ["Policy", "exchange"]
@@ -164,8 +164,8 @@ def exchange(
         Takes an answer of status 500 or more; returns whether it is a refusal, which the same
         request would meet again. By default none is.
     passing : callable, optional
-        Takes an answer of status 400 to 499; returns whether it is a failure that may pass, as
-        one of status 500. By default none is.
+        Takes an answer of status 400 to 499; returns whether it is a failure of the server that
+        may be gone at the next try. By default none is.
     into : callable, optional
         Takes an answer of status 200 before its content is read; returns the empty file that
         the content is written to as it arrives, and is then not part of the answer, or None
@@ -253,7 +253,7 @@ def _gatekeeper(service: str, expected: Container[int]):
             urlsplit(response.headers.get("Location", ""))
             if readable:
                 return response
-        refuse_redirect(response, service)
+        raise_for_redirect(response, service)
         return response
 
     return check
@@ -513,7 +513,7 @@ def _deepest(error: BaseException) -> str:
 
 
 def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, float | None]:
-    words = server_words(response)
+    words = server_message(response)
     wait = _retry_after(response, words)
     when = "" if wait is None else f" It takes requests again in {wait:.0f} s."
     error = QuotaError(
@@ -543,7 +543,7 @@ def _is_rule(response: requests.Response) -> bool:
 
 
 def _over_limit(response: requests.Response, place: dict) -> QuotaError:
-    words = server_words(response)
+    words = server_message(response)
     return QuotaError(
         f"{place['service']} refused the request with status 429 at {place['url']}: {words}",
         status=429,
@@ -564,7 +564,7 @@ def _retry_after(response: requests.Response, words: str) -> float | None:
 
 
 def _failed(response: requests.Response, place: dict) -> RemoteServiceError:
-    words = server_words(response)
+    words = server_message(response)
     return RemoteServiceError(
         f"{place['service']} failed with status {response.status_code} at {place['url']}: {words} "
         "Try again later, or ask for less at once.",

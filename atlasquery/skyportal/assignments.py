@@ -1,6 +1,5 @@
 """Targets of observing runs: assigned, changed, taken off."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +13,10 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.service.pool import run_all
-from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.changes import Change, Outcome, change_each, read_fresh
 from atlasquery.skyportal.nested import part_of
-from atlasquery.skyportal.references import ReferenceQueries, check_number_id, each_source
+from atlasquery.skyportal.references import check_number_id, each_source
 from atlasquery.skyportal.words import check_source_id
 from atlasquery.tables import (
     Column,
@@ -28,8 +28,9 @@ from atlasquery.tables import (
     decode_rows,
     stack_rows,
 )
+from atlasquery.warn import warn
 
-__all__ = ["AssignmentQueries"]
+__all__ = ["add_assignment", "delete_assignment", "get_assignments", "update_assignment"]
 
 ASSIGNMENT = Columns(
     "an assignment",
@@ -57,323 +58,326 @@ class _Numbered(msgspec.Struct):
     id: int
 
 
-class AssignmentQueries(ChangeQueries, ReferenceQueries):
-    """The methods for the targets of observing runs."""
+def add_assignment(
+    self: SkyPortalQuery,
+    source_ids: str | int | Sequence,
+    run_id: int,
+    *,
+    priority: int = 3,
+    comment: str = "",
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Assign sources to an observing run.
 
-    def add_assignment(
-        self,
-        source_ids: str | int | Sequence,
-        run_id: int,
-        *,
-        priority: int = 3,
-        comment: str = "",
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Assign sources to an observing run.
+    Parameters
+    ----------
+    source_ids : str, int or sequence
+        One or many ids.
+    run_id : int
+        The number of the run.
+    priority : int, optional
+        From 1, the lowest, to 5.
+    comment : str, optional
+        What the observer should know.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not assigned: raise an error
+        that has the table as ``result``, or return the table with a warning.
 
-        Parameters
-        ----------
-        source_ids : str, int or sequence
-            One or many ids.
-        run_id : int
-            The number of the run.
-        priority : int, optional
-            From 1, the lowest, to 5.
-        comment : str, optional
-            What the observer should know.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not assigned: raise an error
-            that has the table as ``result``, or return the table with a warning.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``source_id``, ``ok``, ``id`` (of the assignment) and ``message``, in the order
+        given. Where an answer was lost the run's targets are read back. With
+        `dry_run` also ``method``, ``endpoint`` and ``payload``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``source_id``, ``ok``, ``id`` (of the assignment) and ``message``, in the order
-            given. Where an answer was lost the run's targets are read back. With
-            `dry_run` also ``method``, ``endpoint`` and ``payload``.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    LoginError
+        If there is no login.
+    WriteError
+        If some were not assigned.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        LoginError
-            If there is no login.
-        WriteError
-            If some were not assigned.
+    References
+    ----------
+    The ``assignment`` endpoint of the API of SkyPortal,
+    https://skyportal.io/docs/api.html.
 
-        References
-        ----------
-        The ``assignment`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.add_assignment("ATLAS24abc", 1, priority=5, dry_run=True)
-        >>> print(plan["payload"][0])
-        {"run_id":1,"obj_id":"ATLAS24abc","priority":"5"}
-        """
-        run = check_number_id(run_id, name="run_id")
-        shared = {"priority": _priority(priority), **({"comment": comment} if comment else {})}
-        changes = [
-            Change(
-                source,
-                "POST",
-                "assignment",
-                {"run_id": run, "obj_id": source, **shared},
-                done=_assigned,
-                look=lambda began, source=source: self._look_for_assignment(source, run),
-            )
-            for source in each_source(source_ids)
-        ]
-        return self._change_each(
-            changes, dry_run=dry_run, on_error=on_error, query="add_assignment"
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> plan = SkyPortal.add_assignment("ATLAS24abc", 1, priority=5, dry_run=True)
+    >>> print(plan["payload"][0])
+    {"run_id":1,"obj_id":"ATLAS24abc","priority":"5"}
+    """
+    run = check_number_id(run_id, name="run_id")
+    shared = {"priority": _priority(priority), **({"comment": comment} if comment else {})}
+    changes = [
+        Change(
+            source,
+            "POST",
+            "assignment",
+            {"run_id": run, "obj_id": source, **shared},
+            done=_assigned,
+            look=lambda began, source=source: _look_for_assignment(self, source, run),
         )
+        for source in each_source(source_ids)
+    ]
+    return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="add_assignment")
 
-    def update_assignment(
-        self,
-        assignment_id: int,
-        *,
-        status: str | None = None,
-        priority: int | None = None,
-        comment: str | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Change an assignment.
 
-        Parameters
-        ----------
-        assignment_id : int
-            The number of the assignment.
-        status : str, optional
-            What became of it, such as ``"complete"`` or ``"not observed"``.
-        priority : int, optional
-            From 1, the lowest, to 5.
-        comment : str, optional
-            What the observer should know.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            As in `add_assignment`.
+def update_assignment(
+    self: SkyPortalQuery,
+    assignment_id: int,
+    *,
+    status: str | None = None,
+    priority: int | None = None,
+    comment: str | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Change an assignment.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_assignment`; ``source_id`` is ``"assignment N"``.
+    Parameters
+    ----------
+    assignment_id : int
+        The number of the assignment.
+    status : str, optional
+        What became of it, such as ``"complete"`` or ``"not observed"``.
+    priority : int, optional
+        From 1, the lowest, to 5.
+    comment : str, optional
+        What the observer should know.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        As in `add_assignment`.
 
-        Raises
-        ------
-        InvalidQueryError
-            If nothing is to be changed, or an argument is not what it should be.
-        LoginError
-            If there is no login.
-        WriteError
-            If it was not changed.
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_assignment`; ``source_id`` is ``"assignment N"``.
 
-        References
-        ----------
-        The ``assignment`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
+    Raises
+    ------
+    InvalidQueryError
+        If nothing is to be changed, or an argument is not what it should be.
+    LoginError
+        If there is no login.
+    WriteError
+        If it was not changed.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.update_assignment(1, status="complete", dry_run=True)
-        >>> print(plan["method"][0], plan["endpoint"][0], plan["payload"][0])
-        PUT assignment/1 {"status":"complete"}
-        """
-        number = check_number_id(assignment_id, name="assignment_id")
-        given = {
-            "status": status,
-            "priority": None if priority is None else _priority(priority),
-            "comment": comment,
-        }
-        sent = {name: value for name, value in given.items() if value is not None}
-        if not sent:
-            raise InvalidQueryError("give at least one of status, priority and comment")
-        change = Change(
-            f"assignment {number}",
-            "PUT",
-            f"assignment/{number}",
-            sent,
-            done=lambda data: Outcome(True, "Changed.", number),
-            look=lambda began: self._look_for_values(number, sent),
-        )
-        return self._change_each(
-            [change], dry_run=dry_run, on_error=on_error, query="update_assignment"
-        )
+    References
+    ----------
+    The ``assignment`` endpoint of the API of SkyPortal,
+    https://skyportal.io/docs/api.html.
 
-    def delete_assignment(
-        self, assignment_id: int, *, dry_run: bool = False, on_error: str = "raise"
-    ) -> Table:
-        """Take a source off an observing run.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> plan = SkyPortal.update_assignment(1, status="complete", dry_run=True)
+    >>> print(plan["method"][0], plan["endpoint"][0], plan["payload"][0])
+    PUT assignment/1 {"status":"complete"}
+    """
+    number = check_number_id(assignment_id, name="assignment_id")
+    given = {
+        "status": status,
+        "priority": None if priority is None else _priority(priority),
+        "comment": comment,
+    }
+    sent = {name: value for name, value in given.items() if value is not None}
+    if not sent:
+        raise InvalidQueryError("give at least one of status, priority and comment")
+    change = Change(
+        f"assignment {number}",
+        "PUT",
+        f"assignment/{number}",
+        sent,
+        done=lambda data: Outcome(True, "Changed.", number),
+        look=lambda began: _look_for_values(self, number, sent),
+    )
+    return change_each(
+        self, [change], dry_run=dry_run, on_error=on_error, query="update_assignment"
+    )
 
-        Parameters
-        ----------
-        assignment_id : int
-            The number of the assignment.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            As in `add_assignment`.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_assignment`; ``source_id`` is ``"assignment N"``.
+def delete_assignment(
+    self: SkyPortalQuery, assignment_id: int, *, dry_run: bool = False, on_error: str = "raise"
+) -> Table:
+    """Take a source off an observing run.
 
-        Raises
-        ------
-        InvalidQueryError
-            If it is no number; nothing was sent.
-        LoginError
-            If there is no login.
-        WriteError
-            If it was not taken off.
+    Parameters
+    ----------
+    assignment_id : int
+        The number of the assignment.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        As in `add_assignment`.
 
-        References
-        ----------
-        The ``assignment`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_assignment`; ``source_id`` is ``"assignment N"``.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.delete_assignment(1, dry_run=True)
-        >>> print(plan["method"][0], plan["endpoint"][0])
-        DELETE assignment/1
-        """
-        number = check_number_id(assignment_id, name="assignment_id")
-        change = Change(
-            f"assignment {number}",
-            "DELETE",
-            f"assignment/{number}",
-            done=lambda data: Outcome(True, "Taken off.", number),
-            look=lambda began: self._look_for_no_assignment(number),
-        )
-        return self._change_each(
-            [change], dry_run=dry_run, on_error=on_error, query="delete_assignment"
-        )
+    Raises
+    ------
+    InvalidQueryError
+        If it is no number; nothing was sent.
+    LoginError
+        If there is no login.
+    WriteError
+        If it was not taken off.
 
-    def get_assignments(
-        self,
-        *,
-        run_id: int | None = None,
-        source_id: str | int | None = None,
-        cache: bool | None = None,
-    ) -> Table:
-        """Read the targets of observing runs.
+    References
+    ----------
+    The ``assignment`` endpoint of the API of SkyPortal,
+    https://skyportal.io/docs/api.html.
 
-        Parameters
-        ----------
-        run_id : int, optional
-            The number of a run; by default all runs are read, each with one request.
-        source_id : str or int, optional
-            The id of a source.
-        cache : bool, optional
-            Whether stored answers are used.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> plan = SkyPortal.delete_assignment(1, dry_run=True)
+    >>> print(plan["method"][0], plan["endpoint"][0])
+    DELETE assignment/1
+    """
+    number = check_number_id(assignment_id, name="assignment_id")
+    change = Change(
+        f"assignment {number}",
+        "DELETE",
+        f"assignment/{number}",
+        done=lambda data: Outcome(True, "Taken off.", number),
+        look=lambda began: _look_for_no_assignment(self, number),
+    )
+    return change_each(
+        self, [change], dry_run=dry_run, on_error=on_error, query="delete_assignment"
+    )
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each: ``id``, ``source_id``, ``run_id``, ``priority``, ``status``,
-            ``comment``, ``requester``, ``rise_time``, ``set_time``, ``created_at`` and
-            ``modified`` (`~astropy.time.Time`), and what a newer server sends besides. What
-            the server does not send is masked, such as ``rise_time`` of a source that is
-            never up.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        LoginError
-            If the instance shows them to nobody without a token.
-        NotFoundError
-            If there is no such run.
+def get_assignments(
+    self: SkyPortalQuery,
+    *,
+    run_id: int | None = None,
+    source_id: str | int | None = None,
+    cache: bool | None = None,
+) -> Table:
+    """Read the targets of observing runs.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Parameters
+    ----------
+    run_id : int, optional
+        The number of a run; by default all runs are read, each with one request.
+    source_id : str or int, optional
+        The id of a source.
+    cache : bool, optional
+        Whether stored answers are used.
 
-        References
-        ----------
-        The ``observing_run/{id}`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for each: ``id``, ``source_id``, ``run_id``, ``priority``, ``status``,
+        ``comment``, ``requester``, ``rise_time``, ``set_time``, ``created_at`` and
+        ``modified`` (`~astropy.time.Time`), and what a newer server sends besides. What
+        the server does not send is masked, such as ``rise_time`` of a source that is
+        never up.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> targets = SkyPortal.get_assignments(run_id=1)
-        >>> str(targets["source_id"][0])
-        'ATLAS24abc'
-        """
-        run = None if run_id is None else check_number_id(run_id, name="run_id")
-        source = None if source_id is None else check_source_id(source_id)
-        rows, when = self._targets(self._run_numbers(cache) if run is None else [run], cache)
-        if source is not None:
-            rows = rows.take(rows.values["source_id"] == source)
-        asked = {"run_id": run, "source_id": source}
-        table = build_table(rows, meta=self._meta(when, query="get_assignments", **asked))
-        if not len(table):
-            warnings.warn("no such assignment", NoResultsWarning, stacklevel=3)
-        return table
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    LoginError
+        If the instance shows them to nobody without a token.
+    NotFoundError
+        If there is no such run.
 
-    def _run_numbers(self, cache: bool | None) -> list[int]:
-        runs, _ = self._fetch(
-            "observing_run",
-            decode=lambda text: msgspec.json.decode(text, type=list[_Numbered]),
-            lifetime=self.conf.list_seconds,
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
+
+    References
+    ----------
+    The ``observing_run/{id}`` endpoint of the API of SkyPortal,
+    https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> targets = SkyPortal.get_assignments(run_id=1)
+    >>> str(targets["source_id"][0])
+    'ATLAS24abc'
+    """
+    run = None if run_id is None else check_number_id(run_id, name="run_id")
+    source = None if source_id is None else check_source_id(source_id)
+    rows, when = _targets(self, _run_numbers(self, cache) if run is None else [run], cache)
+    if source is not None:
+        rows = rows.take(rows.values["source_id"] == source)
+    asked = {"run_id": run, "source_id": source}
+    table = build_table(rows, meta=self._meta(when, query="get_assignments", **asked))
+    if not len(table):
+        warn("no such assignment", NoResultsWarning)
+    return table
+
+
+def _run_numbers(client: SkyPortalQuery, cache: bool | None) -> list[int]:
+    runs, _ = client._fetch(
+        "observing_run",
+        decode=lambda text: msgspec.json.decode(text, type=list[_Numbered]),
+        lifetime=client.conf.list_seconds,
+        cache=cache,
+    )
+    return [one.id for one in runs]
+
+
+def _targets(client: SkyPortalQuery, runs: list[int], cache: bool | None) -> tuple[Rows, float]:
+    """Return the targets of runs, each by itself: the list of all takes the server long."""
+
+    def read(run: int) -> tuple[Rows, float]:
+        return client._fetch(
+            f"observing_run/{run}",
+            decode=lambda text: _decode_assignments(_assignments_of(text)),
+            lifetime=client.conf.list_seconds,
             cache=cache,
+            unknown=f"observing run {run}",
         )
-        return [one.id for one in runs]
 
-    def _targets(self, runs: list[int], cache: bool | None) -> tuple[Rows, float]:
-        """Return the targets of runs, each by itself: the list of all takes the server long."""
+    answers = run_all(
+        read, runs, concurrency=client.conf.concurrency, interrupt=client._clock.interrupt
+    )
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    parts = [_decode_assignments(b"[]"), *(rows for rows, _ in answers)]
+    when = min((when for _, when in answers), default=client._clock.now())
+    return stack_rows(*parts), when
 
-        def read(run: int) -> tuple[Rows, float]:
-            return self._fetch(
-                f"observing_run/{run}",
-                decode=lambda text: _decode_assignments(_assignments_of(text)),
-                lifetime=self.conf.list_seconds,
-                cache=cache,
-                unknown=f"observing run {run}",
-            )
 
-        answers = run_all(
-            read, runs, concurrency=self.conf.concurrency, interrupt=self._clock.interrupt
-        )
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        parts = [_decode_assignments(b"[]"), *(rows for rows, _ in answers)]
-        when = min((when for _, when in answers), default=self._clock.now())
-        return stack_rows(*parts), when
+def _look_for_assignment(client: SkyPortalQuery, source: str, run: int) -> Outcome:
+    targets = read_fresh(client, f"observing_run/{run}").get("assignments") or []
+    rows = [row for row in targets if row.get("obj_id") == source]
+    if not rows:
+        return Outcome(False, "it is no target of the run")
+    return Outcome(True, "it is a target of the run", rows[-1]["id"])
 
-    def _look_for_assignment(self, source: str, run: int) -> Outcome:
-        targets = self._fresh(f"observing_run/{run}").get("assignments") or []
-        rows = [row for row in targets if row.get("obj_id") == source]
-        if not rows:
-            return Outcome(False, "it is no target of the run")
-        return Outcome(True, "it is a target of the run", rows[-1]["id"])
 
-    def _look_for_values(self, number: int, sent: dict) -> Outcome:
-        now = self._fresh(f"assignment/{number}")
-        same = all(str(now.get(key)) == str(value) for key, value in sent.items())
-        return Outcome(same, "it is changed" if same else "it is as it was", number)
+def _look_for_values(client: SkyPortalQuery, number: int, sent: dict) -> Outcome:
+    now = read_fresh(client, f"assignment/{number}")
+    same = all(str(now.get(key)) == str(value) for key, value in sent.items())
+    return Outcome(same, "it is changed" if same else "it is as it was", number)
 
-    def _look_for_no_assignment(self, number: int) -> Outcome:
-        try:
-            self._fresh(f"assignment/{number}")
-        except RemoteServiceError as error:
-            if GONE in (error.reason or ""):
-                return Outcome(True, "it is not there", number)
-            return Outcome(None, f"the assignment could not be read ({error.reason})", number)
-        return Outcome(False, "it is still there", number)
+
+def _look_for_no_assignment(client: SkyPortalQuery, number: int) -> Outcome:
+    try:
+        read_fresh(client, f"assignment/{number}")
+    except RemoteServiceError as error:
+        if GONE in (error.reason or ""):
+            return Outcome(True, "it is not there", number)
+        return Outcome(None, f"the assignment could not be read ({error.reason})", number)
+    return Outcome(False, "it is still there", number)
 
 
 def _priority(value: object) -> str:

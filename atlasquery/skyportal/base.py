@@ -18,12 +18,12 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.service import ServiceQuery
-from atlasquery.service.compat import DAMAGED
+from atlasquery.service.astroquery_request import DAMAGED
 from atlasquery.service.credentials import Credentials, store_in_keyring
+from atlasquery.service.http_errors import is_envelope, is_page, server_message
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
 from atlasquery.service.quota import Limit
-from atlasquery.service.refusals import is_envelope, is_page, server_words
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
@@ -349,7 +349,7 @@ class SkyPortalQuery(ServiceQuery):
         except RemoteServiceError as error:
             if error.status is not None:
                 raise
-            cause, words = None, server_words(response)
+            cause, words = None, server_message(response)
             made = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
                 f"{response.status_code}): {words}",

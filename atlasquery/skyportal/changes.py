@@ -2,7 +2,6 @@
 
 import datetime as dt
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -19,22 +18,29 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
     WriteError,
+    attach,
 )
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.envelope import EnvelopeError
 from atlasquery.skyportal.words import as_json
+from atlasquery.warn import warn
 
 __all__ = [
     "Change",
-    "ChangeQueries",
     "Outcome",
+    "attempt_change",
+    "change_each",
     "ends_all",
     "id_column",
+    "is_recent",
     "is_refusal",
     "may_be_unfinished",
     "outcome_table",
+    "read_fresh",
+    "record_stop",
+    "report_failures",
     "what_came",
     "with_large_id",
 ]
@@ -101,171 +107,183 @@ class Change:
     note: str = ""
 
 
-class ChangeQueries(SkyPortalQuery):
-    """The engine of all writes."""
+def change_each(
+    client: SkyPortalQuery,
+    changes: Sequence[Change],
+    *,
+    dry_run: bool,
+    on_error: str = "raise",
+    settled: Sequence[tuple[str, Outcome]] = (),
+    **about,
+) -> Table:
+    """Send each change once; return the table of what became of them.
 
-    def _change_each(
-        self,
-        changes: Sequence[Change],
-        *,
-        dry_run: bool,
-        on_error: str = "raise",
-        depth: int = 5,
-        settled: Sequence[tuple[str, Outcome]] = (),
-        **about,
-    ) -> Table:
-        """Send each change once; return the table of what became of them.
+    A warning points to the frame that is so many above that of `_report`. What is settled
+    stands first in the table, with nothing sent for it.
+    """
+    check_on_error(on_error)
+    changes = [_plain(change) for change in changes]
+    if dry_run:
+        return _rehearsal(changes, client._meta(time.time(), **about), settled)
+    client._auth(required=True)
+    outcomes = [outcome for _, outcome in settled]
+    ahead = [Change(what, "", "") for what, _ in settled]
+    todo, changes = changes, [*ahead, *changes]
+    try:
+        _send_each(client, todo, outcomes)
+    except KeyboardInterrupt as stop:
+        record_stop(client, stop, changes, outcomes, about)
+        raise
+    table = outcome_table(changes, outcomes, client._meta(time.time(), **about))
+    failures = [
+        (change.about, outcome.message)
+        for change, outcome in zip(changes, outcomes, strict=True)
+        if not outcome.ok
+    ]
+    report_failures(client, table, failures, outcomes, on_error)
+    return table
 
-        A warning points to the frame that is so many above that of `_report`. What is settled
-        stands first in the table, with nothing sent for it.
-        """
-        check_on_error(on_error)
-        changes = [_plain(change) for change in changes]
-        if dry_run:
-            return _rehearsal(changes, self._meta(time.time(), **about), settled)
-        self._auth(required=True)
-        outcomes = [outcome for _, outcome in settled]
-        ahead = [Change(what, "", "") for what, _ in settled]
-        todo, changes = changes, [*ahead, *changes]
-        try:
-            self._send_each(todo, outcomes)
-        except KeyboardInterrupt as stop:
-            self._note_stop(stop, changes, outcomes, about)
-            raise
-        table = outcome_table(changes, outcomes, self._meta(time.time(), **about))
-        failures = [
-            (change.about, outcome.message)
-            for change, outcome in zip(changes, outcomes, strict=True)
-            if not outcome.ok
-        ]
-        self._report(table, failures, outcomes, on_error, depth=depth)
-        return table
 
-    def _note_stop(
-        self,
-        stop: KeyboardInterrupt,
-        changes: Sequence[Change],
-        outcomes: list[Outcome],
-        about: dict,
-    ) -> None:
-        """Keep what became of all writes when the call was stopped in the middle of one."""
-        _note_stop(stop, changes, outcomes)
-        stop.result = outcome_table(changes, outcomes, self._meta(time.time(), **about))
+def record_stop(
+    client: SkyPortalQuery,
+    stop: KeyboardInterrupt,
+    changes: Sequence[Change],
+    outcomes: list[Outcome],
+    about: dict,
+) -> None:
+    """Keep what became of all writes when the call was stopped in the middle of one."""
+    _note_stop(stop, changes, outcomes)
+    attach(stop, result=outcome_table(changes, outcomes, client._meta(time.time(), **about)))
 
-    def _send_each(self, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
-        began = time.time()
 
-        def attempt(change: Change) -> None:
-            stop = outcomes[-1].stop if outcomes else None
-            if stop:
-                outcomes.append(Outcome(False, f"Not tried: {stop}", stop=stop))
-            else:
-                outcomes.append(self._attempt(change, began))
+def _send_each(client: SkyPortalQuery, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
+    began = time.time()
 
-        run_all(attempt, changes, concurrency=1)
+    def attempt(change: Change) -> None:
+        stop = outcomes[-1].stop if outcomes else None
+        if stop:
+            outcomes.append(Outcome(False, f"Not tried: {stop}", stop=stop))
+        else:
+            outcomes.append(attempt_change(client, change, began))
 
-    def _attempt(self, change: Change, began: float) -> Outcome:
-        """Send one change; whatever happens, say what became of it."""
-        try:
-            data = self._change(change.method, change.path, change.payload)
-        except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
-            if ends_all(error):
-                return Outcome(False, str(error), stop=error)
-            if not error.sent:
-                return Outcome(False, f"Not sent: {error}", stop=error)
-            if not is_refusal(error):
-                return self._look_again(change, error, began)
-            instead = self._instead(change, error)
-            if isinstance(instead, Change):
-                return self._attempt(_plain(instead), began)
-            return instead or _refused(error)
-        except Exception as error:
-            return Outcome(None, f"Unknown: {error}", stop=error)
-        try:
-            return change.done(data) if change.done else Outcome(True, "Done.")
-        except Exception as error:
-            # It was done, and the answer is another than expected.
-            odd = TableParseError(f"the answer has something else than expected: {error!r}")
-            return self._look_again(change, odd, began)
+    run_all(attempt, changes, concurrency=1)
 
-    @staticmethod
-    def _instead(
-        change: Change, error: RemoteServiceError | LoginError
-    ) -> "Outcome | Change | None":
-        """Return what a refusal means; where that cannot be asked, its own words stand."""
-        try:
-            return change.refused(error) if change.refused else None
-        except Exception:
-            # An odd answer to that question, too, must not lose what became of the others.
-            return None
 
-    def _look_again(self, change: Change, why: Exception, began: float) -> Outcome:
-        """Read back whether a write was done whose answer did not arrive, or was a failure."""
-        what = what_came(why)
-        if change.look is None:
-            message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
-            return Outcome(None, message)
-        unfinished = may_be_unfinished(why)
-        try:
+def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Outcome:
+    """Send one change; whatever happens, say what became of it."""
+    try:
+        data = client._change(change.method, change.path, change.payload)
+    except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
+        if ends_all(error):
+            return Outcome(False, str(error), stop=error)
+        if not error.sent:
+            return Outcome(False, f"Not sent: {error}", stop=error)
+        if not is_refusal(error):
+            return _look_again(client, change, error, began)
+        instead = _instead(change, error)
+        if isinstance(instead, Change):
+            return attempt_change(client, _plain(instead), began)
+        return instead or _refused(error)
+    except Exception as error:
+        return Outcome(None, f"Unknown: {error}", stop=error)
+    try:
+        return change.done(data) if change.done else Outcome(True, "Done.")
+    except Exception as error:
+        # It was done, and the answer is another than expected.
+        odd = TableParseError(f"the answer has something else than expected: {error!r}")
+        return _look_again(client, change, odd, began)
+
+
+def _instead(change: Change, error: RemoteServiceError | LoginError) -> "Outcome | Change | None":
+    """Return what a refusal means; where that cannot be asked, its own words stand."""
+    try:
+        return change.refused(error) if change.refused else None
+    except Exception:
+        # An odd answer to that question, too, must not lose what became of the others.
+        return None
+
+
+def _look_again(client: SkyPortalQuery, change: Change, why: Exception, began: float) -> Outcome:
+    """Read back whether a write was done whose answer did not arrive, or was a failure."""
+    what = what_came(why)
+    if change.look is None:
+        message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
+        return Outcome(None, message)
+    unfinished = may_be_unfinished(why)
+    try:
+        found = change.look(began)
+        if found.ok is False and unfinished:
+            client._clock.sleep(client.conf.backoff)
             found = change.look(began)
-            if found.ok is False and unfinished:
-                self._clock.sleep(self.conf.backoff)
-                found = change.look(began)
-        except Exception as error:
-            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
-            return Outcome(None, message, stop=error)
-        ok, words = found.ok, found.message
-        if ok is False and unfinished:
-            ok, words = None, f"{words}, but the server may be at it still"
-        unknown = "Unknown: " if ok is None else ""
-        return Outcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
+    except Exception as error:
+        message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
+        return Outcome(None, message, stop=error)
+    ok, words = found.ok, found.message
+    if ok is False and unfinished:
+        ok, words = None, f"{words}, but the server may be at it still"
+    unknown = "Unknown: " if ok is None else ""
+    return Outcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
-    def _fresh(self, path: str, params: dict | None = None) -> object:
-        """Read what was never stored, as it is now."""
-        return self._fetch(path, params, decode=msgspec.json.decode, lifetime=0.0, cache=False)[0]
 
-    def _report(
-        self,
-        table: Table,
-        failures: Sequence[tuple],
-        outcomes: Sequence[Outcome],
-        on_error: str,
-        *,
-        depth: int,
-        what: str = "writes",
-    ) -> None:
-        """Raise, or warn, where some are not known to be done."""
-        if not failures:
-            return
-        unknown = sum(outcome.ok is None for outcome in outcomes)
-        message = (
-            f"{len(failures)} of {len(table)} {what} are not known to be done"
-            + (f" ({unknown} of them may be)" if unknown else "")
-            + f"; the first, for {failures[0][0]}: {failures[0][1]}"
-        )
-        if on_error == "warn":
-            warnings.warn(message, InputWarning, stacklevel=depth)
-            return
-        cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
-        known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
-        raise WriteError(
-            f"{message} All are in the error's .result, these in .failures.",
-            result=table,
-            failures=failures,
-            service=self.service,
-            **known,
-        ) from cause
+def read_fresh(client: SkyPortalQuery, path: str, params: dict | None = None) -> object:
+    """Read what was never stored, as it is now."""
+    return client._fetch(path, params, decode=msgspec.json.decode, lifetime=0.0, cache=False)[0]
 
-    @staticmethod
-    def _recent(row: dict, began: float) -> bool:
-        """Return whether a row was made since the call began, as far as clocks agree."""
-        text = row.get("created_at") or row.get("modified")
-        if not isinstance(text, str):
-            return False
-        # "created_at: naive UTC ISO" (contract)
-        made = dt.datetime.fromisoformat(text)
-        made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
-        return made.timestamp() >= began - CLOCKS
+
+def report_failures(
+    client: SkyPortalQuery,
+    table: Table,
+    failures: Sequence[tuple],
+    outcomes: Sequence[Outcome],
+    on_error: str,
+    *,
+    what: str = "writes",
+) -> None:
+    """Raise, or warn, where some are not known to be done."""
+    if not failures:
+        return
+    unknown = sum(outcome.ok is None for outcome in outcomes)
+    message = (
+        f"{len(failures)} of {len(table)} {what} are not known to be done"
+        + (f" ({unknown} of them may be)" if unknown else "")
+        + f"; the first, for {failures[0][0]}: {failures[0][1]}"
+    )
+    if on_error == "warn":
+        warn(message, InputWarning)
+        return
+    cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
+    known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
+    raise WriteError(
+        f"{message} All are in the error's .result, these in .failures.",
+        result=table,
+        failures=failures,
+        service=client.service,
+        **known,
+    ) from cause
+
+
+def is_recent(row: dict, began: float) -> bool:
+    """Return whether a row was made since the call began, as far as clocks agree.
+
+    Parameters
+    ----------
+    row : dict
+        What the server has, with the time at which it was made.
+    began : float
+        Unix time at which the call began.
+
+    Returns
+    -------
+    bool
+        True for a row without a time, too.
+    """
+    text = row.get("created_at") or row.get("modified")
+    if not isinstance(text, str):
+        return False
+    # "created_at: naive UTC ISO" (contract)
+    made = dt.datetime.fromisoformat(text)
+    made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
+    return made.timestamp() >= began - CLOCKS
 
 
 def is_refusal(error: Exception) -> bool:

@@ -1,7 +1,6 @@
 """Requests for follow-up observations: found, and planned for a night."""
 
 import time
-import warnings
 from typing import Any
 
 import astropy.units as u
@@ -13,11 +12,12 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
+from atlasquery.service.http_errors import server_message
 from atlasquery.service.inputs import check_choice
-from atlasquery.service.refusals import server_words
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import part_of
-from atlasquery.skyportal.paging import PagedQueries
-from atlasquery.skyportal.references import ReferenceQueries, check_number_id
+from atlasquery.skyportal.paging import read_pages
+from atlasquery.skyportal.references import check_number_id, find_instrument
 from atlasquery.skyportal.words import check_source_id, iso, params_of
 from atlasquery.tables import (
     Column,
@@ -29,8 +29,9 @@ from atlasquery.tables import (
     decode_rows,
     read_by_library,
 )
+from atlasquery.warn import warn
 
-__all__ = ["FOLLOWUP", "PAGE", "FollowupReads"]
+__all__ = ["FOLLOWUP", "PAGE", "get_followup_schedule", "query_followups"]
 
 SCHEDULES = ("csv", "pdf", "png")
 # What a schedule calls the number of a row, as astropy reads it, and the columns of it renamed.
@@ -59,197 +60,194 @@ FOLLOWUP = Columns(
 When = Time | str | float | None
 
 
-class FollowupReads(ReferenceQueries, PagedQueries):
-    """The methods that read follow-up requests."""
+def query_followups(
+    self: SkyPortalQuery,
+    *,
+    source_id: str | int | None = None,
+    allocation: int | None = None,
+    instrument: int | str | None = None,
+    status: str | None = None,
+    start: When = None,
+    end: When = None,
+    observation_start: When = None,
+    observation_end: When = None,
+    max_rows: int | None = None,
+    cache: bool | None = None,
+) -> Table:
+    """Look for follow-up requests.
 
-    def query_followups(
+    Parameters
+    ----------
+    source_id : str or int, optional
+        The id of a source, in whole: the server takes a part of it for it too, and
+        such requests are left out here.
+    allocation : int, optional
+        The number of an allocation.
+    instrument : int or str, optional
+        An instrument by name or number.
+    status : str, optional
+        A part of the status.
+    start, end : `~astropy.time.Time`, str or float, optional
+        When the request was made; a bare number is an MJD.
+    observation_start, observation_end : `~astropy.time.Time`, str or float, optional
+        Requests whose whole time is inside: they ask for observations that begin not
+        before the one and end not after the other.
+    max_rows : int, optional
+        Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
+    cache : bool, optional
+        Whether stored answers are used.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for each request: ``id``, ``source_id``, ``status``, ``allocation_id``,
+        ``instrument_id``, ``instrument``, ``requester``, ``comment``, ``payload`` (JSON),
+        ``created_at`` and ``modified`` (`~astropy.time.Time`), and what a newer server
+        sends besides.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    LoginError
+        If the instance shows requests to nobody without a token.
+
+    Warns
+    -----
+    MaxResultsWarning
+        If there are more.
+    NoResultsWarning
+        If there is none.
+
+    References
+    ----------
+    The ``followup_request`` endpoint of the API of SkyPortal,
+    https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> requests = SkyPortal.query_followups(source_id="ATLAS24abc")
+    >>> requests["status"][0]
+    np.str_('submitted')
+    """
+    params = {
+        "sourceID": None if source_id is None else check_source_id(source_id),
+        "allocationID": _optional_number(allocation, "allocation"),
+        "instrumentID": None if instrument is None else find_instrument(self, instrument)["id"],
+        "status": status,
+        "startDate": _optional_time(start, "start"),
+        "endDate": _optional_time(end, "end"),
+        "observationStartDate": _optional_time(observation_start, "observation_start"),
+        "observationEndDate": _optional_time(observation_end, "observation_end"),
+        "includeObjThumbnails": False,
+    }
+    found = read_pages(
         self,
-        *,
-        source_id: str | int | None = None,
-        allocation: int | None = None,
-        instrument: int | str | None = None,
-        status: str | None = None,
-        start: When = None,
-        end: When = None,
-        observation_start: When = None,
-        observation_end: When = None,
-        max_rows: int | None = None,
-        cache: bool | None = None,
-    ) -> Table:
-        """Look for follow-up requests.
+        "followup_request",
+        {key: value for key, value in params.items() if value is not None},
+        key="followup_requests",
+        decode=_decode_requests,
+        page_size=PAGE,
+        max_rows=max_rows,
+        cache=cache,
+        what="follow-up requests",
+    )
+    rows, wanted = found.rows, params["sourceID"]
+    if wanted is not None:
+        rows = rows.take(rows.values["source_id"] == wanted)
+    asked = {key: str(value) for key, value in params.items() if value is not None}
+    table = build_table(rows, meta=self._meta(found.when, query="query_followups", **asked))
+    if not len(table):
+        warn("no such follow-up request", NoResultsWarning)
+    return table
 
-        Parameters
-        ----------
-        source_id : str or int, optional
-            The id of a source, in whole: the server takes a part of it for it too, and
-            such requests are left out here.
-        allocation : int, optional
-            The number of an allocation.
-        instrument : int or str, optional
-            An instrument by name or number.
-        status : str, optional
-            A part of the status.
-        start, end : `~astropy.time.Time`, str or float, optional
-            When the request was made; a bare number is an MJD.
-        observation_start, observation_end : `~astropy.time.Time`, str or float, optional
-            Requests whose whole time is inside: they ask for observations that begin not
-            before the one and end not after the other.
-        max_rows : int, optional
-            Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
-        cache : bool, optional
-            Whether stored answers are used.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for each request: ``id``, ``source_id``, ``status``, ``allocation_id``,
-            ``instrument_id``, ``instrument``, ``requester``, ``comment``, ``payload`` (JSON),
-            ``created_at`` and ``modified`` (`~astropy.time.Time`), and what a newer server
-            sends besides.
+def get_followup_schedule(
+    self: SkyPortalQuery,
+    instrument: int | str,
+    *,
+    source_id: str | int | None = None,
+    status: str | None = None,
+    start: When = None,
+    end: When = None,
+    observation_start: When = None,
+    observation_end: When = None,
+    output: str = "csv",
+) -> Table | bytes:
+    """Let the server plan the requests of an instrument.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        LoginError
-            If the instance shows requests to nobody without a token.
+    Parameters
+    ----------
+    instrument : int or str
+        The instrument by name or number.
+    source_id : str or int, optional
+        A part of the id of the sources.
+    status : str, optional
+        A part of the status of the requests.
+    start, end : `~astropy.time.Time`, str or float, optional
+        When the requests were made; a bare number is an MJD.
+    observation_start, observation_end : `~astropy.time.Time`, str or float, optional
+        When is observed; by default from now for twelve hours.
+    output : {"csv", "pdf", "png"}, optional
+        A table, or a picture of it.
 
-        Warns
-        -----
-        MaxResultsWarning
-            If there are more.
-        NoResultsWarning
-            If there is none.
+    Returns
+    -------
+    `~astropy.table.Table` or bytes
+        For ``"csv"`` the plan: ``request_id``, ``target`` (the id of the source), ``ra``,
+        ``dec`` (deg), ``observation_start``, ``observation_end``
+        (`~astropy.time.Time`), ``exposure_time`` (s), ``filter``, ``requester`` and what
+        else the server has; else the file.
 
-        References
-        ----------
-        The ``followup_request`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    RemoteServiceError
+        If there is nothing to plan.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> requests = SkyPortal.query_followups(source_id="ATLAS24abc")
-        >>> requests["status"][0]
-        np.str_('submitted')
-        """
-        params = {
-            "sourceID": None if source_id is None else check_source_id(source_id),
-            "allocationID": _optional_number(allocation, "allocation"),
-            "instrumentID": None if instrument is None else self._find_instrument(instrument)["id"],
-            "status": status,
-            "startDate": _optional_time(start, "start"),
-            "endDate": _optional_time(end, "end"),
-            "observationStartDate": _optional_time(observation_start, "observation_start"),
-            "observationEndDate": _optional_time(observation_end, "observation_end"),
-            "includeObjThumbnails": False,
-        }
-        found = self._pages(
-            "followup_request",
-            {key: value for key, value in params.items() if value is not None},
-            key="followup_requests",
-            decode=_decode_requests,
-            page_size=PAGE,
-            max_rows=max_rows,
-            cache=cache,
-            what="follow-up requests",
+    References
+    ----------
+    The ``followup_request/schedule`` endpoint of the API of SkyPortal,
+    https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> plan = SkyPortal.get_followup_schedule("ATLAS", observation_start="2026-05-02")
+    >>> print(plan["target"][0], plan["ra"][0], plan["ra"].unit)
+    ATLAS24abc 150.1163 deg
+    """
+    check_choice(output, name="output", known=SCHEDULES)
+    number = find_instrument(self, instrument)["id"]
+    params = {
+        "sourceID": None if source_id is None else check_source_id(source_id),
+        "status": status,
+        "startDate": _optional_time(start, "start"),
+        "endDate": _optional_time(end, "end"),
+        "observationStartDate": _optional_time(observation_start, "observation_start"),
+        "observationEndDate": _optional_time(observation_end, "observation_end"),
+        "output_format": output,
+    }
+    # Planned anew each time, from now on.
+    response = self._ask(
+        f"followup_request/schedule/{number}", params_of(params), headers={"Accept": "*/*"}
+    )
+    kind = response.headers.get("Content-Type", "")
+    if "json" in kind.lower():
+        # A file has no envelope: this is an error in one.
+        raise RemoteServiceError(
+            f"SkyPortal has sent no schedule: {server_message(response)}",
+            service=self.service,
+            url=response.url,
         )
-        rows, wanted = found.rows, params["sourceID"]
-        if wanted is not None:
-            rows = rows.take(rows.values["source_id"] == wanted)
-        asked = {key: str(value) for key, value in params.items() if value is not None}
-        table = build_table(rows, meta=self._meta(found.when, query="query_followups", **asked))
-        if not len(table):
-            warnings.warn("no such follow-up request", NoResultsWarning, stacklevel=3)
-        return table
-
-    def get_followup_schedule(
-        self,
-        instrument: int | str,
-        *,
-        source_id: str | int | None = None,
-        status: str | None = None,
-        start: When = None,
-        end: When = None,
-        observation_start: When = None,
-        observation_end: When = None,
-        output: str = "csv",
-    ) -> Table | bytes:
-        """Let the server plan the requests of an instrument.
-
-        Parameters
-        ----------
-        instrument : int or str
-            The instrument by name or number.
-        source_id : str or int, optional
-            A part of the id of the sources.
-        status : str, optional
-            A part of the status of the requests.
-        start, end : `~astropy.time.Time`, str or float, optional
-            When the requests were made; a bare number is an MJD.
-        observation_start, observation_end : `~astropy.time.Time`, str or float, optional
-            When is observed; by default from now for twelve hours.
-        output : {"csv", "pdf", "png"}, optional
-            A table, or a picture of it.
-
-        Returns
-        -------
-        `~astropy.table.Table` or bytes
-            For ``"csv"`` the plan: ``request_id``, ``target`` (the id of the source), ``ra``,
-            ``dec`` (deg), ``observation_start``, ``observation_end``
-            (`~astropy.time.Time`), ``exposure_time`` (s), ``filter``, ``requester`` and what
-            else the server has; else the file.
-
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        RemoteServiceError
-            If there is nothing to plan.
-
-        References
-        ----------
-        The ``followup_request/schedule`` endpoint of the API of SkyPortal,
-        https://skyportal.io/docs/api.html.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.get_followup_schedule("ATLAS", observation_start="2026-05-02")
-        >>> print(plan["target"][0], plan["ra"][0], plan["ra"].unit)
-        ATLAS24abc 150.1163 deg
-        """
-        check_choice(output, name="output", known=SCHEDULES)
-        number = self._find_instrument(instrument)["id"]
-        params = {
-            "sourceID": None if source_id is None else check_source_id(source_id),
-            "status": status,
-            "startDate": _optional_time(start, "start"),
-            "endDate": _optional_time(end, "end"),
-            "observationStartDate": _optional_time(observation_start, "observation_start"),
-            "observationEndDate": _optional_time(observation_end, "observation_end"),
-            "output_format": output,
-        }
-        # Planned anew each time, from now on.
-        response = self._ask(
-            f"followup_request/schedule/{number}", params_of(params), headers={"Accept": "*/*"}
-        )
-        kind = response.headers.get("Content-Type", "")
-        if "json" in kind.lower():
-            # A file has no envelope: this is an error in one.
-            raise RemoteServiceError(
-                f"SkyPortal has sent no schedule: {server_words(response)}",
-                service=self.service,
-                url=response.url,
-            )
-        if output != "csv":
-            return response.content
-        with read_by_library("the schedule"):
-            table = _decode_schedule(response.content)
-        table.meta.update(
-            self._meta(time.time(), query="get_followup_schedule", instrument_id=number)
-        )
-        return table
+    if output != "csv":
+        return response.content
+    with read_by_library("the schedule"):
+        table = _decode_schedule(response.content)
+    table.meta.update(self._meta(time.time(), query="get_followup_schedule", instrument_id=number))
+    return table
 
 
 def _decode_schedule(body: bytes) -> Table:

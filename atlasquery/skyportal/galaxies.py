@@ -1,7 +1,6 @@
 """The queries for galaxies: catalogues that an instance has taken in."""
 
 import math
-import warnings
 
 import astropy.units as u
 import numpy as np
@@ -11,14 +10,16 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
 from atlasquery.service.failures import check_on_error
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.columns_events import GALAXY
 from atlasquery.skyportal.criteria import cone_params, localization_params, number_range
-from atlasquery.skyportal.paging import GALAXY_PAGE, Found, warn_of
-from atlasquery.skyportal.placing import PlacedQueries
+from atlasquery.skyportal.paging import GALAXY_PAGE, Found, check_limit, read_pages, warn_of
+from atlasquery.skyportal.placing import query_around_each
 from atlasquery.skyportal.words import params_of
 from atlasquery.tables import Column, Columns, Rows, build_table, decode_rows
+from atlasquery.warn import warn
 
-__all__ = ["GalaxyQueries"]
+__all__ = ["list_galaxy_catalogs", "query_galaxies"]
 
 CATALOG = Columns(
     "a catalogue of galaxies",
@@ -41,187 +42,189 @@ BOUNDS = {
 }
 
 
-class GalaxyQueries(PlacedQueries):
-    """The queries for galaxies."""
+def query_galaxies(
+    self: SkyPortalQuery,
+    coordinates: SkyCoord | None = None,
+    radius: Angle | u.Quantity | str | None = None,
+    *,
+    catalog: str | None = None,
+    name: str | None = None,
+    redshift: tuple | None = None,
+    distance: tuple | None = None,
+    stellar_mass: tuple | None = None,
+    localization: str | Time | tuple | None = None,
+    probability: float | None = None,
+    max_rows: int | None = None,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Find galaxies: around positions, in the sky map of an event, by distance and mass.
 
-    def query_galaxies(
-        self,
-        coordinates: SkyCoord | None = None,
-        radius: Angle | u.Quantity | str | None = None,
-        *,
-        catalog: str | None = None,
-        name: str | None = None,
-        redshift: tuple | None = None,
-        distance: tuple | None = None,
-        stellar_mass: tuple | None = None,
-        localization: str | Time | tuple | None = None,
-        probability: float | None = None,
-        max_rows: int | None = None,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Find galaxies: around positions, in the sky map of an event, by distance and mass.
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`, optional
+        One position or an array of any shape, in any frame; together with `radius`.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+        With a unit, above 0 and up to 90 degrees.
+    catalog : str, optional
+        The name of a catalogue; see `list_galaxy_catalogs`.
+    name : str, optional
+        A part of the name of a galaxy, in any case.
+    redshift : tuple of float, optional
+        The least and the greatest, each of which may be None and is within; a galaxy
+        whose value is not known is in no range.
+    distance : tuple of float, optional
+        The same for distances, in Mpc or with a unit.
+    stellar_mass : tuple of float, optional
+        The same for masses of stars, in solar masses or with a unit.
+    localization : str, `~astropy.time.Time` or tuple, optional
+        The time of an event of the GCN, or a pair of it and the name of one of its
+        sky maps: galaxies inside, and within 3 sigma of its distance if it has one.
+    probability : float, optional
+        The probability that the region of the map has, above 0 and up to 1. The
+        server's default is 0.95.
+    max_rows : int, optional
+        How many galaxies of each position are returned at most, -1 for all. The
+        default is ``conf.max_rows``.
+    on_error : {"raise", "warn"}, optional
+        What happens when some of many positions fail: an error that has the others,
+        or a warning.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`, optional
-            One position or an array of any shape, in any frame; together with `radius`.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-            With a unit, above 0 and up to 90 degrees.
-        catalog : str, optional
-            The name of a catalogue; see `list_galaxy_catalogs`.
-        name : str, optional
-            A part of the name of a galaxy, in any case.
-        redshift : tuple of float, optional
-            The least and the greatest, each of which may be None and is within; a galaxy
-            whose value is not known is in no range.
-        distance : tuple of float, optional
-            The same for distances, in Mpc or with a unit.
-        stellar_mass : tuple of float, optional
-            The same for masses of stars, in solar masses or with a unit.
-        localization : str, `~astropy.time.Time` or tuple, optional
-            The time of an event of the GCN, or a pair of it and the name of one of its
-            sky maps: galaxies inside, and within 3 sigma of its distance if it has one.
-        probability : float, optional
-            The probability that the region of the map has, above 0 and up to 1. The
-            server's default is 0.95.
-        max_rows : int, optional
-            How many galaxies of each position are returned at most, -1 for all. The
-            default is ``conf.max_rows``.
-        on_error : {"raise", "warn"}, optional
-            What happens when some of many positions fail: an error that has the others,
-            or a warning.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``galaxy_id``, ``name``, ``ra``, ``dec`` (deg), ``distance`` (Mpc), ``redshift``,
+        ``stellar_mass`` (solMass), magnitudes and more; what is not known is
+        masked. Around positions also ``query_index`` (which of them, counted as
+        in ``coordinates.ravel()``) and ``separation`` (arcsec), and sorted by them.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``galaxy_id``, ``name``, ``ra``, ``dec`` (deg), ``distance`` (Mpc), ``redshift``,
-            ``stellar_mass`` (solMass), magnitudes and more; what is not known is
-            masked. Around positions also ``query_index`` (which of them, counted as
-            in ``coordinates.ravel()``) and ``separation`` (arcsec), and sorted by them.
+    Raises
+    ------
+    InvalidQueryError
+        If a criterion cannot be, or only one of coordinates and radius is given.
+    IncompleteResultError
+        If some of many positions failed; ``.result`` has the others.
 
-        Raises
-        ------
-        InvalidQueryError
-            If a criterion cannot be, or only one of coordinates and radius is given.
-        IncompleteResultError
-            If some of many positions failed; ``.result`` has the others.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no galaxy.
+    MaxResultsWarning
+        If there are more.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no galaxy.
-        MaxResultsWarning
-            If there are more.
+    References
+    ----------
+    The route ``GET /api/galaxy_catalog``, https://skyportal.io/docs/api.html.
 
-        References
-        ----------
-        The route ``GET /api/galaxy_catalog``, https://skyportal.io/docs/api.html.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.query_galaxies(distance=(None, 200), get_query_payload=True)["maxDistance"]
-        '200.0'
-        """
-        if (coordinates is None) != (radius is None):
-            raise InvalidQueryError("coordinates and radius go together: give both, or neither")
-        check_on_error(on_error)
-        self._limit_rows(max_rows)
-        criteria = {
-            **params_of({"catalog": catalog, "name": name}, RENAMED),
-            **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
-            **_distances(distance),
-            **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar", u.solMass),
-            **localization_params(localization, probability, None),
-            # Without an order the pages of a database may overlap.
-            "sortBy": "name",
-            "sortOrder": "asc",
-        }
-        cones, shape = [{}], ()
-        if coordinates is not None:
-            cones, shape, _ = cone_params(coordinates, radius)
-        if get_query_payload:
-            sent = [params_of({**cone, **criteria}) for cone in cones]
-            return sent[0] if shape == () else sent
-        query = {"query": "query_galaxies", **params_of(criteria)}
-        if coordinates is not None:
-            return self._around_each(
-                cones,
-                lambda cone: self._galaxies({**cone, **criteria}, max_rows, cache),
-                decode_rows(GALAXY, b"[]"),
-                by="galaxy_id",
-                what="galaxies",
-                on_error=on_error,
-                depth=4,
-                radius=str(radius),
-                **query,
-            )
-        found = self._galaxies(criteria, max_rows, cache)
-        warn_of(found, "galaxies", depth=4)
-        if not len(found.rows):
-            warnings.warn("SkyPortal has no such galaxy", NoResultsWarning, stacklevel=3)
-        return build_table(found.rows, meta=self._meta(found.when, **query))
-
-    def list_galaxy_catalogs(self, *, cache: bool | None = None) -> Table:
-        """List the catalogues of galaxies that the instance has.
-
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``name`` and ``n_galaxies`` (int).
-
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
-
-        References
-        ----------
-        The route ``GET /api/galaxy_catalog?catalogNamesOnly=true``.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_galaxy_catalogs()["name"].tolist()
-        ['CLU']
-        """
-        rows, when = self._fetch(
-            "galaxy_catalog",
-            {"catalogNamesOnly": True},
-            decode=_decode_catalogs,
-            lifetime=self.conf.table_seconds,
-            cache=cache,
-        )
-        if not len(rows):
-            warnings.warn("SkyPortal has no catalogue of galaxies", NoResultsWarning, stacklevel=3)
-        return build_table(rows, meta=self._meta(when, query="list_galaxy_catalogs"))
-
-    def _galaxies(self, params: dict, max_rows: int | None, cache: bool | None) -> Found:
-        found = self._pages(
-            "galaxy_catalog",
-            params,
-            key="galaxies",
-            decode=lambda text: decode_rows(GALAXY, text),
-            page_size=PAGE_SIZE,
-            max_rows=max_rows,
-            page_name=GALAXY_PAGE,
-            unique="galaxy_id",
-            cache=cache,
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.query_galaxies(distance=(None, 200), get_query_payload=True)["maxDistance"]
+    '200.0'
+    """
+    if (coordinates is None) != (radius is None):
+        raise InvalidQueryError("coordinates and radius go together: give both, or neither")
+    check_on_error(on_error)
+    check_limit(self, max_rows)
+    criteria = {
+        **params_of({"catalog": catalog, "name": name}, RENAMED),
+        **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
+        **_distances(distance),
+        **number_range(stellar_mass, "stellar_mass", "minMstar", "maxMstar", u.solMass),
+        **localization_params(localization, probability, None),
+        # Without an order the pages of a database may overlap.
+        "sortBy": "name",
+        "sortOrder": "asc",
+    }
+    cones, shape = [{}], ()
+    if coordinates is not None:
+        cones, shape, _ = cone_params(coordinates, radius)
+    if get_query_payload:
+        sent = [params_of({**cone, **criteria}) for cone in cones]
+        return sent[0] if shape == () else sent
+    query = {"query": "query_galaxies", **params_of(criteria)}
+    if coordinates is not None:
+        return query_around_each(
+            self,
+            cones,
+            lambda cone: _galaxies(self, {**cone, **criteria}, max_rows, cache),
+            decode_rows(GALAXY, b"[]"),
+            by="galaxy_id",
             what="galaxies",
-            depth=0,
+            on_error=on_error,
+            radius=str(radius),
+            **query,
         )
-        return found._replace(rows=_inside(found.rows, params))
+    found = _galaxies(self, criteria, max_rows, cache)
+    warn_of(found, "galaxies")
+    if not len(found.rows):
+        warn("SkyPortal has no such galaxy", NoResultsWarning)
+    return build_table(found.rows, meta=self._meta(found.when, **query))
+
+
+def list_galaxy_catalogs(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the catalogues of galaxies that the instance has.
+
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``name`` and ``n_galaxies`` (int).
+
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
+
+    References
+    ----------
+    The route ``GET /api/galaxy_catalog?catalogNamesOnly=true``.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_galaxy_catalogs()["name"].tolist()
+    ['CLU']
+    """
+    rows, when = self._fetch(
+        "galaxy_catalog",
+        {"catalogNamesOnly": True},
+        decode=_decode_catalogs,
+        lifetime=self.conf.table_seconds,
+        cache=cache,
+    )
+    if not len(rows):
+        warn("SkyPortal has no catalogue of galaxies", NoResultsWarning)
+    return build_table(rows, meta=self._meta(when, query="list_galaxy_catalogs"))
+
+
+def _galaxies(
+    client: SkyPortalQuery, params: dict, max_rows: int | None, cache: bool | None
+) -> Found:
+    found = read_pages(
+        client,
+        "galaxy_catalog",
+        params,
+        key="galaxies",
+        decode=lambda text: decode_rows(GALAXY, text),
+        page_size=PAGE_SIZE,
+        max_rows=max_rows,
+        page_name=GALAXY_PAGE,
+        unique="galaxy_id",
+        cache=cache,
+        what="galaxies",
+        warns=False,
+    )
+    return found._replace(rows=_inside(found.rows, params))
 
 
 def _distances(given: tuple | None) -> dict:

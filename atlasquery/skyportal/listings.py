@@ -1,14 +1,14 @@
 """Lists of sources that belong to an account, such as its favorites: read, added to, taken from."""
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
-from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
+from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.changes import Change, Outcome, change_each, read_fresh
 from atlasquery.skyportal.references import each_source
 from atlasquery.skyportal.words import as_json, check_text
 from atlasquery.tables import (
@@ -20,8 +20,9 @@ from atlasquery.tables import (
     convert_json,
     decode_rows,
 )
+from atlasquery.warn import warn
 
-__all__ = ["ListingQueries"]
+__all__ = ["add_to_list", "list_listings", "remove_from_list"]
 
 LISTING = Columns(
     "an entry of a list",
@@ -45,235 +46,240 @@ class _Entry(msgspec.Struct):
     list_name: str
 
 
-class ListingQueries(ChangeQueries):
-    """The methods for the lists of an account."""
+def list_listings(
+    self: SkyPortalQuery, list_name: str | None = None, *, cache: bool | None = None
+) -> Table:
+    """List the sources on the lists of your account.
 
-    def list_listings(self, list_name: str | None = None, *, cache: bool | None = None) -> Table:
-        """List the sources on the lists of your account.
+    Parameters
+    ----------
+    list_name : str, optional
+        The name of a list, such as ``"favorites"``; by default all lists.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.list_seconds``.
 
-        Parameters
-        ----------
-        list_name : str, optional
-            The name of a list, such as ``"favorites"``; by default all lists.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.list_seconds``.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id`` (int, of the entry), ``list_name``, ``source_id``, ``user_id`` (int),
+        ``created_at``, ``modified`` (`~astropy.time.Time`), and ``params`` (JSON) of a
+        watchlist.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id`` (int, of the entry), ``list_name``, ``source_id``, ``user_id`` (int),
-            ``created_at``, ``modified`` (`~astropy.time.Time`), and ``params`` (JSON) of a
-            watchlist.
+    Raises
+    ------
+    InvalidQueryError
+        If the name cannot be that of a list.
 
-        Raises
-        ------
-        InvalidQueryError
-            If the name cannot be that of a list.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    References
+    ----------
+    The route ``GET /api/listing``, https://skyportal.io/docs/api.html.
 
-        References
-        ----------
-        The route ``GET /api/listing``, https://skyportal.io/docs/api.html.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_listings("favorites")["source_id"].tolist()
+    ['ZTF24abcdefg']
+    """
+    name = None if list_name is None else _check_name(list_name)
+    rows, when = self._fetch(
+        "listing",
+        {"listName": name},
+        decode=_decode_listings,
+        lifetime=self.conf.list_seconds,
+        cache=cache,
+    )
+    if name is not None:
+        # An older server ignores what it does not know.
+        rows = rows.take(rows.values["list_name"] == name)
+    table = build_table(rows, meta=self._meta(when, query="list_listings"))
+    if not len(table):
+        warn("there is nothing on such a list", NoResultsWarning)
+    return table
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_listings("favorites")["source_id"].tolist()
-        ['ZTF24abcdefg']
-        """
-        name = None if list_name is None else _check_name(list_name)
-        rows, when = self._fetch(
+
+def add_to_list(
+    self: SkyPortalQuery,
+    source_ids: Ids,
+    list_name: str,
+    *,
+    params: Mapping | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Put sources on a list of your account.
+
+    Parameters
+    ----------
+    source_ids : str, int or sequence
+        One or many ids.
+    list_name : str
+        The name of the list, such as ``"favorites"`` or ``"rejected_candidates"``; a new
+        one makes a new list.
+    params : mapping, optional
+        How a source of the ``"watchlist"`` is searched around: ``arcsec`` and
+        ``cadence``.
+    dry_run : bool, optional
+        Whether to send nothing, and return what would be sent.
+    on_error : {"raise", "warn"}, optional
+        What to do after the last when some were not added: raise an error that has
+        the table as ``result``, or return the table with a warning.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``source_id``, ``ok``, ``id`` (of the entry) and ``message``, in the order given.
+        What was on the list already is ``ok``. Where an answer was lost the list is
+        read back. With `dry_run` also ``method``, ``endpoint`` and ``payload``.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    LoginError
+        If there is no login.
+    WriteError
+        If some were not added.
+
+    References
+    ----------
+    The route ``POST /api/listing``, https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> plan = SkyPortal.add_to_list("ATLAS24abc", "favorites", dry_run=True)
+    >>> print(plan["payload"][0])
+    {"obj_id":"ATLAS24abc","list_name":"favorites"}
+    """
+    name = _check_name(list_name)
+    shared = {"list_name": name}
+    if params is not None:
+        shared["params"] = as_json(params, "params")
+    elif name == WATCHLIST:
+        raise InvalidQueryError(
+            "params should have arcsec and cadence for the list 'watchlist', such as "
+            "{'arcsec': 2, 'cadence': 1}"
+        )
+
+    def refused(error: Exception, source: str) -> Outcome | None:
+        if ALREADY not in (error.reason or ""):
+            return None
+        found = _look_for_entry(self, source, name)
+        return found._replace(ok=True, message="Was on the list already.")
+
+    changes = [
+        Change(
+            source,
+            "POST",
             "listing",
-            {"listName": name},
-            decode=_decode_listings,
-            lifetime=self.conf.list_seconds,
-            cache=cache,
+            {"obj_id": source, **shared},
+            done=lambda data: Outcome(True, "Added.", int(data["id"])),
+            look=lambda began, source=source: _look_for_entry(self, source, name),
+            refused=lambda error, source=source: refused(error, source),
         )
-        if name is not None:
-            # An older server ignores what it does not know.
-            rows = rows.take(rows.values["list_name"] == name)
-        table = build_table(rows, meta=self._meta(when, query="list_listings"))
-        if not len(table):
-            warnings.warn("there is nothing on such a list", NoResultsWarning, stacklevel=3)
-        return table
+        for source in each_source(source_ids)
+    ]
+    return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="add_to_list")
 
-    def add_to_list(
-        self,
-        source_ids: Ids,
-        list_name: str,
-        *,
-        params: Mapping | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Put sources on a list of your account.
 
-        Parameters
-        ----------
-        source_ids : str, int or sequence
-            One or many ids.
-        list_name : str
-            The name of the list, such as ``"favorites"`` or ``"rejected_candidates"``; a new
-            one makes a new list.
-        params : mapping, optional
-            How a source of the ``"watchlist"`` is searched around: ``arcsec`` and
-            ``cadence``.
-        dry_run : bool, optional
-            Whether to send nothing, and return what would be sent.
-        on_error : {"raise", "warn"}, optional
-            What to do after the last when some were not added: raise an error that has
-            the table as ``result``, or return the table with a warning.
+def remove_from_list(
+    self: SkyPortalQuery,
+    source_ids: Ids,
+    list_name: str,
+    *,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Take sources off a list of your account.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``source_id``, ``ok``, ``id`` (of the entry) and ``message``, in the order given.
-            What was on the list already is ``ok``. Where an answer was lost the list is
-            read back. With `dry_run` also ``method``, ``endpoint`` and ``payload``.
+    Parameters
+    ----------
+    source_ids : str, int or sequence
+        One or many ids.
+    list_name : str
+        The name of the list.
+    dry_run : bool, optional
+        Whether to change nothing, and return what would be sent; the list is read all
+        the same.
+    on_error : {"raise", "warn"}, optional
+        As in `add_to_list`.
 
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        LoginError
-            If there is no login.
-        WriteError
-            If some were not added.
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `add_to_list`; first what was not on the list, which is ``ok``: nothing is sent
+        for it.
 
-        References
-        ----------
-        The route ``POST /api/listing``, https://skyportal.io/docs/api.html.
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    LoginError
+        If there is no login.
+    WriteError
+        If some were not taken off.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.add_to_list("ATLAS24abc", "favorites", dry_run=True)
-        >>> print(plan["payload"][0])
-        {"obj_id":"ATLAS24abc","list_name":"favorites"}
-        """
-        name = _check_name(list_name)
-        shared = {"list_name": name}
-        if params is not None:
-            shared["params"] = as_json(params, "params")
-        elif name == WATCHLIST:
-            raise InvalidQueryError(
-                "params should have arcsec and cadence for the list 'watchlist', such as "
-                "{'arcsec': 2, 'cadence': 1}"
-            )
+    References
+    ----------
+    The route ``DELETE /api/listing/{id}``, https://skyportal.io/docs/api.html.
 
-        def refused(error: Exception, source: str) -> Outcome | None:
-            if ALREADY not in (error.reason or ""):
-                return None
-            found = self._look_for_entry(source, name)
-            return found._replace(ok=True, message="Was on the list already.")
-
-        changes = [
-            Change(
-                source,
-                "POST",
-                "listing",
-                {"obj_id": source, **shared},
-                done=lambda data: Outcome(True, "Added.", int(data["id"])),
-                look=lambda began, source=source: self._look_for_entry(source, name),
-                refused=lambda error, source=source: refused(error, source),
-            )
-            for source in each_source(source_ids)
-        ]
-        return self._change_each(changes, dry_run=dry_run, on_error=on_error, query="add_to_list")
-
-    def remove_from_list(
-        self,
-        source_ids: Ids,
-        list_name: str,
-        *,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Take sources off a list of your account.
-
-        Parameters
-        ----------
-        source_ids : str, int or sequence
-            One or many ids.
-        list_name : str
-            The name of the list.
-        dry_run : bool, optional
-            Whether to change nothing, and return what would be sent; the list is read all
-            the same.
-        on_error : {"raise", "warn"}, optional
-            As in `add_to_list`.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            As `add_to_list`; first what was not on the list, which is ``ok``: nothing is sent
-            for it.
-
-        Raises
-        ------
-        InvalidQueryError
-            If an argument is not what it should be; nothing was sent.
-        LoginError
-            If there is no login.
-        WriteError
-            If some were not taken off.
-
-        References
-        ----------
-        The route ``DELETE /api/listing/{id}``, https://skyportal.io/docs/api.html.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> plan = SkyPortal.remove_from_list("ZTF24abcdefg", "favorites", dry_run=True)
-        >>> print(plan["method"][0], plan["endpoint"][0])
-        DELETE listing/1
-        """
-        name = _check_name(list_name)
-        sources = each_source(source_ids)
-        self._auth(required=True)
-        entries = {one.obj_id: one.id for one in self._entries(name)}
-        absent = [
-            (source, Outcome(True, "Was not on the list."))
-            for source in sources
-            if source not in entries
-        ]
-        changes = [
-            Change(
-                source,
-                "DELETE",
-                f"listing/{entries[source]}",
-                done=lambda data, source=source: Outcome(True, "Removed.", entries[source]),
-                look=lambda began, source=source: self._look_for_no_entry(source, name),
-            )
-            for source in dict.fromkeys(sources)
-            if source in entries
-        ]
-        return self._change_each(
-            changes,
-            settled=absent,
-            dry_run=dry_run,
-            on_error=on_error,
-            query="remove_from_list",
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> plan = SkyPortal.remove_from_list("ZTF24abcdefg", "favorites", dry_run=True)
+    >>> print(plan["method"][0], plan["endpoint"][0])
+    DELETE listing/1
+    """
+    name = _check_name(list_name)
+    sources = each_source(source_ids)
+    self._auth(required=True)
+    entries = {one.obj_id: one.id for one in _entries(self, name)}
+    absent = [
+        (source, Outcome(True, "Was not on the list."))
+        for source in sources
+        if source not in entries
+    ]
+    changes = [
+        Change(
+            source,
+            "DELETE",
+            f"listing/{entries[source]}",
+            done=lambda data, source=source: Outcome(True, "Removed.", entries[source]),
+            look=lambda began, source=source: _look_for_no_entry(self, source, name),
         )
+        for source in dict.fromkeys(sources)
+        if source in entries
+    ]
+    return change_each(
+        self,
+        changes,
+        settled=absent,
+        dry_run=dry_run,
+        on_error=on_error,
+        query="remove_from_list",
+    )
 
-    def _entries(self, name: str) -> list[_Entry]:
-        found = self._fresh("listing", {"listName": name})
-        found = convert_json(found, list[_Entry], f"the list {name}")
-        return [one for one in found if one.list_name == name]
 
-    def _look_for_entry(self, source: str, name: str) -> Outcome:
-        found = [one.id for one in self._entries(name) if one.obj_id == source]
-        words = "it is on the list" if found else "it is not on the list"
-        return Outcome(bool(found), words, found[0] if found else None)
+def _entries(client: SkyPortalQuery, name: str) -> list[_Entry]:
+    found = read_fresh(client, "listing", {"listName": name})
+    found = convert_json(found, list[_Entry], f"the list {name}")
+    return [one for one in found if one.list_name == name]
 
-    def _look_for_no_entry(self, source: str, name: str) -> Outcome:
-        found = self._look_for_entry(source, name)
-        return found._replace(ok=not found.ok)
+
+def _look_for_entry(client: SkyPortalQuery, source: str, name: str) -> Outcome:
+    found = [one.id for one in _entries(client, name) if one.obj_id == source]
+    words = "it is on the list" if found else "it is not on the list"
+    return Outcome(bool(found), words, found[0] if found else None)
+
+
+def _look_for_no_entry(client: SkyPortalQuery, source: str, name: str) -> Outcome:
+    found = _look_for_entry(client, source, name)
+    return found._replace(ok=not found.ok)
 
 
 def _check_name(name: object) -> str:

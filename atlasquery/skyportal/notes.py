@@ -1,216 +1,220 @@
 """The queries for what people and bots say of an object: classes, comments, annotations."""
 
-import warnings
-
 import msgspec
 import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import NoResultsWarning, TableParseError
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.columns import ANNOTATION, CLASSIFICATION, COMMENT
 from atlasquery.skyportal.nested import decode_flat
-from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.references import check_number_id
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of, only_of
+from atlasquery.warn import warn
 
-__all__ = ["NoteQueries"]
+__all__ = ["get_annotations", "get_attachment", "get_classifications", "get_comments"]
 
 KEY = Column("key", str, about="Key of the annotation.", required=True)
 VALUE = Column("value", str, about="Its value, as JSON where it is no text.")
 NUMBER = Column("number", about="Its value, where it is a number.")
 
 
-class NoteQueries(PagedQueries):
-    """The queries for classifications, comments and annotations."""
+def get_classifications(
+    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+) -> Table:
+    """Fetch the classifications of an object.
 
-    def get_classifications(self, source_id: str | int, *, cache: bool | None = None) -> Table:
-        """Fetch the classifications of an object.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``classification_id``, ``classification``, ``probability``,
+        ``taxonomy_id``, ``ml`` (whether a machine said so), ``author_name``,
+        ``created_at`` (`~astropy.time.Time`), ``votes`` (the sum of those of
+        others) and more.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``classification_id``, ``classification``, ``probability``,
-            ``taxonomy_id``, ``ml`` (whether a machine said so), ``author_name``,
-            ``created_at`` (`~astropy.time.Time`), ``votes`` (the sum of those of
-            others) and more.
+    Raises
+    ------
+    NotFoundError
+        If there is no such object, or none that this account may see.
 
-        Raises
-        ------
-        NotFoundError
-            If there is no such object, or none that this account may see.
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
+    References
+    ----------
+    The route ``GET /api/sources/{id}/classifications``.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/classifications``.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> said = SkyPortal.get_classifications("ATLAS24abc")
+    >>> print(said["classification"][0], said["probability"][0])
+    Ia 0.9
+    """
+    return _notes(self, source_id, "classifications", decode_classifications, cache)
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> said = SkyPortal.get_classifications("ATLAS24abc")
-        >>> print(said["classification"][0], said["probability"][0])
-        Ia 0.9
-        """
-        return self._notes(source_id, "classifications", decode_classifications, cache)
 
-    def get_comments(self, source_id: str | int, *, cache: bool | None = None) -> Table:
-        """Fetch the comments on an object.
+def get_comments(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None) -> Table:
+    """Fetch the comments on an object.
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``comment_id``, ``text``, ``bot``, ``author_id``, ``attachment_name``,
-            ``created_at`` (`~astropy.time.Time`) and more.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``comment_id``, ``text``, ``bot``, ``author_id``, ``attachment_name``,
+        ``created_at`` (`~astropy.time.Time`) and more.
 
-        Raises
-        ------
-        NotFoundError
-            If there is no such object, or none that this account may see.
+    Raises
+    ------
+    NotFoundError
+        If there is no such object, or none that this account may see.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/comments``.
+    References
+    ----------
+    The route ``GET /api/sources/{id}/comments``.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> print(SkyPortal.get_comments("ATLAS24abc")["text"][0])
-        A comment
-        """
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> print(SkyPortal.get_comments("ATLAS24abc")["text"][0])
+    A comment
+    """
 
-        def decode(text: bytes) -> Rows:
-            return decode_flat(COMMENT, text, {"groups": "name"})
+    def decode(text: bytes) -> Rows:
+        return decode_flat(COMMENT, text, {"groups": "name"})
 
-        return self._notes(source_id, "comments", decode, cache)
+    return _notes(self, source_id, "comments", decode, cache)
 
-    def get_attachment(
-        self, source_id: str | int, comment_id: int, *, cache: bool | None = None
-    ) -> bytes:
-        """Fetch the file that is attached to a comment.
 
-        Parameters
-        ----------
-        source_id : str or int
-            The name of the object on this instance.
-        comment_id : int
-            The number of the comment; ``attachment_name`` of `get_comments` says which have
-            a file.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+def get_attachment(
+    self: SkyPortalQuery, source_id: str | int, comment_id: int, *, cache: bool | None = None
+) -> bytes:
+    """Fetch the file that is attached to a comment.
 
-        Returns
-        -------
-        bytes
-            The file. What it is called is in `get_comments`: do not take a name that
-            somebody else has given for a path.
+    Parameters
+    ----------
+    source_id : str or int
+        The name of the object on this instance.
+    comment_id : int
+        The number of the comment; ``attachment_name`` of `get_comments` says which have
+        a file.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Raises
-        ------
-        NotFoundError
-            If there is no such comment that this account may see, or it has no file.
+    Returns
+    -------
+    bytes
+        The file. What it is called is in `get_comments`: do not take a name that
+        somebody else has given for a path.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/comments/{id}/attachment``.
+    Raises
+    ------
+    NotFoundError
+        If there is no such comment that this account may see, or it has no file.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_attachment("ATLAS24abc", 1)  # doctest: +SKIP
-        b'...'
-        """
-        name = check_source_id(source_id)
-        number = check_number_id(comment_id, name="comment_id")
-        with self._naming(f"attachment of comment {number} of {name}"):
-            return self._read(
-                f"sources/{in_path(name)}/comments/{number}/attachment",
-                {"download": "true"},
-                decode=bytes,
-                lifetime=self.conf.object_seconds,
-                cache=cache,
-                method="GET",
-                # It may be a file of any kind.
-                content="",
-            )[0]
+    References
+    ----------
+    The route ``GET /api/sources/{id}/comments/{id}/attachment``.
 
-    def get_annotations(self, source_id: str | int, *, cache: bool | None = None) -> Table:
-        """Fetch the annotations of an object, a row for each of their keys.
-
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``origin``, ``key``, ``value`` (text), ``number`` (the value where it is a
-            number, else masked), ``annotation_id``, ``author_id``, ``created_at``
-            (`~astropy.time.Time`) and more.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such object, or none that this account may see.
-
-        Warns
-        -----
-        NoResultsWarning
-            If there are none.
-
-        References
-        ----------
-        The route ``GET /api/sources/{id}/annotations``.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> said = SkyPortal.get_annotations("ATLAS24abc")
-        >>> print(said["origin", "key", "value", "number"])
-         origin     key     value number
-        -------- ---------- ----- ------
-        sherlock      class    SN     --
-        sherlock sep_arcsec   1.2    1.2
-        """
-        return self._notes(source_id, "annotations", decode_annotations, cache)
-
-    def _notes(self, source_id, kind: str, decode, cache: bool | None) -> Table:
-        name = check_source_id(source_id)
-        rows, when = self._fetch(
-            f"sources/{in_path(name)}/{kind}",
-            decode=only_of(decode, "source_id", name, "the source"),
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.get_attachment("ATLAS24abc", 1)  # doctest: +SKIP
+    b'...'
+    """
+    name = check_source_id(source_id)
+    number = check_number_id(comment_id, name="comment_id")
+    with self._naming(f"attachment of comment {number} of {name}"):
+        return self._read(
+            f"sources/{in_path(name)}/comments/{number}/attachment",
+            {"download": "true"},
+            decode=bytes,
+            lifetime=self.conf.object_seconds,
             cache=cache,
-            unknown=f"object {name}",
-        )
-        if not len(rows):
-            warnings.warn(f"SkyPortal has no {kind} of {name}", NoResultsWarning, stacklevel=4)
-        return build_table(rows, meta=self._meta(when, query=f"get_{kind}", object=name))
+            method="GET",
+            # It may be a file of any kind.
+            content="",
+        )[0]
+
+
+def get_annotations(
+    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+) -> Table:
+    """Fetch the annotations of an object, a row for each of their keys.
+
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``origin``, ``key``, ``value`` (text), ``number`` (the value where it is a
+        number, else masked), ``annotation_id``, ``author_id``, ``created_at``
+        (`~astropy.time.Time`) and more.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such object, or none that this account may see.
+
+    Warns
+    -----
+    NoResultsWarning
+        If there are none.
+
+    References
+    ----------
+    The route ``GET /api/sources/{id}/annotations``.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> said = SkyPortal.get_annotations("ATLAS24abc")
+    >>> print(said["origin", "key", "value", "number"])
+     origin     key     value number
+    -------- ---------- ----- ------
+    sherlock      class    SN     --
+    sherlock sep_arcsec   1.2    1.2
+    """
+    return _notes(self, source_id, "annotations", decode_annotations, cache)
+
+
+def _notes(client: SkyPortalQuery, source_id, kind: str, decode, cache: bool | None) -> Table:
+    name = check_source_id(source_id)
+    rows, when = client._fetch(
+        f"sources/{in_path(name)}/{kind}",
+        decode=only_of(decode, "source_id", name, "the source"),
+        cache=cache,
+        unknown=f"object {name}",
+    )
+    if not len(rows):
+        warn(f"SkyPortal has no {kind} of {name}", NoResultsWarning)
+    return build_table(rows, meta=client._meta(when, query=f"get_{kind}", object=name))
 
 
 def decode_classifications(text: bytes) -> Rows:

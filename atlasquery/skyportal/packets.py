@@ -10,9 +10,9 @@ from astropy.time import Time
 from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.flags import FAINT, Flag, flags_of
-from atlasquery.lightcurve.schema import LN10_2_5, MJD_0, ZERO_POINT, mag_to_flux
+from atlasquery.lightcurve.schema import LN10_2_5, MJD_0, ZERO_POINT, Conventions, mag_to_flux
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.skyportal.bandpasses import bandpass_of, check_bands
 from atlasquery.skyportal.words import as_json
@@ -176,7 +176,7 @@ def read_packets(
         If it is no light curve, magnitudes that would be sent are not AB, or rows are
         flagged and nothing was chosen for them.
     """
-    source = Bare([lc], ["lc"], ["band"])
+    source = CurveArrays([lc], ["lc"], ["band"])
     band, known = source.labels("band")
     band = np.where(known, band.astype(np.str_), "")
     pairs = list(zip(_texts(source, "survey").tolist(), band.tolist(), strict=True))
@@ -208,9 +208,9 @@ def read_packets(
 
 def _check_system(lc: Table, no_flux: np.ndarray | None, form: Sequence[str]) -> None:
     """Refuse magnitudes that are not AB where they, or limits, are what is sent."""
-    system = lc.meta.get("magsys", "AB")
-    if str(system).upper() == "AB":
+    if Conventions.of(lc.meta).magsys == "AB":
         return
+    system = lc.meta["magsys"]
     if any(one and (no_flux is None or no_flux[row]) for row, one in enumerate(form)):
         raise InvalidQueryError(
             f"lc.meta['magsys'] is {system!r}, and rows without a flux would be sent as AB. If you "
@@ -233,7 +233,7 @@ def _limit_sigma(lc: Table) -> float:
     return sigma
 
 
-def _texts(source: Bare, name: str) -> np.ndarray:
+def _texts(source: CurveArrays, name: str) -> np.ndarray:
     if not source.has(name):
         return np.full(len(source), "")
     values, known = source.labels(name)
@@ -261,7 +261,7 @@ def _mjd_utc(time: Time) -> np.ndarray:
     return np.where(mask, np.nan, (utc.jd1 - MJD_0) + utc.jd2)
 
 
-def _measurements(source: Bare) -> dict[str, np.ndarray]:
+def _measurements(source: CurveArrays) -> dict[str, np.ndarray]:
     """Return fluxes, their errors, and limits; a flux from the magnitude where there is none."""
     found = {}
     for name in ("flux", "flux_err", "mag", "mag_err", "limiting_mag"):
@@ -314,7 +314,7 @@ def _forms(columns: Mapping[str, np.ndarray], no_band: np.ndarray) -> tuple[list
     return np.where(whole == "", form, "").tolist(), reason
 
 
-def _flagged_rows(source: Bare, flagged: str | None) -> dict[int, str]:
+def _flagged_rows(source: CurveArrays, flagged: str | None) -> dict[int, str]:
     """Return the rows that are flagged and not to be sent, with their flags."""
     if flagged is not None:
         check_choice(flagged, name="flagged", known=FLAGGED)

@@ -1,7 +1,6 @@
 """All pages of a search: none lost, none twice, cut only with a warning."""
 
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,8 +18,9 @@ from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, check_answer, stack_rows
+from atlasquery.warn import warn
 
-__all__ = ["GALAXY_PAGE", "Found", "PagedQueries", "warn_of"]
+__all__ = ["GALAXY_PAGE", "Found", "check_limit", "read_pages", "warn_of"]
 
 # "The page key is page" (contract); by its own documentation it is the usual one.
 GALAXY_PAGE = ("page", "pageNumber")
@@ -69,101 +69,99 @@ class Found(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-class PagedQueries(SkyPortalQuery):
-    """Searches whose answers come in pages."""
-
-    def _limit_rows(self, max_rows: int | None) -> int | None:
-        """Return how many rows are wanted at most, None for all."""
-        return check_max_rows(max_rows, self.conf.max_rows)
-
-    def _pages(
-        self,
-        path: str,
-        params: dict,
-        *,
-        key: str,
-        decode: Callable,
-        page_size: int | None = None,
-        max_rows: int | None = None,
-        page_name: str | tuple[str, ...] = "pageNumber",
-        size_name: str = "numPerPage",
-        unique: str = "id",
-        lifetime: float | None = None,
-        cache: bool | None = None,
-        repeated: bool = False,
-        what: str = "rows",
-        depth: int = 4,
-    ) -> Found:
-        """Return the rows of all pages of a search.
-
-        Parameters
-        ----------
-        path : str
-            What is read.
-        params : dict
-            The search, by the server's names. ``useCache`` in it asks for a ``queryID``
-            that keeps the pages as they were; where the server gives one by itself, it is used.
-        key : str
-            What the list is called in the data of the answer; empty for its only list.
-        decode : callable
-            Takes a JSON list, returns `Rows`.
-        page_size : int, optional
-            Rows asked for in one request; ``conf.page_size`` by default.
-        max_rows : int, optional
-            Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
-        page_name, size_name : str, optional
-            The server's names of the number and the size of a page. Several names of the number
-            are all sent, where servers differ: they ignore what they do not know, and one that
-            they refuse by its name is left out.
-        unique : str, optional
-            The column that tells rows apart; empty where there is none.
-        lifetime : float, optional
-            Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
-        cache : bool, optional
-            Whether stored answers are used.
-        repeated : bool, optional
-            Whether the server counts a row several times, and cuts its pages by that count
-            though it shows each row once: then a short page is no last one, and fewer rows
-            than it counts are no loss.
-        what : str, optional
-            What the rows are, for warnings.
-        depth : int, optional
-            How many frames up the user's call stands; 0 for no warnings, which the caller
-            then gives with `warn_of`.
-
-        Returns
-        -------
-        Found
-            Each row once.
-
-        Warns
-        -----
-        MaxResultsWarning
-            If there are more.
-        InputWarning
-            If the list changed while it was read, so that a row may be missing; or if pages
-            have more than their list.
-        """
-        limit = self._limit_rows(max_rows)
-        size = self.conf.page_size if page_size is None else page_size
-        if size < 1:
-            raise InvalidQueryError(f"page_size={size!r} should be 1 or more")
-        lifetime = self.conf.list_seconds if lifetime is None else lifetime
-        walk = _Walk(self, path, params, key, decode, page_name, size_name, unique, lifetime)
-        # One more than is wanted tells that there are more.
-        walk.size = size if limit is None else min(size, limit + 1)
-        walk.repeated = repeated
-        for attempt in range(1, WALKS + 1):
-            # What changed is not to be had from the store.
-            found = walk.all(limit, cache if attempt == 1 else False)
-            if found.stable:
-                break
-        if depth:
-            warn_of(found, what, depth=depth + 1)
-        return found
+def check_limit(client: SkyPortalQuery, max_rows: int | None) -> int | None:
+    """Return how many rows are wanted at most, None for all."""
+    return check_max_rows(max_rows, client.conf.max_rows)
 
 
-def warn_of(found: Found, what: str, *, depth: int) -> None:
+def read_pages(
+    client: SkyPortalQuery,
+    path: str,
+    params: dict,
+    *,
+    key: str,
+    decode: Callable,
+    page_size: int | None = None,
+    max_rows: int | None = None,
+    page_name: str | tuple[str, ...] = "pageNumber",
+    size_name: str = "numPerPage",
+    unique: str = "id",
+    lifetime: float | None = None,
+    cache: bool | None = None,
+    repeated: bool = False,
+    what: str = "rows",
+    warns: bool = True,
+) -> Found:
+    """Return the rows of all pages of a search.
+
+    Parameters
+    ----------
+    path : str
+        What is read.
+    params : dict
+        The search, by the server's names. ``useCache`` in it asks for a ``queryID``
+        that keeps the pages as they were; where the server gives one by itself, it is used.
+    key : str
+        What the list is called in the data of the answer; empty for its only list.
+    decode : callable
+        Takes a JSON list, returns `Rows`.
+    page_size : int, optional
+        Rows asked for in one request; ``conf.page_size`` by default.
+    max_rows : int, optional
+        Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
+    page_name, size_name : str, optional
+        The server's names of the number and the size of a page. Several names of the number
+        are all sent, where servers differ: they ignore what they do not know, and one that
+        they refuse by its name is left out.
+    unique : str, optional
+        The column that tells rows apart; empty where there is none.
+    lifetime : float, optional
+        Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
+    cache : bool, optional
+        Whether stored answers are used.
+    repeated : bool, optional
+        Whether the server counts a row several times, and cuts its pages by that count
+        though it shows each row once: then a short page is no last one, and fewer rows
+        than it counts are no loss.
+    what : str, optional
+        What the rows are, for warnings.
+    warns : bool, optional
+        Whether to warn of rows that the result does not have; if not, the caller does
+        so with `warn_of`.
+
+    Returns
+    -------
+    Found
+        Each row once.
+
+    Warns
+    -----
+    MaxResultsWarning
+        If there are more.
+    InputWarning
+        If the list changed while it was read, so that a row may be missing; or if pages
+        have more than their list.
+    """
+    limit = check_limit(client, max_rows)
+    size = client.conf.page_size if page_size is None else page_size
+    if size < 1:
+        raise InvalidQueryError(f"page_size={size!r} should be 1 or more")
+    lifetime = client.conf.list_seconds if lifetime is None else lifetime
+    walk = _Walk(client, path, params, key, decode, page_name, size_name, unique, lifetime)
+    # One more than is wanted tells that there are more.
+    walk.size = size if limit is None else min(size, limit + 1)
+    walk.repeated = repeated
+    for attempt in range(1, WALKS + 1):
+        # What changed is not to be had from the store.
+        found = walk.all(limit, cache if attempt == 1 else False)
+        if found.stable:
+            break
+    if warns:
+        warn_of(found, what)
+    return found
+
+
+def warn_of(found: Found, what: str) -> None:
     """Warn of rows that a result does not have.
 
     Parameters
@@ -172,30 +170,25 @@ def warn_of(found: Found, what: str, *, depth: int) -> None:
         What a search found.
     what : str
         What the rows are.
-    depth : int
-        Where the user's call stands.
     """
     if found.cut:
         of = f", {found.total}," if found.total else ""
-        warnings.warn(
+        warn(
             f"SkyPortal has more {what}{of} than the {found.limit} that were asked for; ask for "
             "more with max_rows, or for all with max_rows=-1",
             MaxResultsWarning,
-            stacklevel=depth,
         )
     if not found.stable:
-        warnings.warn(
+        warn(
             f"The server's list changed while it was read, {WALKS} times: {len(found.rows)} "
             f"{what} were found where it counts {found.total}. Ask again",
             InputWarning,
-            stacklevel=depth,
         )
     if found.others:
-        warnings.warn(
+        warn(
             f"The {what} alone are returned, and not what stands beside them in each page: "
             f"{', '.join(found.others)}. Leave out paginate=True to see it",
             InputWarning,
-            stacklevel=depth,
         )
 
 

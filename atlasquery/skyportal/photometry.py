@@ -7,7 +7,13 @@ import numpy as np
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.lightcurve.schema import build_light_curve, flux_to_mag, magnitudes, within
+from atlasquery.lightcurve.schema import (
+    Conventions,
+    build_light_curve,
+    flux_to_mag,
+    magnitudes,
+    within,
+)
 from atlasquery.skyportal.bands import bands_of
 from atlasquery.skyportal.columns import PHOTOMETRY
 from atlasquery.skyportal.nested import decode_flat
@@ -147,8 +153,7 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
     meta = {
         **meta,
         "survey": ", ".join(sorted(set(surveys.tolist()))),
-        "magsys": "AB",
-        "time_reference": "as uploaded",
+        **Conventions("unknown", "unknown", position="unknown", note="as uploaded").meta(),
         "detection_snr": float(snr),
         "limiting_mag": LIMITING_MAG,
         "history": [],

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.service.files import write_whole
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
+from atlasquery.service.files import write_atomic
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.envelope import open_envelope
-from atlasquery.skyportal.paging import PagedQueries
 from atlasquery.skyportal.words import params_of
 
-__all__ = ["FileQueries", "Picture", "decode_picture"]
+__all__ = ["Picture", "decode_picture", "read_file", "read_picture"]
 
 # How a file of a kind begins, and what a notebook calls it.
 KINDS = {
@@ -59,7 +59,7 @@ class Picture:
         self.data, self.kind, self.about, self.meta = data, kind, about, meta or {}
 
     def __repr__(self) -> str:
-        return shown(f"<Picture {self.about}: {self.kind}, {len(self.data)} bytes>")
+        return safe_text(f"<Picture {self.about}: {self.kind}, {len(self.data)} bytes>")
 
     def __bytes__(self) -> bytes:
         return self.data
@@ -67,8 +67,8 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         # As notebooks keep it: text, or bytes in base 64.
         text = self.kind == "svg"
-        shown = self.data.decode() if text else b64encode(self.data).decode("ascii")
-        return {KINDS[self.kind][1]: shown, "text/plain": repr(self)}
+        encoded = self.data.decode() if text else b64encode(self.data).decode("ascii")
+        return {KINDS[self.kind][1]: encoded, "text/plain": repr(self)}
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the picture to a file.
@@ -97,7 +97,7 @@ class Picture:
         """
         path = Path(path).expanduser()
         path = path if path.suffix else path.with_suffix(f".{self.kind}")
-        write_whole(path, self.data)
+        write_atomic(path, self.data)
         return path
 
 
@@ -130,75 +130,80 @@ def decode_picture(body: bytes) -> tuple[bytes, str]:
     raise TableParseError(f"no picture of a known format; it begins with {body[:20]!r}")
 
 
-class FileQueries(PagedQueries):
-    """Reads of what comes without an envelope."""
+def read_file(
+    client: SkyPortalQuery,
+    path: str,
+    params: dict,
+    *,
+    decode: Callable,
+    lifetime: float | None = None,
+    cache: bool | None = None,
+    unknown: str = "",
+) -> tuple:
+    """Read a file from the server.
 
-    def _file(
-        self,
-        path: str,
-        params: dict,
-        *,
-        decode: Callable,
-        lifetime: float | None = None,
-        cache: bool | None = None,
-        unknown: str = "",
-    ) -> tuple:
-        """Read a file from the server.
+    Parameters
+    ----------
+    path : str
+        What is read, below the address of the API.
+    params : dict
+        By the server's names.
+    decode : callable
+        Takes the file's bytes.
+    lifetime : float, optional
+        Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
+    cache : bool, optional
+        Whether stored answers are used.
+    unknown : str, optional
+        What is not there when the server says so.
 
-        Parameters
-        ----------
-        path : str
-            What is read, below the address of the API.
-        params : dict
-            By the server's names.
-        decode : callable
-            Takes the file's bytes.
-        lifetime : float, optional
-            Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
-        cache : bool, optional
-            Whether stored answers are used.
-        unknown : str, optional
-            What is not there when the server says so.
+    Returns
+    -------
+    decoded : object
+        What `decode` returned.
+    when : float
+        The Unix time at which the server answered.
 
-        Returns
-        -------
-        decoded : object
-            What `decode` returned.
-        when : float
-            The Unix time at which the server answered.
+    Raises
+    ------
+    NotFoundError
+        If the server has none of what `unknown` says.
+    RemoteServiceError
+        If the server refuses, which it does in JSON.
+    """
 
-        Raises
-        ------
-        NotFoundError
-            If the server has none of what `unknown` says.
-        RemoteServiceError
-            If the server refuses, which it does in JSON.
-        """
+    def opened(body: bytes):
+        if body.lstrip()[:1] == b"{":
+            # Raises what the envelope says; one that says success has no file.
+            open_envelope(body)
+            raise TableParseError("JSON instead of a file", service=client.service)
+        return decode(body)
 
-        def opened(body: bytes):
-            if body.lstrip()[:1] == b"{":
-                # Raises what the envelope says; one that says success has no file.
-                open_envelope(body)
-                raise TableParseError("JSON instead of a file", service=self.service)
-            return decode(body)
-
-        with self._naming(unknown):
-            return self._read(
-                path,
-                params_of(params),
-                decode=opened,
-                lifetime=self.conf.object_seconds if lifetime is None else lifetime,
-                cache=cache,
-                method="GET",
-                # How a server calls a file is not known; what it is, the decoder sees.
-                content="",
-            )
-
-    def _picture(
-        self, path: str, params: dict, about: str, *, cache: bool | None, unknown: str, **query
-    ) -> Picture:
-        """Read a picture."""
-        (data, kind), when = self._file(
-            path, params, decode=decode_picture, cache=cache, unknown=unknown
+    with client._naming(unknown):
+        return client._read(
+            path,
+            params_of(params),
+            decode=opened,
+            lifetime=client.conf.object_seconds if lifetime is None else lifetime,
+            cache=cache,
+            method="GET",
+            # How a server calls a file is not known; what it is, the decoder sees.
+            content="",
         )
-        return Picture(data, kind, about, self._meta(when, **query))
+
+
+def read_picture(
+    client: SkyPortalQuery,
+    path: str,
+    params: dict,
+    about: str,
+    *,
+    cache: bool | None,
+    unknown: str,
+    **query,
+) -> Picture:
+    """Read a picture."""
+    (data, kind), when = read_file(
+        client, path, params, decode=decode_picture, cache=cache, unknown=unknown
+    )
+    return Picture(data, kind, about, client._meta(when, **query))

@@ -1,6 +1,5 @@
 """The queries for SkyPortal's own tables: groups, instruments, allocations, runs and more."""
 
-import warnings
 from collections.abc import Callable
 
 from astropy.table import Table
@@ -17,313 +16,332 @@ from atlasquery.skyportal.table_decoders import (
     decode_telescopes,
 )
 from atlasquery.tables import Columns, Rows, build_table
+from atlasquery.warn import warn
 
-__all__ = ["ReferenceTableQueries"]
+__all__ = [
+    "list_allocations",
+    "list_filters",
+    "list_groups",
+    "list_instruments",
+    "list_observing_runs",
+    "list_streams",
+    "list_taxonomies",
+    "list_telescopes",
+]
 
 
-class ReferenceTableQueries(SkyPortalQuery):
-    """The queries for tables that seldom change."""
+def list_groups(
+    self: SkyPortalQuery, *, name: str | None = None, cache: bool | None = None
+) -> Table:
+    """List the groups of the instance.
 
-    def list_groups(self, *, name: str | None = None, cache: bool | None = None) -> Table:
-        """List the groups of the instance.
+    Parameters
+    ----------
+    name : str, optional
+        The name of one group; by default all are listed.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
 
-        Parameters
-        ----------
-        name : str, optional
-            The name of one group; by default all are listed.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
+    Returns
+    -------
+    `~astropy.table.Table`
+        Each group once: ``id``, ``name``, ``member`` (whether you are in it),
+        ``accessible`` (whether you see what is shared with it; both are masked
+        when asked by name, for the server does not say), ``single_user_group``,
+        ``private``, ``created_at`` (`~astropy.time.Time`) and more.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            Each group once: ``id``, ``name``, ``member`` (whether you are in it),
-            ``accessible`` (whether you see what is shared with it; both are masked
-            when asked by name, for the server does not say), ``single_user_group``,
-            ``private``, ``created_at`` (`~astropy.time.Time`) and more.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    References
+    ----------
+    The route ``GET /api/groups``, https://skyportal.io/docs/api.html.
 
-        References
-        ----------
-        The route ``GET /api/groups``, https://skyportal.io/docs/api.html.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_groups(name="ATLAS transients")["id"].tolist()
+    [3]
+    """
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise InvalidQueryError(f"name={name!r:.100} should be the name of a group")
+    asked = {"name": name}
+    return _list(self, "groups", decode_groups, asked, "list_groups", cache)
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_groups(name="ATLAS transients")["id"].tolist()
-        [3]
-        """
-        if name is not None and (not isinstance(name, str) or not name.strip()):
-            raise InvalidQueryError(f"name={name!r:.100} should be the name of a group")
-        asked = {"name": name}
-        return self._list("groups", decode_groups, asked, "list_groups", cache)
 
-    def list_filters(self, *, cache: bool | None = None) -> Table:
-        """List the filters of alerts, whose catch are the candidates.
+def list_filters(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the filters of alerts, whose catch are the candidates.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``name``, ``group_id``, ``stream_id``, ``autosave``, ``altdata``
-            (JSON), ``created_at`` (`~astropy.time.Time`) and more.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``name``, ``group_id``, ``stream_id``, ``autosave``, ``altdata``
+        (JSON), ``created_at`` (`~astropy.time.Time`) and more.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        See Also
-        --------
-        list_instruments : For the bands of an instrument.
+    See Also
+    --------
+    list_instruments : For the bands of an instrument.
 
-        References
-        ----------
-        The route ``GET /api/filters``, https://skyportal.io/docs/api.html.
+    References
+    ----------
+    The route ``GET /api/filters``, https://skyportal.io/docs/api.html.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_filters()["name"].tolist()
-        ['All']
-        """
-        return self._list("filters", _flat(FILTER, {"stream": "name"}), {}, "list_filters", cache)
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_filters()["name"].tolist()
+    ['All']
+    """
+    return _list(self, "filters", _flat(FILTER, {"stream": "name"}), {}, "list_filters", cache)
 
-    def list_streams(self, *, cache: bool | None = None) -> Table:
-        """List the streams of alerts.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
+def list_streams(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the streams of alerts.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``name``, ``auto_join``, ``altdata`` (JSON), ``created_at``
-            (`~astropy.time.Time`) and more.
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``name``, ``auto_join``, ``altdata`` (JSON), ``created_at``
+        (`~astropy.time.Time`) and more.
 
-        References
-        ----------
-        The route ``GET /api/streams``, https://skyportal.io/docs/api.html.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_streams()["name"].tolist()
-        ['ATLAS stream']
-        """
-        return self._list("streams", _flat(STREAM), {}, "list_streams", cache)
+    References
+    ----------
+    The route ``GET /api/streams``, https://skyportal.io/docs/api.html.
 
-    def list_instruments(self, *, cache: bool | None = None) -> Table:
-        """List the instruments, with the names of their filters.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_streams()["name"].tolist()
+    ['ATLAS stream']
+    """
+    return _list(self, "streams", _flat(STREAM), {}, "list_streams", cache)
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``name``, ``type``, ``band``, ``telescope``, ``telescope_id``,
-            ``filters`` (names joined by comma and space), ``api_classname`` and more.
+def list_instruments(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the instruments, with the names of their filters.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
 
-        References
-        ----------
-        The route ``GET /api/instrument``, https://skyportal.io/docs/api.html.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``name``, ``type``, ``band``, ``telescope``, ``telescope_id``,
+        ``filters`` (names joined by comma and space), ``api_classname`` and more.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> table = SkyPortal.list_instruments()
-        >>> print(table["id", "name", "filters"])
-         id  name     filters
-        --- ----- ----------------
-          1 ATLAS   atlasc, atlaso
-          2   ZTF ztfg, ztfr, ztfi
-        """
-        decode = _flat(INSTRUMENT, {"telescope": "name", "filters": ""})
-        return self._list("instrument", decode, {}, "list_instruments", cache)
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-    def list_telescopes(self, *, cache: bool | None = None) -> Table:
-        """List the telescopes, with their places.
+    References
+    ----------
+    The route ``GET /api/instrument``, https://skyportal.io/docs/api.html.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.list_seconds``: the table says whether
-            it is night.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> table = SkyPortal.list_instruments()
+    >>> print(table["id", "name", "filters"])
+     id  name     filters
+    --- ----- ----------------
+      1 ATLAS   atlasc, atlaso
+      2   ZTF ztfg, ztfr, ztfi
+    """
+    decode = _flat(INSTRUMENT, {"telescope": "name", "filters": ""})
+    return _list(self, "instrument", decode, {}, "list_instruments", cache)
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``name``, ``nickname``, ``lat``, ``lon`` (deg, positive to the
-            north and the east), ``elevation``, ``diameter`` (m), ``instruments``,
-            ``is_night_astronomical``, ``evening`` and ``morning``
-            (`~astropy.time.Time`, masked where the server does not know) and more.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+def list_telescopes(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the telescopes, with their places.
 
-        References
-        ----------
-        The route ``GET /api/telescope``, https://skyportal.io/docs/api.html.
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.list_seconds``: the table says whether
+        it is night.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_telescopes()["elevation"].unit
-        Unit("m")
-        """
-        lifetime = self.conf.list_seconds
-        return self._list(
-            "telescope", decode_telescopes, {}, "list_telescopes", cache, lifetime=lifetime
-        )
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``name``, ``nickname``, ``lat``, ``lon`` (deg, positive to the
+        north and the east), ``elevation``, ``diameter`` (m), ``instruments``,
+        ``is_night_astronomical``, ``evening`` and ``morning``
+        (`~astropy.time.Time`, masked where the server does not know) and more.
 
-    def list_taxonomies(self, *, cache: bool | None = None) -> Table:
-        """List the taxonomies, with the classes that sources can have.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
+    References
+    ----------
+    The route ``GET /api/telescope``, https://skyportal.io/docs/api.html.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``name``, ``version``, ``is_latest``, ``classes`` (all names joined
-            by comma and space), ``hierarchy`` (JSON), ``groups``, ``created_at``
-            (`~astropy.time.Time`) and more.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_telescopes()["elevation"].unit
+    Unit("m")
+    """
+    lifetime = self.conf.list_seconds
+    return _list(
+        self, "telescope", decode_telescopes, {}, "list_telescopes", cache, lifetime=lifetime
+    )
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
 
-        References
-        ----------
-        The route ``GET /api/taxonomy``, https://skyportal.io/docs/api.html.
+def list_taxonomies(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the taxonomies, with the classes that sources can have.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> "AGN" in SkyPortal.list_taxonomies()["classes"][0].split(", ")
-        True
-        """
-        return self._list("taxonomy", decode_taxonomies, {}, "list_taxonomies", cache)
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
 
-    def list_allocations(self, *, instrument_id: int | None = None) -> Table:
-        """List the allocations of observing time.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``name``, ``version``, ``is_latest``, ``classes`` (all names joined
+        by comma and space), ``hierarchy`` (JSON), ``groups``, ``created_at``
+        (`~astropy.time.Time`) and more.
 
-        They are asked for each time and not stored: some servers send the credentials of the
-        facility along, which are not shown either.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Parameters
-        ----------
-        instrument_id : int, optional
-            The number of an instrument; by default those of all are listed.
+    References
+    ----------
+    The route ``GET /api/taxonomy``, https://skyportal.io/docs/api.html.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``proposal_id``, ``pi``, ``group_id``, ``instrument``,
-            ``instrument_id``, ``hours_allocated`` (h), ``types``, ``start`` and ``end``
-            (`~astropy.time.Time`, of the first and last time in which it holds),
-            ``validity_ranges`` (all of them, JSON) and more.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> "AGN" in SkyPortal.list_taxonomies()["classes"][0].split(", ")
+    True
+    """
+    return _list(self, "taxonomy", decode_taxonomies, {}, "list_taxonomies", cache)
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
 
-        References
-        ----------
-        The route ``GET /api/allocation``, https://skyportal.io/docs/api.html.
+def list_allocations(self: SkyPortalQuery, *, instrument_id: int | None = None) -> Table:
+    """List the allocations of observing time.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_allocations(instrument_id=1)["end"].isot.tolist()
-        ['2027-12-31T00:00:00.000']
-        """
-        number = (
-            None if instrument_id is None else check_number_id(instrument_id, name="instrument_id")
-        )
+    They are asked for each time and not stored: some servers send the credentials of the
+    facility along, which are not shown either.
 
-        def decode(text: bytes) -> Rows:
-            rows = decode_allocations(text)
-            # A server ignores what it does not know.
-            return rows if number is None else rows.take(rows.values["instrument_id"] == number)
+    Parameters
+    ----------
+    instrument_id : int, optional
+        The number of an instrument; by default those of all are listed.
 
-        return self._list(
-            "allocation", decode, {"instrument_id": number}, "list_allocations", False
-        )
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``proposal_id``, ``pi``, ``group_id``, ``instrument``,
+        ``instrument_id``, ``hours_allocated`` (h), ``types``, ``start`` and ``end``
+        (`~astropy.time.Time`, of the first and last time in which it holds),
+        ``validity_ranges`` (all of them, JSON) and more.
 
-    def list_observing_runs(self, *, cache: bool | None = None) -> Table:
-        """List the observing runs.
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
+    References
+    ----------
+    The route ``GET /api/allocation``, https://skyportal.io/docs/api.html.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``calendar_date`` (of the first night, at the telescope),
-            ``duration`` (nights), ``end`` (`~astropy.time.Time`), ``instrument``,
-            ``instrument_id``, ``pi``, ``observers``, ``group_id`` and more.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_allocations(instrument_id=1)["end"].isot.tolist()
+    ['2027-12-31T00:00:00.000']
+    """
+    number = None if instrument_id is None else check_number_id(instrument_id, name="instrument_id")
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    def decode(text: bytes) -> Rows:
+        rows = decode_allocations(text)
+        # A server ignores what it does not know.
+        return rows if number is None else rows.take(rows.values["instrument_id"] == number)
 
-        References
-        ----------
-        The route ``GET /api/observing_run``, https://skyportal.io/docs/api.html.
+    return _list(self, "allocation", decode, {"instrument_id": number}, "list_allocations", False)
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.list_observing_runs()["calendar_date"].tolist()
-        ['2026-12-24']
-        """
-        decode = _flat(OBSERVING_RUN, {"instrument": "name", "group": "name"})
-        return self._list("observing_run", decode, {}, "list_observing_runs", cache)
 
-    def _list(
-        self, path: str, decode: Callable, asked: dict, query: str, cache, lifetime=None
-    ) -> Table:
-        """Return a table of the server."""
-        lifetime = self.conf.table_seconds if lifetime is None else lifetime
-        rows, when = self._fetch(path, asked, decode=decode, lifetime=lifetime, cache=cache)
-        if not len(rows):
-            what = query.removeprefix("list_").replace("_", " ")
-            warnings.warn(f"SkyPortal has no such {what}", NoResultsWarning, stacklevel=4)
-        told = {name: value for name, value in asked.items() if value is not None}
-        return build_table(rows, meta=self._meta(when, query=query, **told))
+def list_observing_runs(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+    """List the observing runs.
+
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``calendar_date`` (of the first night, at the telescope),
+        ``duration`` (nights), ``end`` (`~astropy.time.Time`), ``instrument``,
+        ``instrument_id``, ``pi``, ``observers``, ``group_id`` and more.
+
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
+
+    References
+    ----------
+    The route ``GET /api/observing_run``, https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.list_observing_runs()["calendar_date"].tolist()
+    ['2026-12-24']
+    """
+    decode = _flat(OBSERVING_RUN, {"instrument": "name", "group": "name"})
+    return _list(self, "observing_run", decode, {}, "list_observing_runs", cache)
+
+
+def _list(
+    client: SkyPortalQuery,
+    path: str,
+    decode: Callable,
+    asked: dict,
+    query: str,
+    cache,
+    lifetime=None,
+) -> Table:
+    """Return a table of the server."""
+    lifetime = client.conf.table_seconds if lifetime is None else lifetime
+    rows, when = client._fetch(path, asked, decode=decode, lifetime=lifetime, cache=cache)
+    if not len(rows):
+        what = query.removeprefix("list_").replace("_", " ")
+        warn(f"SkyPortal has no such {what}", NoResultsWarning)
+    told = {name: value for name, value in asked.items() if value is not None}
+    return build_table(rows, meta=client._meta(when, query=query, **told))
 
 
 def _flat(columns: Columns, lists: dict[str, str] | None = None) -> Callable:

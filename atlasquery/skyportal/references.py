@@ -13,7 +13,16 @@ from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import check_answer, decode_json
 
-__all__ = ["ReferenceQueries", "check_number_id", "each_number", "each_source", "source_path"]
+__all__ = [
+    "check_number_id",
+    "each_number",
+    "each_source",
+    "find_analysis_service",
+    "find_group_ids",
+    "find_instrument",
+    "find_taxonomy",
+    "source_path",
+]
 
 
 class _Entry(msgspec.Struct):
@@ -26,79 +35,82 @@ class _Groups(msgspec.Struct):
     user_accessible_groups: msgspec.Raw = msgspec.Raw(b"[]")
 
 
-class ReferenceQueries(SkyPortalQuery):
-    """How names become the numbers that writes need."""
+def _table_of(client: SkyPortalQuery, path: str) -> list[dict]:
+    """Read a table that seldom changes, as it came: entries that each have a number."""
+    seldom = client.conf.table_seconds
+    return client._fetch(path, decode=_decode_entries, lifetime=seldom)[0]
 
-    def _table_of(self, path: str) -> list[dict]:
-        """Read a table that seldom changes, as it came: entries that each have a number."""
-        seldom = self.conf.table_seconds
-        return self._fetch(path, decode=_decode_entries, lifetime=seldom)[0]
 
-    def _group_ids(self, groups: object, *, all_allowed: bool = False) -> list[int] | str | None:
-        """Return the numbers of groups given by name or number; None for the server's choice."""
-        if groups is None:
-            return None
-        if isinstance(groups, str) and groups == "all":
-            if all_allowed:
-                return "all"
-            raise InvalidQueryError("groups='all' is for photometry only: name the groups")
-        single = isinstance(groups, (str, Integral)) or not isinstance(groups, Iterable)
-        given = [groups] if single else list(groups)
-        if not given:
-            raise InvalidQueryError("groups is empty: leave it out, or name at least one group")
-        if all(_is_number(one) for one in given):
-            return [check_number_id(one, name="groups") for one in given]
-        known = self._fetch("groups", decode=_decode_own_groups, lifetime=self.conf.table_seconds)[
-            0
-        ]
-        return [_number_of(one, "groups", known, ("name", "nickname")) for one in given]
+def find_group_ids(
+    client: SkyPortalQuery, groups: object, *, all_allowed: bool = False
+) -> list[int] | str | None:
+    """Return the numbers of groups given by name or number; None for the server's choice."""
+    if groups is None:
+        return None
+    if isinstance(groups, str) and groups == "all":
+        if all_allowed:
+            return "all"
+        raise InvalidQueryError("groups='all' is for photometry only: name the groups")
+    single = isinstance(groups, (str, Integral)) or not isinstance(groups, Iterable)
+    given = [groups] if single else list(groups)
+    if not given:
+        raise InvalidQueryError("groups is empty: leave it out, or name at least one group")
+    if all(_is_number(one) for one in given):
+        return [check_number_id(one, name="groups") for one in given]
+    known = client._fetch("groups", decode=_decode_own_groups, lifetime=client.conf.table_seconds)[
+        0
+    ]
+    return [_number_of(one, "groups", known, ("name", "nickname")) for one in given]
 
-    def _find_instrument(self, instrument: object) -> dict:
-        """Return what the server says of an instrument given by name or number."""
-        if _is_number(instrument):
-            path = f"instrument/{int(instrument)}"
-            what = f"instrument {int(instrument)}"
-            seldom = self.conf.table_seconds
-            found = self._fetch(path, decode=_decode_entry, lifetime=seldom, unknown=what)[0]
-            check_answer(found["id"], int(instrument), "the instrument", service=self.service)
-            return found
-        known = self._table_of("instrument")
-        number = _number_of(instrument, "instrument", known, ("name",))
-        return next(one for one in known if one["id"] == number)
 
-    def _find_service(self, service: object) -> int:
-        """Return the number of an analysis service given by name or number."""
-        if _is_number(service):
-            return int(service)
-        known = self._table_of("analysis_service")
-        return _number_of(service, "service", known, ("name", "display_name"))
+def find_instrument(client: SkyPortalQuery, instrument: object) -> dict:
+    """Return what the server says of an instrument given by name or number."""
+    if _is_number(instrument):
+        path = f"instrument/{int(instrument)}"
+        what = f"instrument {int(instrument)}"
+        seldom = client.conf.table_seconds
+        found = client._fetch(path, decode=_decode_entry, lifetime=seldom, unknown=what)[0]
+        check_answer(found["id"], int(instrument), "the instrument", service=client.service)
+        return found
+    known = _table_of(client, "instrument")
+    number = _number_of(instrument, "instrument", known, ("name",))
+    return next(one for one in known if one["id"] == number)
 
-    def _find_taxonomy(self, classification: str, taxonomy: object) -> int:
-        """Return the number of the taxonomy that has a class."""
-        if not isinstance(classification, str):
-            raise InvalidQueryError(f"classification={classification!r:.80} should be a text")
-        known = self._table_of("taxonomy")
-        if taxonomy is not None:
-            number = _number_of(taxonomy, "taxonomy", _newest(known), ("name",), every=known)
-            known = [one for one in known if one["id"] == number]
-        else:
-            known = _newest(known)
-        classes = {one["id"]: set(_classes(one.get("hierarchy") or {})) for one in known}
-        having = [one for one in known if classification in classes[one["id"]]]
-        if not having:
-            every = sorted(set().union(*classes.values()))
-            where = f"the taxonomy {known[0].get('name')!r}" if len(known) == 1 else "any taxonomy"
-            raise InvalidQueryError(
-                f"classification={classification!r} is no class of {where}"
-                f"{suggest(classification, every)}"
-            )
-        if len(having) > 1:
-            names = ", ".join(f"{one.get('name')!r} ({one['id']})" for one in having)
-            raise InvalidQueryError(
-                f"classification={classification!r} is a class of several taxonomies: {names}; "
-                "say which with taxonomy="
-            )
-        return having[0]["id"]
+
+def find_analysis_service(client: SkyPortalQuery, service: object) -> int:
+    """Return the number of an analysis service given by name or number."""
+    if _is_number(service):
+        return int(service)
+    known = _table_of(client, "analysis_service")
+    return _number_of(service, "service", known, ("name", "display_name"))
+
+
+def find_taxonomy(client: SkyPortalQuery, classification: str, taxonomy: object) -> int:
+    """Return the number of the taxonomy that has a class."""
+    if not isinstance(classification, str):
+        raise InvalidQueryError(f"classification={classification!r:.80} should be a text")
+    known = _table_of(client, "taxonomy")
+    if taxonomy is not None:
+        number = _number_of(taxonomy, "taxonomy", _newest(known), ("name",), every=known)
+        known = [one for one in known if one["id"] == number]
+    else:
+        known = _newest(known)
+    classes = {one["id"]: set(_classes(one.get("hierarchy") or {})) for one in known}
+    having = [one for one in known if classification in classes[one["id"]]]
+    if not having:
+        every = sorted(set().union(*classes.values()))
+        where = f"the taxonomy {known[0].get('name')!r}" if len(known) == 1 else "any taxonomy"
+        raise InvalidQueryError(
+            f"classification={classification!r} is no class of {where}"
+            f"{suggest(classification, every)}"
+        )
+    if len(having) > 1:
+        names = ", ".join(f"{one.get('name')!r} ({one['id']})" for one in having)
+        raise InvalidQueryError(
+            f"classification={classification!r} is a class of several taxonomies: {names}; "
+            "say which with taxonomy="
+        )
+    return having[0]["id"]
 
 
 def each_source(source_ids: object) -> list[str]:

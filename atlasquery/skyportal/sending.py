@@ -22,6 +22,7 @@ from atlasquery.skyportal.changes import (
     id_column,
     is_refusal,
     may_be_unfinished,
+    read_fresh,
     what_came,
     with_large_id,
 )
@@ -431,7 +432,7 @@ def points_of(client: object, source: str, **more: object) -> list[dict]:
     """
     asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual", **more}
     points = convert_json(
-        client._fresh(source_path(source, "photometry"), asked),
+        read_fresh(client, source_path(source, "photometry"), asked),
         list[dict[str, Any]],
         f"the photometry of {source}",
     )

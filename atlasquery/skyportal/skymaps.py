@@ -11,7 +11,7 @@ from astropy.units import UnitsWarning
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import read_by_library
-from atlasquery.tables.packed import LARGEST, open_fits
+from atlasquery.tables.decompression import LARGEST, open_fits
 
 __all__ = ["decode_hdus", "decode_sky_map"]
 

@@ -1,6 +1,5 @@
 """The queries for single facts of a source, and of the instance itself."""
 
-import warnings
 from typing import Any
 
 import astropy.units as u
@@ -17,8 +16,15 @@ from atlasquery.skyportal.nested import decode_flat, wrapped
 from atlasquery.skyportal.table_columns import GROUP, POSITION
 from atlasquery.skyportal.words import check_source_id, in_path
 from atlasquery.tables import Column, Rows, build_table, convert_json, decode_json, float_of
+from atlasquery.warn import warn
 
-__all__ = ["SourceFactQueries"]
+__all__ = [
+    "get_photometry_statistics",
+    "get_position",
+    "get_source_groups",
+    "get_system_info",
+    "source_exists",
+]
 
 MOVED = Column(
     "separation", unit=u.arcsec, about="Distance of the position from that at discovery."
@@ -38,237 +44,241 @@ STATISTICS = {
 }
 
 
-class SourceFactQueries(SkyPortalQuery):
-    """The queries for facts."""
+def source_exists(
+    self: SkyPortalQuery,
+    source_id: str | int | None = None,
+    *,
+    coordinates: SkyCoord | None = None,
+    radius: Angle | u.Quantity | str | None = None,
+    cache: bool | None = None,
+) -> bool:
+    """Return whether somebody has saved a source.
 
-    def source_exists(
-        self,
-        source_id: str | int | None = None,
-        *,
-        coordinates: SkyCoord | None = None,
-        radius: Angle | u.Quantity | str | None = None,
-        cache: bool | None = None,
-    ) -> bool:
-        """Return whether somebody has saved a source.
+    Parameters
+    ----------
+    source_id : str or int, optional
+        Its name on this instance; or, instead, a position.
+    coordinates : `~astropy.coordinates.SkyCoord`, optional
+        One position; with `radius`.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+        How far away it may be, with a unit, up to 90 degrees.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.list_seconds``.
 
-        Parameters
-        ----------
-        source_id : str or int, optional
-            Its name on this instance; or, instead, a position.
-        coordinates : `~astropy.coordinates.SkyCoord`, optional
-            One position; with `radius`.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-            How far away it may be, with a unit, up to 90 degrees.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.list_seconds``.
+    Returns
+    -------
+    bool
+        Whether there is one. Which it is, ``query_region`` says.
 
-        Returns
-        -------
-        bool
-            Whether there is one. Which it is, ``query_region`` says.
+    Raises
+    ------
+    InvalidQueryError
+        If neither a name nor a position with a radius is given, or both.
 
-        Raises
-        ------
-        InvalidQueryError
-            If neither a name nor a position with a radius is given, or both.
+    References
+    ----------
+    The routes ``GET /api/source_exists`` and ``GET /api/source_exists/{id}``.
 
-        References
-        ----------
-        The routes ``GET /api/source_exists`` and ``GET /api/source_exists/{id}``.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.source_exists("ZTF24abcdefg")
-        True
-        """
-        path, params = "source_exists", {}
-        if source_id is not None and coordinates is None and radius is None:
-            path += f"/{in_path(check_source_id(source_id))}"
-        elif source_id is None and coordinates is not None and radius is not None:
-            cones, shape, _ = cone_params(coordinates, radius)
-            if shape != ():
-                raise InvalidQueryError("coordinates should be one position here")
-            params = cones[0]
-        else:
-            raise InvalidQueryError("give a source_id, or coordinates with a radius")
-        lifetime = self.conf.list_seconds
-        found, _ = self._fetch(
-            path, params, decode=msgspec.json.decode, lifetime=lifetime, cache=cache
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.source_exists("ZTF24abcdefg")
+    True
+    """
+    path, params = "source_exists", {}
+    if source_id is not None and coordinates is None and radius is None:
+        path += f"/{in_path(check_source_id(source_id))}"
+    elif source_id is None and coordinates is not None and radius is not None:
+        cones, shape, _ = cone_params(coordinates, radius)
+        if shape != ():
+            raise InvalidQueryError("coordinates should be one position here")
+        params = cones[0]
+    else:
+        raise InvalidQueryError("give a source_id, or coordinates with a radius")
+    lifetime = self.conf.list_seconds
+    found, _ = self._fetch(path, params, decode=msgspec.json.decode, lifetime=lifetime, cache=cache)
+    answer = found.get("source_exists") if isinstance(found, dict) else None
+    if not isinstance(answer, bool):
+        raise TableParseError(
+            f"SkyPortal does not say whether it has that source: {found!r:.200}",
+            service=self.service,
         )
-        answer = found.get("source_exists") if isinstance(found, dict) else None
-        if not isinstance(answer, bool):
-            raise TableParseError(
-                f"SkyPortal does not say whether it has that source: {found!r:.200}",
-                service=self.service,
-            )
-        return answer
+    return answer
 
-    def get_position(self, source_id: str | int, *, cache: bool | None = None) -> Table:
-        """Fetch the best position of a source, from all its detections.
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+def get_position(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None) -> Table:
+    """Fetch the best position of a source, from all its detections.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            One row: ``ra``, ``dec``, ``discovery_ra``, ``discovery_dec``, ``gal_lon``
-            (0 to 360), ``gal_lat`` (deg), ``ebv`` (mag) and ``separation`` (arcsec) of
-            the two positions.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Raises
-        ------
-        NotFoundError
-            If there is no such source, or none that this account may see.
+    Returns
+    -------
+    `~astropy.table.Table`
+        One row: ``ra``, ``dec``, ``discovery_ra``, ``discovery_dec``, ``gal_lon``
+        (0 to 360), ``gal_lat`` (deg), ``ebv`` (mag) and ``separation`` (arcsec) of
+        the two positions.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/position``.
+    Raises
+    ------
+    NotFoundError
+        If there is no such source, or none that this account may see.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_position("ZTF24abcdefg")["ra"].tolist()
-        [150.09]
-        """
-        return self._fact(source_id, "position", decode_position, "get_position", cache)
+    References
+    ----------
+    The route ``GET /api/sources/{id}/position``.
 
-    def get_source_groups(self, source_id: str | int, *, cache: bool | None = None) -> Table:
-        """List the groups that a source is saved to.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.get_position("ZTF24abcdefg")["ra"].tolist()
+    [150.09]
+    """
+    return _fact(self, source_id, "position", decode_position, "get_position", cache)
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``name``, ``description``, ``created_at`` (`~astropy.time.Time`)
-            and more; those that this account may see.
+def get_source_groups(
+    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+) -> Table:
+    """List the groups that a source is saved to.
 
-        Raises
-        ------
-        NotFoundError
-            If there is no such source, or none that this account may see.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is none.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``name``, ``description``, ``created_at`` (`~astropy.time.Time`)
+        and more; those that this account may see.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/groups``.
+    Raises
+    ------
+    NotFoundError
+        If there is no such source, or none that this account may see.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_source_groups("ZTF24abcdefg")["name"].tolist()
-        ['ATLAS transients']
-        """
+    Warns
+    -----
+    NoResultsWarning
+        If there is none.
 
-        def decode(text: bytes) -> Rows:
-            return decode_flat(GROUP, text, {"streams": "name"})
+    References
+    ----------
+    The route ``GET /api/sources/{id}/groups``.
 
-        return self._fact(source_id, "groups", decode, "get_source_groups", cache)
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.get_source_groups("ZTF24abcdefg")["name"].tolist()
+    ['ATLAS transients']
+    """
 
-    def get_photometry_statistics(
-        self, source_id: str | int, *, cache: bool | None = None
-    ) -> Table:
-        """Fetch what the server counts and measures in the photometry of a source.
+    def decode(text: bytes) -> Rows:
+        return decode_flat(GROUP, text, {"streams": "name"})
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    return _fact(self, source_id, "groups", decode, "get_source_groups", cache)
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            A row for all filters together, whose ``filter`` is masked, and one for each:
-            ``n_observations``, ``n_detections``, ``peak_mag``, ``mean_mag``,
-            ``faintest_mag``, ``mag_rms``, ``deepest_limit`` (mag) and ``peak_mjd`` (d).
-            All else is in ``meta["statistics"]`` as the server has it: rise and decay
-            rates, colours, first and last detections.
 
-        Raises
-        ------
-        NotFoundError
-            If the source has no photometry, or there is no such source that this account may
-            see.
+def get_photometry_statistics(
+    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+) -> Table:
+    """Fetch what the server counts and measures in the photometry of a source.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/phot_stat``.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> table = SkyPortal.get_photometry_statistics("ZTF24abcdefg")
-        >>> table["filter"].tolist(), table["n_observations"].tolist()
-        ([None, 'ztfg', 'ztfr'], [60, 30, 30])
-        """
-        name = check_source_id(source_id)
-        (rows, rest), when = self._fetch(
-            f"sources/{in_path(name)}/phot_stat",
-            decode=decode_statistics,
-            cache=cache,
-            unknown=f"statistics of the photometry of {name}",
-        )
-        meta = self._meta(when, query="get_photometry_statistics", object=name, statistics=rest)
-        return build_table(rows, meta=meta)
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for all filters together, whose ``filter`` is masked, and one for each:
+        ``n_observations``, ``n_detections``, ``peak_mag``, ``mean_mag``,
+        ``faintest_mag``, ``mag_rms``, ``deepest_limit`` (mag) and ``peak_mjd`` (d).
+        All else is in ``meta["statistics"]`` as the server has it: rise and decay
+        rates, colours, first and last detections.
 
-    def get_system_info(self, *, cache: bool | None = None) -> dict:
-        """Fetch what the instance says of itself; no token is needed.
+    Raises
+    ------
+    NotFoundError
+        If the source has no photometry, or there is no such source that this account may
+        see.
 
-        Parameters
-        ----------
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.table_seconds``.
+    References
+    ----------
+    The route ``GET /api/sources/{id}/phot_stat``.
 
-        Returns
-        -------
-        dict
-            ``version`` of the server, ``gitlog`` (its latest changes, each a dict with
-            ``time``, ``sha`` and ``description``) and what else it sends.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> table = SkyPortal.get_photometry_statistics("ZTF24abcdefg")
+    >>> table["filter"].tolist(), table["n_observations"].tolist()
+    ([None, 'ztfg', 'ztfr'], [60, 30, 30])
+    """
+    name = check_source_id(source_id)
+    (rows, rest), when = self._fetch(
+        f"sources/{in_path(name)}/phot_stat",
+        decode=decode_statistics,
+        cache=cache,
+        unknown=f"statistics of the photometry of {name}",
+    )
+    meta = self._meta(when, query="get_photometry_statistics", object=name, statistics=rest)
+    return build_table(rows, meta=meta)
 
-        References
-        ----------
-        The route ``GET /api/sysinfo``, https://skyportal.io/docs/api.html.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> SkyPortal.get_system_info()["version"]
-        '1.4.0'
-        """
-        return self._read(
-            "sysinfo",
-            {},
-            decode=_decode_info,
-            lifetime=self.conf.table_seconds,
-            cache=cache,
-            method="GET",
-        )[0]
+def get_system_info(self: SkyPortalQuery, *, cache: bool | None = None) -> dict:
+    """Fetch what the instance says of itself; no token is needed.
 
-    def _fact(self, source_id, path: str, decode, query: str, cache: bool | None) -> Table:
-        name = check_source_id(source_id)
-        rows, when = self._fetch(
-            f"sources/{in_path(name)}/{path}", decode=decode, cache=cache, unknown=f"source {name}"
-        )
-        if not len(rows):
-            warnings.warn(f"SkyPortal has no {path} of {name}", NoResultsWarning, stacklevel=4)
-        return build_table(rows, meta=self._meta(when, query=query, object=name))
+    Parameters
+    ----------
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.table_seconds``.
+
+    Returns
+    -------
+    dict
+        ``version`` of the server, ``gitlog`` (its latest changes, each a dict with
+        ``time``, ``sha`` and ``description``) and what else it sends.
+
+    References
+    ----------
+    The route ``GET /api/sysinfo``, https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> SkyPortal.get_system_info()["version"]
+    '1.4.0'
+    """
+    return self._read(
+        "sysinfo",
+        {},
+        decode=_decode_info,
+        lifetime=self.conf.table_seconds,
+        cache=cache,
+        method="GET",
+    )[0]
+
+
+def _fact(
+    client: SkyPortalQuery, source_id, path: str, decode, query: str, cache: bool | None
+) -> Table:
+    name = check_source_id(source_id)
+    rows, when = client._fetch(
+        f"sources/{in_path(name)}/{path}", decode=decode, cache=cache, unknown=f"source {name}"
+    )
+    if not len(rows):
+        warn(f"SkyPortal has no {path} of {name}", NoResultsWarning)
+    return build_table(rows, meta=client._meta(when, query=query, object=name))
 
 
 def decode_position(text: bytes) -> Rows:

@@ -1,7 +1,5 @@
 """The queries for sources: objects that somebody saved."""
 
-import warnings
-
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -10,6 +8,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import check_on_error
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.columns import SOURCE
 from atlasquery.skyportal.criteria import (
     cone_params,
@@ -22,334 +21,336 @@ from atlasquery.skyportal.criteria import (
     time_range,
 )
 from atlasquery.skyportal.nested import decode_objects
-from atlasquery.skyportal.paging import Found, warn_of
-from atlasquery.skyportal.placing import PlacedQueries
+from atlasquery.skyportal.paging import Found, check_limit, read_pages, warn_of
+from atlasquery.skyportal.placing import query_around_each
 from atlasquery.skyportal.words import check_source_id, check_text, in_path, iso, params_of
 from atlasquery.tables import build_table, check_answers
+from atlasquery.warn import warn
 
-__all__ = ["SourceQueries"]
+__all__ = ["get_source", "query_criteria", "query_region"]
 
 
 # The server's names of some criteria.
 RENAMED = {"source_id": "sourceID", "list_name": "listName"}
 
 
-class SourceQueries(PlacedQueries):
-    """The queries for sources."""
+def query_region(
+    self: SkyPortalQuery,
+    coordinates: SkyCoord,
+    radius: Angle | u.Quantity | str,
+    *,
+    max_rows: int | None = None,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Find the sources around one or many positions, the nearest first.
 
-    def query_region(
+    Only what somebody has saved is searched; for candidates see `query_candidates`.
+
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`
+        One position or an array of any shape, in any frame.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        With a unit, above 0 and up to 90 degrees; what is exactly so far away is
+        found too.
+    max_rows : int, optional
+        How many sources of each position are returned at most, -1 for all. The
+        default is ``conf.max_rows``.
+    on_error : {"raise", "warn"}, optional
+        What happens when some positions fail: an error that has the others, or a
+        warning.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``query_index`` (which of the positions, counted as in
+        ``coordinates.ravel()``), ``separation`` (arcsec), ``id``, ``ra``, ``dec``
+        (deg), ``redshift``, ``classifications``, ``groups``, ``saved_at``
+        (`~astropy.time.Time`) and more, sorted by position and separation. What is
+        not known is masked.
+
+    Raises
+    ------
+    InvalidQueryError
+        If the radius has no unit, or is not above 0 and up to 90 degrees.
+    IncompleteResultError
+        If some of many positions failed; ``.result`` has the others.
+
+    Warns
+    -----
+    NoResultsWarning
+        If there is no source.
+    MaxResultsWarning
+        If there are more.
+
+    See Also
+    --------
+    query_criteria : By redshift, class, group, time and more.
+
+    References
+    ----------
+    The route ``GET /api/sources``, https://skyportal.io/docs/api.html.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import SkyPortal
+    >>> place = SkyCoord(150.1163, 2.2058, unit="deg")
+    >>> found = SkyPortal.query_region(place, radius="5 arcsec")
+    >>> for row in found:
+    ...     print(f"{row['id']} {row['separation']:.2f}")
+    ATLAS24abc 0.00
+    ATLAS24abd 1.30
+    """
+    check_on_error(on_error)
+    check_limit(self, max_rows)
+    cones, shape, _ = cone_params(coordinates, radius)
+    if get_query_payload:
+        sent = [params_of(cone) for cone in cones]
+        return sent[0] if shape == () else sent
+    return query_around_each(
         self,
-        coordinates: SkyCoord,
-        radius: Angle | u.Quantity | str,
-        *,
-        max_rows: int | None = None,
-        on_error: str = "raise",
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Find the sources around one or many positions, the nearest first.
+        cones,
+        lambda cone: _sources(self, cone, max_rows, cache, warns=False),
+        decode_objects(SOURCE, b"[]"),
+        by="id",
+        what="sources",
+        on_error=on_error,
+        query="query_region",
+        radius=str(radius),
+    )
 
-        Only what somebody has saved is searched; for candidates see `query_candidates`.
 
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`
-            One position or an array of any shape, in any frame.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-            With a unit, above 0 and up to 90 degrees; what is exactly so far away is
-            found too.
-        max_rows : int, optional
-            How many sources of each position are returned at most, -1 for all. The
-            default is ``conf.max_rows``.
-        on_error : {"raise", "warn"}, optional
-            What happens when some positions fail: an error that has the others, or a
-            warning.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+def query_criteria(
+    self: SkyPortalQuery,
+    *,
+    source_id: str | None = None,
+    alias: str | None = None,
+    origin: str | None = None,
+    group_ids: int | list | None = None,
+    list_name: str | None = None,
+    saved: tuple | None = None,
+    modified_after: Time | str | None = None,
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    classifications: str | list | None = None,
+    nonclassifications: str | list | None = None,
+    redshift: tuple | None = None,
+    peak_mag: tuple | None = None,
+    latest_mag: tuple | None = None,
+    has_spectrum: bool | None = None,
+    has_tns_name: bool | None = None,
+    localization: str | tuple | None = None,
+    probability: float | None = None,
+    coordinates: SkyCoord | None = None,
+    radius: Angle | u.Quantity | str | None = None,
+    sort_by: str | None = None,
+    descending: bool = False,
+    max_rows: int | None = None,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
+    """Find the sources that meet all of the criteria given.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``query_index`` (which of the positions, counted as in
-            ``coordinates.ravel()``), ``separation`` (arcsec), ``id``, ``ra``, ``dec``
-            (deg), ``redshift``, ``classifications``, ``groups``, ``saved_at``
-            (`~astropy.time.Time`) and more, sorted by position and separation. What is
-            not known is masked.
+    Parameters
+    ----------
+    source_id : str, optional
+        A part of the name, as it is written: ``"ztf24"`` does not find ``ZTF24abc``. A
+        TNS name, such as ``"SN 2024abc"``, is looked for among those too.
+    alias : str, optional
+        A part of another name of the source, whatever its case. The server cannot search
+        for it: all sources that meet the other criteria are read, and filtered here.
+    origin : str, optional
+        A part of where it came from, whatever its case.
+    group_ids : int or list of int, optional
+        Groups, of which one has saved it.
+    list_name : str, optional
+        A list of yours, such as ``"favorites"``.
+    saved : tuple of `~astropy.time.Time`, optional
+        A pair (after, before) for when it was saved, each of which may be None.
+    modified_after : `~astropy.time.Time` or str, optional
+        Made or changed after this time.
+    start, end : `~astropy.time.Time`, str or float, optional
+        All its detections are in this time window: the first is not before `start`, the
+        last not after `end`. A source that was detected inside and outside is not
+        found. A bare number is an MJD in UTC.
+    classifications, nonclassifications : str or list of str, optional
+        Classes with their taxonomy, of which it has one, or none:
+        ``"Sitewide Taxonomy: Ia"``.
+    redshift : tuple of float, optional
+        The least and the greatest, each of which may be None.
+    peak_mag, latest_mag : tuple of float, optional
+        The brightest and the faintest magnitude at peak, and of the latest detection, such
+        as ``(15, 18)``; each may be None.
+    has_spectrum, has_tns_name : bool, optional
+        True for sources that have one.
+    localization : str, `~astropy.time.Time` or tuple, optional
+        The time of a GCN event, or a pair of it and the name of its sky map, for
+        sources inside; needs `start` and `end`.
+    probability : float, optional
+        The probability that the region of the sky map has, from 0 to 1.
+    coordinates : `~astropy.coordinates.SkyCoord`, optional
+        The centre of a circle that the sources are in; with `radius`.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
+        Its radius, with a unit, up to 90 degrees.
+    sort_by : str, optional
+        A column of `atlasquery.skyportal.criteria.SORTED_BY`. By default what was
+        saved last comes first.
+    descending : bool, optional
+        Whether the greatest comes first.
+    max_rows : int, optional
+        How many sources are returned at most, -1 for all. The default is
+        ``conf.max_rows``.
+    cache : bool, optional
+        Whether stored answers are used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
-        Raises
-        ------
-        InvalidQueryError
-            If the radius has no unit, or is not above 0 and up to 90 degrees.
-        IncompleteResultError
-            If some of many positions failed; ``.result`` has the others.
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``id``, ``ra``, ``dec`` (deg), ``redshift``, ``classifications``, ``groups``,
+        ``saved_at`` (`~astropy.time.Time`) and more, as from `query_region`, each
+        source once.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no source.
-        MaxResultsWarning
-            If there are more.
+    Raises
+    ------
+    InvalidQueryError
+        If a criterion cannot be. One that is misspelt is a `TypeError`.
 
-        See Also
-        --------
-        query_criteria : By redshift, class, group, time and more.
+    Warns
+    -----
+    NoResultsWarning
+        If there is no source.
+    MaxResultsWarning
+        If there are more.
+    InputWarning
+        If the server's list changed while it was read, so that one may be missing.
 
-        References
-        ----------
-        The route ``GET /api/sources``, https://skyportal.io/docs/api.html.
+    References
+    ----------
+    The route ``GET /api/sources``, https://skyportal.io/docs/api.html.
 
-        Examples
-        --------
-        >>> from astropy.coordinates import SkyCoord
-        >>> from atlasquery import SkyPortal
-        >>> place = SkyCoord(150.1163, 2.2058, unit="deg")
-        >>> found = SkyPortal.query_region(place, radius="5 arcsec")
-        >>> for row in found:
-        ...     print(f"{row['id']} {row['separation']:.2f}")
-        ATLAS24abc 0.00
-        ATLAS24abd 1.30
-        """
-        check_on_error(on_error)
-        self._limit_rows(max_rows)
-        cones, shape, _ = cone_params(coordinates, radius)
-        if get_query_payload:
-            sent = [params_of(cone) for cone in cones]
-            return sent[0] if shape == () else sent
-        return self._around_each(
-            cones,
-            lambda cone: self._sources(cone, max_rows, cache, depth=0),
-            decode_objects(SOURCE, b"[]"),
-            by="id",
-            what="sources",
-            on_error=on_error,
-            depth=4,
-            query="query_region",
-            radius=str(radius),
-        )
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> near = SkyPortal.query_criteria(group_ids=[3, 4], redshift=(None, 0.05))
+    >>> near["id"].tolist()
+    ['ATLAS24abc']
+    """
+    window = (
+        time_range((start, end), "start, end", "startDate", "endDate")
+        if (start is not None or end is not None)
+        else {}
+    )
+    params = {
+        **params_of({"source_id": source_id}, RENAMED),
+        "origin": origin,
+        "group_ids": group_ids,
+        **params_of({"list_name": list_name}, RENAMED),
+        **time_range(saved, "saved", "savedAfter", "savedBefore"),
+        "createdOrModifiedAfter": modified_after and iso(modified_after, "modified_after"),
+        **window,
+        "classifications": taxonomy_classes(classifications, "classifications"),
+        "nonclassifications": taxonomy_classes(nonclassifications, "nonclassifications"),
+        **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
+        **magnitude_range(peak_mag, "peak_mag", "PeakMagnitude"),
+        **magnitude_range(latest_mag, "latest_mag", "LatestMagnitude"),
+        "hasSpectrum": only_true(has_spectrum, "has_spectrum"),
+        "hasTNSname": only_true(has_tns_name, "has_tns_name"),
+        **localization_params(localization, probability, window),
+        **_one_cone(coordinates, radius),
+        **sort_params(sort_by, descending),
+        # Then the server keeps the list as it is now under a queryID, for all pages.
+        "useCache": True,
+    }
+    sent = params_of(params)
+    check_limit(self, max_rows)
+    if get_query_payload:
+        return sent
+    if alias is not None:
+        alias = check_alias(alias)
+    found = _sources(self, params, max_rows, cache, alias=alias)
+    told = {key: value for key, value in sent.items() if key != "useCache"}
+    told |= {} if alias is None else {"alias": alias}
+    meta = self._meta(found.when, query="query_criteria", **told)
+    return _told_empty(build_table(found.rows, meta=meta))
 
-    def query_criteria(
-        self,
-        *,
-        source_id: str | None = None,
-        alias: str | None = None,
-        origin: str | None = None,
-        group_ids: int | list | None = None,
-        list_name: str | None = None,
-        saved: tuple | None = None,
-        modified_after: Time | str | None = None,
-        start: Time | str | float | None = None,
-        end: Time | str | float | None = None,
-        classifications: str | list | None = None,
-        nonclassifications: str | list | None = None,
-        redshift: tuple | None = None,
-        peak_mag: tuple | None = None,
-        latest_mag: tuple | None = None,
-        has_spectrum: bool | None = None,
-        has_tns_name: bool | None = None,
-        localization: str | tuple | None = None,
-        probability: float | None = None,
-        coordinates: SkyCoord | None = None,
-        radius: Angle | u.Quantity | str | None = None,
-        sort_by: str | None = None,
-        descending: bool = False,
-        max_rows: int | None = None,
-        cache: bool | None = None,
-        get_query_payload: bool = False,
-    ) -> Table:
-        """Find the sources that meet all of the criteria given.
 
-        Parameters
-        ----------
-        source_id : str, optional
-            A part of the name, as it is written: ``"ztf24"`` does not find ``ZTF24abc``. A
-            TNS name, such as ``"SN 2024abc"``, is looked for among those too.
-        alias : str, optional
-            A part of another name of the source, whatever its case. The server cannot search
-            for it: all sources that meet the other criteria are read, and filtered here.
-        origin : str, optional
-            A part of where it came from, whatever its case.
-        group_ids : int or list of int, optional
-            Groups, of which one has saved it.
-        list_name : str, optional
-            A list of yours, such as ``"favorites"``.
-        saved : tuple of `~astropy.time.Time`, optional
-            A pair (after, before) for when it was saved, each of which may be None.
-        modified_after : `~astropy.time.Time` or str, optional
-            Made or changed after this time.
-        start, end : `~astropy.time.Time`, str or float, optional
-            All its detections are in this time window: the first is not before `start`, the
-            last not after `end`. A source that was detected inside and outside is not
-            found. A bare number is an MJD in UTC.
-        classifications, nonclassifications : str or list of str, optional
-            Classes with their taxonomy, of which it has one, or none:
-            ``"Sitewide Taxonomy: Ia"``.
-        redshift : tuple of float, optional
-            The least and the greatest, each of which may be None.
-        peak_mag, latest_mag : tuple of float, optional
-            The brightest and the faintest magnitude at peak, and of the latest detection, such
-            as ``(15, 18)``; each may be None.
-        has_spectrum, has_tns_name : bool, optional
-            True for sources that have one.
-        localization : str, `~astropy.time.Time` or tuple, optional
-            The time of a GCN event, or a pair of it and the name of its sky map, for
-            sources inside; needs `start` and `end`.
-        probability : float, optional
-            The probability that the region of the sky map has, from 0 to 1.
-        coordinates : `~astropy.coordinates.SkyCoord`, optional
-            The centre of a circle that the sources are in; with `radius`.
-        radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-            Its radius, with a unit, up to 90 degrees.
-        sort_by : str, optional
-            A column of `atlasquery.skyportal.criteria.SORTED_BY`. By default what was
-            saved last comes first.
-        descending : bool, optional
-            Whether the greatest comes first.
-        max_rows : int, optional
-            How many sources are returned at most, -1 for all. The default is
-            ``conf.max_rows``.
-        cache : bool, optional
-            Whether stored answers are used, for ``conf.list_seconds``.
-        get_query_payload : bool, optional
-            Whether to return what would be sent, and send nothing.
+def get_source(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None) -> Table:
+    """Fetch one source.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``id``, ``ra``, ``dec`` (deg), ``redshift``, ``classifications``, ``groups``,
-            ``saved_at`` (`~astropy.time.Time`) and more, as from `query_region`, each
-            source once.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Raises
-        ------
-        InvalidQueryError
-            If a criterion cannot be. One that is misspelt is a `TypeError`.
+    Returns
+    -------
+    `~astropy.table.Table`
+        One row, with the columns of `query_criteria`, ``ebv`` (mag) and
+        ``duplicates``. All that the server has on it, with its pictures, requests
+        and histories, is in ``request("GET", f"sources/{source_id}")``.
 
-        Warns
-        -----
-        NoResultsWarning
-            If there is no source.
-        MaxResultsWarning
-            If there are more.
-        InputWarning
-            If the server's list changed while it was read, so that one may be missing.
+    Raises
+    ------
+    NotFoundError
+        If there is no such source, or none that this account may see.
 
-        References
-        ----------
-        The route ``GET /api/sources``, https://skyportal.io/docs/api.html.
+    References
+    ----------
+    The route ``GET /api/sources/{id}``, https://skyportal.io/docs/api.html.
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> near = SkyPortal.query_criteria(group_ids=[3, 4], redshift=(None, 0.05))
-        >>> near["id"].tolist()
-        ['ATLAS24abc']
-        """
-        window = (
-            time_range((start, end), "start, end", "startDate", "endDate")
-            if (start is not None or end is not None)
-            else {}
-        )
-        params = {
-            **params_of({"source_id": source_id}, RENAMED),
-            "origin": origin,
-            "group_ids": group_ids,
-            **params_of({"list_name": list_name}, RENAMED),
-            **time_range(saved, "saved", "savedAfter", "savedBefore"),
-            "createdOrModifiedAfter": modified_after and iso(modified_after, "modified_after"),
-            **window,
-            "classifications": taxonomy_classes(classifications, "classifications"),
-            "nonclassifications": taxonomy_classes(nonclassifications, "nonclassifications"),
-            **number_range(redshift, "redshift", "minRedshift", "maxRedshift"),
-            **magnitude_range(peak_mag, "peak_mag", "PeakMagnitude"),
-            **magnitude_range(latest_mag, "latest_mag", "LatestMagnitude"),
-            "hasSpectrum": only_true(has_spectrum, "has_spectrum"),
-            "hasTNSname": only_true(has_tns_name, "has_tns_name"),
-            **localization_params(localization, probability, window),
-            **_one_cone(coordinates, radius),
-            **sort_params(sort_by, descending),
-            # Then the server keeps the list as it is now under a queryID, for all pages.
-            "useCache": True,
-        }
-        sent = params_of(params)
-        self._limit_rows(max_rows)
-        if get_query_payload:
-            return sent
-        if alias is not None:
-            alias = check_alias(alias)
-        found = self._sources(params, max_rows, cache, depth=5, alias=alias)
-        told = {key: value for key, value in sent.items() if key != "useCache"}
-        told |= {} if alias is None else {"alias": alias}
-        meta = self._meta(found.when, query="query_criteria", **told)
-        return _told_empty(build_table(found.rows, meta=meta))
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> source = SkyPortal.get_source("ATLAS24abc")
+    >>> print(source["redshift"][0], source["classifications"][0])
+    0.031 Ia
+    """
+    name = check_source_id(source_id)
+    rows, when = self._fetch(
+        f"sources/{in_path(name)}",
+        decode=lambda text: decode_objects(SOURCE, b"[" + text + b"]"),
+        cache=cache,
+        unknown=f"source {name}",
+    )
+    check_answers(rows.values["id"], name, "the source", service=self.service)
+    return build_table(rows, meta=self._meta(when, query="get_source", object=name))
 
-    def get_source(self, source_id: str | int, *, cache: bool | None = None) -> Table:
-        """Fetch one source.
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            One row, with the columns of `query_criteria`, ``ebv`` (mag) and
-            ``duplicates``. All that the server has on it, with its pictures, requests
-            and histories, is in ``request("GET", f"sources/{source_id}")``.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such source, or none that this account may see.
-
-        References
-        ----------
-        The route ``GET /api/sources/{id}``, https://skyportal.io/docs/api.html.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> source = SkyPortal.get_source("ATLAS24abc")
-        >>> print(source["redshift"][0], source["classifications"][0])
-        0.031 Ia
-        """
-        name = check_source_id(source_id)
-        rows, when = self._fetch(
-            f"sources/{in_path(name)}",
-            decode=lambda text: decode_objects(SOURCE, b"[" + text + b"]"),
-            cache=cache,
-            unknown=f"source {name}",
-        )
-        check_answers(rows.values["id"], name, "the source", service=self.service)
-        return build_table(rows, meta=self._meta(when, query="get_source", object=name))
-
-    def _sources(
-        self,
-        params: dict,
-        max_rows: int | None,
-        cache: bool | None,
-        depth: int,
-        alias: str | None = None,
-    ) -> Found:
-        found = self._pages(
-            "sources",
-            {**params, "useCache": True},
-            key="sources",
-            decode=lambda text: decode_objects(SOURCE, text),
-            max_rows=max_rows if alias is None else -1,
-            cache=cache,
-            what="sources",
-            depth=depth if alias is None else 0,
-        )
-        if alias is None:
-            return found
-        found = _with_alias(found, alias, self._limit_rows(max_rows))
-        warn_of(found, "sources", depth=depth)
+def _sources(
+    client: SkyPortalQuery,
+    params: dict,
+    max_rows: int | None,
+    cache: bool | None,
+    alias: str | None = None,
+    warns: bool = True,
+) -> Found:
+    found = read_pages(
+        client,
+        "sources",
+        {**params, "useCache": True},
+        key="sources",
+        decode=lambda text: decode_objects(SOURCE, text),
+        max_rows=max_rows if alias is None else -1,
+        cache=cache,
+        what="sources",
+        warns=warns and alias is None,
+    )
+    if alias is None:
         return found
+    found = _with_alias(found, alias, check_limit(client, max_rows))
+    warn_of(found, "sources")
+    return found
 
 
 def check_alias(alias: object) -> str:
@@ -388,7 +389,7 @@ def _with_alias(found: Found, alias: str, limit: int | None) -> Found:
 
 def _told_empty(table: Table) -> Table:
     if not len(table):
-        warnings.warn("SkyPortal has no such source", NoResultsWarning, stacklevel=4)
+        warn("SkyPortal has no such source", NoResultsWarning)
     return table
 
 

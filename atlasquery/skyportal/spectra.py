@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning, TableParseError
-from atlasquery.shown import shown
+from atlasquery.redaction import safe_text
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.nested import decode_flat
 from atlasquery.skyportal.words import check_source_id, in_path
@@ -23,8 +23,9 @@ from atlasquery.tables import (
     decode_rows,
     only_of,
 )
+from atlasquery.warn import warn
 
-__all__ = ["Spectra", "SpectrumQueries", "to_spectrum"]
+__all__ = ["Spectra", "get_spectra", "to_spectrum"]
 
 #: A spectrum, without its values.
 SPECTRUM = Columns(
@@ -107,7 +108,7 @@ class Spectra(Sequence):
         return self._tables[index]
 
     def __repr__(self) -> str:
-        return shown(f"<Spectra: {len(self)}>\n{self._short()}")
+        return safe_text(f"<Spectra: {len(self)}>\n{self._short()}")
 
     def _repr_html_(self) -> str:
         return self._short()._repr_html_()
@@ -117,84 +118,82 @@ class Spectra(Sequence):
         return self.summary["spectrum_id", "observed_at", "instrument", "type", "units"]
 
 
-class SpectrumQueries(SkyPortalQuery):
-    """The queries for spectra."""
+def get_spectra(
+    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+) -> Spectra:
+    """Fetch the spectra of a source.
 
-    def get_spectra(self, source_id: str | int, *, cache: bool | None = None) -> Spectra:
-        """Fetch the spectra of a source.
+    Parameters
+    ----------
+    source_id : str or int
+        Its name on this instance.
+    cache : bool, optional
+        Whether a stored answer is used, for ``conf.object_seconds``.
 
-        Parameters
-        ----------
-        source_id : str or int
-            Its name on this instance.
-        cache : bool, optional
-            Whether a stored answer is used, for ``conf.object_seconds``.
+    Returns
+    -------
+    Spectra
+        A sequence of tables in order of time, with an overview in ``.summary``. Each
+        table has ``wavelength`` (Angstrom), ``flux`` and ``flux_err`` in the unit
+        that the server says: Jy, erg/s/cm2/Angstrom, or mag for ``"AB"``. Where
+        it says none they have none, which a warning tells. What is not known is
+        masked. ``meta`` has ``spectrum_id``, ``observed_at``
+        (`~astropy.time.Time`), ``instrument``, ``units`` (the server's word) and more.
 
-        Returns
-        -------
-        Spectra
-            A sequence of tables in order of time, with an overview in ``.summary``. Each
-            table has ``wavelength`` (Angstrom), ``flux`` and ``flux_err`` in the unit
-            that the server says: Jy, erg/s/cm2/Angstrom, or mag for ``"AB"``. Where
-            it says none they have none, which a warning tells. What is not known is
-            masked. ``meta`` has ``spectrum_id``, ``observed_at``
-            (`~astropy.time.Time`), ``instrument``, ``units`` (the server's word) and more.
+    Raises
+    ------
+    NotFoundError
+        If there is no such source, or none that this account may see.
 
-        Raises
-        ------
-        NotFoundError
-            If there is no such source, or none that this account may see.
+    Warns
+    -----
+    InputWarning
+        If the unit of fluxes is not said, or not known.
+    NoResultsWarning
+        If there is none.
 
-        Warns
-        -----
-        InputWarning
-            If the unit of fluxes is not said, or not known.
-        NoResultsWarning
-            If there is none.
+    See Also
+    --------
+    to_spectrum : For what specutils reads.
 
-        See Also
-        --------
-        to_spectrum : For what specutils reads.
+    References
+    ----------
+    The route ``GET /api/sources/{id}/spectra``.
 
-        References
-        ----------
-        The route ``GET /api/sources/{id}/spectra``.
-
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> spectra = SkyPortal.get_spectra("ZTF24abcdefg")
-        >>> spectra.summary["instrument"].tolist(), spectra[0].colnames
-        (['ZTF'], ['wavelength', 'flux', 'flux_err'])
-        >>> spectra[0]["flux"].unit
-        Unit("erg / (Angstrom s cm2)")
-        """
-        name = check_source_id(source_id)
-        (rows, values), when = self._fetch(
-            f"sources/{in_path(name)}/spectra",
-            decode=only_of(decode_spectra, "source_id", name, "the source"),
-            cache=cache,
-            unknown=f"source {name}",
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> spectra = SkyPortal.get_spectra("ZTF24abcdefg")
+    >>> spectra.summary["instrument"].tolist(), spectra[0].colnames
+    (['ZTF'], ['wavelength', 'flux', 'flux_err'])
+    >>> spectra[0]["flux"].unit
+    Unit("erg / (Angstrom s cm2)")
+    """
+    name = check_source_id(source_id)
+    (rows, values), when = self._fetch(
+        f"sources/{in_path(name)}/spectra",
+        decode=only_of(decode_spectra, "source_id", name, "the source"),
+        cache=cache,
+        unknown=f"source {name}",
+    )
+    meta = self._meta(when, query="get_spectra", object=name)
+    summary = build_table(rows, meta=meta)
+    if not len(summary):
+        warn(f"SkyPortal has no spectra of {name}", NoResultsWarning)
+    tables, unsaid = [], []
+    for n, arrays in enumerate(values):
+        word = "" if rows.masks["units"][n] else str(rows.values["units"][n])
+        unit = read_unit(word)
+        if unit is None:
+            unsaid.append(f"{rows.values['spectrum_id'][n]}" + (f" ({word})" if word else ""))
+        tables.append(spectrum_table(arrays, unit, {**meta, **_told(summary, n)}))
+    if unsaid:
+        warn(
+            f"The unit of the fluxes of {name} is not said or not known in these spectra, "
+            f"which have none: {', '.join(unsaid)}",
+            InputWarning,
         )
-        meta = self._meta(when, query="get_spectra", object=name)
-        summary = build_table(rows, meta=meta)
-        if not len(summary):
-            warnings.warn(f"SkyPortal has no spectra of {name}", NoResultsWarning, stacklevel=3)
-        tables, unsaid = [], []
-        for n, arrays in enumerate(values):
-            word = "" if rows.masks["units"][n] else str(rows.values["units"][n])
-            unit = read_unit(word)
-            if unit is None:
-                unsaid.append(f"{rows.values['spectrum_id'][n]}" + (f" ({word})" if word else ""))
-            tables.append(spectrum_table(arrays, unit, {**meta, **_told(summary, n)}))
-        if unsaid:
-            warnings.warn(
-                f"The unit of the fluxes of {name} is not said or not known in these spectra, "
-                f"which have none: {', '.join(unsaid)}",
-                InputWarning,
-                stacklevel=3,
-            )
-        return Spectra(tables, summary)
+    return Spectra(tables, summary)
 
 
 def to_spectrum(table: Table):

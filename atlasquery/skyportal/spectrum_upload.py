@@ -10,11 +10,17 @@ from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, suggest
-from atlasquery.skyportal.changes import Change, ChangeQueries, Outcome
-from atlasquery.skyportal.references import ReferenceQueries, each_source, source_path
+from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.changes import Change, Outcome, change_each, is_recent, read_fresh
+from atlasquery.skyportal.references import (
+    each_source,
+    find_group_ids,
+    find_instrument,
+    source_path,
+)
 from atlasquery.skyportal.words import as_json, check_text, iso
 
-__all__ = ["SpectrumWrites"]
+__all__ = ["upload_spectrum"]
 
 TYPES = ("source", "host", "host_center")
 # The server's words for the units that it knows.
@@ -23,135 +29,131 @@ PER_WAVELENGTH, PER_FREQUENCY, MAGNITUDES = "erg/s/cm/cm/AA", "Jy", "AB"
 Groups = int | str | Sequence | None
 
 
-class SpectrumWrites(ChangeQueries, ReferenceQueries):
-    """The method that uploads spectra."""
+def upload_spectrum(
+    self: SkyPortalQuery,
+    spectrum: Table,
+    source_id: str | int,
+    instrument: int | str,
+    observed_at: Time | str | float,
+    *,
+    groups: Groups = None,
+    kind: str = "source",
+    label: str | None = None,
+    origin: str | None = None,
+    altdata: Mapping | None = None,
+    dry_run: bool = False,
+    on_error: str = "raise",
+) -> Table:
+    """Upload a spectrum to a source.
 
-    def upload_spectrum(
-        self,
-        spectrum: Table,
-        source_id: str | int,
-        instrument: int | str,
-        observed_at: Time | str | float,
-        *,
-        groups: Groups = None,
-        kind: str = "source",
-        label: str | None = None,
-        origin: str | None = None,
-        altdata: Mapping | None = None,
-        dry_run: bool = False,
-        on_error: str = "raise",
-    ) -> Table:
-        """Upload a spectrum to a source.
+    The server takes the same spectrum twice, and has it twice then: look at
+    ``get_spectra`` before.
 
-        The server takes the same spectrum twice, and has it twice then: look at
-        ``get_spectra`` before.
+    Parameters
+    ----------
+    spectrum : `~astropy.table.Table` or `~specutils.Spectrum`
+        A table with ``wavelength`` and ``flux``, both with units, and ``flux_err`` where
+        errors are known, such as one of ``get_spectra``; or a spectrum of specutils.
+        Fluxes per wavelength are sent in erg/s/cm2/Angstrom, those per frequency
+        in Jy, magnitudes as they are, in AB.
+    source_id : str or int
+        The source, which the server must have; see `save_source`.
+    instrument : int or str
+        The instrument by name or number.
+    observed_at : `~astropy.time.Time`, str or float
+        When it was observed; a bare number is an MJD in UTC.
+    groups : int, str or sequence, optional
+        Groups by name or number that see it, or ``"all"``. By default the server shows it
+        to the account's own group only.
+    kind : {"source", "host", "host_center"}, optional
+        What it is of.
+    label : str, optional
+        Its name on the source's page; by default that of the instrument and the day.
+    origin : str, optional
+        Where it comes from.
+    altdata : mapping, optional
+        What else there is to say of it, by name.
+    dry_run : bool, optional
+        Whether to change nothing, and return what would be sent; names are
+        looked up all the same.
+    on_error : {"raise", "warn"}, optional
+        What to do when it was not stored: raise an error that has the table as
+        ``result``, or return the table with a warning.
 
-        Parameters
-        ----------
-        spectrum : `~astropy.table.Table` or `~specutils.Spectrum`
-            A table with ``wavelength`` and ``flux``, both with units, and ``flux_err`` where
-            errors are known, such as one of ``get_spectra``; or a spectrum of specutils.
-            Fluxes per wavelength are sent in erg/s/cm2/Angstrom, those per frequency
-            in Jy, magnitudes as they are, in AB.
-        source_id : str or int
-            The source, which the server must have; see `save_source`.
-        instrument : int or str
-            The instrument by name or number.
-        observed_at : `~astropy.time.Time`, str or float
-            When it was observed; a bare number is an MJD in UTC.
-        groups : int, str or sequence, optional
-            Groups by name or number that see it, or ``"all"``. By default the server shows it
-            to the account's own group only.
-        kind : {"source", "host", "host_center"}, optional
-            What it is of.
-        label : str, optional
-            Its name on the source's page; by default that of the instrument and the day.
-        origin : str, optional
-            Where it comes from.
-        altdata : mapping, optional
-            What else there is to say of it, by name.
-        dry_run : bool, optional
-            Whether to change nothing, and return what would be sent; names are
-            looked up all the same.
-        on_error : {"raise", "warn"}, optional
-            What to do when it was not stored: raise an error that has the table as
-            ``result``, or return the table with a warning.
+    Returns
+    -------
+    `~astropy.table.Table`
+        One row: ``source_id``, ``ok`` (masked where the answer was lost and reading back did
+        not tell), ``id`` (of the spectrum) and ``message``. With `dry_run` also
+        ``method``, ``endpoint`` and ``payload``.
 
-        Returns
-        -------
-        `~astropy.table.Table`
-            One row: ``source_id``, ``ok`` (masked where the answer was lost and reading back did
-            not tell), ``id`` (of the spectrum) and ``message``. With `dry_run` also
-            ``method``, ``endpoint`` and ``payload``.
+    Raises
+    ------
+    InvalidQueryError
+        If it is no spectrum, has values that are not known, or units that the server
+        does not know; nothing was sent.
+    LoginError
+        If there is no login.
+    WriteError
+        If it was not stored.
 
-        Raises
-        ------
-        InvalidQueryError
-            If it is no spectrum, has values that are not known, or units that the server
-            does not know; nothing was sent.
-        LoginError
-            If there is no login.
-        WriteError
-            If it was not stored.
+    References
+    ----------
+    The ``spectrum`` endpoint of the API of SkyPortal, https://skyportal.io/docs/api.html.
 
-        References
-        ----------
-        The ``spectrum`` endpoint of the API of SkyPortal, https://skyportal.io/docs/api.html.
+    Examples
+    --------
+    >>> from atlasquery import SkyPortal
+    >>> spectrum = SkyPortal.get_spectra("ZTF24abcdefg")[0]
+    >>> plan = SkyPortal.upload_spectrum(
+    ...     spectrum, "ATLAS24abc", "ZTF", "2026-05-02T06:00", dry_run=True
+    ... )
+    >>> print(plan["method"][0], plan["endpoint"][0])
+    POST spectrum
+    """
+    source = each_source([source_id])[0]
+    values = _values_of(spectrum)
+    number = int(find_instrument(self, instrument)["id"])
+    texts = {"label": label, "origin": origin}
+    payload = {
+        "obj_id": source,
+        "instrument_id": number,
+        "observed_at": iso(observed_at, "observed_at"),
+        "type": check_choice(kind, name="kind", known=TYPES),
+        **{key: check_text(one, key) for key, one in texts.items() if one is not None},
+        **values,
+    }
+    if altdata is not None:
+        payload["altdata"] = as_json(altdata, "altdata")
+    numbers = find_group_ids(self, groups, all_allowed=True)
+    if numbers is not None:
+        payload["group_ids"] = numbers
+    change = Change(
+        source,
+        "POST",
+        "spectrum",
+        payload,
+        done=_stored,
+        look=lambda began: _look_for_spectrum(self, payload, began),
+    )
+    return change_each(self, [change], dry_run=dry_run, on_error=on_error, query="upload_spectrum")
 
-        Examples
-        --------
-        >>> from atlasquery import SkyPortal
-        >>> spectrum = SkyPortal.get_spectra("ZTF24abcdefg")[0]
-        >>> plan = SkyPortal.upload_spectrum(
-        ...     spectrum, "ATLAS24abc", "ZTF", "2026-05-02T06:00", dry_run=True
-        ... )
-        >>> print(plan["method"][0], plan["endpoint"][0])
-        POST spectrum
-        """
-        source = each_source([source_id])[0]
-        values = _values_of(spectrum)
-        number = int(self._find_instrument(instrument)["id"])
-        texts = {"label": label, "origin": origin}
-        payload = {
-            "obj_id": source,
-            "instrument_id": number,
-            "observed_at": iso(observed_at, "observed_at"),
-            "type": check_choice(kind, name="kind", known=TYPES),
-            **{key: check_text(one, key) for key, one in texts.items() if one is not None},
-            **values,
-        }
-        if altdata is not None:
-            payload["altdata"] = as_json(altdata, "altdata")
-        numbers = self._group_ids(groups, all_allowed=True)
-        if numbers is not None:
-            payload["group_ids"] = numbers
-        change = Change(
-            source,
-            "POST",
-            "spectrum",
-            payload,
-            done=_stored,
-            look=lambda began: self._look_for_spectrum(payload, began),
-        )
-        return self._change_each(
-            [change], dry_run=dry_run, on_error=on_error, query="upload_spectrum"
-        )
 
-    def _look_for_spectrum(self, sent: dict, began: float) -> Outcome:
-        found = self._fresh(source_path(sent["obj_id"], "spectra"))
-        found = found.get("spectra") if isinstance(found, dict) else found
-        alike = [
-            row
-            for row in found or ()
-            if self._recent(row, began)
-            and row.get("instrument_id") == sent["instrument_id"]
-            and row.get("wavelengths") == sent["wavelengths"]
-            and row.get("fluxes") == sent["fluxes"]
-        ]
-        if not alike:
-            return Outcome(False, "it is not there")
-        newest = max(alike, key=lambda row: row["id"])
-        return Outcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
+def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> Outcome:
+    found = read_fresh(client, source_path(sent["obj_id"], "spectra"))
+    found = found.get("spectra") if isinstance(found, dict) else found
+    alike = [
+        row
+        for row in found or ()
+        if is_recent(row, began)
+        and row.get("instrument_id") == sent["instrument_id"]
+        and row.get("wavelengths") == sent["wavelengths"]
+        and row.get("fluxes") == sent["fluxes"]
+    ]
+    if not alike:
+        return Outcome(False, "it is not there")
+    newest = max(alike, key=lambda row: row["id"])
+    return Outcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
 
 
 def _stored(data: object) -> Outcome:

@@ -1,6 +1,5 @@
 """From JSON bytes to typed, masked columns with units, driven by declarations."""
 
-from atlasquery.tables.answers import check_answer, check_answers, only_of
 from atlasquery.tables.build import (
     assemble,
     assemble_series,
@@ -12,7 +11,8 @@ from atlasquery.tables.build import (
 from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
 from atlasquery.tables.decoding import convert_json, decode_json, float_of, read_by_library
 from atlasquery.tables.files import read_table, write_table
-from atlasquery.tables.rows import Rows, decode_rows
+from atlasquery.tables.json_rows import Rows, decode_rows
+from atlasquery.tables.response_checks import check_answer, check_answers, only_of
 from atlasquery.tables.samp import send
 from atlasquery.tables.stack import rows_as_asked, stack_rows
 

@@ -13,7 +13,7 @@ from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables.columns import Column, Timestamp
-from atlasquery.tables.rows import Rows
+from atlasquery.tables.json_rows import Rows
 
 __all__ = [
     "assemble",

@@ -18,18 +18,18 @@ from astropy.table import MaskedColumn, Table
 from astropy.table.meta import get_header_from_yaml
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.files import write_whole
+from atlasquery.service.files import write_atomic
 from atlasquery.service.inputs import check_path
-from atlasquery.tables.arrow import with_pandas_types
-from atlasquery.tables.csvfiles import csv_text, read_csv
-from atlasquery.tables.plain import RECORD, build_from_plain, header_text, restore, to_plain
-from atlasquery.tables.reference import (
+from atlasquery.tables.coordinate_systems import (
     UNKNOWN,
     TimeColumn,
     position_pairs,
     target,
     time_columns,
 )
+from atlasquery.tables.csv_files import csv_text, read_csv
+from atlasquery.tables.parquet_schema import with_pandas_types
+from atlasquery.tables.serialization import RECORD, build_from_plain, header_text, restore, to_plain
 
 __all__ = ["EXTENSIONS", "read_table", "write_table"]
 
@@ -96,7 +96,7 @@ def write_table(table: Table, path: str | os.PathLike, *, overwrite: bool = Fals
     if path.exists() and not overwrite:
         raise InvalidQueryError(f"path={str(path)!r} is there already; overwrite=True replaces it")
     body = FORMATS[extension][0](table)
-    write_whole(path, body)
+    write_atomic(path, body)
     return path
 
 
@@ -272,8 +272,8 @@ def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
         n = names.index(time.name) + 1
         cards += [(f"TCTYP{n}", time.scale, "Time scale"), (f"TCUNI{n}", "d")]
         # The observatory is what FITS assumes, and to name it needs its coordinates.
-        if time.place not in (UNKNOWN, "TOPOCENTER"):
-            cards.append((f"TRPOS{n}", time.place, "Where the times hold"))
+        if time.position not in (UNKNOWN, "TOPOCENTER"):
+            cards.append((f"TRPOS{n}", time.position, "Reference position of times"))
     return cards
 
 
@@ -385,7 +385,7 @@ def _add_systems(file: Any, table: Table, plain: Table) -> None:
             written.fields[place_of[time.name]] = field
         if not time.scale:
             continue
-        key = (time.origin, VOTABLE_SCALES.get(time.scale, time.scale), time.place)
+        key = (time.origin, VOTABLE_SCALES.get(time.scale, time.scale), time.position)
         if key not in known:
             known[key] = f"time_system_{len(known) + 1}"
             system = TimeSys(known[key], *key, config=field._config)

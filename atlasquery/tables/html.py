@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape, unescape
 
-from atlasquery.shown import CONTROL, concealed
+from atlasquery.redaction import CONTROL, redact
 
 __all__ = ["Markup", "control_free", "definitions", "grid", "link", "plain_text"]
 
@@ -136,4 +136,4 @@ def _table(title: object, lines: list[str]) -> Markup:
 
 
 def _html(value: object) -> str:
-    return value if isinstance(value, Markup) else escape(control_free(concealed(str(value))))
+    return value if isinstance(value, Markup) else escape(control_free(redact(str(value))))

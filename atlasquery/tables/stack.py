@@ -3,7 +3,7 @@
 import numpy as np
 
 from atlasquery.tables.columns import Column
-from atlasquery.tables.rows import Rows
+from atlasquery.tables.json_rows import Rows
 
 __all__ = ["rows_as_asked", "stack_rows"]
 

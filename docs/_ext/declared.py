@@ -1,4 +1,4 @@
-"""Tables of what the package declares and shows, so that the pages cannot say otherwise."""
+"""Directives that print the declarations of the package, so that the pages agree with it."""
 
 import importlib
 
@@ -47,7 +47,7 @@ class DeclaredColumns(SphinxDirective):
             (
                 literal(c.name),
                 literal(c.wire) if c.wire != c.name else "",
-                # A time stamp is the one kind that numpy has no type for.
+                # Time stamps have no numpy type.
                 KINDS.get(c.kind, "Time"),
                 unit(c),
                 c.about.replace("|", r"\|"),
@@ -105,7 +105,7 @@ class ConfigurationItems(SphinxDirective):
 
 
 class NotebookOutput(SphinxDirective):
-    """What a notebook shows of the last line of a piece of code, which is run."""
+    """The output of a notebook for the last line of some code, which is run."""
 
     has_content = True
 

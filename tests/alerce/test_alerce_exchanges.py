@@ -8,6 +8,7 @@ from alerce_server import Answer
 from astropy.table import Table
 
 from atlasquery.alerce import conf
+from atlasquery.alerce.paging import read_page
 from atlasquery.exceptions import LoginError, NoResultsWarning, NotFoundError, RemoteServiceError
 
 INDEXES = {
@@ -47,7 +48,7 @@ def pages(alerce, survey, params):
         # One page, the one that was asked for: more of them would be the same.
         number = params.get("page", ["1"])[0]
         page = int(number) if number.isdecimal() else 1
-        return alerce._page(survey, {"page": page, "page_size": 10**6}, False)[0]
+        return read_page(alerce, survey, {"page": page, "page_size": 10**6}, False)[0]
 
     return ask
 

@@ -31,7 +31,7 @@ def test_detections_and_limits_are_one_light_curve(alerce, double):
     assert len(lc) == len(rows) + len(limits)
     assert lc["detection"].sum() == len(rows)
     assert lc.time.scale == "utc"
-    assert lc.meta["time_reference"] == "start of exposure"
+    assert lc.meta["time_reference"] == "start" and lc.meta["flux_kind"] == "difference"
     assert lc.colnames[1 : len(SCHEMA) + 1] == [column.name for column in SCHEMA]
     assert (np.diff(lc.time.mjd) >= 0).all()
     seen = lc[lc["detection"]]
@@ -133,7 +133,7 @@ def test_pitfall_21_unknown_is_not_empty(alerce):
 def test_light_curves_of_lsst_are_in_tai_and_ujy(alerce):
     lc = alerce.get_light_curve(LSST, survey="lsst")
     assert lc.time.scale == "tai"
-    assert lc.meta["time_reference"] == "middle of exposure"
+    assert lc.meta["time_reference"] == "middle" and lc.meta["flux_kind"] == "difference"
     assert lc["flux"][0].unmasked.to_value("uJy") == pytest.approx(2.31237)
     assert lc["mag"][0].unmasked.value == pytest.approx(31.4 - 2.5 * np.log10(2312.37))
     assert lc["flux"][1] < 0 and lc["mag"].mask[1]

@@ -170,6 +170,7 @@ def test_detections_of_the_servers(atlas, server):
         seen += len(detected)
         assert lc.meta["object"] == source.name
         assert (lc.meta["magsys"], lc.meta["atlas_id"]) == ("AB", object_id)
+        assert (lc.meta["time_reference"], lc.meta["flux_kind"]) == ("start", "difference")
         assert_array_equal(
             detected["flux"].unmasked.value < 0, detected["signed_mag"].unmasked.value < 0
         )

@@ -12,7 +12,7 @@ from astroquery import log
 from atlasquery.atlas import AtlasClass, conf
 from atlasquery.exceptions import LargeQueryWarning, LoginError, QuotaError
 from atlasquery.sandbox import Sandbox
-from atlasquery.service.quota import Clock, Ledger
+from atlasquery.service.quota import Clock, QuotaLedger
 
 CENTRE = SkyCoord(150.0, 2.2, unit="deg")
 
@@ -155,7 +155,7 @@ def test_a_throttled_write_is_sent_again_when_waiting(atlas, box):
 
 
 def _book(path, n):
-    ledger = Ledger(path)
+    ledger = QuotaLedger(path)
     return sum(ledger.book("account", 100)[0] is not None for _ in range(n))
 
 
@@ -168,7 +168,7 @@ def test_processes_share_the_count(tmp_path):
 
 
 def test_a_ledger_that_cannot_be_written_stops_nobody(atlas, tmp_path, monkeypatch):
-    bad = Ledger(tmp_path)  # a directory
+    bad = QuotaLedger(tmp_path)  # a directory
     monkeypatch.setattr(AtlasClass, "_ledger", lambda self, limit: bad)
     with pytest.raises(sqlite3.Error):
         bad.book("account", 1)

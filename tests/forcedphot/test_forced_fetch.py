@@ -19,6 +19,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.forcedphot import AtlasForcedClass, conf
+from atlasquery.forcedphot.results import result_key
 
 WINDOW = {"start": 59000, "end": 59010}
 
@@ -38,7 +39,8 @@ def test_a_position_in_one_call(forced, double):
     assert (meta["start"], meta["end"], meta["reduced"]) == (59000.0, 59010.0, False)
     assert meta["service"] == "ATLAS Forced Photometry Server"
     assert meta["server"] == double.url and meta["history"] == []
-    assert meta["comment"] == "SN 2026x" and meta["time_reference"] == "start of exposure"
+    assert meta["comment"] == "SN 2026x" and meta["time_reference"] == "start"
+    assert meta["flux_kind"] == "difference" and meta["time_reference_position"] == "topocenter"
     assert double.users["alice"].token not in str(meta)
     # An array gives a list, of one too.
     assert isinstance(forced.query_position(where.reshape(1), **WINDOW), list)
@@ -70,9 +72,9 @@ def test_each_result_is_fetched_once(forced, make, double, clock, tmp_path):
 
 def test_a_file_of_another_server_is_not_taken_for_ours(forced, make, double, tmp_path):
     forced.query_position(SkyCoord(1, 3, unit="deg"), **WINDOW)
-    key = forced._result_key(forced.submit(SkyCoord(1, 3, unit="deg"))[0])
+    key = result_key(forced, forced.submit(SkyCoord(1, 3, unit="deg"))[0])
     elsewhere = AtlasForcedClass("http://127.0.0.1:9/forcedphot/")
-    assert key != elsewhere._result_key(forced.submit(SkyCoord(1, 3, unit="deg"))[0])
+    assert key != result_key(elsewhere, forced.submit(SkyCoord(1, 3, unit="deg"))[0])
 
 
 def test_no_data_is_an_empty_light_curve_and_a_warning(forced, double):
@@ -111,7 +113,7 @@ def test_reduced_and_motion_are_in_the_meta_data(forced, double):
         obstime=Time("J2016.0"),
     )  # fmt: skip
     lc = forced.query_position(where, reduced=True, **WINDOW)
-    assert lc.meta["reduced"] is True
+    assert lc.meta["reduced"] is True and lc.meta["flux_kind"] == "total"
     assert lc.meta["proper_motion"] == "100 -50 mas / yr" and lc.meta["epoch"] == 2016.0
     assert lc["flux"].value.mean() > 2000
 
@@ -252,7 +254,7 @@ def test_jobs_are_not_lost_with_ctrl_c(forced, double, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(forced, "fetch", interrupted)
+    monkeypatch.setattr("atlasquery.forcedphot.positions.fetch", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         forced.query_position(SkyCoord(1, 3, unit="deg"), **WINDOW)
     assert caught.value.jobs.counts() == {"done": 1}

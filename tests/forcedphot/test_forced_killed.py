@@ -19,6 +19,7 @@ from killed import POSITIONS
 
 from atlasquery.exceptions import InputWarning, RemoteServiceError
 from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
+from atlasquery.forcedphot.submission import make_jobs
 from atlasquery.forcedphot.targets import check_targets
 
 SPEED = 400.0
@@ -301,7 +302,7 @@ def test_the_same_query_twice_with_a_file_is_one(make, double, tmp_path):
 def test_a_copy_that_is_out_of_date_submits_nothing(make, double, tmp_path):
     """Two processes read the file; one has gone on since, and the other does not know of it."""
     made = make()
-    jobs = made._make_jobs(made_targets(9), {"mjd_min": None, "use_reduced": False}, "")
+    jobs = make_jobs(made, made_targets(9), {"mjd_min": None, "use_reduced": False}, "")
     jobs.save(tmp_path / "jobs.json")
     first, second = (ForcedJobs.load(tmp_path / "jobs.json") for _ in range(2))
     assert made.wait(first).counts() == {"done": 9}

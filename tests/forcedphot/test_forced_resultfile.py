@@ -84,7 +84,9 @@ def test_the_columns_of_a_light_curve(shared):
     assert lc["x"].unit == u.pix and lc["psf_angle"].unit == u.deg
     assert lc["sky_brightness"].unit == u.mag / u.arcsec**2
     assert lc["error_code"].dtype == np.int64
-    assert lc.meta["time_reference"] == "start of exposure"
+    assert lc.meta["time_reference"] == "start"
+    # The file does not say whether it is of difference images.
+    assert lc.meta["flux_kind"] == "unknown"
     assert lc.meta["magsys"] == "AB" and lc.meta["history"] == []
     # NaN lies under each mask.
     assert np.isnan(lc["mag"].unmasked.value[lc["mag"].mask]).all()

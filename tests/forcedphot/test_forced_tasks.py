@@ -20,6 +20,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.forcedphot import ForcedJobs
+from atlasquery.forcedphot.images import _new_images
 
 WINDOW = {"start": 59000, "end": 59004}
 
@@ -199,7 +200,7 @@ def test_why_there_are_no_images(forced, double, clock):
             forced.get_images(asked)
     forced.wait(images)
     # Somebody has asked by other means, and deleted one of the two.
-    forced._new_images(1)
+    _new_images(forced, 1)
     clock.sleep(600)
     forced.delete(4)
     with pytest.raises(NotFoundError, match="any more: they were deleted with another task"):

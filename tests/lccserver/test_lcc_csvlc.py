@@ -68,8 +68,11 @@ def test_the_recorded_file(samples, client):
     assert (lc.meta["time_column"], lc.meta["mag_column"]) == ("bjd", "aim_000")
     assert lc.meta["mag_err_column"] == "aie_000" and lc.meta["object"] == "SYA-0000163"
     assert lc.meta["coordinates"].ra.deg == 289.935309
-    assert "barycentre" in lc.meta["time_reference"]
-    assert "not stated" in lc.meta["time_reference"]
+    assert lc.meta["time_reference"] == "unknown"
+    assert lc.meta["time_reference_position"] == "barycenter"
+    assert "barycentre" in lc.meta["time_reference_note"]
+    assert "not stated" in lc.meta["time_reference_note"]
+    assert lc.meta["flux_kind"] == "total" and lc.meta["magsys"] == "unknown"
     assert lc.meta["objectinfo"]["network"] == "HN"
 
 
@@ -282,7 +285,7 @@ def test_times_by_their_description(client, desc, sent, scale, jd, words):
     more = {"when": ("f8", desc, "%.7f")}
     lc = client.read(file({"when": np.full(3, sent), "aep_000": np.ones(3)}, more=more))
     assert lc.time.scale == scale and np.allclose(lc.time.jd, jd, atol=1e-9, rtol=0)
-    assert words in lc.meta["time_reference"]
+    assert words in lc.meta["time_reference_note"]
     assert lc.meta["time_scale_stated"] is ("assumed" not in words and scale in desc.lower())
 
 

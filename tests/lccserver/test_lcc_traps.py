@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
+from atlasquery.lccserver.datasets import read_collections
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 ARGS = {
@@ -326,6 +327,6 @@ def test_a_collection_without_columns_of_texts(lcc, double, sent):
         return Answer(line("ok", {"collections": lists | {"ftsindexedcols": [sent, *names]}}))
 
     double.routes["GET /api/collections"] = collections
-    texts = lcc._collections().text_columns
+    texts = read_collections(lcc).text_columns
     assert [*texts.values()] == [(), *(tuple(one.split(",")) for one in names)]
     assert not lcc.list_columns()["text_search"].any()

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery import AtlasForced
 from atlasquery.lightcurve import Flag, clean
-from atlasquery.lightcurve.runs import Runs, kept_by_errors
+from atlasquery.lightcurve.group_statistics import SortedGroups, kept_by_errors
 
 # Bits of ATClean's column Mask.
 CHI2, ERROR, CLIPPED, CONTROL, BAD_NIGHT = 0x1, 0x2, 0x1000, 0x400000, 0x800000
@@ -97,7 +97,7 @@ def test_clipping_by_errors_is_its_definition():
     starts = np.cumsum(counts) - counts
     errors = rng.uniform(1, 30, counts.sum())
     values = rng.normal(0, 1, len(errors)) * errors * rng.choice([1, 1, 1, 6], len(errors))
-    kept = kept_by_errors(values, errors, Runs(starts, counts), 3.0)
+    kept = kept_by_errors(values, errors, SortedGroups(starts, counts), 3.0)
     assert 100 < np.count_nonzero(~kept) < len(kept)
     for first, n in zip(starts, counts, strict=True):
         some = slice(first, first + n)

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 import pandas as pd
 import pytest
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lightcurve import (
@@ -151,7 +151,8 @@ def test_detections_of_alerce(shared):
         for name in ("distnr", "ra", "dec", "rb", "magap", "sigmagap", "magpsf_corr"):
             if row[name]:
                 assert float(lc[name][at]) == float(row[name])
-    assert lc.meta["survey"] == "ztf" and lc.meta["time_reference"] == "start of exposure"
+    assert lc.meta["survey"] == "ztf" and lc.meta["time_reference"] == "start"
+    assert lc.meta["flux_kind"] == "difference"
     assert summary(lc)["n_detections"][0] > 0
     frame = pd.read_csv(path)
     assert (from_pandas(frame)["flux"] == lc["flux"]).all()

@@ -3,7 +3,7 @@
 import warnings
 
 import astropy.units as u
-import making
+import example_curves
 import numpy as np
 import pytest
 from astropy.table import QTable
@@ -72,7 +72,7 @@ def test_pandas_keeps_missing_integers_and_truth_values(source):
 def test_pandas_keeps_a_leap_second():
     """As the first second of the next day, which POSIX and astropy's datetimes have for it."""
     pytest.importorskip("pandas")
-    lc = making.light_curve([57753.5, 57753.9, 57754.0], [1.0, 2.0, 3.0])
+    lc = example_curves.light_curve([57753.5, 57753.9, 57754.0], [1.0, 2.0, 3.0])
     texts = ["2016-12-31T23:59:59.5", "2016-12-31T23:59:60.25", "2017-01-01T00:00:00.5"]
     lc["time"] = Time(texts, scale="utc")
     expected = np.array([texts[0], "2017-01-01T00:00:00.25", texts[2]], "datetime64[ns]")
@@ -232,7 +232,7 @@ def test_lightkurve_looks_under_masks():
 
     days = 60000 + 0.37 * np.arange(60)
     flux = 100 + 10 * np.sin(2 * np.pi * days / 3)
-    lc = making.light_curve(days, flux, flux_err=1.0)
+    lc = example_curves.light_curve(days, flux, flux_err=1.0)
     frequency = np.array([1 / 3, 1 / 2.2]) / u.day
     lc["flux"].mask[::7] = True
     lc["flux"].unmasked[::7] = 1e6 * u.uJy
@@ -295,19 +295,19 @@ def test_what_is_no_light_curve_is_named():
 
 def test_sncosmo_leaves_out_what_is_flagged_and_has_no_time_of_nan():
     own = ([58000.0, 58001.0, 58002.0], [100.0, 110.0, 120.0])
-    lc = making.light_curve(*own, exposure_time=np.array([30.0, np.nan, 30.0]))
+    lc = example_curves.light_curve(*own, exposure_time=np.array([30.0, np.nan, 30.0]))
     lc["flag"] = np.array([0, 0, int(Flag.CHI2)])
     table = to_sncosmo(lc)
     np.testing.assert_allclose(table["time"], [58000.0 + 15 / 86400, 58001.0], rtol=0, atol=1e-9)
     assert table.meta["left_out"] == 1
-    lc.meta["time_reference"] = "middle of the exposure"
+    lc.meta["time_reference"] = "middle"
     assert to_sncosmo(lc)["time"].tolist() == [58000.0, 58001.0]
 
 
 def test_two_time_scales_are_not_put_in_one_column():
     curves = {
-        "a": making.light_curve([58000.0], [100.0]),
-        "b": making.light_curve([58000.0], [100.0], scale="tdb"),
+        "a": example_curves.light_curve([58000.0], [100.0]),
+        "b": example_curves.light_curve([58000.0], [100.0], scale="tdb"),
     }
     with pytest.raises(InvalidQueryError, match=r"column time of lcs\['b'\] is in 'tdb'"):
         to_nested(curves)

@@ -10,9 +10,9 @@ import pytest
 from astropy.table import QTable, Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
+from example_curves import light_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import light_curve
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import SCHEMA, Flag, LightCurves, bin, binning, clean, limits

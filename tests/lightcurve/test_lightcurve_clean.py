@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from astropy.stats import mad_std, sigma_clip
 from astropy.table import QTable, Table
+from example_curves import forced, light_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import forced, light_curve
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import Flag, LightCurves, bin, clean

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from astropy.table import QTable
 from astropy.time import Time
+from example_curves import light_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import light_curve
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.lightcurve import (

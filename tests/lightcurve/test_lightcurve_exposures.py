@@ -4,10 +4,10 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import Column, QTable, vstack
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery.lightcurve import bin, first_detection, peak, summary
-from atlasquery.lightcurve.bare import Bare
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.exposures import repeated
 from atlasquery.lightcurve.groups import make_groups
 
@@ -143,7 +143,7 @@ def test_any_order_by_its_definition():
         lc = light_curve(59000 + seconds / 86400, rng.normal(0, 9, n),
                          rng.choice([3.0, 4.0], n), exposure=names)  # fmt: skip
         table = QTable(lc)[rng.permutation(n)]
-        source = Bare([table], ["lc"])
+        source = CurveArrays([table], ["lc"])
         mjd, flux = source.mjd(), source.numbers("flux")
         groups = make_groups([np.zeros(n, np.int64)])
         found = set(repeated(source, groups, mjd, flux, source.numbers("flux_err")).tolist())

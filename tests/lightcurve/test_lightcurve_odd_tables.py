@@ -9,7 +9,7 @@ import pytest
 from astropy.io.votable import parse_single_table
 from astropy.table import Column, MaskedColumn, QTable, Table, vstack
 from astropy.timeseries import TimeSeries
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery import lightcurve as lib
 from atlasquery.exceptions import InvalidQueryError

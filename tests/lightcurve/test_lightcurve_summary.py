@@ -3,9 +3,9 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from example_curves import light_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import light_curve
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import (

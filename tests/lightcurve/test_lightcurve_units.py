@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from astropy.table import Column, QTable, Table
 from astropy.timeseries import TimeSeries
-from making import light_curve
+from example_curves import light_curve
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import (

@@ -1,7 +1,7 @@
 """What a picture of a light curve shows, read from the artists drawn."""
 
 import astropy.units as u
-import making
+import example_curves
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM, Planck18
@@ -28,7 +28,10 @@ from atlasquery.lightcurve import (  # noqa: E402
 )
 from atlasquery.tables import decode_rows  # noqa: E402
 
-WHOLE = {"window": (None, None), "meta": {"object": "ATLAS26abc", "time_reference": "start"}}
+WHOLE = {
+    "window": (None, None),
+    "meta": {"object": "ATLAS26abc", "time_reference": "start", "flux_kind": "difference"},
+}
 
 
 def detection(mjd, mag, band):
@@ -89,7 +92,7 @@ def test_magnitudes(lc):
     bottom, top = ax.get_ylim()
     assert bottom > top, "bright is on top"
     assert ax.get_ylabel() == "AB magnitude (mag)"
-    assert ax.get_xlabel() == "Time (MJD, UTC; start)"
+    assert ax.get_xlabel() == "Time (MJD, UTC; start of exposure)"
     assert ax.get_title() == "ATLAS26abc"
 
 
@@ -326,7 +329,7 @@ def test_scales_are_not_mixed(lc):
     vega.meta["magsys"] = "Vega"
     with pytest.raises(InvalidQueryError, match=r"AB magnitude.*Vega magnitude"):
         plot(vega, ax=ax)
-    barycentric = making.light_curve([60000.0], [100.0], scale="tdb")
+    barycentric = example_curves.light_curve([60000.0], [100.0], scale="tdb")
     with pytest.raises(InvalidQueryError, match=r"times in 'utc', and those of lc are in 'tdb'"):
         plot(barycentric, ax=ax)
 
@@ -335,7 +338,7 @@ def event(extra=()):
     """Eight years of limits, and 30 days of detections among them."""
     time = np.concatenate([58000.0 + 10 * np.arange(300), 59500.5 + 3 * np.arange(11), extra])
     seen = np.arange(len(time)) >= 300
-    return making.light_curve(time, np.where(seen, 300.0, np.nan))
+    return example_curves.light_curve(time, np.where(seen, 300.0, np.nan))
 
 
 def shown_days(ax):

@@ -18,7 +18,7 @@ from faults import Accounts, Reply, answer
 from probe import OpenProbe, ProbeClass, conf
 
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
-from atlasquery.service.store import ResponseStore
+from atlasquery.service.cache import ResponseCache
 
 
 def files(client):
@@ -317,8 +317,8 @@ def test_old_files_are_removed_in_passing(counted, probe, tmp_path):
 BUSY = """
 import sys
 from pathlib import Path
-from atlasquery.service.store import ResponseStore
-store = ResponseStore(Path(sys.argv[1]))
+from atlasquery.service.cache import ResponseCache
+store = ResponseCache(Path(sys.argv[1]))
 bodies = {bytes([n]) * (1000 + 5000 * n) for n in range(8)}
 for turn in range(150):
     store.put("k", bytes([turn % 8]) * (1000 + 5000 * (turn % 8)), "a/b")
@@ -337,7 +337,7 @@ def test_two_processes_never_see_a_torn_file(tmp_path):
 
 
 def test_eight_threads_never_see_a_torn_file(tmp_path):
-    store, torn, missed = ResponseStore(tmp_path / "store"), [], []
+    store, torn, missed = ResponseCache(tmp_path / "store"), [], []
     bodies = [bytes([n]) * (1 + 9000 * n) for n in range(8)]
     store.put("k", bodies[0], "a/b")
 
@@ -378,12 +378,12 @@ def test_request_can_save_a_file(faulty, probe, tmp_path):
 
 
 def test_a_store_cleared_while_an_answer_is_written_is_no_fault(tmp_path, monkeypatch, caplog):
-    store = ResponseStore(tmp_path / "answers")
+    store = ResponseCache(tmp_path / "answers")
 
     def cleared(path, *parts):
         raise FileNotFoundError(2, "No such file or directory", f"{path}.part")
 
-    monkeypatch.setattr("atlasquery.service.store.write_private", cleared)
+    monkeypatch.setattr("atlasquery.service.cache.write_private", cleared)
     store.put("0" * 64, b"{}", "application/json")
     assert store.get("0" * 64, 60.0) is None
     assert not [record for record in caplog.records if record.levelname == "WARNING"]

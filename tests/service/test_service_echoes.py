@@ -30,8 +30,8 @@ from atlasquery.exceptions import (
 )
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
+from atlasquery.redaction import CONTROL
 from atlasquery.service.secrets import Secret
-from atlasquery.shown import CONTROL
 from atlasquery.skyportal import SkyPortalClass
 
 HERE = SkyCoord(10.0, 20.0, unit="deg")

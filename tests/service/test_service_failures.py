@@ -37,7 +37,7 @@ def test_failures_are_a_warning_where_the_caller_is():
 
     def public():
         return deliver(table, BROKEN, on_error="warn", service="S", what="cones failed",
-                       in_meta=True, depth=2)  # fmt: skip
+                       in_meta=True)  # fmt: skip
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from atlasquery.service.files import locked, write_private
+from atlasquery.service.files import write_private
+from atlasquery.service.locks import locked
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):

@@ -27,7 +27,7 @@ from atlasquery.atlas import AtlasClass
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
-from atlasquery.service.quota import Ledger
+from atlasquery.service.quota import QuotaLedger
 from atlasquery.skyportal import SkyPortalClass
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
@@ -213,7 +213,8 @@ def in_child(work):
 
 @forks
 def test_what_a_thread_holds_while_another_forks_is_free_in_the_child(echo, probe, tmp_path):
-    ledger, inside, leave = Ledger(tmp_path / "quota.sqlite"), threading.Event(), threading.Event()
+    ledger = QuotaLedger(tmp_path / "quota.sqlite")
+    inside, leave = threading.Event(), threading.Event()
 
     def hold():
         with probe._login_lock:

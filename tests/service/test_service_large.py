@@ -16,7 +16,7 @@ from probe import conf
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
 from atlasquery.service.pool import run_all
-from atlasquery.tables.packed import open_fits, unpack_gzip
+from atlasquery.tables.decompression import open_fits, unpack_gzip
 
 PACKED = {"Content-Encoding": "gzip"}
 LIMIT, TWICE = 40_000_000, 100_000_000

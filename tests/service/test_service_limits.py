@@ -11,7 +11,7 @@ from probe import ProbeClass, conf
 
 from atlasquery.exceptions import QuotaError, RemoteServiceError
 from atlasquery.service.address import server_key
-from atlasquery.service.quota import Clock, Ledger, Limit
+from atlasquery.service.quota import Clock, Limit, QuotaLedger
 
 
 class JumpingClock(Clock):
@@ -81,8 +81,8 @@ def test_what_a_server_refused_counts_where_it_says_so(minutes, faulty):
 
 def test_a_short_window_forgets_nothing_of_a_longer_one(tmp_path):
     clock = JumpingClock()
-    hours = Ledger(tmp_path / "q.sqlite", window=3605.0, clock=clock)
-    minute = Ledger(tmp_path / "q.sqlite", window=61.0, clock=clock)
+    hours = QuotaLedger(tmp_path / "q.sqlite", window=3605.0, clock=clock)
+    minute = QuotaLedger(tmp_path / "q.sqlite", window=61.0, clock=clock)
     hours.book("a", 10), minute.book("b", 10)
     clock.sleep(120)
     minute.book("b", 10)
@@ -171,7 +171,7 @@ def test_one_account_is_one_count_by_token_and_by_name(counted, faulty, first):
 
 def test_another_process_learns_which_token_is_whose(tmp_path):
     clock = JumpingClock()
-    ledgers = [Ledger(tmp_path / "q.sqlite", clock=clock) for _ in range(2)]
+    ledgers = [QuotaLedger(tmp_path / "q.sqlite", clock=clock) for _ in range(2)]
     ledgers[0].book("by token", 10), ledgers[0].close("by token", 100)
     ledgers[1].join("by name", "by token")
     assert ledgers[1].book("by name", 10) == (None, 100)
@@ -228,7 +228,7 @@ def test_a_damaged_ledger_is_put_aside_and_counting_goes_on(counted, faulty, pro
 
 
 def test_a_page_that_is_damaged_is_found_when_it_is_read(tmp_path):
-    ledger = Ledger(tmp_path / "q.sqlite", clock=JumpingClock())
+    ledger = QuotaLedger(tmp_path / "q.sqlite", clock=JumpingClock())
     ledger.book("a", 10)
     content = ledger.path.read_bytes()
     page = int.from_bytes(content[16:18], "big")
@@ -257,7 +257,7 @@ def test_a_cache_directory_that_cannot_be_made_is_said_once(counted, probe, monk
 
 def test_a_clock_that_was_ahead_costs_nothing(tmp_path):
     clock = JumpingClock()
-    ledger = Ledger(tmp_path / "q.sqlite", clock=clock)
+    ledger = QuotaLedger(tmp_path / "q.sqlite", clock=clock)
     clock.time += 86400 * 30
     for _ in range(10):
         ledger.book("a", 10)
@@ -270,7 +270,7 @@ def test_a_clock_that_was_ahead_costs_nothing(tmp_path):
 
 def test_the_later_of_two_closures_counts(tmp_path):
     clock = JumpingClock()
-    ledger = Ledger(tmp_path / "q.sqlite", clock=clock)
+    ledger = QuotaLedger(tmp_path / "q.sqlite", clock=clock)
     ledger.close("a", 3500), ledger.close("a", 2)
     clock.sleep(3)
     assert ledger.book("a", 10) == (None, 3497)

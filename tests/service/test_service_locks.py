@@ -7,8 +7,7 @@ import pytest
 from clocks import JumpingClock
 
 from atlasquery.service.clock import OutOfTimeError
-from atlasquery.service.filelock import alone
-from atlasquery.service.files import locked
+from atlasquery.service.locks import alone, locked
 
 
 def test_one_at_a_time_and_no_file_is_left(tmp_path):

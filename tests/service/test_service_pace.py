@@ -10,7 +10,8 @@ from astropy.config import paths
 from clocks import JumpingClock
 
 from atlasquery.service import pace as module
-from atlasquery.service.filelock import cache_folder, open_alone
+from atlasquery.service.files import cache_folder
+from atlasquery.service.locks import open_alone
 from atlasquery.service.pace import FORM, Pace, PaceGate, pace_of
 
 NOW = 1.79e9
@@ -90,10 +91,10 @@ def test_a_disk_that_takes_nothing_leaves_each_to_itself(path, monkeypatch):
 def test_who_holds_the_file_holds_nobody_up(path, monkeypatch):
     """As a process that is stopped in the middle of it: it is passed by."""
     pauses = []
-    monkeypatch.setattr("atlasquery.service.filelock.time.sleep", pauses.append)
+    monkeypatch.setattr("atlasquery.service.locks.time.sleep", pauses.append)
     # Time as the waiting sees it: each look is three milliseconds later.
     looks = iter(range(1000))
-    monkeypatch.setattr("atlasquery.service.filelock.time.monotonic", lambda: 0.003 * next(looks))
+    monkeypatch.setattr("atlasquery.service.locks.time.monotonic", lambda: 0.003 * next(looks))
     own = Pace(0.5, 1, path)
     assert own.reserve(NOW) == 0.0
     with open_alone(path, 0.0) as held:

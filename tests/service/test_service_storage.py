@@ -30,11 +30,11 @@ from atlasquery.service.credentials import (
     read_config_file,
     store_in_keyring,
 )
-from atlasquery.service.files import write_private, write_whole
-from atlasquery.service.keeping import keep_token
-from atlasquery.service.kept import keep, keep_change
-from atlasquery.service.quota import Ledger
+from atlasquery.service.files import write_atomic, write_private
+from atlasquery.service.journal import append_change, write_journal
+from atlasquery.service.quota import QuotaLedger
 from atlasquery.service.secrets import Secret
+from atlasquery.service.token_storage import save_token
 from atlasquery.skyportal import Picture, SkyPortalClass
 from atlasquery.tables import write_table
 
@@ -78,10 +78,10 @@ def test_all_writers_have_one_error_for_a_full_disk(tmp_path, full):
     path = tmp_path / "work.json"
     path.write_text("{}")
     for write in (
-        lambda: write_whole(tmp_path / "a", b"x"),
+        lambda: write_atomic(tmp_path / "a", b"x"),
         lambda: write_private(tmp_path / "a", b"x", durable=True),
-        lambda: keep(path, {"format": 1}, what="work"),
-        lambda: keep_change(path, {}, what="work"),
+        lambda: write_journal(path, {"format": 1}, what="work"),
+        lambda: append_change(path, {}, what="work"),
         lambda: Picture(b"x", "png", "chart").save(tmp_path / "a.png"),
         lambda: LCCPicture(b"x", "chart", 1, 1).save(tmp_path / "b.png"),
     ):
@@ -96,13 +96,13 @@ def test_a_device_that_is_full(tmp_path):
     link = tmp_path / "full.json"
     link.symlink_to(FULL)
     with pytest.raises(StorageError) as caught:
-        keep_change(link, {"a": 1}, what="work")
+        append_change(link, {"a": 1}, what="work")
     assert is_full(caught.value)
 
 
 def test_a_missing_right_is_the_same_kind_and_names_the_file(tmp_path):
     with pytest.raises(StorageError, match=r"no/such/a\.fits cannot be written") as caught:
-        write_whole(tmp_path / "no" / "such" / "a.fits", b"x")
+        write_atomic(tmp_path / "no" / "such" / "a.fits", b"x")
     assert caught.value.errno == errno.ENOENT
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
@@ -135,7 +135,7 @@ def test_the_count_of_requests_leaves_no_connection_open(faulty, probe, tmp_path
         for _ in range(3):
             probe.read()
         _ = probe.quota
-        damaged = Ledger(tmp_path / "damaged.sqlite")
+        damaged = QuotaLedger(tmp_path / "damaged.sqlite")
         damaged.path.write_bytes(b"no database at all" * 100)
         damaged.book("account", 1)
         gc.collect()
@@ -231,7 +231,7 @@ def test_a_token_file_is_whole_whenever_its_writer_is_ended(tmp_path):
                 left -= 1
 
         sys.addaudithook(stop)
-        keep_token("svc", found, Secret(new))
+        save_token("svc", found, Secret(new))
 
     count, stopped = 0, []
     while ended(partial(rewrite, count)):
@@ -245,7 +245,7 @@ def test_a_token_file_is_whole_whenever_its_writer_is_ended(tmp_path):
     # What a process that was ended has left, with a token in it, is removed by the next one.
     (tmp_path / ".login.yml.atlasquery-abc.part").write_text(old)
     (tmp_path / "login.yml-backup.tar.part").write_text("a download of somebody else")
-    keep_token("svc", read_config_file(path), Secret("third-token-1234"))
+    save_token("svc", read_config_file(path), Secret("third-token-1234"))
     assert "third-token-1234" in path.read_text()
     assert [left.name for left in tmp_path.glob("*.part")] == ["login.yml-backup.tar.part"]
 

@@ -59,7 +59,9 @@ def test_columns_units_and_meta(skyportal, source):
     assert lc["groups"][0] == "ATLAS transients"
     assert lc.meta["magsys"] == "AB" and lc.meta["survey"] == "atlas"
     assert lc.meta["object"] == "S1" and lc.meta["detection_snr"] == 5.0
-    assert lc.meta["time_reference"] and lc.meta["limiting_mag"]
+    assert (
+        lc.meta["time_reference"] == lc.meta["flux_kind"] == "unknown" and lc.meta["limiting_mag"]
+    )
     for name in ("flux", "flux_err", "mag", "mag_err", "limiting_mag"):
         assert isinstance(lc[name], Masked)
 

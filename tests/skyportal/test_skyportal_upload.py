@@ -410,10 +410,10 @@ def test_a_cleaned_light_curve_of_atlas(skyportal, double):
     """As it comes from the ATLAS server, through `clean`, to SkyPortal and back."""
     lc = light_curve(
         [60000.1, 60000.2, 60000.3], "o", [50.0, 60.0, 70.0], [5.0, 5.0, 50.0], flag=[0, 0, 1],
-        time_reference="start of exposure",
+        time_reference="start",
     )  # fmt: skip
     table = upload(skyportal, lc, flagged="skip", altdata=["exposure"])
-    assert table.meta["time_reference"] == "start of exposure"
+    assert table.meta["time_reference"] == "start"
     back = skyportal.get_photometry(SOURCE)
     assert back["flux"].unmasked.value.tolist() == [50.0, 60.0]
     assert [json.loads(text) for text in back["altdata"]] == [

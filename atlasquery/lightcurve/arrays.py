@@ -1,0 +1,436 @@
+"""The columns of light curves as bare arrays: of one, or of a hundred thousand laid end to end."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.checks import UNITS, check_light_curve, conversion, one_scale
+from atlasquery.lightcurve.columns import CurveColumns, concatenate
+from atlasquery.lightcurve.schema import MJD_0
+
+__all__ = ["CurveArrays"]
+
+
+class CurveArrays:
+    """The columns of one light curve, or of several laid end to end, as bare arrays.
+
+    Each column is read once, when it is asked for. Numbers come as floats in
+    the unit of `SCHEMA`, with NaN where they are masked.
+
+    Parameters
+    ----------
+    curves : sequence of `~astropy.table.Table`
+        Light curves.
+    names : sequence of str
+        How each is called in messages.
+    needed : sequence of str
+        The columns that all must have.
+    units : mapping of str to `~astropy.units.UnitBase`, optional
+        The units of columns that are not of `SCHEMA`.
+    """
+
+    def __init__(
+        self,
+        curves: Sequence[Table],
+        names: Sequence[str],
+        needed: Sequence[str] = (),
+        units: Mapping[str, u.UnitBase] | None = None,
+    ):
+        self.curves = curves
+        self._names = names
+        self._columns = CurveColumns(curves)
+        # The light curves meant of those gathered, where these are one piece of many.
+        self._span = slice(0, len(curves))
+        self._added: dict[str, np.ndarray] = {}
+        self._kept: np.ndarray | None = None
+        # The rows meant of the only light curve, where it is one piece of many.
+        self._rows = slice(None)
+        self._timed = False
+        self._checked: set[tuple] = set()
+        self._conversions: dict[tuple[int, int, bool], tuple] = {}
+        self.check(needed, units)
+        times = self._of("time")
+        if len({time.scale for time in times}) == 1:
+            self.scale = times[0].scale
+        else:
+            self.scale = one_scale(zip(names, curves, strict=True))
+        self.lengths = np.array([len(time) for time in times], dtype=np.int64)
+
+    def __len__(self) -> int:
+        whole = int(self.lengths.sum())
+        return whole if self._kept is None else int(np.count_nonzero(self._kept))
+
+    def check(self, needed: Sequence[str], units: Mapping[str, u.UnitBase] | None = None) -> None:
+        """Refuse light curves that lack a column, or have it in a wrong unit.
+
+        Parameters
+        ----------
+        needed : sequence of str
+            The columns that all must have.
+        units : mapping of str to `~astropy.units.UnitBase`, optional
+            The units of columns that are not of `SCHEMA`.
+        """
+        known = self._units = UNITS | dict(units or {})
+        # What is there and in the very unit needs no second look, nor is it looked at twice.
+        of = {name: known.get(name) for name in needed}
+        wanted = {name: unit for name, unit in of.items() if (name, unit) not in self._checked}
+        if self._timed and not wanted:
+            return
+        if not (self._are_timed() and self._fit(wanted)):
+            for lc, name in zip(self.curves, self._names, strict=True):
+                check_light_curve(lc, *wanted, name=name, units=units)
+        self._timed = True
+        self._checked |= wanted.items()
+
+    def _are_timed(self) -> bool:
+        """Return whether all are tables with times."""
+        return all(isinstance(lc, Table) for lc in self.curves) and all(
+            isinstance(time, Time) for time in self._of("time")
+        )
+
+    def _fit(self, wanted: Mapping[str, u.UnitBase | None]) -> bool:
+        """Return whether all light curves have the columns wanted, in units that convert."""
+        self.look_up(wanted)
+        for name, unit in wanted.items():
+            if not self._columns.everywhere(name):
+                return False
+            units = self._columns.units(name) if unit is not None else ()
+            if not all(given is unit or self._conversion(given, unit, name) for given in units):
+                return False
+        return True
+
+    def _conversion(
+        self, given: u.UnitBase | None, unit: u.UnitBase, name: str
+    ) -> tuple[float, float] | None:
+        """Return factor and offset from one unit to another; None where it does not convert."""
+        key = id(given), id(unit), name.endswith("_err")
+        if key not in self._conversions:
+            # Kept with the units, whose addresses are their own only while they live.
+            self._conversions[key] = conversion(given, unit, name), given, unit
+        return self._conversions[key][0]
+
+    def with_columns(
+        self, added: Mapping[str, np.ndarray], kept: np.ndarray | None = None
+    ) -> "CurveArrays":
+        """Return the same with columns added or replaced, and perhaps fewer rows.
+
+        Parameters
+        ----------
+        added : mapping of str to `~numpy.ndarray`
+            The columns, of the length of all rows.
+        kept : `~numpy.ndarray` of bool, optional
+            The rows that are left.
+
+        Returns
+        -------
+        CurveArrays
+            Of the same light curves.
+        """
+        made = CurveArrays.__new__(CurveArrays)
+        made.__dict__.update(self.__dict__)
+        made._added = {**self._added, **added}
+        made._kept = kept
+        return made
+
+    def pieces(self, size: int, sorted_by: str | None) -> Iterator[tuple[int, "CurveArrays"]]:
+        """Yield the light curves in pieces, none of which is divided.
+
+        Parameters
+        ----------
+        size : int
+            About how many rows a piece has.
+        sorted_by : str or None
+            The column that tells objects apart in one table of several. One that is
+            not sorted by it comes in one piece.
+
+        Yields
+        ------
+        first : int
+            The number of the first light curve of the piece.
+        piece : CurveArrays
+            The piece.
+        """
+        total = int(self.lengths.sum())
+        if len(self.curves) > 1:
+            ends = np.cumsum(self.lengths)
+            marks = np.searchsorted(ends, np.arange(size, total, size)) + 1
+            edges = np.unique(np.concatenate([[0], marks, [len(self.curves)]]))
+            offsets = np.concatenate([[0], ends])
+            for first, last in pairwise(edges.tolist()):
+                rows = slice(int(offsets[first]), int(offsets[last]))
+                yield first, self._piece(slice(first, last), rows)
+            return
+        edges = self._edges(size, sorted_by) if total > size and sorted_by else [0, total]
+        if len(edges) == 2:
+            yield 0, self
+            return
+        for first, last in pairwise(edges):
+            yield 0, self._piece(slice(0, 1), slice(first, last))
+
+    def blocks(self, size: int) -> Iterator["CurveArrays"]:
+        """Yield the rows in pieces, where each may be worked on alone.
+
+        Parameters
+        ----------
+        size : int
+            About how many rows a piece has.
+
+        Yields
+        ------
+        CurveArrays
+            One after the other.
+        """
+        if len(self.curves) != 1:
+            yield from (piece for _, piece in self.pieces(size, None))
+            return
+        total = int(self.lengths[0])
+        for first in range(0, max(total, 1), size):
+            yield self._piece(slice(0, 1), slice(first, min(first + size, total)))
+
+    def _edges(self, size: int, sorted_by: str) -> list[int]:
+        """Return rows of one table at which an object begins, about `size` apart."""
+        values, known = self.labels(sorted_by)
+        total = len(values)
+        if not known.all():
+            # What is under masks is in no order, and belongs together.
+            return [0, total]
+        ahead = range(0, total, size)
+        if self.cut or any(
+            np.any(values[n + 1 : n + size + 1] < values[n : n + size][: total - n - 1])
+            for n in ahead
+        ):
+            return [0, total]
+        marks = np.searchsorted(values, values[np.arange(size, total, size)])
+        return np.unique(np.concatenate([[0], marks, [total]])).tolist()
+
+    def _piece(self, some: slice, rows: slice) -> "CurveArrays":
+        """Return some of several light curves, or some rows of the only one."""
+        made = CurveArrays.__new__(CurveArrays)
+        made.__dict__.update(self.__dict__)
+        if len(self.curves) == 1:
+            made._rows = rows
+            made.lengths = np.array([rows.stop - rows.start])
+        else:
+            first = self._span.start
+            made._span = slice(first + some.start, first + some.stop)
+            made.curves, made._names = self.curves[some], self._names[some]
+            made.lengths = self.lengths[some]
+        made._added = {name: array[rows] for name, array in self._added.items()}
+        made._kept = None if self._kept is None else self._kept[rows]
+        return made
+
+    @property
+    def cut(self) -> bool:
+        """Whether some rows of the light curves are left out."""
+        return self._kept is not None
+
+    @property
+    def places(self) -> np.ndarray:
+        """The number of the light curve that each row is of."""
+        if len(self.curves) == 1:
+            # All zeros, without the memory for them.
+            return np.broadcast_to(np.int64(0), len(self))
+        places = np.repeat(np.arange(len(self.curves)), self.lengths)
+        return places if self._kept is None else places[self._kept]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The number of rows up to the end of each light curve."""
+        if self._kept is None:
+            return np.cumsum(self.lengths)
+        return np.cumsum(np.bincount(self.places, minlength=len(self.curves)))
+
+    @property
+    def limit_sigma(self) -> np.ndarray | float:
+        """The sigma of the limits of each row: 5, or what was made of them."""
+        sigmas = [float(lc.meta.get("limit_sigma", 5.0)) for lc in self.curves]
+        if len(set(sigmas)) <= 1:
+            return sigmas[0] if sigmas else 5.0
+        return np.array(sigmas)[self.places]
+
+    def look_up(self, names: Iterable[str]) -> None:
+        """Look for columns that will be asked for, which is faster together.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Their names; a light curve may lack them.
+        """
+        self._columns.look_up(*names)
+
+    def has(self, name: str) -> bool:
+        """Return whether all light curves have a column.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        bool
+            True also where there is no light curve.
+        """
+        return name in self._added or self._columns.everywhere(name)
+
+    def mjd(self) -> np.ndarray:
+        """Return the times.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            MJD, NaN where masked.
+        """
+        times = self._of("time")
+        mjd = self._joined([time.jd1 for time in times]) - MJD_0
+        mjd += self._joined([time.jd2 for time in times])
+        return self._left(mjd)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a column of numbers.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        `~numpy.ndarray` of float
+            In the unit of `SCHEMA`, NaN where masked.
+
+        Raises
+        ------
+        InvalidQueryError
+            If it is of text or of objects.
+        """
+        if name in self._added:
+            return self._left(self._added[name].astype(np.float64))
+        columns = self._of(name)
+        for dtype in {column.dtype for column in columns}:
+            if dtype.kind not in "fiub":
+                raise InvalidQueryError(
+                    f"the column {name} is of type {dtype}; it should be of numbers"
+                )
+        values = self._joined(columns)
+        if (unit := self._units.get(name)) is not None:
+            values = self._converted(values, name, unit)
+        return self._left(values)
+
+    def _converted(self, values: np.ndarray, name: str, unit: u.UnitBase) -> np.ndarray:
+        if all(given is unit for given in self._columns.units(name)):
+            return values
+        pairs = [
+            self._conversion(column.unit, unit, name) or (np.nan, 0.0) for column in self._of(name)
+        ]
+        if all(pair == (1.0, 0.0) for pair in pairs):
+            return values
+        factors, offsets = np.array(pairs).reshape(-1, 2).T
+        return values * np.repeat(factors, self.lengths) + np.repeat(offsets, self.lengths)
+
+    def whole(self, name: str) -> np.ndarray | None:
+        """Return a column of whole numbers as such.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        `~numpy.ndarray` of int64 or None
+            None where it has other numbers, or masked ones.
+        """
+        if name in self._added:
+            return self._left(self._added[name])
+        columns = self._of(name)
+        if any(column.dtype.kind not in "iu" or hasattr(column, "mask") for column in columns):
+            return None
+        return self._left(self._end_to_end(columns, np.int64))
+
+    def truths(self, name: str) -> np.ndarray:
+        """Return a column of truth values.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            False where masked.
+        """
+        return self.numbers(name) == 1.0
+
+    def labels(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column of names or whole numbers.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        values, known : `~numpy.ndarray`
+            What stands in the column, and where it is not masked.
+
+        Raises
+        ------
+        InvalidQueryError
+            If it holds neither.
+        """
+        columns = self._of(name)
+        for dtype in {getattr(column, "dtype", type(column)) for column in columns}:
+            if getattr(dtype, "kind", "O") not in "iubUS":
+                raise InvalidQueryError(
+                    f"the column {name} is of type {dtype}; it should be of text or of whole "
+                    "numbers"
+                )
+        mask = self._masked(columns)
+        known = np.ones(int(self.lengths.sum()), bool) if mask is None else ~mask
+        return self._left(self._end_to_end(columns, None)), self._left(known)
+
+    def _left(self, values: np.ndarray) -> np.ndarray:
+        return values if self._kept is None else values[self._kept]
+
+    def _of(self, name: str) -> Sequence:
+        """Return a column of each light curve; None where one lacks it."""
+        return self._columns.of(name)[self._span]
+
+    def _joined(self, columns: Sequence) -> np.ndarray:
+        """Return columns of numbers end to end, NaN where they are masked."""
+        values = self._end_to_end(columns, np.float64)
+        mask = self._masked(columns)
+        if mask is not None and mask.any():
+            # What belongs to the light curve is not written to.
+            values = np.where(mask, np.nan, values)
+        return values
+
+    def _end_to_end(self, columns: Sequence, dtype: type | None) -> np.ndarray:
+        if len(columns) == 1:
+            joined = np.ndarray.view(columns[0], np.ndarray)[self._rows]
+        else:
+            joined = concatenate(columns) if columns else np.empty(0, dtype or "U1")
+        return joined if dtype is None else joined.astype(dtype, copy=False)
+
+    def _masked(self, columns: Sequence) -> np.ndarray | None:
+        """Return where columns are masked, end to end; None where none has a mask."""
+        masks = [getattr(column, "mask", None) for column in columns]
+        absent = [mask is None or mask is np.ma.nomask for mask in masks]
+        if all(absent):
+            return None
+        if len(masks) == 1:
+            return np.asarray(masks[0])[self._rows]
+        if any(absent):
+            masks = [
+                np.zeros(n, bool) if none else mask
+                for mask, none, n in zip(masks, absent, self.lengths, strict=True)
+            ]
+        return concatenate(masks)

@@ -1,0 +1,283 @@
+"""What a picture of a light curve shows, before it is drawn: marks, their labels, and notes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.checks import check_number, one_scale
+from atlasquery.lightcurve.flags import flags_of
+from atlasquery.lightcurve.styles import MARKER_STYLES, rank_of
+from atlasquery.service.inputs import check_choice
+
+__all__ = ["PlotData", "PlotPoints", "plot_data"]
+
+NEEDED = ("band", "detection", "flux", "flux_err", "mag", "mag_err", "limiting_mag")
+
+
+@dataclass(frozen=True)
+class PlotPoints:
+    """Marks of one kind and band.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `MARKER_STYLES`.
+    band : str
+        The band.
+    label : str
+        What stands in the key.
+    time, value : `~numpy.ndarray`
+        MJD, and what is drawn.
+    error : `~numpy.ndarray` or None
+        The length of error bars.
+    forced : bool
+        Whether they are of the forced photometry drawn besides the light curve.
+    rows : `~numpy.ndarray`
+        The rows of the table they are of.
+    shade : int, optional
+        How many other objects are drawn on the same axes before.
+    """
+
+    kind: str
+    band: str
+    label: str
+    time: np.ndarray
+    value: np.ndarray
+    error: np.ndarray | None
+    forced: bool
+    rows: np.ndarray
+    shade: int = 0
+
+
+@dataclass(frozen=True)
+class PlotData:
+    """All that a picture shows.
+
+    Parameters
+    ----------
+    marks : list of PlotPoints
+        In the order of the key.
+    notes : list of str
+        What the key says besides.
+    scale : str
+        The time scale.
+    """
+
+    marks: list[PlotPoints]
+    notes: list[str]
+    scale: str
+
+
+def plot_data(
+    lc: Table, forced: Table | None, *, y: str, limits: bool, snr: float, flagged: bool
+) -> PlotData:
+    """Decide what of a light curve is drawn, and as what.
+
+    Parameters
+    ----------
+    lc : `~astropy.table.Table`
+        A light curve.
+    forced : `~astropy.table.Table` or None
+        Forced photometry of the same object.
+    y : {"mag", "flux"}
+        What is drawn.
+    limits : bool
+        Whether limits are drawn.
+    snr : float
+        The signal to noise below which a measurement is drawn as faint, or as a limit.
+    flagged : bool
+        Whether flagged rows are drawn.
+
+    Returns
+    -------
+    PlotData
+        Marks with their labels, and notes on what is not drawn.
+    """
+    check_choice(y, name="y", known=("mag", "flux"))
+    check_number(snr, name="snr", least=0.0)
+    tables = [("lc", lc)] + ([("forced", forced)] if forced is not None else [])
+    read = [CurveArrays([table], [name], NEEDED) for name, table in tables]
+    scale = one_scale(tables)
+    marks: list[PlotPoints] = []
+    notes: list[str] = []
+    for (name, table), one in zip(tables, read, strict=True):
+        rows = _PlotRows.of(table, one, snr)
+        kinds = rows.in_mag(name == "forced") if y == "mag" else rows.in_flux(name == "forced")
+        if y == "mag" and name == "lc":
+            notes += _negative(rows)
+        for kind, chosen in kinds.items():
+            if (kind != "limit" or limits) and (kind != "flagged" or flagged):
+                marks += _marks(rows, kind, chosen, y, name == "forced", snr)
+    order = list(MARKER_STYLES)
+    marks.sort(key=lambda mark: (order.index(mark.kind), rank_of(mark.band)))
+    return PlotData(marks, notes, scale)
+
+
+@dataclass
+class _PlotRows:
+    """The columns of one table as bare arrays, NaN where masked."""
+
+    mjd: np.ndarray
+    band: np.ndarray
+    detection: np.ndarray
+    flux: np.ndarray
+    flux_err: np.ndarray
+    mag: np.ndarray
+    mag_err: np.ndarray
+    limit: np.ndarray
+    bad: np.ndarray
+    bright: np.ndarray
+    binned: bool
+    sigma: float
+
+    @classmethod
+    def of(cls, lc: Table, one: CurveArrays, snr: float) -> "_PlotRows":
+        flux, flux_err = one.numbers("flux"), one.numbers("flux_err")
+        flags = flags_of(one)
+        with np.errstate(invalid="ignore"):
+            # What has no error is taken for what the survey says of it.
+            bright = (np.abs(flux) >= snr * flux_err) | np.isnan(flux_err)
+        return cls(
+            mjd=one.mjd(),
+            band=one.labels("band")[0],
+            detection=one.truths("detection"),
+            flux=flux,
+            flux_err=flux_err,
+            mag=one.numbers("mag"),
+            mag_err=one.numbers("mag_err"),
+            limit=one.numbers("limiting_mag"),
+            bad=np.zeros(len(lc), bool) if flags is None else flags != 0,
+            bright=bright,
+            binned="n_clipped" in lc.columns,
+            sigma=float(lc.meta.get("limit_sigma", 5.0)),
+        )
+
+    @property
+    def measured(self) -> bool:
+        """Whether the faint have fluxes too: then what is faint is a limit."""
+        return bool(np.any(~self.detection & np.isfinite(self.flux)))
+
+    def in_mag(self, forced: bool) -> dict[str, np.ndarray]:
+        """Return which rows are drawn as what in magnitudes."""
+        has_mag = np.isfinite(self.mag)
+        good = has_mag & ~self.bad
+        if forced:
+            return {"forced": good & self.bright, "flagged": has_mag & self.bad & self.bright}
+        measured = self.measured
+        strong, faint = good & self.bright, good & ~self.bright & self.detection
+        limit = ~self.bad & np.isfinite(self.limit) & ~strong
+        limit &= ~self.detection | (faint if measured else False)
+        return {
+            "detection": strong,
+            "faint": np.zeros_like(faint) if measured else faint,
+            "limit": limit,
+            "flagged": has_mag & self.bad & (self.bright | self.detection),
+        }
+
+    def in_flux(self, forced: bool) -> dict[str, np.ndarray]:
+        """Return which rows are drawn as what in flux."""
+        has_flux = np.isfinite(self.flux)
+        good = has_flux & ~self.bad
+        strong, faint = good & self.bright, good & ~self.bright
+        flagged = has_flux & self.bad
+        if forced:
+            return {"forced": strong, "forced_faint": faint, "flagged": flagged}
+        return {"detection": strong, "faint": faint, "flagged": flagged}
+
+
+def _negative(rows: _PlotRows) -> list[str]:
+    with np.errstate(invalid="ignore"):
+        n = int(np.count_nonzero(rows.detection & (rows.flux <= 0) & ~rows.bad))
+    plural = "s" if n > 1 else ""
+    return [f"{n} detection{plural} of\nnegative flux: no magnitude"] if n else []
+
+
+def _marks(
+    rows: _PlotRows, kind: str, chosen: np.ndarray, y: str, forced: bool, snr: float
+) -> Iterator[PlotPoints]:
+    """Yield the marks of a kind, band by band."""
+    value, error = {
+        "mag": (rows.mag, rows.mag_err),
+        "flux": (rows.flux, rows.flux_err),
+        "limit": (rows.limit, None),
+    }["limit" if kind == "limit" else y]
+    chosen = chosen & np.isfinite(rows.mjd)
+    # What the survey calls a detection has no other threshold of ours.
+    seen = y == "mag" and not rows.measured and not rows.binned
+    of = ", forced" if forced else ", binned" if rows.binned else ""
+    what = {
+        "detection": of + (", detection" if seen else f", S/N ≥ {snr:g}"),
+        "faint": of + (", detection" if seen else "") + f", S/N < {snr:g}",
+        "forced": f"{of}, S/N ≥ {snr:g}",
+        "forced_faint": f"{of}, S/N < {snr:g}",
+        "limit": f"{of}, {rows.sigma:g}σ limit",
+        # A cross is one, whatever it is of.
+        "flagged": ", flagged",
+    }[kind]
+    for band in sorted(set(rows.band[chosen].tolist()), key=rank_of):
+        some = np.flatnonzero(chosen & (rows.band == band))
+        yield PlotPoints(
+            kind=kind,
+            band=band,
+            label=f"{band or 'no band'}{what}",
+            time=rows.mjd[some],
+            value=value[some],
+            error=None if error is None or kind == "flagged" else np.nan_to_num(error[some]),
+            forced=forced,
+            rows=some,
+        )
+
+
+def check_distance(redshift: object, distance: object, cosmology: object, y: str) -> float | None:
+    """Return the distance modulus of an axis of absolute magnitudes.
+
+    Parameters
+    ----------
+    redshift : float or None
+        A redshift above 0.
+    distance : `~astropy.units.Quantity` or None
+        A luminosity distance.
+    cosmology : `~astropy.cosmology.FLRW` or None
+        By default Planck18.
+    y : {"mag", "flux"}
+        What is drawn.
+
+    Returns
+    -------
+    float or None
+        Magnitudes; None where neither was given.
+
+    Raises
+    ------
+    InvalidQueryError
+        If both were given, one is not what it should be, or fluxes are drawn.
+    """
+    if redshift is None and distance is None:
+        return None
+    if redshift is not None and distance is not None:
+        raise InvalidQueryError("give redshift or distance, not both")
+    if y != "mag":
+        raise InvalidQueryError("redshift and distance are for y='mag': fluxes have no such axis")
+    return _modulus_of_redshift(redshift, cosmology) if distance is None else _modulus(distance)
+
+
+def _modulus_of_redshift(redshift: object, cosmology: object) -> float:
+    if check_number(redshift, name="redshift", least=0.0) == 0:
+        raise InvalidQueryError("redshift=0 should be above 0; give distance=... for what is near")
+    if cosmology is None:
+        from astropy.cosmology import Planck18
+
+        cosmology = Planck18
+    return float(cosmology.distmod(redshift).value)
+
+
+def _modulus(distance: object) -> float:
+    import astropy.units as u
+
+    from atlasquery.lightcurve.checks import check_quantity
+
+    return 5 * np.log10(check_quantity(distance, name="distance", unit=u.pc, above=0.0) / 10)
