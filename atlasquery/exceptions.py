@@ -37,7 +37,6 @@ __all__ = [
     "TableParseError",
     "TimeoutError",
     "WriteError",
-    "attach",
 ]
 
 

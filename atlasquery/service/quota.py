@@ -116,6 +116,9 @@ class Quota:
     resets_at: Time | None
     window: u.Quantity
 
+    def __repr__(self) -> str:
+        return f"<Quota: {self}>"
+
     def __str__(self) -> str:
         if not self.limit:
             return "no limit known"
