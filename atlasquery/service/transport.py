@@ -352,8 +352,8 @@ def _body(
     """
     too_large = LargeAnswerError(
         f"{about['service']} sends more than {limit} bytes "
-        f"(conf.max_answer_bytes) from {about['url']}. Request less at once, or raise that limit if you trust the "
-        "server and have the memory.",
+        f"(conf.max_answer_bytes) from {about['url']}. Request less at once, or raise that limit "
+        "if you trust the server and have the memory.",
         status=response.status_code,
         **about,
     )
