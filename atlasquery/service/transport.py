@@ -388,9 +388,9 @@ def _body(
     In memory it has at most the number of bytes in the limit.
     """
     too_large = LargeAnswerError(
-        f"{about['service']} sends more than {limit} bytes from {about['url']} "
-        "(conf.max_answer_bytes). Request less at once, or raise that limit if you trust the "
-        "server and have the memory.",
+        f"{about['service']} sends more than {limit} bytes "
+        f"(conf.max_answer_bytes) from {about['url']}. Request less at once, or raise that limit "
+        "if you trust the server and have the memory.",
         status=response.status_code,
         **about,
     )
