@@ -349,7 +349,7 @@ def _convert(value: Any, column: Column, what: str) -> Any:
             return value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if kind is float and not isinstance(value, bool):
             number = float(value)
-            # A text such as "1e999" is no number that a column can keep.
+            # A text such as "1e999" is not a number that a column can hold.
             if math.isinf(number):
                 raise ValueError
             return number
