@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import astropy.units as u
 import numpy as np
@@ -118,9 +118,10 @@ def reference_position(meta: Mapping) -> ReferencePosition:
         The position.
     """
     if (position := meta.get("time_reference_position")) in get_args(ReferencePosition):
-        return position
+        return cast(ReferencePosition, position)
     prose = str(meta.get("time_reference", "")).lower()
-    return next((position for word, position in WORDS if word in prose), "unknown")
+    found = next((position for word, position in WORDS if word in prose), "unknown")
+    return cast(ReferencePosition, found)
 
 
 def position_system(table: Table) -> str | None:
