@@ -9,7 +9,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.derive import new_meta
 from atlasquery.lightcurve.schema import Conventions, describe_flux, schema_columns, time_column
-from atlasquery.tables import Rows, assemble_series
+from atlasquery.tables import LightCurve, Rows, assemble_series
 
 __all__ = ["BinArrays"]
 
@@ -168,7 +168,7 @@ class BinArrays:
         for name, mjd in zip(("first", "last"), times[1:], strict=True):
             about = f"Time of the {name} measurement averaged."
             columns.append(time_column(mjd, f"time_{name}", about, self.scale))
-        series = assemble_series(TimeSeries(), columns)
+        series = assemble_series(LightCurve(), columns)
         items: dict[str, object] = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
         items |= Conventions.of(meta).binned().meta()
         series.meta.update(new_meta(meta, note, **items))

@@ -10,7 +10,7 @@ from atlasquery.lightcurve.binning import bin
 from atlasquery.lightcurve.derive import new_meta
 from atlasquery.lightcurve.group_statistics import SortedGroups, weighted_mean
 from atlasquery.lightcurve.schema import time_column
-from atlasquery.tables import Column, assemble_series, quantity_column
+from atlasquery.tables import Column, LightCurve, assemble_series, quantity_column
 
 __all__ = ["colour"]
 
@@ -99,7 +99,7 @@ def colour(
         quantity_column(column, values, np.isnan(values)) for column, values in colour_columns
     ]
     order = np.argsort(time, kind="stable")
-    series = assemble_series(TimeSeries(), columns)[order]
+    series = assemble_series(LightCurve(), columns)[order]
     note = f"colour: {bands[0]} - {bands[1]}, width={days:g} d, snr={snr:g}: {len(cells)} bins"
     series.meta.update(new_meta(lc.meta, note))
     return series

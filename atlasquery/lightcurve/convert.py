@@ -12,7 +12,7 @@ from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column
 from atlasquery.lightcurve.schema import LN10_2_5, Conventions, flux_to_mag, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_time
-from atlasquery.tables import Column, assemble, table_column
+from atlasquery.tables import Column, LightCurve, assemble, table_column
 
 __all__ = ["limits", "phase_fold", "signal_to_noise", "to_flux", "to_mag"]
 
@@ -287,7 +287,7 @@ def phase_fold(
     """
     _one(lc)
     days = check_quantity(period, name="period", unit=u.day, above=0.0)
-    series = lc if isinstance(lc, TimeSeries) else assemble(TimeSeries(), lc.columns.values())
+    series = lc if isinstance(lc, TimeSeries) else assemble(LightCurve(), lc.columns.values())
     scale = lc["time"].scale
     start = None if epoch is None else getattr(_mjd(epoch), scale)
     note = f"phase_fold: period={days:.10g} d, epoch={epoch}, normalize={normalize}"

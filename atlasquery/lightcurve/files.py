@@ -11,6 +11,7 @@ from atlasquery.lightcurve.brokers import from_columns, table_columns
 from atlasquery.lightcurve.schema import Conventions
 from atlasquery.lightcurve.ztf_forced import is_ztf_forced, read_ztf_forced
 from atlasquery.service.inputs import check_path
+from atlasquery.tables import LightCurve
 from atlasquery.tables.files import read_table, write_table
 
 __all__ = ["read", "write"]
@@ -130,7 +131,7 @@ def read(path: str | os.PathLike) -> TimeSeries:
             f"path={str(path)!r} is not a light curve: its column 'time' {has}; read_table reads "
             "any table"
         )
-    return TimeSeries(table)
+    return LightCurve(table)
 
 
 def _read_text(path: Path) -> TimeSeries:

@@ -10,7 +10,14 @@ import numpy as np
 from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
-from atlasquery.tables import Column, Rows, assemble_series, quantity_column, table_column
+from atlasquery.tables import (
+    Column,
+    LightCurve,
+    Rows,
+    assemble_series,
+    quantity_column,
+    table_column,
+)
 from atlasquery.tables.coordinate_systems import ReferencePosition, reference_position
 
 __all__ = [
@@ -367,7 +374,7 @@ def build_light_curve(
         values = {name: array[order] for name, array in values.items()}
     columns = schema_columns(time, values, survey_columns, scale=scale)
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
-    series = assemble_series(TimeSeries(), columns)
+    series = assemble_series(LightCurve(), columns)
     series.meta.update(meta)
     series.meta.update(Conventions.of(meta).meta())
     describe_flux(series)

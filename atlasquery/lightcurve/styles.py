@@ -34,10 +34,12 @@ STYLES = {
     "t": Style("#8c564b", "D", "diamond"),
     "w": Style("#555555", "P", "cross", filled=False),
     "h": Style("#9467bd", "X", "x"),
+    "u": Style("#2b50c8", "p", "pentagon"),
     "g": Style("#2ca02c", "^", "triangle-up", filled=False),
     "r": Style("#d62728", "v", "triangle-down"),
     "i": Style("#7b3294", "<", "triangle-left", filled=False),
     "z": Style("#333333", ">", "triangle-right"),
+    "y": Style("#a88400", "H", "hexagon", filled=False),
 }
 OTHER = Style("#777777", "*", "star", filled=False)
 

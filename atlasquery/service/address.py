@@ -1,5 +1,6 @@
-"""Addresses of servers: which are fit to use, which are the same, which are this machine."""
+"""Addresses of servers: check, compare, and recognize those of this machine."""
 
+import functools
 import re
 from urllib.parse import urlsplit
 
@@ -9,8 +10,11 @@ __all__ = ["checked_address", "is_local", "origin", "server_key"]
 
 LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|\[?::1\]?)$")
 PORTS = {"http": 80, "https": 443}
+# Addresses, of requests too, that are remembered: each is taken apart several times.
+REMEMBERED = 256
 
 
+@functools.lru_cache(REMEMBERED)
 def checked_address(address: str, whose: str) -> str:
     """Return the address of a server, with a slash at its end.
 
@@ -19,12 +23,12 @@ def checked_address(address: str, whose: str) -> str:
     address : str
         As the user wrote it.
     whose : str
-        What it is, for the message: ``"the server of ATLAS"``.
+        What the address is, for the message: ``"the server of ATLAS"``.
 
     Returns
     -------
     str
-        Without the spaces around it.
+        The address without surrounding spaces.
 
     Raises
     ------
@@ -33,20 +37,21 @@ def checked_address(address: str, whose: str) -> str:
     """
     try:
         parts = urlsplit(address.strip())
-        hidden = "@" in parts.netloc or parts.query or parts.fragment
+        hidden = "@" in parts.netloc or bool(parts.query or parts.fragment)
         shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
     except ValueError:
-        hidden, shown = "@" in address, "it is none"
+        hidden, shown = "@" in address, "it is not a valid one"
     if hidden:
-        # It would be shown wherever the address is.
+        # The login would be shown wherever the address is shown.
         raise InvalidQueryError(
             f"{whose} should be an address without a login, a query or a fragment: {shown}"
         )
     return address.strip().rstrip("/") + "/"
 
 
+@functools.lru_cache(REMEMBERED)
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return what must be the same for two addresses to be of one server.
+    """Return what two addresses of one server have in common.
 
     Parameters
     ----------
@@ -63,7 +68,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def server_key(server: str) -> str:
-    """Return a name that is the same for all spellings of a server's address.
+    """Return an identifier that is the same for all spellings of a server's address.
 
     Parameters
     ----------
@@ -73,15 +78,16 @@ def server_key(server: str) -> str:
     Returns
     -------
     str
-        With the host in lower case, one name for this machine, and the port.
+        The address with the host in lower case, one name for this machine, and the port.
     """
     scheme, host, port = origin(server)
     host = "localhost" if is_local(server) else host
     return f"{scheme}://{host}:{port}{urlsplit(server.strip()).path.rstrip('/')}/"
 
 
+@functools.lru_cache(REMEMBERED)
 def is_local(url: str) -> bool:
-    """Return whether an address is on this machine.
+    """Return whether an address is that of this machine.
 
     Parameters
     ----------

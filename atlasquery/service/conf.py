@@ -1,4 +1,6 @@
-"""Configuration items that every service has, kept apart for each."""
+"""Configuration items that every service has, separate for each."""
+
+from typing import Any
 
 from astropy import config as _config
 
@@ -7,11 +9,39 @@ from atlasquery.service.inputs import suggest
 __all__ = ["ServiceConf"]
 
 
-class ServiceConf(_config.ConfigNamespace):
-    """Base of a service's configuration: how its server is talked to.
+class _Item(_config.ConfigItem):
+    """An item whose value is checked when it was set, and not each time that it is read."""
 
-    Each subclass gets items of its own, so that ``conf.timeout`` of one
-    service says nothing about another's.
+    _checked: tuple[object, object] = (None, None)
+
+    def __call__(self) -> object:
+        """Return the value of this item."""
+        section = _config.get_config(self.module, rootname=self.rootname)
+        # What is set is another object, wherever it is set.
+        stored = dict.get(section, self.name)
+        checked, value = self._checked
+        if stored is None or stored is not checked:
+            value = super().__call__()
+            # A list could be changed by whoever reads it.
+            if isinstance(value, str | int | float):
+                self._checked = stored, value
+        return value
+
+    @classmethod
+    def of(cls, item: _config.ConfigItem, name: str, module: str) -> "_Item":
+        """Return an item of a module, such as another is."""
+        found = cls(
+            item.defaultvalue, item.description, item.cfgtype, module=module, aliases=item.aliases
+        )
+        found.name = name
+        return found
+
+
+class ServiceConf(_config.ConfigNamespace):
+    """Base of a service's configuration: how to communicate with its server.
+
+    Each subclass gets separate items, so that setting ``conf.timeout`` of one
+    service does not change that of another.
     """
 
     timeout = _config.ConfigItem(
@@ -44,10 +74,11 @@ class ServiceConf(_config.ConfigNamespace):
         cfgtype="integer",
     )
     concurrency = _config.ConfigItem(
-        2, "How many requests of one call are under way at the same time.", cfgtype="integer"
+        2, "Number of requests of one call that run at the same time.", cfgtype="integer"
     )
     cache_seconds = _config.ConfigItem(
-        300.0, "Seconds for which a stored answer is used again, unless its kind has its own."
+        300.0,
+        "Seconds for which a cached response is used, unless its kind has a separate setting.",
     )
     allow_http = _config.ConfigItem(
         False,
@@ -66,15 +97,9 @@ class ServiceConf(_config.ConfigNamespace):
             )
         super().__setattr__(name, value)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, item in vars(ServiceConf).items():
-            if isinstance(item, _config.ConfigItem) and name not in vars(cls):
-                own = _config.ConfigItem(
-                    item.defaultvalue,
-                    item.description,
-                    item.cfgtype,
-                    module=cls.__module__,
-                )
-                own.name = name
-                setattr(cls, name, own)
+        for name, item in {**vars(ServiceConf), **vars(cls)}.items():
+            if isinstance(item, _config.ConfigItem):
+                module = item.module if name in vars(cls) else cls.__module__
+                setattr(cls, name, _Item.of(item, name, module))

@@ -1,10 +1,11 @@
-"""Do many requests at once: bounded, in order, none lost, stopped by Ctrl-C."""
+"""Run many requests in threads: a limited number, in order, interrupted by Ctrl-C."""
 
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
+from typing import Any
 
 from astropy.utils.console import ProgressBar
 
@@ -12,8 +13,10 @@ from atlasquery.exceptions import LoginError, QuotaError
 
 __all__ = ["in_background", "in_notebook", "progress_bar", "run_all"]
 
-# Fewer requests than this are over before a bar is read.
+# Fewer requests than this end before a progress bar is useful.
 WORTH_A_BAR = 20
+# Seconds between two looks at how far it is.
+BETWEEN_UPDATES = 0.1
 
 
 def run_all(
@@ -24,7 +27,7 @@ def run_all(
     interrupt: Callable = lambda: None,
     progress: bool = True,
 ) -> list[object]:
-    """Apply `work` to each task, a few at a time.
+    """Apply `work` to each task, a few at the same time.
 
     Parameters
     ----------
@@ -33,47 +36,91 @@ def run_all(
     tasks : sequence
         The tasks.
     concurrency : int
-        How many are under way at the same time.
+        Number of tasks that run at the same time.
     interrupt : callable, optional
-        Called when the job is broken off, to wake work that waits.
+        Called when the job is interrupted, to wake work that waits.
     progress : bool, optional
-        Whether a bar is shown, for long jobs on a terminal or in a notebook.
+        Whether to show a progress bar, for long jobs on a terminal or in a notebook.
 
     Returns
     -------
     list
         For each task, in order, what `work` returned or the exception it
         raised. After a refused login or a used-up quota no further request is
-        sent, and the tasks not begun hold that same exception.
+        sent, and the tasks that were not started get that exception.
     """
     if len(tasks) == 1 or concurrency <= 1:
         return _one_by_one(work, tasks, progress)
-    results: list = [None] * len(tasks)
-    todo = iter(enumerate(tasks))
-    fatal = None
-    running: dict = {}
-    # After Ctrl-C, requests under way are not waited for: that may take minutes.
+    job = _Job(work, tasks)
+    # After Ctrl-C, running requests are not awaited, which may take minutes.
     with progress_bar(len(tasks), shown=progress and len(tasks) >= WORTH_A_BAR) as bar:
         try:
-            while True:
-                while fatal is None and len(running) < concurrency and (task := next(todo, None)):
-                    running[in_background(work, task[1])] = task[0]
-                if not running:
-                    break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    index = running.pop(future)
-                    error = future.exception()
-                    results[index] = future.result() if error is None else error
-                    if isinstance(error, (LoginError, QuotaError)):
-                        fatal = error
-                    bar.update()
+            job.begin(min(concurrency, len(tasks)))
+            while not job.over.wait(BETWEEN_UPDATES):
+                bar.update(job.done)
+            bar.update(job.done)
         except BaseException:
+            job.stop()
             interrupt()
             raise
-    for index, _ in todo:
-        results[index] = fatal
-    return results
+    return job.results
+
+
+class _Job:
+    """Tasks that a few threads take one after the other.
+
+    A thread for each task, and one that is woken by each end, take longer than to read a short
+    answer.
+    """
+
+    def __init__(self, work: Callable, tasks: Sequence):
+        self._work = work
+        self._tasks = enumerate(tasks)
+        self._lock = threading.Lock()
+        self._busy = 0
+        self.results: list = [None] * len(tasks)
+        #: How many tasks have ended.
+        self.done = 0
+        #: Set when none is running, and none will be begun.
+        self.over = threading.Event()
+
+    def begin(self, threads: int) -> None:
+        """Let some threads do the work, which do not keep the interpreter from ending."""
+        self._busy = threads
+        if not threads:
+            self.over.set()
+        for _ in range(threads):
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self, outcome: BaseException | None = None) -> None:
+        """Begin no further task; each of them has this outcome."""
+        with self._lock:
+            for index, _ in self._tasks:
+                self.results[index] = outcome
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                index, task = next(self._tasks, (None, None))
+                if index is None:
+                    self._busy -= 1
+                    break
+            outcome, fatal = _outcome(self._work, task)
+            self.results[index] = outcome
+            with self._lock:
+                self.done += 1
+            if fatal:
+                self.stop(outcome)
+        if not self._busy:
+            self.over.set()
+
+
+def _outcome(work: Callable, task: object) -> tuple[Any, bool]:
+    """Return what some work returned or raised, and whether no other task is worth beginning."""
+    try:
+        return work(task), False
+    except BaseException as error:
+        return error, isinstance(error, (LoginError, QuotaError))
 
 
 def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
@@ -90,23 +137,23 @@ def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
     return results
 
 
-def in_background(work: Callable, *args) -> Future:
-    """Begin some work in a thread that does not keep the interpreter from ending.
+def in_background(work: Callable, *args: Any) -> Future:
+    """Start some work in a daemon thread.
 
     A request may wait an hour for the quota; the threads of
-    `~concurrent.futures.ThreadPoolExecutor` would let nobody leave before.
+    `~concurrent.futures.ThreadPoolExecutor` would delay the end of the interpreter.
 
     Parameters
     ----------
     work : callable
-        What is done.
+        The function to call.
     *args
-        What it takes.
+        Its arguments.
 
     Returns
     -------
     `~concurrent.futures.Future`
-        Its outcome.
+        Its result or exception.
     """
     future: Future = Future()
 
@@ -121,10 +168,10 @@ def in_background(work: Callable, *args) -> Future:
 
 
 class _NoBar:
-    def __enter__(self):
+    def __enter__(self) -> "_NoBar":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         return None
 
     def update(self, value: int | None = None) -> None:
@@ -132,9 +179,9 @@ class _NoBar:
 
 
 class _NotebookBar:
-    """A bar in the output of a cell, which needs no widgets."""
+    """A progress bar in the output of a cell, which needs no widgets."""
 
-    # A page that is told more often is slow.
+    # Updating a page more often makes it slow.
     SECONDS = 0.2
 
     def __init__(self, total: int):
@@ -143,18 +190,18 @@ class _NotebookBar:
         self._html, self._display = HTML, display
         self._total, self._done = total, 0
         self._began = self._shown = time.monotonic()
-        self._handle = None
+        self._handle: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> "_NotebookBar":
         self._handle = self._display(self._html(self._text()), display_id=True)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self._handle is not None:
             self._handle.update(self._html(self._text()))
 
     def update(self, value: int | None = None) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         self._done = self._done + 1 if value is None else value
         if self._handle is not None and time.monotonic() - self._shown >= self.SECONDS:
             self._shown = time.monotonic()
@@ -174,28 +221,28 @@ def in_notebook() -> bool:
     Returns
     -------
     bool
-        True in a kernel of Jupyter, also where it is not a terminal's.
+        True in a kernel of Jupyter.
     """
-    # Only what is loaded: it is not worth importing for the question.
+    # Only if it is loaded: importing it for this question would be slow.
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     return getattr(shell, "kernel", None) is not None
 
 
 def progress_bar(total: int, *, shown: bool) -> "ProgressBar | _NotebookBar | _NoBar":
-    """Return a bar with the time left, on a terminal or in a notebook; elsewhere one without signs.
+    """Return a progress bar for a terminal or a notebook; elsewhere one that shows nothing.
 
     Parameters
     ----------
     total : int
-        How much there is to do.
+        Number of steps.
     shown : bool
-        Whether it is worth a bar.
+        Whether to show a bar.
 
     Returns
     -------
     bar
-        To be used as a context manager, with its ``update`` of
+        A context manager with the ``update`` method of
         `~astropy.utils.console.ProgressBar`.
     """
     if not shown:

@@ -22,6 +22,7 @@ from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.tables.build import assemble, assemble_series
+from atlasquery.tables.lightcurve import LightCurve
 from atlasquery.warn import warn
 
 __all__ = ["build_from_plain", "header_text", "restore", "to_plain"]
@@ -36,7 +37,7 @@ WIDER = {
     "uint64": "int64",
     "float16": "float32",
 }
-CLASSES = {"TimeSeries": TimeSeries, "QTable": QTable, "Table": Table}
+CLASSES = {"LightCurve": LightCurve, "TimeSeries": TimeSeries, "QTable": QTable, "Table": Table}
 
 
 class _Quoted(str):
@@ -200,8 +201,9 @@ def restore(table: Table) -> Table:
             _nan_under_mask(column.unmasked, column.mask)
         column.info.name = name
         columns.append(column)
-    build = assemble_series if record["table"] == "TimeSeries" else assemble
-    restored = build(CLASSES[record["table"]](), columns)
+    restored = CLASSES[record["table"]]()
+    build = assemble_series if isinstance(restored, TimeSeries) else assemble
+    restored = build(restored, columns)
     restored.meta.update(table.meta)
     return restored
 

@@ -24,7 +24,7 @@ def fails(result, code, *words):
     ("line", "words"),
     [
         ("cone 150.0 2.2 60", ["does not end in a radius with a unit, such as 60arcsec"]),
-        ("cone 150.0 95.2 60arcsec", ["is no position"]),
+        ("cone 150.0 95.2 60arcsec", ["is not a position"]),
         ("cone 150.0 2.2 60arcsec --jsn", ["--json", "atlasquery cone --help"]),
         ("cone", ["Missing argument"]),
         ("cnoe", ["No such command 'cnoe'"]),

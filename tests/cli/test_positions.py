@@ -77,5 +77,5 @@ def test_names_are_no_positions(text):
     ],
 )
 def test_a_wrong_position_is_refused(text):
-    with pytest.raises(InvalidQueryError, match="is no position"):
+    with pytest.raises(InvalidQueryError, match="is not a position"):
         read_position(text)

@@ -26,6 +26,7 @@ from atlasquery.lightcurve import (  # noqa: E402
     plot_many,
     to_mag,
 )
+from atlasquery.lightcurve.styles import style_of  # noqa: E402
 from atlasquery.tables import decode_rows  # noqa: E402
 
 WHOLE = {
@@ -130,6 +131,18 @@ def test_bands_differ_in_colour_and_sign(lc):
     assert lines["o, detection"].get_color() == "#e8630a"
     assert lines["c, detection"].get_color() == "#0795a8"
     assert lines["o, detection"].get_marker() != lines["c, detection"].get_marker()
+
+
+def test_the_bands_of_every_survey_differ_in_colour_and_sign():
+    """ATLAS, ZTF, Pan-STARRS and LSST; u and y of LSST were both grey stars."""
+    styles = [style_of(band) for band in "octwhugrizy"]
+    for attribute in ("colour", "marker", "symbol"):
+        assert len({getattr(style, attribute) for style in styles}) == len(styles), attribute
+    lc = example_curves.light_curve(range(59000, 59006), 1000.0, band=np.array(list("ugrizy")))
+    lines = [container.lines[0] for container in plot(lc).containers]
+    assert len(lines) == 6
+    assert len({line.get_color() for line in lines}) == 6
+    assert len({line.get_marker() for line in lines}) == 6
 
 
 def test_limits_can_be_left_out(lc):
