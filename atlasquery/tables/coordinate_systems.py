@@ -117,11 +117,14 @@ def reference_position(meta: Mapping) -> ReferencePosition:
     {"topocenter", "geocenter", "barycenter", "heliocenter", "unknown"}
         The position.
     """
-    if (position := meta.get("time_reference_position")) in get_args(ReferencePosition):
-        return cast(ReferencePosition, position)
+    known = meta.get("time_reference_position")
+    if known in get_args(ReferencePosition):
+        return cast("ReferencePosition", known)
     prose = str(meta.get("time_reference", "")).lower()
-    found = next((position for word, position in WORDS if word in prose), "unknown")
-    return cast(ReferencePosition, found)
+    for word, position in WORDS:
+        if word in prose:
+            return position
+    return "unknown"
 
 
 def position_system(table: Table) -> str | None:
