@@ -1,5 +1,6 @@
 """What all queries to ALeRCE share: its servers, its words, the form of its ids."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -24,7 +25,15 @@ from atlasquery.service.pool import run_all
 from atlasquery.service.secrets import NoAuth
 from atlasquery.tables import Columns, Rows, decode_rows
 
-__all__ = ["AlerceQuery", "check_oid", "check_oids", "check_survey", "decode_plain", "plain_json"]
+__all__ = [
+    "AlerceQuery",
+    "check_oid",
+    "check_oids",
+    "check_survey",
+    "decode_json_words",
+    "decode_plain",
+    "plain_json",
+]
 
 SURVEYS = ("ztf", "lsst")
 # "A single oid is an SQL LIKE, a quote in a list is an error 500" (contract): only real names pass.
@@ -269,26 +278,50 @@ def decode_plain(columns: Columns, text: bytes) -> Rows:
     return decode_rows(columns, plain_json(text))
 
 
+def decode_json_words(text: bytes) -> object:
+    """Decode JSON in which the bare words NaN and Infinity may stand for numbers.
+
+    Parameters
+    ----------
+    text : bytes
+        The body of a response.
+
+    Returns
+    -------
+    object
+        NaN and infinities are floats.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        If it is not JSON: a damaged response, which is requested again.
+    """
+    if b"NaN" in text or b"Infinity" in text:
+        with contextlib.suppress(ValueError, RecursionError):
+            # The standard library reads these words, and has errors that nobody expects here.
+            return json.loads(text)
+    return msgspec.json.decode(text)
+
+
 def plain_json(text: bytes) -> bytes:
     """Return JSON with null in place of NaN and infinities.
 
     Parameters
     ----------
     text : bytes
-        What the server sent.
+        The body of a response.
 
     Returns
     -------
     bytes
-        The same, where there is none of them.
+        The same text if it has none of these words, or is not JSON.
     """
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     try:
-        # The module of the standard library reads these words; msgspec writes null for them.
-        return msgspec.json.encode(json.loads(text))
-    except (ValueError, OverflowError, RecursionError):
-        # What is wrong with it, its decoder says.
+        return msgspec.json.encode(decode_json_words(text))
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
+        # The decoder of the text reports what is wrong with it.
         return text
 
 

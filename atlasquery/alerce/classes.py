@@ -15,7 +15,7 @@ from atlasquery.alerce.columns import (
     MAGSTATS,
     PROBABILITY,
 )
-from atlasquery.alerce.lsstcolumns import DIA_OBJECT
+from atlasquery.alerce.lsst_columns import DIA_OBJECT
 from atlasquery.alerce.paging import check_lsst_object, read_lsst_entry
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import suggest

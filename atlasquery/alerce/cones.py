@@ -5,8 +5,8 @@ import numpy as np
 from astropy.coordinates import angular_separation
 
 from atlasquery.alerce.base import AlerceQuery
-from atlasquery.alerce.filters import cone_params
-from atlasquery.alerce.lsstcolumns import NEAR
+from atlasquery.alerce.criteria import cone_params
+from atlasquery.alerce.lsst_columns import NEAR
 from atlasquery.alerce.paging import Found, fixed_order, read_pages
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Column, Rows, decode_rows, stack_rows

@@ -9,6 +9,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.alerce.base import AlerceQuery, check_oid, check_oids, check_survey, decode_plain
+from atlasquery.alerce.batches import ask_in_halves
 from atlasquery.alerce.classes import check_class, count_most_classes
 from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.cones import (
@@ -19,9 +20,8 @@ from atlasquery.alerce.cones import (
     numbered,
     placed,
 )
-from atlasquery.alerce.filters import ALL, check_order, criteria_params, order_params
-from atlasquery.alerce.halving import ask_in_halves
-from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
+from atlasquery.alerce.criteria import ALL, check_order, criteria_params, order_params
+from atlasquery.alerce.lsst_columns import OBJECT as LSST_OBJECT
 from atlasquery.alerce.ordering import find_in_order, ranks_below, with_rank
 from atlasquery.alerce.paging import (
     LIST_COLUMNS,

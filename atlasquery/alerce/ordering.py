@@ -12,7 +12,7 @@ import numpy as np
 from atlasquery.alerce.base import AlerceQuery
 from atlasquery.alerce.classes import count_most_classes, find_versions
 from atlasquery.alerce.columns import RANKING
-from atlasquery.alerce.filters import CHOOSES, order_params
+from atlasquery.alerce.criteria import CHOOSES, order_params
 from atlasquery.alerce.paging import (
     Found,
     Order,

@@ -10,9 +10,9 @@ import numpy as np
 
 from atlasquery.alerce.base import AlerceQuery, plain_json
 from atlasquery.alerce.columns import OBJECT
-from atlasquery.alerce.filters import order_params
-from atlasquery.alerce.lsstcolumns import ENTRY, NEAR
-from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
+from atlasquery.alerce.criteria import order_params
+from atlasquery.alerce.lsst_columns import ENTRY, NEAR
+from atlasquery.alerce.lsst_columns import OBJECT as LSST_OBJECT
 from atlasquery.exceptions import (
     InputWarning,
     InvalidQueryError,

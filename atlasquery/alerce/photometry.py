@@ -18,8 +18,8 @@ from atlasquery.alerce.columns import (
     V2_EXTRA,
     V2_NON_DETECTION,
 )
-from atlasquery.alerce.lsstcolumns import ALWAYS_SENT, REFERENCES
-from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
+from atlasquery.alerce.lsst_columns import ALWAYS_SENT, REFERENCES
+from atlasquery.alerce.lsst_columns import BANDS as LSST_BANDS
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,

@@ -8,8 +8,8 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
 from atlasquery.alerce.base import AlerceQuery, check_oid
-from atlasquery.alerce.curves import get_detections, read_lsst_rows
-from atlasquery.alerce.lsstcolumns import DETECTION as LSST_DETECTION
+from atlasquery.alerce.light_curves import get_detections, read_lsst_rows
+from atlasquery.alerce.lsst_columns import DETECTION as LSST_DETECTION
 from atlasquery.exceptions import (
     InvalidQueryError,
     NoResultsWarning,

@@ -2,23 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lccserver.catalogue import Collections
+from atlasquery.lccserver.catalogue import split_names
 from atlasquery.lccserver.columns import Description
 from atlasquery.service.inputs import check_choice, suggest
 
 __all__ = [
     "VISIBILITIES",
-    "check_collections",
     "check_columns",
     "check_count",
     "check_sort",
     "check_text",
-    "common_columns",
     "refuse_joined",
     "shared_payload",
 ]
@@ -32,62 +30,6 @@ JOINED = ("ra", "decl", "objectid")
 TEXT_LENGTH = (3, 1024)
 # What each row has already, as db_oid, db_ra, db_decl and db_lcfname.
 ANYWAY = {"objectid": "objectid", "ra": "ra", "decl": "dec", "dec": "dec", "lcfname": "lcfname"}
-
-
-def check_collections(collections: object, known: Collections) -> list[str]:
-    """Return collections by the names that searches take.
-
-    Parameters
-    ----------
-    collections : str, sequence of str or None
-        Their names, with hyphens or underscores; None for all.
-    known : Collections
-        Those of the server.
-
-    Returns
-    -------
-    list of str
-        Empty for all.
-
-    Raises
-    ------
-    InvalidQueryError
-        If the server has no such collection, or none is named.
-    """
-    if collections is None:
-        return []
-    given = _listed(collections, "collections")
-    found = []
-    for name in given:
-        # "the DB id with underscores; hyphens or unknown ids alone kill the stream" (contract)
-        wire = name.strip().replace("-", "_") if isinstance(name, str) else str(name)
-        if wire not in known.columns:
-            raise InvalidQueryError(
-                f"collections={name!r:.100} is not at this server{suggest(wire, known.columns)}"
-            )
-        found.append(wire)
-    return list(dict.fromkeys(found))
-
-
-def common_columns(known: Collections, chosen: Iterable[str]) -> dict[str, Description]:
-    """Return the columns that all the chosen collections have: the others are not searched.
-
-    Parameters
-    ----------
-    known : Collections
-        Those of the server.
-    chosen : iterable of str
-        The names of some of them; none for all.
-
-    Returns
-    -------
-    dict of str to Description
-        By name.
-    """
-    each = [known.columns[name] for name in chosen] or list(known.columns.values())
-    if not each:
-        return {}
-    return {name: each[0][name] for name in each[0] if all(name in other for other in each)}
 
 
 def check_columns(columns: object, available: Mapping[str, Description]) -> list[str]:
@@ -114,7 +56,7 @@ def check_columns(columns: object, available: Mapping[str, Description]) -> list
         return []
     if isinstance(columns, str) and columns.strip() == "*":
         return [name for name in available if name not in ANYWAY]
-    found = [_known(name, available, "columns") for name in _listed(columns, "columns")]
+    found = [_known(name, available, "columns") for name in split_names(columns, "columns")]
     return [name for name in dict.fromkeys(found) if name not in ANYWAY]
 
 
@@ -308,13 +250,6 @@ def shared_payload(
     if limit:
         payload["limitspec"] = str(limit)
     return payload
-
-
-def _listed(values: object, name: str) -> list:
-    listed = [values] if isinstance(values, str) or not np.iterable(values) else list(values)
-    if not listed:
-        raise InvalidQueryError(f"{name} is empty: leave it out, or name at least one")
-    return [str(value) if isinstance(value, np.str_) else value for value in listed]
 
 
 def _known(name: object, available: Mapping[str, Description], argument: str) -> str:

@@ -10,7 +10,7 @@ import requests
 
 from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
 from atlasquery.lccserver import conf
-from atlasquery.lccserver.pacing import Pace, PacedGate
+from atlasquery.lccserver.pace import Pace, PacedGate
 from atlasquery.service import ServiceQuery
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.query import Decoding

@@ -1,8 +1,7 @@
-"""Datasets, the results that an LCC-Server keeps of searches, and its collections."""
+"""Datasets: the results that an LCC-Server keeps of searches."""
 
-import functools
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -15,10 +14,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.lccserver.arguments import check_collections, common_columns
 from atlasquery.lccserver.base import LCCServerQuery, decode_envelope
-from atlasquery.lccserver.catalogue import Collections, decode_collections
-from atlasquery.lccserver.columns import DATASET, Description, decode_result, described_column
+from atlasquery.lccserver.columns import DATASET, Description, decode_result
 from atlasquery.tables import Rows, build_table, check_answer, decode_rows
 from atlasquery.warn import warn
 
@@ -28,10 +25,7 @@ __all__ = [
     "check_setid",
     "decode_dataset",
     "get_dataset",
-    "list_collections",
-    "list_columns",
     "list_datasets",
-    "read_collections",
     "read_dataset",
 ]
 
@@ -192,86 +186,6 @@ def _decode_list(body: bytes) -> Rows:
         raise
 
 
-def list_collections(self: LCCServerQuery, *, cache: bool | None = None) -> Table:
-    """List the collections of light curves that the server holds.
-
-    Parameters
-    ----------
-    cache : bool, optional
-        Whether a stored answer is used, for ``conf.collection_seconds``.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        ``collection`` (the name that searches take), ``collection_id``, ``name``,
-        ``description``, ``nobjects``, the area ``ra_min``, ``ra_max``, ``dec_min``,
-        ``dec_max`` (deg), ``lcmagcols``, ``last_updated`` (UTC), ``citation`` and more.
-        Right ascensions from 0 to 360 say little of a collection that lies across 0.
-
-    References
-    ----------
-    ``GET /api/collections`` of the LCC-Server.
-
-    Examples
-    --------
-    >>> from atlasquery import LCCServer
-    >>> "collection" in LCCServer.list_collections().colnames
-    True
-    """
-    found = read_collections(self, cache=cache)
-    meta = self._meta(found.when, query="list_collections")
-    # The rows stay with the client; the table is its user's.
-    return build_table(found.rows, meta=meta).copy()
-
-
-def list_columns(
-    self: LCCServerQuery, collections: str | list[str] | None = None, *, cache: bool | None = None
-) -> Table:
-    """List the columns that searches of collections can return, filter and sort by.
-
-    Parameters
-    ----------
-    collections : str or list of str, optional
-        The collections; by default all. Only what all of them have can be asked of
-        several.
-    cache : bool, optional
-        Whether a stored answer is used, for ``conf.collection_seconds``.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        ``name``, ``dtype``, ``unit``, ``description``, and whether `query_text` looks
-        in it, ``text_search``; a row for each, by name.
-
-    References
-    ----------
-    ``GET /api/collections`` of the LCC-Server.
-
-    Examples
-    --------
-    >>> from atlasquery import LCCServer
-    >>> "sdssr" in LCCServer.list_columns()["name"]
-    True
-    """
-    known = read_collections(self, cache=cache)
-    chosen = check_collections(collections, known) or list(known.columns)
-    columns = common_columns(known, chosen)
-    searched = set.intersection(*(set(known.text_columns[name]) for name in chosen))
-    names = sorted(columns)
-    declared = [described_column(name, columns[name]) for name in names]
-    table = Table(
-        {
-            "name": np.array(names, str),
-            "dtype": np.array([columns[name].dtype or "" for name in names], str),
-            "unit": np.array([str(c.unit or "") if c else "" for c in declared], str),
-            "description": np.array([c.about if c else "" for c in declared], str),
-            "text_search": np.array([name in searched for name in names], bool),
-        }
-    )
-    table.meta.update(self._meta(known.when, query="list_columns"))
-    return table
-
-
 def list_datasets(
     self: LCCServerQuery, *, max_rows: int = 1000, cache: bool | None = None
 ) -> Table:
@@ -416,24 +330,3 @@ def read_dataset(client: LCCServerQuery, setid: str, *, cache: bool | None = Non
         dataset, when = fetch(0.0)
     dataset.when = when
     return dataset
-
-
-def read_collections(client: LCCServerQuery, *, cache: bool | None = None) -> Collections:
-    """Return what is known of the collections, which nobody changes: it is kept decoded."""
-    found, when = client._fetch(
-        "api/collections",
-        decode=_collections_of,
-        lifetime=client.conf.collection_seconds,
-        cache=cache,
-    )
-    return replace(found, when=when)
-
-
-def _collections_of(result: msgspec.Raw) -> Collections:
-    return _decoded_collections(bytes(result))
-
-
-@functools.lru_cache(maxsize=8)
-def _decoded_collections(result: bytes) -> Collections:
-    """Decode collections once: each search needs them, and their rows are text to be cleaned."""
-    return decode_collections(msgspec.Raw(result))

@@ -1,7 +1,9 @@
-"""The query for all that a server knows of an object: numbers, periods, pictures."""
+"""All that a server knows of an object: numbers, periods, pictures, and how it is shown."""
 
 import json
 from dataclasses import dataclass, field
+from html import escape
+from numbers import Real
 
 import astropy.units as u
 import msgspec
@@ -10,17 +12,16 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.lccserver.arguments import check_collections
 from atlasquery.lccserver.base import LCCServerQuery
-from atlasquery.lccserver.datasets import read_collections
-from atlasquery.lccserver.display import object_html, object_text
-from atlasquery.lccserver.lightcurves import _one
+from atlasquery.lccserver.catalogue import check_collections, read_collections
+from atlasquery.lccserver.curve_files import check_objectid
+from atlasquery.lccserver.light_curves import _one
 from atlasquery.lccserver.pictures import Picture, decode_picture
-from atlasquery.lccserver.wanted import check_objectid
 from atlasquery.redaction import safe_text
 from atlasquery.tables import Column, Rows, build_table, float_of
+from atlasquery.tables.html import Markup, control_free, definitions, grid, plain_text
 
-__all__ = ["FoldedCurve", "LCCObject", "decode_object", "get_object"]
+__all__ = ["FoldedCurve", "LCCObject", "decode_object", "get_object", "object_html", "object_text"]
 
 # "phasedlc0-2" (contract); a server may make more of them.
 MOST_FOLDED = 20
@@ -32,6 +33,13 @@ PERIOD = (
     Column("epoch", unit=u.day, about="Time of phase 0, a Julian date in the light curve's own "
            "system; masked where the server has folded no light curve with it."),
 )  # fmt: skip
+
+# Measured in most catalogues; what a server computes from others stays in ``info``.
+MAGNITUDES = ("gaiamag", "sdssg", "sdssr", "sdssi", "jmag", "hmag", "kmag")
+SHOWN_PERIODS = 5
+# ``objectisvar``, which is null where nobody has looked.
+JUDGED = {1: "variable", 2: "not variable", 3: "not clear whether variable"}
+IMAGE = "max-width:100%;width:360px;height:auto;margin:2px"
 
 
 @dataclass(frozen=True)
@@ -298,3 +306,99 @@ def _periods(methods: dict[str, dict], folded: list[FoldedCurve]) -> Table:
 
 def _number(value: object) -> float:
     return float_of(value)
+
+
+def object_text(found: "LCCObject") -> str:
+    """Return what a terminal is shown of an object.
+
+    Parameters
+    ----------
+    found : LCCObject
+        The object.
+
+    Returns
+    -------
+    str
+        A line for each thing known of it.
+    """
+    rows = {**_facts(found), "Pictures": ", ".join(p.about for p in found.pictures)}
+    width = max(map(len, rows))
+    lines = [f"{name:>{width}}  {value}" for name, value in rows.items() if value]
+    lines.insert(0, f"{found.objectid} of {found.collection}")
+    return "\n".join(map(control_free, lines))
+
+
+def object_html(found: "LCCObject") -> str:
+    """Return what a notebook is shown of an object.
+
+    Parameters
+    ----------
+    found : LCCObject
+        The object.
+
+    Returns
+    -------
+    str
+        HTML, in which the server's texts are escaped, and the pictures are PNG images.
+    """
+    title = f"{found.objectid} of {found.collection}"
+    parts = [definitions(_facts(found), title=title)]
+    if len(found.periods):
+        rows = [(row["method"], row["rank"], f"{row['period']:.7g}") for row in found.periods]
+        parts.append(grid(("Method", "Rank", "Period (d)"), rows, title="Periods"))
+    parts.append(f"<div>{''.join(map(_image, found.pictures))}</div>")
+    return "".join(parts)
+
+
+def _image(picture: "Picture") -> Markup:
+    about = escape(picture.about)
+    return Markup(f'<img src="{picture.address}" alt="{about}" title="{about}" style="{IMAGE}">')
+
+
+def _facts(found: "LCCObject") -> dict[str, str]:
+    """Return what is known of an object, as texts that are not escaped."""
+    info, features = found.info, found.variability.get("features")
+    features = features if isinstance(features, dict) else {}
+    magnitudes = [f"{name} {info[name]:.3f}" for name in MAGNITUDES if _known(info.get(name))]
+    spread = [
+        f"{name} {features[name]:.4g}"
+        for name in ("median", "mad", "stdev", "amplitude", "stetsonj")
+        if _known(features.get(name))
+    ]
+    return {
+        "Position": _position(found),
+        "Measurements": _words(info.get("ndet")),
+        "Magnitudes": ", ".join(magnitudes),
+        "Main SIMBAD name": _words(info.get("simbad_best_mainid")),
+        "Tags": _words(info.get("objecttags")),
+        "Variability": _variability(found.variability),
+        "Spread": ", ".join(spread),
+        "Periods": _best_periods(found),
+        "Comments": _words(found.comments),
+    }
+
+
+def _position(found: "LCCObject") -> str:
+    place = found.coordinates
+    if place is None:
+        return ""
+    degrees = f"{place.ra.deg:.6f} {place.dec.deg:+.6f}"
+    return f"{place.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
+
+
+def _variability(said: dict) -> str:
+    judged = JUDGED.get(said.get("objectisvar"))
+    return ", ".join(filter(None, (judged, _words(said.get("vartags")))))
+
+
+def _best_periods(found: "LCCObject") -> str:
+    best = found.periods[:SHOWN_PERIODS]
+    return ", ".join(f"{row['period']:.6g} d ({row['method']})" for row in best)
+
+
+def _known(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _words(value: object) -> str:
+    return "" if value is None else plain_text(str(value))

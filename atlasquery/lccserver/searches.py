@@ -12,21 +12,20 @@ from atlasquery.exceptions import (
     attach,
 )
 from atlasquery.lccserver.arguments import (
-    check_collections,
     check_columns,
     check_count,
     check_sort,
     check_text,
-    common_columns,
     refuse_joined,
     shared_payload,
 )
 from atlasquery.lccserver.base import LCCServerQuery
-from atlasquery.lccserver.datasets import Dataset, read_collections
+from atlasquery.lccserver.catalogue import check_collections, common_columns, read_collections
+from atlasquery.lccserver.datasets import Dataset
 from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
-from atlasquery.lccserver.running import Progress, check_timeout, finish_parts, start_parts
+from atlasquery.lccserver.sending import Progress, check_timeout, finish_parts, start_parts
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_max_rows, check_path
 from atlasquery.tables import build_table

@@ -30,8 +30,8 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
-from atlasquery.lccserver.archive import LightCurveZip
 from atlasquery.lccserver.csvlc import parse_csvlc
+from atlasquery.lccserver.curve_files import LightCurveZip
 
 ALPHA = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
 BETA = [("synth_beta", row) for row in lcc_sky.objects()["synth_beta"]]

@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
-from atlasquery.lccserver.datasets import read_collections
+from atlasquery.lccserver.catalogue import read_collections
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 ARGS = {

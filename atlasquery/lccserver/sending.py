@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,12 +23,12 @@ from atlasquery.exceptions import (
 )
 from atlasquery.lccserver.base import LCCServerQuery
 from atlasquery.lccserver.datasets import HIDDEN, Dataset, read_dataset
-from atlasquery.lccserver.progress import StatusLine
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.stream import Outcome, Stream, StreamLine, refused
-from atlasquery.service.pool import in_background, run_all
+from atlasquery.service.pool import in_background, in_notebook, run_all
+from atlasquery.tables.html import control_free
 
-__all__ = ["check_timeout", "finish_parts", "start_parts"]
+__all__ = ["StatusLine", "check_timeout", "finish_parts", "start_parts"]
 
 Progress = bool | Callable
 # Of degrees and arcminutes that were sent as text and come back as numbers.
@@ -378,3 +380,44 @@ def _changed(name: str, sent: object, said: object, url: str) -> RemoteServiceEr
         url=url,
         reason=f"{name}={said!r:.300}",
     )
+
+
+class StatusLine:
+    """One line of a terminal, with the last words of the server, gone when the search is done.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether it is wanted; without a terminal nothing is shown.
+    service : str
+        Who speaks.
+    """
+
+    def __init__(self, shown: bool, service: str):
+        self._shown = bool(shown) and (in_notebook() or sys.stdout.isatty())
+        self._service = service
+        self._lock = threading.Lock()
+        self._width = 0
+
+    def show(self, line: StreamLine) -> None:
+        """Show a message in place of the one before.
+
+        Parameters
+        ----------
+        line : StreamLine
+            The message.
+        """
+        if self._shown:
+            with self._lock:
+                text = control_free(f"{self._service}: {line.message}")[:79]
+                sys.stdout.write("\r" + text.ljust(self._width))
+                sys.stdout.flush()
+                self._width = len(text)
+
+    def __enter__(self) -> "StatusLine":
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._width:
+            sys.stdout.write("\r" + " " * self._width + "\r")
+            sys.stdout.flush()

@@ -11,15 +11,21 @@ from astropy.timeseries import TimeSeries
 from astroquery import cache_conf
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
-from atlasquery.lccserver.arguments import check_collections
 from atlasquery.lccserver.base import LCCServerQuery
+from atlasquery.lccserver.catalogue import check_collections, read_collections
 from atlasquery.lccserver.csvlc import CsvLightCurve, parse_csvlc
-from atlasquery.lccserver.curvefiles import gather_curves, read_single, wait_for_dataset
-from atlasquery.lccserver.datasets import check_setid, read_collections
+from atlasquery.lccserver.curve_files import (
+    Wanted,
+    check_objectid,
+    gather_curves,
+    read_single,
+    wait_for_dataset,
+    wanted_rows,
+)
+from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
-from atlasquery.lccserver.running import check_timeout
 from atlasquery.lccserver.searches import query_criteria
-from atlasquery.lccserver.wanted import Wanted, check_objectid, wanted_rows
+from atlasquery.lccserver.sending import check_timeout
 from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import Collection as Products
 from atlasquery.service.failures import check_on_error, deliver

@@ -1,4 +1,4 @@
-"""Where files of light curves come from: one by one, in the ZIP of a dataset, in several ZIPs."""
+"""Files of light curves: what they are called, and where they come from: one by one, or in ZIPs."""
 
 import contextlib
 import hashlib
@@ -7,9 +7,13 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import astropy.units as u
 import numpy as np
@@ -26,18 +30,32 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.lccserver.archive import LightCurveZip
 from atlasquery.lccserver.base import ZIPS, LCCServerQuery
-from atlasquery.lccserver.csvlc import parse_csvlc, parse_together
+from atlasquery.lccserver.catalogue import Collections
+from atlasquery.lccserver.csvlc import CsvLightCurve, parse_csvlc, parse_together
 from atlasquery.lccserver.datasets import Dataset, read_dataset
-from atlasquery.lccserver.ranges import download
-from atlasquery.lccserver.region import crossmatch
-from atlasquery.lccserver.wanted import Wanted
+from atlasquery.lccserver.download import download
+from atlasquery.lccserver.positions import crossmatch
 from atlasquery.service.files import write_private
 from atlasquery.service.locks import alone
 from atlasquery.service.pool import progress_bar, run_all
 
-__all__ = ["gather_curves", "read_single", "wait_for_dataset"]
+__all__ = [
+    "LightCurveZip",
+    "Wanted",
+    "check_objectid",
+    "gather_curves",
+    "read_single",
+    "wait_for_dataset",
+    "wanted_rows",
+]
+
+#: "lczip-manifest.json, which is no light curve" (contract).
+MANIFEST = "lczip-manifest.json"
+ENDING = "-csvlc.gz"
+# Bytes of a member, which is packed in itself.
+LARGEST_MEMBER = 1 << 27
+ENCRYPTED = 0x1
 
 # Files that are fetched one by one; more of them are asked for in a ZIP. The server counts each
 # request, and refuses to go on for two minutes after 600 of them in one.
@@ -50,6 +68,259 @@ NEAR = 0.5 * u.arcsec
 KEPT_DAYS = 30.0
 # Bytes of packed files of a ZIP that are parsed together.
 TOGETHER = 1 << 18
+
+
+class LightCurveZip:
+    """A ZIP of light curves, of which nothing is ever written to a path that it names.
+
+    Parameters
+    ----------
+    source : path-like or file
+        The ZIP.
+    name : str
+        What it is, for messages.
+
+    Raises
+    ------
+    TableParseError
+        If it is none.
+    """
+
+    def __init__(self, source: os.PathLike, *, name: str):
+        self._name = name
+        try:
+            self._zip = zipfile.ZipFile(source)
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+            raise TableParseError(f"{name} is no ZIP, or is damaged: {error}") from None
+        self._members: dict[str, list[zipfile.ZipInfo]] = {}
+        for info in self._zip.infolist():
+            self._members.setdefault(info.filename, []).append(info)
+
+    def __enter__(self) -> "LightCurveZip":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._zip.close()
+
+    def __len__(self) -> int:
+        return sum(name.endswith(ENDING) for name in self._members)
+
+    def unclaimed(self, claimed: Iterable[str]) -> list[str]:
+        """Return the members that nobody has asked for.
+
+        Parameters
+        ----------
+        claimed : iterable of str
+            The names of those that somebody has.
+
+        Returns
+        -------
+        list of str
+            Names, without the manifest.
+        """
+        return sorted(set(self._members) - {*claimed, MANIFEST})
+
+    def read(self, member: str) -> bytes:
+        """Return one light curve, as it is packed.
+
+        Parameters
+        ----------
+        member : str
+            Its name.
+
+        Returns
+        -------
+        bytes
+            Whole: the checksum of the ZIP is that of what came.
+
+        Raises
+        ------
+        TableParseError
+            If it is not there, is there twice, is damaged, too large or encrypted.
+        """
+        found = self._members.get(member, [])
+        if len(found) != 1:
+            what = f"holds {len(found)} times" if found else "does not hold"
+            raise TableParseError(f"{self._name} {what} {member}")
+        info = found[0]
+        if info.flag_bits & ENCRYPTED:
+            raise TableParseError(f"{member} of {self._name} is encrypted")
+        if info.file_size > LARGEST_MEMBER:
+            raise TableParseError(
+                f"{member} of {self._name} is of {info.file_size >> 20} MiB, more than "
+                f"{LARGEST_MEMBER >> 20} MiB"
+            )
+        try:
+            with self._zip.open(info) as file:
+                # The size that the ZIP names may be another than that of what is in it.
+                data = file.read(LARGEST_MEMBER + 1)
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+            raise TableParseError(f"{member} of {self._name} is damaged: {error}") from None
+        if len(data) != info.file_size:
+            raise TableParseError(
+                f"{member} of {self._name} should have {info.file_size} bytes, and has {len(data)}"
+            )
+        return data
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An object whose light curve is asked for.
+
+    Parameters
+    ----------
+    objectid, collection : str
+        Its names.
+    directory : str
+        The folder of the collection, in addresses.
+    mag_columns : tuple of str
+        The columns that the collection names as its magnitudes.
+    ra, dec : float
+        Where it is, in degrees; NaN where that is not known.
+    """
+
+    objectid: str
+    collection: str
+    directory: str
+    mag_columns: tuple[str, ...] = ()
+    ra: float = np.nan
+    dec: float = np.nan
+
+    @classmethod
+    def of(cls, objectid: str, collection: str, known: Collections, **place) -> "Wanted":
+        """Return an object of a collection of the server.
+
+        Parameters
+        ----------
+        objectid, collection : str
+            Its names.
+        known : Collections
+            Those of the server.
+        **place : float
+            ``ra`` and ``dec``, degrees.
+
+        Returns
+        -------
+        Wanted
+            With what the collection says of itself.
+        """
+        return cls(objectid, collection, *_folder_and_magnitudes(collection, known), **place)
+
+    @property
+    def full_name(self) -> str:
+        """The name by which no other object of the server is called."""
+        return f"{self.collection}/{self.objectid}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file."""
+        return f"{self.objectid}{ENDING}"
+
+    @property
+    def member(self) -> str:
+        """The name of its file in a ZIP."""
+        return f"{self.directory}-{self.file_name}"
+
+    @property
+    def path(self) -> str:
+        """The address of its file at the server."""
+        return f"l/{quote(self.directory)}/{quote(self.file_name)}"
+
+    def check(self, parsed: CsvLightCurve) -> None:
+        """Refuse the file of another object.
+
+        Parameters
+        ----------
+        parsed : CsvLightCurve
+            A file.
+
+        Raises
+        ------
+        TableParseError
+            If it names another object.
+        """
+        said = parsed.info.get("objectid")
+        if said and str(said).split() != self.objectid.split():
+            raise TableParseError(f"{self.file_name} is of {said!r}, another object")
+
+
+def check_objectid(objectid: object) -> str:
+    """Return the name of an object, or refuse it.
+
+    Parameters
+    ----------
+    objectid : str
+        What was given.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is no name, or one that an address cannot hold.
+    """
+    text = str(objectid).strip() if isinstance(objectid, (str, np.str_)) else ""
+    if not text or len(text) > 200 or re.search(r"[/\\'\"\x00-\x1f\x7f]|^\.+$", text):
+        raise InvalidQueryError(
+            f"objectid={objectid!r:.100} is no name of an object, as searches return them"
+        )
+    return text
+
+
+def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
+    """Return the objects that rows of a dataset name, each once.
+
+    Parameters
+    ----------
+    values : mapping of str to array
+        With ``objectid`` and ``collection``, and perhaps ``ra`` and ``dec`` (deg).
+    known : Collections
+        Those of the server.
+
+    Returns
+    -------
+    list of Wanted
+        In the order of the rows.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a row is of no collection of the server.
+    """
+    names = np.ma.asarray(values["objectid"]).astype(str).tolist()
+    owners = np.ma.asarray(values["collection"]).astype(str).tolist()
+    about = {
+        owner: _folder_and_magnitudes(owner, known) for owner in set(owners) & set(known.columns)
+    }
+    places = [
+        np.ma.filled(np.ma.asarray(values[name]).astype(float), np.nan)
+        if name in values
+        else np.full(len(names), np.nan)
+        for name in ("ra", "dec")
+    ]
+    with np.errstate(invalid="ignore"):
+        # What is no position is as good as none.
+        nowhere = ~((np.abs(places[0]) <= 360) & (np.abs(places[1]) <= 90))
+    places = [np.where(nowhere, np.nan, values) for values in places]
+    found = {}
+    for name, owner, ra, dec in zip(names, owners, *(p.tolist() for p in places), strict=True):
+        if owner not in about:
+            raise InvalidQueryError(
+                f"the dataset has {name} of the collection {owner!r}, which this server does not "
+                "have: is it the result of another one?"
+            )
+        one = Wanted(check_objectid(name), owner, *about[owner], ra=ra, dec=dec)
+        found.setdefault(one.full_name, one)
+    return list(found.values())
+
+
+def _folder_and_magnitudes(collection: str, known: Collections) -> tuple[str, tuple[str, ...]]:
+    row = known.rows.values["collection"].tolist().index(collection)
+    folder, columns = (str(known.rows.values[name][row]) for name in ("collection_id", "lcmagcols"))
+    return folder, tuple(columns.split(","))
 
 
 def gather_curves(
