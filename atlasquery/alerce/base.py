@@ -153,11 +153,21 @@ class AlerceQuery(ServiceQuery):
         `once` is for what is not worth repeating after a failure of the server.
         """
         item = SERVERS.get(route.partition("_")[0], "server")
+
+        def decode_undamaged(body: bytes) -> object:
+            try:
+                return decode(body)
+            except (TableParseError, msgspec.ValidationError):
+                # A body that is not JSON is damaged, whatever its decoder met first.
+                if content == "JSON":
+                    decode_json_words(body)
+                raise
+
         try:
             return self._read(
                 self._path(route, place or {}),
                 params,
-                decode=decode,
+                decode=decode_undamaged,
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",
