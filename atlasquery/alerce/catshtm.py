@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -32,7 +33,7 @@ __all__ = [
 # Fields that hold a redshift, and of which kind; the best first.
 REDSHIFTS = {"z": "spectroscopic", "zphot": "photometric", "z_phot": "photometric"}
 
-#: What the server calls some catalogues, for what it answers with and people write.
+#: Names that the server takes, by the names that it sends and that people write.
 WIRE_NAMES = {
     "CRTS": "CRTS_per_var",
     "2MASS": "TMASS",
@@ -41,7 +42,7 @@ WIRE_NAMES = {
     "GAIA/DR2": "GAIADR2",
     "SDSS/DR10": "SDSSDR10",
 }
-#: The catalogues of catsHTM, as its server takes them.
+#: The catalogues of catsHTM, by the names that its server takes.
 CATALOGS = (
     "AAVSO_VSX", "AKARI", "APASS", "CRTS_per_var", "Cosmos", "DECaLS", "FIRST", "GAIADR1",
     "GAIADR2", "GALEX", "HSCv2", "IPHAS", "IRACgc", "NEDz", "NVSS", "PTFpc", "ROSATfsc", "SAGE",
@@ -49,7 +50,7 @@ CATALOGS = (
     "UKIDSS", "VISTAviking", "VSTatlas", "VSTkids", "WISE", "XMM", "unWISE",
 )  # fmt: skip
 PUBLIC_NAMES = {wire: name for name, wire in WIRE_NAMES.items()}
-# "Unit strings astropy cannot parse" (contract).
+# See docs/servers/alerce.rst, "Units that astropy cannot parse".
 UNITS = {
     "": None,
     "null": None,
@@ -64,11 +65,11 @@ UNITS = {
     "logg": u.dex,
     "DN": u.DN,
 }
-# Units that lose a meaning, which the description of the column keeps.
-TOLD = {"JD": "Julian date", "MJD": "MJD", "JYear": "Julian year", "magAB": "AB magnitude"}
-TOLD |= {"FeH": "[Fe/H]", "logg": "log10 of the surface gravity in cm/s2"}
+# Units with a meaning that astropy does not know: the description of the column has it.
+MEANINGS = {"JD": "Julian date", "MJD": "MJD", "JYear": "Julian year", "magAB": "AB magnitude"}
+MEANINGS |= {"FeH": "[Fe/H]", "logg": "log10 of the surface gravity in cm/s2"}
 MISSING = (None, "null", "NaN", "")
-# What the server writes for values that JSON has no number for.
+# Strings of the server for values that are not numbers in JSON.
 INFINITE = {"infinity": np.inf, "-infinity": -np.inf, "Infinity": np.inf, "-Infinity": -np.inf}
 # One value of a field.
 Value = int | float | str | None
@@ -82,6 +83,7 @@ def query_catshtm_region(
     catalog: str | None = None,
     on_error: str = "raise",
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table | dict[str, Table]:
     """Find the entries of catalogues within a radius of positions, by catsHTM.
 
@@ -96,14 +98,16 @@ def query_catshtm_region(
     on_error : {"raise", "warn"}, optional
         What to do when some of many positions failed, after all others came.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     `~astropy.table.Table` or dict of str to `~astropy.table.Table`
         The table of `catalog`, or a table of each that has entries, by name.
-        The columns and their units are the catalogue's own; for an array of
-        positions, ``query_index`` stands before them, the number of the position.
+        The columns and their units are those of the catalogue; for an array of
+        positions, ``query_index`` comes first, the number of the position.
 
     Raises
     ------
@@ -129,7 +133,9 @@ def query_catshtm_region(
     >>> Alerce.query_catshtm_region(where, radius="2 arcsec", catalog="GAIA/DR1").colnames
     ['RA', 'Dec', 'MagG', 'ErrRA', 'ExcessNoise']
     """
-    return _catshtm(self, "conesearch", coordinates, radius, catalog, on_error, cache)
+    return _catshtm(
+        self, "conesearch", coordinates, radius, catalog, on_error, cache, get_query_payload
+    )
 
 
 def crossmatch_catshtm(
@@ -140,6 +146,7 @@ def crossmatch_catshtm(
     catalog: str | None = None,
     on_error: str = "raise",
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table | dict[str, Table]:
     """Find the entry of catalogues that is nearest to each position, by catsHTM.
 
@@ -154,7 +161,9 @@ def crossmatch_catshtm(
     on_error : {"raise", "warn"}, optional
         What to do when some of many positions failed, after all others came.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -186,11 +195,18 @@ def crossmatch_catshtm(
     >>> sorted(near)
     ['DECaLS', 'GAIA/DR1', 'SDSS/DR10', 'SpecSDSS']
     """
-    return _catshtm(self, "crossmatch", coordinates, radius, catalog, on_error, cache)
+    return _catshtm(
+        self, "crossmatch", coordinates, radius, catalog, on_error, cache, get_query_payload
+    )
 
 
 def get_catshtm_redshift(
-    self: AlerceQuery, coordinates: SkyCoord, *, radius: Angle, cache: bool | None = None
+    self: AlerceQuery,
+    coordinates: SkyCoord,
+    *,
+    radius: Angle,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Find the redshifts of the entries that are nearest to a position, by catsHTM.
 
@@ -201,7 +217,9 @@ def get_catshtm_redshift(
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
         How far they may be, with its unit.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -233,9 +251,11 @@ def get_catshtm_redshift(
     """
     if check_coordinates(coordinates)[2] != ():
         raise InvalidQueryError("coordinates hold several positions, where one is taken")
+    if get_query_payload:
+        return crossmatch_catshtm(self, coordinates, radius, get_query_payload=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoResultsWarning)
-        near = _catshtm(self, "crossmatch", coordinates, radius, None, "raise", cache)
+        near = crossmatch_catshtm(self, coordinates, radius, cache=cache)
     found = [_no_redshift()]
     for catalog, table in near.items():
         for field, kind in REDSHIFTS.items():
@@ -251,17 +271,33 @@ def get_catshtm_redshift(
     return merged
 
 
-def _catshtm(client: AlerceQuery, kind: str, coordinates, radius, catalog, on_error: str, cache):
+def _catshtm(
+    client: AlerceQuery,
+    kind: str,
+    coordinates: SkyCoord,
+    radius: Angle,
+    catalog: str | None,
+    on_error: str,
+    cache: bool | None,
+    get_query_payload: bool,
+) -> Any:
+    """Return the entries near positions, of one catalogue or by the names of all."""
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
     check_on_error(on_error)
     if catalog is not None:
         _check_catalog(client, catalog)
-    places = list(zip(ra.tolist(), dec.tolist(), strict=True))
+    positions = list(zip(ra.tolist(), dec.tolist(), strict=True))
+    if get_query_payload:
+        payloads = [
+            client._payload(_route(kind, catalog), _params(position, arcsec, catalog))
+            for position in positions
+        ]
+        return payloads[0] if shape == () else payloads
     answers = client._each(
-        lambda place: _entries(client, kind, place, arcsec, catalog, cache), places
+        lambda position: _entries(client, kind, position, arcsec, catalog, cache), positions
     )
-    if len(places) == 1 and isinstance(answers[0], Exception):
+    if len(positions) == 1 and isinstance(answers[0], Exception):
         raise answers[0]
     came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
     failures = [
@@ -292,13 +328,13 @@ def _catshtm(client: AlerceQuery, kind: str, coordinates, radius, catalog, on_er
         on_error=on_error,
         service=client.service,
         what="positions failed",
-        total=len(places),
+        total=len(positions),
         in_meta=catalog is not None,
     )
 
 
 def _check_catalog(client: AlerceQuery, catalog: str) -> None:
-    """Refuse a catalogue that catsHTM does not have: its server fails over it, and is slow."""
+    """Refuse a catalogue that catsHTM does not have: its server fails for it, and is slow."""
     known = [*CATALOGS, *WIRE_NAMES, *client.conf.catshtm_catalogs]
     if not isinstance(catalog, str) or not catalog.strip():
         raise InvalidQueryError(f"catalog={catalog!r} should be a name, such as 'GAIA/DR2'")
@@ -309,16 +345,27 @@ def _check_catalog(client: AlerceQuery, catalog: str) -> None:
         )
 
 
+def _route(kind: str, catalog: str | None) -> str:
+    return f"catshtm_{kind}" if catalog else f"catshtm_{kind}_all"
+
+
+def _params(position: tuple[float, float], arcsec: float, catalog: str | None) -> dict:
+    chosen = {} if catalog is None else {"catalog": WIRE_NAMES.get(catalog, catalog)}
+    return {**chosen, "ra": position[0], "dec": position[1], "radius": arcsec}
+
+
 def _entries(
-    client: AlerceQuery, kind: str, place: tuple, arcsec: float, catalog: str | None, cache
-) -> tuple:
-    """Return what catalogues have near one position, and when that was said."""
-    params = {"ra": place[0], "dec": place[1], "radius": arcsec}
-    if catalog is not None:
-        params = {"catalog": WIRE_NAMES.get(catalog, catalog), **params}
+    client: AlerceQuery,
+    kind: str,
+    position: tuple[float, float],
+    arcsec: float,
+    catalog: str | None,
+    cache: bool | None,
+) -> tuple[dict[str, dict], float]:
+    """Return the entries of catalogues near one position, and when they came."""
     return client._fetch(
-        f"catshtm_{kind}" if catalog else f"catshtm_{kind}_all",
-        params,
+        _route(kind, catalog),
+        _params(position, arcsec, catalog),
         decode=lambda body: within_radius(read_catalogs(body, catalog), arcsec),
         cache=cache,
         unknown=str(catalog or "what catsHTM has there"),
@@ -383,13 +430,13 @@ def decode_catalogs(body: bytes, name: str | None = None) -> dict[str, Table]:
     Raises
     ------
     TableParseError
-        If it is none of the known shapes.
+        If it is not of a known shape.
     """
     return catalog_tables([read_catalogs(body, name)])
 
 
 def read_catalogs(body: bytes, name: str | None = None) -> dict[str, dict]:
-    """Take a reply of catsHTM apart.
+    """Return the fields of a reply of catsHTM.
 
     Parameters
     ----------
@@ -406,7 +453,7 @@ def read_catalogs(body: bytes, name: str | None = None) -> dict[str, dict]:
     Raises
     ------
     TableParseError
-        If it is none of the known shapes.
+        If it is not of a known shape.
     """
     found: dict[str, dict] = {}
     for catalog, fields in _catalogs(decode_json_words(body), name):
@@ -438,19 +485,19 @@ def within_radius(reply: dict[str, dict], arcsec: float) -> dict[str, dict]:
         if "distance" not in fields:
             found[catalog] = fields
             continue
-        kept = [
+        near = [
             n for n, value in enumerate(fields["distance"][1])
             if not isinstance(value, (int, float)) or value <= arcsec
         ]  # fmt: skip
-        if kept:
+        if near:
             found[catalog] = {
-                name: (unit, [values[n] for n in kept]) for name, (unit, values) in fields.items()
+                name: (unit, [values[n] for n in near]) for name, (unit, values) in fields.items()
             }
     return found
 
 
 def catalog_tables(replies: list[dict], *, index: list[int] | None = None) -> dict[str, Table]:
-    """Return the entries of replies to one question or many, a table for each catalogue.
+    """Return the entries of one reply or many, a table for each catalogue.
 
     Parameters
     ----------
@@ -462,7 +509,7 @@ def catalog_tables(replies: list[dict], *, index: list[int] | None = None) -> di
     Returns
     -------
     dict of str to `~astropy.table.Table`
-        The rows of all replies in order; a field that one lacks is masked there.
+        The rows of all replies in order; a field that a reply does not have is masked there.
     """
     tables: dict[str, Table] = {}
     for catalog in dict.fromkeys(catalog for reply in replies for catalog in reply):
@@ -471,49 +518,49 @@ def catalog_tables(replies: list[dict], *, index: list[int] | None = None) -> di
         table = Table(meta={"catalog": catalog})
         if index is not None:
             table["query_index"] = np.repeat([index[n] for n, _ in parts], lengths)
-        # A type is that of all values together: a position may have none, or whole ones only.
+        # The type is that of all values together: those of one position may all be whole.
         for name in dict.fromkeys(name for _, fields in parts for name in fields):
-            there = [fields.get(name, ("", [None] * k)) for (_, fields), k in zip(
+            fields_of_name = [fields.get(name, ("", [None] * k)) for (_, fields), k in zip(
                 parts, lengths, strict=True)]  # fmt: skip
-            unit = next((unit.strip() for unit, _ in there if unit.strip()), "")
-            values = [value for _, some in there for value in some]
+            unit = next((unit.strip() for unit, _ in fields_of_name if unit.strip()), "")
+            values = [value for _, part in fields_of_name for value in part]
             table["separation" if name == "distance" else name] = _column(values, unit)
         tables[catalog] = table
     return tables
 
 
-def _catalogs(said: object, name: str | None) -> list[tuple[str, object]]:
+def _catalogs(reply: object, name: str | None) -> list[tuple[str, object]]:
     """Return pairs of a catalogue and its fields."""
-    if isinstance(said, Mapping) and "catalogs" in said:
-        said = said["catalogs"]
-    if isinstance(said, Mapping):
-        if not said:
+    if isinstance(reply, Mapping) and "catalogs" in reply:
+        reply = reply["catalogs"]
+    if isinstance(reply, Mapping):
+        if not reply:
             return []
-        if all(_is_field(value) for value in said.values()):
-            return [(name or "catsHTM", said)]
-        return list(said.items())
-    if isinstance(said, list):
-        if said and all(isinstance(one, Mapping) and "attribute_name" in one for one in said):
-            return [(name or "catsHTM", said)]
-        return [pair for one in said for pair in _catalogs(one, name)]
-    raise TableParseError(f"catsHTM answered {said!r:.100}, which is no catalogue")
+        if all(_is_field(value) for value in reply.values()):
+            return [(name or "catsHTM", reply)]
+        return list(reply.items())
+    if isinstance(reply, list):
+        if reply and all(isinstance(one, Mapping) and "attribute_name" in one for one in reply):
+            return [(name or "catsHTM", reply)]
+        return [pair for one in reply for pair in _catalogs(one, name)]
+    raise TableParseError(f"catsHTM answered {reply!r:.100}, which is not a catalogue")
 
 
 def _is_field(value: object) -> bool:
     return isinstance(value, Mapping) and bool({"value", "values"} & value.keys())
 
 
-def _fields(said: object) -> dict[str, tuple[str, list]]:
+def _fields(reply: object) -> dict[str, tuple[str, list]]:
     """Return for each field its unit and its values."""
-    if isinstance(said, list):
-        listed = convert_json(said, list[_Field], "what catsHTM answered")
+    if isinstance(reply, list):
+        listed = convert_json(reply, list[_Field], "what catsHTM answered")
         named = {field.attribute_name: field for field in listed}
         if len(named) < len(listed):
             raise TableParseError("catsHTM answered several fields of one name")
-    elif isinstance(said, Mapping):
-        named = convert_json(said, dict[str, _Field], "what catsHTM answered")
+    elif isinstance(reply, Mapping):
+        named = convert_json(reply, dict[str, _Field], "what catsHTM answered")
     else:
-        raise TableParseError(f"catsHTM answered {said!r:.100}, which has no fields")
+        raise TableParseError(f"catsHTM answered {reply!r:.100}, which has no fields")
     columns = {}
     for name, field in named.items():
         values = field.value if field.values is msgspec.UNSET else field.values
@@ -528,8 +575,10 @@ def _fields(said: object) -> dict[str, tuple[str, list]]:
 
 def _column(values: list, unit: str) -> MaskedColumn:
     values = _numbers(values)
-    mask = [value in MISSING or value != value for value in values]
-    known = [value for value, none in zip(values, mask, strict=True) if not none]
+    missing = [value in MISSING or value != value for value in values]
+    known = [value for value, none in zip(values, missing, strict=True) if not none]
+    kind: Any
+    blank: Any
     if known and all(type(v) is int and -LARGEST_ID <= v <= LARGEST_ID for v in known):
         # Numbers of objects have more digits than a float.
         kind, blank = np.int64, 0
@@ -537,15 +586,15 @@ def _column(values: list, unit: str) -> MaskedColumn:
         kind, blank = float_of, np.nan
     else:
         kind, blank = str, ""
-    plain = [blank if none else kind(v) for v, none in zip(values, mask, strict=True)]
+    plain = [blank if none else kind(v) for v, none in zip(values, missing, strict=True)]
     data = np.array(plain, dtype=float if kind is float_of else kind)
-    mask = np.array(mask, bool) | (np.isnan(data) if kind is float_of else False)
-    meant = UNITS[unit] if unit in UNITS else u.Unit(unit, parse_strict="silent")
-    return MaskedColumn(data, mask=mask, unit=meant, description=TOLD.get(unit))
+    mask = np.array(missing, bool) | (np.isnan(data) if kind is float_of else False)
+    parsed = UNITS[unit] if unit in UNITS else u.Unit(unit, parse_strict="silent")
+    return MaskedColumn(data, mask=mask, unit=parsed, description=MEANINGS.get(unit))
 
 
 def _numbers(values: list) -> list:
-    """Return values with numbers for the words of infinity, where the others are numbers."""
+    """Return values with numbers for the strings of infinity, if the others are numbers."""
     others = [v for v in values if v not in MISSING and not (isinstance(v, str) and v in INFINITE)]
     if not all(isinstance(value, (int, float)) for value in others):
         return values

@@ -195,7 +195,7 @@ def test_an_object_that_is_not_known(alerce):
 @pytest.mark.parametrize("method", ["get_features", "get_feature", "get_avro"])
 def test_no_argument_is_suggested_that_a_method_has_not(alerce, double, method):
     more = ("Amplitude",) if method == "get_feature" else ()
-    with pytest.raises(InvalidQueryError, match="no name of ZTF") as caught:
+    with pytest.raises(InvalidQueryError, match="not a name of ZTF") as caught:
         getattr(alerce, method)("45121627560013205", *more)
     assert "survey=" not in str(caught.value)
     with pytest.raises(InvalidQueryError, match="give survey='lsst'"):
