@@ -443,7 +443,7 @@ def test_missing_names_are_masked_in_their_place(alerce):
     assert np.isnan(found["ra"].data.data[1])
 
 
-def test_criteria_on_the_wire(alerce):
+def test_criteria_on_the_wire(alerce, double):
     sent = alerce.query_criteria(
         classifier="lc_classifier",
         classifier_version="v",
@@ -460,6 +460,7 @@ def test_criteria_on_the_wire(alerce):
         get_query_payload=True,
     )
     assert sent == {
+        "url": f"{double.url}/ztf/v1/objects/",
         "classifier": "lc_classifier", "classifier_version": "v", "class": "SNIa", "ranking": 2,
         "probability": 0.5, "ndet": [3, 9], "firstmjd": [58849.0], "lastmjd": [0.0, 59000.0],
         "ra": 360.0, "dec": 1e-12, "radius": 60.0, "order_by": "ndet", "order_mode": "DESC",
