@@ -202,7 +202,7 @@ def unmask_zero(rows: Rows) -> Rows:
     return found.without(("band_map",))
 
 
-def split_by_object(rows: Rows, names: list[int]) -> dict[int, Rows]:
+def split_by_object(rows: Rows, names: list) -> dict[int | str, Rows]:
     """Return the rows of each object.
 
     Parameters

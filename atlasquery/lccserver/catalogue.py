@@ -1,4 +1,4 @@
-"""The collections of an LCC-Server, and what may be asked of them."""
+"""The collections of an LCC-Server, and the columns by which they are searched."""
 
 import functools
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ class _Result(msgspec.Struct):
 
 @dataclass
 class Collections:
-    """The collections of a server, and what may be asked of them.
+    """The collections of a server, and their columns.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Collections:
     columns : dict of str to dict
         By the name of each collection its columns, each with its description.
     text_columns : dict of str to tuple
-        By the name of each collection the columns that `query_text` looks in.
+        By the name of each collection the columns with text search.
     when : float, optional
         The Unix time at which they were read.
     """
@@ -56,13 +56,17 @@ class Collections:
     when: float = 0.0
 
 
-def list_collections(self: LCCServerQuery, *, cache: bool | None = None) -> Table:
+def list_collections(
+    self: LCCServerQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the collections of light curves that the server holds.
 
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.collection_seconds``.
+        Whether a cached response is used, for ``conf.collection_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def list_collections(self: LCCServerQuery, *, cache: bool | None = None) -> Tabl
         ``collection`` (the name that searches take), ``collection_id``, ``name``,
         ``description``, ``nobjects``, the area ``ra_min``, ``ra_max``, ``dec_min``,
         ``dec_max`` (deg), ``lcmagcols``, ``last_updated`` (UTC), ``citation`` and more.
-        Right ascensions from 0 to 360 say little of a collection that lies across 0.
+        Right ascensions from 0 to 360 do not bound a collection that lies across 0.
 
     References
     ----------
@@ -82,30 +86,38 @@ def list_collections(self: LCCServerQuery, *, cache: bool | None = None) -> Tabl
     >>> "collection" in LCCServer.list_collections().colnames
     True
     """
+    if get_query_payload:
+        return self._payload("api/collections")
     found = read_collections(self, cache=cache)
     meta = self._meta(found.when, query="list_collections")
-    # The rows stay with the client; the table is its user's.
+    # The rows are shared by all calls; a user may change the table.
     return build_table(found.rows, meta=meta).copy()
 
 
 def list_columns(
-    self: LCCServerQuery, collections: str | list[str] | None = None, *, cache: bool | None = None
+    self: LCCServerQuery,
+    collections: str | list[str] | None = None,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """List the columns that searches of collections can return, filter and sort by.
 
     Parameters
     ----------
     collections : str or list of str, optional
-        The collections; by default all. Only what all of them have can be asked of
-        several.
+        The collections; by default all. A search of several takes the columns that
+        all of them have.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.collection_seconds``.
+        Whether a cached response is used, for ``conf.collection_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     `~astropy.table.Table`
-        ``name``, ``dtype``, ``unit``, ``description``, and whether `query_text` looks
-        in it, ``text_search``; a row for each, by name.
+        ``name``, ``dtype``, ``unit``, ``description``, and ``text_search``, whether
+        `query_text` searches it; a row for each, by name.
 
     References
     ----------
@@ -117,6 +129,9 @@ def list_columns(
     >>> "sdssr" in LCCServer.list_columns()["name"]
     True
     """
+    if get_query_payload:
+        # The names are checked against the response.
+        return self._payload("api/collections")
     known = read_collections(self, cache=cache)
     chosen = check_collections(collections, known) or list(known.columns)
     columns = common_columns(known, chosen)
@@ -161,7 +176,7 @@ def check_collections(collections: object, known: Collections) -> list[str]:
     given = split_names(collections, "collections")
     found = []
     for name in given:
-        # "the DB id with underscores; hyphens or unknown ids alone kill the stream" (contract)
+        # With underscores: see docs/servers/lccserver.rst, "Names of collections".
         wire = name.strip().replace("-", "_") if isinstance(name, str) else str(name)
         if wire not in known.columns:
             raise InvalidQueryError(
@@ -172,7 +187,7 @@ def check_collections(collections: object, known: Collections) -> list[str]:
 
 
 def common_columns(known: Collections, chosen: Iterable[str]) -> dict[str, Description]:
-    """Return the columns that all the chosen collections have: the others are not searched.
+    """Return the columns that all the chosen collections have: others cannot be searched.
 
     Parameters
     ----------
@@ -201,7 +216,7 @@ def split_names(values: object, name: str) -> list:
 
 
 def read_collections(client: LCCServerQuery, *, cache: bool | None = None) -> Collections:
-    """Return what is known of the collections, which nobody changes: it is kept decoded."""
+    """Return the collections; they are cached decoded, so nothing may change them."""
     found, when = client._fetch(
         "api/collections",
         decode=_collections_of,
@@ -217,7 +232,7 @@ def _collections_of(result: msgspec.Raw) -> Collections:
 
 @functools.lru_cache(maxsize=8)
 def _decoded_collections(result: bytes) -> Collections:
-    """Decode collections once: each search needs them, and their rows are text to be cleaned."""
+    """Decode collections once: each search needs them, and cleaning their rows is slow."""
     return decode_collections(msgspec.Raw(result))
 
 
@@ -250,15 +265,16 @@ def decode_collections(result: msgspec.Raw) -> Collections:
     listed = {key: fits.pop(key, None) for key in ("columnlist", "indexedcols", "ftsindexedcols")}
     items = [dict(zip(fits, values, strict=True)) for values in zip(*fits.values(), strict=True)]
     rows = decode_rows(COLLECTION, msgspec.json.encode(items))
-    words = [plain_words(text) for text in rows.values["description"].tolist()]
-    rows.values["description"] = np.array(words, dtype=np.str_)
+    plain = [plain_words(text) for text in rows.values["description"].tolist()]
+    rows.values["description"] = np.array(plain, dtype=np.str_)
     stamps = np.strings.replace(rows.values["last_updated"], " ", "T")
     rows.values["last_updated"] = stamps
-    text = [
-        # Where there are none, the list is an empty text.
-        tuple(filter(None, (decode_json(raw, str | None, "the columns of texts") or "").split(",")))
+    # Without such columns the list is an empty string.
+    joined = [
+        decode_json(raw, str | None, "the columns with text search") or ""
         for raw in listed["ftsindexedcols"] or [msgspec.Raw(b"null")] * len(names)
     ]
+    text = [tuple(filter(None, columns.split(","))) for columns in joined]
     return Collections(
         rows, dict(zip(names, described, strict=True)), dict(zip(names, text, strict=True))
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import astropy.units as u
@@ -33,45 +34,46 @@ from atlasquery.exceptions import (
 from atlasquery.lccserver.base import ZIPS, LCCServerQuery
 from atlasquery.lccserver.catalogue import Collections
 from atlasquery.lccserver.csvlc import CsvLightCurve, parse_csvlc, parse_together
-from atlasquery.lccserver.datasets import Dataset, read_dataset
+from atlasquery.lccserver.datasets import LCCDataset, dataset_payload, read_dataset
 from atlasquery.lccserver.download import download
 from atlasquery.lccserver.positions import crossmatch
 from atlasquery.service.files import write_private
 from atlasquery.service.locks import alone
 from atlasquery.service.pool import progress_bar, run_all
+from atlasquery.service.secrets import Secret
 
 __all__ = [
+    "CurveFile",
     "LightCurveZip",
-    "Wanted",
     "check_objectid",
+    "curves_payload",
+    "files_of_rows",
     "gather_curves",
     "read_single",
     "wait_for_dataset",
-    "wanted_rows",
 ]
 
-#: "lczip-manifest.json, which is no light curve" (contract).
+#: Not a light curve: see docs/servers/lccserver.rst, "ZIP files".
 MANIFEST = "lczip-manifest.json"
 ENDING = "-csvlc.gz"
-# Bytes of a member, which is packed in itself.
+# Bytes of a member, which is a compressed file.
 LARGEST_MEMBER = 1 << 27
 ENCRYPTED = 0x1
 
-# Files that are fetched one by one; more of them are asked for in a ZIP. The server counts each
-# request, and refuses to go on for two minutes after 600 of them in one.
+# Largest number of files that are fetched one by one; more of them are requested in a ZIP. The
+# server counts each request, and refuses all for two minutes after 600 in one minute.
 FEW = 12
-# A ZIP is fetched whole; for a small part of it, other ways are shorter.
+# Least fraction of the members of a ZIP for which it is fetched.
 WORTH_ALL = 0.25
-# An object is found at its own place; its neighbours are farther away than the grain of the
-# positions in the catalogue.
+# Radius around the position of an object in which there is no other one.
 NEAR = 0.5 * u.arcsec
-KEPT_DAYS = 30.0
-# Bytes of packed files of a ZIP that are parsed together.
+CACHE_DAYS = 30.0
+# Bytes of compressed files of a ZIP that are parsed together.
 TOGETHER = 1 << 18
 
 
 class LightCurveZip:
-    """A ZIP of light curves, of which nothing is ever written to a path that it names.
+    """A ZIP of light curves, whose members are read and never written to disk.
 
     Parameters
     ----------
@@ -83,15 +85,15 @@ class LightCurveZip:
     Raises
     ------
     TableParseError
-        If it is none.
+        If it is not a ZIP.
     """
 
-    def __init__(self, source: os.PathLike, *, name: str):
+    def __init__(self, source: os.PathLike, *, name: str) -> None:
         self._name = name
         try:
             self._zip = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
-            raise TableParseError(f"{name} is no ZIP, or is damaged: {error}") from None
+            raise TableParseError(f"{name} is not a ZIP, or is damaged: {error}") from None
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
         for info in self._zip.infolist():
             self._members.setdefault(info.filename, []).append(info)
@@ -99,19 +101,19 @@ class LightCurveZip:
     def __enter__(self) -> "LightCurveZip":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._zip.close()
 
     def __len__(self) -> int:
         return sum(name.endswith(ENDING) for name in self._members)
 
     def unclaimed(self, claimed: Iterable[str]) -> list[str]:
-        """Return the members that nobody has asked for.
+        """Return the members that were not requested.
 
         Parameters
         ----------
         claimed : iterable of str
-            The names of those that somebody has.
+            The names of those that were.
 
         Returns
         -------
@@ -121,7 +123,7 @@ class LightCurveZip:
         return sorted(set(self._members) - {*claimed, MANIFEST})
 
     def read(self, member: str) -> bytes:
-        """Return one light curve, as it is packed.
+        """Return one light curve, as it is compressed.
 
         Parameters
         ----------
@@ -131,12 +133,12 @@ class LightCurveZip:
         Returns
         -------
         bytes
-            Whole: the checksum of the ZIP is that of what came.
+            The file, whose checksum is that of the ZIP.
 
         Raises
         ------
         TableParseError
-            If it is not there, is there twice, is damaged, too large or encrypted.
+            If it is missing, is in the ZIP twice, is damaged, too large or encrypted.
         """
         found = self._members.get(member, [])
         if len(found) != 1:
@@ -152,7 +154,7 @@ class LightCurveZip:
             )
         try:
             with self._zip.open(info) as file:
-                # The size that the ZIP names may be another than that of what is in it.
+                # The size in the directory of the ZIP may be wrong.
                 data = file.read(LARGEST_MEMBER + 1)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
             raise TableParseError(f"{member} of {self._name} is damaged: {error}") from None
@@ -164,8 +166,8 @@ class LightCurveZip:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """An object whose light curve is asked for.
+class CurveFile:
+    """The file of the light curve of an object.
 
     Parameters
     ----------
@@ -176,7 +178,7 @@ class Wanted:
     mag_columns : tuple of str
         The columns that the collection names as its magnitudes.
     ra, dec : float
-        Where it is, in degrees; NaN where that is not known.
+        Its position, in degrees; NaN if that is not known.
     """
 
     objectid: str
@@ -187,8 +189,10 @@ class Wanted:
     dec: float = np.nan
 
     @classmethod
-    def of(cls, objectid: str, collection: str, known: Collections, **place) -> "Wanted":
-        """Return an object of a collection of the server.
+    def of(
+        cls, objectid: str, collection: str, known: Collections, **position: float
+    ) -> "CurveFile":
+        """Return the file of an object of a collection.
 
         Parameters
         ----------
@@ -196,19 +200,19 @@ class Wanted:
             Its names.
         known : Collections
             Those of the server.
-        **place : float
+        **position : float
             ``ra`` and ``dec``, degrees.
 
         Returns
         -------
-        Wanted
-            With what the collection says of itself.
+        CurveFile
+            With the folder and magnitudes of the collection.
         """
-        return cls(objectid, collection, *_folder_and_magnitudes(collection, known), **place)
+        return cls(objectid, collection, *_folder_and_magnitudes(collection, known), **position)
 
     @property
     def full_name(self) -> str:
-        """The name by which no other object of the server is called."""
+        """The name of the object that no other one at the server has."""
         return f"{self.collection}/{self.objectid}"
 
     @property
@@ -239,9 +243,9 @@ class Wanted:
         TableParseError
             If it names another object.
         """
-        said = parsed.info.get("objectid")
-        if said and str(said).split() != self.objectid.split():
-            raise TableParseError(f"{self.file_name} is of {said!r}, another object")
+        name = parsed.info.get("objectid")
+        if name and str(name).split() != self.objectid.split():
+            raise TableParseError(f"{self.file_name} is of {name!r}, another object")
 
 
 def check_objectid(objectid: object) -> str:
@@ -250,7 +254,7 @@ def check_objectid(objectid: object) -> str:
     Parameters
     ----------
     objectid : str
-        What was given.
+        The name.
 
     Returns
     -------
@@ -260,18 +264,18 @@ def check_objectid(objectid: object) -> str:
     Raises
     ------
     InvalidQueryError
-        If it is no name, or one that an address cannot hold.
+        If it is not a name, or one that an address cannot hold.
     """
     text = str(objectid).strip() if isinstance(objectid, (str, np.str_)) else ""
     if not text or len(text) > 200 or re.search(r"[/\\'\"\x00-\x1f\x7f]|^\.+$", text):
         raise InvalidQueryError(
-            f"objectid={objectid!r:.100} is no name of an object, as searches return them"
+            f"objectid={objectid!r:.100} is not the name of an object, as searches return them"
         )
     return text
 
 
-def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
-    """Return the objects that rows of a dataset name, each once.
+def files_of_rows(values: Mapping, known: Collections) -> list[CurveFile]:
+    """Return the files of the objects in rows of a dataset, each once.
 
     Parameters
     ----------
@@ -282,7 +286,7 @@ def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
 
     Returns
     -------
-    list of Wanted
+    list of CurveFile
         In the order of the rows.
 
     Raises
@@ -295,24 +299,24 @@ def wanted_rows(values: Mapping, known: Collections) -> list[Wanted]:
     about = {
         owner: _folder_and_magnitudes(owner, known) for owner in set(owners) & set(known.columns)
     }
-    places = [
+    positions = [
         np.ma.filled(np.ma.asarray(values[name]).astype(float), np.nan)
         if name in values
         else np.full(len(names), np.nan)
         for name in ("ra", "dec")
     ]
     with np.errstate(invalid="ignore"):
-        # What is no position is as good as none.
-        nowhere = ~((np.abs(places[0]) <= 360) & (np.abs(places[1]) <= 90))
-    places = [np.where(nowhere, np.nan, values) for values in places]
-    found = {}
-    for name, owner, ra, dec in zip(names, owners, *(p.tolist() for p in places), strict=True):
+        # Numbers that are not a position count as missing.
+        nowhere = ~((np.abs(positions[0]) <= 360) & (np.abs(positions[1]) <= 90))
+    positions = [np.where(nowhere, np.nan, values) for values in positions]
+    found: dict[str, CurveFile] = {}
+    for name, owner, ra, dec in zip(names, owners, *(p.tolist() for p in positions), strict=True):
         if owner not in about:
             raise InvalidQueryError(
                 f"the dataset has {name} of the collection {owner!r}, which this server does not "
                 "have: is it the result of another one?"
             )
-        one = Wanted(check_objectid(name), owner, *about[owner], ra=ra, dec=dec)
+        one = CurveFile(check_objectid(name), owner, *about[owner], ra=ra, dec=dec)
         found.setdefault(one.full_name, one)
     return list(found.values())
 
@@ -325,47 +329,60 @@ def _folder_and_magnitudes(collection: str, known: Collections) -> tuple[str, tu
 
 def gather_curves(
     client: LCCServerQuery,
-    wanted: list[Wanted],
+    files: list[CurveFile],
     setids: list[str],
-    make: Callable,
+    prepare: Callable,
     *,
     folder: Path | None,
     timeout: float,
     cache: bool | None,
     progress: bool,
 ) -> list:
-    """Return for each object what `make` makes of its parsed file, or its error."""
-    found: dict[Wanted, object] = {}
+    """Return for each file what `prepare` returns for its content, or its error."""
+    found: dict[CurveFile, object] = {}
+
+    def missing() -> list[CurveFile]:
+        return [one for one in files if one not in found]
+
     for setid in setids:
-        left = {one.member: one for one in wanted if one not in found}
         dataset = wait_for_dataset(client, setid, timeout)
-        here = _members(dataset, left)
-        if dataset.light_curves and len(here) >= WORTH_ALL * len(dataset.rows):
+        members = _members(dataset, missing())
+        if dataset.light_curves and len(members) >= WORTH_ALL * len(dataset.rows):
             path, when = _zip(client, dataset, folder, cache, progress)
-            found |= _of_zip(client, path, when, here, make)
-    left = [one for one in wanted if one not in found]
+            found |= _of_zip(client, path, when, members, prepare)
     if folder is None:
-        found |= _from_store(client, left, make, cache)
-        left = [one for one in left if one not in found]
-    # Who names a directory wants the ZIPs there, of few objects too.
-    if len(left) > (FEW if folder is None else 0):
-        _in_parts(client, left, found, make, folder, cache, timeout, progress)
-        left = [one for one in left if one not in found]
-    if left:
-        single = partial(partial(read_single, client), make=make, cache=cache, folder=folder)
-        found |= zip(left, _each(client, single, left, progress=progress), strict=True)
-    return [found[one] for one in wanted]
+        found |= _from_cache(client, missing(), prepare, cache)
+    # With a directory, small ZIPs are saved there too.
+    if len(missing()) > (FEW if folder is None else 0):
+        _in_parts(client, missing(), found, prepare, folder, cache, timeout, progress)
+    if rest := missing():
+        single = partial(partial(read_single, client), prepare=prepare, cache=cache, folder=folder)
+        found |= zip(rest, _each(client, single, rest, progress=progress), strict=True)
+    return [found[one] for one in files]
 
 
-def wait_for_dataset(client: LCCServerQuery, setid: str, seconds: float) -> Dataset:
-    """Return a dataset when the server is done with it."""
+def curves_payload(client: LCCServerQuery, files: list[CurveFile], setids: list[str]) -> list[dict]:
+    """Return what `gather_curves` sends first, as far as nothing is cached."""
+    if setids:
+        return [dataset_payload(client, setid) for setid in setids]
+    if len(files) <= FEW:
+        return [client._payload(one.path) for one in files]
+    payloads = []
+    for chunk in _chunks(client, files):
+        payload = _search_again(client, chunk, get_query_payload=True)
+        payloads += payload if isinstance(payload, list) else [payload]
+    return payloads
+
+
+def wait_for_dataset(client: LCCServerQuery, setid: str, seconds: float) -> LCCDataset:
+    """Return a dataset when it is complete."""
     until = client._clock.now() + seconds
     pause = client.conf.poll_seconds / 8
     while not (dataset := read_dataset(client, setid)).complete:
         if client._clock.now() > until:
             raise TimeoutError(
                 f"{client.service} still collects the light curves of dataset {setid} after "
-                f"{seconds:g} s. Call again to go on, or give a longer timeout.",
+                f"{seconds:g} s. Call again to continue, or give a longer timeout.",
                 service=client.service,
             )
         client._clock.sleep(pause)
@@ -375,28 +392,28 @@ def wait_for_dataset(client: LCCServerQuery, setid: str, seconds: float) -> Data
 
 def _zip(
     client: LCCServerQuery,
-    dataset: Dataset,
+    dataset: LCCDataset,
     folder: Path | None,
     cache: bool | None,
     progress: bool,
 ) -> tuple[Path, float]:
-    """Return the ZIP of a dataset, fetched unless it is there, and when it was."""
-    path = _place(client, dataset, folder)
-    # Not beside a user's file. Of two directories with the same name one waits for the other.
-    lock = _kept(client) / f"{path.name}.lock"
+    """Return the path of the ZIP of a dataset, which is fetched if it is missing, and its time."""
+    path = _zip_path(client, dataset, folder)
+    # The lock is not in the directory of the user. Files of one name in two directories share it.
+    lock = _cache_folder(client) / f"{path.name}.lock"
     with alone(lock, client.conf.deadline):
         if cache is False or not path.exists():
             with contextlib.ExitStack() as stack:
-                _fetch_zip(client, dataset.light_curves, path, stack, progress)
+                _fetch_zip(client, dataset.light_curves or "", path, stack, progress)
         elif folder is None:
-            # What is used is kept.
+            # The oldest files are removed first.
             path.touch()
     return path, path.stat().st_mtime
 
 
 def _fetch_zip(
     client: LCCServerQuery, address: str, path: Path, stack: contextlib.ExitStack, progress: bool
-):
+) -> None:
     bar = None
 
     def shown(done: int, size: int) -> None:
@@ -409,53 +426,55 @@ def _fetch_zip(
     download(
         lambda headers: _ask_file(client, address.lstrip("/"), headers),
         path,
-        piece=client.conf.piece_bytes,
+        chunk=client.conf.piece_bytes,
         largest=client.conf.largest_zip,
         shown=shown,
     )
 
 
-def _place(client: LCCServerQuery, dataset: Dataset, folder: Path | None) -> Path:
-    if not re.fullmatch(r"/?p/[\w.\-]+\.zip", dataset.light_curves, re.ASCII):
+def _zip_path(client: LCCServerQuery, dataset: LCCDataset, folder: Path | None) -> Path:
+    address = dataset.light_curves or ""
+    if not re.fullmatch(r"/?p/[\w.\-]+\.zip", address, re.ASCII):
         raise TableParseError(
-            f"dataset {dataset.setid} names {dataset.light_curves!r:.100} as its ZIP, which is "
-            "no address of this server",
+            f"dataset {dataset.setid} names {address!r:.100} as its ZIP, which is "
+            "not an address of this server",
             service=client.service,
         )
     if folder is not None:
         return folder / f"lightcurves-{dataset.setid}.zip"
-    kept = _kept(client)
-    _remove_old(kept)
-    # A ZIP of a private dataset is served again to who may see it only.
+    cached = _cache_folder(client)
+    _remove_old(cached)
+    # A cached ZIP of a private dataset is for its users only.
     _, token = client._auth(required=client.login_required)
-    key = client._cache_key("GET", client.server + dataset.light_curves, {}, token)
-    return kept / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.zip"
+    key = client._cache_key("GET", client.server + address, {}, token)
+    return cached / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.zip"
 
 
-def _kept(client: LCCServerQuery) -> Path:
-    kept = client.cache_location / ZIPS
-    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return kept
+def _cache_folder(client: LCCServerQuery) -> Path:
+    cached = client.cache_location / ZIPS
+    cached.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return cached
 
 
 def _ask_file(client: LCCServerQuery, path: str, headers: dict | None = None) -> requests.Response:
-    """Read a file of the server's; what it does not show is not found."""
+    """Read a file of the server; raise NotFoundError for a file that it does not show."""
     try:
         return client._ask(path, headers={"Accept": "*/*", **(headers or {})})
-    except RemoteServiceError as error:
-        raise _without_file(client, error, path) or error from None
-    except LoginError as error:
+    except (RemoteServiceError, LoginError) as error:
         raise _without_file(client, error, path) or error from None
 
 
-def _without_file(client: LCCServerQuery, error: Exception, path: str) -> NotFoundError | None:
+def _without_file(
+    client: LCCServerQuery, error: RemoteServiceError | LoginError, path: str
+) -> NotFoundError | None:
+    """Return the error of a missing file, if an error means that."""
     hidden = error.status == 401 and (error.reason or "").startswith("(an HTML page)")
     if error.status != 404 and not hidden:
         return None
     why = (
-        "it does not know what that is of, or does not show it to this key"
+        "it does not know the object or dataset, or does not show it to this key"
         if hidden
-        else "it has not made the file, which it does when a search finds the object"
+        else "it has not created the file, which it does when a search finds the object"
     )
     return NotFoundError(
         f"{client.service} has no {path} (status {error.status}): {why}",
@@ -470,39 +489,39 @@ def _of_zip(
     client: LCCServerQuery,
     path: Path,
     when: float,
-    here: list[Wanted],
-    make: Callable,
-    keep: Callable = lambda one, body: None,
+    members: list[CurveFile],
+    prepare: Callable,
+    save: Callable = lambda one, body: None,
 ) -> dict:
-    """Return what is made of the members of a ZIP; another way is tried for what is not."""
+    """Return the prepared members of a ZIP; damaged ones are requested one by one."""
     found: dict = {}
     try:
         archive = LightCurveZip(path, name=path.name)
     except TableParseError:
-        # The next call fetches it anew.
+        # The next call fetches it again.
         path.unlink()
         raise
     with archive:
-        waiting: list[tuple[Wanted, bytes]] = []
-        for one in here:
+        waiting: list[tuple[CurveFile, bytes]] = []
+        for one in members:
             try:
                 waiting.append((one, archive.read(one.member)))
             except TableParseError as error:
                 found[one] = error
             if sum(len(body) for _, body in waiting) > TOGETHER:
-                found |= _made(waiting, when, make, keep)
+                found |= _prepared(waiting, when, prepare, save)
                 waiting = []
-        found |= _made(waiting, when, make, keep)
-    damaged = [one for one, made in found.items() if isinstance(made, TableParseError)]
+        found |= _prepared(waiting, when, prepare, save)
+    damaged = [one for one, outcome in found.items() if isinstance(outcome, TableParseError)]
     for one in damaged[:FEW]:
-        # The ZIP may have been made while the file was.
+        # The ZIP may have been created at the same time as the file.
         with contextlib.suppress(TableParseError, NotFoundError, RemoteServiceError):
             body, since = _file(client, one, cache=False)
-            found[one] = make(one, parse_csvlc(body, name=one.file_name), since)
+            found[one] = prepare(one, parse_csvlc(body, name=one.file_name), since)
     return found
 
 
-def _file(client: LCCServerQuery, one: Wanted, cache: bool | None) -> tuple[bytes, float]:
+def _file(client: LCCServerQuery, one: CurveFile, cache: bool | None) -> tuple[bytes, float]:
     """Return one file, and the Unix time at which it came."""
     try:
         return client._read(
@@ -520,120 +539,130 @@ def _file(client: LCCServerQuery, one: Wanted, cache: bool | None) -> tuple[byte
 
 def read_single(
     client: LCCServerQuery,
-    one: Wanted,
+    one: CurveFile,
     *,
-    make: Callable,
+    prepare: Callable,
     cache: bool | None,
     folder: Path | None = None,
-) -> object:
-    """Return what `make` makes of the file of one light curve, fetched alone."""
+) -> Any:
+    """Return what `prepare` returns for one file, which is fetched alone."""
     began = time.time()
     body, when = _file(client, one, cache)
     try:
-        made = make(one, parse_csvlc(body, name=one.file_name), when)
+        prepared = prepare(one, parse_csvlc(body, name=one.file_name), when)
     except TableParseError:
         if when >= began:
             raise
-        # What is stored may be damaged.
+        # The cached file may be damaged.
         body, when = _file(client, one, cache=False)
-        made = make(one, parse_csvlc(body, name=one.file_name), when)
+        prepared = prepare(one, parse_csvlc(body, name=one.file_name), when)
     if folder is not None and Path(one.member).name == one.member:
-        # Its place in the sky is not known, so that no ZIP could be asked for.
+        # Its position is not known, so that it could not be in a ZIP.
         write_private(folder / one.member, body)
-    return made
+    return prepared
 
 
-def _from_store(
-    client: LCCServerQuery, left: list[Wanted], make: Callable, cache: bool | None
+def _from_cache(
+    client: LCCServerQuery, files: list[CurveFile], prepare: Callable, cache: bool | None
 ) -> dict:
-    """Return what is made of the files that came in an earlier call."""
+    """Return the prepared files of an earlier call."""
     found: dict = {}
-    if cache is False or not left:
+    if cache is False or not files:
         return found
     _, token = client._auth(required=client.login_required)
     store, lifetime = client._store, client._shorter(client.conf.light_curve_seconds)
-    for one in left:
+    for one in files:
         stored = store.get(_file_key(client, one, token), lifetime)
         with contextlib.suppress(TableParseError):
             if stored is not None:
                 parsed = parse_csvlc(stored[0], name=one.file_name)
-                found[one] = make(one, parsed, stored[2])
+                found[one] = prepare(one, parsed, stored[2])
     return found
 
 
-def _file_key(client: LCCServerQuery, one: Wanted, token) -> str:
+def _file_key(client: LCCServerQuery, one: CurveFile, token: Secret | None) -> str:
     return client._cache_key("GET", client.server + one.path, {}, token)
+
+
+def _chunks(client: LCCServerQuery, files: list[CurveFile]) -> list[list[CurveFile]]:
+    """Return the files with a position, by collection, in chunks for a ZIP each."""
+    by_collection: dict[str, list[CurveFile]] = {}
+    for one in files:
+        # Zeros are dropped: see docs/servers/lccserver.rst, "Coordinates of exactly zero".
+        if np.isfinite(one.ra) and np.isfinite(one.dec) and one.ra != 0 and one.dec != 0:
+            by_collection.setdefault(one.collection, []).append(one)
+    size = client.conf.zip_rows
+    return [
+        ones[n : n + size] for ones in by_collection.values() for n in range(0, len(ones), size)
+    ]
 
 
 def _in_parts(
     client: LCCServerQuery,
-    left: list[Wanted],
+    files: list[CurveFile],
     found: dict,
-    make: Callable,
+    prepare: Callable,
     folder: Path | None,
     cache: bool | None,
     timeout: float,
     progress: bool,
 ) -> None:
-    """Fetch many files that no ZIP has, by asking for ZIPs that have them.
+    """Fetch many files that are in no ZIP, by requesting ZIPs that have them.
 
-    "More than 500 rows so no ZIP will ever come" (contract): a cross-match with the
-    places of fewer objects has these objects as its result, and a ZIP of them.
+    Large datasets have no ZIP (see docs/servers/lccserver.rst, ""background" means three
+    things"): a cross-match with the positions of fewer objects has these objects as its
+    result, and a ZIP of them.
     """
-    parts: dict[str, list[Wanted]] = {}
-    for one in left:
-        # "RA or Dec exactly 0.0 are dropped silently" (contract).
-        if np.isfinite(one.ra) and np.isfinite(one.dec) and one.ra != 0 and one.dec != 0:
-            parts.setdefault(one.collection, []).append(one)
-    size = client.conf.zip_rows
-    chunks = [ones[n : n + size] for ones in parts.values() for n in range(0, len(ones), size)]
+    chunks = _chunks(client, files)
     if folder is None:
         chunks = [chunk for chunk in chunks if len(chunk) > FEW]
-    work = partial(partial(_part, client), make=make, folder=folder, cache=cache, timeout=timeout)
-    # Not where each is asked for: threads share what is ignored, and the last one to end would
-    # put back for good what another had set.
+    work = partial(
+        partial(_part, client), prepare=prepare, folder=folder, cache=cache, timeout=timeout
+    )
+    # Outside of the threads, which share the filters of warnings.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoResultsWarning)
         answers = _each(client, work, chunks, progress=progress)
     for answer in answers:
         if isinstance(answer, (LoginError, QuotaError, TimeoutError)):
             raise answer
-        # What a part has not brought is asked for one by one.
+        # Files that are still missing are requested one by one.
         if not isinstance(answer, Exception):
             found |= answer
 
 
 def _part(
     client: LCCServerQuery,
-    chunk: list[Wanted],
+    chunk: list[CurveFile],
     *,
-    make: Callable,
+    prepare: Callable,
     folder: Path | None,
     cache: bool | None,
     timeout: float,
 ) -> dict:
+    """Return the prepared files of a chunk, from a ZIP that the server creates for it."""
     _, token = client._auth(required=client.login_required)
-    members = {one.member: one for one in chunk}
-    # Under which name a directory has the ZIP of these objects, if it does.
-    key = client._cache_key("ZIP", client.server, {"members": sorted(members)}, token)
+    # The name of the dataset whose ZIP is in the directory, if it is.
+    members = sorted(one.member for one in chunk)
+    key = client._cache_key("ZIP", client.server, {"members": members}, token)
     lifetime = client._shorter(client.conf.light_curve_seconds)
     stored = client._store.get(key, lifetime) if folder and cache is not False else None
     dataset = None
-    # The server may have forgotten it by now.
+    # The server may have removed it.
     with contextlib.suppress(NotFoundError):
         dataset = wait_for_dataset(client, stored[0].decode(), timeout) if stored else None
-    if dataset is None and (setid := _zipped(client, chunk)):
+    if dataset is None and (setid := _search_again(client, chunk).meta.get("setid")):
         dataset = wait_for_dataset(client, setid, timeout)
     if dataset is None or not dataset.light_curves:
         return {}
-    here = _members(dataset, members)
+    here = _members(dataset, chunk)
     if folder is not None:
         path, when = _zip(client, dataset, folder, cache, False)
         if cache is not False:
             client._store.put(key, dataset.setid.encode(), "text/plain")
-        return _of_zip(client, path, when, here, make)
+        return _of_zip(client, path, when, here, prepare)
 
-    def keep(one: Wanted, body: bytes) -> None:
+    def save(one: CurveFile, body: bytes) -> None:
         if cache is not False:
             client._store.put(_file_key(client, one, token), body, "application/gzip")
 
@@ -641,16 +670,23 @@ def _part(
         path = Path(temporary, f"lightcurves-{dataset.setid}.zip")
         with contextlib.ExitStack() as stack:
             _fetch_zip(client, dataset.light_curves, path, stack, False)
-        return _of_zip(client, path, time.time(), here, make, keep)
+        return _of_zip(client, path, time.time(), here, prepare, save)
 
 
-def _zipped(client: LCCServerQuery, chunk: list[Wanted]) -> str | None:
-    """Let the server make a dataset of some objects, and so a ZIP of their light curves."""
-    places = SkyCoord([one.ra for one in chunk], [one.dec for one in chunk], unit="deg")
-    result = crossmatch(
-        client, places, radius=NEAR, collections=[chunk[0].collection], progress=False, cache=False
+def _search_again(
+    client: LCCServerQuery, chunk: list[CurveFile], *, get_query_payload: bool = False
+) -> Any:
+    """Search for some objects by position, so that the server creates a ZIP of them."""
+    positions = SkyCoord([one.ra for one in chunk], [one.dec for one in chunk], unit="deg")
+    return crossmatch(
+        client,
+        positions,
+        radius=NEAR,
+        collections=[chunk[0].collection],
+        progress=False,
+        cache=False,
+        get_query_payload=get_query_payload,
     )
-    return result.meta.get("setid")
 
 
 def _each(client: LCCServerQuery, work: Callable, tasks: list, *, progress: bool = True) -> list:
@@ -663,31 +699,33 @@ def _each(client: LCCServerQuery, work: Callable, tasks: list, *, progress: bool
     )
 
 
-def _members(dataset: Dataset, wanted: Mapping[str, Wanted]) -> list[Wanted]:
-    """Return which of the objects a dataset has, in the order asked for."""
+def _members(dataset: LCCDataset, files: list[CurveFile]) -> list[CurveFile]:
+    """Return the files whose objects are in a dataset, in their order."""
     values = dataset.rows.values
-    there = set(zip(values["collection"].tolist(), values["objectid"].tolist(), strict=True))
-    return [one for one in wanted.values() if (one.collection, one.objectid) in there]
+    objects = set(zip(values["collection"].tolist(), values["objectid"].tolist(), strict=True))
+    return [one for one in files if (one.collection, one.objectid) in objects]
 
 
 def _remove_old(folder: Path) -> None:
-    oldest = time.time() - KEPT_DAYS * 86400
+    oldest = time.time() - CACHE_DAYS * 86400
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < oldest:
                 os.unlink(path)
 
 
-def _made(waiting: list[tuple[Wanted, bytes]], when: float, make: Callable, keep: Callable) -> dict:
-    """Return what is made of files, or what is wrong with them."""
+def _prepared(
+    waiting: list[tuple[CurveFile, bytes]], when: float, prepare: Callable, save: Callable
+) -> dict:
+    """Return what `prepare` returns for files, or their errors."""
     found: dict = {}
     read = parse_together([(one.file_name, body) for one, body in waiting])
     for (one, body), parsed in zip(waiting, read, strict=True):
         try:
             if isinstance(parsed, TableParseError):
                 raise parsed
-            found[one] = make(one, parsed, when)
-            keep(one, body)
+            found[one] = prepare(one, parsed, when)
+            save(one, body)
         except (TableParseError, InvalidQueryError) as error:
             found[one] = error
     return found

@@ -27,26 +27,26 @@ __all__ = [
     "query_region",
 ]
 
-# "Above 60' it is silently clamped" (contract).
+# See docs/servers/lccserver.rst, "Circles above 60 arcmin are cut".
 LARGEST_RADIUS = 3600.0
-# "5000 lines at most (5001 fails, 5002 is a 500)" (contract).
+# See docs/servers/lccserver.rst, "At most 5000 positions".
 CHUNK = 5000
-# How many times as wide as asked a shared search may be, and how many arcseconds in any case.
+# Largest radius of a search for several positions: in radii of one, and in arcseconds in any case.
 SHARED = 2.0
 SMALL = 120.0
-# More searches than this take the better part of an hour of the server's limit.
+# More searches than this take most of an hour at the limit of the server.
 MANY = 500
 
-#: "xmd <= 0 or >= 30 silently becomes 3.0 arcsec" (contract).
+#: See docs/servers/lccserver.rst, "Radius of a cross-match".
 LARGEST_MATCH = 30.0
 # The largest below it that is sent, with nine decimals: a nanoarcsecond.
 WIDEST_MATCH = 29.999999999
-# "|Dec| >= 90 is refused" (contract); this is nearer to the pole than any catalogue can tell.
+# Poles are refused: see docs/servers/lccserver.rst, "Coordinates of a cone".
 HIGHEST = 90 - 1e-9
-# "RA or Dec exactly 0.0 are dropped silently" (contract); this is 4 microarcsec from it.
+# 4 microarcsec: see docs/servers/lccserver.rst, "Coordinates of exactly zero".
 NEXT_TO_ZERO = 1e-9
 DIGITS = 10
-# Arcseconds by which a cross-match is wider than asked: it is cut here, by the true positions.
+# Arcseconds that are added to the radius of a cross-match, which the client cuts afterwards.
 MARGIN = 0.01
 RA_NAMES = ("ra", "ra_icrs", "raj2000", "_raj2000", "ra_j2000", "radeg", "ra_deg")
 DEC_NAMES = (
@@ -93,7 +93,7 @@ def query_region(
     collections : str or list of str, optional
         Where to look; by default in all collections.
     columns : str or list of str, optional
-        What to return beside what each row has; ``"*"`` for all that `list_columns`
+        What to return besides the columns of all rows; ``"*"`` for all that `list_columns`
         shows.
     sort : str or list, optional
         A column to sort the objects of each position by, ``"-sdssr"`` for the greatest
@@ -122,7 +122,8 @@ def query_region(
     cache : bool, optional
         Whether the result of such a search is used again, for ``conf.list_seconds``.
     get_query_payload : bool, optional
-        Whether to return what would be sent, and search nothing.
+        Whether to return what would be sent, and search nothing. The description of the
+        collections, against which arguments are checked, is read if it is not cached.
 
     Returns
     -------
@@ -140,7 +141,7 @@ def query_region(
     IncompleteResultError
         If some of many searches failed, with ``result``, ``failures`` and ``query``.
     TimeoutError
-        If the result is not there in time; ``query`` of the error takes it up again.
+        If the result is not there in time; ``query`` of the error resumes it.
 
     Warns
     -----
@@ -232,7 +233,7 @@ def crossmatch(
     collections : str or list of str, optional
         Where to look; by default in all collections.
     columns : str or list of str, optional
-        What to return beside what each row has.
+        What to return besides the columns of all rows.
     visibility : {"unlisted", "public", "private", "shared"}, optional
         Who may see the datasets that the server keeps of the result.
     wait : bool, optional
@@ -251,7 +252,8 @@ def crossmatch(
     cache : bool, optional
         Whether the result of such a search is used again, for ``conf.list_seconds``.
     get_query_payload : bool, optional
-        Whether to return what would be sent, and search nothing.
+        Whether to return what would be sent, and search nothing. The description of the
+        collections, against which arguments are checked, is read if it is not cached.
 
     Returns
     -------
@@ -270,7 +272,7 @@ def crossmatch(
     IncompleteResultError
         If some of many chunks failed, with ``result``, ``failures`` and ``query``.
     TimeoutError
-        If the result is not there in time; ``query`` of the error takes it up again.
+        If the result is not there in time; ``query`` of the error resumes it.
 
     Warns
     -----
@@ -321,10 +323,10 @@ def crossmatch(
 
 
 def _widest(arcsec: float) -> float:
-    """Return how wide a search may be that several positions share.
+    """Return the largest radius of a search that several positions share.
 
-    The server collects the light curves of all that a search finds, which takes it far longer
-    than the search: so what lies between the positions should not be much more than they have.
+    The server collects the light curves of all objects of a search, which takes far longer than
+    the search: so there should not be many more of them between the positions than near them.
     """
     if arcsec > LARGEST_RADIUS:
         return LARGEST_RADIUS
@@ -332,7 +334,7 @@ def _widest(arcsec: float) -> float:
 
 
 def _degrees(ra: float, dec: float) -> tuple[str, str]:
-    """Return a position as text: "negative RA, RA 360, leading +, exponents" are refused."""
+    """Return a position as strings, in the only form that the server does not refuse."""
     lon = f"{ra % 360:.{DIGITS}f}"
     # What is a little less than 360 may be written as 360.
     lon = f"{0:.{DIGITS}f}" if lon.startswith("360") else lon
@@ -358,9 +360,9 @@ def cone_text(cone: Cone) -> str:
 
 
 def match_text(ra: np.ndarray, dec: np.ndarray, start: int) -> str:
-    """Return rows of a cross-match as the server takes them, under names of our own.
+    """Return rows of a cross-match as the server takes them, named by their numbers.
 
-    "Duplicate ids become id_2", and it takes few letters (contract): the row is the name.
+    The server changes other names: see docs/servers/lccserver.rst, "At most 5000 positions".
 
     Parameters
     ----------
@@ -377,7 +379,7 @@ def match_text(ra: np.ndarray, dec: np.ndarray, start: int) -> str:
     lines = []
     for n, (lon, lat) in enumerate(zip(ra, dec, strict=True), start=start):
         a, d = _degrees(lon, lat)
-        # The server takes a zero for nothing.
+        # The server takes a zero as missing.
         a = f"{NEXT_TO_ZERO:.{DIGITS}f}" if float(a) == 0 else a
         d = f"{NEXT_TO_ZERO:.{DIGITS}f}" if float(d) == 0 else d
         lines.append(f"q{n} {a} {d}")
@@ -418,12 +420,12 @@ def check_table(
     ra, dec : `~numpy.ndarray`
         Degrees, flat.
     names : `~numpy.ndarray` or None
-        Texts or whole numbers.
+        Strings or whole numbers.
 
     Raises
     ------
     InvalidQueryError
-        If there is no position in it, or the names do not fit.
+        If there is no position in it, or the names do not match.
     """
     table = positions if isinstance(positions, Table) else None
     if table is not None:
@@ -440,9 +442,9 @@ def _positions_of(table: Table) -> SkyCoord:
             return column
     by_name = {name.lower(): name for name in table.colnames}
     found = [
-        next((by_name[n] for n in names if n in by_name), None) for names in (RA_NAMES, DEC_NAMES)
+        next((by_name[n] for n in names if n in by_name), "") for names in (RA_NAMES, DEC_NAMES)
     ]
-    if None in found:
+    if "" in found:
         raise InvalidQueryError(
             f"positions is a table without a column of SkyCoord, or ra and dec; it has "
             f"{', '.join(table.colnames[:20])}"
@@ -458,12 +460,12 @@ def _positions_of(table: Table) -> SkyCoord:
             angles.append(u.Quantity(np.asarray(column, dtype=float), unit).to(u.deg))
         except (u.UnitsError, ValueError, TypeError) as error:
             raise InvalidQueryError(
-                f"positions has a column {name} that is no angle in degrees: {error}"
+                f"positions has a column {name} that is not an angle in degrees: {error}"
             ) from error
     try:
         return SkyCoord(*angles)
     except ValueError as error:
-        raise InvalidQueryError(f"positions has a value that is no position: {error}") from error
+        raise InvalidQueryError(f"positions has a value that is not a position: {error}") from error
 
 
 def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | None:
@@ -472,7 +474,9 @@ def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | 
     if isinstance(ids, str):
         if table is None or ids not in table.colnames:
             known = [] if table is None else table.colnames
-            raise InvalidQueryError(f"ids={ids!r} is no column of positions{suggest(ids, known)}")
+            raise InvalidQueryError(
+                f"ids={ids!r} is not a column of positions{suggest(ids, known)}"
+            )
         ids = table[ids]
     # A set has no order, and bytes would be numbers.
     if isinstance(ids, (bytes, set, frozenset, dict)) or not np.iterable(ids):
@@ -490,5 +494,5 @@ def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | 
             return np.array([str(v) for v in values], dtype=np.str_)
     for n, value in enumerate(values):
         if not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise InvalidQueryError(f"ids has {value!r} in row {n}: give texts or whole numbers")
+            raise InvalidQueryError(f"ids has {value!r} in row {n}: give strings or whole numbers")
     return np.array([str(v) for v in values], dtype=np.str_)
