@@ -58,7 +58,7 @@ class Conf(ServiceConf):
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.alerce.core import Alerce, AlerceClass  # noqa: E402
 

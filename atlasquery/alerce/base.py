@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from atlasquery.alerce import conf as alerce_conf
+from atlasquery.alerce import conf
 from atlasquery.exceptions import (
     InvalidQueryError,
     LoginError,
@@ -105,7 +105,7 @@ class AlerceQuery(ServiceQuery):
     service = "ALeRCE"
     title = "ALeRCE broker"
     environment = "ATLASQUERY_ALERCE"
-    conf = alerce_conf
+    conf = conf
     login_required = False
 
     def __init__(self, server: str | None = None):

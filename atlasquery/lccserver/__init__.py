@@ -59,7 +59,7 @@ class Conf(ServiceConf):
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.lccserver.core import LCCServer, LCCServerClass  # noqa: E402
 from atlasquery.lccserver.queries import LCCQuery  # noqa: E402

@@ -9,7 +9,7 @@ import msgspec
 import requests
 
 from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
-from atlasquery.lccserver import conf as lcc_conf
+from atlasquery.lccserver import conf
 from atlasquery.lccserver.pace import KeyGate, KeyPace
 from atlasquery.service import ServiceQuery
 from atlasquery.service.forks import ForkSafeLock
@@ -62,7 +62,7 @@ class LCCServerQuery(ServiceQuery):
     service = "LCC-Server"
     title = "LCC-Server"
     environment = "ATLASQUERY_LCC"
-    conf = lcc_conf
+    conf = conf
     token_scheme = "Bearer"  # noqa: S105
 
     def __init__(self, server: str | None = None):

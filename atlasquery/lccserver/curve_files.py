@@ -189,9 +189,7 @@ class CurveFile:
     dec: float = np.nan
 
     @classmethod
-    def of(
-        cls, objectid: str, collection: str, known: Collections, **position: float
-    ) -> "CurveFile":
+    def of(cls, objectid: str, collection: str, known: Collections) -> "CurveFile":
         """Return the file of an object of a collection.
 
         Parameters
@@ -200,15 +198,13 @@ class CurveFile:
             Its names.
         known : Collections
             Those of the server.
-        **position : float
-            ``ra`` and ``dec``, degrees.
 
         Returns
         -------
         CurveFile
             With the folder and magnitudes of the collection.
         """
-        return cls(objectid, collection, *_folder_and_magnitudes(collection, known), **position)
+        return cls(objectid, collection, *_folder_and_magnitudes(collection, known))
 
     @property
     def full_name(self) -> str:

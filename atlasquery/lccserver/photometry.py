@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import astropy.units as u
 import numpy as np
@@ -62,14 +63,14 @@ class Choice:
         cls,
         mag_column: str | None,
         time_column: str | None,
-        magsys: MagnitudeSystem | None,
+        magsys: str | None,
     ) -> "Choice":
         """Return a choice, or refuse it.
 
         Parameters
         ----------
         mag_column, time_column, magsys : str or None
-            What was given.
+            The arguments.
 
         Returns
         -------
@@ -88,7 +89,7 @@ class Choice:
             raise InvalidQueryError(
                 f"magsys={magsys!r} should be 'AB', 'Vega' or None, for unknown"
             )
-        return cls(mag_column, time_column, magsys)
+        return cls(mag_column, time_column, cast("MagnitudeSystem | None", magsys))
 
 
 @dataclass(frozen=True)
