@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 from astropy.table import Table
 
-from atlasquery.atlas.items import Item, decode_items, object_rows, unknown
+from atlasquery.atlas.items import Item, ObjectId, decode_items, object_rows, unknown
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.display import LightCurveDisplay
@@ -214,7 +214,7 @@ def _no_entry(atlas_id: int) -> str:
 
 
 class _Identity(msgspec.Struct):
-    id: int
+    id: ObjectId
 
 
 _identity = msgspec.json.Decoder(_Identity)

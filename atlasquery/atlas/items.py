@@ -1,18 +1,23 @@
 """The items of an ``objects/`` answer: one per object, each product undecoded until asked for."""
 
+from typing import Annotated
+
 import msgspec
 
 from atlasquery.atlas.columns import OBJECT
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Columns, Rows, check_answer, decode_rows
 
-__all__ = ["METADATA_ONLY", "Item", "decode_items", "object_rows", "product_rows"]
+__all__ = ["METADATA_ONLY", "Item", "ObjectId", "decode_items", "object_rows", "product_rows"]
 
 # A lower bound on the MJD that no exposure passes: the catalogue entry and the cross-matches
 # come without the light curve, in 8 kB instead of 800.
 METADATA_ONLY = 99999.0
 
 Item = dict[str, msgspec.Raw]
+
+#: An id as the server sends it. Python would read any number of digits, which no column holds.
+ObjectId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 _decoder = msgspec.json.Decoder(list[Item])
 _EMPTY = msgspec.Raw(b"null")
@@ -53,7 +58,7 @@ def unknown(item: Item) -> str | None:
 
 
 class _Numbered(msgspec.Struct):
-    id: int
+    id: ObjectId
 
 
 _numbered = msgspec.json.Decoder(_Numbered | str)

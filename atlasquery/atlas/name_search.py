@@ -14,6 +14,7 @@ from astropy.table import Table
 from atlasquery.atlas.base import AtlasQuery, check_atlas_ids
 from atlasquery.atlas.columns import CROSSMATCH
 from atlasquery.atlas.cones import query_region
+from atlasquery.atlas.items import ObjectId
 from atlasquery.atlas.names import atlas_name, tns_name
 from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseError
 from atlasquery.service.failures import some
@@ -158,7 +159,7 @@ def _ids_by_resolver(client: AtlasQuery, name: str, radius: Angle, cache: bool |
 
 
 class _Listed(msgspec.Struct):
-    id: int
+    id: ObjectId
     atlas_designation: str | None = None
 
 

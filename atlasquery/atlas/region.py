@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from atlasquery.atlas.columns import CONE
+from atlasquery.atlas.items import ObjectId
 from atlasquery.exceptions import TableParseError
 from atlasquery.service.cones import Cone, separations
 from atlasquery.tables import Column, Rows, decode_rows
@@ -34,7 +35,7 @@ SEPARATION = Column("separation", unit=u.arcsec, about="Distance from the positi
 
 
 class _Entry(msgspec.Struct):
-    id: int
+    id: ObjectId
     ra: float
     dec: float
 

@@ -21,7 +21,7 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CROSSMATCH,
 )
 from atlasquery.atlas.display import source_html, source_text
-from atlasquery.atlas.items import Item, object_rows, product_rows, unknown
+from atlasquery.atlas.items import Item, ObjectId, object_rows, product_rows, unknown
 from atlasquery.atlas.photometry import (
     forced_light_curve,
     is_on_sky,
@@ -258,7 +258,7 @@ def _text(value: object) -> str:
 
 
 class _Identity(msgspec.Struct):
-    id: int
+    id: ObjectId
     ra: float | None = None
     dec: float | None = None
     atlas_designation: str | None = None
