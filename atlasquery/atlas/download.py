@@ -10,9 +10,9 @@ from astropy.time import Time
 from atlasquery.atlas.base import AtlasQuery, Ids
 from atlasquery.atlas.bulk import WORTH_A_BAR, check_bulk, read_in_chunks
 from atlasquery.atlas.collection import known_items
-from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
-from atlasquery.atlas.partitions import KINDS, require_pyarrow
-from atlasquery.atlas.stored import StoredLightCurves
+from atlasquery.atlas.download_directory import DownloadDirectory, check_age, read_dataset
+from atlasquery.atlas.parquet_files import KINDS, require_pyarrow
+from atlasquery.atlas.stored_light_curves import StoredLightCurves
 from atlasquery.exceptions import InputWarning
 from atlasquery.service.failures import deliver, some
 from atlasquery.service.inputs import check_choice
@@ -116,13 +116,15 @@ def download_sources(
     age = check_age(max_age)
     # The login may name the server, whose rows are not mixed with another's.
     self._auth(required=False)
-    with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
-        if dataset.damaged:
-            warn(_damage(dataset.damaged), InputWarning)
-        todo = dataset.missing(ids, age)
+    with DownloadDirectory(
+        directory, window=window, server=self.server, clock=self._clock
+    ) as downloads:
+        if downloads.damaged:
+            warn(_damage(downloads.damaged), InputWarning)
+        todo = downloads.missing(ids, age)
         if todo:
-            _download(self, todo, window, dataset, progress)
-        table, failures = dataset.summary(ids)
+            _download(self, todo, window, downloads, progress)
+        table, failures = downloads.summary(ids)
     return deliver(
         table,
         failures,
@@ -195,14 +197,14 @@ def read_sources(
 
 
 def _download(
-    client: AtlasQuery, ids: list[int], window: tuple, dataset: Dataset, progress: bool
+    client: AtlasQuery, ids: list[int], window: tuple, downloads: DownloadDirectory, progress: bool
 ) -> None:
     chunks = read_in_chunks(client, ids, window, False, resumable=True)
     with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
         for chunk in chunks:
             failures: list = []
             known = list(known_items(chunk, client, failures))
-            dataset.add(known, failures)
+            downloads.add(known, failures)
             bar.update(chunk.first + len(chunk.ids))
             del chunk, known
 

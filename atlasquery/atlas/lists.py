@@ -19,7 +19,7 @@ from atlasquery.atlas.filters import (
     since,
 )
 from atlasquery.atlas.items import METADATA_ONLY
-from atlasquery.atlas.listnames import AtlasList, find_list, known_lists
+from atlasquery.atlas.list_names import AtlasList, find_list, known_lists
 from atlasquery.atlas.objects import find_one_id, get_objects
 from atlasquery.exceptions import NoResultsWarning
 from atlasquery.service.inputs import check_window

@@ -19,7 +19,7 @@ __all__ = [
     "is_begun",
     "lock",
     "open_manifest",
-    "place",
+    "server_identity",
     "settings",
     "understood",
 ]
@@ -207,7 +207,7 @@ def lock(directory: Path) -> sqlite3.Connection:
     return held
 
 
-def place(server: str) -> tuple:
+def server_identity(server: str) -> tuple:
     """Return what is the same in all ways of writing a server's address.
 
     Parameters

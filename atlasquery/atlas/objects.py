@@ -31,7 +31,7 @@ from atlasquery.atlas.items import (
     product_rows,
     unknown,
 )
-from atlasquery.atlas.name_search import find_ids
+from atlasquery.atlas.names import find_ids
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some

@@ -4,10 +4,10 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
-from atlasquery.atlas.changes import ADD, MOVE, RANK, REMOVE, SCORE, TODO, write_each
-from atlasquery.atlas.listnames import MOVABLE
+from atlasquery.atlas.list_names import MOVABLE
 from atlasquery.atlas.lists import resolve_list
-from atlasquery.atlas.scores import SCORES, payloads, spread_table
+from atlasquery.atlas.write_payloads import SCORES, payloads, spread_table
+from atlasquery.atlas.write_requests import ADD, MOVE, RANK, REMOVE, SCORE, TODO, write_each
 from atlasquery.exceptions import InvalidQueryError
 
 __all__ = [

@@ -39,7 +39,7 @@ def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> Tim
     Parameters
     ----------
     rows : Rows
-        As `~atlasquery.forcedphot.resultfile.parse_result` returns them.
+        As `~atlasquery.forcedphot.result_file.parse_result` returns them.
     snr : float
         Signal to noise from which a measurement is a detection, whatever its sign.
     meta : mapping

@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
 from atlasquery.forcedphot.base import ForcedQuery
 from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
-from atlasquery.forcedphot.resultfile import empty_rows, parse_result
+from atlasquery.forcedphot.result_file import empty_rows, parse_result
 from atlasquery.forcedphot.targets import Target
 from atlasquery.forcedphot.waiting import check_jobs
 from atlasquery.lightcurve.schema import Conventions

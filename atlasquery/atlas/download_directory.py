@@ -21,11 +21,11 @@ from atlasquery.atlas.manifest import (
     is_begun,
     lock,
     open_manifest,
-    place,
+    server_identity,
     settings,
     understood,
 )
-from atlasquery.atlas.partitions import (
+from atlasquery.atlas.parquet_files import (
     KINDS,
     chunk_tables,
     is_whole,
@@ -38,13 +38,13 @@ from atlasquery.service.forks import no_fork
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.quota import Clock
 
-__all__ = ["Dataset", "check_age", "read_dataset"]
+__all__ = ["DownloadDirectory", "check_age", "read_dataset"]
 
 # The names of our own files, half-written ones included: others are left alone.
 OURS = re.compile(r"\d{8}\.parquet(\.tmp)?")
 
 
-class Dataset:
+class DownloadDirectory:
     """The files of `DownloadQueries.download_sources`, open for writing by this process only.
 
     A file counts from the moment at which the manifest names it. It is
@@ -74,7 +74,7 @@ class Dataset:
         #: The files that did not hold what was written, and how many objects each costs.
         self.damaged: list[tuple[str, int]] = []
 
-    def __enter__(self) -> "Dataset":
+    def __enter__(self) -> "DownloadDirectory":
         with understood(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._lock = lock(self._directory)
@@ -264,7 +264,7 @@ class Dataset:
                 f"(MJD), and start={start} and end={end} would be mixed with them: take another "
                 "directory"
             )
-        elif place(known["server"]) != place(self._server):
+        elif server_identity(known["server"]) != server_identity(self._server):
             raise InvalidQueryError(
                 f"{self._directory} has objects of {known['server']}, and those of {self._server} "
                 "would be mixed with them: take another directory"
@@ -355,7 +355,7 @@ def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
         try:
             return read_partitions([_file(directory, n, kind) for n in chunks], kind, meta)
         except FileNotFoundError as error:
-            # A download that goes on may have put another file in the place of one.
+            # A download that goes on may have put another file in the server_identity of one.
             if last:
                 raise TableParseError(
                     f"{error} is not there any more: call download_sources again, which fetches "

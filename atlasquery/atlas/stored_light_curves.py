@@ -17,7 +17,7 @@ from atlasquery.atlas.manifest import (
     settings,
     understood,
 )
-from atlasquery.atlas.partitions import read_rows
+from atlasquery.atlas.parquet_files import read_rows
 from atlasquery.atlas.photometry import (
     forced_light_curve,
     is_on_sky,

@@ -14,7 +14,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.forcedphot.columns import RESULT, TASK
 from atlasquery.forcedphot.photometry import signed_flux
-from atlasquery.forcedphot.resultfile import parse_result
+from atlasquery.forcedphot.result_file import parse_result
 from atlasquery.lightcurve import SCHEMA
 
 HEADER = (

@@ -15,7 +15,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.atlas.base import AtlasQuery, objects_payload
 from atlasquery.atlas.items import METADATA_ONLY
-from atlasquery.atlas.scores import SCORES
+from atlasquery.atlas.write_payloads import SCORES
 from atlasquery.exceptions import (
     InputWarning,
     LoginError,

@@ -3,7 +3,7 @@
 A file as the server sends it is read by `numpy.loadtxt`, whose reader is compiled.
 It gets the type of each column, so that it neither guesses nor looks twice. Whatever
 is not of that form (a copy as CSV, a lost header mark, a remark, a broken line) is read
-by `resultlines`, line by line: that takes longer, accepts more, and names what is wrong.
+by `result_lines`, line by line: that takes longer, accepts more, and names what is wrong.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 
 from atlasquery.exceptions import InputWarning, TableParseError
 from atlasquery.forcedphot.columns import RESULT
-from atlasquery.forcedphot.resultlines import LARGEST_MJD, is_number, read_lines
+from atlasquery.forcedphot.result_lines import LARGEST_MJD, is_number, read_lines
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.failures import check_on_error, some
 from atlasquery.tables import Column, Rows
