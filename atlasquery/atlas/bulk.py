@@ -2,10 +2,19 @@
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, lower_bound
+from atlasquery.atlas.base import (
+    AtlasQuery,
+    Ids,
+    Payload,
+    check_atlas_ids,
+    lower_bound,
+    objects_payload,
+    one_or_all,
+)
 from atlasquery.atlas.collection import (
     Answer,
     Collection,
@@ -16,12 +25,16 @@ from atlasquery.atlas.collection import (
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError, attach
-from atlasquery.service.chunks import ChunkedReads, ChunkSize
+from atlasquery.service.chunks import Chunk, ChunkedReads, ChunkSize
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["check_bulk", "get_light_curves", "get_sources", "iter_sources", "read_in_chunks"]
+
+When: TypeAlias = Time | str | float | None
+Window: TypeAlias = tuple[float | None, float | None]
+Products = TypeVar("Products", Collection, SourceIterator)
 
 # "100 of them are 76 MB and in practice end in 50x errors; bots use 25." (contract)
 FIRST_CHUNK = 25
@@ -40,11 +53,12 @@ def get_sources(
     self: AtlasQuery,
     atlas_ids: Ids,
     *,
-    start: Time | str | float | None = None,
-    end: Time | str | float | None = None,
+    start: When = None,
+    end: When = None,
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> Collection:
     """Fetch all that ATLAS knows of many objects, in as few requests as it can.
 
@@ -69,6 +83,9 @@ def get_sources(
         as they are large.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the first
+        requests, as the size of the later ones depends on the responses.
 
     Returns
     -------
@@ -111,20 +128,24 @@ def get_sources(
     >>> len(sources[ids[0]].light_curve) > 0
     True
     """
-    return _collect(
-        self, "AtlasSource", lambda source: source, atlas_ids, start, end, on_error, cache, progress
-    )
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
+    if get_query_payload:
+        return _first_payloads(self, ids, window)
+    sources = Collection("AtlasSource", self._meta)
+    _collect(self, sources, lambda source: source, ids, window, cache, progress)
+    return _deliver(self, sources, on_error, len(ids))
 
 
 def get_light_curves(
     self: AtlasQuery,
     atlas_ids: Ids,
     *,
-    start: Time | str | float | None = None,
-    end: Time | str | float | None = None,
+    start: When = None,
+    end: When = None,
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> Collection:
     """Fetch the light curves of many objects.
 
@@ -141,6 +162,9 @@ def get_light_curves(
         Whether answers are stored and stored ones used; by default not.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the first
+        requests, as the size of the later ones depends on the responses.
 
     Returns
     -------
@@ -169,23 +193,24 @@ def get_light_curves(
     >>> [lc["flux"].unit.to_string() for lc in curves.values()][:2]
     ['uJy', 'uJy']
     """
-    return _collect(
-        self,
-        "TimeSeries",
-        lambda source: source.light_curve,
-        *(atlas_ids, start, end, on_error, cache, progress),
-    )
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
+    if get_query_payload:
+        return _first_payloads(self, ids, window)
+    curves = Collection("TimeSeries", self._meta)
+    _collect(self, curves, lambda source: source.light_curve, ids, window, cache, progress)
+    return _deliver(self, curves, on_error, len(ids))
 
 
 def iter_sources(
     self: AtlasQuery,
     atlas_ids: Ids,
     *,
-    start: Time | str | float | None = None,
-    end: Time | str | float | None = None,
+    start: When = None,
+    end: When = None,
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = False,
+    get_query_payload: bool = False,
 ) -> SourceIterator:
     """Fetch many objects and give them one after the other.
 
@@ -207,6 +232,9 @@ def iter_sources(
         Whether answers are stored and stored ones used; by default not.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the first
+        requests, as the size of the later ones depends on the responses.
 
     Returns
     -------
@@ -235,23 +263,21 @@ def iter_sources(
     ATLAS26zy True
     ATLAS26zz True
     """
-    ids, window = check_bulk(self, atlas_ids, start, end, on_error)
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
+    if get_query_payload:
+        return _first_payloads(self, ids, window)
     chunks = read_in_chunks(self, ids, window, cache)
 
     def at_end(sources: SourceIterator) -> None:
-        deliver(
-            sources,
-            sources.failures,
-            on_error=on_error,
-            service=self.service,
-            total=len(ids),
-        )
+        _deliver(self, sources, on_error, len(ids))
 
     bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
     return SourceIterator(chunks, window=window, query=self, bar=bar, at_end=at_end)
 
 
-def check_bulk(client: AtlasQuery, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
+def check_bulk(
+    atlas_ids: Ids, start: When, end: When, on_error: str
+) -> tuple[list[int], tuple[float | None, float | None]]:
     """Return the ids, each once, and the time window of a call for many objects."""
     check_on_error(on_error)
     ids = check_atlas_ids(atlas_ids, allow_empty=True)
@@ -261,7 +287,7 @@ def check_bulk(client: AtlasQuery, atlas_ids, start, end, on_error: str) -> tupl
 def read_in_chunks(
     client: AtlasQuery,
     ids: list[int],
-    window: tuple,
+    window: Window,
     cache: bool | None,
     *,
     resumable: bool = False,
@@ -303,13 +329,24 @@ def read_in_chunks(
     )
 
 
+def _first_payloads(client: AtlasQuery, ids: list[int], window: Window) -> Payload:
+    """Return what is sent before the size of a response is known."""
+    known = ids[: FIRST_CHUNK * max(1, client.conf.concurrency)]
+    chunks = [known[n : n + FIRST_CHUNK] for n in range(0, len(known), FIRST_CHUNK)]
+    return one_or_all([objects_payload(chunk, lower_bound(window[0])) for chunk in chunks])
+
+
 def _collect(
-    client: AtlasQuery, what: str, make: Callable, atlas_ids, start, end, on_error, cache, progress
-) -> Collection:
-    """Fetch a product of many objects into memory."""
-    ids, window = check_bulk(client, atlas_ids, start, end, on_error)
+    client: AtlasQuery,
+    found: Collection,
+    make: Callable[[AtlasSource], Any],
+    ids: list[int],
+    window: Window,
+    cache: bool | None,
+    progress: bool,
+) -> None:
+    """Fetch a product of many objects into a collection."""
     chunks = read_in_chunks(client, ids, window, cache)
-    found = Collection(what, client._meta)
     try:
         with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
             for chunk in chunks:
@@ -320,16 +357,19 @@ def _collect(
         note = f"What had come, {found!r}, is in sys.last_value.result."
         attach(stop, result=found, note=note)
         raise
-    return deliver(
-        found,
-        found.failures,
-        on_error=on_error,
-        service=client.service,
-        total=len(ids),
-    )
 
 
-def _add_chunk(client: AtlasQuery, found: Collection, chunk, make: Callable, window: tuple) -> None:
+def _deliver(client: AtlasQuery, found: Products, on_error: str, total: int) -> Products:
+    return deliver(found, found.failures, on_error=on_error, service=client.service, total=total)
+
+
+def _add_chunk(
+    client: AtlasQuery,
+    found: Collection,
+    chunk: Chunk,
+    make: Callable[[AtlasSource], Any],
+    window: Window,
+) -> None:
     for _, item, when in known_items(chunk, client, found.failures):
         source = AtlasSource(item, window=window, meta=client._meta(when))
         try:

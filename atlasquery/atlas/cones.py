@@ -10,7 +10,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import cache_conf
 
-from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload, one_or_all
 from atlasquery.atlas.columns import CONE
 from atlasquery.atlas.items import METADATA_ONLY, ObjectId
 from atlasquery.exceptions import (
@@ -133,7 +133,7 @@ def query_region(
     kind = "nearest" if nearest and not positions else "all"
     payloads = [cone_payload(cone, kind) for cone in cones]
     if get_query_payload:
-        return payloads[0] if len(payloads) == 1 and shape == () else payloads
+        return one_or_all(payloads) if shape == () else payloads
     _announce_cones(self, payloads, "cone searches", cache, more=positions)
     found, when, failures = _search(self, cones, kind, cache)
     if failures and len(cones) == 1:
@@ -220,7 +220,7 @@ def count_region(
         cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
         payloads = [cone_payload(cone, "count") for cone in cones]
         if get_query_payload:
-            return payloads[0] if shape == () else payloads
+            return one_or_all(payloads) if shape == () else payloads
         _announce_cones(self, payloads, "counts", cache, more=False)
         counts, _, failures = _search(self, cones, "count", cache)
         if failures:

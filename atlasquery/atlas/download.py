@@ -112,7 +112,7 @@ def download_sources(
     ['ATLAS26zy', 'ATLAS26zz']
     """
     require_pyarrow()
-    ids, window = check_bulk(self, atlas_ids, start, end, on_error)
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
     age = check_age(max_age)
     # The login may name the server, whose rows are not mixed with another's.
     self._auth(required=False)

@@ -187,7 +187,8 @@ def get_list_members(
     cache : bool, optional
         Whether stored answers are used.
     get_query_payload : bool, optional
-        Whether to return what would be sent, and send nothing.
+        Whether to return what would be sent with its address as ``"url"``, and send
+        nothing.
 
     Returns
     -------
@@ -218,8 +219,10 @@ def get_list_members(
     ['atlas_id', 'list_id', 'membership_id']
     """
     chosen = resolve_list(self, name, custom)
+    if get_query_payload and chosen.custom:
+        return {"url": self.server + "objectgroupslist/", "objectgroupid": chosen.number}
     if get_query_payload:
-        return {"objectgroupid": chosen.number} if chosen.custom else _list_payload(chosen)
+        return {"url": self.server + "objectlist/", **_list_payload(chosen)}
     meta = {"query": "get_list_members", "list": chosen.name}
     if chosen.custom:
         rows, when = _memberships(self, {"objectgroupid": chosen.number}, cache)
@@ -246,8 +249,8 @@ def get_list_memberships(
     cache : bool, optional
         Whether stored answers are used.
     get_query_payload : bool, optional
-        Whether to return what would be sent, a payload for each request, and
-        send nothing.
+        Whether to return what would be sent, a payload with its address as ``"url"``
+        for each request, and send nothing.
 
     Returns
     -------
@@ -282,7 +285,10 @@ def get_list_memberships(
     """
     one = find_one_id(self, atlas_id, cache, send=not get_query_payload)
     if get_query_payload:
-        return [objects_payload([one], METADATA_ONLY), {"objectid": one}]
+        return [
+            {"url": self.server + "objects/", **objects_payload([one], METADATA_ONLY)},
+            {"url": self.server + "objectgroupslist/", "objectid": one},
+        ]
     entry = get_objects(self, one, cache=cache)
     groups, when = _memberships(self, {"objectid": one}, cache)
     on = [] if entry["list_id"].mask[0] else [(int(entry["list_id"][0]), False)]

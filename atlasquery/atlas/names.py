@@ -11,18 +11,26 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.coordinates.name_resolve import NameResolveError
 from astropy.table import Table
 
-from atlasquery.atlas.base import AtlasQuery, check_atlas_ids
+from atlasquery.atlas.base import (
+    AtlasQuery,
+    Payload,
+    check_atlas_ids,
+    objects_payload,
+    one_or_all,
+)
 from atlasquery.atlas.columns import CROSSMATCH
 from atlasquery.atlas.cones import query_region
-from atlasquery.atlas.items import ObjectId
+from atlasquery.atlas.items import METADATA_ONLY, ObjectId
 from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseError
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_names, check_radius
 from atlasquery.tables import build_table, decode_rows
 from atlasquery.warn import warn
 
-__all__ = ["atlas_name", "find_ids", "query_external_names", "tns_name"]
+__all__ = ["atlas_name", "find_ids", "name_payloads", "query_external_names", "tns_name"]
 
+# An id, or what is meant as one and has a digit too many or too few.
+ID = re.compile(r"\d{15,}")
 # Both grew letters as the years got fuller: ATLAS16bk, ATLAS20bbfr; SN 1987A, AT 2020tjh.
 ATLAS = re.compile(r"ATLAS\s*(\d{2}[a-z]{2,})", re.IGNORECASE)
 TNS = re.compile(r"(?:AT|SN|TDE|FRB)?\s*((?:19|20)\d{2})([a-z]{1,5})", re.IGNORECASE)
@@ -77,8 +85,7 @@ def query_external_names(
     {'externalObjects': '2020tjh'}
     """
     asked = check_names(names, name="names")
-    # "with_prefix: [[]]": the server has TNS names without AT or SN only.
-    payload = {"externalObjects": ",".join(tns_name(name) or name for name in asked)}
+    payload = _external_payload(asked)
     if get_query_payload:
         return payload
     groups, when = self._read(
@@ -107,7 +114,7 @@ def find_ids(
     """Return the ids of the objects of a name, and how they were found."""
     check_radius(radius)
     (text,) = check_names(name, name="name")
-    if re.fullmatch(r"\d{15,}", text):
+    if re.fullmatch(ID, text):
         return check_atlas_ids(text, name="name"), "ATLAS id"
     if designation := atlas_name(text):
         return _ids_by_designation(client, designation, cache), "ATLAS designation"
@@ -116,11 +123,38 @@ def find_ids(
     return _ids_by_resolver(client, text, radius, cache), "position from Sesame"
 
 
-def _ids_by_designation(client: AtlasQuery, designation: str, cache: bool | None) -> list[int]:
+def name_payloads(client: AtlasQuery, name: str, radius: Angle) -> Payload:
+    """Return the requests for the objects of a name that depend on no response."""
+    check_radius(radius)
+    (text,) = check_names(name, name="name")
+    if re.fullmatch(ID, text):
+        requests = [
+            ("objects/", objects_payload(check_atlas_ids(text, name="name"), METADATA_ONLY))
+        ]
+    elif designation := atlas_name(text):
+        requests = [("objectlist/", payload) for payload in _list_payloads(designation)]
+    else:
+        requests = [("externalxmlist/", _external_payload([text]))]
+    return one_or_all([{"url": client.server + path, **sent} for path, sent in requests])
+
+
+def _list_payloads(designation: str) -> list[dict]:
+    """Return what is sent to find a designation on lists, the likeliest first."""
     # A designation is given when an object is put on a list, and so not before its year.
     year = 2000 + int(designation[5:7])
-    for number in NAMED_LISTS:
-        payload = {"objectlistid": number, "datethreshold": f"{year - 1}-12-31T00:00:00"}
+    return [
+        {"objectlistid": number, "datethreshold": f"{year - 1}-12-31T00:00:00"}
+        for number in NAMED_LISTS
+    ]
+
+
+def _external_payload(names: list[str]) -> dict:
+    # The server has TNS names without AT or SN: docs/servers/atlas.rst, "External names".
+    return {"externalObjects": ",".join(tns_name(name) or name for name in names)}
+
+
+def _ids_by_designation(client: AtlasQuery, designation: str, cache: bool | None) -> list[int]:
+    for payload in _list_payloads(designation):
         entries, _ = client._read(
             "objectlist/",
             payload,

@@ -15,10 +15,12 @@ from atlasquery.atlas.base import (
     AtlasQuery,
     Id,
     Ids,
+    Payload,
     check_atlas_ids,
     is_name,
     lower_bound,
     objects_payload,
+    one_or_all,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -31,7 +33,7 @@ from atlasquery.atlas.items import (
     product_rows,
     unknown,
 )
-from atlasquery.atlas.names import find_ids
+from atlasquery.atlas.names import find_ids, name_payloads
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
@@ -59,6 +61,7 @@ def query_object(
     *,
     radius: Angle | u.Quantity | str = 5 * u.arcsec,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Find an object by its id or by any of its names.
 
@@ -77,6 +80,10 @@ def query_object(
         How far from a resolved name an object may be.
     cache : bool, optional
         Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: each request with its
+        address as ``"url"``, as far as they do not depend on a response. Lists are
+        read one after another, up to the one that has the designation.
 
     Returns
     -------
@@ -103,6 +110,8 @@ def query_object(
     """
     number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
     text = str(name) if number else name
+    if get_query_payload:
+        return name_payloads(self, text, radius)
     ids, how = find_ids(self, text, cache, radius)
     found = get_objects(self, ids, cache=cache)
     found.meta.update(query="query_object", name=text.strip(), matched_by=how)
@@ -629,11 +638,10 @@ def _known_items(client: AtlasQuery, ids: list[int], cache: bool | None) -> tupl
     return [item for item, there in zip(items, known, strict=True) if there], when
 
 
-def _entry_payloads(ids: list[int]) -> dict | list[dict]:
-    """Return what is sent for catalogue entries and cross-matches: a list of several requests."""
-    parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
-    payloads = [objects_payload(part, METADATA_ONLY) for part in parts]
-    return payloads[0] if len(payloads) == 1 else payloads
+def _entry_payloads(ids: list[int]) -> Payload:
+    """Return what is sent for catalogue entries and cross-matches."""
+    chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+    return one_or_all([objects_payload(chunk, METADATA_ONLY) for chunk in chunks])
 
 
 def _nothing(message: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, one_or_all
 from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
 from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
@@ -242,7 +242,7 @@ def _query_vra(
         with_id = first if endpoint != "vraranklist/" else None
         payloads = [_payload_of_all(begin, with_id)]
     if get_query_payload:
-        return payloads[0] if len(payloads) == 1 else payloads
+        return one_or_all(payloads)
     rows, when = _vra_rows(client, endpoint, columns, payloads, cache)
     # With objects the server ignores the thresholds, and without them `debug`.
     keep = since(rows, "time", begin)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -23,7 +24,23 @@ from atlasquery.service.http_errors import is_page
 from atlasquery.service.quota import Limit, Quota
 from atlasquery.tables import Rows, check_answer, decode_rows
 
-__all__ = ["ForcedQuery", "Page", "Task", "maybe_done"]
+__all__ = [
+    "ForcedQuery",
+    "Page",
+    "Payload",
+    "Task",
+    "decode_page",
+    "decode_task",
+    "decode_tasks",
+    "maybe_done",
+    "page_params",
+    "states",
+    "unix",
+]
+
+#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
+#: the type of the query is that of its result.
+Payload: TypeAlias = Any
 
 # A minute, and a little more: the server's clock runs from when a request arrives.
 MINUTE = 62.0

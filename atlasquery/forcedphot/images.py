@@ -20,10 +20,10 @@ from atlasquery.exceptions import (
 )
 from atlasquery.forcedphot.base import ForcedQuery, Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
-from atlasquery.forcedphot.submission import make_jobs, update_job
+from atlasquery.forcedphot.submission import make_jobs, submission_payloads, update_job
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import check_task_ids
-from atlasquery.forcedphot.waiting import wait
+from atlasquery.forcedphot.waiting import check_timeout, wait
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
@@ -119,7 +119,11 @@ def _missing(client: ForcedQuery, what: str) -> NotFoundError:
 
 
 def get_images(
-    self: ForcedQuery, images: ForcedJobs | Job | int, *, path: str | os.PathLike | None = None
+    self: ForcedQuery,
+    images: ForcedJobs | Job | int,
+    *,
+    path: str | os.PathLike | None = None,
+    get_query_payload: bool = False,
 ) -> Path:
     """Download the images of a task.
 
@@ -132,6 +136,8 @@ def get_images(
     path : path-like, optional
         The file, or a directory for a file of the task's number; by default the
         present directory.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: its address as ``"url"``.
 
     Returns
     -------
@@ -164,9 +170,12 @@ def get_images(
     task_id = _task_id(images[0] if isinstance(images, ForcedJobs) else images)
     place = check_path("." if path is None else path, name="path")
     place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
+    address = f"queue/{task_id}/images.zip"
+    if get_query_payload:
+        return {"url": self.server + address}
     try:
         with private_file(place) as file:
-            _stream(self, f"queue/{task_id}/images.zip", file)
+            _stream(self, address, file)
     except RemoteServiceError as error:
         if error.status != 404:
             raise
@@ -225,6 +234,7 @@ def get_stack(
     comment: str | None = None,
     timeout: object = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> fits.HDUList:
     """Stack images along the path of a minor planet.
 
@@ -244,6 +254,9 @@ def get_stack(
         How long to wait; a bare number is in seconds.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the submission,
+        or the address of the task as ``"url"`` where there is one already.
 
     Returns
     -------
@@ -280,6 +293,10 @@ def get_stack(
         first, last = check_dates(start, end)
         shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
         jobs = make_jobs(self, target, shared, check_comment(comment, TAG_LENGTH))
+    if get_query_payload:
+        check_timeout(timeout)
+        task_id = jobs[0].task_id
+        return submission_payloads(jobs) if task_id is None else {"url": jobs.url(jobs[0])}
     try:
         wait(self, jobs, timeout=timeout, progress=progress)
         return _download_stack(self, jobs[0])

@@ -12,8 +12,8 @@ from atlasquery.exceptions import InvalidQueryError, attach
 from atlasquery.forcedphot.base import ForcedQuery
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.results import fetch
-from atlasquery.forcedphot.submission import make_jobs, submit_pending
-from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
+from atlasquery.forcedphot.submission import make_jobs, submission_payloads, submit_pending
+from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.waiting import Watch, check_timeout, wait, within_timeout
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.inputs import check_coordinates, check_path, check_radius
@@ -97,24 +97,18 @@ def submit(
     >>> AtlasForced.submit(positions, start="2020-05-01", comment="two hosts")
     <ForcedJobs 2 tasks: 2 queued>
     """
-    targets = check_targets(coordinates, mpc_names, names)
-    first, last = check_dates(start, end)
-    if not isinstance(reduced, (bool, np.bool_)):
-        raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
-    words = check_comment(comment, TAG_LENGTH)
-    place = None if save is None else check_path(save, name="save")
+    request = _check_request(coordinates, mpc_names, start, end, reduced, comment, names)
+    path = None if save is None else check_path(save, name="save")
     seconds = check_timeout(timeout)
-    # The bound is always sent: without it the server takes the last 30 days.
-    shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
+    # The login may name the server, which is that of the jobs.
     self._auth(required=True)
-    jobs = make_jobs(self, targets, shared, words)
-    if place is not None:
-        if place.exists():
+    jobs = make_jobs(self, *request)
+    if path is not None:
+        if path.exists():
             raise InvalidQueryError(
-                f"save={str(save)!r} exists: take it up with ForcedJobs.load, or choose "
-                "another name"
+                f"save={str(save)!r} exists: resume it with ForcedJobs.load, or choose another name"
             )
-        jobs.save(place)
+        jobs.save(path)
     with within_timeout(self, seconds, Watch(), jobs):
         return _submit_all(self, jobs)
 
@@ -133,6 +127,7 @@ def query_position(
     timeout: u.Quantity | float | str | None = None,
     on_error: str = "raise",
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> TimeSeries | list[TimeSeries]:
     """Measure positions or minor planets: submit, wait and fetch in one call.
 
@@ -161,6 +156,9 @@ def query_position(
         What to do when some have no light curve, as in `fetch`.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the submissions, one
+        for each hundred lines. Each real one has another tag in its ``comment``.
 
     Returns
     -------
@@ -201,10 +199,15 @@ def query_position(
     check_on_error(on_error)
     query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
              "comment": comment, "names": names}  # fmt: skip
-    if save is not None and check_path(save, name="save").exists():
+    saved = save is not None and check_path(save, name="save").exists()
+    if saved:
         jobs = ForcedJobs.load(save)
-        _check_same(self, jobs, coordinates, query)
-    else:
+        _check_same(jobs, coordinates, query)
+    if get_query_payload:
+        if not saved:
+            jobs = make_jobs(self, *_check_request(coordinates, **query))
+        return submission_payloads(jobs)
+    if not saved:
         jobs = submit(self, coordinates, save=save, timeout=timeout, **query)
     try:
         left = max(0.0, start_of_wait + seconds - self._clock.now())
@@ -232,6 +235,7 @@ def get_control_curves(
     save: str | os.PathLike | None = None,
     timeout: u.Quantity | float | str | None = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> list[TimeSeries]:
     """Measure a circle of positions around one, where nothing is expected.
 
@@ -258,6 +262,8 @@ def get_control_curves(
         How long to wait; a bare number is in seconds.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing, as in `query_position`.
 
     Returns
     -------
@@ -294,11 +300,34 @@ def get_control_curves(
     names = [f"control {k} of {ra[0]:.5f}{dec[0]:+.5f}" for k in range(n)]
     curves = query_position(self,
         circle, start=start, end=end, reduced=reduced, comment=comment, names=names,
-        save=save, timeout=timeout, progress=progress,
+        save=save, timeout=timeout, progress=progress, get_query_payload=get_query_payload,
     )  # fmt: skip
+    if get_query_payload:
+        return curves
+    if not isinstance(curves, list):
+        curves = [curves]
     for k, lc in enumerate(curves):
         lc.meta.update(control=k, position_angle=float(angles[k]))
     return curves
+
+
+def _check_request(
+    coordinates: SkyCoord | None,
+    mpc_names: str | list[str] | None,
+    start: When,
+    end: When,
+    reduced: bool,
+    comment: str | None,
+    names: str | list[str] | None,
+) -> tuple[list[Target], dict, str]:
+    """Return targets, what their requests have in common, and the comment; or refuse them."""
+    targets = check_targets(coordinates, mpc_names, names)
+    first, last = check_dates(start, end)
+    if not isinstance(reduced, (bool, np.bool_)):
+        raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
+    # The bound is always sent: without it the server takes the last 30 days.
+    shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
+    return targets, shared, check_comment(comment, TAG_LENGTH)
 
 
 def _submit_all(client: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
@@ -312,10 +341,8 @@ def _submit_all(client: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
     return jobs
 
 
-def _check_same(
-    client: ForcedQuery, jobs: ForcedJobs, coordinates: SkyCoord | None, query: dict
-) -> None:
-    """Refuse to take up the jobs of another query."""
+def _check_same(jobs: ForcedJobs, coordinates: SkyCoord | None, query: dict) -> None:
+    """Refuse to resume the jobs of another query."""
     targets = check_targets(coordinates, query["mpc_names"], query["names"])
     window = check_dates(query["start"], query["end"])
     same = [job.target for job in jobs] == targets
@@ -324,6 +351,3 @@ def _check_same(
         raise InvalidQueryError(
             f"save={str(jobs.path)!r} holds the jobs of another query: choose another name"
         )
-
-
-#: The instance to use for a login and a server from the configuration.

@@ -5,13 +5,13 @@ import math
 import re
 
 from atlasquery.exceptions import InputWarning, QuotaError, RemoteServiceError
-from atlasquery.forcedphot.base import ForcedQuery, Task, decode_tasks, maybe_done, unix
+from atlasquery.forcedphot.base import ForcedQuery, Payload, Task, decode_tasks, maybe_done, unix
 from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.targets import Target, in_groups
 from atlasquery.service.log import log
 from atlasquery.warn import warn
 
-__all__ = ["make_jobs", "submit_pending"]
+__all__ = ["make_jobs", "submission_payloads", "submit_pending", "update_job"]
 
 # "at most 100 non-blank lines", "500 unstarted tasks per user" (contract).
 LINES = 100
@@ -181,6 +181,12 @@ def _tasks_of(client: ForcedQuery, jobs: ForcedJobs, batches: list[Batch]) -> di
         if page.tasks and unix(page.tasks[-1].submitted) < oldest:
             break
     return found
+
+
+def submission_payloads(jobs: ForcedJobs) -> Payload:
+    """Return what is sent to submit all jobs that have no task."""
+    payloads = [_payload(jobs, batch) for batch in jobs.batches.values() if jobs.missing(batch)]
+    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def _payload(jobs: ForcedJobs, batch: Batch) -> dict:

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, RemoteServiceError
-from atlasquery.forcedphot.base import ForcedQuery, Task, states
+from atlasquery.forcedphot.base import ForcedQuery, Task, page_params, states
 from atlasquery.forcedphot.jobs import ForcedJobs, Job
 from atlasquery.forcedphot.results import read_result, result_key
 from atlasquery.forcedphot.submission import update_job
@@ -27,7 +27,9 @@ PRODUCTS = {"IMGZIP": "ZIP of images", "SSOSTACK": "stack"}
 STATE = Column("state", str, about="What became of it, as in ForcedJobs.", required=True)
 
 
-def list_jobs(self: ForcedQuery, *, started: bool | None = None) -> Table:
+def list_jobs(
+    self: ForcedQuery, *, started: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List all tasks of the account, whoever submitted them.
 
     It costs a request for each hundred tasks.
@@ -36,6 +38,9 @@ def list_jobs(self: ForcedQuery, *, started: bool | None = None) -> Table:
     ----------
     started : bool, optional
         True for tasks that were begun, False for those that were not.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the parameters of the
+        first page, as each names the next one.
 
     Returns
     -------
@@ -62,6 +67,8 @@ def list_jobs(self: ForcedQuery, *, started: bool | None = None) -> Table:
     >>> AtlasForced.list_jobs()["state"].tolist()
     ['queued']
     """
+    if get_query_payload:
+        return page_params()
     rows = stack_rows(*(page.rows for page in self._pages()))
     state = states(rows)
     if started is not None:
