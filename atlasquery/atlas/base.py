@@ -80,13 +80,13 @@ class AtlasQuery(ServiceQuery):
         decode: Callable = decode_items,
         divisible: bool = False,
     ) -> tuple:
-        """Ask for objects; return what `decode` makes of the answer, and when it came."""
+        """Read objects; return what `decode` returns for the response, and when it came."""
 
         def checked(body: bytes):
             items = decode(body)
             if len(items) != len(ids):
                 raise TableParseError(
-                    f"ATLAS answered {len(items)} objects when asked for {len(ids)}"
+                    f"ATLAS returned {len(items)} objects when asked for {len(ids)}"
                 )
             if decode is decode_items:
                 check_items(items, ids)
@@ -107,20 +107,20 @@ class AtlasQuery(ServiceQuery):
         requests: int,
         cost: str,
         *,
-        said: bool = True,
+        logged: bool = True,
         unstored: Callable | None = None,
         resumable: bool = False,
     ) -> None:
-        """Say what a call costs before it is spent; refuse one that cannot be finished.
+        """Announce the cost of a call before it is spent; refuse one that cannot be finished.
 
-        A cost that can be met is `said` only where it is worth a word. `unstored`
-        counts those of the requests whose answers are not in the store. What is
-        `resumable` is begun where anything is left.
+        A cost that can be met is only `logged`, where that is worth a line. `unstored`
+        counts those of the requests whose responses are not cached. What is
+        `resumable` is begun if any request is left.
         """
         quota = self.quota()
         cost = f"ATLAS: {cost}"
         if not quota.limit or requests <= quota.remaining:
-            if said:
+            if logged:
                 log.info(f"{cost} ({quota})")
             return
         requests = unstored() if unstored else requests
@@ -136,8 +136,8 @@ class AtlasQuery(ServiceQuery):
         if self.conf.on_quota == "raise":
             raise QuotaError(
                 f"{cost} would be sent, but only {quota.remaining} of {quota.limit} requests are "
-                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to let it take "
-                "its time, or ask for less; conf.hourly_limit is what the account is allowed.",
+                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to wait for "
+                "them, or request less; conf.hourly_limit is what the account is allowed.",
                 service=self.service,
             )
         hours = (requests - quota.remaining) / quota.limit
@@ -147,22 +147,22 @@ class AtlasQuery(ServiceQuery):
             LargeQueryWarning,
         )
 
-    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
+    def _not_found(self, ids: list[int], message: str) -> NotFoundError:
         return NotFoundError(
-            f"ATLAS does not know {some(ids)}: {words}",
+            f"ATLAS does not know {some(ids)}: {message}",
             service=self.service,
             status=200,
             url=self.server + "objects/",
-            reason=words,
+            reason=message,
         )
 
     def _lifetime(self, kind: str) -> float:
-        """Return the seconds for which stored answers count: none from before the last write.
+        """Return the seconds for which cached responses are valid: none from before the last write.
 
         Parameters
         ----------
         kind : {"list", "object"}
-            What was answered.
+            What the response is.
 
         Returns
         -------
@@ -171,20 +171,20 @@ class AtlasQuery(ServiceQuery):
         """
         written = self._written.get(kind, 0.0)
         with contextlib.suppress(OSError):
-            written = max(written, self._write_mark(kind).stat().st_mtime)
+            written = max(written, self._last_write_file(kind).stat().st_mtime)
         configured = getattr(self.conf, f"{kind}_seconds")
         return min(configured, max(0.0, time.time() - written))
 
     def _note_write(self, kinds: Iterable[str]) -> None:
-        """Let no stored answer of these kinds be used again, in other processes neither."""
+        """Invalidate cached responses of these kinds, in other processes too."""
         for kind in kinds:
             self._written[kind] = now = time.time()
-            # Without a directory there are no stored answers either.
+            # Without a directory there are no cached responses.
             with contextlib.suppress(OSError):
-                self._write_mark(kind).touch(mode=0o600)
-                os.utime(self._write_mark(kind), (now, now))
+                self._last_write_file(kind).touch(mode=0o600)
+                os.utime(self._last_write_file(kind), (now, now))
 
-    def _write_mark(self, kind: str) -> Path:
+    def _last_write_file(self, kind: str) -> Path:
         return self.cache_location / f"{kind}.written"
 
 
@@ -201,7 +201,7 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     Returns
     -------
     dict
-        A comma-separated text, and the bound where there is one.
+        A comma-separated string, and the bound where there is one.
     """
     payload: dict = {"objects": ",".join(map(str, ids))}
     return payload if mjd is None else payload | {"mjd": mjd}
@@ -227,7 +227,7 @@ def lower_bound(start: float | None) -> float | None:
     """Return the bound to send, so that nothing at or after `start` is left out.
 
     The server compares with ``>`` for detections and with six decimals for
-    non-detections; what it sends too much is cut off here.
+    non-detections; rows before `start` are removed by the client.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def is_name(value: object) -> bool:
     Returns
     -------
     bool
-        True for a text with letters that is not a number.
+        True for a string with letters that is not a number.
     """
     if not isinstance(value, str) or not re.search("[^\\W\\d_]", value):
         return False
@@ -276,7 +276,7 @@ def check_atlas_ids(
     name : str, optional
         The argument's name, for messages.
     allow_empty : bool, optional
-        Whether there may be none, which is warned of.
+        Whether there may be none, which is a warning.
 
     Returns
     -------

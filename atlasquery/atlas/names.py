@@ -29,9 +29,9 @@ from atlasquery.warn import warn
 
 __all__ = ["atlas_name", "find_ids", "name_payloads", "query_external_names", "tns_name"]
 
-# An id, or what is meant as one and has a digit too many or too few.
+# An id, or one with some digits too many or too few.
 ID = re.compile(r"\d{15,}")
-# Both grew letters as the years got fuller: ATLAS16bk, ATLAS20bbfr; SN 1987A, AT 2020tjh.
+# Years with more transients need more letters: ATLAS16bk, ATLAS20bbfr; SN 1987A, AT 2020tjh.
 ATLAS = re.compile(r"ATLAS\s*(\d{2}[a-z]{2,})", re.IGNORECASE)
 TNS = re.compile(r"(?:AT|SN|TDE|FRB)?\s*((?:19|20)\d{2})([a-z]{1,5})", re.IGNORECASE)
 # Lists that hold objects with a designation, likeliest first: good, follow_up, possible, attic,
@@ -53,7 +53,7 @@ def query_external_names(
     names : str or sequence of str
         Names as TNS (with or without AT or SN), ZTF, Pan-STARRS and others give.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -66,7 +66,7 @@ def query_external_names(
     Raises
     ------
     InvalidQueryError
-        If a name is empty or holds a character that no name has.
+        If a name is empty or has a character that is not allowed.
 
     Warns
     -----
@@ -84,34 +84,34 @@ def query_external_names(
     >>> payload
     {'externalObjects': '2020tjh'}
     """
-    asked = check_names(names, name="names")
-    payload = _external_payload(asked)
+    requested = check_names(names, name="names")
+    payload = _external_payload(requested)
     if get_query_payload:
         return payload
     groups, when = self._read(
         "externalxmlist/",
         payload,
-        decode=partial(_decode_groups, asked),
+        decode=partial(_decode_groups, requested),
         lifetime=self.conf.list_seconds,
         cache=cache,
     )
     sizes = [len(group) for group in groups]
-    if missing := [name for name, size in zip(asked, sizes, strict=True) if not size]:
+    if missing := [name for name, size in zip(requested, sizes, strict=True) if not size]:
         warn(f"ATLAS has no object with the name {some(missing)}", NoResultsWarning)
     rows = decode_rows(CROSSMATCH, *(msgspec.json.encode(group) for group in groups))
-    index = np.repeat(np.arange(len(asked)), sizes)
+    index = np.repeat(np.arange(len(requested)), sizes)
     table = build_table(rows, meta=self._meta(when, query="query_external_names"))
-    table.add_column(np.array(asked, dtype=np.str_)[index], index=0, name="query_name")
+    table.add_column(np.array(requested, dtype=np.str_)[index], index=0, name="query_name")
     table.add_column(index, index=0, name="query_index")
-    table["query_index"].info.description = "Index of the name asked for."
-    table["query_name"].info.description = "The name asked for."
+    table["query_index"].info.description = "Index of the name requested."
+    table["query_name"].info.description = "The name requested."
     return table
 
 
 def find_ids(
     client: AtlasQuery, name: str, cache: bool | None, radius: Angle = 5 * u.arcsec
 ) -> tuple[list[int], str]:
-    """Return the ids of the objects of a name, and how they were found."""
+    """Return the ids of the objects with a name, and how they were found."""
     check_radius(radius)
     (text,) = check_names(name, name="name")
     if re.fullmatch(ID, text):
@@ -195,7 +195,7 @@ def _ids_by_resolver(client: AtlasQuery, name: str, radius: Angle, cache: bool |
 
 
 def atlas_name(name: str) -> str | None:
-    """Return an ATLAS designation as the survey spells it, or None if it is none.
+    """Return an ATLAS designation as the survey spells it, or None for other names.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def atlas_name(name: str) -> str | None:
 
 
 def tns_name(name: str) -> str | None:
-    """Return a name of the Transient Name Server without AT or SN, or None if it is none.
+    """Return a name of the Transient Name Server without AT or SN, or None for other names.
 
     Parameters
     ----------
@@ -240,8 +240,8 @@ _listed = msgspec.json.Decoder(list[_Listed])
 _groups = msgspec.json.Decoder(list[list[msgspec.Raw]])
 
 
-def _decode_groups(asked: list[str], body: bytes) -> list[list[msgspec.Raw]]:
+def _decode_groups(requested: list[str], body: bytes) -> list[list[msgspec.Raw]]:
     groups = _groups.decode(body)
-    if len(groups) != len(asked):
-        raise TableParseError(f"ATLAS answered {len(groups)} names when asked for {len(asked)}")
+    if len(groups) != len(requested):
+        raise TableParseError(f"ATLAS returned {len(groups)} names when asked for {len(requested)}")
     return groups

@@ -1,4 +1,4 @@
-"""Queries for what the Virtual Research Assistant (VRA) has scored, ranked and to do."""
+"""Queries for scores, ranks and to-do list of the Virtual Research Assistant (VRA)."""
 
 from numbers import Integral
 
@@ -17,7 +17,7 @@ from atlasquery.warn import warn
 
 __all__ = ["query_vra_ranks", "query_vra_scores", "query_vra_todo"]
 
-# The server looks objects up one by one, some thousands in a second.
+# The server reads objects one by one, some thousands in a second.
 CHUNK = 10000
 
 
@@ -35,7 +35,7 @@ def query_vra_scores(
     """Fetch scores of the Virtual Research Assistant.
 
     An object has a row for each time it was scored. Without ids the whole
-    table comes, from `start` or `first_id` on where these are given.
+    table is returned, from `start` or `first_id` on where these are given.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def query_vra_scores(
         Only rows of that time or later; a bare number is an MJD.
     first_id : int, optional
         Only rows with this ``score_id`` or a higher one: one more than the
-        highest of the last call gives what is new.
+        highest of the last call gives the new rows.
     debug : bool, optional
         Whether to fetch the test rows of the VRA's makers instead of the others.
     latest : bool, optional
-        Whether only the last row of each object is kept.
+        Whether only the last row of each object is returned.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -60,18 +60,18 @@ def query_vra_scores(
     `~astropy.table.Table`
         ``atlas_id``, ``time``, the probabilities ``preal``, ``pgal`` and
         ``pfast``, ``rank``, ``rank_alt1``, ``is_gal_cand``, ``debug``,
-        ``api_user``, ``user`` and ``score_id``; in the order of the ids asked
-        for, then of ``score_id``.
+        ``api_user``, ``user`` and ``score_id``; in the order of the ids
+        requested, then of ``score_id``.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Warns
     -----
     NoResultsWarning
-        If there is no such row, or none of some of the objects asked for.
+        If there is no such row, or none of some of the objects requested.
 
     References
     ----------
@@ -105,7 +105,7 @@ def query_vra_todo(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table:
-    """Fetch what the Virtual Research Assistant has to look at.
+    """Fetch the to-do list of the Virtual Research Assistant.
 
     Parameters
     ----------
@@ -118,26 +118,26 @@ def query_vra_todo(
         Only objects with this ATLAS id or a higher one: the rows of this
         list have no other number.
     latest : bool, optional
-        Whether only the last row of each object is kept; the server has one.
+        Whether only the last row of each object is returned; the server has one.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     `~astropy.table.Table`
-        ``atlas_id`` and ``time``, in the order of the ids asked for, else by id.
+        ``atlas_id`` and ``time``, in the order of the ids requested, else by id.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Warns
     -----
     NoResultsWarning
-        If there is no such row, or none of some of the objects asked for.
+        If there is no such row, or none of some of the objects requested.
 
     References
     ----------
@@ -176,11 +176,11 @@ def query_vra_ranks(
         Only objects ranked at that time or later; a bare number is an MJD.
     first_id : int, optional
         Only objects with this ATLAS id or a higher one. The server has no
-        such filter, so all rows come and are cut here.
+        such filter, so all rows are fetched and cut locally.
     latest : bool, optional
-        Whether only the last row of each object is kept; the server has one.
+        Whether only the last row of each object is returned; the server has one.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -188,17 +188,17 @@ def query_vra_ranks(
     -------
     `~astropy.table.Table`
         ``atlas_id``, ``time``, ``rank``, ``rank_alt1`` and ``is_gal_cand``, in
-        the order of the ids asked for, else by id.
+        the order of the ids requested, else by id.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Warns
     -----
     NoResultsWarning
-        If there is no such row, or none of some of the objects asked for.
+        If there is no such row, or none of some of the objects requested.
 
     References
     ----------
@@ -260,26 +260,26 @@ def _vra_rows(client: AtlasQuery, endpoint: str, columns: Columns, payloads: lis
         return decode_rows(columns, body), body
 
     def ask(payload: dict) -> tuple:
-        asked = payload.get("objects")
+        ids = payload.get("objects")
         checked = decode
-        if asked is not None:
-            checked = only_of(decode, "atlas_id", asked.split(","), "the object")
+        if ids is not None:
+            checked = only_of(decode, "atlas_id", ids.split(","), "the object")
         return client._read(
             endpoint, payload, decode=checked, lifetime=client._lifetime("list"), cache=cache
         )
 
-    answers = [ask(payload) for payload in payloads]
-    when = min(when for _, when in answers)
-    if len(answers) == 1:
-        return answers[0][0][0], when
-    return decode_rows(columns, *(body for (_, body), _ in answers)), when
+    responses = [ask(payload) for payload in payloads]
+    when = min(when for _, when in responses)
+    if len(responses) == 1:
+        return responses[0][0][0], when
+    return decode_rows(columns, *(body for (_, body), _ in responses)), when
 
 
 def _check_first(first_id: object) -> int | None:
     if first_id is None:
         return None
-    whole = isinstance(first_id, Integral) and not isinstance(first_id, bool)
-    if not whole or not 0 <= first_id < 2**63:
+    integer = isinstance(first_id, Integral) and not isinstance(first_id, bool)
+    if not integer or not 0 <= first_id < 2**63:
         raise InvalidQueryError(
             f"first_id={first_id!r} should be a whole number of 0 or more, below 2^63"
         )
@@ -288,8 +288,8 @@ def _check_first(first_id: object) -> int | None:
 
 def _payloads_of_objects(ids: list[int], debug: bool | None) -> list[dict]:
     chunks = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
-    more = {"debug": "true"} if debug else {}
-    return [{"objects": ",".join(map(str, chunk)), **more} for chunk in chunks]
+    options = {"debug": "true"} if debug else {}
+    return [{"objects": ",".join(map(str, chunk)), **options} for chunk in chunks]
 
 
 def _payload_of_all(begin: float | None, first: int | None) -> dict:
@@ -305,9 +305,9 @@ def _in_order(rows: Rows, key: str, ids: list[int] | None) -> Rows:
     order = rows.values[key]
     if ids is None:
         return rows.take(np.argsort(order, kind="stable"))
-    place = {one: n for n, one in enumerate(ids)}
-    places = [place.get(one, len(ids)) for one in rows.values["atlas_id"].tolist()]
-    return rows.take(np.lexsort((order, places)))
+    rank = {one: n for n, one in enumerate(ids)}
+    ranks = [rank.get(one, len(ids)) for one in rows.values["atlas_id"].tolist()]
+    return rows.take(np.lexsort((order, ranks)))
 
 
 def _latest(rows: Rows, key: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Forced photometry at positions: submit, or submit, wait and fetch in one."""
+"""Forced photometry at positions: submit, or submit, wait and fetch in one call."""
 
 import os
 
@@ -36,12 +36,12 @@ def submit(
     save: str | os.PathLike | None = None,
     timeout: u.Quantity | float | str | None = None,
 ) -> ForcedJobs:
-    """Submit positions or minor planets to be measured.
+    """Submit positions or minor planets for measurement.
 
-    A hundred share a request. The server holds 500 tasks of an account that are not
-    begun; what is beyond stays ``pending``, and `wait` or `update` submit it as room
-    comes free. Each submission has a tag in its comment: where its answer is
-    lost, the tag is looked for in the queue, and nothing is submitted twice.
+    A hundred share a request. The server accepts 500 tasks of an account that are not
+    begun; the rest stays ``pending``, and is submitted by `wait` or `update` when there
+    is room. Each submission has a tag in its comment: if its response is lost, the
+    tag is looked for in the queue, so that nothing is submitted twice.
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ def submit(
         Whether to measure on the images themselves instead of on the differences
         from the reference image.
     comment : str, optional
-        What the tasks are to say in the server's list, up to 272 characters.
+        Comment of the tasks in the server's list, up to 272 characters.
     names : str or sequence of str, optional
-        What to call the targets in tables, one for each.
+        Names of the targets in tables, one for each.
     save : path-like, optional
-        A new file in which the jobs are kept from before the first request, so that a
-        process that is killed loses nothing.
+        A new file in which the jobs are saved before each request, so that nothing is
+        lost if the process is killed.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        How long this may take, where no write is left in the minute or an answer is
-        lost; a bare number is in seconds.
+        Longest time that this may take, if no write is left in the minute or a response
+        is lost; a bare number is in seconds.
 
     Returns
     -------
@@ -76,14 +76,14 @@ def submit(
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be, or the file exists; nothing was sent.
+        If an argument is not valid, or the file exists; nothing was sent.
     LoginError
         If there is no login, or it is refused.
     TimeoutError
-        If not all was submitted in time; ``jobs`` of the error has all, and `wait` goes
-        on with them.
+        If some were not submitted in time; ``jobs`` of the error has all, for `wait` to
+        continue.
     RemoteServiceError
-        If the server refused; what was submitted before is in ``jobs`` of the error.
+        If the server refused; earlier submissions are in ``jobs`` of the error.
 
     References
     ----------
@@ -144,14 +144,14 @@ def query_position(
     reduced : bool, optional
         Whether to measure on the images themselves instead of on the differences.
     comment : str, optional
-        What the tasks are to say in the server's list.
+        Comment of the tasks in the server's list.
     names : str or sequence of str, optional
-        What to call the targets, one for each.
+        Names of the targets, one for each.
     save : path-like, optional
-        A file in which the jobs are kept. Where it exists, its jobs are taken up
-        instead of submitted again; they must be of the same query.
+        A file in which the jobs are saved. If it exists, its jobs are resumed
+        instead of submitted again; they must be those of the same query.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        How long to submit and to wait; a bare number is in seconds.
+        Longest time to submit and to wait; a bare number is in seconds.
     on_error : {"raise", "warn"}, optional
         What to do when some have no light curve, as in `fetch`.
     progress : bool, optional
@@ -169,9 +169,9 @@ def query_position(
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
     TimeoutError
-        If some are not finished in time; ``jobs`` of the error has them.
+        If some are not finished in time; ``jobs`` of the error has all.
     IncompleteResultError
         If some have no light curve.
 
@@ -180,7 +180,7 @@ def query_position(
     NoResultsWarning
         If there is no data at some positions.
     BlockedQueueWarning
-        If a task is begun again and again, while the others wait.
+        If a task is repeated again and again, while the others wait.
 
     References
     ----------
@@ -214,12 +214,12 @@ def query_position(
         wait(self, jobs, timeout=left, progress=progress)
         curves = fetch(self, jobs, on_error=on_error, progress=progress)
     except BaseException as error:
-        # After hours of waiting they are not lost with the error, or with Ctrl-C.
+        # So that they are not lost after hours of waiting, nor with Ctrl-C.
         attach(error, jobs=jobs)
         raise
-    alone = coordinates is None or getattr(coordinates, "shape", ()) == ()
-    alone &= mpc_names is None or isinstance(mpc_names, str)
-    return curves[0] if alone and len(curves) == 1 else curves
+    single = coordinates is None or getattr(coordinates, "shape", ()) == ()
+    single &= mpc_names is None or isinstance(mpc_names, str)
+    return curves[0] if single and len(curves) == 1 else curves
 
 
 def get_control_curves(
@@ -237,29 +237,29 @@ def get_control_curves(
     progress: bool = True,
     get_query_payload: bool = False,
 ) -> list[TimeSeries]:
-    """Measure a circle of positions around one, where nothing is expected.
+    """Measure positions on a circle around a position, where no source is expected.
 
-    What they scatter by is the error that the survey's own errors should
-    have, as ATClean takes it.
+    Their scatter is the true error of the fluxes, with which ATClean corrects
+    those of the survey.
 
     Parameters
     ----------
     coordinates : `~astropy.coordinates.SkyCoord`
         One position.
     n : int, optional
-        How many positions, evenly around it, the first to the north.
+        Number of positions, evenly around it, the first to the north.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-        How far from it: outside of its profile, and as near as that allows.
+        Radius of the circle: just outside of the profile of the source.
     start, end : `~astropy.time.Time`, str or float, optional
         The time window; a bare number is an MJD, None no bound.
     reduced : bool, optional
         Whether to measure on the images themselves instead of on the differences.
     comment : str, optional
-        What the tasks are to say in the server's list.
+        Comment of the tasks in the server's list.
     save : path-like, optional
-        A file in which the jobs are kept, as in `query_position`.
+        A file in which the jobs are saved, as in `query_position`.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        How long to wait; a bare number is in seconds.
+        Longest time to wait; a bare number is in seconds.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
     get_query_payload : bool, optional
@@ -291,7 +291,7 @@ def get_control_curves(
     """
     ra, dec, shape = check_coordinates(coordinates)
     if shape not in ((), (1,)):
-        raise InvalidQueryError(f"coordinates holds {len(ra)} positions, where one is taken")
+        raise InvalidQueryError(f"coordinates holds {len(ra)} positions, where one is needed")
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise InvalidQueryError(f"n={n!r} should be a whole number from 1")
     angles = np.arange(n) * 360.0 / n
@@ -335,7 +335,7 @@ def _submit_all(client: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
         try:
             submit_pending(client, jobs)
         except BaseException as error:
-            # What was submitted is not lost with the error, or with Ctrl-C.
+            # So that submitted jobs are not lost with the error, or with Ctrl-C.
             attach(error, jobs=jobs)
             raise
     return jobs

@@ -294,7 +294,7 @@ def test_columns_of_other_types_in_other_chunks():
     import pyarrow as pa
 
     tables = [pa.table({"a": pa.array([n]), "b": [n]}) for n in (1, "x", None, 2.5)]
-    merged = pa.concat_tables(parquet_files._as_texts(tables), promote_options="default")
+    merged = pa.concat_tables(parquet_files._as_strings(tables), promote_options="default")
     assert merged["a"].to_pylist() == ["1", "x", None, "2.5"]
 
 

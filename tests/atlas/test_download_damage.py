@@ -168,6 +168,6 @@ def test_an_item_without_an_object_costs_no_request(sandbox, missing):
     ((failed, error),) = found.failures
     assert failed == ids[2]
     assert isinstance(error, TableParseError)
-    assert str(error) == f"ATLAS answered for {ids[2]} without an object"
+    assert str(error) == f"ATLAS responded for {ids[2]} without an object"
     assert list(found) == [*ids[:2], *ids[3:]]
     assert proxy.objects == 1
