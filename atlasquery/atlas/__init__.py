@@ -28,7 +28,7 @@ class Conf(ServiceConf):
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.atlas.collection import Collection, SourceIterator  # noqa: E402
 from atlasquery.atlas.core import Atlas, AtlasClass  # noqa: E402

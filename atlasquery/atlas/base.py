@@ -77,12 +77,12 @@ class AtlasQuery(ServiceQuery):
         *,
         mjd: float | None = None,
         cache: bool | None = None,
-        decode: Callable = decode_items,
+        decode: Callable[[bytes], list] = decode_items,
         divisible: bool = False,
-    ) -> tuple:
+    ) -> tuple[list, float]:
         """Read objects; return what `decode` returns for the response, and when it came."""
 
-        def checked(body: bytes):
+        def checked(body: bytes) -> list:
             items = decode(body)
             if len(items) != len(ids):
                 raise TableParseError(

@@ -1,7 +1,7 @@
 """What bulk reads return: products by id in the order requested, and what failed."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astropy.table import Table
 
@@ -12,6 +12,9 @@ from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.chunks import Chunk
 from atlasquery.service.collection import Collection as ProductCollection
 from atlasquery.tables import build_table
+
+if TYPE_CHECKING:
+    from atlasquery.atlas.base import AtlasQuery
 
 __all__ = ["Collection", "SourceIterator"]
 
@@ -111,7 +114,15 @@ class SourceIterator(Iterator):
     #: A pair (id, exception) for each object that failed so far.
     failures: list[tuple[int, Exception]]
 
-    def __init__(self, chunks: Iterable, *, window: tuple, query, bar, at_end: Callable):
+    def __init__(
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        window: tuple[float | None, float | None],
+        query: "AtlasQuery",
+        bar: Any,
+        at_end: Callable[["SourceIterator"], object],
+    ):
         self.failures = []
         self._window = window
         self._query = query
@@ -129,7 +140,7 @@ class SourceIterator(Iterator):
         """Stop, and send no more requests."""
         self._sources.close()
 
-    def _all(self, chunks: Iterable) -> Iterator[AtlasSource]:
+    def _all(self, chunks: Iterable[Chunk]) -> Generator[AtlasSource, None, None]:
         with self._bar as bar:
             for chunk in chunks:
                 for _, item, when in known_items(chunk, self._query, self.failures):
@@ -143,7 +154,9 @@ class SourceIterator(Iterator):
         self._at_end(self)
 
 
-def known_items(chunk: Chunk, query, failures: list) -> Iterator[tuple[int, Item, float]]:
+def known_items(
+    chunk: Chunk, query: "AtlasQuery", failures: list
+) -> Iterator[tuple[int, Item, float]]:
     """Iterate over the objects of a chunk.
 
     Parameters

@@ -1,7 +1,8 @@
 """Cone searches of the ATLAS Transient Server, of any number and any radius."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -10,7 +11,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import cache_conf
 
-from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload, one_or_all
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, Payload, objects_payload, one_or_all
 from atlasquery.atlas.columns import CONE
 from atlasquery.atlas.items import METADATA_ONLY, ObjectId
 from atlasquery.exceptions import (
@@ -220,7 +221,8 @@ def count_region(
         cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
         payloads = [cone_payload(cone, "count") for cone in cones]
         if get_query_payload:
-            return one_or_all(payloads) if shape == () else payloads
+            payload: Payload = one_or_all(payloads) if shape == () else payloads
+            return payload
         _announce_cones(self, payloads, "counts", cache, locate=False)
         counts, _, failures = _search(self, cones, "count", cache)
         if failures:
@@ -235,7 +237,7 @@ def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None
     """Search all cones; return the responses (None where one failed), the time, the failures."""
     decode = DECODERS[kind]
 
-    def ask(cone: Cone):
+    def ask(cone: Cone) -> tuple[Any, float]:
         return client._read(
             "cone/",
             cone_payload(cone, kind),
@@ -256,13 +258,21 @@ def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None
     return found, min(times, default=client._clock.now()), failures
 
 
-def _ask_all(client: AtlasQuery, ask, tasks: list) -> list:
+def _ask_all(client: AtlasQuery, ask: Callable, tasks: list) -> list:
     return run_all(
         ask, tasks, concurrency=client.conf.concurrency, interrupt=client._clock.interrupt
     )
 
 
-def _locate(client: AtlasQuery, cones, found, ra, dec, radius: float, cache: bool | None) -> tuple:
+def _locate(
+    client: AtlasQuery,
+    cones: list[Cone],
+    found: list[Rows],
+    ra: np.ndarray,
+    dec: np.ndarray,
+    radius: float,
+    cache: bool | None,
+) -> tuple[dict[int, tuple[float, float]], list[tuple[str, Exception]]]:
     """Fetch the positions of the objects that can be within the radius; return the failures."""
     near_ids: dict[int, None] = {}
     for cone, rows in zip(cones, found, strict=True):
@@ -271,7 +281,7 @@ def _locate(client: AtlasQuery, cones, found, ra, dec, radius: float, cache: boo
     ids = list(near_ids)
     chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
 
-    def ask(chunk: list[int]):
+    def ask(chunk: list[int]) -> tuple[dict, float]:
         return client._read(
             "objects/",
             objects_payload(chunk, METADATA_ONLY),
@@ -382,11 +392,14 @@ def near_members(
     `~numpy.ndarray`
         True for those whose positions have to be fetched.
     """
-    offsets = separations(cone.ra, cone.dec, ra[cone.members], dec[cone.members])
+    offsets = separations(
+        np.array(cone.ra), np.array(cone.dec), ra[cone.members], dec[cone.members]
+    )
     served = found.values["separation"]
     # The triangle inequality, and the server's rounding; an object without a separation may be
     # within the radius.
-    return ~(np.abs(served[:, None] - offsets) > radius + 0.01).all(axis=1)
+    too_far: np.ndarray = (np.abs(served[:, None] - offsets) > radius + 0.01).all(axis=1)
+    return ~too_far
 
 
 def match(
@@ -421,9 +434,9 @@ def match(
     Rows
         Sorted by position requested, then by separation.
     """
-    names = {}
+    names: dict[int, tuple] = {}
     # A column each for the search, the object, and their distance.
-    hits = [np.empty((0, 3))]
+    hits: list[np.ndarray] = [np.empty((0, 3))]
     ids = np.array(sorted(located), dtype=np.int64)
     positions = np.array([located[i] for i in ids.tolist()]).reshape(-1, 2)
     for cone, rows in zip(cones, found, strict=True):

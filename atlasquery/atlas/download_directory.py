@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -37,6 +38,9 @@ from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.service.forks import no_fork
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.quota import Clock
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["DownloadDirectory", "check_age", "read_dataset"]
 
@@ -90,7 +94,7 @@ class DownloadDirectory:
                 raise
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if hasattr(self, "_manifest"):
             self._manifest.close()
         self._lock.close()
@@ -230,7 +234,7 @@ class DownloadDirectory:
             replaced.append((old, number, rewritten))
         return replaced
 
-    def _write(self, number: int, kind: str, table) -> tuple[int, str, int, int]:
+    def _write(self, number: int, kind: str, table: "pa.Table") -> tuple[int, str, int, int]:
         size = write_partition(table, self._path(number, kind))
         return number, kind, len(table), size
 
@@ -290,7 +294,8 @@ class DownloadDirectory:
             for path in (self._directory / kind).iterdir():
                 if FILE_NAME.fullmatch(path.name) and path not in paths:
                     path.unlink()
-        lost, sizes = {}, []
+        lost: dict[int, str] = {}
+        sizes = []
         for number, kind, length, size in named:
             path = self._path(number, kind)
             if not is_complete(path, length, size):

@@ -1,6 +1,7 @@
 """Filters of lists: what is sent, and what is cut locally because the server's cut is coarse."""
 
 from numbers import Real
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -62,7 +63,7 @@ def check_ranges(**given: object) -> dict[str, Range]:
     return {name: pair for name, pair in ranges.items() if pair != (None, None)}
 
 
-def _check_range(name: str, pair: object, unit, limits: tuple[float, float]) -> Range:
+def _check_range(name: str, pair: Any, unit: u.Unit | None, limits: tuple[float, float]) -> Range:
     shape = f"{name}={pair!r:.80} should be a pair (low, high), with None where it is open"
     if isinstance(pair, (str, bytes, dict, set)):
         raise InvalidQueryError(shape)
@@ -77,18 +78,21 @@ def _check_range(name: str, pair: object, unit, limits: tuple[float, float]) -> 
     return low, high
 
 
-def _bound(name: str, value: object, unit, limits: tuple[float, float]) -> float | None:
+def _bound(
+    name: str, value: object, unit: u.Unit | None, limits: tuple[float, float]
+) -> float | None:
     if value is None:
         return None
     number = _degrees(name, value) if unit else value
     if not isinstance(number, Real) or isinstance(number, (bool, np.bool_)):
         raise InvalidQueryError(f"{name} has the bound {value!r:.80}, which should be a number")
+    number = float(number)
     if not np.isfinite(number) or not limits[0] <= number <= limits[1]:
         inside = f" from {limits[0]:g} to {limits[1]:g}" if unit else ""
         raise InvalidQueryError(
             f"{name} has the bound {value!s:.80}, which should be finite{inside}; None is open"
         )
-    return float(number)
+    return number
 
 
 def _degrees(name: str, value: object) -> object:

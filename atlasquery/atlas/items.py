@@ -1,6 +1,7 @@
 """The items of an ``objects/`` response: one for each object, decoded only when used."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from atlasquery.tables import Columns, Rows, check_answer, decode_rows
 
 __all__ = [
     "METADATA_ONLY",
+    "NULL",
     "Item",
     "ObjectId",
     "check_items",
@@ -36,7 +38,8 @@ class _ObjectNumber(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(list[Item])
 _entry = msgspec.json.Decoder(_ObjectNumber | str)
-_EMPTY = msgspec.Raw(b"null")
+#: A product that the server did not send.
+NULL = msgspec.Raw(b"null")
 
 
 def decode_items(body: bytes) -> list[Item]:
@@ -68,7 +71,7 @@ def unknown(item: Item) -> str | None:
     str or None
         The message; None for an object that it knows.
     """
-    entry = bytes(item.get("object", _EMPTY))
+    entry = bytes(item.get("object", NULL))
     # See docs/servers/atlas.rst, "An unknown object is an item with an error message".
     return msgspec.json.decode(entry) if entry.startswith(b'"') else None
 
@@ -113,7 +116,7 @@ def check_items(items: list[Item], ids: list[int]) -> None:
             check_answer(found, requested, "the object", service="ATLAS")
 
 
-def object_rows(items: list[Item], **options) -> Rows:
+def object_rows(items: Sequence[Item], **options: Any) -> Rows:
     """Decode the catalogue entries of objects the server knows.
 
     Parameters
@@ -132,14 +135,14 @@ def object_rows(items: list[Item], **options) -> Rows:
     return decode_rows(OBJECT, b"[" + entries + b"]", **options)
 
 
-def product_rows(columns: Columns, items: list[Item], product: str, **options) -> Rows:
+def product_rows(columns: Columns, items: Sequence[Item], product: str, **options: Any) -> Rows:
     """Decode one product of all items.
 
     Parameters
     ----------
     columns : Columns
         What a row of the product holds.
-    items : list of Item
+    items : sequence of Item
         The items.
     product : str
         The wire's name of the product.
@@ -151,4 +154,4 @@ def product_rows(columns: Columns, items: list[Item], product: str, **options) -
     Rows
         Those of all items, in order.
     """
-    return decode_rows(columns, *(item.get(product, _EMPTY) for item in items), **options)
+    return decode_rows(columns, *(item.get(product, NULL) for item in items), **options)

@@ -1,5 +1,6 @@
 """Queries for lists: what lists there are, what is on them, and on which an object is."""
 
+from collections.abc import Callable
 from functools import partial
 
 import astropy.units as u
@@ -320,7 +321,7 @@ def _list_rows(client: AtlasQuery, chosen: AtlasList, payload: dict, cache: bool
 
 
 def _memberships(client: AtlasQuery, payload: dict, cache: bool | None) -> tuple:
-    checked = partial(decode_rows, MEMBERSHIP)
+    checked: Callable[[bytes], Rows] = partial(decode_rows, MEMBERSHIP)
     for wire, column in (("objectid", "atlas_id"), ("objectgroupid", "list_id")):
         if wire in payload:
             checked = only_of(checked, column, payload[wire], "the object or list")

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -29,6 +30,7 @@ from atlasquery.atlas.columns import (
 )
 from atlasquery.atlas.items import (
     METADATA_ONLY,
+    Item,
     object_rows,
     product_rows,
     unknown,
@@ -108,8 +110,9 @@ def query_object(
     >>> entry.meta["matched_by"]
     'ATLAS id'
     """
-    number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
-    spelling = str(name) if number else name
+    is_number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+    # What is neither is refused with the names.
+    spelling: Any = str(name) if is_number else name
     if get_query_payload:
         return name_payloads(self, spelling, radius)
     ids, how = find_ids(self, spelling, cache, radius)
@@ -234,7 +237,8 @@ def get_source(
     window = check_window(start, end)
     ids = [find_one_id(self, atlas_id, cache, send=not get_query_payload)]
     if get_query_payload:
-        return objects_payload(ids, lower_bound(window[0]))
+        payload: Payload = objects_payload(ids, lower_bound(window[0]))
+        return payload
     items, when = self._items(ids, mjd=lower_bound(window[0]), cache=cache)
     if message := unknown(items[0]):
         raise self._not_found(ids, message)
@@ -603,7 +607,7 @@ def find_one_id(
 
 def _product(
     client: AtlasQuery,
-    atlas_ids,
+    atlas_ids: Ids,
     columns: Columns,
     product: str,
     what: str,
@@ -624,14 +628,15 @@ def _known_items(client: AtlasQuery, ids: list[int], cache: bool | None) -> tupl
     """Return the items of the objects that ATLAS knows, without light curves, and their time."""
     if not ids:
         return [], time.time()
-    items, when = [], math.inf
+    items: list[Item] = []
+    when = math.inf
     for n in range(0, len(ids), METADATA_CHUNK):
         chunk, arrived = client._items(ids[n : n + METADATA_CHUNK], mjd=METADATA_ONLY, cache=cache)
         items, when = items + chunk, min(when, arrived)
     messages = [unknown(item) for item in items]
     known = [message is None for message in messages]
     if not any(known):
-        raise client._not_found(ids, messages[0])
+        raise client._not_found(ids, messages[0] or "")
     if not all(known):
         missing = [i for i, is_known in zip(ids, known, strict=True) if not is_known]
         _nothing(f"ATLAS does not know {some(missing)}")

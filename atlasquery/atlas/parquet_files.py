@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Column as TableColumn
 from astropy.table import Table
 from astropy.table import meta as table_meta
 from astropy.time import Time
@@ -22,7 +23,7 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CLASSIFICATION,
     SHERLOCK_CROSSMATCH,
 )
-from atlasquery.atlas.items import Item, object_rows, product_rows
+from atlasquery.atlas.items import NULL, Item, object_rows, product_rows
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.schema import inside
 from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
@@ -122,7 +123,7 @@ def _rows(
         rows = product_rows(columns, items, products[0], **same)
         counts = rows.counts
     else:
-        pairs = [{"rows": item.get(name, b"null")} for item in items for name in products]
+        pairs = [{"rows": item.get(name, NULL)} for item in items for name in products]
         rows = product_rows(columns, pairs, "rows", **same)
         counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
     if ATLAS_ID.name not in rows.values:
@@ -441,7 +442,7 @@ def _with_undeclared(table: "pa.Table") -> "pa.Table":
     return table
 
 
-def _from_arrow(field: "pa.Field", array: "pa.Array"):
+def _from_arrow(field: "pa.Field", array: "pa.Array") -> TableColumn | Time:
     import pyarrow as pa
 
     known = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}

@@ -97,10 +97,10 @@ def light_curve(
     both = stack_rows(measured, non_detections, by="time")
     both.values["atlas_id"][:] = atlas_id
     both.masks["atlas_id"][:] = False
-    values = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED, "detection")}
-    values["survey"] = np.full(len(both), "atlas")
-    survey_columns = both.without(values.keys())
-    return build_light_curve(values.pop("time"), values, survey_columns, scale="utc", meta=meta)
+    columns = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED, "detection")}
+    columns["survey"] = np.full(len(both), "atlas")
+    survey_columns = both.without(columns.keys())
+    return build_light_curve(columns.pop("time"), columns, survey_columns, scale="utc", meta=meta)
 
 
 def _signed_flux(detections: Rows) -> list[tuple[Column, np.ndarray]]:

@@ -5,6 +5,7 @@ import os
 import zlib
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from astropy.coordinates import SkyCoord
@@ -31,7 +32,10 @@ from atlasquery.atlas.photometry import (
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_path, check_window
-from atlasquery.tables import build_table
+from atlasquery.tables import Columns, build_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["AtlasSource"]
 
@@ -91,6 +95,7 @@ class AtlasSource:
         Examples
         --------
         >>> from pathlib import Path
+        from typing import TYPE_CHECKING, Any
         >>> from atlasquery import AtlasSource
         >>> text = '{"object": {"id": 1100003181021216990, "ra": 150.0, "dec": 2.2}, "lc": []}'
         >>> _ = Path("1100003181021216990.json").write_text(text)
@@ -184,7 +189,7 @@ class AtlasSource:
         """The names in other surveys."""
         return self._table(CROSSMATCH, "external_crossmatches")
 
-    def plot(self, **options):
+    def plot(self, **options: Any) -> "Axes":
         """Plot the light curve, with the forced photometry if there is any.
 
         Parameters
@@ -203,7 +208,7 @@ class AtlasSource:
         options.setdefault("title", self._title())
         return plot(self.light_curve, forced=forced if len(forced) else None, **options)
 
-    def _table(self, columns, product: str) -> Table:
+    def _table(self, columns: Columns, product: str) -> Table:
         return build_table(product_rows(columns, [self._item], product), meta=dict(self._meta))
 
     def _light_curve_meta(self) -> dict:

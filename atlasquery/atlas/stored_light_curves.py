@@ -86,7 +86,7 @@ class StoredLightCurves(LightCurveDisplay, Collection):
 
     def __getitem__(self, object_id: int | str) -> TimeSeries:
         chunk, at = super().__getitem__(object_id)
-        atlas_id = self._key(object_id)
+        atlas_id = int(self._key(object_id))
         rows = {kind: _rows_of(part, atlas_id) for kind, part in self._read(chunk).items()}
         entry = rows.pop("objects")
         meta = self._meta(atlas_id, entry, at)

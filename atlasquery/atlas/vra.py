@@ -1,6 +1,7 @@
 """Queries for scores, ranks and to-do list of the Virtual Research Assistant (VRA)."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -223,16 +224,16 @@ def _query_vra(
     endpoint: str,
     columns: Columns,
     key: str,
-    atlas_ids,
-    start,
-    first_id,
+    atlas_ids: Ids | None,
+    start: Time | str | float | None,
+    first_id: int | None,
     latest: bool,
     cache: bool | None,
     get_query_payload: bool,
     *,
     query: str,
     debug: bool | None = None,
-):
+) -> Table:
     ids = None if atlas_ids is None else list(dict.fromkeys(check_atlas_ids(atlas_ids)))
     begin, _ = check_window(start, None)
     first = _check_first(first_id)
@@ -255,7 +256,9 @@ def _query_vra(
     return build_table(rows, meta=client._meta(when, query=query))
 
 
-def _vra_rows(client: AtlasQuery, endpoint: str, columns: Columns, payloads: list, cache) -> tuple:
+def _vra_rows(
+    client: AtlasQuery, endpoint: str, columns: Columns, payloads: list, cache: bool | None
+) -> tuple[Rows, float]:
     def decode(body: bytes) -> tuple[Rows, bytes]:
         return decode_rows(columns, body), body
 
@@ -275,11 +278,11 @@ def _vra_rows(client: AtlasQuery, endpoint: str, columns: Columns, payloads: lis
     return decode_rows(columns, *(body for (_, body), _ in responses)), when
 
 
-def _check_first(first_id: object) -> int | None:
+def _check_first(first_id: Any) -> int | None:
     if first_id is None:
         return None
     integer = isinstance(first_id, Integral) and not isinstance(first_id, bool)
-    if not integer or not 0 <= first_id < 2**63:
+    if not integer or not 0 <= int(first_id) < 2**63:
         raise InvalidQueryError(
             f"first_id={first_id!r} should be a whole number of 0 or more, below 2^63"
         )
@@ -307,7 +310,7 @@ def _in_order(rows: Rows, key: str, ids: list[int] | None) -> Rows:
         return rows.take(np.argsort(order, kind="stable"))
     rank = {one: n for n, one in enumerate(ids)}
     ranks = [rank.get(one, len(ids)) for one in rows.values["atlas_id"].tolist()]
-    return rows.take(np.lexsort((order, ranks)))
+    return rows.take(np.lexsort((order, np.array(ranks, dtype=np.int64))))
 
 
 def _latest(rows: Rows, key: str) -> np.ndarray:
@@ -316,8 +319,9 @@ def _latest(rows: Rows, key: str) -> np.ndarray:
     # NaT sorts last, and a row without a time is not the last one.
     when = np.where(rows.masks["time"], np.datetime64("1970-01-01"), dates(rows, "time"))
     order = np.lexsort((rows.values[key], when, ids))
-    last = np.append(ids[order][1:] != ids[order][:-1], True) if len(ids) else []
-    return np.sort(order[np.asarray(last, dtype=bool)])
+    if not len(ids):
+        return order
+    return np.sort(order[np.append(ids[order][1:] != ids[order][:-1], True)])
 
 
 def _warn_of_missing(rows: Rows, ids: list[int] | None, what: str) -> None:

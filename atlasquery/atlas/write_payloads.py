@@ -131,7 +131,7 @@ def _spread(name: str, value: object, n: int, ordered: bool) -> list:
     return [values] * n
 
 
-def _without_index(value: object) -> object:
+def _without_index(value: Any) -> Any:
     """Return the values of a column of a data frame, in its order, whatever its index is."""
     if isinstance(value, (np.ndarray, u.Quantity, Time)) or not hasattr(value, "to_list"):
         return value
@@ -143,7 +143,7 @@ def _without_index(value: object) -> object:
     return [None if gone else one for one, gone in zip(value.to_list(), missing, strict=True)]
 
 
-def _values(name: str, value: object) -> object:
+def _values(name: str, value: Any) -> Any:
     """Return one checked value, or a list of them; None where one is masked."""
     if isinstance(value, (list, tuple)):
         # numpy would turn mixed values into strings, and whole numbers with None into floats.
@@ -167,8 +167,9 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _number(name: str, value: object) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) <= LARGEST:
+def _number(name: str, value: Any) -> float:
+    size: Any = abs(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+    if not size <= LARGEST:
         raise InvalidQueryError(f"{name}={value!r:.80} should be a finite number")
     return float(value)
 
@@ -197,7 +198,9 @@ def _times(value: object) -> object:
     right = "should be a Time, an ISO date or an MJD"
     try:
         numeric = not isinstance(value, Time) and np.asarray(value).dtype.kind in "iuf"
-        numbers = np.ma.filled(np.ma.asarray(value, dtype=float), np.nan) if numeric else np.nan
+        numbers: Any = (
+            np.ma.filled(np.ma.asarray(value, dtype=float), np.nan) if numeric else np.nan
+        )
     except (ValueError, TypeError) as error:
         raise InvalidQueryError(f"time={value!r:.200} {right}") from error
     check_mjd(numbers, name="time")

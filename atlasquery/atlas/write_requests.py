@@ -120,7 +120,12 @@ _dicts = msgspec.json.Decoder(list[dict])
 
 
 def write_each(
-    client: AtlasQuery, kind: WriteKind, payloads: list[dict], dry_run: bool, on_error: str, **about
+    client: AtlasQuery,
+    kind: WriteKind,
+    payloads: list[dict],
+    dry_run: bool,
+    on_error: str,
+    **about: object,
 ) -> Table:
     """Send one request for each payload; return a table with the outcome of each."""
     check_on_error(on_error)
@@ -334,7 +339,7 @@ def _may_be_unfinished(error: Exception) -> bool:
     It is not if it has responded, even with an error. After a broken connection, or an error
     of a gateway that has no response from the server behind it, that is not known.
     """
-    return isinstance(error, TimeoutError) or error.status in (None, *GATEWAY)
+    return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
 
 
 def _refused(kind: WriteKind, error: RemoteServiceError) -> WriteOutcome:

@@ -43,7 +43,7 @@ class Conf(ServiceConf):
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.forcedphot.core import AtlasForced, AtlasForcedClass  # noqa: E402
 from atlasquery.forcedphot.jobs import ForcedJobs  # noqa: E402

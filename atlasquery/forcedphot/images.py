@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
     attach,
 )
-from atlasquery.forcedphot.base import ForcedQuery, Task, decode_task
+from atlasquery.forcedphot.base import ForcedQuery, Payload, Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.submission import make_jobs, submission_payloads, update_job
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
@@ -173,7 +173,8 @@ def get_images(
         file_path /= f"job{task_id:05d}.zip"
     address = f"queue/{task_id}/images.zip"
     if get_query_payload:
-        return {"url": self.server + address}
+        payload: Payload = {"url": self.server + address}
+        return payload
     try:
         with private_file(file_path) as file:
             _stream(self, address, file)
@@ -331,7 +332,7 @@ def _download_stack(client: ForcedQuery, job: Job) -> fits.HDUList:
 def _stack_name(client: ForcedQuery, job: Job) -> str:
     try:
         task, response = client._ask_decoded(
-            f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
+            f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.known_id)
         )
     except RemoteServiceError as error:
         if client._is_gone(error):

@@ -98,6 +98,13 @@ class Job:
         """Whether its state does not change any more."""
         return self.state in FINAL
 
+    @property
+    def known_id(self) -> int:
+        """The number of its task, for a job that has one."""
+        if self.task_id is None:
+            raise ValueError(f"{self.target.name} has no task yet")
+        return self.task_id
+
 
 @dataclass
 class Batch:
@@ -152,7 +159,7 @@ class ForcedJobs:
     batches: dict[str, Batch] = field(default_factory=dict)
     path: Path | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         #: Number of unstarted tasks that the server would still accept, if known.
         self.room: int | None = None
         self._is_locked = False
@@ -204,10 +211,12 @@ class ForcedJobs:
         """
         jobs = self.jobs
 
-        def masked(values, dtype, unit=None):
+        def masked(values: list, dtype: type, unit: u.Unit | None = None) -> MaskedColumn:
             mask = [value is None for value in values]
             filler = np.nan if dtype is float else 0
-            data = np.array([filler if value is None else value for value in values], dtype)
+            data: np.ndarray = np.array(
+                [filler if value is None else value for value in values], dtype
+            )
             return MaskedColumn(data, mask=mask, unit=unit)
 
         table = Table(

@@ -1,6 +1,7 @@
 """Forced photometry at positions: submit, or submit, wait and fetch in one call."""
 
 import os
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -20,7 +21,7 @@ from atlasquery.service.inputs import check_coordinates, check_path, check_radiu
 
 __all__ = ["get_control_curves", "query_position", "submit"]
 
-When = Time | str | float | None
+When: TypeAlias = Time | str | float | None
 
 
 def submit(
@@ -197,18 +198,17 @@ def query_position(
     """
     seconds, start_of_wait = check_timeout(timeout), self._clock.now()
     check_on_error(on_error)
-    query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
+    query: dict[str, Any] = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
              "comment": comment, "names": names}  # fmt: skip
-    saved = save is not None and check_path(save, name="save").exists()
-    if saved:
+    if save is not None and check_path(save, name="save").exists():
         jobs = ForcedJobs.load(save)
         _check_same(jobs, coordinates, query)
-    if get_query_payload:
-        if not saved:
-            jobs = make_jobs(self, *_check_request(coordinates, **query))
-        return submission_payloads(jobs)
-    if not saved:
+    elif get_query_payload:
+        jobs = make_jobs(self, *_check_request(coordinates, **query))
+    else:
         jobs = submit(self, coordinates, save=save, timeout=timeout, **query)
+    if get_query_payload:
+        return submission_payloads(jobs)
     try:
         left = max(0.0, start_of_wait + seconds - self._clock.now())
         wait(self, jobs, timeout=left, progress=progress)

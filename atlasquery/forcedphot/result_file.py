@@ -151,7 +151,7 @@ def _kinds(names: Sequence[str], values: Sequence[str]) -> dict[str, type]:
     """Return the type of each column: as declared, else as the first line has it."""
     first = dict(zip(names, values, strict=False))
     declared = {wire: column.kind for wire, column in RESULT.by_wire.items()}
-    kinds = {}
+    kinds: dict[str, type] = {}
     for name in names:
         kind = declared.get(name) or (float if is_number(first.get(name, "")) else str)
         # Read as a float: a whole number may come as 0.0, and nan means that it is missing.

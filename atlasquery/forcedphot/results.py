@@ -3,6 +3,7 @@
 import contextlib
 import os
 from functools import partial
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord, angular_separation
@@ -220,7 +221,7 @@ def read_result(client: ForcedQuery, jobs: ForcedJobs, job: Job, name: str) -> t
             raise
         # A 404 may be the page of a proxy; only the task shows whether it was deleted.
         expired = jobs.expired(job, client._clock.now())
-        if not expired and client._task(job.task_id) is not None:
+        if not expired and client._task(job.known_id) is not None:
             raise
         raise _lost_result(client, jobs, job, error) from None
     # Stored only after it was read: a damaged file is fetched again.
@@ -314,13 +315,13 @@ def _decode_result(body: bytes, *, target: Target, name: str, limit: int) -> Row
     return rows
 
 
-def _is_empty(outcome: object) -> bool:
+def _is_empty(outcome: Any) -> bool:
     return isinstance(outcome, TimeSeries) and not len(outcome)
 
 
 def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:
     """Return the metadata of a light curve: target, window and conventions."""
-    meta = {"survey": "atlas", "history": []}
+    meta: dict[str, Any] = {"survey": "atlas", "history": []}
     if jobs is None or job is None:
         # A result file does not say on which images it was measured.
         return meta | Conventions("start", "unknown").meta()
@@ -344,9 +345,10 @@ def _content_of(source: object) -> tuple[str | bytes, str]:
     """Return the content of a result file, and its name."""
     if isinstance(source, bytes):
         return source, "the text"
-    content = source.lstrip("\ufeff \t") if isinstance(source, str) else ""
-    if content and ("\n" in source or "\r" in source or content.startswith("#")):
-        return source, "the text"
+    if isinstance(source, str):
+        content = source.lstrip("\ufeff \t")
+        if content and ("\n" in source or "\r" in source or content.startswith("#")):
+            return source, "the text"
     try:
         return check_path(source, name="source").read_bytes(), str(source)
     except OSError as error:

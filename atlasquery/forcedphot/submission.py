@@ -52,7 +52,7 @@ def make_jobs(client: ForcedQuery, targets: list[Target], shared: dict, comment:
 def submit_pending(client: ForcedQuery, jobs: ForcedJobs) -> None:
     """Submit as many jobs as there is room for; the rest remains pending."""
     _find_lost(client, jobs)
-    losses = 0
+    losses: list[Exception] = []
     while jobs.room is None or jobs.room > 0:
         # A batch that was split off is at the end, and is found when the others are done.
         batch = next((b for b in jobs.batches.values() if jobs.missing(b)), None)
@@ -61,9 +61,9 @@ def submit_pending(client: ForcedQuery, jobs: ForcedJobs) -> None:
         if jobs.room is not None and jobs.room < len(jobs.missing(batch)):
             jobs.split(batch, jobs.room)
         error = _submit(client, jobs, batch)
-        losses = losses + 1 if error else 0
-        if losses == LOSSES:
-            raise error
+        losses = [*losses, error] if error else []
+        if len(losses) == LOSSES:
+            raise losses[-1]
 
 
 def _submit(client: ForcedQuery, jobs: ForcedJobs, batch: Batch) -> Exception | None:
@@ -156,7 +156,7 @@ def _find_lost(client: ForcedQuery, jobs: ForcedJobs) -> None:
         if not lost:
             return
         # The server may still be working on a request that timed out here.
-        wait = max(b.sent for b in lost) + client.conf.settle_seconds - client._clock.now()
+        wait = max(b.sent or 0.0 for b in lost) + client.conf.settle_seconds - client._clock.now()
         if wait <= 0:
             for batch in lost:
                 batch.sent = None
@@ -173,7 +173,7 @@ def _find_lost(client: ForcedQuery, jobs: ForcedJobs) -> None:
 def _tasks_of(client: ForcedQuery, jobs: ForcedJobs, batches: list[Batch]) -> dict[str, list[Task]]:
     """Look in the queue for the tasks of submissions, the newest first."""
     missing = {batch.tag: len(jobs.missing(batch)) for batch in batches}
-    oldest = min(batch.sent for batch in batches) - CLOCK_DIFFERENCE
+    oldest = min(batch.sent or 0.0 for batch in batches) - CLOCK_DIFFERENCE
     known = jobs.by_task()
     found: dict[str, list[Task]] = {}
     for page in client._pages():
@@ -225,7 +225,7 @@ def _line(target: Target) -> str:
 
 
 def _is_for(task: Task, target: Target) -> bool:
-    if target.mpc_name:
+    if target.ra is None or target.dec is None:
         return task.mpc_name == target.mpc_name
     near = abs(task.ra - target.ra) <= ROUNDING and abs(task.dec - target.dec) <= ROUNDING
     return bool(near)

@@ -61,7 +61,7 @@ class Target:
     @property
     def line(self) -> str:
         """Its line in a list of targets."""
-        if self.mpc_name:
+        if self.ra is None or self.dec is None:
             return f"mpc {self.mpc_name}"
         # All digits, and never an exponent: rounding would change the position.
         return f"{digits(self.ra)} {digits(self.dec)}"
@@ -174,7 +174,9 @@ def _motions(coordinates: SkyCoord, n: int) -> list[Motion | None]:
     ]
 
 
-def _at_epochs(ra, dec, coordinates, motions: list) -> tuple[np.ndarray, np.ndarray]:
+def _at_epochs(
+    ra: np.ndarray, dec: np.ndarray, coordinates: SkyCoord, motions: list[Motion | None]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return positions at the epochs that are sent, which have one decimal only."""
     epoch = np.array([m.epoch if m else np.nan for m in motions])
     pm_ra = np.array([m.ra if m else 0.0 for m in motions])

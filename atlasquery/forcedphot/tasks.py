@@ -1,6 +1,7 @@
 """The tasks of the account on the server: list them, delete them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -136,7 +137,7 @@ def delete(
     if isinstance(jobs, ForcedJobs):
         check_jobs(self, jobs)
         chosen = [job for job in jobs if job.task_id is not None]
-        ids = [job.task_id for job in chosen]
+        ids = [job.known_id for job in chosen]
     else:
         ids = check_task_ids(jobs)
         # None of them is known to have been a task.
@@ -171,7 +172,7 @@ def _delete(
     if not known or (keep_results and kind == "FP"):
         try:
             # Its state as known here may be old.
-            found = client._trace(job.task_id) if not job.final else "not asked"
+            found = client._trace(job.known_id) if not job.final else "not asked"
         except Exception as error:
             return False, f"its state could not be read: {error}"
         if isinstance(found, Task):
@@ -215,7 +216,7 @@ def _keep_result(client: ForcedQuery, jobs: ForcedJobs, job: Job) -> str:
     return ""
 
 
-def check_task_ids(ids: object) -> list[int]:
+def check_task_ids(ids: Any) -> list[int]:
     """Return numbers of tasks, or refuse them.
 
     Parameters

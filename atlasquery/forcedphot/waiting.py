@@ -14,6 +14,7 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -194,7 +195,7 @@ def within_timeout(
         raise _late(client, jobs, watch) from error
 
 
-def _watch(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, end: float, bar) -> None:
+def _watch(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, end: float, bar: Any) -> None:
     """Poll until all tasks are finished."""
     while jobs.unfinished:
         _poll(client, jobs, watch)
