@@ -398,8 +398,8 @@ def near_members(
     served = found.values["separation"]
     # The triangle inequality, and the server's rounding; an object without a separation may be
     # within the radius.
-    too_far: np.ndarray = (np.abs(served[:, None] - offsets) > radius + 0.01).all(axis=1)
-    return ~too_far
+    too_far = np.abs(served[:, None] - offsets) > radius + 0.01
+    return np.any(~too_far, axis=1)
 
 
 def match(

@@ -171,7 +171,7 @@ def test_a_broken_line_costs_that_line(line, words):
         AtlasForced.read(text)
     assert "line 3 of the text" in str(caught.value) and words in str(caught.value)
     assert "on_error='warn' omits it and reads the other 2" in str(caught.value)
-    with pytest.warns(InputWarning, match="1 broken lines are left out: line 3 ") as warned:
+    with pytest.warns(InputWarning, match="1 broken lines are omitted: line 3 ") as warned:
         lc = AtlasForced.read(text, on_error="warn")
     assert words in str(warned[0].message) and line[:40] in str(warned[0].message)
     assert lc["exposure"].tolist() == [ROWS[0][-1], ROWS[2][-1]]
