@@ -95,7 +95,6 @@ class AtlasSource:
         Examples
         --------
         >>> from pathlib import Path
-        from typing import TYPE_CHECKING, Any
         >>> from atlasquery import AtlasSource
         >>> text = '{"object": {"id": 1100003181021216990, "ra": 150.0, "dec": 2.2}, "lc": []}'
         >>> _ = Path("1100003181021216990.json").write_text(text)

@@ -196,7 +196,7 @@ def test_why_there_are_no_images(forced, double, clock):
         forced.get_images(1)
     images = forced.request_images(1)
     for asked in (1, images):
-        with pytest.raises(NotFoundError, match="or not yet: the task that makes them is queued"):
+        with pytest.raises(NotFoundError, match="or not yet: the task that produces them is queued"):
             forced.get_images(asked)
     forced.wait(images)
     # Somebody has asked by other means, and deleted one of the two.
@@ -206,7 +206,7 @@ def test_why_there_are_no_images(forced, double, clock):
     with pytest.raises(NotFoundError, match="any more: they were deleted with another task"):
         forced.get_images(images)
     clock.sleep(15 * 86400)
-    with pytest.raises(NotFoundError, match="older than the 14 days for which images are kept"):
+    with pytest.raises(NotFoundError, match="older than the 14 days for which images are available"):
         forced.get_images(images)
     with pytest.raises(NotFoundError, match="no images of task 99: there is no such task"):
         forced.get_images(99)
@@ -258,7 +258,7 @@ def test_images_and_stacks_are_deleted_without_a_light_curve(forced, double, clo
         forced.fetch(images)
     done = forced.delete(images)
     assert (
-        done["ok"].all() and "with its ZIP of images, which is kept here only" in done["message"][0]
+        done["ok"].all() and "with its ZIP of images, which is available only" in done["message"][0]
     )
     assert images.counts() == {"deleted": 1}
     assert forced.delete(1)["message"].tolist() == ["deleted"]
@@ -267,7 +267,7 @@ def test_images_and_stacks_are_deleted_without_a_light_curve(forced, double, clo
     stack = forced.wait(late.value.jobs)
     # By number too, of which it is not known what it makes.
     done = forced.delete(stack[0].task_id)
-    assert done["ok"].all() and "with its stack, which is kept" in done["message"][0]
+    assert done["ok"].all() and "with its stack, which is available" in done["message"][0]
     assert not [r for r in double.requests if r.path.endswith("3/data.txt")]
     with pytest.raises(NotFoundError, match="no stack of task 3 any more: it was deleted, or is"):
         forced.get_stack(stack)
