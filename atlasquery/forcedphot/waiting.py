@@ -452,7 +452,14 @@ def _runner(client: ForcedQuery, watch: Watch) -> tuple[float, str]:
         if users and slots:
             # If there are more accounts than slots, they take turns.
             run_time *= max(1.0, users / slots)
-    except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+    except (
+        RemoteServiceError,
+        TimeoutError,
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         # Without it the forecast is only less precise.
         watch.failure = error if isinstance(error, TimeoutError) else None
         return RUN_TIME, ""
