@@ -43,8 +43,8 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
-from atlasquery.skyportal.products import Picture  # noqa: E402
-from atlasquery.skyportal.spectra import Spectra, to_spectrum  # noqa: E402
+from atlasquery.skyportal.reads.files import Picture  # noqa: E402
+from atlasquery.skyportal.reads.spectra import Spectra, to_spectrum  # noqa: E402
 
 __all__ = [
     "Conf",

@@ -6,17 +6,13 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
 
-from atlasquery.exceptions import (
-    LoginError,
-    NotFoundError,
-    RemoteServiceError,
-    TableParseError,
-)
+from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
 from atlasquery.service import ServiceQuery
 from atlasquery.service.astroquery_request import DAMAGED
 from atlasquery.service.credentials import Credentials, store_in_keyring
@@ -27,11 +23,63 @@ from atlasquery.service.quota import Limit
 from atlasquery.service.secrets import Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
 from atlasquery.skyportal import conf
-from atlasquery.skyportal.envelope import EnvelopeError, open_envelope
-from atlasquery.skyportal.words import as_json, params_of
+from atlasquery.skyportal.payloads.values import as_json, params_of
 from atlasquery.tables import Rows, check_times
 
-__all__ = ["SkyPortalQuery"]
+__all__ = [
+    "EnvelopeError",
+    "SkyPortalQuery",
+    "open_envelope",
+]
+
+
+class EnvelopeError(RemoteServiceError):
+    """An error that the server itself has written into its envelope: it did not do what was asked.
+
+    An answer that is no envelope at all, such as a page of a gateway, says nothing of that.
+    """
+
+
+class _Envelope(msgspec.Struct):
+    # A newer server may have other keys, which are left alone.
+    status: Any = None
+    message: Any = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def open_envelope(body: bytes) -> bytes:
+    """Return the data of an answer, still as JSON.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer: ``{"status": "success", "data": ..., "version": ...}``.
+
+    Returns
+    -------
+    bytes
+        What stands under ``data``; ``null`` where a success has none.
+
+    Raises
+    ------
+    EnvelopeError
+        If it is an error, whatever its HTTP status.
+    TableParseError
+        If it is no envelope.
+    """
+    envelope = msgspec.json.decode(body, type=_Envelope)
+    if envelope.status in ("error", "fail"):
+        raise EnvelopeError(
+            f"SkyPortal answered with an error: {envelope.message}",
+            service="SkyPortal",
+            reason=str(envelope.message),
+        )
+    if envelope.data is msgspec.UNSET:
+        if envelope.status != "success":
+            raise TableParseError("it has neither status nor data", service="SkyPortal")
+        return b"null"
+    return bytes(envelope.data)
+
 
 # "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
 PROFILE = "internal/profile"

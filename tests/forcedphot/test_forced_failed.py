@@ -7,7 +7,7 @@ import pytest
 from atlasquery import AtlasForced
 from atlasquery.lightcurve import Flag, bin, clean, summary, to_pandas, to_sncosmo
 from atlasquery.lightcurve.presets import PRESETS as ALL_PRESETS
-from atlasquery.skyportal.packets import read_packets
+from atlasquery.skyportal.uploads.rows import read_packets
 
 # That of ZTF is for other columns.
 PRESETS = {name: preset for name, preset in ALL_PRESETS.items() if name != "ztf_forced"}

@@ -27,7 +27,7 @@ from atlasquery.lightcurve import (
     to_pandas,
     to_sncosmo,
 )
-from atlasquery.skyportal.packets import read_packets
+from atlasquery.skyportal.uploads.rows import read_packets
 
 FUNCTIONS = {
     "bin": bin,

@@ -11,7 +11,7 @@ from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
-from atlasquery.skyportal.packets import read_packets
+from atlasquery.skyportal.uploads.rows import read_packets
 
 A, B = "ATLAS24abc", "ATLAS24abd"
 HERE = SkyCoord(150.1163, 2.2058, unit="deg")

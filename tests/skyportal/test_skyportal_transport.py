@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
 from atlasquery.service import pace
 from atlasquery.service.pace import Pace, pace_of
 from atlasquery.skyportal import SkyPortalClass, conf
-from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.base import open_envelope
 
 
 @pytest.fixture

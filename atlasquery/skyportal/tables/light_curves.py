@@ -1,0 +1,174 @@
+"""From rows of photometry to a light curve: detections, limits, bands."""
+
+from collections.abc import Mapping
+
+import astropy.units as u
+import numpy as np
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.lightcurve.schema import (
+    Conventions,
+    build_light_curve,
+    flux_to_mag,
+    magnitudes,
+    within,
+)
+from atlasquery.skyportal.tables.bands import bands_of
+from atlasquery.skyportal.tables.columns import PHOTOMETRY
+from atlasquery.skyportal.tables.decoders import decode_flat
+from atlasquery.tables import Column, Rows
+
+__all__ = ["decode_photometry", "light_curve", "unplaced"]
+
+# Exposure times of surveys that always have the same; the server does not send them.
+EXPOSURE_TIME = {"atlas": 30.0, "ztf": 30.0, "lsst": 30.0}
+#: Sigma of the limits of a light curve.
+LIMIT = 5.0
+UPLOADED = Column(
+    "limiting_mag_uploaded",
+    unit=u.mag,
+    about="Limit as the server sends it, of as many sigma as its uploader said.",
+)
+# Columns of a row that become columns of the light curve's schema, or words of its meta data.
+IN_SCHEMA = (
+    "mjd", "flux", "fluxerr", "mag", "magerr", "limiting_mag", "magsys", "zp", "source_id",
+)  # fmt: skip
+# Words for nothing (contract).
+NOTHING = ("None", "NaN", "nan")
+LIMITING_MAG = (
+    "5 sigma: from the error where there is no flux, else as the server sends it, which is what "
+    "the uploader gave for magnitudes, of any sigma; limiting_mag_uploaded has all as sent"
+)
+
+
+def decode_photometry(text: bytes) -> Rows:
+    """Decode rows of photometry.
+
+    Parameters
+    ----------
+    text : bytes
+        A JSON list of them, in the format ``both`` and the system AB.
+
+    Returns
+    -------
+    Rows
+        The words "None" and "NaN" are masked.
+
+    Raises
+    ------
+    TableParseError
+        If a magnitude is of another system, or no row has a time and a filter.
+    """
+    rows = decode_flat(PHOTOMETRY, text, {"groups": "name"})
+    for name in ("origin", "instrument", "altdata"):
+        rows.masks[name] = rows.masks[name] | np.isin(rows.values[name], NOTHING)
+        rows.values[name] = np.where(rows.masks[name], "", rows.values[name])
+    if len(rows) and len(unplaced(rows)) == len(rows):
+        raise TableParseError("no row of photometry has both mjd and filter")
+    systems = set(np.char.lower(rows.values["magsys"][~rows.masks["magsys"]]).tolist())
+    if systems - {"ab"}:
+        raise TableParseError(
+            f"magnitudes are of {', '.join(sorted(systems))} where ab was asked for"
+        )
+    return rows
+
+
+def unplaced(rows: Rows) -> dict[int, str]:
+    """Return the rows that have no place in a light curve.
+
+    Parameters
+    ----------
+    rows : Rows
+        As `decode_photometry` returns them.
+
+    Returns
+    -------
+    dict of int to str
+        The index of each, and its name with what it lacks: ``"photometry 7 (no mjd)"``.
+    """
+    masks = rows.masks
+    found = {}
+    for n in np.flatnonzero(masks["mjd"] | masks["filter"]).tolist():
+        lacks = " and ".join(key for key in ("mjd", "filter") if masks[key][n])
+        number = rows.values["photometry_id"][n]
+        name = f"row {n}" if masks["photometry_id"][n] else f"photometry {number}"
+        found[n] = f"{name} (no {lacks})"
+    return found
+
+
+def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> TimeSeries:
+    """Build the light curve of an object.
+
+    Parameters
+    ----------
+    rows : Rows
+        As `decode_photometry` returns them.
+    snr : float
+        Signal to noise from which a row is a detection, whatever its sign.
+    window : tuple of float or None
+        First and last MJD.
+    meta : mapping
+        What the light curve says of its origin.
+
+    Returns
+    -------
+    `~astropy.timeseries.TimeSeries`
+        A row per measurement; those without a time or a filter are in ``meta["rows_left_out"]``.
+    """
+    if lost := unplaced(rows):
+        rows = rows.take(np.setdiff1d(np.arange(len(rows)), list(lost)))
+        meta = {**meta, "rows_left_out": ", ".join(lost.values())}
+    rows = within(rows, window, time="mjd")
+    wire = rows.values
+    flux = np.where(rows.masks["flux"], np.nan, wire["flux"])
+    with np.errstate(invalid="ignore"):
+        # "fluxerr=0 occurs" (contract): an error of 0 is none.
+        error = np.where(wire["fluxerr"] > 0, wire["fluxerr"], np.nan)
+        # "mag is null is not non-detection: null means flux <= 0 or missing; cut on snr".
+        detection = np.abs(flux) >= snr * error
+        flux_err = np.where(np.isnan(flux), np.nan, error)
+        mag, mag_err = magnitudes(flux, flux_err, detection)
+    bands, surveys = bands_of(wire["filter"], wire["instrument"])
+    n = len(rows)
+    values = {
+        "band": bands,
+        "detection": detection,
+        "flux": flux,
+        "flux_err": flux_err,
+        "mag": mag,
+        "mag_err": mag_err,
+        "limiting_mag": _limits(wire["limiting_mag"], flux, error),
+        "exposure_time": np.array(
+            [EXPOSURE_TIME.get(one, np.nan) for one in surveys.tolist()], float
+        ),
+        "survey": surveys,
+        # The server does not know exposures.
+        "exposure": np.full(n, ""),
+    }
+    own = Rows(length=n)
+    own.add(UPLOADED, wire["limiting_mag"], rows.masks["limiting_mag"])
+    for column in rows.without(IN_SCHEMA).columns:
+        own.add(column, wire[column.name], rows.masks[column.name])
+    meta = {
+        **meta,
+        "survey": ", ".join(sorted(set(surveys.tolist()))),
+        **Conventions("unknown", "unknown", position="unknown", note="as uploaded").meta(),
+        "detection_snr": float(snr),
+        "limiting_mag": LIMITING_MAG,
+        "history": [],
+    }
+    return build_light_curve(wire["mjd"], values, own, scale="utc", meta=meta)
+
+
+def _limits(sent: np.ndarray, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Return limits of 5 sigma.
+
+    "limiting_mag is the uploader's (any sigma) for magnitude uploads, 5 sigma for flux
+    uploads" (contract). Of a row without a flux the server's error is the limit over its
+    sigma: so five of them are what was meant. Of a row with one it is the error of the
+    flux itself, which says less of the image than the limit sent.
+    """
+    with np.errstate(invalid="ignore"):
+        five = flux_to_mag(LIMIT * error)
+    return np.where((np.isnan(flux) & np.isfinite(five)) | np.isnan(sent), five, sent)

@@ -1,0 +1,559 @@
+"""Send the rows of a light curve in requests, and keep a ledger of what became of each row."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import astropy.units as u
+import msgspec
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from atlasquery.exceptions import (
+    LoginError,
+    RemoteServiceError,
+    TableParseError,
+    TimeoutError,
+)
+from atlasquery.skyportal.reads.names import source_path
+from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, Packets, body
+from atlasquery.skyportal.writes.changes import (
+    DRY,
+    Outcome,
+    ends_all,
+    id_column,
+    is_refusal,
+    may_be_unfinished,
+    read_fresh,
+    what_came,
+    with_large_id,
+)
+from atlasquery.tables import check_answer, convert_json
+
+__all__ = [
+    "Ledger",
+    "PhotometrySender",
+    "bodies",
+    "fate_table",
+    "most_rows",
+    "own_points",
+    "points_of",
+]
+
+# What the server takes in one request: rows, and bytes.
+MOST_ROWS = 10000
+LARGEST = 10_000_000
+TOO_LARGE = 413
+# Its database takes so many values in one statement, and so many are stored of each row for each
+# group that sees it.
+MOST_VALUES = 65535
+VALUES_OF_A_GROUP = 4
+# All that it says when there are more: a link into the manual of the library that it uses.
+TOO_MANY_VALUES = "sqlalche.me/e/"
+PATH = "photometry"
+# What the server calls a point that was sent without an origin.
+NO_ORIGIN = "None"
+
+
+class Ledger:
+    """What became of each row of a light curve.
+
+    Parameters
+    ----------
+    packets : Packets
+        The light curve.
+    """
+
+    def __init__(self, packets: Packets):
+        self.packets = packets
+        self.outcomes = [
+            Outcome(False, f"Not sent: {reason}.") if reason else Outcome(False, "Not tried.")
+            for reason in packets.reason
+        ]
+        self.new: list[bool | None] = [None] * len(packets)
+        self.uploads: list[str] = [""] * len(packets)
+        self.points: dict[str, int] = {}
+        self.under_way: Sequence[int] = ()
+
+    def note(
+        self,
+        rows: Sequence[int],
+        outcomes: Sequence[Outcome],
+        new: Sequence[bool | None],
+        upload: str = "",
+    ) -> None:
+        """Write down what became of some rows.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            The rows.
+        outcomes : sequence of Outcome
+            What became of each.
+        new : sequence of bool or None
+            Whether each was new.
+        upload : str, optional
+            The upload id.
+        """
+        for row, outcome, fresh in zip(rows, outcomes, new, strict=True):
+            self.outcomes[row], self.new[row], self.uploads[row] = outcome, fresh, upload
+        if upload:
+            self.points[upload] = len(rows)
+        self.under_way = ()
+
+    def stopped(self) -> None:
+        """Say that the rows under way may be stored, and that others were not tried."""
+        for row in self.under_way:
+            self.outcomes[row] = Outcome(None, "Unknown: stopped before SkyPortal had answered.")
+
+    def settle(self) -> None:
+        """Give rows that are the same as another what became of that one."""
+        for row, other in enumerate(self.packets.same_as):
+            if row != other:
+                there = self.outcomes[other]
+                self.outcomes[row] = there._replace(message=f"Same as row {other}. {there.message}")
+                self.new[row], self.uploads[row] = self.new[other], self.uploads[other]
+
+    def failures(self) -> list[tuple[str, str]]:
+        """Return the rows that are not known to be stored, but for those left out by choice.
+
+        Returns
+        -------
+        list of tuple
+            ``"row N"`` and why.
+        """
+        return [
+            (f"row {row}", outcome.message)
+            for row, outcome in enumerate(self.outcomes)
+            if not outcome.ok and not self.packets.left_out[row]
+        ]
+
+
+def bodies(packets: Packets, shared: Mapping) -> Iterator[tuple[dict, list[int]]]:
+    """Yield the requests that a light curve takes.
+
+    Parameters
+    ----------
+    packets : Packets
+        The light curve.
+    shared : mapping
+        What is the same for all rows.
+
+    Yields
+    ------
+    body : dict
+        What is sent.
+    rows : list of int
+        The rows in it.
+    """
+    most = most_rows(shared.get("group_ids"))
+    for _, rows in packets.sent():
+        todo = [rows[n : n + most] for n in range(0, len(rows), most)][::-1]
+        while todo:
+            piece = todo.pop()
+            made = body(packets, piece, shared)
+            if len(piece) > 1 and len(json.dumps(made)) > LARGEST:
+                todo += [piece[len(piece) // 2 :], piece[: len(piece) // 2]]
+                continue
+            yield made, piece
+
+
+def most_rows(groups: Sequence[int] | str | None) -> int:
+    """Return how many rows the server takes in one request.
+
+    Parameters
+    ----------
+    groups : sequence of int, str or None
+        The groups that are to see them.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    named = ["all"] if isinstance(groups, str) else set(groups or ())
+    # The account's own group always sees them too.
+    values = VALUES_OF_A_GROUP * (len(named) + 1)
+    return max(1, min(MOST_ROWS, MOST_VALUES // values))
+
+
+class PhotometrySender:
+    """Send requests of photometry, and write down what became of their rows.
+
+    A request is posted first, which gives an upload id and stores all of it or nothing.
+    Where the server has a part of it, the rest is posted, which are new then beyond doubt,
+    and what was there is put, which adds groups to it. Where the answer was lost, or the
+    server has points that this account may not see, all is put: that stores what is
+    missing, and no point twice; new are those that belong to this account afterwards and
+    were not there before.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Who sends.
+    shared : mapping
+        What is the same for all rows.
+    ledger : Ledger
+        Where it is written down.
+    """
+
+    def __init__(self, client: object, shared: Mapping, ledger: Ledger):
+        self.client = client
+        self.shared = shared
+        self.ledger = ledger
+        self.stop: Exception | None = None
+
+    def send(self, made: dict, rows: list[int]) -> None:
+        """Send one request, unless a former one has ended the call.
+
+        Parameters
+        ----------
+        made : dict
+            What is sent.
+        rows : list of int
+            The rows in it.
+        """
+        if self.stop is not None:
+            self._same_for_all(rows, Outcome(False, f"Not tried: {self.stop}", stop=self.stop))
+            self.ledger.settle()
+            return
+        self.ledger.under_way = rows
+        try:
+            data = self.client._change("POST", PATH, made)
+        except Exception as error:
+            self._after_post(error, made, rows)
+        else:
+            self._stored(data, rows, [True] * len(rows))
+        self.ledger.settle()
+
+    def _after_post(self, error: Exception, made: dict, rows: list[int]) -> None:
+        if self._is_final(error, rows):
+            return
+        if _is_too_much(error) and len(rows) > 1:
+            # A server whose limit is lower than the one we know, or that adds groups by itself.
+            half = len(rows) // 2
+            for part in (rows[:half], rows[half:]):
+                self.send(body(self.ledger.packets, part, self.shared), part)
+            return
+        if not is_refusal(error):
+            # Of an answer that was lost it cannot be told what it had stored.
+            self._put(made, rows, None, f" At first: {what_came(error)} ({error}).")
+        elif _is_too_much(error):
+            self._same_for_all(rows, Outcome(False, str(error)))
+        else:
+            self._complete(made, rows)
+
+    def _complete(self, made: dict, rows: list[int]) -> None:
+        """Send what the server has in part: what is missing, and what is there."""
+        existing = self._existing()
+        if existing is None:
+            self._put(made, rows, None)
+            return
+        numbers, keys = existing
+        present = [row for row in rows if self._key_of_row(row) in keys]
+        missing = [row for row in rows if self._key_of_row(row) not in keys]
+        if missing and present:
+            self._post_missing(missing, numbers)
+            if self.stop is None:
+                self._put(body(self.ledger.packets, present, self.shared), present, numbers)
+            else:
+                self._same_for_all(present, Outcome(False, f"Not tried: {self.stop}"))
+        else:
+            self._put(made, rows, numbers)
+
+    def _post_missing(self, rows: list[int], before: set) -> None:
+        made = body(self.ledger.packets, rows, self.shared)
+        self.ledger.under_way = rows
+        try:
+            data = self.client._change("POST", PATH, made)
+        except Exception as error:
+            if self._is_final(error, rows):
+                return
+            lost = not is_refusal(error)
+            said = f" At first: {what_came(error)} ({error})." if lost else ""
+            # A refusal may be due to points that this account may not see.
+            self._put(made, rows, None if lost else before, said)
+        else:
+            self._stored(data, rows, [True] * len(rows))
+
+    def _put(self, made: dict, rows: list[int], before: set | None, said: str = "") -> None:
+        """Send what may be there in part; what was there before is known, or is not."""
+        self.ledger.under_way = rows
+        try:
+            data = self.client._change("PUT", PATH, made)
+        except Exception as error:
+            if self._is_final(error, rows, said):
+                return
+            if is_refusal(error):
+                self._same_for_all(rows, Outcome(False, error.reason or str(error)))
+                return
+            self._read_back(error, rows)
+            return
+        self._stored(data, rows, self._which_are_new(_ids(data), before, len(rows)), said)
+
+    def _which_are_new(self, ids: list[int], before: set | None, n: int) -> list[bool | None]:
+        """Return for each row whether it was new, None where that cannot be told."""
+        if before is None or len(ids) != n:
+            return [None] * n
+        others = set(ids) - before
+        mine = set()
+        if others:
+            try:
+                # The server answers for points that this account could not see before, too.
+                found = own_points(self.client, self.shared["obj_id"])
+            except Exception:
+                # Whatever it is, the rows are stored: that nobody knows which were new is all.
+                found = {}
+            mine = {number for number in others if found.get(number) is True}
+            others -= {number for number in others if found.get(number) is False}
+        return [True if one in mine else None if one in others else False for one in ids]
+
+    def _stored(self, data: object, rows: list[int], new: list, said: str = "") -> None:
+        """Write down an answer that says that all rows are stored."""
+        ids = _ids(data)
+        if len(ids) != len(rows):
+            count = len(ids) or "no"
+            why = TableParseError(f"the answer has {count} numbers for {len(rows)} rows")
+            self._read_back(why, rows)
+            return
+        words = {True: "Stored.", False: "Was there already.", None: "Stored, now or before."}
+        outcomes = [
+            Outcome(True, words[fresh] + said, int(number))
+            for number, fresh in zip(ids, new, strict=True)
+        ]
+        self.ledger.note(rows, outcomes, new, str(data.get("upload_id") or ""))
+
+    def _read_back(self, why: Exception, rows: list[int]) -> None:
+        """Look which rows the server has, where it did not say so."""
+        unfinished, what = may_be_unfinished(why), what_came(why)
+        try:
+            there = {
+                key: point["id"] for point in self._points() for key in self._keys_of_point(point)
+            }
+        except Exception as error:
+            message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
+            self._same_for_all(rows, Outcome(None, message))
+            return
+        outcomes = []
+        for row in rows:
+            number = there.get(self._key_of_row(row))
+            if number is not None:
+                outcomes.append(
+                    Outcome(
+                        True,
+                        f"Stored, now or before: {what}, and it is there ({why}).",
+                        int(number),
+                    )
+                )
+            elif unfinished:
+                words = f"Unknown: {what}; it is not there, but the server may be at it still"
+                outcomes.append(Outcome(None, f"{words} ({why})."))
+            else:
+                outcomes.append(Outcome(False, f"Not stored: {what}, and it is not there ({why})."))
+        self.ledger.note(rows, outcomes, [None] * len(rows))
+
+    def _existing(self) -> tuple[set, set] | None:
+        """Return the numbers and the keys of the source's points, None if they cannot be read."""
+        try:
+            points = self._points()
+            keys = {key for point in points for key in self._keys_of_point(point)}
+            return {point["id"] for point in points}, keys
+        except Exception:
+            # Whatever it is, the rows can still be put, and are new or old for all we know.
+            return None
+
+    def _points(self) -> list[dict]:
+        return points_of(self.client, self.shared["obj_id"])
+
+    @staticmethod
+    def _keys_of_point(point: Mapping) -> list[tuple]:
+        where = (point.get("instrument_id"), point.get("origin"), point["filter"], point["mjd"])
+        keys = [(*where, point.get("flux"), point.get("fluxerr"))]
+        if point.get("flux") is None:
+            # Sent as an error without a flux, or as a limit: the server shows both of either.
+            keys.append((*where, LIMIT, point.get("limiting_mag")))
+        return keys
+
+    def _key_of_row(self, row: int) -> tuple:
+        values, form = self.ledger.packets.values, self.ledger.packets.form[row]
+        where = (
+            self.shared["instrument_id"],
+            self.shared.get("origin", NO_ORIGIN),
+            values["filter"][row],
+            values["mjd"][row],
+        )
+        if form == FLUX:
+            return (*where, values["flux"][row], values["fluxerr"][row])
+        return (*where, LIMIT, values["limiting_mag"][row])
+
+    def _is_final(self, error: Exception, rows: list[int], said: str = "") -> bool:
+        """Write down an error after which nothing more can be sent, and say so."""
+        known = (LoginError, RemoteServiceError, TimeoutError, TableParseError)
+        if ends_all(error):
+            outcome = Outcome(False, str(error), stop=error)
+        elif not isinstance(error, known):
+            outcome = Outcome(None, f"Unknown: {error}", stop=error)
+        elif not error.sent:
+            outcome = Outcome(False, f"Not sent: {error}", stop=error)
+        else:
+            return False
+        if said:
+            # What became of the first time, whose answer was lost, is not known from this.
+            outcome = Outcome(None, f"Unknown.{said} Then: {error}", stop=error)
+        self.stop = error
+        self._same_for_all(rows, outcome)
+        return True
+
+    def _same_for_all(self, rows: list[int], outcome: Outcome) -> None:
+        self.ledger.note(rows, [outcome] * len(rows), [None] * len(rows))
+
+
+class _Point(msgspec.Struct):
+    # What tells points apart; all else is looked at where it is used.
+    id: int | None = None
+
+
+def points_of(client: object, source: str, **more: object) -> list[dict]:
+    """Return the photometry of a source as it is on the server now.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Who asks.
+    source : str
+        The source.
+    **more : object
+        What else is asked for, by the server's names.
+
+    Returns
+    -------
+    list of dict
+        Its points, as they were sent.
+    """
+    asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual", **more}
+    points = convert_json(
+        read_fresh(client, source_path(source, "photometry"), asked),
+        list[dict[str, Any]],
+        f"the photometry of {source}",
+    )
+    convert_json(points, list[_Point], f"the photometry of {source}")
+    for point in points:
+        check_answer(point.get("obj_id"), source, "the source", service="SkyPortal")
+    return points
+
+
+def own_points(client: object, source: str) -> dict[int, bool | None]:
+    """Return which points of a source belong to the account of the client.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Who asks.
+    source : str
+        The source.
+
+    Returns
+    -------
+    dict of int to bool or None
+        By the number of the point; None where the server does not say whose it is, as
+        those of 2023 do not.
+    """
+    me = client._account_of_token().id
+    return {
+        point["id"]: _is_owned(point, me)
+        for point in points_of(client, source, includeOwnerInfo=True)
+    }
+
+
+def _is_owned(point: Mapping, account: int) -> bool | None:
+    owner = point.get("owner")
+    number = owner.get("id") if isinstance(owner, Mapping) else None
+    return None if number is None else number == account
+
+
+def _ids(data: object) -> list[int]:
+    """Return the numbers of points in an answer; none where it has something else."""
+    ids = data.get("ids") if isinstance(data, dict) else None
+    whole = isinstance(ids, list) and all(isinstance(n, int) for n in ids)
+    return ids if whole else []
+
+
+def _is_too_much(error: Exception) -> bool:
+    """Return whether the server refuses as many rows at once."""
+    said = getattr(error, "reason", None) or ""
+    return getattr(error, "status", None) == TOO_LARGE or (
+        is_refusal(error) and TOO_MANY_VALUES in said
+    )
+
+
+def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table:
+    """Return the table of what became of rows, or of what would be sent of them.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        What became of each row.
+    meta : dict
+        Where it comes from.
+    plan : mapping, optional
+        For a dry run: what would be sent with all rows.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `upload_photometry` describes it.
+    """
+    packets, n = ledger.packets, len(ledger.packets)
+    outcomes = ledger.outcomes
+    if plan is not None:
+        outcomes = [
+            one if reason else Outcome(None, DRY)
+            for one, reason in zip(outcomes, packets.reason, strict=True)
+        ]
+    mjd = packets.values["mjd"]
+    table = Table(meta=meta)
+    table["row"] = np.arange(n)
+    table["mjd"] = _column(mjd, np.float64, np.nan, u.d)
+    table["filter"] = np.array(packets.values["filter"], dtype=np.str_)
+    table["ok"] = _column([one.ok for one in outcomes], bool, False)
+    table["id"] = id_column([one.number for one in outcomes])
+    table["new"] = _column(ledger.new, bool, False)
+    table["upload_id"] = _column([text or None for text in ledger.uploads], np.str_, "")
+    table["message"] = np.array([with_large_id(one) for one in outcomes], dtype=np.str_)
+    for name, about in ABOUT.items():
+        table[name].description = about
+    if plan is None:
+        table.meta["upload_ids"] = list(dict.fromkeys(filter(None, ledger.uploads)))
+        table.meta["upload_points"] = [ledger.points[one] for one in table.meta["upload_ids"]]
+        return table
+    sent = [
+        msgspec.json.encode(packets.packet(row)).decode() if packets.form[row] else ""
+        for row in range(n)
+    ]
+    table["payload"] = np.array(sent, dtype=np.str_)
+    table["payload"].description = "What would be sent of it, as JSON."
+    kinds = {form: {**body(packets, rows[:1], plan)} for form, rows in packets.sent()}
+    for kind in kinds.values():
+        for key in ("mjd", "filter", "flux", "fluxerr", "mag", "magerr", "limiting_mag", "altdata"):
+            kind.pop(key, None)
+    table.meta["endpoint"] = f"POST {PATH}"
+    table.meta["shared"] = kinds
+    return table
+
+
+ABOUT = {
+    "row": "Number of the row in the light curve.",
+    "mjd": "What is sent as its time, in UTC.",
+    "filter": "The server's name of its band.",
+    "ok": "Whether it is on the server now; masked where unknown.",
+    "id": "The server's number of it.",
+    "new": "False where it was there before; masked where unknown.",
+    "upload_id": "What undo_upload takes; masked where the server gave none.",
+    "message": "Why it was not stored, and what else there is to say.",
+}
+
+
+def _column(values: Sequence, dtype: type, fill: object, unit: object = None) -> MaskedColumn:
+    mask = [value is None for value in values]
+    plain = [fill if value is None else value for value in values]
+    return MaskedColumn(plain, mask=mask, dtype=dtype, unit=unit)
