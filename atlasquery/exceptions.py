@@ -44,7 +44,6 @@ __all__ = [
     "TableParseError",
     "TimeoutError",
     "WriteError",
-    "attach",
 ]
 
 

@@ -187,7 +187,8 @@ def unmask_zero(rows: Rows) -> Rows:
     """
     found = rows.without(())
     for name in REFERENCES:
-        if name in found.values:
+        # Where it is not declared, it may come as a text.
+        if name in found.values and found.values[name].dtype.kind in "iuf":
             found.masks[name] = found.masks[name] | (found.values[name] == -1)
             found.values[name] = np.where(found.masks[name], 0, found.values[name])
     for name in ALWAYS_SENT:

@@ -127,7 +127,8 @@ def _rows(
         counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
     if ATLAS_ID.name not in rows.values:
         rows.add(ATLAS_ID, np.repeat(np.array(ids, dtype=np.int64), counts))
-    if "time" in rows.values:
+    # A key of that name that a newer server sends with rows of another kind is no time of ours.
+    if "time" in columns.by_name:
         kept = inside(rows.values["time"], window)
         if not kept.all():
             owner = np.repeat(np.arange(len(ids)), counts)[kept]

@@ -8,6 +8,7 @@ converted where nothing is lost by it.
 """
 
 import functools
+import math
 import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -344,7 +345,11 @@ def _convert(value: Any, column: Column, what: str) -> Any:
         if kind is str:
             return value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if kind is float and not isinstance(value, bool):
-            return float(value)
+            number = float(value)
+            # A text such as "1e999" is no number that a column can keep.
+            if math.isinf(number):
+                raise ValueError
+            return number
         if kind is int and isinstance(value, float) and abs(value) > EXACT:
             raise ValueError
         if kind is int and int(value) == (value if not isinstance(value, str) else int(value)):

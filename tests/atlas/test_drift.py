@@ -125,6 +125,18 @@ def test_an_answer_for_something_else_is_refused(atlas, scripted, answer, words)
     assert len(scripted.tokens) == 2, "a bad answer is not stored"
 
 
+def test_a_time_that_a_newer_server_sends_with_other_rows_is_no_time_of_ours(
+    atlas, scripted, tmp_path
+):
+    """Rows of a cross-match are not cut to a window of light curves."""
+    pytest.importorskip("pyarrow", reason="files are written with the parquet extra")
+    answer = item() | {"sherlock_crossmatches": [{"transient_object_id": ID, "time": "10:03"}]}
+    scripted.answers = {"objects/": [answer]}
+    atlas.download_sources([ID], tmp_path / "files", start=60000)
+    table = atlas.read_sources(tmp_path / "files", "crossmatches")
+    assert len(table) == 1
+
+
 def test_an_object_without_a_position_still_has_a_light_curve(atlas, scripted):
     scripted.answers = {"objects/": [item(ra=None)]}
     source = atlas.get_source(ID)

@@ -94,6 +94,12 @@ def test_required_value_that_is_missing():
             decode(ROW, bad, ROW)
 
 
+@pytest.mark.parametrize("text", ["1e999", "-inf", "9" * 400])
+def test_a_number_beyond_all_as_text_is_refused(text):
+    with pytest.raises(TableParseError, match=r"has mag=.* which is not a float"):
+        decode({"id": 1, "mag": text})
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "expected"),
     [

@@ -262,7 +262,20 @@ def report_failures(
 
 
 def is_recent(row: dict, began: float) -> bool:
-    """Return whether a row was made since the call began, as far as clocks agree."""
+    """Return whether a row was made since the call began, as far as clocks agree.
+
+    Parameters
+    ----------
+    row : dict
+        What the server has, with the time at which it was made.
+    began : float
+        Unix time at which the call began.
+
+    Returns
+    -------
+    bool
+        True for a row without a time, too.
+    """
     text = row.get("created_at") or row.get("modified")
     if not isinstance(text, str):
         return False
