@@ -460,6 +460,10 @@ class SkyPortalQuery(ServiceQuery):
                 method="GET",
             )
 
+    def _query_payload(self, path: str, params: dict | None = None) -> dict:
+        """Return what a read sends: its ``url``, and parameters by the server's names."""
+        return {"url": self.server + path, **params_of(params or {})}
+
     @contextlib.contextmanager
     def _naming(self, unknown: str) -> Iterator[None]:
         """Say of what the server does not have what it is."""

@@ -168,13 +168,17 @@ def query_galaxies(
     return build_table(found.rows, meta=self._meta(found.when, **query))
 
 
-def list_galaxy_catalogs(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_galaxy_catalogs(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the catalogues of galaxies that the instance has.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -196,9 +200,12 @@ def list_galaxy_catalogs(self: SkyPortalQuery, *, cache: bool | None = None) -> 
     >>> SkyPortal.list_galaxy_catalogs()["name"].tolist()
     ['CLU']
     """
+    params = {"catalogNamesOnly": True}
+    if get_query_payload:
+        return self._query_payload("galaxy_catalog", params)
     rows, when = self._fetch(
         "galaxy_catalog",
-        {"catalogNamesOnly": True},
+        params,
         decode=_decode_catalogs,
         lifetime=self.conf.table_seconds,
         cache=cache,

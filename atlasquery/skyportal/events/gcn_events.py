@@ -137,7 +137,8 @@ def get_localization(
     *,
     as_hdus: bool = False,
     cache: bool | None = None,
-) -> Table | fits.HDUList:
+    get_query_payload: bool = False,
+) -> Table | fits.HDUList | dict:
     """Fetch a sky map of an event.
 
     Parameters
@@ -152,6 +153,8 @@ def get_localization(
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``: a map of a name
         does not change.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -182,14 +185,21 @@ def get_localization(
     """
     # The server knows an event by its second.
     when = iso(event, "event")[:19]
+    if name is None and get_query_payload:
+        # The names of its sky maps are requested first.
+        search = query_gcn_events(self, start=when, end=when, get_query_payload=True)
+        return self._query_payload("gcn_event", search)
     if name is None:
         name = _only_map(self, when, cache)
     if not isinstance(name, str) or not name.strip():
         raise InvalidQueryError(f"name={name!r:.100} should be the name of a sky map")
     name = check_text(name.strip(), "name")
+    path = f"localization/{when}/name/{in_path(name)}/download"
+    if get_query_payload:
+        return self._query_payload(path)
     found, obtained = read_file(
         self,
-        f"localization/{when}/name/{in_path(name)}/download",
+        path,
         {},
         decode=partial(
             decode_hdus if as_hdus else decode_sky_map, limit=self.conf.max_answer_bytes

@@ -34,11 +34,20 @@ __all__ = [
 NO_CORNERS = "Invalid product type"
 
 
-def list_analysis_services(self: SkyPortalQuery) -> Table:
+def list_analysis_services(
+    self: SkyPortalQuery,
+    *,
+    get_query_payload: bool = False,
+) -> Table:
     """List the services that analyse objects.
 
     They are asked for each time and not stored: some servers send the credentials of a
     service along, which are not shown either.
+
+    Parameters
+    ----------
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -62,6 +71,8 @@ def list_analysis_services(self: SkyPortalQuery) -> Table:
     >>> SkyPortal.list_analysis_services()["display_name"].tolist()
     ['SALT']
     """
+    if get_query_payload:
+        return self._query_payload("analysis_service")
     rows, when = self._fetch("analysis_service", decode=_decode_services)
     if not len(rows):
         warn("SkyPortal has no analysis service", NoResultsWarning)
@@ -73,6 +84,7 @@ def list_analyses(
     source_id: str | int | None = None,
     *,
     service_id: int | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """List analyses, of all objects or of one.
 
@@ -85,6 +97,8 @@ def list_analyses(
         The name of an object on this instance.
     service_id : int, optional
         The number of a service; see `list_analysis_services`.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -110,11 +124,10 @@ def list_analyses(
     """
     name = None if source_id is None else check_source_id(source_id)
     number = None if service_id is None else _number(service_id, "service_id")
-    rows, when = self._fetch(
-        "obj/analysis",
-        {"objID": name, "analysisServiceID": number},
-        decode=_decode_analyses,
-    )
+    params = {"objID": name, "analysisServiceID": number}
+    if get_query_payload:
+        return self._query_payload("obj/analysis", params)
+    rows, when = self._fetch("obj/analysis", params, decode=_decode_analyses)
     # The server takes objID for a part of a name, and servers of 2023 no service.
     for column, wanted in (("source_id", name), ("service_id", number)):
         if wanted is not None:
@@ -126,13 +139,20 @@ def list_analyses(
     return build_table(rows, meta=self._meta(when, query="list_analyses", **given))
 
 
-def get_analysis(self: SkyPortalQuery, analysis_id: int | str) -> Table:
+def get_analysis(
+    self: SkyPortalQuery,
+    analysis_id: int | str,
+    *,
+    get_query_payload: bool = False,
+) -> Table:
     """Fetch what is known of an analysis, as it is now.
 
     Parameters
     ----------
     analysis_id : int or str
         Its number.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -160,8 +180,11 @@ def get_analysis(self: SkyPortalQuery, analysis_id: int | str) -> Table:
     ['completed']
     """
     number = _number(analysis_id, "analysis_id")
+    path = f"obj/analysis/{number}"
+    if get_query_payload:
+        return self._query_payload(path)
     rows, when = self._fetch(
-        f"obj/analysis/{number}",
+        path,
         decode=only_of(
             lambda text: _decode_analyses(b"[" + text + b"]"),
             "analysis_id",
@@ -174,7 +197,11 @@ def get_analysis(self: SkyPortalQuery, analysis_id: int | str) -> Table:
 
 
 def get_analysis_results(
-    self: SkyPortalQuery, analysis_id: int | str, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    analysis_id: int | str,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> dict:
     """Fetch the results of an analysis.
 
@@ -184,6 +211,8 @@ def get_analysis_results(
         Its number.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -206,8 +235,11 @@ def get_analysis_results(
     0.3
     """
     number = _number(analysis_id, "analysis_id")
+    path = f"obj/analysis/{number}/results"
+    if get_query_payload:
+        return self._query_payload(path)
     return self._fetch(
-        f"obj/analysis/{number}/results",
+        path,
         decode=_decode_results,
         cache=cache,
         unknown=f"results of analysis {number}",
@@ -215,8 +247,13 @@ def get_analysis_results(
 
 
 def get_analysis_plot(
-    self: SkyPortalQuery, analysis_id: int | str, plot: int = 0, *, cache: bool | None = None
-) -> Picture:
+    self: SkyPortalQuery,
+    analysis_id: int | str,
+    plot: int = 0,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Picture | dict:
     """Fetch a plot of an analysis.
 
     Parameters
@@ -227,6 +264,8 @@ def get_analysis_plot(
         Which, counted from 0; ``n_plots`` of `get_analysis` says how many there are.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -250,9 +289,12 @@ def get_analysis_plot(
     """
     number = _number(analysis_id, "analysis_id")
     plot = _number(plot, "plot", least=0)
+    path = f"obj/analysis/{number}/plots/{plot}"
+    if get_query_payload:
+        return self._query_payload(path)
     return read_picture(
         self,
-        f"obj/analysis/{number}/plots/{plot}",
+        path,
         {},
         f"Plot {plot} of analysis {number}",
         cache=cache,
@@ -263,8 +305,12 @@ def get_analysis_plot(
 
 
 def get_analysis_corner(
-    self: SkyPortalQuery, analysis_id: int | str, *, cache: bool | None = None
-) -> Picture:
+    self: SkyPortalQuery,
+    analysis_id: int | str,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Picture | dict:
     """Fetch the corner plot of an analysis: how its parameters depend on each other.
 
     Servers of 2023 drew it while one waited; SkyPortal 1.4 no longer does. See
@@ -276,6 +322,8 @@ def get_analysis_corner(
         Its number.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -298,10 +346,13 @@ def get_analysis_corner(
     'png'
     """
     number = _number(analysis_id, "analysis_id")
+    path = f"obj/analysis/{number}/corner"
+    if get_query_payload:
+        return self._query_payload(path)
     try:
         return read_picture(
             self,
-            f"obj/analysis/{number}/corner",
+            path,
             {},
             f"Corner plot of analysis {number}",
             cache=cache,

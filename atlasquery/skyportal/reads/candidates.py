@@ -180,7 +180,11 @@ def query_candidates(
 
 
 def get_candidate(
-    self: SkyPortalQuery, candidate_id: str | int, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    candidate_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch one candidate.
 
@@ -190,6 +194,8 @@ def get_candidate(
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -212,10 +218,13 @@ def get_candidate(
     0.05
     """
     name = check_source_id(candidate_id, name="candidate_id")
+    # The server shows any object here: with its alerts it says which filters it passed.
+    path, params = f"candidates/{in_path(name)}", {"includeAlerts": True}
+    if get_query_payload:
+        return self._query_payload(path, params)
     (rows, filters), when = self._fetch(
-        f"candidates/{in_path(name)}",
-        # The server shows any object here: with its alerts it says which filters it passed.
-        {"includeAlerts": True},
+        path,
+        params,
         decode=_decode_one,
         cache=cache,
         unknown=f"candidate {name}",

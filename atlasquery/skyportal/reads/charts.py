@@ -12,8 +12,10 @@ from astropy.time import Time
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, check_coordinates
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.skyportal.payloads.values import check_source_id, degrees, in_path, iso
+from atlasquery.skyportal.payloads.values import check_source_id, degrees, iso
 from atlasquery.skyportal.reads.files import Picture, read_picture
+from atlasquery.skyportal.reads.names import source_path
+from atlasquery.skyportal.reads.sources import get_position
 from atlasquery.skyportal.tables.columns import FACILITY, OFFSET_STAR, POSITION
 from atlasquery.tables import Rows, build_table, decode_rows
 
@@ -48,7 +50,8 @@ def get_finding_chart(
     use_ztfref: bool = True,
     file_type: str = "png",
     cache: bool | None = None,
-) -> Picture:
+    get_query_payload: bool = False,
+) -> Picture | dict:
     """Fetch a finding chart, with offset stars.
 
     The server fetches the image from elsewhere while one waits; see ``conf.timeout``.
@@ -78,6 +81,8 @@ def get_finding_chart(
         The format.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -126,13 +131,19 @@ def get_finding_chart(
             )
         where = {"location_type": RELEASES[release], "catalog_id": number}
         about = f"Gaia {release.upper()} {number}"
+    elif get_query_payload and isinstance(target, (str, Integral)):
+        # The position of a source is requested first.
+        return get_position(self, check_source_id(target, name="target"), get_query_payload=True)
     else:
         ra, dec, about = _where(self, target, cache)
         where = {"location_type": "pos", "ra": ra, "dec": dec}
+    params = {**where, **sent}
+    if get_query_payload:
+        return self._query_payload("unsourced_finder", params)
     return read_picture(
         self,
         "unsourced_finder",
-        {**where, **sent},
+        params,
         f"Finding chart of {about}",
         cache=cache,
         unknown="",
@@ -141,13 +152,17 @@ def get_finding_chart(
     )
 
 
-def list_facilities(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_facilities(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the telescopes for which the instance draws finding charts.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -165,6 +180,8 @@ def list_facilities(self: SkyPortalQuery, *, cache: bool | None = None) -> Table
     >>> SkyPortal.list_facilities()["name"].tolist()
     ['Keck', 'P200']
     """
+    if get_query_payload:
+        return self._query_payload("finder_chart/facilities")
     rows, when = self._fetch(
         "finder_chart/facilities",
         decode=_decode_facilities,
@@ -183,6 +200,7 @@ def get_offset_stars(
     obstime: Time | str | None = None,
     use_ztfref: bool = True,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch the stars from which a telescope can be offset to a source.
 
@@ -203,6 +221,8 @@ def get_offset_stars(
         Whether positions of stars come from ZTF's catalogue where it has them.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -231,14 +251,18 @@ def get_offset_stars(
     ATLAS24abc_k1 3.872 arcsec
     """
     name = check_source_id(source_id)
+    path = source_path(name, "offsets")
+    params = {
+        "facility": facility,
+        "num_offset_stars": _stars(offset_stars),
+        "obstime": None if obstime is None else iso(obstime, "obstime"),
+        "use_ztfref": bool(use_ztfref),
+    }
+    if get_query_payload:
+        return self._query_payload(path, params)
     (rows, starlist), when = self._fetch(
-        f"sources/{in_path(name)}/offsets",
-        {
-            "facility": facility,
-            "num_offset_stars": _stars(offset_stars),
-            "obstime": None if obstime is None else iso(obstime, "obstime"),
-            "use_ztfref": bool(use_ztfref),
-        },
+        path,
+        params,
         decode=_decode_offsets,
         cache=cache,
         unknown=f"object {name}",
@@ -252,7 +276,7 @@ def _where(client: SkyPortalQuery, target: object, cache: bool | None) -> tuple[
     if isinstance(target, (str, Integral)):
         name = check_source_id(target, name="target")
         rows, _ = client._fetch(
-            f"sources/{in_path(name)}/position",
+            source_path(name, "position"),
             decode=lambda text: decode_rows(POSITION, b"[" + text + b"]"),
             cache=cache,
             unknown=f"object {name}",

@@ -21,8 +21,8 @@ from atlasquery.service.inputs import check_choice
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_source_id, iso, params_of
-from atlasquery.skyportal.reads.names import check_number_id, find_instrument
-from atlasquery.skyportal.reads.paging import read_pages
+from atlasquery.skyportal.reads.names import check_number_id, find_instrument, instrument_number
+from atlasquery.skyportal.reads.paging import check_limit, read_pages
 from atlasquery.skyportal.tables.columns import ASSIGNMENT, FOLLOWUP
 from atlasquery.skyportal.tables.decoders import part_of
 from atlasquery.tables import (
@@ -67,6 +67,7 @@ def query_followups(
     observation_end: When = None,
     max_rows: int | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Look for follow-up requests.
 
@@ -90,6 +91,8 @@ def query_followups(
         Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
     cache : bool, optional
         Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -128,7 +131,6 @@ def query_followups(
     params = {
         "sourceID": None if source_id is None else check_source_id(source_id),
         "allocationID": _optional_number(allocation, "allocation"),
-        "instrumentID": None if instrument is None else find_instrument(self, instrument)["id"],
         "status": status,
         "startDate": _optional_time(start, "start"),
         "endDate": _optional_time(end, "end"),
@@ -136,6 +138,15 @@ def query_followups(
         "observationEndDate": _optional_time(observation_end, "observation_end"),
         "includeObjThumbnails": False,
     }
+    check_limit(self, max_rows)
+    number = None if instrument is None else instrument_number(instrument)
+    if get_query_payload and instrument is not None and number is None:
+        # The number of an instrument that is given by its name is requested first.
+        return self._query_payload("instrument")
+    if get_query_payload:
+        return self._query_payload("followup_request", {**params, "instrumentID": number})
+    if instrument is not None:
+        params["instrumentID"] = find_instrument(self, instrument)["id"]
     found = read_pages(
         self,
         "followup_request",
@@ -168,7 +179,8 @@ def get_followup_schedule(
     observation_start: When = None,
     observation_end: When = None,
     output: str = "csv",
-) -> Table | bytes:
+    get_query_payload: bool = False,
+) -> Table | bytes | dict:
     """Let the server plan the requests of an instrument.
 
     Parameters
@@ -185,6 +197,8 @@ def get_followup_schedule(
         When is observed; by default from now for twelve hours.
     output : {"csv", "pdf", "png"}, optional
         A table, or a picture of it.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -214,7 +228,6 @@ def get_followup_schedule(
     ATLAS24abc 150.1163 deg
     """
     check_choice(output, name="output", known=SCHEDULES)
-    number = find_instrument(self, instrument)["id"]
     params = {
         "sourceID": None if source_id is None else check_source_id(source_id),
         "status": status,
@@ -224,7 +237,14 @@ def get_followup_schedule(
         "observationEndDate": _optional_time(observation_end, "observation_end"),
         "output_format": output,
     }
-    # Planned anew each time, from now on.
+    number = instrument_number(instrument)
+    if get_query_payload and number is None:
+        # The number of an instrument that is given by its name is requested first.
+        return self._query_payload("instrument")
+    if get_query_payload:
+        return self._query_payload(f"followup_request/schedule/{number}", params)
+    number = find_instrument(self, instrument)["id"]
+    # Planned again each time, from now on.
     response = self._ask(
         f"followup_request/schedule/{number}", params_of(params), headers={"Accept": "*/*"}
     )
@@ -254,6 +274,7 @@ def get_assignments(
     run_id: int | None = None,
     source_id: str | int | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Read the targets of observing runs.
 
@@ -265,6 +286,8 @@ def get_assignments(
         The id of a source.
     cache : bool, optional
         Whether stored answers are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -303,6 +326,8 @@ def get_assignments(
     """
     run = None if run_id is None else check_number_id(run_id, name="run_id")
     source = None if source_id is None else check_source_id(source_id)
+    if get_query_payload:
+        return self._query_payload("observing_run" if run is None else f"observing_run/{run}")
     rows, when = _targets(self, _run_numbers(self, cache) if run is None else [run], cache)
     if source is not None:
         rows = rows.take(rows.values["source_id"] == source)

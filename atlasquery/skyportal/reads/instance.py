@@ -43,7 +43,11 @@ __all__ = [
 
 
 def list_groups(
-    self: SkyPortalQuery, *, name: str | None = None, cache: bool | None = None
+    self: SkyPortalQuery,
+    *,
+    name: str | None = None,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """List the groups of the instance.
 
@@ -53,6 +57,8 @@ def list_groups(
         The name of one group; by default all are listed.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -80,16 +86,20 @@ def list_groups(
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidQueryError(f"name={name!r:.100} should be the name of a group")
     asked = {"name": name}
-    return _list(self, "groups", decode_groups, asked, "list_groups", cache)
+    return _list(self, "groups", decode_groups, asked, "list_groups", cache, get_query_payload)
 
 
-def list_filters(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_filters(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the filters of alerts, whose catch are the candidates.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -116,16 +126,28 @@ def list_filters(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
     >>> SkyPortal.list_filters()["name"].tolist()
     ['All']
     """
-    return _list(self, "filters", _flat(FILTER, {"stream": "name"}), {}, "list_filters", cache)
+    return _list(
+        self,
+        "filters",
+        _flat(FILTER, {"stream": "name"}),
+        {},
+        "list_filters",
+        cache,
+        get_query_payload,
+    )
 
 
-def list_streams(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_streams(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the streams of alerts.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -148,16 +170,20 @@ def list_streams(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
     >>> SkyPortal.list_streams()["name"].tolist()
     ['ATLAS stream']
     """
-    return _list(self, "streams", _flat(STREAM), {}, "list_streams", cache)
+    return _list(self, "streams", _flat(STREAM), {}, "list_streams", cache, get_query_payload)
 
 
-def list_instruments(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_instruments(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the instruments, with the names of their filters.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -185,10 +211,12 @@ def list_instruments(self: SkyPortalQuery, *, cache: bool | None = None) -> Tabl
       2   ZTF ztfg, ztfr, ztfi
     """
     decode = _flat(INSTRUMENT, {"telescope": "name", "filters": ""})
-    return _list(self, "instrument", decode, {}, "list_instruments", cache)
+    return _list(self, "instrument", decode, {}, "list_instruments", cache, get_query_payload)
 
 
-def list_telescopes(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_telescopes(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the telescopes, with their places.
 
     Parameters
@@ -196,6 +224,8 @@ def list_telescopes(self: SkyPortalQuery, *, cache: bool | None = None) -> Table
     cache : bool, optional
         Whether a stored answer is used, for ``conf.list_seconds``: the table says whether
         it is night.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -222,17 +252,28 @@ def list_telescopes(self: SkyPortalQuery, *, cache: bool | None = None) -> Table
     """
     lifetime = self.conf.list_seconds
     return _list(
-        self, "telescope", decode_telescopes, {}, "list_telescopes", cache, lifetime=lifetime
+        self,
+        "telescope",
+        decode_telescopes,
+        {},
+        "list_telescopes",
+        cache,
+        get_query_payload,
+        lifetime,
     )
 
 
-def list_taxonomies(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_taxonomies(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the taxonomies, with the classes that sources can have.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -256,10 +297,17 @@ def list_taxonomies(self: SkyPortalQuery, *, cache: bool | None = None) -> Table
     >>> "AGN" in SkyPortal.list_taxonomies()["classes"][0].split(", ")
     True
     """
-    return _list(self, "taxonomy", decode_taxonomies, {}, "list_taxonomies", cache)
+    return _list(
+        self, "taxonomy", decode_taxonomies, {}, "list_taxonomies", cache, get_query_payload
+    )
 
 
-def list_allocations(self: SkyPortalQuery, *, instrument_id: int | None = None) -> Table:
+def list_allocations(
+    self: SkyPortalQuery,
+    *,
+    instrument_id: int | None = None,
+    get_query_payload: bool = False,
+) -> Table:
     """List the allocations of observing time.
 
     They are asked for each time and not stored: some servers send the credentials of the
@@ -269,6 +317,8 @@ def list_allocations(self: SkyPortalQuery, *, instrument_id: int | None = None) 
     ----------
     instrument_id : int, optional
         The number of an instrument; by default those of all are listed.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -300,16 +350,28 @@ def list_allocations(self: SkyPortalQuery, *, instrument_id: int | None = None) 
         # A server ignores what it does not know.
         return rows if number is None else rows.take(rows.values["instrument_id"] == number)
 
-    return _list(self, "allocation", decode, {"instrument_id": number}, "list_allocations", False)
+    return _list(
+        self,
+        "allocation",
+        decode,
+        {"instrument_id": number},
+        "list_allocations",
+        False,
+        get_query_payload,
+    )
 
 
-def list_observing_runs(self: SkyPortalQuery, *, cache: bool | None = None) -> Table:
+def list_observing_runs(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """List the observing runs.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -334,16 +396,20 @@ def list_observing_runs(self: SkyPortalQuery, *, cache: bool | None = None) -> T
     ['2026-12-24']
     """
     decode = _flat(OBSERVING_RUN, {"instrument": "name", "group": "name"})
-    return _list(self, "observing_run", decode, {}, "list_observing_runs", cache)
+    return _list(self, "observing_run", decode, {}, "list_observing_runs", cache, get_query_payload)
 
 
-def get_system_info(self: SkyPortalQuery, *, cache: bool | None = None) -> dict:
+def get_system_info(
+    self: SkyPortalQuery, *, cache: bool | None = None, get_query_payload: bool = False
+) -> dict:
     """Fetch what the instance says of itself; no token is needed.
 
     Parameters
     ----------
     cache : bool, optional
         Whether a stored answer is used, for ``conf.table_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -361,6 +427,8 @@ def get_system_info(self: SkyPortalQuery, *, cache: bool | None = None) -> dict:
     >>> SkyPortal.get_system_info()["version"]
     '1.4.0'
     """
+    if get_query_payload:
+        return self._query_payload("sysinfo")
     return self._read(
         "sysinfo",
         {},
@@ -383,10 +451,13 @@ def _list(
     decode: Callable,
     asked: dict,
     query: str,
-    cache,
-    lifetime=None,
+    cache: bool | None,
+    get_query_payload: bool,
+    lifetime: float | None = None,
 ) -> Table:
-    """Return a table of the server."""
+    """Return a table of the server, or what would be sent for it."""
+    if get_query_payload:
+        return client._query_payload(path, asked)
     lifetime = client.conf.table_seconds if lifetime is None else lifetime
     rows, when = client._fetch(path, asked, decode=decode, lifetime=lifetime, cache=cache)
     if not len(rows):

@@ -22,7 +22,11 @@ __all__ = [
 
 
 def list_listings(
-    self: SkyPortalQuery, list_name: str | None = None, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    list_name: str | None = None,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """List the sources on the lists of your account.
 
@@ -32,6 +36,8 @@ def list_listings(
         The name of a list, such as ``"favorites"``; by default all lists.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -61,9 +67,12 @@ def list_listings(
     ['ZTF24abcdefg']
     """
     name = None if list_name is None else check_list_name(list_name)
+    params = {"listName": name}
+    if get_query_payload:
+        return self._query_payload("listing", params)
     rows, when = self._fetch(
         "listing",
-        {"listName": name},
+        params,
         decode=_decode_listings,
         lifetime=self.conf.list_seconds,
         cache=cache,
@@ -78,7 +87,23 @@ def list_listings(
 
 
 def check_list_name(name: object) -> str:
-    """Return the name of a list."""
+    """Return the name of a list.
+
+    Parameters
+    ----------
+    name : object
+        What the user gives.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    InvalidQueryError
+        If no list can have such a name.
+    """
     if not isinstance(name, str) or not re.match(r"\w", name):
         raise InvalidQueryError(
             f"list_name={name!r:.80} should be the name of a list, which begins with a letter, "

@@ -21,6 +21,7 @@ __all__ = [
     "find_group_ids",
     "find_instrument",
     "find_taxonomy",
+    "instrument_number",
     "source_path",
 ]
 
@@ -63,14 +64,42 @@ def find_group_ids(
     return [_number_of(one, "groups", known, ("name", "nickname")) for one in given]
 
 
+def instrument_number(instrument: object) -> int | None:
+    """Return the number of an instrument that is given by it.
+
+    Parameters
+    ----------
+    instrument : object
+        A number or a name.
+
+    Returns
+    -------
+    int or None
+        The number; None for a name, whose number the server knows.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is neither.
+    """
+    if _is_number(instrument):
+        return check_number_id(instrument, name="instrument")
+    if not isinstance(instrument, str):
+        raise InvalidQueryError(
+            f"instrument={instrument!r:.80} should be a name, or a number from 1"
+        )
+    return None
+
+
 def find_instrument(client: SkyPortalQuery, instrument: object) -> dict:
     """Return what the server says of an instrument given by name or number."""
-    if _is_number(instrument):
-        path = f"instrument/{int(instrument)}"
-        what = f"instrument {int(instrument)}"
-        seldom = client.conf.table_seconds
-        found = client._fetch(path, decode=_decode_entry, lifetime=seldom, unknown=what)[0]
-        check_answer(found["id"], int(instrument), "the instrument", service=client.service)
+    number = instrument_number(instrument)
+    if number is not None:
+        seldom, what = client.conf.table_seconds, f"instrument {number}"
+        found = client._fetch(
+            f"instrument/{number}", decode=_decode_entry, lifetime=seldom, unknown=what
+        )[0]
+        check_answer(found["id"], number, "the instrument", service=client.service)
         return found
     known = _table_of(client, "instrument")
     number = _number_of(instrument, "instrument", known, ("name",))

@@ -1,13 +1,15 @@
 """The queries for what people and bots say of an object: classes, comments, annotations."""
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import NoResultsWarning, TableParseError
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.skyportal.payloads.values import check_source_id, in_path
-from atlasquery.skyportal.reads.names import check_number_id
+from atlasquery.skyportal.payloads.values import check_source_id
+from atlasquery.skyportal.reads.names import check_number_id, source_path
 from atlasquery.skyportal.tables.columns import ANNOTATION, CLASSIFICATION, COMMENT
 from atlasquery.skyportal.tables.decoders import decode_flat
 from atlasquery.tables import Column, Rows, build_table, decode_rows, float_of, only_of
@@ -21,7 +23,11 @@ NUMBER = Column("number", about="Its value, where it is a number.")
 
 
 def get_classifications(
-    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch the classifications of an object.
 
@@ -31,6 +37,8 @@ def get_classifications(
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -61,10 +69,18 @@ def get_classifications(
     >>> print(said["classification"][0], said["probability"][0])
     Ia 0.9
     """
-    return _notes(self, source_id, "classifications", decode_classifications, cache)
+    return _notes(
+        self, source_id, "classifications", decode_classifications, cache, get_query_payload
+    )
 
 
-def get_comments(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None) -> Table:
+def get_comments(
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
     """Fetch the comments on an object.
 
     Parameters
@@ -73,6 +89,8 @@ def get_comments(self: SkyPortalQuery, source_id: str | int, *, cache: bool | No
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -104,12 +122,17 @@ def get_comments(self: SkyPortalQuery, source_id: str | int, *, cache: bool | No
     def decode(text: bytes) -> Rows:
         return decode_flat(COMMENT, text, {"groups": "name"})
 
-    return _notes(self, source_id, "comments", decode, cache)
+    return _notes(self, source_id, "comments", decode, cache, get_query_payload)
 
 
 def get_attachment(
-    self: SkyPortalQuery, source_id: str | int, comment_id: int, *, cache: bool | None = None
-) -> bytes:
+    self: SkyPortalQuery,
+    source_id: str | int,
+    comment_id: int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> bytes | dict:
     """Fetch the file that is attached to a comment.
 
     Parameters
@@ -121,6 +144,8 @@ def get_attachment(
         a file.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -145,10 +170,13 @@ def get_attachment(
     """
     name = check_source_id(source_id)
     number = check_number_id(comment_id, name="comment_id")
+    path, params = source_path(name, "comments", number, "attachment"), {"download": "true"}
+    if get_query_payload:
+        return self._query_payload(path, params)
     with self._naming(f"attachment of comment {number} of {name}"):
         return self._read(
-            f"sources/{in_path(name)}/comments/{number}/attachment",
-            {"download": "true"},
+            path,
+            params,
             decode=bytes,
             lifetime=self.conf.object_seconds,
             cache=cache,
@@ -159,7 +187,11 @@ def get_attachment(
 
 
 def get_annotations(
-    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch the annotations of an object, a row for each of their keys.
 
@@ -169,6 +201,8 @@ def get_annotations(
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -201,13 +235,24 @@ def get_annotations(
     sherlock      class    SN     --
     sherlock sep_arcsec   1.2    1.2
     """
-    return _notes(self, source_id, "annotations", decode_annotations, cache)
+    return _notes(self, source_id, "annotations", decode_annotations, cache, get_query_payload)
 
 
-def _notes(client: SkyPortalQuery, source_id, kind: str, decode, cache: bool | None) -> Table:
+def _notes(
+    client: SkyPortalQuery,
+    source_id: str | int,
+    kind: str,
+    decode: Callable,
+    cache: bool | None,
+    get_query_payload: bool,
+) -> Table:
+    """Return the notes of one kind on an object, or what would be sent for them."""
     name = check_source_id(source_id)
+    path = source_path(name, kind)
+    if get_query_payload:
+        return client._query_payload(path)
     rows, when = client._fetch(
-        f"sources/{in_path(name)}/{kind}",
+        path,
         decode=only_of(decode, "source_id", name, "the source"),
         cache=cache,
         unknown=f"object {name}",

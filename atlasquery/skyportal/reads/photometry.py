@@ -16,9 +16,8 @@ from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import (
     check_source_id,
-    in_path,
 )
-from atlasquery.skyportal.reads.names import each_source
+from atlasquery.skyportal.reads.names import each_source, source_path
 from atlasquery.skyportal.tables.columns import STATISTICS
 from atlasquery.skyportal.tables.light_curves import decode_photometry, light_curve, unplaced
 from atlasquery.tables import (
@@ -55,6 +54,7 @@ def get_photometry(
     detection_snr: float = DETECTED,
     deduplicate: bool = False,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> TimeSeries:
     """Fetch the light curve of an object: all measurements of all instruments.
 
@@ -73,6 +73,8 @@ def get_photometry(
         exposure was uploaded more than once.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -124,6 +126,8 @@ def get_photometry(
     """
     name = check_source_id(source_id)
     window, snr = check_window(start, end), _check_snr(detection_snr)
+    if get_query_payload:
+        return self._query_payload(*_request(name, deduplicate))
     rows, when = _photometry(self, name, deduplicate, cache)
     series = _curve(self, name, rows, when, snr, window, "get_photometry")
     if not len(series):
@@ -141,8 +145,9 @@ def get_light_curves(
     deduplicate: bool = False,
     on_error: str = "raise",
     cache: bool | None = None,
+    get_query_payload: bool = False,
     progress: bool = True,
-) -> Collection:
+) -> Collection | list[dict]:
     """Fetch the light curves of many objects, several at a time.
 
     Parameters
@@ -160,6 +165,8 @@ def get_light_curves(
         error that has the rest as ``result``, or return the rest with a warning.
     cache : bool, optional
         Whether stored answers are used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
 
@@ -198,6 +205,8 @@ def get_light_curves(
     names = list(dict.fromkeys(each_source(source_ids)))
     check_on_error(on_error)
     window, snr = check_window(start, end), _check_snr(detection_snr)
+    if get_query_payload:
+        return [self._query_payload(*_request(name, deduplicate)) for name in names]
     found = Collection("TimeSeries", key=check_source_id)
     answers = run_all(
         lambda name: _photometry(self, name, deduplicate, cache),
@@ -221,7 +230,11 @@ def get_light_curves(
 
 
 def get_photometry_statistics(
-    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch what the server counts and measures in the photometry of a source.
 
@@ -231,6 +244,8 @@ def get_photometry_statistics(
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -259,8 +274,11 @@ def get_photometry_statistics(
     ([None, 'ztfg', 'ztfr'], [60, 30, 30])
     """
     name = check_source_id(source_id)
+    path = source_path(name, "phot_stat")
+    if get_query_payload:
+        return self._query_payload(path)
     (rows, rest), when = self._fetch(
-        f"sources/{in_path(name)}/phot_stat",
+        path,
         decode=decode_statistics,
         cache=cache,
         unknown=f"statistics of the photometry of {name}",
@@ -307,15 +325,19 @@ def decode_statistics(text: bytes) -> tuple[Rows, dict]:
     return rows, {key: value for key, value in found.items() if key not in used}
 
 
+def _request(name: str, deduplicate: bool) -> tuple[str, dict]:
+    """Return path and parameters of the photometry of an object."""
+    params: dict = {"format": "both", "magsys": "ab", "individualOrSeries": "individual"}
+    if deduplicate:
+        params["deduplicatePhotometry"] = True
+    return source_path(name, "photometry"), params
+
+
 def _photometry(
     client: SkyPortalQuery, name: str, deduplicate: bool, cache: bool | None
 ) -> tuple[Rows, float]:
-    params = {"format": "both", "magsys": "ab", "individualOrSeries": "individual"}
-    if deduplicate:
-        params["deduplicatePhotometry"] = True
     return client._fetch(
-        f"sources/{in_path(name)}/photometry",
-        params,
+        *_request(name, deduplicate),
         decode=only_of(decode_photometry, "source_id", name, "the source"),
         cache=cache,
         unknown=f"object {name}",

@@ -1,5 +1,7 @@
 """The queries for sources: objects that somebody saved."""
 
+from collections.abc import Callable
+
 import astropy.units as u
 import msgspec
 import numpy as np
@@ -27,6 +29,7 @@ from atlasquery.skyportal.payloads.values import (
     iso,
     params_of,
 )
+from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.reads.paging import (
     Found,
     check_limit,
@@ -305,7 +308,13 @@ def query_criteria(
     return _told_empty(build_table(found.rows, meta=meta))
 
 
-def get_source(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None) -> Table:
+def get_source(
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
     """Fetch one source.
 
     Parameters
@@ -314,6 +323,8 @@ def get_source(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -339,8 +350,11 @@ def get_source(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None
     0.031 Ia
     """
     name = check_source_id(source_id)
+    path = source_path(name)
+    if get_query_payload:
+        return self._query_payload(path)
     rows, when = self._fetch(
-        f"sources/{in_path(name)}",
+        path,
         decode=lambda text: decode_objects(SOURCE, b"[" + text + b"]"),
         cache=cache,
         unknown=f"source {name}",
@@ -433,7 +447,8 @@ def source_exists(
     coordinates: SkyCoord | None = None,
     radius: Angle | u.Quantity | str | None = None,
     cache: bool | None = None,
-) -> bool:
+    get_query_payload: bool = False,
+) -> bool | dict:
     """Return whether somebody has saved a source.
 
     Parameters
@@ -446,6 +461,8 @@ def source_exists(
         How far away it may be, with a unit, up to 90 degrees.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -477,6 +494,8 @@ def source_exists(
         params = cones[0]
     else:
         raise InvalidQueryError("give a source_id, or coordinates with a radius")
+    if get_query_payload:
+        return self._query_payload(path, params)
     lifetime = self.conf.list_seconds
     found, _ = self._fetch(path, params, decode=msgspec.json.decode, lifetime=lifetime, cache=cache)
     answer = found.get("source_exists") if isinstance(found, dict) else None
@@ -488,7 +507,13 @@ def source_exists(
     return answer
 
 
-def get_position(self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None) -> Table:
+def get_position(
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
     """Fetch the best position of a source, from all its detections.
 
     Parameters
@@ -497,6 +522,8 @@ def get_position(self: SkyPortalQuery, source_id: str | int, *, cache: bool | No
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -520,11 +547,17 @@ def get_position(self: SkyPortalQuery, source_id: str | int, *, cache: bool | No
     >>> SkyPortal.get_position("ZTF24abcdefg")["ra"].tolist()
     [150.09]
     """
-    return _fact(self, source_id, "position", decode_position, "get_position", cache)
+    return _fact(
+        self, source_id, "position", decode_position, "get_position", cache, get_query_payload
+    )
 
 
 def get_source_groups(
-    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """List the groups that a source is saved to.
 
@@ -534,6 +567,8 @@ def get_source_groups(
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -565,18 +600,26 @@ def get_source_groups(
     def decode(text: bytes) -> Rows:
         return decode_flat(GROUP, text, {"streams": "name"})
 
-    return _fact(self, source_id, "groups", decode, "get_source_groups", cache)
+    return _fact(self, source_id, "groups", decode, "get_source_groups", cache, get_query_payload)
 
 
 def _fact(
-    client: SkyPortalQuery, source_id, path: str, decode, query: str, cache: bool | None
+    client: SkyPortalQuery,
+    source_id: str | int,
+    kind: str,
+    decode: Callable,
+    query: str,
+    cache: bool | None,
+    get_query_payload: bool,
 ) -> Table:
+    """Return what the server has of one kind of a source, or what would be sent for it."""
     name = check_source_id(source_id)
-    rows, when = client._fetch(
-        f"sources/{in_path(name)}/{path}", decode=decode, cache=cache, unknown=f"source {name}"
-    )
+    path = source_path(name, kind)
+    if get_query_payload:
+        return client._query_payload(path)
+    rows, when = client._fetch(path, decode=decode, cache=cache, unknown=f"source {name}")
     if not len(rows):
-        warn(f"SkyPortal has no {path} of {name}", NoResultsWarning)
+        warn(f"SkyPortal has no {kind} of {name}", NoResultsWarning)
     return build_table(rows, meta=client._meta(when, query=query, object=name))
 
 

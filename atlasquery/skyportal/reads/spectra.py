@@ -11,7 +11,8 @@ from astropy.table import Table
 from atlasquery.exceptions import InputWarning, NoResultsWarning, TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.skyportal.payloads.values import check_source_id, in_path
+from atlasquery.skyportal.payloads.values import check_source_id
+from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.tables.columns import SPECTRUM
 from atlasquery.skyportal.tables.decoders import decode_flat
 from atlasquery.tables import (
@@ -78,8 +79,12 @@ class Spectra(Sequence):
 
 
 def get_spectra(
-    self: SkyPortalQuery, source_id: str | int, *, cache: bool | None = None
-) -> Spectra:
+    self: SkyPortalQuery,
+    source_id: str | int,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Spectra | dict:
     """Fetch the spectra of a source.
 
     Parameters
@@ -88,6 +93,8 @@ def get_spectra(
         Its name on this instance.
     cache : bool, optional
         Whether a stored answer is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -129,8 +136,11 @@ def get_spectra(
     Unit("erg / (Angstrom s cm2)")
     """
     name = check_source_id(source_id)
+    path = source_path(name, "spectra")
+    if get_query_payload:
+        return self._query_payload(path)
     (rows, values), when = self._fetch(
-        f"sources/{in_path(name)}/spectra",
+        path,
         decode=only_of(decode_spectra, "source_id", name, "the source"),
         cache=cache,
         unknown=f"source {name}",
