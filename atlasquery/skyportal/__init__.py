@@ -21,19 +21,17 @@ class Conf(ServiceConf):
         False, "Whether requests_per_second holds for a server on this machine too."
     )
     concurrency = _config.ConfigItem(
-        4, "How many requests of one call are under way at the same time.", cfgtype="integer"
+        4, "How many requests of one call are in progress at the same time.", cfgtype="integer"
     )
-    max_rows = _config.ConfigItem(
-        10000, "Rows that a query returns at most; -1 for as many as there are."
-    )
+    max_rows = _config.ConfigItem(10000, "Rows that a query returns at most; -1 for all.")
     page_size = _config.ConfigItem(
-        500, "Rows asked for in one request; servers cut sources at 500 without a word."
+        500, "Rows requested at once; servers cut sources at 500 silently."
     )
     object_seconds = _config.ConfigItem(
-        300.0, "Seconds for which the stored data of an object are used again."
+        300.0, "Seconds for which the cached data of an object are used again."
     )
     list_seconds = _config.ConfigItem(
-        120.0, "Seconds for which a stored answer to a search is used again."
+        120.0, "Seconds for which a cached response to a search is used again."
     )
     table_seconds = _config.ConfigItem(
         3600.0, "Seconds for which what seldom changes, such as instruments, is used again."

@@ -1,4 +1,4 @@
-"""The generic call: every route of the server that has no method of its own."""
+"""The generic call: every route of the server without a separate method."""
 
 import contextlib
 import re
@@ -58,10 +58,10 @@ def request(
     paginate : bool, optional
         Whether to read all pages of a list; then the items of all are returned, and
         the number and size of a page in `params` do not count. An object that has a
-        list and more, and is no page, is refused: nothing of it would be left but the
+        list and more, and is not a page, is refused: nothing of it would be left but the
         list.
     cache : bool, optional
-        Whether a stored answer to a GET is used, for ``conf.list_seconds``. What may
+        Whether a cached response to a GET is used, for ``conf.list_seconds``. What may
         hold credentials is not stored: allocations, services, analyses and all
         below ``internal/``.
     **params : object
@@ -72,7 +72,7 @@ def request(
     Returns
     -------
     object
-        The data of the answer: dict, list, str, number or None. For an
+        The data of the response: dict, list, str, number or None. For an
         answer that is no JSON, such as a picture, its bytes.
 
     Raises
@@ -81,11 +81,11 @@ def request(
         If the path is no route, or one that answers with tokens; or something given
         cannot be sent as it is. Nothing was sent.
     LoginError
-        If the token is not known, or lacks the permission.
+        If the token is not known, or does not have the permission.
     RemoteServiceError
         If the server refuses, in its own words.
     TableParseError
-        If `paginate` is set, and the answer is no list, nor a page of one.
+        If `paginate` is set, and the response is no list, nor a page of one.
 
     Warns
     -----
@@ -120,7 +120,7 @@ def request(
 
 @contextlib.contextmanager
 def _naming_what_is_gone(client: SkyPortalQuery, path: str) -> Iterator[None]:
-    """Say of a route that newer servers no longer have that it is gone."""
+    """Say of a route that newer servers removed it."""
     try:
         yield
         return
@@ -140,7 +140,7 @@ def _naming_what_is_gone(client: SkyPortalQuery, path: str) -> Iterator[None]:
 def _one(
     client: SkyPortalQuery, method: str, path: str, sent: dict, body: object, cache: bool | None
 ) -> object:
-    """Send one request, and return the data of its answer."""
+    """Send one request, and return the data of its response."""
     if method == "GET" and body is None and not path.startswith("internal/"):
         return _get(client, path, sent, cache)
     try:
@@ -175,7 +175,7 @@ def _get(client: SkyPortalQuery, path: str, sent: dict, cache: bool | None) -> o
 
 
 def _data(client: SkyPortalQuery, response) -> object:
-    """Return the data of an answer, or its bytes where it is no JSON."""
+    """Return the data of a response, or its bytes where it is no JSON."""
     try:
         return client._decode(response, _decode_any, content="")
     except _PageError as page:
@@ -229,7 +229,7 @@ def _decode_any(body: bytes) -> object:
     if body.lstrip()[:1] not in (b"{", b"["):
         return body
     said = msgspec.json.decode(body)
-    # Other JSON may have a status of its own.
+    # Other JSON may have a status too.
     if isinstance(said, dict) and said.get("status") in ("success", "error", "fail"):
         return msgspec.json.decode(open_envelope(body))
     return said
@@ -276,7 +276,7 @@ def check_path(path: str) -> str:
         )
     if TOKENS.fullmatch(route):
         raise InvalidQueryError(
-            f"path={path!r} is not asked for: the server answers it with all your tokens, which "
+            f"path={path!r} is not requested: the server answers it with all your tokens, which "
             "would end in your notebook. See them on the page of your profile"
         )
     return route

@@ -1,4 +1,4 @@
-"""What all queries to SkyPortal share: the token, the pace, the envelope, the server's words."""
+"""What all queries to SkyPortal share: the token, the pace, the envelope, the errors."""
 
 import contextlib
 import dataclasses
@@ -36,7 +36,7 @@ __all__ = [
 class EnvelopeError(RemoteServiceError):
     """An error that the server itself has written into its envelope: it did not do what was asked.
 
-    An answer that is no envelope at all, such as a page of a gateway, says nothing of that.
+    A response that is no envelope at all, such as a page of a gateway, says nothing of that.
     """
 
 
@@ -48,12 +48,12 @@ class _Envelope(msgspec.Struct):
 
 
 def open_envelope(body: bytes) -> bytes:
-    """Return the data of an answer, still as JSON.
+    """Return the data of a response, still as JSON.
 
     Parameters
     ----------
     body : bytes
-        The answer: ``{"status": "success", "data": ..., "version": ...}``.
+        The response: ``{"status": "success", "data": ..., "version": ...}``.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def open_envelope(body: bytes) -> bytes:
     return bytes(envelope.data)
 
 
-# "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
+# Never cached or logged: see docs/servers/skyportal.rst, "The profile lists all tokens".
 PROFILE = "internal/profile"
 # They may bring along what opens something else: the account at a telescope, the key of a
 # service, the word by which it delivers results.
@@ -109,7 +109,7 @@ UNKNOWN = {
 
 
 class _ProfileAuth(TokenAuth):
-    """Signs the question for the profile, of whose answer no word is shown."""
+    """Signs the question for the profile, of whose response no word is shown."""
 
     def conceal(self, words: bytes) -> bytes:
         """Return other words: those of the server may be tokens."""
@@ -147,9 +147,9 @@ class SkyPortalQuery(ServiceQuery):
     title = "SkyPortal"
     environment = "ATLASQUERY_SKYPORTAL"
     conf = conf
-    # "Token and Bearer give 401" (contract).
+    # See docs/servers/skyportal.rst, "The header is ``token``, lower case".
     token_scheme = "token"  # noqa: S105
-    # "Some instances allow anonymous reading" (contract).
+    # See docs/servers/skyportal.rst, "Anonymous reading".
     login_required = False
     _checks_logins = True
 
@@ -291,14 +291,14 @@ class SkyPortalQuery(ServiceQuery):
         rate = self.conf.requests_per_second
         if self._uncounted or rate <= 0:
             return PaceGate(self._clock, None)
-        # "keyed on the Authorization header" (contract).
+        # By the token: see docs/servers/skyportal.rst, "Five requests a second".
         account = self._account(token, Limit(0, 1.0))
         return PaceGate(self._clock, pace_of(account, 1.0 / rate, self.conf.burst))
 
     @staticmethod
     def _is_final(response: requests.Response) -> bool:
-        # "500: JSON envelope for client errors too" (contract); a gateway's own page is no word
-        # on the request, and may be gone at the next try.
+        # An envelope is the response to a wrong request too: see docs/servers/skyportal.rst, "What
+        # a status means". A page of a gateway is not, and may be gone at the next try.
         if response.status_code != 500:
             return False
         try:
@@ -307,7 +307,7 @@ class SkyPortalQuery(ServiceQuery):
             return False
 
     def _renew(self, refused: Secret | None) -> bool:
-        # "401: no or bad token, and a missing permission" (contract).
+        # A missing permission is a 401 too: see docs/servers/skyportal.rst, "What a status means".
         try:
             self._judged.known = self._knows(refused)
         except RemoteServiceError:
@@ -341,22 +341,23 @@ class SkyPortalQuery(ServiceQuery):
 
     def _not_allowed(self, error: LoginError, method: str) -> LoginError:
         """Return what a 401 means: no token, one that is not known, or a missing permission."""
-        said = f"(status 401: {error.reason})"
+        status = f"(status 401: {error.reason})"
         if self._judged.known:
             message = (
                 f"The SkyPortal token from {self._credentials.source} is known to the server, but "
-                f"lacks the permission for {method} {error.url} {said}. Ask an administrator of "
-                "the instance, or make a token with that permission on the page of your profile."
+                f"does not have the permission for {method} {error.url} {status}. Ask an "
+                "administrator of the instance, or create a token with that permission on the page of your "
+                "profile."
             )
         elif not self._credentials.token:
             message = (
-                f"This SkyPortal shows {error.url} to nobody without a token {said}. "
+                f"This SkyPortal shows {error.url} to nobody without a token {status}. "
                 f"{self._how_to_log_in(None)}"
             )
         else:
             doubt = ", or the permission is missing" if self._judged.known is None else ""
             message = (
-                f"SkyPortal at {self.server} does not know the token{doubt} {said}. "
+                f"SkyPortal at {self.server} does not know the token{doubt} {status}. "
                 f"{self._after_refusal()}"
             )
         known = {"status": 401, "url": error.url, "reason": error.reason}
@@ -388,10 +389,10 @@ class SkyPortalQuery(ServiceQuery):
             if not UNSTORED.fullmatch(path):
                 raise
             cause = error.__cause__
-            # Its words would be the answer itself.
+            # Its message would quote the response.
             made = TableParseError(
                 f"SkyPortal answered {response.url} with something else than expected ({cause}). "
-                "The answer is not quoted: it may hold credentials.",
+                "The response is not quoted: it may hold credentials.",
                 **place,
             )
         except RemoteServiceError as error:
@@ -428,11 +429,11 @@ class SkyPortalQuery(ServiceQuery):
         decode : callable
             Takes the data of the envelope as JSON, returns what the caller wants.
         lifetime : float, optional
-            Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
+            Seconds for which a cached response counts; ``conf.object_seconds`` by default.
         cache : bool, optional
-            Whether stored answers are used.
+            Whether cached responses are used.
         unknown : str, optional
-            What is not there when the server says so: ``"source ZTF24abc"``.
+            What is not there when the server reports that: ``"source ZTF24abc"``.
 
         Returns
         -------
@@ -508,7 +509,7 @@ class SkyPortalQuery(ServiceQuery):
         Returns
         -------
         object
-            The data of the answer, decoded; for a dry run a dict with ``method``,
+            The data of the response, decoded; for a dry run a dict with ``method``,
             ``url`` and ``json``.
         """
         body = None if payload is None else as_json(payload)
@@ -517,7 +518,7 @@ class SkyPortalQuery(ServiceQuery):
         try:
             response = self._write(path, body, method=method, json=True)
         finally:
-            # What was read before may be otherwise now, even after a time-out.
+            # What was read before may be otherwise now, even after a timeout.
             self._store.clear()
         return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
 
@@ -526,7 +527,7 @@ def _decode_account(body: bytes) -> Account | None:
     try:
         return msgspec.json.decode(open_envelope(body), type=Account)
     except (*DAMAGED, RemoteServiceError, TableParseError):
-        # Whose words would be those of the profile.
+        # Its message would quote the profile.
         return None
 
 

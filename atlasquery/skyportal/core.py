@@ -7,9 +7,9 @@ __all__ = ["SkyPortal", "SkyPortalClass"]
 
 
 class SkyPortalClass(SkyPortalQuery):
-    """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.
+    """Queries to a SkyPortal instance, such as Fritz or Icare, or one of yours.
 
-    Use the instance ``SkyPortal``, or make one of your own for another instance or
+    Use the instance ``SkyPortal``, or make one of yours for another instance or
     another login. Some instances show what they have without a token.
 
     Parameters

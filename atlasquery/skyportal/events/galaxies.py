@@ -27,7 +27,7 @@ from atlasquery.warn import warn
 
 __all__ = ["list_galaxy_catalogs", "query_galaxies"]
 
-# A page of galaxies has no largest size that the contract names; this is the server's own.
+# The server names no largest size: see docs/servers/skyportal.rst, "Pages of galaxies".
 PAGE_SIZE = 1000
 # The server's names of some criteria.
 RENAMED = {"catalog": "catalog_name", "name": "galaxyName"}
@@ -92,7 +92,7 @@ def query_galaxies(
         What happens when some of many positions fail: an error that has the others,
         or a warning.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -176,7 +176,7 @@ def list_galaxy_catalogs(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

@@ -59,7 +59,7 @@ def query_gcn_events(
     max_rows : int, optional
         How many are returned at most, -1 for all. The default is ``conf.max_rows``.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -151,7 +151,7 @@ def get_localization(
     as_hdus : bool, optional
         Whether to return the FITS file as it is.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``: a map of a name
+        Whether a cached response is used, for ``conf.table_seconds``: a map of a name
         does not change.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.

@@ -73,7 +73,7 @@ def decode_sky_map(body: bytes, limit: int = LARGEST) -> Table:
     if hdu is None:
         raise TableParseError("no table in the FITS file", service="SkyPortal")
     with read_by_library("the table of the FITS file"), warnings.catch_warnings():
-        # Maps write pix-1, which is no unit of astropy's.
+        # Maps write pix-1, which astropy does not have.
         warnings.simplefilter("ignore", UnitsWarning)
         read = Table.read(hdu)
         table = _plain_columns(read, Table(meta={k: v for k, v in hdu.header.items() if _tells(k)}))

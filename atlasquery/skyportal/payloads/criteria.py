@@ -1,4 +1,4 @@
-"""From what a user asks of sources and candidates to the server's words, without its traps."""
+"""From criteria of sources and candidates to the parameters of the server, without its traps."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ __all__ = [
 
 #: What sources can be sorted by.
 SORTED_BY = ("id", "ra", "dec", "redshift", "saved_at", "alias", "origin")
-# "radius 0 or 180 degrees silently give 0 matches: refuse <= 0 and > 90" (contract).
+# Beyond, the server silently finds nothing: see docs/servers/skyportal.rst, "Cones".
 LARGEST_RADIUS = 90.0
 
 
@@ -58,7 +58,7 @@ def cone_params(coordinates: object, radius: object) -> tuple[list[dict], tuple,
     if degrees > LARGEST_RADIUS:
         raise InvalidQueryError(
             f"radius={radius!s} should be up to {LARGEST_RADIUS:g} degrees: beyond it the server "
-            "finds nothing, without a word"
+            "finds nothing, silently"
         )
     cones = [
         {"ra": float(a), "dec": float(d), "radius": degrees} for a, d in zip(ra, dec, strict=True)

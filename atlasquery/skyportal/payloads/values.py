@@ -1,4 +1,4 @@
-"""Turn what a user gives into the server's words: lists, times, angles, truth, names."""
+"""Turn arguments into values of parameters and JSON: lists, times, angles, booleans, names."""
 
 import math
 import re
@@ -65,7 +65,7 @@ def params_of(given: Mapping, known: Mapping[str, str] | None = None) -> dict[st
 
 
 def word(value: object, name: str) -> str:
-    """Return a value in the server's words.
+    """Return a value as the server takes it in a URL.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def word(value: object, name: str) -> str:
     Raises
     ------
     InvalidQueryError
-        If it is not finite, is masked, is an empty list, is a text that is none, or of no
+        If it is not finite, is masked, is an empty list, is a string that is none, or of no
         kind that can be sent.
     """
     if isinstance(value, np.ndarray) and not value.ndim:
@@ -146,7 +146,7 @@ def iso(value: object, name: str) -> str:
         if isinstance(value, date) and not isinstance(value, datetime):
             value = value.isoformat()
         time = Time(value, format="mjd", scale="utc") if bare else Time(value)
-        # One time of many, of which another is masked, is wrapped in a mask of its own.
+        # One time of many, of which another is masked, is wrapped in a separate mask.
         text = None if np.any(time.mask) else time.unmasked.utc.isot
     except Exception as error:
         # Each format of astropy has its own way of failing.
@@ -215,7 +215,7 @@ def check_text(value: str, name: str) -> str:
         half = value[error.start]
         raise InvalidQueryError(
             f"{name}={value!r:.100} has {half!r} at index {error.start}, a lone surrogate: half "
-            "of a character, which is no text. Read it again with the right encoding, or take it "
+            "of a character, which is no string. Read it again with the right encoding, or take it "
             "out"
         ) from error
     return str.__str__(value)
@@ -271,8 +271,8 @@ def as_json(value: object, name: str = "payload") -> object:
     if isinstance(value, (Real, np.floating)):
         if not math.isfinite(value):
             raise InvalidQueryError(
-                f"{name}={value!r} is no number of JSON, and would arrive as null: give a finite "
-                "one, None if null is meant, or leave it out"
+                f"{name}={value!r} is not a number in JSON, and would arrive as null: give a "
+                "finite one, None if null is meant, or leave it out"
             )
         return float(value)
     if isinstance(value, Iterable) and not isinstance(value, bytes):
@@ -345,8 +345,8 @@ def check_source_id(value: object, *, name: str = "source_id") -> str:
         text = str(int(text))
     if not isinstance(text, str) or not SOURCE_ID.fullmatch(text):
         raise InvalidQueryError(
-            f"{name}={value!r:.100} is no id of SkyPortal: one such as 'ZTF24abcdefg', of letters, "
-            "digits and - _ . +, without spaces"
+            f"{name}={value!r:.100} is not an id in SkyPortal: one such as 'ZTF24abcdefg', of "
+            "letters, digits and - _ . +, without spaces"
         )
     return str(text)
 

@@ -41,7 +41,7 @@ def list_analysis_services(
 ) -> Table:
     """List the services that analyse objects.
 
-    They are asked for each time and not stored: some servers send the credentials of a
+    They are requested each time and not stored: some servers send the credentials of a
     service along, which are not shown either.
 
     Parameters
@@ -88,7 +88,7 @@ def list_analyses(
 ) -> Table:
     """List analyses, of all objects or of one.
 
-    They are asked for each time and not stored: what is under way changes, and some
+    They are requested each time and not stored: what is in progress changes, and some
     servers send along what lets a service deliver results.
 
     Parameters
@@ -210,7 +210,7 @@ def get_analysis_results(
     analysis_id : int or str
         Its number.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -261,9 +261,9 @@ def get_analysis_plot(
     analysis_id : int or str
         Its number.
     plot : int, optional
-        Which, counted from 0; ``n_plots`` of `get_analysis` says how many there are.
+        Which, counted from 0; ``n_plots`` of `get_analysis` has their number.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -321,7 +321,7 @@ def get_analysis_corner(
     analysis_id : int or str
         Its number.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

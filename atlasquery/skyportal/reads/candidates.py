@@ -30,7 +30,7 @@ __all__ = ["get_candidate", "query_candidates"]
 
 # The server's names of some criteria.
 RENAMED = {"group_ids": "groupIDs", "filter_ids": "filterIDs", "list_name": "listName"}
-#: Which candidates are found by whether they are saved; the server's own words.
+#: Which candidates are found by whether they are saved; as the server words them.
 SAVED_STATUS = (
     "all",
     "savedToAllSelected",
@@ -85,7 +85,7 @@ def query_candidates(
         A list of yours, such as ``"rejected_candidates"``.
     annotation_filters : list of dict, optional
         Conditions on annotations: each has ``origin``, ``key``, and ``value`` (a text,
-        number, truth value, or what JSON has) or ``min`` and ``max``. A number is
+        number, boolean, or what JSON has) or ``min`` and ``max``. A number is
         compared as it is written: 1 is not 1.0 to the server; take ``min`` and
         ``max`` for it.
     localization : str, `~astropy.time.Time` or tuple, optional
@@ -108,7 +108,7 @@ def query_candidates(
         How many candidates are returned at most, -1 for all. The default is
         ``conf.max_rows``.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -193,7 +193,7 @@ def get_candidate(
     candidate_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -237,7 +237,7 @@ def get_candidate(
 
 
 def _check_candidate(client: SkyPortalQuery, name: str) -> None:
-    """Ask whether an object is a candidate, where the object itself does not say so."""
+    """Ask whether an object is a candidate, where the object itself does not report it."""
     try:
         client._send("HEAD", f"{client.server}candidates/{in_path(name)}", repeat=True)
     except RemoteServiceError as error:

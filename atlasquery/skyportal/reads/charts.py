@@ -80,7 +80,7 @@ def get_finding_chart(
     file_type : {"png", "pdf"}, optional
         The format.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -160,7 +160,7 @@ def list_facilities(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -220,7 +220,7 @@ def get_offset_stars(
     use_ztfref : bool, optional
         Whether positions of stars come from ZTF's catalogue where it has them.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

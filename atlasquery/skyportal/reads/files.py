@@ -150,11 +150,11 @@ def read_file(
     decode : callable
         Takes the file's bytes.
     lifetime : float, optional
-        Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
+        Seconds for which a cached response counts; ``conf.object_seconds`` by default.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     unknown : str, optional
-        What is not there when the server says so.
+        What is not there when the server reports that.
 
     Returns
     -------

@@ -47,7 +47,7 @@ SCHEDULES = ("csv", "pdf", "png")
 # What a schedule calls the number of a row, as astropy reads it, and the columns of it renamed.
 UNNAMED = ("col0", "col1", "")
 SCHEDULE_NAMES = {"object_id": "target"}
-# "max 1000" (contract)
+# See docs/servers/skyportal.rst, "Pages".
 PAGE = 1000
 
 
@@ -90,7 +90,7 @@ def query_followups(
     max_rows : int, optional
         Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -285,7 +285,7 @@ def get_assignments(
     source_id : str or int, optional
         The id of a source.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

@@ -56,7 +56,7 @@ def list_groups(
     name : str, optional
         The name of one group; by default all are listed.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -97,7 +97,7 @@ def list_filters(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -145,7 +145,7 @@ def list_streams(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -181,7 +181,7 @@ def list_instruments(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -222,7 +222,7 @@ def list_telescopes(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.list_seconds``: the table says whether
+        Whether a cached response is used, for ``conf.list_seconds``: the table says whether
         it is night.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
@@ -271,7 +271,7 @@ def list_taxonomies(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -310,7 +310,7 @@ def list_allocations(
 ) -> Table:
     """List the allocations of observing time.
 
-    They are asked for each time and not stored: some servers send the credentials of the
+    They are requested each time and not stored: some servers send the credentials of the
     facility along, which are not shown either.
 
     Parameters
@@ -369,7 +369,7 @@ def list_observing_runs(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -407,7 +407,7 @@ def get_system_info(
     Parameters
     ----------
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.table_seconds``.
+        Whether a cached response is used, for ``conf.table_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

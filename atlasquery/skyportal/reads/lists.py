@@ -35,7 +35,7 @@ def list_listings(
     list_name : str, optional
         The name of a list, such as ``"favorites"``; by default all lists.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.list_seconds``.
+        Whether a cached response is used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

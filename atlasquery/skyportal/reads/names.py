@@ -117,7 +117,7 @@ def find_analysis_service(client: SkyPortalQuery, service: object) -> int:
 def find_taxonomy(client: SkyPortalQuery, classification: str, taxonomy: object) -> int:
     """Return the number of the taxonomy that has a class."""
     if not isinstance(classification, str):
-        raise InvalidQueryError(f"classification={classification!r:.80} should be a text")
+        raise InvalidQueryError(f"classification={classification!r:.80} should be a string")
     known = _table_of(client, "taxonomy")
     if taxonomy is not None:
         number = _number_of(taxonomy, "taxonomy", _newest(known), ("name",), every=known)
@@ -130,7 +130,7 @@ def find_taxonomy(client: SkyPortalQuery, classification: str, taxonomy: object)
         every = sorted(set().union(*classes.values()))
         where = f"the taxonomy {known[0].get('name')!r}" if len(known) == 1 else "any taxonomy"
         raise InvalidQueryError(
-            f"classification={classification!r} is no class of {where}"
+            f"classification={classification!r} is not a class of {where}"
             f"{suggest(classification, every)}"
         )
     if len(having) > 1:

@@ -18,7 +18,7 @@ from atlasquery.warn import warn
 __all__ = ["get_annotations", "get_attachment", "get_classifications", "get_comments"]
 
 KEY = Column("key", str, about="Key of the annotation.", required=True)
-VALUE = Column("value", str, about="Its value, as JSON where it is no text.")
+VALUE = Column("value", str, about="Its value, as JSON where it is not a string.")
 NUMBER = Column("number", about="Its value, where it is a number.")
 
 
@@ -36,7 +36,7 @@ def get_classifications(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -44,7 +44,7 @@ def get_classifications(
     -------
     `~astropy.table.Table`
         ``classification_id``, ``classification``, ``probability``,
-        ``taxonomy_id``, ``ml`` (whether a machine said so), ``author_name``,
+        ``taxonomy_id``, ``ml`` (whether a machine gave it), ``author_name``,
         ``created_at`` (`~astropy.time.Time`), ``votes`` (the sum of those of
         others) and more.
 
@@ -88,7 +88,7 @@ def get_comments(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -143,7 +143,7 @@ def get_attachment(
         The number of the comment; ``attachment_name`` of `get_comments` says which have
         a file.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -200,7 +200,7 @@ def get_annotations(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

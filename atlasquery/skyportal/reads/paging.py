@@ -27,13 +27,14 @@ from atlasquery.warn import warn
 
 __all__ = ["GALAXY_PAGE", "Found", "check_limit", "query_around_each", "read_pages", "warn_of"]
 
-# "The page key is page" (contract); by its own documentation it is the usual one.
+# It reads the first, and documents the second: see docs/servers/skyportal.rst, "Pages of
+# galaxies".
 GALAXY_PAGE = ("page", "pageNumber")
 # What the server says in a page of the pages themselves.
 PAGE_KEYS = {"totalMatches", "pageNumber", "page", "numPerPage", "queryID"}
-# How often a search is begun anew because it changed under our hands.
+# How often a search is begun again because it changed under our hands.
 WALKS = 3
-# How many pages are asked for before it is looked whether there is something in them.
+# How many pages are requested before it is looked whether there is something in them.
 AT_ONCE = 16
 
 
@@ -56,11 +57,11 @@ class Found(NamedTuple):
     total : int or None
         How many the server has; None where it does not say.
     cut : bool
-        Whether there are more than were asked for.
+        Whether there are more than were requested.
     stable : bool
         False where the server's list changed while it was read, each time.
     limit : int or None
-        How many were asked for at most.
+        How many were requested at most.
     others : tuple of str
         What pages of an unknown kind have beside their list and their numbers.
     """
@@ -107,11 +108,11 @@ def read_pages(
         The search, by the server's names. ``useCache`` in it asks for a ``queryID``
         that keeps the pages as they were; where the server gives one by itself, it is used.
     key : str
-        What the list is called in the data of the answer; empty for its only list.
+        What the list is called in the data of the response; empty for its only list.
     decode : callable
         Takes a JSON list, returns `Rows`.
     page_size : int, optional
-        Rows asked for in one request; ``conf.page_size`` by default.
+        Rows requested at once; ``conf.page_size`` by default.
     max_rows : int, optional
         Rows wanted at most, -1 for all; ``conf.max_rows`` by default.
     page_name, size_name : str, optional
@@ -121,9 +122,9 @@ def read_pages(
     unique : str, optional
         The column that tells rows apart; empty where there is none.
     lifetime : float, optional
-        Seconds for which a stored answer counts; ``conf.list_seconds`` by default.
+        Seconds for which a cached response counts; ``conf.list_seconds`` by default.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     repeated : bool, optional
         Whether the server counts a row several times, and cuts its pages by that count
         though it shows each row once: then a short page is no last one, and fewer rows
@@ -179,7 +180,7 @@ def warn_of(found: Found, what: str) -> None:
     if found.cut:
         of = f", {found.total}," if found.total else ""
         warn(
-            f"SkyPortal has more {what}{of} than the {found.limit} that were asked for; ask for "
+            f"SkyPortal has more {what}{of} than the {found.limit} that were requested; ask for "
             "more with max_rows, or for all with max_rows=-1",
             MaxResultsWarning,
         )
@@ -191,7 +192,7 @@ def warn_of(found: Found, what: str) -> None:
         )
     if found.others:
         warn(
-            f"The {what} alone are returned, and not what stands beside them in each page: "
+            f"The {what} alone are returned, and not what else each page has: "
             f"{', '.join(found.others)}. Leave out paginate=True to see it",
             InputWarning,
         )
@@ -225,7 +226,7 @@ class _Walk:
                 cache=cache,
             )
         except RemoteServiceError as error:
-            # "past the end: an empty list" for sources, "a 400" for candidates (contract).
+            # Past the end; others send an empty list: see docs/servers/skyportal.rst, "Pages".
             if error.status == 400 and "out of range" in (error.reason or ""):
                 return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
             if not self.leave_out(error):
@@ -243,7 +244,7 @@ class _Walk:
         return True
 
     def open(self, data: bytes, number: int) -> tuple:
-        """Return the rows of a page, how many there are in all, and the name of the search."""
+        """Return the rows of a page, their number in all, and the name of the search."""
         if data.lstrip().startswith(b"["):
             # A server without pages sends the whole list.
             rows = self.decode(data)
@@ -309,8 +310,8 @@ class _Walk:
     def together(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
         """Return the first page and the others, a few at a time, where their number is known."""
         wanted = first.total if limit is None else min(first.total, limit)
-        # "capped silently at 500" (contract): what counts is how many came, not how many were
-        # asked for.
+        # What counts is how many came: pages are cut silently, see docs/servers/skyportal.rst,
+        # "Pages".
         full = self.size if self.repeated else len(first.rows)
         if not full or full >= wanted:
             return [first]

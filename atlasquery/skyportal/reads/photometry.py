@@ -72,7 +72,7 @@ def get_photometry(
         Whether only the latest row of each time and filter is returned, where an
         exposure was uploaded more than once.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -86,7 +86,7 @@ def get_photometry(
         ``photometry_id``, ``ra``, ``dec`` (deg), ``ra_err``, ``dec_err``
         (arcsec), ``altdata`` (JSON), ``created_at``, ``groups`` and what else the
         server sends. The filters ``atlasc``, ``atlaso``, ``ztfg``, ``lsstg`` and
-        their like are the bands ``c``, ``o``, ``g``, ``g`` of those surveys; any
+        others are the bands ``c``, ``o``, ``g``, ``g`` of those surveys; any
         other filter is its own band, of a survey named as its instrument.
         ``limiting_mag`` is of 5 sigma where that can be known; see
         ``meta["limiting_mag"]``.
@@ -164,7 +164,7 @@ def get_light_curves(
         What to do when some objects failed, after all others were fetched: raise an
         error that has the rest as ``result``, or return the rest with a warning.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.object_seconds``.
+        Whether cached responses are used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
     progress : bool, optional
@@ -243,7 +243,7 @@ def get_photometry_statistics(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 

@@ -87,7 +87,7 @@ def query_region(
         What happens when some positions fail: an error that has the others, or a
         warning.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -233,7 +233,7 @@ def query_criteria(
         How many sources are returned at most, -1 for all. The default is
         ``conf.max_rows``.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -322,7 +322,7 @@ def get_source(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -405,7 +405,7 @@ def check_alias(alias: object) -> str:
     Raises
     ------
     InvalidQueryError
-        If it is no text, or empty.
+        If it is no string, or empty.
     """
     if not isinstance(alias, str) or not alias.strip():
         raise InvalidQueryError(f"alias={alias!r:.100} should be a part of a name")
@@ -460,7 +460,7 @@ def source_exists(
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
         How far away it may be, with a unit, up to 90 degrees.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.list_seconds``.
+        Whether a cached response is used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -521,7 +521,7 @@ def get_position(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -566,7 +566,7 @@ def get_source_groups(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -639,7 +639,7 @@ def decode_position(text: bytes) -> Rows:
     rows = decode_flat(POSITION, b"[" + text + b"]", {})
     rows.values["gal_lon"] = wrapped(rows.values["gal_lon"])
     names = ("ra", "dec", "discovery_ra", "discovery_dec")
-    # In which unit the server has it is said nowhere.
+    # In which unit the server has it is not documented.
     apart = angular_separation(*(np.radians(rows.values[name]) for name in names))
     arcsec = np.degrees(apart) * 3600.0
     rows.add(MOVED, arcsec, np.isnan(arcsec))

@@ -92,7 +92,7 @@ def get_spectra(
     source_id : str or int
         Its name on this instance.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -255,7 +255,7 @@ def decode_spectra(text: bytes) -> tuple[Rows, list[tuple]]:
     Returns
     -------
     rows : Rows
-        What is said of each, in order of time.
+        Metadata of each, in order of time.
     values : list of tuple of `~numpy.ndarray`
         Wavelengths, fluxes and errors of each; NaN where there is none.
 
@@ -276,7 +276,7 @@ def decode_spectra(text: bytes) -> tuple[Rows, list[tuple]]:
             for wire in ("wavelengths", "fluxes", "errors")
         )
         if errors is None:
-            # "may be null" (contract).
+            # They may be null: see docs/servers/skyportal.rst, "Spectra".
             errors = np.full(len(fluxes) if fluxes is not None else 0, np.nan)
         if wavelengths is None or fluxes is None or len({len(wavelengths), len(fluxes)}) > 1:
             ours = rows.values["spectrum_id"][n]
@@ -308,7 +308,7 @@ def spectrum_table(arrays: tuple, unit: u.UnitBase | None, meta: dict) -> Table:
     unit : `~astropy.units.UnitBase` or None
         The unit of fluxes and errors.
     meta : dict
-        What is said of it.
+        Metadata of it.
 
     Returns
     -------

@@ -81,7 +81,7 @@ def bandpass_of(
     if name is None:
         return "", f"{of} has no known filter on {instrument}{has}; name it with bands="
     if filters and name not in filters:
-        return "", f"{of} is {name!r}, no filter of {instrument}{has}"
+        return "", f"{of} is {name!r}, which is not a filter of {instrument}{has}"
     return name, ""
 
 
@@ -125,7 +125,7 @@ def check_bands(
     for band, name in chosen.items():
         if filters and name not in filters:
             raise InvalidQueryError(
-                f"bands={dict(chosen)!r:.80} names {name!r}, which is no filter of {instrument}"
+                f"bands={dict(chosen)!r:.80} names {name!r}, which is not a filter of {instrument}"
                 f"{suggest(name, sorted(filters))}"
             )
         if band not in present:

@@ -1,4 +1,4 @@
-"""What SkyPortal sends, said once: wire name, type, public name, unit, meaning."""
+"""What SkyPortal sends, declared once: wire name, type, public name, unit, meaning."""
 
 import astropy.units as u
 
@@ -151,7 +151,7 @@ _OBJECT = (
 )
 
 
-#: Keys that are not shown: each has a method of its own, or `SkyPortalClass.request` shows it.
+#: Keys that are not shown: each has a separate method, or `SkyPortalClass.request` shows it.
 UNSHOWN = (
     *(column.wire for column in _OBJECT if column.kind is Nested and not column.about),
     "passing_group_ids",
@@ -253,7 +253,7 @@ SPECTRUM = Columns(
     Column("type", str, about="What it is of: source, host or host_center."),
     Column("label", str, about="Its name on the source's page."),
     Column("origin", str, about="Where it came from."),
-    Column("units", str, about="Unit of the fluxes, in the server's words."),
+    Column("units", str, about="Unit of the fluxes, as the server words it."),
     Column("instrument_id", int, about="Number of the instrument."),
     Column("telescope_id", int, about="Number of the telescope."),
     Column("pis", Nested, about="Principal investigators."),
@@ -309,11 +309,11 @@ CLASSIFICATION = Columns(
     Column("classification", str, about="Class."),
     Column("probability", about="Probability, from 0 to 1."),
     Column("taxonomy_id", int, about="Number of the taxonomy that has the class."),
-    Column("ml", bool, about="Whether a machine said so."),
-    Column("origin", str, about="What said so."),
-    Column("author_name", str, about="Who said so."),
+    Column("ml", bool, about="Whether a machine gave it."),
+    Column("origin", str, about="What gave it."),
+    Column("author_name", str, about="Who gave it."),
     Column("author_id", int, about="Number of the author."),
-    _when("created_at", "When it was said."),
+    _when("created_at", "When it was written."),
     _when("modified", "When it was last changed."),
     Column("votes", Nested, about="Sum of the votes of others, 1 for and -1 against."),
     Column("groups", Nested, about="Groups that may see it."),
@@ -327,11 +327,11 @@ COMMENT = Columns(
     Column("id", int, to="comment_id", about="Its number.", required=True),
     Column("obj_id", str, to="source_id", about="Name of the object."),
     Column("text", str, about="What it says."),
-    Column("origin", str, about="What said so."),
-    Column("bot", bool, about="Whether a machine said so."),
+    Column("origin", str, about="What gave it."),
+    Column("bot", bool, about="Whether a machine gave it."),
     Column("author_id", int, about="Number of the author."),
     Column("attachment_name", str, about="Name of an attached file."),
-    _when("created_at", "When it was said."),
+    _when("created_at", "When it was written."),
     _when("modified", "When it was last changed."),
     Column("groups", Nested, about="Groups that may see it."),
     *(Column(wire, Nested) for wire in ("author", "resourceType")),
@@ -353,7 +353,7 @@ FOLLOWUP = Columns(
     "a follow-up request",
     Column("id", int, about="Number of the request.", required=True),
     Column("obj_id", str, to="source_id", about="Id of the source."),
-    Column("status", str, about="What became of the request, in the server's words."),
+    Column("status", str, about="The outcome of the request, as the server words it."),
     Column("allocation_id", int, about="Number of the allocation."),
     Column("instrument_id", int, about="Number of the instrument."),
     Column("instrument", str, about="Name of the instrument."),
@@ -373,7 +373,7 @@ ASSIGNMENT = Columns(
     Column("obj_id", str, to="source_id", about="Id of the source."),
     Column("run_id", int, about="Number of the observing run."),
     Column("priority", str, about="From 1, the lowest, to 5."),
-    Column("status", str, about="What became of it."),
+    Column("status", str, about="The outcome of it."),
     Column("comment", str, about="A comment on it."),
     Column("requester", str, about="Who asked for it."),
     Column("requester_id", int, about="Number of who asked for it."),
@@ -431,7 +431,7 @@ GROUP = Columns(
     Column("description", str, about="What it is for."),
     Column("private", bool, about="Whether only its members see it."),
     Column("single_user_group", bool, about="Whether it is of one user alone."),
-    Column("auto_accept_requests", bool, about="Whether who asks is let in."),
+    Column("auto_accept_requests", bool, about="Whether requests to join are accepted at once."),
     Column("streams", Nested, about="Streams of alerts that it may see."),
     *_dated(),
     *_unshown("users", "group_users", "filters"),
@@ -447,7 +447,7 @@ FILTER = Columns(
     Column("stream", Nested, about="Name of the stream that it filters."),
     Column("broker_id", int, about="Number of the broker that runs it."),
     Column("autosave", bool, about="Whether what passes is saved at once."),
-    Column("altdata", Nested, about="What else is said of it, as JSON."),
+    Column("altdata", Nested, about="Other properties of it, as JSON."),
     *_dated(),
     *_unshown("group"),
 )
@@ -458,7 +458,7 @@ STREAM = Columns(
     _id("stream"),
     Column("name", str, about="Name of the stream of alerts."),
     Column("auto_join", bool, about="Whether new groups get it."),
-    Column("altdata", Nested, about="What else is said of it, as JSON."),
+    Column("altdata", Nested, about="Other properties of it, as JSON."),
     *_dated(),
     *_unshown("groups", "users", "filters"),
 )
@@ -475,14 +475,14 @@ INSTRUMENT = Columns(
     Column("filters", Nested, about="Its filters, by their names on this instance."),
     Column("api_classname", str, about="How requests for observations are sent to it."),
     Column("api_classname_obsplan", str, about="How plans of observations are sent to it."),
-    Column("listener_classname", str, about="How it reports what became of requests."),
+    Column("listener_classname", str, about="How it reports the outcome of requests."),
     Column("number_of_fields", int, about="How many fields its survey has."),
     Column("has_fields", bool, about="Whether it has fields."),
     Column("has_region", bool, about="Whether its field of view is known."),
     Column("region_summary", str, about="Its field of view in words."),
     Column("log_exists", bool, about="Whether there is a log of its observations."),
     Column("status", Nested, about="What it said of itself last, as JSON."),
-    Column("last_status_update", Timestamp, about="When it said so."),
+    Column("last_status_update", Timestamp, about="When it gave it."),
     Column("sensitivity_data", Nested, about="Limits by filter, as JSON."),
     Column("configuration_data", Nested, about="Its settings, as JSON."),
     Column("tns_id", int, about="Number at the Transient Name Server."),
@@ -648,7 +648,9 @@ SERVICE = Columns(
     Column("version", str, about="Its version."),
     Column("analysis_type", str, about="What kind of analysis it makes."),
     Column("input_data_types", Nested, about="What it takes of a source."),
-    Column("optional_analysis_parameters", Nested, to="parameters", about="What it may be told."),
+    Column(
+        "optional_analysis_parameters", Nested, to="parameters", about="Which parameters it has."
+    ),
     Column("upload_only", bool, about="Whether its results are uploaded, and never begun here."),
     Column("enabled", bool, about="Whether it may be used."),
     Column("authentication_type", str, about="How the server logs in to it."),
@@ -680,7 +682,7 @@ ANALYSIS = Columns(
     Column("duration", unit=u.s, about="How long it took."),
     Column("last_activity", Timestamp, about="When its service was last heard of."),
     Column("invalid_after", Timestamp, about="Until when its service may send results."),
-    Column("analysis_parameters", Nested, to="parameters", about="What its service was told."),
+    Column("analysis_parameters", Nested, to="parameters", about="What its service was given."),
     Column("input_filters", Nested, about="Which data went into it."),
     Column("show_parameters", bool, about="Whether the page of the source shows parameters."),
     Column("show_plots", bool, about="Whether the page of the source shows the plots."),

@@ -78,14 +78,14 @@ def part_of(row: dict, key: str) -> dict:
 
 
 def joined(raw: np.ndarray, key: str) -> np.ndarray:
-    """Return lists as texts.
+    """Return lists as strings.
 
     Parameters
     ----------
     raw : `~numpy.ndarray` of bytes
         A JSON list for each row.
     key : str
-        What is taken of each item that is an object; empty for items that are texts.
+        What is taken of each item that is an object; empty for items that are strings.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def joined(raw: np.ndarray, key: str) -> np.ndarray:
 
 
 def json_text(raw: np.ndarray) -> np.ndarray:
-    """Return JSON as texts; ``"None"`` and ``"NaN"`` in it are words for nothing.
+    """Return JSON as strings; ``"None"`` and ``"NaN"`` in it mean nothing.
 
     Parameters
     ----------
@@ -155,10 +155,11 @@ def decode_objects(columns: Columns, text: bytes) -> Rows:
     Returns
     -------
     Rows
-        Lists as texts, galactic longitudes from 0 to 360, and when they were saved.
+        Lists as strings, galactic longitudes from 0 to 360, and when they were saved.
     """
     decoded = decode_rows(columns, text)
-    # "gal_lon is 0..360 from the single endpoint, -180..180 from the list" (contract).
+    # From 0 in one route, from -180 in another: see docs/servers/skyportal.rst, "Galactic
+    # longitude".
     decoded.values["gal_lon"] = wrapped(decoded.values["gal_lon"])
     rows = Rows(length=len(decoded))
     for column in decoded.columns:
@@ -195,7 +196,7 @@ def decode_flat(columns: Columns, text: bytes, lists: dict[str, str]) -> Rows:
     Returns
     -------
     Rows
-        With texts in place of lists and objects.
+        With strings in place of lists and objects.
     """
     decoded = decode_rows(columns, text)
     rows = Rows(length=len(decoded))
@@ -230,7 +231,7 @@ END = Column("end", Timestamp, about="End of the last time in which it holds.")
 
 
 def decode_groups(text: bytes) -> Rows:
-    """Decode the groups of the instance, of which each part of the answer says something else.
+    """Decode the groups of the instance, of which each part of the response says something else.
 
     Parameters
     ----------
@@ -278,7 +279,7 @@ def _items(text: bytes) -> bool:
 
 
 def decode_telescopes(text: bytes) -> Rows:
-    """Decode telescopes; of one that moves the server has no twilight, in words of its own.
+    """Decode telescopes; of one that moves the server has no twilight, under other names.
 
     Parameters
     ----------
@@ -354,7 +355,7 @@ def decode_allocations(text: bytes) -> Rows:
     rows = decode_flat(ALLOCATION, text, lists)
     sent = decode_rows(ALLOCATION, text).values
     times = {"start": [], "end": []}
-    # "The 2023 start_date/end_date became validity_ranges" (contract).
+    # Servers of 2023 have start_date and end_date: see docs/servers/skyportal.rst, "Other tables".
     for name, pick in (("start", min), ("end", max)):
         key = f"{name}_date"
         for old, new in zip(sent[key].tolist(), sent["validity_ranges"].tolist(), strict=True):

@@ -30,11 +30,11 @@ UPLOADED = Column(
     unit=u.mag,
     about="Limit as the server sends it, of as many sigma as its uploader said.",
 )
-# Columns of a row that become columns of the light curve's schema, or words of its meta data.
+# Columns of a row that become columns of the light curve's schema, or strings of its metadata.
 IN_SCHEMA = (
     "mjd", "flux", "fluxerr", "mag", "magerr", "limiting_mag", "magsys", "zp", "source_id",
 )  # fmt: skip
-# Words for nothing (contract).
+# See docs/servers/skyportal.rst, "Strings that mean null".
 NOTHING = ("None", "NaN", "nan")
 LIMITING_MAG = (
     "5 sigma: from the error where there is no flux, else as the server sends it, which is what "
@@ -53,7 +53,7 @@ def decode_photometry(text: bytes) -> Rows:
     Returns
     -------
     Rows
-        The words "None" and "NaN" are masked.
+        The strings "None" and "NaN" are masked.
 
     Raises
     ------
@@ -85,15 +85,15 @@ def unplaced(rows: Rows) -> dict[int, str]:
     Returns
     -------
     dict of int to str
-        The index of each, and its name with what it lacks: ``"photometry 7 (no mjd)"``.
+        The index of each, and its name with what it has not: ``"photometry 7 (no mjd)"``.
     """
     masks = rows.masks
     found = {}
     for n in np.flatnonzero(masks["mjd"] | masks["filter"]).tolist():
-        lacks = " and ".join(key for key in ("mjd", "filter") if masks[key][n])
+        missing = " and ".join(key for key in ("mjd", "filter") if masks[key][n])
         number = rows.values["photometry_id"][n]
         name = f"row {n}" if masks["photometry_id"][n] else f"photometry {number}"
-        found[n] = f"{name} (no {lacks})"
+        found[n] = f"{name} (no {missing})"
     return found
 
 
@@ -123,7 +123,8 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
     wire = rows.values
     flux = np.where(rows.masks["flux"], np.nan, wire["flux"])
     with np.errstate(invalid="ignore"):
-        # "fluxerr=0 occurs" (contract): an error of 0 is none.
+        # An error of 0 occurs, and is none: see docs/servers/skyportal.rst, "A null magnitude is
+        # not a non-detection".
         error = np.where(wire["fluxerr"] > 0, wire["fluxerr"], np.nan)
         # "mag is null is not non-detection: null means flux <= 0 or missing; cut on snr".
         detection = np.abs(flux) >= snr * error
@@ -164,10 +165,9 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
 def _limits(sent: np.ndarray, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Return limits of 5 sigma.
 
-    "limiting_mag is the uploader's (any sigma) for magnitude uploads, 5 sigma for flux
-    uploads" (contract). Of a row without a flux the server's error is the limit over its
-    sigma: so five of them are what was meant. Of a row with one it is the error of the
-    flux itself, which says less of the image than the limit sent.
+    See docs/servers/skyportal.rst, "What ``limiting_mag`` means". The server's error of a row
+    without a flux is the limit over its sigma: five of them are what was meant. That of a row
+    with a flux is its error, and a worse limit of the image than the one sent.
     """
     with np.errstate(invalid="ignore"):
         five = flux_to_mag(LIMIT * error)

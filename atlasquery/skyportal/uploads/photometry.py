@@ -1,4 +1,4 @@
-"""Upload light curves: no row lost, none twice, each with what became of it; and undo it."""
+"""Upload light curves: no row lost, none twice, each with the outcome of it; and undo it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def upload_photometry(
         Columns of `lc` to go with each point, such as ``["exposure"]``.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; the instrument, and
-        names of groups, are looked up all the same.
+        names of groups, are looked up anyway.
     on_error : {"raise", "warn"}, optional
         With ``"raise"`` nothing is sent if there are rows that cannot be, and an
         error that has the table as ``result`` is raised after the last row if some
@@ -121,8 +121,8 @@ def upload_photometry(
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, has rows that cannot be sent, or has flagged rows of
-        which nothing is said; nothing was sent.
+        If `lc` is not a light curve, has rows that cannot be sent, or flagged rows and no
+        `flagged`; nothing was sent.
     LoginError
         If there is no login.
     WriteError
@@ -140,7 +140,7 @@ def upload_photometry(
     database takes 65,535 values at once, four for each row and group, the account's
     own among them. The server stores all of a request or nothing. Of one that it has in
     part already, what is missing is sent again, and what is there is sent as an update,
-    which stores no point twice and adds groups; so is one whose answer was lost; if that
+    which stores no point twice and adds groups; so is one whose response was lost; if that
     is lost too, the photometry is read back. A point counts as new if it was not there
     before and belongs to this account afterwards.
 
@@ -173,7 +173,7 @@ def upload_photometry(
     check_on_error(on_error)
     source = each_source([source_id])[0]
     if origin is not None and (not isinstance(origin, str) or not origin.strip()):
-        raise InvalidQueryError(f"origin={origin!r:.80} should be a text that is not empty")
+        raise InvalidQueryError(f"origin={origin!r:.80} should be a string that is not empty")
     origin = None if origin is None else check_text(origin, "origin")
     found = find_instrument(self, instrument)
     packets = read_packets(
@@ -224,7 +224,7 @@ def upload_photometry(
 def undo_upload(
     self: SkyPortalQuery, upload: Table | str, *, dry_run: bool = False, on_error: str = "raise"
 ) -> Table:
-    """Take back photometry that was uploaded.
+    """Undo an upload of photometry that was uploaded.
 
     Only points that the upload created are deleted: those that were new, that are still
     the same measurement, and that belong to this account, all of which is read from the
@@ -238,9 +238,9 @@ def undo_upload(
         Or the upload id of an upload of this very client.
     dry_run : bool, optional
         Whether to delete nothing, and return what would be sent; what is there is
-        read all the same.
+        read anyway.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not taken back: raise an error
+        What to do after the last when some were not undone: raise an error
         that has the table as ``result``, or return the table with a warning.
 
     Returns
@@ -248,7 +248,7 @@ def undo_upload(
     `~astropy.table.Table`
         A row for each request, and for each point that none is sent for:
         ``source_id`` (``"upload ..."`` or ``"point N"``), ``ok``, ``id`` and
-        ``message``. What was taken back before is ``ok``, what stays is not. Where an
+        ``message``. What was undone before is ``ok``, what stays is not. Where an
         answer was lost the source's photometry is read back. With `dry_run` also
         ``method``, ``endpoint`` and ``payload``.
 
@@ -261,7 +261,7 @@ def undo_upload(
     LoginError
         If there is no login.
     WriteError
-        If some were not taken back.
+        If some were not undone.
 
     Warns
     -----
@@ -273,7 +273,7 @@ def undo_upload(
     An upload whose points are all verified is deleted with one request where the account
     has the permission "Delete bulk photometry", which on most instances only
     administrators have. Without it the points are deleted one by one, at the pace that
-    the server allows (five a second); how many there are is logged.
+    the server allows (five a second); their number is logged.
 
     References
     ----------
@@ -303,11 +303,11 @@ def undo_upload(
     if not uploaded.points and uploaded.doubtful:
         raise InvalidQueryError(
             f"it is not known which of the {uploaded.doubtful} rows of upload were new, as "
-            "where its answer was lost: there is nothing to take back without the risk of "
+            "where its response was lost: there is nothing to undo without the risk of "
             "deleting what was there before"
         )
     if not uploaded.points:
-        raise InvalidQueryError("upload has no row that was new: there is nothing to take back")
+        raise InvalidQueryError("upload has no row that was new: there is nothing to undo")
     self._auth(required=True)
     plan = UndoPlan(self, uploaded)
     about = {"query": "undo_upload", "upload_of": uploaded.source}

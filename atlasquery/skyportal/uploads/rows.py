@@ -127,7 +127,7 @@ def body(packets: Packets, rows: Sequence[int], shared: Mapping) -> dict:
         The body of a request.
     """
     form = packets.form[rows[0]]
-    # "limiting_mag_nsigma (default 3; ATLAS mag5sig needs 5)" (contract)
+    # See docs/servers/skyportal.rst, "Limits of uploaded magnitudes".
     kind = {"zp": ZERO_POINT} if form == FLUX else {"limiting_mag_nsigma": packets.limit_sigma}
     made = {**shared, "magsys": "ab", **kind}
     for key in KEYS[form]:
@@ -382,7 +382,7 @@ def _plain(lc: Table, name: str) -> list:
     """Return a column as JSON has it: without units, None where masked."""
     if name not in lc.colnames:
         raise InvalidQueryError(
-            f"altdata has {name!r}, which is no column of lc{suggest(name, lc.colnames)}"
+            f"altdata has {name!r}, which is not a column in lc{suggest(name, lc.colnames)}"
         )
     column = lc[name].mjd if isinstance(lc[name], Time) else lc[name]
     data, mask = get_data_and_mask(getattr(column, "value", column))
@@ -390,7 +390,7 @@ def _plain(lc: Table, name: str) -> list:
     if data.ndim != 1 or data.dtype.kind not in "biufUS":
         raise InvalidQueryError(
             f"altdata has {name!r}, a column of type {data.dtype} and shape {data.shape[1:]}: it "
-            "should be of single numbers, texts or truth values"
+            "should be of single numbers, strings or booleans"
         )
     hidden = np.zeros(len(data), bool) if mask is None else np.asarray(mask)
     if data.dtype.kind == "f":

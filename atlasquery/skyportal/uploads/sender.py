@@ -1,4 +1,4 @@
-"""Send the rows of a light curve in requests, and keep a ledger of what became of each row."""
+"""Send the rows of a light curve in requests, and keep a ledger of the outcome of each row."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ NO_ORIGIN = "None"
 
 
 class Ledger:
-    """What became of each row of a light curve.
+    """The outcome of each row of a light curve.
 
     Parameters
     ----------
@@ -82,14 +82,14 @@ class Ledger:
         new: Sequence[bool | None],
         upload: str = "",
     ) -> None:
-        """Write down what became of some rows.
+        """Write down the outcome of some rows.
 
         Parameters
         ----------
         rows : sequence of int
             The rows.
         outcomes : sequence of Outcome
-            What became of each.
+            The outcome of each.
         new : sequence of bool or None
             Whether each was new.
         upload : str, optional
@@ -102,12 +102,12 @@ class Ledger:
         self.under_way = ()
 
     def stopped(self) -> None:
-        """Say that the rows under way may be stored, and that others were not tried."""
+        """Say that the rows in progress may be stored, and that others were not tried."""
         for row in self.under_way:
             self.outcomes[row] = Outcome(None, "Unknown: stopped before SkyPortal had answered.")
 
     def settle(self) -> None:
-        """Give rows that are the same as another what became of that one."""
+        """Give rows that are the same as another the outcome of that one."""
         for row, other in enumerate(self.packets.same_as):
             if row != other:
                 there = self.outcomes[other]
@@ -178,11 +178,11 @@ def most_rows(groups: Sequence[int] | str | None) -> int:
 
 
 class PhotometrySender:
-    """Send requests of photometry, and write down what became of their rows.
+    """Send requests of photometry, and write down the outcome of their rows.
 
     A request is posted first, which gives an upload id and stores all of it or nothing.
     Where the server has a part of it, the rest is posted, which are new then beyond doubt,
-    and what was there is put, which adds groups to it. Where the answer was lost, or the
+    and what was there is put, which adds groups to it. Where the response was lost, or the
     server has points that this account may not see, all is put: that stores what is
     missing, and no point twice; new are those that belong to this account afterwards and
     were not there before.
@@ -236,7 +236,7 @@ class PhotometrySender:
                 self.send(body(self.ledger.packets, part, self.shared), part)
             return
         if not is_refusal(error):
-            # Of an answer that was lost it cannot be told what it had stored.
+            # Of a response that was lost it cannot be told what it had stored.
             self._put(made, rows, None, f" At first: {what_came(error)} ({error}).")
         elif _is_too_much(error):
             self._same_for_all(rows, Outcome(False, str(error)))
@@ -309,11 +309,11 @@ class PhotometrySender:
         return [True if one in mine else None if one in others else False for one in ids]
 
     def _stored(self, data: object, rows: list[int], new: list, said: str = "") -> None:
-        """Write down an answer that says that all rows are stored."""
+        """Write down a response that says that all rows are stored."""
         ids = _ids(data)
         if len(ids) != len(rows):
             count = len(ids) or "no"
-            why = TableParseError(f"the answer has {count} numbers for {len(rows)} rows")
+            why = TableParseError(f"the response has {count} numbers for {len(rows)} rows")
             self._read_back(why, rows)
             return
         words = {True: "Stored.", False: "Was there already.", None: "Stored, now or before."}
@@ -324,7 +324,7 @@ class PhotometrySender:
         self.ledger.note(rows, outcomes, new, str(data.get("upload_id") or ""))
 
     def _read_back(self, why: Exception, rows: list[int]) -> None:
-        """Look which rows the server has, where it did not say so."""
+        """Look which rows the server has, where it did not report it."""
         unfinished, what = may_be_unfinished(why), what_came(why)
         try:
             there = {
@@ -387,7 +387,7 @@ class PhotometrySender:
         return (*where, LIMIT, values["limiting_mag"][row])
 
     def _is_final(self, error: Exception, rows: list[int], said: str = "") -> bool:
-        """Write down an error after which nothing more can be sent, and say so."""
+        """Write down an error after which nothing more can be sent, and report it."""
         known = (LoginError, RemoteServiceError, TimeoutError, TableParseError)
         if ends_all(error):
             outcome = Outcome(False, str(error), stop=error)
@@ -398,7 +398,7 @@ class PhotometrySender:
         else:
             return False
         if said:
-            # What became of the first time, whose answer was lost, is not known from this.
+            # The outcome of the first time, whose response was lost, is not known from this.
             outcome = Outcome(None, f"Unknown.{said} Then: {error}", stop=error)
         self.stop = error
         self._same_for_all(rows, outcome)
@@ -419,7 +419,7 @@ def points_of(client: object, source: str, **more: object) -> list[dict]:
     Parameters
     ----------
     client : SkyPortalQuery
-        Who asks.
+        Client that sends the request.
     source : str
         The source.
     **more : object
@@ -448,7 +448,7 @@ def own_points(client: object, source: str) -> dict[int, bool | None]:
     Parameters
     ----------
     client : SkyPortalQuery
-        Who asks.
+        Client that sends the request.
     source : str
         The source.
 
@@ -472,7 +472,7 @@ def _is_owned(point: Mapping, account: int) -> bool | None:
 
 
 def _ids(data: object) -> list[int]:
-    """Return the numbers of points in an answer; none where it has something else."""
+    """Return the numbers of points in a response; none where it has something else."""
     ids = data.get("ids") if isinstance(data, dict) else None
     whole = isinstance(ids, list) and all(isinstance(n, int) for n in ids)
     return ids if whole else []
@@ -487,12 +487,12 @@ def _is_too_much(error: Exception) -> bool:
 
 
 def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table:
-    """Return the table of what became of rows, or of what would be sent of them.
+    """Return the table of the outcome of rows, or of what would be sent of them.
 
     Parameters
     ----------
     ledger : Ledger
-        What became of each row.
+        The outcome of each row.
     meta : dict
         Where it comes from.
     plan : mapping, optional

@@ -23,7 +23,7 @@ from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, is
 __all__ = ["upload_spectrum"]
 
 TYPES = ("source", "host", "host_center")
-# The server's words for the units that it knows.
+# How the server calls the units that it knows.
 PER_WAVELENGTH, PER_FREQUENCY, MAGNITUDES = "erg/s/cm/cm/AA", "Jy", "AB"
 
 Groups = int | str | Sequence | None
@@ -75,7 +75,7 @@ def upload_spectrum(
         What else there is to say of it, by name.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         What to do when it was not stored: raise an error that has the table as
         ``result``, or return the table with a warning.
@@ -83,7 +83,7 @@ def upload_spectrum(
     Returns
     -------
     `~astropy.table.Table`
-        One row: ``source_id``, ``ok`` (masked where the answer was lost and reading back did
+        One row: ``source_id``, ``ok`` (masked where the response was lost and reading back did
         not tell), ``id`` (of the spectrum) and ``message``. With `dry_run` also
         ``method``, ``endpoint`` and ``payload``.
 

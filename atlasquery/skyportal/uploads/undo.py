@@ -1,4 +1,4 @@
-"""Take back photometry that was uploaded: what an upload created, and nothing else."""
+"""Undo an upload of photometry that was uploaded: what an upload created, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ def read_uploads(table: Table) -> Uploaded:
             "nobody can check whose the points are. Set it to the id of the source"
         )
     found = Uploaded(source)
-    # Files keep masks and texts each in their own way.
+    # Files keep masks and strings each in their own way.
     columns = (_values(table[name]) for name in ("mjd", "filter", "id", "new", "upload_id"))
     for mjd, band, number, new, upload in zip(*columns, strict=True):
         if number is None:
@@ -104,12 +104,12 @@ class _Shown(msgspec.Struct):
 
 
 class UndoPlan:
-    """The requests that take back what an upload created, each point verified before.
+    """The requests that undo what an upload created, each point verified before.
 
     Parameters
     ----------
     client : SkyPortalQuery
-        Who asks.
+        Client that sends the request.
     uploaded : Uploaded
         What the upload created.
 
@@ -135,7 +135,7 @@ class UndoPlan:
         gone = []
         for number in uploaded.points:
             if number not in there:
-                words = "Was taken back before: it is not there."
+                words = "Was undone before: it is not there."
                 self.settled.append((f"point {number}", Outcome(True, words, number)))
                 gone.append(number)
             elif why := self._why_not_ours(number, there[number], account.id):
@@ -210,14 +210,14 @@ class UndoPlan:
             if not look(0.0).ok:
                 return None
             why = error.reason
-            return Outcome(True, f"Was taken back before: nothing of it is there ({why})", point)
+            return Outcome(True, f"Was undone before: nothing of it is there ({why})", point)
 
         return Change(
             about,
             "DELETE",
             f"photometry/{path}",
             done=lambda data: Outcome(
-                True, data if data and isinstance(data, str) else "Taken back.", point
+                True, data if data and isinstance(data, str) else "Undone.", point
             ),
             look=look,
             refused=refused,
@@ -238,7 +238,7 @@ def is_missing_permission(outcome: Outcome) -> bool:
     Parameters
     ----------
     outcome : Outcome
-        What became of it.
+        The outcome of it.
 
     Returns
     -------

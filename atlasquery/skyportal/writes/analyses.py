@@ -39,7 +39,7 @@ def start_analysis(
     Parameters
     ----------
     source_ids : str, int or sequence
-        One or many ids; each becomes an analysis of its own.
+        One or many ids; each becomes a separate analysis.
     service : int or str
         The analysis service by name or number.
     parameters : mapping, optional
@@ -52,7 +52,7 @@ def start_analysis(
         Whether the source's page shows them.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         What to do after the last when some were not begun: raise an error that
         has the table as ``result``, or return the table with a warning.
@@ -61,7 +61,7 @@ def start_analysis(
     -------
     `~astropy.table.Table`
         ``source_id``, ``ok``, ``id`` (of the analysis) and ``message``, in the order
-        given. Where an answer was lost the source's analyses are read back: one of this
+        given. Where a response was lost the source's analyses are read back: one of this
         service of the last ten minutes counts as this one. With `dry_run` also
         ``method``, ``endpoint`` and ``payload``.
 
@@ -128,14 +128,14 @@ def upload_analysis(
         The results: ``inference_data``, ``plots`` and ``results``, each with its
         ``format`` and ``data``.
     message : str, optional
-        What is said of it.
+        Metadata of it.
     groups : int, str or sequence, optional
         Groups by name or number that see it. By default all groups of the account.
     show_parameters, show_plots, show_corner : bool, optional
         Whether the source's page shows them.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         As in `start_analysis`.
 
@@ -208,7 +208,7 @@ def delete_analysis(
     Raises
     ------
     InvalidQueryError
-        If it is no number; nothing was sent.
+        If it is not a number; nothing was sent.
     LoginError
         If there is no login.
     WriteError

@@ -55,7 +55,7 @@ def add_assignment(
     -------
     `~astropy.table.Table`
         ``source_id``, ``ok``, ``id`` (of the assignment) and ``message``, in the order
-        given. Where an answer was lost the run's targets are read back. With
+        given. Where a response was lost the run's targets are read back. With
         `dry_run` also ``method``, ``endpoint`` and ``payload``.
 
     Raises
@@ -112,7 +112,7 @@ def update_assignment(
     assignment_id : int
         The number of the assignment.
     status : str, optional
-        What became of it, such as ``"complete"`` or ``"not observed"``.
+        The outcome of it, such as ``"complete"`` or ``"not observed"``.
     priority : int, optional
         From 1, the lowest, to 5.
     comment : str, optional
@@ -192,7 +192,7 @@ def delete_assignment(
     Raises
     ------
     InvalidQueryError
-        If it is no number; nothing was sent.
+        If it is not a number; nothing was sent.
     LoginError
         If there is no login.
     WriteError
@@ -227,7 +227,7 @@ def _look_for_assignment(client: SkyPortalQuery, source: str, run: int) -> Outco
     targets = read_fresh(client, f"observing_run/{run}").get("assignments") or []
     rows = [row for row in targets if row.get("obj_id") == source]
     if not rows:
-        return Outcome(False, "it is no target of the run")
+        return Outcome(False, "it is not a target of the run")
     return Outcome(True, "it is a target of the run", rows[-1]["id"])
 
 
@@ -251,7 +251,7 @@ def _priority(value: object) -> str:
     number = check_number_id(value, name="priority")
     if number > 5:
         raise InvalidQueryError(f"priority={value!r} should be from 1, the lowest, to 5")
-    # The server has it as a text.
+    # The server has it as a string.
     return str(number)
 
 

@@ -1,4 +1,4 @@
-"""What all writes share: one after the other, none of them twice, and what became of each."""
+"""What all writes share: one after the other, none of them twice, and the outcome of each."""
 
 import datetime as dt
 import time
@@ -52,14 +52,14 @@ DRY = "Dry run: not sent."
 
 
 class Outcome(NamedTuple):
-    """What became of one write.
+    """The outcome of one write.
 
     Attributes
     ----------
     ok : bool or None
         Whether it is so on the server now; None where that is unknown.
     message : str
-        The server's words, or ours.
+        The server's message, or that of the client.
     number : int or None
         The id that the server gave to what was made.
     stop : Exception or None
@@ -85,10 +85,10 @@ class Change:
     payload : dict, optional
         What is sent.
     done : callable, optional
-        Takes the data of the answer, returns the outcome.
+        Takes the data of the response, returns the outcome.
     look : callable, optional
         Takes the Unix time at which the call began; reads back whether it was done, and
-        returns that as an outcome. Without it a lost answer stays unknown.
+        returns that as an outcome. Without it the outcome of a lost response stays unknown.
     refused : callable, optional
         Takes the error of a refusal; returns an outcome, another change to try instead, or
         None for what the error says.
@@ -115,7 +115,7 @@ def change_each(
     settled: Sequence[tuple[str, Outcome]] = (),
     **about,
 ) -> Table:
-    """Send each change once; return the table of what became of them.
+    """Send each change once; return the table of the outcome of them.
 
     A warning points to the frame that is so many above that of `_report`. What is settled
     stands first in the table, with nothing sent for it.
@@ -150,7 +150,7 @@ def record_stop(
     outcomes: list[Outcome],
     about: dict,
 ) -> None:
-    """Keep what became of all writes when the call was stopped in the middle of one."""
+    """Keep the outcome of all writes when the call was stopped in the middle of one."""
     _note_stop(stop, changes, outcomes)
     attach(stop, result=outcome_table(changes, outcomes, client._meta(time.time(), **about)))
 
@@ -169,7 +169,7 @@ def _send_each(client: SkyPortalQuery, changes: Sequence[Change], outcomes: list
 
 
 def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Outcome:
-    """Send one change; whatever happens, say what became of it."""
+    """Send one change; whatever happens, say the outcome of it."""
     try:
         data = client._change(change.method, change.path, change.payload)
     except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
@@ -188,22 +188,22 @@ def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Outc
     try:
         return change.done(data) if change.done else Outcome(True, "Done.")
     except Exception as error:
-        # It was done, and the answer is another than expected.
-        odd = TableParseError(f"the answer has something else than expected: {error!r}")
+        # It was done, and the response is another than expected.
+        odd = TableParseError(f"the response has something else than expected: {error!r}")
         return _look_again(client, change, odd, began)
 
 
 def _instead(change: Change, error: RemoteServiceError | LoginError) -> "Outcome | Change | None":
-    """Return what a refusal means; where that cannot be asked, its own words stand."""
+    """Return what a refusal means; where that cannot be requested, its message."""
     try:
         return change.refused(error) if change.refused else None
     except Exception:
-        # An odd answer to that question, too, must not lose what became of the others.
+        # An odd response to that question, too, must not lose the outcome of the others.
         return None
 
 
 def _look_again(client: SkyPortalQuery, change: Change, why: Exception, began: float) -> Outcome:
-    """Read back whether a write was done whose answer did not arrive, or was a failure."""
+    """Read back whether a write was done whose response did not arrive, or was a failure."""
     what = what_came(why)
     if change.look is None:
         message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
@@ -279,7 +279,7 @@ def is_recent(row: dict, began: float) -> bool:
     text = row.get("created_at") or row.get("modified")
     if not isinstance(text, str):
         return False
-    # "created_at: naive UTC ISO" (contract)
+    # In UTC: see docs/servers/skyportal.rst, "Times without a zone".
     made = dt.datetime.fromisoformat(text)
     made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
     return made.timestamp() >= began - CLOCKS
@@ -291,12 +291,12 @@ def is_refusal(error: Exception) -> bool:
     Parameters
     ----------
     error : Exception
-        What came instead of an answer.
+        What came instead of a response.
 
     Returns
     -------
     bool
-        True for a status from 400 to 499, and for an envelope that says error. An answer
+        True for a status from 400 to 499, and for an envelope that says error. A response
         that cannot be read, or sends us elsewhere, says nothing of what was done.
     """
     if isinstance(error, EnvelopeError):
@@ -312,7 +312,7 @@ def ends_all(error: Exception) -> bool:
     Parameters
     ----------
     error : Exception
-        What came instead of an answer.
+        What came instead of a response.
 
     Returns
     -------
@@ -329,19 +329,19 @@ def may_be_unfinished(error: Exception) -> bool:
     Parameters
     ----------
     error : Exception
-        What came instead of an answer.
+        What came instead of a response.
 
     Returns
     -------
     bool
-        True where the server itself has not answered: a time-out, a connection that
+        True where the server itself has not answered: a timeout, a connection that
         breaks, a gateway that has nothing from it.
     """
     return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
 
 
 def what_came(error: Exception) -> str:
-    """Return in a few words what came instead of an answer.
+    """Return in a few words what came instead of a response.
 
     Parameters
     ----------
@@ -351,21 +351,21 @@ def what_came(error: Exception) -> str:
     Returns
     -------
     str
-        Whether the server failed, or its answer was lost.
+        Whether the server failed, or its response was lost.
     """
     failed = getattr(error, "status", None) == 500
     return "the server failed" if failed else "answer lost"
 
 
 def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: dict) -> Table:
-    """Return the table of what became of changes.
+    """Return the table of the outcome of changes.
 
     Parameters
     ----------
     changes : sequence of Change
         The changes.
     outcomes : sequence of Outcome
-        What became of each.
+        The outcome of each.
     meta : dict
         Where it comes from.
 
@@ -383,7 +383,7 @@ def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: 
     table["source_id"].description = "The source that the write is about."
     table["ok"].description = "Whether it is so on the server now; masked where unknown."
     table["id"].description = "The server's id of what was written."
-    table["message"].description = "The server's words, or ours."
+    table["message"].description = "The server's message, or that of the client."
     return table
 
 
@@ -411,7 +411,7 @@ def with_large_id(outcome: Outcome) -> str:
     Parameters
     ----------
     outcome : Outcome
-        What became of a write.
+        The outcome of a write.
 
     Returns
     -------
@@ -461,13 +461,13 @@ def _refused(error: RemoteServiceError | LoginError) -> Outcome:
 
 
 def _note_stop(stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
-    """Say what became of all writes when the call was stopped in the middle of one."""
+    """Say the outcome of all writes when the call was stopped in the middle of one."""
     done, rest = len(outcomes), len(changes) - len(outcomes)
     if rest:
         outcomes.append(Outcome(None, "Unknown: stopped before SkyPortal had answered"))
         outcomes += [Outcome(False, "Not tried: stopped")] * (rest - 1)
     stop.add_note(
         f"SkyPortal had answered {done} of {len(changes)} writes; the next one, for "
-        f"{changes[min(done, len(changes) - 1)].about}, may be done too. What became of each is "
+        f"{changes[min(done, len(changes) - 1)].about}, may be done too. The outcome of each is "
         "in sys.last_value.result."
     )

@@ -37,7 +37,7 @@ Groups = int | str | Sequence | None
 
 
 class _Request(msgspec.Struct):
-    # What a request is stored anew with.
+    # What a request is stored again with.
     obj_id: str
     allocation_id: int
     id: int | None = None
@@ -59,7 +59,7 @@ def submit_followup(
     Parameters
     ----------
     source_ids : str, int or sequence
-        One or many ids; each becomes a request of its own.
+        One or many ids; each becomes a separate request.
     allocation : int
         The number of the allocation whose time is used.
     payload : mapping
@@ -75,7 +75,7 @@ def submit_followup(
         ``ignore_allocation_ids``, ``radius`` (arcsec).
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent; names of groups are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         What to do after the last when some were not submitted: raise an error
         that has the table as ``result``, or return the table with a warning.
@@ -85,7 +85,7 @@ def submit_followup(
     `~astropy.table.Table`
         ``source_id``, ``ok``, ``id`` (of the request) and ``message``, in the order
         given. A request that the server has stored, but could not pass on to the
-        telescope, is not ``ok`` and has an ``id``. Where an answer was lost the server is
+        telescope, is not ``ok`` and has an ``id``. Where a response was lost the server is
         asked what it has: the same request of the last ten minutes counts as this one.
         With `dry_run` also ``method``, ``endpoint`` and ``payload``.
 
@@ -158,7 +158,7 @@ def update_followup(
         Groups by name or number that the results are shared with; with `payload`.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; the request is
-        read all the same.
+        read anyway.
     on_error : {"raise", "warn"}, optional
         As in `submit_followup`.
 
@@ -200,7 +200,7 @@ def update_followup(
         about = f"request {number}"
     else:
         asked = as_json(payload)
-        # The whole request is stored anew: what is not given stays as it is.
+        # The whole request is stored again: what is not given stays as it is.
         now = convert_json(
             read_fresh(self, f"followup_request/{number}"), _Request, f"the request {number}"
         )
@@ -302,7 +302,7 @@ def _requests_of(
 
 
 def _request_finder(client: SkyPortalQuery, source: str, allocation: int, asked: object):
-    """Return what looks for a request whose answer was lost."""
+    """Return what looks for a request whose response was lost."""
 
     def look(began: float) -> Outcome:
         rows = _requests_of(client, source, allocation, asked, began)
@@ -314,10 +314,10 @@ def _request_finder(client: SkyPortalQuery, source: str, allocation: int, asked:
 
 
 def _request_looker(client: SkyPortalQuery, source: str, allocation: int, asked: object):
-    """Return what looks for a request that was refused: it may be stored all the same."""
+    """Return what looks for a request that was refused: it may be stored anyway."""
 
     def look(error: RemoteServiceError) -> Outcome | None:
-        # What was stored before this one has another fate.
+        # What was stored before this one has another outcome.
         rows = _requests_of(client, source, allocation, asked, time.time())
         if not rows or not _has_failed(rows[-1].get("status")):
             return None
@@ -363,7 +363,7 @@ def _constraints(given: Mapping | None) -> dict:
 
 
 def _submitted(data: object) -> Outcome:
-    """Say what became of a request from the answer to it."""
+    """Say the outcome of a request from the response to it."""
     if isinstance(data, dict) and data.get("id") is None and data.get("message"):
         return Outcome(False, f"Not submitted: {data['message']}")
     if not isinstance(data, dict) or data.get("id") is None:

@@ -64,7 +64,7 @@ def add_to_list(
     -------
     `~astropy.table.Table`
         ``source_id``, ``ok``, ``id`` (of the entry) and ``message``, in the order given.
-        What was on the list already is ``ok``. Where an answer was lost the list is
+        What was on the list already is ``ok``. Where a response was lost the list is
         read back. With `dry_run` also ``method``, ``endpoint`` and ``payload``.
 
     Raises
@@ -135,8 +135,7 @@ def remove_from_list(
     list_name : str
         The name of the list.
     dry_run : bool, optional
-        Whether to change nothing, and return what would be sent; the list is read all
-        the same.
+        Whether to change nothing, and return what would be sent; the list is read anyway.
     on_error : {"raise", "warn"}, optional
         As in `add_to_list`.
 

@@ -74,7 +74,7 @@ def add_classification(
         Groups by name or number that see it. By default all groups of the account.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         What to do after the last when some were not done: raise an error that
         has the table as ``result``, or return the table with a warning.
@@ -83,7 +83,7 @@ def add_classification(
     -------
     `~astropy.table.Table`
         ``source_id``, ``ok``, ``id`` (of the classification) and ``message``, in the
-        order given. Where an answer was lost the server is asked what it has; where
+        order given. Where a response was lost the server is asked what it has; where
         that does not tell either, ``ok`` is masked. The same classification of the
         last ten minutes counts as this one. With `dry_run` also ``method``,
         ``endpoint`` and ``payload``.
@@ -222,7 +222,7 @@ def add_comment(
         server then shows it to its Sitewide Group.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         As in `add_classification`.
 
@@ -230,7 +230,7 @@ def add_comment(
     -------
     `~astropy.table.Table`
         As `add_classification`; the same comment of the last ten minutes counts as
-        this one, where an answer was lost.
+        this one, where a response was lost.
 
     Raises
     ------
@@ -294,14 +294,14 @@ def add_annotation(
     origin : str
         Where the values come from; a source has one annotation of each origin.
     data : mapping
-        Numbers, texts and truth values by name. Quantities are refused: name the
+        Numbers, strings and booleans by name. Quantities are refused: name the
         unit in the name. So is NaN, which the server would keep as null: give None,
         or leave the name out.
     groups : int, str or sequence, optional
         Groups by name or number that see it. By default all groups of the account.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         As in `add_classification`.
 
@@ -335,7 +335,7 @@ def add_annotation(
     {"origin":"sherlock","data":{"class":"SN","separation_arcsec":1.2}}
     """
     if not isinstance(origin, str) or not origin.strip():
-        raise InvalidQueryError(f"origin={origin!r:.80} should be a text that is not empty")
+        raise InvalidQueryError(f"origin={origin!r:.80} should be a string that is not empty")
     if not isinstance(data, Mapping) or not data:
         raise InvalidQueryError(f"data={data!r:.80} should be values by name, at least one")
     kept = {"origin": origin, "data": as_json(data, "data")}
@@ -394,7 +394,7 @@ def annotate_from_catalog(
         server then shows it to its Sitewide Group.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names are
-        looked up all the same.
+        looked up anyway.
     on_error : {"raise", "warn"}, optional
         As in `add_classification`.
 
@@ -402,7 +402,7 @@ def annotate_from_catalog(
     -------
     `~astropy.table.Table`
         As `add_classification`. A source that has the annotation already is ``ok``;
-        one that has no match is not, and ``message`` has the server's words.
+        one that has no match is not, and ``message`` is the server's.
 
     Raises
     ------
@@ -523,7 +523,7 @@ def _file_of(given: object) -> tuple[str, bytes]:
 
 
 def _numbered(key: str, words: str):
-    """Return what takes the id of what was made from the answer."""
+    """Return what takes the id of what was made from the response."""
 
     def done(data: object) -> Outcome:
         number = data.get(key) if isinstance(data, dict) else None

@@ -24,7 +24,7 @@ from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, re
 
 __all__ = ["save_candidate", "save_source", "unsave_source"]
 
-# The words of both routes: "RA/Declination must not be null for a new Obj", "RA must not ...".
+# What both routes answer: "RA/Declination must not be null for a new Obj", "RA must not ...".
 NEW = "must not be null for a new Obj"
 NOT_SAVED = "is not saved to group"
 FIRST = "It would be sent first: the server takes it only for an id that it has."
@@ -65,7 +65,7 @@ def save_source(
         Groups by name or number. By default all groups of the account.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names of
-        groups are looked up all the same.
+        groups are looked up anyway.
     on_error : {"raise", "warn"}, optional
         What to do when it was not saved: raise an error that has the table as
         ``result``, or return the table with a warning.
@@ -174,7 +174,7 @@ def save_candidate(
     -------
     `~astropy.table.Table`
         As `save_source`; ``id`` is that of the candidate of the first filter, and
-        ``message`` names all. A lost answer stays unknown: the server shows no
+        ``message`` names all. The outcome of a lost response stays unknown: the server shows no
         candidate with the time at which it passed.
 
     Raises
@@ -243,7 +243,7 @@ def unsave_source(
         The groups by name or number.
     dry_run : bool, optional
         Whether to change nothing, and return what would be sent; names of
-        groups are looked up all the same.
+        groups are looked up anyway.
     on_error : {"raise", "warn"}, optional
         What to do after the last when some were not taken out: raise an error that
         has the table as ``result``, or return the table with a warning.
@@ -252,7 +252,7 @@ def unsave_source(
     -------
     `~astropy.table.Table`
         ``source_id``, ``ok``, ``id`` (masked) and ``message``, in the order given. What
-        was not saved to the groups before is ``ok``. Where an answer was lost the
+        was not saved to the groups before is ``ok``. Where a response was lost the
         source's groups are read back. With `dry_run` also ``method``, ``endpoint``
         and ``payload``.
 
@@ -321,7 +321,7 @@ def _saved_old(
     coordinates: SkyCoord | None,
     known: dict,
 ) -> Outcome:
-    """Say what became of saving a source that was there."""
+    """Say the outcome of saving a source that was there."""
     words = "Was there already."
     if known:
         words += f" Not changed: {', '.join(known)}."
@@ -336,7 +336,7 @@ def _apart(client: SkyPortalQuery, source: str, coordinates: SkyCoord) -> str:
         stored = SkyCoord(there["ra"], there["dec"], unit="deg")
         apart = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
     except Exception as error:
-        # Whatever it is, it is saved all the same.
+        # Whatever it is, it is saved anyway.
         return f" How far it is from the position given is not known ({error})."
     return f" It is {apart:.2f} arcsec from the position given, which was not sent."
 
@@ -365,7 +365,7 @@ def _position(coordinates: SkyCoord | None) -> dict | None:
         raise InvalidQueryError(
             f"coordinates has the shape {shape}: give one position for one source"
         )
-    # "ra=400 is accepted: validate" (contract); check_coordinates has.
+    # Checked, for the server takes any: see docs/servers/skyportal.rst, "Saving sources".
     return {"ra": float(ra[0]), "dec": float(dec[0])}
 
 
@@ -375,7 +375,7 @@ def _check_properties(properties: dict) -> dict:
             raise TypeError(f"there is no property {name!r}{suggest(name, PROPERTIES)}")
     known = {name: value for name, value in properties.items() if value is not None}
     if isinstance(known.get("t0"), Time):
-        # The one time among them is an MJD, and no text.
+        # The one time among them is an MJD, and no string.
         known["t0"] = known["t0"].utc.mjd
     for name, value in known.items():
         if (wrong := _wrong_property(name, value)) is not None:
@@ -409,7 +409,7 @@ def _saved(data: object, asked: dict, words: str) -> Outcome:
     saved = data.get("saved_to_groups") if isinstance(data, dict) else None
     if not isinstance(saved, list):
         return Outcome(True, f"{words} Saved.")
-    # A group that is no more accessible is left out by the server without a word.
+    # A group that is no more accessible is left out by the server silently.
     missing = sorted(set(asked.get("group_ids", ())) - set(saved))
     if missing:
         return Outcome(False, f"{words} Saved to the groups {saved}, but not to {missing}.")
