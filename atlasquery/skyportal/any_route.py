@@ -125,15 +125,15 @@ def _naming_what_is_gone(client: SkyPortalQuery, path: str) -> Iterator[None]:
         yield
         return
     except RemoteServiceError as error:
-        said = error.reason or ""
+        reason = error.reason or ""
         gone = next((what for route, what in GONE.items() if re.fullmatch(route, path)), None)
-        if gone is None or not any(words in said for words in NO_SUCH_ROUTE):
+        if gone is None or not any(words in reason for words in NO_SUCH_ROUTE):
             raise
-        place = {name: getattr(error, name) for name in ("service", "status", "url", "reason")}
+        context = {name: getattr(error, name) for name in ("service", "status", "url", "reason")}
     raise RemoteServiceError(
         f"SkyPortal 1.4 no longer has {gone}: {path} is a route of servers of 2023 (status "
-        f"{place['status']}: {said})",
-        **place,
+        f"{context['status']}: {reason})",
+        **context,
     )
 
 
@@ -182,14 +182,14 @@ def _data(client: SkyPortalQuery, response) -> object:
         raise _no_data(client, response.url, str(page)) from None
 
 
-def _no_data(client: SkyPortalQuery, url: str, words: str) -> RemoteServiceError:
+def _no_data(client: SkyPortalQuery, url: str, message: str) -> RemoteServiceError:
     return RemoteServiceError(
-        f"SkyPortal answered {url} with a web page instead of data: {words} Is conf.server "
+        f"SkyPortal answered {url} with a web page instead of data: {message} Is conf.server "
         "the address of its API?",
         service=client.service,
         status=200,
         url=url,
-        reason=words,
+        reason=message,
     )
 
 
@@ -228,11 +228,11 @@ def _decode_any(body: bytes) -> object:
         raise _PageError(title[1].decode("utf-8", "replace").strip() if title else "without title.")
     if body.lstrip()[:1] not in (b"{", b"["):
         return body
-    said = msgspec.json.decode(body)
+    data = msgspec.json.decode(body)
     # Other JSON may have a status too.
-    if isinstance(said, dict) and said.get("status") in ("success", "error", "fail"):
+    if isinstance(data, dict) and data.get("status") in ("success", "error", "fail"):
         return msgspec.json.decode(open_envelope(body))
-    return said
+    return data
 
 
 def _decode_items(text: bytes) -> Rows:

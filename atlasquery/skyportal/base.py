@@ -40,7 +40,7 @@ class EnvelopeError(RemoteServiceError):
     """
 
 
-class _Envelope(msgspec.Struct):
+class _ResponseEnvelope(msgspec.Struct):
     # A newer server may have other keys, which are left alone.
     status: Any = None
     message: Any = None
@@ -67,7 +67,7 @@ def open_envelope(body: bytes) -> bytes:
     TableParseError
         If it is no envelope.
     """
-    envelope = msgspec.json.decode(body, type=_Envelope)
+    envelope = msgspec.json.decode(body, type=_ResponseEnvelope)
     if envelope.status in ("error", "fail"):
         raise EnvelopeError(
             f"SkyPortal answered with an error: {envelope.message}",
@@ -116,7 +116,7 @@ class _ProfileAuth(TokenAuth):
         return b"(not quoted)"
 
 
-class Account(msgspec.Struct):
+class TokenAccount(msgspec.Struct):
     """The account of a token.
 
     Parameters
@@ -210,20 +210,20 @@ class SkyPortalQuery(ServiceQuery):
         """
         with self._login_lock:
             super().login(token=token, config_file=config_file)
-            mine = self._credentials
-            if not self._knows(mine.token):
+            credentials = self._credentials
+            if not self._knows(credentials.token):
                 self._forget()
                 raise LoginError(
-                    f"SkyPortal at {self.server} does not know the token from {mine.source} "
+                    f"SkyPortal at {self.server} does not know the token from {credentials.source} "
                     "(status 401). Copy it again from the page of your profile there; it may "
                     "have been deleted, or be of another instance.",
                     service=self.service,
                     status=401,
                     url=self.server + PROFILE,
                 )
-            self._accepted_token = mine.token
+            self._accepted_token = credentials.token
             if store:
-                store_in_keyring(self._keyring_name(), mine)
+                store_in_keyring(self._keyring_name(), credentials)
         return True
 
     def _find(self, *args, **kwargs) -> Credentials:
@@ -270,7 +270,7 @@ class SkyPortalQuery(ServiceQuery):
             headers={"Accept": "application/json"},
         )
 
-    def _account_of_token(self) -> "Account":
+    def _account_of_token(self) -> "TokenAccount":
         """Return the account that the token is of, as the server says now."""
         _, token = self._auth(required=True)
         response = self._profile(token)
@@ -346,8 +346,8 @@ class SkyPortalQuery(ServiceQuery):
             message = (
                 f"The SkyPortal token from {self._credentials.source} is known to the server, but "
                 f"does not have the permission for {method} {error.url} {status}. Ask an "
-                "administrator of the instance, or create a token with that permission on the page of your "
-                "profile."
+                "administrator of the instance, or create a token with that permission on the page "
+                "of your profile."
             )
         elif not self._credentials.token:
             message = (
@@ -381,7 +381,7 @@ class SkyPortalQuery(ServiceQuery):
         )
 
     def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
-        place = {"service": self.service, "status": response.status_code, "url": response.url}
+        context = {"service": self.service, "status": response.status_code, "url": response.url}
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -390,23 +390,23 @@ class SkyPortalQuery(ServiceQuery):
                 raise
             cause = error.__cause__
             # Its message would quote the response.
-            made = TableParseError(
+            failure = TableParseError(
                 f"SkyPortal answered {response.url} with something else than expected ({cause}). "
                 "The response is not quoted: it may hold credentials.",
-                **place,
+                **context,
             )
         except RemoteServiceError as error:
             if error.status is not None:
                 raise
-            cause, words = None, server_message(response)
-            made = EnvelopeError(
+            cause, message = None, server_message(response)
+            failure = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
-                f"{response.status_code}): {words}",
-                reason=words,
-                **place,
+                f"{response.status_code}): {message}",
+                reason=message,
+                **context,
             )
         # Out here, or the first error would still be held by this one.
-        raise made from cause
+        raise failure from cause
 
     def _fetch(
         self,
@@ -523,9 +523,9 @@ class SkyPortalQuery(ServiceQuery):
         return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
 
 
-def _decode_account(body: bytes) -> Account | None:
+def _decode_account(body: bytes) -> TokenAccount | None:
     try:
-        return msgspec.json.decode(open_envelope(body), type=Account)
+        return msgspec.json.decode(open_envelope(body), type=TokenAccount)
     except (*DAMAGED, RemoteServiceError, TableParseError):
         # Its message would quote the profile.
         return None

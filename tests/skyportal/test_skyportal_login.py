@@ -161,7 +161,7 @@ def test_anonymous_where_it_does_not(anonymous, double):
 
 def test_a_missing_permission_is_no_bad_token(reader, double):
     double.faults = {r"^POST ": RefusalError(401, "HTTP 401: Unauthorized")}
-    with pytest.raises(LoginError, match="lacks the permission for POST") as caught:
+    with pytest.raises(LoginError, match="does not have the permission for POST") as caught:
         reader._change("POST", "sources", {"id": "x"})
     assert "does not know" not in str(caught.value)
     assert caught.value.reason == "HTTP 401: Unauthorized"

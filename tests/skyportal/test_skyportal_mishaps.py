@@ -11,7 +11,7 @@ from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
-from atlasquery.skyportal.uploads.rows import read_packets
+from atlasquery.skyportal.uploads.rows import prepare_rows
 
 A, B = "ATLAS24abc", "ATLAS24abd"
 HERE = SkyCoord(150.1163, 2.2058, unit="deg")
@@ -114,8 +114,8 @@ def test_the_sigma_of_limits_is_checked(skyportal, double, sigma):
 
 def test_an_error_of_the_flux_that_is_infinite_is_named():
     lc = light_curve([60000.0], "o", [1.0], [np.inf])
-    packets = read_packets(lc, instrument="ATLAS", filters=["atlaso"])
-    assert packets.reason == ["flux_err=inf should be finite"]
+    prepared = prepare_rows(lc, instrument="ATLAS", filters=["atlaso"])
+    assert prepared.reason == ["flux_err=inf should be finite"]
 
 
 def test_odd_arguments_are_named_and_nothing_is_sent(skyportal, double):

@@ -15,7 +15,7 @@ from atlasquery.skyportal.payloads.criteria import cone_params, localization_par
 from atlasquery.skyportal.payloads.values import params_of
 from atlasquery.skyportal.reads.paging import (
     GALAXY_PAGE,
-    Found,
+    FoundRows,
     check_limit,
     query_around_each,
     read_pages,
@@ -217,7 +217,7 @@ def list_galaxy_catalogs(
 
 def _galaxies(
     client: SkyPortalQuery, params: dict, max_rows: int | None, cache: bool | None
-) -> Found:
+) -> FoundRows:
     found = read_pages(
         client,
         "galaxy_catalog",
@@ -250,12 +250,12 @@ def _inside(rows: Rows, params: dict) -> Rows:
     The server reads the masses asked for, and does not search by them; and it forgets a
     least distance that is beyond what the sky map of an event allows.
     """
-    kept = np.ones(len(rows), bool)
+    inside = np.ones(len(rows), bool)
     for bound, (name, fits) in BOUNDS.items():
         if bound in params:
             # Missing values are NaN, which fits no bound, as on the server.
-            kept &= fits(rows.values[name], params[bound])
-    return rows if kept.all() else rows.take(kept)
+            inside &= fits(rows.values[name], params[bound])
+    return rows if inside.all() else rows.take(inside)
 
 
 def _decode_catalogs(text: bytes) -> Rows:

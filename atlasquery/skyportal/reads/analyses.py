@@ -129,9 +129,9 @@ def list_analyses(
         return self._query_payload("obj/analysis", params)
     rows, when = self._fetch("obj/analysis", params, decode=_decode_analyses)
     # The server takes objID for a part of a name, and servers of 2023 no service.
-    for column, wanted in (("source_id", name), ("service_id", number)):
-        if wanted is not None:
-            rows = rows.take(rows.values[column] == wanted)
+    for column, value in (("source_id", name), ("service_id", number)):
+        if value is not None:
+            rows = rows.take(rows.values[column] == value)
     if not len(rows):
         warn("SkyPortal has no such analysis", NoResultsWarning)
     given = {"source_id": name, "service_id": number}
@@ -363,11 +363,11 @@ def get_analysis_corner(
     except NotFoundError as error:
         if NO_CORNERS not in (error.reason or ""):
             raise
-        place = {name: getattr(error, name) for name in ("service", "status", "url", "reason")}
+        context = {name: getattr(error, name) for name in ("service", "status", "url", "reason")}
     raise NotFoundError(
         f"SkyPortal at {self.server} draws no corner plots: 1.4 no longer has them "
-        f"({place['reason']}). get_analysis_plot has the plots that the service has drawn",
-        **place,
+        f"({context['reason']}). get_analysis_plot has the plots that the service has drawn",
+        **context,
     )
 
 

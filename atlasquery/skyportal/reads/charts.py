@@ -298,8 +298,8 @@ def _size(value: object) -> float:
 
 
 def _stars(value: object) -> int:
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not STARS[0] <= value <= STARS[1]:
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_integer or not STARS[0] <= value <= STARS[1]:
         raise InvalidQueryError(f"offset_stars={value!r:.100} should be from 0 to 4")
     return int(value)
 

@@ -158,9 +158,9 @@ def query_followups(
         cache=cache,
         what="follow-up requests",
     )
-    rows, wanted = found.rows, params["sourceID"]
-    if wanted is not None:
-        rows = rows.take(rows.values["source_id"] == wanted)
+    rows, source = found.rows, params["sourceID"]
+    if source is not None:
+        rows = rows.take(rows.values["source_id"] == source)
     asked = {key: str(value) for key, value in params.items() if value is not None}
     table = build_table(rows, meta=self._meta(found.when, query="query_followups", **asked))
     if not len(table):
@@ -264,7 +264,7 @@ def get_followup_schedule(
     return table
 
 
-class _Numbered(msgspec.Struct):
+class _RunNumber(msgspec.Struct):
     id: int
 
 
@@ -341,7 +341,7 @@ def get_assignments(
 def _run_numbers(client: SkyPortalQuery, cache: bool | None) -> list[int]:
     runs, _ = client._fetch(
         "observing_run",
-        decode=lambda text: msgspec.json.decode(text, type=list[_Numbered]),
+        decode=lambda text: msgspec.json.decode(text, type=list[_RunNumber]),
         lifetime=client.conf.list_seconds,
         cache=cache,
     )

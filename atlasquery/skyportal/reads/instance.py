@@ -463,8 +463,8 @@ def _list(
     if not len(rows):
         what = query.removeprefix("list_").replace("_", " ")
         warn(f"SkyPortal has no such {what}", NoResultsWarning)
-    told = {name: value for name, value in asked.items() if value is not None}
-    return build_table(rows, meta=client._meta(when, query=query, **told))
+    given = {name: value for name, value in asked.items() if value is not None}
+    return build_table(rows, meta=client._meta(when, query=query, **given))
 
 
 def _flat(columns: Columns, lists: dict[str, str] | None = None) -> Callable:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-class _Entry(msgspec.Struct):
+class _TableEntry(msgspec.Struct):
     # What it must have; all else may be missing, or of any kind.
     id: int
 
@@ -125,21 +125,21 @@ def find_taxonomy(client: SkyPortalQuery, classification: str, taxonomy: object)
     else:
         known = _newest(known)
     classes = {one["id"]: set(_classes(one.get("hierarchy") or {})) for one in known}
-    having = [one for one in known if classification in classes[one["id"]]]
-    if not having:
+    matching = [one for one in known if classification in classes[one["id"]]]
+    if not matching:
         every = sorted(set().union(*classes.values()))
         where = f"the taxonomy {known[0].get('name')!r}" if len(known) == 1 else "any taxonomy"
         raise InvalidQueryError(
             f"classification={classification!r} is not a class of {where}"
             f"{suggest(classification, every)}"
         )
-    if len(having) > 1:
-        names = ", ".join(f"{one.get('name')!r} ({one['id']})" for one in having)
+    if len(matching) > 1:
+        names = ", ".join(f"{one.get('name')!r} ({one['id']})" for one in matching)
         raise InvalidQueryError(
             f"classification={classification!r} is a class of several taxonomies: {names}; "
             "say which with taxonomy="
         )
-    return having[0]["id"]
+    return matching[0]["id"]
 
 
 def each_source(source_ids: object) -> list[str]:
@@ -162,8 +162,8 @@ def each_source(source_ids: object) -> list[str]:
     """
     given = each_id(source_ids, name="source_ids", columns=("source_id", "id"))
     return [
-        check_source_id(_text(one), name=place)
-        for place, one in numbered(given, source_ids, name="source_ids")
+        check_source_id(_text(one), name=label)
+        for label, one in numbered(given, source_ids, name="source_ids")
     ]
 
 
@@ -210,14 +210,14 @@ def each_number(given: object) -> list:
     return [given] if single else list(given)
 
 
-def source_path(source_id: str, *more: object) -> str:
+def source_path(source_id: str, *parts: object) -> str:
     """Return the path of something that belongs to a source.
 
     Parameters
     ----------
     source_id : str
         The source.
-    *more : object
+    *parts : object
         The parts that follow.
 
     Returns
@@ -225,7 +225,7 @@ def source_path(source_id: str, *more: object) -> str:
     str
         Below the address of the API.
     """
-    return "/".join(["sources", in_path(source_id), *map(in_path, more)])
+    return "/".join(["sources", in_path(source_id), *map(in_path, parts)])
 
 
 def _text(value: object) -> object:
@@ -238,7 +238,7 @@ def _decode_entry(text: bytes) -> dict:
 
 def _decode_entries(text: bytes) -> list[dict]:
     """Return the entries of a table as they came, each with its number."""
-    decode_json(text, list[_Entry], "the table")
+    decode_json(text, list[_TableEntry], "the table")
     return decode_json(text, list[dict[str, Any]], "the table")
 
 
@@ -288,11 +288,11 @@ def _newest(taxonomies: list[dict]) -> list[dict]:
 
 def _classes(hierarchy: Mapping) -> Iterator[str]:
     """Yield all classes of a taxonomy."""
-    todo = [hierarchy]
-    while todo:
-        branch = todo.pop()
+    branches = [hierarchy]
+    while branches:
+        branch = branches.pop()
         if isinstance(branch, Mapping):
             if "class" in branch:
                 yield str(branch["class"])
             below = branch.get("subclasses")
-            todo += below if isinstance(below, list) else []
+            branches += below if isinstance(below, list) else []

@@ -281,8 +281,8 @@ def decode_classifications(text: bytes) -> Rows:
         votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"]]
     except ValueError as error:
         raise TableParseError(f"votes that are no numbers: {error}", service="SkyPortal") from error
-    place = rows.columns.index(column)
-    rows.columns[place] = Column("votes", int, about=column.about)
+    index = rows.columns.index(column)
+    rows.columns[index] = Column("votes", int, about=column.about)
     rows.values["votes"] = np.array(votes, dtype=np.int64)
     rows.masks["votes"] = np.zeros(len(rows), bool)
     return rows

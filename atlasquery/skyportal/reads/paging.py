@@ -25,7 +25,7 @@ from atlasquery.skyportal.tables.columns import SEPARATION
 from atlasquery.tables import Column, Rows, build_table, check_answer, stack_rows
 from atlasquery.warn import warn
 
-__all__ = ["GALAXY_PAGE", "Found", "check_limit", "query_around_each", "read_pages", "warn_of"]
+__all__ = ["GALAXY_PAGE", "FoundRows", "check_limit", "query_around_each", "read_pages", "warn_of"]
 
 # It reads the first, and documents the second: see docs/servers/skyportal.rst, "Pages of
 # galaxies".
@@ -38,14 +38,14 @@ WALKS = 3
 AT_ONCE = 16
 
 
-class _Page(NamedTuple):
+class _SearchPage(NamedTuple):
     rows: Rows
     total: int | None
     query: str | None
     when: float
 
 
-class Found(NamedTuple):
+class FoundRows(NamedTuple):
     """What a search found.
 
     Attributes
@@ -97,7 +97,7 @@ def read_pages(
     repeated: bool = False,
     what: str = "rows",
     warns: bool = True,
-) -> Found:
+) -> FoundRows:
     """Return the rows of all pages of a search.
 
     Parameters
@@ -137,7 +137,7 @@ def read_pages(
 
     Returns
     -------
-    Found
+    FoundRows
         Each row once.
 
     Warns
@@ -167,12 +167,12 @@ def read_pages(
     return found
 
 
-def warn_of(found: Found, what: str) -> None:
+def warn_of(found: FoundRows, what: str) -> None:
     """Warn of rows that a result does not have.
 
     Parameters
     ----------
-    found : Found
+    found : FoundRows
         What a search found.
     what : str
         What the rows are.
@@ -211,7 +211,7 @@ class _Walk:
         self.repeated = False
         self.others: dict[str, None] = {}
 
-    def page(self, number: int, query: str | None, cache: bool | None) -> _Page:
+    def page(self, number: int, query: str | None, cache: bool | None) -> _SearchPage:
         """Return one page; past the end, one without rows."""
         numbers = dict.fromkeys(self.page_names, number)
         sent = {**self.params, self.size_name: self.size, **numbers}
@@ -228,16 +228,16 @@ class _Walk:
         except RemoteServiceError as error:
             # Past the end; others send an empty list: see docs/servers/skyportal.rst, "Pages".
             if error.status == 400 and "out of range" in (error.reason or ""):
-                return _Page(self.decode(b"[]"), None, query, self.client._clock.now())
+                return _SearchPage(self.decode(b"[]"), None, query, self.client._clock.now())
             if not self.leave_out(error):
                 raise
             return self.page(number, query, cache)
-        return _Page(rows, total, query, when)
+        return _SearchPage(rows, total, query, when)
 
     def leave_out(self, error: RemoteServiceError) -> bool:
         """Leave out the names of the page's number that a server refuses; return whether so."""
-        said = error.reason or ""
-        names = tuple(name for name in self.page_names if not re.search(rf"\b{name}\b", said))
+        reason = error.reason or ""
+        names = tuple(name for name in self.page_names if not re.search(rf"\b{name}\b", reason))
         if error.status != 400 or not names or names == self.page_names:
             return False
         self.page_names = names
@@ -282,7 +282,7 @@ class _Walk:
         self.others |= others
         return lists[0]
 
-    def all(self, limit: int | None, cache: bool | None) -> Found:
+    def all(self, limit: int | None, cache: bool | None) -> FoundRows:
         """Return the rows of as many pages as are wanted."""
         first = self.page(1, None, cache)
         if first.total is None:
@@ -305,9 +305,11 @@ class _Walk:
         if limit is not None and len(rows) > limit:
             rows = rows.take(np.arange(limit))
         when = min(page.when for page in pages)
-        return Found(rows, when, total, cut, stable, limit, tuple(self.others))
+        return FoundRows(rows, when, total, cut, stable, limit, tuple(self.others))
 
-    def together(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
+    def together(
+        self, first: _SearchPage, limit: int | None, cache: bool | None
+    ) -> list[_SearchPage]:
         """Return the first page and the others, a few at a time, where their number is known."""
         wanted = first.total if limit is None else min(first.total, limit)
         # What counts is how many came: pages are cut silently, see docs/servers/skyportal.rst,
@@ -333,7 +335,9 @@ class _Walk:
                 break
         return pages
 
-    def one_by_one(self, first: _Page, limit: int | None, cache: bool | None) -> list[_Page]:
+    def one_by_one(
+        self, first: _SearchPage, limit: int | None, cache: bool | None
+    ) -> list[_SearchPage]:
         """Return pages until one is not full, where the server does not count them."""
         pages = [first]
         while len(pages[-1].rows) and len(pages[-1].rows) >= len(first.rows):
@@ -346,7 +350,7 @@ class _Walk:
             pages.append(page)
         return pages
 
-    def repeats(self, page: _Page, pages: list[_Page]) -> bool:
+    def repeats(self, page: _SearchPage, pages: list[_SearchPage]) -> bool:
         """Return whether a page has nothing that those before it have not."""
         if not self.unique or self.unique not in page.rows.values:
             return _same(page.rows, pages[-1].rows)
@@ -403,7 +407,7 @@ def query_around_each(
     cones : list of dict
         As `cone_params` returns them.
     ask : callable
-        Takes a cone, returns `Found`.
+        Takes a cone, returns `FoundRows`.
     nothing : Rows
         The columns of what is searched, without rows.
     by : str
@@ -426,12 +430,12 @@ def query_around_each(
         If some of many positions failed.
     """
 
-    def placed(task: tuple[int, dict]) -> tuple[Found, Rows]:
+    def read_one(task: tuple[int, dict]) -> tuple[FoundRows, Rows]:
         found = ask(task[1])
-        return found, _placed(found.rows, *task, by, what)
+        return found, _by_separation(found.rows, *task, by, what)
 
     answers = run_all(
-        placed,
+        read_one,
         list(enumerate(cones)),
         concurrency=client.conf.concurrency,
         interrupt=client._clock.interrupt,
@@ -439,7 +443,7 @@ def query_around_each(
     if len(cones) == 1 and isinstance(answers[0], Exception):
         raise answers[0]
     failures, times = [], []
-    parts = [_placed(nothing, 0, {"ra": 0.0, "dec": 0.0, "radius": 0.0}, by, what)]
+    parts = [_by_separation(nothing, 0, {"ra": 0.0, "dec": 0.0, "radius": 0.0}, by, what)]
     for cone, answer in zip(cones, answers, strict=True):
         if isinstance(answer, Exception):
             failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
@@ -465,12 +469,12 @@ def query_around_each(
     return table
 
 
-def _placed(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:
+def _by_separation(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:
     """Return rows by their distance to a position, and refuse those of elsewhere."""
     arcsec = cone["radius"] * 3600.0
-    place = np.radians([cone["ra"], cone["dec"]])
-    there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    separation = np.degrees(angular_separation(*place, *there)) * 3600.0
+    position = np.radians([cone["ra"], cone["dec"]])
+    positions = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    separation = np.degrees(angular_separation(*position, *positions)) * 3600.0
     if np.any(separation > arcsec * 1.001 + SLACK):
         raise TableParseError(
             f"SkyPortal answered {what} up to {np.nanmax(separation):.0f} arcsec away when asked "

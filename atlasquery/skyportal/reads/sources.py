@@ -31,7 +31,7 @@ from atlasquery.skyportal.payloads.values import (
 )
 from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.reads.paging import (
-    Found,
+    FoundRows,
     check_limit,
     query_around_each,
     read_pages,
@@ -302,10 +302,10 @@ def query_criteria(
     if alias is not None:
         alias = check_alias(alias)
     found = _sources(self, params, max_rows, cache, alias=alias)
-    told = {key: value for key, value in sent.items() if key != "useCache"}
-    told |= {} if alias is None else {"alias": alias}
-    meta = self._meta(found.when, query="query_criteria", **told)
-    return _told_empty(build_table(found.rows, meta=meta))
+    criteria = {key: value for key, value in sent.items() if key != "useCache"}
+    criteria |= {} if alias is None else {"alias": alias}
+    meta = self._meta(found.when, query="query_criteria", **criteria)
+    return _warn_if_empty(build_table(found.rows, meta=meta))
 
 
 def get_source(
@@ -370,7 +370,7 @@ def _sources(
     cache: bool | None,
     alias: str | None = None,
     warns: bool = True,
-) -> Found:
+) -> FoundRows:
     found = read_pages(
         client,
         "sources",
@@ -412,7 +412,7 @@ def check_alias(alias: object) -> str:
     return check_text(alias.strip(), "alias")
 
 
-def _with_alias(found: Found, alias: str, limit: int | None) -> Found:
+def _with_alias(found: FoundRows, alias: str, limit: int | None) -> FoundRows:
     """Return the sources that have another name: the server has a fault where it looks for it."""
     names = np.char.lower(found.rows.values["alias"].astype(np.str_))
     rows = found.rows.take(np.char.find(names, alias.lower()) >= 0)
@@ -423,7 +423,7 @@ def _with_alias(found: Found, alias: str, limit: int | None) -> Found:
     return found._replace(rows=rows, total=total, cut=cut, limit=limit)
 
 
-def _told_empty(table: Table) -> Table:
+def _warn_if_empty(table: Table) -> Table:
     if not len(table):
         warn("SkyPortal has no such source", NoResultsWarning)
     return table
@@ -547,7 +547,7 @@ def get_position(
     >>> SkyPortal.get_position("ZTF24abcdefg")["ra"].tolist()
     [150.09]
     """
-    return _fact(
+    return _read_kind(
         self, source_id, "position", decode_position, "get_position", cache, get_query_payload
     )
 
@@ -600,10 +600,12 @@ def get_source_groups(
     def decode(text: bytes) -> Rows:
         return decode_flat(GROUP, text, {"streams": "name"})
 
-    return _fact(self, source_id, "groups", decode, "get_source_groups", cache, get_query_payload)
+    return _read_kind(
+        self, source_id, "groups", decode, "get_source_groups", cache, get_query_payload
+    )
 
 
-def _fact(
+def _read_kind(
     client: SkyPortalQuery,
     source_id: str | int,
     kind: str,
@@ -640,7 +642,7 @@ def decode_position(text: bytes) -> Rows:
     rows.values["gal_lon"] = wrapped(rows.values["gal_lon"])
     names = ("ra", "dec", "discovery_ra", "discovery_dec")
     # In which unit the server has it is not documented.
-    apart = angular_separation(*(np.radians(rows.values[name]) for name in names))
-    arcsec = np.degrees(apart) * 3600.0
+    separation = angular_separation(*(np.radians(rows.values[name]) for name in names))
+    arcsec = np.degrees(separation) * 3600.0
     rows.add(MOVED, arcsec, np.isnan(arcsec))
     return rows

@@ -33,7 +33,7 @@ UNITS = {
     "AB": u.mag,
     "erg/s/cm/cm/AA": u.erg / u.s / u.cm**2 / u.AA,
 }
-UNSAID = "in a unit that the server does not say"
+UNKNOWN_UNIT = "in a unit that the server does not say"
 
 
 class Spectra(Sequence):
@@ -155,7 +155,7 @@ def get_spectra(
         unit = read_unit(word)
         if unit is None:
             unsaid.append(f"{rows.values['spectrum_id'][n]}" + (f" ({word})" if word else ""))
-        tables.append(spectrum_table(arrays, unit, {**meta, **_told(summary, n)}))
+        tables.append(spectrum_table(arrays, unit, {**meta, **_values_of_row(summary, n)}))
     if unsaid:
         warn(
             f"The unit of the fluxes of {name} is not said or not known in these spectra, "
@@ -279,12 +279,12 @@ def decode_spectra(text: bytes) -> tuple[Rows, list[tuple]]:
             # They may be null: see docs/servers/skyportal.rst, "Spectra".
             errors = np.full(len(fluxes) if fluxes is not None else 0, np.nan)
         if wavelengths is None or fluxes is None or len({len(wavelengths), len(fluxes)}) > 1:
-            ours = rows.values["spectrum_id"][n]
-            raise TableParseError(f"spectrum {ours} has no flux for each of its wavelengths")
+            spectrum_id = rows.values["spectrum_id"][n]
+            raise TableParseError(f"spectrum {spectrum_id} has no flux for each of its wavelengths")
         if len(errors) != len(fluxes):
-            ours = rows.values["spectrum_id"][n]
+            spectrum_id = rows.values["spectrum_id"][n]
             raise TableParseError(
-                f"spectrum {ours} has {len(errors)} errors for {len(fluxes)} fluxes"
+                f"spectrum {spectrum_id} has {len(errors)} errors for {len(fluxes)} fluxes"
             )
         values.append((wavelengths, fluxes, errors))
     return rows.take(order), values
@@ -315,12 +315,12 @@ def spectrum_table(arrays: tuple, unit: u.UnitBase | None, meta: dict) -> Table:
     `~astropy.table.Table`
         ``wavelength``, ``flux`` and ``flux_err``.
     """
-    said = "" if unit is not None else f", {UNSAID}"
+    note = "" if unit is not None else f", {UNKNOWN_UNIT}"
     kind = "AB magnitude" if meta["units"] == "AB" else "Flux density"
     columns = (
         Column("wavelength", unit=u.AA, about="Wavelength.", required=True),
-        Column("flux", unit=unit, about=f"{kind}{said}."),
-        Column("flux_err", unit=unit, about=f"Error of flux{said}."),
+        Column("flux", unit=unit, about=f"{kind}{note}."),
+        Column("flux_err", unit=unit, about=f"Error of flux{note}."),
     )
     rows = Rows(length=len(arrays[0]))
     for column, values in zip(columns, arrays, strict=True):
@@ -330,14 +330,14 @@ def spectrum_table(arrays: tuple, unit: u.UnitBase | None, meta: dict) -> Table:
     return build_table(rows, meta=meta)
 
 
-def _told(summary: Table, row: int) -> dict:
+def _values_of_row(summary: Table, row: int) -> dict:
     """Return what is known of one spectrum, in values of Python."""
-    told = {}
+    values = {}
     for name in summary.colnames:
         value = summary[name][row]
         if np.any(getattr(value, "mask", False)) or value is np.ma.masked:
             value = None
         elif isinstance(value, np.generic):
             value = value.item()
-        told[name] = value
-    return told
+        values[name] = value
+    return values

@@ -219,7 +219,7 @@ def _add_text(rows: Rows, column: Column, values: np.ndarray) -> None:
 PARTS = ("user_groups", "user_accessible_groups", "all_groups")
 
 
-class _Numbered(msgspec.Struct):
+class _GroupNumber(msgspec.Struct):
     id: int | None = None
 
 
@@ -258,10 +258,10 @@ def decode_groups(text: bytes) -> Rows:
         rows = rows.take(first)
         parts = {}
         for part, column in (("user_groups", MEMBER), ("user_accessible_groups", ACCESSIBLE)):
-            found = decode_json(sent.get(part, b"null"), list[_Numbered] | None, part)
-            there = [one.id for one in found or ()]
+            found = decode_json(sent.get(part, b"null"), list[_GroupNumber] | None, part)
+            numbers = [one.id for one in found or ()]
             unknown = np.full(len(rows), found is None)
-            parts[column.name] = np.isin(rows.values["id"], there), unknown
+            parts[column.name] = np.isin(rows.values["id"], numbers), unknown
         # A group of yours is one that you may see.
         parts["accessible"] = parts["accessible"][0] | parts["member"][0], parts["accessible"][1]
     shown = Rows(length=len(rows))
@@ -325,16 +325,16 @@ def decode_taxonomies(text: bytes) -> Rows:
 
 def _classes(text: bytes) -> list[str]:
     """Return the names of all classes of a hierarchy, from the top."""
-    names, left = [], [decode_json(text, Any, "the classes of a taxonomy")]
-    while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            if isinstance(one.get("class"), str):
-                names.append(one["class"])
-            below = one.get("subclasses")
-            left += reversed(below) if isinstance(below, list) else []
-        elif isinstance(one, list):
-            left += reversed(one)
+    names, branches = [], [decode_json(text, Any, "the classes of a taxonomy")]
+    while branches:
+        branch = branches.pop()
+        if isinstance(branch, dict):
+            if isinstance(branch.get("class"), str):
+                names.append(branch["class"])
+            below = branch.get("subclasses")
+            branches += reversed(below) if isinstance(below, list) else []
+        elif isinstance(branch, list):
+            branches += reversed(branch)
     return list(dict.fromkeys(names))
 
 
@@ -365,18 +365,18 @@ def decode_allocations(text: bytes) -> Rows:
             found = [one for one in [*found, before] if isinstance(one, str)]
             times[name].append(pick(found, default=""))
     shown = Rows(length=len(rows))
-    for column in rows.columns:
-        if column.name == "validity_ranges":
-            for made in (START, END):
-                texts = np.array(times[made.name], dtype=np.str_)
-                shown.add(made, texts, texts == "")
-        shown.add(column, rows.values[column.name], rows.masks[column.name])
+    for wire_column in rows.columns:
+        if wire_column.name == "validity_ranges":
+            for column in (START, END):
+                texts = np.array(times[column.name], dtype=np.str_)
+                shown.add(column, texts, texts == "")
+        shown.add(wire_column, rows.values[wire_column.name], rows.masks[wire_column.name])
     return shown
 
 
 def _replace(rows: Rows, name: str, column: Column, values, mask) -> None:
-    place = next(n for n, one in enumerate(rows.columns) if one.name == name)
-    rows.columns[place] = column
+    index = next(n for n, one in enumerate(rows.columns) if one.name == name)
+    rows.columns[index] = column
     rows.values[name], rows.masks[name] = values, mask
 
 

@@ -147,10 +147,10 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
         # The server does not know exposures.
         "exposure": np.full(n, ""),
     }
-    own = Rows(length=n)
-    own.add(UPLOADED, wire["limiting_mag"], rows.masks["limiting_mag"])
+    survey_columns = Rows(length=n)
+    survey_columns.add(UPLOADED, wire["limiting_mag"], rows.masks["limiting_mag"])
     for column in rows.without(IN_SCHEMA).columns:
-        own.add(column, wire[column.name], rows.masks[column.name])
+        survey_columns.add(column, wire[column.name], rows.masks[column.name])
     meta = {
         **meta,
         "survey": ", ".join(sorted(set(surveys.tolist()))),
@@ -159,7 +159,7 @@ def light_curve(rows: Rows, *, snr: float, window: tuple, meta: Mapping) -> Time
         "limiting_mag": LIMITING_MAG,
         "history": [],
     }
-    return build_light_curve(wire["mjd"], values, own, scale="utc", meta=meta)
+    return build_light_curve(wire["mjd"], values, survey_columns, scale="utc", meta=meta)
 
 
 def _limits(sent: np.ndarray, flux: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -11,12 +11,12 @@ from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_text
 from atlasquery.skyportal.reads.names import each_source, find_group_ids, find_instrument
-from atlasquery.skyportal.uploads.rows import Packets, read_packets
+from atlasquery.skyportal.uploads.rows import PreparedRows, prepare_rows
 from atlasquery.skyportal.uploads.sender import (
-    Ledger,
     PhotometrySender,
+    UploadRecord,
     bodies,
-    fate_table,
+    upload_table,
 )
 from atlasquery.skyportal.uploads.undo import (
     UndoPlan,
@@ -26,7 +26,7 @@ from atlasquery.skyportal.uploads.undo import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    Outcome,
+    WriteOutcome,
     attempt_change,
     change_each,
     record_stop,
@@ -40,7 +40,7 @@ __all__ = ["undo_upload", "upload_photometry"]
 # How many rows a message names.
 NAMED = 3
 # Reference positions that are light-minutes away from the observatory.
-ELSEWHERE = {"barycenter": "at the barycentre", "heliocenter": "at the Sun"}
+POSITIONS = {"barycenter": "at the barycentre", "heliocenter": "at the Sun"}
 
 Groups = int | str | Sequence | None
 
@@ -176,7 +176,7 @@ def upload_photometry(
         raise InvalidQueryError(f"origin={origin!r:.80} should be a string that is not empty")
     origin = None if origin is None else check_text(origin, "origin")
     found = find_instrument(self, instrument)
-    packets = read_packets(
+    prepared = prepare_rows(
         lc,
         instrument=str(found.get("name") or found["id"]),
         filters=convert_json(found.get("filters"), list[str] | None, f"the filters of {instrument}")
@@ -185,7 +185,7 @@ def upload_photometry(
         flagged=flagged,
         altdata=altdata,
     )
-    if not len(packets):
+    if not len(prepared):
         raise InvalidQueryError("lc has no rows to upload")
     shared = {
         "obj_id": source,
@@ -198,26 +198,26 @@ def upload_photometry(
     if "time_reference" in lc.meta:
         conventions = Conventions.of(lc.meta)
         about["time_reference"] = conventions.time_reference
-        _warn_of_elsewhere(conventions)
-    ledger = Ledger(packets)
+        _warn_of_position(conventions)
+    record = UploadRecord(prepared)
     if dry_run:
-        return fate_table(ledger, self._meta(time.time(), **about), shared)
+        return upload_table(record, self._meta(time.time(), **about), shared)
     if on_error == "raise":
-        _refuse_unsendable(packets)
+        _refuse_unsendable(prepared)
     self._auth(required=True)
-    sender = PhotometrySender(self, shared, ledger)
+    sender = PhotometrySender(self, shared, record)
     try:
-        for body, rows in bodies(packets, shared):
+        for body, rows in bodies(prepared, shared):
             sender.send(body, rows)
     except KeyboardInterrupt as stop:
-        ledger.stopped()
-        table = fate_table(ledger, self._meta(time.time(), **about))
+        record.stopped()
+        table = upload_table(record, self._meta(time.time(), **about))
         _remember(self, table)
         attach(stop, result=table, note="The outcome of each row is in sys.last_value.result.")
         raise
-    table = fate_table(ledger, self._meta(time.time(), **about))
+    table = upload_table(record, self._meta(time.time(), **about))
     _remember(self, table)
-    report_failures(self, table, ledger.failures(), ledger.outcomes, on_error, what="rows")
+    report_failures(self, table, record.failures(), record.outcomes, on_error, what="rows")
     return table
 
 
@@ -338,7 +338,7 @@ def _undo_at_once(client: SkyPortalQuery, plan: UndoPlan, about: dict) -> None:
             return
         plan.settled.append((plan.bulk.pop(0).about, outcome))
         if outcome.stop:
-            rest = Outcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
+            rest = WriteOutcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
             plan.settled += [(one.about, rest) for one in plan.bulk]
             return
 
@@ -363,24 +363,24 @@ def _uploaded(client: SkyPortalQuery, upload: Table | str) -> Uploaded:
     return known
 
 
-def _warn_of_elsewhere(conventions: Conventions) -> None:
+def _warn_of_position(conventions: Conventions) -> None:
     """Warn of times that were not taken at the observatory: only their scale is converted."""
-    if place := ELSEWHERE.get(conventions.position):
+    if position := POSITIONS.get(conventions.position):
         warn(
-            f"the times of lc are {conventions.note or place}: they are uploaded as they are, "
+            f"the times of lc are {conventions.note or position}: they are uploaded as they are, "
             "while those of other surveys on SkyPortal are of the observatory, up to 8.3 minutes "
             "apart",
             InputWarning,
         )
 
 
-def _refuse_unsendable(packets: Packets) -> None:
-    bad = packets.unsendable()
+def _refuse_unsendable(prepared: PreparedRows) -> None:
+    bad = prepared.unsendable()
     if not bad:
         return
     named = "; ".join(f"row {row}: {reason}" for row, reason in bad[:NAMED])
-    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    others = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
     raise InvalidQueryError(
-        f"{len(bad)} of the {len(packets)} rows of lc cannot be sent: {named}{more}. Leave them "
+        f"{len(bad)} of the {len(prepared)} rows of lc cannot be sent: {named}{others}. Leave them "
         "out, or say on_error='warn' to send the others; dry_run=True shows all"
     )

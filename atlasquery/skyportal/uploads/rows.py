@@ -17,7 +17,7 @@ from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.tables.bands import bandpass_of, check_bands
 
-__all__ = ["FLUX", "LIMIT", "Packets", "body", "read_packets"]
+__all__ = ["FLUX", "LIMIT", "PreparedRows", "body", "prepare_rows"]
 
 #: The two forms in which a row is sent.
 FLUX, LIMIT = "flux", "limit"
@@ -30,7 +30,7 @@ KEYS = {
 
 
 @dataclass
-class Packets:
+class PreparedRows:
     """The rows of a light curve, each in one of two forms or with the reason why in none.
 
     Parameters
@@ -73,7 +73,7 @@ class Packets:
             The rows, in order.
         """
         for form in (FLUX, LIMIT):
-            rows = [n for n, own in enumerate(self.form) if own == form and self.same_as[n] == n]
+            rows = [n for n, kind in enumerate(self.form) if kind == form and self.same_as[n] == n]
             if rows:
                 yield form, rows
 
@@ -91,7 +91,7 @@ class Packets:
             if reason and not chosen
         ]
 
-    def packet(self, row: int) -> dict:
+    def payload(self, row: int) -> dict:
         """Return what is sent of one row.
 
         Parameters
@@ -104,17 +104,17 @@ class Packets:
         dict
             By its names on the wire.
         """
-        packet = {key: self.values[key][row] for key in KEYS[self.form[row]]}
+        row_payload = {key: self.values[key][row] for key in KEYS[self.form[row]]}
         extra = {key: values[row] for key, values in self.altdata.items()}
-        return {**packet, "altdata": extra} if extra else packet
+        return {**row_payload, "altdata": extra} if extra else row_payload
 
 
-def body(packets: Packets, rows: Sequence[int], shared: Mapping) -> dict:
+def body(prepared: PreparedRows, rows: Sequence[int], shared: Mapping) -> dict:
     """Return what is sent of some rows of one form.
 
     Parameters
     ----------
-    packets : Packets
+    prepared : PreparedRows
         The light curve.
     rows : sequence of int
         The rows.
@@ -126,20 +126,20 @@ def body(packets: Packets, rows: Sequence[int], shared: Mapping) -> dict:
     dict
         The body of a request.
     """
-    form = packets.form[rows[0]]
+    form = prepared.form[rows[0]]
     # See docs/servers/skyportal.rst, "Limits of uploaded magnitudes".
-    kind = {"zp": ZERO_POINT} if form == FLUX else {"limiting_mag_nsigma": packets.limit_sigma}
-    made = {**shared, "magsys": "ab", **kind}
+    kind = {"zp": ZERO_POINT} if form == FLUX else {"limiting_mag_nsigma": prepared.limit_sigma}
+    payload = {**shared, "magsys": "ab", **kind}
     for key in KEYS[form]:
-        made[key] = [packets.values[key][row] for row in rows]
-    if packets.altdata:
-        made["altdata"] = {
-            key: [values[row] for row in rows] for key, values in packets.altdata.items()
+        payload[key] = [prepared.values[key][row] for row in rows]
+    if prepared.altdata:
+        payload["altdata"] = {
+            key: [values[row] for row in rows] for key, values in prepared.altdata.items()
         }
-    return made
+    return payload
 
 
-def read_packets(
+def prepare_rows(
     lc: Table,
     *,
     instrument: str,
@@ -147,7 +147,7 @@ def read_packets(
     bands: Mapping[str, str] | None = None,
     flagged: str | None = None,
     altdata: Sequence[str] = (),
-) -> Packets:
+) -> PreparedRows:
     """Turn a light curve into what SkyPortal takes.
 
     Parameters
@@ -167,7 +167,7 @@ def read_packets(
 
     Returns
     -------
-    Packets
+    PreparedRows
         For each row of `lc`, in its order.
 
     Raises
@@ -190,10 +190,10 @@ def read_packets(
     form, reason = _forms(columns, np.array([names[pair][1] for pair in pairs], dtype=np.str_))
     _check_system(lc, np.isnan(source.numbers("flux")) if source.has("flux") else None, form)
     skipped = _flagged_rows(source, flagged)
-    for row, words in skipped.items():
-        form[row], reason[row] = "", words
+    for row, why in skipped.items():
+        form[row], reason[row] = "", why
     left_out = [row in skipped for row in range(len(form))]
-    packets = Packets(
+    prepared = PreparedRows(
         values=_wire(columns),
         form=form,
         reason=reason,
@@ -202,8 +202,8 @@ def read_packets(
         limit_sigma=_limit_sigma(lc) if LIMIT in form else 5.0,
         altdata=_altdata(lc, altdata),
     )
-    _merge_same(packets)
-    return packets
+    _merge_same(prepared)
+    return prepared
 
 
 def _check_system(lc: Table, no_flux: np.ndarray | None, form: Sequence[str]) -> None:
@@ -270,12 +270,12 @@ def _measurements(source: CurveArrays) -> dict[str, np.ndarray]:
             found[name] = source.numbers(name)
         else:
             found[name] = np.full(len(source), np.nan)
-    made = mag_to_flux(found["mag"])
-    made_err = made * found["mag_err"] / LN10_2_5
-    new = np.isnan(found["flux"]) & np.isfinite(made_err)
+    from_mag = mag_to_flux(found["mag"])
+    from_mag_err = from_mag * found["mag_err"] / LN10_2_5
+    replaced = np.isnan(found["flux"]) & np.isfinite(from_mag_err)
     return {
-        "flux": np.where(new, made, found["flux"]),
-        "fluxerr": np.where(new, made_err, found["flux_err"]),
+        "flux": np.where(replaced, from_mag, found["flux"]),
+        "fluxerr": np.where(replaced, from_mag_err, found["flux_err"]),
         "limiting_mag": found["limiting_mag"],
     }
 
@@ -289,7 +289,7 @@ def _forms(columns: Mapping[str, np.ndarray], no_band: np.ndarray) -> tuple[list
     as_flux = good_error & ~np.isinf(flux)
     as_limit = ~known & np.isfinite(limit) & ~as_flux
     form = np.select([as_flux, as_limit], [FLUX, LIMIT], "")
-    whole = np.select(
+    reasons = np.select(
         [
             ~np.isfinite(columns["mjd"]),
             no_band != "",
@@ -306,12 +306,12 @@ def _forms(columns: Mapping[str, np.ndarray], no_band: np.ndarray) -> tuple[list
         ],
         "neither a flux with its error nor a limit is known",
     )
-    reason = whole.tolist()
-    for row in np.flatnonzero(whole == "flux_err should be above 0").tolist():
+    reason = reasons.tolist()
+    for row in np.flatnonzero(reasons == "flux_err should be above 0").tolist():
         right = "finite" if error[row] > 0 else "above 0"
         known = not np.isnan(error[row])
         reason[row] = f"flux_err={error[row]:g} should be {right}" if known else "no flux_err"
-    return np.where(whole == "", form, "").tolist(), reason
+    return np.where(reasons == "", form, "").tolist(), reason
 
 
 def _flagged_rows(source: CurveArrays, flagged: str | None) -> dict[int, str]:
@@ -345,15 +345,15 @@ def _wire(columns: Mapping[str, np.ndarray]) -> dict[str, list]:
     return values
 
 
-def _merge_same(packets: Packets) -> None:
+def _merge_same(prepared: PreparedRows) -> None:
     """Let one row stand for those that the server would not tell apart.
 
     It tells rows of an object, an instrument and an origin apart by time, flux and
     error, and not by their filter.
     """
     first: dict[tuple, int] = {}
-    values = packets.values
-    for row, form in enumerate(packets.form):
+    values = prepared.values
+    for row, form in enumerate(prepared.form):
         if not form:
             continue
         names = ("flux", "fluxerr") if form == FLUX else ("limiting_mag",)
@@ -362,10 +362,10 @@ def _merge_same(packets: Packets) -> None:
         if other == row:
             continue
         if values["filter"][other] == values["filter"][row]:
-            packets.same_as[row] = other
+            prepared.same_as[row] = other
             continue
-        packets.form[row] = ""
-        packets.reason[row] = (
+        prepared.form[row] = ""
+        prepared.reason[row] = (
             f"row {other} has the same time, flux and error in {values['filter'][other]}, and "
             "SkyPortal keeps one of them only"
         )
@@ -396,4 +396,4 @@ def _plain(lc: Table, name: str) -> list:
     if data.dtype.kind == "f":
         hidden = hidden | ~np.isfinite(data)
     texts = data.astype(np.str_) if data.dtype.kind == "S" else data
-    return [None if gone else value for gone, value in zip(hidden, texts.tolist(), strict=True)]
+    return [None if masked else value for masked, value in zip(hidden, texts.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""Send the rows of a light curve in requests, and keep a ledger of the outcome of each row."""
+"""Send the rows of a light curve in requests, and keep a record of the outcome of each row."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.skyportal.reads.names import source_path
-from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, Packets, body
+from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, PreparedRows, body
 from atlasquery.skyportal.writes.changes import (
     DRY,
-    Outcome,
+    WriteOutcome,
     ends_all,
     id_column,
     is_refusal,
@@ -31,13 +31,13 @@ from atlasquery.skyportal.writes.changes import (
 from atlasquery.tables import check_answer, convert_json
 
 __all__ = [
-    "Ledger",
     "PhotometrySender",
+    "UploadRecord",
     "bodies",
-    "fate_table",
     "most_rows",
     "own_points",
     "points_of",
+    "upload_table",
 ]
 
 # What the server takes in one request: rows, and bytes.
@@ -55,30 +55,32 @@ PATH = "photometry"
 NO_ORIGIN = "None"
 
 
-class Ledger:
+class UploadRecord:
     """The outcome of each row of a light curve.
 
     Parameters
     ----------
-    packets : Packets
+    prepared : PreparedRows
         The light curve.
     """
 
-    def __init__(self, packets: Packets):
-        self.packets = packets
+    def __init__(self, prepared: PreparedRows):
+        self.prepared = prepared
         self.outcomes = [
-            Outcome(False, f"Not sent: {reason}.") if reason else Outcome(False, "Not tried.")
-            for reason in packets.reason
+            WriteOutcome(False, f"Not sent: {reason}.")
+            if reason
+            else WriteOutcome(False, "Not tried.")
+            for reason in prepared.reason
         ]
-        self.new: list[bool | None] = [None] * len(packets)
-        self.uploads: list[str] = [""] * len(packets)
+        self.new: list[bool | None] = [None] * len(prepared)
+        self.uploads: list[str] = [""] * len(prepared)
         self.points: dict[str, int] = {}
-        self.under_way: Sequence[int] = ()
+        self.in_progress: Sequence[int] = ()
 
     def note(
         self,
         rows: Sequence[int],
-        outcomes: Sequence[Outcome],
+        outcomes: Sequence[WriteOutcome],
         new: Sequence[bool | None],
         upload: str = "",
     ) -> None:
@@ -88,7 +90,7 @@ class Ledger:
         ----------
         rows : sequence of int
             The rows.
-        outcomes : sequence of Outcome
+        outcomes : sequence of WriteOutcome
             The outcome of each.
         new : sequence of bool or None
             Whether each was new.
@@ -99,19 +101,23 @@ class Ledger:
             self.outcomes[row], self.new[row], self.uploads[row] = outcome, fresh, upload
         if upload:
             self.points[upload] = len(rows)
-        self.under_way = ()
+        self.in_progress = ()
 
     def stopped(self) -> None:
         """Say that the rows in progress may be stored, and that others were not tried."""
-        for row in self.under_way:
-            self.outcomes[row] = Outcome(None, "Unknown: stopped before SkyPortal had answered.")
+        for row in self.in_progress:
+            self.outcomes[row] = WriteOutcome(
+                None, "Unknown: stopped before SkyPortal had answered."
+            )
 
     def settle(self) -> None:
         """Give rows that are the same as another the outcome of that one."""
-        for row, other in enumerate(self.packets.same_as):
+        for row, other in enumerate(self.prepared.same_as):
             if row != other:
-                there = self.outcomes[other]
-                self.outcomes[row] = there._replace(message=f"Same as row {other}. {there.message}")
+                outcome = self.outcomes[other]
+                self.outcomes[row] = outcome._replace(
+                    message=f"Same as row {other}. {outcome.message}"
+                )
                 self.new[row], self.uploads[row] = self.new[other], self.uploads[other]
 
     def failures(self) -> list[tuple[str, str]]:
@@ -125,16 +131,16 @@ class Ledger:
         return [
             (f"row {row}", outcome.message)
             for row, outcome in enumerate(self.outcomes)
-            if not outcome.ok and not self.packets.left_out[row]
+            if not outcome.ok and not self.prepared.left_out[row]
         ]
 
 
-def bodies(packets: Packets, shared: Mapping) -> Iterator[tuple[dict, list[int]]]:
+def bodies(prepared: PreparedRows, shared: Mapping) -> Iterator[tuple[dict, list[int]]]:
     """Yield the requests that a light curve takes.
 
     Parameters
     ----------
-    packets : Packets
+    prepared : PreparedRows
         The light curve.
     shared : mapping
         What is the same for all rows.
@@ -146,16 +152,16 @@ def bodies(packets: Packets, shared: Mapping) -> Iterator[tuple[dict, list[int]]
     rows : list of int
         The rows in it.
     """
-    most = most_rows(shared.get("group_ids"))
-    for _, rows in packets.sent():
-        todo = [rows[n : n + most] for n in range(0, len(rows), most)][::-1]
-        while todo:
-            piece = todo.pop()
-            made = body(packets, piece, shared)
-            if len(piece) > 1 and len(json.dumps(made)) > LARGEST:
-                todo += [piece[len(piece) // 2 :], piece[: len(piece) // 2]]
+    largest = most_rows(shared.get("group_ids"))
+    for _, rows in prepared.sent():
+        chunks = [rows[n : n + largest] for n in range(0, len(rows), largest)][::-1]
+        while chunks:
+            chunk = chunks.pop()
+            payload = body(prepared, chunk, shared)
+            if len(chunk) > 1 and len(json.dumps(payload)) > LARGEST:
+                chunks += [chunk[len(chunk) // 2 :], chunk[: len(chunk) // 2]]
                 continue
-            yield made, piece
+            yield payload, chunk
 
 
 def most_rows(groups: Sequence[int] | str | None) -> int:
@@ -190,64 +196,64 @@ class PhotometrySender:
     Parameters
     ----------
     client : SkyPortalQuery
-        Who sends.
+        Client that sends the request.
     shared : mapping
         What is the same for all rows.
-    ledger : Ledger
+    record : UploadRecord
         Where it is written down.
     """
 
-    def __init__(self, client: object, shared: Mapping, ledger: Ledger):
+    def __init__(self, client: object, shared: Mapping, record: UploadRecord):
         self.client = client
         self.shared = shared
-        self.ledger = ledger
+        self.record = record
         self.stop: Exception | None = None
 
-    def send(self, made: dict, rows: list[int]) -> None:
+    def send(self, payload: dict, rows: list[int]) -> None:
         """Send one request, unless a former one has ended the call.
 
         Parameters
         ----------
-        made : dict
+        payload : dict
             What is sent.
         rows : list of int
             The rows in it.
         """
         if self.stop is not None:
-            self._same_for_all(rows, Outcome(False, f"Not tried: {self.stop}", stop=self.stop))
-            self.ledger.settle()
+            self._same_for_all(rows, WriteOutcome(False, f"Not tried: {self.stop}", stop=self.stop))
+            self.record.settle()
             return
-        self.ledger.under_way = rows
+        self.record.in_progress = rows
         try:
-            data = self.client._change("POST", PATH, made)
+            data = self.client._change("POST", PATH, payload)
         except Exception as error:
-            self._after_post(error, made, rows)
+            self._after_post(error, payload, rows)
         else:
             self._stored(data, rows, [True] * len(rows))
-        self.ledger.settle()
+        self.record.settle()
 
-    def _after_post(self, error: Exception, made: dict, rows: list[int]) -> None:
+    def _after_post(self, error: Exception, payload: dict, rows: list[int]) -> None:
         if self._is_final(error, rows):
             return
         if _is_too_much(error) and len(rows) > 1:
             # A server whose limit is lower than the one we know, or that adds groups by itself.
             half = len(rows) // 2
             for part in (rows[:half], rows[half:]):
-                self.send(body(self.ledger.packets, part, self.shared), part)
+                self.send(body(self.record.prepared, part, self.shared), part)
             return
         if not is_refusal(error):
             # Of a response that was lost it cannot be told what it had stored.
-            self._put(made, rows, None, f" At first: {what_came(error)} ({error}).")
+            self._put(payload, rows, None, f" At first: {what_came(error)} ({error}).")
         elif _is_too_much(error):
-            self._same_for_all(rows, Outcome(False, str(error)))
+            self._same_for_all(rows, WriteOutcome(False, str(error)))
         else:
-            self._complete(made, rows)
+            self._complete(payload, rows)
 
-    def _complete(self, made: dict, rows: list[int]) -> None:
+    def _complete(self, payload: dict, rows: list[int]) -> None:
         """Send what the server has in part: what is missing, and what is there."""
         existing = self._existing()
         if existing is None:
-            self._put(made, rows, None)
+            self._put(payload, rows, None)
             return
         numbers, keys = existing
         present = [row for row in rows if self._key_of_row(row) in keys]
@@ -255,60 +261,60 @@ class PhotometrySender:
         if missing and present:
             self._post_missing(missing, numbers)
             if self.stop is None:
-                self._put(body(self.ledger.packets, present, self.shared), present, numbers)
+                self._put(body(self.record.prepared, present, self.shared), present, numbers)
             else:
-                self._same_for_all(present, Outcome(False, f"Not tried: {self.stop}"))
+                self._same_for_all(present, WriteOutcome(False, f"Not tried: {self.stop}"))
         else:
-            self._put(made, rows, numbers)
+            self._put(payload, rows, numbers)
 
     def _post_missing(self, rows: list[int], before: set) -> None:
-        made = body(self.ledger.packets, rows, self.shared)
-        self.ledger.under_way = rows
+        payload = body(self.record.prepared, rows, self.shared)
+        self.record.in_progress = rows
         try:
-            data = self.client._change("POST", PATH, made)
+            data = self.client._change("POST", PATH, payload)
         except Exception as error:
             if self._is_final(error, rows):
                 return
             lost = not is_refusal(error)
-            said = f" At first: {what_came(error)} ({error})." if lost else ""
+            note = f" At first: {what_came(error)} ({error})." if lost else ""
             # A refusal may be due to points that this account may not see.
-            self._put(made, rows, None if lost else before, said)
+            self._put(payload, rows, None if lost else before, note)
         else:
             self._stored(data, rows, [True] * len(rows))
 
-    def _put(self, made: dict, rows: list[int], before: set | None, said: str = "") -> None:
+    def _put(self, payload: dict, rows: list[int], before: set | None, note: str = "") -> None:
         """Send what may be there in part; what was there before is known, or is not."""
-        self.ledger.under_way = rows
+        self.record.in_progress = rows
         try:
-            data = self.client._change("PUT", PATH, made)
+            data = self.client._change("PUT", PATH, payload)
         except Exception as error:
-            if self._is_final(error, rows, said):
+            if self._is_final(error, rows, note):
                 return
             if is_refusal(error):
-                self._same_for_all(rows, Outcome(False, error.reason or str(error)))
+                self._same_for_all(rows, WriteOutcome(False, error.reason or str(error)))
                 return
             self._read_back(error, rows)
             return
-        self._stored(data, rows, self._which_are_new(_ids(data), before, len(rows)), said)
+        self._stored(data, rows, self._which_are_new(_ids(data), before, len(rows)), note)
 
     def _which_are_new(self, ids: list[int], before: set | None, n: int) -> list[bool | None]:
         """Return for each row whether it was new, None where that cannot be told."""
         if before is None or len(ids) != n:
             return [None] * n
-        others = set(ids) - before
-        mine = set()
-        if others:
+        appeared = set(ids) - before
+        created = set()
+        if appeared:
             try:
                 # The server answers for points that this account could not see before, too.
                 found = own_points(self.client, self.shared["obj_id"])
             except Exception:
                 # Whatever it is, the rows are stored: that nobody knows which were new is all.
                 found = {}
-            mine = {number for number in others if found.get(number) is True}
-            others -= {number for number in others if found.get(number) is False}
-        return [True if one in mine else None if one in others else False for one in ids]
+            created = {number for number in appeared if found.get(number) is True}
+            appeared -= {number for number in appeared if found.get(number) is False}
+        return [True if one in created else None if one in appeared else False for one in ids]
 
-    def _stored(self, data: object, rows: list[int], new: list, said: str = "") -> None:
+    def _stored(self, data: object, rows: list[int], new: list, note: str = "") -> None:
         """Write down a response that says that all rows are stored."""
         ids = _ids(data)
         if len(ids) != len(rows):
@@ -316,30 +322,30 @@ class PhotometrySender:
             why = TableParseError(f"the response has {count} numbers for {len(rows)} rows")
             self._read_back(why, rows)
             return
-        words = {True: "Stored.", False: "Was there already.", None: "Stored, now or before."}
+        messages = {True: "Stored.", False: "Was there already.", None: "Stored, now or before."}
         outcomes = [
-            Outcome(True, words[fresh] + said, int(number))
+            WriteOutcome(True, messages[fresh] + note, int(number))
             for number, fresh in zip(ids, new, strict=True)
         ]
-        self.ledger.note(rows, outcomes, new, str(data.get("upload_id") or ""))
+        self.record.note(rows, outcomes, new, str(data.get("upload_id") or ""))
 
     def _read_back(self, why: Exception, rows: list[int]) -> None:
         """Look which rows the server has, where it did not report it."""
         unfinished, what = may_be_unfinished(why), what_came(why)
         try:
-            there = {
+            numbers = {
                 key: point["id"] for point in self._points() for key in self._keys_of_point(point)
             }
         except Exception as error:
             message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
-            self._same_for_all(rows, Outcome(None, message))
+            self._same_for_all(rows, WriteOutcome(None, message))
             return
         outcomes = []
         for row in rows:
-            number = there.get(self._key_of_row(row))
+            number = numbers.get(self._key_of_row(row))
             if number is not None:
                 outcomes.append(
-                    Outcome(
+                    WriteOutcome(
                         True,
                         f"Stored, now or before: {what}, and it is there ({why}).",
                         int(number),
@@ -347,10 +353,12 @@ class PhotometrySender:
                 )
             elif unfinished:
                 words = f"Unknown: {what}; it is not there, but the server may be at it still"
-                outcomes.append(Outcome(None, f"{words} ({why})."))
+                outcomes.append(WriteOutcome(None, f"{words} ({why})."))
             else:
-                outcomes.append(Outcome(False, f"Not stored: {what}, and it is not there ({why})."))
-        self.ledger.note(rows, outcomes, [None] * len(rows))
+                outcomes.append(
+                    WriteOutcome(False, f"Not stored: {what}, and it is not there ({why}).")
+                )
+        self.record.note(rows, outcomes, [None] * len(rows))
 
     def _existing(self) -> tuple[set, set] | None:
         """Return the numbers and the keys of the source's points, None if they cannot be read."""
@@ -375,7 +383,7 @@ class PhotometrySender:
         return keys
 
     def _key_of_row(self, row: int) -> tuple:
-        values, form = self.ledger.packets.values, self.ledger.packets.form[row]
+        values, form = self.record.prepared.values, self.record.prepared.form[row]
         where = (
             self.shared["instrument_id"],
             self.shared.get("origin", NO_ORIGIN),
@@ -386,26 +394,26 @@ class PhotometrySender:
             return (*where, values["flux"][row], values["fluxerr"][row])
         return (*where, LIMIT, values["limiting_mag"][row])
 
-    def _is_final(self, error: Exception, rows: list[int], said: str = "") -> bool:
+    def _is_final(self, error: Exception, rows: list[int], note: str = "") -> bool:
         """Write down an error after which nothing more can be sent, and report it."""
         known = (LoginError, RemoteServiceError, TimeoutError, TableParseError)
         if ends_all(error):
-            outcome = Outcome(False, str(error), stop=error)
+            outcome = WriteOutcome(False, str(error), stop=error)
         elif not isinstance(error, known):
-            outcome = Outcome(None, f"Unknown: {error}", stop=error)
+            outcome = WriteOutcome(None, f"Unknown: {error}", stop=error)
         elif not error.sent:
-            outcome = Outcome(False, f"Not sent: {error}", stop=error)
+            outcome = WriteOutcome(False, f"Not sent: {error}", stop=error)
         else:
             return False
-        if said:
+        if note:
             # The outcome of the first time, whose response was lost, is not known from this.
-            outcome = Outcome(None, f"Unknown.{said} Then: {error}", stop=error)
+            outcome = WriteOutcome(None, f"Unknown.{note} Then: {error}", stop=error)
         self.stop = error
         self._same_for_all(rows, outcome)
         return True
 
-    def _same_for_all(self, rows: list[int], outcome: Outcome) -> None:
-        self.ledger.note(rows, [outcome] * len(rows), [None] * len(rows))
+    def _same_for_all(self, rows: list[int], outcome: WriteOutcome) -> None:
+        self.record.note(rows, [outcome] * len(rows), [None] * len(rows))
 
 
 class _Point(msgspec.Struct):
@@ -413,7 +421,7 @@ class _Point(msgspec.Struct):
     id: int | None = None
 
 
-def points_of(client: object, source: str, **more: object) -> list[dict]:
+def points_of(client: object, source: str, **params: object) -> list[dict]:
     """Return the photometry of a source as it is on the server now.
 
     Parameters
@@ -422,7 +430,7 @@ def points_of(client: object, source: str, **more: object) -> list[dict]:
         Client that sends the request.
     source : str
         The source.
-    **more : object
+    **params : object
         What else is asked for, by the server's names.
 
     Returns
@@ -430,7 +438,7 @@ def points_of(client: object, source: str, **more: object) -> list[dict]:
     list of dict
         Its points, as they were sent.
     """
-    asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual", **more}
+    asked = {"format": "both", "magsys": "ab", "individualOrSeries": "individual", **params}
     points = convert_json(
         read_fresh(client, source_path(source, "photometry"), asked),
         list[dict[str, Any]],
@@ -474,24 +482,24 @@ def _is_owned(point: Mapping, account: int) -> bool | None:
 def _ids(data: object) -> list[int]:
     """Return the numbers of points in a response; none where it has something else."""
     ids = data.get("ids") if isinstance(data, dict) else None
-    whole = isinstance(ids, list) and all(isinstance(n, int) for n in ids)
-    return ids if whole else []
+    valid = isinstance(ids, list) and all(isinstance(n, int) for n in ids)
+    return ids if valid else []
 
 
 def _is_too_much(error: Exception) -> bool:
     """Return whether the server refuses as many rows at once."""
-    said = getattr(error, "reason", None) or ""
+    reason = getattr(error, "reason", None) or ""
     return getattr(error, "status", None) == TOO_LARGE or (
-        is_refusal(error) and TOO_MANY_VALUES in said
+        is_refusal(error) and TOO_MANY_VALUES in reason
     )
 
 
-def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table:
+def upload_table(record: UploadRecord, meta: dict, plan: Mapping | None = None) -> Table:
     """Return the table of the outcome of rows, or of what would be sent of them.
 
     Parameters
     ----------
-    ledger : Ledger
+    record : UploadRecord
         The outcome of each row.
     meta : dict
         Where it comes from.
@@ -503,36 +511,36 @@ def fate_table(ledger: Ledger, meta: dict, plan: Mapping | None = None) -> Table
     `~astropy.table.Table`
         As `upload_photometry` describes it.
     """
-    packets, n = ledger.packets, len(ledger.packets)
-    outcomes = ledger.outcomes
+    prepared, n = record.prepared, len(record.prepared)
+    outcomes = record.outcomes
     if plan is not None:
         outcomes = [
-            one if reason else Outcome(None, DRY)
-            for one, reason in zip(outcomes, packets.reason, strict=True)
+            one if reason else WriteOutcome(None, DRY)
+            for one, reason in zip(outcomes, prepared.reason, strict=True)
         ]
-    mjd = packets.values["mjd"]
+    mjd = prepared.values["mjd"]
     table = Table(meta=meta)
     table["row"] = np.arange(n)
     table["mjd"] = _column(mjd, np.float64, np.nan, u.d)
-    table["filter"] = np.array(packets.values["filter"], dtype=np.str_)
+    table["filter"] = np.array(prepared.values["filter"], dtype=np.str_)
     table["ok"] = _column([one.ok for one in outcomes], bool, False)
     table["id"] = id_column([one.number for one in outcomes])
-    table["new"] = _column(ledger.new, bool, False)
-    table["upload_id"] = _column([text or None for text in ledger.uploads], np.str_, "")
+    table["new"] = _column(record.new, bool, False)
+    table["upload_id"] = _column([text or None for text in record.uploads], np.str_, "")
     table["message"] = np.array([with_large_id(one) for one in outcomes], dtype=np.str_)
     for name, about in ABOUT.items():
         table[name].description = about
     if plan is None:
-        table.meta["upload_ids"] = list(dict.fromkeys(filter(None, ledger.uploads)))
-        table.meta["upload_points"] = [ledger.points[one] for one in table.meta["upload_ids"]]
+        table.meta["upload_ids"] = list(dict.fromkeys(filter(None, record.uploads)))
+        table.meta["upload_points"] = [record.points[one] for one in table.meta["upload_ids"]]
         return table
     sent = [
-        msgspec.json.encode(packets.packet(row)).decode() if packets.form[row] else ""
+        msgspec.json.encode(prepared.payload(row)).decode() if prepared.form[row] else ""
         for row in range(n)
     ]
     table["payload"] = np.array(sent, dtype=np.str_)
     table["payload"].description = "What would be sent of it, as JSON."
-    kinds = {form: {**body(packets, rows[:1], plan)} for form, rows in packets.sent()}
+    kinds = {form: {**body(prepared, rows[:1], plan)} for form, rows in prepared.sent()}
     for kind in kinds.values():
         for key in ("mjd", "filter", "flux", "fluxerr", "mag", "magerr", "limiting_mag", "altdata"):
             kind.pop(key, None)

@@ -18,7 +18,13 @@ from atlasquery.skyportal.reads.names import (
     find_instrument,
     source_path,
 )
-from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, is_recent, read_fresh
+from atlasquery.skyportal.writes.changes import (
+    Change,
+    WriteOutcome,
+    change_each,
+    is_recent,
+    read_fresh,
+)
 
 __all__ = ["upload_spectrum"]
 
@@ -139,7 +145,7 @@ def upload_spectrum(
     return change_each(self, [change], dry_run=dry_run, on_error=on_error, query="upload_spectrum")
 
 
-def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> Outcome:
+def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> WriteOutcome:
     found = read_fresh(client, source_path(sent["obj_id"], "spectra"))
     found = found.get("spectra") if isinstance(found, dict) else found
     alike = [
@@ -151,13 +157,13 @@ def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> Outc
         and row.get("fluxes") == sent["fluxes"]
     ]
     if not alike:
-        return Outcome(False, "it is not there")
+        return WriteOutcome(False, "it is not there")
     newest = max(alike, key=lambda row: row["id"])
-    return Outcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
+    return WriteOutcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
 
 
-def _stored(data: object) -> Outcome:
-    return Outcome(True, "Stored.", int(data["id"]))
+def _stored(data: object) -> WriteOutcome:
+    return WriteOutcome(True, "Stored.", int(data["id"]))
 
 
 def _values_of(spectrum: object) -> dict:

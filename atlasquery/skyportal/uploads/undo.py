@@ -10,7 +10,7 @@ from astropy.table import Column, Table
 from atlasquery.exceptions import InvalidQueryError, LoginError
 from atlasquery.service.log import log
 from atlasquery.skyportal.uploads.sender import points_of
-from atlasquery.skyportal.writes.changes import Change, Outcome
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome
 from atlasquery.tables import convert_json
 
 __all__ = ["UndoPlan", "Uploaded", "is_missing_permission", "read_uploads"]
@@ -33,7 +33,7 @@ class Uploaded:
         The time (MJD) and the filter of each new point.
     uploads : dict of int to str
         The upload id of each that has one.
-    whole : dict of str to int
+    sizes : dict of str to int
         How many points each upload created.
     doubtful : int
         How many rows may have been there before.
@@ -42,7 +42,7 @@ class Uploaded:
     source: str
     points: dict[int, tuple[float | None, str]] = field(default_factory=dict)
     uploads: dict[int, str] = field(default_factory=dict)
-    whole: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     doubtful: int = 0
 
 
@@ -86,7 +86,7 @@ def read_uploads(table: Table) -> Uploaded:
                 found.uploads[int(number)] = str(upload)
     names, counts = (table.meta.get(key) for key in ("upload_ids", "upload_points"))
     if isinstance(names, Sequence) and isinstance(counts, Sequence) and len(names) == len(counts):
-        found.whole = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+        found.sizes = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
     return found
 
 
@@ -129,20 +129,22 @@ class UndoPlan:
         account = client._account_of_token()
         points = points_of(client, uploaded.source, includeOwnerInfo=True)
         points = convert_json(points, list[_Shown], f"the photometry of {uploaded.source}")
-        there = {point.id: point for point in points}
-        self.settled: list[tuple[str, Outcome]] = []
+        existing = {point.id: point for point in points}
+        self.settled: list[tuple[str, WriteOutcome]] = []
         self.verified: list[int] = []
-        gone = []
+        deleted = []
         for number in uploaded.points:
-            if number not in there:
-                words = "Was undone before: it is not there."
-                self.settled.append((f"point {number}", Outcome(True, words, number)))
-                gone.append(number)
-            elif why := self._why_not_ours(number, there[number], account.id):
-                self.settled.append((f"point {number}", Outcome(False, f"Stays: {why}.", number)))
+            if number not in existing:
+                message = "Was undone before: it is not there."
+                self.settled.append((f"point {number}", WriteOutcome(True, message, number)))
+                deleted.append(number)
+            elif why := self._why_not_ours(number, existing[number], account.id):
+                self.settled.append(
+                    (f"point {number}", WriteOutcome(False, f"Stays: {why}.", number))
+                )
             else:
                 self.verified.append(number)
-        self.bulk, one_by_one = self._by_upload(gone, allowed=BULK in account.permissions)
+        self.bulk, one_by_one = self._by_upload(deleted, allowed=BULK in account.permissions)
         self.single = [self._deletion(number) for number in one_by_one]
 
     def announce(self) -> None:
@@ -184,16 +186,16 @@ class UndoPlan:
             return "this server does not say whose it is"
         return ""
 
-    def _by_upload(self, gone: list[int], *, allowed: bool) -> tuple[list[Change], list[int]]:
+    def _by_upload(self, deleted: list[int], *, allowed: bool) -> tuple[list[Change], list[int]]:
         """Return what goes by upload id, where that deletes nothing else, and the points left."""
         members: dict[str, list[int]] = {}
         for number in self.verified:
             members.setdefault(self.uploaded.uploads.get(number, ""), []).append(number)
         single, bulk = members.pop("", []), []
-        before = [self.uploaded.uploads.get(number) for number in gone]
+        before = [self.uploaded.uploads.get(number) for number in deleted]
         for upload, numbers in members.items():
             known = len(numbers) + before.count(upload)
-            if allowed and len(numbers) > 1 and self.uploaded.whole.get(upload) == known:
+            if allowed and len(numbers) > 1 and self.uploaded.sizes.get(upload) == known:
                 bulk.append(self._change(f"upload {upload}", f"bulk_delete/{upload}", numbers))
             else:
                 single += numbers
@@ -206,38 +208,38 @@ class UndoPlan:
         look = self._looker(numbers)
         point = numbers[0] if about.startswith("point") else None
 
-        def refused(error: Exception) -> Outcome | None:
+        def refused(error: Exception) -> WriteOutcome | None:
             if not look(0.0).ok:
                 return None
             why = error.reason
-            return Outcome(True, f"Was undone before: nothing of it is there ({why})", point)
+            return WriteOutcome(True, f"Was undone before: nothing of it is there ({why})", point)
 
         return Change(
             about,
             "DELETE",
             f"photometry/{path}",
-            done=lambda data: Outcome(
+            done=lambda data: WriteOutcome(
                 True, data if data and isinstance(data, str) else "Undone.", point
             ),
             look=look,
             refused=refused,
         )
 
-    def _looker(self, numbers: Sequence[int]) -> Callable[[float], Outcome]:
-        def look(began: float) -> Outcome:
-            there = {point["id"] for point in points_of(self.client, self.uploaded.source)}
-            left = there & set(numbers)
-            return Outcome(not left, f"{len(left)} of {len(numbers)} points are still there")
+    def _looker(self, numbers: Sequence[int]) -> Callable[[float], WriteOutcome]:
+        def look(began: float) -> WriteOutcome:
+            existing = {point["id"] for point in points_of(self.client, self.uploaded.source)}
+            rest = existing & set(numbers)
+            return WriteOutcome(not rest, f"{len(rest)} of {len(numbers)} points are still there")
 
         return look
 
 
-def is_missing_permission(outcome: Outcome) -> bool:
+def is_missing_permission(outcome: WriteOutcome) -> bool:
     """Return whether a write was refused because the token may not do it.
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : WriteOutcome
         The outcome of it.
 
     Returns
@@ -252,4 +254,4 @@ def _values(column: Column) -> list:
     """Return the values of a column, None where they are masked."""
     mask = np.broadcast_to(getattr(column, "mask", False), len(column))
     values = np.asarray(column).tolist()
-    return [None if gone else value for value, gone in zip(values, mask, strict=True)]
+    return [None if masked else value for value, masked in zip(values, mask, strict=True)]

@@ -13,7 +13,13 @@ from atlasquery.skyportal.reads.names import (
     find_analysis_service,
     find_group_ids,
 )
-from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, is_recent, read_fresh
+from atlasquery.skyportal.writes.changes import (
+    Change,
+    WriteOutcome,
+    change_each,
+    is_recent,
+    read_fresh,
+)
 
 __all__ = ["delete_analysis", "start_analysis", "upload_analysis"]
 
@@ -231,7 +237,7 @@ def delete_analysis(
         f"analysis {number}",
         "DELETE",
         f"obj/analysis/{number}",
-        done=lambda data: Outcome(True, "Removed.", number),
+        done=lambda data: WriteOutcome(True, "Removed.", number),
         look=lambda began: _look_for_no_analysis(self, number),
     )
     return change_each(self, [change], dry_run=dry_run, on_error=on_error, query="delete_analysis")
@@ -266,7 +272,9 @@ def _post_analyses(
     return change_each(client, changes, dry_run=dry_run, on_error=on_error, query=query)
 
 
-def _look_for_analysis(client: SkyPortalQuery, source: str, service: int, began: float) -> Outcome:
+def _look_for_analysis(
+    client: SkyPortalQuery, source: str, service: int, began: float
+) -> WriteOutcome:
     rows = [
         row
         for row in read_fresh(client, "obj/analysis", {"objID": source})
@@ -275,14 +283,16 @@ def _look_for_analysis(client: SkyPortalQuery, source: str, service: int, began:
         and is_recent(row, began)
     ]
     if not rows:
-        return Outcome(False, "there is no new analysis of this service")
+        return WriteOutcome(False, "there is no new analysis of this service")
     newest = max(rows, key=lambda row: row["id"])
-    return Outcome(True, f"there is one, with the status {newest.get('status')!r}", newest["id"])
+    return WriteOutcome(
+        True, f"there is one, with the status {newest.get('status')!r}", newest["id"]
+    )
 
 
-def _look_for_no_analysis(client: SkyPortalQuery, number: int) -> Outcome:
-    there = any(row.get("id") == number for row in read_fresh(client, "obj/analysis"))
-    return Outcome(not there, "it is still there" if there else "it is not there", number)
+def _look_for_no_analysis(client: SkyPortalQuery, number: int) -> WriteOutcome:
+    exists = any(row.get("id") == number for row in read_fresh(client, "obj/analysis"))
+    return WriteOutcome(not exists, "it is still there" if exists else "it is not there", number)
 
 
 def _mapping(value: object, name: str) -> dict:
@@ -291,6 +301,6 @@ def _mapping(value: object, name: str) -> dict:
     return as_json(value, name)
 
 
-def _begun(data: object) -> Outcome:
+def _begun(data: object) -> WriteOutcome:
     number = data.get("id") if isinstance(data, dict) else None
-    return Outcome(True, "Taken by the server.", number if isinstance(number, int) else None)
+    return WriteOutcome(True, "Taken by the server.", number if isinstance(number, int) else None)

@@ -28,7 +28,7 @@ from atlasquery.warn import warn
 
 __all__ = [
     "Change",
-    "Outcome",
+    "WriteOutcome",
     "attempt_change",
     "change_each",
     "ends_all",
@@ -51,7 +51,7 @@ CLOCKS = 600.0
 DRY = "Dry run: not sent."
 
 
-class Outcome(NamedTuple):
+class WriteOutcome(NamedTuple):
     """The outcome of one write.
 
     Attributes
@@ -100,9 +100,9 @@ class Change:
     method: str
     path: str
     payload: dict | None = None
-    done: Callable[[object], Outcome] | None = None
-    look: Callable[[float], Outcome] | None = None
-    refused: Callable[[RemoteServiceError], "Outcome | Change | None"] | None = None
+    done: Callable[[object], WriteOutcome] | None = None
+    look: Callable[[float], WriteOutcome] | None = None
+    refused: Callable[[RemoteServiceError], "WriteOutcome | Change | None"] | None = None
     note: str = ""
 
 
@@ -112,7 +112,7 @@ def change_each(
     *,
     dry_run: bool,
     on_error: str = "raise",
-    settled: Sequence[tuple[str, Outcome]] = (),
+    settled: Sequence[tuple[str, WriteOutcome]] = (),
     **about,
 ) -> Table:
     """Send each change once; return the table of the outcome of them.
@@ -147,7 +147,7 @@ def record_stop(
     client: SkyPortalQuery,
     stop: KeyboardInterrupt,
     changes: Sequence[Change],
-    outcomes: list[Outcome],
+    outcomes: list[WriteOutcome],
     about: dict,
 ) -> None:
     """Keep the outcome of all writes when the call was stopped in the middle of one."""
@@ -155,28 +155,30 @@ def record_stop(
     attach(stop, result=outcome_table(changes, outcomes, client._meta(time.time(), **about)))
 
 
-def _send_each(client: SkyPortalQuery, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
+def _send_each(
+    client: SkyPortalQuery, changes: Sequence[Change], outcomes: list[WriteOutcome]
+) -> None:
     began = time.time()
 
     def attempt(change: Change) -> None:
         stop = outcomes[-1].stop if outcomes else None
         if stop:
-            outcomes.append(Outcome(False, f"Not tried: {stop}", stop=stop))
+            outcomes.append(WriteOutcome(False, f"Not tried: {stop}", stop=stop))
         else:
             outcomes.append(attempt_change(client, change, began))
 
     run_all(attempt, changes, concurrency=1)
 
 
-def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Outcome:
+def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> WriteOutcome:
     """Send one change; whatever happens, say the outcome of it."""
     try:
         data = client._change(change.method, change.path, change.payload)
     except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
         if ends_all(error):
-            return Outcome(False, str(error), stop=error)
+            return WriteOutcome(False, str(error), stop=error)
         if not error.sent:
-            return Outcome(False, f"Not sent: {error}", stop=error)
+            return WriteOutcome(False, f"Not sent: {error}", stop=error)
         if not is_refusal(error):
             return _look_again(client, change, error, began)
         instead = _instead(change, error)
@@ -184,16 +186,18 @@ def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Outc
             return attempt_change(client, _plain(instead), began)
         return instead or _refused(error)
     except Exception as error:
-        return Outcome(None, f"Unknown: {error}", stop=error)
+        return WriteOutcome(None, f"Unknown: {error}", stop=error)
     try:
-        return change.done(data) if change.done else Outcome(True, "Done.")
+        return change.done(data) if change.done else WriteOutcome(True, "Done.")
     except Exception as error:
         # It was done, and the response is another than expected.
         odd = TableParseError(f"the response has something else than expected: {error!r}")
         return _look_again(client, change, odd, began)
 
 
-def _instead(change: Change, error: RemoteServiceError | LoginError) -> "Outcome | Change | None":
+def _instead(
+    change: Change, error: RemoteServiceError | LoginError
+) -> "WriteOutcome | Change | None":
     """Return what a refusal means; where that cannot be requested, its message."""
     try:
         return change.refused(error) if change.refused else None
@@ -202,12 +206,14 @@ def _instead(change: Change, error: RemoteServiceError | LoginError) -> "Outcome
         return None
 
 
-def _look_again(client: SkyPortalQuery, change: Change, why: Exception, began: float) -> Outcome:
+def _look_again(
+    client: SkyPortalQuery, change: Change, why: Exception, began: float
+) -> WriteOutcome:
     """Read back whether a write was done whose response did not arrive, or was a failure."""
     what = what_came(why)
     if change.look is None:
         message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
-        return Outcome(None, message)
+        return WriteOutcome(None, message)
     unfinished = may_be_unfinished(why)
     try:
         found = change.look(began)
@@ -216,12 +222,12 @@ def _look_again(client: SkyPortalQuery, change: Change, why: Exception, began: f
             found = change.look(began)
     except Exception as error:
         message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
-        return Outcome(None, message, stop=error)
+        return WriteOutcome(None, message, stop=error)
     ok, words = found.ok, found.message
     if ok is False and unfinished:
         ok, words = None, f"{words}, but the server may be at it still"
     unknown = "Unknown: " if ok is None else ""
-    return Outcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
+    return WriteOutcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
 
 def read_fresh(client: SkyPortalQuery, path: str, params: dict | None = None) -> object:
@@ -233,7 +239,7 @@ def report_failures(
     client: SkyPortalQuery,
     table: Table,
     failures: Sequence[tuple],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[WriteOutcome],
     on_error: str,
     *,
     what: str = "writes",
@@ -280,9 +286,9 @@ def is_recent(row: dict, began: float) -> bool:
     if not isinstance(text, str):
         return False
     # In UTC: see docs/servers/skyportal.rst, "Times without a zone".
-    made = dt.datetime.fromisoformat(text)
-    made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
-    return made.timestamp() >= began - CLOCKS
+    created = dt.datetime.fromisoformat(text)
+    created = created if created.tzinfo else created.replace(tzinfo=dt.UTC)
+    return created.timestamp() >= began - CLOCKS
 
 
 def is_refusal(error: Exception) -> bool:
@@ -357,14 +363,14 @@ def what_came(error: Exception) -> str:
     return "the server failed" if failed else "answer lost"
 
 
-def outcome_table(changes: Sequence[Change], outcomes: Sequence[Outcome], meta: dict) -> Table:
+def outcome_table(changes: Sequence[Change], outcomes: Sequence[WriteOutcome], meta: dict) -> Table:
     """Return the table of the outcome of changes.
 
     Parameters
     ----------
     changes : sequence of Change
         The changes.
-    outcomes : sequence of Outcome
+    outcomes : sequence of WriteOutcome
         The outcome of each.
     meta : dict
         Where it comes from.
@@ -405,12 +411,12 @@ def id_column(numbers: Sequence[int | None]) -> MaskedColumn:
     return MaskedColumn(plain, mask=mask, dtype=np.int64)
 
 
-def with_large_id(outcome: Outcome) -> str:
+def with_large_id(outcome: WriteOutcome) -> str:
     """Return the message of an outcome, with an id that no column of int64 can hold.
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : WriteOutcome
         The outcome of a write.
 
     Returns
@@ -434,10 +440,10 @@ def _plain(change: Change) -> Change:
 
 
 def _rehearsal(
-    changes: Sequence[Change], meta: dict, settled: Sequence[tuple[str, Outcome]] = ()
+    changes: Sequence[Change], meta: dict, settled: Sequence[tuple[str, WriteOutcome]] = ()
 ) -> Table:
     outcomes = [outcome for _, outcome in settled]
-    outcomes += [Outcome(None, f"{DRY} {change.note}".strip()) for change in changes]
+    outcomes += [WriteOutcome(None, f"{DRY} {change.note}".strip()) for change in changes]
     changes = [*(Change(what, "", "") for what, _ in settled), *changes]
     table = outcome_table(changes, outcomes, meta)
     table["method"] = [change.method for change in changes]
@@ -453,19 +459,21 @@ def _json(payload: dict) -> str:
     return msgspec.json.encode(payload).decode()
 
 
-def _refused(error: RemoteServiceError | LoginError) -> Outcome:
+def _refused(error: RemoteServiceError | LoginError) -> WriteOutcome:
     # A wrong address is wrong for all of them.
     if error.status == 405:
-        return Outcome(False, str(error), stop=error)
-    return Outcome(False, error.reason or str(error))
+        return WriteOutcome(False, str(error), stop=error)
+    return WriteOutcome(False, error.reason or str(error))
 
 
-def _note_stop(stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[Outcome]) -> None:
+def _note_stop(
+    stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[WriteOutcome]
+) -> None:
     """Say the outcome of all writes when the call was stopped in the middle of one."""
     done, rest = len(outcomes), len(changes) - len(outcomes)
     if rest:
-        outcomes.append(Outcome(None, "Unknown: stopped before SkyPortal had answered"))
-        outcomes += [Outcome(False, "Not tried: stopped")] * (rest - 1)
+        outcomes.append(WriteOutcome(None, "Unknown: stopped before SkyPortal had answered"))
+        outcomes += [WriteOutcome(False, "Not tried: stopped")] * (rest - 1)
     stop.add_note(
         f"SkyPortal had answered {done} of {len(changes)} writes; the next one, for "
         f"{changes[min(done, len(changes) - 1)].about}, may be done too. The outcome of each is "

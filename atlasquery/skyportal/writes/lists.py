@@ -10,7 +10,7 @@ from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.reads.lists import check_list_name
 from atlasquery.skyportal.reads.names import each_source
-from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
 from atlasquery.tables import (
     convert_json,
 )
@@ -27,7 +27,7 @@ WATCHLIST = "watchlist"
 Ids = str | int | Sequence
 
 
-class _Entry(msgspec.Struct):
+class _ListEntry(msgspec.Struct):
     id: int
     obj_id: str
     list_name: str
@@ -97,7 +97,7 @@ def add_to_list(
             "{'arcsec': 2, 'cadence': 1}"
         )
 
-    def refused(error: Exception, source: str) -> Outcome | None:
+    def refused(error: Exception, source: str) -> WriteOutcome | None:
         if ALREADY not in (error.reason or ""):
             return None
         found = _look_for_entry(self, source, name)
@@ -109,7 +109,7 @@ def add_to_list(
             "POST",
             "listing",
             {"obj_id": source, **shared},
-            done=lambda data: Outcome(True, "Added.", int(data["id"])),
+            done=lambda data: WriteOutcome(True, "Added.", int(data["id"])),
             look=lambda began, source=source: _look_for_entry(self, source, name),
             refused=lambda error, source=source: refused(error, source),
         )
@@ -170,7 +170,7 @@ def remove_from_list(
     self._auth(required=True)
     entries = {one.obj_id: one.id for one in _entries(self, name)}
     absent = [
-        (source, Outcome(True, "Was not on the list."))
+        (source, WriteOutcome(True, "Was not on the list."))
         for source in sources
         if source not in entries
     ]
@@ -179,7 +179,7 @@ def remove_from_list(
             source,
             "DELETE",
             f"listing/{entries[source]}",
-            done=lambda data, source=source: Outcome(True, "Removed.", entries[source]),
+            done=lambda data, source=source: WriteOutcome(True, "Removed.", entries[source]),
             look=lambda began, source=source: _look_for_no_entry(self, source, name),
         )
         for source in dict.fromkeys(sources)
@@ -195,18 +195,18 @@ def remove_from_list(
     )
 
 
-def _entries(client: SkyPortalQuery, name: str) -> list[_Entry]:
+def _entries(client: SkyPortalQuery, name: str) -> list[_ListEntry]:
     found = read_fresh(client, "listing", {"listName": name})
-    found = convert_json(found, list[_Entry], f"the list {name}")
+    found = convert_json(found, list[_ListEntry], f"the list {name}")
     return [one for one in found if one.list_name == name]
 
 
-def _look_for_entry(client: SkyPortalQuery, source: str, name: str) -> Outcome:
+def _look_for_entry(client: SkyPortalQuery, source: str, name: str) -> WriteOutcome:
     found = [one.id for one in _entries(client, name) if one.obj_id == source]
     words = "it is on the list" if found else "it is not on the list"
-    return Outcome(bool(found), words, found[0] if found else None)
+    return WriteOutcome(bool(found), words, found[0] if found else None)
 
 
-def _look_for_no_entry(client: SkyPortalQuery, source: str, name: str) -> Outcome:
+def _look_for_no_entry(client: SkyPortalQuery, source: str, name: str) -> WriteOutcome:
     found = _look_for_entry(client, source, name)
     return found._replace(ok=not found.ok)

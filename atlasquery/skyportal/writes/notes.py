@@ -20,7 +20,13 @@ from atlasquery.skyportal.reads.names import (
     find_taxonomy,
     source_path,
 )
-from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, is_recent, read_fresh
+from atlasquery.skyportal.writes.changes import (
+    Change,
+    WriteOutcome,
+    change_each,
+    is_recent,
+    read_fresh,
+)
 
 __all__ = [
     "add_annotation",
@@ -189,7 +195,7 @@ def vote_classification(
         "POST",
         f"classification/votes/{number}",
         {"vote": value},
-        done=lambda data: Outcome(True, "Voted.", number),
+        done=lambda data: WriteOutcome(True, "Voted.", number),
         look=lambda began: _look_for_vote(self, number, value, began),
     )
     return change_each(
@@ -255,12 +261,12 @@ def add_comment(
     """
     if not isinstance(text, str) or not text.strip():
         raise InvalidQueryError(f"text={text!r:.80} should be a comment that is not empty")
-    said = {"text": text}
+    comment = {"text": text}
     if attachment is not None:
         name, data = _file_of(attachment)
         body = b64encode(data).decode("ascii")
-        said["attachment"] = {"name": name, "body": f"data:{KIND};base64,{body}"}
-    payload = _with_groups(self, said, groups)
+        comment["attachment"] = {"name": name, "body": f"data:{KIND};base64,{body}"}
+    payload = _with_groups(self, comment, groups)
     changes = [
         Change(
             source,
@@ -338,12 +344,12 @@ def add_annotation(
         raise InvalidQueryError(f"origin={origin!r:.80} should be a string that is not empty")
     if not isinstance(data, Mapping) or not data:
         raise InvalidQueryError(f"data={data!r:.80} should be values by name, at least one")
-    kept = {"origin": origin, "data": as_json(data, "data")}
-    payload = _with_groups(self, kept, groups)
+    values = {"origin": origin, "data": as_json(data, "data")}
+    payload = _with_groups(self, values, groups)
 
-    def already(source: str) -> Outcome | None:
+    def already(source: str) -> WriteOutcome | None:
         # Servers call it by different names: what counts is whether it is there.
-        found = _look_for_row(self, source_path(source, "annotations"), kept, 0.0)
+        found = _look_for_row(self, source_path(source, "annotations"), values, 0.0)
         return found._replace(message="Was there already.") if found.ok else None
 
     changes = [
@@ -353,7 +359,7 @@ def add_annotation(
             source_path(source, "annotations"),
             payload,
             done=_numbered("annotation_id", "Annotated."),
-            look=_looker(self, source_path(source, "annotations"), kept),
+            look=_looker(self, source_path(source, "annotations"), values),
             refused=lambda error, source=source: already(source),
         )
         for source in each_source(source_ids)
@@ -440,9 +446,9 @@ def annotate_from_catalog(
         payload["crossmatchLimmag"] = check_number(limiting_mag, name="limiting_mag", least=0)
     payload = _with_groups(self, payload, groups)
 
-    def already(error: RemoteServiceError) -> Outcome | None:
-        there = ALREADY in (error.reason or "")
-        return Outcome(True, f"Was there already ({error.reason})") if there else None
+    def already(error: RemoteServiceError) -> WriteOutcome | None:
+        exists = ALREADY in (error.reason or "")
+        return WriteOutcome(True, f"Was there already ({error.reason})") if exists else None
 
     changes = [
         Change(
@@ -450,7 +456,7 @@ def annotate_from_catalog(
             "POST",
             source_path(source, "annotations", route),
             payload,
-            done=lambda data: Outcome(True, f"Annotated from {catalog}."),
+            done=lambda data: WriteOutcome(True, f"Annotated from {catalog}."),
             look=lambda began, source=source: _look_for_match(self, source, begins, began),
             refused=already,
         )
@@ -472,38 +478,38 @@ def _looker(client: SkyPortalQuery, path: str, payload: dict):
     return lambda began: _look_for_row(client, path, asked, began)
 
 
-def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> Outcome:
+def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> WriteOutcome:
     rows = [
         row
         for row in read_fresh(client, path)
         if is_recent(row, began) and all(row.get(key) == value for key, value in asked.items())
     ]
     if not rows:
-        return Outcome(False, "it is not there")
+        return WriteOutcome(False, "it is not there")
     newest = max(rows, key=lambda row: row["id"])
-    return Outcome(True, f"it is there, made {newest.get('created_at')}", newest["id"])
+    return WriteOutcome(True, f"it is there, made {newest.get('created_at')}", newest["id"])
 
 
-def _look_for_vote(client: SkyPortalQuery, number: int, value: int, began: float) -> Outcome:
+def _look_for_vote(client: SkyPortalQuery, number: int, value: int, began: float) -> WriteOutcome:
     votes = read_fresh(client, f"classification/{in_path(number)}").get("votes")
     if votes is None:
-        return Outcome(None, "the server shows no votes")
-    there = any(
+        return WriteOutcome(None, "the server shows no votes")
+    exists = any(
         vote.get("vote") == value and is_recent({"modified": vote.get("modified")}, began)
         for vote in votes
     )
-    return Outcome(there, f"such a vote is {'there' if there else 'not there'}", number)
+    return WriteOutcome(exists, f"such a vote is {'there' if exists else 'not there'}", number)
 
 
-def _look_for_match(client: SkyPortalQuery, source: str, begins: str, began: float) -> Outcome:
+def _look_for_match(client: SkyPortalQuery, source: str, begins: str, began: float) -> WriteOutcome:
     rows = read_fresh(client, source_path(source, "annotations"))
     new = [
         row
         for row in rows
         if str(row.get("origin", "")).startswith(begins) and is_recent(row, began)
     ]
-    words = f"it has {len(new)} new annotations of {begins}"
-    return Outcome(bool(new), words, new[0]["id"] if new else None)
+    message = f"it has {len(new)} new annotations of {begins}"
+    return WriteOutcome(bool(new), message, new[0]["id"] if new else None)
 
 
 def _file_of(given: object) -> tuple[str, bytes]:
@@ -522,11 +528,11 @@ def _file_of(given: object) -> tuple[str, bytes]:
     return check_text(name, "attachment"), data
 
 
-def _numbered(key: str, words: str):
+def _numbered(key: str, message: str):
     """Return what takes the id of what was made from the response."""
 
-    def done(data: object) -> Outcome:
+    def done(data: object) -> WriteOutcome:
         number = data.get(key) if isinstance(data, dict) else None
-        return Outcome(True, words, number if isinstance(number, int) else None)
+        return WriteOutcome(True, message, number if isinstance(number, int) else None)
 
     return done

@@ -20,7 +20,7 @@ from atlasquery.skyportal.reads.names import (
     find_group_ids,
     source_path,
 )
-from atlasquery.skyportal.writes.changes import Change, Outcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
 
 __all__ = ["save_candidate", "save_source", "unsave_source"]
 
@@ -115,7 +115,7 @@ def save_source(
         "POST",
         "sources",
         payload,
-        done=lambda data: _saved_old(self, source, data, payload, coordinates, known),
+        done=lambda data: _saved_existing(self, source, data, payload, coordinates, known),
         look=lambda began: _look_for_source(self, source, payload),
         note=FIRST,
     )
@@ -286,75 +286,75 @@ def unsave_source(
             "POST",
             "source_groups",
             {"objId": source, "unsaveGroupIds": numbers},
-            done=lambda data: Outcome(True, f"Taken out of the groups {numbers}."),
+            done=lambda data: WriteOutcome(True, f"Taken out of the groups {numbers}."),
             look=lambda began, source=source: _look_for_unsaved(self, source, numbers),
-            refused=lambda error, source=source: _was_unsaved(self, error, source, numbers),
+            refused=lambda error, source=source: _unsaved_before(self, error, source, numbers),
         )
         for source in each_source(source_ids)
     ]
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="unsave_source")
 
 
-def _look_for_unsaved(client: SkyPortalQuery, source: str, numbers: Sequence[int]) -> Outcome:
-    there = {group["id"] for group in read_fresh(client, source_path(source, "groups"))}
-    left = sorted(there & set(numbers))
-    words = f"it is still saved to the groups {left}" if left else "it is in none of them"
-    return Outcome(not left, words)
+def _look_for_unsaved(client: SkyPortalQuery, source: str, numbers: Sequence[int]) -> WriteOutcome:
+    saved = {group["id"] for group in read_fresh(client, source_path(source, "groups"))}
+    rest = sorted(saved & set(numbers))
+    message = f"it is still saved to the groups {rest}" if rest else "it is in none of them"
+    return WriteOutcome(not rest, message)
 
 
-def _was_unsaved(
+def _unsaved_before(
     client: SkyPortalQuery, error: Exception, source: str, numbers: list[int]
-) -> Outcome | None:
+) -> WriteOutcome | None:
     if NOT_SAVED not in (error.reason or ""):
         return None
     found = _look_for_unsaved(client, source, numbers)
     if found.ok:
         return found._replace(message=f"Was in none of the groups {numbers}.")
-    return Outcome(False, f"{error.reason} Nothing was changed: {found.message}.")
+    return WriteOutcome(False, f"{error.reason} Nothing was changed: {found.message}.")
 
 
-def _saved_old(
+def _saved_existing(
     client: SkyPortalQuery,
     source: str,
     data: object,
     asked: dict,
     coordinates: SkyCoord | None,
     known: dict,
-) -> Outcome:
+) -> WriteOutcome:
     """Say the outcome of saving a source that was there."""
-    words = "Was there already."
+    message = "Was there already."
     if known:
-        words += f" Not changed: {', '.join(known)}."
+        message += f" Not changed: {', '.join(known)}."
     if coordinates is not None:
-        words += _apart(client, source, coordinates)
-    return _saved(data, asked, words)
+        message += _distance_note(client, source, coordinates)
+    return _saved(data, asked, message)
 
 
-def _apart(client: SkyPortalQuery, source: str, coordinates: SkyCoord) -> str:
+def _distance_note(client: SkyPortalQuery, source: str, coordinates: SkyCoord) -> str:
     try:
-        there = read_fresh(client, source_path(source))
-        stored = SkyCoord(there["ra"], there["dec"], unit="deg")
-        apart = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
+        found = read_fresh(client, source_path(source))
+        stored = SkyCoord(found["ra"], found["dec"], unit="deg")
+        separation = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
     except Exception as error:
         # Whatever it is, it is saved anyway.
         return f" How far it is from the position given is not known ({error})."
-    return f" It is {apart:.2f} arcsec from the position given, which was not sent."
+    return f" It is {separation:.2f} arcsec from the position given, which was not sent."
 
 
-def _look_for_source(client: SkyPortalQuery, source: str, asked: dict) -> Outcome:
+def _look_for_source(client: SkyPortalQuery, source: str, asked: dict) -> WriteOutcome:
     try:
         groups = read_fresh(client, source_path(source)).get("groups")
     except RemoteServiceError as error:
         if error.status == 404:
-            return Outcome(False, "there is no such source")
+            return WriteOutcome(False, "there is no such source")
         raise
     if groups is None:
-        return Outcome(None, "the server does not show its groups")
-    there = {group["id"] for group in groups}
-    missing = set(asked.get("group_ids", ())) - there
+        return WriteOutcome(None, "the server does not show its groups")
+    saved = {group["id"] for group in groups}
+    missing = set(asked.get("group_ids", ())) - saved
     if missing:
-        return Outcome(False, f"it is not saved to the groups {sorted(missing)}")
-    return Outcome(True, f"it is saved to the groups {sorted(there)}")
+        return WriteOutcome(False, f"it is not saved to the groups {sorted(missing)}")
+    return WriteOutcome(True, f"it is saved to the groups {sorted(saved)}")
 
 
 def _position(coordinates: SkyCoord | None) -> dict | None:
@@ -398,26 +398,26 @@ def _wrong_property(name: str, value: object) -> str | None:
     return None
 
 
-def _needs_position(error: RemoteServiceError, source: str) -> Outcome | None:
+def _needs_position(error: RemoteServiceError, source: str) -> WriteOutcome | None:
     if NEW not in (error.reason or ""):
         return None
-    return Outcome(False, f"The server does not have {source}: give its coordinates.")
+    return WriteOutcome(False, f"The server does not have {source}: give its coordinates.")
 
 
-def _saved(data: object, asked: dict, words: str) -> Outcome:
+def _saved(data: object, asked: dict, message: str) -> WriteOutcome:
     """Say whether a source is saved to all groups asked for."""
     saved = data.get("saved_to_groups") if isinstance(data, dict) else None
     if not isinstance(saved, list):
-        return Outcome(True, f"{words} Saved.")
+        return WriteOutcome(True, f"{message} Saved.")
     # A group that is no more accessible is left out by the server silently.
     missing = sorted(set(asked.get("group_ids", ())) - set(saved))
     if missing:
-        return Outcome(False, f"{words} Saved to the groups {saved}, but not to {missing}.")
-    return Outcome(True, f"{words} Saved to the groups {saved}.")
+        return WriteOutcome(False, f"{message} Saved to the groups {saved}, but not to {missing}.")
+    return WriteOutcome(True, f"{message} Saved to the groups {saved}.")
 
 
-def _posted(data: object) -> Outcome:
+def _posted(data: object) -> WriteOutcome:
     numbers = data.get("ids") if isinstance(data, dict) else None
     if not numbers:
-        return Outcome(True, "Posted.")
-    return Outcome(True, f"Posted as the candidates {numbers}.", int(numbers[0]))
+        return WriteOutcome(True, "Posted.")
+    return WriteOutcome(True, f"Posted as the candidates {numbers}.", int(numbers[0]))

@@ -388,7 +388,7 @@ def test_finding_chart_recorded(skyportal, double, samples):
         ({"target": PLACE, "offset_stars": 5}, "0 to 4"),
         ({"target": PLACE, "file_type": "gif"}, "file_type='gif'"),
         ({"target": SkyCoord([1, 2], [1, 2], unit="deg")}, "2 positions"),
-        ({"target": "a b"}, "no id"),
+        ({"target": "a b"}, "not an id"),
     ],
 )
 def test_finding_chart_refused_before_sending(skyportal, double, wrong, why):

@@ -119,7 +119,7 @@ def test_json_of_what_astronomers_have():
     ],
 )
 def test_what_is_no_number_is_refused_with_its_place(value, place):
-    with pytest.raises(InvalidQueryError, match=re.escape(place) + " is no number.*None if null"):
+    with pytest.raises(InvalidQueryError, match=re.escape(place) + " is not a number in JSON.*None if null"):
         as_json(value, "data")
 
 

@@ -135,7 +135,7 @@ def test_pages_that_the_server_cuts_without_a_word(skyportal, many):
 
 @pytest.mark.parametrize(("limit", "pages"), [(10, 1), (500, 1), (501, 2), (1999, 4)])
 def test_a_result_that_is_cut_warns(skyportal, many, limit, pages):
-    with pytest.warns(MaxResultsWarning, match=f"2000, than the {limit} that were asked for"):
+    with pytest.warns(MaxResultsWarning, match=f"2000, than the {limit} that were requested"):
         found = skyportal.query_criteria(max_rows=limit)
     assert len(found) == limit
     # The newest saved come first, so that it is always the same ones.

@@ -86,7 +86,7 @@ def test_points_that_were_there_before_stay(ordinary, double):
     kept = [p["id"] for p in stored(double)][:10]
     assert ordinary.undo_upload(table)["ok"].all()
     assert [p["id"] for p in stored(double)] == kept
-    with pytest.raises(InvalidQueryError, match="nothing to take back"):
+    with pytest.raises(InvalidQueryError, match="nothing to undo"):
         ordinary.undo_upload(upload(ordinary, lc[:10]))
 
 
@@ -171,7 +171,7 @@ def test_a_server_that_does_not_say_whose_points_are(skyportal, double):
     assert table["ok"].all() and table["new"].mask.all()
     with (
         pytest.warns(InputWarning, match="9 rows stay"),
-        pytest.raises(InvalidQueryError, match="nothing to take back"),
+        pytest.raises(InvalidQueryError, match="nothing to undo"),
     ):
         skyportal.undo_upload(table)
     assert [p["id"] for p in stored(double)][:3] == hidden
@@ -183,7 +183,7 @@ def test_what_is_undone_twice_says_so(skyportal, double):
     assert skyportal.undo_upload(table)["message"][0].startswith("Deleted 5")
     again = skyportal.undo_upload(table)
     assert again["ok"].tolist() == [True] * 5
-    assert set(again["message"]) == {"Was taken back before: it is not there."}
+    assert set(again["message"]) == {"Was undone before: it is not there."}
     # Without its upload id, a point is taken back by its number.
     other["upload_id"] = ""
     assert skyportal.undo_upload(other)["message"].tolist() == ["Taken back."] * 2
@@ -195,7 +195,7 @@ def test_a_point_that_goes_meanwhile(ordinary, double):
     double.hooks.append((f"DELETE .*/{table['id'][0]}$", double.sky.points.clear))
     undone = ordinary.undo_upload(table)
     assert undone["ok"].all()
-    assert "Was taken back before: nothing of it is there" in undone["message"][0]
+    assert "Was undone before: nothing of it is there" in undone["message"][0]
 
 
 def test_an_undo_that_is_refused_keeps_the_words(skyportal, double):

@@ -270,7 +270,7 @@ def test_without_groups_and_for_all(skyportal, double):
 
 
 def test_a_read_only_token_says_so_once(reader, double):
-    with pytest.raises(WriteError, match="lacks the permission") as caught:
+    with pytest.raises(WriteError, match="does not have the permission") as caught:
         reader.upload_photometry(random_curve(2), SOURCE, 1, 3)
     assert isinstance(caught.value.__cause__, LoginError)
     assert caught.value.result["ok"].tolist() == [False, False]

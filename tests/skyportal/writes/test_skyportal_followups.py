@@ -293,9 +293,9 @@ def test_the_recorded_assignment_is_read(skyportal, double, samples):
 
 
 def test_permissions(reader, double):
-    with pytest.raises(WriteError, match="lacks the permission") as caught:
+    with pytest.raises(WriteError, match="does not have the permission") as caught:
         reader.submit_followup(A, 1, ASKED)
     assert isinstance(caught.value.__cause__, LoginError)
-    with pytest.warns(InputWarning, match="lacks the permission"):
+    with pytest.warns(InputWarning, match="does not have the permission"):
         table = reader.add_assignment(A, 1, on_error="warn")
     assert table["ok"].tolist() == [False]

@@ -165,7 +165,7 @@ def test_classify_many(skyportal, double):
 
 
 def test_a_class_that_is_none(skyportal, double):
-    with pytest.raises(InvalidQueryError, match=r"'IIPP' is no class of .*did you mean 'IIP'"):
+    with pytest.raises(InvalidQueryError, match=r"'IIPP' is not a class of .*did you mean 'IIP'"):
         skyportal.add_classification(A, "IIPP")
     with pytest.raises(InvalidQueryError, match=r"probability=1\.5 should be from 0 to 1"):
         skyportal.add_classification(A, "Ia", probability=1.5)
@@ -326,7 +326,7 @@ def test_analyses(skyportal, double):
 
 
 def test_a_missing_permission_stops_at_once_and_says_so(reader, double):
-    with pytest.raises(WriteError, match="lacks the permission") as caught:
+    with pytest.raises(WriteError, match="does not have the permission") as caught:
         reader.add_comment([A, B], "Rising.")
     assert isinstance(caught.value.__cause__, LoginError)
     assert caught.value.result["message"][1].startswith("Not tried: ")
