@@ -95,7 +95,7 @@ def galaxies(call):
     rows = [r for r in rows if _within(call, r)]
     if call.params.get("sortBy") == "name":
         rows.sort(key=lambda r: r["name"], reverse=call.params["sortOrder"] == "desc")
-    # One of the two names, as servers differ; the answer calls it page (recorded).
+    # One of the two names, as servers differ; the response calls it page (recorded).
     name = call.sky.tables.get("galaxy_page", "page")
     number, size = call.number(name, 1), call.number("numPerPage", 1000)
     return {

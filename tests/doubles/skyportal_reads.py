@@ -90,7 +90,7 @@ def _latest(sky, name):
 
 
 def _detected(sky, name):
-    """Return when an object was first and last detected, in the server's words."""
+    """Return when an object was first and last detected, as the server words it."""
     found = [
         p["mjd"]
         for p in sky.points.values()
@@ -374,7 +374,7 @@ def candidate(call, name):
     # Of any object, candidate or not.
     if name not in call.sky.objects:
         raise RefusalError(400, "Invalid ID")
-    # The number of groups here, a truth value in the list.
+    # The number of groups here, a boolean in the list.
     entry = {**_candidate(call.sky, name), "is_source": len(call.sky.saved.get(name, ()))}
     if call.sky.shows_alerts and call.truth("includeAlerts"):
         passed = [call.sky.passed[name]] if name in call.sky.passed else []

@@ -57,7 +57,7 @@ class SkyPortalDouble:
     ``sky`` is its state. ``faults`` maps a regular expression of the method and
     the path with its query to an `Answer`, a `RefusalError`, a function of the
     call's number, or a list of them, one for each time. ``hooks`` are pairs of such an
-    expression and a function that is called before the answer.
+    expression and a function that is called before the response.
     """
 
     def __init__(self, clock=None):

@@ -84,7 +84,7 @@ class Sky:
         self.extra, self.without = {}, set()
 
     def stamp(self):
-        """Return the next moment, in the server's words: UTC, naive."""
+        """Return the next moment, as the server words it: UTC, naive."""
         self.ticks += 1
         return (START + timedelta(milliseconds=self.ticks)).isoformat(timespec="microseconds")
 

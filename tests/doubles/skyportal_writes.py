@@ -18,7 +18,7 @@ def table(call, name):
 
 
 def now():
-    """Return the time in the server's words: clients compare it with their own."""
+    """Return the time as the server words it: clients compare it with their own."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
@@ -329,7 +329,7 @@ def submit(call):
         "obj": call.sky.objects[body["obj_id"]], "watchers": [],
     }  # fmt: skip
     if broken:
-        # It is stored all the same.
+        # It is stored anyway.
         raise RefusalError(400, f"Error submitting follow-up request: {broken}")
     return {"id": number, "request_status": "submitted"}
 

@@ -289,7 +289,7 @@ def test_a_recorded_light_curve(skyportal, double, samples):
 
 
 def test_the_double_stands_by_the_silent_traps(recorded_sky):
-    """What the server does without a word, so that the client is tested against it."""
+    """What the server does silently, so that the client is tested against it."""
     token = {"Authorization": f"token {ADMIN}"}
 
     def get(target, headers=token):

@@ -161,7 +161,7 @@ def test_numbers_of_points_beyond_32_bits(skyportal, double):
 
 
 def test_times_are_sent_in_utc_without_an_offset(skyportal):
-    """Servers before August 2026 compare some of them as texts."""
+    """Servers before August 2026 compare some of them as strings."""
     from astropy.time import Time
 
     sent = skyportal.query_candidates(

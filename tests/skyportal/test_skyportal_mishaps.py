@@ -1,4 +1,4 @@
-"""Odd arguments, odd answers, and mishaps that follow one another: nothing is claimed wrongly."""
+"""Odd arguments, odd responses, and mishaps that follow one another: nothing is claimed wrongly."""
 
 import json
 
@@ -27,7 +27,7 @@ def _sources(double):
 
 
 def said(data):
-    """Return an answer of the server with such data."""
+    """Return a response of the server with such data."""
     return Answer(200, json.dumps({"status": "success", "data": data}).encode())
 
 

@@ -1,4 +1,4 @@
-"""What a user gives, in the server's words."""
+"""Arguments as values of parameters and JSON."""
 
 import datetime
 import re
@@ -68,7 +68,7 @@ def test_json_of_what_astronomers_have():
         "two": np.ma.array([[1, 2], [3, 4]], mask=[[False, True], [False, False]]),
         "err": Masked([1.0, np.nan], mask=[False, True]),
         "hidden": [Masked(2.0, mask=True), Masked(2.0, mask=False), np.ma.array(3, mask=True)],
-        "texts": np.array(["a", "b"]),
+        "strings": np.array(["a", "b"]),
         "text": np.str_("c"),
         "float": np.float32(0.5),
         "n": np.int64(2**60),
@@ -90,7 +90,7 @@ def test_json_of_what_astronomers_have():
         "two": [[1, None], [3, 4]],
         "err": [1.0, None],
         "hidden": [None, 2.0, None],
-        "texts": ["a", "b"],
+        "strings": ["a", "b"],
         "text": "c",
         "float": 0.5,
         "n": 2**60,
@@ -119,7 +119,9 @@ def test_json_of_what_astronomers_have():
     ],
 )
 def test_what_is_no_number_is_refused_with_its_place(value, place):
-    with pytest.raises(InvalidQueryError, match=re.escape(place) + " is not a number in JSON.*None if null"):
+    with pytest.raises(
+        InvalidQueryError, match=re.escape(place) + " is not a number in JSON.*None if null"
+    ):
         as_json(value, "data")
 
 

@@ -69,7 +69,7 @@ def test_the_generic_call_pages_as_safely(skyportal, many):
 def test_a_query_that_the_server_forgot_and_found_again(skyportal, many):
     many.hooks = [("pageNumber=[23]", many.sky.queries.clear)]
     names = skyportal.query_criteria(max_rows=-1)["id"].tolist()
-    # Its name is a digest of the list: the same name, the same list, and nothing to begin anew.
+    # Its name is a digest of the list: the same name, the same list, and nothing to begin again.
     assert sorted(names) == [f"S{n:04d}" for n in range(N)]
     assert len(many.received) == 4
 

@@ -1,4 +1,4 @@
-"""Sources: cones in degrees, criteria in the server's words, columns with units."""
+"""Sources: cones in degrees, criteria by the server's names, columns with units."""
 
 import warnings
 

@@ -54,7 +54,7 @@ def add_points(double, lc, owner, groups):
 
 
 def test_points_that_the_uploader_could_not_see_are_not_new(ordinary, double):
-    """They are another account's, and the server answers for them all the same."""
+    """They are another account's, and the server answers for them anyway."""
     lc = random_curve(30)
     hidden = add_points(double, lc[:10], owner=1, groups=[4])
     table = upload(ordinary, lc)
@@ -127,7 +127,7 @@ def test_some_rows_of_a_table_are_those_rows(skyportal, double):
     table = upload(skyportal, random_curve(6))
     skyportal.undo_upload(table[2:4])
     assert [p["id"] for p in stored(double)] == table["id"][[0, 1, 4, 5]].tolist()
-    # What was taken back before is no other's point.
+    # What was undone before is no other's point.
     again = skyportal.undo_upload(table)
     assert again["source_id"].tolist()[:2] == [f"point {n}" for n in table["id"][2:4]]
     assert again["ok"].all() and stored(double) == []
@@ -184,9 +184,9 @@ def test_what_is_undone_twice_says_so(skyportal, double):
     again = skyportal.undo_upload(table)
     assert again["ok"].tolist() == [True] * 5
     assert set(again["message"]) == {"Was undone before: it is not there."}
-    # Without its upload id, a point is taken back by its number.
+    # Without its upload id, a point is undone by its number.
     other["upload_id"] = ""
-    assert skyportal.undo_upload(other)["message"].tolist() == ["Taken back."] * 2
+    assert skyportal.undo_upload(other)["message"].tolist() == ["Undone."] * 2
     assert stored(double) == []
 
 

@@ -1,4 +1,4 @@
-"""Upload a light curve: no row lost, none twice, each with what became of it."""
+"""Upload a light curve: no row lost, none twice, each with the outcome of it."""
 
 import json
 import warnings
@@ -298,7 +298,7 @@ def test_another_group_is_added_to_what_is_there(skyportal, double):
 
 
 def test_a_source_whose_photometry_cannot_be_read(skyportal, double):
-    """What was refused is put all the same; whether it was new is not known."""
+    """What was refused is put anyway; whether it was new is not known."""
     lc = random_curve(3)
     upload(skyportal, lc)
     double.faults["GET .*photometry"] = RefusalError(403, "Insufficient permissions")

@@ -1,4 +1,4 @@
-"""A light curve as SkyPortal takes it: nothing changed, nothing left out without a word."""
+"""A light curve as SkyPortal takes it: nothing changed, nothing left out silently."""
 
 import numpy as np
 import pytest

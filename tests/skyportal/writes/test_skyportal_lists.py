@@ -80,7 +80,7 @@ def test_a_source_is_taken_out_of_a_group(skyportal, double):
 
 def test_attachments(skyportal, double, tmp_path):
     path = tmp_path / "plot.json"
-    # It looks like an answer of the server.
+    # It looks like a response of the server.
     path.write_bytes(b'{"status": "error", "message": "no"}')
     table = skyportal.add_comment([A, B], "See the file.", attachment=path)
     assert table["ok"].all()

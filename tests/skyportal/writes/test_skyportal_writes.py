@@ -1,4 +1,4 @@
-"""Save, classify, comment, annotate, analyse: once, and what became of each."""
+"""Save, classify, comment, annotate, analyse: once, and the outcome of each."""
 
 import json
 import sys
