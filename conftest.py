@@ -1,6 +1,7 @@
 """Run the examples of the documentation and of the docstrings against the embedded sandbox."""
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 from _pytest.doctest import DoctestItem
@@ -12,6 +13,8 @@ def _missing(*modules):
 
 # Several files of one name cannot be imported for their examples, of which they have none.
 collect_ignore_glob = ["tests/*conftest.py", "docs/_ext/*", "docs/_build/*", "docs/api/*"]
+# The example of a new service, which belongs into the package.
+collect_ignore_glob.append("docs/new_survey/*")
 # What cannot be imported without an extra has no examples to run without it.
 if _missing("click"):
     collect_ignore_glob.append("atlasquery/cli/*")
@@ -51,6 +54,8 @@ def _example(request):
             request.getfixturevalue("_example_lcc")
         if "SkyPortal" in request.node.dtest.docstring:
             request.getfixturevalue("_example_skyportal")
+        if "TinySurvey" in request.node.dtest.docstring:
+            request.getfixturevalue("_example_new_survey")
 
 
 @pytest.fixture
@@ -130,6 +135,23 @@ def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
     for name in ("_credentials", "_authenticated", "_logged_out", "_server"):
         monkeypatch.setattr(SkyPortal, name, getattr(SkyPortalClass(), name))
     monkeypatch.setattr(SkyPortal, "_cache_location", tmp_path / "skyportal")
+
+
+@pytest.fixture
+def _example_new_survey(_example_user, monkeypatch):
+    """Give the design page its new survey, as if it were a folder of the package."""
+    import atlasquery
+
+    folder = Path(__file__).parent / "docs" / "new_survey"
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(atlasquery, "__path__", [*atlasquery.__path__, str(folder)])
+    import tiny_server
+
+    server = tiny_server.start()
+    monkeypatch.setenv("ATLASQUERY_TINY_SERVER", server.url)
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

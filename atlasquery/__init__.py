@@ -1,4 +1,4 @@
-"""Time-domain survey services for astronomers, in the manner of astroquery.
+"""Time-domain survey services for astronomers, in the style of astroquery.
 
 ``from atlasquery import Atlas`` gives a client of the ATLAS Transient Server,
 ``AtlasForced`` one of the ATLAS forced photometry server, ``Alerce`` one of the

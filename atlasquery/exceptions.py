@@ -12,13 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.utils.exceptions import AstropyWarning
 from astroquery import exceptions as _astroquery
-from astroquery.exceptions import (
-    AuthenticationWarning,
-    InputWarning,
-    LargeQueryWarning,
-    MaxResultsWarning,
-    NoResultsWarning,
-)
 
 from atlasquery.redaction import safe_text
 
@@ -46,6 +39,13 @@ __all__ = [
     "WriteError",
 ]
 
+
+# Assigned, since a checker that has no types of astroquery finds nothing to import again.
+AuthenticationWarning = _astroquery.AuthenticationWarning
+InputWarning = _astroquery.InputWarning
+LargeQueryWarning = _astroquery.LargeQueryWarning
+MaxResultsWarning = _astroquery.MaxResultsWarning
+NoResultsWarning = _astroquery.NoResultsWarning
 
 # Errors of the operating system: the disk is full, the user's quota is used, a file is too large.
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)

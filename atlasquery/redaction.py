@@ -1,8 +1,8 @@
-"""Texts that are shown: without secrets, and without what a terminal obeys.
+"""Make text safe to show: without secrets, and without control characters.
 
-What a server says passes here before a person or a log sees it, in every exception too. A server
-may quote the request, token and all, and may send what moves the cursor of a terminal or
-turns a line around.
+Text from a server passes through here before it reaches a person or a log, also in exceptions. A
+server may quote the request with its token, and may send control characters that move the cursor
+of a terminal or reverse the direction of a line.
 """
 
 import html
@@ -14,16 +14,16 @@ from urllib.parse import quote, quote_plus
 
 __all__ = ["CONTROL", "escape_controls", "redact", "register_secret", "safe_text"]
 
-#: Control characters but for the tab and the line feed, marks of the direction of writing, tags
-#: that are never seen, and halves of characters, which cannot be written to a terminal.
+#: Control characters except tab and line feed, marks of the direction of writing, invisible tags,
+#: and surrogates, which cannot be written to a terminal.
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 DOTS = "..."
-# One or two letters would be found in any sentence, and tell what they are by their absence.
+# One or two letters occur in any sentence, and replacing them would reveal them.
 SHORTEST = 4
-# A text that was cut may end within a secret. So much of one is hidden too, of one that is long.
+# A truncated text may end within a secret: of a long secret, its beginning is hidden too.
 PART, LONG = 8, 16
 
 
@@ -31,70 +31,70 @@ class _Hidden(Protocol):
     def reveal(self) -> str: ...
 
 
-# By identity: of two that are equal, one may be let go of.
+# By identity: one of two equal secrets may be deleted before the other.
 _secrets: weakref.WeakValueDictionary[int, _Hidden] = weakref.WeakValueDictionary()
 
 
 def register_secret(secret: _Hidden) -> None:
-    """Let no text that is shown have a secret in it, for as long as it is in memory.
+    """Hide a secret in all text that is shown, for as long as the secret exists.
 
     Parameters
     ----------
     secret : object
-        With a ``reveal`` that returns its text.
+        Its ``reveal`` method returns the secret string.
     """
     _secrets[id(secret)] = secret
 
 
 def safe_text(text: str) -> str:
-    """Return a text as it may be shown.
+    """Return text that is safe to show.
 
     Parameters
     ----------
     text : str
-        Perhaps a server's.
+        The text, which may come from a server.
 
     Returns
     -------
     str
-        With dots for each secret, and escapes for control characters.
+        The text with dots for each secret, and escapes for control characters.
     """
     return escape_controls(redact(text))
 
 
 def escape_controls(text: str) -> str:
-    r"""Return a text that a terminal shows as it is, in the order in which it is written.
+    r"""Replace control characters by escapes, so that a terminal shows them.
 
     Parameters
     ----------
     text : str
-        Perhaps a server's.
+        The text, which may come from a server.
 
     Returns
     -------
     str
-        With escapes, such as ``\x1b``, for the characters of `CONTROL`.
+        The text with escapes, such as ``\x1b``, for the characters of `CONTROL`.
     """
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def redact(text: str) -> str:
-    """Return a text without the tokens and passwords in use.
+    """Replace the tokens and passwords in use by dots.
 
     Parameters
     ----------
     text : str
-        Perhaps a server's, which quotes what it was sent.
+        The text, which may come from a server that quotes the request.
 
     Returns
     -------
     str
-        With dots for each of them, in whatever way a server writes it.
+        The text with dots for each secret, however the server encoded it.
     """
     for reference in _secrets.valuerefs():
         secret = reference()
         value = None if secret is None else secret.reveal()
-        # What is no text is refused before it is used.
+        # Values that are not strings are refused elsewhere, before they are used.
         if isinstance(value, str):
             spellings = _spellings(value)
             for value in spellings:
@@ -105,7 +105,7 @@ def redact(text: str) -> str:
 
 
 def _spellings(value: str) -> list[str]:
-    """Return a secret as it is, and as it stands in JSON, HTML, Python and an address."""
+    """Return a secret as it is, and as JSON, HTML, Python and a URL encode it."""
     found = {
         value,
         json.dumps(value)[1:-1],
@@ -116,11 +116,11 @@ def _spellings(value: str) -> list[str]:
     for coded in (quote(value, safe="", errors="replace"), quote(value, errors="replace"),
                   quote_plus(value, errors="replace")):  # fmt: skip
         found |= {coded, re.sub("%[0-9A-F]{2}", lambda part: part[0].lower(), coded)}
-    return sorted((one for one in found if len(one) >= SHORTEST), key=len, reverse=True)
+    return sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True)
 
 
 def _without_part(text: str, value: str) -> str:
-    """Return a text without what a secret begins with, in so far as it is there."""
+    """Replace each occurrence of the beginning of a secret, as far as it continues."""
     head = value[:PART]
     parts, begin = [], 0
     while (at := text.find(head, begin)) >= 0:

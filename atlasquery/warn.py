@@ -11,7 +11,7 @@ PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the first line of the call stack that is outside the package.
+    """Issue a warning that points at the user's line: the first one outside the package.
 
     Parameters
     ----------

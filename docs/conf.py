@@ -11,6 +11,7 @@ from sphinx_astropy.conf.v2 import extensions, html_theme_options
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 sys.path.insert(1, str(Path(__file__).parents[1] / "tests" / "doubles"))
+sys.path.insert(2, str(Path(__file__).parent / "new_survey"))
 
 project = "atlasquery"
 author = "The atlasquery developers"
@@ -19,7 +20,7 @@ release = installed(project)
 version = release.partition(".dev")[0]
 
 extensions = [*extensions, "declared"]
-exclude_patterns = ["_build", "_ext", "_templates", "api/*.inc"]
+exclude_patterns = ["_build", "_ext", "_templates", "api/*.inc", "new_survey"]
 suppress_warnings = ["app.add_directive"]
 
 # The pages are built without a network; references to other projects become links only with
@@ -67,6 +68,7 @@ plot_formats = [("png", 130)]
 
 def _start_sandbox(app):
     """Run the examples of plots with the embedded servers, without cache and configuration."""
+    import tiny_server
     from alerce_server import AlerceDouble
     from astropy.config import paths
     from astroquery import log
@@ -77,6 +79,7 @@ def _start_sandbox(app):
     from skyportal_example import fill
     from skyportal_server import ADMIN, SkyPortalDouble
 
+    import atlasquery
     from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
@@ -101,10 +104,15 @@ def _start_sandbox(app):
     fill(app.skyportal.sky)
     os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
     os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
+    atlasquery.__path__.append(str(Path(__file__).parent / "new_survey"))
+    app.tiny = tiny_server.start()
+    os.environ["ATLASQUERY_TINY_SERVER"] = app.tiny.url
     log.setLevel("WARNING")
 
 
 def _stop_sandbox(app, exception):
+    app.tiny.shutdown()
+    app.tiny.server_close()
     app.lcc.stop()
     app.skyportal.stop()
     app.alerce.stop()

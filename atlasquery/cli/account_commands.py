@@ -1,4 +1,4 @@
-"""Commands about the account: its login, and the requests it has left."""
+"""Commands for the account: login and quota."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["login", "quota"]
 @command()
 @click.argument("username", required=False)
 @click.option("--token", is_flag=True, help="Ask for a token instead of a password.")
-@click.option("--store", is_flag=True, help="Keep it in the keyring of this machine.")
+@click.option("--store", is_flag=True, help="Store it in the keyring of this machine.")
 @click.option(
     "--config-file",
     type=UserPath(dir_okay=False),
@@ -24,9 +24,9 @@ __all__ = ["login", "quota"]
 def login(
     username: str | None, token: bool, store: bool, config_file: Path | None, service: Service
 ) -> None:
-    r"""Try a login, and keep it with --store.
+    r"""Test a login, and store it with --store.
 
-    The password is asked for and not shown; there is no option for it, since a
+    The password is prompted for and not shown; there is no option for it, since a
     command line can be read by others.
 
     \b
@@ -43,7 +43,7 @@ def login(
         raise click.UsageError("give --token, a user name or --config-file, one of them")
     if token:
         atlas.login(token=_ask("Token"), store=store)
-        click.echo(f"The token will be judged by {atlas.server} with the next query.")
+        click.echo(f"The token will be checked by {atlas.server} with the next query.")
     elif config_file or not person_present():
         atlas.login(username, config_file=config_file, store=store)
         click.echo(f"Logged in to {atlas.server}.")
@@ -52,9 +52,9 @@ def login(
         atlas.login(username, password=_ask(f"Password of {username}"), store=store)
         click.echo(f"Logged in to {atlas.server} as {username}.")
     if store:
-        click.echo("It is kept in the keyring of this machine.")
+        click.echo("It is stored in the keyring of this machine.")
     else:
-        click.echo("It is not kept: --store keeps it in the keyring of this machine.")
+        click.echo("It is not stored: --store stores it in the keyring of this machine.")
 
 
 @command()
@@ -63,7 +63,7 @@ def login(
 def quota(as_json: bool, service: Service) -> Code:
     r"""Show the requests left in this hour.
 
-    None is sent for it. The exit code is 4 where none is left.
+    This sends no request. The exit code is 4 where none is left.
 
     \b
     Examples:

@@ -49,7 +49,9 @@ survey_option = click.option(
     show_default=True,
     help="Whose objects.",
 )
-rows_option = click.option("--max-rows", type=int, metavar="N", help="Rows at most; -1 for all.")
+rows_option = click.option(
+    "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
+)
 
 
 @_sub("cone")
@@ -85,10 +87,10 @@ def cone(
 @_sub("search")
 @click.option("--classifier", metavar="NAME", help="The classifier, as of alerce classifiers.")
 @click.option("--class", "class_name", metavar="NAME", help="The class it gave.")
-@click.option("--probability", type=float, help="The least probability of the class.")
+@click.option("--probability", type=float, help="Minimum probability of the class.")
 @click.option("--ranking", type=int, help="The rank of the class: 1 for the likeliest.")
-@click.option("--n-det", type=int, metavar="N", help="The least number of detections.")
-@click.option("--sort", metavar="COLUMN", help="The order; -COLUMN for greatest first.")
+@click.option("--n-det", type=int, metavar="N", help="Minimum number of detections.")
+@click.option("--sort", metavar="COLUMN", help="Column to sort by; -COLUMN for descending order.")
 @survey_option
 @rows_option
 @service_options

@@ -1,4 +1,4 @@
-"""Commands about objects of ATLAS: where they are, what is known of them, their light curves."""
+"""Commands for objects of ATLAS: searches, catalogue entries and light curves."""
 
 import io
 from itertools import islice
@@ -70,7 +70,7 @@ def cone(words: tuple[str, ...], nearest: bool, service: Service, output: Output
 def object_(words: tuple[str, ...], service: Service, output: Output) -> Code:
     r"""Show an object by its id or any name.
 
-    A terminal is shown a summary; a pipe, a file and --json get the catalogue entry.
+    A terminal shows a summary; a pipe, a file and --json get the catalogue entry.
 
     \b
     Examples:
@@ -131,9 +131,9 @@ def lightcurve(
     "path",
     required=True,
     type=UserPath(dir_okay=False),
-    help="The picture to write: .png, .pdf or .svg.",
+    help="The plot to write: .png, .pdf or .svg.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.option("--flux", is_flag=True, help="Draw signed fluxes instead of magnitudes.")
 @click.option("--no-limits", is_flag=True, help="Leave out the limits.")
 @click.option("--forced", is_flag=True, help="Draw the forced photometry alone.")
@@ -164,7 +164,7 @@ def plot(
     try:
         import matplotlib as mpl
     except ImportError as error:
-        hint = "pictures need matplotlib: pip install 'atlasquery[plotting]'"
+        hint = "plots need matplotlib: pip install 'atlasquery[plotting]'"
         raise Failure(hint, Code.MACHINE) from error
     from atlasquery.atlas import AtlasClass
     from atlasquery.service.files import write_atomic

@@ -1,4 +1,4 @@
-"""What all commands share: errors of one line, exit codes, numbers below zero, warnings."""
+"""The base of all commands: errors of one line, exit codes, negative numbers, warnings."""
 
 import contextlib
 import enum
@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ __all__ = ["Code", "Command", "Failure", "command", "main", "one_line", "printab
 
 
 class Code(enum.IntEnum):
-    """How a command ends, for scripts."""
+    """Exit codes of commands, for scripts."""
 
     FOUND = 0
     NOTHING = 1
@@ -34,7 +34,7 @@ class Code(enum.IntEnum):
     MACHINE = 7
     BUG = 70
     STOPPED = 130
-    # What a shell says of a program whose reader went away.
+    # The code of shells for a program whose output pipe was closed.
     PIPE = 141
 
 
@@ -51,11 +51,12 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, code: Code):
         super().__init__(message)
-        self.exit_code = int(code)
+        # click declares it for the class.
+        self.exit_code = int(code)  # type: ignore[misc]
 
 
 class Command(click.Command):
-    """A command of one line of error, that takes ``-20.1`` for a number.
+    """A command with errors of one line, that reads ``-20.1`` as a number.
 
     A callback returns an exit code, or None for success.
 
@@ -70,7 +71,7 @@ class Command(click.Command):
         # In a raw docstring the mark that keeps the lines of examples is two characters.
         self.help = self.help and self.help.replace("\\b\n", "\b\n")
         self.params.append(
-            click.Option(["--debug"], is_flag=True, help="Show where an error comes from.")
+            click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -81,7 +82,7 @@ class Command(click.Command):
         ctx : `click.Context`
             The context.
         args : list of str
-            What was typed.
+            The arguments.
 
         Returns
         -------
@@ -128,7 +129,7 @@ class Main(click.Group):
     """The group of all commands."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run what was typed, and exit.
+        """Run the command line, and exit.
 
         Parameters
         ----------
@@ -144,12 +145,13 @@ class Main(click.Group):
         object
             What the command returns, where it does not exit.
         """
+        main: Callable[..., Any] = super().main
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return main(*args, standalone_mode=False, **extra)
         _open_closed_streams()
         try:
             try:
-                code = super().main(*args, standalone_mode=False, **extra)
+                code = main(*args, standalone_mode=False, **extra)
             except click.exceptions.NoArgsIsHelpError as error:
                 click.echo(error.ctx.get_help())
                 code = error.exit_code
@@ -170,7 +172,7 @@ class Main(click.Group):
         sys.exit(int(code or 0))
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read what was typed; a page of help is shown here.
+        """Parse the command line; the help page is shown here.
 
         Parameters
         ----------
@@ -186,7 +188,7 @@ class Main(click.Group):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named.
+        """Run the named command.
 
         Parameters
         ----------
@@ -210,16 +212,16 @@ class Main(click.Group):
 )
 @click.version_option(__version__, prog_name="atlasquery")
 def main() -> None:
-    """Query time-domain surveys: the ATLAS Transient Server and its siblings."""
+    """Query time-domain surveys: the ATLAS Transient Server and related services."""
 
 
 def one_line(text: object) -> str:
-    """Return a text as one line that a terminal takes for nothing else.
+    """Return a string as one line without control characters.
 
     Parameters
     ----------
     text : object
-        Something with a text, perhaps a server's.
+        An object with a string, perhaps of a server.
 
     Returns
     -------
@@ -230,12 +232,12 @@ def one_line(text: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text whose control characters are shown and not obeyed by a terminal.
+    """Return a string whose control characters are shown and not interpreted by a terminal.
 
     Parameters
     ----------
     text : str
-        Perhaps a server's.
+        Perhaps of a server.
 
     Returns
     -------
@@ -268,7 +270,7 @@ def _explained(error: Exception) -> tuple[str, Code]:
             # A hint is of use where nothing was sent: a server has said what is wrong.
             refused = getattr(error, "status", None) is not None
             return f"{one_line(error)}{'' if refused else hint}", code
-    message = f"{type(error).__name__}: {one_line(error)} (a fault of atlasquery: see --debug)"
+    message = f"{type(error).__name__}: {one_line(error)} (a bug of atlasquery: see --debug)"
     return message, Code.BUG
 
 
@@ -284,7 +286,7 @@ def _say(kind: str, message: object) -> None:
 
 
 class _Lines(logging.Formatter):
-    """Lines of a log that a terminal takes for nothing else."""
+    """Lines of a log without control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         return safe_text(super().format(record))
@@ -292,7 +294,7 @@ class _Lines(logging.Formatter):
 
 @contextlib.contextmanager
 def _warnings_to_stderr(debug: bool) -> Iterator[None]:
-    """Let warnings and the log be lines on the error output, so that output is data only."""
+    """Let warnings and the log be lines on standard error, so that output is data only."""
     # Importing it replaces how warnings are shown.
     from astropy.utils.exceptions import AstropyWarning
     from astroquery import log
@@ -303,11 +305,11 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(_Lines("%(levelname)s: %(message)s"))
     with warnings.catch_warnings():
-        # What is said to users, and not what is said to programmers.
+        # Warnings for users are shown, those for programmers are not.
         warnings.simplefilter("default" if debug else "ignore")
         for kind in (UserWarning, AstropyWarning):
             warnings.simplefilter("default", kind)
-        warnings.showwarning = lambda message, *rest, **more: _say("Warning", message)
+        warnings.showwarning = lambda message, *rest, **options: _say("Warning", message)
         log.setLevel("DEBUG" if debug else "WARNING")
         # astropy's own handler writes what is no warning to the output.
         log.handlers[:], log.propagate = [lines], False
@@ -322,7 +324,7 @@ def _warnings_to_stderr(debug: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _pipe_as_exit() -> Iterator[None]:
-    """Let a reader that left end the command with its code, and not with that of click."""
+    """Exit with the code of a closed pipe, instead of that of click."""
     try:
         yield
     except BrokenPipeError:
@@ -330,14 +332,14 @@ def _pipe_as_exit() -> Iterator[None]:
 
 
 def _open_closed_streams() -> None:
-    """Let what is written to a stream that the caller closed go nowhere."""
+    """Discard what is written to a stream that the caller closed."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 def _forget_unwritable() -> None:
-    """Let what cannot be written go nowhere, so that Python does not complain when it ends."""
+    """Discard what cannot be written, so that Python does not complain at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -15,7 +15,9 @@ __all__ = ["download"]
 @many_ids
 @click.option("-d", "--directory", required=True, type=UserPath(), help="Where to.")
 @click.option("-l", "--list", "name", metavar="NAME", help="The objects of a list.")
-@click.option("--max-age", metavar="TIME", help="Fetch again what is older, such as '7 d'.")
+@click.option(
+    "--max-age", metavar="TIME", help="Fetch again objects that are older, such as '7 d'."
+)
 @window_options
 @service_options
 def download(
@@ -30,8 +32,8 @@ def download(
 ) -> Code:
     r"""Fetch many objects into Parquet files.
 
-    An ID may be a name, which costs requests. What is there is kept, so that a
-    download that was stopped resumes.
+    An ID may be a name, which costs requests. Existing files are kept, so that a
+    stopped download resumes.
 
     \b
     Examples:

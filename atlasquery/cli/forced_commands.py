@@ -31,15 +31,15 @@ __all__ = ["forced", "read_targets"]
 @click.option("--mpc", "mpc_names", multiple=True, metavar="NAME", help="A minor planet.")
 @window_options
 @click.option("--reduced", is_flag=True, help="Measure on the images, not on the differences.")
-@click.option("--comment", help="What the tasks say in the server's list.")
+@click.option("--comment", help="Comment of the tasks in the server's list.")
 @click.option(
     "--save",
     type=UserPath(dir_okay=False),
-    help="A file of jobs: kept at every step, and taken up again where it exists.",
+    help="A file of jobs: written at every step, and resumed if it exists.",
 )
-@click.option("--no-wait", is_flag=True, help="Submit, say how far it is, and end.")
+@click.option("--no-wait", is_flag=True, help="Submit, print the progress, and exit.")
 @click.option("--timeout", metavar="TIME", help="How long to wait, such as '2 h' or 600 (s).")
-@click.option("--server", metavar="URL", help="The address of another server.")
+@click.option("--server", metavar="URL", help="URL of another server.")
 @output_options
 def forced(
     position: tuple[str, ...],
@@ -62,7 +62,7 @@ def forced(
     \b
       atlasquery forced 161.2 +53.7 --start 2020-05-01 -o sn.ecsv
       atlasquery forced -f hosts.txt --save run.json -o curves.ecsv
-      atlasquery forced --save run.json -o curves.ecsv     (goes on where it was)
+      atlasquery forced --save run.json -o curves.ecsv     (resumes)
 
     A task takes about a minute, one after the other. The login is that of
     ATLASQUERY_FORCED_TOKEN, or ATLASQUERY_FORCED_USERNAME and _PASSWORD.
@@ -78,7 +78,7 @@ def forced(
     if save is not None and save.exists():
         if asked:
             raise InvalidQueryError(
-                f"{str(save)!r} holds jobs already: leave the positions out to take them up, or "
+                f"{str(save)!r} holds jobs already: leave the positions out to resume them, or "
                 "choose another name"
             )
         # Its server must be the one that is configured: a file does not say where a login goes.
@@ -99,7 +99,7 @@ def forced(
         return deliver(jobs.table(), output)
     client.wait(jobs, timeout=max(0.0, seconds + began - time.monotonic()))
     curves = client.fetch(jobs, on_error="warn")
-    code = deliver(_stacked(curves, jobs["target"].tolist()), output)
+    code = deliver(_stacked(curves, jobs.table()["target"].tolist()), output)
     return Code.INCOMPLETE if any(lc is None for lc in curves) else code
 
 
@@ -113,7 +113,7 @@ def _span(text: str | None) -> float | str | None:
 def read_targets(
     typed: str, listing: Any, mpc_names: tuple[str, ...]
 ) -> "tuple[SkyCoord | None, list[str] | None, list[str]]":
-    """Return what is to be measured.
+    """Return the targets to measure.
 
     Parameters
     ----------
@@ -130,14 +130,14 @@ def read_targets(
     coordinates : `~astropy.coordinates.SkyCoord` or None
         The positions.
     names : list of str or None
-        What to call the targets; None where no line has a name.
+        Names of the targets; None if no line has a name.
     planets : list of str
         The minor planets.
 
     Raises
     ------
     InvalidQueryError
-        If a line is no position.
+        If a line is not a position.
     """
     from astropy.coordinates import SkyCoord
 
@@ -167,7 +167,7 @@ def _position(text: str) -> "SkyCoord":
     found = read_position(text)
     if found is None:
         raise InvalidQueryError(
-            f"{text!r} is no position, such as '150.1 +2.2' (degrees) or '10:00:24 +02:12:00'"
+            f"{text!r} is not a position, such as '150.1 +2.2' (degrees) or '10:00:24 +02:12:00'"
         )
     return found
 
@@ -176,19 +176,19 @@ def _stacked(curves: "list[TimeSeries | None]", names: list[str]) -> Any:
     """Return the light curves as one table that says of which target each row is."""
     from astropy.table import Column, QTable, vstack
 
-    there = [(name, lc) for name, lc in zip(names, curves, strict=True) if lc is not None]
-    if not there:
+    found = [(name, lc) for name, lc in zip(names, curves, strict=True) if lc is not None]
+    if not found:
         return QTable()
     if len(names) == 1:
-        return there[0][1]
+        return found[0][1]
     tables = []
-    for name, lc in there:
+    for name, lc in found:
         table = QTable(lc, copy=False)
         table.add_column(Column([name] * len(lc), name="target", dtype=str), index=0)
         table.meta = {}
         tables.append(table)
     stacked = vstack(tables, metadata_conflicts="silent")
     shared = ("service", "server", "obtained", "creator", "reduced", *CONVENTIONS)
-    first = there[0][1].meta
+    first = found[0][1].meta
     stacked.meta.update({key: first[key] for key in shared if key in first})
     return stacked

@@ -43,7 +43,7 @@ def many_ids(function: Callable) -> Callable:
 
 def gather_ids(
     atlas: Any, ids: tuple[str, ...], source: Path | None, cache: bool | None
-) -> list[int]:
+) -> list[int | str]:
     """Return the ids of what was typed and of what a file has; names cost requests.
 
     Parameters
@@ -51,11 +51,11 @@ def gather_ids(
     atlas : AtlasClass
         The client that finds names.
     ids : tuple of str
-        What was typed.
+        The arguments.
     source : `~pathlib.Path` or None
         A file.
     cache : bool or None
-        Whether stored answers are used.
+        Whether cached responses are used.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def gather_ids(
     given: list[Any] = [one.strip() for one in ids]
     if source:
         given += _read_ids(source)
-    # What a table has for an id is no name, even if it is missing or a float: it is refused.
+    # The id of a table is not a name, even if it is missing or a float: it is refused.
     return [id_of(atlas, one, cache) if isinstance(one, str) else one for one in given]
 
 
@@ -79,7 +79,7 @@ def id_of(atlas: Any, name: str, cache: bool | None) -> int | str:
     name : str
         An id or a name.
     cache : bool or None
-        Whether stored answers are used.
+        Whether cached responses are used.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def id_of(atlas: Any, name: str, cache: bool | None) -> int | str:
 
 
 class TextOf(io.StringIO):
-    """The text of a file, which knows the file's name.
+    """The content of a file as a string, with the file's name.
 
     Parameters
     ----------

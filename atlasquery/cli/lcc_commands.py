@@ -45,19 +45,19 @@ def _client(service: Service) -> "LCCServerClass":
 
 
 def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    """Return what is written with commas between."""
+    """Split values separated by commas."""
     if value is None:
         return None
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
 def _search_options(function: Callable) -> Callable:
-    """Give a command what all searches take."""
+    """Add the options of all searches to a command."""
     options = (
         click.option("--collections", "-c", metavar="NAMES", callback=_listed,
-                     help="Where to look, with commas between; by default everywhere."),
+                     help="Collections to search, separated by commas; by default all."),
         click.option("--columns", metavar="NAMES", callback=_listed,
-                     help="What to return beside names and positions; * for all."),
+                     help="Columns to return in addition to names and positions; * for all."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -65,10 +65,14 @@ def _search_options(function: Callable) -> Callable:
 
 
 def _row_options(function: Callable) -> Callable:
-    """Give a command an order and a bound."""
+    """Add options for order and number of rows to a command."""
     options = (
-        click.option("--sort", metavar="COLUMN", help="The order; -COLUMN for greatest first."),
-        click.option("--max-rows", type=int, metavar="N", help="Rows at most; -1 for all."),
+        click.option(
+            "--sort", metavar="COLUMN", help="Column to sort by; -COLUMN for descending order."
+        ),
+        click.option(
+            "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -150,8 +154,8 @@ def cone(
     text, radius = read_cone(words)
     centre = read_position(text)
     if centre is None:
-        raise Failure(f"{text!r} is no position; for a name see lcc text --resolve", Code.USAGE)
-    found = _client(service).query_region(
+        raise Failure(f"{text!r} is not a position; for a name see lcc text --resolve", Code.USAGE)
+    found: Any = _client(service).query_region(
         centre, radius=radius, filters=filters, collections=collections,
         columns=_columns(columns), cache=service.cache,
     )  # fmt: skip
@@ -208,7 +212,7 @@ def text(
     service: Service,
     output: Output,
 ) -> Code:
-    """Find the objects whose names, tags and other texts have words."""
+    """Find the objects by words in names, tags and other text."""
     found = _client(service).query_text(
         " ".join(words), resolve=resolve, filters=filters, collections=collections,
         columns=_columns(columns), sort=sort, max_rows=max_rows, cache=service.cache,
@@ -219,7 +223,7 @@ def text(
 @_sub("crossmatch")
 @click.argument("table", type=UserPath(exists=True, dir_okay=False))
 @click.argument("radius", nargs=-1, required=True)
-@click.option("--ids", metavar="COLUMN", help="The column of TABLE with names to keep.")
+@click.option("--ids", metavar="COLUMN", help="Column of TABLE with names to copy to the result.")
 @_search_options
 @filter_option
 @service_options
@@ -248,11 +252,11 @@ def crossmatch(
 
 
 @_sub("datasets")
-@click.option("--max-rows", type=int, default=1000, help="How many of the newest are looked at.")
+@click.option("--max-rows", type=int, default=1000, help="Number of the newest datasets to list.")
 @service_options
 @output_options
 def datasets(max_rows: int, service: Service, output: Output) -> Code:
-    """List the newest datasets that may be seen."""
+    """List the newest datasets that are visible."""
     found = _client(service).list_datasets(max_rows=max_rows, cache=service.cache)
     return deliver(found, output)
 
@@ -274,9 +278,9 @@ def dataset(setid: str, service: Service, output: Output) -> Code:
     "--pictures",
     "-d",
     type=UserPath(file_okay=False),
-    help="A directory for the pictures that the server made of it.",
+    help="Directory for the images that the server made of it.",
 )
-@click.option("--overwrite-pictures", is_flag=True, help="Replace pictures that are there.")
+@click.option("--overwrite-pictures", is_flag=True, help="Replace existing pictures.")
 @service_options
 @output_options
 def object_(
@@ -287,7 +291,7 @@ def object_(
     service: Service,
     output: Output,
 ) -> Code:
-    """Show what is known of an object; as data, its periods."""
+    """Show what is known about an object; as data, its periods."""
     found = _client(service).get_object(objectid, collection, cache=service.cache)
     if pictures is not None:
         _save(found.pictures, pictures, objectid, overwrite_pictures)
@@ -300,7 +304,7 @@ def object_(
 @_sub("lightcurve")
 @click.argument("objectid")
 @click.argument("collection", required=False)
-@click.option("--mag", "mag_column", metavar="COLUMN", help="The magnitudes to take.")
+@click.option("--mag", "mag_column", metavar="COLUMN", help="Column of magnitudes to use.")
 @service_options
 @output_options
 def lightcurve(
@@ -316,7 +320,9 @@ def lightcurve(
     client = _client(service)
     if collection is None:
         if not Path(objectid).is_file():
-            raise Failure(f"{objectid} is no file; for an object, name its collection", Code.USAGE)
+            raise Failure(
+                f"{objectid} is not a file; for an object, name its collection", Code.USAGE
+            )
         return deliver(client.read(objectid, mag_column=mag_column), output)
     found = client.get_light_curve(objectid, collection, mag_column=mag_column, cache=service.cache)
     return deliver(found, output)
@@ -324,7 +330,7 @@ def lightcurve(
 
 @_sub("lightcurves", _OfDataset)
 @click.argument("setid", callback=_plain)
-@click.option("--mag", "mag_column", metavar="COLUMN", help="The magnitudes to take.")
+@click.option("--mag", "mag_column", metavar="COLUMN", help="Column of magnitudes to use.")
 @service_options
 @output_options
 def lightcurves(setid: str, mag_column: str | None, service: Service, output: Output) -> Code:
@@ -350,7 +356,7 @@ def lightcurves(setid: str, mag_column: str | None, service: Service, output: Ou
     return Code.INCOMPLETE if curves.failures else code
 
 
-def _short(found: "Table", output: Output) -> "Table":
+def _short(found: Any, output: Output) -> "Table":
     """Leave out, for a person, what each row of a server repeats."""
     if not for_person(output):
         return found
@@ -367,11 +373,11 @@ def _positions(path: Path) -> Any:
         return Table.read(path)
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InvalidQueryError(f"{path} is no table that can be read: {reason}") from None
+        raise InvalidQueryError(f"{path} is not a readable table: {reason}") from None
 
 
 def _save(pictures: list, folder: Path, objectid: str, overwrite: bool) -> None:
-    """Write pictures under names made of what they show."""
+    """Write images under names of their content."""
     folder.mkdir(parents=True, exist_ok=True)
     for n, picture in enumerate(pictures):
         words = re.sub(r"[^a-zA-Z0-9]+", "-", picture.about)[:60].strip("-")

@@ -1,4 +1,4 @@
-"""Commands for lists of the survey: what is on them, and what is put there."""
+"""Commands to read and change lists of the survey."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +41,7 @@ def list_(
     service: Service,
     output: Output,
 ) -> Code:
-    r"""Fetch a list; without NAME, all lists there are.
+    r"""Fetch a list; without NAME, the names of all lists.
 
     \b
     Examples:
@@ -64,12 +64,12 @@ def list_(
 
 
 def _write_options(function: Callable) -> Callable:
-    """Give a command what all writes to lists take."""
+    """Add the options of all writes to lists to a command."""
     options = (
         many_ids,
         click.option("-l", "--list", "name", required=True, metavar="NAME", help="The list.",
                      shell_complete=_names),
-        click.option("--dry-run", is_flag=True, help="Send no write; show what would be sent."),
+        click.option("--dry-run", is_flag=True, help="Send nothing; show what would be sent."),
         service_options,
         output_options,
     )  # fmt: skip
@@ -97,7 +97,7 @@ def add(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Co
 @command()
 @_write_options
 def remove(ids: tuple[str, ...], source: Path | None, name: str, **rest: Any) -> Code:
-    r"""Take objects from a custom list.
+    r"""Remove objects from a custom list.
 
     \b
     Example:

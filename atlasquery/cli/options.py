@@ -1,4 +1,4 @@
-"""Options that several commands have, handed to them in one piece."""
+"""Options that several commands share, passed as one object."""
 
 import functools
 import os
@@ -61,14 +61,14 @@ class UserPath(click.Path):
 
 @dataclass(frozen=True)
 class Service:
-    """How a service is asked.
+    """How a service is used.
 
     Parameters
     ----------
     server : str, optional
         Its address, where it is not the configured one.
     cache : bool, optional
-        False where stored answers are not used; None leaves it to the configuration.
+        False where cached responses are not used; None leaves it to the configuration.
     wait : bool, optional
         Whether to wait when the quota of the hour is used up.
     """
@@ -77,7 +77,7 @@ class Service:
     cache: bool | None = None
     wait: bool = False
 
-    def client(self, kind: type) -> Any:
+    def client(self, kind: Any) -> Any:
         """Make a client.
 
         Parameters
@@ -105,11 +105,11 @@ class Output:
     path : `~pathlib.Path`, optional
         A file; its extension says the format.
     overwrite : bool, optional
-        Whether a file that is there is replaced.
+        Whether to replace an existing file.
     json : bool, optional
         Whether to print one JSON document.
     full : bool, optional
-        Whether a terminal is shown all rows and columns.
+        Whether a terminal shows all rows and columns.
     """
 
     path: Path | None = None
@@ -132,11 +132,11 @@ def service_options(function: Callable) -> Callable:
         The same, with options.
     """
 
-    @click.option("--server", metavar="URL", help="The address of another server.")
-    @click.option("--no-cache", is_flag=True, help="Ask the server, and store nothing.")
-    @click.option("--wait", is_flag=True, help="Wait when the requests of the hour are used up.")
+    @click.option("--server", metavar="URL", help="URL of another server.")
+    @click.option("--no-cache", is_flag=True, help="Do not use the cache.")
+    @click.option("--wait", is_flag=True, help="Wait when the hourly quota is used up.")
     @functools.wraps(function)
-    def wrapped(*args, server, no_cache, wait, **rest):
+    def wrapped(*args: Any, server: str | None, no_cache: bool, wait: bool, **rest: Any) -> Any:
         service = Service(server, False if no_cache else None, wait)
         return function(*args, service=service, **rest)
 
@@ -164,11 +164,13 @@ def output_options(function: Callable) -> Callable:
         type=UserPath(dir_okay=False),
         help="A file to write: .ecsv, .fits, .vot, .parquet or .csv.",
     )
-    @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+    @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("--all", "full", is_flag=True, help="Show all rows and columns on a terminal.")
     @functools.wraps(function)
-    def wrapped(*args, path, overwrite, as_json, full, **rest):
+    def wrapped(
+        *args: Any, path: Path | None, overwrite: bool, as_json: bool, full: bool, **rest: Any
+    ) -> Any:
         if path and as_json:
             raise click.UsageError("give --json or -o, not both", click.get_current_context())
         if path:
@@ -186,29 +188,29 @@ def check_path(path: Path, overwrite: bool, extensions: tuple[str, ...] = ()) ->
     path : `~pathlib.Path`
         The file.
     overwrite : bool
-        Whether one that is there is replaced.
+        Whether to replace an existing one.
     extensions : tuple of str, optional
         Those that say a format; by default those of tables.
 
     Raises
     ------
     Failure
-        If its name does not say the format, it is there, or has no directory.
+        If its name does not give the format, it is there, or has no directory.
     """
     from atlasquery.tables.files import EXTENSIONS
 
     extensions = extensions or EXTENSIONS
     if not path.name.lower().endswith(extensions):
         known = ", ".join(extensions)
-        raise Failure(f"{path} should end in one of {known}, which says the format", Code.USAGE)
+        raise Failure(f"{path} should end in one of {known}, which gives the format", Code.USAGE)
     if path.exists() and not overwrite:
-        raise Failure(f"{path} is there already; --overwrite replaces it", Code.USAGE)
+        raise Failure(f"{path} exists already; --overwrite replaces it", Code.USAGE)
     if not path.parent.is_dir():
-        raise Failure(f"{path.parent} is no directory", Code.USAGE)
+        raise Failure(f"{path.parent} is not a directory", Code.USAGE)
 
 
 def check_span(text: str, option: str) -> Any:
-    """Return a length of time as typed.
+    """Return a duration as typed.
 
     Parameters
     ----------

@@ -23,18 +23,18 @@ __all__ = ["deliver", "for_person", "show_text"]
 
 # Above this, other programs read a JSON number as another number.
 EXACT = 2**53
-# How many digits a terminal is shown of a value of this unit, where the column does not say.
+# Format of values by unit on a terminal, for columns without a format.
 FORMATS = {"deg": ".5f", "mag": ".3f", "uJy": ".1f", "arcsec": ".2f", "s": ".1f", "d": ".5f"}
-# Lines that a table needs beside its rows: its head, its foot and the prompt.
+# Lines of a table in addition to its rows: its head, its foot and the prompt.
 AROUND = 6
 
 
 def deliver(table: "Table", output: Output) -> Code:
-    """Hand a result to whoever asked for it.
+    """Print a result, or write it to a file.
 
-    A terminal is shown what fits. A pipe gets all rows and columns as
+    A terminal shows what fits. A pipe gets all rows and columns as
     tab-separated values with a line of names, ``--json`` a document, and a
-    file what its extension says.
+    file the format of its extension.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ def for_person(output: Output) -> bool:
     Returns
     -------
     bool
-        False for a file, a pipe, JSON, and where all was asked for.
+        False for a file, a pipe, JSON, and where all was requested.
     """
     return not (output.path or output.json or output.full) and sys.stdout.isatty()
 
 
 def show_text(text: str) -> None:
-    """Print lines of a name and a value, the value wrapped in a column of its own.
+    """Print lines of a name and a value, the value wrapped in its column.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def json_text(table: "Table") -> str:
     -------
     str
         An object with ``meta``, ``columns`` (unit and description of each) and
-        ``rows``, a list of objects. Ids are texts; what is missing is null.
+        ``rows``, a list of objects. Ids are strings; what is missing is null.
     """
     columns = {
         name: {"unit": str(column.unit) if getattr(column, "unit", None) else None}
@@ -119,7 +119,7 @@ def json_text(table: "Table") -> str:
     rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     document = {"meta": _plain(dict(table.meta)), "columns": columns, "rows": rows}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    # The same document, as which a terminal is shown the characters that it would obey.
+    # The same document, with escapes for the characters that it would interpret.
     return CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
@@ -139,7 +139,7 @@ def write_tabs(table: "Table") -> None:
 
 
 def terminal_lines(table: "Table", width: int, height: int, *, full: bool = False) -> list[str]:
-    """Return what a terminal is shown of a table.
+    """Return the lines of a table for a terminal.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def terminal_lines(table: "Table", width: int, height: int, *, full: bool = Fals
 
 
 def _lines(shown: "QTable", rows: int) -> list[str]:
-    """Return the lines of columns side by side, texts to the left."""
+    """Return the lines of columns side by side, strings to the left."""
     units = any(getattr(column, "unit", None) for column in shown.columns.values())
     align = [
         "<" if getattr(getattr(column, "dtype", None), "kind", "") == "U" else ">"
@@ -190,7 +190,7 @@ def plain_columns(table: "Table", *, ids_as_text: bool) -> dict[str, list]:
         The table.
     ids_as_text : bool
         Whether columns of ids, and of integers that are too large for a float,
-        become texts.
+        become strings.
 
     Returns
     -------
@@ -264,7 +264,7 @@ def _plain(value: Any) -> Any:
 
 
 def _for_display(table: "Table") -> "QTable":
-    """Return a copy with formats for a person, and texts that a terminal does not obey."""
+    """Return a copy with formats for a person, and strings that a terminal does not interpret."""
     import numpy as np
     from astropy.table import MaskedColumn, QTable
     from astropy.time import Time
@@ -305,7 +305,8 @@ def _shown_time(column: "Time") -> "Time | MaskedColumn":
 
 def _fitting(table: "QTable", width: int) -> list[str]:
     """Return the first columns that fit side by side, at least one."""
-    kept, used = [], -1
+    kept: list[str] = []
+    used = -1
     for name in table.colnames:
         used += 1 + max(map(len, _lines(table[[name]], -1)))
         if kept and used > width:

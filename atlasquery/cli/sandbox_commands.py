@@ -2,11 +2,16 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from atlasquery.cli.command import Code, Failure, command
 from atlasquery.cli.options import UserPath
+
+if TYPE_CHECKING:
+    from atlasquery.atlas import AtlasSource
+    from atlasquery.sandbox import Sandbox
 
 __all__ = ["demo", "sandbox"]
 
@@ -16,11 +21,11 @@ __all__ = ["demo", "sandbox"]
 @click.option(
     "--path",
     type=UserPath(dir_okay=False),
-    help="File to keep what is written in; the default is memory.",
+    help="File for the data; by default they are kept in memory.",
 )
 @click.option("--full", is_flag=True, help="Nine years of history, 0.8 MB an object.")
 @click.option("--throttle", is_flag=True, help="100 requests an hour, as the survey has.")
-@click.option("--latency", default=0.0, help="Seconds by which each answer is late.")
+@click.option("--latency", default=0.0, help="Seconds of latency of each response.")
 def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: float) -> None:
     """Run an ATLAS server with a synthetic sky.
 
@@ -59,7 +64,7 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     default="atlasquery-demo",
     show_default=True,
     type=UserPath(file_okay=False),
-    help="Where the light curve and its picture are written.",
+    help="Directory for the light curve and its plot.",
 )
 def demo(directory: Path) -> None:
     """Show what atlasquery does, on a sandbox.
@@ -93,7 +98,7 @@ def demo(directory: Path) -> None:
         click.echo("\n4. Written:\n" + "\n".join(f"   {path}" for path in written))
 
 
-def _write(source, directory: Path) -> list[Path]:
+def _write(source: "AtlasSource", directory: Path) -> list[Path]:
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -103,11 +108,11 @@ def _write(source, directory: Path) -> list[Path]:
     picture = directory / f"{source.name}.png"
     source.light_curve.write(table, overwrite=True)
     source.forced_photometry.write(forced, overwrite=True)
-    source.plot().figure.savefig(picture, dpi=150)
+    cast("Any", source.plot().figure).savefig(picture, dpi=150)
     return [table, forced, picture]
 
 
-def _sandbox(**options):
+def _sandbox(**options: Any) -> "Sandbox":
     try:
         from atlasquery.sandbox import Sandbox
     except ImportError as error:

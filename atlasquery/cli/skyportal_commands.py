@@ -43,7 +43,9 @@ def _sub(name: str) -> Callable:
     return skyportal.command(name, cls=Command)
 
 
-rows_option = click.option("--max-rows", type=int, metavar="N", help="Rows at most; -1 for all.")
+rows_option = click.option(
+    "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
+)
 
 
 @_sub("cone")
@@ -77,7 +79,7 @@ def cone(words: tuple[str, ...], max_rows: int | None, service: Service, output:
 @click.option(
     "--class", "classes", multiple=True, metavar="CLASS", help="Such as 'Sitewide Taxonomy: Ia'."
 )
-@click.option("--sort", metavar="COLUMN", help="The order; -COLUMN for greatest first.")
+@click.option("--sort", metavar="COLUMN", help="Column to sort by; -COLUMN for descending order.")
 @window_options
 @rows_option
 @service_options

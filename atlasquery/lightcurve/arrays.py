@@ -1,7 +1,8 @@
-"""The columns of light curves as bare arrays: of one, or of a hundred thousand laid end to end."""
+"""The columns of light curves as plain arrays: of one, or of a hundred thousand concatenated."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -17,9 +18,9 @@ __all__ = ["CurveArrays"]
 
 
 class CurveArrays:
-    """The columns of one light curve, or of several laid end to end, as bare arrays.
+    """The columns of one light curve, or of several concatenated, as plain arrays.
 
-    Each column is read once, when it is asked for. Numbers come as floats in
+    Each column is read once, when it is requested. Numbers come as floats in
     the unit of `SCHEMA`, with NaN where they are masked.
 
     Parameters
@@ -27,9 +28,9 @@ class CurveArrays:
     curves : sequence of `~astropy.table.Table`
         Light curves.
     names : sequence of str
-        How each is called in messages.
+        Their names in messages.
     needed : sequence of str
-        The columns that all must have.
+        Columns that all of them need.
     units : mapping of str to `~astropy.units.UnitBase`, optional
         The units of columns that are not of `SCHEMA`.
     """
@@ -44,11 +45,11 @@ class CurveArrays:
         self.curves = curves
         self._names = names
         self._columns = CurveColumns(curves)
-        # The light curves meant of those gathered, where these are one piece of many.
+        # The light curves meant of those gathered, where these are a chunk of many.
         self._span = slice(0, len(curves))
         self._added: dict[str, np.ndarray] = {}
         self._kept: np.ndarray | None = None
-        # The rows meant of the only light curve, where it is one piece of many.
+        # The rows meant of the only light curve, where it is a chunk of many.
         self._rows = slice(None)
         self._timed = False
         self._checked: set[tuple] = set()
@@ -66,17 +67,17 @@ class CurveArrays:
         return whole if self._kept is None else int(np.count_nonzero(self._kept))
 
     def check(self, needed: Sequence[str], units: Mapping[str, u.UnitBase] | None = None) -> None:
-        """Refuse light curves that lack a column, or have it in a wrong unit.
+        """Refuse light curves without a column, or with it in a wrong unit.
 
         Parameters
         ----------
         needed : sequence of str
-            The columns that all must have.
+            Columns that all of them need.
         units : mapping of str to `~astropy.units.UnitBase`, optional
             The units of columns that are not of `SCHEMA`.
         """
         known = self._units = UNITS | dict(units or {})
-        # What is there and in the very unit needs no second look, nor is it looked at twice.
+        # Columns in the exact unit need no conversion, and each is checked once.
         of = {name: known.get(name) for name in needed}
         wanted = {name: unit for name, unit in of.items() if (name, unit) not in self._checked}
         if self._timed and not wanted:
@@ -110,14 +111,14 @@ class CurveArrays:
         """Return factor and offset from one unit to another; None where it does not convert."""
         key = id(given), id(unit), name.endswith("_err")
         if key not in self._conversions:
-            # Kept with the units, whose addresses are their own only while they live.
+            # The units are stored too: an address is unique only while its object exists.
             self._conversions[key] = conversion(given, unit, name), given, unit
         return self._conversions[key][0]
 
     def with_columns(
         self, added: Mapping[str, np.ndarray], kept: np.ndarray | None = None
     ) -> "CurveArrays":
-        """Return the same with columns added or replaced, and perhaps fewer rows.
+        """Return the same light curves with columns added or replaced, and perhaps fewer rows.
 
         Parameters
         ----------
@@ -131,37 +132,37 @@ class CurveArrays:
         CurveArrays
             Of the same light curves.
         """
-        made = CurveArrays.__new__(CurveArrays)
-        made.__dict__.update(self.__dict__)
-        made._added = {**self._added, **added}
-        made._kept = kept
-        return made
+        result = CurveArrays.__new__(CurveArrays)
+        result.__dict__.update(self.__dict__)
+        result._added = {**self._added, **added}
+        result._kept = kept
+        return result
 
     def pieces(self, size: int, sorted_by: str | None) -> Iterator[tuple[int, "CurveArrays"]]:
-        """Yield the light curves in pieces, none of which is divided.
+        """Yield the light curves in chunks, none of which is divided.
 
         Parameters
         ----------
         size : int
-            About how many rows a piece has.
+            Approximate number of rows of a chunk.
         sorted_by : str or None
-            The column that tells objects apart in one table of several. One that is
-            not sorted by it comes in one piece.
+            The column that distinguishes objects in one table of several. One that is
+            not sorted by it comes in one chunk.
 
         Yields
         ------
         first : int
-            The number of the first light curve of the piece.
-        piece : CurveArrays
-            The piece.
+            The number of the first light curve of the chunk.
+        chunk : CurveArrays
+            The chunk.
         """
         total = int(self.lengths.sum())
         if len(self.curves) > 1:
             ends = np.cumsum(self.lengths)
             marks = np.searchsorted(ends, np.arange(size, total, size)) + 1
-            edges = np.unique(np.concatenate([[0], marks, [len(self.curves)]]))
+            starts = np.unique(np.concatenate([[0], marks, [len(self.curves)]]))
             offsets = np.concatenate([[0], ends])
-            for first, last in pairwise(edges.tolist()):
+            for first, last in pairwise(starts.tolist()):
                 rows = slice(int(offsets[first]), int(offsets[last]))
                 yield first, self._piece(slice(first, last), rows)
             return
@@ -173,12 +174,12 @@ class CurveArrays:
             yield 0, self._piece(slice(0, 1), slice(first, last))
 
     def blocks(self, size: int) -> Iterator["CurveArrays"]:
-        """Yield the rows in pieces, where each may be worked on alone.
+        """Yield the rows in chunks, each of which can be processed alone.
 
         Parameters
         ----------
         size : int
-            About how many rows a piece has.
+            Approximate number of rows of a chunk.
 
         Yields
         ------
@@ -186,7 +187,7 @@ class CurveArrays:
             One after the other.
         """
         if len(self.curves) != 1:
-            yield from (piece for _, piece in self.pieces(size, None))
+            yield from (chunk for _, chunk in self.pieces(size, None))
             return
         total = int(self.lengths[0])
         for first in range(0, max(total, 1), size):
@@ -197,7 +198,7 @@ class CurveArrays:
         values, known = self.labels(sorted_by)
         total = len(values)
         if not known.all():
-            # What is under masks is in no order, and belongs together.
+            # Masked labels are not sorted, and belong together.
             return [0, total]
         ahead = range(0, total, size)
         if self.cut or any(
@@ -210,19 +211,19 @@ class CurveArrays:
 
     def _piece(self, some: slice, rows: slice) -> "CurveArrays":
         """Return some of several light curves, or some rows of the only one."""
-        made = CurveArrays.__new__(CurveArrays)
-        made.__dict__.update(self.__dict__)
+        chunk = CurveArrays.__new__(CurveArrays)
+        chunk.__dict__.update(self.__dict__)
         if len(self.curves) == 1:
-            made._rows = rows
-            made.lengths = np.array([rows.stop - rows.start])
+            chunk._rows = rows
+            chunk.lengths = np.array([rows.stop - rows.start])
         else:
             first = self._span.start
-            made._span = slice(first + some.start, first + some.stop)
-            made.curves, made._names = self.curves[some], self._names[some]
-            made.lengths = self.lengths[some]
-        made._added = {name: array[rows] for name, array in self._added.items()}
-        made._kept = None if self._kept is None else self._kept[rows]
-        return made
+            chunk._span = slice(first + some.start, first + some.stop)
+            chunk.curves, chunk._names = self.curves[some], self._names[some]
+            chunk.lengths = self.lengths[some]
+        chunk._added = {name: array[rows] for name, array in self._added.items()}
+        chunk._kept = None if self._kept is None else self._kept[rows]
+        return chunk
 
     @property
     def cut(self) -> bool:
@@ -247,19 +248,19 @@ class CurveArrays:
 
     @property
     def limit_sigma(self) -> np.ndarray | float:
-        """The sigma of the limits of each row: 5, or what was made of them."""
+        """The sigma of the limits of each row: 5, or another chosen with `limits`."""
         sigmas = [float(lc.meta.get("limit_sigma", 5.0)) for lc in self.curves]
         if len(set(sigmas)) <= 1:
             return sigmas[0] if sigmas else 5.0
         return np.array(sigmas)[self.places]
 
     def look_up(self, names: Iterable[str]) -> None:
-        """Look for columns that will be asked for, which is faster together.
+        """Look up columns that will be requested, which is faster for several at once.
 
         Parameters
         ----------
         names : iterable of str
-            Their names; a light curve may lack them.
+            Their names; a light curve may be without them.
         """
         self._columns.look_up(*names)
 
@@ -274,7 +275,7 @@ class CurveArrays:
         Returns
         -------
         bool
-            True also where there is no light curve.
+            True also if there is no light curve.
         """
         return name in self._added or self._columns.everywhere(name)
 
@@ -307,7 +308,7 @@ class CurveArrays:
         Raises
         ------
         InvalidQueryError
-            If it is of text or of objects.
+            If it holds strings or objects.
         """
         if name in self._added:
             return self._left(self._added[name].astype(np.float64))
@@ -354,7 +355,7 @@ class CurveArrays:
         return self._left(self._end_to_end(columns, np.int64))
 
     def truths(self, name: str) -> np.ndarray:
-        """Return a column of truth values.
+        """Return a column of booleans.
 
         Parameters
         ----------
@@ -379,7 +380,7 @@ class CurveArrays:
         Returns
         -------
         values, known : `~numpy.ndarray`
-            What stands in the column, and where it is not masked.
+            The values, and where they are not masked.
 
         Raises
         ------
@@ -390,7 +391,7 @@ class CurveArrays:
         for dtype in {getattr(column, "dtype", type(column)) for column in columns}:
             if getattr(dtype, "kind", "O") not in "iubUS":
                 raise InvalidQueryError(
-                    f"the column {name} is of type {dtype}; it should be of text or of whole "
+                    f"the column {name} is of type {dtype}; it should be of strings or of whole "
                     "numbers"
                 )
         mask = self._masked(columns)
@@ -401,15 +402,15 @@ class CurveArrays:
         return values if self._kept is None else values[self._kept]
 
     def _of(self, name: str) -> Sequence:
-        """Return a column of each light curve; None where one lacks it."""
+        """Return a column of each light curve; None where one has none."""
         return self._columns.of(name)[self._span]
 
     def _joined(self, columns: Sequence) -> np.ndarray:
-        """Return columns of numbers end to end, NaN where they are masked."""
+        """Return columns of numbers concatenated, NaN where they are masked."""
         values = self._end_to_end(columns, np.float64)
         mask = self._masked(columns)
         if mask is not None and mask.any():
-            # What belongs to the light curve is not written to.
+            # The arrays of the light curve are not modified.
             values = np.where(mask, np.nan, values)
         return values
 
@@ -421,8 +422,8 @@ class CurveArrays:
         return joined if dtype is None else joined.astype(dtype, copy=False)
 
     def _masked(self, columns: Sequence) -> np.ndarray | None:
-        """Return where columns are masked, end to end; None where none has a mask."""
-        masks = [getattr(column, "mask", None) for column in columns]
+        """Return where columns are masked, concatenated; None where none has a mask."""
+        masks: list[Any] = [getattr(column, "mask", None) for column in columns]
         absent = [mask is None or mask is np.ma.nomask for mask in masks]
         if all(absent):
             return None

@@ -1,6 +1,7 @@
-"""The axes of a picture: limits that fit, dates on top, absolute magnitudes, and a key."""
+"""The axes of a plot: limits, dates on top, absolute magnitudes, and the legend."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -8,27 +9,29 @@ from atlasquery.lightcurve.plot_data import PlotPoints
 
 __all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
 
+# Values of no marker.
+NOTHING = np.zeros(0)
 # MJD of 1970-01-01, from which matplotlib counts days.
 MJD_OF_EPOCH = 40587.0
-# The event of a light curve, which is framed where it takes less than so much of all times, with
-# so much room before and after it: a part of its length, and days at least.
+# The event of a light curve fills the axes if it is shorter than this share of all times, with
+# this room before and after it: a share of its length, and a minimum in days.
 EVENT = ("detection", "forced")
 EVENT_SHARE, EVENT_ROOM, EVENT_DAYS = 0.5, 0.5, 30.0
-# What axes show at least: days, and magnitudes or uJy.
+# Minimum ranges of the axes: days, and magnitudes or uJy.
 LEAST_DAYS = 0.1
 LEAST = {"mag": 0.5, "flux": 1.0}
 MARGIN = 0.05
-# Errors so many times the usual one do not stretch the axes.
+# Errors this many times the median one do not stretch the axes.
 UNCERTAIN = 10.0
-# What the notes on them end in.
+# The end of notes on points outside the axes.
 OUTSIDE_END = "outside the axes"
 DATES_ID, ABSOLUTE_ID = "atlasquery dates", "atlasquery absolute magnitudes"
 OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
 BEYOND = "earlier or later row"
-# Inches: figures narrower than that have their key below; the numbers of an axis and their label;
-# a column and a line of the key.
+# Inches: narrower figures have their legend below; the numbers of an axis and their label;
+# a column and a line of the legend.
 NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
-# From so many days on, how a date is written, and the inches that it takes.
+# Minimum range in days, format of dates, and width of a date in inches.
 MONTHS, HOURS = 150.0, 3.0
 DATES = (
     (1100.0, "%Y", 0.8),
@@ -38,8 +41,8 @@ DATES = (
 )
 
 
-def pyplot():
-    """Return matplotlib's pyplot, or say how to install it.
+def pyplot() -> Any:
+    """Return matplotlib's pyplot, or raise with how to install it.
 
     Returns
     -------
@@ -50,15 +53,20 @@ def pyplot():
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f"pictures need matplotlib ({error}): pip install 'atlasquery[plotting]'"
+            f"plots need matplotlib ({error}): pip install 'atlasquery[plotting]'"
         ) from error
     return plt
 
 
 def fit_to_marks(
-    ax, marks: list[PlotPoints], y: str, *, empty: str, window: str | tuple[float, float] = "event"
+    ax: Any,
+    marks: list[PlotPoints],
+    y: str,
+    *,
+    empty: str,
+    window: str | tuple[float, float] = "event",
 ) -> list[str]:
-    """Set the limits of the axes, so that what matters fills them.
+    """Set the limits of the axes by the points that matter.
 
     Flagged rows, measurements far less certain than the others, and limits far
     above all that was detected stretch nothing, unless there is nothing else. Nor do
@@ -80,7 +88,7 @@ def fit_to_marks(
     Returns
     -------
     list of str
-        How many of these are outside, for the key.
+        How many of these are outside, for the legend.
     """
     good = [mark for mark in marks if mark.kind != "flagged"] or marks
     if not good:
@@ -113,7 +121,7 @@ def _times_of(marks: list[PlotPoints], window: str | tuple[float, float]) -> tup
             for end, other in zip(window, (low, high), strict=True)
         )
         return _range(np.array([first, last]), LEAST_DAYS) if first >= last else (first, last)
-    event = np.concatenate([mark.time for mark in marks if mark.kind in EVENT] or [[]])
+    event = np.concatenate([mark.time for mark in marks if mark.kind in EVENT] or [NOTHING])
     event = event[np.isfinite(event)]
     if window == "all" or not len(event):
         return low, high
@@ -134,8 +142,8 @@ def _within(mark: PlotPoints, low: float, high: float) -> PlotPoints:
 def _extent(marks: list[PlotPoints]) -> np.ndarray:
     """Return the values that the axes must hold."""
     points = [mark for mark in marks if mark.kind != "limit"]
-    limits = np.concatenate([mark.value for mark in marks if mark.kind == "limit"] or [[]])
-    errors = np.concatenate([_error(mark) for mark in points] or [[]])
+    limits = np.concatenate([mark.value for mark in marks if mark.kind == "limit"] or [NOTHING])
+    errors = np.concatenate([_error(mark) for mark in points] or [NOTHING])
     usual = UNCERTAIN * np.median(errors) if len(errors) else np.inf
     certain = [_error(mark) <= max(usual, 0.0) for mark in points]
     held = [
@@ -164,13 +172,13 @@ def _range(values: np.ndarray, least: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _say_empty(ax, words: str) -> None:
+def _say_empty(ax: Any, words: str) -> None:
     ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center")
     ax.set_xticks([])
     ax.set_yticks([])
 
 
-def date_axis(ax, *, dated: bool = True) -> None:
+def date_axis(ax: Any, *, dated: bool = True) -> None:
     """Put calendar dates on top of axes of MJD.
 
     Parameters
@@ -195,28 +203,28 @@ def date_axis(ax, *, dated: bool = True) -> None:
     top = ax.secondary_xaxis(
         "top", functions=(lambda mjd: mjd - MJD_OF_EPOCH, lambda day: day + MJD_OF_EPOCH)
     )
-    # Days are counted on through the end of a month, where a calendar would begin anew.
+    # Days are counted on through the end of a month, where a calendar would begin again.
     by_day = MONTHS > high - low > HOURS
     top.xaxis.set_major_locator(
         MaxNLocator(nbins=most, steps=[1, 2, 5, 10], min_n_ticks=1, integer=True)
         if by_day
         else _calendar(AutoDateLocator(minticks=2, maxticks=most))
     )
-    # Each label says its year: an offset text that would say it stands on the other axis.
+    # Each label has its year: the offset text that would have it is on the other axis.
     top.xaxis.set_major_formatter(DateFormatter(words))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=int(np.clip(inches / 0.9, 2, 9))))
     top.tick_params(direction="in")
     top.set_gid(DATES_ID)
 
 
-def _remove(ax, gid: str) -> None:
+def _remove(ax: Any, gid: str) -> None:
     """Remove the axis of an earlier picture on the same axes."""
     for child in [child for child in ax.child_axes if child.get_gid() == gid]:
         child.remove()
 
 
-def _calendar(locator):
-    """Let a locator of dates be content with few of them, of which it would warn."""
+def _calendar(locator: Any) -> Any:
+    """Let a locator choose few dates, of which it would warn otherwise."""
     from matplotlib.dates import HOURLY, MINUTELY, MONTHLY
 
     for frequency, longer in (
@@ -228,7 +236,7 @@ def _calendar(locator):
     return locator
 
 
-def absolute_axis(ax, modulus: float) -> str:
+def absolute_axis(ax: Any, modulus: float) -> str:
     """Put absolute magnitudes at the right of axes of magnitudes.
 
     Parameters
@@ -241,7 +249,7 @@ def absolute_axis(ax, modulus: float) -> str:
     Returns
     -------
     str
-        What the key should say of it.
+        What the legend should say about it.
     """
     ax.tick_params(axis="y", right=False)
     _remove(ax, ABSOLUTE_ID)
@@ -254,8 +262,8 @@ def absolute_axis(ax, modulus: float) -> str:
     return f"absolute: distance modulus\n{modulus:.2f}, no K-correction"
 
 
-def draw_key(ax, notes: list[str], *, beside: bool = False) -> None:
-    """Draw a key to the signs.
+def draw_key(ax: Any, notes: list[str], *, beside: bool = False) -> None:
+    """Draw the legend.
 
     Parameters
     ----------
@@ -275,7 +283,7 @@ def draw_key(ax, notes: list[str], *, beside: bool = False) -> None:
     columns = max(1, int(wide // COLUMN))
     lines = sum(label.count("\n") + 1 for label in labels) / columns
     if figure.get_layout_engine() is None or (wide < NARROW and high - LINE * lines < 3.0):
-        # Nothing would make room for it outside, or it would leave none inside.
+        # Without a layout engine there is no room outside, and in small figures none inside.
         ax.legend(keys, labels, loc="best", framealpha=0.8, **options)
     elif wide < NARROW:
         ax.legend(
@@ -301,7 +309,7 @@ def draw_key(ax, notes: list[str], *, beside: bool = False) -> None:
         )
 
 
-def _moved(ax, right: float, up: float):
+def _moved(ax: Any, right: float, up: float) -> Any:
     """Return the coordinates of the axes, moved by inches."""
     from matplotlib.transforms import ScaledTranslation
 
@@ -316,7 +324,7 @@ def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
     axes : list of `~matplotlib.axes.Axes`
         The axes.
     notes : list of str
-        What is said besides.
+        Further lines of the legend.
 
     Returns
     -------
@@ -336,15 +344,17 @@ def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
     return list(found.values()), list(found)
 
 
-def _key(handle):
-    """Return the key of a mark; a limit is drawn faint, which its key need not be."""
+def _key(handle: Any) -> Any:
+    """Return the handle of the legend for one drawn; limits are fainter when drawn."""
     from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
 
     if not isinstance(handle, PathCollection):
         return handle
-    filled = handle.get_linewidth()[0] == 0
-    colour = (handle.get_facecolor() if filled else handle.get_edgecolor())[0][:3]
+    # matplotlib declares what its setters take; these are arrays.
+    filled = np.ravel(handle.get_linewidth())[0] == 0
+    colours: Any = handle.get_facecolor() if filled else handle.get_edgecolor()
+    colour = colours[0][:3]
     if handle.get_gid() == "flagged":
         return Line2D([], [], ls="", marker="x", ms=5, mew=0.9, color=colour)
     return Line2D(

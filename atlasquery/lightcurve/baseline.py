@@ -125,10 +125,11 @@ def subtract_baseline(
             "mag": measured_column("mag", mag),
             "mag_err": measured_column("mag_err", mag_err),
         }
-    said = ", ".join(f"{b['band']} {b['offset']:.3g} uJy" for b in found if b["offset"] is not None)
-    note = (
-        f"subtract_baseline: method={method}, template_changes={list(map(float, changes))}: {said}"
+    offsets = ", ".join(
+        f"{b['band']} {b['offset']:.3g} uJy" for b in found if b["offset"] is not None
     )
+    steps = list(map(float, changes))
+    note = f"subtract_baseline: method={method}, template_changes={steps}: {offsets}"
     kind = Conventions.of(lc.meta).flux_kind
     if kind == "total" and all(b["offset"] is not None for b in found):
         kind = "difference"
@@ -211,20 +212,20 @@ def _offsets(
 def _found(
     bands: np.ndarray, segment: np.ndarray, changes: np.ndarray, baseline: tuple
 ) -> list[dict]:
-    """Return what is known of the baseline of each band and segment that has rows."""
+    """Return what is known about the baseline of each band and segment that has rows."""
     edges = [None, *map(float, changes), None]
     offset, error, n = baseline
     found = []
     for number, first in zip(*np.unique(segment, return_index=True), strict=True):
-        place = number % (len(changes) + 1)
-        there = not np.isnan(offset[number])
+        segment_index = number % (len(changes) + 1)
+        measured = not np.isnan(offset[number])
         found.append(
             {
                 "band": str(bands[first]),
-                "start": edges[place],
-                "end": edges[place + 1],
-                "offset": float(offset[number]) if there else None,
-                "offset_err": float(error[number]) if there else None,
+                "start": edges[segment_index],
+                "end": edges[segment_index + 1],
+                "offset": float(offset[number]) if measured else None,
+                "offset_err": float(error[number]) if measured else None,
                 "n": int(n[number]),
             }
         )

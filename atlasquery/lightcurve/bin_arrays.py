@@ -1,14 +1,15 @@
-"""Bins as bare arrays, of which light curves are made."""
+"""Bins as plain arrays, from which light curves are made."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.timeseries import TimeSeries
 
 from atlasquery.lightcurve.derive import new_meta
 from atlasquery.lightcurve.schema import Conventions, describe_flux, schema_columns, time_column
-from atlasquery.tables import Rows, assemble_series
+from atlasquery.tables import LightCurve, Rows, assemble_series
 
 __all__ = ["BinArrays"]
 
@@ -16,20 +17,20 @@ TIMES = ("time", "first", "last")
 
 
 class GrowingArrays:
-    """Arrays that are filled piece by piece, so that each number is written only once.
+    """Arrays that are filled chunk by chunk, so that each number is written once.
 
     Parameters
     ----------
     rows : int
-        The length of all pieces of what is averaged.
+        The length of all chunks of what is averaged.
     """
 
     def __init__(self, rows: int):
         self._rows = rows
         self._done = self._length = 0
-        self._arrays: dict[Hashable, np.ndarray] = {}
+        self._arrays: dict[Any, np.ndarray] = {}
 
-    def add(self, arrays: Mapping[Hashable, np.ndarray], rows: int) -> None:
+    def add(self, arrays: Mapping[Any, np.ndarray], rows: int) -> None:
         """Append to each array.
 
         Parameters
@@ -37,7 +38,7 @@ class GrowingArrays:
         arrays : mapping of `~numpy.ndarray`
             What is appended, of one length; the same names each time.
         rows : int
-            How many rows it was made of.
+            Number of rows that it was made from.
         """
         self._done += rows
         first = self._length
@@ -59,18 +60,18 @@ class GrowingArrays:
         return room
 
     def _expected(self) -> int:
-        """Return how many there will be if the pieces to come are as those before, and some."""
+        """Return the expected length if the next chunks are like those before, with a margin."""
         if self._done >= self._rows:
             return self._length
         return int(self._length * self._rows / max(self._done, 1) * 1.02) + 1
 
-    def arrays(self) -> dict[Hashable, np.ndarray]:
+    def arrays(self) -> dict[Any, np.ndarray]:
         """Return the arrays, of the length that was filled.
 
         Returns
         -------
         dict of `~numpy.ndarray`
-            By name; nothing can be added any more.
+            By name; nothing can be added afterwards.
         """
         for array in self._arrays.values():
             array.resize(self._length, refcheck=False)
@@ -79,7 +80,7 @@ class GrowingArrays:
 
 @dataclass
 class BinArrays:
-    """The bins of all light curves as bare arrays, of which tables are made.
+    """The bins of all light curves as plain arrays, from which tables are made.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class BinArrays:
         makes them of MJD.
     values : dict of str to `~numpy.ndarray`
         The columns of `SCHEMA`.
-    own : Rows
+    bin_columns : Rows
         The columns that only bins have.
     scale : str
         The time scale.
@@ -98,19 +99,19 @@ class BinArrays:
     first: tuple[np.ndarray, np.ndarray]
     last: tuple[np.ndarray, np.ndarray]
     values: dict[str, np.ndarray]
-    own: Rows
+    bin_columns: Rows
     scale: str
 
     @classmethod
     def joined(cls, parts: "Iterable[tuple[int, BinArrays]]", rows: int) -> "BinArrays":
-        """Return the bins of several pieces, one after the other.
+        """Return the bins of several chunks, one after the other.
 
         Parameters
         ----------
         parts : iterable of tuple
-            How many rows each piece has, and its bins; at least one.
+            How many rows each chunk has, and its bins; at least one.
         rows : int
-            How many rows they have together.
+            Number of rows of all of them.
 
         Returns
         -------
@@ -118,21 +119,27 @@ class BinArrays:
             All of them.
         """
         growing = GrowingArrays(rows)
-        part = None
         for n, part in parts:
             if n == rows:
                 return part
             growing.add(part._arrays, n)
         arrays = growing.arrays()
-        own = Rows(length=len(arrays["values", "flux"]))
-        for column in part.own.columns:
+        bin_columns = Rows(length=len(arrays["values", "flux"]))
+        for column in part.bin_columns.columns:
             array = arrays["own", column.name]
             mask = arrays.get(("mask", column.name))
             if mask is None and not column.required:
                 mask = np.isnan(array)
-            own.add(column, array, mask)
-        times = ((arrays["day", name], arrays["left", name]) for name in TIMES)
-        return cls(*times, {name: arrays["values", name] for name in part.values}, own, part.scale)
+            bin_columns.add(column, array, mask)
+        time, first, last = ((arrays["day", name], arrays["left", name]) for name in TIMES)
+        return cls(
+            time,
+            first,
+            last,
+            {name: arrays["values", name] for name in part.values},
+            bin_columns,
+            part.scale,
+        )
 
     def series(self, meta: Mapping, note: str, some: slice | None = None) -> TimeSeries:
         """Return the bins, or some of them, as a light curve.
@@ -140,7 +147,7 @@ class BinArrays:
         Parameters
         ----------
         meta : mapping
-            What the light curve says of its origin.
+            Metadata on its origin.
         note : str
             What was done, for its history.
         some : slice, optional
@@ -149,22 +156,22 @@ class BinArrays:
         Returns
         -------
         `~astropy.timeseries.TimeSeries`
-            With columns of its own.
+            It shares no column with other light curves.
         """
-        part, values, own = self._times, self.values, self.own
+        times, values, bin_columns = list(self._times), self.values, self.bin_columns
         if some is not None:
             # A light curve shares nothing with another.
-            part = [(day[some].copy(), left[some].copy()) for day, left in part]
+            times = [(day[some].copy(), left[some].copy()) for day, left in times]
             values = {name: array[some].copy() for name, array in values.items()}
-            own = own.take(np.arange(some.start, some.stop))
-        columns = schema_columns(part[0], values, own, scale=self.scale)
-        for name, mjd in zip(("first", "last"), part[1:], strict=True):
+            bin_columns = bin_columns.take(np.arange(some.start, some.stop))
+        columns = schema_columns(times[0], values, bin_columns, scale=self.scale)
+        for name, mjd in zip(("first", "last"), times[1:], strict=True):
             about = f"Time of the {name} measurement averaged."
             columns.append(time_column(mjd, f"time_{name}", about, self.scale))
-        series = assemble_series(TimeSeries(), columns)
-        more: dict[str, object] = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
-        more |= Conventions.of(meta).binned().meta()
-        series.meta.update(new_meta(meta, note, **more))
+        series = assemble_series(LightCurve(), columns)
+        items: dict[str, object] = {"limit_sigma": 5.0} if "limit_sigma" in meta else {}
+        items |= Conventions.of(meta).binned().meta()
+        series.meta.update(new_meta(meta, note, **items))
         describe_flux(series)
         return series
 
@@ -178,15 +185,15 @@ class BinArrays:
         rest = {name: left for name, (_, left) in zip(TIMES, self._times, strict=True)}
         # Labels that may be missing are not numbers, which are NaN then.
         masks = {
-            column.name: self.own.masks[column.name]
-            for column in self.own.columns
+            column.name: self.bin_columns.masks[column.name]
+            for column in self.bin_columns.columns
             if column.kind is object and not column.required
         }
         kinds = {
             "day": days,
             "left": rest,
             "values": self.values,
-            "own": self.own.values,
+            "own": self.bin_columns.values,
             "mask": masks,
         }
         return {(kind, name): array for kind, of in kinds.items() for name, array in of.items()}

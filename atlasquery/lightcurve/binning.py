@@ -37,11 +37,11 @@ METHODS = ("weighted", "mean", "median")
 NEEDED = ("band", "flux", "flux_err")
 # Rows of these are never averaged together.
 APART = ("band", "survey")
-# Columns that tell objects apart in tables of several.
+# Columns that distinguish objects in tables of several.
 IDS = ("atlas_id", "object", "object_id", "object_name", "oid", "name", "query_index")
 LIMIT_SIGMA = 5.0
 # Rows that are read, grouped and averaged together: their arrays stay in the processor's cache,
-# and their memory is used again by the next ones instead of being asked of the system anew.
+# and their memory is used again by the next ones instead of being requested from the system again.
 PIECE = 1 << 17
 
 OWN = (
@@ -55,18 +55,6 @@ OWN = (
 
 @overload
 def bin(
-    lc: Table,
-    width: u.Quantity = ...,
-    by: str | Sequence[str] = ...,
-    method: str = ...,
-    sigma_clip: float | None = ...,
-    *,
-    snr: float = ...,
-    offset: u.Quantity = ...,
-    limits: bool = ...,
-) -> TimeSeries: ...
-@overload
-def bin(
     lc: Mapping,
     width: u.Quantity = ...,
     by: str | Sequence[str] = ...,
@@ -77,6 +65,18 @@ def bin(
     offset: u.Quantity = ...,
     limits: bool = ...,
 ) -> LightCurves: ...
+@overload
+def bin(
+    lc: Table,
+    width: u.Quantity = ...,
+    by: str | Sequence[str] = ...,
+    method: str = ...,
+    sigma_clip: float | None = ...,
+    *,
+    snr: float = ...,
+    offset: u.Quantity = ...,
+    limits: bool = ...,
+) -> TimeSeries: ...
 def bin(
     lc: Table | Mapping,
     width: u.Quantity = 1 * u.day,
@@ -93,22 +93,22 @@ def bin(
     Parameters
     ----------
     lc : `~astropy.timeseries.TimeSeries`, `~astropy.table.Table` or mapping
-        A light curve; a stacked table of many, with a column that tells them
-        apart in `by`; or light curves by id. Columns ``time``, ``band``,
+        A light curve; a stacked table of many, with a column that
+        distinguishes them in `by`; or light curves by id. Columns ``time``, ``band``,
         ``flux`` and ``flux_err`` are needed.
     width : `~astropy.units.Quantity`, optional
         The width of a bin; by default a day.
     by : str or sequence of str, optional
         Columns of text or whole numbers; rows that differ in one are not averaged
         together. Rows of another band or survey never are. Rows in which one is masked are
-        a group of their own; without a band or survey they are left out.
+        a separate group; rows without a band or survey are left out.
     method : {"weighted", "mean", "median"}, optional
         Weights of 1 / flux_err squared, no weights, or the median, whose error is
         1.25 times that of the mean for three measurements and more.
     sigma_clip : float, optional
         A measurement goes when it is farther from the median of its bin than so
         many times its own error, and than so many times the scatter (1.4826 times
-        the median absolute deviation) of the bin; this is repeated until none
+        the median absolute deviation) of the bin; this is repeated until no row
         goes. Bins of two or fewer lose none. 1 or more; None for no clipping.
     snr : float, optional
         The signal to noise from which a bin is a detection and has a magnitude.
@@ -189,30 +189,33 @@ def bin(
         check_number(sigma_clip, name="sigma_clip", least=1.0)
     check_number(snr, name="snr", least=0.0)
     source = arrays_of(lc, NEEDED)
-    own = check_by(by, source)
+    by_columns = check_by(by, source)
     # Each piece has the columns and masks of all, whichever light curves are in it.
-    masked = {n for n in own if any(hasattr(one.columns[n], "mask") for one in source.curves)}
+    masked = {
+        n for n in by_columns if any(hasattr(one.columns[n], "mask") for one in source.curves)
+    }
     places, counted, twice = [], np.zeros(5, int), []
 
     def parts() -> Iterator[tuple[int, BinArrays]]:
-        for first, piece in source.pieces(PIECE, own[0] if own else None):
-            rows = _rows(piece, own, (width_days, offset_days), limits)
+        for first, chunk in source.pieces(PIECE, by_columns[0] if by_columns else None):
+            rows = _rows(chunk, by_columns, (width_days, offset_days), limits)
             binned = _average(rows, method, sigma_clip)
             if isinstance(lc, Mapping):
                 places.append(rows.keys[0][binned["head"]] + first)
                 twice.append(rows.keys[0][rows.repeated] + first)
             counted[:] += rows.counted
-            yield len(piece), _binned(piece, rows, binned, snr, masked)
+            yield len(chunk), _binned(chunk, rows, binned, snr, masked)
 
-    made = BinArrays.joined(parts(), len(source))
+    bins = BinArrays.joined(parts(), len(source))
     note = (
         f"bin: width={width_days:g} d, offset={offset_days:g} d, "
-        f"by={', '.join([*APART, *own])}, method={method}, sigma_clip={sigma_clip}, snr={snr:g}"
+        f"by={', '.join([*APART, *by_columns])}, method={method}, "
+        f"sigma_clip={sigma_clip}, snr={snr:g}"
     )
     if isinstance(lc, Mapping):
-        return _apart(lc, made, np.concatenate(places), np.concatenate(twice), note)
-    clipped = int(made.own.values["n_clipped"].sum())
-    return made.series(lc.meta, f"{note}: {_said(counted)}, {clipped} clipped")
+        return _apart(lc, bins, np.concatenate(places), np.concatenate(twice), note)
+    clipped = int(bins.bin_columns.values["n_clipped"].sum())
+    return bins.series(lc.meta, f"{note}: {_said(counted)}, {clipped} clipped")
 
 
 def check_by(by: str | Sequence[str], source: CurveArrays) -> tuple[str, ...]:
@@ -221,7 +224,7 @@ def check_by(by: str | Sequence[str], source: CurveArrays) -> tuple[str, ...]:
     Parameters
     ----------
     by : str or sequence of str
-        What was given.
+        The argument.
     source : CurveArrays
         The columns of the light curves.
 
@@ -233,13 +236,13 @@ def check_by(by: str | Sequence[str], source: CurveArrays) -> tuple[str, ...]:
     Raises
     ------
     InvalidQueryError
-        If one is no column, or rows of several objects would be mixed.
+        If one is not a column, or rows of several objects would be mixed.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
     for name in names:
         if not source.has(name):
             raise InvalidQueryError(
-                f"by={name!r} is no column of lc"
+                f"by={name!r} is not a column of lc"
                 f"{suggest(name, source.curves[0].colnames if source.curves else ())}"
             )
     if len(source.curves) == 1:
@@ -275,11 +278,11 @@ class _Measurements:
 
 
 def _rows(
-    source: CurveArrays, own: tuple, grid: tuple[float, float], limits: bool
+    source: CurveArrays, by_columns: tuple, grid: tuple[float, float], limits: bool
 ) -> _Measurements:
     """Read the columns, and group the rows that can enter a bin."""
     mjd, flux, flux_err = source.mjd(), source.numbers("flux"), source.numbers("flux_err")
-    labels, masks, unknown = _labels(source, own)
+    labels, masks, unknown = _labels(source, by_columns)
     flagged = excluded(source)
     good = ~(np.isnan(mjd) | unknown | flagged)
     with np.errstate(invalid="ignore"):
@@ -293,15 +296,15 @@ def _rows(
         flux_err = np.where(limit, mag_to_flux(depth) / source.limit_sigma, flux_err)
     # Whole numbers are keys as they are.
     numbered = {name: label_codes(values, masks.get(name)) for name, values in labels.items()}
-    keys = [source.places, *(numbered[name] for name in own)]
+    keys = [source.places, *(numbered[name] for name in by_columns)]
     width, offset = grid
     cell = cells(mjd, width, offset)
-    apart = [numbered[name] for name in reversed(APART) if name in numbered]
-    groups = make_groups([*keys, cell, *apart], measured | limit)
+    separate = [numbered[name] for name in reversed(APART) if name in numbered]
+    groups = make_groups([*keys, cell, *separate], measured | limit)
     again = repeated(source, groups, mjd, flux, flux_err)
     if len(again):
         measured[again] = limit[again] = False
-        groups = make_groups([*keys, cell, *apart], measured | limit)
+        groups = make_groups([*keys, cell, *separate], measured | limit)
     exposed = source.has("exposure_time")
     return _Measurements(
         labels=labels,
@@ -341,12 +344,12 @@ def _said_again(again: int) -> str:
 
 
 def _labels(
-    source: CurveArrays, own: tuple
+    source: CurveArrays, by_columns: tuple
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
     """Return the columns that keep rows apart, their masks, and where band or survey is masked."""
     unknown = np.zeros(len(source), bool)
     labels, masks = {}, {}
-    for name in (*APART, *own):
+    for name in (*APART, *by_columns):
         if not source.has(name):
             continue
         labels[name], known = source.labels(name)
@@ -523,17 +526,17 @@ def _binned(
         "survey": rows.labels["survey"].take(head) if "survey" in rows.labels else _empty(head),
         "exposure": _exposures(source, binned),
     }
-    own = Rows(length=len(head))
+    bin_columns = Rows(length=len(head))
     for name in rows.labels:
         if name not in DECLARED:
             mask = rows.masks[name].take(head) if name in rows.masks else None
             column = _declared(source, name, masked=name in masked)
-            own.add(column, rows.labels[name].take(head), mask)
+            bin_columns.add(column, rows.labels[name].take(head), mask)
     for column in OWN:
         array = binned[column.name]
-        own.add(column, array, None if column.required else np.isnan(array))
-    times = (halves(binned[name]) for name in ("time", "first", "last"))
-    return BinArrays(*times, values, own, source.scale)
+        bin_columns.add(column, array, None if column.required else np.isnan(array))
+    time, first, last = (halves(binned[name]) for name in ("time", "first", "last"))
+    return BinArrays(time, first, last, values, bin_columns, source.scale)
 
 
 def _empty(head: np.ndarray) -> np.ndarray:
@@ -559,19 +562,19 @@ def _declared(source: CurveArrays, name: str, masked: bool) -> Column:
 
 
 def _apart(
-    lc: Mapping, binned: BinArrays, place: np.ndarray, twice: np.ndarray, note: str
+    lc: Mapping, binned: BinArrays, curve_of_bin: np.ndarray, twice: np.ndarray, note: str
 ) -> LightCurves:
     """Return the binned light curves of a mapping, whose bins lie one object after the other."""
     ids = list(lc)
     again = np.bincount(twice, minlength=len(ids)) if len(twice) else None
-    edges = np.searchsorted(place, np.arange(len(ids) + 1))
-    clipped = binned.own.values["n_clipped"]
+    edges = np.searchsorted(curve_of_bin, np.arange(len(ids) + 1))
+    clipped = binned.bin_columns.values["n_clipped"]
 
     def make(n: int) -> TimeSeries:
         first, last = int(edges[n]), int(edges[n + 1])
-        said = f"{note}: {last - first} bins, {int(clipped[first:last].sum())} clipped"
+        summary = f"{note}: {last - first} bins, {int(clipped[first:last].sum())} clipped"
         if again is not None and again[n]:
-            said += f"; left out{_said_again(int(again[n]))[1:]}"
-        return binned.series(meta_of(lc, ids[n]), said, slice(first, last))
+            summary += f"; left out{_said_again(int(again[n]))[1:]}"
+        return binned.series(meta_of(lc, ids[n]), summary, slice(first, last))
 
     return LightCurves(ids, make, what=note.partition(",")[0])

@@ -155,7 +155,7 @@ def from_columns(
     units : mapping of str to str, optional
         The units of columns.
     meta : mapping, optional
-        What the light curve says of its origin.
+        Metadata on its origin.
     name : str
         What the table is called, for messages.
 
@@ -178,7 +178,7 @@ def from_columns(
     )
     if not alerce and not ("mjd" in columns and "band" in columns and measured):
         raise InvalidQueryError(
-            f"{name} is no light curve; {RIGHT}; it has {', '.join(map(str, columns))}"
+            f"{name} is not a light curve; {RIGHT}; it has {', '.join(map(str, columns))}"
         )
     reader = _ColumnReader(columns, dict(units or {}), name)
     mjd = reader.numbers("mjd")
@@ -209,7 +209,7 @@ class _ColumnReader:
         self._taken.add(name)
         if values.dtype.kind not in "fiub" and not mask.all():
             raise InvalidQueryError(
-                f"the column {name} of {self._name} holds texts, such as "
+                f"the column {name} of {self._name} holds strings, such as "
                 f"{values[~mask][0]!s:.40}; it should be of numbers"
             )
         numbers = np.full(self._length, np.nan)
@@ -233,7 +233,7 @@ class _ColumnReader:
         return numbers * pair[0] + pair[1]
 
     def texts(self, name: str, default: str = "") -> np.ndarray:
-        """Return a column as texts."""
+        """Return a column as strings."""
         if name not in self._columns:
             return np.full(self._length, default)
         values, mask = self._columns[name]
@@ -256,14 +256,14 @@ class _ColumnReader:
         if "detection" not in self._columns:
             with np.errstate(invalid="ignore"):
                 detection = np.abs(flux) >= 5 * flux_err
-        made, made_err = magnitudes(flux, flux_err, detection)
+        mag, made_err = magnitudes(flux, flux_err, detection)
         absent = np.isnan(mag) | (new & ~(flux > 0))
         return {
             "band": self.texts("band"),
             "detection": detection,
             "flux": flux,
             "flux_err": flux_err,
-            "mag": np.where(absent, made, mag),
+            "mag": np.where(absent, mag, mag),
             "mag_err": np.where(absent, made_err, mag_err),
             "limiting_mag": self.numbers("limiting_mag", u.mag),
             "exposure_time": self.numbers("exposure_time", u.s),
@@ -280,7 +280,7 @@ class _ColumnReader:
         flux = np.where(sign == 0, np.nan, sign) * mag_to_flux(mag)
         flux_err = np.abs(flux) * mag_err / LN10_2_5
         detection = ~np.isnan(flux)
-        made, _ = magnitudes(flux, flux_err, detection)
+        new_mag, _ = magnitudes(flux, flux_err, detection)
         fid = self.numbers("fid")
         self._taken -= {"magpsf", "sigmapsf", "fid"}
         bands = np.array([ZTF_BANDS.get(int(f), "") if f == f else "" for f in fid], dtype="U1")
@@ -289,8 +289,8 @@ class _ColumnReader:
             "detection": detection,
             "flux": flux,
             "flux_err": flux_err,
-            "mag": np.where(np.isnan(made), np.nan, mag),
-            "mag_err": np.where(np.isnan(made), np.nan, mag_err),
+            "mag": np.where(np.isnan(new_mag), np.nan, mag),
+            "mag_err": np.where(np.isnan(new_mag), np.nan, mag_err),
             "limiting_mag": self.numbers("diffmaglim"),
             "exposure_time": np.where(np.isnan(exposed := self.numbers("exptime")), 30.0, exposed),
             "survey": np.full(self._length, "ztf"),

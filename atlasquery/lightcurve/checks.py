@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -28,7 +29,7 @@ RIGHT = "a light curve is a TimeSeries or a table with a Time column 'time'"
 def check_light_curve(
     lc: Table, *needed: str, name: str = "lc", units: Mapping[str, u.UnitBase] | None = None
 ) -> None:
-    """Refuse what is no light curve, or lacks a column, or has it in a wrong unit.
+    """Refuse what is not a light curve, or a column is missing, or has it in a wrong unit.
 
     Parameters
     ----------
@@ -37,14 +38,14 @@ def check_light_curve(
     *needed : str
         The columns needed besides the time.
     name : str, optional
-        How the light curve is called in a message.
+        Name of the light curve in messages.
     units : mapping of str to `~astropy.units.UnitBase`, optional
         The units of columns that are not of `SCHEMA`.
 
     Raises
     ------
     InvalidQueryError
-        If it is no table, or the message names the column that is wrong.
+        If it is not a table, or the message names the column that is wrong.
     """
     if not isinstance(lc, Table):
         raise InvalidQueryError(f"{name} is of type {type(lc).__name__}; {RIGHT}")
@@ -55,7 +56,7 @@ def check_light_curve(
         near = suggest(missing[0], lc.colnames) if len(missing) == 1 else ""
         hint = near if near.startswith("; did") else f"; it has {', '.join(lc.colnames)}"
         raise InvalidQueryError(
-            f"{name} is no light curve for this: it lacks the column{plural} "
+            f"{name} is not a light curve for this: it has no column{plural} "
             f"{', '.join(missing)}{hint}"
         )
     known = UNITS if units is None else UNITS | dict(units)
@@ -66,7 +67,7 @@ def check_light_curve(
 def _check_time(lc: Table, name: str) -> None:
     time = lc.columns.get("time")
     if time is None:
-        raise InvalidQueryError(f"{name} is no light curve: it lacks the column time; {RIGHT}")
+        raise InvalidQueryError(f"{name} is not a light curve: it has no column time; {RIGHT}")
     if isinstance(time, Time):
         return
     what = type(time).__name__
@@ -81,7 +82,7 @@ def _check_time(lc: Table, name: str) -> None:
     )
 
 
-def _check_unit(column, name: str, unit: u.UnitBase | None, of: str) -> None:
+def _check_unit(column: object, name: str, unit: u.UnitBase | None, of: str) -> None:
     if unit is None:
         return
     given = getattr(column, "unit", None)
@@ -126,16 +127,17 @@ def conversion(given: u.UnitBase | None, unit: u.UnitBase, name: str) -> tuple[f
     """
     if given is None:
         return None
-    given = u.Unit(given)
-    if not _is_logarithmic(given):
-        factor = given.to(unit) if given.is_equivalent(unit) else 0.0
+    # astropy has no type stubs: its units are Any.
+    source: Any = u.Unit(given)
+    if not _is_logarithmic(source):
+        factor = source.to(unit) if source.is_equivalent(unit) else 0.0
         # A magnitude is -0.4 dex: numbers in such a unit are not magnitudes.
         return (float(factor), 0.0) if factor > 0 else None
-    if unit != u.mag or not isinstance(given, u.MagUnit):
+    if unit != u.mag or not isinstance(source, u.MagUnit):
         return None
-    if not given.physical_unit.is_equivalent(u.uJy):
+    if not source.physical_unit.is_equivalent(u.uJy):
         return None
-    return 1.0, 0.0 if name.endswith("_err") else float(given.to(u.ABmag, 0.0))
+    return 1.0, 0.0 if name.endswith("_err") else float(source.to(u.ABmag, 0.0))
 
 
 def check_quantity(
@@ -184,7 +186,7 @@ def check_number(value: object, *, name: str, least: float) -> float:
     Parameters
     ----------
     value : float
-        What was given.
+        The argument.
     name : str
         The argument's name, for messages.
     least : float
@@ -201,9 +203,10 @@ def check_number(value: object, *, name: str, least: float) -> float:
         If it is no finite number, or too small.
     """
     real = isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
-    if not real or not np.isfinite(value) or value < least:
+    number = float(cast("float", value)) if real else np.nan
+    if not np.isfinite(number) or number < least:
         raise InvalidQueryError(f"{name}={value!r} should be a number of {least:g} or more")
-    return float(value)
+    return number
 
 
 def one_scale(curves: Iterable[tuple[str, Table]]) -> str:
@@ -217,7 +220,7 @@ def one_scale(curves: Iterable[tuple[str, Table]]) -> str:
     Returns
     -------
     str
-        The scale, ``"utc"`` where there is no light curve.
+        The scale, ``"utc"`` where there is not a light curve.
 
     Raises
     ------

@@ -34,16 +34,6 @@ MADE = {"snr_min": "flux", "mag_below_limit_max": "positive flux"}
 
 @overload
 def clean(
-    lc: T,
-    preset: str = ...,
-    *,
-    drop: bool = ...,
-    by: str | Sequence[str] = ...,
-    controls: Mapping | Sequence[Table] | None = ...,
-    **overrides: float | u.Quantity | None,
-) -> T: ...
-@overload
-def clean(
     lc: Mapping,
     preset: str = ...,
     *,
@@ -52,6 +42,16 @@ def clean(
     controls: Mapping | Sequence[Table] | None = ...,
     **overrides: float | u.Quantity | None,
 ) -> LightCurves: ...
+@overload
+def clean(
+    lc: T,
+    preset: str = ...,
+    *,
+    drop: bool = ...,
+    by: str | Sequence[str] = ...,
+    controls: Mapping | Sequence[Table] | None = ...,
+    **overrides: float | u.Quantity | None,
+) -> T: ...
 def clean(
     lc: Table | Mapping,
     preset: str = "atlas",
@@ -61,28 +61,28 @@ def clean(
     controls: Mapping | Sequence[Table] | None = None,
     **overrides: float | u.Quantity | None,
 ) -> Table | LightCurves:
-    """Flag the rows of a light curve that are not to be trusted.
+    """Flag the rows of a light curve that should not be trusted.
 
     Parameters
     ----------
     lc : `~astropy.timeseries.TimeSeries`, `~astropy.table.Table` or mapping
-        A light curve; a stacked table of many, with a column that tells them
-        apart in `by`; or light curves by id.
+        A light curve; a stacked table of many, with a column that
+        distinguishes them in `by`; or light curves by id.
     preset : {"atlas", "faq", "plot_atlas_fp", "skyportal", "ztf_forced", "atclean"}, optional
-        Whose rules: those for light curves and forced photometry of the ATLAS
+        The rules: those for light curves and forced photometry of the ATLAS
         Transient Server, or those of the forced photometry server's FAQ, of
         plot_atlas_fp, of SkyPortal, of ZTF's forced photometry service, or of ATClean.
     drop : bool, optional
         Whether flagged rows are left out; by default all rows are kept.
     by : str or sequence of str, optional
-        Columns whose values keep rows apart where neighbours are compared; bands
-        and surveys always are.
+        Columns that separate rows where neighbours are compared, in addition to
+        band and survey.
     controls : mapping or sequence of `~astropy.table.Table`, optional
         Control light curves, forced at positions where nothing is, of the same
-        exposures; used by ``"atclean"``, which goes without them if there are none.
+        exposures; used by ``"atclean"``, which does not use them if there are none.
     **overrides : float, `~astropy.units.Quantity` or None
         Thresholds by name, in place of the preset's or in addition to them; None
-        for no such rule. A bare number is in the unit of the column.
+        disables a rule. A bare number is in the unit of the column.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def clean(
     and one that has a flux without an error as `Flag.NO_ERROR`: what was masked because it
     stands for a failed fit is not good because nothing could be judged.
     ``meta["history"]`` counts such rows. Where a column is missing in all rows, its rule
-    raises; an override of None goes without it.
+    raises; set it to None to disable the rule.
 
     References
     ----------
@@ -139,8 +139,8 @@ def clean(
     bounds = _applicable(source, preset, bounds, chosen.optional - overrides.keys())
     # Rules that look at one row at a time may see the rows of many objects.
     grouped = any(RULES[name].kind == "group" for name in bounds)
-    own = check_by(by, source) if grouped else ()
-    flags, notes = _judge(source, bounds, own, controls)
+    by_columns = check_by(by, source) if grouped else ()
+    flags, notes = _judge(source, bounds, by_columns, controls)
     given = "".join(f", {name}={value}" for name, value in overrides.items())
     return _flagged(lc, source, flags, chosen, drop, _Said(f"clean: preset={preset}{given}", notes))
 
@@ -168,12 +168,12 @@ def _bounds(
 def _check_override(name: str, value: object, present: Bound | None) -> Bound | None:
     rule = RULES.get(name)
     if rule is None:
-        raise InvalidQueryError(f"{name} is no threshold{suggest(name, RULES)}")
+        raise InvalidQueryError(f"{name} is not a threshold{suggest(name, RULES)}")
     if value is None:
         return None
     try:
         bare_number = not isinstance(value, (u.Quantity, str))
-        # Magnitudes of astropy, such as 17 * u.ABmag, are of a class of their own.
+        # Magnitudes of astropy, such as 17 * u.ABmag, are of another class.
         quantity = u.Quantity(value, dtype=float, subok=True)
         if isinstance(quantity, u.Magnitude):
             quantity = quantity.to(u.ABmag).value * u.mag
@@ -184,7 +184,7 @@ def _check_override(name: str, value: object, present: Bound | None) -> Bound | 
     except (u.UnitsError, TypeError, ValueError) as error:
         what = f"in {rule.unit}" if rule.unit is not None else "without a unit"
         raise InvalidQueryError(
-            f"{name}={value!r} should be one number {what}, or None for no such rule"
+            f"{name}={value!r} should be one number {what}, or None to disable this rule"
         ) from error
     return Bound(float(number), strict=present is not None and present.strict)
 
@@ -201,8 +201,8 @@ def _applicable(
             left[name] = bound
         elif name not in optional:
             raise InvalidQueryError(
-                f"the rule {name} of preset={preset!r} needs the column {missing[0]}, which lc "
-                f"lacks; {name}=None goes without it"
+                f"the rule {name} of preset={preset!r} needs the column {missing[0]}, and lc has "
+                f"none; set {name}=None to disable this rule"
             )
     source.check([c for name in left for c in RULES[name].columns], UNITS)
     return left
@@ -226,7 +226,7 @@ class _Said(NamedTuple):
 def _judge(
     source: CurveArrays,
     bounds: Mapping[str, Bound],
-    own: tuple[str, ...],
+    by_columns: tuple[str, ...],
     controls: Mapping | Sequence[Table] | None,
 ) -> tuple[np.ndarray, list[str]]:
     """Return the flags of all rows, and which rules could not judge how many of them."""
@@ -237,9 +237,9 @@ def _judge(
     if controls is not None:
         flags |= _control_flags(source, bounds, controls)
     if "rolling_sigma" in bounds:
-        flags |= flag_rolling(source, flags, bounds, own)
+        flags |= flag_rolling(source, flags, bounds, by_columns)
     if "bin_width" in bounds:
-        flags |= flag_bins(source, flags, bounds, own)
+        flags |= flag_bins(source, flags, bounds, by_columns)
     return flags, notes
 
 
@@ -364,9 +364,9 @@ def _is_bad(values: np.ndarray, kind: str, bound: Bound) -> np.ndarray:
     """Return which values break a rule; whether NaN does is for the caller to say."""
     with np.errstate(invalid="ignore"):
         if kind == "equal":
-            return values != bound.value
+            return np.not_equal(values, bound.value)
         low, high = (values, bound.value) if kind == "min" else (bound.value, values)
-        return low <= high if bound.strict else low < high
+        return np.less_equal(low, high) if bound.strict else np.less(low, high)
 
 
 def _flagged(
@@ -375,11 +375,11 @@ def _flagged(
     flags: np.ndarray,
     preset: Preset,
     drop: bool,
-    said: _Said,
+    record: _Said,
 ) -> TimeSeries | LightCurves:
     """Return new light curves with their flags."""
     if not isinstance(lc, Mapping):
-        return _with_flags(lc, flags, preset, drop, said)
+        return _with_flags(lc, flags, preset, drop, record)
     ids = list(lc)
     ends = source.ends
 
@@ -387,28 +387,28 @@ def _flagged(
         return flags[int(ends[n - 1]) if n else 0 : int(ends[n])]
 
     def make(n: int) -> Table:
-        return _with_flags(lc[ids[n]], of(n), preset, drop, said)
+        return _with_flags(lc[ids[n]], of(n), preset, drop, record)
 
     def meta(n: int) -> dict:
-        return new_meta(meta_of(lc, ids[n]), _note(said, of(n), drop), flag_bits=dict(BITS))
+        return new_meta(meta_of(lc, ids[n]), _note(record, of(n), drop), flag_bits=dict(BITS))
 
     # What else changes than the flags, or was cut before, is read from the tables themselves.
     simple = not preset.detects and not source.cut
     kept = flags == 0 if drop else None
-    more = source.with_columns({"flag": flags}, kept) if simple else None
-    return LightCurves(ids, make, what=said.call, source=more, meta=meta)
+    flagged_source = source.with_columns({"flag": flags}, kept) if simple else None
+    return LightCurves(ids, make, what=record.call, source=flagged_source, meta=meta)
 
 
-def _with_flags(lc: Table, flags: np.ndarray, preset: Preset, drop: bool, said: _Said) -> Table:
+def _with_flags(lc: Table, flags: np.ndarray, preset: Preset, drop: bool, record: _Said) -> Table:
     columns = {"flag": flag_column(flags.copy())}
     if preset.detects:
         columns |= _detections(lc, flags == 0)
     kept = flags == 0 if drop else None
-    return derive(lc, columns, _note(said, flags, drop), rows=kept, flag_bits=dict(BITS))
+    return derive(lc, columns, _note(record, flags, drop), rows=kept, flag_bits=dict(BITS))
 
 
-def _note(said: _Said, flags: np.ndarray, drop: bool) -> str:
-    return said.of(flags) + ("; they are left out" if drop else "")
+def _note(record: _Said, flags: np.ndarray, drop: bool) -> str:
+    return record.of(flags) + ("; they are left out" if drop else "")
 
 
 def _detections(lc: Table, good: np.ndarray) -> dict:

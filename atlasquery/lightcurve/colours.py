@@ -10,7 +10,7 @@ from atlasquery.lightcurve.binning import bin
 from atlasquery.lightcurve.derive import new_meta
 from atlasquery.lightcurve.group_statistics import SortedGroups, weighted_mean
 from atlasquery.lightcurve.schema import time_column
-from atlasquery.tables import Column, assemble_series, quantity_column
+from atlasquery.tables import Column, LightCurve, assemble_series, quantity_column
 
 __all__ = ["colour"]
 
@@ -54,7 +54,7 @@ def colour(
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, or lacks a column.
+        If `lc` is not a light curve, or a column is missing.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def colour(
     errors = pairs[:, [2, 5]].ravel()
     runs = SortedGroups(np.arange(0, 2 * len(cells), 2), np.full(len(cells), 2))
     time = weighted_mean(mjd, errors, runs)[0] if len(cells) else np.zeros(0)
-    own = (
+    colour_columns = (
         (
             Column("colour", unit=u.mag, about=f"{bands[0]} - {bands[1]}."),
             pairs[:, 1] - pairs[:, 4],
@@ -95,9 +95,11 @@ def colour(
     )
     about = "Mean time of both bands."
     columns = [time_column(time, "time", about, lc["time"].scale)]
-    columns += [quantity_column(column, values, np.isnan(values)) for column, values in own]
+    columns += [
+        quantity_column(column, values, np.isnan(values)) for column, values in colour_columns
+    ]
     order = np.argsort(time, kind="stable")
-    series = assemble_series(TimeSeries(), columns)[order]
+    series = assemble_series(LightCurve(), columns)[order]
     note = f"colour: {bands[0]} - {bands[1]}, width={days:g} d, snr={snr:g}: {len(cells)} bins"
     series.meta.update(new_meta(lc.meta, note))
     return series
@@ -112,4 +114,4 @@ def _by_cell(binned: TimeSeries, band: str, width: float) -> dict[int, tuple]:
         binned["mag"].unmasked.value[chosen],
         binned["mag_err"].unmasked.value[chosen],
     )
-    return {int(cell): row for cell, *row in zip(cells, *values, strict=True)}
+    return {int(cell): tuple(row) for cell, *row in zip(cells, *values, strict=True)}

@@ -1,7 +1,8 @@
-"""The columns of a hundred thousand light curves, looked up once, and laid end to end."""
+"""The columns of a hundred thousand light curves, looked up once, and concatenated."""
 
 from collections.abc import Sequence
 from types import NoneType
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -11,19 +12,19 @@ from atlasquery.lightcurve.schema import SCHEMA
 
 __all__ = ["CurveColumns", "concatenate"]
 
-# Looked up together: the names of a light curve's columns are in the cache then.
+# Looked up together: the names of a light curve's columns are then in the processor's cache.
 USUAL = ("time", *(column.name for column in SCHEMA))
 WITHOUT_UNIT = {"time", *(column.name for column in SCHEMA if column.unit is None)}
-# Light curves whose columns are found, and asked for their units, before those of the next are:
-# a hundred thousand have left the cache when they are come back to.
+# Number of light curves whose columns and units are looked up together: of a hundred thousand,
+# the first have left the processor's cache when the last are reached.
 TOGETHER = 256
 
 
 class CurveColumns:
     """The columns of many light curves by name.
 
-    To find a column in its table, and then its unit, takes a good part of the time in which its
-    few hundred numbers are averaged; so each is looked for only once.
+    To find a column in its table, and then its unit, takes a considerable part of the time of
+    averaging its few hundred numbers; so each is looked up only once.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class CurveColumns:
         self._units: dict[str, dict[int, u.UnitBase | None]] = {}
 
     def look_up(self, *names: str) -> None:
-        """Look for several columns at once, which takes a third of the time of one by one.
+        """Look up several columns at once, in a third of the time of one by one.
 
         Parameters
         ----------
@@ -76,7 +77,7 @@ class CurveColumns:
         Returns
         -------
         list
-            None for a light curve that lacks it.
+            None for a light curve without it.
         """
         if name not in self._columns:
             self.look_up(name, *USUAL)
@@ -93,7 +94,7 @@ class CurveColumns:
         Returns
         -------
         bool
-            True also where there is no light curve.
+            True also if there is no light curve.
         """
         self.of(name)
         return name not in self._lacking
@@ -116,7 +117,7 @@ class CurveColumns:
 
 
 def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Lay arrays end to end.
+    """Concatenate arrays.
 
     Parameters
     ----------
@@ -133,9 +134,9 @@ def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
     if len(dtypes) == 1 and arrays[0].ndim == 1 and dtype.itemsize and not dtype.hasobject:
         try:
             # To join their bytes takes half the time: numpy makes a view of each first.
-            return np.frombuffer(b"".join(arrays), dtype)
+            return np.frombuffer(b"".join(cast("Any", arrays)), dtype)
         except TypeError:
-            # One does not lie in memory in one piece.
+            # One is not contiguous in memory.
             pass
-    # An array's own view would copy what it knows of itself, which takes ten times as long.
+    # An array's own view would copy its attributes, which takes ten times as long.
     return np.concatenate([np.ndarray.view(array, np.ndarray) for array in arrays])

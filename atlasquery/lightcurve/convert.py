@@ -12,7 +12,7 @@ from atlasquery.lightcurve.checks import check_number, check_quantity
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column
 from atlasquery.lightcurve.schema import LN10_2_5, Conventions, flux_to_mag, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_time
-from atlasquery.tables import Column, assemble, table_column
+from atlasquery.tables import Column, LightCurve, assemble, table_column
 
 __all__ = ["limits", "phase_fold", "signal_to_noise", "to_flux", "to_mag"]
 
@@ -40,7 +40,7 @@ def to_mag(lc: Table, *, snr: float | None = None) -> TimeSeries:
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, or lacks a column.
+        If `lc` is not a light curve, or a column is missing.
 
     Notes
     -----
@@ -83,7 +83,7 @@ def to_mag(lc: Table, *, snr: float | None = None) -> TimeSeries:
 
 
 def to_flux(lc: Table) -> TimeSeries:
-    """Compute the fluxes of a light curve from its magnitudes, where it has none.
+    """Compute the missing fluxes of a light curve from its magnitudes.
 
     Parameters
     ----------
@@ -94,13 +94,13 @@ def to_flux(lc: Table) -> TimeSeries:
     -------
     `~astropy.timeseries.TimeSeries`
         A new light curve. ``flux`` and ``flux_err`` (µJy) are those of the AB
-        magnitude where they were masked; others are not touched, as a
-        magnitude knows of no negative flux.
+        magnitude where they were masked; others are not touched, since
+        no magnitude stands for a negative flux.
 
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, lacks a column, or has magnitudes that are not AB.
+        If `lc` is not a light curve, a column is missing, or it has magnitudes that are not AB.
 
     Examples
     --------
@@ -119,17 +119,17 @@ def to_flux(lc: Table) -> TimeSeries:
             f"lc.meta['magsys'] is {lc.meta['magsys']!r}: fluxes are made of AB magnitudes only. "
             "If you know that these are, set it to 'AB'."
         )
-    there = one.has("flux") and one.has("flux_err")
-    if there:
+    has_flux = one.has("flux") and one.has("flux_err")
+    if has_flux:
         one.check(("flux", "flux_err"))
     flux, flux_err = (
-        one.numbers(name).copy() if there else np.full(len(lc), np.nan)
+        one.numbers(name).copy() if has_flux else np.full(len(lc), np.nan)
         for name in ("flux", "flux_err")
     )
-    made = mag_to_flux(one.numbers("mag"))
-    new = np.isnan(flux) & ~np.isnan(made)
-    flux[new] = made[new]
-    flux_err[new] = (made * one.numbers("mag_err") / LN10_2_5)[new]
+    from_mag = mag_to_flux(one.numbers("mag"))
+    new = np.isnan(flux) & ~np.isnan(from_mag)
+    flux[new] = from_mag[new]
+    flux_err[new] = (from_mag * one.numbers("mag_err") / LN10_2_5)[new]
     return derive(
         lc,
         {
@@ -154,18 +154,18 @@ def limits(lc: Table, nsigma: float = 5.0) -> TimeSeries:
     -------
     `~astropy.timeseries.TimeSeries`
         A new light curve. ``limiting_mag`` (mag, AB) is that of `nsigma` times
-        ``flux_err``; a row without an error has the limit of its exposure, moved
-        from the sigmas it was for. ``meta["limit_sigma"]`` is `nsigma`.
+        ``flux_err``; a row without an error has the limit of its exposure, scaled
+        from the sigma that it had. ``meta["limit_sigma"]`` is `nsigma`.
 
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, or lacks a column.
+        If `lc` is not a light curve, or a column is missing.
 
     Notes
     -----
     The limit of an exposure, as surveys send it, is that of an average point in
-    the image. The error of a flux is of the place itself, and knows of the
+    the image. The error of a flux is that of the position itself, with the
     galaxy and the gradient there.
 
     Examples
@@ -186,13 +186,13 @@ def limits(lc: Table, nsigma: float = 5.0) -> TimeSeries:
     flux_err = one.numbers("flux_err")
     before = float(lc.meta.get("limit_sigma", 5.0))
     with np.errstate(invalid="ignore"):
-        own = flux_err > 0
+        has_error = flux_err > 0
     depth = one.numbers("limiting_mag") - 2.5 * np.log10(nsigma / before)
-    depth = np.where(own, flux_to_mag(nsigma * flux_err), depth)
+    depth = np.where(has_error, flux_to_mag(nsigma * flux_err), depth)
     column = Column("limiting_mag", unit=u.mag, about=f"{nsigma:g}-sigma limit, AB.")
-    note = f"limits: nsigma={nsigma:g}: {int(np.count_nonzero(own))} from flux_err"
-    made = measured_column("limiting_mag", depth, column)
-    return derive(lc, {"limiting_mag": made}, note, limit_sigma=float(nsigma))
+    note = f"limits: nsigma={nsigma:g}: {int(np.count_nonzero(has_error))} from flux_err"
+    limit_column = measured_column("limiting_mag", depth, column)
+    return derive(lc, {"limiting_mag": limit_column}, note, limit_sigma=float(nsigma))
 
 
 def signal_to_noise(lc: Table) -> TimeSeries:
@@ -213,7 +213,7 @@ def signal_to_noise(lc: Table) -> TimeSeries:
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, or lacks a column.
+        If `lc` is not a light curve, or a column is missing.
 
     Examples
     --------
@@ -232,8 +232,8 @@ def signal_to_noise(lc: Table) -> TimeSeries:
         known = flux_err > 0
     with np.errstate(over="ignore"):
         ratio = np.divide(flux, flux_err, out=np.full(len(lc), np.nan), where=known)
-    made = measured_column("signal_to_noise", ratio, SNR)
-    return derive(lc, {"signal_to_noise": made}, "signal_to_noise: flux / flux_err")
+    snr_column = measured_column("signal_to_noise", ratio, SNR)
+    return derive(lc, {"signal_to_noise": snr_column}, "signal_to_noise: flux / flux_err")
 
 
 def phase_fold(
@@ -265,7 +265,7 @@ def phase_fold(
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, or `period` is no time above 0.
+        If `lc` is not a light curve, or `period` is not a positive time.
 
     Notes
     -----
@@ -287,7 +287,7 @@ def phase_fold(
     """
     _one(lc)
     days = check_quantity(period, name="period", unit=u.day, above=0.0)
-    series = lc if isinstance(lc, TimeSeries) else assemble(TimeSeries(), lc.columns.values())
+    series = lc if isinstance(lc, TimeSeries) else assemble(LightCurve(), lc.columns.values())
     scale = lc["time"].scale
     start = None if epoch is None else getattr(_mjd(epoch), scale)
     note = f"phase_fold: period={days:.10g} d, epoch={epoch}, normalize={normalize}"

@@ -1,6 +1,7 @@
-"""New light curves from old ones: nothing shared with them, and a line of history."""
+"""New light curves from old ones, as copies with a line of history."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from astropy.table import Column as TableColumn
@@ -36,8 +37,8 @@ def history(meta: Mapping, note: str) -> list[str]:
     return [*meta.get("history", ()), note]
 
 
-def new_meta(meta: Mapping, note: str, **more) -> dict:
-    """Return the meta data of a light curve made from another.
+def new_meta(meta: Mapping, note: str, **items: object) -> dict:
+    """Return the metadata of a light curve made from another.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def new_meta(meta: Mapping, note: str, **more) -> dict:
         That of the other one.
     note : str
         What was done, for ``history``.
-    **more
+    **items : object
         Items that are added or replaced.
 
     Returns
@@ -53,10 +54,10 @@ def new_meta(meta: Mapping, note: str, **more) -> dict:
     dict
         A new one.
     """
-    return {**meta, **more, "history": history(meta, note)}
+    return {**meta, **items, "history": history(meta, note)}
 
 
-def measured_column(name: str, values: np.ndarray, column: Column | None = None):
+def measured_column(name: str, values: np.ndarray, column: Column | None = None) -> Any:
     """Return a masked column of numbers, masked where they are NaN.
 
     Parameters
@@ -82,7 +83,7 @@ def derive(
     note: str,
     *,
     rows: np.ndarray | None = None,
-    **more,
+    **items: object,
 ) -> Table:
     """Return a copy of a light curve with some columns replaced or added.
 
@@ -96,7 +97,7 @@ def derive(
         What was done, for ``meta["history"]``.
     rows : `~numpy.ndarray` of bool, optional
         The rows that are kept; by default all.
-    **more
+    **items : object
         Items of ``meta`` that are added or replaced.
 
     Returns
@@ -105,20 +106,20 @@ def derive(
         Of the class of `lc`.
     """
     merged = {**lc.columns, **columns}
-    made = []
+    new_columns = []
     for name, column in merged.items():
         new = name in columns
         kept = column if new and rows is None else _taken(column, rows)
-        made.append(_plain_column(kept) if new and not isinstance(lc, QTable) else kept)
+        new_columns.append(_plain_column(kept) if new and not isinstance(lc, QTable) else kept)
     build = assemble_series if isinstance(lc, TimeSeries) else assemble
-    result = build(type(lc)(), made)
-    result.meta.update(new_meta(lc.meta, note, **more))
+    result = build(type(lc)(), new_columns)
+    result.meta.update(new_meta(lc.meta, note, **items))
     if "flux" in columns:
         describe_flux(result)
     return result
 
 
-def _taken(column, rows: np.ndarray | None):
+def _taken(column: Any, rows: np.ndarray | None) -> Any:
     """Return a copy of a column, or of some of its rows, with name, unit and description."""
     kept = column.copy() if rows is None else column[rows]
     if isinstance(column, TableColumn):
@@ -128,15 +129,15 @@ def _taken(column, rows: np.ndarray | None):
     return kept
 
 
-def _plain_column(column):
+def _plain_column(column: Any) -> Any:
     """Return a quantity as the column that a table without quantities has for it."""
     if not isinstance(column, Quantity):
         return column
     info = column.info
     if isinstance(column, Masked):
         plain = np.ma.array(column.unmasked.value, mask=column.mask)
-        made = MaskedColumn(plain, name=info.name, unit=column.unit)
+        bare = MaskedColumn(plain, name=info.name, unit=column.unit)
     else:
-        made = TableColumn(column.value, name=info.name, unit=column.unit)
-    made.description = info.description
-    return made
+        bare = TableColumn(column.value, name=info.name, unit=column.unit)
+    bare.description = info.description
+    return bare

@@ -1,6 +1,6 @@
-"""How many light curves show themselves: in a terminal, and in a notebook."""
+"""Display of collections of light curves, in a terminal and in a notebook."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from astropy.table import Table
@@ -10,18 +10,18 @@ from atlasquery.tables.html import Markup, control_free, grid, plain_text
 
 __all__ = ["LightCurveDisplay"]
 
-# They are shown by the first ones, since each costs the making of its light curve.
+# Only the first ones are shown, since each of these light curves has to be built.
 SHOWN = 10
 SHOWN_FAILURES = 5
 
 
-class LightCurveDisplay:
-    """A mapping of ids to light curves, or to what has one, that shows the first of them.
+class LightCurveDisplay(Mapping):
+    """A mapping of ids to light curves, or to what has one, whose display shows the first of them.
 
     Its ``failures``, where it has any, are pairs (id, exception).
     """
 
-    #: What its ids are called.
+    #: Title of its ids.
     id_title = "Object"
 
     def __str__(self) -> str:
@@ -47,10 +47,10 @@ class LightCurveDisplay:
             picture = sparkline(_light_curve(product), width=200, height=34, labels=False)
             rows.append((*_summary(key, product), Markup(picture)))
         head = (self.id_title, "Name", "Position", "Detections", "Light curve")
-        # What is not known of any, or is the id again, takes no room.
-        there = [n for n in range(len(head)) if n in (0, 3, 4) or any(row[n] for row in rows)]
-        cells = [[row[n] for n in there] for row in rows]
-        parts = [grid([head[n] for n in there], cells, title=repr(self)[1:-1])]
+        # Columns without a value are left out.
+        shown = [n for n in range(len(head)) if n in (0, 3, 4) or any(row[n] for row in rows)]
+        cells = [[row[n] for n in shown] for row in rows]
+        parts: list[str] = [grid([head[n] for n in shown], cells, title=repr(self)[1:-1])]
         if len(self) > SHOWN:
             parts.append(f"<p>and {len(self) - SHOWN} more</p>")
         if failures := getattr(self, "failures", []):
@@ -68,9 +68,10 @@ class LightCurveDisplay:
 def _summary(key: object, product: object) -> tuple[str, str, str, str]:
     """Return id, name, position and detections of an object or a light curve."""
     lc = _light_curve(product)
-    place = lc.meta.get("coordinates")
-    position = place.to_string("hmsdms", precision=1) if place is not None else ""
-    name = product._title() if hasattr(product, "_title") else str(lc.meta.get("object", ""))
+    coordinates = lc.meta.get("coordinates")
+    position = coordinates.to_string("hmsdms", precision=1) if coordinates is not None else ""
+    title = getattr(product, "_title", None)
+    name = title() if title is not None else str(lc.meta.get("object", ""))
     name = "" if name == str(key) else plain_text(name)
     return str(key), name, position, f"{int(lc['detection'].sum())} of {len(lc)}"
 

@@ -1,4 +1,4 @@
-"""Light curves as other packages take them: pandas, lightkurve, SNCosmo, nested-pandas."""
+"""Light curves in the form of other packages: pandas, lightkurve, SNCosmo, nested-pandas."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ __all__ = ["to_lightkurve", "to_nested", "to_pandas", "to_sncosmo"]
 
 # Of a day.
 SECONDS = 86400.0
-# What SNCosmo calls the bands of surveys.
+# Names of the bands of surveys in SNCosmo.
 SNCOSMO_BANDS = {
     ("atlas", "c"): "atlasc",
     ("atlas", "o"): "atlaso",
@@ -51,16 +51,16 @@ def to_pandas(lc: TimeSeries) -> "pd.DataFrame":
         A row for each of `lc`, indexed by ``time`` (to the nanosecond, in the
         scale of ``lc.time``, without a time zone). The first column is ``mjd``, to
         the full precision; then those of `lc`, bare, in its units. Missing numbers
-        are NaN, missing integers and truth values ``<NA>``, missing times ``NaT``.
+        are NaN, missing integers and booleans ``<NA>``, missing times ``NaT``.
         ``attrs`` has ``units``, ``time_scale`` and what of ``meta`` is a number or a
         text.
 
     Raises
     ------
     InvalidQueryError
-        If `lc` is no time series.
+        If `lc` is not a time series.
     ImportError
-        If pandas is not there: it comes with ``atlasquery[parquet]``.
+        If pandas is not installed: it comes with ``atlasquery[parquet]``.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def to_pandas(lc: TimeSeries) -> "pd.DataFrame":
 
 
 def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.LightCurve":
-    """Return one band of a light curve as lightkurve takes it.
+    """Return one band of a light curve as a light curve of lightkurve.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
         A light curve.
     band : str, optional
         The band. It may be left out where `lc` has fluxes in one only: lightkurve
-        knows of no bands, and would mix them in a periodogram.
+        does not know bands, and would mix them in a periodogram.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     InvalidQueryError
         If `lc` has no such band, or several and none is chosen.
     ImportError
-        If lightkurve is not there: it comes with ``atlasquery[lightkurve]``.
+        If lightkurve is not installed: it comes with ``atlasquery[lightkurve]``.
 
     Examples
     --------
@@ -151,14 +151,14 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
 
 
 def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None) -> Table:
-    """Return a light curve as SNCosmo takes it.
+    """Return a light curve as a table for SNCosmo.
 
     Parameters
     ----------
     lc : `~astropy.timeseries.TimeSeries`
         A light curve.
     bands : mapping of str to str or None, optional
-        Names of SNCosmo for bands of the survey, beside those known: ATLAS (o, c),
+        Names of SNCosmo for bands of the survey, in addition to those known: ATLAS (o, c),
         ZTF (g, r, i), LSST and Pan-STARRS, and SNCosmo's names for any band, which
         SkyPortal uses. None leaves out the rows of a band.
 
@@ -169,7 +169,7 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
         ``time_reference`` is ``"unknown"`` is taken for the start), ``band``
         (``atlaso``, ``atlasc``), ``flux`` and ``fluxerr`` (uJy), ``zp`` (23.9) and
         ``zpsys`` (``ab``), of the rows that have a flux and an error above 0, and that
-        `clean` did not flag as bad. ``meta["left_out"]`` says how many others there are.
+        `clean` did not flag as bad. ``meta["left_out"]`` is the number of the others.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def to_nested(
     ----------
     lcs : mapping or iterable of `~astropy.timeseries.TimeSeries`
         Light curves, such as `~atlasquery.atlas.AtlasClass.get_light_curves`
-        returns. Those of a mapping are named by its keys, others by their place.
+        returns. Those of a mapping are named by its keys, others by their index.
 
     Returns
     -------
@@ -238,10 +238,10 @@ def to_nested(
     Raises
     ------
     InvalidQueryError
-        If one of them is no time series, or they differ in time scale: the times of
-        all would stand in one column.
+        If one of them is not a time series, or they differ in time scale: the times of
+        all would be in one column.
     ImportError
-        If nested-pandas is not there: it comes with ``atlasquery[nested]``.
+        If nested-pandas is not installed: it comes with ``atlasquery[nested]``.
 
     Examples
     --------
@@ -274,37 +274,37 @@ def to_nested(
 
 
 def _about(lc: TimeSeries) -> dict:
-    place = lc.meta.get("coordinates")
+    coordinates = lc.meta.get("coordinates")
     return {
         "object": str(lc.meta.get("object", "")),
         "survey": str(lc.meta.get("survey", "")),
-        "ra": float(place.icrs.ra.deg) if place is not None else np.nan,
-        "dec": float(place.icrs.dec.deg) if place is not None else np.nan,
+        "ra": float(coordinates.icrs.ra.deg) if coordinates is not None else np.nan,
+        "dec": float(coordinates.icrs.dec.deg) if coordinates is not None else np.nan,
     }
 
 
-def _sncosmo_names(lc: TimeSeries, kept: np.ndarray, own: dict) -> np.ndarray:
+def _sncosmo_names(lc: TimeSeries, kept: np.ndarray, given: dict) -> np.ndarray:
     """Return the name of the band of each row, empty where the row is to be left out."""
     bands, surveys = np.asarray(lc["band"]), np.asarray(lc["survey"])
     known, unknown = {}, []
     for survey, band in sorted(set(zip(surveys[kept].tolist(), bands[kept].tolist(), strict=True))):
         same = band if band in SNCOSMO_NAMES else "?"
-        name = own[band] if band in own else SNCOSMO_BANDS.get((survey, band), same)
+        name = given[band] if band in given else SNCOSMO_BANDS.get((survey, band), same)
         if name == "?":
             unknown.append(f"{band!r} of {survey}")
         known[survey, band] = name or ""
     if unknown:
-        own = {band: None for (_, band), name in known.items() if name == "?"}
+        given = {band: None for (_, band), name in known.items() if name == "?"}
         raise InvalidQueryError(
             f"lc has fluxes in the bands {', '.join(unknown)}, for which no name of SNCosmo is "
-            f"known: name them in bands, or leave their rows out with bands={own}"
+            f"known: name them in bands, or leave their rows out with bands={given}"
         )
     names = [known.get(pair, "") for pair in zip(surveys.tolist(), bands.tolist(), strict=True)]
     return np.array(names, dtype=np.str_)
 
 
 def _series(pd: Any, column: Any) -> Any:
-    """Return a column as pandas keeps it without a loss: integers and truth values exact."""
+    """Return a column as pandas keeps it without a loss: integers and booleans exact."""
     if isinstance(column, Time):
         return _datetimes(column)
     if isinstance(column, MaskedColumn):
@@ -321,7 +321,8 @@ def _series(pd: Any, column: Any) -> Any:
         masked = pd.arrays.BooleanArray if kind == "b" else pd.arrays.IntegerArray
         return masked(values, mask)
     if kind == "U":
-        texts = np.where(mask, None, values.astype(object))
+        texts = values.astype(object)
+        texts[mask] = None
         # pandas 2 makes the text "None" of None in an array of its type "str".
         return pd.array(texts, dtype="str") if int(pd.__version__.split(".")[0]) > 2 else texts
     return values
@@ -366,7 +367,7 @@ def _datetimes(times: Time) -> np.ndarray:
 def _check(lc: TimeSeries, name: str = "lc") -> TimeSeries:
     if not isinstance(lc, TimeSeries):
         raise InvalidQueryError(f"{name} should be a TimeSeries, not {type(lc).__name__}")
-    # A folded light curve has phases, which are no times.
+    # A folded light curve has phases instead of times.
     check_light_curve(lc, name=name)
     return lc
 

@@ -19,9 +19,9 @@ def repeated(
     """Return the rows that measure an exposure of which another row counts.
 
     Rows of a group are of one object, survey and band. They are of one exposure if they
-    have its name in common (of ATLAS the exposure, of ZTF the ``pid``, of LSST the visit).
-    Where a service does not know exposures, but who uploaded a row (``origin``), they are
-    if they have the instrument and the time in common.
+    share its name (of ATLAS the exposure, of ZTF the ``pid``, of LSST the visit).
+    Where a service does not know exposures, but the uploader of a row (``origin``), they are
+    if they share the instrument and the time.
 
     A row with a flux counts before one with a limit, forced photometry before an alert,
     what the survey does not call a duplicate before what it does, then the smaller error,

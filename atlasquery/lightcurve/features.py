@@ -1,4 +1,4 @@
-"""Moments of a light curve: its peak, its first detection, the last limit before, and the rise."""
+"""Features of a light curve: peak, first detection, last limit before it, and rise."""
 
 from dataclasses import dataclass
 
@@ -37,12 +37,12 @@ class UsableRows:
     limit: np.ndarray
     detected: np.ndarray
 
-    def row(self, lc: Table, place: int | None) -> Row | None:
-        return None if place is None else lc[int(self.order[place])]
+    def row(self, lc: Table, index: int | None) -> Row | None:
+        return None if index is None else lc[int(self.order[index])]
 
 
 def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> UsableRows:
-    """Read what the numbers of this module are made of.
+    """Read the columns that the functions of this module need.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
     band : str or None
         The band; None for all.
     snr : float
-        The signal to noise that a detection must have.
+        The minimum signal to noise of a detection.
     name : str, optional
-        How the light curve is called in a message.
+        Name of the light curve in messages.
 
     Returns
     -------
@@ -66,9 +66,9 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
     bands = one.labels("band")[0]
     chosen = ~excluded(one) & np.isfinite(one.mjd())
     if band is not None:
-        there = sorted(set(bands.tolist()))
-        if band not in there and there:
-            raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, there)}")
+        known = sorted(set(bands.tolist()))
+        if band not in known and known:
+            raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, known)}")
         chosen &= bands == band
     chosen &= ~(np.isnan(one.numbers("flux")) & np.isnan(one.numbers("limiting_mag")))
     again = _repeated(one, chosen)
@@ -103,7 +103,7 @@ def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:
     band : str, optional
         The band; by default all.
     snr : float, optional
-        The signal to noise that a detection must have, besides being one to
+        The minimum signal to noise of a detection, which must also be one of
         the survey.
 
     Returns
@@ -115,7 +115,7 @@ def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, lacks a column, or has not the band.
+        If `lc` is not a light curve, a column is missing, or no row is in the band.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def first_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) -> 
     band : str, optional
         The band; by default all.
     snr : float, optional
-        The signal to noise that a detection must have, besides being one to
+        The minimum signal to noise of a detection, which must also be one of
         the survey. In the forced photometry of years, some of thousands of
         measurements pass 3 by chance: bin by night and ask for 5.
 
@@ -162,7 +162,7 @@ def first_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) -> 
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, lacks a column, or has not the band.
+        If `lc` is not a light curve, a column is missing, or no row is in the band.
 
     Examples
     --------
@@ -192,19 +192,19 @@ def last_non_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) 
     band : str, optional
         The band; by default all.
     snr : float, optional
-        The signal to noise that a detection must have, besides being one to
+        The minimum signal to noise of a detection, which must also be one of
         the survey.
 
     Returns
     -------
     `~astropy.table.Row` or None
-        Of `lc`, with a limit that is known; None where there is none, or nothing
+        Of `lc`, with a known limit; None if there is none, or nothing
         was detected. Flagged rows do not count.
 
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, lacks a column, or has not the band.
+        If `lc` is not a light curve, a column is missing, or no row is in the band.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def rise_rate(lc: Table, *, band: str | None = None, snr: float = 3.0) -> u.Quan
     band : str, optional
         The band; by default that of the peak.
     snr : float, optional
-        The signal to noise that a detection must have, besides being one to
+        The minimum signal to noise of a detection, which must also be one of
         the survey.
 
     Returns
@@ -253,7 +253,7 @@ def rise_rate(lc: Table, *, band: str | None = None, snr: float = 3.0) -> u.Quan
     Raises
     ------
     InvalidQueryError
-        If `lc` is no light curve, lacks a column, or has not the band.
+        If `lc` is not a light curve, a column is missing, or no row is in the band.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from atlasquery.lightcurve.brokers import from_columns, table_columns
 from atlasquery.lightcurve.schema import Conventions
 from atlasquery.lightcurve.ztf_forced import is_ztf_forced, read_ztf_forced
 from atlasquery.service.inputs import check_path
+from atlasquery.tables import LightCurve
 from atlasquery.tables.files import read_table, write_table
 
 __all__ = ["read", "write"]
@@ -20,19 +21,19 @@ def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -
     """Write a light curve to a file.
 
     `read` returns an equal one: columns with their types, units, descriptions
-    and masks, times with their scale, and ``meta`` with the history. The file is
-    there whole or not at all.
+    and masks, times with their scale, and ``meta`` with the history. The file
+    is written completely or not at all.
 
     Parameters
     ----------
     lc : `~astropy.timeseries.TimeSeries`
         A light curve of any survey, with any columns.
     path : path-like
-        The file. Its extension says the format: ``.ecsv``, ``.fits``, ``.fit``,
+        The file. Its extension gives the format: ``.ecsv``, ``.fits``, ``.fit``,
         ``.fits.gz``, ``.vot``, ``.xml`` (VOTable), ``.parquet`` or ``.csv`` (ECSV
         with commas).
     overwrite : bool, optional
-        Whether a file that is there is replaced. The default is to refuse.
+        Whether to replace an existing file; by default it is refused.
 
     Returns
     -------
@@ -42,9 +43,9 @@ def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -
     Raises
     ------
     InvalidQueryError
-        If `lc` is no time series, the extension is not known, or the file is there.
+        If `lc` is not a time series, the extension is not known, or the file exists.
     ImportError
-        If pyarrow is not there for Parquet: it comes with ``atlasquery[parquet]``.
+        If pyarrow, which Parquet needs, is not installed: it comes with ``atlasquery[parquet]``.
 
     Warns
     -----
@@ -78,7 +79,7 @@ def read(path: str | os.PathLike) -> TimeSeries:
     Parameters
     ----------
     path : path-like
-        The file; its extension says the format: those of `write`; ``.csv`` with
+        The file; its extension gives the format: those of `write`; ``.csv`` with
         ALeRCE's detections or the columns that `from_pandas` takes; ``.txt`` of ZTF's
         forced photometry service.
 
@@ -125,12 +126,12 @@ def read(path: str | os.PathLike) -> TimeSeries:
         columns = table_columns(table)
         return from_columns(columns, meta={"source": str(path)}, name=f"path={str(path)!r}")
     if "time" not in table.colnames or not isinstance(table["time"], Time):
-        has = "is not a Time with a scale" if "time" in table.colnames else "is not there"
+        has = "is not a Time with a scale" if "time" in table.colnames else "is missing"
         raise InvalidQueryError(
-            f"path={str(path)!r} is no light curve: its column 'time' {has}; read_table reads any "
-            "table"
+            f"path={str(path)!r} is not a light curve: its column 'time' {has}; read_table reads "
+            "any table"
         )
-    return TimeSeries(table)
+    return LightCurve(table)
 
 
 def _read_text(path: Path) -> TimeSeries:
@@ -138,7 +139,7 @@ def _read_text(path: Path) -> TimeSeries:
     if is_ztf_forced(body):
         return read_ztf_forced(path)
     raise InvalidQueryError(
-        f"path={str(path)!r} is no table of ZTF's forced photometry; AtlasForced.read reads "
-        "results of the ATLAS forced photometry server, and the extension of other files says "
+        f"path={str(path)!r} is not a table of ZTF's forced photometry; AtlasForced.read reads "
+        "results of the ATLAS forced photometry server, and the extension of other files gives "
         "their format"
     )

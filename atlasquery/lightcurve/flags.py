@@ -1,6 +1,7 @@
-"""The bits that say why a measurement is not to be trusted."""
+"""The bits of the reasons not to trust a measurement."""
 
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ class Flag(IntFlag):
     """The bits of the column ``flag``: why `clean` does not trust a row.
 
     A row without bits is good. `LOW_SNR` and `BELOW_LIMIT` say that a
-    measurement is faint, not that it is bad: `bin` uses it all the same.
+    measurement is faint, not that it is bad: `bin` still uses it.
     """
 
     #: ``flux_err`` is too large.
@@ -61,7 +62,7 @@ FLAG = Column(
 )
 
 
-def flag_column(flag: np.ndarray):
+def flag_column(flag: np.ndarray) -> Any:
     """Return the column of flags, whose description names the bits.
 
     Parameters
@@ -93,7 +94,7 @@ def flags_of(source: CurveArrays) -> np.ndarray | None:
     Raises
     ------
     InvalidQueryError
-        If some have it and others have not, or it is no column of bits.
+        If some have it and others have not, or it is not a column of bits.
     """
     if not source.has("flag"):
         if any("flag" in lc.columns for lc in source.curves):
@@ -119,7 +120,7 @@ def excluded(source: CurveArrays) -> np.ndarray:
     Returns
     -------
     `~numpy.ndarray` of bool
-        For each row; False where there is no column of flags.
+        For each row; False without a column of flags.
     """
     flags = flags_of(source) if source.curves else None
     return np.zeros(len(source), bool) if flags is None else (flags & ~int(FAINT)) != 0

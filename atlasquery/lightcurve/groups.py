@@ -1,4 +1,4 @@
-"""Rows in groups, as bare arrays: who belongs together; no loop per group."""
+"""Rows in groups, as plain arrays: who belongs together; no loop per group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,12 +54,12 @@ def codes(values: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : `~numpy.ndarray`
-        Whole numbers or texts.
+        Whole numbers or strings.
 
     Returns
     -------
     `~numpy.ndarray` of int64 or uint16
-        From 0; fewer than 65536, or as many as there are different values.
+        From 0; fewer than 65536, or the number of different values.
     """
     if len(values) == 0:
         return np.zeros(0, np.int64)
@@ -74,8 +74,8 @@ def codes(values: np.ndarray) -> np.ndarray:
             return _small_codes(values, low, high)
     # Stacked tables have the rows of an object together: only the first of each run is sorted.
     heads = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-    _, place = np.unique(values[heads], return_inverse=True)
-    return np.repeat(place.astype(np.int64), np.diff(heads, append=len(values)))
+    _, code = np.unique(values[heads], return_inverse=True)
+    return np.repeat(code.astype(np.int64), np.diff(heads, append=len(values)))
 
 
 def label_codes(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
@@ -84,7 +84,7 @@ def label_codes(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     Parameters
     ----------
     values : `~numpy.ndarray`
-        Whole numbers or texts.
+        Whole numbers or strings.
     mask : `~numpy.ndarray` of bool, optional
         Where they are masked: these are alike, whatever is under the mask.
 
@@ -104,10 +104,10 @@ def label_codes(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def _all_alike(values: np.ndarray) -> bool:
-    """Return whether texts are all the same, as the survey of one light curve is."""
+    """Return whether all strings are equal, as the survey of one light curve is."""
     if values.dtype.kind != "U" or not values.dtype.itemsize or not values.flags.c_contiguous:
         return False
-    # Texts of one length are compared much faster as the numbers of their letters.
+    # Strings of one length are compared much faster as the numbers of their letters.
     letters, width = values.view(np.uint32), values.dtype.itemsize // 4
     return bool(np.array_equal(letters[:width], letters[-width:])) and bool(
         np.array_equal(letters[width:], letters[:-width])
@@ -166,8 +166,8 @@ def make_groups(keys: Sequence[np.ndarray], rows: np.ndarray | None = None) -> G
         key = key.take(order)
     if np.any(key[1:] < key[:-1]):
         # What is nearly sorted is sorted in nearly linear time.
-        place = np.argsort(key, kind="stable")
-        order, key = place if order is None else order.take(place), key.take(place)
+        sorting = np.argsort(key, kind="stable")
+        order, key = sorting if order is None else order.take(sorting), key.take(sorting)
     if order is None:
         order = np.arange(len(key))
     heads = np.ones(len(key), bool)

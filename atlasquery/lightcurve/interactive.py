@@ -1,4 +1,6 @@
-"""Pictures of light curves to move about in, with plotly."""
+"""Interactive plots of light curves, with plotly."""
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
@@ -7,6 +9,9 @@ from astropy.time import Time
 from atlasquery.lightcurve.plot import time_label, value_label
 from atlasquery.lightcurve.plot_data import PlotPoints, plot_data
 from atlasquery.lightcurve.styles import MARKER_STYLES, style_of
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["plot_interactive"]
 
@@ -20,11 +25,11 @@ def plot_interactive(
     snr: float = 3.0,
     flagged: bool = True,
     title: str | None = None,
-):
-    """Draw a light curve as a picture to move about in.
+) -> "Figure":
+    """Draw a light curve as an interactive plot.
 
-    It needs plotly, of the extra ``interactive``. The signs, colours and labels are
-    those of `plot`; a click on the key hides marks, and each mark tells
+    It needs plotly, of the extra ``interactive``. The markers, colours and labels are
+    those of `plot`; a click on the legend hides markers, and each marker shows
     date, value, signal to noise and exposure.
 
     Parameters
@@ -32,7 +37,7 @@ def plot_interactive(
     lc : `~astropy.timeseries.TimeSeries`
         A light curve.
     y : {"mag", "flux"}, optional
-        What is drawn: AB magnitudes, brightest on top, or the signed flux.
+        The axis: AB magnitudes, brightest on top, or the signed flux.
     forced : `~astropy.timeseries.TimeSeries`, optional
         Forced photometry of the same object, drawn with open signs.
     limits : bool, optional
@@ -75,10 +80,10 @@ def plot_interactive(
         ) from error
     what = plot_data(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     figure = go.Figure()
-    # The last in the key is drawn first, to lie below.
-    for place, mark in reversed(list(enumerate(what.marks))):
+    # The last in the legend is drawn first, to lie below.
+    for index, mark in reversed(list(enumerate(what.marks))):
         table = forced if mark.forced and forced is not None else lc
-        figure.add_trace(_trace(go, mark, table, what.scale, place))
+        figure.add_trace(_trace(go, mark, table, what.scale, index))
     figure.update_layout(
         title=title if title is not None else str(lc.meta.get("object", "")),
         template="simple_white",
@@ -95,7 +100,7 @@ def plot_interactive(
     return figure
 
 
-def _trace(go, mark: PlotPoints, table: Table, scale: str, place: int):
+def _trace(go: Any, mark: PlotPoints, table: Table, scale: str, index: int) -> Any:
     style, kind = style_of(mark.band), MARKER_STYLES[mark.kind]
     symbol = {"limit": "triangle-down", "flagged": "x-thin"}.get(mark.kind, style.symbol)
     opened = kind.opened or (mark.kind == "limit" and not style.filled)
@@ -109,7 +114,7 @@ def _trace(go, mark: PlotPoints, table: Table, scale: str, place: int):
         error_y=bars,
         mode="markers",
         name=mark.label,
-        legendrank=place + 1,
+        legendrank=index + 1,
         opacity=min(1.0, 2 * kind.alpha),
         marker={
             "symbol": f"{symbol}-open" if opened or thin else symbol,

@@ -1,4 +1,4 @@
-"""Many light curves by id, worked on as one stacked table and made when they are asked for."""
+"""Many light curves by id, worked on as one stacked table and made when they are requested."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -17,7 +17,7 @@ class LightCurves(LightCurveDisplay, Mapping):
     """Light curves by id, in the order of those they were made from.
 
     Made by `clean` and `bin` from a mapping. All are computed at once, and each
-    becomes a table of its own when it is asked for: to make ten thousand
+    becomes a table when it is requested: to make ten thousand
     small tables takes longer than to bin their rows.
 
     Parameters
@@ -31,7 +31,7 @@ class LightCurves(LightCurveDisplay, Mapping):
     source : CurveArrays, optional
         The columns of all, where more is to be done with them.
     meta : callable, optional
-        Returns the meta data of a place in `ids`, for which no table need be made.
+        Returns the metadata of a place in `ids`, for which no table need be made.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class LightCurves(LightCurveDisplay, Mapping):
         self._source = source
         self._meta = meta
 
-    def __getitem__(self, key) -> Table:
-        place = self._places[key]
-        if place not in self._made:
-            self._made[place] = self._make(place)
+    def __getitem__(self, key: object) -> Table:
+        index = self._places[key]
+        if index not in self._made:
+            self._made[index] = self._make(index)
             # What was handed out may be changed: from now on it is what counts.
             self._source = None
-        return self._made[place]
+        return self._made[index]
 
     def __iter__(self) -> Iterator:
         return iter(self._places)
@@ -69,16 +69,16 @@ class LightCurves(LightCurveDisplay, Mapping):
 
     def __getstate__(self) -> dict:
         """Return the light curves themselves: what makes them cannot be copied or pickled."""
-        made = {
-            place: self._made[place] if place in self._made else self._make(place)
-            for place in range(len(self))
+        curves = {
+            index: self._made[index] if index in self._made else self._make(index)
+            for index in range(len(self))
         }
-        return self.__dict__ | {"_made": made, "_make": None, "_source": None, "_meta": None}
+        return self.__dict__ | {"_made": curves, "_make": None, "_source": None, "_meta": None}
 
     def _first(self, count: int) -> Iterator[tuple]:
         # What is only shown is not handed out: the columns of all stay what counts.
-        for key, place in islice(self._places.items(), count):
-            yield key, self._made.get(place) if place in self._made else self._make(place)
+        for key, index in islice(self._places.items(), count):
+            yield key, self._made.get(index) if index in self._made else self._make(index)
 
 
 def meta_of(lc: Mapping, key: object) -> Mapping:
@@ -94,12 +94,12 @@ def meta_of(lc: Mapping, key: object) -> Mapping:
     Returns
     -------
     mapping
-        Its meta data.
+        Its metadata.
     """
     if isinstance(lc, LightCurves) and lc._meta is not None:
-        place = lc._places[key]
-        if place not in lc._made:
-            return lc._meta(place)
+        index = lc._places[key]
+        if index not in lc._made:
+            return lc._meta(index)
     return lc[key].meta
 
 
@@ -109,7 +109,7 @@ def arrays_of(
     *,
     units: Mapping[str, u.UnitBase] | None = None,
 ) -> CurveArrays:
-    """Return the columns of one light curve, or of many, as bare arrays.
+    """Return the columns of one light curve, or of many, as plain arrays.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def arrays_of(
     Raises
     ------
     InvalidQueryError
-        If one is no light curve, or lacks a column.
+        If one is not a light curve, or a column is missing.
     """
     if not isinstance(lc, Mapping):
         return CurveArrays([lc], ["lc"], needed, units)

@@ -29,7 +29,7 @@ BLOCK = 1 << 15
 
 
 def flag_rolling(
-    source: CurveArrays, flags: np.ndarray, bounds: Mapping[str, Bound], own: tuple[str, ...]
+    source: CurveArrays, flags: np.ndarray, bounds: Mapping[str, Bound], by_columns: tuple[str, ...]
 ) -> np.ndarray:
     """Flag what stands out of the measurements before and after it, band by band.
 
@@ -43,7 +43,7 @@ def flag_rolling(
         The flags so far; bad rows are nobody's neighbours.
     bounds : mapping of str to Bound
         ``rolling_sigma`` and ``rolling_window``.
-    own : tuple of str
+    by_columns : tuple of str
         Columns that keep rows apart.
 
     Returns
@@ -54,7 +54,7 @@ def flag_rolling(
     sigma, window = bounds["rolling_sigma"].value, int(bounds["rolling_window"].value)
     flux, mjd = source.numbers("flux"), source.mjd()
     good = _good(flags) & np.isfinite(flux) & np.isfinite(mjd)
-    keys = _keys(source, own)
+    keys = _keys(source, by_columns)
     groups = make_groups(keys, good)
     if _unsorted(mjd[groups.order], groups.starts):
         in_time = np.empty(len(mjd), np.int64)
@@ -80,7 +80,7 @@ def flag_rolling(
 
 
 def flag_bins(
-    source: CurveArrays, flags: np.ndarray, bounds: Mapping[str, Bound], own: tuple[str, ...]
+    source: CurveArrays, flags: np.ndarray, bounds: Mapping[str, Bound], by_columns: tuple[str, ...]
 ) -> np.ndarray:
     """Flag outliers in bins of time, and all rows of a bin that is not to be trusted.
 
@@ -96,7 +96,7 @@ def flag_bins(
     bounds : mapping of str to Bound
         ``bin_width`` in days, and those of ``bin_sigma``, ``bin_chi2_max``,
         ``bin_clipped_max`` and ``bin_good_min`` that apply.
-    own : tuple of str
+    by_columns : tuple of str
         Columns that keep rows apart.
 
     Returns
@@ -108,7 +108,7 @@ def flag_bins(
     timed = np.isfinite(mjd)
     good = _good(flags) & _measured(flux, flux_err) & timed
     # All rows are grouped: a bad bin is bad for those that do not count too.
-    groups = make_groups([*_keys(source, own), cells(mjd, bounds["bin_width"].value)], timed)
+    groups = make_groups([*_keys(source, by_columns), cells(mjd, bounds["bin_width"].value)], timed)
     if not len(groups):
         return np.zeros(len(flux), np.int64)
     all_runs, counts = SortedGroups(groups.starts, groups.counts), good[groups.order]
@@ -159,7 +159,7 @@ def flag_by_controls(
     """
     flux, flux_err = controls.numbers("flux"), controls.numbers("flux_err")
     (names, _), (theirs, _) = source.labels("exposure"), controls.labels("exposure")
-    known, place = np.unique(names, return_inverse=True)
+    known, index = np.unique(names, return_inverse=True)
     at = np.minimum(np.searchsorted(known, theirs), max(len(known) - 1, 0))
     measured = _measured(flux, flux_err)
     if len(known):
@@ -186,8 +186,8 @@ def flag_by_controls(
     # What is no measurement needs no control, and often has none: the exposure failed.
     alone = np.ones(len(known), bool)
     alone[at[measured]] = False
-    needed = ~alone[place] | _measured(source.numbers("flux"), source.numbers("flux_err"))
-    return np.where(bad[place] & needed, int(Flag.CONTROL), 0)
+    needed = ~alone[index] | _measured(source.numbers("flux"), source.numbers("flux_err"))
+    return np.where(bad[index] & needed, int(Flag.CONTROL), 0)
 
 
 def _disagree(bounds: Mapping[str, Bound], snr: np.ndarray, chi2: np.ndarray) -> np.ndarray:
@@ -215,9 +215,9 @@ def _measured(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
         return np.isfinite(flux) & np.isfinite(flux_err) & (flux_err > 0)
 
 
-def _keys(source: CurveArrays, own: tuple[str, ...]) -> list[np.ndarray]:
+def _keys(source: CurveArrays, by_columns: tuple[str, ...]) -> list[np.ndarray]:
     """Return numbers for what keeps rows apart, those of few values first."""
-    names = [name for name in ("band", "survey", *own) if source.has(name)]
+    names = [name for name in ("band", "survey", *by_columns) if source.has(name)]
     labels = []
     for name in names:
         values, known = source.labels(name)

@@ -1,10 +1,11 @@
-"""Pictures of light curves: right at first sight, and readable without colour."""
+"""Plots of light curves: right at first sight, and readable without colour."""
 
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
@@ -23,6 +24,9 @@ from atlasquery.lightcurve.schema import Conventions
 from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_of
 from atlasquery.service.inputs import check_window
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["plot"]
 
 # Beyond this many marks a vector file would be slow to show.
@@ -39,12 +43,12 @@ def plot(
     flagged: bool = True,
     window: str | tuple = "event",
     redshift: float | None = None,
-    distance=None,
-    cosmology=None,
-    ax=None,
+    distance: u.Quantity | None = None,
+    cosmology: object = None,
+    ax: "Axes | None" = None,
     title: str | None = None,
     legend: bool = True,
-):
+) -> "Axes":
     """Draw a light curve.
 
     Parameters
@@ -52,7 +56,7 @@ def plot(
     lc : `~astropy.timeseries.TimeSeries`
         A light curve as this package makes them: of a survey, forced, cleaned or binned.
     y : {"mag", "flux"}, optional
-        What is drawn: AB magnitudes, brightest on top, or the signed flux.
+        The axis: AB magnitudes, brightest on top, or the signed flux.
     forced : `~astropy.timeseries.TimeSeries`, optional
         Forced photometry of the same object, drawn with open signs.
     limits : bool, optional
@@ -68,7 +72,7 @@ def plot(
     window : {"event", "all"} or (start, end), optional
         The times that are shown. By default those of the detections and some room, where
         they are a short part of the light curve, so that an event does not drown in years
-        of limits; the key says how many rows are earlier or later. ``"all"`` shows all, and a
+        of limits; the legend has the number of earlier or later rows. ``"all"`` shows all, and a
         pair of times (`~astropy.time.Time`, str, MJD, or None for no bound) shows those between.
     redshift : float, optional
         For an axis of absolute magnitudes at the right, by `cosmology`. Neither a
@@ -80,11 +84,11 @@ def plot(
     ax : `~matplotlib.axes.Axes`, optional
         The axes to draw on; by default those of a new figure. On those of an earlier
         call, axes and key are of all light curves drawn; other objects are darker or
-        lighter, and named in the key.
+        lighter, and named in the legend.
     title : str, optional
         The title; by default the name in ``lc.meta``.
     legend : bool, optional
-        Whether there is a key to the signs: to the right of wide axes, below narrow
+        Whether there is the legend: to the right of wide axes, below narrow
         ones, and inside those of a figure without a layout that makes room.
 
     Returns
@@ -95,7 +99,7 @@ def plot(
     Raises
     ------
     InvalidQueryError
-        If `y` or `window` is none of these, a column is missing, or time scales differ; if
+        If `y` or `window` is not one of these, a column is missing, or time scales differ; if
         `ax` has a light curve in another `y`, magnitude system or time scale.
 
     Examples
@@ -113,27 +117,28 @@ def plot(
     times = check_shown_window(window, what.scale)
     modulus = check_distance(redshift, distance, cosmology, y)
     name = str(lc.meta.get("object", ""))
-    drawn = None if ax is None else _drawn_before(ax, what, y, value_label(lc, y))
-    if ax is None:
-        _, ax = pyplot().subplots(figsize=(9.0, 4.8), layout="constrained")
+    axes: Any = ax
+    drawn = None if axes is None else _drawn_before(axes, what, y, value_label(lc, y))
+    if axes is None:
+        _, axes = pyplot().subplots(figsize=(9.0, 4.8), layout="constrained")
     if drawn is None:
         drawn = Drawn([], [], value_label(lc, y), what.scale, [], y)
-    what = _named(ax, what, drawn, name)
-    notes = draw(ax, what, y, before=drawn.marks, window=times)
-    ax.set_ylabel(value_label(lc, y))
+    what = _named(axes, what, drawn, name)
+    notes = draw(axes, what, y, before=drawn.marks, window=times)
+    axes.set_ylabel(value_label(lc, y))
     if not drawn.marks:
-        ax.set_xlabel(time_label(lc, what))
+        axes.set_xlabel(time_label(lc, what))
     if modulus is not None:
-        notes.append(absolute_axis(ax, modulus))
+        notes.append(absolute_axis(axes, modulus))
     names = list(dict.fromkeys(filter(None, [*drawn.names, name])))
-    ax.set_title(title if title is not None else ", ".join(names))
-    # What is outside is counted anew for all.
+    axes.set_title(title if title is not None else ", ".join(names))
+    # What is outside is counted again for all.
     outside = [note for note in notes if note.endswith(OUTSIDE_END)]
     notes = [*drawn.notes, *(note for note in notes if note not in outside)]
-    _DRAWN[ax] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
+    _DRAWN[axes] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
     if legend:
-        draw_key(ax, [*notes, *outside], beside=modulus is not None)
-    return ax
+        draw_key(axes, [*notes, *outside], beside=modulus is not None)
+    return axes
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Drawn:
     marks : list of PlotPoints
         All marks.
     notes : list of str
-        What the key says besides.
+        Further lines of the legend.
     label : str
         The label of the axis of values.
     scale : str
@@ -187,7 +192,7 @@ def _drawn_before(ax: Any, what: PlotData, y: str, label: str) -> Drawn | None:
 
 
 def _named(ax: Any, what: PlotData, drawn: Drawn, name: str) -> PlotData:
-    """Return marks that differ from those of other objects drawn before, by label and shade."""
+    """Return markers that differ from those of other objects drawn before, by label and shade."""
     if not drawn.names or not name or drawn.names == [name]:
         return what
     if len(drawn.names) == 1:
@@ -263,7 +268,7 @@ def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
     Raises
     ------
     InvalidQueryError
-        If it is none of these.
+        If it is not one of these.
     """
     if isinstance(window, str) and window in ("event", "all"):
         return window
@@ -280,14 +285,14 @@ def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
 
 
 def draw(
-    ax,
+    ax: "Axes",
     what: PlotData,
     y: str,
     *,
     before: Sequence[PlotPoints] = (),
     window: str | tuple[float, float] = "event",
 ) -> list[str]:
-    """Draw the marks of a light curve, and axes that fit them.
+    """Draw the markers of a light curve, and axes that fit them.
 
     Parameters
     ----------
@@ -305,9 +310,9 @@ def draw(
     Returns
     -------
     list of str
-        What the key says besides the marks.
+        Further lines of the legend.
     """
-    # The last in the key is drawn first, to lie below.
+    # The last in the legend is drawn first, to lie below.
     for mark in reversed(what.marks):
         _POINTS.get(mark.kind, _draw_points)(ax, mark)
     if y == "mag" and not ax.yaxis_inverted():
@@ -321,7 +326,7 @@ def draw(
     return [*what.notes, *outside]
 
 
-def _draw_points(ax, mark: PlotPoints) -> None:
+def _draw_points(ax: "Axes", mark: PlotPoints) -> None:
     style, kind = _style(mark), MARKER_STYLES[mark.kind]
     ax.errorbar(
         mark.time,
@@ -346,7 +351,7 @@ def _style(mark: PlotPoints) -> Style:
     return replace(style, colour=shaded(style.colour, mark.shade))
 
 
-def _draw_limits(ax, mark: PlotPoints) -> None:
+def _draw_limits(ax: "Axes", mark: PlotPoints) -> None:
     style, kind = _style(mark), MARKER_STYLES[mark.kind]
     # A few of them need not be as faint as thousands.
     alpha = float(np.clip(8.0 / np.sqrt(len(mark.time)), kind.alpha, 0.6))
@@ -367,7 +372,7 @@ def _draw_limits(ax, mark: PlotPoints) -> None:
     )
 
 
-def _draw_crosses(ax, mark: PlotPoints) -> None:
+def _draw_crosses(ax: "Axes", mark: PlotPoints) -> None:
     kind = MARKER_STYLES[mark.kind]
     ax.scatter(
         mark.time,

@@ -1,7 +1,8 @@
-"""What a picture of a light curve shows, before it is drawn: marks, their labels, and notes."""
+"""The data of a plot of a light curve, before it is drawn: markers, their labels, and notes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from astropy.table import Table
@@ -20,7 +21,7 @@ NEEDED = ("band", "detection", "flux", "flux_err", "mag", "mag_err", "limiting_m
 
 @dataclass(frozen=True)
 class PlotPoints:
-    """Marks of one kind and band.
+    """Points of one kind and band, drawn with one marker.
 
     Parameters
     ----------
@@ -29,13 +30,13 @@ class PlotPoints:
     band : str
         The band.
     label : str
-        What stands in the key.
+        The label in the legend.
     time, value : `~numpy.ndarray`
         MJD, and what is drawn.
     error : `~numpy.ndarray` or None
         The length of error bars.
     forced : bool
-        Whether they are of the forced photometry drawn besides the light curve.
+        Whether they are of the forced photometry drawn in addition to the light curve.
     rows : `~numpy.ndarray`
         The rows of the table they are of.
     shade : int, optional
@@ -55,14 +56,14 @@ class PlotPoints:
 
 @dataclass(frozen=True)
 class PlotData:
-    """All that a picture shows.
+    """All that a plot shows.
 
     Parameters
     ----------
     marks : list of PlotPoints
-        In the order of the key.
+        In the order of the legend.
     notes : list of str
-        What the key says besides.
+        Further lines of the legend.
     scale : str
         The time scale.
     """
@@ -75,7 +76,7 @@ class PlotData:
 def plot_data(
     lc: Table, forced: Table | None, *, y: str, limits: bool, snr: float, flagged: bool
 ) -> PlotData:
-    """Decide what of a light curve is drawn, and as what.
+    """Decide which rows of a light curve are drawn, and with which markers.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def plot_data(
     Returns
     -------
     PlotData
-        Marks with their labels, and notes on what is not drawn.
+        Points with their labels, and notes on what is not drawn.
     """
     check_choice(y, name="y", known=("mag", "flux"))
     check_number(snr, name="snr", least=0.0)
@@ -119,7 +120,7 @@ def plot_data(
 
 @dataclass
 class _PlotRows:
-    """The columns of one table as bare arrays, NaN where masked."""
+    """The columns of one table as plain arrays, NaN where masked."""
 
     mjd: np.ndarray
     band: np.ndarray
@@ -139,7 +140,7 @@ class _PlotRows:
         flux, flux_err = one.numbers("flux"), one.numbers("flux_err")
         flags = flags_of(one)
         with np.errstate(invalid="ignore"):
-            # What has no error is taken for what the survey says of it.
+            # Without an error, the detection of the survey decides.
             bright = (np.abs(flux) >= snr * flux_err) | np.isnan(flux_err)
         return cls(
             mjd=one.mjd(),
@@ -158,11 +159,11 @@ class _PlotRows:
 
     @property
     def measured(self) -> bool:
-        """Whether the faint have fluxes too: then what is faint is a limit."""
+        """Whether non-detections have fluxes too: then faint rows are limits."""
         return bool(np.any(~self.detection & np.isfinite(self.flux)))
 
     def in_mag(self, forced: bool) -> dict[str, np.ndarray]:
-        """Return which rows are drawn as what in magnitudes."""
+        """Return the rows of each kind of marker in magnitudes."""
         has_mag = np.isfinite(self.mag)
         good = has_mag & ~self.bad
         if forced:
@@ -179,7 +180,7 @@ class _PlotRows:
         }
 
     def in_flux(self, forced: bool) -> dict[str, np.ndarray]:
-        """Return which rows are drawn as what in flux."""
+        """Return the rows of each kind of marker in flux."""
         has_flux = np.isfinite(self.flux)
         good = has_flux & ~self.bad
         strong, faint = good & self.bright, good & ~self.bright
@@ -199,14 +200,14 @@ def _negative(rows: _PlotRows) -> list[str]:
 def _marks(
     rows: _PlotRows, kind: str, chosen: np.ndarray, y: str, forced: bool, snr: float
 ) -> Iterator[PlotPoints]:
-    """Yield the marks of a kind, band by band."""
+    """Yield the markers of a kind, band by band."""
     value, error = {
         "mag": (rows.mag, rows.mag_err),
         "flux": (rows.flux, rows.flux_err),
         "limit": (rows.limit, None),
     }["limit" if kind == "limit" else y]
     chosen = chosen & np.isfinite(rows.mjd)
-    # What the survey calls a detection has no other threshold of ours.
+    # A detection of the survey has no further threshold.
     seen = y == "mag" and not rows.measured and not rows.binned
     of = ", forced" if forced else ", binned" if rows.binned else ""
     what = {
@@ -215,7 +216,7 @@ def _marks(
         "forced": f"{of}, S/N ≥ {snr:g}",
         "forced_faint": f"{of}, S/N < {snr:g}",
         "limit": f"{of}, {rows.sigma:g}σ limit",
-        # A cross is one, whatever it is of.
+        # Flagged rows of all kinds have the same marker.
         "flagged": ", flagged",
     }[kind]
     for band in sorted(set(rows.band[chosen].tolist()), key=rank_of):
@@ -272,7 +273,7 @@ def _modulus_of_redshift(redshift: object, cosmology: object) -> float:
         from astropy.cosmology import Planck18
 
         cosmology = Planck18
-    return float(cosmology.distmod(redshift).value)
+    return float(cast("Any", cosmology).distmod(redshift).value)
 
 
 def _modulus(distance: object) -> float:

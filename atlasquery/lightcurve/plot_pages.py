@@ -1,6 +1,7 @@
-"""Many light curves on pages of small pictures."""
+"""Many light curves on pages of small plots."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -16,9 +17,13 @@ from atlasquery.lightcurve.plot import (
 )
 from atlasquery.lightcurve.plot_data import plot_data
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 __all__ = ["plot_many"]
 
-# Inches of a small picture.
+# Size of a small plot in inches.
 WIDTH, HEIGHT = 3.8, 2.7
 
 
@@ -35,7 +40,7 @@ def plot_many(
     columns: int = 3,
     rows: int = 4,
 ) -> list:
-    """Draw light curves of several objects on pages of small pictures.
+    """Draw light curves of several objects on pages of small plots.
 
     Parameters
     ----------
@@ -54,21 +59,21 @@ def plot_many(
     window : {"event", "all"} or (start, end), optional
         The times that are shown, as in `plot`.
     titles : mapping of id to str, optional
-        Titles of some of the pictures; by default the name in meta, else the id.
+        Titles of some of the plots; by default the name in meta, else the id.
     columns, rows : int, optional
-        How many pictures stand beside and above each other on a page.
+        Number of columns and rows of plots on a page.
 
     Returns
     -------
     list of `~matplotlib.figure.Figure`
-        The pages. Each has one key for all of its pictures, below them; times and
-        values have scales of their own in each picture.
+        The pages. Each has one legend for all of its plots, below them; times and
+        each panel has its own scale of values.
 
     Raises
     ------
     InvalidQueryError
-        If there is no light curve, one is none, `window` is none of these, or `columns` or
-        `rows` is below 1.
+        If there is no light curve, one is not a light curve, `window` is not one of these, or
+        `columns` or `rows` is below 1.
 
     Examples
     --------
@@ -104,8 +109,8 @@ def _title(key: object, lc: Table, titles: Mapping | None) -> str:
     return str(getattr(lc, "meta", {}).get("object") or key)
 
 
-def _page(pictures: list[tuple], columns: int, options: dict, window: str | tuple):
-    """Return a figure of pictures, each a title, a light curve and forced photometry."""
+def _page(pictures: list[tuple], columns: int, options: dict, window: str | tuple) -> "Figure":
+    """Return a figure of plots, each of a title, a light curve and forced photometry."""
     across = min(columns, len(pictures))
     down = -(-len(pictures) // across)
     figure, axes = pyplot().subplots(
@@ -118,12 +123,12 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
     drawn, time_labels, value_labels = [], set(), set()
     for ax, (title, lc, forced) in zip(axes.flat, pictures, strict=False):
         what = plot_data(lc, forced, **options)
-        own = draw(ax, what, options["y"], window=check_shown_window(window, what.scale))
+        notes = draw(ax, what, options["y"], window=check_shown_window(window, what.scale))
         ax.set_title(title, fontsize="medium")
         ax.tick_params(labelsize="small")
         for top in ax.child_axes:
             top.tick_params(labelsize="small")
-        _note(ax, own)
+        _note(ax, notes)
         time_labels.add(time_label(lc, what))
         value_labels.add(value_label(lc, options["y"]))
         drawn.append(ax)
@@ -136,7 +141,7 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
     if not keys:
         figure.supxlabel(time, fontsize="medium")
     else:
-        # A label of the figure would stand in the key's place.
+        # A label of the figure would stand in the legend's place.
         figure.legend(
             keys,
             names,
@@ -151,7 +156,7 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
     return figure
 
 
-def _note(ax, notes: list[str]) -> None:
+def _note(ax: "Axes", notes: list[str]) -> None:
     """Write what is not drawn into a corner."""
     if notes:
         text = "\n".join(note.replace("\n", " ") for note in notes)

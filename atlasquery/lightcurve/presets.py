@@ -1,4 +1,4 @@
-"""The rules of cleaning in use, as data: what each threshold looks at, and who uses which."""
+"""The rules of cleaning as data: columns of each threshold, and presets of thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Rule:
     Parameters
     ----------
     kind : {"min", "max", "equal", "group"}
-        What a good value is; rules of groups have code of their own.
+        What a good value is; rules of groups have separate code.
     columns : tuple of str
         The columns needed; a row is flagged where one of them is not good.
     flag : Flag
@@ -62,7 +62,7 @@ class Preset:
     bounds : mapping of str to Bound
         The thresholds by the name of their rule.
     optional : frozenset of str, optional
-        Those that do not apply where a light curve lacks their column.
+        Those that do not apply to a light curve without their column.
     detects : bool, optional
         Whether a flagged row is a non-detection, and any other a detection.
     """
@@ -184,7 +184,7 @@ PRESETS = {
 }
 
 #: What rules of groups need beside the threshold that was given, by the start of their names. The
-#: first of each decides: with None for it, there is no rule of this kind.
+#: first of each decides: with None for it, this rule is disabled.
 COMPANIONS = {
     "rolling_": _closed(rolling_sigma=3, rolling_window=11),
     "bin_": _closed(bin_width=1, bin_sigma=3),

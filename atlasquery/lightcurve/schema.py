@@ -10,7 +10,14 @@ import numpy as np
 from astropy.time import Time, TimeNumeric
 from astropy.timeseries import TimeSeries
 
-from atlasquery.tables import Column, Rows, assemble_series, quantity_column, table_column
+from atlasquery.tables import (
+    Column,
+    LightCurve,
+    Rows,
+    assemble_series,
+    quantity_column,
+    table_column,
+)
 from atlasquery.tables.coordinate_systems import ReferencePosition, reference_position
 
 __all__ = [
@@ -113,7 +120,7 @@ class Conventions:
         Parameters
         ----------
         meta : mapping
-            Its meta data. What earlier versions wrote, prose for ``time_reference`` and
+            Its metadata. What earlier versions wrote, prose for ``time_reference`` and
             nothing on the kind of flux, is understood too.
 
         Returns
@@ -207,7 +214,7 @@ def _magnitude_system(meta: Mapping) -> MagnitudeSystem:
     return systems.get(str(meta.get("magsys", "AB")).lower(), "unknown")
 
 
-def mag_to_flux(mag: np.ndarray) -> np.ndarray:
+def mag_to_flux(mag: Any) -> np.ndarray:
     """Turn AB magnitudes into fluxes in uJy.
 
     Parameters
@@ -225,7 +232,7 @@ def mag_to_flux(mag: np.ndarray) -> np.ndarray:
     return 10.0 ** (0.4 * (ZERO_POINT - mag))
 
 
-def flux_to_mag(flux: np.ndarray) -> np.ndarray:
+def flux_to_mag(flux: Any) -> np.ndarray:
     """Turn fluxes in uJy into AB magnitudes.
 
     Parameters
@@ -332,7 +339,7 @@ def within(rows: Rows, window: tuple, *, time: str = "time") -> Rows:
 def build_light_curve(
     time: np.ndarray,
     values: Mapping[str, np.ndarray],
-    own: Rows,
+    survey_columns: Rows,
     *,
     scale: str,
     meta: Mapping,
@@ -346,7 +353,7 @@ def build_light_curve(
     values : mapping of str to `~numpy.ndarray`
         The columns of `SCHEMA` by name, of the length of `time`; NaN where a
         measured value is not known.
-    own : Rows
+    survey_columns : Rows
         The survey's own columns.
     scale : str
         The time scale of the survey.
@@ -363,11 +370,11 @@ def build_light_curve(
     """
     if np.any(time[1:] < time[:-1]):
         order = np.argsort(time, kind="stable")
-        time, own = time[order], own.take(order)
+        time, survey_columns = time[order], survey_columns.take(order)
         values = {name: array[order] for name, array in values.items()}
-    columns = schema_columns(time, values, own, scale=scale)
+    columns = schema_columns(time, values, survey_columns, scale=scale)
     # An empty series made by the public constructor checks nothing yet; see `assemble`.
-    series = assemble_series(TimeSeries(), columns)
+    series = assemble_series(LightCurve(), columns)
     series.meta.update(meta)
     series.meta.update(Conventions.of(meta).meta())
     describe_flux(series)
@@ -389,11 +396,11 @@ def describe_flux(lc: TimeSeries) -> None:
 def schema_columns(
     time: np.ndarray | tuple[np.ndarray, np.ndarray],
     values: Mapping[str, np.ndarray],
-    own: Rows,
+    survey_columns: Rows,
     *,
     scale: str,
 ) -> list:
-    """Return the columns of a light curve, or of several laid end to end, as they are given.
+    """Return the columns of a light curve, or of several concatenated, as they are given.
 
     Parameters
     ----------
@@ -401,7 +408,7 @@ def schema_columns(
         MJD of each row, or what `halves` made of it.
     values : mapping of str to `~numpy.ndarray`
         The columns of `SCHEMA` by name, NaN where a measured value is not known.
-    own : Rows
+    survey_columns : Rows
         Further columns.
     scale : str
         The time scale.
@@ -414,9 +421,9 @@ def schema_columns(
     columns = [time_column(time, "time", "Time of the row; see meta['time_reference'].", scale)]
     columns += [_schema_column(column, values[column.name]) for column in SCHEMA]
     reserved = {"time", *(column.name for column in SCHEMA)}
-    taken = {*reserved, *own.values}
-    for column in own.columns:
-        values_of, mask = own.values[column.name], own.masks[column.name]
+    taken = {*reserved, *survey_columns.values}
+    for column in survey_columns.columns:
+        values_of, mask = survey_columns.values[column.name], survey_columns.masks[column.name]
         if column.name in reserved:
             # A newer server sends something by the name of a column of all light curves.
             name = column.name
@@ -490,7 +497,7 @@ def halves(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return day, left
 
 
-def _schema_column(column: Column, values: np.ndarray):
+def _schema_column(column: Column, values: np.ndarray) -> Any:
     if not column.required:
         return quantity_column(column, values, np.isnan(values))
     if column.unit is None:

@@ -1,4 +1,4 @@
-"""A light curve as a small picture in a line of SVG, without a plotting library."""
+"""A light curve as a small plot in a line of SVG, without a plotting library."""
 
 from html import escape
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from atlasquery.lightcurve.styles import rank_of, style_of
 
 __all__ = ["sparkline"]
 
-# What a limit more than this above the faintest detection would add is nothing but height.
+# Limits fainter by more than this than the faintest detection would only add height.
 FAINTEST = 2.5
 MARGIN = 4.0
 
@@ -24,7 +24,7 @@ class _SparklinePoint(NamedTuple):
 
 
 def sparkline(lc: TimeSeries, *, width: int = 420, height: int = 90, labels: bool = True) -> str:
-    """Return a light curve as a small picture.
+    """Return a light curve as a small plot.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def sparkline(lc: TimeSeries, *, width: int = 420, height: int = 90, labels: boo
     width, height : int, optional
         The size in pixels.
     labels : bool, optional
-        Whether the range of magnitudes and dates is written beside it.
+        Whether the range of magnitudes and dates is written next to it.
 
     Returns
     -------
@@ -73,15 +73,15 @@ def sparkline(lc: TimeSeries, *, width: int = 420, height: int = 90, labels: boo
     x = _scaled(mjd, _span(mjd[drawn]), (MARGIN, width - MARGIN))
     top, bottom = _range_of_mags(mag[seen], limit[limited])
     bottom_edge = height - MARGIN - (12 if labels else 0)
-    # A limit brighter than all that was seen says nothing here.
+    # A limit brighter than all detections tells nothing here.
     limited &= (limit <= bottom) & (limit >= top)
     y = _scaled(np.where(seen, mag, limit), (top, bottom), (MARGIN, bottom_edge))
     parts = _limits(_distinct(x, y, bands, limited, cell=3))
     parts += [_negative(p, bottom_edge) for p in _distinct(x, np.zeros_like(y), bands, negative)]
     parts += [_detection(p) for p in _distinct(x, y, bands, seen)]
     if labels:
-        there = sorted(set(bands[seen | negative].tolist()), key=rank_of)
-        parts.append(_labels(mjd[drawn], (top, bottom), there, width, height))
+        present = sorted(set(bands[seen | negative].tolist()), key=rank_of)
+        parts.append(_labels(mjd[drawn], (top, bottom), present, width, height))
     about = f"{int(detected.sum())} detections of {lc.meta.get('object', 'an object')}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '

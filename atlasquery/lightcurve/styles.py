@@ -1,4 +1,4 @@
-"""How bands and kinds of marks look: the survey's colours, and signs that differ without them."""
+"""Styles of bands and markers: the survey's colours, and shapes that differ without colour."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Style:
     Attributes
     ----------
     colour : str
-        Dark enough to be seen on white, apart in grey.
+        Visible on white, and different in grey.
     marker : str
-        The sign of its detections, as matplotlib names it.
+        The marker of its detections, as matplotlib names it.
     symbol : str
         The same, as plotly names it.
     filled : bool
@@ -27,17 +27,19 @@ class Style:
     filled: bool = True
 
 
-# ATLAS draws its orange and cyan bands in these colours; the signs tell them apart in print.
+# ATLAS draws its orange and cyan bands in these colours; the markers distinguish them in print.
 STYLES = {
     "o": Style("#e8630a", "o", "circle"),
     "c": Style("#0795a8", "s", "square", filled=False),
     "t": Style("#8c564b", "D", "diamond"),
     "w": Style("#555555", "P", "cross", filled=False),
     "h": Style("#9467bd", "X", "x"),
+    "u": Style("#2b50c8", "p", "pentagon"),
     "g": Style("#2ca02c", "^", "triangle-up", filled=False),
     "r": Style("#d62728", "v", "triangle-down"),
     "i": Style("#7b3294", "<", "triangle-left", filled=False),
     "z": Style("#333333", ">", "triangle-right"),
+    "y": Style("#a88400", "H", "hexagon", filled=False),
 }
 OTHER = Style("#777777", "*", "star", filled=False)
 
@@ -82,7 +84,7 @@ def shaded(colour: str, shade: int) -> str:
 
 
 def rank_of(band: str) -> tuple[int, str]:
-    """Return what sorts bands: the survey's own first.
+    """Return the sort key of a band: known bands first.
 
     Parameters
     ----------
@@ -100,14 +102,14 @@ def rank_of(band: str) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class MarkerStyle:
-    """How a kind of mark looks, in all bands.
+    """The style of a kind of marker, in all bands.
 
     Attributes
     ----------
     size : float
-        Of the marks, in points.
+        Size of the markers, in points.
     opened : bool
-        Whether marks are white inside.
+        Whether markers are white inside.
     edge : str or None
         The colour of the edge, None for that of the band.
     alpha : float
@@ -123,7 +125,7 @@ class MarkerStyle:
     layer: float
 
 
-# From the first in the key to the last.
+# From the first in the legend to the last.
 MARKER_STYLES = {
     "detection": MarkerStyle(5.5, False, "black", 1.0, 3.2),
     "faint": MarkerStyle(5.0, True, None, 0.6, 2.4),

@@ -1,7 +1,8 @@
-"""The numbers that a decision on follow-up needs: when, how bright, how fast, what colour."""
+"""Numbers for decisions on follow-up: times, magnitudes, rates and colours."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -68,7 +69,7 @@ def summary(
     snr: float = 3.0,
     colour_bands: tuple[str, str] = ("c", "o"),
 ) -> QTable:
-    """Sum up light curves in the numbers that a decision on follow-up needs.
+    """Summarize light curves in numbers for decisions on follow-up.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def summary(
     band : str, optional
         The band of all numbers but the colour; by default all bands.
     snr : float, optional
-        The signal to noise that a detection must have, besides being one to
+        The minimum signal to noise of a detection, which must also be one of
         the survey.
     colour_bands : tuple of str, optional
         The bands of the colour, the first less the second.
@@ -125,7 +126,7 @@ def summary(
     Raises
     ------
     InvalidQueryError
-        If one is no light curve, or lacks a column.
+        If one is not a light curve, or a column is missing.
 
     Notes
     -----
@@ -144,7 +145,9 @@ def summary(
     ATLAS26zy c 15.9753 mag
     """
     many = isinstance(lc, Mapping)
-    curves = list(lc.items()) if many else [(_name(lc), lc)]
+    curves: list[tuple[Any, Table]] = (
+        list(lc.items()) if isinstance(lc, Mapping) else [(_name(lc), lc)]
+    )
     if not curves:
         raise InvalidQueryError("lc is empty: give at least one light curve")
     names = [f"lc[{key!r}]" if many else "lc" for key, _ in curves]
@@ -159,7 +162,7 @@ def summary(
         rows.append(
             {"object": key if ids else str(key)} | _numbers(one, name, band, snr, colour_bands)
         )
-    meta = {} if many else dict(lc.meta)
+    meta = {} if many else dict(curves[0][1].meta)
     note = f"summary: band={band}, snr={snr:g}, colour={'-'.join(colour_bands)}"
     if again := sum(row.get("repeated", 0) for row in rows):
         note += f"; left out {again} rows of exposures that have another row"
@@ -190,8 +193,11 @@ def _numbers(lc: Table, name: str, band: str | None, snr: float, bands: tuple[st
     rows = usable_rows(lc, band if name == "lc" or _has(lc, band) else None, snr, name)
     if band is not None and not _has(lc, band):
         return {"n_rows": 0, "n_detections": 0}
-    numbers = {"n_rows": len(rows.order), "n_detections": int(rows.detected.sum())}
-    numbers["repeated"] = rows.repeated
+    numbers: dict[str, object] = {
+        "n_rows": len(rows.order),
+        "n_detections": int(rows.detected.sum()),
+        "repeated": rows.repeated,
+    }
     top, first, before = index_of_peak(rows), index_of_first(rows), index_of_last(rows)
     if top is None or first is None:
         return numbers
@@ -245,23 +251,23 @@ def _colour_at(lc: Table, mjd: float, bands: tuple[str, str], snr: float) -> dic
     }
 
 
-def _summary_column(column: Column, values: list, scale: str):
+def _summary_column(column: Column, values: list, scale: str) -> Any:
     """Return a column of the summary; what is None is masked."""
     mask = np.array([value is None for value in values])
     if column.kind is float:
         array = np.array([np.nan if value is None else value for value in values], float)
         return quantity_column(column, array, np.isnan(array))
     if column.kind is Time:
-        # Some time has to stand under a mask.
-        made = time_column(
+        # A masked time needs some value.
+        times = time_column(
             np.array([51544.0 if value is None else value for value in values], float),
             column.name,
             column.about,
             scale,
         )
         if mask.any():
-            made[mask] = np.ma.masked
-        return made
+            times[mask] = np.ma.masked
+        return times
     filler = "" if column.kind is str else 0
     array = np.array([filler if value is None else value for value in values])
     return table_column(column, array, None if column.required else mask)

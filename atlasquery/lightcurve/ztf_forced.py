@@ -193,7 +193,7 @@ def _lines(body: bytes, name: str) -> tuple[list[str], list[list[str]], dict]:
             missing = [needed for needed in NEEDED if needed not in names]
             if missing:
                 raise TableParseError(
-                    f"{name} is no table of ZTF's forced photometry: its line of names has no "
+                    f"{name} is not a table of ZTF's forced photometry: its line of names has no "
                     f"column {missing[0]}: {line:.100}"
                 )
             continue
@@ -206,13 +206,15 @@ def _lines(body: bytes, name: str) -> tuple[list[str], list[list[str]], dict]:
             )
         cells.append(values)
     if not names:
-        raise TableParseError(f"{name} is no table of ZTF's forced photometry: it names no columns")
+        raise TableParseError(
+            f"{name} is not a table of ZTF's forced photometry: it names no columns"
+        )
     if len(asked) == 2:
         try:
-            place = SkyCoord(float(asked["R.A."]), float(asked["Dec."]), unit="deg")
+            coordinates = SkyCoord(float(asked["R.A."]), float(asked["Dec."]), unit="deg")
         except ValueError as error:
             raise TableParseError(f"{name} has a position that is none: {error}") from error
-        meta["coordinates"] = place
+        meta["coordinates"] = coordinates
     return names, cells, meta
 
 
@@ -225,7 +227,7 @@ def _numbers(values: tuple[str, ...], column: str, name: str) -> np.ndarray:
 
 
 def _own(texts: dict, names: list[str], n: int, name: str) -> Rows:
-    """Return the columns of the table: those declared with their units, others as texts."""
+    """Return the columns of the table: those declared with their units, others as strings."""
     rows = Rows(length=n)
     about = "Forced photometry: measured where the object is."
     rows.add(Column("forced", bool, about=about, required=True), np.ones(n, bool))

@@ -168,7 +168,7 @@ class Accounts:
         Raises
         ------
         RefusedError
-            The credentials are wrong, with the server's words.
+            The credentials are wrong, with the server's message.
         """
         words = authorization.split()
         if words and words[0].lower() == "token":
@@ -267,7 +267,7 @@ class Accounts:
         found = self._database.fetch("select user_id from tokens where key = ?", (token,))
         if not found:
             raise ValueError("token: no user of the sandbox has this token")
-        created = self._now() - self._user(number=found[0][0]).token_life - 1
+        created = self._now() - self._user_of(found[0][0]).token_life - 1
         self._database.execute("update tokens set created = ? where key = ?", (created, token))
 
     def _store(self, key: str, user_id: int, created: float) -> None:
@@ -282,12 +282,18 @@ class Accounts:
         )
         if not rows:
             return None
-        number, name, staff, active, group, has_profile, write_access, life = rows[0]
+        user_id, username, staff, active, group, has_profile, write_access, life = rows[0]
         return User(
-            number, name, bool(staff), bool(active), group,
+            user_id, username, bool(staff), bool(active), group,
             has_profile=group is None or bool(has_profile), write_access=bool(write_access),
             token_life=_DEFAULT_LIFE if group is None else life,
         )  # fmt: skip
+
+    def _user_of(self, number: int) -> User:
+        """Return the user of a token, whose row refers to one."""
+        user = self._user(number=number)
+        assert user is not None  # noqa: S101
+        return user
 
     def _of_password(self, username: str, password: str) -> User | None:
         user = self._user(name=username)
@@ -300,7 +306,7 @@ class Accounts:
         found = self._database.fetch("select user_id, created from tokens where key = ?", (key,))
         if not found:
             raise _denied("Invalid token.")
-        user, created = self._user(number=found[0][0]), found[0][1]
+        user, created = self._user_of(found[0][0]), found[0][1]
         if not user.is_active:
             raise _denied("User inactive or deleted.")
         if not user.has_profile:

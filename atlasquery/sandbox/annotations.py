@@ -35,8 +35,8 @@ _SPECTRA = {
     "ORPHAN": ("SN Ia", None, None),
 }
 # Detection lists an object is in, and how often; None is in no list.
-_LISTS = [0] * 10 + [1] * 8 + [2] * 25 + [3] * 20 + [4] * 20 + [5] * 8 + [6] * 4 + [7] * 2
-_LISTS += [8, 9, 10, 11, 12, 13, None]
+_LISTS: list[int | None] = [8, 9, 10, 11, 12, 13, None]
+_LISTS[:0] = [0] * 10 + [1] * 8 + [2] * 25 + [3] * 20 + [4] * 20 + [5] * 8 + [6] * 4 + [7] * 2
 _LISTS_OF_TOPIC = {"mover": [9, 9, 4, 0], "m_dwarf": [6, 6, 2, 4], "supernova": [1, 2, 2, 3, 4]}
 _NAMED_LISTS = (1, 2, 3, 5)
 # Custom lists: which objects are in them, by number or by topic. List 74 stays empty.
@@ -114,7 +114,7 @@ class Facts:
     def __init__(self, rng: np.random.Generator, objects: dict, start: np.ndarray):
         count = len(start)
         self.start = start
-        self.year = [int(date[2:4]) for date in iso_dates(start)]
+        self.year = [int(str(date)[2:4]) for date in iso_dates(start)]
         self.classes = [str(rng.choice(_CLASSES[kind])) for kind in objects["kind"]]
         self.lists = [
             choices[rng.integers(len(choices))]
@@ -205,7 +205,7 @@ def _statistics(
     rng: np.random.Generator, objects: dict, facts: Facts, detections: dict, exposures: Exposures
 ) -> dict:
     """First and latest detection of each object; a few objects have no row at all."""
-    columns = defaultdict(list)
+    columns: defaultdict[str, list] = defaultdict(list)
     order = np.argsort(detections["object_id"], kind="stable")
     grouped = detections["object_id"][order]
     mjd = exposures.columns["mjd"]
@@ -235,7 +235,7 @@ def _statistics(
 
 def _names(rng: np.random.Generator, objects: dict, facts: Facts) -> dict:
     """Names of the objects elsewhere: TNS, ZTF, Pan-STARRS."""
-    columns = defaultdict(list)
+    columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
     for n, identifier in enumerate(objects["id"].tolist()):
         rows = []
@@ -280,7 +280,8 @@ _NAME_COLUMNS = (
 
 def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, dict]:
     """Give the Virtual Research Assistant's scores, ranks and list of work."""
-    scores, ranks = defaultdict(list), defaultdict(list)
+    scores: defaultdict[str, list] = defaultdict(list)
+    ranks: defaultdict[str, list] = defaultdict(list)
     for n in np.flatnonzero(~np.isnan(facts.rank)).tolist():
         identifier, rank = int(objects["id"][n]), round(float(facts.rank[n]), 4)
         # The first row of an object is the machine's, the later ones are a person's.

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request, Response
 
 from .accounts import Accounts, User
@@ -52,7 +54,7 @@ class Exchange:
     n_bytes : int
         Size of the body of the reply.
     parameters : dict
-        What was asked for, without tokens and passwords.
+        What was requested, without tokens and passwords.
     """
 
     method: str
@@ -66,7 +68,8 @@ class Exchange:
 class _SandboxRequest(Request):
     # The server's own limit is on the whole body.
     max_form_memory_size = None
-    max_form_parts = None
+    # werkzeug takes None for no limit, and declares a number.
+    max_form_parts = None  # type: ignore[assignment]
 
 
 class Application:
@@ -172,7 +175,7 @@ class Application:
         return json_response(status, payload, headers)
 
     def _admit(self, endpoint: Endpoint, request: _SandboxRequest, exchange: Exchange) -> User:
-        """Check who asks, whether they may, and their quota: in this order."""
+        """Check the user, their permission and their quota, in this order."""
         user = self._accounts.authenticate(
             request.headers.get("Authorization", ""), _last(request.args).get("token")
         )
@@ -203,7 +206,7 @@ class Application:
         if request.method in ("GET", "HEAD"):
             if not endpoint.gets:
                 return 200, _NO_GET
-            data, is_form = _last(request.args), True
+            data, is_form = cast("object", _last(request.args)), True
         elif request.method == "POST":
             data, is_form = _body(request)
         else:
@@ -246,11 +249,12 @@ class Application:
             values = LOGIN.clean(data, is_form=is_form)
         except InvalidError as invalid:
             return 400, invalid.reply
-        reply = self._accounts.renew(**values)
-        if reply is None:
+        username, password = str(values["username"]), str(values["password"])
+        account = self._accounts.renew(username, password)
+        if account is None:
             return 400, _BAD_LOGIN
-        exchange.user = values["username"]
-        return 200, reply
+        exchange.user = username
+        return 200, account
 
 
 class _TooLargeError(Exception):
@@ -309,7 +313,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
 
 
-def _last(values: object) -> dict[str, str]:
+def _last(values: MultiDict) -> dict:
     """Flatten repeated keys: the last one wins."""
     return {name: found[-1] for name, found in values.lists()}
 

@@ -1,5 +1,6 @@
 """What an endpoint knows of a request, and what may be an id."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .accounts import User
@@ -18,7 +19,7 @@ class Call(NamedTuple):
     database : Database
         The sandbox's data.
     user : User
-        Who asks.
+        User that sends the request.
     now : float
         The server's time, in seconds since 1970.
     """
@@ -27,7 +28,7 @@ class Call(NamedTuple):
     user: User
     now: float
 
-    def select(self, columns: tuple, rest: str, values: object = ()) -> list[dict]:
+    def select(self, columns: tuple, rest: str, values: Sequence | Mapping = ()) -> list[dict]:
         """Return rows with the given columns.
 
         Parameters

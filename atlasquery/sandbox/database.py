@@ -44,13 +44,13 @@ def _quote(name: str) -> str:
     return f'"{name}"'
 
 
-def _cells(column: object, kind: str) -> list:
+def _cells(column: np.ndarray | Iterable, kind: str) -> list:
     """Turn a column into Python values: FLOAT to six digits, NaN to NULL."""
     if not isinstance(column, np.ndarray):
-        column = list(column)
+        cells = list(column)
         if kind != "FLOAT":
-            return column
-        column = np.array([np.nan if cell is None else cell for cell in column], dtype=float)
+            return cells
+        column = np.array([np.nan if cell is None else cell for cell in cells], dtype=float)
     if column.dtype.kind != "f":
         return column.tolist()
     missing = np.isnan(column)

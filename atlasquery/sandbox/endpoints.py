@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from . import lists, objects, writes
 from .forms import BOOLEAN, DATE, FLOAT, INTEGER, PASSWORD, TEXT, Field, Form, choice
@@ -59,13 +60,13 @@ class Endpoint:
     trips: bool = False
 
 
-def _read(name: str, fields: dict[str, Field], answer: Callable, **more) -> Endpoint:
-    return Endpoint(name, Form(fields, **more), answer)
+def _read(name: str, fields: dict[str, Field], answer: Callable, **options: Any) -> Endpoint:
+    return Endpoint(name, Form(fields, **options), answer)
 
 
-def _write(name: str, fields: dict[str, Field], answer: Callable, **more) -> Endpoint:
+def _write(name: str, fields: dict[str, Field], answer: Callable, **options: Any) -> Endpoint:
     return Endpoint(
-        name, Form(fields), answer, writes=True, **{"status": 201, "gets": False, **more}
+        name, Form(fields), answer, writes=True, **{"status": 201, "gets": False, **options}
     )
 
 

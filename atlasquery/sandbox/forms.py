@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from .dates import read_date
 
@@ -50,7 +51,7 @@ def _float(value: object) -> float:
     if isinstance(value, str) and len(value) > _TOO_LONG:
         raise InvalidError("String value too large.")
     try:
-        number = float(value)
+        number = float(cast("str", value))
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
@@ -94,7 +95,7 @@ def _boolean(value: object) -> bool:
 
 def _date(value: object) -> str:
     try:
-        return read_date(value)
+        return read_date(cast("str", value))
     except (ValueError, OverflowError):
         raise InvalidError(_DATE_WORDS) from None
 

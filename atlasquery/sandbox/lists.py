@@ -61,7 +61,7 @@ def objectlist(
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectlistid : int
         Number of the list.
     getcustomlist : bool
@@ -119,7 +119,7 @@ def objectgroupslist(
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int or None
         Those of this object only.
     objectgroupid : int or None
@@ -140,8 +140,8 @@ def objectgroupslist(
     clauses, values = _where(filters)
     if not clauses and objectid is not None and objectgroupid is not None:
         raise ServerError("an object and a group without a filter")
-    given = {"object": objectid, "group": objectgroupid}
-    given = {name: value for name, value in given.items() if value is not None}
+    asked = {"object": objectid, "group": objectgroupid}
+    given = {name: value for name, value in asked.items() if value is not None}
     if not all(within_int64(value) for value in given.values()):
         return []
     columns = {"object": "g.transient_object_id", "group": "g.object_group_id"}
@@ -192,11 +192,11 @@ def vrascoreslist(
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objects : str or None
         Ids with commas between them; the thresholds count only without them.
     debug : bool
-        Whether scores of tests are asked for; counts only with `objects`.
+        Whether scores of tests are requested; counts only with `objects`.
     datethreshold : str
         Scores of this date and later.
     idthreshold : int
@@ -220,7 +220,7 @@ def vratodolist(
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objects : str or None
         Ids with commas between them; the thresholds count only without them.
     datethreshold : str
@@ -243,7 +243,7 @@ def vraranklist(call: Call, objects: str | None, datethreshold: str) -> list[dic
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objects : str or None
         Ids with commas between them; the threshold counts only without them.
     datethreshold : str

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import cast
 
 import numpy as np
 
@@ -99,8 +100,9 @@ class NewObject:
 
 
 def _check_number(name: str, value: object, least: float, most: float) -> None:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not least <= value <= most:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(cast("float", value)) if real else math.nan
+    if not math.isfinite(number) or not least <= number <= most:
         bounds = f" from {least} to {most}" if math.isfinite(least) else ""
         raise ValueError(f"{name}={value!r} should be a finite number{bounds}")
 
@@ -159,7 +161,7 @@ def insert_object(database: Database, new: NewObject, rng: np.random.Generator) 
 def _identifier(database: Database, new: NewObject) -> int:
     taken = {one for (one,) in database.fetch("select id from objects")}
     if new.atlas_id is None:
-        identifier = object_id(new.ra, new.dec)
+        identifier = object_id(float(new.ra or 0.0), float(new.dec or 0.0))
         while identifier in taken:
             identifier += 100
         return identifier
@@ -212,7 +214,7 @@ def _light(
         return detections, forced, curve.start
     start = min((mjd for mjd, _ in looked.values()), default=MJD_REF - 30)
     # Forced photometry of another light curve would contradict them.
-    return _given(new, identifier, looked, rng), {}, start
+    return _given(new, new.detections, identifier, looked, rng), {}, start
 
 
 def _exposures(database: Database, pointing: int) -> Exposures:
@@ -230,7 +232,8 @@ def _exposures(database: Database, pointing: int) -> Exposures:
 def _looked_at(database: Database, detections: Sequence, pointing: int) -> dict:
     """Take an exposure for each detection; return its time and its number by place."""
     (last,) = database.fetch("select max(id) from exposures")[0]
-    looked, columns = {}, {}
+    looked: dict[int, tuple] = {}
+    columns: dict[str, list] = {}
     for n, row in enumerate(detections):
         try:
             mjd, band, mag, *_ = row
@@ -257,14 +260,20 @@ def _looked_at(database: Database, detections: Sequence, pointing: int) -> dict:
     return looked
 
 
-def _given(new: NewObject, identifier: int, looked: dict, rng: np.random.Generator) -> dict:
+def _given(
+    new: NewObject,
+    detections: Sequence,
+    identifier: int,
+    looked: dict,
+    rng: np.random.Generator,
+) -> dict:
     """Return the rows of the detections that were given."""
     count = len(looked)
-    errors = [row[3] if len(row) > 3 else 0.05 for row in new.detections]
+    errors = [row[3] if len(row) > 3 else 0.05 for row in detections]
     return {
         "object_id": [identifier] * count,
         "exposure_id": [number for _, number in looked.values()],
-        "mag": [float(row[2]) for row in new.detections],
+        "mag": [float(row[2]) for row in detections],
         "magerr": [float(error) for error in errors],
         "ra": [new.ra] * count,
         "dec": [new.dec] * count,
@@ -307,7 +316,7 @@ def _entry(new: NewObject, identifier: int, start: float, found: int) -> dict:
     return {
         "id": [identifier], "followup_id": [number], "followup_flag_date": [later],
         "detection_id": [number], "ra": [new.ra], "dec": [new.dec],
-        "object_classification": [CLASS_BITS.get(new.sherlock_class, 0)],
+        "object_classification": [CLASS_BITS.get(new.sherlock_class or "", 0)],
         "sherlockClassification": [new.sherlock_class], "observation_status": [new.spec_type],
         "htm16id": htm_id(np.array([new.ra]), np.array([new.dec])), "jtindex": [91],
         "images_id": [number], "date_inserted": [first], "date_modified": [later],

@@ -1,5 +1,7 @@
 """The endpoints that read objects: by position, by id, by a name elsewhere."""
 
+from typing import Any
+
 import numpy as np
 
 from .call import Call, within_int64
@@ -35,7 +37,7 @@ def cone(call: Call, ra: float, dec: float, radius: float, requestType: str) -> 
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     ra, dec : float
         The position in degrees.
     radius : float
@@ -72,7 +74,7 @@ def objects(call: Call, objects: str, mjd: float | None) -> object:
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objects : str
         Ids with commas between them.
     mjd : float or None
@@ -151,7 +153,9 @@ def _non_detections(
     """
     ra, dec = found["ra"], found["dec"]
     if detections:
-        ra, dec = mean_position([r["ra"] for r in detections], [r["dec"] for r in detections])
+        ra, dec = mean_position(
+            *(np.array([r[axis] for r in detections]) for axis in ("ra", "dec"))
+        )
     covering = [
         pointing
         for pointing, *centre in call.database.fetch('select id, ra, "dec" from pointings')
@@ -187,13 +191,14 @@ def _forced(call: Call, identifier: int, mjd: float | None) -> list[dict]:
         if row["expname"] not in exposures:
             raise ServerError(f"the exposure {row['expname']} is not in the tables")
         exptime, apfit = exposures[row["expname"]]
-        apfit = apfit if row["apfit"] is None else row["apfit"]
+        if row["apfit"] is not None:
+            apfit = row["apfit"]
         row["uJy"], row["duJy"] = _microjansky(row, exptime, apfit)
         row["texp"] = exptime
     return rows
 
 
-def _microjansky(row: dict, exptime: float, apfit: float) -> tuple[float | None, float | None]:
+def _microjansky(row: dict, exptime: float, apfit: Any) -> tuple[float | None, float | None]:
     if row["peakfit"] is None or row["dpeak"] is None:
         return None, None
     factor = 10 ** (-0.4 * (row["zp"] + apfit - 23.9))
@@ -207,7 +212,7 @@ def externalxmlist(call: Call, externalObjects: str | None) -> list[list[dict]]:
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     externalObjects : str or None
         Names with commas between them.
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def draw_curve(rng: np.random.Generator, kind: str, mjd: np.ndarray) -> Curve:
     })  # fmt: skip
 
 
-def _microjansky(mag: np.ndarray) -> np.ndarray:
+def _microjansky(mag: Any) -> Any:
     return 10 ** (-0.4 * (mag - _ZERO_POINT))
 
 
@@ -153,12 +154,12 @@ KINDS = tuple(_FAMILIES)
 class _Columns(defaultdict):
     """Columns grown by pieces."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(list)
 
-    def add(self, **pieces) -> None:
-        for name, piece in pieces.items():
-            self[name].append(piece)
+    def add(self, **pieces: np.ndarray) -> None:
+        for name, values in pieces.items():
+            self[name].append(values)
 
     def joined(self) -> dict[str, np.ndarray]:
         return {name: np.concatenate(pieces) for name, pieces in self.items()}
@@ -197,7 +198,7 @@ def measure(
         if curve.kind == "quiet":
             found[:] = False
         _record_detections(
-            detections, rng, objects, index, curve.kind, seen[found], flux[found], sigma[found]
+            detections, rng, index, curve.kind, seen[found], flux[found], sigma[found]
         )
         if objects["has_forced"][index]:
             near = (mjd[seen] >= curve.start - 30) & (mjd[seen] < curve.start + 90)
@@ -212,7 +213,15 @@ def measure(
     )
 
 
-def _record_detections(columns, rng, objects, index, kind, exposure, flux, sigma) -> None:
+def _record_detections(
+    columns: _Columns,
+    rng: np.random.Generator,
+    index: int,
+    kind: str,
+    exposure: np.ndarray,
+    flux: np.ndarray,
+    sigma: np.ndarray,
+) -> None:
     count = len(exposure)
     scores = np.clip(rng.normal(_SCORES[kind], 25, (count, len(_SCORE_COLUMNS))), 0, 999)
     columns.add(
@@ -221,7 +230,9 @@ def _record_detections(columns, rng, objects, index, kind, exposure, flux, sigma
     )  # fmt: skip
 
 
-def _detection_table(rng, objects: dict, found: dict, exposures: Exposures) -> dict:
+def _detection_table(
+    rng: np.random.Generator, objects: dict, found: dict, exposures: Exposures
+) -> dict:
     """Complete the columns of the detections."""
     of, at, flux, sigma = (found.pop(k) for k in ("object_index", "exposure", "flux", "sigma"))
     count, snr = len(of), np.abs(flux) / sigma
@@ -251,7 +262,9 @@ def _detection_table(rng, objects: dict, found: dict, exposures: Exposures) -> d
     }
 
 
-def _forced_table(rng, objects: dict, taken: dict, exposures: Exposures) -> dict:
+def _forced_table(
+    rng: np.random.Generator, objects: dict, taken: dict, exposures: Exposures
+) -> dict:
     """Complete the columns of the forced photometry."""
     of, at, flux, sigma = (taken[k] for k in ("object_index", "exposure", "flux", "sigma"))
     count, snr, cells = len(of), np.abs(flux) / sigma, exposures.columns

@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+#: A number, or an array of them.
+Numbers = float | np.ndarray
+
 __all__ = ["htm_id", "mean_position", "object_id", "offset", "separation"]
 
 _HTM_CORNERS = np.array(
@@ -55,7 +58,9 @@ def object_id(ra: float, dec: float) -> int:
     )
 
 
-def offset(ra, dec, east, north):
+def offset(
+    ra: Numbers, dec: Numbers, east: Numbers, north: Numbers
+) -> tuple[np.ndarray, np.ndarray]:
     """Move a position by arcseconds on the sky; exact at the poles and over RA 0.
 
     Parameters

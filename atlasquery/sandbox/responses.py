@@ -28,7 +28,7 @@ class RefusedError(Exception):
     status : int
         HTTP status.
     detail : str
-        The server's words.
+        The server's message.
     headers : dict, optional
         More headers.
     """

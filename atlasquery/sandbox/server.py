@@ -1,4 +1,4 @@
-"""The sandbox: an ATLAS Transient Server of its own, on loopback, full of synthetic data."""
+"""The sandbox: an ATLAS Transient Server on loopback, full of synthetic data."""
 
 import json
 import logging
@@ -41,9 +41,10 @@ class _HTTPServer(WSGIServer):
         super().clear_stats()
         # They stay in a dictionary of `logging`, and with them each server that ever was, and
         # its whole sky.
-        for name, kept in list(logging.statistics.items()):
+        statistics = getattr(logging, "statistics", {})
+        for name, kept in list(statistics.items()):
             if kept is self.stats:
-                del logging.statistics[name]
+                del statistics[name]
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         logger.log(level, msg, exc_info=traceback)
@@ -102,7 +103,7 @@ class Sandbox:
         port: int = 0,
     ):
         if history not in HISTORIES:
-            raise ValueError(f"history={history!r} is none of {', '.join(HISTORIES)}")
+            raise ValueError(f"history={history!r} is not one of {', '.join(HISTORIES)}")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed={seed!r} is not a whole number of zero or more")
         if not isinstance(latency, int | float) or not latency >= 0:
@@ -123,7 +124,7 @@ class Sandbox:
         if self._database.is_new:
             _template(seed, history).copy_to(self._database)
             self._accounts.create(seed)
-        self._sky = json.loads(self._database.about("manifest"))
+        self._sky = json.loads(str(self._database.about("manifest")))
         self._application = Application(
             self._database, self._accounts, self._now, latency=self._latency, **self._rates
         )
@@ -176,7 +177,7 @@ class Sandbox:
     def stop(self) -> None:
         """Stop to listen; the data stay, and `start` begins again."""
         server, thread = self._server, self._thread
-        if server is None:
+        if server is None or thread is None:
             return
         self._server = self._thread = None
         server.stop()
@@ -204,12 +205,12 @@ class Sandbox:
     @property
     def token(self) -> str:
         """The token of ``reader``, who may read."""
-        return self.users["reader"].token
+        return str(self.users["reader"].token)
 
     @property
     def writer_token(self) -> str:
         """The token of ``writer``, who may write."""
-        return self.users["writer"].token
+        return str(self.users["writer"].token)
 
     @property
     def manifest(self) -> dict:
@@ -303,11 +304,10 @@ class Sandbox:
         >>> scores["preal", "pgal", "rank"][0].as_void().tolist()
         (1.0, 0.5, -1.0)
         """
-        single = isinstance(custom_lists, (int, str))
+        lists = [custom_lists] if isinstance(custom_lists, (int, str)) else list(custom_lists)
         new = NewObject(
             ra, dec, atlas_id, name, tns_name, kind, detections, forced, list_id, sherlock_class,
-            spec_type, vra_rank, vra_scores, vra_todo,
-            [custom_lists] if single else list(custom_lists),
+            spec_type, vra_rank, vra_scores, vra_todo, lists,
         )  # fmt: skip
         with self._database.lock:
             count = len(self._sky["all_ids"])

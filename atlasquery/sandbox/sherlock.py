@@ -1,10 +1,14 @@
 """What Sherlock, the survey's catalogue software, says of the objects."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .dates import iso_dates
+
+if TYPE_CHECKING:
+    from .annotations import Facts
 
 __all__ = ["sherlock"]
 
@@ -18,7 +22,7 @@ _MPC_PER_Z = 4283.0
 _KPC_PER_MPC_ARCSEC = 1000 / 206265
 
 
-def sherlock(rng: np.random.Generator, objects: dict, facts) -> dict[str, dict]:
+def sherlock(rng: np.random.Generator, objects: dict, facts: "Facts") -> dict[str, dict]:
     """Classify the objects and list the catalogued sources near them.
 
     Parameters
@@ -41,11 +45,11 @@ def sherlock(rng: np.random.Generator, objects: dict, facts) -> dict[str, dict]:
     }
 
 
-def _classifications(objects: dict, facts) -> dict:
-    columns = defaultdict(list)
+def _classifications(objects: dict, facts: "Facts") -> dict:
+    columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
-    for n in np.flatnonzero(facts.classified):
-        cls, host, apart = facts.classes[n], facts.hosts[n], facts.apart[n]
+    for n in np.flatnonzero(facts.classified).tolist():
+        cls, host, separation = facts.classes[n], facts.hosts[n], facts.apart[n]
         if cls == "ORPHAN":
             annotation = "The transient location is not matched against any known catalogued source"
             summary = "No catalogued match"
@@ -54,13 +58,13 @@ def _classifications(objects: dict, facts) -> dict:
                 f"The transient is synonymous with <em>{_source(n)}</em>; "
                 "a stellar source found in the GAIA catalogue."
             )
-            summary = f'{apart / 20:.1f}" from star in GAIA'
+            summary = f'{separation / 20:.1f}" from star in GAIA'
         else:
             annotation = (
                 f"The transient is possibly associated with <em>{host}</em>; "
                 "a galaxy found in the NED catalogue."
             )
-            summary = f'{apart:.1f}" from galaxy in NED'
+            summary = f'{separation:.1f}" from galaxy in NED'
         columns["transient_object_id"].append(int(objects["id"][n]))
         columns["classification"].append(cls)
         columns["annotation"].append(annotation)
@@ -76,10 +80,10 @@ def _source(number: int) -> str:
     return f"12376{number * 7919 % 10**14:014d}"
 
 
-def _crossmatches(rng: np.random.Generator, objects: dict, facts) -> dict:
-    columns = defaultdict(list)
+def _crossmatches(rng: np.random.Generator, objects: dict, facts: "Facts") -> dict:
+    columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
-    for n in np.flatnonzero(facts.crossmatched):
+    for n in np.flatnonzero(facts.crossmatched).tolist():
         star = facts.classes[n] in _STARS
         for rank in range(1, 2 + int(rng.integers(3))):
             row = _crossmatch(rng, objects, facts, n, rank, star)
@@ -88,11 +92,13 @@ def _crossmatches(rng: np.random.Generator, objects: dict, facts) -> dict:
     return columns
 
 
-def _crossmatch(rng, objects: dict, facts, n: int, rank: int, star: bool) -> dict:
+def _crossmatch(
+    rng: np.random.Generator, objects: dict, facts: "Facts", n: int, rank: int, star: bool
+) -> dict:
     """Describe one catalogued source near an object; the first rank is the merged one."""
-    apart = facts.apart[n] / (20 if star else 1) if rank == 1 else rng.uniform(1, 25)
+    distance = facts.apart[n] / (20 if star else 1) if rank == 1 else rng.uniform(1, 25)
     angle = rng.uniform(0, 2 * np.pi)
-    north, east = apart * np.cos(angle), apart * np.sin(angle)
+    north, east = distance * np.cos(angle), distance * np.sin(angle)
     cosine = max(0.01, np.cos(np.radians(objects["dec"][n])))
     z = facts.redshift[n] if rank == 1 else rng.uniform(0.01, 0.15)
     merged = not star and rank == 1
@@ -100,26 +106,26 @@ def _crossmatch(rng, objects: dict, facts, n: int, rank: int, star: bool) -> dic
         "transient_object_id": int(objects["id"][n]),
         "catalogue_object_id": facts.hosts[n] if merged else _source(1000 * n + rank),
         "catalogue_table_id": int(rng.integers(10, 80)),
-        "separationarcsec": apart,
+        "separationarcsec": distance,
         "northseparationarcsec": north,
         "eastseparationarcsec": east,
         "association_type": facts.classes[n],
         "catalogue_object_subtype": "multiple" if rank == 1 else None,
         "association_rank": rank,
         "rank": rank,
-        "rankscore": 1000.0 + apart + 1000 * (rank - 1),
+        "rankscore": 1000.0 + distance + 1000 * (rank - 1),
         "radeg": objects["ra"][n] - east / 3600 / cosine,
         "decdeg": objects["dec"][n] - north / 3600,
         "original_search_radius_arcsec": 60.0,
         "updated": 1,
         "merged_rank": rank,
-        **(_star() if star else _galaxy(rng, z, apart, rank)),
+        **(_star() if star else _galaxy(rng, z, distance, rank)),
         **_brightness(rng, star),
     }
 
 
-def _galaxy(rng, z: float, apart: float, rank: int) -> dict:
-    """Return what is known of a galaxy alone."""
+def _galaxy(rng: np.random.Generator, z: float, separation: float, rank: int) -> dict:
+    """Return what is known about a galaxy alone."""
     distance = _MPC_PER_Z * z
     modulus = 5 * np.log10(distance * 1e5)
     scale = distance * _KPC_PER_MPC_ARCSEC
@@ -135,7 +141,7 @@ def _galaxy(rng, z: float, apart: float, rank: int) -> dict:
         "distance_modulus": modulus,
         "photoz": z * 1.05 if rng.random() < 0.5 else None,
         "photozerr": 0.02 if rng.random() < 0.5 else None,
-        "physical_separation_kpc": apart * scale,
+        "physical_separation_kpc": separation * scale,
         "major_axis_arcsec": rng.uniform(5, 120),
         "direct_distance": distance if rank == 1 else None,
         "transientabsmag": 17.5 - modulus,
@@ -148,7 +154,7 @@ def _galaxy(rng, z: float, apart: float, rank: int) -> dict:
 
 
 def _star() -> dict:
-    """Return what is known of a star alone: nothing of what makes a galaxy."""
+    """Return what is known about a star alone: nothing of what makes a galaxy."""
     return {
         **dict.fromkeys(_OF_GALAXIES),
         "catalogue_object_type": "star",
@@ -159,7 +165,7 @@ def _star() -> dict:
     }
 
 
-def _brightness(rng, star: bool) -> dict:
+def _brightness(rng: np.random.Generator, star: bool) -> dict:
     return {
         "field_g": rng.uniform(12, 20),
         "field_gerr": 0.02,

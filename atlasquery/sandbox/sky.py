@@ -56,10 +56,10 @@ def populate(database: Database, seed: int, history: str) -> dict:
         The manifest: ids by topic, positions, counts and names for tests.
     """
     # Streams apart, so that the objects are the same whatever the history.
-    place, light, weather, noise, words = (np.random.default_rng([seed, k]) for k in range(5))
-    objects = _place(place)
+    placement, light, weather, noise, words = (np.random.default_rng([seed, k]) for k in range(5))
+    objects = _place(placement)
     exposures = observe(weather, history)
-    objects["kind"] = [_kind(place, n, topic) for n, topic in enumerate(objects["topic"])]
+    objects["kind"] = [_kind(placement, n, topic) for n, topic in enumerate(objects["topic"])]
     season = exposures.columns["mjd"] > MJD_REF - 250
     curves = []
     for kind, pointing in zip(objects["kind"], objects["pointing"], strict=True):
@@ -81,12 +81,12 @@ def populate(database: Database, seed: int, history: str) -> dict:
 def _place(rng: np.random.Generator) -> dict:
     """Positions, topics and ids of the objects."""
     topic, ra, dec = ["wrap0"], [_WRAP0[0]], [_WRAP0[1]]
-    for name, (place, count, inner, outer) in _CLUSTERS.items():
+    for name, (centre, count, inner, outer) in _CLUSTERS.items():
         # Spread evenly over the area, so that cones of every size find some.
         share = (np.arange(count) + 0.3) / count
         distance = np.sqrt(inner**2 + (outer**2 - inner**2) * share)
         angle = rng.uniform(0, 2 * np.pi, count)
-        where = offset(*PLACES[place], distance * np.sin(angle), distance * np.cos(angle))
+        where = offset(*PLACES[centre], distance * np.sin(angle), distance * np.cos(angle))
         topic += [name] * count
         ra, dec = [*ra, *where[0].tolist()], [*dec, *where[1].tolist()]
     for name, count in _SCATTERED.items():
@@ -94,16 +94,16 @@ def _place(rng: np.random.Generator) -> dict:
         where = offset(*field.T, *rng.uniform(-_FIELD_ARCSEC, _FIELD_ARCSEC, (2, count)))
         topic += [name] * count
         ra, dec = [*ra, *where[0].tolist()], [*dec, *where[1].tolist()]
-    ids = []
+    ids: list[int] = []
     for position in zip(ra, dec, strict=True):
         identifier = object_id(*position)
         while identifier in ids:
             identifier += 100
         ids.append(identifier)
-    ra, dec = np.array(ra), np.array(dec)
+    where = np.array(ra), np.array(dec)
     return {
-        "id": np.array(ids), "ra": ra, "dec": dec, "topic": topic,
-        "pointing": nearest_pointings(ra, dec), "htm16id": htm_id(ra, dec),
+        "id": np.array(ids), "ra": where[0], "dec": where[1], "topic": topic,
+        "pointing": nearest_pointings(*where), "htm16id": htm_id(*where),
         "has_forced": np.arange(len(ids)) % 3 != 2,
     }  # fmt: skip
 
@@ -143,7 +143,7 @@ def _manifest(database: Database, objects: dict, seed: int, names: list[str]) ->
         "n": len(ids),
         "mjd_ref": MJD_REF,
         "ids": dict(topics),
-        "clusters": {name: list(place) for name, place in PLACES.items()},
+        "clusters": {name: list(centre) for name, centre in PLACES.items()},
         "poison_500": str(object_id(*POISON_POSITION)),
         "missing_id": str(MISSING_ID),
         "no_lc": [i for i, kind in zip(ids, objects["kind"], strict=True) if kind == "quiet"],

@@ -64,7 +64,7 @@ class Throttle:
         Parameters
         ----------
         client : hashable
-            Who asks.
+            Client that sends the request.
         rate : tuple of int
             Number of requests and seconds.
 

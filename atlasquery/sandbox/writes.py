@@ -22,7 +22,7 @@ _FIRST_TIMESTAMP, _LAST_TIMESTAMP = "1970-01-01T00:00:01Z", "2038-01-19T03:14:07
 
 
 class StatusReply(NamedTuple):
-    """A reply with a status of its own.
+    """A reply with its status.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ def vrascores(
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int
         The object.
     insertdate : str or None
@@ -57,7 +57,7 @@ def vrascores(
     Returns
     -------
     dict
-        The object and the server's words.
+        The object and the server's message.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def vratodo(call: Call, objectid: int, insertdate: str | None) -> dict:
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int
         The object.
     insertdate : str or None
@@ -90,7 +90,7 @@ def vratodo(call: Call, objectid: int, insertdate: str | None) -> dict:
     Returns
     -------
     dict
-        The object and the server's words.
+        The object and the server's message.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def vrarank(call: Call, objectid: int, insertdate: str | None, **ranks: float | 
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int
         The object.
     insertdate : str or None
@@ -122,7 +122,7 @@ def vrarank(call: Call, objectid: int, insertdate: str | None, **ranks: float | 
     Returns
     -------
     dict
-        The object and the server's words.
+        The object and the server's message.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def objectgroups(call: Call, objectid: int, objectgroupid: int) -> dict:
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int
         The object.
     objectgroupid : int
@@ -160,7 +160,7 @@ def objectgroups(call: Call, objectid: int, objectgroupid: int) -> dict:
     Returns
     -------
     dict
-        The server's words, with the object's id under the name of the group.
+        The server's message, with the object's id under the name of the group.
     """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
@@ -180,7 +180,7 @@ def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> StatusR
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int
         The object.
     objectgroupid : int
@@ -189,7 +189,7 @@ def objectgroupsdelete(call: Call, objectid: int, objectgroupid: int) -> StatusR
     Returns
     -------
     StatusReply
-        Status 204, or 400 with the server's words.
+        Status 204, or 400 with the server's message.
     """
     if not _has_object(call, objectid):
         return StatusReply(400, _about_object(objectid, _NO_OBJECT))
@@ -211,7 +211,7 @@ def objectdetectionlist(call: Call, objectid: int, objectlist: int, insertdate: 
     Parameters
     ----------
     call : Call
-        The data, who asks and when.
+        Database, user and time of the request.
     objectid : int
         The object.
     objectlist : int
@@ -222,7 +222,7 @@ def objectdetectionlist(call: Call, objectid: int, objectlist: int, insertdate: 
     Returns
     -------
     dict
-        The object and the server's words.
+        The object and the server's message.
     """
     if not _has_object(call, objectid):
         return _about_object(objectid, _NO_OBJECT)
@@ -262,7 +262,7 @@ def _moment(call: Call, insertdate: str | None, *, timestamp: bool = True) -> st
 
 def _stored(values: dict[str, float | None]) -> dict[str, float | None]:
     """Pass numbers through the columns of the real database: FLOAT and TINYINT."""
-    stored = {}
+    stored: dict[str, float | None] = {}
     for name, value in values.items():
         if value is None:
             stored[name] = None

@@ -1,4 +1,4 @@
-"""The only code that touches the network: requests, login, stored answers, pacing."""
+"""The only code that uses the network: requests, login, response cache, rate limits."""
 
 from atlasquery.service.conf import ServiceConf
 from atlasquery.service.query import ServiceQuery

@@ -1,4 +1,4 @@
-"""Addresses of servers: which are fit to use, which are the same, which are this machine."""
+"""Addresses of servers: check, compare, and recognize those of this machine."""
 
 import re
 from urllib.parse import urlsplit
@@ -19,12 +19,12 @@ def checked_address(address: str, whose: str) -> str:
     address : str
         As the user wrote it.
     whose : str
-        What it is, for the message: ``"the server of ATLAS"``.
+        What the address is, for the message: ``"the server of ATLAS"``.
 
     Returns
     -------
     str
-        Without the spaces around it.
+        The address without surrounding spaces.
 
     Raises
     ------
@@ -33,12 +33,12 @@ def checked_address(address: str, whose: str) -> str:
     """
     try:
         parts = urlsplit(address.strip())
-        hidden = "@" in parts.netloc or parts.query or parts.fragment
+        hidden = "@" in parts.netloc or bool(parts.query or parts.fragment)
         shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
     except ValueError:
-        hidden, shown = "@" in address, "it is none"
+        hidden, shown = "@" in address, "it is not a valid one"
     if hidden:
-        # It would be shown wherever the address is.
+        # The login would be shown wherever the address is shown.
         raise InvalidQueryError(
             f"{whose} should be an address without a login, a query or a fragment: {shown}"
         )
@@ -46,7 +46,7 @@ def checked_address(address: str, whose: str) -> str:
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return what must be the same for two addresses to be of one server.
+    """Return what two addresses of one server have in common.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def server_key(server: str) -> str:
-    """Return a name that is the same for all spellings of a server's address.
+    """Return an identifier that is the same for all spellings of a server's address.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def server_key(server: str) -> str:
     Returns
     -------
     str
-        With the host in lower case, one name for this machine, and the port.
+        The address with the host in lower case, one name for this machine, and the port.
     """
     scheme, host, port = origin(server)
     host = "localhost" if is_local(server) else host
@@ -81,7 +81,7 @@ def server_key(server: str) -> str:
 
 
 def is_local(url: str) -> bool:
-    """Return whether an address is on this machine.
+    """Return whether an address is that of this machine.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Requests as code written for astroquery's base class sends them, made safe."""
 
 import contextlib
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
@@ -10,39 +11,98 @@ from atlasquery.service.address import origin
 from atlasquery.service.cache import as_response
 from atlasquery.service.secrets import NoAuth
 
-__all__ = ["DAMAGED", "AstroqueryRequests"]
+__all__ = ["DAMAGED", "AstroqueryRequests", "QueryWithLogin"]
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from atlasquery.service.cache import ResponseCache
+    from atlasquery.service.conf import ServiceConf
+    from atlasquery.service.secrets import Secret
+
+    class QueryWithLogin:
+        """What is used here of astroquery's base class, which has no types."""
+
+        name: str
+        _authenticated: bool
+        _cache_location: Path | None
+        _session: requests.Session
+
+        def __call__(self, *args: Any, **kwargs: Any) -> "QueryWithLogin":
+            """Return another client."""
+            ...
+
+        def _request(
+            self, method: str, url: str, *args: Any, **kwargs: Any
+        ) -> requests.Response: ...
+
+        def reset_cache_location(self) -> None:
+            """Use the default folder again."""
+            ...
+
+    _Base = QueryWithLogin
+else:
+    from astroquery.query import QueryWithLogin
+
+    _Base = object
 
 # What msgspec raises for a text that is no JSON, no UTF-8, or nested without end.
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 READS = ("GET", "HEAD", "OPTIONS")
 
 
-class AstroqueryRequests:
+class AstroqueryRequests(_Base):
     """The ``_request`` of astroquery, through our store and with our login.
 
-    A class of its own, which stands between a service and astroquery's base class.
+    This class comes before astroquery's base class in those of a client.
     """
+
+    if TYPE_CHECKING:
+        # ServiceQuery provides these.
+        conf: ServiceConf
+        cache_location: Path
+
+        @property
+        def server(self) -> str:
+            """The address of the server."""
+            ...
+
+        @property
+        def _store(self) -> ResponseCache: ...
+
+        def _auth(self, *, required: bool) -> tuple[Any, Secret | None]: ...
+
+        def _cache_key(
+            self, method: str, url: str, payload: object, token: Secret | None
+        ) -> str: ...
+
+        def _send_signed(
+            self, method: str, url: str, *, repeat: bool, **request: Any
+        ) -> tuple[requests.Response, Secret | None]: ...
+
+        @staticmethod
+        def _shorter(lifetime: float) -> float: ...
 
     def _request(
         self,
-        method,
-        url,
-        params=None,
-        data=None,
-        headers=None,
-        files=None,
-        save=False,
-        savedir="",
-        timeout=None,
-        cache=None,
-        stream=False,
-        auth=None,
-        continuation=True,
-        verify=True,
-        allow_redirects=True,
-        json=None,
-        return_response_on_save=False,
-    ):
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        files: Any = None,
+        save: bool = False,
+        savedir: str = "",
+        timeout: Any = None,
+        cache: bool | None = None,
+        stream: bool = False,
+        auth: Any = None,
+        continuation: bool = True,
+        verify: bool = True,
+        allow_redirects: bool = True,
+        json: Any = None,
+        return_response_on_save: bool = False,
+    ) -> requests.Response:
         """Send a request as code written for astroquery's base class does.
 
         The signature is astroquery's. The token goes to the service's own server
@@ -75,7 +135,7 @@ class AstroqueryRequests:
             self._store.put(key, response.content, response.headers.get("Content-Type", ""))
         return response
 
-    def _signed_for(self, url: str, auth) -> tuple:
+    def _signed_for(self, url: str, auth: Any) -> tuple[Any, "Secret | None"]:
         """Return what signs a request, and the token of that: ours for our own server only."""
         if auth is not None:
             return auth, None
@@ -83,7 +143,7 @@ class AstroqueryRequests:
             return self._auth(required=False)
         return NoAuth(), None
 
-    def _save_file(self, method: str, url: str, savedir: str, **sent):
+    def _save_file(self, method: str, url: str, savedir: str, **sent: Any) -> requests.Response:
         """Let astroquery download a file, into a directory that is the user's alone."""
         if not savedir:
             self.cache_location.mkdir(mode=0o700, parents=True, exist_ok=True)

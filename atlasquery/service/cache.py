@@ -1,8 +1,8 @@
-"""Keep answers on disk: private to the user, apart for each account, never executable.
+"""Cache responses on disk: private to the user, separate for each account, never executable.
 
-A stored answer is a line of JSON and the body. astroquery's own cache pickles
-whole responses, which puts tokens on disk, runs what a planted file says, and
-serves one user's answer to another.
+A cached response is a line of JSON and the body. The cache of astroquery pickles
+whole responses, which writes tokens to disk, executes code of a manipulated file, and
+serves the response for one user to another.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import os
 import stat
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -23,21 +24,21 @@ __all__ = ["ResponseCache", "as_response"]
 
 FORMAT = 1
 SUFFIX = ".answer"
-# Nothing is served after a week; files older than that are removed in passing.
+# Nothing is served after a week; older files are removed when others are written.
 LONGEST = 7 * 86400.0
 SWEEP_EVERY = 3600.0
 _swept: dict[Path, float] = {}
 
 
 class ResponseCache:
-    """Answers of one service in one directory.
+    """Responses of one service in one directory.
 
     Parameters
     ----------
     directory : `~pathlib.Path`
-        Where they are. It is made with mode 0700 when first written to.
+        The directory, created with mode 0700 when it is first written to.
     longest : float, optional
-        Seconds after which a file is removed in passing.
+        Seconds after which a file is removed when others are written.
     """
 
     def __init__(self, directory: Path, *, longest: float = LONGEST):
@@ -46,41 +47,41 @@ class ResponseCache:
 
     @staticmethod
     def key(method: str, url: str, params: object, body: object, identity: str) -> str:
-        """Return the name under which an answer is kept.
+        """Return the key of a response.
 
         Parameters
         ----------
         method, url : str
-            What was asked of which server.
+            Method and address of the request.
         params, body : object
-            What was sent, of plain JSON types.
+            Parameters and body of the request, of JSON types.
         identity : str
-            A digest of the account, so that no user is served another's answer.
+            A digest of the account, so that no user is served the response for another.
 
         Returns
         -------
         str
             A SHA-256 digest in hexadecimal.
         """
-        asked = [FORMAT, method.upper(), url, params, body, identity]
-        text = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
+        request = [FORMAT, method.upper(), url, params, body, identity]
+        text = json.dumps(request, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def get(self, key: str, lifetime: float) -> tuple[bytes, str, float] | None:
-        """Return a stored body with its content type and time, or None.
+        """Return a cached body with its content type and time, or None.
 
         Parameters
         ----------
         key : str
-            Its name.
+            The key of the response.
         lifetime : float
-            The age in seconds after which it counts as absent.
+            Age in seconds after which the response is not used.
 
         Returns
         -------
         tuple of (bytes, str, float) or None
-            The Unix time is that of storing. None for an absent, expired, truncated or
-            foreign file.
+            Body, content type, and the Unix time at which it was cached. None if the file
+            is absent, expired, truncated, or from someone else.
         """
         try:
             data = self._read_own(key)
@@ -99,14 +100,14 @@ class ResponseCache:
         return body, content_type, stored
 
     def put(self, key: str, body: bytes, content_type: str) -> None:
-        """Store a body, whole or not at all.
+        """Write a body to the cache, atomically.
 
         Parameters
         ----------
         key : str
-            Its name.
+            The key of the response.
         body : bytes
-            The answer.
+            The body of the response.
         content_type : str
             Its media type.
         """
@@ -122,36 +123,36 @@ class ResponseCache:
             write_private(self._path(key), json.dumps(header).encode() + b"\n", body)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.directory.is_dir():
-                # Another thread has just cleared the store: this answer is as old as the others.
-                log.debug(f"The answer was not cached: {self.directory} was just cleared")
+                # Another thread has just cleared the cache: this response is as old as the others.
+                log.debug(f"The response was not cached: {self.directory} was just cleared")
                 return
-            # A full or read-only disk costs speed, not the answer.
-            log.warning(f"The answer was not cached in {self.directory}: {error}")
+            # Without a cache, on a full or read-only disk, the response is returned nevertheless.
+            log.warning(f"The response was not cached in {self.directory}: {error}")
         else:
             self._sweep()
 
     def _read_own(self, key: str) -> bytes:
-        """Return the bytes of a file that nobody else can have written."""
+        """Return the bytes of a file that only this user can have written."""
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         with os.fdopen(os.open(self._path(key), flags), "rb") as file:
             about = os.fstat(file.fileno())
-            own = os.name != "posix" or about.st_uid == os.geteuid()
-            if not (own and stat.S_ISREG(about.st_mode)) or about.st_mode & 0o022:
+            is_ours = os.name != "posix" or about.st_uid == os.geteuid()
+            if not (is_ours and stat.S_ISREG(about.st_mode)) or about.st_mode & 0o022:
                 raise OSError("others may have written it")
             return file.read()
 
     def _sweep(self) -> None:
-        """Remove old files, at most once an hour: there may be a hundred thousand."""
+        """Remove old files, at most once an hour, since there may be a hundred thousand."""
         now = time.monotonic()
         if now - _swept.get(self.directory, -SWEEP_EVERY) >= SWEEP_EVERY:
             _swept[self.directory] = now
             self._remove(lambda age: age > self.longest)
 
     def clear(self) -> None:
-        """Remove all stored answers."""
+        """Remove all cached responses."""
         self._remove(lambda age: True)
 
-    def _remove(self, outdated) -> None:
+    def _remove(self, outdated: Callable[[float], bool]) -> None:
         now = time.time()
         for pattern in ("*" + SUFFIX, "*.part"):
             for path in self.directory.glob(pattern):
@@ -164,21 +165,21 @@ class ResponseCache:
 
 
 def as_response(method: str, url: str, body: bytes, content_type: str) -> requests.Response:
-    """Return a stored answer as requests would have returned it.
+    """Return a cached response as requests would have returned it.
 
     Parameters
     ----------
     method, url : str
-        What was asked of which server.
+        Method and address of the request.
     body : bytes
-        The answer.
+        The body of the response.
     content_type : str
         Its media type.
 
     Returns
     -------
     `requests.Response`
-        Of status 200.
+        A response with status 200.
     """
     response = requests.Response()
     response.status_code, response.reason, response.url = 200, "OK", url

@@ -1,9 +1,9 @@
-"""Ask for many ids, some at a time: in order, a failure halved until its cause is alone.
+"""Request many ids in chunks, in order; a chunk that fails is halved until its cause is alone.
 
 A server that answers many ids at once fails for all of them when it fails for
-one, and takes too long when there are too many. So the ids are asked for in
-chunks, as large as the answers allow, and a chunk that fails is asked for
-again in halves. Nothing here knows what an id is.
+one, and takes too long when there are too many. So the ids are requested in
+chunks as large as the responses allow, and a chunk that fails is requested
+again in halves. Nothing here depends on what an id is.
 """
 
 import heapq
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from atlasquery.exceptions import (
     LargeAnswerError,
@@ -24,32 +25,32 @@ from atlasquery.exceptions import (
 
 __all__ = ["Chunk", "ChunkSize", "ChunkedReads"]
 
-# Failures in a row, with no answer between them, after which the server is asked how it is.
+# Consecutive failures after which a minimal request checks whether the server is alive.
 PATIENCE = 4
 
 
 @dataclass
 class Chunk:
-    """Some of the ids asked for, and what became of them.
+    """Some of the requested ids, and their response or error.
 
     Parameters
     ----------
     first : int
-        Which of all ids the first of these is.
+        Index of the first of these ids among all ids.
     ids : list
         The ids.
     answer : object, optional
-        What was answered.
-    error : Exception, optional
-        Why there is no answer.
+        The response.
+    error : BaseException, optional
+        Why there is no response.
     again : bool, optional
-        Whether the only id left was asked for before.
+        Whether the only id left was requested before.
     """
 
     first: int
     ids: Sequence
-    answer: object = None
-    error: Exception | None = None
+    answer: Any = None
+    error: BaseException | None = None
     again: bool = False
 
     def halves(self) -> list["Chunk"]:
@@ -58,7 +59,7 @@ class Chunk:
         Returns
         -------
         list of Chunk
-            In order.
+            The two halves, in order.
         """
         half = (len(self.ids) + 1) // 2
         return [
@@ -68,18 +69,18 @@ class Chunk:
 
 
 class ChunkSize:
-    """How many ids to ask for at once, as far as is known by now.
+    """Number of ids to request at once, adapted to the responses so far.
 
     Parameters
     ----------
     first : int
-        How many to begin with.
+        Number of ids in the first request.
     most : int
-        How many at most.
+        Largest number of ids in one request.
     target : float
-        Bytes that an answer should have.
+        Bytes that a response should have.
     seconds : float
-        Seconds that an answer may take; chunks of up to `first` ids may take longer.
+        Seconds that a response may take; chunks of up to `first` ids may take longer.
     """
 
     def __init__(self, *, first: int, most: int, target: float, seconds: float):
@@ -94,92 +95,92 @@ class ChunkSize:
         self._count = self._bytes = 0.0
 
     def now(self, rest: int, concurrency: int) -> int:
-        """Return how many to ask for now.
+        """Return how many ids to request now.
 
         Parameters
         ----------
         rest : int
-            How many have not been asked for.
+            Number of ids that have not been requested.
         concurrency : int
-            How many requests are under way at the same time.
+            Number of requests that run at the same time.
 
         Returns
         -------
         int
-            One at least. As many as fit, or some less, so that the last requests
-            end together instead of one after the others.
+            One at least. As many as fit, or fewer, so that the last requests
+            end at the same time.
         """
         fitting = max(1, min(self._fitting, self._limit))
         requests = concurrency * math.ceil(rest / fitting / concurrency)
-        # A share stays while larger ones would save no request, or the last would be ever smaller.
+        # A share stays while larger ones would save no request; else the last ones would shrink.
         if self._share > fitting or rest > self._share * requests:
             self._share = min(fitting, max(self.first, math.ceil(rest / requests)))
         return self._share
 
     def answered(self, count: int, size: int, seconds: float) -> None:
-        """Learn from an answer.
+        """Adapt to a response.
 
         Parameters
         ----------
         count : int
-            How many ids it was for.
+            Number of ids in the request.
         size : int
-            Its bytes.
+            Bytes of the response.
         seconds : float
-            How long it took.
+            Duration of the request.
         """
-        # What came last counts most, and large chunks more than pieces of one.
+        # The latest response has the largest weight, and large chunks more than parts of one.
         self._count = self._count / 2 + count
         self._bytes = self._bytes / 2 + size
         by_size = self.target * self._count / max(self._bytes, 1.0)
         by_time = max(self.first, self.seconds * count / max(seconds, 1e-6))
         self._fitting = int(min(self.most, by_size, by_time))
         if count >= self._limit:
-            # Once may have been chance; after twice, what is too many is approached with care.
-            more = count if self._setbacks <= 1 else max(1, count // 4)
-            self._limit = min(self.most, count + more)
+            # One failure may have been chance; after two, the limit is approached slowly.
+            step = count if self._setbacks <= 1 else max(1, count // 4)
+            self._limit = min(self.most, count + step)
 
     def failed(self, count: int) -> None:
-        """Ask for half as many after a failure that may be one of size.
+        """Request half as many ids after a failure that may be due to the size.
 
         Parameters
         ----------
         count : int
-            How many ids were asked for.
+            Number of ids in the request.
         """
         self._limit = max(1, min(self._limit, count // 2))
         self._setbacks += 1
 
     def explained(self) -> None:
-        """Take that back: one id was the cause."""
+        """Undo the effect of failures: one id was the cause."""
         self._limit = self.most
         self._setbacks = 0
 
 
 class ChunkedReads:
-    """The answers for many ids, in the order asked, each chunk or its error.
+    """The responses for many ids, in the order requested: for each chunk, its response or error.
 
-    Some threads ask, and the caller iterates; when it is slow they wait, so
-    that a few chunks at most are in memory. After a refused login, a used-up
-    quota, or several failures in a row of a server that does not answer even
-    `alive`, nothing more is sent, and the rest has that as its error.
+    Some threads send the requests while the caller iterates; when the caller is slow they
+    wait, so that only a few chunks are in memory. After a refused login, a used-up
+    quota, or several consecutive failures of a server that does not even answer
+    `alive`, nothing else is sent, and the other ids get that error.
 
     Parameters
     ----------
     ask : callable
-        Takes a list of ids, returns an answer that has a ``size`` in bytes.
+        Takes a list of ids, returns a response that has a ``size`` in bytes.
     ids : sequence
-        All ids, each once.
+        All ids, without duplicates.
     size : ChunkSize
-        How many to ask for at once.
+        Number of ids to request at once.
     concurrency : int
-        How many requests are under way at the same time.
+        Number of requests that run at the same time.
     alive : callable
-        Sends the smallest request there is, and raises what goes wrong with it.
+        Sends a minimal request, and raises an exception if it fails.
     pause : callable
-        Waits before an id that failed alone is asked for once more.
+        Waits before an id that failed alone is requested once more.
     begin : callable, optional
-        Called in each thread with an event that is set when no more answers are wanted.
+        Called in each thread with an event that is set when no further responses are wanted.
     """
 
     def __init__(
@@ -197,11 +198,11 @@ class ChunkedReads:
         self._ids, self._size = ids, size
         self._concurrency = max(1, concurrency)
         self._changed = threading.Condition()
-        # Where the caller is, and up to where it was asked.
+        # Index that the caller has reached, and index of the next id to request.
         self._head = self._next = 0
         self._running = 0
-        # Pieces of chunks that failed, the largest first: a good half shows that the server lives.
-        self._pieces: list[tuple[int, int, Chunk]] = []
+        # Parts of failed chunks, the largest first: a good half shows that the server is alive.
+        self._parts: list[tuple[int, int, Chunk]] = []
         self._done: dict[int, Chunk] = {}
         self._ended = threading.Event()
         self._failures, self._patience = 0, PATIENCE
@@ -217,22 +218,22 @@ class ChunkedReads:
                     while self._head not in self._done:
                         if os.getpid() != process:
                             raise RuntimeError(
-                                "this iteration was begun in another process, whose threads a "
-                                "forked one does not have: begin it anew"
+                                "this iteration was started in another process, whose threads a "
+                                "forked process does not have: start it again"
                             )
-                        # A lock that is waited for without end lets no Ctrl-C through everywhere.
+                        # Waiting for a lock without a limit blocks Ctrl-C on some systems.
                         self._changed.wait(0.5)
                     chunk = self._done.pop(self._head)
                     self._head += len(chunk.ids)
                     self._changed.notify_all()
                 yield chunk
-                # While the next one is waited for, this one need not be in memory.
+                # Not needed in memory while waiting for the next one.
                 del chunk
         finally:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
-            # Those that wait for the quota would send their request hours later.
+            # Threads that wait for the quota would send their requests hours later.
             self._ended.set()
 
     def _work(self) -> None:
@@ -251,12 +252,12 @@ class ChunkedReads:
             del chunk
 
     def _take(self) -> Chunk | None:
-        """Return what is to be asked next, as soon as it may be; None at the end."""
+        """Return the next chunk to request, as soon as it may be sent; None at the end."""
         with self._changed:
             while not self._stopped and self._head < len(self._ids):
-                if self._pieces and not self._probing:
+                if self._parts and not self._probing:
                     self._running += 1
-                    return heapq.heappop(self._pieces)[2]
+                    return heapq.heappop(self._parts)[2]
                 held = self._running + len(self._done)
                 room = held < self._concurrency + 1 and not self._probing
                 if room and self._next < len(self._ids):
@@ -283,7 +284,7 @@ class ChunkedReads:
         with self._changed:
             self._running -= 1
             self._failures += 1
-            # Others under way are not told from a probe's silence what the probe is for.
+            # Only one probe at a time, whatever other requests do.
             probe = self._failures >= self._patience and not self._probing and not self._stopped
             self._probing |= probe
             if _fatal(error):
@@ -294,23 +295,23 @@ class ChunkedReads:
             self._probe(error)
 
     def _sort(self, chunk: Chunk) -> None:
-        """Put a chunk that failed where it belongs: halved, once more, or to the failures."""
+        """Decide about a chunk that failed: halve it, request it once more, or report it."""
         alone = len(chunk.ids) == 1
         if self._over or (alone and chunk.again):
             self._size.explained()
             self._done[chunk.first] = chunk
             return
         if alone:
-            pieces = [Chunk(chunk.first, chunk.ids, error=chunk.error, again=True)]
+            parts = [Chunk(chunk.first, chunk.ids, error=chunk.error, again=True)]
         else:
             if _of_size(chunk.error):
                 self._size.failed(len(chunk.ids))
-            pieces = chunk.halves()
-        for piece in pieces:
-            heapq.heappush(self._pieces, (-len(piece.ids), piece.first, piece))
+            parts = chunk.halves()
+        for part in parts:
+            heapq.heappush(self._parts, (-len(part.ids), part.first, part))
 
-    def _probe(self, last: Exception) -> None:
-        """Find out whether the server fails for these ids, or for all."""
+    def _probe(self, last: BaseException | None) -> None:
+        """Check whether the server fails for these ids only, or for all requests."""
         down = None
         try:
             self._alive()
@@ -324,11 +325,11 @@ class ChunkedReads:
                 self._give_up(down if _fatal(down) else last)
             self._changed.notify_all()
 
-    def _give_up(self, error: Exception) -> None:
-        """Name all that was not answered as failed, and ask for nothing more."""
-        for _, _, piece in self._pieces:
-            self._done[piece.first] = piece
-        self._pieces = []
+    def _give_up(self, error: BaseException | None) -> None:
+        """Mark all ids without a response as failed, and request nothing else."""
+        for _, _, part in self._parts:
+            self._done[part.first] = part
+        self._parts = []
         if self._next < len(self._ids):
             rest = Chunk(self._next, self._ids[self._next :], error=_not_tried(error))
             self._done[rest.first] = rest
@@ -336,13 +337,13 @@ class ChunkedReads:
         self._over = True
 
 
-def _fatal(error: Exception) -> bool:
-    """Return whether no other request would fare better; Ctrl-C and its like included."""
+def _fatal(error: BaseException | None) -> bool:
+    """Return whether all other requests would fail too; also true for Ctrl-C."""
     return isinstance(error, (LoginError, QuotaError)) or not isinstance(error, Exception)
 
 
 def _without_frames(error: BaseException) -> BaseException:
-    """Take away the tracebacks, whose frames would keep whole answers in memory."""
+    """Remove the tracebacks, whose frames would keep whole responses in memory."""
     cause: BaseException | None = error
     while cause is not None:
         cause.__traceback__ = None
@@ -350,14 +351,16 @@ def _without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def _of_size(error: Exception) -> bool:
+def _of_size(error: BaseException | None) -> bool:
     large = isinstance(error, (TimeoutError, LargeAnswerError))
     return large or (getattr(error, "status", None) or 0) >= 500
 
 
-def _not_tried(error: Exception) -> Exception:
-    """Return what is said of ids that were not asked for because of an error."""
-    known = {name: getattr(error, name, None) for name in ("service", "status", "url", "reason")}
+def _not_tried(error: BaseException | None) -> Exception:
+    """Return the error of ids that were not requested because of an earlier error."""
+    known: dict[str, Any] = {
+        name: getattr(error, name, None) for name in ("service", "status", "url", "reason")
+    }
     message = f"not tried: {error}"
     if isinstance(error, QuotaError):
         return QuotaError(message, retry_after=error.retry_after, **known)

@@ -1,4 +1,4 @@
-"""The time as the count of requests sees it, and waiting that can be broken off."""
+"""The time for counting requests, and waiting that can be interrupted."""
 
 import contextlib
 import math
@@ -10,16 +10,16 @@ from atlasquery.service.forks import renew_in_child
 
 __all__ = ["Clock", "OutOfTimeError"]
 
-# The end of the time that a thread has.
+# The end of the time of each thread.
 _ends = threading.local()
 
 
 class OutOfTimeError(Exception):
-    """The time that `Clock.until` gives is over before something could be done."""
+    """The time limit set by `Clock.until` ended before the work was done."""
 
 
 class Clock:
-    """The time, and the passing of it; a test has one that runs faster."""
+    """The current time, and sleeping; tests use a faster clock."""
 
     def now(self) -> float:
         """Return the Unix time.
@@ -31,34 +31,34 @@ class Clock:
         """
         return time.time()
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._renew_after_fork()
         renew_in_child(self)
 
     def _renew_after_fork(self) -> None:
-        """Forget who sleeps: the threads of the parent are not in a forked child."""
+        """Forget sleeping threads: a forked child does not have the threads of its parent."""
         self._stop = threading.Event()
         self._of_thread = threading.local()
 
     def sleep_until(self, ended: threading.Event) -> None:
-        """Let no sleep of this thread outlast an event, nor begin after it.
+        """End the sleep of this thread when an event is set; later sleeps do not start.
 
         Parameters
         ----------
         ended : `threading.Event`
-            Set when the work of the thread is not wanted any more.
+            Set when the work of the thread is no longer wanted.
         """
         self._of_thread.stop = ended
 
     @contextlib.contextmanager
     def until(self, end: float) -> Iterator[None]:
-        """Give this thread an end: no wait and no exchange with a server goes beyond it.
+        """Limit the time of this thread: no wait and no exchange with a server exceeds it.
 
         Parameters
         ----------
         end : float
-            Unix time by this clock; infinity for no end. An end that is set already and
-            comes sooner stays.
+            Unix time by this clock; infinity for no limit. An earlier limit that is already
+            set stays.
         """
         before = getattr(_ends, "end", None)
         _ends.end = end if before is None else min(before, end)
@@ -68,48 +68,48 @@ class Clock:
             _ends.end = before
 
     def left(self) -> float:
-        """Return how much time this thread has.
+        """Return how much time this thread has left.
 
         Returns
         -------
         float
-            Seconds, not below 0; infinity where no end is set.
+            Seconds, not below 0; infinity without a limit.
         """
         end = getattr(_ends, "end", None)
         return math.inf if end is None else max(0.0, end - self.now())
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, as far as this thread has it.
+        """Sleep, but not beyond the time limit of this thread.
 
         Parameters
         ----------
         seconds : float
-            How much.
+            Duration.
 
         Raises
         ------
         OutOfTimeError
-            At the end of the time that `until` gives, where that comes first.
+            At the limit set by `until`, if that comes first.
         """
         left = self.left()
         if seconds <= left:
             self.sleep(seconds)
             return
         self.sleep(left)
-        raise OutOfTimeError(f"{seconds - left:.0f} s more would have been waited for")
+        raise OutOfTimeError(f"the wait would have taken {seconds - left:.0f} s longer")
 
     def interrupt(self) -> None:
-        """Let those who sleep now wake with an `InterruptedError`: their work is not wanted."""
+        """Wake all threads that sleep now, with an `InterruptedError`."""
         stop, self._stop = self._stop, threading.Event()
         stop.set()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass.
+        """Sleep.
 
         Parameters
         ----------
         seconds : float
-            How much.
+            Duration.
         """
         if getattr(self._of_thread, "stop", self._stop).wait(seconds):
             raise InterruptedError("stopped while waiting")

@@ -1,40 +1,42 @@
-"""What bulk reads return: products by id in the order asked, and what failed."""
+"""Results of bulk reads: products by id in the order requested, and failures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 __all__ = ["Collection"]
 
 
-class Collection(Mapping):
-    """Products of many objects by id, in the order asked for.
+class Collection(Mapping[Any, Any]):
+    """Products of many objects by id, in the order requested.
 
     Parameters
     ----------
     what : str
-        What its values are.
+        Name of the products, for the repr.
     key : callable, optional
-        Turns an id as a user gives it into an id as it is kept.
+        Converts an id as given by a user to the stored form.
     """
 
-    #: A pair (id, exception) for each object that failed, in the order asked for.
+    #: A pair (id, exception) for each object that failed, in the order requested.
     failures: list[tuple[int | str, Exception]]
 
-    def __init__(self, what: str, *, key=str):
+    def __init__(self, what: str, *, key: Callable[[Any], int | str] = str):
         self.failures = []
         self._what = what
         self._key = key
-        self._products: dict = {}
+        self._products: dict[int | str, Any] = {}
 
-    def __getitem__(self, object_id):
+    def __getitem__(self, object_id: Any) -> Any:
         try:
             key = self._key(object_id)
-            return self._products[key]
         except (TypeError, ValueError):
             raise KeyError(object_id) from None
+        try:
+            return self._products[key]
         except KeyError:
             reason = dict(self.failures).get(key)
-            said = f"{key} failed: {reason}" if reason else f"{key} was not asked for"
-            raise KeyError(said) from None
+            message = f"{key} failed: {reason}" if reason else f"{key} was not requested"
+            raise KeyError(message) from None
 
     def __iter__(self) -> Iterator[int | str]:
         return iter(self._products)

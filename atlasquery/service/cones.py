@@ -116,14 +116,13 @@ def _tiles(ra: float, dec: float, radius: float, tile: float) -> np.ndarray:
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     x = step * (columns + 0.5 * (rows % 2)).ravel()
     y = step * np.sqrt(3) / 2 * rows.ravel()
-    best = None
-    # The lattice may stand with a point, a triangle or an edge on the centre.
-    for shift in ((0.0, 0.0), (0.5 * step, step / np.sqrt(12)), (0.5 * step, 0.0)):
-        near = np.hypot(x - shift[0], y - shift[1]) < radius + tile
-        plane = np.column_stack([x[near] - shift[0], y[near] - shift[1]])
-        plane = plane[_needed(plane, radius, tile)]
-        if best is None or len(plane) < len(best):
-            best = plane
+    lattices = []
+    # A point, a triangle or an edge of the lattice may be at the centre.
+    for dx, dy in ((0.0, 0.0), (0.5 * step, step / np.sqrt(12)), (0.5 * step, 0.0)):
+        near = np.hypot(x - dx, y - dy) < radius + tile
+        points = np.column_stack([x[near] - dx, y[near] - dy])
+        lattices.append(points[_needed(points, radius, tile)])
+    best = min(lattices, key=len)
     distance, angle = np.hypot(*best.T) * ARCSEC, np.arctan2(best[:, 0], best[:, 1])
     return _offset(ra, dec, distance, angle)
 
@@ -178,7 +177,9 @@ def _grouped(ra: np.ndarray, dec: np.ndarray, radius: float, largest: float) -> 
     return cones
 
 
-def _shared(ra, dec, members: np.ndarray, radius: float, largest: float) -> list[Cone]:
+def _shared(
+    ra: np.ndarray, dec: np.ndarray, members: np.ndarray, radius: float, largest: float
+) -> list[Cone]:
     """Return one search for all members, or one for each where they are too far apart."""
     lon, lat = np.deg2rad(ra[members]), np.deg2rad(dec[members])
     x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)

@@ -1,4 +1,6 @@
-"""Configuration items that every service has, kept apart for each."""
+"""Configuration items that every service has, separate for each."""
+
+from typing import Any
 
 from astropy import config as _config
 
@@ -8,10 +10,10 @@ __all__ = ["ServiceConf"]
 
 
 class ServiceConf(_config.ConfigNamespace):
-    """Base of a service's configuration: how its server is talked to.
+    """Base of a service's configuration: how to communicate with its server.
 
-    Each subclass gets items of its own, so that ``conf.timeout`` of one
-    service says nothing about another's.
+    Each subclass gets separate items, so that setting ``conf.timeout`` of one
+    service does not change that of another.
     """
 
     timeout = _config.ConfigItem(
@@ -44,10 +46,11 @@ class ServiceConf(_config.ConfigNamespace):
         cfgtype="integer",
     )
     concurrency = _config.ConfigItem(
-        2, "How many requests of one call are under way at the same time.", cfgtype="integer"
+        2, "Number of requests of one call that run at the same time.", cfgtype="integer"
     )
     cache_seconds = _config.ConfigItem(
-        300.0, "Seconds for which a stored answer is used again, unless its kind has its own."
+        300.0,
+        "Seconds for which a cached response is used, unless its kind has a separate setting.",
     )
     allow_http = _config.ConfigItem(
         False,
@@ -66,15 +69,15 @@ class ServiceConf(_config.ConfigNamespace):
             )
         super().__setattr__(name, value)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, item in vars(ServiceConf).items():
             if isinstance(item, _config.ConfigItem) and name not in vars(cls):
-                own = _config.ConfigItem(
+                copied = _config.ConfigItem(
                     item.defaultvalue,
                     item.description,
                     item.cfgtype,
                     module=cls.__module__,
                 )
-                own.name = name
-                setattr(cls, name, own)
+                copied.name = name
+                setattr(cls, name, copied)

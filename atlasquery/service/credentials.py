@@ -1,4 +1,4 @@
-"""Find the credentials of a service where the user has put them."""
+"""Find the credentials of a service in the environment, a file, the keyring or by asking."""
 
 import contextlib
 import dataclasses
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keyring
+import keyring.errors
 import yaml
 from astroquery.utils import system_tools
 
@@ -25,7 +26,7 @@ TOKEN_ACCOUNT = "token"  # noqa: S105
 LAST_USER = "last-username"
 FROM_KEYRING = "the keyring"
 FROM_ARGUMENTS, FROM_PROMPT = "the arguments", "the prompt"
-# What another process does not find by itself.
+# Sources that another process cannot read.
 FROM_USER = (FROM_ARGUMENTS, FROM_PROMPT)
 
 
@@ -44,9 +45,9 @@ class Credentials:
     source : str, optional
         Where they were found, for messages.
     server : str, optional
-        The server they are for, where a file says so.
+        The server they are for, if a file names it.
     token_file : `~pathlib.Path`, optional
-        The file that they are from, if it has a place for a token.
+        The file that they are from, if it has a key ``token``.
     """
 
     username: str | None = None
@@ -68,25 +69,25 @@ def find_credentials(
     config_file: str | os.PathLike | None = None,
     prompt: bool = False,
 ) -> Credentials:
-    """Look for credentials: environment, configuration file, keyring, then a person.
+    """Look for credentials in the environment, a configuration file, the keyring, or ask.
 
     Parameters
     ----------
     prefix : str
-        The start of the environment variables, ``ATLASQUERY_ATLAS``.
+        The start of the environment variables, such as ``ATLASQUERY_ATLAS``.
     service : str
-        The name under which a keyring holds them.
+        The name under which they are in the keyring.
     username : str, optional
         The user to find a password for.
     config_file : path-like, optional
         A YAML file with ``token``, or ``username`` and ``password``.
     prompt : bool, optional
-        Whether to ask, where a person is at a terminal or in a notebook.
+        Whether to ask, if a person is at a terminal or in a notebook.
 
     Returns
     -------
     Credentials
-        False where nothing was found.
+        Credentials; false if nothing was found.
     """
     found = _from_environment(prefix, username)
     named = username or found.username
@@ -100,15 +101,15 @@ def find_credentials(
 
 
 def _from_environment(prefix: str, username: str | None) -> Credentials:
-    own = os.environ.get(f"{prefix}_USERNAME") or None
-    # Credentials of the environment's user are of no use to another one who was named.
-    if username and own and username != own:
+    user = os.environ.get(f"{prefix}_USERNAME") or None
+    # Credentials of the environment's user are useless for another user.
+    if username and user and username != user:
         return Credentials(username)
     return _credentials(
         {
-            "username": username or own,
+            "username": username or user,
             "password": os.environ.get(f"{prefix}_PASSWORD"),
-            "token": None if username and not own else os.environ.get(f"{prefix}_TOKEN"),
+            "token": None if username and not user else os.environ.get(f"{prefix}_TOKEN"),
         },
         "the environment",
     )
@@ -128,12 +129,12 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
     Returns
     -------
     Credentials
-        What it holds.
+        The credentials in the file.
 
     Raises
     ------
     InvalidQueryError
-        If there is no such file, or it is no YAML mapping.
+        If there is no such file, or it is not a YAML mapping.
     """
     path = Path(path).expanduser()
     try:
@@ -154,15 +155,15 @@ def read_config_file(path: str | os.PathLike, username: str | None = None) -> Cr
         return found
     if found.username:
         return Credentials(username)
-    # A token of nobody knows whom is of no use to a user who was named.
+    # A token whose user is unknown is useless for a user who was named.
     return dataclasses.replace(found, username=username, token=None)
 
 
 def _parse(path: Path) -> tuple[Credentials, str]:
-    """Return what a file holds, or what is wrong with it, in words that do not quote it.
+    """Return the credentials in a file, or what is wrong with it, without quoting it.
 
     Nothing is raised here: the parser's error quotes the line, which may be
-    the one with the password, and tracebacks show what a function holds.
+    the one with the password, and tracebacks show the variables of a function.
     """
     try:
         content = yaml.safe_load(path.read_text())
@@ -180,15 +181,14 @@ def _parse(path: Path) -> tuple[Credentials, str]:
 
 
 def _from_keyring(service: str, username: str | None) -> Credentials:
-    # A machine without a keyring, or with one that is locked, is no error; each backend
-    # has exceptions of its own.
+    # A missing or locked keyring is not an error; each backend has different exceptions.
     with contextlib.suppress(Exception):
         last = keyring.get_password(service, LAST_USER)
         named, username = username, username or last
         found = {
             "username": username,
             "password": keyring.get_password(service, username) if username else None,
-            # The token is of the last user, or of one whose name is not known.
+            # The token belongs to the last user, or to one whose name is unknown.
             "token": (
                 keyring.get_password(service, TOKEN_ACCOUNT) if named in (None, last) else None
             ),
@@ -204,13 +204,13 @@ def _from_person(service: str, username: str | None) -> Credentials:
         username = username or input(f"User name for {service}: ").strip()
         password = getpass.getpass(f"Password of {username} for {service}: ")
     except (EOFError, NotImplementedError, RuntimeError):
-        # A notebook run by a machine has a front end but nobody behind it.
+        # A notebook that runs unattended has a front end but no person.
         return Credentials(username)
     return _credentials({"username": username, "password": password}, FROM_PROMPT)
 
 
 def person_present() -> bool:
-    """Return whether somebody can answer a question.
+    """Return whether a person can answer a question.
 
     Returns
     -------
@@ -224,22 +224,22 @@ def person_present() -> bool:
 
 
 def store_in_keyring(service: str, credentials: Credentials) -> None:
-    """Keep credentials in the user's keyring.
+    """Store credentials in the user's keyring.
 
     Parameters
     ----------
     service : str
-        The name under which they are kept.
+        The name under which they are stored.
     credentials : Credentials
-        What to keep.
+        The credentials to store.
 
     Raises
     ------
     InvalidQueryError
-        If this machine has no keyring that works.
+        If this machine has no working keyring.
     """
     try:
-        # First: a process that is ended in between leaves no token to another user's name.
+        # First, so that a process that ends in between leaves no token with another user's name.
         _forget(service, TOKEN_ACCOUNT)
         if credentials.username and credentials.password:
             name, password = credentials.username, credentials.password
@@ -248,27 +248,27 @@ def store_in_keyring(service: str, credentials: Credentials) -> None:
         else:
             _forget(service, LAST_USER)
         if credentials.token:
-            # Beside the password, so that not each program has to log in.
+            # In addition to the password, so that not each program has to log in.
             keyring.set_password(service, TOKEN_ACCOUNT, credentials.token.reveal())
         return
     except Exception as error:
         reason = type(error).__name__
-    # Raised out here, without what a backend may have said about the password.
+    # Raised outside the except clause, since a backend's error may quote the password.
     raise InvalidQueryError(
-        "store=True needs a keyring, and this machine has none that works "
+        "store=True needs a keyring, and this machine has no working one "
         f"({reason}): use the environment or config_file instead"
     )
 
 
 def _forget(service: str, account: str) -> None:
-    """Remove what another login left, so that the two are not taken for one user's."""
+    """Remove credentials of an earlier login, so that the two are not combined."""
     with contextlib.suppress(keyring.errors.PasswordDeleteError):
         keyring.delete_password(service, account)
 
 
 def _credentials(found: Mapping, source: str) -> Credentials:
     def secret(name: str) -> Secret | None:
-        # Files and shells leave a line break at the end.
+        # Files and shells may add a line break at the end.
         return Secret(found[name].strip("\r\n")) if found.get(name) else None
 
     username = found.get("username")

@@ -1,9 +1,8 @@
-"""End an exchange in time, wherever it is: connecting, sending, headers, chunk sizes, body.
+"""Limit the time of an exchange in every phase: connecting, sending, headers, body.
 
-The time-out of a socket is for one wait, and a server that sends a byte now and
-then is never waited for that long. So each read and write of a connection is given
-no more time than its exchange has left. That needs no thread beside the one that
-waits.
+The timeout of a socket applies to a single wait, which a server that sends a byte now and
+then never exceeds. So each read and write of a connection gets at most the time that its
+exchange has left. That needs no additional thread.
 """
 
 import collections
@@ -15,8 +14,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import requests
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -26,25 +26,25 @@ _present = threading.local()
 
 
 class Deadline:
-    """The end of the exchange of this thread.
+    """The time limit of the exchange of this thread.
 
     Parameters
     ----------
     seconds : float
-        How far away it is.
+        Time until the deadline.
     prompt : bool, optional
-        Whether each piece of the answer is read as soon as the server writes it.
+        Whether each part of the response is read as soon as the server writes it.
     """
 
     def __init__(self, seconds: float, *, prompt: bool = False):
         self.at = time.monotonic() + seconds
         self.prompt = prompt
-        #: Whether something was broken off because of it.
+        #: Whether something was interrupted because of it.
         self.passed = False
 
     @property
     def over(self) -> bool:
-        """Whether it has passed, and may be why something was broken off."""
+        """Whether it has passed, and may be the reason of an interruption."""
         return self.passed or time.monotonic() >= self.at
 
     def check(self) -> float:
@@ -53,35 +53,35 @@ class Deadline:
         Returns
         -------
         float
-            More than 0.
+            Seconds, above 0.
 
         Raises
         ------
         TimeoutError
-            The built-in one, if there are none.
+            The built-in exception, if no time is left.
         """
         left = self.at - time.monotonic()
         if left <= 0:
             self.passed = True
-            raise TimeoutError("the answer did not end in time")
+            raise TimeoutError("the response did not end in time")
         return left
 
 
 @contextlib.contextmanager
 def deadline(seconds: float, *, prompt: bool = False) -> Iterator[Deadline]:
-    """Bound what this thread sends and reads through a `TimedAdapter`.
+    """Limit the time of what this thread sends and reads through a `TimedAdapter`.
 
     Parameters
     ----------
     seconds : float
-        How long it may take, all in all.
+        The time limit.
     prompt : bool, optional
-        Whether each piece of the answer is read as soon as the server writes it.
+        Whether each part of the response is read as soon as the server writes it.
 
     Yields
     ------
     Deadline
-        That says afterwards whether it has passed.
+        The deadline, which tells afterwards whether it has passed.
     """
     before = getattr(_present, "deadline", None)
     _present.deadline = Deadline(seconds, prompt=prompt)
@@ -92,8 +92,8 @@ def deadline(seconds: float, *, prompt: bool = False) -> Iterator[Deadline]:
 
 
 @contextlib.contextmanager
-def _in_time(sock, patience: float | None) -> Iterator[None]:
-    """Let a socket wait for as long as it would, but not beyond the deadline."""
+def _in_time(sock: socket.socket, patience: float | None) -> Iterator[None]:
+    """Limit the waits of a socket to its timeout and to the deadline."""
     end = getattr(_present, "deadline", None)
     if end is None:
         yield
@@ -108,11 +108,11 @@ def _in_time(sock, patience: float | None) -> Iterator[None]:
         raise
 
 
-def _acknowledge(sock) -> None:
-    """Let the system confirm at once what has come, as far as it can be told to.
+def _acknowledge(sock: socket.socket) -> None:
+    """Acknowledge received packets immediately, on systems with that option.
 
-    A server may hold the next line of a stream back until the one before it is confirmed, which
-    a system does after up to 40 ms. Linux forgets the setting, so it is made for each read.
+    A server may delay the next line of a stream until the previous one is acknowledged, which
+    takes up to 40 ms. Linux forgets the setting, so it is repeated for each read.
     """
     with contextlib.suppress(AttributeError, OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -121,7 +121,7 @@ def _acknowledge(sock) -> None:
 class _TimedReader(io.RawIOBase):
     """The reading end of a socket, each read of which ends at the deadline."""
 
-    def __init__(self, raw: io.RawIOBase, sock):
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket):
         super().__init__()
         self._raw = raw
         self._sock = sock
@@ -133,7 +133,7 @@ class _TimedReader(io.RawIOBase):
     def fileno(self) -> int:
         return self._raw.fileno()
 
-    def readinto(self, buffer) -> int | None:
+    def readinto(self, buffer: Any) -> int | None:
         end = getattr(_present, "deadline", None)
         if end is not None and end.prompt:
             _acknowledge(self._sock)
@@ -146,39 +146,47 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedResponse(http.client.HTTPResponse):
-    def __init__(self, sock, *args, **kwargs):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
 
 
-class _Timed:
-    """What both kinds of connection have in common."""
+# What the methods of a mixin of connections may call.
+if TYPE_CHECKING:
+    _Connection = HTTPConnection
+else:
+    _Connection = object
+
+
+class _Timed(_Connection):
+    """A connection whose connecting and sending end at the deadline."""
 
     response_class = _TimedResponse
 
-    def _new_conn(self):
+    def _new_conn(self) -> socket.socket:
         end = getattr(_present, "deadline", None)
         if end is not None:
             self.timeout = min(self.timeout or end.check(), end.check())
         sock = super()._new_conn()
         if end is not None:
-            # Encryption is agreed upon within the time-out of the socket as it is now.
+            # The TLS handshake uses the present timeout of the socket.
             sock.settimeout(min(self.timeout, end.check()))
         return sock
 
-    def send(self, data) -> None:
+    def send(self, data: Any) -> None:
         if not isinstance(data, bytes):
             super().send(data)
             return
         if self.sock is None:
             self.connect()
-        patience = self.sock.gettimeout()
+        sock: Any = self.sock
+        patience = sock.gettimeout()
         rest = memoryview(data)
         while rest:
-            # Not sendall, which with encryption may wait anew for each part.
-            with _in_time(self.sock, patience):
-                rest = rest[self.sock.send(rest) :]
-        self.sock.settimeout(patience)
+            # Not sendall, which with TLS may wait again for each part.
+            with _in_time(sock, patience):
+                rest = rest[sock.send(rest) :]
+        sock.settimeout(patience)
 
 
 class _TimedHTTP(_Timed, HTTPConnection):
@@ -190,19 +198,19 @@ class _TimedHTTPS(_Timed, HTTPSConnection):
 
 
 class _Idle:
-    """The idle connections of a pool: a queue without a lock, which a fork could leave held."""
+    """The idle connections of a pool: a queue without a lock, which a fork could leave locked."""
 
     def __init__(self, maxsize: int = 0):
-        # What is done with it is done in one step of the interpreter.
+        # Its methods are atomic in the interpreter.
         self._connections: collections.deque = collections.deque()
         self._most = maxsize
 
-    def put(self, connection, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:
         if len(self._connections) >= self._most > 0:
             raise queue.Full
         self._connections.append(connection)
 
-    def get(self, block: bool = True, timeout: float | None = None):
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
         try:
             return self._connections.pop()
         except IndexError:
@@ -213,41 +221,41 @@ class _Idle:
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _TimedHTTP
-    QueueCls = _Idle
+    ConnectionCls = _TimedHTTP  # pyright: ignore[reportAssignmentType]  # it subclasses urllib3's
+    QueueCls = _Idle  # type: ignore[assignment]  # has what urllib3 uses of a queue
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _TimedHTTPS
-    QueueCls = _Idle
+    ConnectionCls = _TimedHTTPS  # pyright: ignore[reportAssignmentType]  # it subclasses urllib3's
+    QueueCls = _Idle  # type: ignore[assignment]  # has what urllib3 uses of a queue
 
 
-class TimedAdapter(requests.adapters.HTTPAdapter):
-    """Connections that keep the `deadline` of the thread that uses them."""
+class TimedAdapter(HTTPAdapter):
+    """Connections that respect the `deadline` of the thread that uses them."""
 
-    def init_poolmanager(self, *args, **kwargs) -> None:
-        """Make the connections.
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Create the pool of connections.
 
         Parameters
         ----------
         *args, **kwargs
-            As requests says.
+            As documented by requests.
         """
         super().init_poolmanager(*args, **kwargs)
         _use_timed(self.poolmanager)
 
-    def proxy_manager_for(self, *args, **kwargs):
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Return the connections through a proxy.
 
         Parameters
         ----------
         *args, **kwargs
-            As requests says.
+            As documented by requests.
 
         Returns
         -------
         `urllib3.ProxyManager`
-            Made at its first use.
+            The manager, created at its first use.
         """
         manager = super().proxy_manager_for(*args, **kwargs)
         if hasattr(manager, "pool_classes_by_scheme"):
@@ -255,7 +263,7 @@ class TimedAdapter(requests.adapters.HTTPAdapter):
         return manager
 
 
-def _use_timed(manager) -> None:
+def _use_timed(manager: Any) -> None:
     manager.pool_classes_by_scheme = {
         **manager.pool_classes_by_scheme,
         "http": _HTTPPool,

@@ -1,6 +1,7 @@
-"""What a call of many requests does when some of them failed: nothing that came is lost."""
+"""Failures of some of many requests: raised or warned of, with all results that arrived."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from atlasquery.exceptions import IncompleteResultError, InputWarning, LoginError, QuotaError
 from atlasquery.service.inputs import check_choice
@@ -12,23 +13,23 @@ ON_ERROR = ("raise", "warn")
 
 
 def check_on_error(on_error: str) -> str:
-    """Return what to do about failures, or refuse it.
+    """Check the argument on_error.
 
     Parameters
     ----------
     on_error : {"raise", "warn"}
-        What was given.
+        The argument.
 
     Returns
     -------
     str
-        The same.
+        The argument.
     """
     return check_choice(on_error, name="on_error", known=ON_ERROR)
 
 
 def deliver(
-    result,
+    result: Any,
     failures: Sequence[tuple],
     *,
     on_error: str,
@@ -36,31 +37,31 @@ def deliver(
     what: str = "objects failed",
     total: int | None = None,
     in_meta: bool = False,
-):
-    """Return what came of many requests, or say what is missing from it.
+) -> Any:
+    """Return the result of many requests; raise or warn if some of them failed.
 
     Parameters
     ----------
     result : object
-        What came.
+        What arrived.
     failures : sequence of tuple
-        A pair (what was asked, the exception) for each that failed.
+        A pair (what was requested, the exception) for each request that failed.
     on_error : {"raise", "warn"}
-        Whether failures are an error that has the result, or a warning.
+        Whether failures raise an error that has the result, or a warning.
     service : str
         The name of the service.
     what : str, optional
-        What happened to what, for the message.
+        What failed, for the message.
     total : int, optional
-        How many there are. Where all of them failed by a refused login or a quota,
-        that is raised as it is.
+        Number of requests. If all of them failed because of the login or the quota,
+        that error is raised instead.
     in_meta : bool, optional
-        Whether a table has its failures in its meta data too.
+        Whether to list the failures in the metadata of a table.
 
     Returns
     -------
     object
-        The same result.
+        The result.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def deliver(
         result.meta["failures"] = [f"{name}: {reason}" for name, reason in failures]
     if on_error == "raise":
         raise IncompleteResultError(
-            f"{message} What came is in the error's .result, what failed in .failures.",
+            f"{message} What arrived is in the error's .result, what failed in .failures.",
             result=result,
             failures=failures,
             service=service,
@@ -105,7 +106,7 @@ def some(things: Sequence) -> str:
     Returns
     -------
     str
-        Five of them, and how many more there are.
+        Five of them, and the number of others.
     """
-    more = f" and {len(things) - 5} more" if len(things) > 5 else ""
-    return ", ".join(map(str, things[:5])) + more
+    others = f" and {len(things) - 5} more" if len(things) > 5 else ""
+    return ", ".join(map(str, things[:5])) + others

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, some for their owner only; the folder that processes share."""
+"""Write files atomically, some readable by their owner only; the folder shared by processes."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ __all__ = ["cache_folder", "private_file", "storage_errors", "write_atomic", "wr
 
 
 def cache_folder() -> Path:
-    """Return the directory for what all processes of a user share.
+    """Return the directory that all processes of a user share.
 
     Returns
     -------
     `~pathlib.Path`
-        Below astropy's cache directory; where that cannot be made, a place that cannot
-        be written to either, as who wants to write there finds out.
+        A directory below astropy's cache directory. If that cannot be created, it is one
+        that cannot be written to either, so that writing fails with a clear error.
     """
     try:
         return Path(paths.get_cache_dir(), "atlasquery")
@@ -31,23 +31,23 @@ def cache_folder() -> Path:
 
 
 def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
-    """Replace a file by one that only its owner can read.
+    """Write a file that only its owner can read, atomically.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file; its directory exists.
     *parts : bytes
-        What it is to hold, in order.
+        The content, in order.
     durable : bool, optional
-        Whether to wait until the disk has it, so that a power cut takes nothing.
+        Whether to wait until it is on the disk, so that it survives a power failure.
 
     Raises
     ------
     StorageError
-        If it cannot be written; the file of before is then as it was.
+        If it cannot be written; an existing file is then unchanged.
     """
-    # mkstemp makes the file readable by its owner only.
+    # The files of mkstemp are readable by their owner only.
     with storage_errors(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         _fill(os.fdopen(handle, "wb"), Path(temporary), path, parts, durable)
@@ -55,7 +55,7 @@ def write_private(path: Path, *parts: bytes, durable: bool = False) -> None:
 
 @contextlib.contextmanager
 def private_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that replaces another one when it is complete, for its owner only.
+    """Open a file, readable by its owner only, that replaces another when it is complete.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
     Yields
     ------
     file-like
-        What is written to, and can be read too. It takes the name of `path` when the block
-        ends; nothing is left of it where that raises.
+        A file open for writing and reading. It gets the name of `path` when the block
+        ends, and is removed if the block raises.
 
     Raises
     ------
     StorageError
-        If it cannot be written; the file of before is then as it was.
+        If it cannot be written; an existing file is then unchanged.
     """
     with storage_errors(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -83,7 +83,7 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        # Other errors of the system may be of the network that the content comes from.
+        # Other OSErrors may come from the network that delivers the content.
         if isinstance(error, OSError) and error.errno in FULL:
             with storage_errors(path):
                 raise
@@ -91,19 +91,19 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, *parts: bytes) -> None:
-    """Replace a file by one that is on the disk, and that others may read as files made here.
+    """Write a file atomically, with the usual permissions, and wait until it is on the disk.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file; its directory exists.
     *parts : bytes
-        What it is to hold, in order.
+        The content, in order.
 
     Raises
     ------
     StorageError
-        If it cannot be written; the file of before is then as it was.
+        If it cannot be written; an existing file is then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with storage_errors(path):
@@ -112,14 +112,14 @@ def write_atomic(path: Path, *parts: bytes) -> None:
 
 @contextlib.contextmanager
 def storage_errors(path: Path, what: str = "") -> Iterator[None]:
-    """Turn the system's errors of writing a file into one kind.
+    """Raise a `StorageError` in place of each `OSError` of writing a file.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file.
     what : str, optional
-        What it is, for the message.
+        Name of the file in the message; by default its path.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def storage_errors(path: Path, what: str = "") -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        # The file that was meant, and not the temporary one.
+        # The intended file, not the temporary one.
         failure = StorageError.from_system(error, f"{what or path} cannot be written")
         failure.filename = str(path)
         raise failure from error

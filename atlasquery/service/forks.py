@@ -1,10 +1,11 @@
-"""What a forked process must not share with its parent, renewed in the child.
+"""Renew in a forked process what it must not share with its parent: connections and locks.
 
 ``multiprocessing``, joblib and pytest-xdist may fork a process in which a client was used. The
-child has the parent's sockets, on which it would read the answers to the parent's requests, and
-the locks as they were held by threads that it does not have.
+child has the parent's sockets, on which it would read the responses to the parent's requests, and
+locks that are held by threads that the child does not have.
 """
 
+import collections
 import contextlib
 import copy
 import os
@@ -17,7 +18,7 @@ import requests
 
 __all__ = ["ForkSafeLock", "no_fork", "renew_in_child", "renewed_session"]
 
-# Longest wait of a fork for a thread that is inside a library that does not survive one.
+# Longest wait of a fork for a thread inside a library that does not survive a fork.
 PATIENCE = 5.0
 
 
@@ -31,23 +32,23 @@ _held = threading.local()
 
 
 def renew_in_child(thing: _Renewable) -> None:
-    """Let the ``_renew_after_fork`` of an object be called in each forked child.
+    """Call the ``_renew_after_fork`` of an object in each forked child.
 
     Parameters
     ----------
     thing : object
-        It is not kept alive by this.
+        The object, to which only a weak reference is kept.
     """
     _renewable.add(thing)
 
 
 class ForkSafeLock:
-    """A lock among the threads of a process, which is free in a forked child.
+    """A lock between the threads of a process, which is free in a forked child.
 
     Parameters
     ----------
     make : callable, optional
-        Returns the lock; `threading.RLock` for one that a thread may take twice.
+        Returns the lock; `threading.RLock` for one that a thread may acquire twice.
     """
 
     def __init__(self, make: Callable = threading.Lock):
@@ -62,7 +63,7 @@ class ForkSafeLock:
     def __enter__(self) -> None:
         lock = self._lock
         lock.acquire()
-        # The same one is released, should the thread that holds it be the one that forks.
+        # __exit__ releases this one, even if the thread that holds it forks.
         self._taken = lock
 
     def __exit__(self, *error: object) -> None:
@@ -71,10 +72,10 @@ class ForkSafeLock:
 
 @contextlib.contextmanager
 def no_fork() -> Iterator[None]:
-    """Let a fork wait while this thread is inside a library that does not survive one.
+    """Delay forks while this thread is inside a library that does not survive one.
 
-    SQLite notes the locks of a process in its memory: a child that is forked meanwhile would find
-    the file locked by nobody, for ever.
+    SQLite keeps the locks of a process in memory: for a child forked meanwhile, the file would
+    stay locked for ever.
     """
     with _quiet:
         yield
@@ -86,18 +87,18 @@ def renewed_session(session: requests.Session) -> requests.Session:
     Parameters
     ----------
     session : `requests.Session`
-        The other.
+        The session to copy.
 
     Returns
     -------
     `requests.Session`
-        Of the same class.
+        A session of the same class.
     """
     fresh = type(session).__new__(type(session))
     fresh.__dict__.update(vars(session))
-    # Copies of cookies and adapters have locks and connections of their own.
+    # Copies of cookies and adapters have separate locks and connections.
     fresh.cookies = session.cookies.copy()
-    fresh.adapters = type(session.adapters)(
+    fresh.adapters = collections.OrderedDict(
         (prefix, copy.copy(adapter)) for prefix, adapter in session.adapters.items()
     )
     return fresh

@@ -1,8 +1,9 @@
-"""Answers that are refusals: what they say, and which error they become."""
+"""Error responses: the server's message, and the exception to raise."""
 
 import contextlib
 import html
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,12 +18,12 @@ PAGE = "(an HTML page)"
 
 
 def raise_for_redirect(response: requests.Response, service: str) -> None:
-    """Raise if the answer sends us elsewhere.
+    """Raise if the response is a redirect.
 
     Parameters
     ----------
     response : `requests.Response`
-        An answer.
+        A response.
     service : str
         The name of the service.
 
@@ -33,8 +34,8 @@ def raise_for_redirect(response: requests.Response, service: str) -> None:
     """
     if not 300 <= response.status_code < 400:
         return
-    place = {"service": service, "url": response.url}
-    # What holds the response must not hold the credentials.
+    about: dict[str, Any] = {"service": service, "url": response.url}
+    # The response must not keep the credentials.
     response.request.headers.pop("Authorization", None)
     response.close()
     target = response.headers.get("Location", "nowhere")
@@ -42,7 +43,7 @@ def raise_for_redirect(response: requests.Response, service: str) -> None:
         host = urlsplit(target).hostname
     except ValueError:
         host = target
-    foreign = host not in (None, urlsplit(place["url"]).hostname)
+    foreign = host not in (None, urlsplit(about["url"]).hostname)
     raise RemoteServiceError(
         f"{service} redirects {response.url} to {target} (status {response.status_code}), which "
         "was not followed"
@@ -50,12 +51,12 @@ def raise_for_redirect(response: requests.Response, service: str) -> None:
         + "Set conf.server to the address that answers, if you trust it.",
         status=response.status_code,
         reason=target,
-        **place,
+        **about,
     )
 
 
 ADVICE = {
-    400: "Correct the query by these words.",
+    400: "Correct the query.",
     404: "Is conf.server the address of its API?",
     405: "Is conf.server the address of its API?",
     413: "Ask for less at once.",
@@ -64,12 +65,12 @@ ADVICE = {
 
 
 def raise_for_status(response: requests.Response, service: str) -> None:
-    """Raise if the answer is a refusal.
+    """Raise if the response has an error status.
 
     Parameters
     ----------
     response : `requests.Response`
-        An answer.
+        A response.
     service : str
         The name of the service.
 
@@ -83,88 +84,95 @@ def raise_for_status(response: requests.Response, service: str) -> None:
     status = response.status_code
     if status < 400:
         return
-    words = server_message(response)
-    place = {"service": service, "status": status, "url": response.url, "reason": words}
+    message = server_message(response)
+    about: dict[str, Any] = {
+        "service": service,
+        "status": status,
+        "url": response.url,
+        "reason": message,
+    }
     if status == 401:
         raise LoginError(
-            f"{service} does not accept the credentials (status 401): {words} Log in again.",
-            **place,
+            f"{service} does not accept the credentials (status 401): {message} Log in again.",
+            **about,
         )
     if status == 403:
         raise LoginError(
-            f"{service} does not let this account do that (status 403): {words} Ask for the right, "
-            "or log in with an account that has it.",
-            **place,
+            f"{service} does not let this account do that (status 403): {message} Ask for the "
+            "permission, or log in with an account that has it.",
+            **about,
         )
     advice = ADVICE.get(status, ADVICE[400])
-    if status == 404 and _is_own_answer(response):
-        # The address is right: it is the server itself that does not have what was asked for.
+    if status == 404 and _is_api_error(response):
+        # The address is right: the server itself does not have what was requested.
         advice = ADVICE[400]
     raise RemoteServiceError(
-        f"{service} refused the request with status {status} at {response.url}: {words} {advice}",
-        **place,
+        f"{service} refused the request with status {status} at {response.url}: {message} {advice}",
+        **about,
     )
 
 
-def _is_own_answer(response: requests.Response) -> bool:
-    """Return whether an answer is an error in an envelope, and no page of another server."""
+def _is_api_error(response: requests.Response) -> bool:
+    """Return whether a response is an error of the API, and not a page of another server."""
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return is_envelope(msgspec.json.decode(response.content))
     return False
 
 
 def server_message(response: requests.Response) -> str:
-    """Return what a server said about a failure, as one line.
+    """Return the server's message about a failure, as one line.
 
     Parameters
     ----------
     response : `requests.Response`
-        The answer: JSON in any of Django's shapes, or an HTML page.
+        The response: JSON in any of Django's forms, or an HTML page.
 
     Returns
     -------
     str
-        Its words, at most 500 characters of them; fit to be shown.
+        The message, at most 500 characters, safe to show.
     """
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = msgspec.json.decode(response.content)
-        words = _enveloped(said) or _flat(said)
-        return safe_text(words)[:500] or safe_text(response.reason or "") or "(no words)"
+        answer = msgspec.json.decode(response.content)
+        message = _enveloped(answer) or _flat(answer)
+        return safe_text(message)[:500] or safe_text(response.reason or "") or "(no message)"
     text = response.content[:20000].decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.S | re.I)
     if title:
         text = title[1] or title[2]
-    words = html.unescape(re.sub(r"<[^>]+>", " ", redact(text)))
-    words = (
-        safe_text(" ".join(words.split()))[:500] or safe_text(response.reason or "") or "(no words)"
+    message = html.unescape(re.sub(r"<[^>]+>", " ", redact(text)))
+    message = (
+        safe_text(" ".join(message.split()))[:500]
+        or safe_text(response.reason or "")
+        or "(no message)"
     )
     page = title or "html" in response.headers.get("Content-Type", "").lower()
-    return f"{PAGE} {words}" if page else words
+    return f"{PAGE} {message}" if page else message
 
 
-def is_page(words: str | None) -> bool:
-    """Return whether `server_message` are those of a web page.
+def is_page(message: str | None) -> bool:
+    """Return whether a `server_message` is that of a web page.
 
     Parameters
     ----------
-    words : str or None
-        The words.
+    message : str or None
+        The message.
 
     Returns
     -------
     bool
-        A page may be another server's, or that of a proxy before it.
+        True for a web page, which may come from another server or a proxy.
     """
-    return bool(words) and words.startswith(PAGE)
+    return message is not None and message.startswith(PAGE)
 
 
-def is_envelope(said: object) -> bool:
-    """Return whether a JSON answer is an error in an envelope: a status, a message, data.
+def is_envelope(answer: object) -> bool:
+    """Return whether a JSON response is an error with status, message and data.
 
     Parameters
     ----------
-    said : object
-        The decoded answer.
+    answer : object
+        The decoded response.
 
     Returns
     -------
@@ -172,33 +180,33 @@ def is_envelope(said: object) -> bool:
         True for ``{"status": "error", "message": "...", "data": {}}``.
     """
     return (
-        isinstance(said, dict)
-        and said.get("status") in ("error", "fail")
-        and isinstance(said.get("message"), str)
+        isinstance(answer, dict)
+        and answer.get("status") in ("error", "fail")
+        and isinstance(answer.get("message"), str)
     )
 
 
-def _enveloped(said: object) -> str:
-    """Return the message of an envelope; of a traceback, its last line first."""
-    if not is_envelope(said):
+def _enveloped(answer: Any) -> str:
+    """Return the message of an error response; of a traceback, its last line first."""
+    if not is_envelope(answer):
         return ""
-    lines = [line.strip() for line in said["message"].splitlines() if line.strip()]
-    if "Traceback (most recent call last)" in said["message"]:
-        # What went wrong stands at the end; where in the server it did, nobody here can use.
+    lines = [line.strip() for line in answer["message"].splitlines() if line.strip()]
+    if "Traceback (most recent call last)" in answer["message"]:
+        # The error is at the end; the frames of the server are of no use to a user.
         lines = [lines[-1], "(the end of a traceback of the server)"]
     return " ".join(" ".join(lines).split())
 
 
-def _flat(said: object) -> str:
-    """Return the words of a JSON answer: ``{"ra": ["A valid number is required."]}``."""
-    silent = ("detail", "error", "Error", "info", "non_field_errors", "message")
-    if isinstance(said, dict) and said.get("status") == "failed" and said.get("message"):
-        # An envelope, of which the message is all that there is to say.
-        return _flat(said["message"])
-    if isinstance(said, dict):
-        given = ((k, v) for k, v in said.items() if v is not None)
-        parts = [_flat(v) if k in silent else f"{k}: {_flat(v)}" for k, v in given]
+def _flat(answer: object) -> str:
+    """Return the text of a JSON response: ``{"ra": ["A valid number is required."]}``."""
+    unnamed = ("detail", "error", "Error", "info", "non_field_errors", "message")
+    if isinstance(answer, dict) and answer.get("status") == "failed" and answer.get("message"):
+        # A failure whose only content is its message.
+        return _flat(answer["message"])
+    if isinstance(answer, dict):
+        given = ((k, v) for k, v in answer.items() if v is not None)
+        parts = [_flat(v) if k in unnamed else f"{k}: {_flat(v)}" for k, v in given]
         return " ".join(parts)
-    if isinstance(said, list):
-        return " ".join(map(_flat, said))
-    return str(said)
+    if isinstance(answer, list):
+        return " ".join(map(_flat, answer))
+    return str(answer)

@@ -1,4 +1,4 @@
-"""Check what a user gives before anything is sent: name it, show it, say what would be right."""
+"""Check arguments before anything is sent; errors name argument, value, and what is right."""
 
 import contextlib
 import difflib
@@ -11,6 +11,7 @@ from datetime import datetime
 from inspect import Parameter
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -52,14 +53,14 @@ __all__ = [
 
 # Arguments that are never shown.
 SECRETS = ("password", "token")
-# What holds a direction as it is, whatever the distance.
+# Representations that give the direction whatever the distance.
 SPHERES = (SphericalRepresentation, UnitSphericalRepresentation)
-# Later than any survey; smaller than a number of another kind that stands for its time.
+# Later than any survey, and smaller than Julian dates or Unix times of surveys.
 LAST_MJD = 1e5
 # Julian dates of the years 490 to 3501.
 JULIAN = (1.9e6, 3e6)
 MJD_0 = 2400000.5
-# Unix times from 1973 to 2128, and what they may be counted in.
+# Unix times from 1973 to 2128, and their units.
 UNIX_RANGE = (1e8, 5e9)
 UNIX = (("", 1), (" in milliseconds", 1e3), (" in microseconds", 1e6), (" in nanoseconds", 1e9))
 UNIX_MJD = 40587.0
@@ -68,19 +69,19 @@ LARGEST_ID = 2**63 - 1
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return the end of a message about a word that is not known.
+    """Return the end of a message about an unknown word.
 
     Parameters
     ----------
     word : str
-        What was given.
+        The value given.
     known : iterable of str
-        What would have been right.
+        The valid words.
 
     Returns
     -------
     str
-        ``"; did you mean 'radius'?"``, or the list where nothing is near.
+        ``"; did you mean 'radius'?"``, or the list of valid words if none is similar.
     """
     known = list(known)
     near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
@@ -90,7 +91,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def with_suggestions(method: Callable) -> Callable:
-    """Answer a misspelled or a missing argument with the name of the public method.
+    """Name the public method in errors about misspelled or missing arguments.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def with_suggestions(method: Callable) -> Callable:
     Returns
     -------
     callable
-        The same, raising `TypeError` with a suggestion.
+        The method, raising `TypeError` with a suggestion.
     """
     parameters = inspect.signature(method).parameters
     if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters.values()):
@@ -108,24 +109,26 @@ def with_suggestions(method: Callable) -> Callable:
     known = list(parameters)[1:]
     named = [name for name in known if parameters[name].kind is Parameter.KEYWORD_ONLY]
     needed = [name for name in known if parameters[name].default is Parameter.empty]
-    places = len(known) - len(named)
+    n_positional = len(known) - len(named)
 
     @functools.wraps(method)
-    def checked(self, *args, **kwargs):
-        # Tools that print tracebacks print the arguments of this frame too.
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Tools that print tracebacks may print the arguments of this frame.
         args = tuple(
-            _hidden(*pair) for pair in zip([*known[:places], *[""] * len(args)], args, strict=False)
+            _hidden(*pair)
+            for pair in zip([*known[:n_positional], *[""] * len(args)], args, strict=False)
         )
         kwargs = {name: _hidden(name, value) for name, value in kwargs.items()}
         what = f"{getattr(self, 'name', type(self).__name__)}.{method.__name__}()"
-        if len(args) > places:
+        if len(args) > n_positional:
             others = f"; name the others: {named[0]}=..." if named else ""
-            raise TypeError(f"{what} takes {places} argument{'s' * (places != 1)} by place{others}")
+            plural = "s" * (n_positional != 1)
+            raise TypeError(f"{what} takes {n_positional} positional argument{plural}{others}")
         for name in kwargs:
             if name not in known:
                 raise TypeError(f"{what} has no argument {name!r}{suggest(name, known)}")
         if twice := [name for name in known[: len(args)] if name in kwargs]:
-            raise TypeError(f"{what} was given {twice[0]!r} both by place and by name")
+            raise TypeError(f"{what} got {twice[0]!r} both by position and by name")
         given = {*known[: len(args)], *kwargs}
         if missing := [name for name in needed if name not in given]:
             words = " and ".join(map(repr, missing))
@@ -140,26 +143,26 @@ def _hidden(name: str, value: object) -> object:
 
 
 def check_choice(value: str, *, name: str, known: Iterable[str]) -> str:
-    """Return a word that must be one of a few.
+    """Check that a word is one of the valid ones.
 
     Parameters
     ----------
     value : str
-        What was given.
+        The value given.
     name : str
         The argument's name, for messages.
     known : iterable of str
-        What would be right.
+        The valid words.
 
     Returns
     -------
     str
-        The same.
+        The value.
 
     Raises
     ------
     InvalidQueryError
-        If it is none of them.
+        If it is not one of them.
     """
     if value not in tuple(known):
         raise InvalidQueryError(f"{name}={value!r} is not known{suggest(value, known)}")
@@ -172,8 +175,8 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     Parameters
     ----------
     coordinates : `~astropy.coordinates.SkyCoord`
-        One position or an array of any shape, in any frame that can be turned
-        into ICRS; or a text, such as ``"150.1 +2.2"`` (degrees), ``"10:00:24 +02:12:00"``
+        One position or an array of any shape, in any frame that can be transformed
+        to ICRS; or a string, such as ``"150.1 +2.2"`` (degrees), ``"10:00:24 +02:12:00"``
         or one with units that `~astropy.coordinates.SkyCoord` reads.
 
     Returns
@@ -181,12 +184,12 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     ra, dec : `~numpy.ndarray`
         Degrees, flat.
     shape : tuple
-        The shape that was given.
+        The shape of the argument.
 
     Raises
     ------
     InvalidQueryError
-        If it is no position, or one of its values is not finite.
+        If it is not a position, or one of its values is not finite.
     """
     if isinstance(coordinates, str):
         coordinates = _read_position(coordinates)
@@ -200,9 +203,9 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     try:
         icrs = _direction(coordinates)
     except Exception as error:
-        # Each frame has its own way of failing: no time, no place, no distance.
+        # Each frame fails with a different exception: no time, no location, no distance.
         raise InvalidQueryError(
-            f"coordinates in the frame {coordinates.frame.name!r} cannot be turned into ICRS: "
+            f"coordinates in the frame {coordinates.frame.name!r} cannot be transformed to ICRS: "
             f"{error}"
         ) from error
     ra, ra_mask = get_data_and_mask(icrs.lon.to_value(u.deg))
@@ -215,11 +218,11 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     return np.ravel(np.asarray(ra)) % 360, np.ravel(np.asarray(dec)), coordinates.shape
 
 
-def _direction(coordinates: SkyCoord):
+def _direction(coordinates: SkyCoord) -> SphericalRepresentation:
     """Return the ICRS direction; a distance would move it by the parallax, or to (0, 0)."""
     frame = coordinates.frame
     if type(frame) is ICRS and isinstance(frame.data, SPHERES):
-        # Nothing is to be turned, which takes astropy most of a millisecond.
+        # No transformation needed, which takes astropy most of a millisecond.
         return frame.data
     # Frames with another origin, such as the Sun, have no direction without a distance.
     with contextlib.suppress(Exception):
@@ -289,8 +292,8 @@ def check_window(start: object, end: object) -> tuple[float | None, float | None
     Raises
     ------
     InvalidQueryError
-        If one is no time, or a number that is a Julian date or the like and not an MJD, or
-        the end is before the start.
+        If one is not a time, or a number that is not an MJD but, for example, a Julian date,
+        or the end is before the start.
     """
     first, last = check_time(start, name="start"), check_time(end, name="end")
     if first is not None and last is not None and last < first:
@@ -316,13 +319,13 @@ def check_time(value: object, *, name: str) -> float | None:
     Raises
     ------
     InvalidQueryError
-        If it is no time, or a number that is no MJD but a Julian date or the like.
+        If it is not a time, or a number that is not an MJD but, for example, a Julian date.
     """
     if value is None:
         return None
     right = "should be one Time, an ISO date, or an MJD"
-    if isinstance(value, float) or (isinstance(value, Integral) and abs(value) < LARGEST_ID):
-        # Of the years that such a number would stand for, ERFA has its doubts.
+    if isinstance(value, float) or (isinstance(value, Integral) and abs(int(value)) < LARGEST_ID):
+        # ERFA warns of the years that such a number would mean as an MJD.
         check_mjd(float(value), name=name)
     try:
         if isinstance(value, bool):
@@ -335,18 +338,18 @@ def check_time(value: object, *, name: str) -> float | None:
     if np.ndim(mjd) or not np.isfinite(mjd):
         raise InvalidQueryError(f"{name}={value!r} {right}")
     if not isinstance(value, str):
-        # A date in ISO is what it says, however far it is.
+        # An ISO date is not ambiguous, however far it is.
         check_mjd(float(mjd), name=name)
     return float(mjd)
 
 
 def check_mjd(mjd: float | np.ndarray, *, name: str) -> None:
-    """Refuse numbers that are no MJD but a time of another kind.
+    """Refuse numbers that are not an MJD but a time of another kind.
 
     Parameters
     ----------
     mjd : float or `~numpy.ndarray`
-        Days; NaN is left to others.
+        Days; NaN is not checked.
     name : str
         The argument's name, for messages.
 
@@ -354,7 +357,7 @@ def check_mjd(mjd: float | np.ndarray, *, name: str) -> None:
     ------
     InvalidQueryError
         If one is a Julian date, a date without hyphens, a Unix time, or beyond the year
-        2132; the message has the MJD that it would be.
+        2132; the message gives the corresponding MJD.
 
     Examples
     --------
@@ -372,7 +375,7 @@ def check_mjd(mjd: float | np.ndarray, *, name: str) -> None:
 
 
 def _as_mjd(value: object) -> str:
-    """Return the end of a message that says which MJD a number of another kind is."""
+    """Return the end of a message that gives the MJD of a time of another kind."""
     if isinstance(value, str) and not re.fullmatch(r"\s*\d+(\.\d*)?\s*", value):
         return ""
     try:
@@ -403,21 +406,21 @@ def _as_mjd(value: object) -> str:
 
 
 def each_id(
-    ids: object, *, name: str, columns: tuple[str, ...] = (), allow_empty: bool = False
+    ids: Any, *, name: str, columns: tuple[str, ...] = (), allow_empty: bool = False
 ) -> list:
-    """Return one or many identifiers as a list; each is still to be checked.
+    """Return one or many identifiers as a list, without checking each.
 
     Parameters
     ----------
     ids : int, str, iterable of them, table, or row of one
         The identifiers. A table, a data frame or a row has them in one of `columns`; a set
-        is sorted, where its members have an order.
+        is sorted, if its members can be compared.
     name : str
         The argument's name, for messages.
     columns : tuple of str, optional
-        The columns of a table that hold such identifiers, likeliest first.
+        The columns of a table that hold such identifiers, most likely first.
     allow_empty : bool, optional
-        Whether there may be none.
+        Whether an empty list is allowed.
 
     Returns
     -------
@@ -427,21 +430,24 @@ def each_id(
     Raises
     ------
     InvalidQueryError
-        If there is none, or a table has no column of them.
+        If it is empty, or a table has no column of identifiers.
     """
     if isinstance(ids, np.ndarray) and ids.ndim == 0:
         ids = ids.item()
     ids = _id_column(ids, name, columns)
-    # A dictionary is refused by its value.
-    single = isinstance(ids, (str, bytes, np.generic, dict)) or not np.iterable(ids)
-    values = [ids] if single else list(ids)
+    values: list[Any] = [ids] if _is_single(ids) else list(ids)
     if isinstance(ids, (set, frozenset)):
         with contextlib.suppress(TypeError):
             values.sort()
     if not values and not allow_empty:
         raise InvalidQueryError(f"{name} is empty: give at least one id")
-    # The scalars of pyarrow.
+    # Scalars of pyarrow.
     return [value.as_py() if hasattr(value, "as_py") else value for value in values]
+
+
+def _is_single(ids: object) -> bool:
+    # A dictionary is one value, which is refused later.
+    return isinstance(ids, (str, bytes, np.generic, dict)) or not np.iterable(ids)
 
 
 def column_names(table: object) -> list | None:
@@ -450,22 +456,22 @@ def column_names(table: object) -> list | None:
     Parameters
     ----------
     table : object
-        What may be one.
+        The object.
 
     Returns
     -------
     list or None
-        None for what is no table.
+        The names; None if it is not a table.
     """
     known = getattr(getattr(table, "dtype", None), "names", None)
     known = known or getattr(table, "colnames", None)
     if known is None:
         known = getattr(table, "columns", None) if hasattr(table, "__getitem__") else None
-    # The columns of a table of pyarrow are not names.
+    # The ``columns`` of a pyarrow table are not names.
     return None if known is None else list(getattr(table, "column_names", known))
 
 
-def _id_column(ids: object, name: str, columns: tuple[str, ...]) -> object:
+def _id_column(ids: Any, name: str, columns: tuple[str, ...]) -> Any:
     """Return the column of a table, a data frame or a row that holds identifiers."""
     known = column_names(ids)
     if known is None:
@@ -489,7 +495,7 @@ def check_ids(
     columns: tuple[str, ...] = (),
     allow_empty: bool = False,
 ) -> list[int]:
-    """Return identifiers as a list of integers, without ever making one a float.
+    """Return identifiers as a list of integers, without any conversion to float.
 
     Parameters
     ----------
@@ -498,13 +504,13 @@ def check_ids(
     name : str
         The argument's name, for messages.
     digits : int, optional
-        How many digits each has; by default any number that fits 64 bits.
+        Number of digits of each; by default any integer of up to 64 bits.
     hint : str, optional
-        What else may be meant, for messages about a text with letters.
+        What else may be meant, for messages about a string with letters.
     columns : tuple of str, optional
-        The columns of a table that hold such identifiers, likeliest first.
+        The columns of a table that hold such identifiers, most likely first.
     allow_empty : bool, optional
-        Whether there may be none.
+        Whether an empty list is allowed.
 
     Returns
     -------
@@ -514,23 +520,23 @@ def check_ids(
     Raises
     ------
     InvalidQueryError
-        If there is none, or one is not a whole number of so many digits.
+        If it is empty, or one is not an integer with that many digits.
     """
     values = each_id(ids, name=name, columns=columns, allow_empty=allow_empty)
     return [
-        _check_id(value, place, digits, hint) for place, value in numbered(values, ids, name=name)
+        _check_id(value, label, digits, hint) for label, value in numbered(values, ids, name=name)
     ]
 
 
 def numbered(values: list, given: object, *, name: str) -> Iterator[tuple[str, object]]:
-    """Name each of many values for a message, and one alone by its argument.
+    """Label each of many values for messages; a single value has the name of the argument.
 
     Parameters
     ----------
     values : list
         The values.
     given : object
-        What they were given as.
+        The argument that has the values.
     name : str
         The argument's name.
 
@@ -541,40 +547,40 @@ def numbered(values: list, given: object, *, name: str) -> Iterator[tuple[str, o
     object
         The value.
     """
-    # The members of a set have no numbers.
-    plain = len(values) == 1 or isinstance(given, (set, frozenset))
+    # The members of a set have no index.
+    unnumbered = len(values) == 1 or isinstance(given, (set, frozenset))
     for n, value in enumerate(values):
-        yield name if plain else f"{name}[{n}]", value
+        yield name if unnumbered else f"{name}[{n}]", value
 
 
-def _check_id(value: object, name: str, digits: int | None, hint: str) -> int:
+def _check_id(value: Any, name: str, digits: int | None, hint: str) -> int:
     right = f"a whole number of {digits} digits" if digits else "a whole number of up to 64 bits"
     if isinstance(value, (Real, np.floating)) and not isinstance(value, Integral):
         raise InvalidQueryError(
-            f"{name}={value!r} is a float, which cannot hold {right}: the last digits are lost "
-            "already. Keep ids as int or str"
+            f"{name}={value!r} is a float, which cannot hold {right}: the last digits are "
+            "lost. Keep ids as int or str"
         )
     text = str(value).strip() if isinstance(value, (str, np.str_)) else value
     if isinstance(text, Integral) and not isinstance(text, (bool, np.bool_)):
         text = str(int(text)) if abs(int(text)) <= LARGEST_ID else None
     form = rf"[1-9][0-9]{{{digits - 1}}}" if digits else "[1-9][0-9]{0,18}"
-    wrong = not isinstance(text, str) or not re.fullmatch(form, text)
-    if wrong or int(text) > LARGEST_ID:
-        count = isinstance(text, str) and text.isdecimal() and digits
-        given = f" (it has {len(text)})" if count else ""
+    if not isinstance(text, str) or not re.fullmatch(form, text) or int(text) > LARGEST_ID:
+        counted = isinstance(text, str) and text.isdecimal() and digits
+        given = f" (it has {len(str(text))})" if counted else ""
         hint = hint if isinstance(value, str) and re.search("[A-Za-z]", value) else ""
-        raise InvalidQueryError(f"{name}={_shown(value)} should be {right}{given}{hint}")
+        raise InvalidQueryError(f"{name}={_shortened(value)} should be {right}{given}{hint}")
     return int(text)
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     # Python refuses to write integers of thousands of digits.
-    huge = isinstance(value, int) and value.bit_length() > 4096
-    return f"(an integer of {value.bit_length()} bits)" if huge else f"{value!r:.200}"
+    if isinstance(value, int) and value.bit_length() > 4096:
+        return f"(an integer of {value.bit_length()} bits)"
+    return f"{value!r:.200}"
 
 
-def check_names(names: object, *, name: str) -> list[str]:
-    """Return names of objects as a list of clean texts.
+def check_names(names: Any, *, name: str) -> list[str]:
+    """Return names of objects as a list of stripped strings.
 
     Parameters
     ----------
@@ -586,44 +592,46 @@ def check_names(names: object, *, name: str) -> list[str]:
     Returns
     -------
     list of str
-        In the order given, without spaces around them.
+        In the order given, without surrounding spaces.
 
     Raises
     ------
     InvalidQueryError
-        If there is none, or one is empty, no text, or has a comma or a control character.
+        If it is empty, or one is not a string, is empty, or has a comma or control character.
     """
     values = [names] if isinstance(names, str) or not np.iterable(names) else list(names)
     if not values:
         raise InvalidQueryError(f"{name} is empty: give at least one name")
-    for place, value in numbered(values, names, name=name):
+    for label, value in numbered(values, names, name=name):
         if not isinstance(value, str) or not value.strip():
-            raise InvalidQueryError(f"{place}={value!r} should be a name, such as '2020tjh'")
-        # The server takes a comma for the end of a name.
+            raise InvalidQueryError(f"{label}={value!r} should be a name, such as '2020tjh'")
+        # The server reads a comma as the end of a name.
         if re.search(r"[\x00-\x1f\x7f,]", value.strip()) or "\n" in value:
-            raise InvalidQueryError(f"{place}={value!r} has a character that no name has")
+            raise InvalidQueryError(
+                f"{label}={value!r} has a comma or a control character, which names do not have"
+            )
     return [str(value).strip() for value in values]
 
 
 def check_path(path: object, *, name: str) -> Path:
-    """Return the place of a file, or refuse what names none.
+    """Return the path of a file, or refuse an invalid one.
 
     Parameters
     ----------
     path : path-like
-        A text or a path; ``~`` is the home directory.
+        A string or a path; ``~`` is the home directory.
     name : str
         The argument's name, for messages.
 
     Returns
     -------
     `~pathlib.Path`
-        The place.
+        The path.
 
     Raises
     ------
     InvalidQueryError
-        If it is no path, is empty, or has a character that no system takes.
+        If it is not a path, is empty, or has a null character.
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path):
         raise InvalidQueryError(f"{name}={path!r:.100} should be the path of a file")
@@ -633,25 +641,25 @@ def check_path(path: object, *, name: str) -> Path:
         raise InvalidQueryError(f"{name}={path!r:.100}: {error}") from error
 
 
-def check_max_rows(max_rows: object, default: int) -> int | None:
-    """Return how many rows are wanted at most, or refuse what is no number of rows.
+def check_max_rows(max_rows: Any, default: int) -> int | None:
+    """Return the largest number of rows wanted, or refuse an invalid one.
 
     Parameters
     ----------
     max_rows : int or None
-        What was given; -1 for all rows.
+        The argument; -1 for all rows.
     default : int
-        What the configuration says, in place of None.
+        The value of the configuration, used for None.
 
     Returns
     -------
     int or None
-        From 1 on; None for all rows.
+        At least 1; None for all rows.
 
     Raises
     ------
     InvalidQueryError
-        If it is neither.
+        If it is not a positive integer or -1.
     """
     name, limit = ("max_rows", max_rows) if max_rows is not None else ("conf.max_rows", default)
     whole = isinstance(limit, Integral) and not isinstance(limit, bool)
@@ -662,31 +670,31 @@ def check_max_rows(max_rows: object, default: int) -> int | None:
     return None if limit == -1 else int(limit)
 
 
-def check_secret_text(name: str, value: object) -> str | Secret | None:
-    """Return a user name, password or token, or raise without showing it.
+def check_secret_text(name: str, value: Any) -> str | Secret | None:
+    """Check a user name, password or token; errors do not show it.
 
     Parameters
     ----------
     name : str
         The argument's name.
     value : str, Secret or None
-        Its value; a secret one stays wrapped, so that no traceback shows it.
+        The value; a `Secret` stays wrapped, so that no traceback shows it.
 
     Returns
     -------
     str, Secret or None
-        The same.
+        The value.
 
     Raises
     ------
     InvalidQueryError
-        If it is no text, is empty, or has a line break.
+        If it is not a string, is empty, or has a line break.
     """
     if value is None:
         return None
     text = value if isinstance(value, Secret) else Secret(value)
     if not isinstance(text.reveal(), str) or not text.reveal().strip():
-        raise InvalidQueryError(f"{name} should be a text that is not empty")
+        raise InvalidQueryError(f"{name} should be a string that is not empty")
     if "\n" in text.reveal() or "\r" in text.reveal():
         raise InvalidQueryError(f"{name} has a line break; was it read with its end of line?")
     return value

@@ -1,7 +1,7 @@
-"""Work that another process may take up: kept in a file at every step.
+"""Journals of long jobs, written at every step, from which another process can resume.
 
-The file is one line of JSON with all of the work, and a line for each change since, so
-that a step of work with ten thousand parts does not write all of them again.
+The file has one line of JSON with the whole state, and a line for each later change, so
+that a step of a job with ten thousand parts does not write all of them again.
 """
 
 import contextlib
@@ -21,48 +21,48 @@ T = TypeVar("T")
 
 
 def write_journal(path: Path, content: dict, *, what: str) -> None:
-    """Write the state of some work, whole or not at all.
+    """Write the state of a job, atomically.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file.
     content : dict
-        The state, with the ``format`` it is in.
+        The state, with the version number ``format``.
     what : str
-        What is kept, for messages.
+        Name of the job, for messages.
 
     Raises
     ------
     StorageError
-        If it cannot be written; the file of before is then as it was.
+        If it cannot be written; an existing file is then unchanged.
     """
     try:
         write_private(path, json.dumps(content).encode(), durable=True)
     except OSError as error:
-        raise _not_kept(path, what, error) from error
+        raise _not_written(path, what, error) from error
 
 
 def append_change(path: Path, change: dict, *, what: str) -> None:
-    """Add a change to the work that a file keeps.
+    """Append a change to a journal.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file, written by `write_journal`.
     change : dict
-        What has changed.
+        The change.
     what : str
-        What is kept, for messages.
+        Name of the job, for messages.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file any more.
+        If the file does not exist any more.
     StorageError
         If it cannot be written.
     """
-    # A line that was broken off, because its process was, spoils none that is added later.
+    # The line break comes first, so that an incomplete line does not damage later ones.
     line = b"\n" + json.dumps(change).encode()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
@@ -73,52 +73,52 @@ def append_change(path: Path, change: dict, *, what: str) -> None:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _not_kept(path, what, error) from error
+        raise _not_written(path, what, error) from error
 
 
-def _not_kept(path: Path, what: str, error: OSError) -> StorageError:
-    return StorageError.from_system(error, f"the {what} cannot be kept in {str(path)!r}")
+def _not_written(path: Path, what: str, error: OSError) -> StorageError:
+    return StorageError.from_system(error, f"the {what} cannot be written to {str(path)!r}")
 
 
 def read_journal(
     path: str | os.PathLike, make: Callable[[dict, Path], T], *, version: int, what: str
 ) -> T:
-    """Return the work that a file keeps.
+    """Return the job that a journal describes.
 
     Parameters
     ----------
     path : path-like
         The file.
     make : callable
-        Takes the state and the place of the file; what is no state of its own makes it raise
-        a ValueError, KeyError or TypeError. Where there are changes, the state has a list of
-        them as ``changes``.
+        Takes the state and the path of the file, and returns the job. For an invalid state it
+        raises a ValueError, KeyError or TypeError. Changes, if any, are a list in the state,
+        under the key ``changes``.
     version : int
         The ``format`` that `make` reads.
     what : str
-        What is kept, for messages.
+        Name of the job, for messages.
 
     Returns
     -------
     object
-        What `make` returned.
+        The result of `make`.
 
     Raises
     ------
     InvalidQueryError
-        If there is no such file, or it keeps something else.
+        If there is no such file, or it has other content.
     """
-    place = check_path(path, name="path").absolute()
+    file = check_path(path, name="path").absolute()
     try:
-        content = _with_changes(place.read_bytes().decode())
+        content = _with_changes(file.read_bytes().decode())
         if content["format"] != version:
             raise ValueError(f"its format is {content['format']}")
-        return make(content, place)
+        return make(content, file)
     except OSError as error:
         raise InvalidQueryError(f"path={str(path)!r} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidQueryError(
-            f"path={str(path)!r} holds no {what} kept by save(): {error}"
+            f"path={str(path)!r} is not a file of {what} written by save(): {error}"
         ) from error
 
 
@@ -129,7 +129,7 @@ def _with_changes(text: str) -> dict:
         raise ValueError(f"{state[:40]!r} follows it")
     changes = []
     for line in filter(str.strip, lines):
-        # The process that wrote a line may have been ended meanwhile: then it was not kept.
+        # A line is incomplete if its process ended while writing it.
         with contextlib.suppress(ValueError):
             changes.append(json.loads(line))
     return {**content, "changes": changes} if changes else content

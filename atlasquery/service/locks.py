@@ -1,4 +1,4 @@
-"""One process at a time: a lock that all processes of a user see, and that dies with its owner."""
+"""Locks between the processes of a user, which end with the process that holds them."""
 
 import contextlib
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows has no such lock: there, each process goes its own way.
-    fcntl = None
+except ImportError:  # Windows has no such locks: there, processes do not wait for each other.
+    fcntl = None  # type: ignore[assignment]  # mypy has no name for a missing module
 
 __all__ = ["alone", "is_current_file", "locked", "open_alone"]
 
@@ -18,26 +18,26 @@ PAUSE = 0.05
 
 @contextlib.contextmanager
 def alone(path: Path, patience: float) -> Iterator[bool]:
-    """Do something while no other process does the same.
+    """Hold a lock, after waiting for other processes that hold it.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file of the lock. It is made, and removed at the end.
+        The file of the lock, which is created, and removed at the end.
     patience : float
-        Seconds to wait for another process; then, as where there can be no lock,
-        the work is done all the same.
+        Seconds to wait for another process; after that, or where locks are not possible,
+        the block runs without the lock.
 
     Yields
     ------
     bool
-        Whether no other process is here.
+        Whether the lock is held.
     """
     until = time.monotonic() + patience
     while True:
         with open_alone(path, max(0.0, until - time.monotonic())) as handle:
             if handle is not None and not is_current_file(path, handle):
-                # Who had it before has removed it, and a third one may have a new one by now.
+                # The previous holder has removed the file, and another process may have a new one.
                 continue
             try:
                 yield handle is not None
@@ -49,19 +49,19 @@ def alone(path: Path, patience: float) -> Iterator[bool]:
 
 
 def is_current_file(path: Path, handle: int) -> bool:
-    """Return whether an open file is the one that has a name now.
+    """Return whether an open file is still the one at a path.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The name.
+        The path.
     handle : int
         The descriptor of the file.
 
     Returns
     -------
     bool
-        False where the file was removed or replaced since it was opened.
+        False if the file was removed or replaced since it was opened.
     """
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
@@ -71,21 +71,21 @@ def is_current_file(path: Path, handle: int) -> bool:
 
 @contextlib.contextmanager
 def open_alone(path: Path, patience: float, pause: float = PAUSE) -> Iterator[int | None]:
-    """Open a small file that one process at a time reads and writes.
+    """Open a file that only one process at a time reads and writes.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file. It is made, and left there.
+        The file, which is created and not removed.
     patience : float
         Seconds to wait for another process.
     pause : float, optional
-        Seconds after which it is tried again.
+        Seconds between attempts.
 
     Yields
     ------
     int or None
-        The descriptor; None where another process holds on, or there can be no lock.
+        The descriptor; None if another process holds the lock, or locks are not possible.
     """
     handle = None
     with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ def open_alone(path: Path, patience: float, pause: float = PAUSE) -> Iterator[in
         yield None
         return
     try:
-        # Closing the file lets go of the lock, and so does the end of the process.
+        # Closing the file releases the lock, and so does the end of the process.
         yield handle if _locked(handle, time.monotonic() + patience, pause) else None
     finally:
         os.close(handle)
@@ -119,17 +119,17 @@ def _locked(handle: int, until: float, pause: float) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock that ends with the process, however that ends.
+    """Hold a lock, without waiting for other processes.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file that is locked. It is made, and removed at the end.
+        The file of the lock, which is created, and removed at the end.
 
     Yields
     ------
     bool
-        False where another process holds it.
+        False if another process holds it.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -141,7 +141,7 @@ def locked(path: Path) -> Iterator[bool]:
                     yield False
                     return
                 if not is_current_file(path, descriptor):
-                    # Who had it before has removed it.
+                    # The previous holder has removed it.
                     continue
             try:
                 yield True

@@ -1,4 +1,4 @@
-"""The log of the package: below astroquery's, but written to the error output only."""
+"""The log of the package: a child of astroquery's, but written to standard error only."""
 
 import logging
 import sys
@@ -15,18 +15,18 @@ NAME = "astroquery.atlasquery"
 
 
 class _ErrorOutput(logging.Handler):
-    """Writes to what is the error output at that time, which a notebook may replace."""
+    """Write to the present standard error, which a notebook may replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr is not None:
             where = getattr(record, "origin", record.name)
-            # Words of a server may be among them.
-            words = safe_text(record.getMessage())
-            print(f"{record.levelname}: {words} [{where}]", file=sys.stderr)
+            # The message may quote a server.
+            message = safe_text(record.getMessage())
+            print(f"{record.levelname}: {message} [{where}]", file=sys.stderr)
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    """Return whether astropy's handler, which writes INFO among a program's data, may have it."""
+    """Return whether astropy's handler, which writes INFO to standard output, should show it."""
     return record.name != NAME
 
 

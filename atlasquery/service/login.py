@@ -1,4 +1,4 @@
-"""Log in to a service, stay logged in, and never ask where nobody can answer."""
+"""Log in to a service, renew its tokens, and ask for a password only if a person is present."""
 
 import dataclasses
 import hashlib
@@ -6,12 +6,17 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import requests
 
 from atlasquery.exceptions import InvalidQueryError, LoginError, QuotaError, RemoteServiceError
 from atlasquery.service.address import checked_address, server_key
+from atlasquery.service.clock import Clock
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.credentials import (
     FROM_ARGUMENTS,
     FROM_KEYRING,
@@ -31,47 +36,63 @@ from atlasquery.service.token_storage import save_token
 __all__ = ["TokenLogin"]
 
 
-class _Token(msgspec.Struct):
+class _TokenResponse(msgspec.Struct):
     token: str
 
 
 class TokenLogin:
-    """The login of services that trade a user name and password for a token.
+    """The login of services that exchange a user name and password for a token.
 
-    A class of its own, so that the metaclass of astroquery, which replaces
-    ``login`` where ``_login`` is defined by one that returns None, leaves
-    ours alone.
+    A separate class, since the metaclass of astroquery replaces ``login`` in each class
+    that defines ``_login``, by one that returns None.
     """
 
     service: str
     environment: str
-    #: Where a user name and password are traded for a token; None where there is no such place.
+    #: Path at which a user name and password are exchanged for a token; None if there is none.
     token_path: str | None = None
     token_scheme = "Token"  # noqa: S105
-    #: Whether the service asks its server about a token at the login.
+    #: Whether the login checks a token with the server.
     _checks_logins = False
 
-    def __init__(self):
+    if TYPE_CHECKING:
+        # ServiceQuery provides these.
+        name: str
+        conf: ServiceConf
+        _authenticated: bool
+        _clock: Clock
+        _server: str | None
+
+        @property
+        def server(self) -> str:
+            """The address of the server."""
+            ...
+
+        def _post_unsigned(self, path: str, payload: dict) -> requests.Response: ...
+
+        def _refuse_plain_http(self) -> None: ...
+
+    def __init__(self) -> None:
         super().__init__()
         self._credentials = Credentials()
         self._login_lock = ForkSafeLock(threading.RLock)
-        # A token that could not be renewed: one refusal is enough for all threads.
+        # A token that could not be renewed; the other threads do not try again.
         self._dead_token: Secret | None = None
-        # The token that the server has taken, in an answer to a query or to a login.
+        # The token that the server has accepted, in a query or a login.
         self._accepted_token: Secret | None = None
-        # A user who logged out is not logged in again behind their back.
+        # A user who logged out is not logged in again automatically.
         self._logged_out = False
         # The configuration file of the present login, and the server that it names.
         self._file_of_login: str | os.PathLike | None = None
         self._server_of_file: str | None = None
 
     def _fetch_token(self, username: str, password: Secret) -> Secret:
-        """Trade a user name and password for a token, as Django's REST framework does."""
+        """Exchange a user name and password for a token, as Django's REST framework does."""
         if self.token_path is None:
             raise LoginError(f"{self.service} has no login by user name and password")
         payload = {"username": username, "password": password}
         try:
-            response = self._post_login(payload)
+            response = self._post_login(self.token_path, payload)
         except RemoteServiceError as error:
             if error.status != 400:
                 raise
@@ -83,32 +104,32 @@ class TokenLogin:
                 reason=error.reason,
             ) from None
         try:
-            return Secret(msgspec.json.decode(response.content, type=_Token).token)
+            return Secret(msgspec.json.decode(response.content, type=_TokenResponse).token)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # The answer may hold a token, so it is not quoted.
+            # The response may have a token, so it is not quoted.
             raise LoginError(
                 f"{self.service} answered the login at {self.server}{self.token_path} without a "
                 "token. Is conf.server the address of its API?",
                 service=self.service,
             ) from None
 
-    def _post_login(self, payload: dict):
-        """Send a login; wait for another one's turn where that is short."""
+    def _post_login(self, path: str, payload: dict) -> requests.Response:
+        """Send a login; if the server limits logins, wait for a short time."""
         try:
-            return self._post_unsigned(self.token_path, payload)
+            return self._post_unsigned(path, payload)
         except QuotaError as error:
             wait = error.retry_after
             if wait is not None and wait <= self.conf.max_wait:
-                log.info(f"{self.service} takes the next login in {wait:.0f} s: waiting")
+                log.info(f"{self.service} accepts the next login in {wait:.0f} s: waiting")
                 self._clock.wait(wait)
-                return self._post_unsigned(self.token_path, payload)
-            when = "" if wait is None else f" It takes the next one in {wait:.0f} s."
+                return self._post_unsigned(path, payload)
+            when = "" if wait is None else f" It accepts the next one in {wait:.0f} s."
             raise QuotaError(
-                f"{self.service} takes no more logins from this address for now (status 429): "
+                f"{self.service} accepts no further logins from this address for now (status 429): "
                 f"{error.reason}{when} This is the limit of logins, not of requests: the survey's "
-                "server allows an address 10 an hour. Log in less often: set "
-                f"{self.environment}_TOKEN beside {self.environment}_USERNAME and "
-                f"{self.environment}_PASSWORD, or keep the login with login(store=True) or in a "
+                "server allows 10 an hour. Log in less often: set "
+                f"{self.environment}_TOKEN in addition to {self.environment}_USERNAME and "
+                f"{self.environment}_PASSWORD, or store the login with login(store=True) or in a "
                 "config_file that has a token. Or set conf.on_quota = 'wait'.",
                 service=self.service,
                 status=429,
@@ -139,15 +160,15 @@ class TokenLogin:
             The password of `username`; better left out where others read your
             notebook or shell history.
         token : str, optional
-            A token, in place of a user name. It is not checked here: the next
-            query does, and until then the client says so.
+            A token, in place of a user name. It is not checked here but by the next
+            query; until then, the repr of the client says that it is not checked.
         config_file : path-like, optional
             A YAML file with ``token``, or ``username`` and ``password``; and
-            ``base_url``, the server to use. The file of ``atlasapiclient`` will do.
-            Beside a token or a password, only its ``base_url`` is used.
+            ``base_url``, the server to use. The file of ``atlasapiclient`` has this form.
+            If a token or a password is given too, only its ``base_url`` is used.
         store : bool, optional
-            Whether to keep what was given, and the token that the server gave for it,
-            in the keyring of this machine. The default is to keep it in memory only.
+            Whether to store the credentials, and the token that the server returned,
+            in the keyring of this machine. The default is to keep them in memory only.
 
         Returns
         -------
@@ -158,23 +179,24 @@ class TokenLogin:
         Raises
         ------
         LoginError
-            If the server refuses the password, or there is nothing to log in with.
+            If the server refuses the password, or there are no credentials.
         """
+        check_secret_text("username", username)
         given = Credentials(
-            check_secret_text("username", username),
+            username,
             _secret("password", password),
             _secret("token", token),
         )
         if given.password and not given.username:
             raise InvalidQueryError("password is of no use without username")
         with self._login_lock:
-            # A login begins anew: with the server that is configured, not with another file's.
+            # A login starts from the configured server, not from that of an earlier file.
             self._forget()
             if config_file:
-                # Where it is now: it is read again when its token expires.
+                # As an absolute path: the file is read again when its token expires.
                 config_file = Path(config_file).expanduser().absolute()
             if given and config_file:
-                # What is given goes before what the file has, but for the server.
+                # Arguments have priority over the file, except for the server.
                 self._use_server_of(read_config_file(config_file))
             found = given or self._look_for(given.username, config_file, prompt=True)
             if not found:
@@ -188,7 +210,7 @@ class TokenLogin:
             if store:
                 store_in_keyring(self._keyring_name(), found)
                 if found.password:
-                    # There the next token is kept too.
+                    # A renewed token is stored there too.
                     found = dataclasses.replace(found, source=FROM_KEYRING)
             self._adopt(found)
             self._file_of_login = None if given else config_file
@@ -197,12 +219,12 @@ class TokenLogin:
                 log.info(f"{self.service}: the token is not checked yet; the next query does")
         return True
 
-    def _login(self, *args, **kwargs) -> bool:
-        # The name astroquery's abstract base asks for.
+    def _login(self, *args: Any, **kwargs: Any) -> bool:
+        # Required by astroquery's abstract base class.
         return self.login(*args, **kwargs)
 
     def logout(self) -> None:
-        """Forget the token, and the password with it. What is in a keyring stays there."""
+        """Forget the token and the password. The content of a keyring is not changed."""
         with self._login_lock:
             self._forget()
             self._logged_out = True
@@ -212,16 +234,20 @@ class TokenLogin:
         self._file_of_login = self._server_of_file = None
 
     def _adopt(self, found: Credentials) -> None:
-        # Bound to the server of this moment: another one must never see them.
+        # Bound to the present server: no other server may receive them.
         self._credentials = dataclasses.replace(found, server=self.server)
         self._authenticated, self._dead_token = bool(found), None
 
-    def _look_for(self, username, config_file, *, prompt: bool) -> Credentials:
+    def _look_for(
+        self, username: str | None, config_file: str | os.PathLike | None, *, prompt: bool
+    ) -> Credentials:
         found = self._find(username, config_file, prompt=prompt)
         self._use_server_of(found)
         return found
 
-    def _find(self, username, config_file, *, prompt: bool) -> Credentials:
+    def _find(
+        self, username: str | None, config_file: str | os.PathLike | None, *, prompt: bool
+    ) -> Credentials:
         if config_file:
             return read_config_file(config_file, username)
         return find_credentials(
@@ -233,7 +259,7 @@ class TokenLogin:
         )
 
     def _use_server_of(self, found: Credentials) -> None:
-        """Go to the server that a file names, so that its token goes nowhere else."""
+        """Use the server that a file names, so that its token is sent nowhere else."""
         if not found.server:
             return
         named = checked_address(found.server, f"base_url in {found.source}")
@@ -241,32 +267,34 @@ class TokenLogin:
             self._server_of_file = named
         elif named != self.server:
             raise InvalidQueryError(
-                f"{found.source} has the login of {named}, but {self.name} was told to use "
+                f"{found.source} has the login of {named}, but {self.name} is set to use "
                 f"{self.server}: make another with {type(self).__name__}()"
             )
 
     def _keyring_name(self) -> str:
-        # By server, so that a sandbox's password is not sent to the survey.
+        # Separate for each server, so that a sandbox's password is not sent to the survey.
         return f"atlasquery:{self.name}:{self.server}"
 
     def _with_new_token(self, found: Credentials) -> Credentials:
+        if found.username is None or found.password is None:
+            raise LoginError(self._how_to_log_in(found.username), service=self.service)
         token = self._accepted_token = self._fetch_token(found.username, found.password)
         save_token(self._keyring_name(), found, token)
         return dataclasses.replace(found, token=token)
 
     def _with_token(self, found: Credentials, again: Callable) -> Credentials:
-        """Return a login with the token that was fetched for it, now or by another process."""
+        """Return a login with its token, fetched now or by another process."""
         with self._alone(found.username):
             found = again() or found
             return found if found.token else self._with_new_token(found)
 
-    def _alone(self, username: str | None):
-        """Let one process fetch a token, while the others wait to find it where it is kept."""
+    def _alone(self, username: str | None) -> AbstractContextManager[bool]:
+        """Lock for one process that fetches a token; the others then find the stored one."""
         whose = hashlib.sha256(f"{server_key(self.server)} {username or ''}".encode()).hexdigest()
         return alone(cache_folder() / f"{whose}.lock", self.conf.deadline)
 
     def _auth(self, *, required: bool) -> tuple[Callable, Secret | None]:
-        """Return what signs a request, and the token it does that with."""
+        """Return what signs a request, and the token that it uses."""
         with self._login_lock:
             if self._credentials and self._credentials.server != self.server:
                 self._forget()
@@ -282,10 +310,10 @@ class TokenLogin:
         if token:
             self._refuse_plain_http()
             if not re.fullmatch(r"[!-~]+", token.reveal()):
-                # The message of http.client would show it.
+                # The error of http.client would show it.
                 raise LoginError(
                     f"The {self.service} token from {source} has a space, a line break or another "
-                    "character that no token has. Copy it again.",
+                    "invalid character. Copy it again.",
                     service=self.service,
                 )
             return TokenAuth(token, self.token_scheme), token
@@ -298,14 +326,14 @@ class TokenLogin:
         with self._login_lock:
             current = self._credentials
             if current.token != refused:
-                return True  # Another thread was here first.
+                return True  # Another thread has renewed it.
             if refused == self._dead_token or current.server != self.server:
                 return False
             with self._alone(current.username):
                 return self._renew_alone(current, refused)
 
     def _renew_alone(self, current: Credentials, refused: Secret | None) -> bool:
-        # Another process may have put a new token where the old one was found.
+        # Another process may have stored a new token where the old one was.
         found = self._renewable(current)
         if not current.password or (found and found.username == current.username):
             current = found
@@ -327,17 +355,17 @@ class TokenLogin:
         return True
 
     def _renewable(self, current: Credentials) -> Credentials:
-        """Return the user's name and password where they are kept beside the token."""
+        """Return the user's name and password, if they are stored with the token."""
         if current.source == FROM_ARGUMENTS:
-            # Whoever gave a token must not become another user when it expires.
+            # A user who gave a token must not become another user when it expires.
             return current
         try:
             found = self._find(current.username, self._file_of_login, prompt=False)
             named = found.server and checked_address(found.server, f"base_url in {found.source}")
         except InvalidQueryError:
-            # The file of the login is gone; what counts is that the server refuses.
+            # The file of the login was removed; the refusal of the server is what to report.
             return current
-        # Where no server is named, it is the one that is configured.
+        # Without the name of a server, it is the configured one.
         same = named == current.server if named else self._server_of_file is None
         if found and not same:
             raise LoginError(
@@ -358,12 +386,12 @@ class TokenLogin:
         )
 
     def _after_refusal(self) -> str:
-        """Return what a user can do whose credentials were refused."""
+        """Return advice for a user whose credentials were refused."""
         source = self._credentials.source
         return (
             f"They came from {source}. Log in again with {self.name}.login(), or set "
             f"{self.environment}_USERNAME and {self.environment}_PASSWORD so that an expired "
-            "token is renewed by itself."
+            "token is renewed automatically."
         )
 
 

@@ -1,7 +1,7 @@
-"""Space the requests of an account in time: for servers that allow so many a second.
+"""Limit the rate of requests of an account, for servers with a limit per second.
 
-All processes of a user on a machine share the pace, by a file of eight bytes for each
-account. Where there can be none, each process keeps the pace by itself.
+All processes of a user on a machine share the rate, by a file of eight bytes for each
+account. If it cannot be written, each process limits its rate separately.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ from atlasquery.service.quota import Clock, OpenGate
 
 __all__ = ["Pace", "PaceGate", "pace_of"]
 
-# What a clock may be ahead by; beyond it, it was set back, or is another one. What a process left
-# whose clock was wrong would hold all later ones back: nobody is believed for as long.
+# Seconds by which a reservation may be ahead; beyond that, the clock was set back, or it is that of
+# another machine. Less for the shared file: a process with a wrong clock would delay all others.
 LONGEST, LONGEST_SHARED = 3600.0, 60.0
-# The Unix time up to which the requests of an account are spoken for.
+# The Unix time up to which requests of an account are reserved.
 FORM = struct.Struct("<d")
-# Who holds the file lets go of it after microseconds, unless it was stopped in between.
+# A process holds the file for microseconds only, unless it was stopped meanwhile.
 PATIENCE, PAUSE = 0.02, 0.001
 
 
 class Pace:
     """When the next request of an account may be sent; shared by all threads and processes.
 
-    A bucket that leaks: `burst` requests may follow one another at once, after
+    A leaky bucket: `burst` requests may be sent without waiting, after
     that each waits for `interval`.
 
     Parameters
@@ -39,7 +39,7 @@ class Pace:
     burst : int
         Requests that may be sent at once.
     path : `~pathlib.Path`, optional
-        What all processes share; by default this one keeps the pace by itself.
+        File that all processes share; by default the rate is limited in this process only.
     """
 
     def __init__(self, interval: float, burst: int, path: Path | None = None):
@@ -50,7 +50,7 @@ class Pace:
         self._lock = ForkSafeLock()
 
     def reserve(self, now: float) -> float:
-        """Take the next place in the queue.
+        """Reserve the time of the next request.
 
         Parameters
         ----------
@@ -70,27 +70,27 @@ class Pace:
             return wait if wait > 1e-6 else 0.0
 
     def close(self, now: float, seconds: float) -> None:
-        """Let nothing through for some time.
+        """Send nothing for some time.
 
         Parameters
         ----------
         now : float
             The Unix time.
         seconds : float
-            How long.
+            Duration.
         """
         with self._shared(now):
             self._full = max(self._full, now + seconds + (self.burst - 1) * self.interval)
 
     @contextlib.contextmanager
     def _shared(self, now: float) -> Iterator[None]:
-        """Take what other threads and processes have left, and leave them what is made of it."""
+        """Read what other threads and processes have reserved, and write the new value."""
         with self._lock, _opened(self.path) as handle:
             known = ((self._full, LONGEST), (_read(handle), LONGEST_SHARED))
             self._full = max(full if 0.0 <= full - now <= most else now for full, most in known)
             yield
             if handle is not None:
-                # A full disk, or a share that is gone, stops nobody.
+                # A full disk, or a network folder that disappeared, does not stop requests.
                 with contextlib.suppress(OSError):
                     os.pwrite(handle, FORM.pack(self._full), 0)
 
@@ -105,7 +105,7 @@ def _opened(path: Path | None) -> Iterator[int | None]:
 
 
 def _read(handle: int | None) -> float:
-    """Return what other processes have left; 0 where there is nothing, or nothing to be read."""
+    """Return what other processes have reserved; 0 if there is nothing, or it is not readable."""
     with contextlib.suppress(OSError, struct.error):
         return 0.0 if handle is None else FORM.unpack(os.pread(handle, FORM.size, 0))[0]
     return 0.0
@@ -123,14 +123,14 @@ def pace_of(account: str, interval: float, burst: int) -> Pace:
     account : str
         A digest of server and account.
     interval : float
-        Seconds between requests, as the configuration is now.
+        Seconds between requests, from the present configuration.
     burst : int
         Requests that may be sent at once.
 
     Returns
     -------
     Pace
-        As it was left by the last request.
+        The pace, as the last request left it.
     """
     with _lock:
         pace = _paces.setdefault(account, Pace(interval, burst))
@@ -140,19 +140,19 @@ def pace_of(account: str, interval: float, burst: int) -> Pace:
 
 
 class PaceGate(OpenGate):
-    """Lets the requests of an account through one after the other.
+    """Gate that sends the requests of an account one after the other.
 
     Parameters
     ----------
     clock : Clock
         The time.
     pace : Pace or None
-        When the next one may be sent; None for at once.
+        When the next request may be sent; None for no limit.
     """
 
-    #: A limit by the second is over after a second.
+    #: A limit per second ends after a second.
     first_wait = 1.0
-    #: A minute of waiting, all together.
+    #: A minute of waiting in total.
     rounds = 6
 
     def __init__(self, clock: Clock, pace: Pace | None):
@@ -165,12 +165,12 @@ class PaceGate(OpenGate):
             self.clock.wait(wait)
 
     def shut(self, seconds: float) -> None:
-        """Hold the requests of all threads back for as long as one of them waits.
+        """Delay the requests of all threads for as long as one of them waits.
 
         Parameters
         ----------
         seconds : float
-            How long.
+            Duration.
         """
         if self.pace is not None:
             self.pace.close(self.clock.now(), seconds)

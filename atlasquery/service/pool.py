@@ -1,10 +1,11 @@
-"""Do many requests at once: bounded, in order, none lost, stopped by Ctrl-C."""
+"""Run many requests in threads: a limited number, in order, interrupted by Ctrl-C."""
 
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
 
 from astropy.utils.console import ProgressBar
 
@@ -12,7 +13,7 @@ from atlasquery.exceptions import LoginError, QuotaError
 
 __all__ = ["in_background", "in_notebook", "progress_bar", "run_all"]
 
-# Fewer requests than this are over before a bar is read.
+# Fewer requests than this end before a progress bar is useful.
 WORTH_A_BAR = 20
 
 
@@ -24,7 +25,7 @@ def run_all(
     interrupt: Callable = lambda: None,
     progress: bool = True,
 ) -> list[object]:
-    """Apply `work` to each task, a few at a time.
+    """Apply `work` to each task, a few at the same time.
 
     Parameters
     ----------
@@ -33,18 +34,18 @@ def run_all(
     tasks : sequence
         The tasks.
     concurrency : int
-        How many are under way at the same time.
+        Number of tasks that run at the same time.
     interrupt : callable, optional
-        Called when the job is broken off, to wake work that waits.
+        Called when the job is interrupted, to wake work that waits.
     progress : bool, optional
-        Whether a bar is shown, for long jobs on a terminal or in a notebook.
+        Whether to show a progress bar, for long jobs on a terminal or in a notebook.
 
     Returns
     -------
     list
         For each task, in order, what `work` returned or the exception it
         raised. After a refused login or a used-up quota no further request is
-        sent, and the tasks not begun hold that same exception.
+        sent, and the tasks that were not started get that exception.
     """
     if len(tasks) == 1 or concurrency <= 1:
         return _one_by_one(work, tasks, progress)
@@ -52,7 +53,7 @@ def run_all(
     todo = iter(enumerate(tasks))
     fatal = None
     running: dict = {}
-    # After Ctrl-C, requests under way are not waited for: that may take minutes.
+    # After Ctrl-C, running requests are not awaited, which may take minutes.
     with progress_bar(len(tasks), shown=progress and len(tasks) >= WORTH_A_BAR) as bar:
         try:
             while True:
@@ -90,23 +91,23 @@ def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:
     return results
 
 
-def in_background(work: Callable, *args) -> Future:
-    """Begin some work in a thread that does not keep the interpreter from ending.
+def in_background(work: Callable, *args: Any) -> Future:
+    """Start some work in a daemon thread.
 
     A request may wait an hour for the quota; the threads of
-    `~concurrent.futures.ThreadPoolExecutor` would let nobody leave before.
+    `~concurrent.futures.ThreadPoolExecutor` would delay the end of the interpreter.
 
     Parameters
     ----------
     work : callable
-        What is done.
+        The function to call.
     *args
-        What it takes.
+        Its arguments.
 
     Returns
     -------
     `~concurrent.futures.Future`
-        Its outcome.
+        Its result or exception.
     """
     future: Future = Future()
 
@@ -121,10 +122,10 @@ def in_background(work: Callable, *args) -> Future:
 
 
 class _NoBar:
-    def __enter__(self):
+    def __enter__(self) -> "_NoBar":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         return None
 
     def update(self, value: int | None = None) -> None:
@@ -132,9 +133,9 @@ class _NoBar:
 
 
 class _NotebookBar:
-    """A bar in the output of a cell, which needs no widgets."""
+    """A progress bar in the output of a cell, which needs no widgets."""
 
-    # A page that is told more often is slow.
+    # Updating a page more often makes it slow.
     SECONDS = 0.2
 
     def __init__(self, total: int):
@@ -143,18 +144,18 @@ class _NotebookBar:
         self._html, self._display = HTML, display
         self._total, self._done = total, 0
         self._began = self._shown = time.monotonic()
-        self._handle = None
+        self._handle: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> "_NotebookBar":
         self._handle = self._display(self._html(self._text()), display_id=True)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self._handle is not None:
             self._handle.update(self._html(self._text()))
 
     def update(self, value: int | None = None) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         self._done = self._done + 1 if value is None else value
         if self._handle is not None and time.monotonic() - self._shown >= self.SECONDS:
             self._shown = time.monotonic()
@@ -174,28 +175,28 @@ def in_notebook() -> bool:
     Returns
     -------
     bool
-        True in a kernel of Jupyter, also where it is not a terminal's.
+        True in a kernel of Jupyter.
     """
-    # Only what is loaded: it is not worth importing for the question.
+    # Only if it is loaded: importing it for this question would be slow.
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     return getattr(shell, "kernel", None) is not None
 
 
 def progress_bar(total: int, *, shown: bool) -> "ProgressBar | _NotebookBar | _NoBar":
-    """Return a bar with the time left, on a terminal or in a notebook; elsewhere one without signs.
+    """Return a progress bar for a terminal or a notebook; elsewhere one that shows nothing.
 
     Parameters
     ----------
     total : int
-        How much there is to do.
+        Number of steps.
     shown : bool
-        Whether it is worth a bar.
+        Whether to show a bar.
 
     Returns
     -------
     bar
-        To be used as a context manager, with its ``update`` of
+        A context manager with the ``update`` method of
         `~astropy.utils.console.ProgressBar`.
     """
     if not shown:

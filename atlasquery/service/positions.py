@@ -1,4 +1,4 @@
-"""The one reader of positions as people type them: alone, or with a name in the lines of a file."""
+"""Read positions as people type them, alone or with a name in the lines of a file."""
 
 import re
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ __all__ = ["RIGHT", "read_listing", "read_position"]
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 COLONS = r"[+-]?\d+(?::\d+)?:\d+\.?\d*"
-# Between two numbers stands a unit, so that there is one way only to read a word.
+# A unit separates two numbers, so that a word can be read in one way only.
 UNIT = r"(?:hours?|hr|h|degrees?|deg|d|\u00b0|m|min|s|sec|'|\u2032|\u2033)"
 UNITS = rf"(?:{NUMBER}{UNIT})+(?:{NUMBER})?"
 MINUS = "\u2212"
 WITH_UNITS = rf"{NUMBER}\s*(?:[hd°]|deg)(?:[\s\d+-].*)?"
 RIGHT = "such as '150.1 +2.2' (degrees), '10:00:24 +02:12:00' or '10h00m24s +02d12m'"
-QUOTES = "; a name that is a number stands in quotes"
-# Names that the columns of a list of targets have, in lower case.
+QUOTES = "; put a name that is a number in quotes"
+# Names of the columns of a list of targets, in lower case.
 RA_NAMES = ("ra", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_icrs", "alpha", "ra(deg)", "meanra")
 DEC_NAMES = (
     *("dec", "dec_deg", "decdeg", "dej2000", "_dej2000", "decj2000", "de_icrs", "decl", "delta"),
@@ -32,7 +32,7 @@ NAME_NAMES = (
 
 
 def read_position(text: str) -> "SkyCoord | None":
-    """Return the position that a text is.
+    """Read a position from a string.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def read_position(text: str) -> "SkyCoord | None":
     Returns
     -------
     `~astropy.coordinates.SkyCoord` or None
-        ICRS; None where it looks like a name.
+        ICRS; None if it looks like a name.
 
     Raises
     ------
     InvalidQueryError
-        If it looks like a position and is none.
+        If it looks like a position but is not a valid one.
 
     Examples
     --------
@@ -68,14 +68,14 @@ def read_position(text: str) -> "SkyCoord | None":
     if len(words) == 2 and all(re.fullmatch(COLONS, word) for word in words):
         return _sexagesimal(text, *(word.split(":") for word in words))
     if re.fullmatch(rf"{NUMBER}([: ]{NUMBER})+", text) and ":" in text:
-        # Colons on one side and blanks on the other: each side must be whole by itself.
+        # Colons on one side and blanks on the other: each side must be complete.
         halves = re.fullmatch(rf"({COLONS}) (.+)|(.+) ({COLONS})", text)
         if halves:
             first, second = (part for part in halves.groups() if part is not None)
             sides = (re.split("[: ]", first), re.split("[: ]", second))
             if all(2 <= len(side) <= 3 for side in sides):
                 return _sexagesimal(text, *sides)
-        raise _refused(text, "it has numbers with colons beside others without")
+        raise _refused(text, "it mixes numbers with and without colons")
     # A name of the TNS, such as 2026dix, begins like degrees.
     if re.fullmatch(r"\d{4}[a-z]{1,6}", text, re.I) or not re.fullmatch(WITH_UNITS, text):
         return None
@@ -118,7 +118,7 @@ def _sexagesimal(text: str, hours: list[str], degrees: list[str]) -> "SkyCoord":
         for at, number in enumerate(part):
             last = at == len(part) - 1
             if not re.fullmatch(NUMBER if last else r"[+-]?\d+", number):
-                raise _refused(text, f"{number} is not a whole number, and more stands after it")
+                raise _refused(text, f"{number} is not a whole number, and other numbers follow")
             if at and (number[0] in "+-" or not float(number) < 60):
                 raise _refused(text, f"{number} is not from 0 to 60 minutes or seconds")
     _check_range(text, float(hours[0]), hours=True)
@@ -131,21 +131,21 @@ def _sexagesimal(text: str, hours: list[str], degrees: list[str]) -> "SkyCoord":
 
 
 def _check_range(text: str, ra: float, hours: bool) -> None:
-    # SkyCoord takes 400 degrees for 40.
+    # SkyCoord reads 400 degrees as 40.
     if not 0 <= ra < (24 if hours else 360):
         range_ = "0 to 360 degrees" + (" or 0 to 24 hours" if hours else "")
         raise _refused(text, f"it has a right ascension that is not from {range_}")
 
 
 def _refused(text: str, why: str) -> Exception:
-    # Here, so that the command's help does not wait for astropy.
+    # Imported here, so that the command's help does not wait for astropy.
     from atlasquery.exceptions import InvalidQueryError
 
-    return InvalidQueryError(f"{text!r:.200} is no position ({why}); a position is {RIGHT}")
+    return InvalidQueryError(f"{text!r:.200} is not a position ({why}); a position is {RIGHT}")
 
 
 @dataclass
-class _Header:
+class _HeaderColumns:
     """The columns of a file of positions."""
 
     ra: int
@@ -161,23 +161,23 @@ def read_listing(lines: Iterable[str], name: str) -> tuple[list[tuple["SkyCoord"
     Parameters
     ----------
     lines : iterable of str
-        A position a line, as `read_position` reads it, with a name after or before it or
-        not; or ``mpc NAME``. What stands after ``#`` is left out. The first line may name
+        One position per line, as `read_position` reads it, with an optional name before or
+        after it; or ``mpc NAME``. Comments start with ``#``. The first line may name
         columns, of which ``ra``, ``dec`` and one such as ``name`` or ``id`` are read.
     name : str
-        What the file is called, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     positions : list of tuple
-        A position and its name, which may be empty, of each line.
+        Position and name, which may be empty, of each line.
     planets : list of str
         The minor planets.
 
     Raises
     ------
     InvalidQueryError
-        If a line is neither; the message has its number.
+        If a line has neither; the message gives its number.
     """
     from atlasquery.exceptions import InvalidQueryError
 
@@ -205,8 +205,8 @@ def read_listing(lines: Iterable[str], name: str) -> tuple[list[tuple["SkyCoord"
     return found, planets
 
 
-def _header(line: str) -> _Header | None:
-    """Return what a line says of the columns below it, if it does."""
+def _header(line: str) -> _HeaderColumns | None:
+    """Return the columns that a header line names; None if it is not a header."""
     for separator in (",", ";", "\t", "|", None):
         if separator is not None and separator not in line:
             continue
@@ -216,11 +216,11 @@ def _header(line: str) -> _Header | None:
             for of in (RA_NAMES, DEC_NAMES, NAME_NAMES)
         )
         if ra is not None and dec is not None:
-            return _Header(ra, dec, name, len(names), separator)
+            return _HeaderColumns(ra, dec, name, len(names), separator)
     return None
 
 
-def _by_columns(line: str, header: _Header) -> tuple["SkyCoord", str]:
+def _by_columns(line: str, header: _HeaderColumns) -> tuple["SkyCoord", str]:
     from atlasquery.exceptions import InvalidQueryError
 
     if header.separator is None:
@@ -234,8 +234,8 @@ def _by_columns(line: str, header: _Header) -> tuple["SkyCoord", str]:
 
 
 def _position_and_name(line: str) -> tuple["SkyCoord", str]:
-    """Return the position that a line begins or ends with, and the rest of it."""
-    # A word in quotes is a name, even if it is a number.
+    """Return the position at the start or end of a line, and the rest of the line."""
+    # A quoted word is a name, even if it is a number.
     words = [
         (f'"{quoted}"' if quoted else bare)
         for quoted, bare in re.findall(r'"([^"]*)"|([^\s,;"]+)', line.replace(MINUS, "-"))
@@ -249,17 +249,17 @@ def _position_and_name(line: str) -> tuple["SkyCoord", str]:
         position, rest = words[:count], words[count:]
     name = " ".join(word.strip('"') for word in rest)
     if not position:
-        # What stands where a position was expected.
+        # The words where a position was expected.
         return _checked(" ".join(words[:2])), ""
     numbers = all(re.fullmatch(NUMBER, word) for word in position)
     if name_first and numbers and len(position) == 5 and rest[-1].isalpha():
-        # A catalogue's name: the 5 of M 5 would be hours.
-        raise _refused(line, f"one of its five numbers may belong to the name{QUOTES}")
+        # A name of a catalogue: the 5 of M 5 would be read as hours.
+        raise _refused(line, f"one of its five numbers may be part of the name{QUOTES}")
     return _checked(" ".join(position)), name
 
 
 def _leading(words: list[str]) -> int:
-    """Return how many words from the first on are of a position."""
+    """Return the number of words at the start that belong to a position."""
     count = 0
     for word in words:
         if not re.fullmatch(rf"{NUMBER}|{COLONS}|{UNITS}", word) or re.fullmatch(

@@ -1,4 +1,4 @@
-"""The base class of all services: the only code that sends a request."""
+"""The base class of all clients: the only code that sends a request."""
 
 import contextlib
 import dataclasses
@@ -9,22 +9,23 @@ import sqlite3
 import time
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import astropy.units as u
 import msgspec
 import requests
 from astroquery import cache_conf
-from astroquery.query import QueryWithLogin
 
 from atlasquery import __version__
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.service.address import checked_address, is_local, origin, server_key
-from atlasquery.service.astroquery_request import DAMAGED, AstroqueryRequests
+from atlasquery.service.astroquery_request import DAMAGED, AstroqueryRequests, QueryWithLogin
 from atlasquery.service.cache import ResponseCache
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.credentials import FROM_USER
 from atlasquery.service.deadline import TimedAdapter
 from atlasquery.service.files import cache_folder
@@ -48,33 +49,33 @@ __all__ = ["Decoding", "ServiceQuery"]
 
 
 class Decoding:
-    """Decodes an answer while it can still be asked for again.
+    """Decode a response while the request can still be repeated.
 
     Parameters
     ----------
     query : ServiceQuery
-        Who asks.
+        Client that sends the request.
     decode : callable
-        Takes the body, returns what is wanted.
+        Takes the body, returns the result.
     content : str
-        What the content type must name.
+        Text that the content type must contain.
     """
 
     def __init__(self, query: "ServiceQuery", decode: Callable, content: str):
         self._query, self._decode, self._content = query, decode, content
         self._response: requests.Response | None = None
-        self._value: object = None
+        self._value: Any = None
         self._error: Exception | None = None
 
     def __call__(self, response: requests.Response) -> Exception | None:
-        """Decode an answer; return the error if it is a damaged one."""
+        """Decode a response; return the error if it is damaged."""
         self._response, self._error = response, None
         try:
             self._value = self._query._decode(response, self._decode, content=self._content)
         except Exception as error:
             if self._is_damage(error, response):
                 return error
-            # It is an answer, if not the one that was hoped for: raised where it is taken.
+            # A response, though not the expected one: `of` raises the error.
             self._error = error
         return None
 
@@ -83,23 +84,23 @@ class Decoding:
             return isinstance(error, (RemoteServiceError, TableParseError))
         kind = response.headers.get("Content-Type", "").lower()
         if isinstance(error, RemoteServiceError):
-            # A page of a proxy, or of a server at its start, in place of data.
+            # A page of a proxy, or of a server that is starting, in place of data.
             return self._content.lower() not in kind
         cause = error.__cause__ if isinstance(error, TableParseError) else None
         return isinstance(cause, DAMAGED) and not isinstance(cause, msgspec.ValidationError)
 
-    def of(self, response: requests.Response) -> object:
-        """Return what an answer was decoded to, or raise why it cannot be.
+    def of(self, response: requests.Response) -> Any:
+        """Return the decoded response, or raise the error of decoding it.
 
         Parameters
         ----------
         response : `requests.Response`
-            The answer.
+            The response.
 
         Returns
         -------
         object
-            What is wanted.
+            The result of the decoder.
         """
         if response is not self._response and (damaged := self(response)):
             raise damaged
@@ -108,18 +109,18 @@ class Decoding:
         return self._value
 
 
-# An hour, and a little more: the server's clock runs from when a request arrives.
+# An hour and a few seconds: the server's clock starts when a request arrives.
 QUOTA_WINDOW = 3605.0
-# "200s and 400s count, 403s do not" (contract), nor do logins and throttled requests.
+# Other statuses count: docs/servers/atlas.rst, "100 requests an hour".
 UNCOUNTED = (401, 403, 429)
 
 
 class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
-    """Base of a service: astroquery's `~astroquery.query.QueryWithLogin`, made safe.
+    """Base of a client: astroquery's `~astroquery.query.QueryWithLogin`, made safe.
 
-    What differs from astroquery: answers are stored as data instead of
-    pickles, apart for each account, and only those of reads; credentials stay
-    out of the store and the log; no redirect is followed; every request has a
+    In contrast to astroquery, responses are cached as data instead of
+    pickles, separately for each account, and only those of reads; credentials are
+    never in the cache or the log; redirects are not followed; every request has a
     time limit, and reads are repeated when the network fails.
 
     Parameters
@@ -131,12 +132,12 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     #: The name of the service in messages.
     service: str
-    #: The full name of the service, for the meta data of results.
+    #: The full name of the service, for the metadata of results.
     title: str
     #: The start of the service's environment variables.
     environment: str
     #: The service's configuration.
-    conf: object
+    conf: ServiceConf
     #: Whether each request needs a login.
     login_required = True
 
@@ -144,23 +145,23 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         super().__init__()
         self._server = server
         self._clock = Clock()
-        # The tokens that a ledger knows to be of a user.
+        # The tokens whose user is recorded in a ledger.
         self._joined: set[tuple] = set()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, TimedAdapter())
-        # The server's session cookies could serve one login's answer to another.
-        self._session.cookies.set_policy(requests.cookies.cookielib.DefaultCookiePolicy([], []))
+        # With session cookies, a server could send the response for one login to another.
+        self._session.cookies.set_policy(DefaultCookiePolicy([], []))
         self._session.headers["User-Agent"] = (
             f"atlasquery/{__version__} {self._session.headers['User-Agent']}"
         )
         renew_in_child(self)
 
     def _renew_after_fork(self) -> None:
-        """Let go of the connections of the parent process; called in a forked child."""
+        """Replace the connections of the parent process; called in a forked child."""
         self._session = renewed_session(self._session)
 
     def __reduce__(self) -> tuple:
-        # For processes that are spawned: credentials that are found anew there are not sent.
+        # For spawned processes: credentials that can be found again there are not pickled.
         login = self._credentials
         if login and (login.source in FROM_USER or self._file_of_login):
             raise TypeError(
@@ -170,7 +171,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         state = {name: vars(self)[name] for name in ("_cache_location", "_logged_out")}
         return type(self), (self._server,), state
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, method in list(vars(cls).items()):
             if inspect.isfunction(method) and not name.startswith("_"):
@@ -180,10 +181,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 setattr(cls, name, checked)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse what nothing would read, such as the ``TIMEOUT`` of astroquery's services."""
+        """Refuse unknown attributes, such as the ``TIMEOUT`` of astroquery's services."""
         ours = type(self).__module__.startswith("atlasquery.")
         unknown = not name.startswith("_") and name != "name" and not hasattr(type(self), name)
-        # A subclass of somebody else's may have attributes of its own.
+        # Subclasses outside the package may have other attributes.
         if ours and unknown:
             setting = {"URL": "server"}.get(name.upper(), name.lower())
             near = suggest(name, [each for each in dir(type(self)) if not each.startswith("_")])
@@ -202,7 +203,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @property
     def _shown_server(self) -> str:
-        """The address of the server for a repr, which never raises."""
+        """The address of the server for the repr, which never raises."""
         try:
             return safe_text(self.server)
         except Exception as error:
@@ -221,7 +222,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @property
     def cache_location(self) -> Path:
-        """The directory of stored answers; assign another to move it."""
+        """The directory of cached responses; assign another to move it."""
         return self._cache_location or cache_folder() / self.name
 
     @cache_location.setter
@@ -234,15 +235,15 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         Returns
         -------
         bool
-            True once there are credentials, until `logout` or a refusal. A token that
-            was given is checked by the first query, and the client says so until then.
+            True once there are credentials, until `logout` or a refusal. A token given by
+            the user is checked by the first query; the repr tells whether that has happened.
         """
         return self._authenticated
 
     def quota(self) -> Quota:
         """Return the requests that the account has left, of all processes of this user.
 
-        Those to a server on this machine are not counted, unless
+        Requests to a server on this machine are not counted, unless
         ``conf.limit_loopback`` is set.
 
         Returns
@@ -258,7 +259,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         return self._quota(self._limit("POST"))
 
     def _quota(self, limit: Limit) -> Quota:
-        """Return what is left of one of the account's limits."""
+        """Return the requests left of one of the account's limits."""
         _, token = self._auth(required=self.login_required)
         ledger, number = self._ledger(limit), 0 if self._uncounted else limit.number
         try:
@@ -269,11 +270,11 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     @property
     def _uncounted(self) -> bool:
-        # A server on this machine, which nobody else waits for, says itself when it is enough.
+        # A server on this machine limits requests by its responses, if at all.
         return is_local(self.server) and not self.conf.limit_loopback
 
     def _limit(self, method: str) -> Limit:
-        """Return what the server allows of such requests; a service may have several limits."""
+        """Return the limit for requests with this method; a service may have several limits."""
         return Limit(self.conf.hourly_limit, QUOTA_WINDOW, uncounted=UNCOUNTED)
 
     def _ledger(self, limit: Limit) -> QuotaLedger:
@@ -286,10 +287,10 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
         login = self._credentials
         by_token = digest(token.fingerprint() if token else "anonymous")
-        # Another thread may just have logged in as somebody else.
+        # Another thread may just have logged in as another user.
         if not login.username or login.token != token:
             return by_token
-        # By name where it is known: a new token does not come with new requests.
+        # By name if it is known, since a new token does not reset the count.
         by_name = digest(login.username)
         ledger = self._ledger(limit)
         if token and (ledger.path, by_name, by_token) not in self._joined:
@@ -306,8 +307,8 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         account = self._account(token, limit)
         return Gate(self._ledger(limit), account, limit, self.service, waits=waits)
 
-    def _meta(self, when: float, **query) -> dict:
-        """Return where a result came from, in values that every file format keeps."""
+    def _meta(self, when: float, **query: Any) -> dict[str, Any]:
+        """Return the origin of a result, in values that every file format keeps."""
         return {
             "service": self.title,
             "server": self.server,
@@ -317,17 +318,17 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         }
 
     def clear_cache(self) -> None:
-        """Remove all stored answers of this service."""
+        """Remove all cached responses of this service."""
         self._store.clear()
 
     @property
     def _store(self) -> ResponseCache:
         return ResponseCache(self.cache_location)
 
-    def _response_hook(self, response, *args, **kwargs) -> None:
-        """Log nothing here: astroquery's hook writes headers and bodies, tokens and all.
+    def _response_hook(self, response: requests.Response, *args: Any, **kwargs: Any) -> None:
+        """Log nothing: astroquery's hook logs headers and bodies with their tokens.
 
-        A redirect is refused here too, or astroquery would save its body as a file.
+        Redirects are refused here too, else astroquery would save their body as a file.
         """
         raise_for_redirect(response, self.service)
 
@@ -344,43 +345,43 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         reconnect: bool = True,
         server: str | None = None,
         content: str = "JSON",
-    ):
-        """Ask for something, from the store if it is there and young enough.
+    ) -> tuple[Any, float]:
+        """Read from the server, or from the cache if the response is recent enough.
 
         Parameters
         ----------
         path : str
             The endpoint below the server's address.
         payload : dict
-            What is sent.
+            The parameters of the request.
         decode : callable
-            Takes the body, returns what the caller wants. An answer is stored
-            only after it was decoded.
+            Takes the body, returns the result. A response is cached only after it
+            was decoded.
         lifetime : float
-            Seconds for which a stored answer counts.
+            Seconds for which a cached response is used.
         cache : bool, optional
-            Whether to look in and write to the store; by default as
-            ``astroquery.cache_conf.cache_active`` says.
+            Whether to use and fill the cache; by default the value of
+            ``astroquery.cache_conf.cache_active``.
         method : str, optional
             The HTTP method.
         divisible : bool, optional
-            Whether the caller asks for less, instead of this again, after a
-            status of 500 or a time-out.
+            Whether the caller requests less, instead of the same again, after a
+            status of 500 or a timeout.
         reconnect : bool, optional
-            Whether such a request has a connection of its own.
+            Whether such a request uses a separate connection.
         server : str, optional
-            The address of another server of the service; by default its own.
+            The address of another server of the service; by default `server`.
         content : str, optional
-            What the answer's content type must name.
+            Text that the content type of the response must contain.
 
         Returns
         -------
         decoded : object
-            What `decode` returned.
+            The result of `decode`.
         when : float
-            The Unix time at which the server answered.
+            The Unix time of the response.
         """
-        sent = {"params" if method == "GET" else "data": payload}
+        sent: dict[str, Any] = {"params" if method == "GET" else "data": payload}
         auth, token = self._auth(required=self.login_required)
         # After the login, which may name the server.
         url = (server or self.server) + path
@@ -393,7 +394,7 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         if cache:
             key = self._cache_key(method, url, payload, token)
             stored = self._store.get(key, self._shorter(lifetime))
-            # An answer stored by another version, or for another decoder, may not suit this one.
+            # The decoder may fail for a response cached by another version or for another decoder.
             with contextlib.suppress(*DAMAGED, TableParseError):
                 if stored is not None:
                     return decode(stored[0]), stored[2]
@@ -410,13 +411,13 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         )
         decoded = decoding.of(response)
         if cache:
-            # Under the token that was used: it may be a new one, and by now another user's.
+            # With the token that was used, which may be a new one, by now even of another user.
             key = self._cache_key(method, url, payload, token)
             self._store.put(key, response.content, response.headers.get("Content-Type", ""))
         return decoded, time.time()
 
     def _count_unstored(self, path: str, payloads: list[dict], lifetime: float) -> int:
-        """Return how many of these reads would have to be sent."""
+        """Return how many of these reads are not in the cache."""
         _, token = self._auth(required=self.login_required)
         url = self.server + path
         keys = (self._cache_key("POST", url, payload, token) for payload in payloads)
@@ -434,32 +435,32 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         deadline: float | None = None,
         damage: Callable | None = None,
     ) -> requests.Response:
-        """Read what is never stored, such as the state of a queue.
+        """Read from the server without the cache, such as the state of a queue.
 
         Parameters
         ----------
         path : str
-            What is read, below the server's address.
+            The endpoint below the server's address.
         params : dict, optional
-            What stands after the question mark.
+            The query string.
         headers : dict, optional
-            Headers beside ``Accept``.
+            Headers in addition to ``Accept``.
         expected : container of int, optional
-            Statuses from 300 to 399 that the caller reads.
+            Statuses from 300 to 399 that the caller handles.
         public : bool, optional
-            Whether to read without a login what needs none, and counts all the same.
+            Whether to send no credentials; the request is still counted.
         into : callable, optional
-            Takes the answer before its content is read; returns the file that it is written
-            to, or None to read it as usual.
+            Takes the response before its content is read; returns the file to write it to,
+            or None to read it as usual.
         deadline : float, optional
-            Seconds for the exchange, in place of ``conf.deadline``.
+            Time limit of the exchange in seconds, in place of ``conf.deadline``.
         damage : callable, optional
-            Says of an answer whether it is damaged, as `exchange` takes it.
+            Returns the error of a damaged response, as for `exchange`.
 
         Returns
         -------
         `requests.Response`
-            The answer, of a status below 300 or one that is expected.
+            The response, with a status below 300 or an expected one.
         """
         auth, token = self._auth(required=self.login_required and not public)
         return self._send(
@@ -477,27 +478,27 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
 
     def _ask_decoded(
         self, path: str, params: dict | None = None, *, decode: Callable, content: str = "JSON",
-        **how,
-    ) -> tuple:  # fmt: skip
-        """Do what `_ask` does; return what an answer is decoded to, asked for until it is whole.
+        **how: Any,
+    ) -> tuple[Any, requests.Response]:  # fmt: skip
+        """Read like `_ask`, decode the response, and repeat the request if it is damaged.
 
         Parameters
         ----------
         path, params : str, dict
-            What is read.
+            Endpoint and query string.
         decode : callable
-            Takes the body, returns what the caller wants.
+            Takes the body, returns the result.
         content : str, optional
-            What the answer's content type must name.
+            Text that the content type of the response must contain.
         **how
-            What `_ask` takes beside.
+            Other arguments of `_ask`.
 
         Returns
         -------
         decoded : object
-            What `decode` returned; None for an answer of a status that is expected.
+            The result of `decode`; None for a response with an expected status.
         response : `requests.Response`
-            The answer.
+            The response.
         """
         decoding = Decoding(self, decode, content)
         response = self._ask(path, params, damage=decoding, **how)
@@ -514,23 +515,23 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         json: bool = False,
         expected: Container[int] = (),
     ) -> requests.Response:
-        """Change something on the server: never stored, never sent twice after a time-out."""
+        """Change something on the server: never cached, never repeated after a timeout."""
         signed = self._auth(required=self.login_required)
         body = {"json" if json else "data": payload}
         url = self.server + path
         return self._send(method, url, repeat=False, signed=signed, expected=expected, **body)
 
     def _post_unsigned(self, path: str, payload: dict) -> requests.Response:
-        """Send a login: without credentials in the header, never stored or repeated.
+        """Send a login: without credentials in the header, never cached or repeated.
 
-        The password in `payload` is better left a `Secret`: then no traceback shows it.
+        Leave the password in `payload` a `Secret`, so that no traceback shows it.
         """
         self._refuse_plain_http()
         return self._send(
             "POST", self.server + path, repeat=False, signed=(LoginForm(payload), None)
         )
 
-    def _send(self, method: str, url: str, **request) -> requests.Response:
+    def _send(self, method: str, url: str, **request: Any) -> requests.Response:
         """Send a request signed with the login; renew an expired token once."""
         return self._send_signed(method, url, **request)[0]
 
@@ -541,18 +542,18 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         *,
         repeat: bool,
         signed: tuple | None = None,
-        timeout=None,
+        timeout: float | None = None,
         deadline: float | None = None,
         divisible: bool = False,
         reconnect: bool = True,
-        **request,
-    ) -> tuple:
-        """Do what `_send` does, and return with the answer the token that it is for."""
+        **request: Any,
+    ) -> tuple[requests.Response, Secret | None]:
+        """Send like `_send`; return the response, and the token that was used."""
         auth, token = signed or self._auth(required=self.login_required)
         request.setdefault("headers", {"Accept": "application/json"})
         if divisible and reconnect:
-            # A kept connection stays with one process of the server, and two of them may have the
-            # same, which then answers them in turn; a new one goes to a process that is idle.
+            # A kept connection stays with one process of the server, and two connections may have
+            # the same process, which handles them in turn; a new one gets an idle process.
             request["headers"] = {**request["headers"], "Connection": "close"}
         policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
         if timeout is not None:
@@ -579,86 +580,92 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 break
             auth, token = self._auth(required=self.login_required)
             if origin(url) != origin(self.server):
-                # Another thread has gone to another server, whose token this now is.
+                # Another thread has changed the server, to which this token belongs.
                 break
         if response.status_code == 401:
-            words = server_message(response)
+            message = server_message(response)
             raise LoginError(
-                f"{self.service} does not accept the credentials (status 401): {words} "
+                f"{self.service} does not accept the credentials (status 401): {message} "
                 f"{self._after_refusal()}",
                 service=self.service,
                 status=401,
                 url=url,
-                reason=words,
+                reason=message,
             )
         raise_for_status(response, self.service)
-        # Only an answer to it shows that the server knows a token.
+        # Only a successful response shows that the server accepts a token.
         if not isinstance(auth, NoAuth):
             self._accepted_token = token or self._accepted_token
         return response, token
 
     def _worth_renewing(self, response: requests.Response) -> bool:
-        """Return whether a 401 speaks of the token, and not of what was asked for."""
+        """Return whether a status of 401 is due to the token, and not to the request."""
         return True
 
-    def _decode(self, response: requests.Response, decode: Callable, *, content: str = "JSON"):
-        """Decode an answer that must be of a kind; say whose it was when it is not."""
-        place = {"service": self.service, "status": response.status_code, "url": response.url}
+    def _decode(
+        self, response: requests.Response, decode: Callable, *, content: str = "JSON"
+    ) -> Any:
+        """Decode a response of an expected content type; errors name its address."""
+        about: dict[str, Any] = {
+            "service": self.service,
+            "status": response.status_code,
+            "url": response.url,
+        }
         kind = response.headers.get("Content-Type", "")
         if content.lower() not in kind.lower():
-            words = server_message(response)
+            message = server_message(response)
             raise RemoteServiceError(
                 f"{self.service} answered {response.url} with {kind or 'no content type'} instead "
-                f"of {content}: {words} Is conf.server the address of its API?",
-                reason=words,
-                **place,
+                f"of {content}: {message} Is conf.server the address of its API?",
+                reason=message,
+                **about,
             )
         try:
             return decode(response.content)
         except (msgspec.ValidationError, TableParseError) as error:
-            words = server_message(response)
+            message = server_message(response)
             raise TableParseError(
-                f"{self.service} answered {response.url} with something else than expected "
-                f"({error}): {words}",
-                reason=words,
-                **place,
+                f"{self.service} answered {response.url} with an unexpected response "
+                f"({error}): {message}",
+                reason=message,
+                **about,
             ) from error
         except DAMAGED as error:
             raise TableParseError(
-                f"{self.service} answered {response.url} with JSON that breaks off or is damaged "
+                f"{self.service} answered {response.url} with JSON that is incomplete or damaged "
                 f"({error}). Try again.",
                 reason=str(error),
-                **place,
+                **about,
             ) from error
 
-    def _cache_key(self, method: str, url: str, payload: object, token) -> str:
+    def _cache_key(self, method: str, url: str, payload: object, token: Secret | None) -> str:
         identity = token.fingerprint() if token else "anonymous"
         return self._store.key(method, url, None, payload, identity)
 
     @staticmethod
     def _is_final(response: requests.Response) -> bool:
-        """Return whether an answer of status 500 or more is a refusal, to be met again."""
+        """Return whether a response of status 500 or higher is final, so not to be repeated."""
         return False
 
     @staticmethod
     def _is_passing(response: requests.Response) -> bool:
-        """Return whether an answer of status 400 to 499 is a failure that may pass."""
+        """Return whether a response of status 400 to 499 is a temporary failure."""
         return False
 
     @staticmethod
     def _shorter(lifetime: float) -> float:
-        """Return a lifetime no longer than what the user of astroquery has set for all."""
+        """Return a lifetime limited by the general setting of astroquery."""
         general = cache_conf.cache_timeout
         return lifetime if general is None else min(lifetime, general)
 
     def _refuse_plain_http(self) -> None:
-        """Refuse to send credentials in clear text over a network."""
+        """Refuse to send credentials unencrypted over a network."""
         server = self.server
         plain = urlsplit(server).scheme != "https"
         if plain and not is_local(server) and not self.conf.allow_http:
             raise LoginError(
                 f"Credentials are not sent to {server} without encryption. Use https, or set "
-                "conf.allow_http where you trust the network.",
+                "conf.allow_http if you trust the network.",
                 service=self.service,
                 url=server,
             )

@@ -1,9 +1,9 @@
 """Count requests against a server's limits, in one small file for all processes of a user.
 
 A server that allows a hundred requests an hour forgets each one an hour after
-it was made. So does this ledger: a request is booked before it is sent, in a
-transaction, so that two jobs started by cron at the same minute do not both
-take the last one. A server may have several limits, each for a kind of request.
+it was sent. So does this ledger: a request is booked before it is sent, in a
+transaction, so that two jobs started by cron in the same minute do not both
+use the last one. A server may have several limits, each for a kind of request.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from atlasquery.service.log import log
 
 __all__ = ["Clock", "Gate", "Limit", "OpenGate", "Quota", "QuotaLedger", "warn_uncounted"]
 
-# The longest time that any server counts for; what is older is removed in passing.
+# The longest window of any server; older entries are removed when others are written.
 LONGEST = 86400.0
-# Seconds of waiting that are worth a line in the log.
+# Seconds of waiting from which on it is logged.
 WORTH_A_WORD = 1.0
-# What a clock that is set right may go back by.
+# Seconds by which a correction may set the clock back.
 SLACK = 5.0
-# The ledgers whose failure was told of.
+# The ledgers whose failure was logged.
 _warned: set[Path] = set()
 
 
@@ -43,21 +43,21 @@ create table if not exists same (alias text primary key, account text not null);
 
 @dataclass(frozen=True)
 class Limit:
-    """How many requests of a kind a server allows an account in a time.
+    """Number of requests of a kind that a server allows an account in a time window.
 
     Parameters
     ----------
     number : int
-        Requests in the window; 0 for no limit but the server's own word.
+        Requests in the window; 0 if only the server's responses limit them.
     window : float
-        Seconds after which the server forgets a request, and a little more: its clock
-        runs from when a request arrives.
+        Seconds after which the server forgets a request, and a few more: its clock
+        starts when a request arrives.
     kind : str, optional
-        The kind of request, ``"write"``, where a server counts kinds apart.
+        The kind of request, such as ``"write"``, if a server counts kinds separately.
     uncounted : tuple of int, optional
-        The statuses of answers that the server does not count.
+        The statuses of responses that the server does not count.
     setting : str, optional
-        The item of the configuration that says `number`, for messages.
+        The configuration item that sets `number`, for messages.
     """
 
     number: int
@@ -68,12 +68,12 @@ class Limit:
 
     @property
     def period(self) -> str:
-        """The window in words."""
+        """The window as a word."""
         return period(self.window)
 
 
 def period(window: float) -> str:
-    """Return a window of time in words.
+    """Return a word for a time window.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def period(window: float) -> str:
     Returns
     -------
     str
-        ``"hour"`` or ``"minute"`` for what is about one, else in seconds.
+        ``"hour"`` or ``"minute"`` if it is about one, else a number of seconds.
     """
     for seconds, word in ((3600.0, "hour"), (60.0, "minute")):
         if seconds <= window < 1.1 * seconds:
@@ -93,19 +93,19 @@ def period(window: float) -> str:
 
 @dataclass(frozen=True)
 class Quota:
-    """How many requests an account has left.
+    """The requests that an account has left.
 
     Parameters
     ----------
     limit : int
-        Requests allowed in `window`; 0 where there is no limit.
+        Requests allowed in `window`; 0 without a limit.
     used : int
-        Requests counted in the last `window`, of all processes of this user.
+        Requests of all processes of this user in the last `window`.
     remaining : int
-        Requests that can be made now.
+        Requests that can be sent now.
     resets_at : `~astropy.time.Time` or None
-        When the next request can be made if none remains, else when the
-        oldest one is forgotten; None if none was made.
+        When the next request can be sent if none remains, else when the
+        oldest one is forgotten; None if none was sent.
     window : `~astropy.units.Quantity`
         The time after which a request is forgotten.
     """
@@ -116,10 +116,14 @@ class Quota:
     resets_at: Time | None
     window: u.Quantity
 
+    def __repr__(self) -> str:
+        return f"<Quota: {self}>"
+
     def __str__(self) -> str:
         if not self.limit:
             return "no limit known"
-        until = f", next at {self.resets_at.isot[:19]} UTC" if not self.remaining else ""
+        next_at = None if self.remaining or self.resets_at is None else self.resets_at.isot[:19]
+        until = "" if next_at is None else f", next at {next_at} UTC"
         this = period(self.window.to_value(u.s))
         return f"{self.remaining} of {self.limit} requests left in this {this}{until}"
 
@@ -130,7 +134,7 @@ class QuotaLedger:
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file; it is made where it is not there, readable by its owner only.
+        The file; created if it does not exist, readable by its owner only.
     window : float, optional
         Seconds after which a request is forgotten.
     clock : Clock, optional
@@ -143,7 +147,7 @@ class QuotaLedger:
         self.clock = clock or Clock()
 
     def book(self, account: str, limit: int) -> tuple[int | None, float]:
-        """Book a request if there is one left.
+        """Book a request, if one is left.
 
         Parameters
         ----------
@@ -155,7 +159,7 @@ class QuotaLedger:
         Returns
         -------
         receipt : int or None
-            What `cancel` takes; None if none is left.
+            The argument for `cancel`; None if no request is left.
         wait : float
             Seconds until one will be left.
         """
@@ -168,7 +172,7 @@ class QuotaLedger:
                 return None, until - now
             if limit and len(times) >= limit:
                 return None, max(times[-limit] + self.window - now, 0.0)
-            # Another account's server may count for longer.
+            # The server of another account may have a longer window.
             ledger.execute(
                 "delete from spent where at <= ? or at > ? or (account = ? and at <= ?)",
                 (now - LONGEST, now + SLACK, account, now - self.window),
@@ -177,34 +181,34 @@ class QuotaLedger:
             return row.lastrowid, 0.0
 
     def cancel(self, receipt: int) -> None:
-        """Give back a request that the server did not count.
+        """Cancel the booking of a request that the server did not count.
 
         Parameters
         ----------
         receipt : int
-            What `book` returned.
+            The receipt from `book`.
         """
         with self._transaction() as ledger:
             ledger.execute("delete from spent where rowid = ?", (receipt,))
 
     def close(self, account: str, seconds: float) -> None:
-        """Note that the server takes nothing from an account for some time.
+        """Record that the server accepts nothing from an account for some time.
 
         Parameters
         ----------
         account : str
             A digest of server and account.
         seconds : float
-            How long.
+            Duration.
         """
         with self._transaction() as ledger:
             account = self._resolved(ledger, account)
-            # A later answer without a word of when does not open what is closed for longer.
+            # A later response without a time does not shorten an earlier, longer pause.
             until = max(self.clock.now() + seconds, self._closed_until(ledger, account))
             ledger.execute("insert or replace into closed values (?, ?)", (account, until))
 
     def join(self, account: str, alias: str) -> None:
-        """Count for an account what is, and was, counted under another digest of it.
+        """Count the requests under two digests of an account together, past ones included.
 
         Parameters
         ----------
@@ -219,7 +223,7 @@ class QuotaLedger:
                 return
             ledger.execute("insert or replace into same values (?, ?)", (alias, account))
             if known != alias:
-                # It was taken for another user's, whose count is left alone.
+                # It belongs to another user, whose count is not changed.
                 return
             until = self._closed_until(ledger, alias)
             ledger.execute("update spent set account = ? where account = ?", (account, alias))
@@ -240,7 +244,7 @@ class QuotaLedger:
         Returns
         -------
         Quota
-            As of now.
+            The present state.
         """
         with self._transaction() as ledger:
             now = self.clock.now()
@@ -259,7 +263,7 @@ class QuotaLedger:
         )
 
     def _times(self, ledger: sqlite3.Connection, account: str, now: float) -> list[float]:
-        # Nothing of the future: then the clock was wrong.
+        # No times in the future, which come from a wrong clock.
         query = "select at from spent where account = ? and at > ? and at <= ? order by at"
         return [at for (at,) in ledger.execute(query, (account, now - self.window, now + SLACK))]
 
@@ -286,14 +290,14 @@ class QuotaLedger:
             raise
 
     def _open(self) -> tuple[sqlite3.Connection, os.stat_result]:
-        """Begin a transaction, of a new ledger where the old one is damaged."""
+        """Begin a transaction; a damaged ledger is replaced by a new one."""
         for attempt in (1, 2):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             opened = self.path.stat()
             ledger = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             try:
-                # What a power cut takes from the count is less than a disk's wait at each request.
+                # Losing some counts in a power failure costs less than a disk sync at each request.
                 ledger.execute("pragma synchronous = off")
                 ledger.executescript(SCHEMA)
                 ledger.execute("begin immediate")
@@ -307,32 +311,32 @@ class QuotaLedger:
         return ledger, opened
 
     def _put_aside(self, opened: os.stat_result | None, error: BaseException) -> None:
-        """Move a damaged ledger out of the way, unless another process has done that."""
+        """Rename a damaged ledger, unless another process has done that."""
         damaged = self.path.with_name(self.path.name + ".damaged")
         with contextlib.suppress(OSError):
             if opened is not None and os.path.samestat(opened, self.path.stat()):
                 self.path.replace(damaged)
                 log.warning(
-                    f"The count of requests in {self.path} was damaged ({error}): it begins anew, "
-                    f"and the old one is kept as {damaged.name}"
+                    f"The count of requests in {self.path} was damaged ({error}): counting starts "
+                    f"again, and the old file is kept as {damaged.name}"
                 )
 
 
 def _is_damage(error: BaseException) -> bool:
-    # Locks, full disks and missing rights are operational errors, and pass or are said.
+    # Locks, full disks and missing permissions are operational errors, not damage.
     kinds = (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, kinds)
 
 
 def warn_uncounted(ledger: QuotaLedger, error: Exception) -> None:
-    """Say that requests are not counted: once, not at each of them.
+    """Log that requests are not counted: once, not for each of them.
 
     Parameters
     ----------
     ledger : Ledger
-        Where they should be.
+        The ledger that cannot be written.
     error : Exception
-        Why they are not.
+        The reason.
     """
     if ledger.path not in _warned:
         _warned.add(ledger.path)
@@ -340,26 +344,26 @@ def warn_uncounted(ledger: QuotaLedger, error: Exception) -> None:
 
 
 class OpenGate:
-    """Lets every request through: for servers without a limit.
+    """Gate that lets every request through, for servers without a limit.
 
     Parameters
     ----------
     clock : Clock, optional
         The time.
     waits : bool, optional
-        Whether a request waits for its turn instead of failing.
+        Whether a request waits until it may be sent, instead of failing.
     """
 
-    #: Seconds of the first wait after a refusal that says no time; each next is doubled.
+    #: Seconds of the first wait after a refusal without a time; each next is doubled.
     first_wait = 2.0
-    #: How often a request waits for its turn before it is given up.
+    #: Number of waits after which a request is given up.
     rounds = 20
 
     def __init__(self, clock: Clock | None = None, *, waits: bool = False):
         self.clock = clock or Clock()
-        #: Whether a request waits for its turn instead of failing.
+        #: Whether a request waits until it may be sent, instead of failing.
         self.waits = waits
-        #: The statuses of answers that the server does not count.
+        #: The statuses of responses that the server does not count.
         self.uncounted: tuple[int, ...] = ()
 
     def enter(self) -> int | None:
@@ -368,46 +372,46 @@ class OpenGate:
         Returns
         -------
         int or None
-            What `leave` takes.
+            The argument for `leave`.
         """
         return None
 
     def leave(self, receipt: int | None, *, counted: bool) -> None:
-        """Say how a request ended.
+        """Record how a request ended.
 
         Parameters
         ----------
         receipt : int or None
-            What `enter` returned.
+            The receipt from `enter`.
         counted : bool
-            Whether the server will have counted it.
+            Whether the server has counted it.
         """
 
     def shut(self, seconds: float) -> None:
-        """Note that the server takes nothing for some time.
+        """Record that the server accepts nothing for some time.
 
         Parameters
         ----------
         seconds : float
-            How long.
+            Duration.
         """
 
 
 class Gate(OpenGate):
-    """Lets the requests of one account through while there are some left.
+    """Gate that lets the requests of one account through while some are left.
 
     Parameters
     ----------
     ledger : Ledger
-        Where they are counted.
+        The ledger that counts them.
     account : str
         A digest of server and account.
     limit : Limit
-        What the server allows in the ledger's window.
+        The requests that the server allows in the ledger's window.
     service : str
         The name of the service, for messages.
     waits : bool
-        Whether a request waits for its turn instead of failing.
+        Whether a request waits until it may be sent, instead of failing.
     """
 
     def __init__(
@@ -421,17 +425,17 @@ class Gate(OpenGate):
         self.uncounted = limit.uncounted
 
     def enter(self) -> int | None:
-        """Book a request, or wait for one to be left.
+        """Book a request, or wait until one is available.
 
         Returns
         -------
         int or None
-            What `leave` takes.
+            The argument for `leave`.
 
         Raises
         ------
         QuotaError
-            If none is left, and the configuration does not say to wait.
+            If none is left, and the configuration is not set to wait.
         """
         while True:
             try:
@@ -464,26 +468,26 @@ class Gate(OpenGate):
         return f"{self.service}: no {request} is left of {allowed} {article} {limit.period}"
 
     def leave(self, receipt: int | None, *, counted: bool) -> None:
-        """Give back a request that the server did not count.
+        """Cancel the booking of a request that the server did not count.
 
         Parameters
         ----------
         receipt : int or None
-            What `enter` returned.
+            The receipt from `enter`.
         counted : bool
-            Whether the server will have counted it.
+            Whether the server has counted it.
         """
         if receipt is not None and not counted:
             with contextlib.suppress(sqlite3.Error, OSError):
                 self.ledger.cancel(receipt)
 
     def shut(self, seconds: float) -> None:
-        """Let nothing through for as long as the server said.
+        """Let nothing through for some time.
 
         Parameters
         ----------
         seconds : float
-            How long.
+            Duration.
         """
         with contextlib.suppress(sqlite3.Error, OSError):
             self.ledger.close(self.account, seconds)

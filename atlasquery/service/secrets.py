@@ -1,8 +1,9 @@
-"""Values that must not be shown: tokens and passwords."""
+"""Tokens and passwords, which are never shown, and what signs requests with them."""
 
 import hashlib
 
 import requests
+from requests.auth import AuthBase
 
 from atlasquery.redaction import register_secret
 
@@ -13,16 +14,17 @@ SHORTEST = 4
 
 
 def without_frames(error: BaseException) -> None:
-    """Let go of the frames below ours, in which libraries hold what they send.
+    """Remove the frames of libraries from tracebacks, since their variables have the request.
 
-    A traceback may be printed with the variables of its frames, or kept.
+    Some tools print or store a traceback with the variables of its frames.
 
     Parameters
     ----------
     error : BaseException
-        Which loses them, with the errors that it came from.
+        The error; its causes and contexts are changed too.
     """
-    todo, seen = [error], set()
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
     while todo:
         one = todo.pop()
         if one is not None and id(one) not in seen:
@@ -32,7 +34,7 @@ def without_frames(error: BaseException) -> None:
 
 
 class Secret:
-    """A text that never shows itself: not in a repr, a log, a traceback or a pickle.
+    """A string that is never shown: not in a repr, a log, a traceback or a pickle.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class Secret:
         register_secret(self)
 
     def reveal(self) -> str:
-        """Return the text itself, for the wire or the user's own store.
+        """Return the string itself, to send or store it.
 
         Returns
         -------
@@ -57,7 +59,7 @@ class Secret:
         return self._value
 
     def fingerprint(self) -> str:
-        """Return a one-way digest that tells users apart without naming them.
+        """Return a one-way digest that distinguishes users without naming them.
 
         Returns
         -------
@@ -77,18 +79,18 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._value)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         raise TypeError("a secret is not pickled: log in again in the other process")
 
 
-def _without(words: bytes, secret: Secret) -> bytes:
+def _without(message: bytes, secret: Secret) -> bytes:
     value = secret.reveal().encode()
-    # One or two letters would be found in any sentence, and tell what they are by their absence.
-    return words.replace(value, DOTS) if len(value) >= SHORTEST else words
+    # One or two letters occur in any sentence, and replacing them would reveal them.
+    return message.replace(value, DOTS) if len(value) >= SHORTEST else message
 
 
 class _Unshown(str):
-    """A header that a traceback of the libraries below does not show."""
+    """A header whose value is not shown in tracebacks of libraries."""
 
     __slots__ = ()
 
@@ -96,7 +98,7 @@ class _Unshown(str):
         return "'...'"
 
 
-class TokenAuth(requests.auth.AuthBase):
+class TokenAuth(AuthBase):
     """Put a token into the Authorization header of one request.
 
     Parameters
@@ -104,7 +106,7 @@ class TokenAuth(requests.auth.AuthBase):
     token : Secret
         The token.
     scheme : str, optional
-        The word before it.
+        The word before the token in the header.
     """
 
     def __init__(self, token: Secret, scheme: str = "Token"):
@@ -116,32 +118,32 @@ class TokenAuth(requests.auth.AuthBase):
         request.headers["Authorization"] = _Unshown(f"{self._scheme} {self._token.reveal()}")
         return request
 
-    def conceal(self, words: bytes) -> bytes:
-        """Return a server's words without the token, should it quote it.
+    def conceal(self, message: bytes) -> bytes:
+        """Replace the token in a server's message by dots.
 
         Parameters
         ----------
-        words : bytes
-            What it said.
+        message : bytes
+            The message.
 
         Returns
         -------
         bytes
-            The same, with dots for the token.
+            The message with dots for the token.
         """
-        return _without(words, self._token)
+        return _without(message, self._token)
 
     def __repr__(self) -> str:
         return f"<TokenAuth {self._scheme} ...>"
 
 
-class LoginForm(requests.auth.AuthBase):
-    """Put a login into the body of one request, where no frame of a traceback shows it.
+class LoginForm(AuthBase):
+    """Put a login into the body of one request, where no traceback shows it.
 
     Parameters
     ----------
     fields : dict of str to str or Secret
-        The form.
+        The fields of the form.
     """
 
     def __init__(self, fields: dict):
@@ -154,29 +156,29 @@ class LoginForm(requests.auth.AuthBase):
         )
         return request
 
-    def conceal(self, words: bytes) -> bytes:
-        """Return a server's words without the password, should it quote it.
+    def conceal(self, message: bytes) -> bytes:
+        """Replace the password in a server's message by dots.
 
         Parameters
         ----------
-        words : bytes
-            What it said.
+        message : bytes
+            The message.
 
         Returns
         -------
         bytes
-            The same, with dots for the password.
+            The message with dots for the password.
         """
         for value in self._fields.values():
             if isinstance(value, Secret):
-                words = _without(words, value)
-        return words
+                message = _without(message, value)
+        return message
 
     def __repr__(self) -> str:
         return f"<LoginForm {', '.join(self._fields)}>"
 
 
-class NoAuth(requests.auth.AuthBase):
+class NoAuth(AuthBase):
     """Send no credentials, not even those that requests would take from a ``.netrc``."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

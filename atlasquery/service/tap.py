@@ -1,8 +1,9 @@
-"""Queries in ADQL to a TAP service, in time, with errors in the server's words."""
+"""Queries in ADQL to a TAP service, with a time limit, and the server's message in errors."""
 
 import html
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 import requests
@@ -10,57 +11,56 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery import __version__
 from atlasquery.exceptions import MaxResultsWarning, RemoteServiceError, TimeoutError
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.secrets import NoAuth
 from atlasquery.warn import warn
 
 __all__ = ["run_adql"]
 
 
-# Characters of an answer in which its words are looked for.
+# Largest part of a response that is searched for a message, in characters.
 LONGEST = 1 << 20
-# What an error is made of, also where it is no valid VOTable.
+# The parts of an error, also of one that is not a valid VOTable.
 INFO = re.compile(r"<INFO\b([^>]*?)(?:/>|>(.*?)</INFO>)", re.S)
 ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*\"([^\"]*)\"")
 TAG = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>")
 
 
 class _Session(requests.Session):
-    """A session that waits no longer than it is told to, and goes nowhere else."""
+    """A session with a timeout for all requests."""
 
     def __init__(self, timeout: float):
         super().__init__()
         self.timeout = timeout
-        # A .netrc would send credentials that the server never asked for.
+        # A .netrc would send credentials that the server never requested.
         self.auth = NoAuth()
         self.headers["User-Agent"] = f"atlasquery/{__version__}"
 
-    def request(self, *args, **kwargs):
-        """Send a request with a time limit; raise what the server says where it refuses."""
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request with a timeout; raise the server's message for an error status."""
         response = super().request(*args, **{**kwargs, "timeout": self.timeout})
         if response.status_code >= 400:
             body = response.raw.read(LONGEST, decode_content=True) if kwargs.get("stream") else (
                 response.content)  # fmt: skip
             response.close()
-            words, told = _words(body)
-            raise _RefusalError(response.status_code, words or response.reason, told)
+            message, by_tap = _tap_message(body)
+            raise _RefusalError(response.status_code, message or response.reason, by_tap)
         return response
 
 
 class _RefusalError(Exception):
-    """What a server says of a query that it refuses."""
+    """A query that the server refused, with its message."""
 
-    def __init__(self, status: int, words: str, told: bool):
-        super().__init__(words)
-        # Whether the words are those of TAP itself, and not of a gateway before it.
-        self.status, self.words, self.told = status, words, told
+    def __init__(self, status: int, message: str, by_tap: bool):
+        super().__init__(message)
+        # Whether the message is from TAP itself, and not from a gateway in front of it.
+        self.status, self.message, self.by_tap = status, message, by_tap
 
 
-def _words(body: bytes) -> tuple[str, bool]:
-    """Return the words of an error: in an INFO of a VOTable, in its description, or bare.
+def _tap_message(body: bytes) -> tuple[str, bool]:
+    """Return the message of an error, and whether it is in an INFO element of a VOTable.
 
-    Whether there is an INFO stands beside them.
-
-    ALeRCE's server has them in the description of an INFO named ERROR_DETAIL.
+    ALeRCE's server has it in the description of an INFO named ERROR_DETAIL.
     """
     text = body.decode(errors="replace")
     infos = [(dict(ATTRIBUTE.findall(head)), inner) for head, inner in INFO.findall(text)]
@@ -80,7 +80,7 @@ def run_adql(
     adql: str,
     *,
     service: str,
-    conf: object,
+    conf: ServiceConf,
     max_rows: int | None = None,
     language: str = "ADQL",
 ) -> Table:
@@ -94,47 +94,49 @@ def run_adql(
         The query.
     service : str
         The name of the service, for messages.
-    conf : `~astropy.config.ConfigNamespace`
-        With ``timeout``, in seconds.
+    conf : ServiceConf
+        Configuration; its ``timeout`` is in seconds.
     max_rows : int, optional
-        How many rows are wanted at most; what a server sends beyond is cut.
+        Largest number of rows; additional rows from the server are cut.
     language : str, optional
-        The language of the query, as the server calls it.
+        The language of the query, by the server's name.
 
     Returns
     -------
     `~astropy.table.Table`
-        The rows; texts are texts, never objects.
+        The rows; strings have a string type, never object.
 
     Raises
     ------
     RemoteServiceError, TimeoutError
-        With the server's own words.
+        With the server's message.
     """
     from pyvo.dal import DALAccessError, DALOverflowWarning, DALQueryError, TAPService
 
-    known = {"service": service, "url": server}
-    limit = {} if max_rows in (None, -1) else {"maxrec": max_rows}
+    known: dict[str, Any] = {"service": service, "url": server}
+    limit = None if max_rows == -1 else max_rows
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DALOverflowWarning)
             tap = TAPService(server.rstrip("/"), session=_Session(conf.timeout))
-            table = tap.run_sync(adql, language=language, **limit).to_table()
+            table = tap.run_sync(
+                adql, language=language, **({} if limit is None else {"maxrec": limit})
+            ).to_table()
     except DALQueryError as error:
-        words = " ".join(str(error.reason).split())
+        message = " ".join(str(error.reason).split())
         raise RemoteServiceError(
-            f"{service} refused the query: {words} Correct it by these words.",
-            reason=words,
+            f"{service} refused the query: {message} Correct it.",
+            reason=message,
             **known,
         ) from error
     except DALAccessError as error:
         raise _failed(error, service, conf, known) from error
-    if limit and len(table) > max_rows:
-        # A server that does not know of a limit sends all.
-        table = table[:max_rows]
+    if limit is not None and len(table) > limit:
+        # A server that ignores the limit sends all rows.
+        table = table[:limit]
         warn(
-            f"{service} sent more rows than the {max_rows} that were asked for; limit the query "
-            "itself, or ask for more with max_rows",
+            f"{service} sent more rows than the {limit} that were requested; limit the query "
+            "itself, or request more with max_rows",
             MaxResultsWarning,
         )
     for warning in caught:
@@ -143,7 +145,7 @@ def run_adql(
     return _plain(table)
 
 
-def _failed(error, service: str, conf, known: dict) -> Exception:
+def _failed(error: Any, service: str, conf: ServiceConf, known: dict) -> Exception:
     if isinstance(getattr(error, "cause", None), requests.Timeout):
         return TimeoutError(
             f"{service} did not answer within {conf.timeout:g} s (conf.timeout): {known['url']}.",
@@ -151,31 +153,31 @@ def _failed(error, service: str, conf, known: dict) -> Exception:
         )
     refusal = getattr(error, "cause", None)
     if isinstance(refusal, _RefusalError):
-        words = f"(status {refusal.status}): {refusal.words}"
+        message = f"(status {refusal.status}): {refusal.message}"
         return RemoteServiceError(
-            f"{service} refused the query {words} Correct it by these words."
-            if refusal.status < 500 or refusal.told
-            else f"{service} failed at {known['url']} {words}",
-            reason=refusal.words,
+            f"{service} refused the query {message} Correct it."
+            if refusal.status < 500 or refusal.by_tap
+            else f"{service} failed at {known['url']} {message}",
+            reason=refusal.message,
             status=refusal.status,
             **known,
         )
-    words = " ".join(str(error.reason).split())
+    message = " ".join(str(error.reason).split())
     return RemoteServiceError(
-        f"{service} failed at {known['url']}: {words}",
-        reason=words,
+        f"{service} failed at {known['url']}: {message}",
+        reason=message,
         status=getattr(error, "code", None),
         **known,
     )
 
 
 def _plain(table: Table) -> Table:
-    """Turn columns of Python texts, as VOTables have them, into columns of text."""
+    """Convert columns of Python strings, as in VOTables, to columns of a string type."""
     for name in table.colnames:
         column = table[name]
         if column.dtype.kind == "O":
             mask = np.ma.getmaskarray(column)
-            texts = ["" if none else str(v) for v, none in zip(column, mask, strict=True)]
-            made = MaskedColumn(texts, mask=mask, unit=column.unit, description=column.description)
-            table.replace_column(name, made)
+            strings = ["" if none else str(v) for v, none in zip(column, mask, strict=True)]
+            about = {"unit": column.unit, "description": column.description}
+            table.replace_column(name, MaskedColumn(strings, mask=mask, **about))
     return table

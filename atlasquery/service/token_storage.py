@@ -1,4 +1,4 @@
-"""Put a new token where the user keeps the login: a keyring, or a file with a token in it."""
+"""Store a renewed token where the user stored the login: the keyring, or a file with a token."""
 
 import contextlib
 import glob
@@ -24,19 +24,19 @@ __all__ = ["save_token"]
 
 
 def save_token(service: str, found: Credentials, token: Secret) -> None:
-    """Put a token in place of the one it follows, where the user chose to keep that.
+    """Replace a stored token by a renewed one.
 
     Parameters
     ----------
     service : str
-        The name under which a keyring holds the login.
+        The name of the login in the keyring.
     found : Credentials
-        The login as it was found. That of an environment or of arguments is kept nowhere.
+        The login as it was found. One from the environment or arguments is not stored.
     token : Secret
         The new token.
     """
     if found.source == FROM_KEYRING:
-        # A keyring that is locked by now keeps what it has.
+        # A keyring that is locked meanwhile is not changed.
         with contextlib.suppress(Exception):
             if keyring.get_password(service, LAST_USER) == found.username:
                 keyring.set_password(service, TOKEN_ACCOUNT, token.reveal())
@@ -52,7 +52,7 @@ def save_token(service: str, found: Credentials, token: Secret) -> None:
 
 
 def _rewrite(path: Path, found: Credentials, token: Secret) -> None:
-    """Write a configuration file anew, whole or not at all, with all else that it has."""
+    """Replace the token in a configuration file atomically, and keep its other content."""
     path = path.resolve()
     about = path.stat()
     if os.name == "posix" and about.st_uid != os.geteuid():
@@ -62,25 +62,25 @@ def _rewrite(path: Path, found: Credentials, token: Secret) -> None:
     before = found.token.reveal() if found.token else None
     now = (content.get("token") or "").strip("\r\n") or None
     if (content.get("username"), now) != (found.username, before):
-        # Somebody has written another login there.
+        # The file has another login by now.
         return
     wanted = {**content, "token": token.reveal()}
-    # Line by line where that will do, so that comments stay.
+    # By replacing the line if that is sufficient, so that comments stay.
     new = re.sub(r"(?m)^token[ \t]*:.*$", f"token: '{token.reveal()}'", text, count=1)
     with contextlib.suppress(yaml.YAMLError):
         if yaml.safe_load(new) != wanted:
             new = yaml.safe_dump(wanted, sort_keys=False)
-    # Files of our own alone: another program's may begin with the same name.
+    # Only our files: those of another program may start with the same name.
     prefix = f".{path.name}.atlasquery-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*.part"):
-        # Of a process that was ended while it wrote: there is a token in it.
+        # From a process that ended while writing: the file has a token.
         with contextlib.suppress(OSError):
             left.unlink()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".part")
     try:
         with os.fdopen(handle, "w") as file:
             file.write(new)
-        # Nobody else may read a file that we write a token to.
+        # Only the owner may read a file with a token.
         Path(temporary).chmod(stat.S_IMODE(about.st_mode) & 0o700)
         os.replace(temporary, path)
     except BaseException:

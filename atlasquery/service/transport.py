@@ -1,4 +1,4 @@
-"""One exchange with a server: in time, repeated where that is safe, errors in its own words."""
+"""One exchange with a server: time limits, safe repetitions, and errors with its message."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +18,7 @@ import urllib3
 from atlasquery.exceptions import LargeAnswerError, QuotaError, RemoteServiceError, TimeoutError
 from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
+from atlasquery.service.conf import ServiceConf
 from atlasquery.service.deadline import Deadline, deadline
 from atlasquery.service.http_errors import raise_for_redirect, server_message
 from atlasquery.service.log import log
@@ -26,12 +27,14 @@ from atlasquery.service.secrets import LoginForm, without_frames
 
 __all__ = ["Policy", "exchange"]
 
+E = TypeVar("E", bound=Exception)
+
 BLOCK = 1 << 18
-# Nobody between us and a server on this machine: a proxy would get the token.
+# No proxy for a server on this machine, which would get the token.
 NO_PROXY = {"http": "", "https": ""}
-# The state of urllib3's decoder before the end of a file in gzip.
+# The state of urllib3's decoder before the end of gzip data.
 GZIP_FIRST = getattr(getattr(urllib3.response, "GzipDecoderState", None), "FIRST_MEMBER", ...)
-# No repetition mends an address.
+# Repeating a request does not help if its address is invalid.
 ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -41,7 +44,7 @@ ADDRESS = (
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient an exchange is; read from the configuration for each call.
+    """Time limits and repetitions of an exchange, read from the configuration for each call.
 
     Parameters
     ----------
@@ -54,14 +57,14 @@ class Policy:
     backoff : float
         Seconds before the first repetition.
     max_wait : float
-        Longest wait that a 429 may ask for.
+        Longest wait that a status of 429 may request.
     divisible : bool, optional
-        Whether the caller asks for less instead of for the same again when the
-        server fails over a request, or is too slow for it.
+        Whether the caller requests less, instead of the same again, when the server
+        fails for a request or is too slow.
     limit : int, optional
-        Bytes that an answer may have when it is unpacked.
+        Largest size of a decompressed response in bytes.
     ends : str, optional
-        What the deadline comes from, for messages.
+        Name of what sets the deadline, for messages.
     """
 
     timeout: float
@@ -74,24 +77,24 @@ class Policy:
     ends: str = "conf.deadline"
 
     @classmethod
-    def from_conf(cls, conf) -> "Policy":
+    def from_conf(cls, conf: ServiceConf) -> "Policy":
         """Read the policy from a service's configuration.
 
         Parameters
         ----------
-        conf : `~astropy.config.ConfigNamespace`
-            With an item for each field.
+        conf : ServiceConf
+            The configuration, with an item for each field.
 
         Returns
         -------
         Policy
-            As the configuration is now.
+            The policy of the present configuration.
         """
         patience = (conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
         return cls(*patience, limit=conf.max_answer_bytes)
 
     def within(self, seconds: float) -> "Policy":
-        """Return a policy for who has no more time than that.
+        """Return a policy with a limited deadline.
 
         Parameters
         ----------
@@ -101,12 +104,12 @@ class Policy:
         Returns
         -------
         Policy
-            With no longer deadline.
+            With a deadline of at most that time.
 
         Raises
         ------
         OutOfTimeError
-            If there is none.
+            If no time is left.
         """
         if seconds <= 0:
             raise OutOfTimeError("no time is left for a request")
@@ -116,7 +119,7 @@ class Policy:
 
 
 class _PassingError(Exception):
-    """A failure that may be gone at the next try, with the error to raise if it is not."""
+    """A temporary failure, with the error to raise if repetitions fail too."""
 
     def __init__(self, error: Exception, wait: float | None = None, *, reached: bool = True):
         super().__init__(str(error))
@@ -139,9 +142,9 @@ def exchange(
     passing: Callable[[requests.Response], bool] | None = None,
     into: Callable[[requests.Response], BinaryIO | None] | None = None,
     damage: Callable[[requests.Response], Exception | None] | None = None,
-    **request,
+    **request: Any,
 ) -> requests.Response:
-    """Send one request and return its whole answer.
+    """Send one request and return its complete response.
 
     Parameters
     ----------
@@ -150,50 +153,51 @@ def exchange(
     service : str
         The name of the service, for messages.
     policy : Policy
-        How patient to be.
+        Time limits and repetitions.
     gate : OpenGate
-        Counts the requests, and holds them back when none is left.
+        Counts the requests, and delays or refuses them when none is left.
     repeat : bool
-        Whether the request may be sent again after it failed: true for reads only.
+        Whether the request may be repeated after a failure: true for reads only.
     expected : container of int, optional
-        Statuses from 300 to 399 that the caller reads: "not modified", or a redirect that
-        says where the answer is and is not followed.
+        Statuses from 300 to 399 that the caller handles: "not modified", or a redirect
+        that names the address of the result and is not followed.
     watch : callable, optional
-        Given each piece of an answer with a status of 200 as it arrives. What it has seen a
-        piece of is not asked for again.
+        Called with each part of a response of status 200 as it arrives. After the first
+        part, the request is not repeated.
     final : callable, optional
-        Takes an answer of status 500 or more; returns whether it is a refusal, which the same
-        request would meet again. By default none is.
+        Takes a response of status 500 or higher; returns whether it is final, so that the
+        same request would fail again. By default none is.
     passing : callable, optional
         Takes an answer of status 400 to 499; returns whether it is a failure of the server that
         may be gone at the next try. By default none is.
     into : callable, optional
-        Takes an answer of status 200 before its content is read; returns the empty file that
-        the content is written to as it arrives, and is then not part of the answer, or None
-        to read it as usual.
+        Takes a response of status 200 before its content is read; returns an empty file, to
+        which the content is written as it arrives instead of to the response, or None to read
+        it as usual.
     damage : callable, optional
-        Takes an answer with a status of 200; returns the error that it ends in if it is damaged
-        and the same request may be answered whole, as after a broken connection.
+        Takes a response of status 200; returns an error if it is damaged and the same request
+        may succeed, as after a broken connection.
     **request
-        What `requests.Session.request` takes.
+        Arguments of `requests.Session.request`.
 
     Returns
     -------
     `requests.Response`
-        With its content read, whatever its status below 500 other than 429, or `final`.
+        The response with its content, of any status below 500 except 429, or a `final` one.
 
     Raises
     ------
     RemoteServiceError, TimeoutError, QuotaError
-        When no answer came, or the server said that it cannot serve now.
+        If no response arrived, or the server cannot handle the request now.
     """
     tries = policy.retries if repeat else 0
     attempt = rounds = 0
     seen: list[bool] = []
 
-    def watched(piece: bytes) -> None:
+    def watched(block: bytes) -> None:
         seen.append(True)
-        watch(piece)
+        if watch is not None:
+            watch(block)
 
     while True:
         receipt = gate.enter()
@@ -209,8 +213,8 @@ def exchange(
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
             if throttled and gate.waits and rounds < gate.rounds:
-                # What was throttled was not done, so that a write may be sent again too. Each
-                # next wait is longer, for a server that says 0 and does not mean it.
+                # A throttled request was not executed, so that a write may be repeated too. Each
+                # wait is longer than the previous one, since a server may say 0 wrongly.
                 wait = max(gate.first_wait * 2.0 ** min(rounds, 8), failure.wait or 0.0)
                 rounds += 1
                 gate.shut(wait)
@@ -227,7 +231,7 @@ def exchange(
             gate.clock.sleep(wait)
             attempt += 1
         except BaseException as error:
-            # Ctrl-C may come while a library holds the token in clear.
+            # Ctrl-C may interrupt a library whose frames have the token.
             without_frames(error)
             gate.leave(receipt, counted=True)
             raise
@@ -237,20 +241,20 @@ def exchange(
 
 
 def _too_much(error: Exception) -> bool:
-    """Return whether the request itself may be what the server fails over."""
+    """Return whether the size of the request may be the reason of a failure."""
     return isinstance(error, TimeoutError) or getattr(error, "status", None) == 500
 
 
-def _gatekeeper(service: str, expected: Container[int]):
-    """Return what refuses a redirect before requests looks where it leads, unless expected.
+def _gatekeeper(service: str, expected: Container[int]) -> Callable:
+    """Return a hook that refuses redirects, except expected ones, before requests reads them.
 
-    It takes the place of the session's hook, which refuses them all.
+    It replaces the hook of the session, which refuses all redirects.
     """
 
-    def check(response: requests.Response, *args, **kwargs) -> requests.Response:
+    def check(response: requests.Response, *args: Any, **kwargs: Any) -> requests.Response:
         readable = response.status_code in expected
         with contextlib.suppress(ValueError):
-            # An address that cannot be read is refused like any other.
+            # A redirect to an invalid address is refused like any other.
             urlsplit(response.headers.get("Location", ""))
             if readable:
                 return response
@@ -261,7 +265,7 @@ def _gatekeeper(service: str, expected: Container[int]):
 
 
 def _once(
-    session,
+    session: requests.Session,
     service: str,
     policy: Policy,
     request: dict,
@@ -272,11 +276,11 @@ def _once(
     into: Callable[[requests.Response], BinaryIO | None] | None,
 ) -> requests.Response:
     method, url = request["method"], request["url"]
-    place = {"service": service, "url": url}
+    about: dict[str, Any] = {"service": service, "url": url}
     started = time.monotonic()
     with deadline(policy.deadline, prompt=watch is not None) as end:
         try:
-            # A redirect is not followed: it may lead to another host, and turns a POST into a GET.
+            # Redirects are not followed: they may lead to another host, and change POST to GET.
             response = session.request(
                 **request,
                 timeout=policy.timeout,
@@ -289,46 +293,48 @@ def _once(
                 good = response.status_code == 200
                 file = into(response) if into and good else None
                 watching = watch if good else None
-                body, size = _body(response, end, watching, file, policy.limit, place)
+                body, size = _body(response, end, watching, file, policy.limit, about)
             except BaseException:
                 response.close()
                 raise
         except ADDRESS as error:
-            raise _unreachable(place, error) from None
+            raise _unreachable(about, error) from None
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            # What breaks at the deadline breaks as a time-out or otherwise: while encryption is
-            # agreed upon, the time-out of the socket is what was left.
+            # At the deadline, not all failures are timeouts: the TLS handshake, for example, uses
+            # the timeout that the socket had left.
             silent = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError))
             if silent or end.passed:
-                made = _silent(service, place, policy, error, late=end.over)
+                failure: TimeoutError | RemoteServiceError = _silent(
+                    service, about, policy, error, late=end.over
+                )
             elif isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
-                made = _unreachable(place, error)
+                failure = _unreachable(about, error)
             else:
                 raise
-            raise _PassingError(made, reached=made.sent) from None
+            raise _PassingError(failure, reached=failure.sent) from None
     seconds = time.monotonic() - started
     if response.status_code >= 400 and hasattr(request.get("auth"), "conceal"):
-        # A server may quote what it was sent; its words are shown.
+        # A server may quote the request, and its message is shown.
         body = request["auth"].conceal(body)
     response._content, response._content_consumed = body, True
     # What holds the response must not hold the credentials.
     response.request.headers.pop("Authorization", None)
     if isinstance(request.get("auth"), LoginForm):
         response.request.body = None
-    # The hook is a method of the client, which has them too.
+    # The hook is a method of the client, which has credentials too.
     response.request.hooks = {}
     status = response.status_code
     log.debug(f"{service}: {method} {url} -> {status}, {size} bytes, {seconds:.3f} s")
     if status == 429:
         if _is_rule(response):
-            raise _over_limit(response, place)
-        raise _PassingError(*_throttled(response, place))
+            raise _over_limit(response, about)
+        raise _PassingError(*_throttled(response, about))
     if 400 <= status < 500 and passing and passing(response):
-        raise _PassingError(_failed(response, place))
+        raise _PassingError(_failed(response, about))
     if status >= 500 and not (final and final(response)):
-        # A server at work on the answer, or closed for maintenance, may say for how long.
+        # A server that is busy or closed for maintenance may say for how long.
         wait = _retry_after(response, "") if status == 503 else None
-        raise _PassingError(_failed(response, place), wait)
+        raise _PassingError(_failed(response, about), wait)
     return response
 
 
@@ -338,27 +344,27 @@ def _body(
     watch: Callable[[bytes], None] | None,
     file: BinaryIO | None,
     limit: int,
-    place: dict,
+    about: dict,
 ) -> tuple[bytes, int]:
-    """Read the answer as it arrives; return what is not in a file, and the size of all.
+    """Read the response as it arrives; return the body that is not in a file, and its size.
 
-    In memory there is no more of it than the limit.
+    In memory it has at most the number of bytes in the limit.
     """
     too_large = LargeAnswerError(
-        f"{place['service']} answers {place['url']} with more than {limit} bytes "
-        "(conf.max_answer_bytes). Ask for less at once, or raise that limit if you trust the "
+        f"{about['service']} sends more than {limit} bytes from {about['url']} "
+        "(conf.max_answer_bytes). Request less at once, or raise that limit if you trust the "
         "server and have the memory.",
         status=response.status_code,
-        **place,
+        **about,
     )
     if file is None and (response.raw.length_remaining or 0) > limit:
         raise too_large
-    # A buffer that grows: a list of blocks would be in memory twice when it is joined.
+    # A growing buffer: a list of blocks would be in memory twice when joined.
     body, size = io.BytesIO(), 0
     with _reading(body) as others:
         while block := response.raw.read1(BLOCK, decode_content=True):
             size += len(block)
-            # Answers that are read at the same time share the limit.
+            # Responses that are read at the same time share the limit.
             held = 0 if file is not None else size
             if held > limit or (held + others() > limit and held > limit / (len(_bodies) or 1)):
                 raise too_large
@@ -367,21 +373,21 @@ def _body(
                 watch(block)
             end.check()
     if size and _is_cut(response.raw):
-        raise urllib3.exceptions.DecodeError("its packing has no end")
+        raise urllib3.exceptions.DecodeError("its compressed data have no end")
     response.raw.release_conn()
     return body.getvalue(), size
 
 
-# The answers that are being read by the threads of each process.
+# The responses that the threads of each process are reading.
 _bodies: dict[tuple[int, int], io.BytesIO] = {}
 
 
 @contextlib.contextmanager
 def _reading(body: io.BytesIO) -> Iterator[Callable[[], int]]:
-    """Count a body while it is read; yield what returns the bytes of all others."""
+    """Count a body while it is read; yield a function that returns the bytes of the others."""
     me = (os.getpid(), id(body))
     for stale in [key for key in list(_bodies) if key[0] != me[0]]:
-        # Of threads of the process that this one was forked from.
+        # From threads of the parent process of a fork.
         _bodies.pop(stale, None)
     _bodies[me] = body
     try:
@@ -391,30 +397,30 @@ def _reading(body: io.BytesIO) -> Iterator[Callable[[], int]]:
 
 
 def _is_cut(raw: urllib3.response.BaseHTTPResponse) -> bool:
-    """Return whether an answer in gzip has no end, which urllib3 says nothing of."""
+    """Return whether a response in gzip has no end, which urllib3 does not report."""
     decoder = getattr(raw, "_decoder", None)
-    # What follows a whole file in gzip is ignored, as everywhere.
+    # Data after the end of gzip data are ignored, as usual.
     first = getattr(decoder, "_state", None) == GZIP_FIRST
     return first and getattr(getattr(decoder, "_obj", None), "eof", True) is False
 
 
 def _silent(
-    service: str, place: dict, policy: Policy, error: Exception, *, late: bool
+    service: str, about: dict, policy: Policy, error: Exception, *, late: bool
 ) -> TimeoutError:
     what = (
-        f"did not finish its answer within {policy.deadline:.3g} s ({policy.ends})"
+        f"did not finish its response within {policy.deadline:.3g} s ({policy.ends})"
         if late
-        else f"did not answer within {policy.timeout:g} s (conf.timeout)"
+        else f"did not respond within {policy.timeout:g} s (conf.timeout)"
     )
-    made = TimeoutError(
-        f"{service} {what}: {place['url']}. Ask for less at once, wait longer, or try later.",
+    failure = TimeoutError(
+        f"{service} {what}: {about['url']}. Request less at once, wait longer, or try later.",
         sent=_connected(error),
-        **place,
+        **about,
     )
-    return _caused(made, error)
+    return _caused(failure, error)
 
 
-def _unreachable(place: dict, error: Exception) -> RemoteServiceError:
+def _unreachable(about: dict, error: Exception) -> RemoteServiceError:
     broken = (
         requests.exceptions.ChunkedEncodingError,
         requests.exceptions.ContentDecodingError,
@@ -424,44 +430,44 @@ def _unreachable(place: dict, error: Exception) -> RemoteServiceError:
     if isinstance(error, requests.exceptions.SSLError):
         what = "offers no valid certificate"
     elif isinstance(error, broken) or "aborted" in str(error) or "reset" in str(error):
-        what = "broke off its answer"
+        what = "interrupted its response"
     else:
         what = "cannot be reached"
-    made = RemoteServiceError(
-        f"{place['service']} {what} at {place['url']} ({_deepest(error)}). "
+    failure = RemoteServiceError(
+        f"{about['service']} {what} at {about['url']} ({_deepest(error)}). "
         "Check the network and conf.server, or try later.",
         reason=_deepest(error),
         sent=_connected(error),
-        **place,
+        **about,
     )
-    return _caused(made, error)
+    return _caused(failure, error)
 
 
 def _connected(error: Exception) -> bool:
-    """Return whether the request may have reached the server: false where that is certain."""
+    """Return whether the request may have reached the server: false if it certainly did not."""
     if isinstance(error, (requests.ConnectTimeout, *ADDRESS)):
         return False
     if isinstance(error, requests.exceptions.SSLError):
-        # Encryption may break later too; a certificate is looked at before anything is sent.
+        # TLS may fail later too; the certificate is checked before anything is sent.
         return "CERTIFICATE_VERIFY_FAILED" not in str(error)
-    # What urllib3 raised is an argument of the error of requests, or the reason of that.
+    # The error of urllib3 is an argument of that of requests, or its reason.
     inner = error.args[0] if error.args else None
     inner = getattr(inner, "reason", inner)
     return not isinstance(inner, urllib3.exceptions.NewConnectionError)
 
 
-def _caused(made: Exception, error: Exception) -> Exception:
-    # The request held by an exception of requests has the credentials in its headers.
+def _caused(failure: E, error: Exception) -> E:
+    # The request of an exception of requests has the credentials in its headers.
     if isinstance(error, requests.RequestException):
         error.request = None
-    made.__cause__ = error
-    # So have the frames of the libraries, which some tools print with all they hold.
+    failure.__cause__ = error
+    # So have the frames of the libraries, whose variables some tools print.
     without_frames(error)
-    return made
+    return failure
 
 
 def _deepest(error: BaseException) -> str:
-    """Return what went wrong at the bottom, without the layers of libraries above it."""
+    """Return the message of the innermost error, without those of the libraries around it."""
     while True:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
@@ -475,63 +481,63 @@ def _deepest(error: BaseException) -> str:
     )
 
 
-def _throttled(response: requests.Response, place: dict) -> tuple[QuotaError, float | None]:
-    words = server_message(response)
-    wait = _retry_after(response, words)
-    when = "" if wait is None else f" It takes requests again in {wait:.0f} s."
+def _throttled(response: requests.Response, about: dict) -> tuple[QuotaError, float | None]:
+    message = server_message(response)
+    wait = _retry_after(response, message)
+    when = "" if wait is None else f" It accepts requests again in {wait:.0f} s."
     error = QuotaError(
-        f"{place['service']} has had its limit of requests from this account (status 429): "
-        f"{words}{when} "
+        f"{about['service']} has reached its limit of requests from this account (status 429): "
+        f"{message}{when} "
         "Wait, or raise conf.max_wait to let atlasquery wait.",
         retry_after=wait,
         status=429,
-        reason=words,
-        **place,
+        reason=message,
+        **about,
     )
     return error, wait
 
 
 def _is_rule(response: requests.Response) -> bool:
-    """Return whether a 429 speaks of a rule that no waiting helps with.
+    """Return whether a status of 429 is due to a rule, for which waiting does not help.
 
-    A throttle says when it ends, in a header or as Django's ``detail``; a rule,
-    such as five image requests at a time, is worded as the error of a field.
+    A throttle tells when it ends, in a header or in Django's ``detail``; a rule,
+    such as five image requests at a time, is reported as the error of a field.
     """
     if "Retry-After" in response.headers:
         return False
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = msgspec.json.decode(response.content)
-        return isinstance(said, dict) and "non_field_errors" in said
+        answer = msgspec.json.decode(response.content)
+        return isinstance(answer, dict) and "non_field_errors" in answer
     return False
 
 
-def _over_limit(response: requests.Response, place: dict) -> QuotaError:
-    words = server_message(response)
+def _over_limit(response: requests.Response, about: dict) -> QuotaError:
+    message = server_message(response)
     return QuotaError(
-        f"{place['service']} refused the request with status 429 at {place['url']}: {words}",
+        f"{about['service']} refused the request with status 429 at {about['url']}: {message}",
         status=429,
-        reason=words,
-        **place,
+        reason=message,
+        **about,
     )
 
 
-def _retry_after(response: requests.Response, words: str) -> float | None:
-    """Return the wait asked for, in seconds or as a date, or in the server's words."""
+def _retry_after(response: requests.Response, message: str) -> float | None:
+    """Return the requested wait in seconds, from a header or the server's message."""
     value = response.headers.get("Retry-After")
     if value is not None:
-        # A date may be one that no calendar has.
+        # The date may be invalid.
         with contextlib.suppress(urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return max(0.0, float(urllib3.Retry().parse_retry_after(value)))
-    said = re.search(r"available in (\d+(?:\.\d+)?) seconds?", words)
-    return float(said[1]) if said else None
+    found = re.search(r"available in (\d+(?:\.\d+)?) seconds?", message)
+    return float(found[1]) if found else None
 
 
-def _failed(response: requests.Response, place: dict) -> RemoteServiceError:
-    words = server_message(response)
+def _failed(response: requests.Response, about: dict) -> RemoteServiceError:
+    message = server_message(response)
     return RemoteServiceError(
-        f"{place['service']} failed with status {response.status_code} at {place['url']}: {words} "
-        "Try again later, or ask for less at once.",
+        f"{about['service']} failed with status {response.status_code} at {about['url']}: "
+        f"{message} Try again later, or request less at once.",
         status=response.status_code,
-        reason=words,
-        **place,
+        reason=message,
+        **about,
     )

@@ -12,6 +12,7 @@ from atlasquery.tables.columns import Column, Columns, Nested, Quoted, Timestamp
 from atlasquery.tables.decoding import convert_json, decode_json, float_of, read_by_library
 from atlasquery.tables.files import read_table, write_table
 from atlasquery.tables.json_rows import Rows, decode_rows
+from atlasquery.tables.lightcurve import LightCurve
 from atlasquery.tables.response_checks import check_answer, check_answers, only_of
 from atlasquery.tables.samp import send
 from atlasquery.tables.stack import rows_as_asked, stack_rows
@@ -19,6 +20,7 @@ from atlasquery.tables.stack import rows_as_asked, stack_rows
 __all__ = [
     "Column",
     "Columns",
+    "LightCurve",
     "Nested",
     "Quoted",
     "Rows",

@@ -15,7 +15,7 @@ class Timestamp(str):
 
 
 class Nested(str):
-    """The kind of a key that holds an object or a list: left undecoded, for its reader to take."""
+    """The kind of a key that holds an object or a list, which is left undecoded."""
 
     __slots__ = ()
 
@@ -28,7 +28,7 @@ class Quoted(int):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a server's answer.
+    """One column of a server's response.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Column:
     kind : type, optional
         `float`, `int`, `str`, `bool`, `Timestamp`, `Quoted` or `Nested`.
     to : str, optional
-        Its public name, where that is not the wire's.
+        Its public name, if that differs from the key.
     unit : `~astropy.units.UnitBase`, optional
         The unit of its values.
     about : str, optional

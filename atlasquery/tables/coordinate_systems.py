@@ -1,4 +1,4 @@
-"""What the times and positions of a table refer to, as FITS and VOTable have words for it."""
+"""Coordinate systems of the times and positions of a table, in the terms of FITS and VOTable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ ORIGINS = {"mjd": "MJD-origin", "jd": "JD-origin"}
 
 @dataclass(frozen=True)
 class TimeColumn:
-    """A column of plain numbers or texts that are times.
+    """A column of plain numbers or strings that are times.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class TimeColumn:
         Reference position: ``BARYCENTER``, ``HELIOCENTER``, ``GEOCENTER``, ``TOPOCENTER``
         or ``UNKNOWN``.
     origin : str or None
-        ``MJD-origin`` or ``JD-origin`` of days, None of ISO 8601 texts.
+        ``MJD-origin`` or ``JD-origin`` of days, None of ISO 8601 strings.
     unit : str
-        The unit of numbers, empty of texts.
+        The unit of numbers, empty of strings.
     """
 
     name: str
@@ -109,7 +109,7 @@ def reference_position(meta: Mapping) -> ReferencePosition:
     Parameters
     ----------
     meta : mapping
-        The meta data of the table. Without ``time_reference_position``, as in files of
+        The metadata of the table. Without ``time_reference_position``, as in files of
         earlier versions, the prose of ``time_reference`` is read.
 
     Returns
@@ -117,9 +117,8 @@ def reference_position(meta: Mapping) -> ReferencePosition:
     {"topocenter", "geocenter", "barycenter", "heliocenter", "unknown"}
         The position.
     """
-    for position in get_args(ReferencePosition):
-        if meta.get("time_reference_position") == position:
-            return position
+    if (position := meta.get("time_reference_position")) in get_args(ReferencePosition):
+        return position
     prose = str(meta.get("time_reference", "")).lower()
     return next((position for word, position in WORDS if word in prose), "unknown")
 
@@ -171,7 +170,7 @@ def position_pairs(table: Table, plain: Table) -> list[tuple[str, str, str]]:
 
 
 def _declination(name: str) -> str:
-    """Return the name of the declination that belongs to a right ascension, or an empty text."""
+    """Return the name of the declination that belongs to a right ascension, or an empty string."""
     if name == "ra":
         return "dec"
     if name.startswith("ra_"):
@@ -196,9 +195,9 @@ def target(table: Table) -> SkyCoord | None:
     `~astropy.coordinates.SkyCoord` or None
         In ICRS; None where its meta has none.
     """
-    place = table.meta.get("coordinates")
-    if not (isinstance(place, SkyCoord) and place.isscalar):
+    position = table.meta.get("coordinates")
+    if not (isinstance(position, SkyCoord) and position.isscalar):
         return None
     # FITS has no header for NaN.
-    place = place.icrs
-    return place if np.isfinite(place.ra.deg) and np.isfinite(place.dec.deg) else None
+    position = position.icrs
+    return position if np.isfinite(position.ra.deg) and np.isfinite(position.dec.deg) else None

@@ -10,10 +10,10 @@ from astropy.table import Column, MaskedColumn, Table
 
 __all__ = ["csv_text", "read_csv"]
 
-# What programs write for a value that is missing, in lower case.
+# Words for missing values, in lower case.
 MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "--"}
 WHOLE = re.compile(r"[+-]?(?:0|[1-9]\d*)")
-# Not what Python takes for a number too: "2024_1", "007", "01e5" are names.
+# Stricter than Python's numbers: "2024_1", "007", "01e5" are names.
 NUMBER = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*|[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)",
     re.IGNORECASE,
@@ -22,22 +22,22 @@ INT64 = range(-(2**63), 2**63)
 
 
 def csv_text(body: bytes) -> str:
-    """Return the text of a CSV file, or refuse what is none.
+    """Return the text of a CSV file, or refuse another file.
 
     Parameters
     ----------
     body : bytes
-        The file, in UTF-8, or UTF-16 with a mark.
+        The file, in UTF-8, or UTF-16 with a byte order mark.
 
     Returns
     -------
     str
-        Without a mark.
+        Without a byte order mark.
 
     Raises
     ------
     ValueError
-        If it is a web page, or no text.
+        If it is a web page, or not text.
     """
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
         return body.decode("utf-16")
@@ -46,7 +46,7 @@ def csv_text(body: bytes) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not text in UTF-8 ({error})") from error
     if "\0" in text:
-        raise ValueError("it is no text: it has bytes of 0")
+        raise ValueError("it is not text: it has bytes of 0")
     if text.lstrip()[:1] == "<":
         raise ValueError(f"it is a web page or XML, which begins with {text.lstrip()[:60]!r}")
     return text
@@ -70,7 +70,7 @@ def read_csv(text: str) -> Table:
     Raises
     ------
     ValueError
-        If there is no line of names, one is there twice, or a row has another number of
+        If the line of names is missing, one is there twice, or a row has another number of
         values.
 
     Examples
@@ -81,7 +81,7 @@ def read_csv(text: str) -> Table:
     ([1000005291314656200, None], [1.5, 2.0])
     """
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=False) if row]
-    # A remark before the header is of whoever wrote the file.
+    # Comments before the header are ignored.
     while rows and rows[0][0].lstrip().startswith("#"):
         del rows[0]
     if not rows:
@@ -114,7 +114,7 @@ def _column(name: str, values: Sequence[str]) -> Column:
             if missing.any()
             else Column(numbers, name=name)
         )
-    # Whole numbers of more than 64 bits would be rounded: they stay texts.
+    # Whole numbers of more than 64 bits would be rounded: they stay strings.
     numeric = all(NUMBER.fullmatch(text) for text in known)
     huge = known and all(WHOLE.fullmatch(text) for text in known)
     if numeric and not huge and (any(texts) or not texts):
@@ -129,12 +129,14 @@ def _column(name: str, values: Sequence[str]) -> Column:
             else Column(truths, name=name)
         )
     empty = np.array([not text for text in texts], dtype=bool)
-    made = np.array(list(values), dtype=str) if texts else np.zeros(0, "U1")
-    return MaskedColumn(made, name=name, mask=empty) if empty.any() else Column(made, name=name)
+    strings = np.array(list(values), dtype=str) if texts else np.zeros(0, "U1")
+    return (
+        MaskedColumn(strings, name=name, mask=empty) if empty.any() else Column(strings, name=name)
+    )
 
 
 def _whole(known: list[str]) -> list[int] | None:
-    """Return texts as whole numbers, if all are such and fit 64 bits."""
+    """Return strings as whole numbers, if all are such and fit 64 bits."""
     if not known:
         return None
     if all(WHOLE.fullmatch(text) for text in known):

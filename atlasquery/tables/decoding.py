@@ -1,4 +1,4 @@
-"""Read what a server sent as a declared type, or say by a typed error what it is instead."""
+"""Decode a server's response as a declared type, or raise a typed error."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from atlasquery.exceptions import TableParseError
 
 __all__ = ["convert_json", "decode_json", "float_of", "read_by_library"]
 
-# What msgspec raises for a text that is not JSON, not UTF-8, or nested without end.
+# Exceptions of msgspec for bytes that are not JSON, not UTF-8, or nested without end.
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -93,10 +93,10 @@ def float_of(value: object) -> float:
 
 @contextlib.contextmanager
 def read_by_library(what: str) -> Iterator[None]:
-    """Turn whatever a library raises over a damaged file into a typed error.
+    """Convert any exception of a library for a damaged file into a typed error.
 
-    The readers of FITS, Avro, images and VOTables raise whatever their code stumbles over
-    (`KeyError`, `TypeError`, `struct.error`), and none of them documents what.
+    The readers of FITS, Avro, images and VOTables raise any exception for damaged data
+    (`KeyError`, `TypeError`, `struct.error`), and do not document which.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def read_by_library(what: str) -> Iterator[None]:
     Raises
     ------
     TableParseError
-        If the library fails, but for want of memory.
+        If the library fails, except for a `MemoryError`.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Files of servers that say how large they are: unpacked and read within a limit.
+"""Decompression of files, and reading of FITS files, within a limit of memory.
 
 Six megabytes of gzip may be six gigabytes of zeros, and the header of a FITS file may promise an
-image that no memory holds. What a file says of its size is compared with the bytes that there
-are, before memory is taken for it.
+image that no memory holds. The size that a file declares is compared with its bytes
+before memory is allocated.
 """
 
 import io
@@ -17,11 +17,11 @@ __all__ = ["LARGEST", "open_fits", "too_large", "unpack_gzip"]
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
-# The limit of ``conf.max_answer_bytes`` as long as nobody changes it.
+# The default of ``conf.max_answer_bytes``.
 LARGEST = 200_000_000
 # The bytes of the widest element, and those of which a part of a FITS file has a multiple.
 WIDEST, BLOCK = 8, 2880
-# What astropy raises of bytes that are no FITS file.
+# Exceptions of astropy for bytes that are not a FITS file.
 NOT_FITS = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError,
     fits.VerifyError,
@@ -29,7 +29,7 @@ NOT_FITS = (
 
 
 def too_large(what: str, limit: int) -> TableParseError:
-    """Return the error of an answer that is larger than it may be.
+    """Return the error for a response above the limit.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def too_large(what: str, limit: int) -> TableParseError:
 
 
 def unpack_gzip(data: bytes, *, limit: int, what: str) -> bytes:
-    """Return what a file is that may be packed by gzip.
+    """Return the content of a file that may be compressed by gzip.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def unpack_gzip(data: bytes, *, limit: int, what: str) -> bytes:
     Raises
     ------
     TableParseError
-        If it breaks off, is damaged or too large.
+        If it is truncated, damaged or too large.
     """
     if not data.startswith(GZIP):
         return data
@@ -78,13 +78,13 @@ def unpack_gzip(data: bytes, *, limit: int, what: str) -> bytes:
         unpacker = zlib.decompressobj(31)
         try:
             while not unpacker.eof:
-                piece = unpacker.decompress(left, PIECE)
+                chunk = unpacker.decompress(left, PIECE)
                 left = unpacker.unconsumed_tail
-                if found.tell() + len(piece) > limit:
+                if found.tell() + len(chunk) > limit:
                     raise too_large(what, limit)
-                found.write(piece)
-                if not piece and not left and not unpacker.eof:
-                    raise TableParseError(f"{what} breaks off: its packing has no end")
+                found.write(chunk)
+                if not chunk and not left and not unpacker.eof:
+                    raise TableParseError(f"{what} is truncated: its gzip data have no end")
         except zlib.error as error:
             raise TableParseError(f"{what} is damaged: {error}") from error
         left = unpacker.unused_data
@@ -92,7 +92,7 @@ def unpack_gzip(data: bytes, *, limit: int, what: str) -> bytes:
 
 
 def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.HDUList:
-    """Open a FITS file, in gzip or not, whose headers promise no more than there is.
+    """Open a FITS file, in gzip or not, whose headers declare no more bytes than it has.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.
     Raises
     ------
     TableParseError
-        If it is none, breaks off, or is too large.
+        If it is not a FITS file, is truncated, or is too large.
     """
     plain = unpack_gzip(data, limit=limit, what=what)
     try:
@@ -124,7 +124,7 @@ def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.
 
 
 def _check_sizes(plain: bytes, limit: int, what: str) -> None:
-    """Refuse a file whose headers promise more than its bytes, or what is too large when read."""
+    """Refuse a file whose headers declare more than its bytes, or that is too large when read."""
     file, number = io.BytesIO(plain), 0
     while file.tell() < len(plain):
         try:
@@ -132,13 +132,13 @@ def _check_sizes(plain: bytes, limit: int, what: str) -> None:
         except NOT_FITS:
             if number == 0:
                 raise
-            # What follows the last HDU is no part of the file.
+            # What follows the last HDU does not belong to the file.
             return
         where, size = file.tell(), _bytes_of(header, "NAXIS", "BITPIX")
         if where + size > len(plain):
             raise TableParseError(
                 f"HDU {number} of {what} should have {size} bytes of data, and "
-                f"{len(plain) - where} are there"
+                f"{len(plain) - where} are present"
             )
         if _bytes_read(header, size) > limit:
             raise too_large(f"HDU {number} of {what}", limit)
@@ -147,7 +147,7 @@ def _check_sizes(plain: bytes, limit: int, what: str) -> None:
 
 
 def _bytes_read(header: fits.Header, size: int) -> int:
-    """Return the bytes at most of what is made of an HDU: unpacked, scaled to floats."""
+    """Return the maximum size in memory of an HDU: decompressed, scaled to floats."""
     scaled = any(key.startswith(("BSCALE", "BZERO", "TSCAL", "TZERO")) for key in header)
     if header.get("ZIMAGE"):
         read = _bytes_of(header, "ZNAXIS", "ZBITPIX")
@@ -171,7 +171,7 @@ def _axes(header: fits.Header, name: str) -> range:
 
 
 def _bytes_of(header: fits.Header, axes: str, width: str) -> int:
-    """Return the bytes of an array that a header speaks of."""
+    """Return the size in bytes of the array that a header declares."""
     lengths = [_whole(header.get(f"{axes}{n}", 0)) for n in _axes(header, axes)]
     if not lengths:
         return 0

@@ -1,4 +1,4 @@
-"""Write tables to files and read them back equal, in the format that the extension says."""
+"""Write tables to files and read them back equal, in the format of the extension."""
 
 import csv
 import gzip
@@ -33,7 +33,7 @@ from atlasquery.tables.serialization import RECORD, build_from_plain, header_tex
 
 __all__ = ["EXTENSIONS", "read_table", "write_table"]
 
-# The keyword of FITS, the INFO of VOTable and the item of Parquet that hold what is no column.
+# The keyword of FITS, the INFO of VOTable and the item of Parquet that hold what is not a column.
 FITS_KEYWORD = "ATLASQRY"
 VOTABLE_INFO = "atlasquery"
 PARQUET_ITEM = b"table_meta_yaml"
@@ -46,21 +46,21 @@ KEYWORDS = ("object", "survey", "magsys", "service", "server", "obtained", "crea
 def write_table(table: Table, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Write a table to a file.
 
-    The file is there whole or not at all, and `read_table` returns an equal
+    The file is written completely or not at all; `read_table` returns an equal
     table: columns with their types, units, descriptions, formats and masks, times
     with their scales, and meta.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A table, or a time series, of numbers, texts, truth values, quantities,
+        A table, or a time series, of numbers, strings, booleans, quantities,
         times and coordinates.
     path : path-like
-        The file. Its extension says the format: ``.ecsv``, ``.fits``, ``.fit``,
+        The file. Its extension gives the format: ``.ecsv``, ``.fits``, ``.fit``,
         ``.fits.gz``, ``.vot``, ``.xml`` (VOTable), ``.parquet`` or ``.csv`` (ECSV
         with commas).
     overwrite : bool, optional
-        Whether a file that is there is replaced. The default is to refuse.
+        Whether to replace an existing file; by default it is refused.
 
     Returns
     -------
@@ -70,10 +70,10 @@ def write_table(table: Table, path: str | os.PathLike, *, overwrite: bool = Fals
     Raises
     ------
     InvalidQueryError
-        If the extension is not known, the file is there, or a column cannot be
+        If the extension is not known, the file exists, or a column cannot be
         written.
     ImportError
-        If pyarrow is not there for Parquet: it comes with ``atlasquery[parquet]``.
+        If pyarrow, which Parquet needs, is not installed: it comes with ``atlasquery[parquet]``.
 
     Warns
     -----
@@ -94,7 +94,7 @@ def write_table(table: Table, path: str | os.PathLike, *, overwrite: bool = Fals
         raise InvalidQueryError(f"table={table!r:.80} should be an astropy Table")
     path, extension = _check_path(path)
     if path.exists() and not overwrite:
-        raise InvalidQueryError(f"path={str(path)!r} is there already; overwrite=True replaces it")
+        raise InvalidQueryError(f"path={str(path)!r} exists already; overwrite=True replaces it")
     body = FORMATS[extension][0](table)
     write_atomic(path, body)
     return path
@@ -106,7 +106,7 @@ def read_table(path: str | os.PathLike) -> Table:
     Parameters
     ----------
     path : path-like
-        The file; its extension says the format.
+        The file; its extension gives the format.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def read_table(path: str | os.PathLike) -> Table:
     FileNotFoundError
         If there is no such file.
     ImportError
-        If pyarrow is not there for Parquet.
+        If pyarrow, which Parquet needs, is not installed.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def _check_path(path: str | os.PathLike) -> tuple[Path, str]:
         if name.endswith(extension) and name != extension:
             return path, extension
     raise InvalidQueryError(
-        f"path={str(path)!r} should end in one of {', '.join(FORMATS)}, which says the format"
+        f"path={str(path)!r} should end in one of {', '.join(FORMATS)}, which gives the format"
     )
 
 
@@ -174,7 +174,8 @@ def _read_ecsv(body: bytes) -> Table:
 
 
 def _write_csv(table: Table) -> bytes:
-    header, body = [], []
+    header: list[str] = []
+    body: list[str] = []
     for line in _write_ecsv(table, ",").decode().splitlines(keepends=True):
         (header if line.startswith("#") and not body else body).append(line)
     # What skips the header takes "#" for the begin of a comment, but not between quotes.
@@ -200,7 +201,7 @@ def _read_csv(body: bytes) -> Table:
 def _write_fits(table: Table) -> bytes:
     plain = to_plain(table, null_bool=False, only_ascii=True, all_numbers=False)
     header = json.dumps(header_text(plain))
-    times, place = time_columns(table, plain), target(table)
+    times, position = time_columns(table, plain), target(table)
     for column in plain.columns.values():
         if isinstance(column, MaskedColumn) and column.dtype.kind == "i":
             column.fill_value = _free_number(column)
@@ -225,12 +226,12 @@ def _write_fits(table: Table) -> bytes:
         plain.write(buffer, format="fits")
         buffer.seek(0)
         hdus = fits.open(buffer)
-        # In front of the texts that are continued over many cards, which it announces.
-        cards = [("LONGSTRN", "OGIP 1.0", "Long texts are continued by CONTINUE")]
+        # In front of the strings that are continued over many cards, which it announces.
+        cards = [("LONGSTRN", "OGIP 1.0", "Long strings are continued by CONTINUE")]
         cards += _time_cards(times, list(names))
-        if place is not None:
-            cards += [("RA_OBJ", place.ra.deg, "[deg]"), ("DEC_OBJ", place.dec.deg, "[deg]")]
-        if place is not None or pairs:
+        if position is not None:
+            cards += [("RA_OBJ", position.ra.deg, "[deg]"), ("DEC_OBJ", position.dec.deg, "[deg]")]
+        if position is not None or pairs:
             cards.append(("RADESYS", "ICRS", "System of positions"))
         for card in reversed(cards):
             hdus[1].header.insert("TFIELDS", card, after=True)
@@ -339,7 +340,7 @@ def _write_votable(table: Table) -> bytes:
     # XML turns line breaks into blanks.
     resource.infos.append(Info(name=VOTABLE_INFO, value=json.dumps(header)))
     buffer = io.BytesIO()
-    # Text has no missing truth values and no missing texts; this binary form has.
+    # Text has no missing booleans and no missing strings; this binary form has.
     file.to_xml(buffer, tabledata_format="binary2")
     return buffer.getvalue()
 
@@ -347,8 +348,8 @@ def _write_votable(table: Table) -> bytes:
 def _votable_field(file: Any, field: Any) -> Any:
     """Return a column of VOTable in the types that all programs read.
 
-    astropy writes truth values as ``bit``, which STILTS and TOPCAT do not read from
-    the binary form, and texts in the width of the longest, which is deprecated where
+    astropy writes booleans as ``bit``, which STILTS and TOPCAT do not read from
+    the binary form, and strings in the width of the longest, which is deprecated where
     it is 1.
     """
     if field.datatype == "bit":
@@ -367,7 +368,7 @@ def _changed(file: Any, field: Any, **attributes: str) -> Any:
 
 
 def _add_systems(file: Any, table: Table, plain: Table) -> None:
-    """Say in a VOTable what its times and positions refer to."""
+    """Declare in a VOTable what its times and positions refer to."""
     from astropy.io.votable.tree import Param, TimeSys
 
     (resource,) = file.resources
@@ -380,7 +381,7 @@ def _add_systems(file: Any, table: Table, plain: Table) -> None:
         if time.unit:
             field.unit = time.unit
         else:
-            # VOTable has this type for texts of ASCII only.
+            # VOTable has this type for strings of ASCII only.
             field = _changed(file, field, datatype="char", arraysize="*", xtype="timestamp")
             written.fields[place_of[time.name]] = field
         if not time.scale:
@@ -397,9 +398,9 @@ def _add_systems(file: Any, table: Table, plain: Table) -> None:
         for name, ucd in ((ra, "pos.eq.ra"), (dec, "pos.eq.dec")):
             fields[name].ref = _system(resource, places, system)
             fields[name].ucd = f"{ucd};meta.main" if name in ("ra", "dec") else ucd
-    place = target(table)
-    if place is not None:
-        for name, angle in (("ra", place.ra), ("dec", place.dec)):
+    position = target(table)
+    if position is not None:
+        for name, angle in (("ra", position.ra), ("dec", position.dec)):
             param = Param(
                 file,
                 name=f"object_{name}",
@@ -443,7 +444,7 @@ def _read_votable(body: bytes) -> Table:
 
 def _write_parquet(table: Table) -> bytes:
     pa, parquet = _pyarrow()
-    # Parquet tells NaN and empty texts from missing ones, so that columns depend on the
+    # Parquet tells NaN and empty strings from missing ones, so that columns depend on the
     # declaration of a table only, never on its values.
     plain = to_plain(table, all_nulls=True)
     units = {time.name: time.unit for time in time_columns(table, plain) if time.unit}
@@ -471,7 +472,8 @@ def _write_parquet(table: Table) -> bytes:
         for name, column in plain.columns.items()
         if column.dtype.kind == "U"
     }
-    schema = with_pandas_types(pa.schema(fields, {PARQUET_ITEM: header_text(plain), **widths}))
+    metadata: dict[Any, str] = {PARQUET_ITEM: header_text(plain), **widths}
+    schema = with_pandas_types(pa.schema(fields, metadata))
     buffer = io.BytesIO()
     parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
     return buffer.getvalue()

@@ -22,7 +22,7 @@ class Markup(str):
 
 
 def link(address: str, text: str) -> Markup:
-    """Return a link, or the bare text where the address is none of the web.
+    """Return a link, or the bare text where the address is not of the web.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def plain_text(text: str, *, longest: int = 300) -> str:
 
 
 def control_free(text: str) -> str:
-    """Return a text that a terminal does not take for orders.
+    """Return a string that a terminal does not take for orders.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 The common case is fast: msgspec reads a row straight into a typed struct, and
 a key or a type that was not declared makes it stop. Only then are the keys of
-the answer looked at one by one, so that a newer server's columns are kept, an
+the response looked at one by one, so that a newer server's columns are kept, an
 older server's missing ones are masked, and a value of another type is
 converted where nothing is lost by it.
 """
@@ -29,7 +29,7 @@ FILL = {int: 0, bool: False}
 DTYPE = {int: np.int64, bool: np.bool_}
 # A nested value that is absent, as it stands for null.
 NOTHING = msgspec.Raw(b"null")
-# What msgspec raises for a text that is no JSON, no UTF-8, or nested without end.
+# Exceptions of msgspec for bytes that are not JSON or not UTF-8, or nested without end.
 DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 INT64 = range(-(2**63), 2**63)
 # Above this a float stands for several whole numbers, and an id for another one.
@@ -52,11 +52,11 @@ class Rows:
     values : dict of str to `~numpy.ndarray`
         The values by public name; time stamps as text.
     masks : dict of str to `~numpy.ndarray`
-        True where the server sent null, nothing, or an empty text.
+        True where the server sent null, nothing, or an empty string.
     length : int
-        How many rows there are.
+        Number of rows.
     counts : list of int
-        How many of them came from each of the texts decoded.
+        Number of rows of each document decoded.
     """
 
     columns: list[Column] = field(default_factory=list)
@@ -85,12 +85,12 @@ class Rows:
         self.masks[column.name] = np.zeros(len(values), bool) if mask is None else mask
 
     def take(self, selection: np.ndarray) -> "Rows":
-        """Return the selected rows, by index or by truth.
+        """Return the selected rows, by index or by a boolean array.
 
         Parameters
         ----------
         selection : `~numpy.ndarray`
-            Indexes of the rows, or a truth value for each.
+            Indexes of the rows, or a boolean for each.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class Rows:
 
 
 def decode_rows(
-    columns: Columns, *texts: bytes | msgspec.Raw, undeclared_as_text: bool = False
+    columns: Columns, *documents: bytes | msgspec.Raw, undeclared_as_text: bool = False
 ) -> Rows:
     """Decode JSON arrays of rows into one set of columns.
 
@@ -130,10 +130,10 @@ def decode_rows(
     ----------
     columns : Columns
         The declaration of the rows.
-    *texts : bytes or `msgspec.Raw`
+    *documents : bytes or `msgspec.Raw`
         JSON arrays of objects; ``null`` counts as an empty one.
     undeclared_as_text : bool, optional
-        Whether an undeclared column holds the JSON of its values, and texts as they are,
+        Whether an undeclared column holds the JSON of its values, and strings as they are,
         so that its type does not depend on which rows are decoded together. By default it
         has the narrowest type that keeps them.
 
@@ -145,15 +145,15 @@ def decode_rows(
     Raises
     ------
     TableParseError
-        If a text is not an array of objects, or a value cannot be of its column's type.
+        If a document is not an array of objects, or a value cannot be of its column's type.
     """
     declared = list(columns)
     try:
         try:
             counts: list[int] = []
-            parts = list(_strict_parts(columns, texts, counts))
+            parts = list(_strict_parts(columns, documents, counts))
         except msgspec.ValidationError:
-            declared, parts = _drifted(columns, texts, undeclared_as_text)
+            declared, parts = _drifted(columns, documents, undeclared_as_text)
             counts = [len(part[declared[0].name][0]) for part in parts]
     except DAMAGED as error:
         raise TableParseError(f"{columns.what} could not be read: {error}") from error
@@ -169,7 +169,7 @@ def decode_rows(
         del pieces
         if column.required and mask.any():
             raise TableParseError(
-                f"{columns.what} lacks {column.wire} in row {int(np.argmax(mask))}, where it "
+                f"{columns.what} has no {column.wire} in row {int(np.argmax(mask))}, where it "
                 "must not"
             )
         result.add(column, array, mask)
@@ -177,25 +177,25 @@ def decode_rows(
 
 
 def _strict_parts(
-    columns: Columns, texts: Iterable, counts: list[int]
+    columns: Columns, documents: Iterable, counts: list[int]
 ) -> Iterator[dict[str, tuple]]:
-    """Decode texts into arrays, a few thousand rows at a time; count the rows of each.
+    """Decode documents into arrays, a few thousand rows at a time; count the rows of each.
 
     A hundred times as many Python objects at once would leave the processor's
     cache, and arrays of a few rows each would cost more to make than to fill.
     """
     rows: list = []
     columns_of_rows: list[Column] = []
-    for text in texts:
+    for text in documents:
         decoder, ordered = _strict(columns, _sent_order(text))
-        more = decoder.decode(text)
-        counts.append(len(more or ()))
-        if not more:
+        decoded = decoder.decode(text)
+        counts.append(len(decoded or ()))
+        if not decoded:
             continue
         if rows and (len(rows) >= BATCH or ordered is not columns_of_rows):
             yield _arrays(rows, columns_of_rows, columns.what)
             rows = []
-        rows = rows + more if rows else more
+        rows = rows + decoded if rows else decoded
         columns_of_rows = ordered
     if rows:
         yield _arrays(rows, columns_of_rows, columns.what)
@@ -252,9 +252,10 @@ def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
     for wire, *_ in fields:
         if UNFIT.search(wire):
             raise TableParseError(f"{wire!r:.100} is not fit to be the name of a column")
-    # Wire names may be no Python names, so fields are numbered and renamed.
+    # Wire names may not be valid Python names, so fields are numbered and renamed.
     names = {f"f{n}": wire for n, (wire, *_) in enumerate(fields)}
-    row = msgspec.defstruct(
+    # A class made at run time is no type to a checker.
+    row: Any = msgspec.defstruct(
         "Row",
         [(name, *rest) for name, (_, *rest) in zip(names, fields, strict=True)],
         rename=names.get,
@@ -264,21 +265,23 @@ def _decoder(fields: list[tuple]) -> msgspec.json.Decoder:
     return msgspec.json.Decoder(list[row] | None)
 
 
-def _sent_keys(columns: Columns, texts: Sequence) -> tuple[dict[str, None], Sequence]:
-    """Return the keys that occur, and the texts, in which each is fit for the name of a column.
+def _sent_keys(columns: Columns, documents: Sequence) -> tuple[dict[str, None], Sequence]:
+    """Return the keys that occur, and the documents, in which each is fit for the name of a column.
 
     Control characters, quotes and backslashes become underscores.
     """
     keys: dict[str, None] = {}
     try:
-        parts = [msgspec.json.decode(t, type=list[dict[str, msgspec.Raw]] | None) for t in texts]
+        parts = [
+            msgspec.json.decode(t, type=list[dict[str, msgspec.Raw]] | None) for t in documents
+        ]
     except DAMAGED as error:
         raise TableParseError(
             f"{columns.what} should come as a list of JSON objects: {error}"
         ) from error
     for row in chain.from_iterable(part or () for part in parts):
         keys.update(dict.fromkeys(row))
-    fit = {}
+    fit: dict[str, str] = {}
     for key in keys:
         if UNFIT.search(key) and key not in columns.by_wire:
             name = UNFIT.sub("_", key)
@@ -286,7 +289,7 @@ def _sent_keys(columns: Columns, texts: Sequence) -> tuple[dict[str, None], Sequ
                 name += "_"
             fit[key] = name
     if not fit:
-        return keys, texts
+        return keys, documents
     renamed = [[{fit.get(k, k): v for k, v in row.items()} for row in part or ()] for part in parts]
     return {fit.get(key, key): None for key in keys}, [msgspec.json.encode(p) for p in renamed]
 
@@ -305,21 +308,21 @@ def _undeclared(columns: Columns, keys: dict[str, None]) -> list[Column]:
     return extra
 
 
-def _drifted(columns: Columns, texts: Sequence, as_text: bool) -> tuple[list[Column], list]:
+def _drifted(columns: Columns, documents: Sequence, as_text: bool) -> tuple[list[Column], list]:
     """Decode rows that have other keys, or values of other types, than declared."""
-    keys, texts = _sent_keys(columns, texts)
+    keys, documents = _sent_keys(columns, documents)
     extra = _undeclared(columns, keys)
-    more = [(c.wire, Any, None) for c in extra]
+    extra_fields = [(c.wire, Any, None) for c in extra]
     try:
         typed = [_field(c) for c in columns]
-        decoder = _decoder(typed + more)
-        decoded = [decoder.decode(text) or () for text in texts]
+        decoder = _decoder(typed + extra_fields)
+        decoded = [decoder.decode(text) or () for text in documents]
     except msgspec.ValidationError:
         untyped = [
             _field(c) if c.kind in (Nested, Quoted) else (c.wire, Any, None) for c in columns
         ]
-        decoder = _decoder(untyped + more)
-        decoded = [decoder.decode(text) or () for text in texts]
+        decoder = _decoder(untyped + extra_fields)
+        decoded = [decoder.decode(text) or () for text in documents]
         for n, column in enumerate(columns):
             if column.kind in (Nested, Quoted):
                 continue
@@ -371,8 +374,9 @@ def _infer(column: Column, rows: Sequence, field: str, as_text: bool) -> Column:
     """Return an undeclared column with the narrowest type that keeps all its values, or text."""
     kinds = {type(getattr(row, field)) for row in rows} - {type(None)}
     whole = [v for row in rows if type(v := getattr(row, field)) is int] if int in kinds else ()
+    kind: type = str
     if as_text:
-        kind = str
+        pass
     elif kinds == {float} or (kinds == {int, float} and all(abs(v) <= 2**53 for v in whole)):
         kind = float
     elif len(kinds) == 1 and kinds <= {bool, int, str} and all(v in INT64 for v in whole):
@@ -401,7 +405,7 @@ def _array(column: Column, values: Sequence, what: str) -> tuple[np.ndarray, np.
         try:
             array = np.fromiter(values, np.float64, len(values))
         except TypeError:
-            # Slower, but reads None as NaN; JSON has no NaN of its own.
+            # Slower, but reads None as NaN; JSON itself has no NaN.
             array = np.array(values, dtype=np.float64)
         return array, np.isnan(array)
     if kind in (str, Timestamp):
@@ -439,10 +443,10 @@ def _whole(kind: type, values: Sequence) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _texts(values: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    """Return texts as an array, and which are empty or missing.
+    """Return strings as an array, and which are empty or missing.
 
     Names of exposures, bands and dates have one length each. Joined with a
-    separator, such texts are a table of characters whose last column holds
+    separator, such strings are a table of characters whose last column holds
     all the separators: numpy then need not look at each text.
     """
     n = len(values)

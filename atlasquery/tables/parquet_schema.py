@@ -13,7 +13,7 @@ def with_pandas_types(schema: "pa.Schema") -> "pa.Schema":
     """Return a schema that names the types in which pandas keeps each column exactly.
 
     Without it ``pandas.read_parquet`` makes floats of whole numbers where one is missing,
-    which changes ids of 19 digits, and objects of truth values.
+    which changes ids of 19 digits, and objects of booleans.
 
     Parameters
     ----------

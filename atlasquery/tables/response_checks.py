@@ -1,4 +1,4 @@
-"""Check that an answer is of what was asked: a proxy or a cache may mix answers up."""
+"""Check that a response belongs to the request: a proxy or a cache may mix responses up."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,19 +9,19 @@ from atlasquery.exceptions import TableParseError
 __all__ = ["check_answer", "check_answers", "only_of"]
 
 REMEDY = (
-    "It is the answer to another request, which a proxy or a cache may have mixed up: try again."
+    "It is the response to another request, which a proxy or a cache may have mixed up: try again."
 )
 
 
 def check_answer(got: object, asked: object, what: str, *, service: str | None = None) -> None:
-    """Raise if an answer names something else than was asked for.
+    """Raise if a response names something else than was requested.
 
     Parameters
     ----------
     got : object
-        What the answer names; None where it names nothing, which passes.
+        What the response names; None if nothing, which passes.
     asked : object
-        What was asked for; numbers and texts of the same digits are the same.
+        What was requested; numbers and strings of the same digits are the same.
     what : str
         What is named, for the message: ``"the object"``.
     service : str, optional
@@ -34,7 +34,7 @@ def check_answer(got: object, asked: object, what: str, *, service: str | None =
     """
     if got is not None and str(got) != str(asked):
         raise TableParseError(
-            f"{what} asked for is {asked}, and the answer is of {got!s:.100}. {REMEDY}",
+            f"{what} asked for is {asked}, and the response is of {got!s:.100}. {REMEDY}",
             service=service,
         )
 
@@ -47,14 +47,14 @@ def check_answers(
     mask: np.ndarray | None = None,
     service: str | None = None,
 ) -> None:
-    """Raise if a row of an answer names something else than was asked for.
+    """Raise if a row of a response names something else than was requested.
 
     Parameters
     ----------
     got : `~numpy.ndarray`
         What each row names.
     asked : object or iterable of object
-        What was asked for: one thing, or several of which each row may name any.
+        What was requested: one thing, or several of which each row may name any.
     what : str
         What is named, for the message.
     mask : `~numpy.ndarray`, optional
@@ -67,29 +67,29 @@ def check_answers(
     TableParseError
         If a row names something else.
     """
-    several = isinstance(asked, Iterable) and not isinstance(asked, str)
-    wanted = {str(one) for one in asked} if several else {str(asked)}
+    several = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else asked
+    wanted = {str(one) for one in several}
     named = np.asarray(got) if mask is None else np.asarray(got)[~np.asarray(mask)]
     for one in np.unique(named).tolist():
         if str(one) not in wanted:
             some = ", ".join(sorted(wanted)[:5]) + (", ..." if len(wanted) > 5 else "")
             raise TableParseError(
-                f"{what} asked for is {some}, and the answer has rows of {one!s:.100}. {REMEDY}",
+                f"{what} asked for is {some}, and the response has rows of {one!s:.100}. {REMEDY}",
                 service=service,
             )
 
 
 def only_of(decode: Callable, column: str, asked: object, what: str) -> Callable:
-    """Return a decoder that takes no rows but those of what was asked for.
+    """Return a decoder that takes no rows but those of what was requested.
 
     Parameters
     ----------
     decode : callable
         Takes what was sent, returns `Rows`, or a tuple that begins with them.
     column : str
-        The public name of the column that names what a row is of; answers without it pass.
+        The public name of the column that names what a row is of; responses without it pass.
     asked : object or iterable of object
-        What was asked for.
+        What was requested.
     what : str
         What is named, for the message.
 

@@ -19,7 +19,7 @@ from atlasquery.tables.files import write_table
 __all__ = ["send"]
 
 MESSAGE = "table.load.votable"
-# Seconds for which a program may take to load a table.
+# Maximum time for a program to load a table, in seconds.
 PATIENCE = 60
 
 
@@ -42,7 +42,7 @@ def send(table: Table, client: Any = None) -> list[str]:
     Raises
     ------
     InvalidQueryError
-        If `table` is no table.
+        If `table` is not a table.
     RemoteServiceError
         If there is no SAMP hub, no program that takes tables, or one of them failed.
 
@@ -63,7 +63,7 @@ def send(table: Table, client: Any = None) -> list[str]:
         receivers = [r for r in hub.get_subscribed_clients(MESSAGE) if r != hub.get_public_id()]
         if not receivers:
             raise RemoteServiceError(
-                "no program that takes tables is there: start TOPCAT or Aladin", service="SAMP"
+                "no program that takes tables is connected: start TOPCAT or Aladin", service="SAMP"
             )
         path = write_table(table, Path(folder) / "table.vot")
         message = {
@@ -85,12 +85,12 @@ def _deliver(hub: Any, receiver: str, message: dict) -> str:
         answer = answers.get(timeout=PATIENCE)
     except queue.Empty:
         raise RemoteServiceError(
-            f"{name} did not say within {PATIENCE} s whether it has loaded it", service="SAMP"
+            f"{name} did not report within {PATIENCE} s whether it has loaded it", service="SAMP"
         ) from None
     finally:
         hub.unbind_receive_response(tag)
     if answer.get("samp.status") != "samp.ok":
-        reason = answer.get("samp.error", {}).get("samp.errortxt", "it does not say why")
+        reason = answer.get("samp.error", {}).get("samp.errortxt", "it gives no reason")
         raise RemoteServiceError(f"{name} did not load it: {reason}", service="SAMP", reason=reason)
     return name
 
@@ -103,9 +103,9 @@ def _title(table: Table) -> str:
 
 
 def _samp() -> ModuleType:
-    # It moved from astropy, which warns of its own since version 8.
-    there = importlib.util.find_spec("pyvo.samp") is not None
-    return importlib.import_module("pyvo.samp" if there else "astropy.samp")
+    # It moved from astropy, which deprecates its own since version 8.
+    has_pyvo = importlib.util.find_spec("pyvo.samp") is not None
+    return importlib.import_module("pyvo.samp" if has_pyvo else "astropy.samp")
 
 
 @contextlib.contextmanager
@@ -114,14 +114,14 @@ def _connected(client: Any) -> Iterator[Any]:
         yield client
         return
     samp = _samp()
-    own = samp.SAMPIntegratedClient(name="atlasquery", description="Time-domain surveys")
+    client = samp.SAMPIntegratedClient(name="atlasquery", description="Time-domain surveys")
     try:
-        own.connect()
+        client.connect()
     except samp.SAMPHubError as error:
         raise RemoteServiceError(
             f"there is no SAMP hub ({error}): start TOPCAT or Aladin", service="SAMP"
         ) from error
     try:
-        yield own
+        yield client
     finally:
-        own.disconnect()
+        client.disconnect()

@@ -3,7 +3,7 @@
 astropy does most of it, for its own files: a Time becomes a column of numbers
 or dates, a masked quantity a column with missing values, and a header in YAML
 says what they were. What is added here is what those files lose: the class of
-the table and of columns in which nothing is missing, the width of texts, the
+the table and of columns in which nothing is missing, the width of strings, the
 NaN under masks, and the difference between what is empty and what is missing.
 """
 
@@ -22,6 +22,7 @@ from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.tables.build import assemble, assemble_series
+from atlasquery.tables.lightcurve import LightCurve
 from atlasquery.warn import warn
 
 __all__ = ["build_from_plain", "header_text", "restore", "to_plain"]
@@ -36,7 +37,7 @@ WIDER = {
     "uint64": "int64",
     "float16": "float32",
 }
-CLASSES = {"TimeSeries": TimeSeries, "QTable": QTable, "Table": Table}
+CLASSES = {"LightCurve": LightCurve, "TimeSeries": TimeSeries, "QTable": QTable, "Table": Table}
 
 
 class _Quoted(str):
@@ -66,16 +67,16 @@ def to_plain(
     table : `~astropy.table.Table`
         A table of any columns that astropy can write.
     null_bool : bool, optional
-        Whether the format has missing truth values.
+        Whether the format has missing booleans.
     only_ascii : bool, optional
-        Whether the format has no other texts: they are written as ``\xb1`` for ``±``.
+        Whether the format has no other strings: they are written as ``\xb1`` for ``±``.
     edges : bool, optional
-        Whether the format loses blanks around texts, and line breaks in them.
+        Whether the format loses blanks around strings, and line breaks in them.
     all_numbers : bool, optional
-        Whether the format has all types of numbers; else those that FITS or VOTable lack
+        Whether the format has all types of numbers; else those missing in FITS or VOTable
         are written as the next larger one.
     all_nulls : bool, optional
-        Whether the format tells a missing value from NaN and from an empty text.
+        Whether the format tells a missing value from NaN and from an empty string.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def to_plain(
             raise InvalidQueryError(
                 f"the column {name!r} has values of type {column.dtype}"
                 f"{' and shape ' + str(column.shape) if column.ndim != 1 else ''}, which only "
-                "numbers, texts, truth values and times can be in a file"
+                "numbers, strings, booleans and times can be in a file"
             )
     plain = Table(plain, copy=False)
     _blank_under_masks(plain)
@@ -160,22 +161,22 @@ def build_from_plain(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], header
         name, kind = about["name"], about["datatype"]
         values, mask = arrays[name]
         values = np.asarray(values, dtype=np.str_ if kind == "string" else kind)
-        # Where a format has no missing values of its own, NaN and empty texts stand for them,
+        # Where a format cannot mark missing values, NaN and empty strings stand for them,
         # which they do not in columns without a mask.
         if name in record.get("nulls", ()) and values.dtype.kind in "fU":
             mask = mask | (np.isnan(values) if values.dtype.kind == "f" else values == "")
         values = values.astype(record.get("kinds", {}).get(name, values.dtype))
-        made = MaskedColumn(values, mask=mask) if np.any(mask) else Column(values)
+        column = MaskedColumn(values, mask=mask) if np.any(mask) else Column(values)
         for attribute in ("unit", "format", "description", "meta"):
             if attribute in about:
-                setattr(made.info, attribute, about[attribute])
-        plain[name] = made
+                setattr(column.info, attribute, about[attribute])
+        plain[name] = column
     # What astropy calls to read its own files has no public name.
     return restore(serialize._construct_mixins_from_columns(plain))
 
 
 def restore(table: Table) -> Table:
-    """Give a table that was read what astropy's files do not keep.
+    """Restore what astropy's files do not keep of a table.
 
     Parameters
     ----------
@@ -200,10 +201,11 @@ def restore(table: Table) -> Table:
             _nan_under_mask(column.unmasked, column.mask)
         column.info.name = name
         columns.append(column)
-    build = assemble_series if record["table"] == "TimeSeries" else assemble
-    made = build(CLASSES[record["table"]](), columns)
-    made.meta.update(table.meta)
-    return made
+    restored = CLASSES[record["table"]]()
+    build = assemble_series if isinstance(restored, TimeSeries) else assemble
+    restored = build(restored, columns)
+    restored.meta.update(table.meta)
+    return restored
 
 
 def _record(table: Table) -> dict[str, Any]:
@@ -222,18 +224,18 @@ def _record(table: Table) -> dict[str, Any]:
 
 
 def _choose_method(column: Any, null_bool: bool, all_nulls: bool) -> None:
-    """Let a column be written with its mask apart where a missing value would be ambiguous."""
+    """Write a column with a separate mask where a missing value would be ambiguous."""
     if isinstance(column, Time):
         exact = _is_exact(column)
         column.info.serialize_method["ecsv"] = "formatted_value" if exact else "jd1_jd2"
     elif isinstance(column, MaskedColumn | Masked):
         values, mask = _parts(column)
-        apart = not all_nulls and (
+        masked = not all_nulls and (
             (values.dtype.kind == "f" and np.any(np.isnan(values[~mask])))
             or (values.dtype.kind == "U" and np.any(values[~mask] == ""))
             or (values.dtype.kind == "b" and not null_bool and np.any(mask))
         )
-        column.info.serialize_method["ecsv"] = "data_mask" if apart else "null_value"
+        column.info.serialize_method["ecsv"] = "data_mask" if masked else "null_value"
 
 
 def _is_exact(column: Time) -> bool:
@@ -271,7 +273,7 @@ def _writable_meta(known: Mapping) -> dict:
     for key, value in known.items():
         try:
             yaml.dump({key: value})
-        except Exception:  # Each class has its own way of not being known to YAML.
+        except Exception:  # Classes unknown to YAML raise different exceptions.
             lost.append(f"{key!r} ({type(value).__name__})")
         else:
             kept[key] = value
@@ -286,21 +288,21 @@ def _writable_meta(known: Mapping) -> dict:
 def _restored(column: Column, record: Mapping, name: str) -> Column:
     values, mask = _parts(column)
     if name in record["widths"]:
-        # An empty text in a column without a mask is a text, whatever a reader takes it for.
+        # An empty text in a column without a mask is not missing, whatever a reader takes it for.
         values = np.where(mask, "", values).astype(f"U{max(record['widths'][name], 1)}")
     if name in record["masked"]:
         _nan_under_mask(values, mask)
-        made: Column = MaskedColumn(values, mask=mask)
+        restored: Column = MaskedColumn(values, mask=mask)
     else:
-        made = Column(values)
-    return _with_info(made, column)
+        restored = Column(values)
+    return _with_info(restored, column)
 
 
-def _with_info(made: Column, column: Column) -> Column:
+def _with_info(built: Column, column: Column) -> Column:
     for attribute in ("unit", "format", "description"):
-        setattr(made, attribute, getattr(column, attribute))
-    made.meta.update(column.meta)
-    return made
+        setattr(built, attribute, getattr(column, attribute))
+    built.meta.update(column.meta)
+    return built
 
 
 def _nan_under_mask(values: np.ndarray, mask: np.ndarray) -> None:
@@ -309,7 +311,7 @@ def _nan_under_mask(values: np.ndarray, mask: np.ndarray) -> None:
 
 
 def _blank_under_masks(plain: Table) -> None:
-    """Let nothing be under the masks of texts and numbers, which some formats would write."""
+    """Clear the values under the masks of strings and numbers, which some formats would write."""
     for name, column in list(plain.columns.items()):
         if not isinstance(column, MaskedColumn) or column.dtype.kind not in "Uf":
             continue
@@ -323,7 +325,7 @@ def _blank_under_masks(plain: Table) -> None:
 
 
 def _widen(plain: Table) -> dict[str, str]:
-    """Put larger numbers in the place of those that some formats lack; return what they were."""
+    """Replace numeric types that some formats do not have by larger ones; return the old ones."""
     kinds = {}
     for name, column in list(plain.columns.items()):
         wider = WIDER.get(column.dtype.name)
@@ -342,13 +344,15 @@ def _widen(plain: Table) -> dict[str, str]:
             )
         kinds[name] = column.dtype.name
         values = np.where(mask, 0, values).astype(wider)
-        made = MaskedColumn(values, mask=mask) if isinstance(column, MaskedColumn) else None
-        plain[name] = _with_info(Column(values) if made is None else made, column)
+        masked_column = (
+            MaskedColumn(values, mask=mask) if isinstance(column, MaskedColumn) else None
+        )
+        plain[name] = _with_info(Column(values) if masked_column is None else masked_column, column)
     return kinds
 
 
 def _is_lossy(column: Column, only_ascii: bool, edges: bool) -> bool:
-    """Return whether a format would lose something of the texts of a column."""
+    """Return whether a format would lose something of the strings of a column."""
     if column.dtype.kind != "U" or not (only_ascii or edges):
         return False
     return any(
@@ -359,7 +363,7 @@ def _is_lossy(column: Column, only_ascii: bool, edges: bool) -> bool:
 
 
 def _escaped(column: Column) -> Column:
-    """Return a column whose texts have nothing but what every format keeps."""
+    """Return a column whose strings have nothing but what every format keeps."""
     texts = [text.encode("unicode_escape").decode() for text in _parts(column)[0].tolist()]
     texts = [re.sub("^ | $", r"\\x20", text) for text in texts]
     return _with_texts(column, texts)
@@ -379,7 +383,7 @@ def _with_texts(column: Column, texts: list[str]) -> Column:
 
 
 def _quoted(value: Any) -> Any:
-    """Return meta in which texts with line breaks are quoted."""
+    """Return meta in which strings with line breaks are quoted."""
     if type(value) in (dict, OrderedDict):
         return type(value)((key, _quoted(item)) for key, item in value.items())
     if type(value) in (list, tuple):

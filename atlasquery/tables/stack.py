@@ -1,4 +1,4 @@
-"""Put rows of several kinds one after the other, or in the order in which they were asked for."""
+"""Stack rows of several kinds, or sort them in the order of the request."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ __all__ = ["rows_as_asked", "stack_rows"]
 
 
 def stack_rows(*parts: Rows, by: str | None = None) -> Rows:
-    """Put rows of several kinds one after the other, or in the order of a column.
+    """Stack rows of several kinds, or merge them in the order of a column.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ def stack_rows(*parts: Rows, by: str | None = None) -> Rows:
     places = _places(parts, counts, by)
     stacked = Rows(length=sum(counts), counts=counts)
     for name, column in columns.items():
-        there = [part.values[name] for part in parts if name in part.values]
-        # A part without rows does not know how wide its texts, or what its numbers are.
-        filled = [values for values in there if len(values)] or there[:1]
+        present = [part.values[name] for part in parts if name in part.values]
+        # A part without rows does not know how wide its strings, or what its numbers are.
+        filled = [values for values in present if len(values)] or present[:1]
         dtype = np.result_type(*filled)
         blank = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
         values = np.full(stacked.length, blank, dtype)
         mask = np.ones(stacked.length, bool)
-        for part, place in zip(parts, places, strict=True):
+        for part, index in zip(parts, places, strict=True):
             if name in part.values and len(part):
-                values[place] = part.values[name]
-                mask[place] = part.masks[name]
+                values[index] = part.values[name]
+                mask[index] = part.masks[name]
         stacked.add(column, values, mask)
     return stacked
 
@@ -56,36 +56,36 @@ def _places(parts: tuple[Rows, ...], counts: list[int], by: str | None) -> list:
     if by is None:
         return slices
     order = np.argsort(np.concatenate([part.values[by] for part in parts]), kind="stable")
-    place = np.empty(len(order), int)
-    place[order] = np.arange(len(order))
-    return [place[part] for part in slices]
+    index = np.empty(len(order), int)
+    index[order] = np.arange(len(order))
+    return [index[part] for part in slices]
 
 
 def rows_as_asked(rows: Rows, name: str, asked: list) -> tuple[Rows, list]:
-    """Return a row for each thing that was asked for, in that order.
+    """Return a row for each requested value, in that order.
 
     Parameters
     ----------
     rows : Rows
-        What came, in any order.
+        The rows of the response, in any order.
     name : str
-        The column by which things are asked for.
+        The column of the requested values.
     asked : list
         Its values, perhaps with repetitions.
 
     Returns
     -------
     rows : Rows
-        Masked, but for that column, where nothing came.
+        Masked, except for that column, where no row came.
     missing : list
-        Each of the values for which nothing came, once.
+        Each value without a row, once.
     """
-    place = {value: n for n, value in enumerate(rows.values[name].tolist())}
-    missing = [value for value in dict.fromkeys(asked) if value not in place]
+    index = {value: n for n, value in enumerate(rows.values[name].tolist())}
+    missing = [value for value in dict.fromkeys(asked) if value not in index]
     if missing:
         column = next(column for column in rows.columns if column.name == name)
         blank = Rows(length=len(missing))
         blank.add(column, np.array(missing))
-        place |= {value: len(rows) + n for n, value in enumerate(missing)}
+        index |= {value: len(rows) + n for n, value in enumerate(missing)}
         rows = stack_rows(rows, blank)
-    return rows.take(np.array([place[value] for value in asked], int)), missing
+    return rows.take(np.array([index[value] for value in asked], int)), missing

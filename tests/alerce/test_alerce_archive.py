@@ -120,7 +120,7 @@ def test_stamps_as_recorded(samples):
 )
 def test_what_is_no_image_is_said_to_be_none(alerce, double, body):
     double.faults["get_stamp"] = Answer(200, body, "application/fits+gzip")
-    with pytest.raises(TableParseError, match=r"FITS|the stamp breaks off"):
+    with pytest.raises(TableParseError, match=r"FITS|the stamp is truncated"):
         alerce.get_stamps(OID, CANDID, cache=False)
 
 

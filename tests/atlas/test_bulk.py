@@ -75,7 +75,7 @@ def test_sources_in_the_order_asked(atlas, server):
     table = sources.table()
     assert table["atlas_id"].tolist() == ids[::-1]
     assert table["ra"].unit == u.deg
-    with pytest.raises(KeyError, match="was not asked for"):
+    with pytest.raises(KeyError, match="was not requested"):
         sources[1000000000000000001]
     with pytest.raises(KeyError):
         sources["ATLAS26zy"]

@@ -133,7 +133,7 @@ def test_a_time_that_a_newer_server_sends_with_other_rows_is_no_time_of_ours(
     answer = item() | {"sherlock_crossmatches": [{"transient_object_id": ID, "time": "10:03"}]}
     scripted.answers = {"objects/": [answer]}
     atlas.download_sources([ID], tmp_path / "files", start=60000)
-    table = atlas.read_sources(tmp_path / "files", "crossmatches")
+    table = atlas.read_sources(tmp_path / "files", "sherlock_crossmatches")
     assert len(table) == 1
 
 

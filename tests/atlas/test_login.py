@@ -18,6 +18,6 @@ def test_a_file_names_the_server_its_token_is_for(tmp_path, sandbox):
     assert atlas.server == sandbox.url
     assert atlas.count_region(CENTRE, radius="300 arcsec", cache=False) == 12
     elsewhere = AtlasClass(server="http://127.0.0.1:9/api/")
-    with pytest.raises(InvalidQueryError, match=r"has the login of .* was told to use"):
+    with pytest.raises(InvalidQueryError, match=r"has the login of .* is set to use"):
         elsewhere.login(config_file=path)
     assert not elsewhere.authenticated()

@@ -60,7 +60,7 @@ def test_light_curves_are_those_of_the_server(atlas, ids, directory):
 def test_what_works_on_many_works_on_files(atlas, ids, directory):
     nightly = bin(clean(atlas.read_sources(directory)))
     assert set(nightly) == set(ids)
-    with pytest.raises(KeyError, match="was not asked for"):
+    with pytest.raises(KeyError, match="was not requested"):
         atlas.read_sources(directory)[1]
     assert "Detections" in atlas.read_sources(directory)._repr_html_()
 

@@ -66,8 +66,8 @@ def test_many_in_pieces_that_go_on(double, tmp_path):
         "# ra dec name\n161.2 +53.7 SN 2026x\n10:00:24 +02:12:00\n\n10 00 24 -02 12 00 third\n"
         "mpc (12267)\n"
     )
-    said = run("-f", "hosts.txt", "--end", "57300", "--save", "run.json", "--no-wait", "--json")
-    rows = json.loads(said.stdout)["rows"]
+    printed = run("-f", "hosts.txt", "--end", "57300", "--save", "run.json", "--no-wait", "--json")
+    rows = json.loads(printed.stdout)["rows"]
     assert [row["state"] for row in rows] == ["queued"] * 4
     assert [row["target"] for row in rows] == [
         "SN 2026x", "150.10000+2.20000", "third", "(12267)",
@@ -84,18 +84,18 @@ def test_many_in_pieces_that_go_on(double, tmp_path):
 
 
 def test_a_pipe_gets_tabs_and_a_time_runs_out(double):
-    said = run("1", "2", "--start", "59000", "--end", "59004")
-    assert said.stdout.splitlines()[0].split("\t")[:3] == ["time", "band", "detection"]
-    said = run("1", "2", "--timeout", "30 s", "--save", "late.json", code=5)
-    assert "Wait again to go on" in said.stderr
+    printed = run("1", "2", "--start", "59000", "--end", "59004")
+    assert printed.stdout.splitlines()[0].split("\t")[:3] == ["time", "band", "detection"]
+    printed = run("1", "2", "--timeout", "30 s", "--save", "late.json", code=5)
+    assert "Wait again to go on" in printed.stderr
     assert run("--save", "late.json").stdout.count("\n") > 1000
 
 
 def test_what_fails_is_said_and_the_rest_is_written(double):
     (double.fates).update({(2.0, 2.0): "error"})
-    said = run("-f", "-", "--start", "59000", "--end", "59004", "-o", "some.ecsv",
+    printed = run("-f", "-", "--start", "59000", "--end", "59004", "-o", "some.ecsv",
                code=6, input="1 1\n2 2\n")  # fmt: skip
-    assert "1 of 2 targets have no light curve" in said.stderr
+    assert "1 of 2 targets have no light curve" in printed.stderr
     assert set(QTable.read("some.ecsv")["target"]) == {"1.00000+1.00000"}
 
 
@@ -103,13 +103,13 @@ def test_a_file_does_not_say_where_a_login_goes(double, tmp_path):
     run("1", "2", "--save", "run.json", "--no-wait")
     text = (tmp_path / "run.json").read_text()
     (tmp_path / "run.json").write_text(text.replace(double.url, "http://127.0.0.1:9/forcedphot/"))
-    said = run("--save", "run.json", code=2)
-    assert "these jobs are at http://127.0.0.1:9/" in said.stderr
+    printed = run("--save", "run.json", code=2)
+    assert "these jobs are at http://127.0.0.1:9/" in printed.stderr
 
 
 def test_no_data_is_code_1(double):
-    said = run("10", "-89.5", code=1)
-    assert "has no data for 1 of 1 targets" in said.stderr
+    printed = run("10", "-89.5", code=1)
+    assert "has no data for 1 of 1 targets" in printed.stderr
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_no_data_is_code_1(double):
     ],
 )
 def test_wrong_usage_sends_nothing(double, args, words):
-    said = run(*args, code=2)
+    printed = run(*args, code=2)
     assert pytest.approx(0) == len(double.requests)
-    assert any(word in said.stderr for word in words.split("|"))
+    assert any(word in printed.stderr for word in words.split("|"))
 
 
 def test_a_bad_line_is_named():

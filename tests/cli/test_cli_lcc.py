@@ -78,8 +78,8 @@ def test_a_cross_match_of_a_file(double, tmp_path):
     hosts.write("hosts.ecsv")
     run("crossmatch", "hosts.ecsv", "2", "arcsec", "--ids", "name", "-o", "matches.ecsv")
     assert Table.read("matches.ecsv")["objectid"].tolist() == ["SYA-0000001"]
-    said = run("crossmatch", "hosts.ecsv", "40arcsec", code=2)
-    assert "30" in said.stderr
+    printed = run("crossmatch", "hosts.ecsv", "40arcsec", code=2)
+    assert "30" in printed.stderr
     double.received.clear()
     (tmp_path / "bad.ecsv").write_bytes(b"\0\1")
     assert "bad.ecsv" in run("crossmatch", "bad.ecsv", "2arcsec", code=2).stderr
@@ -93,7 +93,7 @@ def test_light_curves(double, tmp_path):
     (tmp_path / "a-csvlc.gz").write_bytes(packed(ALPHA[1]))
     run("lightcurve", "a-csvlc.gz", "--mag", "aim_001", "-o", "a.ecsv")
     assert TimeSeries.read("a.ecsv").meta["mag_column"] == "aim_001"
-    assert "is no file" in run("lightcurve", "SYA-0000001", code=2).stderr
+    assert "is not a file" in run("lightcurve", "SYA-0000001", code=2).stderr
     assert run("lightcurve", "NOPE", "synth_alpha", code=1).stdout == ""
     found = run("search", "sdssr < 10", "-c", "synth_alpha", "--json")
     setid = json.loads(found.stdout)["meta"]["setid"]
@@ -130,8 +130,8 @@ def test_one_that_is_lost_is_said(double):
     from lcc_files import make_zip
 
     files.zips[setid] = make_zip(members)
-    said = run("lightcurves", setid, "-o", "some.ecsv", code=6)
-    assert f"1 of {len(rows)} light curves failed; the first, {lost}" in said.stderr
+    printed = run("lightcurves", setid, "-o", "some.ecsv", code=6)
+    assert f"1 of {len(rows)} light curves failed; the first, {lost}" in printed.stderr
     assert len(set(QTable.read("some.ecsv")["objectid"])) == len(rows) - 1
 
 
@@ -140,15 +140,15 @@ def test_an_object(double, samples_png):
             "magseries": samples_png, "pfmethods": ["gls"],
             "gls": {"nbestperiods": [0.5], "bestperiod": 0.5}}  # fmt: skip
     double.faults["/api/object"] = Answer({"status": "ok", "result": page, "message": ""})
-    said = run("object", "SYA-0000001", "synth_alpha", "-d", "pictures", "--json")
-    assert rows_of(said)[0]["period"] == 0.5
-    assert "SYA-0000001-0-magnitude-series.png" in said.stderr
+    printed = run("object", "SYA-0000001", "synth_alpha", "-d", "pictures", "--json")
+    assert rows_of(printed)[0]["period"] == 0.5
+    assert "SYA-0000001-0-magnitude-series.png" in printed.stderr
     assert "overwrite=True" in run("object", "SYA-0000001", "synth_alpha", "-d", "pictures",
                                    code=7).stderr  # fmt: skip
     run("object", "SYA-0000001", "synth_alpha", "-d", "pictures", "--overwrite-pictures")
     double.faults["/api/object"] = Answer(failed("could not find information"), 404)
-    said = run("object", "SYA-2", "synth_alpha", code=1)
-    assert "never looked for its periods" in said.stderr
+    printed = run("object", "SYA-2", "synth_alpha", code=1)
+    assert "never looked for its periods" in printed.stderr
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def samples_png():
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("cone", "M31", "5arcmin"), "is no position"),
+        (("cone", "M31", "5arcmin"), "is not a position"),
         (("cone", "10", "20"), "does not end in a radius"),
         (("search", "sdsr < 10"), "sdsr"),
         (("dataset", "no such"), "no name of a dataset"),

@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 
 
 def examples():
-    """Return each command of the page with what it is said to show."""
+    """Return each command of the page with the output that follows it."""
     blocks = re.findall(r"\.\. code-block:: console\n\n((?: {4}.*\n|\n)+)", PAGE.read_text())
     found = []
     for block in blocks:

@@ -1,4 +1,4 @@
-"""How commands fail: one line on the error output, and a code that a script can use."""
+"""How commands fail: one line on standard error, and a code that a script can use."""
 
 import json
 
@@ -24,19 +24,19 @@ def fails(result, code, *words):
     ("line", "words"),
     [
         ("cone 150.0 2.2 60", ["does not end in a radius with a unit, such as 60arcsec"]),
-        ("cone 150.0 95.2 60arcsec", ["is no position"]),
+        ("cone 150.0 95.2 60arcsec", ["is not a position"]),
         ("cone 150.0 2.2 60arcsec --jsn", ["--json", "atlasquery cone --help"]),
         ("cone", ["Missing argument"]),
         ("cnoe", ["No such command 'cnoe'"]),
         ("cone 150 2 1arcsec --json -o a.fits", ["not both"]),
         ("cone 150 2 1arcsec -o a.txt", ["a.txt should end in one of .ecsv, .fits"]),
-        ("cone 150 2 1arcsec -o no/such/a.fits", ["is no directory"]),
+        ("cone 150 2 1arcsec -o no/such/a.fits", ["is not a directory"]),
         ("lightcurve 123", ["19 digits"]),
         ("lightcurve 1100003181021216990 --start soon", ["start='soon'"]),
         ("lightcurve 1100003181021216990 --start 61300 --end 61200", ["is before start"]),
         ("list godo", ["'good'"]),
         ("plot 1100003181021216990 -o a.gif", [".png, .pdf, .svg"]),
-        ("plot 1100003181021216990 -o no/such/a.png", ["no/such is no directory"]),
+        ("plot 1100003181021216990 -o no/such/a.png", ["no/such is not a directory"]),
         ("login alice --token", ["one of them"]),
         ("download 12 -d d", ["19 digits"]),
     ],
@@ -102,7 +102,7 @@ def test_a_password_is_asked_for_and_not_an_option(run, sandbox, monkeypatch):
     result = run("login", "reader")
     assert result.exit_code == 0
     assert f"Logged in to {sandbox.url}." in result.stdout
-    assert "It is not kept" in result.stdout
+    assert "It is not stored" in result.stdout
     monkeypatch.setenv("ATLASQUERY_ATLAS_PASSWORD", "wrong-password")
     result = run("login", "reader")
     fails(result, 3, "does not accept the password of 'reader'")
@@ -119,7 +119,7 @@ def test_a_login_is_kept_only_when_told(run, sandbox, monkeypatch):
         assert run("login").exit_code == 0
         assert ring.kept == {}
         result = run("login", "--store")
-        assert result.stdout.endswith("It is kept in the keyring of this machine.\n")
+        assert result.stdout.endswith("It is stored in the keyring of this machine.\n")
     finally:
         keyring.set_keyring(previous)
     assert sandbox.users["reader"].password in ring.kept.values()

@@ -53,9 +53,9 @@ def test_a_radius_alone_is_refused():
     ],
 )
 def test_positions_are_read(text, ra, dec):
-    place = read_position(text)
-    assert place.ra.deg == pytest.approx(ra, abs=1e-9)
-    assert place.dec.deg == pytest.approx(dec, abs=1e-9)
+    position = read_position(text)
+    assert position.ra.deg == pytest.approx(ra, abs=1e-9)
+    assert position.dec.deg == pytest.approx(dec, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -77,5 +77,5 @@ def test_names_are_no_positions(text):
     ],
 )
 def test_a_wrong_position_is_refused(text):
-    with pytest.raises(InvalidQueryError, match="is no position"):
+    with pytest.raises(InvalidQueryError, match="is not a position"):
         read_position(text)

@@ -44,7 +44,7 @@ def environment(sandbox, tmp_path):
 
 
 def in_terminal(arguments, width, environment, *, typed=()):
-    """Run a command in a terminal of its own; return what it shows and how it ends."""
+    """Run a command in a new terminal; return what it shows and how it ends."""
     environment = {k: v for k, v in environment.items() if k not in ("COLUMNS", "LINES")}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
@@ -63,12 +63,12 @@ def in_terminal(arguments, width, environment, *, typed=()):
         if not select.select([ours], [], [], 1.0)[0]:
             continue
         try:
-            more = os.read(ours, 65536)
+            data = os.read(ours, 65536)
         except OSError:  # The other end was closed.
             break
-        if not more:
+        if not data:
             break
-        shown += more
+        shown += data
         if questions and questions[0][0].encode() in shown:
             os.write(ours, questions.pop(0)[1].encode() + b"\n")
     code = process.wait(timeout=600)

@@ -306,7 +306,7 @@ def test_a_packed_file_has_the_limit_of_answers():
 
 
 def test_a_packed_file_that_breaks_off():
-    with pytest.raises(TableParseError, match="the text breaks off"):
+    with pytest.raises(TableParseError, match="the text is truncated"):
         AtlasForced.read(gzip.compress(SENT.encode())[:-12])
 
 

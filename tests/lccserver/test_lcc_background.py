@@ -362,7 +362,7 @@ def test_a_server_that_never_ends_its_answer_is_left_in_time(lcc, double):
     with (
         conf.set_temp("deadline", 0.3),
         conf.set_temp("retries", 0),
-        pytest.raises(TimeoutError, match="did not finish its answer within"),
+        pytest.raises(TimeoutError, match="did not finish its response within"),
     ):
         lcc.query_region(CENTRE, radius="30 arcmin")
 

@@ -29,7 +29,9 @@ FORCED = (
 )
 
 
-def light_curve(time, flux, flux_err=10.0, band="o", *, own=None, meta=META, scale="utc", **values):
+def light_curve(
+    time, flux, flux_err=10.0, band="o", *, survey_columns=None, meta=META, scale="utc", **values
+):
     """Build a light curve; a flux of NaN is masked, and what is not given is as of ATLAS."""
     time = np.atleast_1d(np.asarray(time, float))
     n = len(time)
@@ -52,7 +54,7 @@ def light_curve(time, flux, flux_err=10.0, band="o", *, own=None, meta=META, sca
     for name, given in values.items():
         columns[name] = np.broadcast_to(np.asarray(given), n).copy()
     rows = Rows(length=n)
-    for name, array in (own or {}).items():
+    for name, array in (survey_columns or {}).items():
         unit = {wire[1]: wire[2] for wire in FORCED}.get(name)
         array = np.broadcast_to(np.asarray(array), n).copy()
         mask = np.isnan(array) if array.dtype.kind == "f" else np.zeros(n, bool)
@@ -80,13 +82,13 @@ def forced(text):
     magnitude = np.array(table["m"], float)
     # The flux is printed in whole uJy; the magnitude has more digits.
     flux = np.sign(magnitude) * 10 ** ((23.9 - np.abs(magnitude)) / 2.5)
-    own = {name: np.array(table[wire], kind) for wire, name, _, kind in FORCED}
+    survey_columns = {name: np.array(table[wire], kind) for wire, name, _, kind in FORCED}
     return light_curve(
         np.array(table["MJD"], float),
         flux,
         np.array(table["duJy"], float),
         np.array(table["F"]),
-        own=own,
+        survey_columns=survey_columns,
         limiting_mag=np.array(table["mag5sig"], float),
         exposure=np.array(table["Obs"]),
     )

@@ -25,9 +25,9 @@ def tables(shared):
             warnings.simplefilter("ignore")
             lc = AtlasForced.read(folder / f"2019vxm_i{n:03d}.o.lc.txt.gz")
         # Its limit on errors was found for each table by itself: the verdict is taken over.
-        own = bits(lc) & (CHI2 | ERROR)
-        lc["flag"] = np.where(own & CHI2, int(Flag.CHI2), 0) | np.where(
-            own & ERROR, int(Flag.LARGE_ERROR), 0
+        expected = bits(lc) & (CHI2 | ERROR)
+        lc["flag"] = np.where(expected & CHI2, int(Flag.CHI2), 0) | np.where(
+            expected & ERROR, int(Flag.LARGE_ERROR), 0
         )
         curves.append(lc)
     return curves

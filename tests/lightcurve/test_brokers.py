@@ -162,9 +162,11 @@ def test_detections_of_alerce(shared):
 
 
 def test_there_and_back():
-    own = {"objid": np.arange(6) + 2**60, "x": np.full(6, 7.0)}
+    survey_columns = {"objid": np.arange(6) + 2**60, "x": np.full(6, 7.0)}
     flux = [100.0, np.nan, -40, 50, 9, 60]
-    lc = light_curve(59000 + np.arange(6) / 4, flux, 5.0, own=own, scale="tdb")
+    lc = light_curve(
+        59000 + np.arange(6) / 4, flux, 5.0, survey_columns=survey_columns, scale="tdb"
+    )
     lc["objid"] = np.ma.masked_array(np.arange(6) + 2**60, mask=[0, 1, 0, 0, 0, 0])
     again = from_pandas(to_pandas(lc))
     assert again.time.scale == "tdb" and (again.time == lc.time).all()
@@ -191,12 +193,12 @@ def test_frames_of_users():
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"a": [1]}, "frame is no light curve; a light curve has the columns mjd, band"),
+        ({"a": [1]}, "frame is not a light curve; a light curve has the columns mjd, band"),
         ({"mjd": [2459000.5], "band": ["o"], "flux": [1], "flux_err": [1]}, "it is MJD 59000$"),
         ({"mjd": [np.nan], "band": ["o"], "flux": [1], "flux_err": [1]}, "rows without mjd"),
         (
             {"mjd": [59000], "band": ["o"], "flux": ["x"], "flux_err": [1]},
-            "holds texts, such as x",
+            "holds strings, such as x",
         ),
     ],
 )

@@ -238,8 +238,8 @@ def test_lightkurve_looks_under_masks():
     lc["flux"].unmasked[::7] = 1e6 * u.uJy
     safe = to_lightkurve(lc).to_periodogram(frequency=frequency)
     masked = Masked(lc["flux"].unmasked, mask=lc["flux"].mask)
-    own = lightkurve.LightCurve(time=lc.time, flux=masked)
-    unsafe = own.to_periodogram(frequency=frequency)
+    columns = lightkurve.LightCurve(time=lc.time, flux=masked)
+    unsafe = columns.to_periodogram(frequency=frequency)
     assert safe.power.value[0] == pytest.approx(10, rel=0.05)
     assert unsafe.power.value[0] > 100
 
@@ -294,8 +294,8 @@ def test_what_is_no_light_curve_is_named():
 
 
 def test_sncosmo_leaves_out_what_is_flagged_and_has_no_time_of_nan():
-    own = ([58000.0, 58001.0, 58002.0], [100.0, 110.0, 120.0])
-    lc = example_curves.light_curve(*own, exposure_time=np.array([30.0, np.nan, 30.0]))
+    columns = ([58000.0, 58001.0, 58002.0], [100.0, 110.0, 120.0])
+    lc = example_curves.light_curve(*columns, exposure_time=np.array([30.0, np.nan, 30.0]))
     lc["flag"] = np.array([0, 0, int(Flag.CHI2)])
     table = to_sncosmo(lc)
     np.testing.assert_allclose(table["time"], [58000.0 + 15 / 86400, 58001.0], rtol=0, atol=1e-9)

@@ -45,28 +45,28 @@ def reference(lc, width=1.0, offset=0.0, keys=("band",)):
 def rows_of(lc, keys=("band",), width=1.0, offset=0.0):
     """The same of what `bin` made; its times are those of rows, so that they say the cell."""
     assert len(set(map(str, lc.colnames))) == len(lc.colnames)
-    made = {}
+    result = {}
     for row in lc:
         cell = math.floor((row["time_first"].mjd - offset) / width)
         chi2 = row["reduced_chi2"]
-        made[(*(str(row[key]) for key in keys), cell)] = (
+        result[(*(str(row[key]) for key in keys), cell)] = (
             row["time"].mjd,
             row["flux"].unmasked.value,
             row["flux_err"].unmasked.value,
             int(row["n"]),
             0.0 if np.ma.is_masked(chi2) else float(chi2),
         )
-    return made
+    return result
 
 
-def assert_same(made, expected, scale=1.0):
-    assert made.keys() == expected.keys()
+def assert_same(result, expected, scale=1.0):
+    assert result.keys() == expected.keys()
     for cell, values in expected.items():
-        np.testing.assert_allclose(made[cell][0], values[0], rtol=1e-15)
-        np.testing.assert_allclose(made[cell][1], values[1], rtol=1e-12, atol=1e-12 * scale)
-        np.testing.assert_allclose(made[cell][2], values[2], rtol=1e-12)
-        assert made[cell][3] == values[3]
-        np.testing.assert_allclose(made[cell][4], values[4], rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(result[cell][0], values[0], rtol=1e-15)
+        np.testing.assert_allclose(result[cell][1], values[1], rtol=1e-12, atol=1e-12 * scale)
+        np.testing.assert_allclose(result[cell][2], values[2], rtol=1e-12)
+        assert result[cell][3] == values[3]
+        np.testing.assert_allclose(result[cell][4], values[4], rtol=1e-10, atol=1e-10)
 
 
 @st.composite
@@ -90,11 +90,11 @@ def curves(draw, most=15):
 @bounded
 @given(curves(), st.sampled_from([0.25, 1.0, 3.0]), st.sampled_from([0.0, 0.5, 58000.25]))
 def test_agrees_with_an_independent_computation(lc, width, offset):
-    made = bin(lc, width * u.day, sigma_clip=None, offset=offset * u.day)
+    result = bin(lc, width * u.day, sigma_clip=None, offset=offset * u.day)
     expected = reference(lc, width, offset)
-    assert_same(rows_of(made, width=width, offset=offset), expected, scale=1e4)
-    assert int(made["n"].sum()) == sum(values[3] for values in expected.values())
-    assert np.all(np.diff(made.time.mjd) >= 0)
+    assert_same(rows_of(result, width=width, offset=offset), expected, scale=1e4)
+    assert int(result["n"].sum()) == sum(values[3] for values in expected.values())
+    assert np.all(np.diff(result.time.mjd) >= 0)
 
 
 def clipped(rows, sigma):
@@ -142,8 +142,8 @@ def test_clipping_agrees_with_an_independent_computation(lc, sigma):
     for row in lc:
         cell = (str(row["band"]), math.floor(row["time"].mjd))
         cells[cell].append((row["time"].mjd, row["flux"].value, row["flux_err"].value))
-    made = bin(lc, sigma_clip=sigma)
-    found = {(str(row["band"]), math.floor(row["time_first"].mjd)): row for row in made}
+    result = bin(lc, sigma_clip=sigma)
+    found = {(str(row["band"]), math.floor(row["time_first"].mjd)): row for row in result}
     assert found.keys() == cells.keys()
     for cell, rows in cells.items():
         left, out = clipped(rows, sigma)
@@ -160,18 +160,18 @@ def test_clipping_agrees_with_an_independent_computation(lc, sigma):
 @bounded
 @given(curves(), st.sampled_from(["weighted", "mean", "median"]))
 def test_is_a_light_curve_whatever_comes_in(lc, method):
-    made = bin(lc, method=method)
-    assert isinstance(made, TimeSeries)
-    assert made.colnames[1 : len(SCHEMA) + 1] == [column.name for column in SCHEMA]
+    result = bin(lc, method=method)
+    assert isinstance(result, TimeSeries)
+    assert result.colnames[1 : len(SCHEMA) + 1] == [column.name for column in SCHEMA]
     for column in SCHEMA:
-        assert getattr(made[column.name], "unit", None) == column.unit
+        assert getattr(result[column.name], "unit", None) == column.unit
     for name in ("flux", "flux_err", "mag", "mag_err", "limiting_mag"):
-        assert np.array_equal(made[name].mask, np.isnan(made[name].unmasked.value))
-    assert np.array_equal(made["mag"].mask, ~made["detection"])
-    assert np.all(made["flux"].unmasked.value[made["detection"]] > 0)
+        assert np.array_equal(result[name].mask, np.isnan(result[name].unmasked.value))
+    assert np.array_equal(result["mag"].mask, ~result["detection"])
+    assert np.all(result["flux"].unmasked.value[result["detection"]] > 0)
     # A binned light curve is one that can be cleaned and binned again.
-    again = bin(clean(made, "plot_atlas_fp", reduced_chi2_max=None, rolling_sigma=None))
-    np.testing.assert_array_equal(again["flux"].unmasked.value, made["flux"].unmasked.value)
+    again = bin(clean(result, "plot_atlas_fp", reduced_chi2_max=None, rolling_sigma=None))
+    np.testing.assert_array_equal(again["flux"].unmasked.value, result["flux"].unmasked.value)
 
 
 @bounded
@@ -182,10 +182,10 @@ def test_is_a_light_curve_whatever_comes_in(lc, method):
 )
 def test_a_constant_bins_to_itself(value, errors, method):
     lc = light_curve(58000 + np.arange(len(errors)) * 0.3, value, errors)
-    made = bin(lc, 2 * u.day, method=method)
-    assert np.all(made["flux"].unmasked.value == value)
-    assert np.all(made["n_clipped"] == 0)
-    assert int(made["n"].sum()) == len(errors)
+    result = bin(lc, 2 * u.day, method=method)
+    assert np.all(result["flux"].unmasked.value == value)
+    assert np.all(result["n_clipped"] == 0)
+    assert int(result["n"].sum()) == len(errors)
 
 
 @bounded
@@ -201,12 +201,12 @@ def test_stacked_and_mapped_are_as_each_alone(lc):
         else:
             stacked[name] = np.concatenate(parts)
     stacked["star"] = np.repeat(["b", "a"], [len(curve) for curve in both.values()])
-    made = bin(stacked, by=("star", "band"))
+    result = bin(stacked, by=("star", "band"))
     mapped = bin(both)
     assert list(mapped) == [7, 3]
     for key, star in ((7, "b"), (3, "a")):
         alone = bin(both[key])
-        part = made[made["star"] == star]
+        part = result[result["star"] == star]
         for name in ("flux", "flux_err", "n", "n_clipped", "reduced_chi2", "limiting_mag"):
             expected = np.ma.filled(getattr(alone[name], "unmasked", alone[name]), np.nan)
             for table in (mapped[key], part):
@@ -221,10 +221,10 @@ def test_what_does_not_enter():
     error = np.array([1.0, 1.0, 1.0, 1.0, 0.0, np.nan])
     lc = light_curve(58000 + np.arange(6) * 0.01, flux, error, limiting_mag=np.nan)
     lc["flag"] = [0, 0, int(Flag.EDGE), 0, 0, 0]
-    made = bin(lc)
-    assert made["n"].tolist() == [2]
-    assert made["flux"][0] == 11 * u.uJy
-    assert "left out 1 flagged, 3 without" in made.meta["history"][-1]
+    result = bin(lc)
+    assert result["n"].tolist() == [2]
+    assert result["flux"][0] == 11 * u.uJy
+    assert "left out 1 flagged, 3 without" in result.meta["history"][-1]
 
 
 def test_faint_rows_do_enter():
@@ -236,20 +236,20 @@ def test_faint_rows_do_enter():
 
 
 def test_negative_means_stay_negative():
-    made = bin(light_curve([58000.1, 58000.2], [-30.0, -50.0], 10.0))
-    assert made["flux"].unmasked.value.tolist() == [-40.0]
-    assert not made["detection"][0]
-    assert made["mag"].mask.all()
+    result = bin(light_curve([58000.1, 58000.2], [-30.0, -50.0], 10.0))
+    assert result["flux"].unmasked.value.tolist() == [-40.0]
+    assert not result["detection"][0]
+    assert result["mag"].mask.all()
     np.testing.assert_allclose(
-        made["limiting_mag"].unmasked.value, 23.9 - 2.5 * np.log10(50 / np.sqrt(2))
+        result["limiting_mag"].unmasked.value, 23.9 - 2.5 * np.log10(50 / np.sqrt(2))
     )
 
 
 def test_an_outlier_is_clipped():
-    made = bin(light_curve(58000 + np.arange(5) * 0.01, [10.0, 11.0, 9.0, 10.0, 5000.0], 1.0))
-    assert made["n"].tolist() == [4]
-    assert made["n_clipped"].tolist() == [1]
-    assert made["flux"][0] == 10 * u.uJy
+    result = bin(light_curve(58000 + np.arange(5) * 0.01, [10.0, 11.0, 9.0, 10.0, 5000.0], 1.0))
+    assert result["n"].tolist() == [4]
+    assert result["n_clipped"].tolist() == [1]
+    assert result["flux"][0] == 10 * u.uJy
     untouched = bin(
         light_curve(58000 + np.arange(5) * 0.01, [10, 11, 9, 10, 5000], 1), sigma_clip=None
     )
@@ -259,14 +259,14 @@ def test_an_outlier_is_clipped():
 def test_clipping_goes_on_until_none_goes():
     # The farther outlier hides the nearer one in the scatter of the first round.
     flux = [0.0, 1.0, -1.0, 0.0, 12.0, 14.0, 900.0]
-    made = bin(light_curve(58000 + np.arange(7) * 0.01, flux, 1.0))
-    assert made["n"].tolist() == [4]
+    result = bin(light_curve(58000 + np.arange(7) * 0.01, flux, 1.0))
+    assert result["n"].tolist() == [4]
 
 
 def test_two_that_differ_are_both_kept():
-    made = bin(light_curve([58000.1, 58000.2], [0.0, 1000.0], 1.0))
-    assert made["n"].tolist() == [2]
-    assert made["reduced_chi2"][0] == pytest.approx(2 * 500.0**2)
+    result = bin(light_curve([58000.1, 58000.2], [0.0, 1000.0], 1.0))
+    assert result["n"].tolist() == [2]
+    assert result["reduced_chi2"][0] == pytest.approx(2 * 500.0**2)
 
 
 def test_real_scatter_is_no_outlier():
@@ -277,14 +277,14 @@ def test_real_scatter_is_no_outlier():
 
 def test_time_and_exposure():
     lc = light_curve([58000.0, 58000.2], [10.0, 10.0], [1.0, 2.0])
-    made = bin(lc)
+    result = bin(lc)
     # Weights of 4 and 1.
-    assert made.time.mjd[0] == pytest.approx(58000.04, abs=1e-11)
-    assert made["time_first"].mjd[0] == 58000.0
-    assert made["time_last"].mjd[0] == 58000.2
-    assert made["exposure_time"][0] == 30 * u.s
-    assert made["total_exposure"].unmasked[0] == 60 * u.s
-    assert made["exposure"].tolist() == [""]
+    assert result.time.mjd[0] == pytest.approx(58000.04, abs=1e-11)
+    assert result["time_first"].mjd[0] == 58000.0
+    assert result["time_last"].mjd[0] == 58000.2
+    assert result["exposure_time"][0] == 30 * u.s
+    assert result["total_exposure"].unmasked[0] == 60 * u.s
+    assert result["exposure"].tolist() == [""]
     assert bin(lc, method="mean").time.mjd[0] == pytest.approx(58000.1, abs=1e-11)
     assert bin(lc[:1])["exposure"].tolist() == lc["exposure"][:1].tolist()
 
@@ -306,14 +306,14 @@ def test_limits_are_combined_and_counted():
         [np.nan, np.nan, 20.0, np.nan],
         limiting_mag=[19.0, 19.0, 18.5, 19.0],
     )
-    made = bin(lc)
-    assert made["n"].tolist() == [0, 1]
-    assert made["n_limits"].tolist() == [2, 1]
-    assert made["flux"].mask.tolist() == [True, False]
+    result = bin(lc)
+    assert result["n"].tolist() == [0, 1]
+    assert result["n_limits"].tolist() == [2, 1]
+    assert result["flux"].mask.tolist() == [True, False]
     # Two equal limits are deeper by 2.5 log10(sqrt 2).
     expected = [19.0 + 2.5 * np.log10(np.sqrt(2)), 23.9 - 2.5 * np.log10(100.0)]
-    np.testing.assert_allclose(made["limiting_mag"].unmasked.value, expected)
-    assert made["detection"].tolist() == [False, True]
+    np.testing.assert_allclose(result["limiting_mag"].unmasked.value, expected)
+    assert result["detection"].tolist() == [False, True]
     assert bin(lc, limits=False)["n"].tolist() == [1]
 
 
@@ -326,22 +326,24 @@ def test_nights():
 
 def test_surveys_are_kept_apart():
     lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, survey=np.array(["atlas", "ztf"]))
-    made = bin(lc)
-    assert made["survey"].tolist() == ["atlas", "ztf"]
+    result = bin(lc)
+    assert result["survey"].tolist() == ["atlas", "ztf"]
 
 
 def test_objects_are_not_mixed():
-    lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, own={"atlas_id": np.array([5, 6])})
+    lc = light_curve(
+        [58000.1, 58000.2], [10.0, 20.0], 1.0, survey_columns={"atlas_id": np.array([5, 6])}
+    )
     with pytest.raises(InvalidQueryError, match="several objects in its column atlas_id: by="):
         bin(lc)
-    made = bin(lc, by=("atlas_id", "band"))
-    assert made["atlas_id"].tolist() == [5, 6]
-    assert made["atlas_id"].dtype == np.int64
+    result = bin(lc, by=("atlas_id", "band"))
+    assert result["atlas_id"].tolist() == [5, 6]
+    assert result["atlas_id"].dtype == np.int64
 
 
 def test_large_ids_stay_exact():
     ids = np.array([1000000000000000001, 1000000000000000002])
-    lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, own={"atlas_id": ids})
+    lc = light_curve([58000.1, 58000.2], [10.0, 20.0], 1.0, survey_columns={"atlas_id": ids})
     assert bin(lc, by=("atlas_id", "band"))["atlas_id"].tolist() == ids.tolist()
 
 
@@ -370,27 +372,27 @@ def test_a_table_of_the_columns_needed_is_enough():
             "flux_err": [1.0, 1.0] * u.uJy,
         }
     )
-    made = bin(table)
-    assert made["flux"].unmasked.value.tolist() == [20.0]
-    assert made["survey"].tolist() == [""]
+    result = bin(table)
+    assert result["flux"].unmasked.value.tolist() == [20.0]
+    assert result["survey"].tolist() == [""]
 
 
 def test_a_mapping_says_what_it_is():
-    made = bin({1: light_curve([58000.1], [10.0])})
-    assert isinstance(made, LightCurves)
-    assert repr(made) == "<LightCurves of 1 objects, bin: width=1 d>"
-    assert made[1].meta["object"] == "ATLAS26abc"
-    assert "1 bins" in made[1].meta["history"][-1]
-    assert made[1] is made[1]
+    result = bin({1: light_curve([58000.1], [10.0])})
+    assert isinstance(result, LightCurves)
+    assert repr(result) == "<LightCurves of 1 objects, bin: width=1 d>"
+    assert result[1].meta["object"] == "ATLAS26abc"
+    assert "1 bins" in result[1].meta["history"][-1]
+    assert result[1] is result[1]
     with pytest.raises(KeyError):
-        made[2]
+        result[2]
 
 
 def test_what_is_no_light_curve_is_refused():
     lc = light_curve([58000.1], [10.0])
     with pytest.raises(InvalidQueryError, match="lc is of type list"):
         bin([1, 2])
-    with pytest.raises(InvalidQueryError, match="lacks the column flux_err"):
+    with pytest.raises(InvalidQueryError, match="has no column flux_err"):
         bin(lc[["time", "band", "flux"]])
     table = QTable(lc)
     table["flux"] = [18.0] * u.mag
@@ -426,7 +428,7 @@ def test_what_is_no_light_curve_is_refused():
         ({"method": "wheighted"}, "method='wheighted' is not known; did you mean 'weighted'"),
         ({"sigma_clip": 0.5}, "sigma_clip=0.5 should be a number of 1 or more"),
         ({"snr": -1}, "snr=-1 should be"),
-        ({"by": "bnd"}, "by='bnd' is no column of lc; did you mean 'band'"),
+        ({"by": "bnd"}, "by='bnd' is not a column of lc; did you mean 'band'"),
         ({"by": ("band", "flux")}, "the column flux is of type float64"),
     ],
 )
@@ -441,17 +443,17 @@ def test_pieces_make_no_difference(lc, size):
     both = {2: lc, 1: light_curve([58001.5, 58001.6, 58003.0], [10.0, -20.0, 30.0], 5.0), 5: lc}
     stacked = QTable(lc)
     stacked["star"] = np.sort(np.arange(len(lc)) % 4)
-    whole, apart = bin(stacked, by=("star", "band")), bin(both)
+    whole, separate = bin(stacked, by=("star", "band")), bin(both)
     cut = bin(clean(both, "plot_atlas_fp", reduced_chi2_max=None, drop=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(binning, "PIECE", size)
         pieces = bin(stacked, by=("star", "band"))
         assert same(pieces, whole)
         assert pieces.meta["history"] == whole.meta["history"]
-        made = bin(both)
-        assert all(same(made[key], apart[key]) for key in both)
-        made = bin(clean(both, "plot_atlas_fp", reduced_chi2_max=None, drop=True))
-        assert all(same(made[key], cut[key]) for key in both)
+        result = bin(both)
+        assert all(same(result[key], separate[key]) for key in both)
+        result = bin(clean(both, "plot_atlas_fp", reduced_chi2_max=None, drop=True))
+        assert all(same(result[key], cut[key]) for key in both)
         # A table that is not sorted by its objects comes in one piece.
         assert same(bin(stacked[::-1], by=("star", "band")), whole, rtol=1e-12)
 
@@ -483,17 +485,17 @@ def test_limits_of_another_sigma_are_5_sigma_after_binning():
 )
 def test_times_are_those_of_astropy_to_the_last_bit(mjd, scale):
     mjd = np.array(mjd, float)
-    made, expected = time_column(mjd, "time", "", scale), Time(mjd, format="mjd", scale=scale)
-    np.testing.assert_array_equal(made.jd1, expected.jd1)
-    np.testing.assert_array_equal(made.jd2, expected.jd2)
-    assert (made.format, made.scale) == ("mjd", scale)
+    result, expected = time_column(mjd, "time", "", scale), Time(mjd, format="mjd", scale=scale)
+    np.testing.assert_array_equal(result.jd1, expected.jd1)
+    np.testing.assert_array_equal(result.jd2, expected.jd2)
+    assert (result.format, result.scale) == ("mjd", scale)
 
 
 def test_errors_of_any_size_are_weighed():
     lc = light_curve([58000.1, 58000.2, 58000.3], [1.0, 2.0, 3.0], [1e-160, 1.0, 1e160])
-    made = bin(lc, sigma_clip=None)
-    assert made["flux"].unmasked.value.tolist() == [1.0]
-    assert made["flux_err"].unmasked.value.tolist() == [1e-160]
+    result = bin(lc, sigma_clip=None)
+    assert result["flux"].unmasked.value.tolist() == [1.0]
+    assert result["flux_err"].unmasked.value.tolist() == [1e-160]
 
 
 @pytest.mark.parametrize("masked", [(0, 0, 1), (1, 1, 0), (0, 1, 0)])

@@ -29,7 +29,7 @@ GOOD = {
 def one(flux=100.0, flux_err=10.0, limiting_mag=19.0, **changed):
     """A light curve of one forced measurement that every rule is content with."""
     return light_curve(
-        [59000.3], flux, flux_err, own={**GOOD, **changed}, limiting_mag=limiting_mag
+        [59000.3], flux, flux_err, survey_columns={**GOOD, **changed}, limiting_mag=limiting_mag
     )
 
 
@@ -113,7 +113,10 @@ def test_rows_of_the_other_presets(preset, changed, flag):
 
 def test_skyportal_says_what_is_a_detection():
     lc = light_curve(
-        59000 + np.arange(3), [500.0, 20.0, 500.0], 10.0, own={**GOOD, "reduced_chi2": [1, 1, 50.0]}
+        59000 + np.arange(3),
+        [500.0, 20.0, 500.0],
+        10.0,
+        survey_columns={**GOOD, "reduced_chi2": [1, 1, 50.0]},
     )
     assert lc["detection"].tolist() == [True, False, True]
     cleaned = clean(lc, "skyportal")
@@ -127,7 +130,7 @@ def test_the_rolling_clip_is_that_of_plot_atlas_fp():
     rng = np.random.default_rng(3)
     flux = rng.normal(0, 10, 60)
     flux[[0, 7, 30, 31, 59]] += [400, -300, 200, 250, 500]
-    lc = light_curve(59000 + np.arange(60.0), flux, 10.0, own=GOOD)
+    lc = light_curve(59000 + np.arange(60.0), flux, 10.0, survey_columns=GOOD)
     flagged = clean(lc, "plot_atlas_fp")["flag"] & Flag.OUTLIER != 0
     expected = []
     for n in range(60):
@@ -142,9 +145,11 @@ def test_the_rolling_clip_is_that_of_plot_atlas_fp():
 
 def test_the_rolling_clip_keeps_bands_and_objects_apart():
     flux = np.tile([10.0, 1000.0], 20) + np.arange(40.0)
-    lc = light_curve(59000 + np.arange(40.0), flux, 10.0, np.tile(["o", "c"], 20), own=GOOD)
+    lc = light_curve(
+        59000 + np.arange(40.0), flux, 10.0, np.tile(["o", "c"], 20), survey_columns=GOOD
+    )
     assert not clean(lc, "plot_atlas_fp")["flag"].any()
-    mixed = light_curve(59000 + np.arange(40.0), flux, 10.0, own=GOOD)
+    mixed = light_curve(59000 + np.arange(40.0), flux, 10.0, survey_columns=GOOD)
     mixed["atlas_id"] = np.tile([1, 2], 20)
     with pytest.raises(InvalidQueryError, match="several objects in its column atlas_id"):
         clean(mixed, "plot_atlas_fp")
@@ -154,16 +159,18 @@ def test_the_rolling_clip_keeps_bands_and_objects_apart():
 
 
 def test_the_rolling_clip_leaves_short_series():
-    lc = light_curve(59000 + np.arange(4.0), [0, 1, 0, 9999.0], 10.0, own=GOOD)
+    lc = light_curve(59000 + np.arange(4.0), [0, 1, 0, 9999.0], 10.0, survey_columns=GOOD)
     assert not clean(lc, "plot_atlas_fp")["flag"].any()
-    seven = light_curve(59000 + np.arange(7.0), [0, 1, 0, 2, 1, 0, 9999.0], 10.0, own=GOOD)
+    seven = light_curve(
+        59000 + np.arange(7.0), [0, 1, 0, 2, 1, 0, 9999.0], 10.0, survey_columns=GOOD
+    )
     assert clean(seven, "plot_atlas_fp")["flag"].tolist() == [0] * 6 + [int(Flag.OUTLIER)]
 
 
 def test_rows_out_of_order_are_compared_in_time():
     flux = np.append(np.linspace(0.0, 3000.0, 40), 1500.0)
     time = np.append(np.arange(40.0), 2.5) + 59000
-    lc = light_curve(time, flux, 10.0, own=GOOD)
+    lc = light_curve(time, flux, 10.0, survey_columns=GOOD)
     shuffled = QTable(lc)[np.random.default_rng(0).permutation(41)]
     flagged = clean(shuffled, "plot_atlas_fp")
     assert flagged["time"].mjd[flagged["flag"] != 0].tolist() == [59002.5]
@@ -175,7 +182,7 @@ def test_bins_of_atclean():
     time = [59000.1, 59000.2, 59000.3, 59000.4, 59001.1, 59002.1, 59002.2]
     time += [59003.1, 59003.2, 59003.3, 59003.4, 59003.5]
     flux = [10, 11, 9, 10, 10, 0, 500, 0, 1, 0, 900, -900]
-    lc = light_curve(time, np.array(flux, float), 5.0, own=GOOD)
+    lc = light_curve(time, np.array(flux, float), 5.0, survey_columns=GOOD)
     bad, out = int(Flag.BAD_BIN), int(Flag.OUTLIER)
     assert (
         clean(lc, "atclean")["flag"].tolist() == [0] * 5 + [bad] * 2 + [bad] * 3 + [bad | out] * 2
@@ -188,18 +195,27 @@ def test_bins_of_atclean():
 def controls(lc, flux):
     """Eight control light curves of the same exposures, with this flux in each."""
     rng = np.random.default_rng(8)
-    made = []
+    result = []
     for _ in range(8):
         noise = rng.normal(0, 3.0, len(lc))
-        made.append(
-            light_curve(lc.time.mjd, flux + noise, 5.0, own=GOOD, exposure=lc["exposure"].tolist())
+        result.append(
+            light_curve(
+                lc.time.mjd,
+                flux + noise,
+                5.0,
+                survey_columns=GOOD,
+                exposure=lc["exposure"].tolist(),
+            )
         )
-    return made
+    return result
 
 
 def test_control_light_curves():
     lc = light_curve(
-        59000 + np.repeat(np.arange(4.0), 3) + np.tile([0.1, 0.2, 0.3], 4), 50.0, 5.0, own=GOOD
+        59000 + np.repeat(np.arange(4.0), 3) + np.tile([0.1, 0.2, 0.3], 4),
+        50.0,
+        5.0,
+        survey_columns=GOOD,
     )
     flux = np.zeros(12)
     flux[4] = 40.0
@@ -232,13 +248,13 @@ def test_overrides_replace_thresholds():
     ("options", "message"),
     [
         ({"preset": "faqq"}, "preset='faqq' is not known; did you mean 'faq'"),
-        ({"flux_err_maxx": 5}, "flux_err_maxx is no threshold; did you mean 'flux_err_max'"),
+        ({"flux_err_maxx": 5}, "flux_err_maxx is not a threshold; did you mean 'flux_err_max'"),
         ({"flux_err_max": "big"}, "flux_err_max='big' should be one number in uJy"),
         ({"flux_err_max": 3 * u.mag}, "flux_err_max=.* should be one number in uJy"),
         ({"flux_err_max": [1, 2]}, "should be one number in uJy"),
         ({"error_code": True}, "error_code=True should be one number without a unit"),
         ({"sky_brightness_min": np.nan}, "sky_brightness_min=nan should be one number"),
-        ({"by": "bnd", "rolling_sigma": 3}, "by='bnd' is no column of lc"),
+        ({"by": "bnd", "rolling_sigma": 3}, "by='bnd' is not a column of lc"),
     ],
 )
 def test_arguments_that_are_wrong(options, message):
@@ -265,7 +281,9 @@ def test_a_column_that_is_missing_is_named():
 
 def test_a_masked_value_is_not_judged_and_counted():
     lc = light_curve(
-        [59000.1, 59001.1], [10.0, np.nan], own={**GOOD, "x": [5.0, np.nan], "y": [5.0, np.nan]}
+        [59000.1, 59001.1],
+        [10.0, np.nan],
+        survey_columns={**GOOD, "x": [5.0, np.nan], "y": [5.0, np.nan]},
     )
     cleaned = clean(lc, "faq", limiting_mag_min=None)
     assert cleaned["flag"].tolist() == [int(Flag.EDGE), 0]
@@ -357,8 +375,8 @@ def test_a_mapping():
     dropped = clean(curves, "faq", drop=True)
     assert [len(dropped[key]) for key in dropped] == [0, 1, 0]
     # Straight from one to the other, without the tables between.
-    made = bin(clean(curves, "faq", drop=True))
-    assert [len(made[key]) for key in made] == [0, 1, 0]
+    result = bin(clean(curves, "faq", drop=True))
+    assert [len(result[key]) for key in result] == [0, 1, 0]
     twice = clean(clean(curves, "faq", drop=True), "atclean", bin_width=None)
     assert [twice[key]["flag"].tolist() for key in twice] == [[], [0], []]
     # What was handed out counts, also when it was changed by hand.
@@ -388,7 +406,7 @@ def test_any_light_curve_can_be_cleaned(rows, preset):
     )
     lc = light_curve(
         time, flux, flux_err, np.asarray(band, "U1"),
-        own={**GOOD, "x": np.asarray(x, float), "reduced_chi2": np.asarray(chi2, float)},
+        survey_columns={**GOOD, "x": np.asarray(x, float), "reduced_chi2": np.asarray(chi2, float)},
     )  # fmt: skip
     cleaned = clean(lc, preset)
     assert len(cleaned) == len(lc)

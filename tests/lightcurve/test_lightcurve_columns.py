@@ -83,7 +83,7 @@ def test_one_of_many_that_is_wrong_is_named():
     with pytest.raises(InvalidQueryError, match=r"column flux of lc\[2\] is in mag"):
         bin(curves)
     del curves[1]["band"]
-    with pytest.raises(InvalidQueryError, match=r"lc\[1\] is no light curve.*lacks the column"):
+    with pytest.raises(InvalidQueryError, match=r"lc\[1\] is not a light curve.*has no column"):
         bin(curves)
 
 
@@ -94,7 +94,7 @@ def test_pieces_are_of_the_same_rows(rows):
     kept = np.arange(len(whole)) % 3 > 0
     cut = whole.with_columns({"flag": np.arange(len(whole))}, kept)
     for source in (whole, cut):
-        pieces = [piece for _, piece in source.pieces(rows, None)]
+        pieces = [chunk for _, chunk in source.pieces(rows, None)]
         for read in (CurveArrays.mjd, lambda bare: bare.numbers("flux")):
             np.testing.assert_array_equal(np.concatenate([*map(read, pieces)]), read(source))
         assert source.ends[-1] == len(source) == sum(map(len, pieces))

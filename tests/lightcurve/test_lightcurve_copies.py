@@ -81,9 +81,9 @@ def test_what_is_made_of_many_is_copied(atlas, ids):
 
 
 def test_rows_are_found_by_time(lc, tmp_path):
-    made = [lc, lc.copy(), clean(lc), clean(lc, drop=True), bin(lc), limits(signal_to_noise(lc))]
-    made += [pickle.loads(pickle.dumps(lc)), read(write(lc, tmp_path / "lc.ecsv"))]
-    for one in made:
+    result = [lc, lc.copy(), clean(lc), clean(lc, drop=True), bin(lc), limits(signal_to_noise(lc))]
+    result += [pickle.loads(pickle.dumps(lc)), read(write(lc, tmp_path / "lc.ecsv"))]
+    for one in result:
         first, last = Time(61200.0, format="mjd"), Time(61300.0, format="mjd")
         inside = (one.time >= first) & (one.time <= last)
         assert inside.sum() > 10

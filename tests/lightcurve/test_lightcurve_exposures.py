@@ -20,16 +20,16 @@ def both(second_flux=None, second_err=5.0, shift=0.0, **columns):
     """The same exposures as alerts and as forced photometry, in order of time."""
     names = np.array([f"pid{n}" for n in range(N)])
     alert = light_curve(TIME, FLUX, 10.0, "g", exposure=names, survey="ztf",
-                        own={"forced": np.zeros(N, bool)})  # fmt: skip
+                        survey_columns={"forced": np.zeros(N, bool)})  # fmt: skip
     flux = FLUX + 3 if second_flux is None else second_flux
     forced = light_curve(TIME + shift, flux, second_err, "g", exposure=names, survey="ztf",
-                         own={"forced": np.ones(N, bool)})  # fmt: skip
+                         survey_columns={"forced": np.ones(N, bool)})  # fmt: skip
     return alert, forced, joined(alert, forced)
 
 
 def joined(*curves):
-    made = vstack([QTable(lc) for lc in curves], metadata_conflicts="silent")
-    return made[np.argsort(made["time"].mjd, kind="stable")]
+    result = vstack([QTable(lc) for lc in curves], metadata_conflicts="silent")
+    return result[np.argsort(result["time"].mjd, kind="stable")]
 
 
 def same(one, other, *names):
@@ -70,8 +70,12 @@ def test_a_flux_counts_before_a_limit():
 
 def test_two_origins():
     def upload(origin, error):
-        own = {"origin": np.full(N, origin), "instrument": np.full(N, "ZTF", "U8")}
-        return QTable(light_curve(TIME, FLUX, error, "g", exposure="", survey="ztf", own=own))
+        survey_columns = {"origin": np.full(N, origin), "instrument": np.full(N, "ZTF", "U8")}
+        return QTable(
+            light_curve(
+                TIME, FLUX, error, "g", exposure="", survey="ztf", survey_columns=survey_columns
+            )
+        )
 
     first, second = upload("kowalski", 9.0), upload("fritz", 4.0)
     second["time"] = second["time"] + 0.4 * u.s
@@ -129,8 +133,12 @@ def test_exposures_of_one_time_are_two():
 
 def test_a_duplicate_of_the_survey_does_not_count():
     names = np.array([f"pid{n}" for n in range(N)])
-    first = light_curve(TIME, FLUX, 5.0, exposure=names, own={"duplicate": np.full(N, -1)})
-    second = light_curve(TIME, FLUX + 9, 8.0, exposure=names, own={"duplicate": np.full(N, 1)})
+    first = light_curve(
+        TIME, FLUX, 5.0, exposure=names, survey_columns={"duplicate": np.full(N, -1)}
+    )
+    second = light_curve(
+        TIME, FLUX + 9, 8.0, exposure=names, survey_columns={"duplicate": np.full(N, 1)}
+    )
     same(bin(joined(first, second)), bin(second))
 
 
@@ -159,10 +167,12 @@ def test_any_order_by_its_definition():
 
 def fast(n):
     """Frames of 0.9 s of a camera whose exposures have no names, as SkyPortal sends them."""
-    own = {"origin": np.full(n, "camera"), "instrument": np.full(n, "fast")}
+    survey_columns = {"origin": np.full(n, "camera"), "instrument": np.full(n, "fast")}
     time = 59000.5 + 0.9 * np.arange(n) / 86400
     unnamed = np.full(n, "")
-    return light_curve(time, 100.0, 5.0, "g", exposure=unnamed, survey="skyportal", own=own)
+    return light_curve(
+        time, 100.0, 5.0, "g", exposure=unnamed, survey="skyportal", survey_columns=survey_columns
+    )
 
 
 def test_frames_of_a_fast_camera_all_count():

@@ -8,14 +8,13 @@ import msgspec
 import pytest
 from astropy.table import QTable, Table
 from astropy.time import Time
-from astropy.timeseries import TimeSeries
 from equal import assert_same_table
 
 from atlasquery import AtlasForced
 from atlasquery.atlas import AtlasClass, AtlasSource
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve import bin, clean, read, to_mag, write
-from atlasquery.tables import read_table, write_table
+from atlasquery.tables import LightCurve, read_table, write_table
 
 # One of each format; what else says the same format is a matter of test_files.py.
 FORMATS = (".ecsv", ".fits", ".vot", ".parquet", ".csv")
@@ -94,7 +93,7 @@ def test_a_table_is_no_light_curve(tmp_path):
     with pytest.raises(InvalidQueryError, match="lc should be a TimeSeries, not QTable"):
         write(QTable({"a": [1]}), tmp_path / "a.fits")
     write_table(Table({"a": [1]}), tmp_path / "a.fits")
-    with pytest.raises(InvalidQueryError, match="its column 'time' is not there"):
+    with pytest.raises(InvalidQueryError, match="its column 'time' is missing"):
         read(tmp_path / "a.fits")
     write_table(Table({"time": [61000.0]}), tmp_path / "b.fits")
     with pytest.raises(InvalidQueryError, match="'time' is not a Time with a scale"):
@@ -104,7 +103,7 @@ def test_a_table_is_no_light_curve(tmp_path):
 def test_a_table_with_times_is_a_light_curve(tmp_path):
     table = QTable({"time": Time([61000.0], format="mjd", scale="utc"), "flux": [1.0]})
     table.write(tmp_path / "a.ecsv")
-    assert type(read(tmp_path / "a.ecsv")) is TimeSeries
+    assert type(read(tmp_path / "a.ecsv")) is LightCurve
 
 
 @pytest.mark.parametrize("name", ["real_rows_issue58", "real_rows_from_skyportal_comment"])

@@ -50,9 +50,14 @@ EXPORTS = {
 }
 
 
-def base(**own):
+def base(**survey_columns):
     n = np.arange(8)
-    return light_curve(59000 + n / 4, 100.0 + 9 * n, 5.0, own={"reduced_chi2": np.ones(8), **own})
+    return light_curve(
+        59000 + n / 4,
+        100.0 + 9 * n,
+        5.0,
+        survey_columns={"reduced_chi2": np.ones(8), **survey_columns},
+    )
 
 
 # Masked labels.
@@ -163,10 +168,10 @@ def big_endian(lc):
         if isinstance(column, MaskedColumn):
             values = np.asarray(column.data.data)
         values = values.astype(values.dtype.newbyteorder(">"))
-        made = Column(values, unit=column.unit)
+        result = Column(values, unit=column.unit)
         if isinstance(column, MaskedColumn):
-            made = MaskedColumn(values, mask=column.mask, unit=column.unit)
-        table[name] = made
+            result = MaskedColumn(values, mask=column.mask, unit=column.unit)
+        table[name] = result
     return TimeSeries(table)
 
 

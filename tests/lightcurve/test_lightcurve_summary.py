@@ -56,16 +56,16 @@ def test_the_rise(rising):
 
 
 def test_colours(rising):
-    made = colour(rising)
-    assert len(made) == 3
-    np.testing.assert_allclose(made["colour"].unmasked.value, -0.35)
-    np.testing.assert_allclose(made["time_apart"].unmasked.value, 0.1)
+    result = colour(rising)
+    assert len(result) == 3
+    np.testing.assert_allclose(result["colour"].unmasked.value, -0.35)
+    np.testing.assert_allclose(result["time_apart"].unmasked.value, 0.1)
     np.testing.assert_allclose(
-        made["colour_err"].unmasked.value, np.sqrt(2) * 0.02 * 2.5 / np.log(10)
+        result["colour_err"].unmasked.value, np.sqrt(2) * 0.02 * 2.5 / np.log(10)
     )
     np.testing.assert_allclose(colour(rising, ("o", "c"))["colour"].unmasked.value, 0.35)
     assert len(colour(rising[rising["band"] == "o"])) == 0
-    assert colour(rising[:0]).colnames == made.colnames
+    assert colour(rising[:0]).colnames == result.colnames
     for bands in ("co", ("o", "o"), ("o",), ("o", 3)):
         with pytest.raises(InvalidQueryError, match="should be two bands"):
             colour(rising, bands)
@@ -184,5 +184,5 @@ def test_it_joins_with_tables_by_the_same_type_of_id():
         7: "a",
         2**62 + 1: "b",
     }
-    # Names stay texts.
+    # Names stay strings.
     assert summary({"x": curves[7]})["object"].tolist() == ["x"]

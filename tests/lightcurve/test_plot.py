@@ -1,4 +1,4 @@
-"""What a picture of a light curve shows, read from the artists drawn."""
+"""The content of plots of light curves, read from the artists drawn."""
 
 import astropy.units as u
 import example_curves
@@ -26,6 +26,7 @@ from atlasquery.lightcurve import (  # noqa: E402
     plot_many,
     to_mag,
 )
+from atlasquery.lightcurve.styles import style_of  # noqa: E402
 from atlasquery.tables import decode_rows  # noqa: E402
 
 WHOLE = {
@@ -120,7 +121,7 @@ def test_forced_photometry_above_the_cut(lc, forced):
     drawn = points(plot(lc, forced=forced, snr=2))
     assert drawn["o, forced, S/N ≥ 2"][:, 0].tolist() == [60030, 60031]
     drawn = points(plot(lc, forced=forced, y="flux"))
-    # The sign is no matter of the noise.
+    # The sign does not depend on the noise.
     np.testing.assert_allclose(drawn["o, forced, S/N ≥ 3"][:, 1], [100, -100])
     np.testing.assert_allclose(drawn["o, forced, S/N < 3"][:, 1], [20])
 
@@ -130,6 +131,18 @@ def test_bands_differ_in_colour_and_sign(lc):
     assert lines["o, detection"].get_color() == "#e8630a"
     assert lines["c, detection"].get_color() == "#0795a8"
     assert lines["o, detection"].get_marker() != lines["c, detection"].get_marker()
+
+
+def test_the_bands_of_every_survey_differ_in_colour_and_sign():
+    """ATLAS, ZTF, Pan-STARRS and LSST; u and y of LSST were both grey stars."""
+    styles = [style_of(band) for band in "octwhugrizy"]
+    for attribute in ("colour", "marker", "symbol"):
+        assert len({getattr(style, attribute) for style in styles}) == len(styles), attribute
+    lc = example_curves.light_curve(range(59000, 59006), 1000.0, band=np.array(list("ugrizy")))
+    lines = [container.lines[0] for container in plot(lc).containers]
+    assert len(lines) == 6
+    assert len({line.get_color() for line in lines}) == 6
+    assert len({line.get_marker() for line in lines}) == 6
 
 
 def test_limits_can_be_left_out(lc):
@@ -160,7 +173,7 @@ def test_empty_light_curve():
 
 
 def test_what_is_no_light_curve_is_refused():
-    with pytest.raises(InvalidQueryError, match="lacks the columns detection, flux"):
+    with pytest.raises(InvalidQueryError, match="has no columns detection, flux"):
         plot(QTable({"time": Time([60000.0], format="mjd"), "band": ["o"]}))
     with pytest.raises(InvalidQueryError, match="y='magg' is not known; did you mean 'mag'"):
         plot(None, y="magg")
@@ -316,7 +329,7 @@ def test_the_same_object_again_is_not_named(lc):
     words = [text.get_text() for text in ax.get_legend().get_texts()]
     assert "o, detection" in words
     assert "o, binned, S/N ≥ 3" in words
-    # A picture on cleared axes begins anew.
+    # A plot on cleared axes starts from nothing.
     ax.cla()
     assert set(points(plot(lc, ax=ax, limits=False))) == {"o, detection", "c, detection"}
 
@@ -349,7 +362,7 @@ def shown_days(ax):
 def test_an_event_does_not_drown_in_years_of_limits():
     ax = plot(event())
     assert shown_days(ax) == pytest.approx((59470.5, 59560.5))
-    # 59480 to 59560, each ten days, are in the axes; the key counts the other limits.
+    # 59480 to 59560, each ten days, are in the axes; the legend has the number of the other limits.
     assert "291 earlier or later rows\noutside the axes" in words_of(ax)
     whole = plot(event(), window="all")
     assert shown_days(whole)[0] < 58000 and shown_days(whole)[1] > 60990

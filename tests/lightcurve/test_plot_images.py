@@ -1,7 +1,7 @@
 """Pictures as they were looked at: marks compared with them, words where they can be read.
 
 ``ATLASQUERY_BASELINES=1 pytest tests/lightcurve/test_plot_images.py`` draws the
-pictures to compare with anew. Look at them before they are committed.
+reference images again. Look at them before they are committed.
 """
 
 import os
@@ -113,7 +113,7 @@ def test_marks_are_as_they_were_looked_at(name, tmp_path):
 
 
 def assert_as_before(figure, name, tmp_path):
-    """Compare with the picture of that name, or draw it anew."""
+    """Compare with the picture of that name, or draw it again."""
     drawn, expected = tmp_path / f"{name}.png", BASELINE / f"{name}.png"
     if os.environ.get("ATLASQUERY_BASELINES"):
         BASELINE.mkdir(exist_ok=True)
@@ -195,7 +195,7 @@ def test_nothing_overlaps_or_is_cut_off(name, size):
 
 @pytest.mark.parametrize("days", [0.02, 0.3, 2, 5, 20, 60, 140, 300, 1000, 3000])
 def test_dates_are_readable_whatever_the_span(days):
-    # Across the ends of months and years, where calendars begin anew.
+    # Across the ends of months and years, where calendars begin again.
     time = 59210.9 - days / 3 + np.linspace(0, days, 12)
     lc = light_curve(time, 500.0, 10.0)
     (page,) = plot_many(dict.fromkeys(range(3), lc))

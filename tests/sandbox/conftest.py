@@ -28,8 +28,8 @@ class Wire:
         assert response.status_code == status, response.text[:300]
         return response.json()
 
-    def item(self, identifier, **more):
-        return self.json("objects/", {"objects": identifier, **more})[0]
+    def item(self, identifier, **parameters):
+        return self.json("objects/", {"objects": identifier, **parameters})[0]
 
     def main(self):
         """Return ids of the objects around 150 +2.2."""

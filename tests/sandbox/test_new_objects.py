@@ -1,4 +1,4 @@
-"""Objects of one's own in the sandbox: chosen ids, scores, lists and light curves."""
+"""Objects added to the sandbox: chosen ids, scores, lists and light curves."""
 
 import pytest
 

@@ -33,14 +33,14 @@ def log_in(box, user):
     return requests.post(f"{box.url}auth-token/", login, timeout=60).json()
 
 
-def items(box, ids, **more):
+def items(box, ids, **parameters):
     joined = ",".join(map(str, ids))
-    return post(box, "objects/", {"objects": joined, **more}).json()
+    return post(box, "objects/", {"objects": joined, **parameters}).json()
 
 
 @pytest.fixture
 def box():
-    """A sandbox of its own for a test that writes or moves the clock."""
+    """A separate sandbox for a test that writes or moves the clock."""
     with Sandbox() as box:
         yield box
 
@@ -255,7 +255,7 @@ def test_quota_of_logins():
             requests.post(f"{box.url}auth-token/", login, timeout=60).status_code for _ in range(11)
         ]
         assert statuses == [400] * 10 + [429]
-        # Another address has a bucket of its own, and reading has another.
+        # Another address has another bucket, and reading has another.
         other = {"X-Forwarded-For": "192.0.2.7"}
         reply = requests.post(f"{box.url}auth-token/", login, headers=other, timeout=60)
         assert reply.status_code == 400

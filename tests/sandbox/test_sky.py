@@ -15,9 +15,9 @@ def post(box, path, data):
     return requests.post(box.url + path, data, headers=headers, timeout=60)
 
 
-def items(box, ids, **more):
+def items(box, ids, **parameters):
     joined = ",".join(map(str, ids))
-    return post(box, "objects/", {"objects": joined, **more}).json()
+    return post(box, "objects/", {"objects": joined, **parameters}).json()
 
 
 def test_manifest(sandbox):
@@ -52,18 +52,18 @@ def test_ids_follow_from_positions(sandbox):
         assert (identifier[9] == "1") == (dec >= 0)
 
 
-def distance(place, positions):
+def distance(centre, positions):
     """Great-circle distances by the haversine formula, arcsec."""
-    (ra0, dec0), (ra, dec) = np.radians(place), np.radians(np.array(positions)).T
+    (ra0, dec0), (ra, dec) = np.radians(centre), np.radians(np.array(positions)).T
     half = np.sin((dec - dec0) / 2) ** 2
     half += np.cos(dec0) * np.cos(dec) * np.sin((ra - ra0) / 2) ** 2
     return np.degrees(2 * np.arcsin(np.sqrt(half))) * 3600
 
 
-@pytest.mark.parametrize("place", ["main", "ra_zero", "north_pole", "south_pole", "crowded"])
-def test_cones_find_what_lies_there(sandbox, place):
+@pytest.mark.parametrize("cluster", ["main", "ra_zero", "north_pole", "south_pole", "crowded"])
+def test_cones_find_what_lies_there(sandbox, cluster):
     positions = {int(i): p for i, p in sandbox.manifest["positions"].items()}
-    ra, dec = sandbox.manifest["clusters"][place]
+    ra, dec = sandbox.manifest["clusters"][cluster]
     for radius in (30, 120, 300):
         near = distance((ra, dec), list(positions.values())) < radius
         ask = {"ra": ra, "dec": dec, "radius": radius, "requestType": "all"}

@@ -209,7 +209,7 @@ def test_414_for_a_long_get(wire):
 
 @pytest.mark.parametrize("kind", ["data", "json"])
 def test_large_body_is_a_page(wire, kind):
-    # On a connection of its own, which the server may end with the reply.
+    # On a new connection, which the server may end with the reply.
     headers = {**JSON, "Authorization": f"Token {wire.server.token('reader')}"}
     body = {kind: {"objects": "1" * 2_700_000}}
     response = requests.post(f"{wire.server.url}objects/", headers=headers, timeout=60, **body)

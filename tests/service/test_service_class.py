@@ -86,9 +86,9 @@ def test_a_missing_argument_names_the_public_method():
         atlasquery.Atlas.query_region("150d +2d")
     with pytest.raises(TypeError, match=r"^Alerce\.query_region\(\) is missing the arguments "):
         atlasquery.Alerce.query_region()
-    with pytest.raises(TypeError, match=r"^Atlas\.query_region\(\) takes 2 arguments by place"):
+    with pytest.raises(TypeError, match=r"^Atlas\.query_region\(\) takes 2 positional arguments"):
         atlasquery.Atlas.query_region("150d +2d", "1 arcmin", True)
-    with pytest.raises(TypeError, match="was given 'coordinates' both by place and by name"):
+    with pytest.raises(TypeError, match="got 'coordinates' both by position and by name"):
         atlasquery.Atlas.query_region("150d +2d", coordinates="150d +2d")
 
 

@@ -13,7 +13,7 @@ def test_keys_are_what_was_asked_for_and_failures_have_reasons():
     assert list(found) == [7] and len(found) == 1
     with pytest.raises(KeyError, match="8 failed: broken"):
         found[8]
-    with pytest.raises(KeyError, match="9 was not asked for"):
+    with pytest.raises(KeyError, match="9 was not requested"):
         found[9]
     with pytest.raises(KeyError, match="x"):
         found["x"]

@@ -59,7 +59,7 @@ def test_a_write_is_sent_once(faulty, probe, damage):
 
 def test_another_shape_is_no_damage(faulty, probe):
     faulty.default = answer({"other": 1})
-    with pytest.raises(TableParseError, match="something else than expected"):
+    with pytest.raises(TableParseError, match="an unexpected response"):
         probe.read(decode=lambda body: msgspec.json.decode(body, type=list))
     assert len(faulty.received) == 1
 

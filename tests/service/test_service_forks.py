@@ -272,7 +272,7 @@ def test_an_iteration_of_the_parent_is_refused_in_the_child_instead_of_hanging()
         except RuntimeError as error:
             return str(error)
 
-    assert "begun in another process" in in_child(go_on)
+    assert "started in another process" in in_child(go_on)
     assert len(list(reads)) == 99
 
 

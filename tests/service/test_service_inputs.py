@@ -115,7 +115,9 @@ def test_frame_about_another_body_needs_its_distance():
     ra, dec, _ = check_coordinates(near)
     assert (ra[0], dec[0]) == (near.icrs.ra.deg, near.icrs.dec.deg)
     for frame in ("hcrs", "altaz", "heliocentrictrueecliptic"):
-        with pytest.raises(InvalidQueryError, match=f"frame '{frame}' cannot be turned into ICRS"):
+        with pytest.raises(
+            InvalidQueryError, match=f"frame '{frame}' cannot be transformed to ICRS"
+        ):
             check_coordinates(SkyCoord(10 * u.deg, 20 * u.deg, frame=frame))
 
 

@@ -53,7 +53,7 @@ def test_a_change_that_was_broken_off_takes_no_other_with_it(tmp_path):
 def test_a_change_of_what_is_gone_is_said(tmp_path):
     with pytest.raises(FileNotFoundError):
         append_change(tmp_path / "none.json", {}, what="work")
-    with pytest.raises(InvalidQueryError, match="the work cannot be kept in"):
+    with pytest.raises(InvalidQueryError, match="the work cannot be written to"):
         append_change(tmp_path, {}, what="work")
 
 
@@ -70,12 +70,14 @@ def test_a_change_of_what_is_gone_is_said(tmp_path):
 def test_what_is_something_else_is_refused(tmp_path, content, words):
     path = tmp_path / "work.json"
     path.write_text(content)
-    with pytest.raises(InvalidQueryError, match=rf"holds no work kept by save\(\): .*({words})"):
+    with pytest.raises(
+        InvalidQueryError, match=rf"is not a file of work written by save\(\): .*({words})"
+    ):
         read_journal(path, made, version=3, what="work")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InvalidQueryError, match="cannot be read: No such file"):
         read_journal(tmp_path / "none.json", made, version=3, what="work")
-    with pytest.raises(InvalidQueryError, match="the work cannot be kept in"):
+    with pytest.raises(InvalidQueryError, match="the work cannot be written to"):
         write_journal(tmp_path / "none" / "work.json", {}, what="work")

@@ -65,7 +65,7 @@ def test_time_that_ends():
         thread.start()
         thread.join()
         assert found == [float("inf")]
-        with pytest.raises(OutOfTimeError, match="14 s more"):
+        with pytest.raises(OutOfTimeError, match="14 s longer"):
             clock.wait(20.0)
         assert clock.now() == 1010.0
     assert clock.left() == float("inf")

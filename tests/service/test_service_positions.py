@@ -56,13 +56,13 @@ def test_all_ways_lead_to_the_same_place(text):
 
 @pytest.mark.parametrize("text", WRONG)
 def test_more_numbers_than_expected_are_no_name(text):
-    with pytest.raises(InvalidQueryError, match="is no position"):
+    with pytest.raises(InvalidQueryError, match="is not a position"):
         read_position(text)
-    with pytest.raises(InvalidQueryError, match=r"^coordinates=.* is no position"):
+    with pytest.raises(InvalidQueryError, match=r"^coordinates=.* is not a position"):
         check_coordinates(text)
-    with pytest.raises(InvalidQueryError, match=r"line 2 of hosts.txt: .* is no position"):
+    with pytest.raises(InvalidQueryError, match=r"line 2 of hosts.txt: .* is not a position"):
         read_listing(["1 2 a\n", f"{text}\n"], "hosts.txt")
-    with pytest.raises(InvalidQueryError, match=r"line 1 of hosts.txt: .* is no position"):
+    with pytest.raises(InvalidQueryError, match=r"line 1 of hosts.txt: .* is not a position"):
         read_listing([f"{text} named\n"], "hosts.txt")
 
 
@@ -98,8 +98,8 @@ def test_a_header_says_what_is_what(lines, names):
             ["name,ra,dec", "a,1,2", "b,1,2,3"],
             "line 3 of f: it has 4 values where the header has 3",
         ),
-        (["name,ra,dec", "1,2,c"], "line 2 of f: '2 c' is no position"),
-        (["some words"], "line 1 of f: 'some words' is no position"),
+        (["name,ra,dec", "1,2,c"], "line 2 of f: '2 c' is not a position"),
+        (["some words"], "line 1 of f: 'some words' is not a position"),
         (["name,alpha2000,delta2000", "a,1,2"], "line 1 of f"),
         (["1 2", "ra dec"], "line 2 of f"),
     ],

@@ -254,7 +254,7 @@ def test_file_beside_a_token_says_the_server(faulty, elsewhere, accounts, write,
     assert client.read() == {"user": "bob"}
     client.login("alice", password="alice-hunter2-pw", config_file=path)
     assert client.read() == {"user": "alice"}
-    with pytest.raises(InvalidQueryError, match="was told to use"):
+    with pytest.raises(InvalidQueryError, match="is set to use"):
         ProbeClass(elsewhere.url).login(token="t" * 40, config_file=path)
     with pytest.raises(InvalidQueryError, match=r"nowhere\.yaml.*cannot be read"):
         client.login(token="t" * 40, config_file=tmp_path / "nowhere.yaml")

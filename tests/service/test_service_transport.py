@@ -152,7 +152,7 @@ def test_connection_that_is_never_accepted():
             other.connect_ex(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}/api/"
         with conf.set_temp("timeout", 0.2), conf.set_temp("retries", 0):
-            error = fail(OpenProbe(url).read, TimeoutError, "did not answer within 0.2 s")
+            error = fail(OpenProbe(url).read, TimeoutError, "did not respond within 0.2 s")
         assert not error.sent
         for other in others:
             other.close()
@@ -266,7 +266,7 @@ def test_broken_answer_is_repeated_and_never_taken_for_whole(faulty, probe, repl
     faulty.script(reply, answer([1]))
     assert probe.read() == [1]
     faulty.default = reply
-    assert fail(probe.read, RemoteServiceError, "broke off its answer", "try later").sent
+    assert fail(probe.read, RemoteServiceError, "interrupted its response", "try later").sent
     assert len(faulty.received) == 5
 
 

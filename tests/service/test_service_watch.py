@@ -28,7 +28,7 @@ def test_the_pieces_are_the_whole_answer(faulty, probe, packed):
 
 def test_what_breaks_off_after_a_piece_is_not_asked_for_again(faulty, probe):
     faulty.script(Reply(body=LINES, chunks=100, whole=False, then="close"), answer([1]))
-    with pytest.raises(RemoteServiceError, match="broke off its answer"):
+    with pytest.raises(RemoteServiceError, match="interrupted its response"):
         watched(probe, faulty.url + "lines/")
     assert len(faulty.received) == 1
 

@@ -138,7 +138,7 @@ def read_map(s, sent):
 
 def read_cut_map(s, sent):
     """The recording is cut off, and said to be."""
-    with pytest.raises(TableParseError, match="breaks off or is damaged"):
+    with pytest.raises(TableParseError, match="is incomplete or damaged"):
         s.request("GET", f"localization/{WHEN}/name/mixed.multiorder.fits")
 
 

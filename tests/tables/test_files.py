@@ -106,7 +106,7 @@ def test_what_is_written_is_not_changed(path, awkward):
 
 def test_a_file_is_replaced_only_when_told(path):
     write_table(Table({"a": [1]}), path)
-    with pytest.raises(InvalidQueryError, match="is there already; overwrite=True"):
+    with pytest.raises(InvalidQueryError, match="exists already; overwrite=True"):
         write_table(Table({"a": [2]}), path)
     assert read_table(path)["a"][0] == 1
     write_table(Table({"a": [3]}), path, overwrite=True)
@@ -232,7 +232,7 @@ def test_a_home_directory_is_meant_by_its_sign(extension, tmp_path, monkeypatch)
     path = write_table(Table({"a": [1]}), f"~/t{extension}")
     assert path == tmp_path / f"t{extension}"
     assert read_table(f"~/t{extension}")["a"].tolist() == [1]
-    with pytest.raises(InvalidQueryError, match="is there already"):
+    with pytest.raises(InvalidQueryError, match="exists already"):
         write_table(Table({"a": [1]}), f"~/t{extension}")
 
 

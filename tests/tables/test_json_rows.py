@@ -63,9 +63,9 @@ def test_rows_as_declared():
     assert rows.columns == list(COLUMNS)
 
 
-@pytest.mark.parametrize("texts", [[], [b"[]"], [b"null"], [b"[]", b" null ", b"[ ]"]])
-def test_no_rows_have_the_same_columns(texts):
-    rows = decode_rows(COLUMNS, *texts)
+@pytest.mark.parametrize("documents", [[], [b"[]"], [b"null"], [b"[]", b" null ", b"[ ]"]])
+def test_no_rows_have_the_same_columns(documents):
+    rows = decode_rows(COLUMNS, *documents)
     check_types(rows)
     assert len(rows) == 0
     assert rows.columns == list(COLUMNS)
@@ -90,7 +90,7 @@ def test_null_and_absent_are_masked(wire, missing):
 
 def test_required_value_that_is_missing():
     for bad in ({"mag": 1.0}, {"id": None}):
-        with pytest.raises(TableParseError, match="a measurement lacks id in row 1"):
+        with pytest.raises(TableParseError, match="a measurement has no id in row 1"):
             decode(ROW, bad, ROW)
 
 

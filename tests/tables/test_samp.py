@@ -92,7 +92,7 @@ def test_a_program_that_never_answers_is_named(hub, table, monkeypatch):
     receiver = Receiver()
     receiver.client.bind_receive_call("table.load.votable", lambda *args: None)
     try:
-        with pytest.raises(RemoteServiceError, match=r"receiver did not say within 0.5 s"):
+        with pytest.raises(RemoteServiceError, match=r"receiver did not report within 0.5 s"):
             send(table)
     finally:
         receiver.client.disconnect()

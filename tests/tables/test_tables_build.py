@@ -130,17 +130,17 @@ def test_meta_is_a_copy():
 
 def test_quantities():
     decoded = decode_rows(COLUMNS, json.dumps(ROWS).encode())
-    made = {
+    result = {
         c.name: quantity_column(c, decoded.values[c.name], decoded.masks[c.name])
         for c in decoded.columns
     }
-    mag = made["mag"]
+    mag = result["mag"]
     assert isinstance(mag, Masked) and isinstance(mag, u.Quantity)
     assert (mag.unit, mag.info.name, mag.info.description) == (u.mag, "mag", "Magnitude.")
     assert mag.mask.tolist() == [False, True]
     assert mag[0].unmasked == 19.5 * u.mag
-    assert type(made["name"]) is MaskedColumn
-    together = assemble(QTable(), made.values())
+    assert type(result["name"]) is MaskedColumn
+    together = assemble(QTable(), result.values())
     assert type(together["mag"]) is type(mag)
     assert together["atlas_id"].tolist() == [2**63 - 1, 2**53 + 1]
 

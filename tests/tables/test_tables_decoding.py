@@ -59,11 +59,11 @@ def test_what_a_library_raises_is_a_typed_error():
 def test_the_answer_to_another_request_names_both():
     check_answer(None, 7, "the task")
     check_answer("7", 7, "the task")
-    with pytest.raises(TableParseError, match="the task asked for is 7, and the answer is of 8"):
+    with pytest.raises(TableParseError, match="the task asked for is 7, and the response is of 8"):
         check_answer(8, 7, "the task")
     check_answers(np.array(["a", "b", "a"]), ["b", "a"], "the object")
     check_answers(np.array(["a", "z"]), "a", "the object", mask=np.array([False, True]))
-    with pytest.raises(TableParseError, match="asked for is a, and the answer has rows of z"):
+    with pytest.raises(TableParseError, match="asked for is a, and the response has rows of z"):
         check_answers(np.array(["a", "z"]), "a", "the object")
 
 

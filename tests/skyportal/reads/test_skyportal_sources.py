@@ -109,7 +109,7 @@ def test_the_only_position_fails(skyportal, field):
 
 def test_another_source_than_asked_for(skyportal, field):
     field.faults = {"": Answer(200, envelope({"id": "S2", "ra": 10.0, "dec": 2.0}))}
-    with pytest.raises(TableParseError, match="asked for is S1, and the answer has rows of S2"):
+    with pytest.raises(TableParseError, match="asked for is S1, and the response has rows of S2"):
         skyportal.get_source("S1")
 
 

@@ -158,7 +158,7 @@ def test_what_is_no_light_curve_is_refused():
         prepare_rows([1, 2], **ATLAS)
     lc = light_curve([1.0], "o", [1.0], [1.0])
     lc.remove_column("band")
-    with pytest.raises(InvalidQueryError, match="lacks the column band"):
+    with pytest.raises(InvalidQueryError, match="has no column band"):
         prepare_rows(lc, **ATLAS)
     lc = light_curve([1.0], "o", [1.0], [1.0])
     lc["flux"] = [1.0]
