@@ -38,7 +38,7 @@ class Conf(ServiceConf):
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
 from atlasquery.skyportal.reads.files import Picture  # noqa: E402

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 import numpy as np
+import requests
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.service.inputs import check_choice
@@ -174,7 +175,7 @@ def _get(client: SkyPortalQuery, path: str, sent: dict, cache: bool | None) -> o
         raise _no_data(client, client.server + path, str(page)) from None
 
 
-def _data(client: SkyPortalQuery, response) -> object:
+def _data(client: SkyPortalQuery, response: requests.Response) -> object:
     """Return the data of a response, or its bytes where it is no JSON."""
     try:
         return client._decode(response, _decode_any, content="")

@@ -20,9 +20,9 @@ from atlasquery.service.http_errors import is_envelope, is_page, server_message
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
 from atlasquery.service.quota import Limit
-from atlasquery.service.secrets import Secret, TokenAuth
+from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
-from atlasquery.skyportal import conf
+from atlasquery.skyportal import conf as settings
 from atlasquery.skyportal.payloads.values import as_json, params_of
 from atlasquery.tables import Rows, check_times
 
@@ -146,7 +146,7 @@ class SkyPortalQuery(ServiceQuery):
     service = "SkyPortal"
     title = "SkyPortal"
     environment = "ATLASQUERY_SKYPORTAL"
-    conf = conf
+    conf = settings
     # See docs/servers/skyportal.rst, "The header is ``token``, lower case".
     token_scheme = "token"  # noqa: S105
     # See docs/servers/skyportal.rst, "Anonymous reading".
@@ -155,15 +155,16 @@ class SkyPortalQuery(ServiceQuery):
 
     def __init__(self, server: str | None = None, token: str | None = None):
         # Wrapped at once: a traceback shows the variables of its frames.
-        token = Secret(token) if isinstance(token, str) else token
+        secret = Secret(token) if isinstance(token, str) else token
+        del token
         super().__init__(server)
-        check_secret_text("token", token)
+        check_secret_text("token", secret)
         self.name = "SkyPortal"
         self._judged = threading.local()
         # What this client has uploaded, by upload id.
         self._uploads: dict = {}
-        if token is not None:
-            super().login(token=token)
+        if secret is not None:
+            super().login(token=secret)
 
     @property
     def server(self) -> str:
@@ -226,11 +227,11 @@ class SkyPortalQuery(ServiceQuery):
                 store_in_keyring(self._keyring_name(), credentials)
         return True
 
-    def _find(self, *args, **kwargs) -> Credentials:
+    def _find(self, *args: Any, **kwargs: Any) -> Credentials:
         found = super()._find(*args, **kwargs)
         return dataclasses.replace(found, server=_api(found.server)) if found.server else found
 
-    def _knows(self, token: Secret) -> bool:
+    def _knows(self, token: Secret | None) -> bool:
         """Return whether the server knows a token.
 
         What it answers lists all tokens of the user: nothing of it is kept, or quoted.
@@ -247,7 +248,7 @@ class SkyPortalQuery(ServiceQuery):
             url=self.server + PROFILE,
         )
 
-    def _ask_profile(self, token: Secret) -> tuple[int, str]:
+    def _ask_profile(self, token: Secret | None) -> tuple[int, str]:
         try:
             response = self._profile(token)
         except RemoteServiceError as error:
@@ -256,7 +257,7 @@ class SkyPortalQuery(ServiceQuery):
             return error.status, "which is no word on it"
         return response.status_code, response.headers.get("Content-Type", "")
 
-    def _profile(self, token: Secret) -> requests.Response:
+    def _profile(self, token: Secret | None) -> requests.Response:
         """Return the profile, which lists all tokens of the user: for no log, store or error."""
         return exchange(
             self._session,
@@ -266,7 +267,7 @@ class SkyPortalQuery(ServiceQuery):
             repeat=True,
             method="GET",
             url=self.server + PROFILE,
-            auth=_ProfileAuth(token, self.token_scheme),
+            auth=_ProfileAuth(token, self.token_scheme) if token else NoAuth(),
             headers={"Accept": "application/json"},
         )
 
@@ -314,7 +315,7 @@ class SkyPortalQuery(ServiceQuery):
             return False
         return False if self._judged.known else super()._renew(refused)
 
-    def _send_signed(self, method: str, url: str, **request) -> tuple:
+    def _send_signed(self, method: str, url: str, **request: Any) -> tuple:
         self._judged.known = None
         try:
             return super()._send_signed(method, url, **request)
@@ -360,8 +361,9 @@ class SkyPortalQuery(ServiceQuery):
                 f"SkyPortal at {self.server} does not know the token{doubt} {status}. "
                 f"{self._after_refusal()}"
             )
-        known = {"status": 401, "url": error.url, "reason": error.reason}
-        return LoginError(message, service=self.service, **known)
+        return LoginError(
+            message, service=self.service, status=401, url=error.url, reason=error.reason
+        )
 
     def _how_to_log_in(self, username: str | None) -> str:
         return (
@@ -375,13 +377,17 @@ class SkyPortalQuery(ServiceQuery):
             "profile there; it may have been deleted, or be of another instance."
         )
 
-    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how) -> tuple:
+    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how: Any) -> tuple:
         return super()._read(
             path, payload, cache=False if UNSTORED.fullmatch(path) else cache, **how
         )
 
-    def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
-        context = {"service": self.service, "status": response.status_code, "url": response.url}
+    def _decode(self, response: requests.Response, decode: Callable, **how: Any) -> Any:
+        context: dict[str, Any] = {
+            "service": self.service,
+            "status": response.status_code,
+            "url": response.url,
+        }
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -390,7 +396,7 @@ class SkyPortalQuery(ServiceQuery):
                 raise
             cause = error.__cause__
             # Its message would quote the response.
-            failure = TableParseError(
+            failure: RemoteServiceError = TableParseError(
                 f"SkyPortal answered {response.url} with something else than expected ({cause}). "
                 "The response is not quoted: it may hold credentials.",
                 **context,
@@ -488,11 +494,11 @@ class SkyPortalQuery(ServiceQuery):
         if error.status == 404:
             # A page is of another server, or of another address than the API's.
             return not is_page(reason)
-        return any(words in reason for words in UNKNOWN.get(error.status, ()))
+        return any(words in reason for words in UNKNOWN.get(error.status or 0, ()))
 
     def _change(
         self, method: str, path: str, payload: object = None, *, dry_run: bool = False
-    ) -> object:
+    ) -> Any:
         """Change something on the server: sent once, repeated only where it was not taken.
 
         Parameters

@@ -139,7 +139,7 @@ def test_an_allocation_that_cannot_be_read_is_not_quoted(skyportal, double):
     kept = "the password at the telescope"
     row = {"id": None, "altdata": {"password": kept}}
     double.faults["GET /api/allocation"] = Answer(200, envelope([row]))
-    with pytest.raises(TableParseError, match=r"lacks id.*may hold credentials") as caught:
+    with pytest.raises(TableParseError, match=r"has no id.*may hold credentials") as caught:
         skyportal.list_allocations()
     error, texts = caught.value, []
     while error is not None:

@@ -211,7 +211,7 @@ def test_a_web_page_is_no_answer(skyportal, double):
 def test_an_answer_that_breaks_off(skyportal, double):
     double.faults = {"": Answer(200, b'{"status": "success", "data": {"id": "S')}
     for call in (lambda: skyportal.get_source("S1"), lambda: skyportal.request("GET", "sysinfo")):
-        with pytest.raises(TableParseError, match="breaks off"):
+        with pytest.raises(TableParseError, match="incomplete or damaged"):
             call()
 
 

@@ -142,7 +142,8 @@ def query_galaxies(
         "sortBy": "name",
         "sortOrder": "asc",
     }
-    cones, shape = [{}], ()
+    cones: list[dict] = [{}]
+    shape: tuple = ()
     if coordinates is not None:
         cones, shape, _ = cone_params(coordinates, radius)
     if get_query_payload:

@@ -1,6 +1,7 @@
 """From criteria of sources and candidates to the parameters of the server, without its traps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -159,7 +160,9 @@ def time_range(value: object, name: str, low: str, high: str) -> dict:
     )
 
 
-def _range(value, name: str, low: str, high: str, check, example: str) -> dict:
+def _range(
+    value: Any, name: str, low: str, high: str, check: Callable[[Any], Any], example: str
+) -> dict:
     if value is None:
         return {}
     right = f"should be a pair such as {example}, of which one may be None"
@@ -167,7 +170,7 @@ def _range(value, name: str, low: str, high: str, check, example: str) -> dict:
     if not pair or len(value) != 2:
         raise InvalidQueryError(f"{name}={value!r:.100} {right}")
     try:
-        found = [None if one is None else check(one) for one in value]
+        found: list[Any] = [None if one is None else check(one) for one in value]
     except ValueError as error:
         raise InvalidQueryError(f"{name}={value!r:.100} {right}: {error}") from error
     if found == [None, None]:
@@ -177,7 +180,7 @@ def _range(value, name: str, low: str, high: str, check, example: str) -> dict:
     return {key: one for key, one in zip((low, high), found, strict=True) if one is not None}
 
 
-def only_true(value: bool, name: str) -> bool | None:
+def only_true(value: bool | None, name: str) -> bool | None:
     """Return what is sent for a filter that can only be switched on.
 
     Parameters
@@ -204,7 +207,7 @@ def only_true(value: bool, name: str) -> bool | None:
     )
 
 
-def taxonomy_classes(value: object, name: str) -> str | None:
+def taxonomy_classes(value: Any, name: str) -> str | None:
     """Return classes as the server filters by them.
 
     Parameters
@@ -236,7 +239,7 @@ def taxonomy_classes(value: object, name: str) -> str | None:
     return word(values, name)
 
 
-def plain_classes(value: object, name: str) -> str | None:
+def plain_classes(value: Any, name: str) -> str | None:
     """Return classes as the server compares those of candidates: without their taxonomy.
 
     Parameters
@@ -292,9 +295,7 @@ def sort_params(sort_by: str | None, descending: bool) -> dict:
     return {"sortBy": sort_by, "sortOrder": "desc" if descending else "asc"}
 
 
-def localization_params(
-    localization: object, probability: float | None, window: dict | None
-) -> dict:
+def localization_params(localization: Any, probability: float | None, window: dict | None) -> dict:
     """Return what is sent for the sky map of an event.
 
     Parameters
@@ -326,7 +327,10 @@ def localization_params(
     if isinstance(name, str):
         name = word(name, "localization")
     # The server knows an event by its second.
-    sent = {"localizationDateobs": iso(when, "localization")[:19], "localizationName": name}
+    sent: dict[str, Any] = {
+        "localizationDateobs": iso(when, "localization")[:19],
+        "localizationName": name,
+    }
     if probability is not None:
         sent["localizationCumprob"] = float(probability)
     return {key: value for key, value in sent.items() if value is not None}

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from numbers import Integral, Real
+from typing import Any, cast
 from urllib.parse import quote
 
 import astropy.units as u
@@ -116,7 +117,7 @@ def word(value: object, name: str) -> str:
     raise InvalidQueryError(f"{name}={value!r:.100} is of a kind that cannot be sent")
 
 
-def iso(value: object, name: str) -> str:
+def iso(value: Any, name: str) -> str:
     """Return a time as the server writes it.
 
     Parameters
@@ -138,7 +139,7 @@ def iso(value: object, name: str) -> str:
     """
     right = "should be one Time, an ISO date, or an MJD"
     if isinstance(value, (Real, np.floating)):
-        check_mjd(value, name=name)
+        check_mjd(cast(float, value), name=name)
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -229,7 +230,7 @@ def _unmasked(value: np.ndarray, name: str) -> object:
     return data if data.ndim or isinstance(data, u.Quantity) else data[()]
 
 
-def as_json(value: object, name: str = "payload") -> object:
+def as_json(value: object, name: str = "payload") -> Any:
     """Return a value of plain JSON types.
 
     Parameters
@@ -302,7 +303,7 @@ def _json_time(value: Time | datetime | date, name: str) -> str | list | None:
     return iso(value, name)
 
 
-def _json_array(value: np.ndarray | np.bool_, name: str) -> object:
+def _json_array(value: Any, name: str) -> object:
     """Return an array of any kind, each of which has its own way of hiding what is masked."""
     data, mask = get_data_and_mask(value)
     data = np.asarray(data)

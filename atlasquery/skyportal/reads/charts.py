@@ -3,6 +3,7 @@
 import html
 import re
 from numbers import Integral
+from typing import Any
 
 import msgspec
 from astropy.coordinates import Angle, SkyCoord
@@ -129,7 +130,7 @@ def get_finding_chart(
             raise InvalidQueryError(
                 f"gaia={gaia!r:.100} should be a number, as int or str: a float loses digits"
             )
-        where = {"location_type": RELEASES[release], "catalog_id": number}
+        where: dict[str, Any] = {"location_type": RELEASES[release], "catalog_id": number}
         about = f"Gaia {release.upper()} {number}"
     elif get_query_payload and isinstance(target, (str, Integral)):
         # The position of a source is requested first.
@@ -297,7 +298,7 @@ def _size(value: object) -> float:
     return arcmin
 
 
-def _stars(value: object) -> int:
+def _stars(value: Any) -> int:
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_integer or not STARS[0] <= value <= STARS[1]:
         raise InvalidQueryError(f"offset_stars={value!r:.100} should be from 0 to 4")

@@ -63,7 +63,7 @@ class Picture:
     def __bytes__(self) -> bytes:
         return self.data
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
         # As notebooks keep it: text, or bytes in base 64.
         text = self.kind == "svg"
         encoded = self.data.decode() if text else b64encode(self.data).decode("ascii")
@@ -171,7 +171,7 @@ def read_file(
         If the server refuses, which it does in JSON.
     """
 
-    def opened(body: bytes):
+    def opened(body: bytes) -> object:
         if body.lstrip()[:1] == b"{":
             # Raises what the envelope says; one that says success has no file.
             open_envelope(body)
@@ -199,7 +199,7 @@ def read_picture(
     *,
     cache: bool | None,
     unknown: str,
-    **query,
+    **query: object,
 ) -> Picture:
     """Read a picture."""
     (data, kind), when = read_file(

@@ -1,7 +1,7 @@
 """Requests for follow-up observations: found, and planned for a night."""
 
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import msgspec
@@ -51,7 +51,7 @@ SCHEDULE_NAMES = {"object_id": "target"}
 PAGE = 1000
 
 
-When = Time | str | float | None
+When: TypeAlias = Time | str | float | None
 
 
 def query_followups(

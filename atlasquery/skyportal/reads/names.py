@@ -43,7 +43,7 @@ def _table_of(client: SkyPortalQuery, path: str) -> list[dict]:
 
 
 def find_group_ids(
-    client: SkyPortalQuery, groups: object, *, all_allowed: bool = False
+    client: SkyPortalQuery, groups: Any, *, all_allowed: bool = False
 ) -> list[int] | str | None:
     """Return the numbers of groups given by name or number; None for the server's choice."""
     if groups is None:
@@ -106,7 +106,7 @@ def find_instrument(client: SkyPortalQuery, instrument: object) -> dict:
     return next(one for one in known if one["id"] == number)
 
 
-def find_analysis_service(client: SkyPortalQuery, service: object) -> int:
+def find_analysis_service(client: SkyPortalQuery, service: Any) -> int:
     """Return the number of an analysis service given by name or number."""
     if _is_number(service):
         return int(service)
@@ -193,7 +193,7 @@ def check_number_id(value: object, *, name: str) -> int:
     return int(text)
 
 
-def each_number(given: object) -> list:
+def each_number(given: Any) -> list:
     """Return one or many numbers as a list; each is still to be checked.
 
     Parameters
@@ -254,7 +254,7 @@ def _is_number(value: object) -> bool:
 
 
 def _number_of(
-    given: object,
+    given: Any,
     name: str,
     known: list[dict],
     keys: tuple[str, ...],
@@ -264,8 +264,8 @@ def _number_of(
     """Return the number of what is given by name or number."""
     if _is_number(given):
         if every is not None and all(one["id"] != int(given) for one in every):
-            numbers = ", ".join(f"{one['id']} ({one.get('name')})" for one in every)
-            raise InvalidQueryError(f"{name}={given} is not known; there are {numbers or 'none'}")
+            known_ids = ", ".join(f"{one['id']} ({one.get('name')})" for one in every)
+            raise InvalidQueryError(f"{name}={given} is not known; there are {known_ids or 'none'}")
         return int(given)
     if not isinstance(given, str):
         raise InvalidQueryError(f"{name}={given!r:.80} should be a name, or a number from 1")

@@ -201,7 +201,18 @@ def warn_of(found: FoundRows, what: str) -> None:
 class _Walk:
     """One way through the pages of a search."""
 
-    def __init__(self, client, path, params, key, decode, page_name, size_name, unique, lifetime):
+    def __init__(
+        self,
+        client: SkyPortalQuery,
+        path: str,
+        params: dict,
+        key: str,
+        decode: Callable,
+        page_name: str | tuple[str, ...],
+        size_name: str,
+        unique: str,
+        lifetime: float,
+    ):
         self.client = client
         self.path, self.params, self.key, self.decode = path, params, key, decode
         self.page_names = (page_name,) if isinstance(page_name, str) else page_name
@@ -214,7 +225,7 @@ class _Walk:
     def page(self, number: int, query: str | None, cache: bool | None) -> _SearchPage:
         """Return one page; past the end, one without rows."""
         numbers = dict.fromkeys(self.page_names, number)
-        sent = {**self.params, self.size_name: self.size, **numbers}
+        sent: dict = {**self.params, self.size_name: self.size, **numbers}
         if query is not None:
             sent["queryID"] = query
         try:
@@ -311,13 +322,13 @@ class _Walk:
         self, first: _SearchPage, limit: int | None, cache: bool | None
     ) -> list[_SearchPage]:
         """Return the first page and the others, a few at a time, where their number is known."""
-        wanted = first.total if limit is None else min(first.total, limit)
+        expected = (first.total or 0) if limit is None else min(first.total or 0, limit)
         # What counts is how many came: pages are cut silently, see docs/servers/skyportal.rst,
         # "Pages".
         full = self.size if self.repeated else len(first.rows)
-        if not full or full >= wanted:
+        if not full or full >= expected:
             return [first]
-        pages, last = [first], -(-wanted // full)
+        pages, last = [first], -(-expected // full)
         while (begin := len(pages) + 1) <= last:
             answers = run_all(
                 lambda number: self.page(number, first.query, cache),
@@ -368,7 +379,7 @@ def _same(rows: Rows, others: Rows) -> bool:
     )
 
 
-def _plain(page: dict[str, msgspec.Raw], key: str, kind: type) -> Any:
+def _plain(page: dict[str, msgspec.Raw], key: str, kind: Any) -> Any:
     """Return a value of a page, None where it is missing or of another kind."""
     try:
         return msgspec.json.decode(page.get(key, b"null"), type=kind | None)

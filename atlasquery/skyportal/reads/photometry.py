@@ -219,7 +219,9 @@ def get_light_curves(
         if isinstance(answer, Exception):
             found.failures.append((name, answer))
         else:
-            found._products[name] = _curve(self, name, *answer, snr, window, "get_light_curves")
+            rows, when = answer
+            curve = _curve(self, name, rows, when, snr, window, "get_light_curves")
+            found._products[name] = curve
     return deliver(
         found,
         found.failures,
@@ -345,7 +347,13 @@ def _photometry(
 
 
 def _curve(
-    client: SkyPortalQuery, name: str, rows: Rows, when: float, snr, window, query: str
+    client: SkyPortalQuery,
+    name: str,
+    rows: Rows,
+    when: float,
+    snr: float,
+    window: tuple,
+    query: str,
 ) -> TimeSeries:
     meta = client._meta(when, query=query) | {"object": name}
     if lost := list(unplaced(rows).values()):
@@ -357,7 +365,7 @@ def _curve(
     return light_curve(rows, snr=snr, window=window, meta=meta)
 
 
-def _check_snr(value: object) -> float:
+def _check_snr(value: Any) -> float:
     number = isinstance(value, (Real, np.floating)) and not isinstance(value, bool)
     if not number or not 0 < value < np.inf:
         raise InvalidQueryError(f"detection_snr={value!r} should be a number above 0")

@@ -418,7 +418,7 @@ def _with_alias(found: FoundRows, alias: str, limit: int | None) -> FoundRows:
     rows = found.rows.take(np.char.find(names, alias.lower()) >= 0)
     total = len(rows)
     cut = limit is not None and total > limit
-    if cut:
+    if limit is not None and cut:
         rows = rows.take(np.arange(limit))
     return found._replace(rows=rows, total=total, cut=cut, limit=limit)
 
@@ -429,7 +429,7 @@ def _warn_if_empty(table: Table) -> Table:
     return table
 
 
-def _one_cone(coordinates, radius) -> dict:
+def _one_cone(coordinates: SkyCoord | None, radius: Angle | u.Quantity | str | None) -> dict:
     if coordinates is None and radius is None:
         return {}
     if coordinates is None or radius is None:

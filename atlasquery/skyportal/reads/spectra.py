@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import msgspec
@@ -23,6 +24,9 @@ from atlasquery.tables import (
     only_of,
 )
 from atlasquery.warn import warn
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = ["Spectra", "get_spectra", "to_spectrum"]
 
@@ -62,7 +66,7 @@ class Spectra(Sequence):
     def __iter__(self) -> Iterator[Table]:
         return iter(self._tables)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(self._tables[index], self.summary[index])
         return self._tables[index]
@@ -165,7 +169,7 @@ def get_spectra(
     return Spectra(tables, summary)
 
 
-def to_spectrum(table: Table):
+def to_spectrum(table: Table) -> "Spectrum":
     """Return a spectrum in the form of specutils.
 
     Parameters
@@ -203,19 +207,19 @@ def to_spectrum(table: Table):
     ordered = table[np.argsort(table["wavelength"], kind="stable")]
     unit = ordered["flux"].unit or u.dimensionless_unscaled
     # Without their units, which a filled column still has.
-    flux, error = (
+    flux, deviation = (
         np.asarray(np.ma.filled(ordered[name], np.nan), dtype=float)
         for name in ("flux", "flux_err")
     )
     if table.meta.get("magsys") == "AB":
         # The form of a flux is linear: the errors are those of small ones.
         flux = (flux * u.ABmag).to_value(u.Jy)
-        error = flux * error * np.log(10) / 2.5
+        deviation = flux * deviation * np.log(10) / 2.5
         unit = u.Jy
     return Spectrum(
         flux=flux * unit,
         spectral_axis=np.asarray(ordered["wavelength"], dtype=float) * u.AA,
-        uncertainty=StdDevUncertainty(error * unit) if np.isfinite(error).any() else None,
+        uncertainty=StdDevUncertainty(deviation * unit) if np.isfinite(deviation).any() else None,
         mask=~np.isfinite(flux),
         meta=dict(table.meta),
     )

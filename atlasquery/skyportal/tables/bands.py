@@ -1,6 +1,7 @@
 """The filters of SkyPortal and the bands of surveys: one table for reading and for uploading."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def bandpass_of(
 
 
 def check_bands(
-    chosen: object, present: Collection[str], filters: Collection[str], instrument: str
+    chosen: Any, present: Collection[str], filters: Collection[str], instrument: str
 ) -> dict[str, str]:
     """Return names of bands as a user gives them.
 

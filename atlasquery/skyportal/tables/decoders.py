@@ -1,5 +1,6 @@
 """Turn the lists and objects that stand inside SkyPortal's rows into plain columns."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -354,9 +355,10 @@ def decode_allocations(text: bytes) -> Rows:
     lists = {"group": "name", "instrument": "name", "types": "", "default_share_group_ids": ""}
     rows = decode_flat(ALLOCATION, text, lists)
     sent = decode_rows(ALLOCATION, text).values
-    times = {"start": [], "end": []}
+    times: dict[str, list[str]] = {"start": [], "end": []}
     # Servers of 2023 have start_date and end_date: see docs/servers/skyportal.rst, "Other tables".
-    for name, pick in (("start", min), ("end", max)):
+    picks: tuple[tuple[str, Callable], ...] = (("start", min), ("end", max))
+    for name, pick in picks:
         key = f"{name}_date"
         for old, new in zip(sent[key].tolist(), sent["validity_ranges"].tolist(), strict=True):
             ranges = decode_json(new, list[dict[str, Any]] | None, "the times of an allocation")
@@ -374,7 +376,7 @@ def decode_allocations(text: bytes) -> Rows:
     return shown
 
 
-def _replace(rows: Rows, name: str, column: Column, values, mask) -> None:
+def _replace(rows: Rows, name: str, column: Column, values: np.ndarray, mask: np.ndarray) -> None:
     index = next(n for n, one in enumerate(rows.columns) if one.name == name)
     rows.columns[index] = column
     rows.values[name], rows.masks[name] = values, mask

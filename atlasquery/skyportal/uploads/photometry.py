@@ -338,8 +338,8 @@ def _undo_at_once(client: SkyPortalQuery, plan: UndoPlan, about: dict) -> None:
             return
         plan.settled.append((plan.bulk.pop(0).about, outcome))
         if outcome.stop:
-            rest = WriteOutcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
-            plan.settled += [(one.about, rest) for one in plan.bulk]
+            untried = WriteOutcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
+            plan.settled += [(one.about, untried) for one in plan.bulk]
             return
 
 

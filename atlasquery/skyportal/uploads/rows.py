@@ -333,7 +333,7 @@ def _flagged_rows(source: CurveArrays, flagged: str | None) -> dict[int, str]:
 
 
 def _flag_names(bits: int) -> str:
-    return ", ".join(bit.name for bit in Flag if bits & bit) or str(int(bits))
+    return ", ".join(str(bit.name) for bit in Flag if bits & bit) or str(int(bits))
 
 
 def _wire(columns: Mapping[str, np.ndarray]) -> dict[str, list]:

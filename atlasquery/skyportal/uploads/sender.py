@@ -15,6 +15,7 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, PreparedRows, body
 from atlasquery.skyportal.writes.changes import (
@@ -203,7 +204,7 @@ class PhotometrySender:
         Where it is written down.
     """
 
-    def __init__(self, client: object, shared: Mapping, record: UploadRecord):
+    def __init__(self, client: SkyPortalQuery, shared: Mapping, record: UploadRecord):
         self.client = client
         self.shared = shared
         self.record = record
@@ -291,7 +292,9 @@ class PhotometrySender:
             if self._is_final(error, rows, note):
                 return
             if is_refusal(error):
-                self._same_for_all(rows, WriteOutcome(False, error.reason or str(error)))
+                self._same_for_all(
+                    rows, WriteOutcome(False, getattr(error, "reason", None) or str(error))
+                )
                 return
             self._read_back(error, rows)
             return
@@ -314,7 +317,7 @@ class PhotometrySender:
             appeared -= {number for number in appeared if found.get(number) is False}
         return [True if one in created else None if one in appeared else False for one in ids]
 
-    def _stored(self, data: object, rows: list[int], new: list, note: str = "") -> None:
+    def _stored(self, data: Any, rows: list[int], new: list, note: str = "") -> None:
         """Write down a response that says that all rows are stored."""
         ids = _ids(data)
         if len(ids) != len(rows):
@@ -421,7 +424,7 @@ class _Point(msgspec.Struct):
     id: int | None = None
 
 
-def points_of(client: object, source: str, **params: object) -> list[dict]:
+def points_of(client: SkyPortalQuery, source: str, **params: object) -> list[dict]:
     """Return the photometry of a source as it is on the server now.
 
     Parameters
@@ -450,7 +453,7 @@ def points_of(client: object, source: str, **params: object) -> list[dict]:
     return points
 
 
-def own_points(client: object, source: str) -> dict[int, bool | None]:
+def own_points(client: SkyPortalQuery, source: str) -> dict[int, bool | None]:
     """Return which points of a source belong to the account of the client.
 
     Parameters
@@ -482,8 +485,9 @@ def _is_owned(point: Mapping, account: int) -> bool | None:
 def _ids(data: object) -> list[int]:
     """Return the numbers of points in a response; none where it has something else."""
     ids = data.get("ids") if isinstance(data, dict) else None
-    valid = isinstance(ids, list) and all(isinstance(n, int) for n in ids)
-    return ids if valid else []
+    if not isinstance(ids, list) or not all(isinstance(n, int) for n in ids):
+        return []
+    return ids
 
 
 def _is_too_much(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """Upload spectra: in the units that the server knows, once, and read back where that is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -162,7 +163,7 @@ def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> Writ
     return WriteOutcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
 
 
-def _stored(data: object) -> WriteOutcome:
+def _stored(data: Any) -> WriteOutcome:
     return WriteOutcome(True, "Stored.", int(data["id"]))
 
 
@@ -199,7 +200,7 @@ def _values_of(spectrum: object) -> dict:
     return sent
 
 
-def _columns_of(spectrum: object) -> tuple:
+def _columns_of(spectrum: Any) -> tuple:
     """Return wavelengths, fluxes and errors as quantities; None for errors that are not known."""
     if isinstance(spectrum, Table):
         missing = {"wavelength", "flux"} - set(spectrum.colnames)
@@ -242,7 +243,7 @@ def _quantity(column: object) -> u.Quantity:
     return values * (unit or u.dimensionless_unscaled)
 
 
-def _numbers(values: u.Quantity, name: str, convert) -> list[float]:
+def _numbers(values: u.Quantity, name: str, convert: Callable) -> list[float]:
     try:
         plain = np.atleast_1d(convert(values).value)
     except u.UnitsError as error:

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 from astropy.table import Column, Table
 
-from atlasquery.exceptions import InvalidQueryError, LoginError
+from atlasquery.exceptions import InvalidQueryError, LoginError, RemoteServiceError
 from atlasquery.service.log import log
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.uploads.sender import points_of
 from atlasquery.skyportal.writes.changes import Change, WriteOutcome
 from atlasquery.tables import convert_json
@@ -123,7 +124,7 @@ class UndoPlan:
         Requests that delete one point.
     """
 
-    def __init__(self, client: object, uploaded: Uploaded):
+    def __init__(self, client: SkyPortalQuery, uploaded: Uploaded):
         self.client = client
         self.uploaded = uploaded
         account = client._account_of_token()
@@ -208,7 +209,7 @@ class UndoPlan:
         look = self._looker(numbers)
         point = numbers[0] if about.startswith("point") else None
 
-        def refused(error: Exception) -> WriteOutcome | None:
+        def refused(error: RemoteServiceError) -> WriteOutcome | None:
             if not look(0.0).ok:
                 return None
             why = error.reason

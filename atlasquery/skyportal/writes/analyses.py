@@ -1,6 +1,8 @@
 """Analyses of sources: begun on the server, or made elsewhere and uploaded."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from astropy.table import Table
 
@@ -94,7 +96,7 @@ def start_analysis(
     >>> print(plan["endpoint"][0])
     obj/ATLAS24abc/analysis/1
     """
-    payload = {
+    payload: dict[str, Any] = {
         "show_parameters": show_parameters,
         "show_plots": show_plots,
         "show_corner": show_corner,
@@ -172,7 +174,7 @@ def upload_analysis(
     >>> print(plan["endpoint"][0])
     obj/ATLAS24abc/analysis_upload/1
     """
-    payload = {
+    payload: dict[str, Any] = {
         "analysis": _mapping(analysis, "analysis"),
         "message": message,
         "show_parameters": show_parameters,
@@ -265,7 +267,7 @@ def _post_analyses(
             f"obj/{in_path(source)}/{route}/{number}",
             payload,
             done=_begun,
-            look=lambda began, source=source: _look_for_analysis(client, source, number, began),
+            look=partial(_look_for_analysis, client, source, number),
         )
         for source in sources
     ]

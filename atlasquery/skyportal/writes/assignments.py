@@ -81,17 +81,18 @@ def add_assignment(
     """
     run = check_number_id(run_id, name="run_id")
     shared = {"priority": _priority(priority), **({"comment": comment} if comment else {})}
-    changes = [
-        Change(
+
+    def assignment(source: str) -> Change:
+        return Change(
             source,
             "POST",
             "assignment",
             {"run_id": run, "obj_id": source, **shared},
             done=_assigned,
-            look=lambda began, source=source: _look_for_assignment(self, source, run),
+            look=lambda began: _look_for_assignment(self, source, run),
         )
-        for source in each_source(source_ids)
-    ]
+
+    changes = [assignment(source) for source in each_source(source_ids)]
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="add_assignment")
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -100,7 +100,7 @@ class Change:
     method: str
     path: str
     payload: dict | None = None
-    done: Callable[[object], WriteOutcome] | None = None
+    done: Callable[[Any], WriteOutcome] | None = None
     look: Callable[[float], WriteOutcome] | None = None
     refused: Callable[[RemoteServiceError], "WriteOutcome | Change | None"] | None = None
     note: str = ""
@@ -113,7 +113,7 @@ def change_each(
     dry_run: bool,
     on_error: str = "raise",
     settled: Sequence[tuple[str, WriteOutcome]] = (),
-    **about,
+    **about: object,
 ) -> Table:
     """Send each change once; return the table of the outcome of them.
 
@@ -230,7 +230,7 @@ def _look_again(
     return WriteOutcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
 
-def read_fresh(client: SkyPortalQuery, path: str, params: dict | None = None) -> object:
+def read_fresh(client: SkyPortalQuery, path: str, params: dict | None = None) -> Any:
     """Read what was never stored, as it is now."""
     return client._fetch(path, params, decode=msgspec.json.decode, lifetime=0.0, cache=False)[0]
 

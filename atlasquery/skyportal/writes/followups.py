@@ -1,7 +1,7 @@
 """Requests for follow-up observations: submitted, changed, withdrawn."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from astropy.table import Table
@@ -277,18 +277,17 @@ def delete_followup(
     given = each_number(request_ids)
     if not given:
         raise InvalidQueryError("request_ids is empty: give at least one number")
-    changes = []
-    for one in given:
-        number = check_number_id(one, name="request_ids")
-        changes.append(
-            Change(
-                f"request {number}",
-                "DELETE",
-                f"followup_request/{number}",
-                done=lambda data, number=number: WriteOutcome(True, "Withdrawn.", number),
-                look=lambda began, number=number: _look_for_none(self, number),
-            )
+
+    def withdrawal(number: int) -> Change:
+        return Change(
+            f"request {number}",
+            "DELETE",
+            f"followup_request/{number}",
+            done=lambda data: WriteOutcome(True, "Withdrawn.", number),
+            look=lambda began: _look_for_none(self, number),
         )
+
+    changes = [withdrawal(check_number_id(one, name="request_ids")) for one in given]
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="delete_followup")
 
 
@@ -307,7 +306,9 @@ def _requests_of(
     ]
 
 
-def _request_finder(client: SkyPortalQuery, source: str, allocation: int, asked: object):
+def _request_finder(
+    client: SkyPortalQuery, source: str, allocation: int, asked: object
+) -> Callable[[float], WriteOutcome]:
     """Return what looks for a request whose response was lost."""
 
     def look(began: float) -> WriteOutcome:
@@ -319,7 +320,9 @@ def _request_finder(client: SkyPortalQuery, source: str, allocation: int, asked:
     return look
 
 
-def _request_looker(client: SkyPortalQuery, source: str, allocation: int, asked: object):
+def _request_looker(
+    client: SkyPortalQuery, source: str, allocation: int, asked: object
+) -> Callable[[RemoteServiceError], WriteOutcome | None]:
     """Return what looks for a request that was refused: it may be stored anyway."""
 
     def look(error: RemoteServiceError) -> WriteOutcome | None:

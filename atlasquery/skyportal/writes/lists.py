@@ -1,11 +1,12 @@
 """Lists of sources that belong to an account, such as its favorites: read, added to, taken from."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.reads.lists import check_list_name
@@ -88,7 +89,7 @@ def add_to_list(
     {"obj_id":"ATLAS24abc","list_name":"favorites"}
     """
     name = check_list_name(list_name)
-    shared = {"list_name": name}
+    shared: dict[str, Any] = {"list_name": name}
     if params is not None:
         shared["params"] = as_json(params, "params")
     elif name == WATCHLIST:
@@ -97,24 +98,24 @@ def add_to_list(
             "{'arcsec': 2, 'cadence': 1}"
         )
 
-    def refused(error: Exception, source: str) -> WriteOutcome | None:
-        if ALREADY not in (error.reason or ""):
-            return None
-        found = _look_for_entry(self, source, name)
-        return found._replace(ok=True, message="Was on the list already.")
+    def addition(source: str) -> Change:
+        def refused(error: RemoteServiceError) -> WriteOutcome | None:
+            if ALREADY not in (error.reason or ""):
+                return None
+            found = _look_for_entry(self, source, name)
+            return found._replace(ok=True, message="Was on the list already.")
 
-    changes = [
-        Change(
+        return Change(
             source,
             "POST",
             "listing",
             {"obj_id": source, **shared},
             done=lambda data: WriteOutcome(True, "Added.", int(data["id"])),
-            look=lambda began, source=source: _look_for_entry(self, source, name),
-            refused=lambda error, source=source: refused(error, source),
+            look=lambda began: _look_for_entry(self, source, name),
+            refused=refused,
         )
-        for source in each_source(source_ids)
-    ]
+
+    changes = [addition(source) for source in each_source(source_ids)]
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="add_to_list")
 
 
@@ -174,17 +175,17 @@ def remove_from_list(
         for source in sources
         if source not in entries
     ]
-    changes = [
-        Change(
+
+    def removal(source: str) -> Change:
+        return Change(
             source,
             "DELETE",
             f"listing/{entries[source]}",
-            done=lambda data, source=source: WriteOutcome(True, "Removed.", entries[source]),
-            look=lambda began, source=source: _look_for_no_entry(self, source, name),
+            done=lambda data: WriteOutcome(True, "Removed.", entries[source]),
+            look=lambda began: _look_for_no_entry(self, source, name),
         )
-        for source in dict.fromkeys(sources)
-        if source in entries
-    ]
+
+    changes = [removal(source) for source in dict.fromkeys(sources) if source in entries]
     return change_each(
         self,
         changes,

@@ -2,8 +2,10 @@
 
 import os
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from astropy.coordinates import Angle
 from astropy.table import Table
@@ -261,7 +263,7 @@ def add_comment(
     """
     if not isinstance(text, str) or not text.strip():
         raise InvalidQueryError(f"text={text!r:.80} should be a comment that is not empty")
-    comment = {"text": text}
+    comment: dict[str, Any] = {"text": text}
     if attachment is not None:
         name, data = _file_of(attachment)
         body = b64encode(data).decode("ascii")
@@ -352,18 +354,18 @@ def add_annotation(
         found = _look_for_row(self, source_path(source, "annotations"), values, 0.0)
         return found._replace(message="Was there already.") if found.ok else None
 
-    changes = [
-        Change(
+    def annotation(source: str) -> Change:
+        return Change(
             source,
             "POST",
             source_path(source, "annotations"),
             payload,
             done=_numbered("annotation_id", "Annotated."),
             look=_looker(self, source_path(source, "annotations"), values),
-            refused=lambda error, source=source: already(source),
+            refused=lambda error: already(source),
         )
-        for source in each_source(source_ids)
-    ]
+
+    changes = [annotation(source) for source in each_source(source_ids)]
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="add_annotation")
 
 
@@ -457,7 +459,7 @@ def annotate_from_catalog(
             source_path(source, "annotations", route),
             payload,
             done=lambda data: WriteOutcome(True, f"Annotated from {catalog}."),
-            look=lambda began, source=source: _look_for_match(self, source, begins, began),
+            look=partial(_look_for_match, self, source, begins),
             refused=already,
         )
         for source in each_source(source_ids)
@@ -472,10 +474,10 @@ def _with_groups(client: SkyPortalQuery, payload: dict, groups: Groups) -> dict:
     return payload if numbers is None else {**payload, "group_ids": numbers}
 
 
-def _looker(client: SkyPortalQuery, path: str, payload: dict):
+def _looker(client: SkyPortalQuery, path: str, payload: dict) -> Callable[[float], WriteOutcome]:
     """Return what looks for a row with the values that were sent."""
     asked = {key: value for key, value in payload.items() if key != "group_ids"}
-    return lambda began: _look_for_row(client, path, asked, began)
+    return partial(_look_for_row, client, path, asked)
 
 
 def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> WriteOutcome:
@@ -512,7 +514,7 @@ def _look_for_match(client: SkyPortalQuery, source: str, begins: str, began: flo
     return WriteOutcome(bool(new), message, new[0]["id"] if new else None)
 
 
-def _file_of(given: object) -> tuple[str, bytes]:
+def _file_of(given: Any) -> tuple[str, bytes]:
     """Return the name of a file without its folders, and its bytes."""
     right = "should be the path of a file, or a pair of its name and its bytes"
     try:
@@ -528,7 +530,7 @@ def _file_of(given: object) -> tuple[str, bytes]:
     return check_text(name, "attachment"), data
 
 
-def _numbered(key: str, message: str):
+def _numbered(key: str, message: str) -> Callable[[object], WriteOutcome]:
     """Return what takes the id of what was made from the response."""
 
     def done(data: object) -> WriteOutcome:

@@ -1,7 +1,9 @@
 """Save sources and candidates: an id that exists keeps the position that it has."""
 
+import math
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -204,7 +206,7 @@ def save_candidate(
     given = each_number(filters)
     if not given:
         raise InvalidQueryError("filters is empty: give the number of at least one filter")
-    payload = {
+    payload: dict[str, Any] = {
         "id": source,
         "filter_ids": [check_number_id(one, name="filters") for one in given],
         "passed_at": iso(passed_at, "passed_at"),
@@ -279,19 +281,21 @@ def unsave_source(
     """
     if groups is None:
         raise InvalidQueryError("groups=None should name the groups that are to lose it")
-    numbers = find_group_ids(self, groups)
-    changes = [
-        Change(
+    found = find_group_ids(self, groups)
+    numbers = found if isinstance(found, list) else []
+
+    def removal(source: str) -> Change:
+        return Change(
             source,
             "POST",
             "source_groups",
             {"objId": source, "unsaveGroupIds": numbers},
             done=lambda data: WriteOutcome(True, f"Taken out of the groups {numbers}."),
-            look=lambda began, source=source: _look_for_unsaved(self, source, numbers),
-            refused=lambda error, source=source: _unsaved_before(self, error, source, numbers),
+            look=lambda began: _look_for_unsaved(self, source, numbers),
+            refused=lambda error: _unsaved_before(self, error, source, numbers),
         )
-        for source in each_source(source_ids)
-    ]
+
+    changes = [removal(source) for source in each_source(source_ids)]
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="unsave_source")
 
 
@@ -303,7 +307,7 @@ def _look_for_unsaved(client: SkyPortalQuery, source: str, numbers: Sequence[int
 
 
 def _unsaved_before(
-    client: SkyPortalQuery, error: Exception, source: str, numbers: list[int]
+    client: SkyPortalQuery, error: RemoteServiceError, source: str, numbers: list[int]
 ) -> WriteOutcome | None:
     if NOT_SAVED not in (error.reason or ""):
         return None
@@ -384,17 +388,17 @@ def _check_properties(properties: dict) -> dict:
     return {name: as_json(value, name) for name, value in known.items()}
 
 
-def _wrong_property(name: str, value: object) -> str | None:
+def _wrong_property(name: str, value: Any) -> str | None:
     """Return what a property should be, where it is something else."""
     flag = isinstance(value, (bool, np.bool_))
     if name in NUMBERS and (
-        flag or not isinstance(value, (Real, np.floating)) or not np.isfinite(value)
+        flag or not isinstance(value, (Real, np.floating)) or not math.isfinite(value)
     ):
         return "a finite number" + (", or a Time" if name == "t0" else "")
     if name in FLAGS and not flag:
         return "True or False"
     if name in TEXTS and not isinstance(value, str):
-        return "a text"
+        return "a string"
     return None
 
 
