@@ -156,7 +156,9 @@ def test_what_stands_beside_the_items_of_pages_is_told(skyportal, double):
         return Answer(200, envelope(found | {"probability": 0.9, "area": None}))
 
     double.faults = {"observation": [page(0), page(1)]}
-    with pytest.warns(InputWarning, match=r"items alone .* each page has: probability\. Leave") as told:
+    with pytest.warns(
+        InputWarning, match=r"items alone .* each page has: probability\. Leave"
+    ) as told:
         items = skyportal.request("GET", "observation", paginate=True)
     assert [item["id"] for item in items] == [0, 1, 2, 3]
     assert len(told) == 1 and told[0].filename == __file__

@@ -178,7 +178,7 @@ def test_times_of_elsewhere_are_told(skyportal, reference):
         ({"score": True}, "a finite number"),
         ({"t0": "yesterday"}, "a finite number, or a Time"),
         ({"transient": "no"}, "True or False"),
-        ({"tns_name": 2024}, "a text"),
+        ({"tns_name": 2024}, "a string"),
     ],
 )
 def test_properties_of_another_kind_are_refused(skyportal, double, given, right):

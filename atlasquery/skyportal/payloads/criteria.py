@@ -68,7 +68,7 @@ def cone_params(coordinates: object, radius: object) -> tuple[list[dict], tuple,
 
 
 def number_range(
-    value: object,
+    value: Any,
     name: str,
     low: str,
     high: str,

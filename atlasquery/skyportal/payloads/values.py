@@ -222,7 +222,7 @@ def check_text(value: str, name: str) -> str:
     return str.__str__(value)
 
 
-def _unmasked(value: np.ndarray, name: str) -> object:
+def _unmasked(value: Any, name: str) -> Any:
     """Return what is not masked, as a scalar where it is one; under a mask is any value."""
     data, mask = (value, True) if value is np.ma.masked else get_data_and_mask(value)
     if mask is not None and np.any(mask):
@@ -294,7 +294,7 @@ def _json_object(value: Mapping, name: str) -> dict:
     return found
 
 
-def _json_time(value: Time | datetime | date, name: str) -> str | list | None:
+def _json_time(value: Any, name: str) -> str | list | None:
     if isinstance(value, Time):
         if not value.isscalar:
             return [_json_time(one, f"{name}[{n}]") for n, one in enumerate(value)]

@@ -300,7 +300,7 @@ def _size(value: object) -> float:
 
 def _stars(value: Any) -> int:
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_integer or not STARS[0] <= value <= STARS[1]:
+    if not is_integer or not STARS[0] <= int(value) <= STARS[1]:
         raise InvalidQueryError(f"offset_stars={value!r:.100} should be from 0 to 4")
     return int(value)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -53,7 +53,7 @@ def find_group_ids(
             return "all"
         raise InvalidQueryError("groups='all' is for photometry only: name the groups")
     single = isinstance(groups, (str, Integral)) or not isinstance(groups, Iterable)
-    given = [groups] if single else list(groups)
+    given = [groups] if single else list(cast(Iterable, groups))
     if not given:
         raise InvalidQueryError("groups is empty: leave it out, or name at least one group")
     if all(_is_number(one) for one in given):

@@ -367,6 +367,6 @@ def _curve(
 
 def _check_snr(value: Any) -> float:
     number = isinstance(value, (Real, np.floating)) and not isinstance(value, bool)
-    if not number or not 0 < value < np.inf:
+    if not number or not 0 < float(value) < np.inf:
         raise InvalidQueryError(f"detection_snr={value!r} should be a number above 0")
     return float(value)

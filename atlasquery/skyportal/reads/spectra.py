@@ -294,7 +294,7 @@ def decode_spectra(text: bytes) -> tuple[Rows, list[tuple]]:
     return rows.take(order), values
 
 
-def _numbers(raw: bytes, wire: str) -> np.ndarray | None:
+def _numbers(raw: Any, wire: str) -> np.ndarray | None:
     try:
         found = msgspec.json.decode(raw, type=list[float | None] | None)
     except msgspec.ValidationError as error:
