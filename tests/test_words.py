@@ -99,6 +99,7 @@ CLEAN: tuple[str, ...] = (
     "atlasquery/redaction.py",
     "atlasquery/sandbox",
     "atlasquery/service",
+    "atlasquery/skyportal",
     "atlasquery/tables",
     "atlasquery/warn.py",
     "benchmarks",

@@ -1,4 +1,17 @@
-"""SkyPortal, a platform for time-domain astronomy: https://skyportal.io/."""
+"""SkyPortal, a platform for time-domain astronomy: https://skyportal.io/.
+
+======================== ===========================================================================
+``core``                 The client: all methods in groups, each with the module that has it.
+``base``                 Requests: the token, the pace, the envelope of responses, and errors.
+``payloads``             From arguments to what is sent: values, criteria of searches.
+``tables``               From what is received to tables: all columns, decoders, bands.
+``reads``                The reads, a module for each thing that is read; pages, files, names.
+``events``               Events of the General Coordinates Network, sky maps, galaxies.
+``writes``               The writes, a module for each thing that is written.
+``uploads``              Photometry and spectra: rows, requests, the outcome of each row, undo.
+``any_route``            ``request``, for the routes without a method.
+======================== ===========================================================================
+"""
 
 from astropy import config as _config
 
@@ -12,7 +25,7 @@ class Conf(ServiceConf):
         "https://fritz.science/api/", "Address of the API of the instance, ending in /api/."
     )
     requests_per_second = _config.ConfigItem(
-        5.0, "Requests a second that the server allows a token; 0 for no limit but its own word."
+        5.0, "Requests a second that the server allows a token; 0 for no limit but the server's."
     )
     burst = _config.ConfigItem(
         5, "Requests that may follow one another at once; servers take 10, of all your programs."

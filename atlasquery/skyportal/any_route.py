@@ -115,13 +115,13 @@ def request(
         if method != "GET" or body is not None:
             raise InvalidQueryError("paginate=True is for method='GET' without json")
         return _items(self, path, sent, cache)
-    with _naming_what_is_gone(self, path):
+    with _explain_removed(self, path):
         return _one(self, method, path, sent, body, cache)
 
 
 @contextlib.contextmanager
-def _naming_what_is_gone(client: SkyPortalQuery, path: str) -> Iterator[None]:
-    """Say of a route that newer servers removed it."""
+def _explain_removed(client: SkyPortalQuery, path: str) -> Iterator[None]:
+    """Explain the error of a route that newer servers removed."""
     try:
         yield
         return

@@ -473,7 +473,7 @@ class SkyPortalQuery(ServiceQuery):
 
     @contextlib.contextmanager
     def _naming(self, unknown: str) -> Iterator[None]:
-        """Say of what the server does not have what it is."""
+        """Name what the server does not have in the error."""
         try:
             yield
         except (RemoteServiceError, LoginError) as error:

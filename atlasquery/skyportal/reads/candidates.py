@@ -30,7 +30,7 @@ __all__ = ["get_candidate", "query_candidates"]
 
 # The server's names of some criteria.
 RENAMED = {"group_ids": "groupIDs", "filter_ids": "filterIDs", "list_name": "listName"}
-#: Which candidates are found by whether they are saved; as the server words them.
+#: How candidates are selected by whether they are saved, by the server's names.
 SAVED_STATUS = (
     "all",
     "savedToAllSelected",

@@ -44,7 +44,7 @@ def get_classifications(
     -------
     `~astropy.table.Table`
         ``classification_id``, ``classification``, ``probability``,
-        ``taxonomy_id``, ``ml`` (whether a machine gave it), ``author_name``,
+        ``taxonomy_id``, ``ml`` (whether a machine classified), ``author_name``,
         ``created_at`` (`~astropy.time.Time`), ``votes`` (the sum of those of
         others) and more.
 

@@ -641,7 +641,7 @@ def decode_position(text: bytes) -> Rows:
     rows = decode_flat(POSITION, b"[" + text + b"]", {})
     rows.values["gal_lon"] = wrapped(rows.values["gal_lon"])
     names = ("ra", "dec", "discovery_ra", "discovery_dec")
-    # In which unit the server has it is not documented.
+    # The server's own separation is dropped: its unit is not documented.
     separation = angular_separation(*(np.radians(rows.values[name]) for name in names))
     arcsec = np.degrees(separation) * 3600.0
     rows.add(MOVED, arcsec, np.isnan(arcsec))

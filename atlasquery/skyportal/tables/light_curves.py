@@ -85,7 +85,7 @@ def unplaced(rows: Rows) -> dict[int, str]:
     Returns
     -------
     dict of int to str
-        The index of each, and its name with what it has not: ``"photometry 7 (no mjd)"``.
+        The index of each, and its name with what is missing: ``"photometry 7 (no mjd)"``.
     """
     masks = rows.masks
     found = {}

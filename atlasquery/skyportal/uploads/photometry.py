@@ -1,4 +1,4 @@
-"""Upload light curves: no row lost, none twice, each with the outcome of it; and undo it."""
+"""Upload light curves: no row lost, none twice, the outcome of each; and undo an upload."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -224,7 +224,7 @@ def upload_photometry(
 def undo_upload(
     self: SkyPortalQuery, upload: Table | str, *, dry_run: bool = False, on_error: str = "raise"
 ) -> Table:
-    """Undo an upload of photometry that was uploaded.
+    """Undo an upload of photometry.
 
     Only points that the upload created are deleted: those that were new, that are still
     the same measurement, and that belong to this account, all of which is read from the

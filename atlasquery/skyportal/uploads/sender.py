@@ -499,7 +499,7 @@ def _is_too_much(error: Exception) -> bool:
 
 
 def upload_table(record: UploadRecord, meta: dict, plan: Mapping | None = None) -> Table:
-    """Return the table of the outcome of rows, or of what would be sent of them.
+    """Return a table with the outcome of each row, or with what would be sent of it.
 
     Parameters
     ----------

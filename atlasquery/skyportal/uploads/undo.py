@@ -1,4 +1,4 @@
-"""Undo an upload of photometry that was uploaded: what an upload created, and nothing else."""
+"""Undo an upload of photometry: delete what it created, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

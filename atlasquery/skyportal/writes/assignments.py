@@ -113,7 +113,7 @@ def update_assignment(
     assignment_id : int
         The number of the assignment.
     status : str, optional
-        The outcome of it, such as ``"complete"`` or ``"not observed"``.
+        Its state, such as ``"complete"`` or ``"not observed"``.
     priority : int, optional
         From 1, the lowest, to 5.
     comment : str, optional

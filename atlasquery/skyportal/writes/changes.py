@@ -115,7 +115,7 @@ def change_each(
     settled: Sequence[tuple[str, WriteOutcome]] = (),
     **about: object,
 ) -> Table:
-    """Send each change once; return the table of the outcome of them.
+    """Send each change once; return a table with the outcome of each.
 
     A warning points to the frame that is so many above that of `_report`. What is settled
     stands first in the table, with nothing sent for it.
@@ -171,7 +171,7 @@ def _send_each(
 
 
 def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> WriteOutcome:
-    """Send one change; whatever happens, say the outcome of it."""
+    """Send one change; whatever happens, return its outcome."""
     try:
         data = client._change(change.method, change.path, change.payload)
     except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
@@ -364,7 +364,7 @@ def what_came(error: Exception) -> str:
 
 
 def outcome_table(changes: Sequence[Change], outcomes: Sequence[WriteOutcome], meta: dict) -> Table:
-    """Return the table of the outcome of changes.
+    """Return a table with the outcome of each change.
 
     Parameters
     ----------
@@ -469,7 +469,7 @@ def _refused(error: RemoteServiceError | LoginError) -> WriteOutcome:
 def _note_stop(
     stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[WriteOutcome]
 ) -> None:
-    """Say the outcome of all writes when the call was stopped in the middle of one."""
+    """Note the outcome of all writes in the exception that stopped the call."""
     done, rest = len(outcomes), len(changes) - len(outcomes)
     if rest:
         outcomes.append(WriteOutcome(None, "Unknown: stopped before SkyPortal had answered"))

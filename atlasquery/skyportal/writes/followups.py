@@ -372,7 +372,7 @@ def _constraints(given: Mapping | None) -> dict:
 
 
 def _submitted(data: object) -> WriteOutcome:
-    """Say the outcome of a request from the response to it."""
+    """Return the outcome of a request, from the response to it."""
     if isinstance(data, dict) and data.get("id") is None and data.get("message"):
         return WriteOutcome(False, f"Not submitted: {data['message']}")
     if not isinstance(data, dict) or data.get("id") is None:

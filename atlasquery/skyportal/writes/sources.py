@@ -325,7 +325,7 @@ def _saved_existing(
     coordinates: SkyCoord | None,
     known: dict,
 ) -> WriteOutcome:
-    """Say the outcome of saving a source that was there."""
+    """Return the outcome for a source that the server had already."""
     message = "Was there already."
     if known:
         message += f" Not changed: {', '.join(known)}."
@@ -340,7 +340,7 @@ def _distance_note(client: SkyPortalQuery, source: str, coordinates: SkyCoord) -
         stored = SkyCoord(found["ra"], found["dec"], unit="deg")
         separation = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
     except Exception as error:
-        # Whatever it is, it is saved anyway.
+        # The source is saved, whatever the error is.
         return f" How far it is from the position given is not known ({error})."
     return f" It is {separation:.2f} arcsec from the position given, which was not sent."
 
