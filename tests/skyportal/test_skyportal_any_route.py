@@ -158,10 +158,10 @@ def test_what_stands_beside_the_items_of_pages_is_told(skyportal, double):
     double.faults = {"observation": [page(0), page(1)]}
     with pytest.warns(
         InputWarning, match=r"items alone .* each page has: probability\. Leave"
-    ) as told:
+    ) as caught:
         items = skyportal.request("GET", "observation", paginate=True)
     assert [item["id"] for item in items] == [0, 1, 2, 3]
-    assert len(told) == 1 and told[0].filename == __file__
+    assert len(caught) == 1 and caught[0].filename == __file__
 
 
 def test_a_get_is_repeated_and_a_write_is_not(skyportal, double):

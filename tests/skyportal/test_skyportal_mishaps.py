@@ -19,14 +19,14 @@ HERE = SkyCoord(150.1163, 2.2058, unit="deg")
 
 @pytest.fixture(autouse=True)
 def _sources(double):
-    own = double._routed
+    original = double._routed
     double.sky.add_source(A, 150.1163, 2.2058)
     double.sky.add_source(B, 10.0, -20.0)
     yield
-    double._routed = own
+    double._routed = original
 
 
-def said(data):
+def answered(data):
     """Return a response of the server with such data."""
     return Answer(200, json.dumps({"status": "success", "data": data}).encode())
 
@@ -51,11 +51,11 @@ def test_an_upload_that_was_stored_is_not_called_unsent_when_the_update_cannot_b
 
 @pytest.mark.parametrize("answer", [{"ids": [None, None]}, {"ids": ["a", "b"]}, {"ids": 2}])
 def test_numbers_of_points_that_are_none_are_read_back(skyportal, double, answer):
-    own = double._routed
+    original = double._routed
 
     def routed(method, target, key, body):
-        data = own(method, target, key, body)
-        return said(answer) if method == "POST" else data
+        data = original(method, target, key, body)
+        return answered(answer) if method == "POST" else data
 
     double._routed = routed
     table = skyportal.upload_photometry(random_curve(2), A, "ATLAS")
@@ -66,11 +66,11 @@ def test_numbers_of_points_that_are_none_are_read_back(skyportal, double, answer
 def test_odd_photometry_does_not_lose_what_became_of_an_upload(skyportal, double):
     lc = random_curve(4)
     skyportal.upload_photometry(lc[:2], A, "ATLAS")
-    own = double._routed
+    original = double._routed
 
     def routed(method, target, key, body):
-        data = own(method, target, key, body)
-        return said([None]) if method == "GET" and "photometry" in target else data
+        data = original(method, target, key, body)
+        return answered([None]) if method == "GET" and "photometry" in target else data
 
     double._routed = routed
     table = skyportal.upload_photometry(lc, A, "ATLAS")
@@ -80,12 +80,12 @@ def test_odd_photometry_does_not_lose_what_became_of_an_upload(skyportal, double
 
 def test_an_odd_answer_about_a_refusal_does_not_lose_the_others(skyportal, double):
     skyportal.add_annotation(A, "host", {"z": 0.1})
-    own = double._routed
+    original = double._routed
 
     def routed(method, target, key, body):
-        data = own(method, target, key, body)
+        data = original(method, target, key, body)
         odd = [{"created_at": "soon", "origin": "host"}]
-        return said(odd) if method == "GET" and "annotations" in target else data
+        return answered(odd) if method == "GET" and "annotations" in target else data
 
     double._routed = routed
     with pytest.raises(WriteError) as caught:
@@ -164,10 +164,10 @@ def test_times_of_elsewhere_are_told(skyportal, reference):
     lc = random_curve(3)
     lc.meta["time_reference"] = reference
     words = rf"the times of lc are {reference}.*as they are"
-    with pytest.warns(InputWarning, match=words) as told:
+    with pytest.warns(InputWarning, match=words) as caught:
         table = skyportal.upload_photometry(lc, A, "ATLAS", dry_run=True)
     assert np.allclose(table["mjd"], lc["time"].utc.mjd)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize(

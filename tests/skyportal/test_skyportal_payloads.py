@@ -61,7 +61,7 @@ ARGUMENTS = {
     "query_region": [(HERE, "10 arcsec"), (SkyCoord([150.1, 150.2], [2, 3], unit="deg"), "1 deg")],
     "source_exists": [(A,), {"coordinates": HERE, "radius": "3 arcsec"}],
 }
-#: The parameters by which pages are read, which are no part of the question.
+#: The parameters by which pages are read, which the caller does not give.
 PAGES = {"numPerPage", "pageNumber", "page", "queryID", "useCache"}
 READS = sorted(
     name

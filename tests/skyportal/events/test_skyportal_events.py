@@ -46,8 +46,8 @@ def galaxies(double):
 
 def test_galaxies_recorded(skyportal, double, samples):
     replay(double, samples("galaxy_cone"))
-    place = SkyCoord(0.3805, -5.9846, unit="deg")
-    found = skyportal.query_galaxies(place, radius=0.01 * u.deg)
+    position = SkyCoord(0.3805, -5.9846, unit="deg")
+    found = skyportal.query_galaxies(position, radius=0.01 * u.deg)
     assert found["name"].tolist() == ["6dFgs gJ0001313-055904"]
     assert found["distance"].unit == u.Mpc and found["distance"][0] == 336.6
     assert found["stellar_mass"].unit == u.Msun and found["stellar_mass"][0] == 1e10
@@ -57,7 +57,7 @@ def test_galaxies_recorded(skyportal, double, samples):
     assert isinstance(found["created_at"], Time) and found["created_at"].scale == "utc"
     # By its position as recorded: 0.00004167 and 0.00001 degrees away.
     assert found["separation"].unit == u.arcsec
-    expected = place.separation(SkyCoord(found["ra"], found["dec"])).to_value(u.arcsec)
+    expected = position.separation(SkyCoord(found["ra"], found["dec"])).to_value(u.arcsec)
     assert found["separation"][0] == pytest.approx(expected[0], abs=1e-6)
     assert 0.1 < found["separation"][0] < 0.2
 
@@ -85,7 +85,7 @@ def test_galaxies_by_separation(skyportal, double, galaxies):
     assert found["name"].tolist() == ["near", "far"]
     assert found["separation"].tolist() == pytest.approx([3.5978, 35.978], abs=1e-3)
     sent = double.asked("galaxy_catalog")[0]
-    # "cone in deg" (contract).
+    # In degrees: see docs/servers/skyportal.rst, "Pages of galaxies".
     assert "radius=0.01666" in sent and "ra=150.0&" in sent
 
 
@@ -402,8 +402,8 @@ def test_finding_chart_that_the_server_refuses(skyportal, double):
     with pytest.raises(RemoteServiceError, match="Invalid facility") as caught:
         skyportal.get_finding_chart(PLACE, facility="VLT")
     assert caught.value.status == 400
-    said = {"status": "error", "message": "no image there", "data": {}}
-    double.faults["unsourced_finder"] = Answer(200, json.dumps(said))
+    refusal = {"status": "error", "message": "no image there", "data": {}}
+    double.faults["unsourced_finder"] = Answer(200, json.dumps(refusal))
     with pytest.raises(RemoteServiceError, match="no image there"):
         skyportal.get_finding_chart(PLACE)
     double.faults["unsourced_finder"] = Answer(200, "<html>busy</html>", "image/png")

@@ -107,7 +107,7 @@ def test_json_of_what_astronomers_have():
 
 
 @pytest.mark.parametrize(
-    ("value", "place"),
+    ("value", "label"),
     [
         (np.nan, "data=nan"),
         ({"a": np.float32("inf")}, "data['a']=np.float32(inf)"),
@@ -118,9 +118,9 @@ def test_json_of_what_astronomers_have():
         (np.array(np.nan), "data=np.float64(nan)"),
     ],
 )
-def test_what_is_no_number_is_refused_with_its_place(value, place):
+def test_what_is_no_number_is_refused_with_its_place(value, label):
     with pytest.raises(
-        InvalidQueryError, match=re.escape(place) + " is not a number in JSON.*None if null"
+        InvalidQueryError, match=re.escape(label) + " is not a number in JSON.*None if null"
     ):
         as_json(value, "data")
 

@@ -194,16 +194,16 @@ def test_lists_are_stored_for_an_hour(skyportal, double):
 
 def test_whether_a_source_exists(skyportal, double):
     double.sky.add_source("ATLAS24abc", 359.9999, 2.2)
-    place = SkyCoord(0.0001, 2.2, unit="deg")
+    position = SkyCoord(0.0001, 2.2, unit="deg")
     assert skyportal.source_exists("ATLAS24abc") is True
     assert skyportal.source_exists("NOPE") is False
-    assert skyportal.source_exists(coordinates=place, radius="1 arcsec") is True
-    assert skyportal.source_exists(coordinates=place, radius="0.5 arcsec") is False
+    assert skyportal.source_exists(coordinates=position, radius="1 arcsec") is True
+    assert skyportal.source_exists(coordinates=position, radius="0.5 arcsec") is False
     for arguments in ({}, {"radius": "1 arcsec"}, {"source_id": "A", "radius": "1 arcsec"}):
         with pytest.raises(InvalidQueryError, match="source_id, or coordinates"):
             skyportal.source_exists(**arguments)
     with pytest.raises(InvalidQueryError, match="radius"):
-        skyportal.source_exists(coordinates=place, radius="0 deg")
+        skyportal.source_exists(coordinates=position, radius="0 deg")
     with pytest.raises(InvalidQueryError, match="one position"):
         skyportal.source_exists(coordinates=SkyCoord([1, 2], [1, 2], unit="deg"), radius="1 deg")
     double.faults = {"source_exists": answer_of({})}

@@ -25,21 +25,21 @@ def many(double):
 
 def insert_at_each_page(double):
     """Let somebody save a new source before each page is served."""
-    made = []
+    inserted = []
 
     def insert():
-        made.append(f"NEW{len(made):03d}")
-        double.sky.add_source(made[-1], 1.0, 1.0)
+        inserted.append(f"NEW{len(inserted):03d}")
+        double.sky.add_source(inserted[-1], 1.0, 1.0)
 
     double.hooks = [("GET /api/sources", insert)]
-    return made
+    return inserted
 
 
 def test_2000_sources_with_an_insert_between_pages(skyportal, many):
-    made = insert_at_each_page(many)
+    inserted = insert_at_each_page(many)
     found = skyportal.query_criteria(max_rows=-1)
     names = found["id"].tolist()
-    assert len(made) == len(many.received) == 5
+    assert len(inserted) == len(many.received) == 5
     # The first was there when the list was begun, and fills a fifth page.
     assert set(names) == {f"S{n:04d}" for n in range(N)} | {"NEW000"}
     assert len(names) == len(set(names)) == N + 1
@@ -125,7 +125,7 @@ def test_a_list_that_never_rests_is_told(skyportal, many):
 
 
 def test_pages_that_the_server_cuts_without_a_word(skyportal, many):
-    # "numPerPage: capped silently at 500" (contract).
+    # Cut silently at 500: see docs/servers/skyportal.rst, "Pages".
     with conf.set_temp("page_size", 1000):
         found = skyportal.query_criteria(max_rows=-1)
     assert len(found) == N
@@ -159,7 +159,7 @@ def test_past_the_end_in_its_two_forms(skyportal, double):
     for n in range(60):
         double.sky.add_source(f"S{n}", n, 0.0)
         double.sky.add_candidate(f"C{n}", n, 1.0)
-    # An empty list for sources, a 400 for candidates (contract).
+    # An empty list for sources, a 400 for candidates: see docs/servers/skyportal.rst, "Pages".
     assert skyportal.request("GET", "sources", pageNumber=50)["sources"] == []
     with pytest.raises(RemoteServiceError, match="out of range"):
         skyportal.request("GET", "candidates", pageNumber=50)

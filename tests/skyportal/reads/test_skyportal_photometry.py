@@ -107,7 +107,7 @@ def test_an_error_of_zero_is_none(skyportal, source):
 
 def test_limits_of_two_meanings(skyportal, source):
     limit = 10 ** (0.4 * (23.9 - 19.0))
-    # Uploaded as magnitudes: a limit of 5 sigma, one of 3, and a detection with a limit of its own.
+    # Uploaded as magnitudes: a limit of 5 sigma, one of 3, and a detection with a separate limit.
     source.sky.add_point("S1", 60300.0, "atlaso", None, limit / 5, limiting_mag=19.0)
     source.sky.add_point("S1", 60301.0, "atlaso", None, limit / 3, limiting_mag=19.0)
     source.sky.add_point("S1", 60302.0, "atlaso", 500.0, 20.0, limiting_mag=19.0)
@@ -160,9 +160,9 @@ def test_a_row_without_time_or_filter_costs_no_other_row(skyportal, source):
         lambda: skyportal.get_photometry("S1"),
         lambda: skyportal.get_light_curves(["S1"])["S1"],
     ):
-        with pytest.warns(InputWarning, match=re.escape(what)) as told:
+        with pytest.warns(InputWarning, match=re.escape(what)) as caught:
             lc = fetch()
-        assert len(told) == 1 and told[0].filename == __file__
+        assert len(caught) == 1 and caught[0].filename == __file__
         assert lc["photometry_id"].tolist() == [1, 4]
         assert lc.time.mjd.tolist() == [60300.0, 60302.0]
         assert lc["band"].tolist() == ["o", "c"]

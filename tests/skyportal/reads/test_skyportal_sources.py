@@ -72,8 +72,8 @@ def test_a_radius_for_which_the_server_finds_nothing(skyportal, double, radius):
 
 def test_the_server_itself_finds_nothing_there(skyportal, field):
     for ra, radius in ((150.0, 0), (150.0, 180), (-210.0, 0.01)):
-        said = skyportal.request("GET", "sources", ra=ra, dec=2.0, radius=radius)
-        assert said["totalMatches"] == 0
+        answered = skyportal.request("GET", "sources", ra=ra, dec=2.0, radius=radius)
+        assert answered["totalMatches"] == 0
 
 
 def test_90_degrees_are_half_the_sky(skyportal, field):
@@ -173,15 +173,15 @@ def test_columns_and_units(skyportal, double):
 
 
 def test_galactic_longitude_is_the_same_from_both_routes(skyportal, double):
-    # "0..360 from the single endpoint, -180..180 from the list" (contract).
+    # See docs/servers/skyportal.rst, "Galactic longitude".
     double.sky.add_source("S1", 150.1163, 2.2058)
     listed = skyportal.request("GET", "sources")["sources"][0]["gal_lon"]
     single = skyportal.request("GET", "sources/S1")["gal_lon"]
     assert listed < 0 < 180 < single
     for table in (skyportal.query_criteria(), skyportal.get_source("S1")):
         assert table["gal_lon"][0] == pytest.approx(single)
-        place = SkyCoord(150.1163, 2.2058, unit="deg").galactic
-        assert table["gal_lon"][0] == pytest.approx(place.l.deg, abs=1e-4)
+        position = SkyCoord(150.1163, 2.2058, unit="deg").galactic
+        assert table["gal_lon"][0] == pytest.approx(position.l.deg, abs=1e-4)
 
 
 def test_one_source(skyportal, double):
@@ -322,8 +322,8 @@ def test_a_list_of_groups_finds_the_sources_of_each(skyportal, double):
     assert sorted(skyportal.query_criteria(group_ids=[3, 4])["id"]) == ["S3", "S4"]
     # A repeated key, which requests makes of a list, keeps the last only.
     target = f"{double.url}sources?group_ids=3&group_ids=4"
-    said = skyportal._session.get(target, headers=double.headers[-1]).json()["data"]
-    assert [one["id"] for one in said["sources"]] == ["S4"]
+    answered = skyportal._session.get(target, headers=double.headers[-1]).json()["data"]
+    assert [one["id"] for one in answered["sources"]] == ["S4"]
 
 
 def test_criteria_find_what_they_say(skyportal, double):

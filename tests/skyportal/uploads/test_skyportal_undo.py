@@ -33,8 +33,8 @@ def deletions(double):
     return double.asked("^DELETE")
 
 
-def upload(client, lc, groups="ATLAS transients", **more):
-    return client.upload_photometry(lc, SOURCE, "ATLAS", groups, **more)
+def upload(client, lc, groups="ATLAS transients", **options):
+    return client.upload_photometry(lc, SOURCE, "ATLAS", groups, **options)
 
 
 def add_points(double, lc, owner, groups):
@@ -267,9 +267,9 @@ def test_ctrl_c_keeps_what_became_of_all(request, point, double, monkeypatch):
         deleted.append(path)
         if len(deleted) == point:
             raise KeyboardInterrupt
-        return own(method, path, payload)
+        return original(method, path, payload)
 
-    own = client._change
+    original = client._change
     monkeypatch.setattr(client, "_change", change)
     with pytest.raises(KeyboardInterrupt) as caught:
         client.undo_upload(table)

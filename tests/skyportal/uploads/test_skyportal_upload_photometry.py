@@ -35,8 +35,8 @@ def writes(double):
     return double.asked(r"^(POST|PUT|DELETE) ")
 
 
-def upload(skyportal, lc, **more):
-    return skyportal.upload_photometry(lc, SOURCE, "ATLAS", "ATLAS transients", **more)
+def upload(skyportal, lc, **options):
+    return skyportal.upload_photometry(lc, SOURCE, "ATLAS", "ATLAS transients", **options)
 
 
 def test_what_is_uploaded_is_what_is_there(skyportal, double):
@@ -151,9 +151,9 @@ def test_half_failing_loses_nothing_and_says_which_rows(skyportal, double, monke
 
 @pytest.fixture
 def losing(double):
-    own = double._routed
+    original = double._routed
     yield lambda pattern, times=1: Losing(double, pattern, times)
-    double._routed = own
+    double._routed = original
 
 
 def test_a_lost_answer_is_asked_for_again_without_harm(skyportal, double, losing):
@@ -316,9 +316,9 @@ def test_ctrl_c_keeps_the_ledger(skyportal, double, monkeypatch):
         calls.append(path)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return own(method, path, payload)
+        return original(method, path, payload)
 
-    own = skyportal._change
+    original = skyportal._change
     monkeypatch.setattr(skyportal, "_change", change)
     with pytest.raises(KeyboardInterrupt) as caught:
         upload(skyportal, random_curve(15))

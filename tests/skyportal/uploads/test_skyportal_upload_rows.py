@@ -16,8 +16,8 @@ def test_fluxes_go_as_they_are_with_their_sign():
     lc = light_curve([60000.1, 60001.3], ["o", "c"], [100.5, -3.25], [10.0, 9.5])
     prepared = prepare_rows(lc, **ATLAS)
     assert prepared.form == ["flux", "flux"]
-    made = body(prepared, [0, 1], {"obj_id": "A", "instrument_id": 1})
-    assert made == {
+    payload = body(prepared, [0, 1], {"obj_id": "A", "instrument_id": 1})
+    assert payload == {
         "obj_id": "A", "instrument_id": 1, "magsys": "ab", "zp": 23.9,
         "mjd": [60000.1, 60001.3], "filter": ["atlaso", "atlasc"],
         "flux": [100.5, -3.25], "fluxerr": [10.0, 9.5],
@@ -35,10 +35,10 @@ def test_a_limit_goes_with_its_sigma():
     lc = light_curve([60000.0], "o", limit=[19.5])
     prepared = prepare_rows(lc, **ATLAS)
     assert prepared.form == ["limit"]
-    made = body(prepared, [0], {})
-    assert (made["mag"], made["magerr"], made["limiting_mag"]) == ([None], [None], [19.5])
-    assert made["limiting_mag_nsigma"] == 5.0
-    assert "zp" not in made
+    payload = body(prepared, [0], {})
+    assert (payload["mag"], payload["magerr"], payload["limiting_mag"]) == ([None], [None], [19.5])
+    assert payload["limiting_mag_nsigma"] == 5.0
+    assert "zp" not in payload
     three = prepare_rows(light_curve([60000.0], "o", limit=[20.0], limit_sigma=3.0), **ATLAS)
     assert body(three, [0], {})["limiting_mag_nsigma"] == 3.0
 
@@ -147,8 +147,8 @@ def test_columns_go_along_as_altdata():
     lc = light_curve([1.0, 2.0], "o", [1.0, 2.0], [1.0, 1.0], limit=[19.5, NAN])
     lc["exposure"].mask[1] = True
     prepared = prepare_rows(lc, **ATLAS, altdata=["exposure", "limiting_mag"])
-    made = body(prepared, [0, 1], {})
-    assert made["altdata"] == {"exposure": ["e0", None], "limiting_mag": [19.5, None]}
+    payload = body(prepared, [0, 1], {})
+    assert payload["altdata"] == {"exposure": ["e0", None], "limiting_mag": [19.5, None]}
     with pytest.raises(InvalidQueryError, match="'exposur', which is not a column in lc; did you"):
         prepare_rows(lc, **ATLAS, altdata="exposur")
 

@@ -19,11 +19,11 @@ def _source(double):
     double.sky.add_source(A, 150.1163, 2.2058)
 
 
-def spectrum(unit=PER_WAVELENGTH, scale=1e-17, **more):
+def spectrum(unit=PER_WAVELENGTH, scale=1e-17, **extra):
     table = Table()
     table["wavelength"] = [4000.1, 5000.2, 6000.3] * u.AA
     table["flux"] = np.array([1.1, -2.2, 3.3]) * scale * unit
-    for name, values in more.items():
+    for name, values in extra.items():
         table[name] = values
     return table
 

@@ -33,9 +33,9 @@ def _sources(double):
 
 @pytest.fixture
 def losing(double):
-    own = double._routed
+    original = double._routed
     yield lambda pattern, times=1: Losing(double, pattern, times)
-    double._routed = own
+    double._routed = original
 
 
 def requests(double):

@@ -28,9 +28,9 @@ def _sources(double):
 
 @pytest.fixture
 def losing(double):
-    own = double._routed
+    original = double._routed
     yield lambda pattern, times=1: Losing(double, pattern, times)
-    double._routed = own
+    double._routed = original
 
 
 def writes(double):
@@ -248,8 +248,8 @@ def test_a_refusal_of_the_server_itself_is_known_not_to_be_done(skyportal, doubl
 
 def test_an_error_in_the_envelope_of_a_success_is_a_refusal(skyportal, double):
     """The words count, and not the status."""
-    said = {"status": "error", "message": "Not today.", "data": {}, "version": "9"}
-    double.faults["POST .*comments"] = Answer(200, said)
+    answered = {"status": "error", "message": "Not today.", "data": {}, "version": "9"}
+    double.faults["POST .*comments"] = Answer(200, answered)
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment([A, B], "Rising.")
     assert caught.value.result["ok"].tolist() == [False, False]
@@ -355,11 +355,11 @@ def test_ctrl_c_leaves_what_became_of_all(skyportal, double):
         raise KeyboardInterrupt
 
     calls = []
-    own = skyportal._change
+    original = skyportal._change
 
     def change(*args):
         calls.append(args)
-        return stop() if len(calls) == 2 else own(*args)
+        return stop() if len(calls) == 2 else original(*args)
 
     skyportal._change = change
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -437,7 +437,7 @@ def test_warnings_point_to_the_line_of_the_user(skyportal, write):
 
 
 def test_a_crowded_server_gets_each_write_once(skyportal, double):
-    """A 429 was not taken: it is waited out, and nothing is lost or there twice."""
+    """A 429 was not taken: the client waits, and nothing is lost or there twice."""
     full = html(429, "Too Many Requests")
     double.faults["POST"] = [None, full, full, None, full, None]
     table = skyportal.add_comment([A] * 4, "Rising.")
@@ -473,18 +473,18 @@ def test_the_double_answers_as_the_server_did(double, samples, name):
     answer = double.answer(
         request["method"], request["path"], {"Authorization": f"token {token}"}, body
     )
-    said = json.loads(answer.body)
+    answered = json.loads(answer.body)
     assert answer.status == recorded["status_code"] == RECORDED[name]
-    assert said["status"] == recorded["body"]["status"]
-    if said["status"] == "success":
-        assert set(said["data"]) == set(recorded["body"]["data"])
+    assert answered["status"] == recorded["body"]["status"]
+    if answered["status"] == "success":
+        assert set(answered["data"]) == set(recorded["body"]["data"])
         for key, value in recorded["body"]["data"].items():
-            assert type(said["data"][key]) is type(value)
+            assert type(answered["data"][key]) is type(value)
             if isinstance(value, list):
-                assert len(said["data"][key]) == len(value)
+                assert len(answered["data"][key]) == len(value)
     else:
         # Its first words; the rest lists what only the recorded server had.
-        assert said["message"][:24] == recorded["body"]["message"][:24]
+        assert answered["message"][:24] == recorded["body"]["message"][:24]
 
 
 def test_no_write_leaves_a_secret_in_the_traceback(skyportal, double):
