@@ -116,7 +116,7 @@ def _classified(rows, params):
     elif filters and "ranking" not in filters:
         # A class, a classifier or a version without a rank: those of rank 1 only.
         filters["ranking"] = "1"
-    # "probability=0 is no filter" (contract): a row for each class of each classifier.
+    # A row for each class: see docs/servers/alerce.rst, "Classes, ranks and probabilities".
     outer = default or (not filters and not least)
     found = []
     for row in rows:
@@ -207,7 +207,7 @@ def lsst_list(params):
     fetched = rows[(page - 1) * size : page * size + 1]
     more = len(fetched) > size
     return {
-        # "total is the rows fetched" (contract): one more than a page, where there is a next one.
+        # See docs/servers/alerce.rst, "Pages of LSST": one more than a page if there is a next one.
         "total": len(fetched), "next": page + 1 if more else None, "has_next": more,
         "prev": page - 1 if page > 1 else None, "has_prev": page > 1, "current_page": page,
         "items": fetched[:size], "info_message": None if fetched else "Empty query",

@@ -266,8 +266,8 @@ class AlerceDouble:
             found["detections"] = [row for n in known for row in sky.lsst_rows(n, forced=False)]
         if kind == "detections":
             return found["detections"]
-        # "For ONE oid cut at 10 rows; sending the oid twice gives all" (contract). A null flux
-        # makes the server fail, where it is among the rows that are sent.
+        # See docs/servers/alerce.rst, "Ten rows for one object". A null flux makes the server
+        # fail only if it is among the rows that are sent.
         most = 10 if len(params["oid"]) == 1 else None
         if sky.NULL_FLUX in known and most is None:
             raise Answer(500, {"detail": "An error occurred"})

@@ -89,7 +89,7 @@ def _shared(request):
     try:
         sort = json.loads(request.one("sortspec", "null"))
     except ValueError:
-        # "The single-quoted form of the docs is ignored" (contract).
+        # See docs/servers/lccserver.rst, "Sorting and sampling".
         sort = None
     visibility = request.one("visibility", "unlisted")
     return {
