@@ -42,10 +42,7 @@ MOST_LINES = 900
 # Each service has a Conf, as every package has in the configuration of astropy.
 SHARED_NAMES = {"Conf"}
 # Names that two folders still share; each is to become one class, or two names.
-STILL_SHARED = {
-    *("Account", "Clock", "Collection", "Dataset", "Found", "Outcome", "Pace", "Picture"),
-    *("_Entry", "_Envelope", "_Identity", "_Numbered", "_Page", "_Said"),
-}
+STILL_SHARED = {"Account", "_Entry", "_Numbered"}
 
 
 class Modules:

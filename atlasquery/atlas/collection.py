@@ -10,7 +10,7 @@ from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.chunks import Chunk
-from atlasquery.service.collection import Collection as ProductCollection
+from atlasquery.service.collection import ProductCollection
 from atlasquery.tables import build_table
 
 if TYPE_CHECKING:

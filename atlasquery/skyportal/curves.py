@@ -7,7 +7,7 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, NoResultsWarning
-from atlasquery.service.collection import Collection
+from atlasquery.service.collection import ProductCollection
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
@@ -120,7 +120,7 @@ def get_light_curves(
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = True,
-) -> Collection:
+) -> ProductCollection:
     """Fetch the light curves of many objects, several at a time.
 
     Parameters
@@ -143,7 +143,7 @@ def get_light_curves(
 
     Returns
     -------
-    Collection
+    ProductCollection
         A mapping of names to what `get_photometry` returns, in the order asked for,
         with ``failures``: name and exception of each object that failed.
 
@@ -176,7 +176,7 @@ def get_light_curves(
     names = list(dict.fromkeys(each_source(source_ids)))
     check_on_error(on_error)
     window, snr = check_window(start, end), _check_snr(detection_snr)
-    found = Collection("TimeSeries", key=check_source_id)
+    found = ProductCollection("TimeSeries", key=check_source_id)
     answers = run_all(
         lambda name: _photometry(self, name, deduplicate, cache),
         names,
