@@ -26,7 +26,7 @@ def run_all(
     concurrency: int,
     interrupt: Callable = lambda: None,
     progress: bool = True,
-) -> list[object]:
+) -> list[Any]:
     """Apply `work` to each task, a few at the same time.
 
     Parameters
