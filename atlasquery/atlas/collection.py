@@ -16,7 +16,7 @@ from atlasquery.tables import build_table
 if TYPE_CHECKING:
     from atlasquery.atlas.base import AtlasQuery
 
-__all__ = ["Collection", "SourceIterator"]
+__all__ = ["AtlasCollection", "SourceIterator"]
 
 
 class ChunkResponse(NamedTuple):
@@ -37,7 +37,7 @@ class ChunkResponse(NamedTuple):
     size: int
 
 
-class Collection(LightCurveDisplay, ProductCollection):
+class AtlasCollection(LightCurveDisplay, ProductCollection):
     """Products of many objects by id, in the order requested.
 
     Returned by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id
