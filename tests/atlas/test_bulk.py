@@ -403,7 +403,7 @@ with Sandbox(user_rate="3/hour") as box, paths.set_temp_cache(sys.argv[1]):
     )
     # The third answer may be on its way from its thread to the caller still.
     assert int(done.stdout.splitlines()[-1].split()[0]) in (50, 75), done.stderr
-    assert "What had come" in done.stdout
+    assert "What had arrived" in done.stdout
 
 
 # Quota
