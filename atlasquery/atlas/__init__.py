@@ -30,19 +30,16 @@ class Conf(ServiceConf):
 
 conf: Conf = Conf()
 
-from atlasquery.atlas.collection import AtlasCollection, SourceIterator  # noqa: E402
+from atlasquery.atlas.collection import Collection, SourceIterator  # noqa: E402
 from atlasquery.atlas.core import Atlas, AtlasClass  # noqa: E402
 from atlasquery.atlas.source import AtlasSource  # noqa: E402
 from atlasquery.atlas.stored_light_curves import StoredLightCurves  # noqa: E402
 
-#: Alias, for code that imports this name.
-Collection = AtlasCollection
-
 __all__ = [
     "Atlas",
     "AtlasClass",
-    "AtlasCollection",
     "AtlasSource",
+    "Collection",
     "Conf",
     "SourceIterator",
     "StoredLightCurves",

@@ -16,8 +16,8 @@ from atlasquery.atlas.base import (
     one_or_all,
 )
 from atlasquery.atlas.collection import (
-    AtlasCollection,
     ChunkResponse,
+    Collection,
     SourceIterator,
     decode_chunk,
     known_items,
@@ -34,7 +34,7 @@ __all__ = ["check_bulk", "get_light_curves", "get_sources", "iter_sources", "rea
 
 When: TypeAlias = Time | str | float | None
 Window: TypeAlias = tuple[float | None, float | None]
-Products = TypeVar("Products", AtlasCollection, SourceIterator)
+Products = TypeVar("Products", Collection, SourceIterator)
 
 # See docs/servers/atlas.rst, "How large a full history is".
 FIRST_CHUNK = 25
@@ -59,7 +59,7 @@ def get_sources(
     cache: bool | None = None,
     progress: bool = True,
     get_query_payload: bool = False,
-) -> AtlasCollection:
+) -> Collection:
     """Fetch all data on many objects, in as few requests as possible.
 
     An object that fails does not affect the others: a request that fails is
@@ -89,7 +89,7 @@ def get_sources(
 
     Returns
     -------
-    AtlasCollection
+    Collection
         A mapping of ids to `AtlasSource`, in the order requested, with
         ``failures`` (id and exception of each object that failed) and
         ``table()``, the catalogue entries.
@@ -131,7 +131,7 @@ def get_sources(
     ids, window = check_bulk(atlas_ids, start, end, on_error)
     if get_query_payload:
         return _first_payloads(self, ids, window)
-    sources = AtlasCollection("AtlasSource", self._meta)
+    sources = Collection("AtlasSource", self._meta)
     _collect(self, sources, lambda source: source, ids, window, cache, progress)
     return _deliver(self, sources, on_error, len(ids))
 
@@ -146,7 +146,7 @@ def get_light_curves(
     cache: bool | None = None,
     progress: bool = True,
     get_query_payload: bool = False,
-) -> AtlasCollection:
+) -> Collection:
     """Fetch the light curves of many objects.
 
     Parameters
@@ -168,7 +168,7 @@ def get_light_curves(
 
     Returns
     -------
-    AtlasCollection
+    Collection
         A mapping of ids to `~astropy.timeseries.TimeSeries` with the columns
         of `get_light_curve`, in the order requested, with ``failures`` and
         ``table()`` as from `get_sources`.
@@ -196,7 +196,7 @@ def get_light_curves(
     ids, window = check_bulk(atlas_ids, start, end, on_error)
     if get_query_payload:
         return _first_payloads(self, ids, window)
-    curves = AtlasCollection("TimeSeries", self._meta)
+    curves = Collection("TimeSeries", self._meta)
     _collect(self, curves, lambda source: source.light_curve, ids, window, cache, progress)
     return _deliver(self, curves, on_error, len(ids))
 
@@ -338,7 +338,7 @@ def _first_payloads(client: AtlasQuery, ids: list[int], window: Window) -> Paylo
 
 def _collect(
     client: AtlasQuery,
-    found: AtlasCollection,
+    found: Collection,
     product_of: Callable[[AtlasSource], Any],
     ids: list[int],
     window: Window,
@@ -365,7 +365,7 @@ def _deliver(client: AtlasQuery, found: Products, on_error: str, total: int) -> 
 
 def _add_chunk(
     client: AtlasQuery,
-    found: AtlasCollection,
+    found: Collection,
     chunk: Chunk,
     product_of: Callable[[AtlasSource], Any],
     window: Window,

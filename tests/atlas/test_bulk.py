@@ -18,7 +18,7 @@ from astropy.timeseries import TimeSeries
 from astroquery import log
 from test_quota import FastClock
 
-from atlasquery.atlas import AtlasClass, AtlasCollection, AtlasSource, bulk, conf
+from atlasquery.atlas import AtlasClass, AtlasSource, Collection, bulk, conf
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
@@ -64,7 +64,7 @@ def test_sources_in_the_order_asked(atlas, server):
     ids = good_ids(server)[:60]
     asked = [str(i) for i in reversed(ids)] + ids[:3]
     sources = atlas.get_sources(np.array(asked), start=RECENT)
-    assert isinstance(sources, AtlasCollection)
+    assert isinstance(sources, Collection)
     assert list(sources) == ids[::-1]
     assert sources.failures == []
     assert repr(sources) == "<Collection of 60 AtlasSource>"

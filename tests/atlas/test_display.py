@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from atlasquery.atlas import AtlasClass, AtlasSource
-from atlasquery.atlas.collection import AtlasCollection
+from atlasquery.atlas.collection import Collection
 from atlasquery.tables.html import link, plain_text
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>\x1b[31m'
@@ -114,7 +114,7 @@ def test_no_text_of_the_server_is_markup(source, product, columns):
     assert all(address.startswith(("http://", "https://")) for address in page.links)
     assert all(re.fullmatch(r"[!-~]+", address) for address in page.links)
     assert "\x1b" not in str(evil)
-    found = AtlasCollection("AtlasSource", lambda *a, **k: {})
+    found = Collection("AtlasSource", lambda *a, **k: {})
     found._add(evil.atlas_id, evil, evil._item, 0.0)
     found.failures.append((1, ValueError(EVIL)))
     assert Tags(found._repr_html_()).tags <= KNOWN_TAGS
@@ -136,7 +136,7 @@ def test_an_object_of_which_little_is_known_is_shown(source):
 
 
 def test_a_collection_is_shown_by_its_first(source):
-    class Counted(AtlasCollection):
+    class Counted(Collection):
         asked = 0
 
         def __getitem__(self, key):

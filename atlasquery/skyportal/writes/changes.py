@@ -4,7 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
     WriteError,
     attach,
 )
-from atlasquery.service.failures import check_on_error
+from atlasquery.service.failures import WriteOutcome, check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import EnvelopeError, SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
@@ -49,27 +49,6 @@ GATEWAY = (502, 503, 504)
 # How far the server's clock may be from ours.
 CLOCKS = 600.0
 DRY = "Dry run: not sent."
-
-
-class WriteOutcome(NamedTuple):
-    """The outcome of one write.
-
-    Attributes
-    ----------
-    ok : bool or None
-        Whether it is so on the server now; None where that is unknown.
-    message : str
-        The server's message, or that of the client.
-    number : int or None
-        The id that the server gave to what was made.
-    stop : Exception or None
-        Why no further write is tried.
-    """
-
-    ok: bool | None
-    message: str
-    number: int | None = None
-    stop: Exception | None = None
 
 
 @dataclass
