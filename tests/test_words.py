@@ -99,8 +99,10 @@ PAGES = sorted(
 # Folders and modules of the package, and of its tests, whose words have been read.
 CLEAN: tuple[str, ...] = (
     "atlasquery/__init__.py",
+    "atlasquery/atlas",
     "atlasquery/cli",
     "atlasquery/exceptions.py",
+    "atlasquery/forcedphot",
     "atlasquery/lightcurve",
     "atlasquery/redaction.py",
     "atlasquery/sandbox",
