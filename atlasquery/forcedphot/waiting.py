@@ -451,7 +451,14 @@ def _runner(client: ForcedQuery, watch: Watch) -> tuple[float, str]:
         if users and slots:
             # Where there are more accounts than slots they take turns.
             run_time *= max(1.0, users / slots)
-    except (RemoteServiceError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+    except (
+        RemoteServiceError,
+        TimeoutError,
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         # It is only a forecast.
         watch.failure = error if isinstance(error, TimeoutError) else None
         return RUN_TIME, ""

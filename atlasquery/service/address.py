@@ -1,5 +1,6 @@
 """Addresses of servers: check, compare, and recognize those of this machine."""
 
+import functools
 import re
 from urllib.parse import urlsplit
 
@@ -9,8 +10,11 @@ __all__ = ["checked_address", "is_local", "origin", "server_key"]
 
 LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|\[?::1\]?)$")
 PORTS = {"http": 80, "https": 443}
+# Addresses, of requests too, that are remembered: each is taken apart several times.
+REMEMBERED = 256
 
 
+@functools.lru_cache(REMEMBERED)
 def checked_address(address: str, whose: str) -> str:
     """Return the address of a server, with a slash at its end.
 
@@ -45,6 +49,7 @@ def checked_address(address: str, whose: str) -> str:
     return address.strip().rstrip("/") + "/"
 
 
+@functools.lru_cache(REMEMBERED)
 def origin(url: str) -> tuple[str, str | None, int | None]:
     """Return what two addresses of one server have in common.
 
@@ -80,6 +85,7 @@ def server_key(server: str) -> str:
     return f"{scheme}://{host}:{port}{urlsplit(server.strip()).path.rstrip('/')}/"
 
 
+@functools.lru_cache(REMEMBERED)
 def is_local(url: str) -> bool:
     """Return whether an address is that of this machine.
 

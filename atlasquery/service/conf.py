@@ -9,6 +9,34 @@ from atlasquery.service.inputs import suggest
 __all__ = ["ServiceConf"]
 
 
+class _Item(_config.ConfigItem):
+    """An item whose value is checked when it was set, and not each time that it is read."""
+
+    _checked: tuple[object, object] = (None, None)
+
+    def __call__(self) -> object:
+        """Return the value of this item."""
+        section = _config.get_config(self.module, rootname=self.rootname)
+        # What is set is another object, wherever it is set.
+        stored = dict.get(section, self.name)
+        checked, value = self._checked
+        if stored is None or stored is not checked:
+            value = super().__call__()
+            # A list could be changed by whoever reads it.
+            if isinstance(value, str | int | float):
+                self._checked = stored, value
+        return value
+
+    @classmethod
+    def of(cls, item: _config.ConfigItem, name: str, module: str) -> "_Item":
+        """Return an item of a module, such as another is."""
+        found = cls(
+            item.defaultvalue, item.description, item.cfgtype, module=module, aliases=item.aliases
+        )
+        found.name = name
+        return found
+
+
 class ServiceConf(_config.ConfigNamespace):
     """Base of a service's configuration: how to communicate with its server.
 
@@ -71,13 +99,7 @@ class ServiceConf(_config.ConfigNamespace):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, item in vars(ServiceConf).items():
-            if isinstance(item, _config.ConfigItem) and name not in vars(cls):
-                copied = _config.ConfigItem(
-                    item.defaultvalue,
-                    item.description,
-                    item.cfgtype,
-                    module=cls.__module__,
-                )
-                copied.name = name
-                setattr(cls, name, copied)
+        for name, item in {**vars(ServiceConf), **vars(cls)}.items():
+            if isinstance(item, _config.ConfigItem):
+                module = item.module if name in vars(cls) else cls.__module__
+                setattr(cls, name, _Item.of(item, name, module))

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from typing import Any
 
 from astropy.utils.console import ProgressBar
@@ -15,6 +15,8 @@ __all__ = ["in_background", "in_notebook", "progress_bar", "run_all"]
 
 # Fewer requests than this end before a progress bar is useful.
 WORTH_A_BAR = 20
+# Seconds between two looks at how far it is.
+BETWEEN_UPDATES = 0.1
 
 
 def run_all(
@@ -49,32 +51,76 @@ def run_all(
     """
     if len(tasks) == 1 or concurrency <= 1:
         return _one_by_one(work, tasks, progress)
-    results: list = [None] * len(tasks)
-    todo = iter(enumerate(tasks))
-    fatal = None
-    running: dict = {}
+    job = _Job(work, tasks)
     # After Ctrl-C, running requests are not awaited, which may take minutes.
     with progress_bar(len(tasks), shown=progress and len(tasks) >= WORTH_A_BAR) as bar:
         try:
-            while True:
-                while fatal is None and len(running) < concurrency and (task := next(todo, None)):
-                    running[in_background(work, task[1])] = task[0]
-                if not running:
-                    break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    index = running.pop(future)
-                    error = future.exception()
-                    results[index] = future.result() if error is None else error
-                    if isinstance(error, (LoginError, QuotaError)):
-                        fatal = error
-                    bar.update()
+            job.begin(min(concurrency, len(tasks)))
+            while not job.over.wait(BETWEEN_UPDATES):
+                bar.update(job.done)
+            bar.update(job.done)
         except BaseException:
+            job.stop()
             interrupt()
             raise
-    for index, _ in todo:
-        results[index] = fatal
-    return results
+    return job.results
+
+
+class _Job:
+    """Tasks that a few threads take one after the other.
+
+    A thread for each task, and one that is woken by each end, take longer than to read a short
+    answer.
+    """
+
+    def __init__(self, work: Callable, tasks: Sequence):
+        self._work = work
+        self._tasks = enumerate(tasks)
+        self._lock = threading.Lock()
+        self._busy = 0
+        self.results: list = [None] * len(tasks)
+        #: How many tasks have ended.
+        self.done = 0
+        #: Set when none is running, and none will be begun.
+        self.over = threading.Event()
+
+    def begin(self, threads: int) -> None:
+        """Let some threads do the work, which do not keep the interpreter from ending."""
+        self._busy = threads
+        if not threads:
+            self.over.set()
+        for _ in range(threads):
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self, outcome: BaseException | None = None) -> None:
+        """Begin no further task; each of them has this outcome."""
+        with self._lock:
+            for index, _ in self._tasks:
+                self.results[index] = outcome
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                index, task = next(self._tasks, (None, None))
+                if index is None:
+                    self._busy -= 1
+                    break
+            outcome, fatal = _outcome(self._work, task)
+            self.results[index] = outcome
+            with self._lock:
+                self.done += 1
+            if fatal:
+                self.stop(outcome)
+        if not self._busy:
+            self.over.set()
+
+
+def _outcome(work: Callable, task: object) -> tuple[Any, bool]:
+    """Return what some work returned or raised, and whether no other task is worth beginning."""
+    try:
+        return work(task), False
+    except BaseException as error:
+        return error, isinstance(error, (LoginError, QuotaError))
 
 
 def _one_by_one(work: Callable, tasks: Sequence, progress: bool) -> list:

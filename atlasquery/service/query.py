@@ -384,8 +384,9 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
         sent: dict[str, Any] = {"params" if method == "GET" else "data": payload}
         auth, token = self._auth(required=self.login_required)
         # After the login, which may name the server.
-        url = (server or self.server) + path
-        if origin(url) != origin(self.server):
+        home = self.server
+        url = (server or home) + path
+        if server and origin(url) != origin(home):
             # The credentials are for the service's own server only.
             auth, token = NoAuth(), None
         if content != "JSON":

@@ -20,6 +20,7 @@ from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.conf import ServiceConf
 from atlasquery.service.deadline import Deadline, deadline
+from atlasquery.service.environment import connection_settings
 from atlasquery.service.http_errors import raise_for_redirect, server_message
 from atlasquery.service.log import log
 from atlasquery.service.quota import OpenGate
@@ -30,8 +31,6 @@ __all__ = ["Policy", "exchange"]
 E = TypeVar("E", bound=Exception)
 
 BLOCK = 1 << 18
-# No proxy for a server on this machine, which would get the token.
-NO_PROXY = {"http": "", "https": ""}
 # The state of urllib3's decoder before the end of gzip data.
 GZIP_FIRST = getattr(getattr(urllib3.response, "GzipDecoderState", None), "FIRST_MEMBER", ...)
 # Repeating a request does not help if its address is invalid.
@@ -264,6 +263,44 @@ def _gatekeeper(service: str, expected: Container[int]) -> Callable:
     return check
 
 
+def _prepared(
+    session: requests.Session,
+    *,
+    method: str,
+    url: str,
+    hooks: dict,
+    headers: dict | None = None,
+    params: dict | None = None,
+    data: Any = None,
+    json: Any = None,
+    files: Any = None,
+    auth: Any = None,
+    verify: bool | str | None = None,
+) -> requests.PreparedRequest:
+    """Return a request as it is sent, with the headers and parameters of the session.
+
+    `requests.Session.prepare_request` copies cookies, of which none are kept, and looks for what
+    each request has, its ``auth`` and hooks; that takes as long as all the rest. How certificates
+    are checked, `verify`, is a matter of the connection.
+    """
+    merged = session.headers.copy()
+    merged.update(headers or {})
+    for name in [name for name, value in merged.items() if value is None]:
+        del merged[name]
+    if session.params:
+        params = requests.sessions.merge_setting(params, session.params)
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(method)
+    prepared.prepare_url(url, params or None)
+    prepared.prepare_headers(merged)
+    # The session's, which takes and sends none; requests wants some of a redirect's request.
+    prepared.prepare_cookies(session.cookies)
+    prepared.prepare_body(data, files, json)
+    prepared.prepare_auth(auth, url)
+    prepared.prepare_hooks(hooks)
+    return prepared
+
+
 def _once(
     session: requests.Session,
     service: str,
@@ -280,14 +317,14 @@ def _once(
     started = time.monotonic()
     with deadline(policy.deadline, prompt=watch is not None) as end:
         try:
+            # No proxy for a server on this machine, which would get the token.
+            direct, verify = is_local(url), request.get("verify")
             # Redirects are not followed: they may lead to another host, and change POST to GET.
-            response = session.request(
-                **request,
+            response = session.send(
+                _prepared(session, **request, hooks={"response": _gatekeeper(service, expected)}),
                 timeout=policy.timeout,
-                stream=True,
                 allow_redirects=False,
-                proxies=NO_PROXY if is_local(url) else None,
-                hooks={"response": _gatekeeper(service, expected)},
+                **connection_settings(session, url, direct=direct, verify=verify),
             )
             try:
                 good = response.status_code == 200
@@ -351,9 +388,9 @@ def _body(
     In memory it has at most the number of bytes in the limit.
     """
     too_large = LargeAnswerError(
-        f"{about['service']} sends more than {limit} bytes from {about['url']} "
-        "(conf.max_answer_bytes). Request less at once, or raise that limit if you trust the "
-        "server and have the memory.",
+        f"{about['service']} sends more than {limit} bytes "
+        f"(conf.max_answer_bytes) from {about['url']}. Request less at once, or raise that limit "
+        "if you trust the server and have the memory.",
         status=response.status_code,
         **about,
     )

@@ -27,6 +27,8 @@ __all__ = [
 
 MaskedQuantity = Masked(u.Quantity)
 
+# What a view of numbers as a column knows of itself.
+ATTRIBUTES = {kind: vars(np.zeros(1).view(kind)) for kind in (TableColumn, MaskedColumn)}
 # MJD under the mask of times of which none is known.
 NO_TIME = 51544.0
 
@@ -91,7 +93,10 @@ def assemble(table: Table, columns: Iterable) -> Table:
     `~astropy.table.Table`
         The same table.
     """
-    table._make_table_from_cols(table, list(columns))
+    columns = list(columns)
+    # To ask a column for its info makes one, for each.
+    names = [c.name if isinstance(c, TableColumn) else c.info.name for c in columns]
+    table._make_table_from_cols(table, columns, names=names)
     return table
 
 
@@ -111,15 +116,19 @@ def assemble_series(series: TimeSeries, columns: Iterable) -> TimeSeries:
         The same time series; ``loc`` and ``iloc`` find its rows by their time. What is
         sliced from it has no index until it is copied.
     """
-    assemble(series, columns)
+    columns = list(columns)
+    # The required column may have been replaced by something else.
+    times = [c for c in columns if isinstance(c, Time) and c.info.name == "time"]
+    assemble(series, times or columns)
     # astropy copies an index to ``series["time", "flux"]`` without its being the primary one,
     # and `~astropy.timeseries.aggregate_downsample` fails; without a copy a new one is made.
     series._copy_indices = False
-    # The required column may have been replaced by something else.
-    if isinstance(series.columns.get("time"), Time):
+    if times:
+        # Before the other columns come, each of which would be asked for an index.
         series.add_index("time")
-        info = series["time"].info
+        info = times[0].info
         info.indices = _Unshared(info.indices)
+        assemble(series, columns)
     return series
 
 
@@ -156,9 +165,7 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray | None) ->
     """
     if column.kind is Timestamp:
         return time_column(column, values, np.zeros(len(values), bool) if mask is None else mask)
-    # A view takes half the time of the constructor, which copies metadata; see `assemble`. Its
-    # attributes set one by one, which each looks at its parent table, take as long again.
-    built: Any = values.view(TableColumn if column.required else MaskedColumn)
+    built = _blank_column(TableColumn if column.required else MaskedColumn, values)
     built.__dict__["_name"] = column.name
     if column.unit is not None:
         built.__dict__["_unit"] = column.unit
@@ -168,6 +175,23 @@ def table_column(column: Column, values: np.ndarray, mask: np.ndarray | None) ->
         # A copy: columns may be masked alike, and each is the user's to change.
         built._mask = mask.copy()
     return built
+
+
+def _blank_column(kind: type[TableColumn], values: np.ndarray) -> Any:
+    """Return values as a column without a name.
+
+    The constructor copies metadata, see `assemble`, and a view sets attributes one by one, each
+    of which looks at its parent table: they are taken here from one that was made so.
+    """
+    if values.dtype.hasobject or not values.size or not values.flags.c_contiguous:
+        return values.view(kind)
+    column: Any = np.ndarray.__new__(kind, values.shape, values.dtype, values)
+    attributes = column.__dict__
+    attributes.update(ATTRIBUTES[kind])
+    attributes["indices"] = []
+    if kind is MaskedColumn:
+        attributes["_optinfo"] = attributes["_basedict"] = {}
+    return column
 
 
 def quantity_column(column: Column, values: np.ndarray, mask: np.ndarray | None) -> Any:

@@ -1,7 +1,7 @@
 """Declare once what a server sends: wire name, type, public name, unit, meaning."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import astropy.units as u
 
@@ -52,11 +52,11 @@ class Column:
     unit: u.UnitBase | None = None
     about: str = ""
     required: bool = False
+    #: The public name; kept, because each answer asks for it several times.
+    name: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """The public name."""
-        return self.to or self.wire
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.to or self.wire)
 
 
 class Columns:

@@ -33,18 +33,24 @@ def stack_rows(*parts: Rows, by: str | None = None) -> Rows:
     counts = [len(part) for part in parts]
     places = _places(parts, counts, by)
     stacked = Rows(length=sum(counts), counts=counts)
+    present = [(part, index) for part, index in zip(parts, places, strict=True) if len(part)]
     for name, column in columns.items():
-        present = [part.values[name] for part in parts if name in part.values]
         # A part without rows does not know how wide its strings, or what its numbers are.
-        filled = [values for values in present if len(values)] or present[:1]
-        dtype = np.result_type(*filled)
-        blank = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
-        values = np.full(stacked.length, blank, dtype)
-        mask = np.ones(stacked.length, bool)
-        for part, index in zip(parts, places, strict=True):
-            if name in part.values and len(part):
-                values[index] = part.values[name]
-                mask[index] = part.masks[name]
+        filled = [(part, index) for part, index in present if name in part.values]
+        known = [part.values[name] for part, _ in filled] or [
+            next(part.values[name] for part in parts if name in part.values)
+        ]
+        dtype = known[0].dtype
+        if any(values.dtype is not dtype for values in known):
+            dtype = np.result_type(*known)
+        if len(filled) == len(present):
+            values, mask = np.empty(stacked.length, dtype), np.empty(stacked.length, bool)
+        else:
+            blank = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
+            values, mask = np.full(stacked.length, blank, dtype), np.ones(stacked.length, bool)
+        for part, index in filled:
+            values[index] = part.values[name]
+            mask[index] = part.masks[name]
         stacked.add(column, values, mask)
     return stacked
 

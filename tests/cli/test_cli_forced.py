@@ -117,9 +117,9 @@ def test_no_data_is_code_1(double):
     [
         ((), "give a position"),
         (("400", "2"), "not from 0 to 360"),
-        (("25:00:00", "2:0:0"), "right ascension|no position"),
-        (("10", "95"), "no position"),
-        (("M31",), "is no position"),
+        (("25:00:00", "2:0:0"), "right ascension|not a position"),
+        (("10", "95"), "not a position"),
+        (("M31",), "is not a position"),
         (("1", "2", "--start", "59000", "--end", "58000"), "is before"),
     ],
 )

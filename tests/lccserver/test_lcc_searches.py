@@ -401,7 +401,7 @@ def test_the_payload_can_be_looked_at(lcc, double):
         max_rows=2, get_query_payload=True,
     )  # fmt: skip
     assert sent == {
-        "url": f"{double.url}/api/columnsearch",
+        "url": f"{double.url}api/columnsearch",
         "visibility": "unlisted", "collections[]": ["synth_alpha"], "columns[]": ["sdssr"],
         "filters": "(sdssr lt 13)", "sortspec": '[["sdssr", "desc"]]', "samplespec": "5",
         "limitspec": "2",

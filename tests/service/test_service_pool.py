@@ -110,6 +110,39 @@ def test_interrupt_stops_at_once(concurrency):
     assert len(begun) <= 2 + concurrency
 
 
+@pytest.mark.parametrize("concurrency", [2, 5])
+def test_a_few_threads_do_all_the_work(concurrency):
+    threads = run_all(
+        lambda n: threading.current_thread(), list(range(300)), concurrency=concurrency
+    )
+    assert 1 <= len(set(threads)) <= concurrency
+    assert threading.main_thread() not in threads
+    assert all(thread.daemon for thread in threads)
+
+
+def test_whatever_ends_a_task_is_its_outcome():
+    def work(n):
+        if n % 2:
+            raise SystemExit(n)
+        return n
+
+    results = run_all(work, list(range(10)), concurrency=3)
+    assert results[::2] == [0, 2, 4, 6, 8]
+    assert [result.code for result in results[1::2]] == [1, 3, 5, 7, 9]
+
+
+def test_the_bar_shows_all_tasks(monkeypatch):
+    cell, modules = notebook(kernel=object())
+    monkeypatch.setattr("sys.modules", sys.modules | modules)
+    monkeypatch.setattr(pool._NotebookBar, "SECONDS", 0.0)
+    monkeypatch.setattr(pool, "BETWEEN_UPDATES", 0.001)
+    run_all(lambda n: time.sleep(0.002), list(range(40)), concurrency=4)
+    values = [int(text.split('"')[1]) for text in cell.shown]
+    assert values == sorted(values)
+    assert (values[0], values[-1]) == (0, 40)
+    assert len(set(values)) > 2
+
+
 def test_policy_is_that_of_the_moment():
     before = Policy.from_conf(conf)
     with conf.set_temp("timeout", 1.25), conf.set_temp("retries", 9):

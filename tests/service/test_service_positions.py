@@ -67,7 +67,7 @@ def test_more_numbers_than_expected_are_no_name(text):
 
 
 def test_a_name_that_is_a_number_stands_in_quotes():
-    with pytest.raises(InvalidQueryError, match="a name that is a number stands in quotes"):
+    with pytest.raises(InvalidQueryError, match="put a name that is a number in quotes"):
         read_listing(["150.1 2.2 12345\n"], "hosts.txt")
     found, _ = read_listing(['150.1 2.2 "12345"\n', '"NGC 4258",184.7,47.3\n'], "hosts.txt")
     assert [name for _, name in found] == ["12345", "NGC 4258"]
@@ -132,7 +132,9 @@ def test_a_minus_sign_from_a_paper():
     ["M 5 15 18.5 +02 05", "NGC 4993 197.45 -23.38", "M 31 00 42 44 +41 16 09"],
 )
 def test_a_number_of_a_name_is_no_hour(line):
-    with pytest.raises(InvalidQueryError, match=r"line 1 of targets: .*stands in quotes"):
+    with pytest.raises(
+        InvalidQueryError, match=r"line 1 of targets: .*put a name that is a number in quotes"
+    ):
         read_listing([line], "targets")
 
 

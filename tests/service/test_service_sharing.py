@@ -110,10 +110,10 @@ def test_logins_have_a_limit_of_their_own(faulty, accounts, monkeypatch):
         {"detail": "Request was throttled. Expected available in 3000 seconds."}, status=429
     )
     faulty.script(throttled)
-    with pytest.raises(QuotaError, match="no more logins from this address") as caught:
+    with pytest.raises(QuotaError, match="no further logins from this address") as caught:
         ProbeClass(faulty.url).login("alice", password=PASSWORD)
     assert (caught.value.status, caught.value.retry_after) == (429, 3000)
-    for word in ("10 an hour", "ATLASQUERY_PROBE_TOKEN beside", "store=True", "in 3000 s"):
+    for word in ("10 an hour", "ATLASQUERY_PROBE_TOKEN in addition to", "store=True", "in 3000 s"):
         assert word in str(caught.value)
     assert PASSWORD not in str(caught.value)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Column, Columns, Rows, Timestamp, decode_rows
+from atlasquery.tables.columns import Quoted
 
 COLUMNS = Columns(
     "a measurement",
@@ -348,3 +349,43 @@ def test_rows_without_some_columns():
     assert len(some) == 2 and some.values["a"].tolist() == [1, 2]
     assert list(some.masks) == ["a", "c"]
     assert len(rows.columns) == 3
+
+
+def test_a_column_of_one_value_is_as_any_other():
+    columns = Columns("a row", Column("name", str), Column("n", int), Column("when", Timestamp))
+    same = json.dumps([{"name": "ab", "n": 1, "when": "2026-01-01T00:00:00"}] * 3).encode()
+    rows = decode_rows(columns, same)
+    assert rows.values["name"].tolist() == ["ab"] * 3
+    assert rows.values["name"].dtype == "U2"
+    rows.values["name"][1] = "cd"
+    assert rows.values["name"].tolist() == ["ab", "cd", "ab"]
+    assert not any(mask.any() for mask in rows.masks.values())
+    empty = decode_rows(columns, b'[{"name": ""}, {"name": ""}]')
+    assert empty.values["name"].dtype == "U1"
+    assert empty.masks["name"].tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [(float, "f8"), (int, "i8"), (Quoted, "i8"), (bool, "?"), (str, "U1"), (Timestamp, "U1")],
+)
+def test_a_column_without_any_value_has_its_type(kind, dtype):
+    rows = decode_rows(Columns("a row", Column("a", kind)), b'[{"a": null}, {}, {"a": null}]')
+    assert rows.values["a"].dtype == dtype
+    assert rows.masks["a"].tolist() == [True] * 3
+    assert rows.values["a"].flags.writeable
+    assert rows.masks["a"].flags.writeable
+    assert np.all(np.isnan(rows.values["a"])) if kind is float else not rows.values["a"].any()
+
+
+def test_numbers_in_quotes_are_read_singly_where_some_are_missing():
+    columns = Columns("a row", Column("id", Quoted))
+    rows = decode_rows(columns, b'[{"id": "12"}, {"id": 9007199254740993}, {"id": "-3"}]')
+    assert rows.values["id"].tolist() == [12, 9007199254740993, -3]
+    rows = decode_rows(columns, b'[{"id": "12"}, {"id": ""}, {"id": null}, {}]')
+    assert rows.values["id"].tolist() == [12, 0, 0, 0]
+    assert rows.masks["id"].tolist() == [False, True, True, True]
+    with pytest.raises(TableParseError, match="id='twelve', which is not an int"):
+        decode_rows(columns, b'[{"id": "1"}, {"id": "twelve"}]')
+    with pytest.raises(TableParseError, match="id=9223372036854775808, which is beyond 64 bits"):
+        decode_rows(columns, b'[{"id": "1"}, {"id": "9223372036854775808"}]')

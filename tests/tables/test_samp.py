@@ -99,7 +99,7 @@ def test_a_program_that_never_answers_is_named(hub, table, monkeypatch):
 
 
 def test_nobody_there_is_said(hub, table):
-    with pytest.raises(RemoteServiceError, match="no program that takes tables is there"):
+    with pytest.raises(RemoteServiceError, match="no program that takes tables is connected"):
         send(table)
 
 

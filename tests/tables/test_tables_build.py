@@ -1,6 +1,7 @@
 """Columns to astropy tables: units, descriptions, masks and times, equal to astropy's own."""
 
 import json
+import pickle
 
 import astropy.units as u
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from astropy.table import Column as TableColumn
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.time import Time
+from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import TableParseError
@@ -16,11 +18,13 @@ from atlasquery.tables import (
     Columns,
     Timestamp,
     assemble,
+    assemble_series,
     build_table,
     decode_rows,
     quantity_column,
     table_column,
 )
+from atlasquery.tables.build import _blank_column
 
 COLUMNS = Columns(
     "a source",
@@ -218,3 +222,45 @@ def test_declarations():
     assert repr(COLUMNS).startswith("<Columns of a source: atlas_id, mag")
     with pytest.raises(AttributeError):
         COLUMNS.by_wire["id"].unit = u.m
+
+
+@pytest.mark.parametrize("kind", [TableColumn, MaskedColumn])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(3.0),
+        np.zeros(0),
+        np.array(["a", "bb"]),
+        np.array([True]),
+        np.arange(6)[::2],
+        np.array([b"x", None], object),
+    ],
+)
+def test_a_column_knows_of_itself_what_a_view_knows(kind, values):
+    column, view = _blank_column(kind, values), values.view(kind)
+    assert type(column) is kind
+    assert (column.dtype, column.shape, column.strides) == (view.dtype, view.shape, view.strides)
+    assert column.flags.writeable and (not len(values) or np.shares_memory(column, values))
+    assert repr(vars(column)) == repr(vars(view))
+    # What one column is given is not another's.
+    again = _blank_column(kind, values)
+    for name, value in vars(column).items():
+        if isinstance(value, list | dict):
+            assert value is not vars(again)[name]
+    copied = pickle.loads(pickle.dumps(column))
+    assert type(copied) is kind and list(copied) == list(column)
+    assert list(column[:1]) == list(view[:1])
+
+
+def test_a_series_finds_its_rows_and_its_columns():
+    time_of = Time([59000.0, 59001.0, 59002.0], format="mjd")
+    time_of.info.name = "time"
+    numbers = table_column(Column("n", int), np.array([1, 2, 3]), np.array([False, True, False]))
+    series = assemble_series(TimeSeries(), [time_of, numbers])
+    assert series.colnames == ["time", "n"]
+    assert series.primary_key == ("time",)
+    assert series.loc[Time(59002.0, format="mjd")]["n"] == 3
+    assert series["n"].parent_table is series and series["time"].info.parent_table is series
+    assert len(series.indices) == 1 and not series["n"].info.indices
+    with pytest.raises(ValueError, match="Duplicate"):
+        assemble(Table(), [numbers.copy(), numbers.copy()])

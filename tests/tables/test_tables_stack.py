@@ -41,3 +41,16 @@ def test_names_are_not_cut_where_nothing_came():
     found, missing = rows_as_asked(decode_rows(SEEN, b"[]"), "name", ["longer", "x"])
     assert found.values["name"].tolist() == missing == ["longer", "x"]
     assert np.isnan(found.values["mjd"]).all() and found.masks["mjd"].all()
+
+
+def test_what_is_stacked_is_not_shared_and_keeps_its_type():
+    seen = decode_rows(SEEN, b'[{"mjd": 3, "id": 1, "name": "x"}]')
+    wide = decode_rows(SEEN, b'[{"mjd": 4, "id": null, "name": "yyy"}]')
+    alone = stack_rows(seen, wide.take(np.zeros(0, int)))
+    assert alone.values["name"].dtype == "U1"
+    assert not any(np.shares_memory(alone.values[n], seen.values[n]) for n in seen.values)
+    assert not any(np.shares_memory(alone.masks[n], seen.masks[n]) for n in seen.masks)
+    both = stack_rows(seen, wide)
+    assert both.values["name"].tolist() == ["x", "yyy"]
+    assert both.values["id"].dtype == np.int64
+    assert both.masks["id"].tolist() == [False, True]
