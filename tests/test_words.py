@@ -93,8 +93,10 @@ PAGES = sorted(
 # Folders and modules of the package, and of its tests, whose words have been read.
 CLEAN: tuple[str, ...] = (
     "atlasquery/__init__.py",
+    "atlasquery/alerce",
     "atlasquery/cli",
     "atlasquery/exceptions.py",
+    "atlasquery/lccserver",
     "atlasquery/lightcurve",
     "atlasquery/redaction.py",
     "atlasquery/sandbox",
@@ -103,6 +105,8 @@ CLEAN: tuple[str, ...] = (
     "atlasquery/warn.py",
     "benchmarks",
     "docs/new_survey",
+    "tests/alerce",
+    "tests/lccserver",
 )
 
 
