@@ -13,8 +13,8 @@ import requests
 
 from atlasquery.alerce import AlerceClass, conf
 from atlasquery.alerce.base import decode_plain
-from atlasquery.alerce.bulk import LSST_CHUNK
 from atlasquery.alerce.columns import DETECTION, OBJECT
+from atlasquery.alerce.light_curves import LSST_CHUNK
 from atlasquery.exceptions import MaxResultsWarning
 from atlasquery.tables import build_table
 from benchmarks.timing import line, paired

@@ -26,7 +26,7 @@ class Conf(ServiceConf):
     )
     catshtm_catalogs = _config.ConfigItem(
         [],
-        "Catalogues of catsHTM that its server has beside those known here.",
+        "Catalogues of catsHTM that its server has besides those known here.",
         cfgtype="force_list",
     )
     tap_server = _config.ConfigItem(
@@ -39,26 +39,26 @@ class Conf(ServiceConf):
         cfgtype="force_list",
     )
     max_rows = _config.ConfigItem(
-        10000, "Objects that a query returns at most; -1 for as many as there are."
+        10000, "Largest number of objects that a query returns; -1 for all."
     )
     page_size = _config.ConfigItem(
-        2000, "Objects asked for in one request; servers were seen to answer with 5000."
+        2000, "Objects requested at once; servers were seen to send 5000."
     )
     concurrency = _config.ConfigItem(
-        8, "How many requests of one call are under way at the same time.", cfgtype="integer"
+        8, "Number of requests of one call that run at the same time.", cfgtype="integer"
     )
     object_seconds = _config.ConfigItem(
-        600.0, "Seconds for which the stored data of an object are used again."
+        600.0, "Seconds for which the cached data of an object are used."
     )
     list_seconds = _config.ConfigItem(
-        300.0, "Seconds for which a stored answer to a search is used again."
+        300.0, "Seconds for which the cached response to a search is used."
     )
     classifier_seconds = _config.ConfigItem(
-        86400.0, "Seconds for which the stored list of classifiers is used again."
+        86400.0, "Seconds for which the cached list of classifiers is used."
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.alerce.core import Alerce, AlerceClass  # noqa: E402
 

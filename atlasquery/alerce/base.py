@@ -1,9 +1,11 @@
-"""What all queries to ALeRCE share: its servers, its words, the form of its ids."""
+"""What all queries to ALeRCE share: its servers, its errors, the form of its ids."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
 from string import Formatter
+from typing import Any
 
 import msgspec
 
@@ -24,12 +26,22 @@ from atlasquery.service.pool import run_all
 from atlasquery.service.secrets import NoAuth
 from atlasquery.tables import Columns, Rows, decode_rows
 
-__all__ = ["AlerceQuery", "check_oid", "check_oids", "check_survey", "decode_plain", "plain_json"]
+__all__ = [
+    "AlerceQuery",
+    "Oid",
+    "check_oid",
+    "check_oids",
+    "check_survey",
+    "decode_json_words",
+    "decode_plain",
+    "one_or_all",
+    "plain_json",
+]
 
 SURVEYS = ("ztf", "lsst")
-# "A single oid is an SQL LIKE, a quote in a list is an error 500" (contract): only real names pass.
+# Others are patterns or errors: see docs/servers/alerce.rst, "Lists of names".
 ZTF_NAME = re.compile(r"ZTF\d\d[a-z]{7}")
-# What flask and flask-restx add to the words of a 404: routes and addresses, of no use to a user.
+# What flask and flask-restx add to the message of a 404: addresses, of no use to a user.
 SUGGESTION = re.compile(
     r"\s*(You have requested this URI|The requested URL was not found|If you entered the URL).*",
     re.S,
@@ -75,8 +87,10 @@ SERVERS = {
     "avro": "stamp_server",
     "catshtm": "catshtm_server",
 }
-# All that the servers of LSST say of a failure of their own.
-WORDLESS = ("An error occurred", "An error occurred.")
+# Messages of the servers of LSST that give no reason.
+WITHOUT_REASON = ("An error occurred", "An error occurred.")
+#: The name of an object of ZTF, or the number of one of LSST.
+Oid = str | int
 
 
 class AlerceQuery(ServiceQuery):
@@ -97,21 +111,21 @@ class AlerceQuery(ServiceQuery):
     def __init__(self, server: str | None = None):
         super().__init__(server)
         self.name = "Alerce"
-        # By server, how many rows a page has at least, where there are more.
+        # The least number of rows of a full page, by server.
         self._least_rows: dict[str, int] = {}
         self._measuring = ForkSafeLock()
 
     def _auth(self, *, required: bool) -> tuple[Callable, None]:
-        # "no login" (contract); a header that is not theirs makes the servers fail.
+        # Servers can fail on a header: see docs/servers/alerce.rst, "No login".
         return NoAuth(), None
 
-    def login(self, *args, **kwargs) -> bool:
+    def login(self, *args: object, **kwargs: object) -> bool:
         """Raise: what ALeRCE serves is open to all.
 
         Parameters
         ----------
         *args, **kwargs
-            Whatever other services take.
+            What other services take.
 
         Returns
         -------
@@ -131,24 +145,34 @@ class AlerceQuery(ServiceQuery):
         params: dict,
         *,
         decode: Callable,
-        place: dict | None = None,
+        fields: dict | None = None,
         lifetime: float | None = None,
         cache: bool | None = None,
         content: str = "JSON",
         unknown: str = "",
         once: bool = False,
     ) -> tuple:
-        """Read from one of the servers; say in plain words what failed.
+        """Read from one of the servers; return what `decode` returns, and the Unix time.
 
-        `place` is what stands in the route's path, `unknown` what a 404 says is not there;
-        `once` is for what is not worth repeating after a failure of the server.
+        `fields` are the values in the path of the route, `unknown` is what a 404 means is not
+        known; `once` is for a request that is not worth repeating after an error of the server.
         """
-        item = SERVERS.get(route.partition("_")[0], "server")
+        item = _server_item(route)
+
+        def decode_undamaged(body: bytes) -> object:
+            try:
+                return decode(body)
+            except (TableParseError, msgspec.ValidationError):
+                # A body that is not JSON is damaged, whatever its decoder met first.
+                if content == "JSON":
+                    decode_json_words(body)
+                raise
+
         try:
             return self._read(
-                self._path(route, place or {}),
+                self._path(route, fields or {}),
                 params,
-                decode=decode,
+                decode=decode_undamaged,
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",
@@ -158,12 +182,19 @@ class AlerceQuery(ServiceQuery):
                 reconnect=False,
             )
         except RemoteServiceError as error:
-            raise self._reworded(_named_item(error, item), unknown) from None
+            _name_item(error, item)
+            raise self._reworded(error, unknown) from None
         except (TableParseError, TimeoutError) as error:
-            raise _named_item(error, item) from error.__cause__
+            _name_item(error, item)
+            raise
 
-    def _path(self, route: str, place: dict) -> str:
-        """Return the path of a route, of which another deployment may have another one."""
+    def _payload(self, route: str, params: dict, fields: dict | None = None) -> Any:
+        """Return what `_fetch` would send: its parameters, and the address under ``url``."""
+        address = self._server_of(_server_item(route))
+        return {"url": address + self._path(route, fields or {}), **params}
+
+    def _path(self, route: str, fields: dict) -> str:
+        """Return the path of a route, which may be another one in another deployment."""
         for pair in self.conf.routes:
             name, found, path = pair.partition("=")
             if not found or name.strip() not in ROUTES:
@@ -173,36 +204,39 @@ class AlerceQuery(ServiceQuery):
                 )
             _check_placeholders(name.strip(), path, pair)
             if name.strip() == route:
-                return path.strip().lstrip("/").format(**place)
-        return ROUTES[route].format(**place)
+                return path.strip().lstrip("/").format(**fields)
+        return ROUTES[route].format(**fields)
 
     def _server_of(self, item: str) -> str:
         """Return the address of one of the servers, by its name in ``conf``."""
         return self.server if item == "server" else _address(getattr(self.conf, item))
 
-    def _origin(self, when: float, survey: str, query: str, **details) -> dict:
-        """Return where a result came from, with the server that was asked."""
+    def _origin(self, when: float, survey: str, query: str, **details: object) -> dict:
+        """Return where a result came from, with the server that sent it."""
         item = "lsst_server" if survey == "lsst" else "server"
         found = self._meta(when, query=query, survey=survey, **details)
         return found | {"server": self._server_of(item)}
 
     def _reworded(self, error: RemoteServiceError, unknown: str) -> RemoteServiceError:
         """Return an error without what the server adds for its own developers."""
-        known = {"service": self.service, "status": error.status, "url": error.url}
-        words = SUGGESTION.sub("", error.reason or "")
-        if error.status == 404 and unknown and not is_page(words):
-            quoted = f": {words}" if words else ""
+        message = SUGGESTION.sub("", error.reason or "")
+        if error.status == 404 and unknown and not is_page(message):
+            quoted = f": {message}" if message else ""
             return NotFoundError(
                 f"ALeRCE does not know {unknown} (status 404{quoted})",
-                reason=words or "Not found",
-                **known,
+                reason=message or "Not found",
+                service=self.service,
+                status=error.status,
+                url=error.url,
             )
-        if words in WORDLESS:
+        if message in WITHOUT_REASON:
             return RemoteServiceError(
                 f"ALeRCE failed with status {error.status} at {error.url} and gave no reason. Its "
-                "server does so too for an object, a survey or a class that it does not know.",
-                reason=words,
-                **known,
+                "server also does this for an object, a survey or a class that it does not know.",
+                reason=message,
+                service=self.service,
+                status=error.status,
+                url=error.url,
             )
         return error
 
@@ -218,13 +252,13 @@ class AlerceQuery(ServiceQuery):
 
 def _check_placeholders(name: str, path: str, pair: str) -> None:
     """Refuse a path of ``conf.routes`` that does not have the placeholders of its route."""
-    wanted = _placeholders(ROUTES[name])
+    expected = _placeholders(ROUTES[name])
     try:
         found = _placeholders(path)
     except ValueError as error:
         found = {str(error)}
-    if found != wanted:
-        right = " and ".join(sorted(wanted)) or "no placeholder"
+    if found != expected:
+        right = " and ".join(sorted(expected)) or "no placeholder"
         raise InvalidQueryError(
             f"conf.routes has {pair!r}: the path of {name} should have {right}, as in "
             f"'{name}={ROUTES[name]}'"
@@ -232,7 +266,7 @@ def _check_placeholders(name: str, path: str, pair: str) -> None:
 
 
 def _placeholders(path: str) -> set[str]:
-    """Return the placeholders of a path as they are written, without doubles."""
+    """Return the placeholders of a path as they are written, each once."""
     return {
         "{" + field + (f"!{how}" if how else "") + (f":{form}" if form else "") + "}"
         for _, field, form, how in Formatter().parse(path)
@@ -240,26 +274,30 @@ def _placeholders(path: str) -> set[str]:
     }
 
 
+def _server_item(route: str) -> str:
+    """Return the item of conf that has the address of a route's server."""
+    return SERVERS.get(route.partition("_")[0], "server")
+
+
 def _address(server: str) -> str:
     return server.strip().rstrip("/") + "/"
 
 
-def _named_item(error: Exception, item: str) -> Exception:
-    """Return an error whose advice names the item of conf that has the address asked."""
+def _name_item(error: Exception, item: str) -> None:
+    """Let the advice of an error name the item of conf that has the address."""
     if error.args and isinstance(error.args[0], str):
         error.args = (re.sub(r"\bconf\.server\b", f"conf.{item}", error.args[0]), *error.args[1:])
-    return error
 
 
 def decode_plain(columns: Columns, text: bytes) -> Rows:
-    """Decode rows that may hold the bare word NaN, which is no JSON.
+    """Decode rows that may hold the bare word NaN, which is not JSON.
 
     Parameters
     ----------
     columns : Columns
         The declaration of the rows.
     text : bytes
-        What the server sent.
+        The body of a response.
 
     Returns
     -------
@@ -269,27 +307,56 @@ def decode_plain(columns: Columns, text: bytes) -> Rows:
     return decode_rows(columns, plain_json(text))
 
 
+def decode_json_words(text: bytes) -> object:
+    """Decode JSON in which the bare words NaN and Infinity may stand for numbers.
+
+    Parameters
+    ----------
+    text : bytes
+        The body of a response.
+
+    Returns
+    -------
+    object
+        NaN and infinities are floats.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        If it is not JSON: a damaged response, which is requested again.
+    """
+    if b"NaN" in text or b"Infinity" in text:
+        with contextlib.suppress(ValueError, RecursionError):
+            # The standard library reads these words, and has errors that nobody expects here.
+            return json.loads(text)
+    return msgspec.json.decode(text)
+
+
 def plain_json(text: bytes) -> bytes:
     """Return JSON with null in place of NaN and infinities.
 
     Parameters
     ----------
     text : bytes
-        What the server sent.
+        The body of a response.
 
     Returns
     -------
     bytes
-        The same, where there is none of them.
+        The same text if it has none of these words, or is not JSON.
     """
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     try:
-        # The module of the standard library reads these words; msgspec writes null for them.
-        return msgspec.json.encode(json.loads(text))
-    except (ValueError, OverflowError, RecursionError):
-        # What is wrong with it, its decoder says.
+        return msgspec.json.encode(decode_json_words(text))
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
+        # The decoder of the text reports what is wrong with it.
         return text
+
+
+def one_or_all(payloads: list) -> Any:
+    """Return the payload of one request, or the list of those of several."""
+    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def check_survey(survey: str) -> str:
@@ -298,7 +365,7 @@ def check_survey(survey: str) -> str:
     Parameters
     ----------
     survey : {"ztf", "lsst"}
-        What was given.
+        The name.
 
     Returns
     -------
@@ -330,17 +397,17 @@ def check_oids(oids: object, survey: str, *, name: str = "oids", surveys: bool =
     Raises
     ------
     InvalidQueryError
-        If there is none, or one is no name of the survey's.
+        If there is no name, or one is not a name of this survey.
     """
     check_survey(survey)
     if survey == "lsst":
         hint = "; for an object of ZTF give survey='ztf'"
         return check_ids(oids, name=name, hint=hint, columns=("oid",))
     values = each_id(oids, name=name, columns=("oid",))
-    return [_ztf_name(value, place, surveys) for place, value in numbered(values, oids, name=name)]
+    return [_ztf_name(value, where, surveys) for where, value in numbered(values, oids, name=name)]
 
 
-def check_oid(oid: object, survey: str, *, surveys: bool = True) -> str | int:
+def check_oid(oid: object, survey: str, *, surveys: bool = True) -> Oid:
     """Return one name of an object, or refuse it.
 
     Parameters
@@ -359,7 +426,7 @@ def check_oid(oid: object, survey: str, *, surveys: bool = True) -> str | int:
     """
     found = check_oids(oid, survey, name="oid", surveys=surveys)
     if len(found) != 1:
-        raise InvalidQueryError(f"oid holds {len(found)} objects, where one is taken")
+        raise InvalidQueryError(f"oid holds {len(found)} objects: give one")
     return found[0]
 
 
@@ -368,6 +435,6 @@ def _ztf_name(value: object, name: str, surveys: bool) -> str:
     if not ZTF_NAME.fullmatch(text):
         hint = "; for an object of LSST give survey='lsst'" if surveys else ", the only survey here"
         raise InvalidQueryError(
-            f"{name}={value!r:.100} is no name of ZTF, such as 'ZTF18acuwwpp'{hint}"
+            f"{name}={value!r:.100} is not a name of ZTF, such as 'ZTF18acuwwpp'{hint}"
         )
     return str(text)

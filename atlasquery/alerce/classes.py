@@ -1,4 +1,4 @@
-"""What classifiers say of objects: probabilities, features, statistics, and the classifiers."""
+"""Classifications of objects: probabilities, features, statistics, and the classifiers."""
 
 import difflib
 from urllib.parse import quote
@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from astropy.table import Table
 
-from atlasquery.alerce.base import AlerceQuery, check_oid, check_survey, decode_plain
+from atlasquery.alerce.base import AlerceQuery, Oid, check_oid, check_survey, decode_plain
 from atlasquery.alerce.columns import (
     BANDS,
     CLASSIFIER,
@@ -15,8 +15,8 @@ from atlasquery.alerce.columns import (
     MAGSTATS,
     PROBABILITY,
 )
-from atlasquery.alerce.lsstcolumns import DIA_OBJECT
-from atlasquery.alerce.paging import check_lsst_object, read_lsst_entry
+from atlasquery.alerce.lsst_columns import DIA_OBJECT
+from atlasquery.alerce.paging import check_lsst_object, lsst_entry_params, read_lsst_entry
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows, build_table
@@ -24,7 +24,6 @@ from atlasquery.warn import warn
 
 __all__ = [
     "check_class",
-    "classes_table",
     "count_most_classes",
     "find_versions",
     "get_feature",
@@ -33,6 +32,7 @@ __all__ = [
     "get_probabilities",
     "list_classes",
     "list_classifiers",
+    "object_table",
 ]
 
 BAND = Column("band", str, about="Filter; g and r together are gr, masked for none.")
@@ -48,6 +48,7 @@ def get_probabilities(
     classifier: str | None = None,
     classifier_version: str | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch the probabilities of the classes of an object.
 
@@ -59,10 +60,12 @@ def get_probabilities(
         The survey whose object it is.
     classifier, classifier_version : str, optional
         The classifier, and its version; by default all. Versions of LSST are
-        numbers in its answers and texts in its lists: 201 and ``"2.0.1"`` are
-        one and the same here.
+        numbers in its probabilities and strings in its lists: 201 and ``"2.0.1"``
+        are the same here.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def get_probabilities(
     NotFoundError
         If ALeRCE does not know the object.
     InvalidQueryError
-        If ALeRCE has no such classifier, by its list of them, which is stored.
+        If ALeRCE has no such classifier, by its list of them, which is cached.
 
     Warns
     -----
@@ -98,16 +101,21 @@ def get_probabilities(
     lsst = survey == "lsst"
     if classifier_version is not None and classifier is None:
         raise InvalidQueryError(f"classifier_version={classifier_version!r} needs a classifier")
-    # A server would blame the object, or answer nothing.
-    check_class(self, survey, classifier, None if lsst else classifier_version, None)
     chosen = {"classifier": classifier, "classifier_version": classifier_version}
-    # That of LSST sends one version only of a classifier that has two: all are asked for.
-    sent = {} if lsst else {key: value for key, value in chosen.items() if value is not None}
+    route = "lsst_probabilities" if lsst else "probabilities"
+    # The server of LSST sends one version of a classifier that has two: all are requested.
+    params: dict = {"oid": name, "survey_id": "lsst"}
+    if not lsst:
+        params = {key: value for key, value in chosen.items() if value is not None}
+    if get_query_payload:
+        return self._payload(route, params, {"oid": name})
+    # A server would report the object as unknown, or send nothing.
+    check_class(self, survey, classifier, None if lsst else classifier_version, None)
     try:
         rows, when = self._fetch(
-            "lsst_probabilities" if lsst else "probabilities",
-            {"oid": name, "survey_id": "lsst"} if lsst else sent,
-            place={"oid": name},
+            route,
+            params,
+            fields={"oid": name},
             decode=lambda body: decode_plain(PROBABILITY, body),
             cache=cache,
             unknown=str(name),
@@ -128,7 +136,7 @@ def get_probabilities(
         rows = rows.take(np.array([_same_version(v, classifier_version) for v in versions]))
     order = ("ranking", "classifier_version", "classifier_name")
     rows = rows.take(np.lexsort([rows.values[key] for key in order]))
-    return classes_table(self, rows, when, "get_probabilities", survey, name)
+    return object_table(self, rows, when, "get_probabilities", survey, name)
 
 
 def get_features(
@@ -138,6 +146,7 @@ def get_features(
     band: str | None = None,
     version: str | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch the features of the light curve of an object of ZTF.
 
@@ -151,7 +160,9 @@ def get_features(
     version : str, optional
         The version of the features; by default all.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -179,7 +190,7 @@ def get_features(
     >>> Alerce.get_features("ZTF18aaaaaaa", band="g")["name"][0]
     np.str_('Amplitude')
     """
-    return _features(self, oid, None, "get_features", band, version, cache)
+    return _features(self, oid, None, "get_features", band, version, cache, get_query_payload)
 
 
 def get_feature(
@@ -190,6 +201,7 @@ def get_feature(
     band: str | None = None,
     version: str | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch one feature of the light curve of an object of ZTF.
 
@@ -202,7 +214,9 @@ def get_feature(
     band, version : str, optional
         As in `get_features`.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -231,35 +245,53 @@ def get_feature(
     """
     if not isinstance(name, str) or not name.strip():
         raise InvalidQueryError(f"name={name!r} should be the name of a feature")
-    return _features(self, oid, name.strip(), "get_feature", band, version, cache)
+    feature = name.strip()
+    return _features(self, oid, feature, "get_feature", band, version, cache, get_query_payload)
 
 
 def _features(
-    client: AlerceQuery, oid, feature: str | None, query: str, band, version, cache
+    client: AlerceQuery,
+    oid: str,
+    feature: str | None,
+    query: str,
+    band: str | None,
+    version: str | None,
+    cache: bool | None,
+    get_query_payload: bool,
 ) -> Table:
+    """Return the features of an object, or one of them."""
     name = check_oid(oid, "ztf", surveys=False)
     if band is not None and band not in BANDS_OF_FEATURES:
         raise InvalidQueryError(f"band={band!r} is not known{suggest(band, BANDS_OF_FEATURES)}")
     # A name with a slash in it is another route, however it is written.
     alone = feature is not None and "/" not in feature
+    route = "feature" if alone else "features"
+    fields = {"oid": name, "name": quote(feature or "", safe="")}
+    if get_query_payload:
+        return client._payload(route, {}, fields)
     rows, when = client._fetch(
-        "feature" if alone else "features",
+        route,
         {},
-        place={"oid": name, "name": quote(feature or "", safe="")},
+        fields=fields,
         decode=lambda body: decode_plain(FEATURE, body),
         cache=cache,
         unknown=str(name),
     )
     rows = with_band(rows, after="name")
-    kept = np.ones(len(rows), bool)
+    chosen = np.ones(len(rows), bool)
     for column, value in {"name": feature, "band": band, "version": version}.items():
         if value is not None:
-            kept &= rows.values[column] == value
-    return classes_table(client, rows.take(kept), when, query, "ztf", name)
+            chosen &= rows.values[column] == value
+    return object_table(client, rows.take(chosen), when, query, "ztf", name)
 
 
 def get_magstats(
-    self: AlerceQuery, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch statistics of the brightness of an object.
 
@@ -270,7 +302,9 @@ def get_magstats(
     survey : {"ztf", "lsst"}, optional
         The survey whose object it is.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -300,6 +334,10 @@ def get_magstats(
     Unit("mag")
     """
     name = check_oid(oid, survey)
+    if get_query_payload:
+        if survey == "lsst":
+            return self._payload("lsst_object", lsst_entry_params(name, extra=True))
+        return self._payload("magstats", {}, {"oid": name})
     if survey == "lsst":
         # The route of this name rounds each number to three decimals: positions to 3.6 arcsec.
         entry, when = read_lsst_entry(self, name, cache, extra=True)
@@ -311,16 +349,22 @@ def get_magstats(
         rows, when = self._fetch(
             "magstats",
             {},
-            place={"oid": name},
+            fields={"oid": name},
             decode=lambda body: decode_plain(MAGSTATS, body),
             cache=cache,
             unknown=str(name),
         )
         rows = with_band(rows)
-    return classes_table(self, rows, when, "get_magstats", survey, name)
+    return object_table(self, rows, when, "get_magstats", survey, name)
 
 
-def list_classifiers(self: AlerceQuery, *, survey: str = "ztf", cache: bool | None = None) -> Table:
+def list_classifiers(
+    self: AlerceQuery,
+    *,
+    survey: str = "ztf",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table:
     """List the classifiers, their versions and classes.
 
     Parameters
@@ -328,7 +372,9 @@ def list_classifiers(self: AlerceQuery, *, survey: str = "ztf", cache: bool | No
     survey : {"ztf", "lsst"}, optional
         The survey whose objects they classify.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.classifier_seconds``.
+        Whether a cached response is used, for ``conf.classifier_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -346,8 +392,10 @@ def list_classifiers(self: AlerceQuery, *, survey: str = "ztf", cache: bool | No
     >>> Alerce.list_classifiers(survey="lsst")["classifier_name"].tolist()
     ['stamp_classifier_rubin']
     """
+    if get_query_payload:
+        return self._payload(_classifiers_route(survey), {})
     rows, when = _classifiers(self, survey, cache)
-    return classes_table(self, rows, when, "list_classifiers", survey, None)
+    return object_table(self, rows, when, "list_classifiers", survey, None)
 
 
 def list_classes(
@@ -357,6 +405,7 @@ def list_classes(
     *,
     survey: str = "ztf",
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> list[str]:
     """List the classes of a classifier.
 
@@ -369,7 +418,9 @@ def list_classes(
     survey : {"ztf", "lsst"}, optional
         The survey whose objects it classifies.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.classifier_seconds``.
+        Whether a cached response is used, for ``conf.classifier_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -391,14 +442,20 @@ def list_classes(
     >>> Alerce.list_classes("stamp_classifier")
     ['AGN', 'SN', 'VS', 'asteroid', 'bogus']
     """
+    if get_query_payload:
+        return self._payload(_classifiers_route(survey), {})
     check_class(self, survey, classifier, classifier_version, None, cache)
     rows, _ = _classifiers(self, survey, cache)
     return _classes(rows, classifier, classifier_version)
 
 
+def _classifiers_route(survey: str) -> str:
+    return "lsst_classifiers" if check_survey(survey) == "lsst" else "classifiers"
+
+
 def _classifiers(client: AlerceQuery, survey: str, cache: bool | None) -> tuple[Rows, float]:
     return client._fetch(
-        "lsst_classifiers" if check_survey(survey) == "lsst" else "classifiers",
+        _classifiers_route(survey),
         {},
         decode=_decode_classifiers,
         lifetime=client.conf.classifier_seconds,
@@ -407,9 +464,14 @@ def _classifiers(client: AlerceQuery, survey: str, cache: bool | None) -> tuple[
 
 
 def check_class(
-    client: AlerceQuery, survey, classifier, version, class_name, cache: bool | None = None
+    client: AlerceQuery,
+    survey: str,
+    classifier: str | None,
+    version: str | None,
+    class_name: str | None,
+    cache: bool | None = None,
 ) -> None:
-    """Raise if there is no such classifier, version or class; the servers say nothing."""
+    """Raise if there is no such classifier, version or class; the servers send nothing."""
     if classifier is None and class_name is None:
         return
     rows, _ = _classifiers(client, survey, cache)
@@ -425,7 +487,7 @@ def check_class(
 def find_versions(
     client: AlerceQuery, classifier: str | None, version: str | None, cache: bool | None
 ) -> list[tuple[str, str]]:
-    """Return pairs of a version and its classifier of ZTF that may be meant."""
+    """Return pairs of a version and its classifier of ZTF, all or those named."""
     rows, _ = _classifiers(client, "ztf", cache)
     names, versions = (rows.values[f"classifier_{key}"].tolist() for key in ("name", "version"))
     return [
@@ -436,15 +498,15 @@ def find_versions(
 
 
 def count_most_classes(client: AlerceQuery, cache: bool | None, survey: str = "ztf") -> int:
-    """Return how many classes a classifier has at most."""
+    """Return the largest number of classes of a classifier."""
     rows, _ = _classifiers(client, survey, cache)
     return max(len(text.split(", ")) for text in rows.values["classes"].tolist())
 
 
-def classes_table(
-    client: AlerceQuery, rows: Rows, when: float, query: str, survey: str, oid
+def object_table(
+    client: AlerceQuery, rows: Rows, when: float, query: str, survey: str, oid: Oid | None
 ) -> Table:
-    """Return the table of an answer about classes; warn if it is empty."""
+    """Return the table of a response about an object or a survey; warn if it is empty."""
     meta = client._origin(when, survey, query=query)
     if oid is not None:
         meta["object"] = str(oid)
@@ -464,18 +526,18 @@ def _refuse(name: str, value: str, known: list[str]) -> None:
         raise InvalidQueryError(f"{name}={value!r} is not one of ALeRCE's; {right}")
 
 
-def _same_version(sent: str, asked: object) -> bool:
-    """Return whether a version is the one asked for, as 201 and "2.0.1" are."""
-    return sent == str(asked) or sent.replace(".", "") == str(asked).strip().replace(".", "")
+def _same_version(sent: str, given: object) -> bool:
+    """Return whether two versions are the same, as 201 and "2.0.1" are."""
+    return sent == str(given) or sent.replace(".", "") == str(given).strip().replace(".", "")
 
 
 def _classes(rows: Rows, classifier: str | None, version: str | None) -> list[str]:
-    kept = np.ones(len(rows), bool)
+    chosen = np.ones(len(rows), bool)
     if classifier is not None:
-        kept &= rows.values["classifier_name"] == classifier
+        chosen &= rows.values["classifier_name"] == classifier
     if version is not None:
-        kept &= rows.values["classifier_version"] == version
-    together = ", ".join(rows.values["classes"][kept].tolist())
+        chosen &= rows.values["classifier_version"] == version
+    together = ", ".join(rows.values["classes"][chosen].tolist())
     return list(dict.fromkeys(together.split(", "))) if together else []
 
 
@@ -483,9 +545,9 @@ def _decode_classifiers(body: bytes) -> Rows:
     rows = decode_plain(CLASSIFIER, body)
     lists = [msgspec.json.decode(raw, type=list[str] | None) for raw in rows.values["classes"]]
     # Two versions of one name come as one row, whose classes are there twice.
-    texts = np.array([", ".join(dict.fromkeys(names or ())) for names in lists], dtype=np.str_)
+    classes = np.array([", ".join(dict.fromkeys(names or ())) for names in lists], dtype=np.str_)
     found = rows.without(("classes", "classifier_id"))
-    found.add(CLASSES, texts, texts == "")
+    found.add(CLASSES, classes, classes == "")
     return found
 
 
@@ -507,12 +569,12 @@ def with_band(rows: Rows, *, after: str | None = None, bands: dict[int, str] | N
         Not copied.
     """
     names = [(bands or BANDS).get(fid, str(fid)) for fid in rows.values["fid"].tolist()]
-    texts = np.array(names, dtype=np.str_)
+    band = np.array(names, dtype=np.str_)
     found = Rows(length=len(rows))
     if after is None:
-        found.add(BAND, texts, texts == "")
+        found.add(BAND, band, band == "")
     for column in rows.columns:
         found.add(column, rows.values[column.name], rows.masks[column.name])
         if column.name == after:
-            found.add(BAND, texts, texts == "")
+            found.add(BAND, band, band == "")
     return found

@@ -48,7 +48,7 @@ OBJECT = Columns(
     _day("lastmjd", "last_mjd", "Last detection, MJD in UTC."),
     _day("deltajd", "duration", "From the first detection to the last."),
     Column("class", str, to="class_name", about="Class of the best ranked classification."),
-    Column("classifier", str, to="classifier_name", about="Classifier that says so."),
+    Column("classifier", str, to="classifier_name", about="Classifier of class_name."),
     Column("probability", about="Probability of class_name, as the classifier has it."),
     _mag("g_r_max", "Colour g - r at maximum, from difference magnitudes."),
     _mag("g_r_max_corr", "Colour g - r at maximum, corrected."),

@@ -1,93 +1,109 @@
-"""Objects around a position: the nearest first, and these alone where there are too many."""
+"""Objects around a position: the nearest first, and only these where there are too many."""
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import angular_separation
 
 from atlasquery.alerce.base import AlerceQuery
-from atlasquery.alerce.filters import cone_params
-from atlasquery.alerce.lsstcolumns import NEAR
-from atlasquery.alerce.paging import Found, fixed_order, read_pages
+from atlasquery.alerce.criteria import cone_params
+from atlasquery.alerce.lsst_columns import NEAR
+from atlasquery.alerce.paging import FoundObjects, first_rows, fixed_order, read_pages
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Column, Rows, decode_rows, stack_rows
 
-__all__ = ["cone_payload", "find_nearest", "find_unlisted", "joined", "numbered", "placed"]
+__all__ = [
+    "cone_payload",
+    "find_nearest",
+    "find_unlisted",
+    "with_others",
+    "with_query_index",
+    "with_separation",
+]
 
-SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
-QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
-# What a server may round; beyond it, an answer is not the answer to this question.
+SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position searched.")
+QUERY_INDEX = Column("query_index", int, about="Number of the position searched.", required=True)
+# Arcseconds that a server may round; beyond it, a response is that to another request.
 SLACK = 2.0
-# Radii below this are not halved any more: objects that near each other are taken as they are.
+# Radii below this are not halved: objects so near each other are all fetched.
 SMALLEST = 0.5
+# Right ascension and declination, degrees.
+Position = tuple[float, float]
 
 
-def cone_payload(client: AlerceQuery, survey: str, ra: float, dec: float, arcsec: float) -> dict:
-    """Return what is sent for the objects around a position, by name."""
-    return cone_params(ra, dec, arcsec) | fixed_order(client, survey)
+def cone_payload(client: AlerceQuery, survey: str, position: Position, arcsec: float) -> dict:
+    """Return the parameters of a search for the objects around a position, by name."""
+    return cone_params(*position, arcsec) | fixed_order(client, survey)
 
 
 def find_nearest(
-    client: AlerceQuery, survey: str, ra: float, dec: float, arcsec: float, limit: int | None, cache
-) -> Found:
-    """Return the objects within a radius, of which the nearest are left where there are more.
+    client: AlerceQuery,
+    survey: str,
+    position: Position,
+    arcsec: float,
+    limit: int | None,
+    cache: bool | None,
+) -> FoundObjects:
+    """Return the objects within a radius, the nearest ones if there are more than the limit.
 
     The servers know no order by distance. The radius is halved until it holds no
-    more than wanted; then all of the last one that held more are fetched: at a
+    more than the limit; then all of the last one that held more are fetched: at a
     constant density some four times as many.
     """
-    found = read_pages(client, survey, cone_payload(client, survey, ra, dec, arcsec), limit, cache)
-    if not found.cut:
-        return found._replace(rows=placed(found.rows, ra, dec, arcsec))
-    times, radius, inner = [found.when], arcsec, found
+
+    def read(radius: float, limit: int | None) -> FoundObjects:
+        sent = cone_payload(client, survey, position, radius)
+        found = read_pages(client, survey, sent, limit, cache)
+        # The response to another request must not pass, even if its rows are not used.
+        return found._replace(rows=with_separation(found.rows, position, radius))
+
+    inner = read(arcsec, limit)
+    if not inner.cut:
+        return inner
+    times, outer, radius = [inner.when], arcsec, arcsec
     while inner.cut and radius > SMALLEST:
         outer, radius = radius, radius / 2
-        # What came is not needed, but an answer to another question must not pass.
-        placed(inner.rows, ra, dec, outer)
-        inner = read_pages(
-            client, survey, cone_payload(client, survey, ra, dec, radius), limit, cache
-        )
+        inner = read(radius, limit)
         times.append(inner.when)
-    radius = radius if inner.cut else outer
-    every = read_pages(client, survey, cone_payload(client, survey, ra, dec, radius), None, cache)
-    rows = placed(every.rows, ra, dec, radius).take(np.arange(min(limit, len(every.rows))))
+    every = read(radius if inner.cut else outer, None)
+    rows, _ = first_rows(every.rows, limit)
     return every._replace(rows=rows, when=min(*times, every.when), cut=True)
 
 
 def find_unlisted(
     client: AlerceQuery,
-    found: Found,
-    place: tuple,
+    found: FoundObjects,
+    position: Position,
     arcsec: float,
     limit: int | None,
     cache: bool | None,
 ) -> list[int]:
     """Return the numbers of objects of LSST around a position that a list leaves out.
 
-    The route that has them takes its radius in degrees by its source; where it answers less
-    than the list does, in arcseconds after all.
+    The route that has them takes its radius in degrees by its source; where it has less than
+    the list, it takes arcseconds.
     """
     listed = set(found.rows.values["oid"].tolist())
     if found.cut:
         # Farther away than the last one listed they would be cut.
         arcsec = float(found.rows.values["separation"][-1])
-    near, whole = _near(client, place, arcsec / 3600.0, arcsec, limit, cache)
-    if whole and not listed <= set(near):
-        near, _ = _near(client, place, arcsec, arcsec, limit, cache)
+    near, complete = _near(client, position, arcsec / 3600.0, arcsec, limit, cache)
+    if complete and not listed <= set(near):
+        near, _ = _near(client, position, arcsec, arcsec, limit, cache)
     return [name for name in near if name not in listed]
 
 
 def _near(
     client: AlerceQuery,
-    place: tuple,
+    position: Position,
     radius: float,
     arcsec: float,
     limit: int | None,
     cache: bool | None,
 ) -> tuple[list[int], bool]:
     """Return the objects of LSST around a position, the nearest first, and whether all."""
-    wanted = client.conf.page_size if limit is None else limit + 1
-    ra, dec = place
-    most = wanted
+    least = client.conf.page_size if limit is None else limit + 1
+    ra, dec = position
+    most = least
     while True:
         rows, _ = client._fetch(
             "lsst_near",
@@ -96,27 +112,32 @@ def _near(
             lifetime=client.conf.list_seconds,
             cache=cache,
         )
-        there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-        separation = np.degrees(angular_separation(*np.radians(place), *there)) * 3600.0
-        # Other surveys have their objects in it too.
-        kept = (rows.values["survey_id"] == "lsst") & (separation <= arcsec)
-        whole = len(rows) < most or bool(np.any(separation > arcsec))
-        if whole or (limit is not None and np.count_nonzero(kept) >= wanted):
-            return [int(name) for name in rows.values["objectId"][kept].tolist()], whole
+        separation = _separations(rows, position)
+        # Objects of other surveys are in it too.
+        near = (rows.values["survey_id"] == "lsst") & (separation <= arcsec)
+        complete = len(rows) < most or bool(np.any(separation > arcsec))
+        if complete or (limit is not None and np.count_nonzero(near) >= least):
+            return [int(name) for name in rows.values["objectId"][near].tolist()], complete
         most *= 4
 
 
-def placed(rows: Rows, ra: float, dec: float, arcsec: float) -> Rows:
+def _separations(rows: Rows, position: Position) -> np.ndarray:
+    """Return the distances of objects to a position, in arcsec."""
+    objects = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
+    return np.degrees(angular_separation(*np.radians(position), *objects)) * 3600.0
+
+
+def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
     """Return objects by their distance to a position, and refuse those of elsewhere.
 
     Parameters
     ----------
     rows : Rows
         Objects.
-    ra, dec : float
-        The position, degrees.
+    position : tuple of float
+        Right ascension and declination, degrees.
     arcsec : float
-        The radius asked for.
+        The radius of the search.
 
     Returns
     -------
@@ -126,11 +147,9 @@ def placed(rows: Rows, ra: float, dec: float, arcsec: float) -> Rows:
     Raises
     ------
     TableParseError
-        If one is farther away than was asked for.
+        If one is farther away than the radius.
     """
-    place = np.radians([ra, dec])
-    there = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    separation = np.degrees(angular_separation(*place, *there)) * 3600.0
+    separation = _separations(rows, position)
     if np.any(separation > arcsec * 1.001 + SLACK):
         raise TableParseError(
             f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "
@@ -146,43 +165,42 @@ def placed(rows: Rows, ra: float, dec: float, arcsec: float) -> Rows:
     return found
 
 
-def joined(
-    found: Found, others: list[Rows], place: tuple, arcsec: float, limit: int | None
-) -> Found:
+def with_others(
+    found: FoundObjects, others: list[Rows], position: Position, arcsec: float, limit: int | None
+) -> FoundObjects:
     """Return the objects around a position together with others around it.
 
     Parameters
     ----------
-    found : Found
+    found : FoundObjects
         Objects around a position, the nearest first.
     others : list of Rows
-        Further ones, not yet placed.
-    place : tuple of float
-        The position, degrees.
+        Further ones, without separations.
+    position : tuple of float
+        Right ascension and declination, degrees.
     arcsec : float
-        The radius asked for.
+        The radius of the search.
     limit : int or None
-        How many are wanted at most.
+        The largest number of objects.
 
     Returns
     -------
-    Found
+    FoundObjects
         The nearest of all.
     """
-    rows = stack_rows(found.rows, *(placed(part, *place, arcsec) for part in others))
+    rows = stack_rows(found.rows, *(with_separation(part, position, arcsec) for part in others))
     rows = rows.take(np.lexsort((rows.values["oid"], rows.values["separation"])))
-    cut = found.cut or (limit is not None and len(rows) > limit)
-    rows = rows.take(np.arange(min(limit, len(rows)))) if cut else rows
-    return found._replace(rows=rows, cut=cut)
+    rows, cut = first_rows(rows, limit)
+    return found._replace(rows=rows, cut=found.cut or cut)
 
 
-def numbered(rows: Rows, index: int) -> Rows:
-    """Return rows with the number of the position that they are for.
+def with_query_index(rows: Rows, index: int) -> Rows:
+    """Return rows with the number of the position that was searched.
 
     Parameters
     ----------
     rows : Rows
-        What `placed` returns.
+        What `with_separation` returns.
     index : int
         The number.
 

@@ -1,6 +1,6 @@
 """The class that users import: all queries to the ALeRCE broker."""
 
-from atlasquery.alerce import archive, bulk, classes, curves, objects, stamps
+from atlasquery.alerce import catshtm, classes, light_curves, objects, stamps, tap
 from atlasquery.alerce.base import AlerceQuery
 
 __all__ = ["Alerce", "AlerceClass"]
@@ -9,7 +9,7 @@ __all__ = ["Alerce", "AlerceClass"]
 class AlerceClass(AlerceQuery):
     """Queries to the ALeRCE broker of ZTF and LSST alerts.
 
-    Use the instance ``Alerce``, or make one of your own for another server. No
+    Use the instance ``Alerce``, or create an `AlerceClass` for another server. No
     login is needed. ALeRCE's services stand at several addresses, which
     ``atlasquery.alerce.conf`` names; only that of ZTF's API is an argument.
 
@@ -32,39 +32,41 @@ class AlerceClass(AlerceQuery):
     True
     """
 
-    # archive
-    query_catshtm_region = archive.query_catshtm_region
-    crossmatch_catshtm = archive.crossmatch_catshtm
-    get_catshtm_redshift = archive.get_catshtm_redshift
-    query_tap = archive.query_tap
-
-    # stamps
-    get_stamps = stamps.get_stamps
-    plot_stamps = stamps.plot_stamps
-    get_avro = stamps.get_avro
-
-    # bulk
-    get_light_curves = bulk.get_light_curves
-
-    # curves
-    get_detections = curves.get_detections
-    get_non_detections = curves.get_non_detections
-    get_forced_photometry = curves.get_forced_photometry
-    get_light_curve = curves.get_light_curve
-
-    # objects
+    # Objects: find them by position, by criteria, by name
     query_region = objects.query_region
     query_criteria = objects.query_criteria
     query_objects = objects.query_objects
     query_object = objects.query_object
 
-    # classes
+    # Light curves of one object or many
+    get_light_curve = light_curves.get_light_curve
+    get_light_curves = light_curves.get_light_curves
+
+    # The measurements of an object, as the survey has them
+    get_detections = light_curves.get_detections
+    get_non_detections = light_curves.get_non_detections
+    get_forced_photometry = light_curves.get_forced_photometry
+    get_magstats = classes.get_magstats
+
+    # Classifications of an object, and the features behind them
     get_probabilities = classes.get_probabilities
     get_features = classes.get_features
     get_feature = classes.get_feature
-    get_magstats = classes.get_magstats
     list_classifiers = classes.list_classifiers
     list_classes = classes.list_classes
+
+    # Images and alert packets
+    get_stamps = stamps.get_stamps
+    plot_stamps = stamps.plot_stamps
+    get_avro = stamps.get_avro
+
+    # Other catalogues at a position (catsHTM)
+    query_catshtm_region = catshtm.query_catshtm_region
+    crossmatch_catshtm = catshtm.crossmatch_catshtm
+    get_catshtm_redshift = catshtm.get_catshtm_redshift
+
+    # The database, in SQL
+    query_tap = tap.query_tap
 
 
 Alerce = AlerceClass()

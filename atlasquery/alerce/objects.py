@@ -3,36 +3,46 @@
 import threading
 
 import astropy.units as u
-import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.alerce.base import AlerceQuery, check_oid, check_oids, check_survey, decode_plain
+from atlasquery.alerce.base import (
+    AlerceQuery,
+    Oid,
+    check_oid,
+    check_oids,
+    check_survey,
+    decode_plain,
+    one_or_all,
+)
+from atlasquery.alerce.batches import ask_in_halves
 from atlasquery.alerce.classes import check_class, count_most_classes
 from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.cones import (
     cone_payload,
     find_nearest,
     find_unlisted,
-    joined,
-    numbered,
-    placed,
+    with_others,
+    with_query_index,
+    with_separation,
 )
-from atlasquery.alerce.filters import ALL, check_order, criteria_params, order_params
-from atlasquery.alerce.halving import ask_in_halves
-from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
+from atlasquery.alerce.criteria import ALL, check_order, criteria_params, order_params
+from atlasquery.alerce.lsst_columns import OBJECT as LSST_OBJECT
 from atlasquery.alerce.ordering import find_in_order, ranks_below, with_rank
 from atlasquery.alerce.paging import (
     LIST_COLUMNS,
-    Found,
+    LIST_ROUTE,
+    FoundObjects,
     Order,
     check_limit,
+    first_rows,
     fixed_order,
+    lsst_entry_params,
     one_per_object,
     read_lsst_entry,
     read_pages,
-    warn_of,
+    warn_of_omitted,
 )
 from atlasquery.exceptions import (
     InputWarning,
@@ -54,7 +64,7 @@ from atlasquery.warn import warn
 
 __all__ = ["query_criteria", "query_object", "query_objects", "query_region"]
 
-# "Chunk at 200 and send order_by" (contract): longer lists take the server seconds and more.
+# Longer lists take the server seconds: see docs/servers/alerce.rst, "Lists of names".
 OID_CHUNK = 200
 
 
@@ -80,14 +90,14 @@ def query_region(
     survey : {"ztf", "lsst"}, optional
         The survey whose objects are searched.
     max_rows : int, optional
-        How many objects each position may have; -1 for all. The default is
-        ``conf.max_rows``. Where there are more, which is warned of, the
-        nearest are left; the servers cannot order by distance, so that it
-        takes some more requests.
+        Largest number of objects of each position; -1 for all. The default is
+        ``conf.max_rows``. Where there are more, there is a warning, and the
+        nearest are returned; the servers cannot order by distance, so that this
+        takes some further requests.
     on_error : {"raise", "warn"}, optional
         What to do when some of many positions failed, after all others came.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -129,30 +139,31 @@ def query_region(
     limit = check_limit(self, max_rows)
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
-    places = list(zip(ra.tolist(), dec.tolist(), strict=True))
+    positions = list(zip(ra.tolist(), dec.tolist(), strict=True))
     if get_query_payload:
-        cones = [cone_payload(self, survey, *place, arcsec) for place in places]
-        return cones[0] if shape == () else cones
+        cones = [cone_payload(self, survey, position, arcsec) for position in positions]
+        payloads = [self._payload(LIST_ROUTE[survey], cone) for cone in cones]
+        return payloads[0] if shape == () else payloads
     answers = self._each(
-        lambda place: find_nearest(self, survey, *place, arcsec, limit, cache), places
+        lambda position: find_nearest(self, survey, position, arcsec, limit, cache), positions
     )
-    if len(places) == 1 and isinstance(answers[0], Exception):
+    if len(positions) == 1 and isinstance(answers[0], Exception):
         raise answers[0]
     if survey == "lsst":
-        answers = _with_unclassified(self, answers, places, arcsec, limit, cache)
+        answers = _with_unclassified(self, answers, positions, arcsec, limit, cache)
     failures, parts, times = [], [], []
     for n, answer in enumerate(answers):
         if isinstance(answer, Exception):
             failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
         else:
-            # Of several classifications the likeliest is kept; there is none to choose here.
-            warn_of(answer._replace(repeated=0), limit)
-            parts.append(numbered(answer.rows, n))
+            # Of several classifications the likeliest is returned; there is no choice here.
+            warn_of_omitted(answer._replace(repeated=0), limit)
+            parts.append(with_query_index(answer.rows, n))
             times.append(answer.when)
-    if len(places) == 1 and failures:
+    if len(positions) == 1 and failures:
         raise failures[0][1]
-    none = placed(_none(self, survey), 0.0, 0.0, arcsec)
-    rows = stack_rows(*(parts or [numbered(none, 0)]))
+    none = with_separation(_no_objects(survey), (0.0, 0.0), arcsec)
+    rows = stack_rows(*(parts or [with_query_index(none, 0)]))
     meta = self._origin(
         min(times, default=self._clock.now()),
         survey,
@@ -161,14 +172,14 @@ def query_region(
     )
     table = build_table(rows, meta=meta)
     if not failures:
-        return _told_empty(self, table)
+        return _warn_if_empty(table)
     return deliver(
         table,
         failures,
         on_error=on_error,
         service=self.service,
         what="positions failed",
-        total=len(places),
+        total=len(positions),
         in_meta=True,
     )
 
@@ -227,11 +238,11 @@ def query_criteria(
         Whether the greatest comes first; masked values come last in either
         direction.
     max_rows : int, optional
-        How many objects are returned at most, the first in that order; -1 for
+        Largest number of objects, the first in that order; -1 for
         all. The default is ``conf.max_rows``. Of objects with the same value as
         the last one, the server chooses which are among them.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -240,20 +251,20 @@ def query_criteria(
     `~astropy.table.Table`
         A row per object: ``oid``, ``ra``, ``dec`` (deg), ``n_det``,
         ``first_mjd``, ``last_mjd`` and ``duration`` (d), ``class_name``,
-        ``classifier_name``, ``probability``, and what the survey has beside.
+        ``classifier_name``, ``probability``, and further ones of the survey.
 
     Raises
     ------
     InvalidQueryError
         If an argument is not what it should be, or ALeRCE has no such class or
-        classifier by its list of them, which is stored; no search was sent.
+        classifier by its list of them, which is cached; no search was sent.
 
     Warns
     -----
     MaxResultsWarning
         If there are more objects than `max_rows`.
     InputWarning
-        If objects have several such classifications, of which the likeliest is kept,
+        If objects have several such classifications, of which the likeliest is returned,
         or, in an order by class, probability or rank, the first in that order.
     NoResultsWarning
         If there is no such object.
@@ -289,8 +300,12 @@ def query_criteria(
     other = check_order(order_by, descending, survey)
     order = Order(order_by or "oid", bool(descending)) if other else None
     if get_query_payload:
-        sent = {"survey": "lsst"} if survey == "lsst" else {}
-        return params | sent | order_params(survey, order_by, descending)
+        if ranking == ALL:
+            # Other ranks follow, up to the number of classes.
+            params["ranking"] = 1
+        if order and limit is not None:
+            params |= order_params(survey, order_by, descending)
+        return self._payload(LIST_ROUTE[survey], fixed_order(self, survey) | params)
     check_class(self, survey, classifier, classifier_version, class_name)
     if ranking == ALL:
         found = _all_ranks(self, survey, params, order, limit, cache)
@@ -301,10 +316,10 @@ def query_criteria(
     if coordinates is not None:
         (ra,), (dec,), _ = check_coordinates(coordinates)
         # It is an error if the server ignored the position.
-        placed(found.rows, ra, dec, check_radius(radius))
-    warn_of(found, limit, order)
-    meta = self._origin(found.when, survey, query="query_criteria", **_told(params))
-    return _told_empty(self, build_table(found.rows, meta=meta))
+        with_separation(found.rows, (ra, dec), check_radius(radius))
+    warn_of_omitted(found, limit, order)
+    meta = self._origin(found.when, survey, query="query_criteria", **_plain_values(params))
+    return _warn_if_empty(build_table(found.rows, meta=meta))
 
 
 def query_objects(
@@ -325,10 +340,10 @@ def query_objects(
     survey : {"ztf", "lsst"}, optional
         The survey whose objects they are.
     on_error : {"raise", "warn"}, optional
-        What to do when some of many names failed, after all others came. Where a
-        request for 200 fails it is made for halves, until the cause is alone.
+        What to do when some of many names failed, after all others came. A
+        request for 200 names that fails is sent in halves, down to the name at fault.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.list_seconds``.
+        Whether cached responses are used, for ``conf.list_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -341,7 +356,7 @@ def query_objects(
     Raises
     ------
     InvalidQueryError
-        If a name is none of the survey's; nothing was sent.
+        If a name is not one of the survey's; nothing was sent.
     IncompleteResultError
         If some failed, with ``failures`` (name and error of each) and ``result``, in
         which they are masked.
@@ -366,13 +381,14 @@ def query_objects(
     check_on_error(on_error)
     distinct = list(dict.fromkeys(names))
     parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
-    payloads = [{"oid": part} | fixed_order(self, survey) for part in parts]
     if get_query_payload:
-        return payloads[0] if len(payloads) == 1 else payloads
+        route, order = LIST_ROUTE[survey], fixed_order(self, survey)
+        payloads = [self._payload(route, {"oid": part} | order) for part in parts]
+        return one_or_all(payloads)
     answers: list[tuple] = []
     hopeless = threading.Event()
-    asked = self._each(lambda part: _named(self, survey, part, hopeless, cache), parts)
-    for part, answer in zip(parts, asked, strict=True):
+    outcomes = self._each(lambda part: _named(self, survey, part, hopeless, cache), parts)
+    for part, answer in zip(parts, outcomes, strict=True):
         answers += [(part, answer)] if isinstance(answer, Exception) else answer
     came = [answer for _, answer in answers if not isinstance(answer, Exception)]
     if len(parts) == 1 and not came:
@@ -380,11 +396,11 @@ def query_objects(
     failed = {
         name: answer for part, answer in answers if isinstance(answer, Exception) for name in part
     }
-    rows = stack_rows(_none(self, survey), *(answer.rows for answer in came))
+    rows = stack_rows(_no_objects(survey), *(answer.rows for answer in came))
     if survey == "lsst":
         found = set(rows.values["oid"].tolist())
-        left = [name for name in distinct if name not in found and name not in failed]
-        others, errors = _unclassified(self, left, cache)
+        unlisted = [name for name in distinct if name not in found and name not in failed]
+        others, errors = _unclassified(self, unlisted, cache)
         rows = stack_rows(rows, *others)
         failed |= errors
     failures = [(name, failed[name]) for name in distinct if name in failed]
@@ -424,7 +440,7 @@ def query_object(
     survey : {"ztf", "lsst"}, optional
         The survey whose object it is.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -440,7 +456,7 @@ def query_object(
     NotFoundError
         If ALeRCE does not know the object.
     InvalidQueryError
-        If it is no name of the survey's; nothing was sent.
+        If it is not a name of the survey's; nothing was sent.
 
     References
     ----------
@@ -454,20 +470,22 @@ def query_object(
     """
     name = check_oid(oid, survey)
     if get_query_payload:
-        return {"oid": name}
+        if survey == "lsst":
+            return self._payload("lsst_object", lsst_entry_params(name, extra=True))
+        return self._payload("object", {}, {"oid": name})
     if survey == "lsst":
         rows, when = read_lsst_entry(self, name, cache, extra=True)
         rows = _with_class(self, rows, name, cache)
     else:
         rows, when = self._fetch(
-            "object", {}, place={"oid": name}, decode=_one, cache=cache, unknown=str(name)
+            "object", {}, fields={"oid": name}, decode=_decode_entry, cache=cache, unknown=str(name)
         )
     check_answers(rows.values["oid"], name, "the object", service=self.service)
     meta = self._origin(when, survey, query="query_object")
     return build_table(rows, meta=meta)
 
 
-def _with_class(client: AlerceQuery, rows: Rows, name: int, cache: bool | None) -> Rows:
+def _with_class(client: AlerceQuery, rows: Rows, name: Oid, cache: bool | None) -> Rows:
     """Return the entry of an object of LSST with its classification, which lists have."""
     listed = read_pages(
         client, "lsst", {"oid": [name]} | fixed_order(client, "lsst"), None, cache, named=1
@@ -502,18 +520,18 @@ def _unclassified(client: AlerceQuery, names: list, cache: bool | None) -> tuple
 def _with_unclassified(
     client: AlerceQuery,
     answers: list,
-    places: list,
+    positions: list,
     arcsec: float,
     limit: int | None,
     cache: bool | None,
 ) -> list:
     """Return the objects of LSST near positions with those that nobody has classified.
 
-    What one position's search raised stays; a failure over such an object is its position's.
+    An error of one of these objects replaces the objects of its position.
     """
     came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
     near = client._each(
-        lambda n: find_unlisted(client, answers[n], places[n], arcsec, limit, cache), came
+        lambda n: find_unlisted(client, answers[n], positions[n], arcsec, limit, cache), came
     )
     names = {name for part in near if not isinstance(part, Exception) for name in part}
     entries, errors = _unclassified(client, sorted(names), cache)
@@ -525,17 +543,22 @@ def _with_unclassified(
         elif failed := [errors[name] for name in part if name in errors]:
             answers[n] = failed[0]
         elif unlisted := [by_name[name] for name in part if name in by_name]:
-            answers[n] = joined(answers[n], unlisted, places[n], arcsec, limit)
+            answers[n] = with_others(answers[n], unlisted, positions[n], arcsec, limit)
     return answers
 
 
 def _all_ranks(
-    client: AlerceQuery, survey: str, params: dict, order: Order | None, limit: int | None, cache
-) -> Found:
+    client: AlerceQuery,
+    survey: str,
+    params: dict,
+    order: Order | None,
+    limit: int | None,
+    cache: bool | None,
+) -> FoundObjects:
     """Return the objects that have a class at any rank, from a search for each rank."""
     most = ranks_below(params.get("probability"), count_most_classes(client, cache, survey))
 
-    def ask(rank: int) -> Found:
+    def ask(rank: int) -> FoundObjects:
         sent = params | {"ranking": rank}
         if order is None or order.name in ("ranking", "classifier_version"):
             return read_pages(client, survey, sent | fixed_order(client, survey), limit, cache)
@@ -547,21 +570,21 @@ def _all_ranks(
             raise answer
     parts = [with_rank(found.rows, rank) for rank, found in enumerate(answers, start=1)]
     rows, repeated = one_per_object(stack_rows(*parts), order or Order("oid"))
-    cut = limit is not None and (len(rows) > limit or any(found.cut for found in answers))
-    rows = rows.take(np.arange(min(limit, len(rows)))) if cut else rows
+    rows, beyond = first_rows(rows, limit)
+    cut = limit is not None and (beyond or any(found.cut for found in answers))
     repeated += sum(found.repeated for found in answers)
     overlap = sum(found.overlap for found in answers)
-    return Found(rows, min(found.when for found in answers), cut, repeated, overlap)
+    return FoundObjects(rows, min(found.when for found in answers), cut, repeated, overlap)
 
 
 def _named(
     client: AlerceQuery, survey: str, names: list, hopeless: threading.Event, cache: bool | None
 ) -> list[tuple]:
-    """Return the entries of some names, and the errors of those that cost others theirs."""
+    """Return the entries of some names, and the errors of those that fail."""
 
-    def ask(part: list) -> Found:
+    def ask(part: list) -> FoundObjects:
         sent = {"oid": part} | fixed_order(client, survey)
-        # Instead of once more, many are asked for in halves.
+        # A request for many names is repeated in halves.
         found = read_pages(client, survey, sent, None, cache, named=len(part), once=len(names) > 1)
         check_answers(found.rows.values["oid"], part, "the object", service=client.service)
         return found
@@ -569,24 +592,27 @@ def _named(
     return ask_in_halves(ask, names, hopeless)
 
 
-def _none(client: AlerceQuery, survey: str) -> Rows:
+def _no_objects(survey: str) -> Rows:
     return decode_rows(LIST_COLUMNS[survey], b"[]")
 
 
-def _told_empty(client: AlerceQuery, table: Table) -> Table:
+def _warn_if_empty(table: Table) -> Table:
+    """Return a table; warn if it has no rows."""
     if not len(table):
         warn("ALeRCE has no such object", NoResultsWarning)
     return table
 
 
-def _told(params: dict) -> dict:
+def _plain_values(params: dict) -> dict:
     """Return the parameters of a query as values that every file format keeps."""
-    kept = {k: v for k, v in params.items() if k not in ("survey", "order_by", "order_mode")}
-    return {k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in kept.items()}
+    return {
+        name: " ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in params.items()
+    }
 
 
-def _one(body: bytes) -> Rows:
+def _decode_entry(body: bytes) -> Rows:
     rows = decode_plain(OBJECT, b"[" + body + b"]")
     if len(rows) != 1:
-        raise TableParseError(f"{len(rows)} objects came where one was asked for")
+        raise TableParseError(f"{len(rows)} objects came in place of one")
     return rows

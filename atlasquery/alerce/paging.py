@@ -1,4 +1,4 @@
-"""All pages of a search: none lost, none twice, cut only with a warning."""
+"""All pages of a search: no row lost or doubled, cut only with a warning."""
 
 import contextlib
 import itertools
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from atlasquery.alerce.base import AlerceQuery, plain_json
+from atlasquery.alerce.base import AlerceQuery, Oid, plain_json
 from atlasquery.alerce.columns import OBJECT
-from atlasquery.alerce.filters import order_params
-from atlasquery.alerce.lsstcolumns import ENTRY, NEAR
-from atlasquery.alerce.lsstcolumns import OBJECT as LSST_OBJECT
+from atlasquery.alerce.criteria import order_params
+from atlasquery.alerce.lsst_columns import ENTRY, NEAR
+from atlasquery.alerce.lsst_columns import OBJECT as LSST_OBJECT
 from atlasquery.exceptions import (
     InputWarning,
     InvalidQueryError,
@@ -27,12 +27,14 @@ from atlasquery.tables import Rows, check_answer, check_answers, decode_rows, st
 from atlasquery.warn import warn
 
 __all__ = [
-    "Found",
+    "FoundObjects",
     "Order",
     "check_limit",
     "check_lsst_object",
     "complete_classifications",
+    "first_rows",
     "fixed_order",
+    "lsst_entry_params",
     "may_have_next_page",
     "one_per_object",
     "read_lsst_entry",
@@ -41,18 +43,18 @@ __all__ = [
     "sorted_rows",
 ]
 
-# "page_size=10" (contract) is what the server sends by itself: as many as any page should have. A
-# list of all objects shows whether it does.
+# The default of the server (see docs/servers/alerce.rst, "Pages"), so that any page should have as
+# many rows. A list of all objects shows whether it has.
 SMALLEST_PAGE = 10
 LIST_ROUTE = {"ztf": "objects", "lsst": "lsst_objects"}
 LIST_COLUMNS = {"ztf": OBJECT, "lsst": LSST_OBJECT}
-# Names in one list of objects that are asked for again, to have all their classifications.
+# Names in one request for all classifications of objects.
 NAMES = 200
-# No object has as many: a row for each class of each classifier and version.
+# More rows than an object has: one for each class of each classifier and version.
 CLASSIFICATIONS = 200
-# Orders by what a classifier says. Of several classifications of an object, that which comes
-# first in such an order is kept; else the likeliest.
-OF_CLASSES = (
+# Orders by classification. Of several classifications of an object, the first one in such an order
+# stays in the result; in other orders the likeliest.
+CLASS_ORDERS = (
     "probability", "class_name", "classifier_name", "classifier_version", "ranking",
 )  # fmt: skip
 
@@ -72,7 +74,7 @@ class Order(NamedTuple):
     descending: bool = False
 
 
-class _Page(msgspec.Struct):
+class _ObjectPage(msgspec.Struct):
     items: msgspec.Raw
     has_next: bool | None = None
     has_prev: Any = None
@@ -81,15 +83,15 @@ class _Page(msgspec.Struct):
     current_page: Any = None
 
     def number(self) -> int | None:
-        """Return which page it is, as far as it tells: that of ZTF names its neighbours only."""
-        for told, step in ((self.current_page, 0), (self.prev, 1), (self.next, -1)):
-            if type(told) is int:
-                return told + step
+        """Return the number of the page, if known: a page of ZTF names its neighbours only."""
+        for number, step in ((self.current_page, 0), (self.prev, 1), (self.next, -1)):
+            if type(number) is int:
+                return number + step
         return 1 if self.has_prev is False else None
 
 
 def check_limit(client: AlerceQuery, max_rows: int | None) -> int | None:
-    """Return how many rows are wanted at most, None for all."""
+    """Return the largest number of rows of a result, None for all."""
     if client.conf.page_size < 1:
         raise InvalidQueryError(f"conf.page_size={client.conf.page_size} should be 1 or more")
     return check_max_rows(max_rows, client.conf.max_rows)
@@ -102,7 +104,7 @@ def read_page(
     columns = LIST_COLUMNS[survey]
 
     def decode(body: bytes) -> tuple:
-        page = msgspec.json.decode(plain_json(body), type=_Page)
+        page = msgspec.json.decode(plain_json(body), type=_ObjectPage)
         check_answer(page.number(), params["page"], "the page", service="ALeRCE")
         return decode_rows(columns, page.items), page.has_next
 
@@ -112,10 +114,10 @@ def read_page(
         decode=decode,
         lifetime=client.conf.list_seconds,
         cache=cache,
-        # What fails so is a class or classifier that is not known; it will not be known later.
+        # An unknown class or classifier is the usual cause, and it will not be known later.
         once=once or survey == "lsst",
     )
-    # "Without count=true has_next is always false" (contract), but true it is never wrongly.
+    # True is right, false says nothing: see docs/servers/alerce.rst, "Pages".
     return rows, None if survey == "ztf" and not has_next else bool(has_next), when
 
 
@@ -129,45 +131,43 @@ def read_pages(
     order: Order | None = None,
     named: int | None = None,
     once: bool = False,
-) -> "Found":
+) -> "FoundObjects":
     """Return one row per object by name, from as many pages as it takes.
 
-    `order` is that of the rows returned, where all are wanted; `named` is how many there are
-    at most, where they are asked for by name; `once` is for a caller that asks for less after
-    a failure.
+    `order` is that of the rows returned, for a search of all; `named` is the largest number of
+    objects in a search by name; `once` is for a caller that requests less after a failure.
     """
     size = client.conf.page_size if limit is None else min(client.conf.page_size, limit + 1)
     pages: list[Rows] = []
     times: list[float] = []
-    more: bool | None = True
-    while more:
+    following: bool | None = True
+    while following:
         sent = params | {"page": len(pages) + 1, "page_size": size}
-        page, more, when = read_page(client, survey, sent, cache, once=once)
+        page, following, when = read_page(client, survey, sent, cache, once=once)
         times.append(when)
-        if pages and more is None and _same(pages[0], page):
+        if pages and following is None and _same(pages[0], page):
             # A server that knows no pages would send the first one for ever.
-            more = False
+            following = False
         else:
-            if more and pages and _same(pages[-1], page):
+            if following and pages and _same(pages[-1], page):
                 raise TableParseError(
-                    f"page {len(pages) + 1} has the objects of page {len(pages)}, and is said "
-                    "to have a next one",
+                    f"page {len(pages) + 1} has the objects of page {len(pages)}, and should have "
+                    "a next one",
                     service=client.service,
                 )
             pages.append(page)
-            more = more and (len(page) > 0 or None)
-        if more is None:
-            more = may_have_next_page(client, pages, size, named, cache)
-        if not more or (limit is not None and sum(map(len, pages)) > limit):
-            rows, repeated = one_per_object(_whole(client, survey, params, pages, cache), order)
-            cut = limit is not None and len(rows) > limit
-            if cut or not more:
-                rows = rows.take(np.arange(limit)) if cut else rows
-                return Found(rows, min(times), cut, repeated)
+            following = following and (len(page) > 0 or None)
+        if following is None:
+            following = may_have_next_page(client, pages, size, named, cache)
+        if not following or (limit is not None and sum(map(len, pages)) > limit):
+            rows, repeated = one_per_object(_complete(client, survey, params, pages, cache), order)
+            rows, cut = first_rows(rows, limit)
+            if cut or not following:
+                return FoundObjects(rows, min(times), cut, repeated)
     raise AssertionError("a last page ends the loop")
 
 
-def _whole(
+def _complete(
     client: AlerceQuery, survey: str, params: dict, pages: list[Rows], cache: bool | None
 ) -> Rows:
     """Return the rows of pages, with all of each object that has rows on two of them.
@@ -200,8 +200,8 @@ def complete_classifications(
 ) -> Rows:
     """Return rows with all classifications of some objects that meet the criteria.
 
-    `full` is how many rows a page of a server with shorter pages has: what comes with as
-    many may be cut, and is asked for in halves. The rows that are here stay.
+    `full` is the number of rows of a page of a server with shorter pages: a page with as many
+    may be cut, and is requested in halves. The rows given stay.
     """
     parts = [names[start : start + NAMES] for start in range(0, len(names), NAMES)]
     while parts:
@@ -219,10 +219,10 @@ def complete_classifications(
 
 
 @contextlib.contextmanager
-def _explained(client: AlerceQuery, name: int, cache: bool | None) -> Iterator[None]:
-    """Tell a failure over an object of LSST that is not known from others.
+def _explained(client: AlerceQuery, name: Oid, cache: bool | None) -> Iterator[None]:
+    """Raise NotFoundError in place of the status 500 for an object of LSST that is not known.
 
-    "A missing object gives 500, not 404" (contract): another route says which it is.
+    See docs/servers/alerce.rst, "A missing object is an error 500": another route tells.
     """
     try:
         yield
@@ -239,7 +239,7 @@ def _explained(client: AlerceQuery, name: int, cache: bool | None) -> Iterator[N
         raise
 
 
-def check_lsst_object(client: AlerceQuery, name: int, cache: bool | None) -> None:
+def check_lsst_object(client: AlerceQuery, name: Oid, cache: bool | None) -> None:
     """Raise if ALeRCE has no such object of LSST, classified or not."""
     found, _ = client._fetch(
         "lsst_known",
@@ -256,15 +256,20 @@ def check_lsst_object(client: AlerceQuery, name: int, cache: bool | None) -> Non
         )
 
 
+def lsst_entry_params(name: Oid, *, extra: bool = False) -> dict:
+    """Return what is sent for an object of LSST, with its row of the table DiaObject."""
+    extras = {"return_survey_extra": "true"} if extra else {}
+    return {"oid": name, "survey_id": "lsst", **extras}
+
+
 def read_lsst_entry(
-    client: AlerceQuery, name: int, cache: bool | None, *, extra: bool = False
-) -> tuple:
-    """Return the entry of an object of LSST, which lists leave out if nobody classified it."""
-    params = {"oid": name, "survey_id": "lsst"} | ({"return_survey_extra": "true"} if extra else {})
+    client: AlerceQuery, name: Oid, cache: bool | None, *, extra: bool = False
+) -> tuple[Rows, float]:
+    """Return the entry of an object of LSST; lists leave out those without classification."""
     with _explained(client, name, cache):
         rows, when = client._fetch(
             "lsst_object",
-            params,
+            lsst_entry_params(name, extra=extra),
             decode=lambda body: decode_rows(ENTRY, b"[" + plain_json(body) + b"]"),
             cache=cache,
             unknown=str(name),
@@ -275,7 +280,7 @@ def read_lsst_entry(
 
 
 def fixed_order(client: AlerceQuery, survey: str) -> dict:
-    """Return what is sent with each search: the order, without which pages overlap."""
+    """Return the parameters of each search: the order, without which pages overlap."""
     return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(survey, None, False)
 
 
@@ -284,9 +289,9 @@ def may_have_next_page(
 ) -> bool:
     """Return whether there may be a page after those, which the server does not say.
 
-    A server that sends less in a page than was asked for sends as much in each: a page is
+    A server that sends less in a page than was requested sends as much in each: a page is
     the last one if it is shorter than the first. The first one is the last if it is shorter
-    than any full page of this server, or has all that was asked for by name.
+    than any full page of this server, or has all objects of a search by name.
     """
     last, first = len(pages[-1]), len(pages[0])
     if named is not None and len(np.unique(stack_rows(*pages).values["oid"])) >= named:
@@ -297,14 +302,14 @@ def may_have_next_page(
 
 
 def _shortest(client: AlerceQuery, cache: bool | None) -> int:
-    """Return how many rows a full page of the server has at least, as far as it matters."""
+    """Return the least number of rows of a full page of the server, as far as it matters."""
     with client._measuring:
         if (server := client.server) not in client._least_rows:
             sent = {"page": 1, "page_size": SMALLEST_PAGE} | fixed_order(client, "ztf")
             try:
                 rows, _, _ = read_page(client, "ztf", sent, cache)
             except (RemoteServiceError, TableParseError, TimeoutError):
-                # A page more tells it too, for this once.
+                # One more page shows it too, this time.
                 return 1
             client._least_rows[server] = len(rows)
         return client._least_rows[server]
@@ -318,7 +323,7 @@ def _same(page: Rows, other: Rows) -> bool:
     )
 
 
-class Found(NamedTuple):
+class FoundObjects(NamedTuple):
     """The objects of a search.
 
     Attributes
@@ -328,11 +333,11 @@ class Found(NamedTuple):
     when : float
         The Unix time at which the first page came.
     cut : bool
-        Whether there are more.
+        Whether there are further ones.
     repeated : int
-        How many other classifications of the same objects were left out.
+        Number of other classifications of the same objects, which were left out.
     overlap : int
-        How many rows stood on two pages of a server that sends shorter pages than asked for.
+        Number of rows on two pages of a server that sends shorter pages than requested.
     """
 
     rows: Rows
@@ -340,6 +345,13 @@ class Found(NamedTuple):
     cut: bool
     repeated: int = 0
     overlap: int = 0
+
+
+def first_rows(rows: Rows, limit: int | None) -> tuple[Rows, bool]:
+    """Return the first rows up to a limit, and whether there are further ones."""
+    if limit is None or len(rows) <= limit:
+        return rows, False
+    return rows.take(np.arange(limit)), True
 
 
 def sorted_rows(rows: Rows, order: Order) -> Rows:
@@ -355,7 +367,7 @@ def sorted_rows(rows: Rows, order: Order) -> Rows:
     Returns
     -------
     Rows
-        With what is masked last, in either direction.
+        Masked values last, in either direction.
     """
     rank = np.unique(rows.values[order.name], return_inverse=True)[1]
     if order.descending:
@@ -365,7 +377,7 @@ def sorted_rows(rows: Rows, order: Order) -> Rows:
 
 
 def one_per_object(rows: Rows, order: Order | None = None) -> tuple[Rows, int]:
-    """Keep one classification of each object.
+    """Return one classification of each object.
 
     The server sends a row per classifier, and per version of it, that meets the criteria.
 
@@ -375,15 +387,15 @@ def one_per_object(rows: Rows, order: Order | None = None) -> tuple[Rows, int]:
         Objects, with repetitions.
     order : Order, optional
         The order of the result. In one of classes, probabilities or ranks, the
-        classification that comes first in it is kept, otherwise the likeliest. By
-        default objects stay where they stood first.
+        classification that comes first is returned, otherwise the likeliest. By
+        default objects are in the order of their first rows.
 
     Returns
     -------
     rows : Rows
         Each object once.
     repeated : int
-        How many other classifications of them were left out.
+        Number of other classifications of them, which were left out.
     """
     rows = rows if order is None else sorted_rows(rows, order)
     oid = rows.values["oid"]
@@ -391,20 +403,20 @@ def one_per_object(rows: Rows, order: Order | None = None) -> tuple[Rows, int]:
     first = np.unique(oid, return_index=True)[1]
     if len(first) == n:
         return rows, 0
-    by_class = order is not None and order.name in OF_CLASSES
+    by_class = order is not None and order.name in CLASS_ORDERS
     likely = np.zeros(n) if by_class else np.nan_to_num(rows.values["probability"], nan=-1.0)
     # Sorted by object, then the likeliest first, then as sent.
-    places = np.lexsort((np.arange(n), -likely, oid))
-    best = places[np.unique(oid[places], return_index=True)[1]]
-    kept = rows.take(best[np.argsort(first, kind="stable")])
+    ranked = np.lexsort((np.arange(n), -likely, oid))
+    best = ranked[np.unique(oid[ranked], return_index=True)[1]]
+    chosen = rows.take(best[np.argsort(first, kind="stable")])
     shown = [rows.values[name] for name in ("oid", "class_name", "classifier_name", "probability")]
     distinct = len(set(zip(*(values.tolist() for values in shown), strict=True)))
-    # Versions are not sent: two may agree to the last digit, which costs nobody anything.
-    return kept, distinct - len(kept)
+    # Versions are not sent: two may agree to the last digit, and then nothing is left out.
+    return chosen, distinct - len(chosen)
 
 
-def warn_of(
-    found: Found,
+def warn_of_omitted(
+    found: FoundObjects,
     limit: int | None,
     order: Order | None = None,
 ) -> None:
@@ -412,13 +424,15 @@ def warn_of(
 
     Parameters
     ----------
-    found : Found
+    found : FoundObjects
         The objects.
     limit : int or None
-        How many were asked for.
+        The largest number of objects of the result.
     order : Order or None, optional
-        The order that was asked for.
+        The order of the result.
     """
+    order_name = "" if order is None else order.name
+    by_class = order_name in CLASS_ORDERS
     if found.cut:
         level = ""
         if order is not None:
@@ -433,18 +447,17 @@ def warn_of(
             MaxResultsWarning,
         )
     if found.repeated:
-        by_class = order is not None and order.name in OF_CLASSES
-        kept = f"the first by {order.name}" if by_class else "the likeliest"
+        chosen = f"the first by {order_name}" if by_class else "the likeliest"
         warn(
             f"ALeRCE sent {found.repeated} further classifications of the same objects, by other "
-            f"classifiers or versions; {kept} of each object is kept. Name "
+            f"classifiers or versions; {chosen} of each object is kept. Name "
             "classifier and classifier_version to choose, or see get_probabilities",
             InputWarning,
         )
     if found.overlap:
         warn(
             f"This server sends shorter pages than asked for, and they overlapped by "
-            f"{found.overlap} rows, because many objects have the same {order.name}: as many "
+            f"{found.overlap} rows, because many objects have the same {order_name}: as many "
             "others may be missing. Ask for all with max_rows=-1, which are sorted here",
             InputWarning,
         )

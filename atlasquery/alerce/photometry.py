@@ -18,8 +18,8 @@ from atlasquery.alerce.columns import (
     V2_EXTRA,
     V2_NON_DETECTION,
 )
-from atlasquery.alerce.lsstcolumns import ALWAYS_SENT, REFERENCES
-from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
+from atlasquery.alerce.lsst_columns import ALWAYS_SENT, REFERENCES
+from atlasquery.alerce.lsst_columns import BANDS as LSST_BANDS
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,
@@ -46,7 +46,7 @@ __all__ = [
 
 # The surveys' exposure times, which detections come without: 30 s of ZTF; a visit of LSST.
 EXPOSURE_TIME = 30.0
-# "v2 forced photometry: 100.0 = no measurement" (contract).
+# See docs/servers/alerce.rst, "100 means no measurement".
 NO_MEASUREMENT = 99.0
 # Signal to noise from which a forced measurement counts as a detection, as limits are 5-sigma.
 DETECTED = 5.0
@@ -84,18 +84,20 @@ def light_curve(parts: list[Rows], *, survey: str, window: tuple, meta: Mapping)
     rows = within(stack_rows(*parts, by="mjd"), window, time="mjd")
     values = {name: rows.values[name] for name in DECLARED if name != "survey"}
     values["survey"] = np.full(len(rows), survey)
-    own = rows.without((*DECLARED, "mjd"))
+    survey_columns = rows.without((*DECLARED, "mjd"))
     meta = {
         **meta,
         "survey": survey,
         **Conventions(TIME_REFERENCE[survey], "difference").meta(),
         "history": [],
     }
-    return build_light_curve(rows.values["mjd"], values, own, scale=TIME_SCALE[survey], meta=meta)
+    return build_light_curve(
+        rows.values["mjd"], values, survey_columns, scale=TIME_SCALE[survey], meta=meta
+    )
 
 
 def ztf_schema(rows: Rows, *, kind: str) -> Rows:
-    """Return rows of ZTF with the columns of all light curves beside their own.
+    """Return rows of ZTF with the columns of all light curves followed by those of ZTF.
 
     Parameters
     ----------
@@ -131,14 +133,14 @@ def ztf_schema(rows: Rows, *, kind: str) -> Rows:
         "mag_err": np.where(positive, error, np.nan),
         "limiting_mag": _limits(rows.values.get("diffmaglim", absent)),
         "exposure_time": _exposure_time(rows.values.get("exptime", absent)),
-        "exposure": _texts(rows, "pid"),
+        "exposure": _strings(rows, "pid"),
     }
-    own = rows.without(("diffmaglim", "exptime"))
-    return _with_schema(own, values, forced=kind == "forced")
+    survey_columns = rows.without(("diffmaglim", "exptime"))
+    return _with_schema(survey_columns, values, forced=kind == "forced")
 
 
 def lsst_schema(rows: Rows, *, kind: str) -> Rows:
-    """Return rows of LSST with the columns of all light curves beside their own.
+    """Return rows of LSST with the columns of all light curves followed by those of ZTF.
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ def lsst_schema(rows: Rows, *, kind: str) -> Rows:
         "mag_err": mag_err,
         "limiting_mag": flux_to_mag(5.0 * flux_err),
         "exposure_time": np.full(len(rows), EXPOSURE_TIME),
-        "exposure": _texts(rows, "visit"),
+        "exposure": _strings(rows, "visit"),
     }
     return _with_schema(rows, values, forced=kind == "forced")
 
@@ -187,7 +189,7 @@ def unmask_zero(rows: Rows) -> Rows:
     """
     found = rows.without(())
     for name in REFERENCES:
-        # Where it is not declared, it may come as a text.
+        # Where it is not declared, it may come as a string.
         if name in found.values and found.values[name].dtype.kind in "iuf":
             found.masks[name] = found.masks[name] | (found.values[name] == -1)
             found.values[name] = np.where(found.masks[name], 0, found.values[name])
@@ -200,7 +202,7 @@ def unmask_zero(rows: Rows) -> Rows:
     return found.without(("band_map",))
 
 
-def split_by_object(rows: Rows, names: list[int]) -> dict[int, Rows]:
+def split_by_object(rows: Rows, names: list) -> dict[int | str, Rows]:
     """Return the rows of each object.
 
     Parameters
@@ -240,15 +242,15 @@ def decode_forced(body: bytes) -> Rows:
     return without_fillers(_flat(decode_rows(FORCED, body), FORCED_EXTRA, TWICE))
 
 
-def decode_v2_detections(body: bytes | msgspec.Raw, name: str) -> Rows:
+def decode_v2_detections(body: bytes | msgspec.Raw, name: str | int) -> Rows:
     """Decode detections of the second version of the API into the columns of the first.
 
     Parameters
     ----------
     body : bytes or `msgspec.Raw`
         What the server sent.
-    name : str
-        The object that was asked for.
+    name : str or int
+        The object that was requested.
 
     Returns
     -------
@@ -264,15 +266,15 @@ def decode_v2_detections(body: bytes | msgspec.Raw, name: str) -> Rows:
     return _as_declared(rows, DETECTION, ("oid", "sid", "aid", "e_ra", "e_dec"))
 
 
-def decode_v2(body: bytes, name: str) -> tuple[Rows, Rows, Rows]:
+def decode_v2(body: bytes, name: str | int) -> tuple[Rows, Rows, Rows]:
     """Decode an answer with detections, non-detections and forced photometry.
 
     Parameters
     ----------
     body : bytes
         What the server sent.
-    name : str
-        The object that was asked for.
+    name : str or int
+        The object that was requested.
 
     Returns
     -------
@@ -294,7 +296,7 @@ def decode_v2(body: bytes, name: str) -> tuple[Rows, Rows, Rows]:
     )
 
 
-def _rows_of(rows: Rows, name: str) -> Rows:
+def _rows_of(rows: Rows, name: str | int) -> Rows:
     """Return rows, of which none is of another object than was asked for."""
     if "oid" in rows.values:
         check_answers(rows.values["oid"], name, "the object", mask=rows.masks["oid"])
@@ -335,7 +337,7 @@ def without_fillers(rows: Rows) -> Rows:
     Returns
     -------
     Rows
-        The same, where there is none.
+        The same rows if there is none.
     """
     found = rows.without(())
     for column in rows.columns:
@@ -350,7 +352,7 @@ def without_fillers(rows: Rows) -> Rows:
 
 
 def _measured(kind: str, flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
-    """Return which rows are detections: the survey says so, or the signal to noise."""
+    """Return which rows are detections: by the survey, or by their signal to noise."""
     if kind != "forced":
         return np.full(len(flux), kind == "detection")
     with np.errstate(invalid="ignore"):
@@ -370,7 +372,7 @@ def _names(numbers: np.ndarray, bands: Mapping) -> np.ndarray:
     return np.array([bands.get(fid, str(fid)) for fid in numbers.tolist()], dtype=np.str_)
 
 
-def _texts(rows: Rows, name: str) -> np.ndarray:
+def _strings(rows: Rows, name: str) -> np.ndarray:
     if name not in rows.values:
         return np.zeros(len(rows), "U1")
     return np.where(rows.masks[name], "", rows.values[name].astype(np.str_))

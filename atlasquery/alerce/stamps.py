@@ -2,14 +2,16 @@
 
 import io
 import warnings
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
-from atlasquery.alerce.base import AlerceQuery, check_oid
-from atlasquery.alerce.curves import get_detections, read_lsst_rows
-from atlasquery.alerce.lsstcolumns import DETECTION as LSST_DETECTION
+from atlasquery.alerce.base import AlerceQuery, Oid, check_oid
+from atlasquery.alerce.light_curves import detections_payload, get_detections, read_lsst_rows
+from atlasquery.alerce.lsst_columns import DETECTION as LSST_DETECTION
 from atlasquery.exceptions import (
     InvalidQueryError,
     NoResultsWarning,
@@ -22,11 +24,16 @@ from atlasquery.service.inputs import LARGEST_ID
 from atlasquery.tables import check_answer, read_by_library
 from atlasquery.tables.decompression import LARGEST, open_fits
 
+if TYPE_CHECKING:
+    from astropy.visualization import ImageNormalize
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 __all__ = ["get_avro", "get_stamps", "plot_stamps"]
 
 KINDS = ("science", "template", "difference")
-# What stands beside an image of LSST, where the HDUs have no names.
-BESIDE = ("VARIANCE", "PSF")
+# The HDUs after an image of LSST, if they have no names.
+FURTHER_HDUS = ("VARIANCE", "PSF")
 
 
 def get_stamps(
@@ -37,6 +44,7 @@ def get_stamps(
     survey: str = "ztf",
     include_variance_and_psf: bool = False,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> fits.HDUList:
     """Fetch the image stamps of an alert.
 
@@ -50,10 +58,12 @@ def get_stamps(
     survey : {"ztf", "lsst"}, optional
         The survey whose object it is.
     include_variance_and_psf : bool, optional
-        Whether what the server sends beside each image comes too: for LSST
-        its variance and its PSF; for ZTF there is nothing.
+        Whether the other HDUs of each image are returned too: for LSST
+        its variance and its PSF; ZTF has none.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.object_seconds``.
+        Whether cached responses are used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -79,9 +89,18 @@ def get_stamps(
     (['SCIENCE', 'TEMPLATE', 'DIFFERENCE'], (63, 63))
     """
     name = check_oid(oid, survey)
-    alert = _alert(self, name, candid, survey, cache)
+    number = None if candid is None else _check_alert(candid)
+    if get_query_payload:
+        if number is None:
+            return detections_payload(self, name, survey)
+        route, kinds = (
+            _stamp_route(survey),
+            [_stamp_params(kind, name, number, survey) for kind in KINDS],
+        )
+        return [self._payload(route, params) for params in kinds]
+    alert = _find_alert(self, name, survey, cache) if number is None else number
     tasks = [(kind, name, alert, survey, cache) for kind in KINDS]
-    # Here, as all threads share what is ignored: a first card may have another form.
+    # Outside of the threads, which share the filters: a first card may have another form.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VerifyWarning)
         images = self._each(lambda task: _stamp(self, *task), tasks, progress=False)
@@ -89,15 +108,15 @@ def get_stamps(
         if isinstance(image, Exception):
             _refuse_unknown_alert(self, image, name, alert, survey, cache)
             raise image
-    stamps, beside = fits.HDUList(), []
+    stamps, further = fits.HDUList(), []
     for kind, (image, *others) in zip(KINDS, images, strict=True):
-        make = fits.ImageHDU if stamps else fits.PrimaryHDU
-        stamps.append(_labelled(make, image, kind.upper(), name, alert))
-        beside += [
+        hdu_class = fits.ImageHDU if stamps else fits.PrimaryHDU
+        stamps.append(_labelled(hdu_class, image, kind.upper(), name, alert))
+        further += [
             _labelled(fits.ImageHDU, other, f"{kind.upper()}_{other.name}", name, alert)
             for other in others
         ]
-    stamps.extend(beside if include_variance_and_psf else [])
+    stamps.extend(further if include_variance_and_psf else [])
     return stamps
 
 
@@ -108,8 +127,8 @@ def plot_stamps(
     *,
     survey: str = "ztf",
     cache: bool | None = None,
-):
-    """Draw the image stamps of an alert, in a notebook or out of one.
+) -> "Figure":
+    """Draw the image stamps of an alert, in a notebook or outside of one.
 
     Parameters
     ----------
@@ -120,14 +139,14 @@ def plot_stamps(
     survey : {"ztf", "lsst"}, optional
         The survey whose object it is.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.object_seconds``.
+        Whether cached responses are used, for ``conf.object_seconds``.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
-        Science, template and difference, each in a range of brightness of its own
-        (asinh), with the place of the alert between two lines. As sent: which
-        way north is, the stamps do not say.
+        Science, template and difference, each with a separate range of brightness
+        (asinh), with the position of the alert between two lines. The images are
+        not rotated: stamps do not have the direction of north.
 
     Raises
     ------
@@ -163,6 +182,7 @@ def get_avro(
     *,
     decoded: bool = False,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> bytes | dict:
     """Fetch the packet of an alert of ZTF, as the survey sent it.
 
@@ -175,12 +195,14 @@ def get_avro(
     decoded : bool, optional
         Whether to return its content, which takes ``atlasquery[avro]``.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.object_seconds``.
+        Whether cached responses are used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     bytes or dict
-        An Avro file, or what stands in it: the alert, the object's earlier
+        An Avro file, or its content: the alert, the object's earlier
         measurements of 30 days, the stamps.
 
     Raises
@@ -201,7 +223,12 @@ def get_avro(
     name = check_oid(oid, "ztf", surveys=False)
     if decoded:
         _fastavro()
-    alert = _alert(self, name, candid, "ztf", cache)
+    number = None if candid is None else _check_alert(candid)
+    if get_query_payload:
+        if number is None:
+            return detections_payload(self, name, "ztf")
+        return self._payload("avro", {"oid": name, "candid": number})
+    alert = _find_alert(self, name, "ztf", cache) if number is None else number
     packet, _ = self._fetch(
         "avro",
         {"oid": name, "candid": alert},
@@ -213,10 +240,8 @@ def get_avro(
     return _decode_packet(packet, name, alert) if decoded else packet
 
 
-def _alert(client: AlerceQuery, name, candid, survey: str, cache) -> int:
-    """Return the number of the alert, by default the first that has stamps."""
-    if candid is not None:
-        return _check_alert(candid)
+def _find_alert(client: AlerceQuery, name: Oid, survey: str, cache: bool | None) -> int:
+    """Return the number of the first alert that has stamps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoResultsWarning)
         found = get_detections(client, name, survey=survey, cache=cache)
@@ -229,10 +254,10 @@ def _alert(client: AlerceQuery, name, candid, survey: str, cache) -> int:
 
 
 def _refuse_unknown_alert(
-    client: AlerceQuery, error: Exception, name, alert: int, survey: str, cache
+    client: AlerceQuery, error: Exception, name: Oid, alert: int, survey: str, cache: bool | None
 ) -> None:
-    """Raise if what failed is an object or an alert of LSST that ALeRCE does not know."""
-    if survey != "lsst" or getattr(error, "status", None) != 500:
+    """Raise if an object or an alert of LSST is not known to ALeRCE, which fails for it."""
+    if survey != "lsst" or not isinstance(error, RemoteServiceError) or error.status != 500:
         return
     try:
         # It is an error if the object is not known.
@@ -240,7 +265,7 @@ def _refuse_unknown_alert(
     except NotFoundError as unknown:
         raise unknown from error
     except (RemoteServiceError, TableParseError, TimeoutError):
-        # What failed first is what is told.
+        # The first failure is reported.
         return
     if alert not in rows.values["measurement_id"]:
         raise NotFoundError(
@@ -252,18 +277,28 @@ def _refuse_unknown_alert(
         ) from error
 
 
-def _stamp(client: AlerceQuery, kind: str, name, alert: int, survey: str, cache):
-    params = {"oid": name, "candid": alert, "type": kind, "format": "fits"}
-    if survey == "lsst":
-        params = {"oid": name, "measurement_id": alert, "survey_id": "lsst"}
-        params |= {"stamp_type": f"cutout{kind.title()}", "file_format": "fits"}
+def _stamp_route(survey: str) -> str:
+    return "stamp" if survey == "ztf" else "lsst_stamp"
+
+
+def _stamp_params(kind: str, name: Oid, alert: int, survey: str) -> dict:
+    if survey == "ztf":
+        return {"oid": name, "candid": alert, "type": kind, "format": "fits"}
+    params = {"oid": name, "measurement_id": alert, "survey_id": "lsst"}
+    return params | {"stamp_type": f"cutout{kind.title()}", "file_format": "fits"}
+
+
+def _stamp(
+    client: AlerceQuery, kind: str, name: Oid, alert: int, survey: str, cache: bool | None
+) -> list:
+    """Return the image of a stamp, and its other HDUs."""
     image, _ = client._fetch(
-        "stamp" if survey == "ztf" else "lsst_stamp",
-        params,
-        # All kinds are read at once, and share what one answer may have.
+        _stamp_route(survey),
+        _stamp_params(kind, name, alert, survey),
+        # All kinds are read at once, and share the largest size of a response.
         decode=lambda body: _decode_images(body, client.conf.max_answer_bytes // len(KINDS)),
         cache=cache,
-        # How LSST's are called is not known; what they are, the decoder sees.
+        # The content type of LSST's is not known; the decoder checks them.
         content="fits" if survey == "ztf" else "",
         unknown=f"alert {alert} of {name}",
         once=survey == "lsst",
@@ -272,20 +307,23 @@ def _stamp(client: AlerceQuery, kind: str, name, alert: int, survey: str, cache)
 
 
 def _check_alert(candid: object) -> int:
-    text = candid.strip() if isinstance(candid, str) else candid
-    if isinstance(text, str) and text.isdecimal() and text.isascii():
-        text = int(text)
-    whole = isinstance(text, (int, np.integer)) and not isinstance(text, bool)
-    if not whole or not 0 < text <= LARGEST_ID:
-        raise InvalidQueryError(
-            f"candid={candid!r:.100} should be a whole number, as int or str: a float loses digits"
-        )
-    return int(text)
+    number = candid.strip() if isinstance(candid, str) else candid
+    if isinstance(number, str) and number.isdecimal() and number.isascii():
+        number = int(number)
+    if isinstance(number, (int, np.integer)) and not isinstance(number, bool):
+        number = int(number)
+        if 0 < number <= LARGEST_ID:
+            return number
+    raise InvalidQueryError(
+        f"candid={candid!r:.100} should be a whole number, as int or str: a float loses digits"
+    )
 
 
-def _labelled(make, image, label: str, name, alert: int):
-    """Return an image as an HDU of its own, with all that its header says."""
-    hdu = make(image.data, image.header.copy(strip=True))
+def _labelled(
+    hdu_class: type, image: fits.ImageHDU, label: str, name: Oid, alert: int
+) -> fits.ImageHDU | fits.PrimaryHDU:
+    """Return an image as a new HDU, with all cards of its header."""
+    hdu = hdu_class(image.data, image.header.copy(strip=True))
     hdu.name = label
     hdu.header["OBJECT"] = str(name), "object"
     hdu.header["CANDID"] = str(alert), "alert"
@@ -293,7 +331,7 @@ def _labelled(make, image, label: str, name, alert: int):
 
 
 def _decode_images(body: bytes, limit: int = LARGEST) -> list:
-    """Return the images of a stamp, which comes in gzip: the first one and what is beside it.
+    """Return the images of a stamp, which is compressed: the first one and further ones.
 
     The first card may not be of the standard.
     """
@@ -302,11 +340,13 @@ def _decode_images(body: bytes, limit: int = LARGEST) -> list:
         read_by_library(what),
         open_fits(body, limit=limit, what=what, ignore_missing_simple=True) as file,
     ):
-        # HDUs of a file in memory, read whole before it is closed.
+        # HDUs of a file in memory, read before it is closed.
         found = [
             fits.ImageHDU(hdu.data, hdu.header, name=hdu.name or label)
-            for hdu, label in zip(file, ("", *BESIDE), strict=False)
-            if np.ndim(getattr(hdu, "data", None)) == 2 and hdu.data.dtype.kind in "fiu"
+            for hdu, label in zip(file, ("", *FURTHER_HDUS), strict=False)
+            if getattr(hdu, "data", None) is not None
+            and hdu.data.ndim == 2
+            and hdu.data.dtype.kind in "fiu"
         ]
     if not found:
         raise TableParseError("no image in the FITS file")
@@ -319,8 +359,8 @@ def _decode_avro(body: bytes) -> bytes:
     return body
 
 
-def _decode_packet(packet: bytes, name: str, alert: int) -> dict:
-    """Return the content of a packet, which is of the alert that was asked for."""
+def _decode_packet(packet: bytes, name: Oid, alert: int) -> dict:
+    """Return the content of a packet, which is of the alert requested."""
     with read_by_library("the Avro file"):
         found = next(iter(_fastavro().reader(io.BytesIO(packet))), None)
     if not isinstance(found, dict):
@@ -330,7 +370,7 @@ def _decode_packet(packet: bytes, name: str, alert: int) -> dict:
     return found
 
 
-def _fastavro():
+def _fastavro() -> ModuleType:
     try:
         import fastavro
     except ImportError as error:
@@ -340,8 +380,8 @@ def _fastavro():
     return fastavro
 
 
-def _brightness(data: np.ndarray):
-    """Return a scale that shows the sky's noise, and what is bright without burning it out."""
+def _brightness(data: np.ndarray) -> "ImageNormalize | None":
+    """Return a scale that shows the noise of the sky, without saturating bright sources."""
     from astropy.visualization import AsinhStretch, ImageNormalize
 
     known = data[np.isfinite(data)]
@@ -353,10 +393,10 @@ def _brightness(data: np.ndarray):
     return ImageNormalize(vmin=low, vmax=max(high, low + 1e-6), stretch=AsinhStretch(0.15))
 
 
-def _mark_centre(ax, shape: tuple) -> None:
+def _mark_centre(ax: "Axes", shape: tuple) -> None:
     """Draw two lines that point at the middle and leave it free."""
     y, x = (n / 2 - 0.5 for n in shape)
     near, far = 0.06 * shape[0], 0.16 * shape[0]
-    style = {"color": "#ff8c1a", "lw": 1.8}
+    style: dict[str, Any] = {"color": "#ff8c1a", "lw": 1.8}
     ax.plot([x + near, x + far], [y, y], **style)
     ax.plot([x, x], [y + near, y + far], **style)

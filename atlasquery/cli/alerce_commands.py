@@ -1,13 +1,20 @@
 """``atlasquery alerce``: objects of ZTF and LSST as the ALeRCE broker has them."""
 
-from collections.abc import Callable
+import functools
 from typing import TYPE_CHECKING
 
 import click
 
-from atlasquery.cli.command import Code, Command, Failure
-from atlasquery.cli.options import Output, Service, output_options, service_options, window_options
-from atlasquery.cli.output import deliver
+from atlasquery.cli.command import Code, Command
+from atlasquery.cli.options import (
+    Output,
+    Service,
+    output_options,
+    rows_option,
+    service_options,
+    window_options,
+)
+from atlasquery.cli.output import deliver, drop_query_index
 
 if TYPE_CHECKING:
     from atlasquery.alerce import AlerceClass
@@ -38,8 +45,7 @@ def _client(service: Service) -> "AlerceClass":
     return service.client(AlerceClass)
 
 
-def _sub(name: str) -> Callable:
-    return alerce.command(name, cls=Command)
+_sub = functools.partial(alerce.command, cls=Command)
 
 
 survey_option = click.option(
@@ -48,9 +54,6 @@ survey_option = click.option(
     default="ztf",
     show_default=True,
     help="Whose objects.",
-)
-rows_option = click.option(
-    "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
 )
 
 
@@ -69,18 +72,13 @@ def cone(
     Example:
       atlasquery alerce cone 10:00:00 +02:12:00 30 arcsec --survey lsst
     """
-    from atlasquery.cli.positions import read_cone, read_position
+    from atlasquery.cli.positions import read_centre
 
-    text, radius = read_cone(words)
-    centre = read_position(text)
-    if centre is None:
-        raise Failure(f"{text!r} is not a position; for an object see alerce object", Code.USAGE)
+    centre, radius = read_centre(words, hint="for an object see alerce object")
     found = _client(service).query_region(
         centre, radius, survey=survey, max_rows=max_rows, cache=service.cache
     )
-    if "query_index" in found.colnames:
-        # There was one position.
-        found.remove_column("query_index")
+    drop_query_index(found)
     return deliver(found, output)
 
 

@@ -9,8 +9,7 @@ import click
 from atlasquery.cli.command import Code, command
 from atlasquery.cli.ids import TextOf
 from atlasquery.cli.options import Output, UserPath, output_options, window_options
-from atlasquery.cli.output import deliver
-from atlasquery.lightcurve.schema import CONVENTIONS
+from atlasquery.cli.output import deliver, stack_curves
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -174,21 +173,5 @@ def _position(text: str) -> "SkyCoord":
 
 def _stacked(curves: "list[TimeSeries | None]", names: list[str]) -> Any:
     """Return the light curves as one table that says of which target each row is."""
-    from astropy.table import Column, QTable, vstack
-
     found = [(name, lc) for name, lc in zip(names, curves, strict=True) if lc is not None]
-    if not found:
-        return QTable()
-    if len(names) == 1:
-        return found[0][1]
-    tables = []
-    for name, lc in found:
-        table = QTable(lc, copy=False)
-        table.add_column(Column([name] * len(lc), name="target", dtype=str), index=0)
-        table.meta = {}
-        tables.append(table)
-    stacked = vstack(tables, metadata_conflicts="silent")
-    shared = ("service", "server", "obtained", "creator", "reduced", *CONVENTIONS)
-    first = found[0][1].meta
-    stacked.meta.update({key: first[key] for key in shared if key in first})
-    return stacked
+    return found[0][1] if found and len(names) == 1 else stack_curves(found, "target")

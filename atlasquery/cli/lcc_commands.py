@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlasquery.cli.command import Code, Command, Failure
-from atlasquery.cli.options import Output, Service, UserPath, output_options, service_options
-from atlasquery.cli.output import deliver, for_person, show_text
-from atlasquery.lightcurve.schema import CONVENTIONS
+from atlasquery.cli.options import (
+    Output,
+    Service,
+    UserPath,
+    output_options,
+    rows_option,
+    service_options,
+)
+from atlasquery.cli.output import deliver, drop_query_index, for_person, show_text, stack_curves
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -70,9 +76,7 @@ def _row_options(function: Callable) -> Callable:
         click.option(
             "--sort", metavar="COLUMN", help="Column to sort by; -COLUMN for descending order."
         ),
-        click.option(
-            "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
-        ),
+        rows_option,
     )
     for option in reversed(options):
         function = option(function)
@@ -149,19 +153,14 @@ def cone(
     Example:
       atlasquery lcc cone 290.0 +45.0 20arcmin -c synth_alpha --columns sdssr
     """
-    from atlasquery.cli.positions import read_cone, read_position
+    from atlasquery.cli.positions import read_centre
 
-    text, radius = read_cone(words)
-    centre = read_position(text)
-    if centre is None:
-        raise Failure(f"{text!r} is not a position; for a name see lcc text --resolve", Code.USAGE)
+    centre, radius = read_centre(words, hint="for a name see lcc text --resolve")
     found: Any = _client(service).query_region(
         centre, radius=radius, filters=filters, collections=collections,
         columns=_columns(columns), cache=service.cache,
     )  # fmt: skip
-    if "query_index" in found.colnames:
-        # There was one position.
-        found.remove_column("query_index")
+    drop_query_index(found)
     return deliver(_short(found, output), output)
 
 
@@ -335,22 +334,11 @@ def lightcurve(
 @output_options
 def lightcurves(setid: str, mag_column: str | None, service: Service, output: Output) -> Code:
     """Fetch all light curves of a dataset, as one table that says of which object each row is."""
-    from astropy.table import Column, QTable, vstack
-
     curves = _client(service).get_light_curves(
         setid, mag_column=mag_column, on_error="warn", cache=service.cache
     )
-    tables = []
-    for name, lc in curves.items():
-        table = QTable(lc, copy=False)
-        table.add_column(Column([name] * len(lc), name="objectid", dtype=str), index=0)
-        table.meta = {}
-        tables.append(table)
-    stacked = vstack(tables, metadata_conflicts="silent") if tables else QTable()
-    if tables:
-        first = next(iter(curves.values())).meta
-        shared = ("service", "server", "obtained", "creator", *CONVENTIONS)
-        stacked.meta.update({key: first[key] for key in shared if key in first})
+    stacked = stack_curves(list(curves.items()), "objectid")
+    if len(curves):
         stacked.meta["setid"] = setid
     code = deliver(stacked, output)
     return Code.INCOMPLETE if curves.failures else code

@@ -18,6 +18,7 @@ __all__ = [
     "check_path",
     "check_span",
     "output_options",
+    "rows_option",
     "service_options",
     "time",
     "window_options",
@@ -116,6 +117,11 @@ class Output:
     overwrite: bool = False
     json: bool = False
     full: bool = False
+
+
+rows_option = click.option(
+    "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
+)
 
 
 def service_options(function: Callable) -> Callable:

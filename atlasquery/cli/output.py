@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +19,9 @@ from atlasquery.redaction import CONTROL
 if TYPE_CHECKING:
     from astropy.table import MaskedColumn, QTable, Table
     from astropy.time import Time
+    from astropy.timeseries import TimeSeries
 
-__all__ = ["deliver", "for_person", "show_text"]
+__all__ = ["deliver", "drop_query_index", "for_person", "show_text", "stack_curves"]
 
 # Above this, other programs read a JSON number as another number.
 EXACT = 2**53
@@ -62,6 +64,52 @@ def deliver(table: "Table", output: Output) -> Code:
     else:
         write_tabs(table)
     return Code.FOUND if len(table) else Code.NOTHING
+
+
+def drop_query_index(found: Any) -> None:
+    """Remove the column of the number of the position, where there was one position.
+
+    Parameters
+    ----------
+    found : `~astropy.table.Table`
+        The result of a cone search; it is changed.
+    """
+    if "query_index" in found.colnames:
+        found.remove_column("query_index")
+
+
+def stack_curves(curves: "Sequence[tuple[str, TimeSeries]]", column: str) -> "QTable":
+    """Return light curves as one table.
+
+    Parameters
+    ----------
+    curves : sequence of tuple
+        Name and light curve of each object.
+    column : str
+        The column for the names.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        The rows of all, with the metadata that they share.
+    """
+    from astropy.table import Column, QTable, vstack
+
+    from atlasquery.lightcurve.schema import CONVENTIONS
+
+    tables = []
+    for name, lc in curves:
+        table = QTable(lc, copy=False)
+        table.add_column(Column([name] * len(lc), name=column, dtype=str), index=0)
+        table.meta = {}
+        tables.append(table)
+    if not tables:
+        return QTable()
+    stacked = vstack(tables, metadata_conflicts="silent")
+    first = curves[0][1].meta
+    shared = ("service", "server", "obtained", "creator", "reduced", *CONVENTIONS)
+    stacked.meta.update({key: first[key] for key in shared if key in first})
+    return stacked
 
 
 def for_person(output: Output) -> bool:

@@ -1,10 +1,15 @@
 """Positions and radii as a person types them."""
 
 import re
+from typing import TYPE_CHECKING
 
+from atlasquery.cli.command import Code, Failure
 from atlasquery.service.positions import RIGHT, read_position
 
-__all__ = ["read_cone", "read_position"]
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+__all__ = ["read_centre", "read_cone", "read_position"]
 
 # A radius has no sign, which tells it from the declination before it.
 RADIUS = re.compile(
@@ -49,3 +54,32 @@ def read_cone(words: tuple[str, ...]) -> tuple[str, str]:
     unit = re.sub(r"(onds?|utes?|rees?|s)$", "", found["unit"]) if len(found["unit"]) > 3 else ""
     unit = unit or found["unit"]
     return position, f"{found['value']} {UNITS.get(unit, unit)}"
+
+
+def read_centre(words: tuple[str, ...], *, hint: str) -> "tuple[SkyCoord, str]":
+    """Split what was typed into a position and a radius.
+
+    Parameters
+    ----------
+    words : tuple of str
+        The arguments, the radius last.
+    hint : str
+        The command for names, for the message.
+
+    Returns
+    -------
+    centre : `~astropy.coordinates.SkyCoord`
+        The position.
+    radius : str
+        With its unit.
+
+    Raises
+    ------
+    Failure
+        If it is a name instead of a position.
+    """
+    text, radius = read_cone(words)
+    centre = read_position(text)
+    if centre is None:
+        raise Failure(f"{text!r} is not a position; {hint}", Code.USAGE)
+    return centre, radius

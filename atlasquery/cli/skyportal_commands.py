@@ -1,13 +1,20 @@
 """``atlasquery skyportal``: sources of a SkyPortal instance, such as Fritz."""
 
-from collections.abc import Callable
+import functools
 from typing import TYPE_CHECKING
 
 import click
 
-from atlasquery.cli.command import Code, Command, Failure
-from atlasquery.cli.options import Output, Service, output_options, service_options, window_options
-from atlasquery.cli.output import deliver
+from atlasquery.cli.command import Code, Command
+from atlasquery.cli.options import (
+    Output,
+    Service,
+    output_options,
+    rows_option,
+    service_options,
+    window_options,
+)
+from atlasquery.cli.output import deliver, drop_query_index
 
 if TYPE_CHECKING:
     from atlasquery.skyportal import SkyPortalClass
@@ -39,13 +46,7 @@ def _client(service: Service) -> "SkyPortalClass":
     return service.client(SkyPortalClass)
 
 
-def _sub(name: str) -> Callable:
-    return skyportal.command(name, cls=Command)
-
-
-rows_option = click.option(
-    "--max-rows", type=int, metavar="N", help="Maximum number of rows; -1 for all."
-)
+_sub = functools.partial(skyportal.command, cls=Command)
 
 
 @_sub("cone")
@@ -60,16 +61,11 @@ def cone(words: tuple[str, ...], max_rows: int | None, service: Service, output:
     Example:
       atlasquery skyportal cone 10:00:00 +02:12:00 30 arcsec
     """
-    from atlasquery.cli.positions import read_cone, read_position
+    from atlasquery.cli.positions import read_centre
 
-    text, radius = read_cone(words)
-    centre = read_position(text)
-    if centre is None:
-        raise Failure(f"{text!r} is not a position; for a name see skyportal source", Code.USAGE)
+    centre, radius = read_centre(words, hint="for a name see skyportal source")
     found = _client(service).query_region(centre, radius, max_rows=max_rows, cache=service.cache)
-    if "query_index" in found.colnames:
-        # There was one position.
-        found.remove_column("query_index")
+    drop_query_index(found)
     return deliver(found, output)
 
 

@@ -12,7 +12,7 @@ class Conf(ServiceConf):
         "https://data.hatsurveys.org/", "Address of the server; the default is that of HAT surveys."
     )
     max_rows = _config.ConfigItem(
-        -1, "Rows that a search returns at most; -1 for as many as the server gives."
+        -1, "Largest number of rows that a search returns; -1 for all that the server sends."
     )
     max_wait = _config.ConfigItem(
         150.0,
@@ -30,36 +30,36 @@ class Conf(ServiceConf):
         "for a server that does not limit them.",
     )
     list_seconds = _config.ConfigItem(
-        300.0, "Seconds for which a stored answer to a search is used again."
+        300.0, "Seconds for which the cached response to a search is used."
     )
     collection_seconds = _config.ConfigItem(
-        3600.0, "Seconds for which the stored description of the collections is used again."
+        3600.0, "Seconds for which the cached description of the collections is used."
     )
     dataset_seconds = _config.ConfigItem(
-        86400.0, "Seconds for which a stored dataset, which does not change, is used again."
+        86400.0, "Seconds for which a cached dataset, which does not change, is used."
     )
     light_curve_seconds = _config.ConfigItem(
-        86400.0, "Seconds for which a stored file of a light curve is used again."
+        86400.0, "Seconds for which a cached file of a light curve is used."
     )
     zip_rows = _config.ConfigItem(
         400,
-        "Light curves that are asked for in one ZIP where a dataset has none; servers make none of "
+        "Light curves that are requested in one ZIP if a dataset has none; servers create none of "
         "more than 500.",
     )
     piece_bytes = _config.ConfigItem(1 << 23, "Bytes of a ZIP that are fetched in one request.")
     largest_zip = _config.ConfigItem(1 << 34, "Bytes of the largest ZIP that is fetched.")
     poll_seconds = _config.ConfigItem(
-        2.0, "Seconds before the second look at a dataset that the server is making."
+        2.0, "Seconds before the second request for a dataset that is not complete."
     )
     longest_poll = _config.ConfigItem(
-        30.0, "Most seconds between two looks at a dataset that the server is making."
+        30.0, "Longest time in seconds between two requests for a dataset that is not complete."
     )
     wait_seconds = _config.ConfigItem(
-        600.0, "Seconds to wait for what the server does in the background, if no timeout is given."
+        600.0, "Seconds to wait for work of the server in the background, if no timeout is given."
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.lccserver.core import LCCServer, LCCServerClass  # noqa: E402
 from atlasquery.lccserver.queries import LCCQuery  # noqa: E402

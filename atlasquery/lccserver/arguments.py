@@ -1,97 +1,45 @@
-"""Check what searches are asked for against what the collections have, before it is sent."""
+"""Check the arguments of searches against the columns of the collections."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lccserver.catalogue import Collections
+from atlasquery.lccserver.catalogue import split_names
 from atlasquery.lccserver.columns import Description
 from atlasquery.service.inputs import check_choice, suggest
 
 __all__ = [
     "VISIBILITIES",
-    "check_collections",
     "check_columns",
     "check_count",
     "check_sort",
     "check_text",
-    "common_columns",
     "refuse_joined",
     "shared_payload",
 ]
 
-#: Who may see the dataset that a search makes.
+#: Who may see the dataset of a search.
 VISIBILITIES = ("unlisted", "public", "private", "shared")
 DIRECTIONS = ("asc", "desc")
-# Columns of both tables that a cone search joins: a filter on them finds nothing, and says so.
+# Columns of both tables that a cone search joins: a filter on them finds nothing, without an error.
 JOINED = ("ra", "decl", "objectid")
-# Of a text as the server counts it, with its quotes as "&quot;".
+# Least and greatest length of a text as the server counts it, with its quotes as "&quot;".
 TEXT_LENGTH = (3, 1024)
-# What each row has already, as db_oid, db_ra, db_decl and db_lcfname.
-ANYWAY = {"objectid": "objectid", "ra": "ra", "decl": "dec", "dec": "dec", "lcfname": "lcfname"}
-
-
-def check_collections(collections: object, known: Collections) -> list[str]:
-    """Return collections by the names that searches take.
-
-    Parameters
-    ----------
-    collections : str, sequence of str or None
-        Their names, with hyphens or underscores; None for all.
-    known : Collections
-        Those of the server.
-
-    Returns
-    -------
-    list of str
-        Empty for all.
-
-    Raises
-    ------
-    InvalidQueryError
-        If the server has no such collection, or none is named.
-    """
-    if collections is None:
-        return []
-    given = _listed(collections, "collections")
-    found = []
-    for name in given:
-        # "the DB id with underscores; hyphens or unknown ids alone kill the stream" (contract)
-        wire = name.strip().replace("-", "_") if isinstance(name, str) else str(name)
-        if wire not in known.columns:
-            raise InvalidQueryError(
-                f"collections={name!r:.100} is not at this server{suggest(wire, known.columns)}"
-            )
-        found.append(wire)
-    return list(dict.fromkeys(found))
-
-
-def common_columns(known: Collections, chosen: Iterable[str]) -> dict[str, Description]:
-    """Return the columns that all the chosen collections have: the others are not searched.
-
-    Parameters
-    ----------
-    known : Collections
-        Those of the server.
-    chosen : iterable of str
-        The names of some of them; none for all.
-
-    Returns
-    -------
-    dict of str to Description
-        By name.
-    """
-    each = [known.columns[name] for name in chosen] or list(known.columns.values())
-    if not each:
-        return {}
-    return {name: each[0][name] for name in each[0] if all(name in other for other in each)}
+# Columns of all rows, as db_oid, db_ra, db_decl and db_lcfname.
+ALWAYS_SENT = {
+    "objectid": "objectid",
+    "ra": "ra",
+    "decl": "dec",
+    "dec": "dec",
+    "lcfname": "lcfname",
+}
 
 
 def check_columns(columns: object, available: Mapping[str, Description]) -> list[str]:
-    """Return the columns to ask for, beside those that each row has.
+    """Return the columns to request, besides those of all rows.
 
     Parameters
     ----------
@@ -108,18 +56,18 @@ def check_columns(columns: object, available: Mapping[str, Description]) -> list
     Raises
     ------
     InvalidQueryError
-        If one is not there.
+        If there is no such column.
     """
     if columns is None:
         return []
     if isinstance(columns, str) and columns.strip() == "*":
-        return [name for name in available if name not in ANYWAY]
-    found = [_known(name, available, "columns") for name in _listed(columns, "columns")]
-    return [name for name in dict.fromkeys(found) if name not in ANYWAY]
+        return [name for name in available if name not in ALWAYS_SENT]
+    found = [_known(name, available, "columns") for name in split_names(columns, "columns")]
+    return [name for name in dict.fromkeys(found) if name not in ALWAYS_SENT]
 
 
 def check_sort(sort: object, available: Mapping[str, Description]) -> list[tuple[str, str]]:
-    """Return the order asked for.
+    """Return the order of the rows.
 
     Parameters
     ----------
@@ -141,18 +89,17 @@ def check_sort(sort: object, available: Mapping[str, Description]) -> list[tuple
     """
     if sort is None:
         return []
+    terms: list[object] = []
     if isinstance(sort, str):
         terms = [sort]
     elif isinstance(sort, (list, tuple)):
         pair = len(sort) == 2 and str(sort[1]).lower() in DIRECTIONS
         terms = [tuple(sort)] if pair else list(sort)
-    else:
-        terms = []
     if not terms:
         raise InvalidQueryError(
             f"sort={sort!r:.100} should be a column, such as 'sdssr' or '-sdssr', or a list of them"
         )
-    order = []
+    order: list[tuple[str, str]] = []
     for term in terms:
         if isinstance(term, str):
             term = (term.strip().lstrip("-"), "desc" if term.strip().startswith("-") else "asc")
@@ -172,7 +119,7 @@ def check_count(value: object, name: str) -> int | None:
     Parameters
     ----------
     value : int or None
-        None for no bound.
+        None for no limit.
     name : str
         The argument's name, for messages.
 
@@ -184,14 +131,17 @@ def check_count(value: object, name: str) -> int | None:
     Raises
     ------
     InvalidQueryError
-        If it is no whole number above 0: the server would ignore it, and send all.
+        If it is not a whole number above 0: the server would ignore it, and send all.
     """
     if value is None:
         return None
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    if not whole or value < 1:
-        raise InvalidQueryError(f"{name}={value!r:.100} should be a whole number above 0")
-    return int(value)
+    if (
+        isinstance(value, (int, np.integer))
+        and not isinstance(value, (bool, np.bool_))
+        and value > 0
+    ):
+        return int(value)
+    raise InvalidQueryError(f"{name}={value!r:.100} should be a whole number above 0")
 
 
 def check_text(text: object, searched: list[str]) -> str:
@@ -200,9 +150,9 @@ def check_text(text: object, searched: list[str]) -> str:
     Parameters
     ----------
     text : str
-        What was given.
+        The words.
     searched : list of str
-        The columns in which texts are searched.
+        The columns with text search.
 
     Returns
     -------
@@ -212,7 +162,7 @@ def check_text(text: object, searched: list[str]) -> str:
     Raises
     ------
     InvalidQueryError
-        If the server would take it for something else.
+        If the server would read it as something else.
     """
     words = " ".join(text.split()) if isinstance(text, str) else ""
     escaped = re.sub(r'["&<>\']', "&quot;", words)
@@ -225,34 +175,34 @@ def check_text(text: object, searched: list[str]) -> str:
     if words.count('"') % 2:
         raise InvalidQueryError(f"text={text!r:.100} has a double quote that is not closed")
     if re.search(r"^(AND|OR|NOT)\b|\b(AND|OR|NOT)$", words):
-        raise InvalidQueryError(f"text={text!r:.100} lacks the words beside AND, OR or NOT")
+        raise InvalidQueryError(f"text={text!r:.100} has no words next to AND, OR or NOT")
     bare = re.sub(r'"[^"]*"', "", words)
     if bare.count("(") != bare.count(")"):
-        # The server takes what it cannot read for a phrase, and finds nothing.
+        # The server reads other text as a phrase, and finds nothing.
         raise InvalidQueryError(f"text={text!r:.100} has a parenthesis that is not closed")
     for name in re.findall(r"(\w+)\s*:", bare):
         if name not in searched:
             raise InvalidQueryError(
-                f"text={text!r:.100} names {name!r}, in which texts are not searched"
+                f"text={text!r:.100} names {name!r}, which is not a column with text search"
                 f"{suggest(name, searched)}"
             )
     return words
 
 
 def refuse_joined(filters: str | None, used: list[str]) -> None:
-    """Refuse a filter with which the server says that nothing was found in a circle.
+    """Refuse a filter with which the server would find nothing in a circle.
 
     Parameters
     ----------
     filters : str or None
         The filter.
     used : list of str
-        The columns that it speaks of.
+        The columns in it.
 
     Raises
     ------
     InvalidQueryError
-        If one of them stands in both tables that the server then joins.
+        If one of them is in both tables that the server joins.
     """
     wrong = [name for name in used if name in JOINED]
     if wrong:
@@ -272,14 +222,14 @@ def shared_payload(
     limit: int | None,
     visibility: str,
 ) -> dict:
-    """Return the fields that all searches have.
+    """Return the parameters of all searches.
 
     Parameters
     ----------
     collections, columns : list of str
         Their names.
     filters : str or None
-        In the server's words.
+        In the server's syntax.
     sort : list of tuple
         Pairs (column, direction).
     sample, limit : int or None
@@ -290,7 +240,7 @@ def shared_payload(
     Returns
     -------
     dict
-        What is sent.
+        Parameters by their wire names.
     """
     check_choice(visibility, name="visibility", known=VISIBILITIES)
     payload: dict = {"visibility": visibility}
@@ -301,7 +251,7 @@ def shared_payload(
     if filters:
         payload["filters"] = filters
     if sort:
-        # "valid JSON; the single-quoted form of the docs is ignored" (contract)
+        # In double quotes: see docs/servers/lccserver.rst, "Sorting and sampling".
         payload["sortspec"] = json.dumps([list(term) for term in sort])
     if sample:
         payload["samplespec"] = str(sample)
@@ -310,20 +260,13 @@ def shared_payload(
     return payload
 
 
-def _listed(values: object, name: str) -> list:
-    listed = [values] if isinstance(values, str) or not np.iterable(values) else list(values)
-    if not listed:
-        raise InvalidQueryError(f"{name} is empty: leave it out, or name at least one")
-    return [str(value) if isinstance(value, np.str_) else value for value in listed]
-
-
 def _known(name: object, available: Mapping[str, Description], argument: str) -> str:
     wire = name.strip() if isinstance(name, str) else str(name)
     if wire == "dec" and wire not in available:
         wire = "decl"
     if wire not in available:
         raise InvalidQueryError(
-            f"{argument}={name!r:.100} is no column that all of the collections searched have"
+            f"{argument}={name!r:.100} is not a column of all of the collections searched"
             f"{suggest(wire, available)}"
         )
     return wire

@@ -1,16 +1,16 @@
-"""What all queries to an LCC-Server share: its keys, its envelope, its words."""
+"""What all queries to an LCC-Server share: its keys, its envelope, its errors."""
 
 import contextlib
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import requests
 
 from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
 from atlasquery.lccserver import conf
-from atlasquery.lccserver.pacing import Pace, PacedGate
+from atlasquery.lccserver.pace import KeyGate, KeyPace
 from atlasquery.service import ServiceQuery
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.query import Decoding
@@ -19,15 +19,15 @@ from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 
 __all__ = ["LCCServerQuery", "as_list", "decode_envelope"]
 
-# A key that is refused so soon after it was made is not expired: the server cannot check keys, or
-# sees us at another address each time. To ask for more of them would never end.
+# A key that is refused so soon after its creation is not expired: the server cannot check keys, or
+# sees the client at another address each time. Requests for further keys would never end.
 FRESH = 60.0
 NO_ACCESS = "have access to this dataset"
 # The folder of fetched light curves, below the cache.
 ZIPS = "light-curves"
 
 
-class _Envelope(msgspec.Struct):
+class _Reply(msgspec.Struct):
     status: str
     result: msgspec.Raw = msgspec.Raw(b"null")
     message: str | list[str] | None = None
@@ -38,7 +38,7 @@ class _Key(msgspec.Struct):
 
 
 class _Anonymous(NamedTuple):
-    """A key that the server gave to nobody in particular."""
+    """A key without an account."""
 
     server: str
     key: Secret
@@ -49,8 +49,8 @@ class _Anonymous(NamedTuple):
 class LCCServerQuery(ServiceQuery):
     """Base of the queries to an LCC-Server.
 
-    Each search needs a key. The server gives one for a week to whoever asks, bound to
-    the address of the asker; it is fetched when it is first needed, kept in memory, and
+    Each search needs a key. The server gives one for a week to everyone, bound to the
+    address of the client; it is fetched when it is first needed, held in memory, and
     renewed when the server refuses it.
 
     Parameters
@@ -71,10 +71,10 @@ class LCCServerQuery(ServiceQuery):
         self._anonymous: _Anonymous | None = None
         self._key_lock = ForkSafeLock()
         # The pace of each key, by its fingerprint.
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, KeyPace] = {}
 
     def clear_cache(self) -> None:
-        """Remove all stored answers of this service, and the light curves that are kept."""
+        """Remove all cached responses of this service, and the cached light curves."""
         super().clear_cache()
         for path in (self.cache_location / ZIPS).glob("*"):
             with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ class LCCServerQuery(ServiceQuery):
     ) -> bool:
         """Use the key of an account instead of an anonymous one.
 
-        An account may see private datasets and collections of its own, and gets more rows
+        An account may see its private datasets and collections, and gets more rows
         of a search. Its key is on the page of the account at the server's web site.
 
         Parameters
@@ -109,7 +109,7 @@ class LCCServerQuery(ServiceQuery):
         Returns
         -------
         bool
-            True; the key is first used, and so first judged, in the next query.
+            True; the key is first used, and checked, in the next query.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class LCCServerQuery(ServiceQuery):
         return super().login(token=token, config_file=config_file, store=store)
 
     def verify(self) -> bool:
-        """Return whether the server takes the key in use, after a new anonymous one if need be.
+        """Return whether the server takes the key in use, if need be a new anonymous one.
 
         Returns
         -------
@@ -185,17 +185,17 @@ class LCCServerQuery(ServiceQuery):
         def decode(body: bytes) -> Secret:
             return Secret(msgspec.json.decode(decode_envelope(body), type=_Key).apikey)
 
+        url, signed = self.server + "api/key", (NoAuth(), None)
         try:
             decoding = Decoding(self, decode, "JSON")
-            url, signed = self.server + "api/key", (NoAuth(), None)
             return decoding.of(self._send("GET", url, repeat=True, signed=signed, damage=decoding))
         except TableParseError as error:
-            # The answer may hold a key, so it is not quoted.
-            words = (error.service, error.status, error.url)
-        service, status, url = words
+            # The response may hold a key, so it is not quoted.
+            status = error.status
         raise LoginError(
-            f"{service} answered {url} without a key. Is conf.server the address of an LCC-Server?",
-            service=service,
+            f"{self.service} answered {url} without a key. Is conf.server the address of an "
+            "LCC-Server?",
+            service=self.service,
             status=status,
             url=url,
         )
@@ -215,15 +215,16 @@ class LCCServerQuery(ServiceQuery):
         return super()._renew(refused)
 
     def _worth_renewing(self, response: requests.Response) -> bool:
-        # A file that is not there, or another's, is a 401 in HTML; a bad key is one in JSON. A
-        # private dataset is refused to each other key alike.
+        # A missing file, or another user's, is a 401 in HTML; a bad key is one in JSON. A private
+        # dataset is refused to all other keys: see docs/servers/lccserver.rst, "Another user's
+        # dataset".
         html = "html" in response.headers.get("Content-Type", "")
         return not html and NO_ACCESS not in response.text
 
     @staticmethod
     def _is_passing(response: requests.Response) -> bool:
-        # A refusal without a message is no judgement of the key: the process behind the server
-        # that checks keys failed to answer, as when it is busy. The next check may succeed.
+        # A refusal without a message does not mean that the key is bad: the process of the server
+        # that checks keys did not answer, as when it is busy. The next check may succeed.
         if response.status_code != 401:
             return False
         with contextlib.suppress(msgspec.DecodeError):
@@ -233,21 +234,22 @@ class LCCServerQuery(ServiceQuery):
 
     def _gate(self, token: Secret | None, method: str) -> OpenGate:
         gate = super()._gate(token, method)
-        # On this machine too: such a server counts as any other, and is closed for two minutes.
+        # On this machine too: such a server counts requests like any other.
         if token is None:
             return gate
         with self._key_lock:
-            pace = self._paces.setdefault(token.fingerprint(), Pace())
-            nobody = self._anonymous is not None and token == self._anonymous.key
-        allowed = self.conf.anonymous_per_minute if nobody else self.conf.account_per_minute
-        return PacedGate(gate, pace, allowed)
+            pace = self._paces.setdefault(token.fingerprint(), KeyPace())
+            anonymous = self._anonymous is not None and token == self._anonymous.key
+        conf = self.conf
+        allowed = conf.anonymous_per_minute if anonymous else conf.account_per_minute
+        return KeyGate(gate, pace, allowed)
 
-    def _cache_key(self, method: str, url: str, payload: object, token) -> str:
+    def _cache_key(self, method: str, url: str, payload: object, token: Secret | None) -> str:
         with self._key_lock:
             held = self._anonymous
-        # To all anonymous keys the server gives the same answers.
-        nobody = held is not None and token == held.key
-        return super()._cache_key(method, url, payload, None if nobody else token)
+        # The server sends the same responses to all anonymous keys.
+        anonymous = held is not None and token == held.key
+        return super()._cache_key(method, url, payload, None if anonymous else token)
 
     def _fetch(
         self,
@@ -260,13 +262,13 @@ class LCCServerQuery(ServiceQuery):
         envelope: bool = True,
         unknown: str = "",
     ) -> tuple:
-        """Read JSON with GET; return what `decode` makes of its ``result``, and the Unix time.
+        """Read JSON with GET; return its ``result``, decoded by `decode`, and the Unix time.
 
-        Without an `envelope`, as datasets come, `decode` takes the whole body. `unknown` is what
-        a 404 says is not there.
+        Without an `envelope`, as datasets come, `decode` takes the body. `unknown` is what a 404
+        means is not known.
         """
 
-        def opened(body: bytes):
+        def opened(body: bytes) -> object:
             return decode(decode_envelope(body) if envelope else body)
 
         try:
@@ -283,8 +285,12 @@ class LCCServerQuery(ServiceQuery):
         except LoginError as error:
             raise self._no_access(error) or error from None
 
+    def _payload(self, path: str, params: dict | None = None) -> Any:
+        """Return what `_fetch` would send: its parameters, and the address under ``url``."""
+        return {"url": self.server + path, **(params or {})}
+
     def _not_found(self, error: RemoteServiceError, unknown: str) -> NotFoundError | None:
-        # Without words of its own, it is no LCC-Server that answers.
+        # A page without a message is not that of an LCC-Server.
         if error.status != 404 or not unknown or (error.reason or "").startswith("(an HTML page)"):
             return None
         return NotFoundError(
@@ -300,7 +306,7 @@ class LCCServerQuery(ServiceQuery):
             return None
         return LoginError(
             f"{self.service} keeps {error.url} for its owner (status 401): {error.reason} Give the "
-            f"key of the account that made it with {self.name}.login(token=...).",
+            f"key of its account with {self.name}.login(token=...).",
             service=self.service,
             status=401,
             url=error.url,
@@ -309,7 +315,7 @@ class LCCServerQuery(ServiceQuery):
 
 
 def decode_envelope(body: bytes) -> msgspec.Raw:
-    """Return the result that an answer holds.
+    """Return the result of a response.
 
     Parameters
     ----------
@@ -324,22 +330,22 @@ def decode_envelope(body: bytes) -> msgspec.Raw:
     Raises
     ------
     RemoteServiceError
-        If there is none, because the server says that it failed.
+        If there is none, because the server failed.
     """
-    envelope = msgspec.json.decode(body, type=_Envelope)
-    if envelope.status != "ok":
-        words = " ".join(as_list(envelope.message)) or "(no words)"
+    reply = msgspec.json.decode(body, type=_Reply)
+    if reply.status != "ok":
+        message = " ".join(as_list(reply.message)) or "(no message)"
         raise RemoteServiceError(
-            f"LCC-Server did not do what it was asked ({envelope.status}): {words}",
+            f"LCC-Server did not do what it was asked ({reply.status}): {message}",
             service="LCC-Server",
             status=200,
-            reason=words,
+            reason=message,
         )
-    return envelope.result
+    return reply.result
 
 
 def as_list(message: str | list[str] | None) -> list[str]:
-    """Return what the server says, which is a text or a list of them.
+    """Return the message of the server, a string or a list of them, as a list.
 
     Parameters
     ----------
@@ -349,7 +355,7 @@ def as_list(message: str | list[str] | None) -> list[str]:
     Returns
     -------
     list of str
-        The texts.
+        The strings.
     """
     if message is None:
         return []

@@ -1,4 +1,4 @@
-"""Columns of an LCC-Server: those it always sends, and those that it describes itself."""
+"""Columns of an LCC-Server: those that it always sends, and those that it describes."""
 
 import functools
 import html
@@ -15,7 +15,7 @@ __all__ = [
     "ALWAYS",
     "COLLECTION",
     "DATASET",
-    "SENT_TWICE",
+    "REPEATED",
     "Description",
     "decode_result",
     "described_column",
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What the server says of a column.
+    """The description of a column by the server.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Description(msgspec.Struct, frozen=True):
     title: str | None = None
 
 
-#: What each row has, whatever was asked for, by the name on the wire.
+#: Columns of all rows, by the name on the wire.
 ALWAYS = {
     column.wire: column
     for column in (
@@ -60,9 +60,9 @@ ALWAYS = {
         Column("sharedwith", str, about="Users that the object is shared with."),
     )
 }  # fmt: skip
-# What repeats another column of the same row, and which: of the tree in which a cone search looks,
-# and of the catalogue where it was asked for, or is always sent.
-SENT_TWICE = {
+# Columns that repeat another one of the same row: those of the tree of cone searches, and those of
+# the catalogue.
+REPEATED = {
     "kdtree_oid": "db_oid", "kdtree_ra": "db_ra", "kdtree_decl": "db_decl", "objectid": "db_oid",
     "ra": "db_ra", "decl": "db_decl", "lcfname": "db_lcfname",
 }  # fmt: skip
@@ -106,7 +106,7 @@ DATASET = Columns(
     Column("dataset_visibility", str, to="visibility", about="Who may see it."),
     Column("dataset_owner", int, to="owner"),
     Column("dataset_sharedwith", str, to="sharedwith"),
-    Column("owned", bool, about="Whether it was made with the key that asked."),
+    Column("owned", bool, about="Whether it was created with the key in use."),
     Column("dataset_csv", str, to="csv", about="Path of a table of it at the server."),
     Column("lczip_fpath", str, to="light_curves",
            about="Path of the ZIP of its light curves, where there is one."),
@@ -115,8 +115,8 @@ DATASET = Columns(
 )  # fmt: skip
 
 BRACKETS = re.compile(r"\[([^\]]+)\]")
-# The words of the server's own list of columns for what stands in no brackets.
-WORDED = (
+# Units without brackets in the descriptions of the server.
+UNITS_IN_WORDS = (
     (re.compile(r"\bin milliarcsec"), u.mas),
     (re.compile(r"\b(?:in|distance) arcsec"), u.arcsec),
     (re.compile(r"\bmagnitude(?: in \S+ filter)?$"), u.mag),
@@ -132,7 +132,7 @@ KINDS = {"f": float, "i": int, "u": int, "U": str, "S": str, "b": bool}
 
 
 def plain_words(markup: str | None) -> str:
-    """Return a text of the server's without its markup.
+    """Return a text of the server without its markup.
 
     Parameters
     ----------
@@ -147,27 +147,27 @@ def plain_words(markup: str | None) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup or "")).split())
 
 
-def unit_of(*texts: str) -> u.UnitBase | None:
+def unit_of(*descriptions: str) -> u.UnitBase | None:
     """Return the unit that a description names.
 
     Parameters
     ----------
-    *texts : str
-        What is said of a column, without markup, such as ``"total proper motion [mas/yr]"``.
+    *descriptions : str
+        Descriptions of a column, without markup, such as ``"total proper motion [mas/yr]"``.
 
     Returns
     -------
     `~astropy.units.UnitBase` or None
-        None where none of the texts names one.
+        None if no description names one.
     """
-    for text in texts:
-        for said in BRACKETS.findall(text):
-            word = said.strip().removeprefix("J2000 ").lower()
+    for text in descriptions:
+        for inside in BRACKETS.findall(text):
+            word = inside.strip().removeprefix("J2000 ").lower()
             unit = u.Unit(SPELLED.get(word, word), parse_strict="silent")
             if not isinstance(unit, u.UnrecognizedUnit):
                 return unit
-    for text in texts:
-        for pattern, unit in WORDED:
+    for text in descriptions:
+        for pattern, unit in UNITS_IN_WORDS:
             if pattern.search(text):
                 return unit
     return None
@@ -182,14 +182,14 @@ def described_column(wire: str, description: Description, *, to: str = "") -> Co
     wire : str
         Its name.
     description : Description
-        What the server says of it.
+        Its description by the server.
     to : str, optional
         Its public name, where that is another.
 
     Returns
     -------
     Column or None
-        None where the type is none that is known.
+        None if the type is not known.
     """
     letter = re.match(r"[<>=|]?([a-zA-Z])", description.dtype or "")
     kind = KINDS.get(letter[1]) if letter else None
@@ -205,7 +205,7 @@ def described_column(wire: str, description: Description, *, to: str = "") -> Co
 def _declared(described: tuple[tuple[str, Description], ...]) -> Columns:
     columns = []
     for wire, description in described:
-        to = f"{wire}_again" if wire in SENT_TWICE else ""
+        to = f"{wire}_again" if wire in REPEATED else ""
         column = ALWAYS.get(wire) or described_column(wire, description, to=to)
         if column is not None:
             columns.append(column)
@@ -222,21 +222,21 @@ def decode_result(
     text : bytes
         The rows: a JSON array of objects.
     described : mapping of str to Description
-        What is said of each column.
+        The description of each column.
     order : iterable of str
         The columns, in the order of the server's own table.
 
     Returns
     -------
     Rows
-        Each column once: what the server repeats is left out.
+        Each column once, without those that the server repeats.
     """
     wires = list(dict.fromkeys([*order, *described]))
     given = tuple((wire, described.get(wire, Description())) for wire in wires)
     try:
         rows = decode_rows(_declared(given), text)
     except TableParseError:
-        # A column may hold what its description does not say: then its type is that of its values.
-        kept = tuple((w, d if w in ALWAYS else Description()) for w, d in given)
-        rows = decode_rows(_declared(kept), text)
-    return rows.without([f"{a}_again" for a, b in SENT_TWICE.items() if b in wires])
+        # A description may have the wrong type: then the type is that of the values.
+        untyped = tuple((w, d if w in ALWAYS else Description()) for w, d in given)
+        rows = decode_rows(_declared(untyped), text)
+    return rows.without([f"{a}_again" for a, b in REPEATED.items() if b in wires])

@@ -1,6 +1,6 @@
 """The class that users import: all queries to an LCC-Server."""
 
-from atlasquery.lccserver import datasets, lightcurves, objects, region, searches
+from atlasquery.lccserver import catalogue, datasets, light_curves, objects, positions, searches
 from atlasquery.lccserver.base import LCCServerQuery
 
 __all__ = ["LCCServer", "LCCServerClass"]
@@ -9,8 +9,8 @@ __all__ = ["LCCServer", "LCCServerClass"]
 class LCCServerClass(LCCServerQuery):
     """Queries to an LCC-Server, which serves collections of light curves.
 
-    Use the instance ``LCCServer``, or make one of your own for another server: anyone may run
-    one. No login is needed; the key of an account is given with `login`.
+    Use the instance ``LCCServer``, or create an `LCCServerClass` for another server: anyone may
+    run one. No login is needed; the key of an account is given with `login`.
 
     Parameters
     ----------
@@ -31,28 +31,28 @@ class LCCServerClass(LCCServerQuery):
     True
     """
 
-    # region
-    query_region = region.query_region
-    crossmatch = region.crossmatch
+    # What the server holds: collections, and the columns to search by
+    list_collections = catalogue.list_collections
+    list_columns = catalogue.list_columns
 
-    # searches
+    # Searches: by position, by columns, by text
+    query_region = positions.query_region
+    crossmatch = positions.crossmatch
     query_criteria = searches.query_criteria
     query_text = searches.query_text
+
+    # Results: of a search that was started before, and those that the server keeps
     fetch = searches.fetch
-
-    # objects
-    get_object = objects.get_object
-
-    # lightcurves
-    get_light_curve = lightcurves.get_light_curve
-    get_light_curves = lightcurves.get_light_curves
-    read = lightcurves.read
-
-    # datasets
-    list_collections = datasets.list_collections
-    list_columns = datasets.list_columns
     list_datasets = datasets.list_datasets
     get_dataset = datasets.get_dataset
+
+    # Light curves, from the server or from a file
+    get_light_curve = light_curves.get_light_curve
+    get_light_curves = light_curves.get_light_curves
+    read = light_curves.read
+
+    # One object: catalogue entries, periods and pictures
+    get_object = objects.get_object
 
 
 #: The instance to use for a server from the configuration.

@@ -1,11 +1,11 @@
-"""Files of light curves, LCC-CSVLC-V1: what they say of themselves, and their rows."""
+"""Files of light curves in the format LCC-CSVLC-V1: their headers and their rows."""
 
 import contextlib
 import functools
 import itertools
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +22,9 @@ METADATA, COLUMNS, DATA = "OBJECT METADATA", "COLUMN DEFINITIONS", "LIGHTCURVE"
 GZIP = b"\x1f\x8b"
 #: Bytes of a file, unpacked, beyond which it is taken for an attack: a million rows of 30 columns.
 LARGEST = 1 << 28
-# Ways to divide a line with separators in its texts that are tried before it is refused.
+# Ways to divide a line with separators in its strings that are tried before it is refused.
 MOST_WAYS = 5000
-# Bytes that stand for a separator, and for one within a text: no text has them.
+# Bytes that stand for a separator, and for one within a string: no string has them.
 UNIT, WITHIN = b"\x1f", b"\x1e"
 
 
@@ -35,9 +35,9 @@ class CsvLightCurve:
     Parameters
     ----------
     info : dict of str to object
-        What it says of the object, None where a value is missing.
+        The entries about the object, None for a missing value.
     about : dict of str to str
-        The server's description of each.
+        The description of each.
     definitions : tuple of Definition
         Its columns.
     rows : Rows
@@ -59,7 +59,7 @@ def parse_csvlc(data: bytes, *, name: str = "the light curve") -> CsvLightCurve:
     Parameters
     ----------
     data : bytes
-        The file, packed by gzip or not.
+        The file, compressed by gzip or not.
     name : str, optional
         What it is, for messages.
 
@@ -71,7 +71,7 @@ def parse_csvlc(data: bytes, *, name: str = "the light curve") -> CsvLightCurve:
     Raises
     ------
     TableParseError
-        If it breaks off, is of another format, or a line is not as the file says; the
+        If it breaks off, is of another format, or a line does not match the header; the
         message has the number of the line.
     """
     opened = _opened(data, name)
@@ -86,7 +86,7 @@ def parse_together(files: Sequence[tuple[str, bytes]]) -> list[CsvLightCurve | T
     Parameters
     ----------
     files : sequence of tuple of (str, bytes)
-        What each is, for messages, and the file, packed by gzip or not.
+        What each is, for messages, and the file, compressed by gzip or not.
 
     Returns
     -------
@@ -193,13 +193,13 @@ class _Section:
     text: str
     line: int
 
-    def where(self, error: ValueError) -> str:
+    def where(self, error: Exception) -> str:
         """Return the line of the file in which JSON is wrong."""
         return f"line {self.line + getattr(error, 'lineno', 1) - 1}"
 
 
 @dataclass
-class _Header:
+class _FileHeader:
     lines: list[str]
     separator: bytes
 
@@ -211,7 +211,7 @@ class _Header:
         return _Section("\n".join(self.lines[first:last]), first + 4)
 
 
-def _header(text: bytes, name: str) -> tuple[_Header, int]:
+def _header(text: bytes, name: str) -> tuple[_FileHeader, int]:
     """Return the header, and where the rows begin."""
     try:
         version, mark, separator, _ = text[:200].split(b"\n", 3)
@@ -231,47 +231,46 @@ def _header(text: bytes, name: str) -> tuple[_Header, int]:
         line = text.count(b"\n") + 1
         raise TableParseError(f"{name} breaks off in its header, in line {line}")
     lines = text[: end + len(last) - 1].decode("utf-8", "replace").split("\n")[3:]
-    bare = mark.decode("utf-8", "replace")
-    marked = [line for line in lines if line.startswith(bare)]
-    if len(marked) < len(lines):
-        number, line = next((n, x) for n, x in enumerate(lines, 4) if not x.startswith(bare))
-        raise TableParseError(
-            f"line {number} of {name} should begin with {bare!r}: {_shown(line.encode())}"
-        )
-    return _Header([line[len(bare) :].strip() for line in lines], separator), end + len(last)
+    comment = mark.decode("utf-8", "replace")
+    for number, content in enumerate(lines, 4):
+        if not content.startswith(comment):
+            raise TableParseError(
+                f"line {number} of {name} should begin with {comment!r}: {_shown(content.encode())}"
+            )
+    return _FileHeader([line[len(comment) :].strip() for line in lines], separator), end + len(last)
 
 
-def _metadata(header: _Header, name: str) -> dict[str, object]:
+def _metadata(header: _FileHeader, name: str) -> dict[str, object]:
     section = header.section(METADATA, COLUMNS, name)
     try:
         info = json.loads(section.text)
     except (ValueError, RecursionError) as error:
-        raise TableParseError(f"{section.where(error)} of {name} is no JSON: {error}") from None
+        raise TableParseError(f"{section.where(error)} of {name} is not JSON: {error}") from None
     if not isinstance(info, dict):
         raise TableParseError(f"line {section.line} of {name} should begin a JSON object")
     return info
 
 
 def _value(entry: object) -> object:
-    """Return what an entry of the header says; one without a value says nothing."""
+    """Return the value of an entry of the header, None if it has none."""
     value = entry.get("val") if isinstance(entry, dict) else entry
-    # JSON has no NaN; the server writes one all the same.
+    # JSON has no NaN, but the server writes it.
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _about(entry: object) -> str:
-    said = entry.get("desc") if isinstance(entry, dict) else None
-    return said if isinstance(said, str) else ""
+    desc = entry.get("desc") if isinstance(entry, dict) else None
+    return desc if isinstance(desc, str) else ""
 
 
 def _rows(file: _File) -> Rows:
     """Return the rows of all columns."""
-    body, separator = _parted(file.body, file.separator)
+    body, separator = _with_one_byte(file.body, file.separator)
     restored = None
     try:
         fields = Fields(body, separator, len(file.defined))
     except ValueError:
-        body = _mended(body, separator, file.defined, file.first_line, file.name)
+        body = _with_quoted_separators(body, separator, file.defined, file.first_line, file.name)
         fields, restored = Fields(body, separator, len(file.defined)), separator.decode("latin-1")
     try:
         return _columns(fields, file.defined, restored)
@@ -285,15 +284,15 @@ def _rows(file: _File) -> Rows:
 
 
 def _rows_together(files: list[_File]) -> list[Rows | TableParseError]:
-    """Return the rows of files with the same columns, and what is wrong with some of them."""
+    """Return the rows of files with the same columns, or the error of each."""
     defined = files[0].defined
-    told = all(definition.kind for definition in defined)
-    if len(files) > 1 and told:
-        body, separator = _parted(b"".join(file.body for file in files), files[0].separator)
+    typed = all(definition.kind for definition in defined)
+    if len(files) > 1 and typed:
+        body, separator = _with_one_byte(b"".join(file.body for file in files), files[0].separator)
         with contextlib.suppress(ValueError):
             rows = _columns(Fields(body, separator, len(defined)), defined, None)
             return _cut(rows, [file.body.count(b"\n") for file in files])
-    # Each by itself, also because something is wrong with one, and which is not known.
+    # Each by itself, to find the one with an error.
     found: list[Rows | TableParseError] = []
     for file in files:
         try:
@@ -314,7 +313,7 @@ def _cut(rows: Rows, counts: list[int]) -> list[Rows]:
     return parts
 
 
-def _parted(body: bytes, separator: bytes) -> tuple[bytes, bytes]:
+def _with_one_byte(body: bytes, separator: bytes) -> tuple[bytes, bytes]:
     """Return lines whose separator is one byte."""
     if len(separator) == 1:
         return body, separator
@@ -341,11 +340,11 @@ def _add(rows: Rows, definition: Definition, fields: Fields, n: int, restored: s
         values = fields.floats(n)
         mask = np.isnan(values)
     else:
-        values, mask = fields.texts(n)
+        values, mask = fields.strings(n)
         if restored is not None:
             values = np.strings.replace(values, WITHIN.decode(), restored)
         if kind is bool:
-            values, mask = _truths(values)
+            values, mask = _booleans(values)
     column = Column(
         definition.name,
         kind,
@@ -356,7 +355,7 @@ def _add(rows: Rows, definition: Definition, fields: Fields, n: int, restored: s
 
 
 def _guessed(fields: Fields, n: int) -> type:
-    """Return the narrowest type that keeps what a column holds whose type is not said."""
+    """Return the narrowest type that fits the values of a column whose type is not known."""
     for kind, read in ((int, fields.wholes), (float, fields.floats)):
         try:
             read(n)
@@ -366,7 +365,7 @@ def _guessed(fields: Fields, n: int) -> type:
     return str
 
 
-def _truths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _booleans(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lower = np.strings.lower(np.strings.strip(values))
     yes = np.isin(lower, ("true", "1", "t"))
     known = yes | np.isin(lower, ("false", "0", "f"))
@@ -377,13 +376,13 @@ def _truths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return yes, ~known
 
 
-def _mended(
+def _with_quoted_separators(
     body: bytes, separator: bytes, defined: tuple[Definition, ...], first: int, name: str
 ) -> bytes:
-    """Return lines with other bytes for the separators that belong to texts.
+    """Return lines with other bytes for the separators that belong to strings.
 
-    Texts are not quoted. A line with too many separators has some in its texts, and where
-    only one way to divide it makes numbers of all that should be, it is that.
+    Strings are not quoted. A line with too many separators has some in its strings. If there
+    is only one way to divide it so that all numbers are numbers, that is the right one.
     """
     lines = body.split(b"\n")[:-1]
     while lines and not lines[-1]:
@@ -397,11 +396,11 @@ def _mended(
         ways = list(itertools.islice(_ways(fields, defined), 2)) if len(fields) > width else []
         if len(ways) != 1:
             why = (
-                "and its texts can be told apart in more than one way"
+                "and there is more than one way to divide it"
                 if ways
                 else "so it breaks off"
                 if len(fields) < width
-                else "and no way to divide it makes numbers where there should be some"
+                else "and there is no way to divide it with numbers in all columns of numbers"
             )
             raise TableParseError(
                 f"line {first + n} of {name} has {len(fields)} values where its header has "
@@ -412,22 +411,22 @@ def _mended(
     return b"".join(line + b"\n" for line in lines)
 
 
-def _ways(fields: list[bytes], defined: tuple[Definition, ...]):
+def _ways(fields: list[bytes], defined: tuple[Definition, ...]) -> Iterator[list[list[bytes]]]:
     """Yield each way to divide a line in which all numbers are numbers."""
-    texts = [n for n, d in enumerate(defined) if d.kind is str]
+    strings = [n for n, d in enumerate(defined) if d.kind is str]
     extra = len(fields) - len(defined)
-    if not texts:
+    if not strings:
         return
-    # Where each text may take 0 to `extra` more fields, and all together take all of them.
-    tried = itertools.combinations(range(extra + len(texts) - 1), len(texts) - 1)
+    # Each string may take 0 to `extra` further fields, and all together take all of them.
+    tried = itertools.combinations(range(extra + len(strings) - 1), len(strings) - 1)
     for bars in itertools.islice(tried, MOST_WAYS + 1):
-        edges = (-1, *bars, extra + len(texts) - 1)
-        more = dict(zip(texts, (b - a - 1 for a, b in itertools.pairwise(edges)), strict=True))
-        parts, place = [], 0
+        edges = (-1, *bars, extra + len(strings) - 1)
+        further = dict(zip(strings, (b - a - 1 for a, b in itertools.pairwise(edges)), strict=True))
+        parts, start = [], 0
         for n in range(len(defined)):
-            size = 1 + more.get(n, 0)
-            parts.append(fields[place : place + size])
-            place += size
+            size = 1 + further.get(n, 0)
+            parts.append(fields[start : start + size])
+            start += size
         if all(_fits(part[0], d.kind) for part, d in zip(parts, defined, strict=True)):
             yield parts
 
@@ -437,11 +436,12 @@ def _fits(field: bytes, kind: type | None) -> bool:
     if kind not in (int, float):
         return True
     if not field.strip():
-        # "nan for numbers" (contract): an empty one may be of a text as well.
+        # A missing number is "nan" (see docs/servers/lccserver.rst, "Missing values"), an empty
+        # field may be a string.
         return False
     try:
-        made = Fields(field + b"\n", UNIT, 1)
-        made.wholes(0) if kind is int else made.floats(0)
+        one = Fields(field + b"\n", UNIT, 1)
+        one.wholes(0) if kind is int else one.floats(0)
     except ValueError:
         return False
     return True

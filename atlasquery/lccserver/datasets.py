@@ -1,8 +1,8 @@
-"""Datasets, the results that an LCC-Server keeps of searches, and its collections."""
+"""Datasets: the results that an LCC-Server keeps of searches."""
 
-import functools
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,34 +15,32 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.lccserver.arguments import check_collections, common_columns
 from atlasquery.lccserver.base import LCCServerQuery, decode_envelope
-from atlasquery.lccserver.catalogue import Collections, decode_collections
-from atlasquery.lccserver.columns import DATASET, Description, decode_result, described_column
+from atlasquery.lccserver.columns import DATASET, Description, decode_result
 from atlasquery.tables import Rows, build_table, check_answer, decode_rows
 from atlasquery.warn import warn
 
 __all__ = [
     "HIDDEN",
-    "Dataset",
+    "LCCDataset",
     "check_setid",
+    "dataset_payload",
     "decode_dataset",
     "get_dataset",
-    "list_collections",
-    "list_columns",
     "list_datasets",
-    "read_collections",
     "read_dataset",
 ]
 
-# "nsets: cap 1000" (contract).
+# Without it a dataset is a page.
+DATASET_PARAMS = {"json": 1}
+# See docs/servers/lccserver.rst, "List of datasets".
 MOST_DATASETS = 1000
-#: The visibilities with which the server shows a dataset only to the key that made it.
+#: The visibilities with which the server shows a dataset only to the key of its search.
 HIDDEN = ("private", "shared")
 
 
-class _Wire(msgspec.Struct):
-    """A dataset on the wire; its ``rows`` are the same again, rounded and by the page."""
+class _SentDataset(msgspec.Struct):
+    """A dataset as it is sent; its ``rows`` repeat the ``result``, rounded and by the page."""
 
     setid: str
     columns: list[str]
@@ -65,8 +63,8 @@ class _Wire(msgspec.Struct):
 
 
 @dataclass
-class Dataset:
-    """A dataset as it was read.
+class LCCDataset:
+    """A dataset of an LCC-Server.
 
     Parameters
     ----------
@@ -77,15 +75,15 @@ class Dataset:
     rows : Rows
         All of its rows.
     total : int
-        How many objects matched, of which it may hold fewer.
+        Number of objects that matched, of which it may have fewer.
     light_curves : str or None
-        The path of the ZIP of its light curves; None where there is none yet, or ever.
+        The path of the ZIP of its light curves; None if there is none.
     csv : str or None
-        The path of the table of it.
+        The path of its table.
     directories : dict of str to str
         The folder of each collection, in paths of light curves.
     about : dict
-        What else it says of itself: ``created``, ``updated``, ``search``, ``arguments`` and more.
+        Its description: ``created``, ``updated``, ``search``, ``arguments`` and more.
     when : float
         The Unix time at which it was read.
     """
@@ -102,7 +100,7 @@ class Dataset:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether it will not change."""
         return self.status == "complete"
 
 
@@ -122,32 +120,32 @@ def check_setid(setid: object) -> str:
     Raises
     ------
     InvalidQueryError
-        If it is none.
+        If it is not a name.
     """
     text = setid.strip() if isinstance(setid, str) else ""
     plain = text.replace("-", "").replace("_", "").isalnum() and text.isascii()
     if not plain or len(text) > 64:
         raise InvalidQueryError(
-            f"setid={setid!r:.100} is no name of a dataset, such as 'qbeiD6HI2iw': see "
+            f"setid={setid!r:.100} is not the name of a dataset, such as 'qbeiD6HI2iw': see "
             "meta['setid'] of a result, or list_datasets"
         )
     return text
 
 
-def decode_dataset(body: bytes) -> Dataset:
+def decode_dataset(body: bytes) -> LCCDataset:
     """Decode a dataset.
 
     Parameters
     ----------
     body : bytes
-        The answer of ``/set/<setid>?json=1``.
+        The response of ``/set/<setid>?json=1``.
 
     Returns
     -------
-    Dataset
-        With all of its rows, however many pages the server cuts it into.
+    LCCDataset
+        With all of its rows.
     """
-    wire = msgspec.json.decode(body, type=_Wire)
+    wire = msgspec.json.decode(body, type=_SentDataset)
     rows = decode_result(wire.result, wire.coldesc, wire.columns)
     if wire.actual_nrows is not None and wire.actual_nrows != len(rows):
         raise TableParseError(
@@ -164,7 +162,7 @@ def decode_dataset(body: bytes) -> Dataset:
         "citation": wire.citation,
     }
     total = len(rows) if wire.total_nmatches is None else wire.total_nmatches
-    return Dataset(
+    return LCCDataset(
         wire.setid,
         wire.status,
         rows,
@@ -176,7 +174,7 @@ def decode_dataset(body: bytes) -> Dataset:
     )
 
 
-def _dataset_of(body: bytes, setid: str) -> Dataset:
+def _dataset_of(body: bytes, setid: str) -> LCCDataset:
     dataset = decode_dataset(body)
     check_answer(dataset.setid, setid, "the dataset", service="LCC-Server")
     return dataset
@@ -192,98 +190,24 @@ def _decode_list(body: bytes) -> Rows:
         raise
 
 
-def list_collections(self: LCCServerQuery, *, cache: bool | None = None) -> Table:
-    """List the collections of light curves that the server holds.
-
-    Parameters
-    ----------
-    cache : bool, optional
-        Whether a stored answer is used, for ``conf.collection_seconds``.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        ``collection`` (the name that searches take), ``collection_id``, ``name``,
-        ``description``, ``nobjects``, the area ``ra_min``, ``ra_max``, ``dec_min``,
-        ``dec_max`` (deg), ``lcmagcols``, ``last_updated`` (UTC), ``citation`` and more.
-        Right ascensions from 0 to 360 say little of a collection that lies across 0.
-
-    References
-    ----------
-    ``GET /api/collections`` of the LCC-Server.
-
-    Examples
-    --------
-    >>> from atlasquery import LCCServer
-    >>> "collection" in LCCServer.list_collections().colnames
-    True
-    """
-    found = read_collections(self, cache=cache)
-    meta = self._meta(found.when, query="list_collections")
-    # The rows stay with the client; the table is its user's.
-    return build_table(found.rows, meta=meta).copy()
-
-
-def list_columns(
-    self: LCCServerQuery, collections: str | list[str] | None = None, *, cache: bool | None = None
-) -> Table:
-    """List the columns that searches of collections can return, filter and sort by.
-
-    Parameters
-    ----------
-    collections : str or list of str, optional
-        The collections; by default all. Only what all of them have can be asked of
-        several.
-    cache : bool, optional
-        Whether a stored answer is used, for ``conf.collection_seconds``.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        ``name``, ``dtype``, ``unit``, ``description``, and whether `query_text` looks
-        in it, ``text_search``; a row for each, by name.
-
-    References
-    ----------
-    ``GET /api/collections`` of the LCC-Server.
-
-    Examples
-    --------
-    >>> from atlasquery import LCCServer
-    >>> "sdssr" in LCCServer.list_columns()["name"]
-    True
-    """
-    known = read_collections(self, cache=cache)
-    chosen = check_collections(collections, known) or list(known.columns)
-    columns = common_columns(known, chosen)
-    searched = set.intersection(*(set(known.text_columns[name]) for name in chosen))
-    names = sorted(columns)
-    declared = [described_column(name, columns[name]) for name in names]
-    table = Table(
-        {
-            "name": np.array(names, str),
-            "dtype": np.array([columns[name].dtype or "" for name in names], str),
-            "unit": np.array([str(c.unit or "") if c else "" for c in declared], str),
-            "description": np.array([c.about if c else "" for c in declared], str),
-            "text_search": np.array([name in searched for name in names], bool),
-        }
-    )
-    table.meta.update(self._meta(known.when, query="list_columns"))
-    return table
-
-
 def list_datasets(
-    self: LCCServerQuery, *, max_rows: int = 1000, cache: bool | None = None
+    self: LCCServerQuery,
+    *,
+    max_rows: int = 1000,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """List the newest datasets that the key in use may see.
 
     Parameters
     ----------
     max_rows : int, optional
-        How many of the server's newest datasets are looked at, up to 1000; those of
-        others that are not public are not shown.
+        Number of the newest datasets of the server, up to 1000; those of other users
+        that are not public are left out.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.list_seconds``.
+        Whether a cached response is used, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -319,9 +243,12 @@ def list_datasets(
             f"max_rows={max_rows!r} should be a whole number from 1 to {MOST_DATASETS}, the "
             "most that the server lists"
         )
+    params = {"nsets": int(max_rows)}
+    if get_query_payload:
+        return self._payload("api/datasets", params)
     rows, when = self._fetch(
         "api/datasets",
-        {"nsets": int(max_rows)},
+        params,
         decode=_decode_list,
         lifetime=self.conf.list_seconds,
         cache=cache,
@@ -335,7 +262,9 @@ def list_datasets(
     return build_table(rows, meta=self._meta(when, query="list_datasets"))
 
 
-def get_dataset(self: LCCServerQuery, setid: str, *, cache: bool | None = None) -> Table:
+def get_dataset(
+    self: LCCServerQuery, setid: str, *, cache: bool | None = None, get_query_payload: bool = False
+) -> Table:
     """Fetch a dataset, the result of a search, with all of its rows.
 
     Parameters
@@ -343,14 +272,16 @@ def get_dataset(self: LCCServerQuery, setid: str, *, cache: bool | None = None) 
     setid : str
         Its name: ``meta["setid"]`` of a result, or from `list_datasets`.
     cache : bool, optional
-        Whether a stored dataset is used, for ``conf.dataset_seconds``.
+        Whether a cached dataset is used, for ``conf.dataset_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     `~astropy.table.Table`
         A row for each object: ``objectid``, ``ra`` and ``dec`` (deg), ``collection``,
-        and what the search asked for, with units; ``separation`` (arcsec) is the
-        server's own. ``meta`` has ``setid``, ``status``, ``search``, ``arguments`` (JSON),
+        and the columns of the search, with units; ``separation`` (arcsec) is that
+        of the server. ``meta`` has ``setid``, ``status``, ``search``, ``arguments`` (JSON),
         and ``light_curves``, the path of the ZIP where there is one.
 
     Raises
@@ -359,7 +290,7 @@ def get_dataset(self: LCCServerQuery, setid: str, *, cache: bool | None = None) 
         If the server does not have it: not yet, not for this key, or because the
         search found nothing.
     LoginError
-        If it is another's, and private.
+        If it is private, and of another user.
 
     Warns
     -----
@@ -378,7 +309,10 @@ def get_dataset(self: LCCServerQuery, setid: str, *, cache: bool | None = None) 
     >>> len(again) == len(found)
     True
     """
-    dataset = read_dataset(self, check_setid(setid), cache=cache)
+    name = check_setid(setid)
+    if get_query_payload:
+        return dataset_payload(self, name)
+    dataset = read_dataset(self, name, cache=cache)
     if dataset.total > len(dataset.rows):
         warn(
             f"{dataset.total} objects matched, of which the dataset has {len(dataset.rows)}",
@@ -387,21 +321,26 @@ def get_dataset(self: LCCServerQuery, setid: str, *, cache: bool | None = None) 
     return build_table(dataset.rows, meta=_dataset_meta(self, dataset, query="get_dataset"))
 
 
-def _dataset_meta(client: LCCServerQuery, dataset: Dataset, **query) -> dict:
+def _dataset_meta(client: LCCServerQuery, dataset: LCCDataset, **query: object) -> dict:
     about = {**dataset.about, "setid": dataset.setid, "status": dataset.status}
     if dataset.light_curves:
         about["light_curves"] = dataset.light_curves
     return client._meta(dataset.when, **query) | about
 
 
-def read_dataset(client: LCCServerQuery, setid: str, *, cache: bool | None = None) -> Dataset:
-    """Return a dataset; only one that is complete, and not hidden, is taken from the store."""
+def dataset_payload(client: LCCServerQuery, setid: str) -> Any:
+    """Return what is sent for a dataset."""
+    return client._payload(f"set/{setid}", DATASET_PARAMS)
+
+
+def read_dataset(client: LCCServerQuery, setid: str, *, cache: bool | None = None) -> LCCDataset:
+    """Return a dataset; only one that is complete, and not hidden, is taken from the cache."""
     began = time.time()
 
-    def fetch(lifetime: float) -> tuple[Dataset, float]:
+    def fetch(lifetime: float) -> tuple[LCCDataset, float]:
         return client._fetch(
             f"set/{setid}",
-            {"json": 1},
+            DATASET_PARAMS,
             decode=lambda body: _dataset_of(body, setid),
             lifetime=lifetime,
             cache=cache,
@@ -410,30 +349,9 @@ def read_dataset(client: LCCServerQuery, setid: str, *, cache: bool | None = Non
         )
 
     dataset, when = fetch(client.conf.dataset_seconds)
-    # To all anonymous keys the stored answers are the same, but not those of the server.
+    # The cache is shared by all anonymous keys, but the server denies such a dataset to others.
     hidden = dataset.about.get("visibility") in HIDDEN
     if when < began and (hidden or not dataset.complete):
         dataset, when = fetch(0.0)
     dataset.when = when
     return dataset
-
-
-def read_collections(client: LCCServerQuery, *, cache: bool | None = None) -> Collections:
-    """Return what is known of the collections, which nobody changes: it is kept decoded."""
-    found, when = client._fetch(
-        "api/collections",
-        decode=_collections_of,
-        lifetime=client.conf.collection_seconds,
-        cache=cache,
-    )
-    return replace(found, when=when)
-
-
-def _collections_of(result: msgspec.Raw) -> Collections:
-    return _decoded_collections(bytes(result))
-
-
-@functools.lru_cache(maxsize=8)
-def _decoded_collections(result: bytes) -> Collections:
-    """Decode collections once: each search needs them, and their rows are text to be cleaned."""
-    return decode_collections(msgspec.Raw(result))

@@ -1,4 +1,4 @@
-"""What a file says of its columns: types as such; units, times and magnitudes in words."""
+"""Definitions of columns in a file: their types, and from descriptions units, times, roles."""
 
 import contextlib
 import functools
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import astropy.units as u
 
-__all__ = ["Clock", "Definition", "definitions"]
+__all__ = ["Definition", "TimeSystem", "definitions"]
 
 # The first characters of numpy's names of types.
 KINDS = {"f": float, "i": int, "u": int, "b": bool, "?": bool, "U": str, "S": str, "a": str}
 NAMED_KINDS = {"float": float, "double": float, "int": int, "bool": bool, "str": str}
-# What stands in brackets and is no unit by astropy's rules.
+# Units in brackets that astropy does not know.
 WORDS = {
     "J2000 decimal degrees": u.deg,
     "decimal degrees": u.deg,
@@ -42,25 +42,25 @@ MJD_0 = 2400000.5
 
 
 @dataclass(frozen=True)
-class Clock:
-    """How the numbers of a column of times are meant.
+class TimeSystem:
+    """The system of a column of times.
 
     Parameters
     ----------
     offset : float
-        What is added to them for a Julian date, in days.
+        What is added to the numbers for a Julian date, in days.
     scale : str
         The time scale.
     stated : bool
-        Whether the file says which scale.
-    place : str
-        For where: ``"barycentre"``, ``"heliocentre"`` or ``"observatory"``.
+        Whether the file names the scale.
+    position : str
+        Position for which the times are: ``"barycentre"``, ``"heliocentre"`` or ``"observatory"``.
     """
 
     offset: float
     scale: str
     stated: bool
-    place: str
+    position: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Definition:
     name : str
         Its name.
     kind : type or None
-        `float`, `int`, `str` or `bool`; None where the file does not say.
+        `float`, `int`, `str` or `bool`; None if the file does not say.
     unit : `~astropy.units.UnitBase` or None
         Its unit.
     about : str
@@ -81,8 +81,8 @@ class Definition:
         The aperture that it was measured in, if any.
     role : str
         ``"time"``, ``"mag"``, ``"mag_err"``, ``"band"``, ``"exposure_time"`` or nothing.
-    clock : Clock or None
-        How its times are meant.
+    times : TimeSystem or None
+        The system of its times.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Definition:
     about: str
     aperture: str
     role: str
-    clock: Clock | None
+    times: TimeSystem | None
 
     @property
     def ab(self) -> bool:
@@ -116,7 +116,7 @@ def definitions(text: str) -> tuple[Definition, ...]:
     Raises
     ------
     ValueError
-        If it is no JSON, or the numbers of the columns are not one each.
+        If it is not JSON, or the columns are not numbered from 0.
     """
     try:
         found = json.loads(text)
@@ -125,23 +125,26 @@ def definitions(text: str) -> tuple[Definition, ...]:
     if not isinstance(found, dict) or not found:
         raise ValueError("the definitions of columns should be a JSON object")
     entries = {name: e if isinstance(e, dict) else {} for name, e in found.items()}
-    places = {name: entry.get("colnum", n) for n, (name, entry) in enumerate(entries.items())}
-    if sorted(places.values(), key=str) != sorted(range(len(places)), key=str):
-        raise ValueError(f"the columns are not numbered from 0 to {len(places) - 1}: {places}")
-    return tuple(_definition(name, entries[name]) for name in sorted(places, key=places.get))
+    numbers = {name: entry.get("colnum", n) for n, (name, entry) in enumerate(entries.items())}
+    if sorted(numbers.values(), key=str) != sorted(range(len(numbers)), key=str):
+        raise ValueError(f"the columns are not numbered from 0 to {len(numbers) - 1}: {numbers}")
+    return tuple(
+        _definition(name, entries[name]) for name in sorted(numbers, key=lambda name: numbers[name])
+    )
 
 
 def _definition(name: str, entry: dict) -> Definition:
-    about = entry.get("desc") if isinstance(entry.get("desc"), str) else ""
+    desc = entry.get("desc")
+    about = desc if isinstance(desc, str) else ""
     kind = _kind(entry.get("dtype"))
-    clock = _clock(about) if kind is float else None
-    role = _role(about, kind) if clock is None else "time"
-    unit = u.day if clock else _unit(about)
+    times = _time_system(about) if kind is float else None
+    role = _role(about, kind) if times is None else "time"
+    unit = u.day if times else _unit(about)
     if unit is None and role in ("mag", "mag_err"):
         unit = u.mag
-    said = APERTURE.search(about)
-    aperture = said[1].rstrip(".") if said else name.rpartition("_")[2] if "_" in name else ""
-    return Definition(name, kind, unit, about, aperture, role, clock)
+    named = APERTURE.search(about)
+    aperture = named[1].rstrip(".") if named else name.rpartition("_")[2] if "_" in name else ""
+    return Definition(name, kind, unit, about, aperture, role, times)
 
 
 def _kind(dtype: object) -> type | None:
@@ -172,15 +175,15 @@ def _unit(about: str) -> u.UnitBase | None:
     return None
 
 
-def _clock(about: str) -> Clock | None:
-    """Return how times are meant, where a description is that of times."""
+def _time_system(about: str) -> TimeSystem | None:
+    """Return the system of times, if a description is that of times."""
     if not JULIAN.search(about) or ERROR.search(about):
         return None
     # The server's own descriptions write "Baryocentric".
     barycentric = re.search(r"\bBJD|\bB[KT]JD|bar[iy]o?centric", about, re.I)
     heliocentric = re.search(r"\bHJD|heliocentric", about, re.I)
     stated = [s for s in SCALES if re.search(rf"(?:\b|_){s}\b", about, re.I)]
-    place = "barycentre" if barycentric else "heliocentre" if heliocentric else "observatory"
+    position = "barycentre" if barycentric else "heliocentre" if heliocentric else "observatory"
     scale = stated[0] if stated else "tdb" if barycentric else "utc"
     offset = next((float(m[1]) for rule in OFFSETS if (m := rule.search(about))), None)
     if offset is None and (named := re.search(r"\bB([KT])JD\b", about)):
@@ -189,4 +192,4 @@ def _clock(about: str) -> Clock | None:
         modified = re.search(r"\bMJD\b|modified julian", about, re.I)
         reduced = re.search(r"\bRJD\b|reduced julian", about, re.I)
         offset = MJD_0 if modified else 2400000.0 if reduced else 0.0
-    return Clock(offset, scale, bool(stated), place)
+    return TimeSystem(offset, scale, bool(stated), position)

@@ -1,4 +1,4 @@
-"""Numbers and texts out of lines of separated fields, a column at a time.
+"""Numbers and strings from lines of separated fields, a column at a time.
 
 A server writes each column of numbers with so many decimals. Then the digits of all
 its values stand in the same places, counted from the end of the field, and one
@@ -21,8 +21,8 @@ MARGIN = 64
 # "-", fifteen digits and a point: more digits do not fit a float.
 WIDEST = 17
 EXACT = 2.0**53
-# What a server writes where there is no number: "nan" (contract), and what else its language
-# writes for a value that its format has no place for.
+# Strings for a missing number: "nan" (see docs/servers/lccserver.rst, "Missing values"), and others
+# that Python and numpy write.
 MISSING = frozenset({"", "nan", "none", "null", "--", "masked"})
 NAN = np.frombuffer(b"nan", np.uint8)
 # Bytes less that of the digit 0.
@@ -83,15 +83,15 @@ class Fields:
         bytes_ = np.frombuffer(body, np.uint8)
         found = bytes_ == separator[0]
         found |= bytes_ == NEWLINE
-        ends = np.flatnonzero(found)
-        rows, rest = divmod(len(ends), width)
-        ends = ends[: rows * width].reshape(rows, width)
+        flat = np.flatnonzero(found)
+        rows, rest = divmod(len(flat), width)
+        flat = flat[: rows * width]
+        ends = flat.reshape(rows, width)
         if rest or body.count(b"\n") != rows or not np.all(bytes_[ends[:, -1]] == NEWLINE):
             raise ValueError("a line has another number of fields")
-        flat = ends.reshape(-1)
-        widths = flat + 1
-        widths[1:] -= widths[:-1].copy()
-        widths = widths.reshape(rows, width)
+        lengths = flat + 1
+        lengths[1:] -= lengths[:-1].copy()
+        widths = lengths.reshape(rows, width)
         # A column at a time is read, so its places lie side by side.
         self._ends = np.ascontiguousarray(ends.T) + MARGIN
         self._widths = np.ascontiguousarray(widths.T) - 1
@@ -133,7 +133,7 @@ class Fields:
         Raises
         ------
         FieldError
-            If a field is no number.
+            If a field is not a number.
         """
         values, odd = self._column(column)
         self._one_by_one(column, values, odd, _float, np.nan)
@@ -157,17 +157,17 @@ class Fields:
         Raises
         ------
         FieldError
-            If a field is no whole number, or beyond 64 bits.
+            If a field is not a whole number, or beyond 64 bits.
         """
         found, odd = self._column(column)
-        # NaN, and what is no whole number, is left for the second look.
+        # NaN, and other fields that are not whole numbers, are read one by one.
         odd |= ~(found == np.rint(found))
         values = np.where(odd, 0.0, found).astype(np.int64)
         mask = self._one_by_one(column, values, odd, _whole, 0)
         return values, mask
 
-    def texts(self, column: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a column of texts.
+    def strings(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column of strings.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Fields:
         Parameters
         ----------
         columns : sequence of int
-            Their numbers. What cannot be read is said when the column is asked for.
+            Their numbers. A field that cannot be read is reported when the column is read.
         """
         few = self._rows <= FEW
         widths = {n: 0 if few else int(self._widths[n].max(initial=0)) for n in columns}
@@ -243,13 +243,13 @@ class Fields:
         read = np.flatnonzero((longest > 0) & ~beyond)
         if not read.size:
             return values, odd
-        read = slice(None) if read.size == len(columns) else read
-        places = tuple(decimals[read].tolist())
+        chosen = slice(None) if read.size == len(columns) else read
+        point_places = tuple(decimals[chosen].tolist())
         step = max(1, BLOCK // len(columns))
         for first in range(0, self._rows, step):
-            block = np.s_[read, first : first + step]
+            block = np.s_[chosen, first : first + step]
             values[block], strange = _read_block(
-                self._windows(width)[ends[block] - width], widths[block], places
+                self._windows(width)[ends[block] - width], widths[block], point_places
             )
             odd[block] |= strange
         nothing = widths == 0
@@ -313,7 +313,7 @@ def _weights(width: int, decimals: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 
 def _float(text: str) -> float:
     if not NUMBER.fullmatch(text):
-        raise ValueError("is no number")
+        raise ValueError("is not a number")
     number = float(text)
     # An infinity is what is left of a calculation, and no measurement.
     return number if np.isfinite(number) else np.nan
@@ -321,7 +321,7 @@ def _float(text: str) -> float:
 
 def _whole(text: str) -> int:
     if not WHOLE.fullmatch(text):
-        raise ValueError("is no whole number")
+        raise ValueError("is not a whole number")
     number = int(text.partition(".")[0])
     if number not in INT64:
         raise ValueError("is beyond 64 bits")

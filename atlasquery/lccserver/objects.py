@@ -1,7 +1,9 @@
-"""The query for all that a server knows of an object: numbers, periods, pictures."""
+"""All that a server knows of an object: numbers, periods, pictures, and how it is shown."""
 
 import json
 from dataclasses import dataclass, field
+from html import escape
+from numbers import Real
 
 import astropy.units as u
 import msgspec
@@ -10,28 +12,34 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from atlasquery.exceptions import TableParseError
-from atlasquery.lccserver.arguments import check_collections
 from atlasquery.lccserver.base import LCCServerQuery
-from atlasquery.lccserver.datasets import read_collections
-from atlasquery.lccserver.display import object_html, object_text
-from atlasquery.lccserver.lightcurves import _one
-from atlasquery.lccserver.pictures import Picture, decode_picture
-from atlasquery.lccserver.wanted import check_objectid
+from atlasquery.lccserver.catalogue import check_collections, read_collections
+from atlasquery.lccserver.curve_files import check_objectid
+from atlasquery.lccserver.light_curves import one_name
+from atlasquery.lccserver.pictures import LCCPicture, decode_picture
 from atlasquery.redaction import safe_text
 from atlasquery.tables import Column, Rows, build_table, float_of
+from atlasquery.tables.html import Markup, control_free, definitions, grid, plain_text
 
-__all__ = ["FoldedCurve", "LCCObject", "decode_object", "get_object"]
+__all__ = ["FoldedCurve", "LCCObject", "decode_object", "get_object", "object_html", "object_text"]
 
-# "phasedlc0-2" (contract); a server may make more of them.
+# See docs/servers/lccserver.rst, "Single objects"; a server may have further ones.
 MOST_FOLDED = 20
 PERIOD = (
     Column("method", str, about="Method that found the period.", required=True),
-    Column("rank", int, about="Its place among the periods of the method; 0 is the best.",
+    Column("rank", int, about="Its rank among the periods of the method; 0 is the best.",
            required=True),
     Column("period", unit=u.day, about="Period."),
     Column("epoch", unit=u.day, about="Time of phase 0, a Julian date in the light curve's own "
            "system; masked where the server has folded no light curve with it."),
 )  # fmt: skip
+
+# Magnitudes to show: those of most catalogues.
+MAGNITUDES = ("gaiamag", "sdssg", "sdssr", "sdssi", "jmag", "hmag", "kmag")
+SHOWN_PERIODS = 5
+# Values of ``objectisvar``, which is null if nobody has looked.
+VARIABILITY = {1: "variable", 2: "not variable", 3: "not clear whether variable"}
+IMAGE = "max-width:100%;width:360px;height:auto;margin:2px"
 
 
 @dataclass(frozen=True)
@@ -46,14 +54,14 @@ class FoldedCurve:
         The period.
     epoch : float or None
         The Julian date of phase 0, in the system of the light curve.
-    picture : Picture or None
+    picture : LCCPicture or None
         The drawing.
     """
 
     method: str
     period: u.Quantity
     epoch: float | None
-    picture: Picture | None
+    picture: LCCPicture | None
 
     def _repr_png_(self) -> bytes | None:
         return None if self.picture is None else self.picture.data
@@ -61,33 +69,33 @@ class FoldedCurve:
 
 @dataclass
 class LCCObject:
-    """All that an LCC-Server knows of an object, and the pictures that it made of it.
+    """The data of an LCC-Server about an object, with its pictures.
 
-    It shows itself in a notebook.
+    A notebook shows it.
 
     Parameters
     ----------
     objectid, collection : str
         Its names.
     info : dict
-        What catalogues say of it, under the server's names; None where nothing is known.
+        Entries of catalogues, under the names of the server; None where nothing is known.
     variability : dict
-        What is known of its variability: ``objectisvar``, ``vartags``, ``varisperiodic``,
+        Its variability: ``objectisvar``, ``vartags``, ``varisperiodic``,
         ``varperiod`` (d), ``varepoch``, and ``features``, numbers by name.
     periods : `~astropy.table.Table`
         The periods that were found: ``method``, ``rank``, ``period`` and ``epoch`` (d).
-    finding_chart : Picture or None
+    finding_chart : LCCPicture or None
         The sky around it.
-    magnitude_series : Picture or None
+    magnitude_series : LCCPicture or None
         Its magnitudes against time.
-    periodograms : dict of str to Picture
+    periodograms : dict of str to LCCPicture
         By method.
     folded : list of FoldedCurve
         Light curves folded with the best periods.
     comments : str
-        What people have written about it.
+        Comments of users.
     meta : dict
-        Where this comes from.
+        The origin of the data.
     """
 
     objectid: str
@@ -95,23 +103,23 @@ class LCCObject:
     info: dict
     variability: dict
     periods: Table
-    finding_chart: Picture | None = None
-    magnitude_series: Picture | None = None
-    periodograms: dict[str, Picture] = field(default_factory=dict)
+    finding_chart: LCCPicture | None = None
+    magnitude_series: LCCPicture | None = None
+    periodograms: dict[str, LCCPicture] = field(default_factory=dict)
     folded: list[FoldedCurve] = field(default_factory=list)
     comments: str = ""
     meta: dict = field(default_factory=dict)
 
     @property
     def coordinates(self) -> SkyCoord | None:
-        """The place of it; None where the server does not say."""
+        """Its position; None if the server does not have it."""
         ra, dec = (float_of(self.info.get(name)) for name in ("ra", "decl"))
         known = abs(ra) <= 360 and abs(dec) <= 90
         return SkyCoord(ra, dec, unit="deg") if known else None
 
     @property
-    def pictures(self) -> list[Picture]:
-        """The pictures that there are."""
+    def pictures(self) -> list[LCCPicture]:
+        """All its pictures."""
         folded = [curve.picture for curve in self.folded]
         found = [self.finding_chart, self.magnitude_series, *self.periodograms.values(), *folded]
         return [picture for picture in found if picture is not None]
@@ -130,33 +138,41 @@ class LCCObject:
 
 
 def get_object(
-    self: LCCServerQuery, objectid: str, collection: str, *, cache: bool | None = None
+    self: LCCServerQuery,
+    objectid: str,
+    collection: str,
+    *,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> LCCObject:
-    """Fetch what the server knows of an object, with the pictures that it made of it.
+    """Fetch the data of the server about an object, with its pictures.
 
     Parameters
     ----------
     objectid : str
         The name of the object, as in the column ``objectid`` of searches.
     collection : str
-        The collection that it is of.
+        Its collection.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.cache_seconds``.
+        Whether a cached response is used, for ``conf.cache_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing else: the description of
+        the collections, against which names are checked, is read if it is not cached.
 
     Returns
     -------
     LCCObject
         ``info``, ``variability``, ``periods`` (a table), and as pictures
         ``finding_chart``, ``magnitude_series``, ``periodograms`` (by method) and
-        ``folded``. It shows itself in a notebook, and so does each picture.
+        ``folded``. A notebook shows it, and each picture.
 
     Raises
     ------
     InvalidQueryError
-        If there is no such collection; nothing was sent for it.
+        If there is no such collection.
     NotFoundError
         If the server has no page of it: the object is unknown, or was never looked at
-        for periods. Its light curve may be there all the same.
+        for periods. It may still have a light curve.
 
     References
     ----------
@@ -170,11 +186,14 @@ def get_object(
     Unit("d")
     """
     name = check_objectid(objectid)
-    # "500 HTML for an unknown collection" (contract).
-    (chosen,) = check_collections(_one(collection), read_collections(self, cache=None))
+    # An unknown collection is a status 500: see docs/servers/lccserver.rst, "Single objects".
+    (chosen,) = check_collections(one_name(collection), read_collections(self, cache=None))
+    params = {"objectid": name, "collection": chosen}
+    if get_query_payload:
+        return self._payload("api/object", params)
     found, when = self._fetch(
         "api/object",
-        {"objectid": name, "collection": chosen},
+        params,
         decode=lambda result: decode_object(result, name, chosen),
         cache=cache,
         unknown=f"a page of {name} in {chosen}: the object is not known, or the server has "
@@ -185,14 +204,14 @@ def get_object(
 
 
 def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -> LCCObject:
-    """Decode what a server says of an object.
+    """Decode the data of a server about an object.
 
     Parameters
     ----------
     result : bytes
         The result of ``/api/object``.
     objectid, collection : str
-        What was asked for.
+        The names requested.
 
     Returns
     -------
@@ -202,50 +221,48 @@ def decode_object(result: bytes | msgspec.Raw, objectid: str, collection: str) -
     Raises
     ------
     TableParseError
-        If it is of another object, or holds something else.
+        If it is of another object, or of another form.
     """
-    said = _plain(result)
-    if not isinstance(said, dict):
-        raise TableParseError(f"what is said of {objectid} is no object of JSON")
-    if said.get("objectid") != objectid:
-        raise TableParseError(f"{said.get('objectid')!r:.100} came in place of {objectid}")
-    sent = said.get("pfmethods") or []
+    entry = _decode(result)
+    if not isinstance(entry, dict):
+        raise TableParseError(f"the data about {objectid} are not a JSON object")
+    if entry.get("objectid") != objectid:
+        raise TableParseError(f"{entry.get('objectid')!r:.100} came in place of {objectid}")
+    sent = entry.get("pfmethods") or []
     listed = [str(name) for name in sent] if isinstance(sent, list) else []
-    methods = [name for name in listed if isinstance(said.get(name), dict)]
-    folded = [curve for name in methods for curve in _folded(said[name], name)]
+    methods = [name for name in listed if isinstance(entry.get(name), dict)]
+    folded = [curve for name in methods for curve in _folded(entry[name], name)]
     periodograms = {
-        name: decode_picture(said[name].get("periodogram"), f"periodogram, {name}")
+        name: decode_picture(entry[name].get("periodogram"), f"periodogram, {name}")
         for name in methods
     }
     return LCCObject(
         objectid,
         collection,
-        _dict(said, "objectinfo"),
-        _dict(said, "varinfo"),
-        _periods({name: said[name] for name in methods}, folded),
-        decode_picture(said.get("finderchart"), "finding chart"),
-        decode_picture(said.get("magseries"), "magnitude series"),
+        _dict(entry, "objectinfo"),
+        _dict(entry, "varinfo"),
+        _periods({name: entry[name] for name in methods}, folded),
+        decode_picture(entry.get("finderchart"), "finding chart"),
+        decode_picture(entry.get("magseries"), "magnitude series"),
         {name: picture for name, picture in periodograms.items() if picture is not None},
         folded,
-        str(said.get("objectcomments") or ""),
+        str(entry.get("objectcomments") or ""),
     )
 
 
-def _plain(result: bytes | msgspec.Raw) -> object:
+def _decode(result: bytes | msgspec.Raw) -> object:
     try:
         return msgspec.json.decode(result)
     except msgspec.DecodeError as error:
-        # The server's writer of JSON lets NaN through, which is none.
+        # The server writes NaN, which is not JSON.
         try:
             return json.loads(bytes(result), parse_constant=lambda _: None)
         except (ValueError, RecursionError):
-            raise TableParseError(
-                f"what is said of an object could not be read: {error}"
-            ) from error
+            raise TableParseError(f"the data about an object could not be read: {error}") from error
 
 
-def _dict(said: dict, name: str) -> dict:
-    value = said.get(name)
+def _dict(entry: dict, name: str) -> dict:
+    value = entry.get(name)
     return value if isinstance(value, dict) else {}
 
 
@@ -274,27 +291,124 @@ def _periods(methods: dict[str, dict], folded: list[FoldedCurve]) -> Table:
     """Return the periods of all methods."""
     epochs = {(curve.method, float(curve.period.value)): curve.epoch for curve in folded}
     rows: list[tuple] = []
-    for name, said in methods.items():
-        listed = said.get("nbestperiods")
+    for name, entry in methods.items():
+        listed = entry.get("nbestperiods")
         values = [_number(value) for value in listed] if isinstance(listed, list) else []
-        best = _number(said.get("bestperiod"))
+        best = _number(entry.get("bestperiod"))
         if not np.isnan(best) and best not in values:
             values.insert(0, best)
         for rank, period in enumerate(values):
             epoch = epochs.get((name, period))
             rows.append((name, rank, period, np.nan if epoch is None else epoch))
     names, ranks, periods, times = zip(*rows, strict=True) if rows else ((), (), (), ())
-    made = Rows(length=len(rows), counts=[len(rows)])
-    arrays = (
+    table = Rows(length=len(rows), counts=[len(rows)])
+    arrays: tuple[np.ndarray, ...] = (
         np.array(names, str if rows else "U1"),
         np.array(ranks, np.int64),
         np.array(periods, float),
         np.array(times, float),
     )
-    for column, values in zip(PERIOD, arrays, strict=True):
-        made.add(column, values, np.isnan(values) if values.dtype.kind == "f" else None)
-    return build_table(made)
+    for column, array in zip(PERIOD, arrays, strict=True):
+        table.add(column, array, np.isnan(array) if array.dtype.kind == "f" else None)
+    return build_table(table)
 
 
 def _number(value: object) -> float:
     return float_of(value)
+
+
+def object_text(found: "LCCObject") -> str:
+    """Return the text of an object for a terminal.
+
+    Parameters
+    ----------
+    found : LCCObject
+        The object.
+
+    Returns
+    -------
+    str
+        A line for each property.
+    """
+    rows = {**_facts(found), "Pictures": ", ".join(p.about for p in found.pictures)}
+    width = max(map(len, rows))
+    lines = [f"{name:>{width}}  {value}" for name, value in rows.items() if value]
+    lines.insert(0, f"{found.objectid} of {found.collection}")
+    return "\n".join(map(control_free, lines))
+
+
+def object_html(found: "LCCObject") -> str:
+    """Return the HTML of an object for a notebook.
+
+    Parameters
+    ----------
+    found : LCCObject
+        The object.
+
+    Returns
+    -------
+    str
+        HTML, in which all text of the server is escaped, and the pictures are PNG images.
+    """
+    title = f"{found.objectid} of {found.collection}"
+    parts: list[str] = [definitions(_facts(found), title=title)]
+    if len(found.periods):
+        rows = [(row["method"], row["rank"], f"{row['period']:.7g}") for row in found.periods]
+        parts.append(grid(("Method", "Rank", "Period (d)"), rows, title="Periods"))
+    parts.append(f"<div>{''.join(map(_image, found.pictures))}</div>")
+    return "".join(parts)
+
+
+def _image(picture: "LCCPicture") -> Markup:
+    about = escape(picture.about)
+    return Markup(f'<img src="{picture.address}" alt="{about}" title="{about}" style="{IMAGE}">')
+
+
+def _facts(found: "LCCObject") -> dict[str, str]:
+    """Return the properties of an object, as strings that are not escaped."""
+    info, features = found.info, found.variability.get("features")
+    features = features if isinstance(features, dict) else {}
+    magnitudes = [f"{name} {info[name]:.3f}" for name in MAGNITUDES if _known(info.get(name))]
+    spread = [
+        f"{name} {features[name]:.4g}"
+        for name in ("median", "mad", "stdev", "amplitude", "stetsonj")
+        if _known(features.get(name))
+    ]
+    return {
+        "Position": _position(found),
+        "Measurements": _words(info.get("ndet")),
+        "Magnitudes": ", ".join(magnitudes),
+        "Main SIMBAD name": _words(info.get("simbad_best_mainid")),
+        "Tags": _words(info.get("objecttags")),
+        "Variability": _variability(found.variability),
+        "Spread": ", ".join(spread),
+        "Periods": _best_periods(found),
+        "Comments": _words(found.comments),
+    }
+
+
+def _position(found: "LCCObject") -> str:
+    position = found.coordinates
+    if position is None:
+        return ""
+    degrees = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
+    return f"{position.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
+
+
+def _variability(info: dict) -> str:
+    verdict = VARIABILITY.get(info.get("objectisvar", 0))
+    return ", ".join(filter(None, (verdict, _words(info.get("vartags")))))
+
+
+def _best_periods(found: "LCCObject") -> str:
+    best = found.periods[:SHOWN_PERIODS]
+    return ", ".join(f"{row['period']:.6g} d ({row['method']})" for row in best)
+
+
+def _known(value: object) -> bool:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return real and bool(np.isfinite(float_of(value)))
+
+
+def _words(value: object) -> str:
+    return "" if value is None else plain_text(str(value))

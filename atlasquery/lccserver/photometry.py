@@ -1,7 +1,8 @@
-"""From a file to a light curve: which column is the time, the magnitude, its error, the band."""
+"""From a file to a light curve: the columns of its times, magnitudes, errors and bands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import astropy.units as u
 import numpy as np
@@ -10,7 +11,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lccserver.csvlc import CsvLightCurve
-from atlasquery.lccserver.definitions import MJD_0, Definition
+from atlasquery.lccserver.definitions import MJD_0, Definition, TimeSystem
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
     SCHEMA,
@@ -25,10 +26,10 @@ from atlasquery.tables.coordinate_systems import ReferencePosition
 
 __all__ = ["MAGSYS", "UNKNOWN", "Choice", "Prepared", "prepare"]
 
-#: What ``meta["magsys"]`` says where the file does not say which system it is in.
+#: The value of ``meta["magsys"]`` if the file does not name the system.
 UNKNOWN: MagnitudeSystem = "unknown"
 MAGSYS = ("AB", "Vega")
-# Julian dates from the year 1311 to 2406: what is outside is counted from some other day.
+# Julian dates from the year 1311 to 2406: other numbers are counted from another day.
 DATES = (2.2e6, 2.6e6)
 RESERVED = {"time", *(column.name for column in SCHEMA)}
 NOT_STATED = "moment of the exposure not stated"
@@ -41,7 +42,7 @@ POSITIONS: dict[str, ReferencePosition] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """What a user chooses of a file.
+    """The choice of a user among the columns of a file.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class Choice:
     time_column : str, optional
         The column of times to use.
     magsys : {"AB", "Vega"}, optional
-        The system of the magnitudes, where the file does not say.
+        The system of the magnitudes, if the file does not name it.
     """
 
     mag_column: str | None = None
@@ -58,23 +59,28 @@ class Choice:
     magsys: MagnitudeSystem | None = None
 
     @classmethod
-    def checked(cls, mag_column: object, time_column: object, magsys: object) -> "Choice":
+    def checked(
+        cls,
+        mag_column: str | None,
+        time_column: str | None,
+        magsys: str | None,
+    ) -> "Choice":
         """Return a choice, or refuse it.
 
         Parameters
         ----------
         mag_column, time_column, magsys : str or None
-            What was given.
+            The arguments.
 
         Returns
         -------
         Choice
-            Of texts.
+            Of strings.
 
         Raises
         ------
         InvalidQueryError
-            If one is no text, or there is no such system.
+            If one is not a string, or there is no such system.
         """
         for name, value in (("mag_column", mag_column), ("time_column", time_column)):
             if value is not None and not isinstance(value, str):
@@ -83,12 +89,12 @@ class Choice:
             raise InvalidQueryError(
                 f"magsys={magsys!r} should be 'AB', 'Vega' or None, for unknown"
             )
-        return cls(mag_column, time_column, magsys)
+        return cls(mag_column, time_column, cast("MagnitudeSystem | None", magsys))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file of which is known that a light curve can be made, which takes longer than to read it.
+    """A file that is read, and whose light curve is built later, which is slow.
 
     Parameters
     ----------
@@ -103,9 +109,9 @@ class Prepared:
     system : str
         The system of the magnitudes.
     survey : str
-        What stands in the column ``survey``.
+        The value of the column ``survey``.
     meta : mapping
-        What the light curve says of its origin.
+        Its origin.
     """
 
     parsed: CsvLightCurve
@@ -125,7 +131,7 @@ class Prepared:
         `~astropy.timeseries.TimeSeries`
             A row per line of the file.
         """
-        parsed, clock = self.parsed, self.clock.clock
+        parsed, times = self.parsed, _times(self.clock)
         n = len(parsed.rows)
         absent = np.full(n, np.nan)
         mag = absent if self.mag is None else parsed.rows.values[self.mag.name]
@@ -148,23 +154,23 @@ class Prepared:
             "unknown",
             "total",
             magsys=self.system,
-            position=POSITIONS[clock.place],
+            position=POSITIONS[times.position],
             note=_reference(self.clock),
         )
-        said = {
+        meta = {
             **self.meta,
             **_of_object(parsed),
             "survey": self.survey,
             **conventions.meta(),
             "time_column": self.clock.name,
-            "time_scale_stated": clock.stated,
+            "time_scale_stated": times.stated,
             "mag_column": self.mag.name if self.mag else "",
             "mag_err_column": self.error.name if self.error else "",
             "history": [],
         }
-        said["object"] = said["object"] or self.meta.get("object", "")
-        own = _own(parsed.rows)
-        series = build_light_curve(self.time, values, own, scale=clock.scale, meta=said)
+        meta["object"] = meta["object"] or self.meta.get("object", "")
+        columns = _renamed(parsed.rows)
+        series = build_light_curve(self.time, values, columns, scale=times.scale, meta=meta)
         _describe(series, self.mag, self.system)
         return series
 
@@ -185,13 +191,13 @@ def prepare(
     parsed : CsvLightCurve
         The file.
     meta : mapping
-        What the light curve says of its origin.
+        Its origin.
     name : str, optional
         What the file is, for messages.
     survey : str, optional
-        What stands in the column ``survey``: the collection.
+        The value of the column ``survey``: the collection.
     preferred : tuple of str, optional
-        The columns that the server uses itself: the first that is there is taken.
+        The columns that the server uses: the first that the file has is taken.
     choice : Choice, optional
         What the user chooses instead.
 
@@ -205,7 +211,7 @@ def prepare(
     InvalidQueryError
         If there is no such column.
     TableParseError
-        If there is no column of times that can be placed, or a line has no time.
+        If no column has times of a known system, or a line has no time.
     """
     by_name = {d.name: d for d in parsed.definitions}
     clock = _time_of(parsed, by_name, choice.time_column, name)
@@ -216,30 +222,39 @@ def prepare(
     return Prepared(parsed, time, clock, mag, error, system, survey, meta)
 
 
-def _time_of(parsed: CsvLightCurve, by_name: dict, wanted: str | None, name: str) -> Definition:
-    """Return the column of times: the one asked for, else of the barycentre, else the first."""
-    clocks = [d for d in parsed.definitions if d.clock is not None]
-    if wanted is not None:
-        found = by_name.get(wanted)
-        if found is None or found.clock is None:
-            near = suggest(wanted, [d.name for d in clocks])
-            raise InvalidQueryError(f"time_column={wanted!r} is no column of times of {name}{near}")
+def _time_of(parsed: CsvLightCurve, by_name: dict, chosen: str | None, name: str) -> Definition:
+    """Return the column of times: the chosen one, else of the barycentre, else the first."""
+    clocks = [d for d in parsed.definitions if d.times is not None]
+    if chosen is not None:
+        found = by_name.get(chosen)
+        if found is None or found.times is None:
+            near = suggest(chosen, [d.name for d in clocks])
+            raise InvalidQueryError(
+                f"time_column={chosen!r} is not a column of times of {name}{near}"
+            )
         return found
     rank = {"barycentre": 0, "heliocentre": 1, "observatory": 2}
-    clocks.sort(key=lambda d: (rank[d.clock.place], not d.clock.stated))
-    placed = [d for d in clocks if _is_placed(parsed.rows.values[d.name], d)]
-    if not placed:
+    clocks.sort(key=lambda d: (rank[_times(d).position], not _times(d).stated))
+    dated = [d for d in clocks if _are_dates(parsed.rows.values[d.name], d)]
+    if not dated:
         raise TableParseError(
-            f"{name} has no column of times that can be placed: its columns are "
+            f"{name} has no column of times of a known system: its columns are "
             f"{', '.join(by_name)}, and the Julian dates of "
             f"{', '.join(d.name for d in clocks) or 'none of them'} are counted from an unknown day"
         )
-    return placed[0]
+    return dated[0]
 
 
-def _is_placed(values: np.ndarray, column: Definition) -> bool:
-    """Return whether the numbers of a column are Julian dates of some time known to man."""
-    known = values[~np.isnan(values)] + column.clock.offset
+def _times(column: Definition) -> TimeSystem:
+    """Return the system of a column of times."""
+    if column.times is None:
+        raise AssertionError(f"{column.name} is not a column of times")
+    return column.times
+
+
+def _are_dates(values: np.ndarray, column: Definition) -> bool:
+    """Return whether the numbers of a column are Julian dates of plausible years."""
+    known = values[~np.isnan(values)] + _times(column).offset
     return not len(known) or bool(DATES[0] < known.min() and known.max() < DATES[1])
 
 
@@ -253,18 +268,18 @@ def _mjd(parsed: CsvLightCurve, column: Definition, name: str) -> np.ndarray:
             f"{np.count_nonzero(missing) - 1} lines neither. Choose another with time_column, if "
             "there is one."
         )
-    # The difference is exact where the offset is that of MJD or of whole days.
-    return values + (column.clock.offset - MJD_0)
+    # The difference is exact if the offset is that of MJD or of whole days.
+    return values + (_times(column).offset - MJD_0)
 
 
-def _mag_of(by_name: dict, wanted: str | None, preferred: tuple[str, ...]) -> Definition | None:
-    """Return the column of magnitudes: asked for, or the server's own choice, or the first."""
+def _mag_of(by_name: dict, chosen: str | None, preferred: tuple[str, ...]) -> Definition | None:
+    """Return the column of magnitudes: the chosen one, else that of the server, else the first."""
     mags = [d for d in by_name.values() if d.role == "mag"]
-    if wanted is not None:
-        found = by_name.get(wanted)
+    if chosen is not None:
+        found = by_name.get(chosen)
         if found is None or found.kind is not float:
-            near = suggest(wanted, [d.name for d in mags])
-            raise InvalidQueryError(f"mag_column={wanted!r} is no column of magnitudes{near}")
+            near = suggest(chosen, [d.name for d in mags])
+            raise InvalidQueryError(f"mag_column={chosen!r} is not a column of magnitudes{near}")
         return found
     best = [by_name[name] for name in preferred if name in by_name]
     mags = [d for d in best if d.role == "mag"] or mags
@@ -277,7 +292,7 @@ def _error_of(columns: tuple[Definition, ...], mag: Definition | None) -> Defini
         return None
     errors = [d for d in columns if d.role == "mag_err" and d.aperture == mag.aperture]
     if not errors:
-        # Where apertures are not named, one error is that of all.
+        # If apertures are not named, one error is that of all.
         errors = [d for d in columns if d.role == "mag_err"]
     return errors[0] if len(errors) == 1 else None
 
@@ -291,58 +306,59 @@ def _band(parsed: CsvLightCurve) -> np.ndarray:
 
 def _exposure_time(parsed: CsvLightCurve) -> np.ndarray:
     for column in parsed.definitions:
-        timed = column.role == "exposure_time" and column.unit is not None
-        if timed and column.unit.is_equivalent(u.s):
-            return parsed.rows.values[column.name] * column.unit.to(u.s)
+        unit = column.unit
+        if column.role == "exposure_time" and unit is not None and unit.is_equivalent(u.s):
+            return parsed.rows.values[column.name] * unit.to(u.s)
     return np.full(len(parsed.rows), np.nan)
 
 
-def _own(rows: Rows) -> Rows:
+def _renamed(rows: Rows) -> Rows:
     """Return all columns of the file under names that the light curve does not have."""
-    own = Rows(length=rows.length, counts=rows.counts)
+    found = Rows(length=rows.length, counts=rows.counts)
     taken = RESERVED | {column.name for column in rows.columns}
     for column in rows.columns:
         name = column.name
         while name in RESERVED or (name != column.name and name in taken):
             name += "_wire"
         renamed = Column(column.wire, column.kind, to=name, unit=column.unit, about=column.about)
-        own.add(renamed, rows.values[column.name], rows.masks[column.name])
-    return own
+        found.add(renamed, rows.values[column.name], rows.masks[column.name])
+    return found
 
 
 def _of_object(parsed: CsvLightCurve) -> dict[str, object]:
-    """Return what the file says of the object."""
+    """Return the entries of the file about the object."""
     info = parsed.info
     found: dict[str, object] = {"object": str(info.get("objectid") or ""), "objectinfo": dict(info)}
     found["objectinfo_about"] = {key: about for key, about in parsed.about.items() if about}
     ra, dec = info.get("ra"), info.get("decl", info.get("dec"))
-    if all(isinstance(value, (int, float)) for value in (ra, dec)) and abs(dec) <= 90:
+    if isinstance(ra, (int, float)) and isinstance(dec, (int, float)) and abs(dec) <= 90:
         found["coordinates"] = SkyCoord(ra, dec, unit="deg")
     return found
 
 
 def _reference(column: Definition) -> str:
-    place = {
+    times = _times(column)
+    position = {
         "barycentre": "at the barycentre",
         "heliocentre": "at the Sun",
         "observatory": "at the observatory",
-    }[column.clock.place]
-    scale = "" if column.clock.stated else f", {column.clock.scale.upper()} assumed"
-    return f"{place}{scale}; {NOT_STATED}"
+    }[times.position]
+    scale = "" if times.stated else f", {times.scale.upper()} assumed"
+    return f"{position}{scale}; {NOT_STATED}"
 
 
 def _describe(series: TimeSeries, mag: Definition | None, system: str) -> None:
-    """Say of columns what holds for them here: the schema's words are those of AB magnitudes."""
+    """Describe the columns of this file: the schema describes those of AB magnitudes."""
     info = {name: series.columns[name].info for name in series.colnames}
     what = mag.about if mag else "The file has no magnitudes."
     known = f"{system} magnitude" if system != UNKNOWN else "Magnitude of an unknown system"
     info["mag"].description = f"{known}: {what}" if mag else what
-    info["mag_err"].description = "Error of mag; masked where the file has none that is of it."
-    info["detection"].description = "Whether there is a magnitude: the file says no more."
+    info["mag_err"].description = "Error of mag; masked where the file has none."
+    info["detection"].description = "Whether there is a magnitude."
     info["flux"].description = (
         "Flux of the object, not of a difference."
         if system == "AB"
         else "Not known: the magnitudes are not known to be AB."
     )
     info["flux_err"].description = "Error of flux."
-    info["exposure_time"].description = "Exposure time; NaN where the file does not say."
+    info["exposure_time"].description = "Exposure time; NaN where the file does not have it."

@@ -1,4 +1,4 @@
-"""Pictures that a server sends, each looked at before anything shows it."""
+"""Pictures from a server, each checked before anything shows it."""
 
 import binascii
 import contextlib
@@ -12,7 +12,7 @@ from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.service.files import write_atomic
 
-__all__ = ["Picture", "decode_picture"]
+__all__ = ["LCCPicture", "decode_picture"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Characters of base64, and pixels, beyond which a picture is refused.
@@ -20,8 +20,8 @@ LONGEST = 1 << 26
 PIXELS = 1 << 26
 
 
-class Picture:
-    """A PNG image that shows itself in a notebook.
+class LCCPicture:
+    """A PNG image, which a notebook shows.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Picture:
         Its size in pixels.
     """
 
-    def __init__(self, data: bytes, about: str, width: int, height: int):
+    def __init__(self, data: bytes, about: str, width: int, height: int) -> None:
         #: The image, as the content of a PNG file.
         self.data = data
         #: What it shows.
@@ -42,7 +42,7 @@ class Picture:
         self.width, self.height = width, height
 
     def __repr__(self) -> str:
-        return safe_text(f"<Picture of {self.about}: PNG, {self.width} x {self.height} pixels>")
+        return safe_text(f"<LCCPicture of {self.about}: PNG, {self.width} x {self.height} pixels>")
 
     def _repr_png_(self) -> bytes:
         return self.data
@@ -55,21 +55,21 @@ class Picture:
         path : path-like
             The file, of the ending ``.png``.
         overwrite : bool, optional
-            Whether a file that is there is replaced.
+            Whether an existing file is replaced.
 
         Raises
         ------
         InvalidQueryError
             If the ending is another.
         FileExistsError
-            If it is there.
+            If the file exists.
         """
-        place = Path(path).expanduser()
-        if place.suffix.lower() != ".png":
+        target = Path(path).expanduser()
+        if target.suffix.lower() != ".png":
             raise InvalidQueryError(f"path={str(path)!r} should end in .png")
-        if place.exists() and not overwrite:
-            raise FileExistsError(f"{place} is there already; overwrite=True replaces it")
-        write_atomic(place, self.data)
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"{target} exists; overwrite=True replaces it")
+        write_atomic(target, self.data)
 
     @property
     def address(self) -> str:
@@ -77,7 +77,7 @@ class Picture:
         return "data:image/png;base64," + b64encode(self.data).decode()
 
 
-def decode_picture(text: object, about: str) -> Picture | None:
+def decode_picture(text: object, about: str) -> LCCPicture | None:
     """Decode a picture.
 
     Parameters
@@ -89,13 +89,13 @@ def decode_picture(text: object, about: str) -> Picture | None:
 
     Returns
     -------
-    Picture or None
+    LCCPicture or None
         None where there is none.
 
     Raises
     ------
     TableParseError
-        If it is something else than a whole PNG image.
+        If it is not a complete PNG image.
     """
     if text is None or text == "":
         return None
@@ -107,29 +107,29 @@ def decode_picture(text: object, about: str) -> Picture | None:
         width, height = _checked(data)
     except (struct.error, ValueError) as error:
         raise TableParseError(
-            f"the picture of {about} is no PNG image in base64 ({error}): {str(text)[:40]!r}"
+            f"the picture of {about} is not a PNG image in base64 ({error}): {str(text)[:40]!r}"
         ) from None
-    return Picture(data, about, width, height)
+    return LCCPicture(data, about, width, height)
 
 
 def _checked(data: bytes) -> tuple[int, int]:
-    """Return the size of an image whose chunks are all there and undamaged."""
+    """Return the size of an image whose chunks are complete and undamaged."""
     if not data.startswith(SIGNATURE):
         raise ValueError("it begins with something else")
-    view, place, size = memoryview(data), len(SIGNATURE), None
+    view, offset, size = memoryview(data), len(SIGNATURE), None
     while True:
-        length, kind = struct.unpack_from(">I4s", view, place)
-        (checksum,) = struct.unpack_from(">I", view, place + 8 + length)
-        if zlib.crc32(view[place + 4 : place + 8 + length]) != checksum:
+        length, kind = struct.unpack_from(">I4s", view, offset)
+        (checksum,) = struct.unpack_from(">I", view, offset + 8 + length)
+        if zlib.crc32(view[offset + 4 : offset + 8 + length]) != checksum:
             raise ValueError("it is damaged")
         if size is None:
             if kind != b"IHDR":
                 raise ValueError("it has no size")
-            size = struct.unpack_from(">II", view, place + 8)
-        place += 12 + length
+            size = struct.unpack_from(">II", view, offset + 8)
+        offset += 12 + length
         if kind == b"IEND":
             break
-    if not 0 < size[0] * size[1] <= PIXELS or place != len(data):
-        more = len(data) - place
-        raise ValueError(f"it is of {size[0]} x {size[1]} pixels, with {more} bytes more")
+    if not 0 < size[0] * size[1] <= PIXELS or offset != len(data):
+        extra = len(data) - offset
+        raise ValueError(f"it is of {size[0]} x {size[1]} pixels, with {extra} extra bytes")
     return size

@@ -1,26 +1,52 @@
-"""Write positions as the server takes them, and read those of a table."""
+"""Searches by position: cones of any radius, and cross-matches of any number of rows."""
+
+import os
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 
-from atlasquery.exceptions import InvalidQueryError
-from atlasquery.service.cones import Cone
-from atlasquery.service.inputs import check_coordinates, suggest
+from atlasquery.exceptions import InvalidQueryError, LargeQueryWarning
+from atlasquery.lccserver.arguments import refuse_joined
+from atlasquery.lccserver.base import LCCServerQuery
+from atlasquery.lccserver.queries import LCCQuery, Part
+from atlasquery.lccserver.searches import Timeout, check_common, run_search
+from atlasquery.lccserver.sending import Progress
+from atlasquery.service.cones import Cone, cover_cones
+from atlasquery.service.inputs import check_coordinates, check_radius, suggest
+from atlasquery.warn import warn
 
-__all__ = ["LARGEST_MATCH", "check_table", "cone_text", "match_radius", "match_text"]
+__all__ = [
+    "LARGEST_MATCH",
+    "check_table",
+    "cone_text",
+    "crossmatch",
+    "match_radius",
+    "match_text",
+    "query_region",
+]
 
-#: "xmd <= 0 or >= 30 silently becomes 3.0 arcsec" (contract).
+# See docs/servers/lccserver.rst, "Circles above 60 arcmin are cut".
+LARGEST_RADIUS = 3600.0
+# See docs/servers/lccserver.rst, "At most 5000 positions".
+CHUNK = 5000
+# Largest radius of a search for several positions: in radii of one, and in arcseconds in any case.
+SHARED = 2.0
+SMALL = 120.0
+# More searches than this take most of an hour at the limit of the server.
+MANY = 500
+
+#: See docs/servers/lccserver.rst, "Radius of a cross-match".
 LARGEST_MATCH = 30.0
 # The largest below it that is sent, with nine decimals: a nanoarcsecond.
 WIDEST_MATCH = 29.999999999
-# "|Dec| >= 90 is refused" (contract); this is nearer to the pole than any catalogue can tell.
+# Poles are refused: see docs/servers/lccserver.rst, "Coordinates of a cone".
 HIGHEST = 90 - 1e-9
-# "RA or Dec exactly 0.0 are dropped silently" (contract); this is 4 microarcsec from it.
+# 4 microarcsec: see docs/servers/lccserver.rst, "Coordinates of exactly zero".
 NEXT_TO_ZERO = 1e-9
 DIGITS = 10
-# Arcseconds by which a cross-match is wider than asked: it is cut here, by the true positions.
+# Arcseconds that are added to the radius of a cross-match, which the client cuts afterwards.
 MARGIN = 0.01
 RA_NAMES = ("ra", "ra_icrs", "raj2000", "_raj2000", "ra_j2000", "radeg", "ra_deg")
 DEC_NAMES = (
@@ -29,8 +55,286 @@ DEC_NAMES = (
 )  # fmt: skip
 
 
+def query_region(
+    self: LCCServerQuery,
+    coordinates: SkyCoord,
+    radius: Angle | u.Quantity | str,
+    *,
+    filters: str | None = None,
+    collections: str | list[str] | None = None,
+    columns: str | list[str] | None = None,
+    sort: str | list | None = None,
+    sample: int | None = None,
+    max_rows: int | None = None,
+    visibility: str = "unlisted",
+    wait: bool = True,
+    timeout: Timeout = None,
+    save: str | os.PathLike | None = None,
+    on_error: str = "raise",
+    progress: Progress = True,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table | LCCQuery:
+    """Find the objects within a radius of one or many positions.
+
+    The server allows 60 arcmin at once: larger circles are covered by several searches,
+    and positions near each other share one. The result is cut at the true radius by
+    separations computed from the positions of the objects.
+
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`
+        One position or an array of any shape, in any frame.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        The radius of the circles, with its unit, up to 180 degrees.
+    filters : str, optional
+        Conditions on columns, as in `query_criteria`, but for the position and the name
+        of the object, which the server cannot filter by in a circle.
+    collections : str or list of str, optional
+        Where to look; by default in all collections.
+    columns : str or list of str, optional
+        What to return besides the columns of all rows; ``"*"`` for all that `list_columns`
+        shows.
+    sort : str or list, optional
+        A column to sort the objects of each position by, ``"-sdssr"`` for the greatest
+        first, or several; by default the nearest comes first.
+    sample : int, optional
+        How many objects the server picks by chance, of one position and a radius up to
+        60 arcmin.
+    max_rows : int, optional
+        How many objects of each position are returned at most, the first by `sort`; -1
+        for all. By default ``conf.max_rows``.
+    visibility : {"unlisted", "public", "private", "shared"}, optional
+        Who may see the dataset that the server keeps of the result.
+    wait : bool, optional
+        Whether to wait for what the server does in the background. If not, an
+        `LCCQuery` is returned, for `fetch`.
+    timeout : `~astropy.units.Quantity`, float or str, optional
+        How long to wait for that; a bare number is in seconds. By default
+        ``conf.wait_seconds``.
+    save : path-like, optional
+        A new file in which the query is kept, for `LCCQuery.load`.
+    on_error : {"raise", "warn"}, optional
+        What to do when some of several searches fail: raise an error that has the rest
+        as ``result``, or return the rest with a warning.
+    progress : bool or callable, optional
+        Whether the server's messages, or a bar, are shown, as in `query_criteria`.
+    cache : bool, optional
+        Whether the result of such a search is used again, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and search nothing. The description of the
+        collections, against which arguments are checked, is read if it is not cached.
+
+    Returns
+    -------
+    `~astropy.table.Table` or LCCQuery
+        A row for each object and position: ``query_index`` (into the flat coordinates),
+        ``separation`` (arcsec), and the columns of `query_criteria`; sorted by position
+        asked for and separation.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; the search was not sent.
+    RemoteServiceError
+        If the server failed, or searched for something else than it was asked.
+    IncompleteResultError
+        If some of many searches failed, with ``result``, ``failures`` and ``query``.
+    TimeoutError
+        If the result is not there in time; ``query`` of the error resumes it.
+
+    Warns
+    -----
+    MaxResultsWarning
+        If more objects match than are returned.
+    NoResultsWarning
+        If there is none.
+    LargeQueryWarning
+        If it takes very many searches.
+
+    References
+    ----------
+    ``POST /api/conesearch`` of the LCC-Server.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import LCCServer
+    >>> centre = SkyCoord(290.0, 45.0, unit="deg")
+    >>> found = LCCServer.query_region(centre, radius="30 arcmin", columns=["sdssr"])
+    >>> found.colnames[:6]
+    ['query_index', 'separation', 'objectid', 'ra', 'dec', 'sdssr']
+    """
+    ra, dec, shape = check_coordinates(coordinates)
+    arcsec = check_radius(radius)
+    shared, conditions, recipe = check_common(self,
+        filters, collections, columns, sort, sample, max_rows, visibility, cache,
+        sorted_here=True,
+    )  # fmt: skip
+    refuse_joined(filters, recipe["filtered"])
+    cones = cover_cones(ra, dec, arcsec, largest=_widest(arcsec))
+    if sample is not None and len(cones) > 1:
+        raise InvalidQueryError(
+            f"sample={sample} is for one search of the server, and this takes {len(cones)}: "
+            "take a sample of the result"
+        )
+    if len(cones) > MANY and not get_query_payload:
+        warn(
+            f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "
+            "ra and dec takes one",
+            LargeQueryWarning,
+        )
+    recipe |= {
+        "ra": ra.tolist(), "dec": dec.tolist(), "radius": arcsec, "radius_given": str(radius),
+        "members": [cone.members.tolist() for cone in cones], "scalar": shape == (),
+    }  # fmt: skip
+    parts = [
+        Part("api/conesearch", {"coords": cone_text(cone), **shared}, conditions) for cone in cones
+    ]
+    query = LCCQuery(self.server, "query_region", recipe, parts)
+    return run_search(
+        self, query, wait, timeout, save, progress, cache, get_query_payload, on_error
+    )
+
+
+def crossmatch(
+    self: LCCServerQuery,
+    positions: SkyCoord | Table,
+    radius: Angle | u.Quantity | str,
+    *,
+    ids: str | list | np.ndarray | None = None,
+    filters: str | None = None,
+    collections: str | list[str] | None = None,
+    columns: str | list[str] | None = None,
+    visibility: str = "unlisted",
+    wait: bool = True,
+    timeout: Timeout = None,
+    save: str | os.PathLike | None = None,
+    on_error: str = "raise",
+    progress: Progress = True,
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+) -> Table | LCCQuery:
+    """Find the objects within a small radius of each of many positions.
+
+    Parameters
+    ----------
+    positions : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+        Any number of positions; or a table with a column of them, or with ``ra`` and
+        ``dec`` (deg where they have no unit).
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        The radius, with its unit: below 30 arcsec. For more, `query_region` takes
+        arrays of positions.
+    ids : str, or sequence of str or int, optional
+        A name or number for each position, or the column of the table that has them.
+        Any will do, and they need not differ: they are not sent.
+    filters : str, optional
+        Conditions on columns, as in `query_criteria`.
+    collections : str or list of str, optional
+        Where to look; by default in all collections.
+    columns : str or list of str, optional
+        What to return besides the columns of all rows.
+    visibility : {"unlisted", "public", "private", "shared"}, optional
+        Who may see the datasets that the server keeps of the result.
+    wait : bool, optional
+        Whether to wait for what the server does in the background. If not, an
+        `LCCQuery` is returned, for `fetch`.
+    timeout : `~astropy.units.Quantity`, float or str, optional
+        How long to wait for that; a bare number is in seconds. By default
+        ``conf.wait_seconds``.
+    save : path-like, optional
+        A new file in which the query is kept, for `LCCQuery.load`.
+    on_error : {"raise", "warn"}, optional
+        What to do when some of several searches fail: raise an error that has the rest
+        as ``result``, or return the rest with a warning.
+    progress : bool or callable, optional
+        Whether the server's messages, or a bar, are shown, as in `query_criteria`.
+    cache : bool, optional
+        Whether the result of such a search is used again, for ``conf.list_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and search nothing. The description of the
+        collections, against which arguments are checked, is read if it is not cached.
+
+    Returns
+    -------
+    `~astropy.table.Table` or LCCQuery
+        A row for each match: ``query_index`` (the row of the position), ``query_id``
+        where there are `ids`, ``separation`` (arcsec), and the columns of
+        `query_criteria`; sorted by position and separation. What has no match has no
+        row.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; the search was not sent.
+    RemoteServiceError
+        If the server failed, or searched for something else than it was asked.
+    IncompleteResultError
+        If some of many chunks failed, with ``result``, ``failures`` and ``query``.
+    TimeoutError
+        If the result is not there in time; ``query`` of the error resumes it.
+
+    Warns
+    -----
+    MaxResultsWarning
+        If the server cut the result.
+    NoResultsWarning
+        If nothing matches.
+
+    References
+    ----------
+    ``POST /api/xmatch`` of the LCC-Server, which takes 5000 positions at a time.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from atlasquery import LCCServer
+    >>> known = LCCServer.query_criteria("sdssr < 10")
+    >>> positions = SkyCoord(known["ra"], known["dec"])
+    >>> found = LCCServer.crossmatch(positions, "2 arcsec", ids=known["objectid"])
+    >>> bool((found["query_id"] == found["objectid"]).all())
+    True
+    """
+    ra, dec, names = check_table(positions, ids)
+    arcsec = check_radius(radius)
+    if arcsec >= LARGEST_MATCH:
+        raise InvalidQueryError(
+            f"radius={radius!s} should be below {LARGEST_MATCH:g} arcsec in a cross-match, or "
+            "the server takes 3 arcsec instead: query_region takes arrays of positions and "
+            "any radius"
+        )
+    shared, conditions, recipe = check_common(
+        self, filters, collections, columns, None, None, -1, visibility, cache
+    )
+    recipe |= {
+        "ra": ra.tolist(), "dec": dec.tolist(), "radius": arcsec, "radius_given": str(radius),
+        "ids": None if names is None else names.tolist(),
+    }  # fmt: skip
+    parts = []
+    for start in range(0, len(ra), CHUNK):
+        part = slice(start, start + CHUNK)
+        lines = match_text(ra[part], dec[part], start)
+        payload = {"xmq": lines, "xmd": match_radius(arcsec), **shared}
+        parts.append(Part("api/xmatch", payload, conditions))
+    query = LCCQuery(self.server, "crossmatch", recipe, parts)
+    return run_search(
+        self, query, wait, timeout, save, progress, cache, get_query_payload, on_error
+    )
+
+
+def _widest(arcsec: float) -> float:
+    """Return the largest radius of a search that several positions share.
+
+    The server collects the light curves of all objects of a search, which takes far longer than
+    the search: so there should not be many more of them between the positions than near them.
+    """
+    if arcsec > LARGEST_RADIUS:
+        return LARGEST_RADIUS
+    return min(LARGEST_RADIUS, max(SHARED * arcsec, SMALL))
+
+
 def _degrees(ra: float, dec: float) -> tuple[str, str]:
-    """Return a position as text: "negative RA, RA 360, leading +, exponents" are refused."""
+    """Return a position as strings, in the only form that the server does not refuse."""
     lon = f"{ra % 360:.{DIGITS}f}"
     # What is a little less than 360 may be written as 360.
     lon = f"{0:.{DIGITS}f}" if lon.startswith("360") else lon
@@ -56,9 +360,9 @@ def cone_text(cone: Cone) -> str:
 
 
 def match_text(ra: np.ndarray, dec: np.ndarray, start: int) -> str:
-    """Return rows of a cross-match as the server takes them, under names of our own.
+    """Return rows of a cross-match as the server takes them, named by their numbers.
 
-    "Duplicate ids become id_2", and it takes few letters (contract): the row is the name.
+    The server changes other names: see docs/servers/lccserver.rst, "At most 5000 positions".
 
     Parameters
     ----------
@@ -75,7 +379,7 @@ def match_text(ra: np.ndarray, dec: np.ndarray, start: int) -> str:
     lines = []
     for n, (lon, lat) in enumerate(zip(ra, dec, strict=True), start=start):
         a, d = _degrees(lon, lat)
-        # The server takes a zero for nothing.
+        # The server takes a zero as missing.
         a = f"{NEXT_TO_ZERO:.{DIGITS}f}" if float(a) == 0 else a
         d = f"{NEXT_TO_ZERO:.{DIGITS}f}" if float(d) == 0 else d
         lines.append(f"q{n} {a} {d}")
@@ -116,12 +420,12 @@ def check_table(
     ra, dec : `~numpy.ndarray`
         Degrees, flat.
     names : `~numpy.ndarray` or None
-        Texts or whole numbers.
+        Strings or whole numbers.
 
     Raises
     ------
     InvalidQueryError
-        If there is no position in it, or the names do not fit.
+        If there is no position in it, or the names do not match.
     """
     table = positions if isinstance(positions, Table) else None
     if table is not None:
@@ -138,9 +442,9 @@ def _positions_of(table: Table) -> SkyCoord:
             return column
     by_name = {name.lower(): name for name in table.colnames}
     found = [
-        next((by_name[n] for n in names if n in by_name), None) for names in (RA_NAMES, DEC_NAMES)
+        next((by_name[n] for n in names if n in by_name), "") for names in (RA_NAMES, DEC_NAMES)
     ]
-    if None in found:
+    if "" in found:
         raise InvalidQueryError(
             f"positions is a table without a column of SkyCoord, or ra and dec; it has "
             f"{', '.join(table.colnames[:20])}"
@@ -156,12 +460,12 @@ def _positions_of(table: Table) -> SkyCoord:
             angles.append(u.Quantity(np.asarray(column, dtype=float), unit).to(u.deg))
         except (u.UnitsError, ValueError, TypeError) as error:
             raise InvalidQueryError(
-                f"positions has a column {name} that is no angle in degrees: {error}"
+                f"positions has a column {name} that is not an angle in degrees: {error}"
             ) from error
     try:
         return SkyCoord(*angles)
     except ValueError as error:
-        raise InvalidQueryError(f"positions has a value that is no position: {error}") from error
+        raise InvalidQueryError(f"positions has a value that is not a position: {error}") from error
 
 
 def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | None:
@@ -170,7 +474,9 @@ def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | 
     if isinstance(ids, str):
         if table is None or ids not in table.colnames:
             known = [] if table is None else table.colnames
-            raise InvalidQueryError(f"ids={ids!r} is no column of positions{suggest(ids, known)}")
+            raise InvalidQueryError(
+                f"ids={ids!r} is not a column of positions{suggest(ids, known)}"
+            )
         ids = table[ids]
     # A set has no order, and bytes would be numbers.
     if isinstance(ids, (bytes, set, frozenset, dict)) or not np.iterable(ids):
@@ -188,5 +494,5 @@ def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | 
             return np.array([str(v) for v in values], dtype=np.str_)
     for n, value in enumerate(values):
         if not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise InvalidQueryError(f"ids has {value!r} in row {n}: give texts or whole numbers")
+            raise InvalidQueryError(f"ids has {value!r} in row {n}: give strings or whole numbers")
     return np.array([str(v) for v in values], dtype=np.str_)

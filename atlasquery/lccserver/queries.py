@@ -1,4 +1,4 @@
-"""A search of an LCC-Server as something to keep: what was asked, and where its result is."""
+"""Searches that can be saved: their requests, and the datasets of their results."""
 
 import dataclasses
 import os
@@ -17,10 +17,10 @@ from atlasquery.service.journal import append_change, read_journal, write_journa
 __all__ = ["STATES", "LCCQuery", "Part"]
 
 FORMAT = 1
-#: What a part of a search can be, in the order of its life.
+#: The states of a part of a search, in their order.
 STATES = {
     "pending": "not sent yet",
-    "running": "the server is at it; it has a set id",
+    "running": "the server is searching; it has a set id",
     "done": "has a dataset",
     "empty": "nothing matched",
     "failed": "the server could not do it; see message",
@@ -36,17 +36,17 @@ class Part:
     path : str
         The endpoint below the server's address.
     payload : dict
-        What is sent.
+        Parameters by their wire names.
     conditions : str or None, optional
-        The filter, as the server should say that it ran it.
+        The filter, as the server should have run it.
     state : str, optional
         One of `STATES`.
     setid : str or None, optional
-        The name of its dataset, once the server has said it.
+        The name of its dataset, once the server has sent it.
     matches : int or None, optional
-        How many objects matched, where that is known.
+        Number of objects that matched, if known.
     message : str, optional
-        The server's last words.
+        The last message of the server.
     """
 
     path: str
@@ -62,23 +62,23 @@ class Part:
 class LCCQuery:
     """A search, in one part or in several, with the name of the dataset of each.
 
-    Made by the searches of `LCCServerClass` with ``wait=False`` or ``save=``, as ``query``
+    Returned by the searches of `LCCServerClass` with ``wait=False`` or ``save=``, as ``query``
     of their errors, or by `LCCQuery.load`; `LCCServerClass.fetch` waits for it, and returns
-    the table that the search would have. With a file, each change is written to it, so
-    that a process that is killed loses nothing.
+    the table of the search. With a file, each change is written to it, so that nothing is
+    lost when the process is killed.
 
     Parameters
     ----------
     server : str
         The server that searches.
     kind : str
-        The method that made it.
+        The method of the search.
     recipe : dict
-        How the table is made of the parts.
+        What the table needs besides the datasets.
     parts : list of Part, optional
         The requests.
     path : `~pathlib.Path`, optional
-        The file it is kept in.
+        The file in which it is saved.
     """
 
     server: str
@@ -87,7 +87,7 @@ class LCCQuery:
     parts: list[Part] = field(default_factory=list)
     path: Path | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._lock = ForkSafeLock()
         self._numbers = {id(part): n for n, part in enumerate(self.parts)}
 
@@ -110,7 +110,7 @@ class LCCQuery:
         states = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
         ids = self.setids
         named = f", {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else ""
-        where = f", kept in {self.path}" if self.path else ""
+        where = f", saved in {self.path}" if self.path else ""
         return safe_text(f"<LCCQuery {self.kind}: {states}{named}{where}>")
 
     @property
@@ -120,11 +120,11 @@ class LCCQuery:
 
     @property
     def unfinished(self) -> int:
-        """The number of parts of which something is still to become."""
+        """The number of parts that have not ended."""
         return sum(part.state in ("pending", "running") for part in self.parts)
 
     def table(self) -> Table:
-        """Return all that is known of the parts.
+        """Return the state of each part.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class LCCQuery:
             ``url``, a row for each.
         """
         matches = [part.matches for part in self.parts]
-        made = Table(
+        table = Table(
             {
                 "setid": np.array([part.setid or "" for part in self.parts], str),
                 "state": np.array([part.state for part in self.parts], str),
@@ -147,14 +147,14 @@ class LCCQuery:
                 ),
             }
         )
-        made.meta.update(server=self.server, query=self.kind)
-        return made
+        table.meta.update(server=self.server, query=self.kind)
+        return table
 
     def _repr_html_(self) -> str:
         return f"<p>{repr(self)[1:-1]}</p>{self.table()._repr_html_()}"
 
-    def change(self, part: Part, **values) -> None:
-        """Note what became of a part, in the file too.
+    def change(self, part: Part, **values: object) -> None:
+        """Change the state of a part, in the file too.
 
         Parameters
         ----------
@@ -172,10 +172,10 @@ class LCCQuery:
                 change = {"part": self._numbers[id(part)], **values}
                 append_change(self.path, change, what="query")
             except FileNotFoundError:
-                self._keep()
+                self._write(self.path)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Keep the query in a file from now on.
+        """Save the query in a file, now and when it changes.
 
         Parameters
         ----------
@@ -190,9 +190,9 @@ class LCCQuery:
         """
         with self._lock:
             self.path = Path(path).expanduser().absolute()
-            self._keep()
+            self._write(self.path)
 
-    def _keep(self) -> None:
+    def _write(self, path: Path) -> None:
         content = {
             "format": FORMAT,
             "server": self.server,
@@ -200,11 +200,11 @@ class LCCQuery:
             "recipe": self.recipe,
             "parts": [dataclasses.asdict(part) for part in self.parts],
         }
-        write_journal(self.path, content, what="query")
+        write_journal(path, content, what="query")
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "LCCQuery":
-        """Take up a query that another process has kept.
+        """Load a query that another process has saved.
 
         Parameters
         ----------
@@ -214,15 +214,15 @@ class LCCQuery:
         Returns
         -------
         LCCQuery
-            As it was last known; `LCCServerClass.fetch` finds what became of it.
+            In its last saved state; `LCCServerClass.fetch` resumes it.
 
         Raises
         ------
         InvalidQueryError
-            If there is no such file, or it is none of ours.
+            If there is no such file, or it is not a saved query.
         """
 
-        def made(content: dict, place: Path) -> LCCQuery:
+        def build(content: dict, file: Path) -> LCCQuery:
             parts = [Part(**part) for part in content["parts"]]
             for change in content.get("changes", []):
                 number = change.pop("part")
@@ -231,6 +231,6 @@ class LCCQuery:
                 parts[number] = dataclasses.replace(parts[number], **change)
             if any(part.state not in STATES for part in parts):
                 raise ValueError("a part has a state that is not known")
-            return cls(content["server"], content["kind"], content["recipe"], parts, place)
+            return cls(content["server"], content["kind"], content["recipe"], parts, file)
 
-        return read_journal(path, made, version=FORMAT, what="query")
+        return read_journal(path, build, version=FORMAT, what="query")

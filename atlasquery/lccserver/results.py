@@ -1,6 +1,7 @@
-"""Make the table of a search from the datasets of its parts."""
+"""The rows of a search from the datasets of its parts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -12,13 +13,13 @@ from atlasquery.tables import Column, Rows, stack_rows
 
 __all__ = ["matched_rows", "plain_rows", "region_rows"]
 
-QUERY_INDEX = Column("query_index", int, about="Number of the position asked for.", required=True)
+QUERY_INDEX = Column("query_index", int, about="Number of the position searched.", required=True)
 SEPARATION = Column(
-    "separation", unit=u.arcsec, about="Distance to the position asked for.", required=True
+    "separation", unit=u.arcsec, about="Distance to the position searched.", required=True
 )
 FIRST = ("query_index", "query_id", "separation", "objectid", "ra", "dec")
 LAST = ("relevance", "extra_info", "collection", "lcfname", "owner", "visibility", "sharedwith")
-# What a cross-match sends back of what it was sent.
+# Columns in which a cross-match returns what was sent.
 SENT = ("in_objectid", "in_ra", "in_decl")
 
 
@@ -28,14 +29,14 @@ def plain_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
     Parameters
     ----------
     recipe : dict
-        How the table is made.
+        What the table needs besides the datasets.
     found : sequence of Rows
         Those of the dataset, if there is one.
 
     Returns
     -------
     Rows
-        With the same columns where there is none.
+        With the same columns if there is none.
     """
     return _ordered(_stacked(recipe, found), recipe)
 
@@ -51,9 +52,9 @@ def region_rows(
         With ``ra`` and ``dec`` (deg) of the positions, the ``radius`` (arcsec), ``sort``
         and ``limit``.
     found : sequence of Rows
-        The objects that each search has found.
+        The objects of each search.
     members : sequence of sequences of int
-        The positions that each search was for.
+        The positions of each search.
 
     Returns
     -------
@@ -64,7 +65,7 @@ def region_rows(
     """
     ra, dec = np.array(recipe["ra"]), np.array(recipe["dec"])
     rows = _stacked(recipe, found)
-    # A row for each position that its search was for.
+    # A row for each position of its search.
     counts = [len(part) for part in found]
     each = [np.arange(n).repeat(len(m)) for n, m in zip(counts, members, strict=True)]
     starts = np.cumsum([0, *counts])
@@ -75,29 +76,29 @@ def region_rows(
         [np.zeros(0, np.int64), *(np.tile(m, n) for n, m in zip(counts, members, strict=True))]
     ).astype(np.int64)
     lon, lat = rows.values["ra"][row], rows.values["dec"][row]
-    apart = separations(ra[index], dec[index], lon, lat)
-    near = apart <= recipe["radius"]
-    row, index, apart = row[near], index[near], apart[near]
-    # Tiles overlap: an object is the same where its name and collection are.
+    separation = separations(ra[index], dec[index], lon, lat)
+    near = separation <= recipe["radius"]
+    row, index, separation = row[near], index[near], separation[near]
+    # Tiles overlap: two rows are of one object if its name and collection are the same.
     names = np.unique(rows.values["objectid"][row], return_inverse=True)[1]
-    places = np.unique(rows.values["collection"][row], return_inverse=True)[1]
+    owners = np.unique(rows.values["collection"][row], return_inverse=True)[1]
     many = 1 + names.max(initial=0)
-    once = np.unique((index * (1 + places.max(initial=0)) + places) * many + names, True)[1]
-    row, index, apart = row[once], index[once], apart[once]
+    once = np.unique((index * (1 + owners.max(initial=0)) + owners) * many + names, True)[1]
+    row, index, separation = row[once], index[once], separation[once]
     chosen = rows.without(("separation",)).take(row)
     # Objects at one distance stand in an order that does not depend on the tiles.
-    order = np.lexsort((names[once], places[once], apart, index))
-    chosen, index, apart = chosen.take(order), index[order], apart[order]
+    order = np.lexsort((names[once], owners[once], separation, index))
+    chosen, index, separation = chosen.take(order), index[order], separation[order]
     for name, direction in reversed(recipe.get("sort") or []):
         by = _rank(chosen, "dec" if name == "decl" else name, direction)
         order = np.lexsort((np.arange(len(index)), by, index))
-        chosen, index, apart = chosen.take(order), index[order], apart[order]
-    place = np.arange(len(index)) - np.searchsorted(index, index)
-    kept = place < (len(index) + 1 if recipe.get("limit") is None else recipe["limit"])
-    chosen, index, apart = chosen.take(kept), index[kept], apart[kept]
+        chosen, index, separation = chosen.take(order), index[order], separation[order]
+    rank = np.arange(len(index)) - np.searchsorted(index, index)
+    within = rank < (len(index) + 1 if recipe.get("limit") is None else recipe["limit"])
+    chosen, index, separation = chosen.take(within), index[within], separation[within]
     chosen.add(QUERY_INDEX, index)
-    chosen.add(SEPARATION, apart)
-    return _ordered(chosen, recipe), not kept.all()
+    chosen.add(SEPARATION, separation)
+    return _ordered(chosen, recipe), not within.all()
 
 
 def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
@@ -106,8 +107,8 @@ def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
     Parameters
     ----------
     recipe : dict
-        With ``ra`` and ``dec`` (deg) of what was sent, the ``radius`` (arcsec), and the
-        ``ids`` of whoever sent it, if there are any.
+        With ``ra`` and ``dec`` (deg) of the positions, the ``radius`` (arcsec), and the
+        ``ids`` of the user, if there are any.
     found : sequence of Rows
         The matches of each chunk.
 
@@ -124,13 +125,13 @@ def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
         if np.any(index < 0):
             raise IndexError("a number below 0")
         lon, lat = rows.values["ra"], rows.values["dec"]
-        apart = separations(ra[index], dec[index], lon, lat)
+        separation = separations(ra[index], dec[index], lon, lat)
     except (ValueError, IndexError, OverflowError) as error:
         raise TableParseError(
-            "LCC-Server sent back names that it was not sent in a cross-match", service="LCC-Server"
+            "LCC-Server returned names that it was not sent in a cross-match", service="LCC-Server"
         ) from error
-    near = np.flatnonzero(apart <= recipe["radius"])
-    order = near[np.lexsort((apart[near], index[near]))]
+    near = np.flatnonzero(separation <= recipe["radius"])
+    order = near[np.lexsort((separation[near], index[near]))]
     chosen = rows.without(("separation", *SENT)).take(order)
     index = index[order]
     chosen.add(QUERY_INDEX, index)
@@ -139,21 +140,21 @@ def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
         kind = int if ids.dtype.kind == "i" else str
         about = "The name or number that was given with the position."
         chosen.add(Column("query_id", kind, about=about, required=True), ids[index])
-    chosen.add(SEPARATION, apart[order])
+    chosen.add(SEPARATION, separation[order])
     return _ordered(chosen, recipe)
 
 
 def _stacked(recipe: dict, found: Sequence[Rows]) -> Rows:
-    """Return all rows, with the columns that were asked for even where there is none."""
-    # The blank part comes last: where there are rows, their own declaration counts.
+    """Return all rows, with all columns requested even if there are no rows."""
+    # The empty part comes last: if there are rows, their declarations count.
     return stack_rows(*found, _blank(recipe))
 
 
 def _blank(recipe: dict) -> Rows:
-    """Return no rows, of the types that the collections say."""
+    """Return no rows, with the types of the descriptions of the collections."""
     columns = [ALWAYS[w] for w in ALWAYS if w != "dist_arcsec" or recipe.get("radius")]
-    for wire, *said in recipe["columns"]:
-        column = described_column(wire, Description(*said))
+    for wire, *description in recipe["columns"]:
+        column = described_column(wire, Description(*description))
         if column is not None:
             columns.append(column)
     if recipe.get("radius"):
@@ -161,7 +162,7 @@ def _blank(recipe: dict) -> Rows:
     if recipe.get("text"):
         columns += [Column("relevance"), Column("extra_info", str)]
     rows = Rows()
-    kinds = {float: np.float64, int: np.int64, str: "U1", bool: np.bool_}
+    kinds: dict[object, Any] = {float: np.float64, int: np.int64, str: "U1", bool: np.bool_}
     for column in columns:
         if column.name not in rows.values:
             rows.add(column, np.zeros(0, kinds[column.kind]))
@@ -169,7 +170,7 @@ def _blank(recipe: dict) -> Rows:
 
 
 def _rank(rows: Rows, name: str, direction: str) -> np.ndarray:
-    """Return a number for each row by which it sorts, the greatest where it is masked."""
+    """Return a number for each row by which it sorts, the greatest for masked values."""
     values, mask = rows.values[name], rows.masks[name]
     rank = np.unique(values, return_inverse=True)[1].astype(np.int64)
     rank = -rank if direction == "desc" else rank
@@ -177,10 +178,10 @@ def _rank(rows: Rows, name: str, direction: str) -> np.ndarray:
 
 
 def _ordered(rows: Rows, recipe: dict) -> Rows:
-    """Return the columns in the order in which a person reads them: first what was asked for."""
+    """Return the rows with the columns in a readable order: first those requested."""
     by_name = {column.name: column for column in rows.columns}
-    asked = [wire for wire, *_ in recipe["columns"]]
+    requested = [wire for wire, *_ in recipe["columns"]]
     rest = [name for name in by_name if name not in LAST + SENT]
-    names = dict.fromkeys([*FIRST, *asked, *rest, *LAST])
+    names = dict.fromkeys([*FIRST, *requested, *rest, *LAST])
     rows.columns = [by_name[name] for name in names if name in by_name]
     return rows

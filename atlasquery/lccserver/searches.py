@@ -1,6 +1,7 @@
 """The searches by text and by columns, and what all searches of an LCC-Server share."""
 
 import os
+from typing import Any, TypeAlias
 
 import astropy.units as u
 from astropy.table import Table
@@ -12,21 +13,21 @@ from atlasquery.exceptions import (
     attach,
 )
 from atlasquery.lccserver.arguments import (
-    check_collections,
     check_columns,
     check_count,
     check_sort,
     check_text,
-    common_columns,
     refuse_joined,
     shared_payload,
 )
 from atlasquery.lccserver.base import LCCServerQuery
-from atlasquery.lccserver.datasets import Dataset, read_collections
+from atlasquery.lccserver.catalogue import check_collections, common_columns, read_collections
+from atlasquery.lccserver.columns import Description
+from atlasquery.lccserver.datasets import LCCDataset
 from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
-from atlasquery.lccserver.running import Progress, check_timeout, finish_parts, start_parts
+from atlasquery.lccserver.sending import Progress, check_timeout, finish_parts, start_parts
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_max_rows, check_path
 from atlasquery.tables import build_table
@@ -34,7 +35,7 @@ from atlasquery.warn import warn
 
 __all__ = ["Timeout", "check_common", "fetch", "query_criteria", "query_text", "run_search"]
 
-Timeout = u.Quantity | float | str | None
+Timeout: TypeAlias = "u.Quantity | float | str | None"
 
 
 def query_criteria(
@@ -61,13 +62,13 @@ def query_criteria(
     filters : str
         An expression of columns, such as ``"sdssr < 13 & propermotion > 50"``, with
         ``<``, ``<=``, ``>``, ``>=``, ``==``, ``!=``, ``ct`` (contains, whatever the
-        case), ``isnull``, ``notnull``, ``&``, ``|``, ``not`` and parentheses; texts
-        stand in quotes. Or the server's own words, ``"(sdssr lt 13)"``. It is checked
+        case), ``isnull``, ``notnull``, ``&``, ``|``, ``not`` and parentheses; strings
+        are in quotes. Or the syntax of the server, ``"(sdssr lt 13)"``. It is checked
         against the columns, and against what the server says it ran.
     collections : str or list of str, optional
         Where to look; by default in all collections.
     columns : str or list of str, optional
-        What to return beside what each row has; ``"*"`` for all that `list_columns`
+        What to return besides the columns of all rows; ``"*"`` for all that `list_columns`
         shows.
     sort : str or list, optional
         A column to sort by, ``"-sdssr"`` for the greatest first, or several.
@@ -92,12 +93,13 @@ def query_criteria(
     cache : bool, optional
         Whether the result of such a search is used again, for ``conf.list_seconds``.
     get_query_payload : bool, optional
-        Whether to return what would be sent, and search nothing.
+        Whether to return what would be sent, and search nothing. The description of the
+        collections, against which arguments are checked, is read if it is not cached.
 
     Returns
     -------
     `~astropy.table.Table` or LCCQuery
-        A row per object: ``objectid``, ``ra``, ``dec`` (deg), the columns asked for with
+        A row per object: ``objectid``, ``ra``, ``dec`` (deg), the columns requested for with
         their units, ``collection``, ``lcfname`` and more. ``meta["setid"]`` is the
         name of the dataset, which `get_dataset` takes.
 
@@ -107,9 +109,9 @@ def query_criteria(
         If an argument is not what it should be, or names a column or collection that
         is not there; the search was not sent.
     RemoteServiceError
-        If the server failed, or searched for something else than it was asked.
+        If the server failed, or searched for something else than it was requested.
     TimeoutError
-        If the result is not there in time; ``query`` of the error takes it up again.
+        If the result is not there in time; ``query`` of the error resumes it.
 
     Warns
     -----
@@ -161,15 +163,15 @@ def query_text(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table | LCCQuery:
-    """Find the objects whose texts, such as names and tags, have words.
+    """Find the objects with words in their names, tags and other columns of text.
 
     Parameters
     ----------
     text : str
         Words, ``"a phrase"`` in double quotes, the beginning of a word ``eclips*``, or
         ``column:"words"`` for one of the columns that `list_columns` shows as
-        ``text_search``; 3 characters at least. Words are joined by ``AND`` if nothing
-        else is said, ``OR`` or ``NOT``.
+        ``text_search``; 3 characters at least. Words are joined by ``AND`` by default,
+        ``OR`` or ``NOT``.
     resolve : bool, optional
         Whether `text` is the name of an object, which the server asks Sesame for.
     filters : str, optional
@@ -177,7 +179,7 @@ def query_text(
     collections : str or list of str, optional
         Where to look; by default in all collections.
     columns : str or list of str, optional
-        What to return beside what each row has, and the columns with texts.
+        What to return besides the columns of all rows and those with text search.
     sort : str or list, optional
         A column to sort by, as in `query_criteria`; by default the most relevant comes
         first in each collection.
@@ -199,22 +201,23 @@ def query_text(
     cache : bool, optional
         Whether the result of such a search is used again, for ``conf.list_seconds``.
     get_query_payload : bool, optional
-        Whether to return what would be sent, and search nothing.
+        Whether to return what would be sent, and search nothing. The description of the
+        collections, against which arguments are checked, is read if it is not cached.
 
     Returns
     -------
     `~astropy.table.Table` or LCCQuery
         As `query_criteria` returns, with ``relevance`` (smaller is more relevant),
-        ``extra_info`` (JSON), and all columns with texts.
+        ``extra_info`` (JSON), and all columns with text search.
 
     Raises
     ------
     InvalidQueryError
         If an argument is not what it should be; the search was not sent.
     RemoteServiceError
-        If the server failed, or searched for something else than it was asked.
+        If the server failed, or searched for something else than it was requested.
     TimeoutError
-        If the result is not there in time; ``query`` of the error takes it up again.
+        If the result is not there in time; ``query`` of the error resumes it.
 
     Warns
     -----
@@ -243,11 +246,11 @@ def query_text(
                 if all(n in known.text_columns[c] for c in chosen)]  # fmt: skip
     words = check_text(text, searched)
     described = common_columns(known, chosen)
-    asked = {entry[0] for entry in recipe["columns"]}
+    requested = {entry[0] for entry in recipe["columns"]}
     recipe["columns"] += [
         _described(name, described[name])
         for name in searched
-        if name in described and name not in asked
+        if name in described and name not in requested
     ]
     recipe["text"] = True
     sesame = {"sesame": "true"} if resolve else {}
@@ -270,7 +273,7 @@ def fetch(
 ) -> Table:
     """Wait for a query, and return the table that its search would have returned.
 
-    What was not sent, or has failed, is sent now.
+    Parts that were not sent, or have failed, are sent now.
 
     Parameters
     ----------
@@ -295,9 +298,9 @@ def fetch(
     Raises
     ------
     InvalidQueryError
-        If it is no query, or one of another server.
+        If it is not a query, or one of another server.
     TimeoutError
-        If the result is not there in time; ``query`` of the error takes it up again.
+        If the result is not there in time; ``query`` of the error resumes it.
 
     References
     ----------
@@ -324,31 +327,33 @@ def fetch(
 
 def check_common(
     client: LCCServerQuery,
-    filters,
-    collections,
-    columns,
-    sort,
-    sample,
-    max_rows,
-    visibility,
-    cache,
+    filters: str | None,
+    collections: str | list[str] | None,
+    columns: str | list[str] | None,
+    sort: str | list | None,
+    sample: int | None,
+    max_rows: int | None,
+    visibility: str,
+    cache: bool | None,
     *,
-    sorted_here=False,
+    sorted_here: bool = False,
 ) -> tuple[dict, str | None, dict]:
-    """Check what all searches take; return what is sent, what is run of it, and the recipe."""
+    """Check the arguments of all searches; return the parameters, the SQL, and the recipe."""
     known = read_collections(client, cache=cache)
     chosen = check_collections(collections, known)
     available = common_columns(known, chosen)
-    asked = check_columns(columns, available)
+    requested = check_columns(columns, available)
     condition = parse_filter(filters, available)
     order = check_sort(sort, available)
     limit = check_max_rows(max_rows, client.conf.max_rows)
     count = check_count(sample, "sample")
-    # What is sorted by is returned too.
-    told = list(dict.fromkeys([*asked, *check_columns([n for n, _ in order] or None, available)]))
+    # Columns to sort by are returned too.
+    returned = list(
+        dict.fromkeys([*requested, *check_columns([n for n, _ in order] or None, available)])
+    )
     payload = shared_payload(
         collections=chosen,
-        columns=told if sorted_here else asked,
+        columns=returned if sorted_here else requested,
         filters=condition.sent if condition else None,
         sort=[] if sorted_here else order,
         sample=count,
@@ -356,7 +361,7 @@ def check_common(
         visibility=visibility,
     )
     recipe = {
-        "columns": [_described(name, available[name]) for name in told],
+        "columns": [_described(name, available[name]) for name in returned],
         "sort": [list(term) for term in order],
         "sample": count,
         "limit": limit,
@@ -369,20 +374,20 @@ def check_common(
 
 def run_search(
     client: LCCServerQuery,
-    query,
-    wait,
-    timeout,
-    save,
-    progress,
-    cache,
-    get_query_payload,
-    on_error="raise",
-):
-    """Send a search, and return what its caller wants of it."""
+    query: LCCQuery,
+    wait: bool,
+    timeout: Timeout,
+    save: str | os.PathLike | None,
+    progress: Progress,
+    cache: bool | None,
+    get_query_payload: bool,
+    on_error: str = "raise",
+) -> Any:
+    """Run a search; return its table, the query for `fetch`, or what would be sent."""
     check_on_error(on_error)
     seconds = check_timeout(timeout, client.conf.wait_seconds)
     if get_query_payload:
-        payloads = [part.payload for part in query]
+        payloads = [client._payload(part.path, part.payload) for part in query]
         return payloads[0] if len(payloads) == 1 else payloads
     if save is not None:
         _refuse_existing(save)
@@ -399,14 +404,19 @@ def run_search(
 
 
 def _finish(
-    client: LCCServerQuery, query: LCCQuery, timeout, progress, cache, on_error: str
+    client: LCCServerQuery,
+    query: LCCQuery,
+    timeout: Timeout,
+    progress: Progress,
+    cache: bool | None,
+    on_error: str,
 ) -> Table:
     seconds = check_timeout(timeout, client.conf.wait_seconds)
     try:
         found = finish_parts(client, query, cache=cache, timeout=seconds, progress=progress)
         _refuse(client, query, found, on_error)
     except BaseException as error:
-        # What was found is not lost with the error, or with Ctrl-C.
+        # The parts that were found are not lost with the error, or with Ctrl-C.
         attach(error, query=query)
         raise
     table, cut = _table(client, query, found)
@@ -416,7 +426,7 @@ def _finish(
             f"{client.service} has more objects than the {limit} of max_rows"
             if cut == "limit"
             else f"{client.service} returned fewer objects than match, "
-            f"{_sum(query)}, because of its own limit: ask for less at once, or log in",
+            f"{_sum(query)}, because of a limit of the server: request less at once, or log in",
             MaxResultsWarning,
         )
     if not len(table):
@@ -428,7 +438,7 @@ def _finish(
 
 
 def _refuse(client: LCCServerQuery, query: LCCQuery, found: list, on_error: str = "raise") -> None:
-    """Say that a part failed; of several the rest is the result."""
+    """Raise the error of a part; of several parts the rest is the result."""
     failures = [
         (f"search {n + 1}", answer)
         for n, answer in enumerate(found)
@@ -448,43 +458,43 @@ def _refuse(client: LCCServerQuery, query: LCCQuery, found: list, on_error: str 
 
 
 def _table(client: LCCServerQuery, query: LCCQuery, found: list) -> tuple[Table, str]:
-    """Return the table of a query, and why it has fewer rows than match, if it has."""
+    """Return the table of a query, and the reason if it has fewer rows than match."""
     recipe = query.recipe
-    there: list[tuple[int, Dataset]] = [
-        (n, dataset) for n, dataset in enumerate(found) if isinstance(dataset, Dataset)
+    datasets: list[tuple[int, LCCDataset]] = [
+        (n, dataset) for n, dataset in enumerate(found) if isinstance(dataset, LCCDataset)
     ]
-    rows = [dataset.rows for _, dataset in there]
+    rows = [dataset.rows for _, dataset in datasets]
     if query.kind == "query_region":
-        made, cut = region_rows(recipe, rows, [recipe["members"][n] for n, _ in there])
+        found_rows, cut = region_rows(recipe, rows, [recipe["members"][n] for n, _ in datasets])
     elif query.kind == "crossmatch":
-        made, cut = matched_rows(recipe, rows), False
+        found_rows, cut = matched_rows(recipe, rows), False
     else:
-        made, cut = plain_rows(recipe, rows), False
+        found_rows, cut = plain_rows(recipe, rows), False
     about = {key: recipe[key] for key in ("filters", "radius_given", "text") if recipe.get(key)}
     if recipe["collections"]:
         about["collections"] = ",".join(recipe["collections"])
     meta = client._meta(
-        min((dataset.when for _, dataset in there), default=client._clock.now()),
+        min((dataset.when for _, dataset in datasets), default=client._clock.now()),
         query=query.kind,
         setid=",".join(query.setids),
         **{"radius" if key == "radius_given" else key: value for key, value in about.items()},
     )
-    if len(there) == 1 and there[0][1].light_curves:
-        meta["light_curves"] = there[0][1].light_curves
-    return build_table(made, meta=meta), _cut(recipe, there) or "limit" * cut
+    if len(datasets) == 1 and datasets[0][1].light_curves:
+        meta["light_curves"] = datasets[0][1].light_curves
+    return build_table(found_rows, meta=meta), _reason(recipe, datasets) or "limit" * cut
 
 
-def _cut(recipe: dict, there: list) -> str:
-    """Return why there are fewer rows than match: the limit asked for, or one of the server's."""
+def _reason(recipe: dict, datasets: list) -> str:
+    """Return why there are fewer rows than match: by the limit of the search or the server."""
     limit, sample = recipe.get("limit"), recipe.get("sample")
-    for _, dataset in there:
+    for _, dataset in datasets:
         count = len(dataset.rows)
         if count < (dataset.total if sample is None else min(sample, dataset.total)):
             return "limit" if limit is not None and count == limit else "server"
     return ""
 
 
-def _described(name: str, description) -> list:
+def _described(name: str, description: Description) -> list:
     return [name, description.dtype, description.desc, description.description, description.title]
 
 
@@ -495,5 +505,5 @@ def _sum(query: LCCQuery) -> int:
 def _refuse_existing(save: object) -> None:
     if check_path(save, name="save").exists():
         raise InvalidQueryError(
-            f"save={str(save)!r} exists: take it up with LCCQuery.load, or choose another name"
+            f"save={str(save)!r} exists: resume it with LCCQuery.load, or choose another name"
         )

@@ -1,4 +1,4 @@
-"""The answer to a search: lines of JSON that tell how far the server is, until it ends."""
+"""The response to a search: a stream of lines of JSON, the messages of the server."""
 
 import html
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from atlasquery.exceptions import RemoteServiceError, TableParseError
 
-__all__ = ["Outcome", "Stream", "StreamLine", "refused"]
+__all__ = ["SearchOutcome", "Stream", "StreamLine", "refused"]
 
 TERMINAL = ("ok", "background", "failed")
 KNOWN = ("queued", "running", *TERMINAL)
@@ -23,9 +23,9 @@ class StreamLine:
     status : str
         ``"queued"``, ``"running"``, ``"ok"``, ``"background"`` or ``"failed"``.
     result : dict or None
-        What comes with it.
+        The data of the message.
     message : str
-        Its words, without markup.
+        Its text, without markup.
     """
 
     status: str
@@ -34,8 +34,8 @@ class StreamLine:
 
 
 @dataclass
-class Outcome:
-    """What became of a search.
+class SearchOutcome:
+    """The outcome of a search.
 
     Parameters
     ----------
@@ -45,15 +45,15 @@ class Outcome:
     setid : str or None
         The name of its dataset, where it has one.
     api_args : dict
-        The arguments as the server understood them first.
+        The arguments as the server read them.
     ran_args : dict
-        The arguments that it says it ran, once it has ended well.
+        The arguments of the search that it ran, once it has ended well.
     matches : int or None
-        How many objects matched, where that is known.
+        Number of objects that matched, if known.
     light_curves : str or None
-        The path of the ZIP of its light curves, once that is there.
+        The path of the ZIP of its light curves, once it exists.
     message : str
-        The last words.
+        The last message.
     """
 
     status: str
@@ -66,9 +66,9 @@ class Outcome:
 
 
 class Stream:
-    """Reads the messages of one answer from its pieces, as they arrive."""
+    """Reads the messages of one response from its chunks, as they arrive."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         #: The messages so far.
         self.lines: list[StreamLine] = []
         self._rest = b""
@@ -76,33 +76,35 @@ class Stream:
 
     @property
     def setid(self) -> str | None:
-        """The name of the dataset, once the server has said it."""
-        return next((line.result["setid"] for line in self.lines
-                     if line.result and line.result.get("setid")), None)  # fmt: skip
+        """The name of the dataset, once the server has sent it."""
+        results = (line.result or {} for line in self.lines)
+        return next((result["setid"] for result in results if result.get("setid")), None)
 
-    def feed(self, piece: bytes) -> list[StreamLine]:
-        """Take a piece of the answer.
+    def feed(self, chunk: bytes) -> list[StreamLine]:
+        """Add a chunk of the response.
 
         Parameters
         ----------
-        piece : bytes
+        chunk : bytes
             Any number of bytes.
 
         Returns
         -------
         list of StreamLine
-            The messages that are whole with it.
+            The messages that it completes.
         """
-        *whole, self._rest = (self._rest + piece).split(b"\n")
-        return self._add(message for line in whole for message in self._messages(line))
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return self._add(message for line in lines for message in self._messages(line))
 
     def close(self) -> list[StreamLine]:
-        """Take the end of the answer: "the last line may lack its newline" (contract).
+        """Read the end of the response, whose last line may have no newline.
+
+        See docs/servers/lccserver.rst, "The response is a stream of lines".
 
         Returns
         -------
         list of StreamLine
-            The message that was not ended.
+            The message without a newline, if any.
         """
         rest, self._rest = self._rest, b""
         return self._add(self._messages(rest))
@@ -113,87 +115,84 @@ class Stream:
         return new
 
     def _messages(self, line: bytes) -> Iterator[StreamLine]:
-        """Return the messages of a line: "two JSON objects on one line" (contract)."""
+        """Return the messages of a line, which may have two of them."""
         try:
             text = line.decode().strip()
             while text:
-                said, end = self._decoder.raw_decode(text)
-                yield _line(said)
+                message, end = self._decoder.raw_decode(text)
+                yield _line(message)
                 text = text[end:].lstrip()
         except (ValueError, RecursionError) as error:
             raise TableParseError(
-                f"LCC-Server sent a line that is no JSON ({error}): {line[:200]!r}",
+                f"LCC-Server sent a line that is not JSON ({error}): {line[:200]!r}",
                 service="LCC-Server",
             ) from error
 
-    def outcome(self) -> Outcome:
-        """Return what became of the search, when the answer has ended.
+    def outcome(self) -> SearchOutcome:
+        """Return the outcome of the search, when the response has ended.
 
         Returns
         -------
-        Outcome
-            ``"unfinished"`` where the server broke off: "the stream can end with queued or
-            running as the last line: a server exception" (contract).
+        SearchOutcome
+            ``"unfinished"`` if the last line is "queued" or "running", as after an exception of
+            the server: see docs/servers/lccserver.rst, "The response is a stream of lines".
         """
-        first = next((line for line in self.lines if line.result and "api_args" in line.result),
-                     None)  # fmt: skip
-        made = Outcome("unfinished", self.setid)
-        if first is not None:
-            made.api_args = first.result["api_args"] or {}
-        # Of two refusals at once the first says what is wrong, the second that something is.
+        results = [line.result or {} for line in self.lines]
+        outcome = SearchOutcome("unfinished", self.setid)
+        outcome.api_args = next((r["api_args"] or {} for r in results if "api_args" in r), {})
+        for result in results:
+            counted = result.get("total_nmatches")
+            outcome.matches = counted if counted is not None else outcome.matches
+            outcome.light_curves = result.get("lczip") or outcome.light_curves
+        # Of two refusals at once the first has the reason, the second only the fact.
         last = next((line for line in self.lines if line.status in TERMINAL), None)
-        for line in self.lines:
-            counted = (line.result or {}).get("total_nmatches")
-            made.matches = counted if counted is not None else made.matches
-            made.light_curves = (line.result or {}).get("lczip") or made.light_curves
         if last is None:
-            made.message = self.lines[-1].message if self.lines else ""
-            return made
-        made.status, made.message = last.status, last.message
+            outcome.message = self.lines[-1].message if self.lines else ""
+            return outcome
+        outcome.status, outcome.message = last.status, last.message
         if last.status == "failed":
-            # "actual_nrows 0: an empty table; result null: a parameter error" (contract)
-            nothing = (last.result or {}).get("actual_nrows") == 0 and made.setid is not None
-            made.status = "empty" if nothing else "failed"
+            # No match, or an error: see docs/servers/lccserver.rst, "No match is "failed"".
+            nothing = (last.result or {}).get("actual_nrows") == 0 and outcome.setid is not None
+            outcome.status = "empty" if nothing else "failed"
         elif last.result:
-            made.ran_args = last.result.get("backend_parsedargs") or {}
-        return made
+            outcome.ran_args = last.result.get("backend_parsedargs") or {}
+        return outcome
 
 
-def _line(said: object) -> StreamLine:
-    if not isinstance(said, dict) or said.get("status") not in KNOWN:
+def _line(message: object) -> StreamLine:
+    if not isinstance(message, dict) or message.get("status") not in KNOWN:
         raise TableParseError(
-            f"LCC-Server sent a message of no kind that is known: {str(said)[:200]}",
+            f"LCC-Server sent a message of an unknown kind: {str(message)[:200]}",
             service="LCC-Server",
         )
-    words = said.get("message") or ""
+    words = message.get("message") or ""
     text = " ".join(words) if isinstance(words, list) else str(words)
     plain = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
-    result = said.get("result")
-    return StreamLine(said["status"], result if isinstance(result, dict) else None, plain)
+    result = message.get("result")
+    return StreamLine(message["status"], result if isinstance(result, dict) else None, plain)
 
 
-def refused(outcome: Outcome, url: str) -> RemoteServiceError:
-    """Return the error of a search that the server did not do.
+def refused(outcome: SearchOutcome, url: str) -> RemoteServiceError:
+    """Return the error of a search that the server did not run.
 
     Parameters
     ----------
-    outcome : Outcome
-        What became of it.
+    outcome : SearchOutcome
+        Its outcome.
     url : str
-        What was asked.
+        The address of the request.
 
     Returns
     -------
     RemoteServiceError
-        With the server's words.
+        With the server's message.
     """
-    known = {"service": "LCC-Server", "status": 200, "url": url, "reason": outcome.message}
+    text = f"LCC-Server refused the search at {url}: {outcome.message or '(no message)'}"
     if outcome.status == "unfinished":
-        return RemoteServiceError(
-            f"LCC-Server broke off a search at {url} without an end, which it does when it fails "
-            f"over one; its last words: {outcome.message or '(none)'}",
-            **known,
+        text = (
+            f"LCC-Server ended the response to a search at {url} without a result, as it does when "
+            f"it fails; its last message: {outcome.message or '(none)'}"
         )
     return RemoteServiceError(
-        f"LCC-Server refused the search at {url}: {outcome.message or '(no words)'}", **known
+        text, service="LCC-Server", status=200, url=url, reason=outcome.message
     )

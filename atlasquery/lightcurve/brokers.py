@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["from_columns", "from_pandas"]
 
 SCALES = ("utc", "tai", "tdb", "tt")
-# What tells the layout of ALeRCE's detections of ZTF.
+# The columns of ALeRCE's detections of ZTF.
 ALERCE = ("mjd", "fid", "magpsf", "sigmapsf", "isdiffpos")
 ZTF_BANDS = {1: "g", 2: "r", 3: "i"}
 DECLARED = {column.name: column for column in SCHEMA}
@@ -50,9 +50,9 @@ def from_pandas(
         ``flux_err`` or ``mag`` and ``mag_err``; or with those of ALeRCE's detections of ZTF
         (``mjd``, ``fid``, ``magpsf``, ``sigmapsf``, ``isdiffpos``).
     scale : str, optional
-        The scale of ``mjd``: by default what ``frame.attrs`` says, else UTC.
+        The scale of ``mjd``: by default that of ``frame.attrs``, else UTC.
     meta : mapping, optional
-        What the light curve says of its origin, besides ``frame.attrs``.
+        Metadata on its origin, in addition to ``frame.attrs``.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def _values(values: list, mask: np.ndarray) -> np.ndarray:
     if known and all(issubclass(kind, (int, np.integer)) for kind in kinds):
         return np.array([0 if m else v for v, m in zip(values, mask, strict=True)])
     if any(issubclass(kind, str) for kind in kinds):
-        # A text of digits, such as "007", is a name.
+        # A string of digits, such as "007", is a name.
         return np.array(["" if m else str(v) for v, m in zip(values, mask, strict=True)], dtype=str)
     try:
         return np.array(
@@ -157,7 +157,7 @@ def from_columns(
     meta : mapping, optional
         Metadata on its origin.
     name : str
-        What the table is called, for messages.
+        Name of the table in messages.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a light curve must have before it is worked on, and what its arguments must be."""
+"""Checks of light curves and of the arguments of functions for them."""
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
@@ -29,14 +29,14 @@ RIGHT = "a light curve is a TimeSeries or a table with a Time column 'time'"
 def check_light_curve(
     lc: Table, *needed: str, name: str = "lc", units: Mapping[str, u.UnitBase] | None = None
 ) -> None:
-    """Refuse what is not a light curve, or a column is missing, or has it in a wrong unit.
+    """Refuse what is not a light curve, or a column that is missing or in a wrong unit.
 
     Parameters
     ----------
     lc : `~astropy.table.Table`
         A light curve, or a table with its columns.
     *needed : str
-        The columns needed besides the time.
+        The columns needed in addition to the time.
     name : str, optional
         Name of the light curve in messages.
     units : mapping of str to `~astropy.units.UnitBase`, optional
@@ -109,21 +109,21 @@ def _is_logarithmic(unit: object) -> bool:
 
 
 def conversion(given: u.UnitBase | None, unit: u.UnitBase, name: str) -> tuple[float, float] | None:
-    """Return what turns the numbers of a column into another unit.
+    """Return the conversion of a column into another unit.
 
     Parameters
     ----------
     given : `~astropy.units.UnitBase` or None
         The unit that the column has.
     unit : `~astropy.units.UnitBase`
-        The unit that is wanted. Magnitudes in ``mag`` are AB magnitudes.
+        The unit to convert to. Magnitudes in ``mag`` are AB magnitudes.
     name : str
         The column; an error has no zero point.
 
     Returns
     -------
     tuple of float or None
-        By what they are multiplied, and what is added then; None where there is no way.
+        Factor and offset; None if the units do not convert.
     """
     if given is None:
         return None
@@ -148,7 +148,7 @@ def check_quantity(
     Parameters
     ----------
     value : `~astropy.units.Quantity`
-        What was given; a text such as ``"1 day"`` is read.
+        The argument; a string such as ``"1 day"`` is read.
     name : str
         The argument's name, for messages.
     unit : `~astropy.units.UnitBase`
@@ -164,7 +164,7 @@ def check_quantity(
     Raises
     ------
     InvalidQueryError
-        If it has no unit or a wrong one, is no single finite number, or is too small.
+        If it has no unit or a wrong one, is not one finite number, or is too small.
     """
     right = f"should be one number with a unit, such as 1 * u.{unit}"
     try:
@@ -190,7 +190,7 @@ def check_number(value: object, *, name: str, least: float) -> float:
     name : str
         The argument's name, for messages.
     least : float
-        The smallest that is right.
+        The smallest allowed value.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def check_number(value: object, *, name: str, least: float) -> float:
     Raises
     ------
     InvalidQueryError
-        If it is no finite number, or too small.
+        If it is not a finite number, or too small.
     """
     real = isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
     number = float(cast("float", value)) if real else np.nan
@@ -220,7 +220,7 @@ def one_scale(curves: Iterable[tuple[str, Table]]) -> str:
     Returns
     -------
     str
-        The scale, ``"utc"`` where there is not a light curve.
+        The scale, ``"utc"`` if there is no light curve.
 
     Raises
     ------

@@ -94,7 +94,7 @@ def flags_of(source: CurveArrays) -> np.ndarray | None:
     Raises
     ------
     InvalidQueryError
-        If some have it and others have not, or it is not a column of bits.
+        If only some have it, or it is not a column of bits.
     """
     if not source.has("flag"):
         if any("flag" in lc.columns for lc in source.curves):

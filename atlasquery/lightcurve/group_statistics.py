@@ -21,7 +21,7 @@ __all__ = [
 SIGMA_PER_MAD = 1.4826022185056018
 # The error of a median of many values of equal errors, in units of that of their mean.
 MEDIAN_ERROR = np.sqrt(np.pi / 2)
-# How often ATClean clips, at most, after it has taken the median.
+# Maximum number of clippings by ATClean after the median.
 REPEATS = 9
 # Groups of more rows are sorted as one long list.
 LARGE = 64
@@ -272,7 +272,7 @@ def kept_by_clipping(
     A row goes when it is farther from the median of its group than `sigma`
     times its own error, and than `sigma` times the scatter (1.4826 times the
     median absolute deviation) of the group. A group of fewer than three rows
-    loses none: of two that differ, nobody knows which is wrong.
+    loses none: of two that differ, it is not known which is wrong.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ def kept_by_clipping(
     runs : SortedGroups
         Their groups.
     sigma : float
-        How many errors are too many.
+        The threshold in errors.
 
     Returns
     -------
@@ -314,7 +314,7 @@ def kept_by_clipping(
 def kept_by_errors(
     values: np.ndarray, errors: np.ndarray, runs: SortedGroups, sigma: float
 ) -> np.ndarray:
-    """Return which rows are left when those are clipped that their own errors do not explain.
+    """Return which rows are left when those are clipped that their errors do not explain.
 
     As ATClean does it: a row goes when it is farther than `sigma` times its own error
     from the median of its group, then from the weighted mean of those that are left,
@@ -328,7 +328,7 @@ def kept_by_errors(
     runs : SortedGroups
         Their groups.
     sigma : float
-        How many errors are too many.
+        The threshold in errors.
 
     Returns
     -------

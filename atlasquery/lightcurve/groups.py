@@ -1,4 +1,4 @@
-"""Rows in groups, as plain arrays: who belongs together; no loop per group."""
+"""Groups of rows, as plain arrays, without a loop over groups."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -58,21 +58,21 @@ def plot(
     y : {"mag", "flux"}, optional
         The axis: AB magnitudes, brightest on top, or the signed flux.
     forced : `~astropy.timeseries.TimeSeries`, optional
-        Forced photometry of the same object, drawn with open signs.
+        Forced photometry of the same object, drawn with open markers.
     limits : bool, optional
         Whether the limits of exposures without a detection are drawn, as faint
         triangles that point down.
     snr : float, optional
-        The signal to noise below which a measurement is faint: an open sign in flux;
-        in magnitudes an open sign if the survey calls it a detection, and
+        The signal to noise below which a measurement is faint: an open marker in flux;
+        in magnitudes an open marker if the survey calls it a detection, and
         otherwise, in forced photometry, a limit.
     flagged : bool, optional
         Whether the rows that `clean` flagged are drawn, as crosses. They do not
         stretch the axes.
     window : {"event", "all"} or (start, end), optional
-        The times that are shown. By default those of the detections and some room, where
-        they are a short part of the light curve, so that an event does not drown in years
-        of limits; the legend has the number of earlier or later rows. ``"all"`` shows all, and a
+        The times to show. By default those of the detections and a margin, where
+        they are a short part of the light curve, so that years of limits do not hide an
+        event; the legend has the number of earlier or later rows. ``"all"`` shows all, and a
         pair of times (`~astropy.time.Time`, str, MJD, or None for no bound) shows those between.
     redshift : float, optional
         For an axis of absolute magnitudes at the right, by `cosmology`. Neither a
@@ -83,7 +83,7 @@ def plot(
         By default Planck18.
     ax : `~matplotlib.axes.Axes`, optional
         The axes to draw on; by default those of a new figure. On those of an earlier
-        call, axes and key are of all light curves drawn; other objects are darker or
+        call, axes and legend are of all light curves drawn; other objects are darker or
         lighter, and named in the legend.
     title : str, optional
         The title; by default the name in ``lc.meta``.
@@ -181,7 +181,7 @@ def _drawn_before(ax: Any, what: PlotData, y: str, label: str) -> Drawn | None:
     if drawn.y != y or (drawn.label != label and drawn.marks and what.marks):
         raise InvalidQueryError(
             f"ax has a light curve in {drawn.y!r} ({drawn.label}), and y={y!r} ({label}) would be "
-            "drawn on the same scale: give both the same y, or take other axes"
+            "drawn on the same scale: give both the same y, or use other axes"
         )
     if drawn.scale != what.scale:
         raise InvalidQueryError(
@@ -251,7 +251,7 @@ def time_label(lc: Table, what: PlotData) -> str:
 
 
 def check_shown_window(window: object, scale: str) -> str | tuple[float, float]:
-    """Return the times that a picture shows, in the time scale of the light curve.
+    """Return the times that a plot shows, in the time scale of the light curve.
 
     Parameters
     ----------

@@ -105,13 +105,16 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 
 
 def _scaled(values: np.ndarray, old: tuple[float, float], new: tuple[float, float]) -> np.ndarray:
-    return new[0] + (values - old[0]) * (new[1] - new[0]) / (old[1] - old[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return new[0] + (values - old[0]) * (new[1] - new[0]) / (old[1] - old[0])
 
 
 def _distinct(
     x: np.ndarray, y: np.ndarray, bands: np.ndarray, chosen: np.ndarray, *, cell: int = 1
 ) -> list[_SparklinePoint]:
     """Return the chosen points, one for each cell of so many pixels and each band."""
+    # Numbers whose span is beyond all numbers have no place in a picture.
+    chosen = chosen & np.isfinite(x) & np.isfinite(y)
     found = {
         (band, round(px / cell), round(py / cell)): _SparklinePoint(px, py, band)
         for px, py, band in zip(

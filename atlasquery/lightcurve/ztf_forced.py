@@ -110,7 +110,7 @@ def read_ztf_forced(source: str | bytes | os.PathLike, *, snr: float = DETECTED)
     InvalidQueryError
         If there is no such file.
     TableParseError
-        If it is no such table, or a line has another number of values.
+        If it is not such a table, or a line has another number of values.
 
     References
     ----------
@@ -213,7 +213,7 @@ def _lines(body: bytes, name: str) -> tuple[list[str], list[list[str]], dict]:
         try:
             coordinates = SkyCoord(float(asked["R.A."]), float(asked["Dec."]), unit="deg")
         except ValueError as error:
-            raise TableParseError(f"{name} has a position that is none: {error}") from error
+            raise TableParseError(f"{name} has an invalid position: {error}") from error
         meta["coordinates"] = coordinates
     return names, cells, meta
 

@@ -115,7 +115,7 @@ class Application:
             return list(self._exchanges)
 
     def clear(self) -> None:
-        """Forget what was answered."""
+        """Forget the requests answered."""
         with self._lock:
             self._exchanges.clear()
 

@@ -152,7 +152,7 @@ KINDS = tuple(_FAMILIES)
 
 
 class _Columns(defaultdict):
-    """Columns grown by pieces."""
+    """Columns that grow in chunks."""
 
     def __init__(self) -> None:
         super().__init__(list)

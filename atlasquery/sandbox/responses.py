@@ -1,4 +1,4 @@
-"""Replies that are not an endpoint's own: refusals in JSON, and HTML pages."""
+"""Replies of no particular endpoint: refusals in JSON, and HTML pages."""
 
 import html
 

@@ -324,7 +324,7 @@ class Sandbox:
         return identifier
 
     def clear_requests(self) -> None:
-        """Forget what was asked."""
+        """Forget the requests answered."""
         self._application.clear()
 
     def advance(self, seconds: float) -> None:

@@ -55,7 +55,7 @@ def populate(database: Database, seed: int, history: str) -> dict:
     dict
         The manifest: ids by topic, positions, counts and names for tests.
     """
-    # Streams apart, so that the objects are the same whatever the history.
+    # Separate streams, so that the objects are the same whatever the history.
     placement, light, weather, noise, words = (np.random.default_rng([seed, k]) for k in range(5))
     objects = _place(placement)
     exposures = observe(weather, history)

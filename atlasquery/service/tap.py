@@ -15,7 +15,7 @@ from atlasquery.service.conf import ServiceConf
 from atlasquery.service.secrets import NoAuth
 from atlasquery.warn import warn
 
-__all__ = ["run_adql"]
+__all__ = ["adql_payload", "run_adql"]
 
 
 # Largest part of a response that is searched for a message, in characters.
@@ -73,6 +73,34 @@ def _tap_message(body: bytes) -> tuple[str, bool]:
                 value = attributes.get("value", "") if name == "ERROR_DETAIL" else ""
                 found += [TAG.sub(" ", inner), value]
     return " ".join(html.unescape(" ".join(found)).split())[:500], True
+
+
+def adql_payload(
+    server: str, adql: str, *, max_rows: int | None = None, language: str = "ADQL"
+) -> dict:
+    """Return what `run_adql` would send.
+
+    Parameters
+    ----------
+    server : str
+        The address of the TAP service.
+    adql : str
+        The query.
+    max_rows : int, optional
+        Largest number of rows; None or -1 for all.
+    language : str, optional
+        The language of the query, as the server calls it.
+
+    Returns
+    -------
+    dict
+        The parameters, and the address under ``url``.
+    """
+    from pyvo.dal import TAPQuery
+
+    limit = None if max_rows in (None, -1) else max_rows
+    query = TAPQuery(server.rstrip("/"), adql, mode="sync", language=language, maxrec=limit)
+    return {"url": query.queryurl, **query}
 
 
 def run_adql(

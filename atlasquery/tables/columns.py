@@ -55,7 +55,7 @@ class Column:
     #: The public name; kept, because each answer asks for it several times.
     name: str = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.to or self.wire)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import astropy.units as u
 import numpy as np
@@ -117,10 +117,14 @@ def reference_position(meta: Mapping) -> ReferencePosition:
     {"topocenter", "geocenter", "barycenter", "heliocenter", "unknown"}
         The position.
     """
-    if (position := meta.get("time_reference_position")) in get_args(ReferencePosition):
-        return position
+    known = meta.get("time_reference_position")
+    if known in get_args(ReferencePosition):
+        return cast("ReferencePosition", known)
     prose = str(meta.get("time_reference", "")).lower()
-    return next((position for word, position in WORDS if word in prose), "unknown")
+    for word, position in WORDS:
+        if word in prose:
+            return position
+    return "unknown"
 
 
 def position_system(table: Table) -> str | None:

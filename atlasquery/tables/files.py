@@ -37,7 +37,7 @@ __all__ = ["EXTENSIONS", "read_table", "write_table"]
 FITS_KEYWORD = "ATLASQRY"
 VOTABLE_INFO = "atlasquery"
 PARQUET_ITEM = b"table_meta_yaml"
-# Time scales that VOTable calls otherwise.
+# Time scales with other names in VOTable.
 VOTABLE_SCALES = {"UT1": "UT", "LOCAL": UNKNOWN}
 # Items of meta that become keywords of FITS too, for programs that look for them there.
 KEYWORDS = ("object", "survey", "magsys", "service", "server", "obtained", "creator", "query")
@@ -261,7 +261,7 @@ def _renamed(serialized: Any, names: dict[str, str]) -> Any:
 
 
 def _time_cards(times: list[TimeColumn], names: list[str]) -> list[tuple]:
-    """Return the keywords of FITS that say what times are; see its section 9."""
+    """Return the FITS keywords of the columns of times; see section 9 of the standard."""
     days = [time for time in times if time.origin == "MJD-origin"]
     scales = {time.scale for time in days or times if time.scale}
     if len(scales) != 1:
@@ -526,5 +526,5 @@ FORMATS: dict[str, _Pair] = {
     ".parquet": (_write_parquet, _read_parquet),
     ".csv": (_write_csv, _read_csv),
 }
-#: The extensions that say a format.
+#: The extensions of formats.
 EXTENSIONS = tuple(FORMATS)

@@ -1,4 +1,4 @@
-"""Pieces of HTML for notebooks, in which no text of a server is taken for markup."""
+"""HTML for notebooks, in which no string of a server becomes markup."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ TITLE = "caption-side:top;text-align:left;font-weight:bold;color:inherit;padding
 
 
 class Markup(str):
-    """A text that is HTML already, made by this package."""
+    """A string that is HTML already, made by this package."""
 
     __slots__ = ()
 
@@ -96,7 +96,7 @@ def grid(head: Iterable[str], rows: Iterable[Iterable[object]], *, title: object
 
 
 def plain_text(text: str, *, longest: int = 300) -> str:
-    """Return a server's text without its markup, and not too much of it.
+    """Return a server's text without its markup, in one line of limited length.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def plain_text(text: str, *, longest: int = 300) -> str:
 
 
 def control_free(text: str) -> str:
-    """Return a string that a terminal does not take for orders.
+    """Return a string without control characters.
 
     Parameters
     ----------

@@ -449,7 +449,7 @@ def _whole(kind: type, values: list) -> tuple[np.ndarray, np.ndarray]:
     return np.array(values, dtype=DTYPE[kind]), mask
 
 
-def _texts(values: Sequence) -> tuple[np.ndarray, np.ndarray]:
+def _texts(values: list | tuple) -> tuple[np.ndarray, np.ndarray]:
     """Return strings as an array, and which are empty or missing.
 
     Names of exposures, bands and dates have one length each. Joined with a

@@ -5,6 +5,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from alerce_server import Answer
+from astropy.coordinates import SkyCoord
 
 from atlasquery.alerce import conf
 from atlasquery.exceptions import (
@@ -12,9 +13,11 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     NotFoundError,
     RemoteServiceError,
+    TableParseError,
 )
 
 LSST = sky.FIRST_LSST + 5
+HERE = SkyCoord(150.1, 2.2, unit="deg")
 
 
 def test_probabilities_are_in_order_of_rank(alerce):
@@ -92,6 +95,39 @@ def test_pitfall_14_a_bare_nan_is_masked(alerce, double):
     assert found["value"].dtype == np.float64 and found["value"].unit is None
 
 
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ("/features", lambda client: client.get_features("ZTF18aaaaaaa")),
+        ("/catshtm/", lambda client: client.crossmatch_catshtm(HERE, "2 arcsec")),
+        ("/catshtm/", lambda client: client.query_catshtm_region(HERE, "2 arcsec")),
+        ("/ztf/v1/objects/", lambda client: client.query_object("ZTF18aaaaaaa")),
+        ("/lsst/object_api/", lambda client: client.query_object(LSST, survey="lsst")),
+        ("/lightcurve$", lambda client: client.get_light_curve("ZTF18aaaaaaa")),
+        ("/v2/lightcurve/forced", lambda client: client.get_forced_photometry("ZTF18aaaaaaa")),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"ra": NaN, "dec":',
+        b'[{"ra": -Infinity, "dec": 1]',
+        b'{"\xff": NaN}',
+        b"[" * 9999 + b"NaN",
+    ],
+    ids=["cut off", "wrong bracket", "not UTF-8", "nested"],
+)
+def test_a_damaged_body_is_requested_again(alerce, double, path, read, body):
+    double.faults = {path: [Answer(200, body)]}
+    assert len(read(alerce)) > 0
+    asked = double.asked(path)
+    assert asked.count(asked[0]) == 2
+    alerce.clear_cache()
+    double.faults = {path: Answer(200, body)}
+    with pytest.raises(TableParseError, match="is damaged"), conf.set_temp("retries", 1):
+        read(alerce)
+
+
 def test_features_by_band_and_name(alerce):
     assert set(alerce.get_features("ZTF18aaaaaaa", band="gr")["fid"]) == {12}
     assert set(alerce.get_features("ZTF18aaaaaaa", band="")["name"]) == {"r-W3"}
@@ -159,7 +195,7 @@ def test_an_object_that_is_not_known(alerce):
 @pytest.mark.parametrize("method", ["get_features", "get_feature", "get_avro"])
 def test_no_argument_is_suggested_that_a_method_has_not(alerce, double, method):
     more = ("Amplitude",) if method == "get_feature" else ()
-    with pytest.raises(InvalidQueryError, match="no name of ZTF") as caught:
+    with pytest.raises(InvalidQueryError, match="not a name of ZTF") as caught:
         getattr(alerce, method)("45121627560013205", *more)
     assert "survey=" not in str(caught.value)
     with pytest.raises(InvalidQueryError, match="give survey='lsst'"):

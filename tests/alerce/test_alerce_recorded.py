@@ -9,10 +9,10 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from atlasquery.alerce import columns, lsstcolumns
+from atlasquery.alerce import columns, lsst_columns
 from atlasquery.alerce.base import decode_plain
 from atlasquery.alerce.classes import _decode_classifiers
-from atlasquery.alerce.curves import _decode_both
+from atlasquery.alerce.light_curves import _decode_both
 from atlasquery.alerce.photometry import decode_forced, decode_v2, ztf_schema
 from atlasquery.tables import build_table, decode_rows
 
@@ -26,11 +26,11 @@ ROWS = {
     "ztf_v1/features.json": columns.FEATURE,
     "ztf_v1/features_fid.json": columns.FEATURE,
     "ztf_v1/feature_one.json": columns.FEATURE,
-    "multisurvey/detections.json": lsstcolumns.DETECTION,
-    "multisurvey/detections_two.json": lsstcolumns.DETECTION,
-    "multisurvey/forced.json": lsstcolumns.FORCED,
-    "multisurvey/forced_twice.json": lsstcolumns.FORCED,
-    "multisurvey/magstats.json": lsstcolumns.DIA_OBJECT,
+    "multisurvey/detections.json": lsst_columns.DETECTION,
+    "multisurvey/detections_two.json": lsst_columns.DETECTION,
+    "multisurvey/forced.json": lsst_columns.FORCED,
+    "multisurvey/forced_twice.json": lsst_columns.FORCED,
+    "multisurvey/magstats.json": lsst_columns.DIA_OBJECT,
     "multisurvey/probability.json": columns.PROBABILITY,
 }
 # Which declaration a model of the list of units speaks of.
@@ -45,8 +45,8 @@ MODELS = {
     "v1 classifier": columns.CLASSIFIER,
     "v2 forced_photometry": columns.FORCED,
     "v2 forced_photometry.extra_fields": columns.FORCED_EXTRA,
-    "multisurvey LSST detection (~105 keys)": lsstcolumns.DETECTION,
-    "multisurvey object list item": lsstcolumns.OBJECT,
+    "multisurvey LSST detection (~105 keys)": lsst_columns.DETECTION,
+    "multisurvey object list item": lsst_columns.OBJECT,
 }
 UNITS = {"d": u.day, "DN": u.DN, "pix": u.pix, "mag": u.mag, "deg": u.deg, "arcsec": u.arcsec}
 UNITS |= {"s": u.s, "nJy": u.nJy}
@@ -78,7 +78,7 @@ def test_rows_decode_into_declared_columns(samples, path):
         )
     ]
     + [
-        (path, lsstcolumns.OBJECT)
+        (path, lsst_columns.OBJECT)
         for path in ("multisurvey/list_objects.json", "multisurvey/list_cone.json",
                      "multisurvey/list_empty.json")
     ],
@@ -168,8 +168,8 @@ def test_everything_of_an_object_in_one_answer(samples):
 
 
 def test_an_object_of_lsst_with_its_statistics(samples):
-    rows = decode_rows(lsstcolumns.ENTRY, b"[" + samples("multisurvey/object_extra.json") + b"]")
-    assert {c.wire for c in rows.columns} == {c.wire for c in lsstcolumns.ENTRY}
+    rows = decode_rows(lsst_columns.ENTRY, b"[" + samples("multisurvey/object_extra.json") + b"]")
+    assert {c.wire for c in rows.columns} == {c.wire for c in lsst_columns.ENTRY}
     assert build_table(rows)["g_psfFluxMean"].tolist() == [1234.5]
 
 

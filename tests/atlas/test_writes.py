@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
-from losing import LosingProxy
+from lossy_proxy import LosingProxy
 
 from atlasquery.atlas import AtlasClass, conf
 from atlasquery.exceptions import (

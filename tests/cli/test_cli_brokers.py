@@ -73,7 +73,7 @@ def test_alerce_refuses_what_cannot_be(alerce):
     for words, message in (
         (("cone", "150.0", "+2.2", "30"), "does not end in a radius"),
         (("cone", "M31", "30arcsec"), "'M31' is not a position"),
-        (("object", "nothing"), "is no name of ZTF"),
+        (("object", "nothing"), "is not a name of ZTF"),
         (("object", "ZTF19aaaaaab", "--survey", "gaia"), "gaia"),
     ):
         result = alerce(*words)

@@ -83,6 +83,11 @@ def test_more_accounts_than_slots_take_turns(forced, double):
     assert any("tasks to wait for, about 4.2 h" in r.getMessage() for r in said)
 
 
+def test_a_runner_with_impossible_numbers_costs_only_the_forecast(forced, double):
+    double.queued_users = 10**400
+    assert forced.wait(forced.submit(positions(30))).counts() == {"done": 30}
+
+
 def test_a_timeout_names_what_is_left_and_loses_nothing(forced, double):
     jobs = forced.submit(positions(10))
     with pytest.raises(TimeoutError, match=r"\d of 10 tasks.*Wait again") as caught:

@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
-from atlasquery.lccserver import LCCQuery, LCCServerClass, conf, running
+from atlasquery.lccserver import LCCQuery, LCCServerClass, conf, sending
 from atlasquery.lccserver.queries import Part
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
@@ -272,14 +272,14 @@ def test_a_dataset_that_was_asked_for_too_early_is_asked_for_again(lcc, double, 
 
 def test_large_results_and_parts_are_not_asked_for_early(lcc, double, monkeypatch):
     begun = []
-    real = running.in_background
-    monkeypatch.setattr(running, "in_background", lambda work: begun.append(1) or real(work))
+    real = sending.in_background
+    monkeypatch.setattr(sending, "in_background", lambda work: begun.append(1) or real(work))
     lcc.query_criteria("sdssr < 10")
     assert len(begun) == 1
-    monkeypatch.setattr(running, "SOON", 1)
+    monkeypatch.setattr(sending, "SOON", 1)
     lcc.query_criteria("sdssr < 11")
     monkeypatch.undo()
-    monkeypatch.setattr(running, "in_background", lambda work: begun.append(1) or real(work))
+    monkeypatch.setattr(sending, "in_background", lambda work: begun.append(1) or real(work))
     lcc.query_region(CENTRE, radius="70 arcmin")
     query = lcc.query_criteria("sdssr < 12", wait=False)
     assert len(begun) == 1

@@ -30,8 +30,8 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
-from atlasquery.lccserver.archive import LightCurveZip
 from atlasquery.lccserver.csvlc import parse_csvlc
+from atlasquery.lccserver.curve_files import LightCurveZip
 
 ALPHA = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
 BETA = [("synth_beta", row) for row in lcc_sky.objects()["synth_beta"]]
@@ -78,13 +78,15 @@ def test_one(lcc, double, files):
 
 
 def test_one_that_is_not_there(lcc, double, files):
-    with pytest.raises(NotFoundError, match="does not know what that is of, or does not show it"):
+    with pytest.raises(
+        NotFoundError, match="does not know the object or dataset, or does not show it"
+    ):
         lcc.get_light_curve("SYA-9999999", "synth_alpha")
     # A key that is not to blame is not thrown away.
     assert len(double.asked("/api/key")) == 1
     with pytest.raises(InvalidQueryError, match=r"collections='synth_alhpa' .*did you mean"):
         lcc.get_light_curve(NAMES[0], "synth_alhpa")
-    with pytest.raises(InvalidQueryError, match="mag_column='aep_002' is no column of magnitudes"):
+    with pytest.raises(InvalidQueryError, match="'aep_002' is not a column of magnitudes"):
         lcc.get_light_curve(NAMES[0], "synth_alpha", mag_column="aep_002")
     files.changed["SYA-0000004"] = packed(ALPHA[1][1])
     with pytest.raises(TableParseError, match=r"SYA-0000004-csvlc.gz is of .SYA-0000002"):
@@ -116,7 +118,7 @@ def test_a_file_is_made_where_there_is_none(lcc, double, files):
     assert len(double.asked("/l/")) == 2
     files.unmade.add("SYA-0000009")
     double.routes["POST /api/columnsearch"] = double._search
-    with pytest.raises(NotFoundError, match="has not made the file"):
+    with pytest.raises(NotFoundError, match="has not created the file"):
         lcc.get_light_curve("SYA-0000009", "synth_alpha")
 
 
@@ -198,14 +200,14 @@ def test_a_table_of_ones_own(lcc, double, files):
     for wrong, words in (
         (Table({"objectid": ["a"]}), "a table with the columns objectid and collection"),
         (7, "it is int"),
-        ("no/where", "is no name of a dataset"),
+        ("no/where", "is not the name of a dataset"),
         (Table({"objectid": ["a"], "collection": ["b"]}), "has a of the collection 'b'"),
     ):
         with pytest.raises(InvalidQueryError, match=words):
             lcc.get_light_curves(wrong)
     with pytest.raises(InvalidQueryError, match=r"on_error='rais'.*did you mean 'raise'"):
         lcc.get_light_curves(table, on_error="rais")
-    with pytest.raises(InvalidQueryError, match="is no directory"):
+    with pytest.raises(InvalidQueryError, match="is not a directory"):
         lcc.get_light_curves(table, directory="/nowhere/at/all")
 
 
@@ -251,7 +253,7 @@ def test_members_that_are_missing_or_damaged(lcc, double, files, some):
 def test_a_zip_that_is_none(lcc, double, files, some):
     files.zips[some] = files_zip = make_zip(files.members(some))
     files.zips[some] = files_zip[:-50]
-    with pytest.raises(TableParseError, match="is no ZIP, or is damaged"):
+    with pytest.raises(TableParseError, match="is not a ZIP, or is damaged"):
         lcc.get_light_curves(some)
     files.zips[some] = files_zip
     assert len(lcc.get_light_curves(some)) == 26
@@ -433,8 +435,8 @@ def test_a_zip_that_has_become_smaller(lcc, double, files, some):
     [
         ({"Content-Range": "bytes 5-9/100"}, "bytes 5 to 9, 5 of them"),
         ({"Content-Range": "bytes 0-3/100"}, "bytes 0 to 3, 5 of them"),
-        ({"Content-Range": "bytes 0-4/*"}, "says of no piece where it belongs"),
-        ({}, "says of no piece where it belongs"),
+        ({"Content-Range": "bytes 0-4/*"}, "does not say where the chunk belongs"),
+        ({}, "does not say where the chunk belongs"),
         ({"Content-Range": f"bytes 0-4/{1 << 40}"}, "is of 1048576 MiB, more than"),
     ],
 )
@@ -447,7 +449,7 @@ def test_pieces_that_do_not_fit(lcc, files, some, headers, words):
 def test_a_path_that_leads_elsewhere(lcc, double, files):
     setid = keep_dataset(double, ALPHA[:3])
     double.datasets[setid][0]["lczipfpath"] = "//evil.example/p/x.zip"
-    with pytest.raises(TableParseError, match="is no address of this server"):
+    with pytest.raises(TableParseError, match="is not an address of this server"):
         lcc.get_light_curves(setid)
 
 

@@ -110,13 +110,13 @@ def test_nothing_of_a_server_is_taken_for_markup(lcc, page):
     ],
 )  # fmt: skip
 def test_a_picture_that_is_none_is_refused(data):
-    with pytest.raises(TableParseError, match="picture of finding chart is no PNG image"):
+    with pytest.raises(TableParseError, match="picture of finding chart is not a PNG image"):
         decoded(finderchart=data)
 
 
 def test_pictures_are_written_whole(tmp_path):
     picture = decode_picture(text(png(6, 5)), "it")
-    assert repr(picture) == "<Picture of it: PNG, 6 x 5 pixels>"
+    assert repr(picture) == "<LCCPicture of it: PNG, 6 x 5 pixels>"
     picture.save(tmp_path / "it.png")
     assert (tmp_path / "it.png").read_bytes() == png(6, 5)
     with pytest.raises(FileExistsError, match="overwrite=True"):
@@ -137,7 +137,7 @@ def test_odd_answers():
     assert len(one.periods) == 0 and one.folded == []
     with pytest.raises(TableParseError, match="'NGC 1' came in place of SYA-0000002"):
         decoded(objectid="NGC 1")
-    with pytest.raises(TableParseError, match="is no object of JSON"):
+    with pytest.raises(TableParseError, match="are not a JSON object"):
         decode_object(b"[]", "SYA-0000002", "synth_alpha")
 
 
@@ -154,9 +154,9 @@ def test_what_is_not_there(lcc, double):
     [
         ("SYA-1", "synth_alhpa", "did you mean 'synth_alpha'"),
         ("SYA-1", None, "should be the name of one collection"),
-        ("", "synth_alpha", "is no name of an object"),
-        ("../../etc", "synth_alpha", "is no name of an object"),
-        (7, "synth_alpha", "is no name of an object"),
+        ("", "synth_alpha", "is not the name of an object"),
+        ("../../etc", "synth_alpha", "is not the name of an object"),
+        (7, "synth_alpha", "is not the name of an object"),
     ],
 )
 def test_wrong_names_send_nothing(lcc, double, objectid, collection, words):

@@ -104,7 +104,7 @@ def test_recorded_refusals_are_in_the_servers_words(lcc, double, samples):
     with pytest.raises(RemoteServiceError, match="between 3 and 1024 characters"):
         lcc.query_text("RRab")
     replay(double, samples, "ftsquery", "cone_hyphen_collection.json")
-    with pytest.raises(RemoteServiceError, match="broke off a search"):
+    with pytest.raises(RemoteServiceError, match="ended the response to a search"):
         lcc.query_text("RRab")
     replay(double, samples, "ftsquery", "fts_nomatch.ndjson")
     with pytest.warns(NoResultsWarning):

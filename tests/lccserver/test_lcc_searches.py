@@ -339,7 +339,7 @@ def test_lists_of_collections_columns_and_datasets(server, client):
         ({"visibility": "publik"}, "visibility='publik'.*did you mean 'public'"),
         ({"timeout": "soon"}, "timeout='soon'"),
         ({"collections": [["synth_alpha"]]}, "is not at this server"),
-        ({"columns": [["sdssr"]]}, "is no column"),
+        ({"columns": [["sdssr"]]}, "is not a column of"),
         ({"save": 5}, "save=5 should be the path"),
         ({"filters": "sdsr < 3"}, "did you mean 'sdssr'"),
     ],
@@ -381,8 +381,8 @@ def test_positions_radii_and_texts_that_are_wrong_are_refused(lcc, double):
         (lambda: lcc.crossmatch(table, "1 arcsec", ids=b"a"), "a list or an array"),
         (lambda: lcc.crossmatch(table, "1 arcsec", ids=5), "a list or an array"),
         (lambda: lcc.query_text("foo AND ("), "parenthesis"),
-        (lambda: lcc.query_text('"foo" OR'), "beside AND, OR or NOT"),
-        (lambda: lcc.query_text("NOT foo"), "beside AND, OR or NOT"),
+        (lambda: lcc.query_text('"foo" OR'), "next to AND, OR or NOT"),
+        (lambda: lcc.query_text("NOT foo"), "next to AND, OR or NOT"),
         (lambda: lcc.query_text('tags:"eclipsing"'), "names 'tags'"),
         (lambda: lcc.query_criteria(None), "filters is None"),
         (lambda: lcc.get_dataset("../api/key"), "no name of a dataset"),
@@ -401,6 +401,7 @@ def test_the_payload_can_be_looked_at(lcc, double):
         max_rows=2, get_query_payload=True,
     )  # fmt: skip
     assert sent == {
+        "url": f"{double.url}/api/columnsearch",
         "visibility": "unlisted", "collections[]": ["synth_alpha"], "columns[]": ["sdssr"],
         "filters": "(sdssr lt 13)", "sortspec": '[["sdssr", "desc"]]', "samplespec": "5",
         "limitspec": "2",

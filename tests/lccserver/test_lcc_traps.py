@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
-from atlasquery.lccserver.datasets import read_collections
+from atlasquery.lccserver.catalogue import read_collections
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 ARGS = {
@@ -104,7 +104,7 @@ def test_a_filter_dropped_later_is_an_error_too(lcc, double):
      ("results_limitspec", None), ("results_samplespec", None), ("dataset_visibility", "unlisted")],
 )  # fmt: skip
 def test_whatever_else_the_server_ignored_is_an_error(lcc, double, key, value):
-    """A single-quoted sort, a limit that is no number: the server drops them without a word."""
+    """A single-quoted sort, a limit that is not a number: the server drops them without a word."""
     wanted = {
         "collections": ["synth_alpha"], "getcolumns": ["sdssr"], "results_limitspec": 5,
         "results_sortspec": [["sdssr", "desc"]], "results_samplespec": 9,
@@ -137,7 +137,7 @@ def test_two_objects_on_one_line_are_a_refusal_in_the_servers_words(lcc, double)
 ])  # fmt: skip
 def test_a_stream_that_ends_unfinished_is_an_error(lcc, double, lines):
     double.faults["conesearch"] = Answer(lines=lines)
-    with pytest.raises(RemoteServiceError, match="broke off a search") as caught:
+    with pytest.raises(RemoteServiceError, match="ended the response to a search") as caught:
         lcc.query_region(CENTRE, radius="5 arcmin")
     assert lines[-1]["message"] in str(caught.value)
     # What matched was told: its dataset is asked for then, of which nobody waits for the answer.
@@ -197,7 +197,7 @@ def test_a_500_is_asked_again_and_then_told(lcc, double):
 @pytest.mark.parametrize("text", ["<html>a proxy</html>", '{"status": "dancing"}\n', '{"sta', "[]"])
 def test_what_is_no_message_is_an_error(lcc, double, text):
     double.faults["columnsearch"] = Answer(lines=[text])
-    with pytest.raises(TableParseError, match=r"no JSON|no kind"):
+    with pytest.raises(TableParseError, match=r"not JSON|unknown kind"):
         lcc.query_criteria("sdssr < 13")
 
 
@@ -269,13 +269,13 @@ def test_an_unknown_dataset_is_told(client):
 
 def test_the_servers_cap_of_rows_is_warned_of(lcc, double):
     double.site["cap"] = 100
-    with pytest.warns(MaxResultsWarning, match="because of its own limit"):
+    with pytest.warns(MaxResultsWarning, match="because of a limit of the server"):
         found = lcc.query_criteria("sdssr < 99")
     assert len(found) == 100
     with pytest.warns(MaxResultsWarning, match="1480 objects matched"):
         lcc.get_dataset(found.meta["setid"])
     double.site["cap"] = 10
-    with pytest.warns(MaxResultsWarning, match="because of its own limit"):
+    with pytest.warns(MaxResultsWarning, match="because of a limit of the server"):
         lcc.query_region(SkyCoord(150, 2, unit="deg"), radius="60 arcmin")
 
 

@@ -88,3 +88,10 @@ def test_names_and_bands_are_escaped():
     ET.fromstring(svg)
     assert "<script" not in svg
     assert "<b>" not in svg
+
+
+def test_a_magnitude_beyond_all_numbers_is_left_out_of_the_picture():
+    lc = light_curve(
+        [100, 110, 120], [-1.7e308, 16.0, 1.7e308], [np.nan] * 3, ["o", "c", "o"], [1.0, 2.0, 3.0]
+    )
+    assert sparkline(lc).startswith("<svg")

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,26 +22,26 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.lccserver.base import LCCServerQuery
-from atlasquery.lccserver.datasets import HIDDEN, Dataset, read_dataset
-from atlasquery.lccserver.progress import StatusLine
+from atlasquery.lccserver.datasets import HIDDEN, LCCDataset, read_dataset
 from atlasquery.lccserver.queries import LCCQuery, Part
-from atlasquery.lccserver.stream import Outcome, Stream, StreamLine, refused
-from atlasquery.service.pool import in_background, run_all
+from atlasquery.lccserver.stream import SearchOutcome, Stream, StreamLine, refused
+from atlasquery.service.pool import in_background, in_notebook, run_all
+from atlasquery.tables.html import control_free
 
-__all__ = ["check_timeout", "finish_parts", "start_parts"]
+__all__ = ["StatusLine", "check_timeout", "finish_parts", "start_parts"]
 
 Progress = bool | Callable
-# Of degrees and arcminutes that were sent as text and come back as numbers.
+# Of degrees and arcminutes that were sent as strings and come back as numbers.
 SLACK = 1e-6
-# A dataset of so few rows is written by the time that the server has checked the key again.
+# A dataset of so few rows is complete before the server has checked the key again.
 SOON = 1000
 
 
 @dataclass
-class _Sent:
-    """What became of the sending of a part.
+class _Submission:
+    """The outcome of sending a part.
 
-    ``early`` is its dataset, asked for while the server still collects the light curves, and
+    ``early`` is its dataset, requested while the server still collects the light curves, and
     ``light_curves`` the path of their ZIP, which such a dataset does not have yet.
     """
 
@@ -47,17 +49,17 @@ class _Sent:
     early: Future | None = None
     light_curves: str | None = None
 
-    def take(self) -> Dataset | None:
-        """Return the dataset that was asked for early, once, where that was not too early."""
+    def take(self) -> LCCDataset | None:
+        """Return the dataset that was requested early, once, if that was not too early."""
         early, self.early = self.early, None
-        # What failed is asked for again, and then fails in the right place.
+        # After a failure it is requested again, so that the error is raised where it belongs.
         with contextlib.suppress(Exception):
             return early.result() if early is not None else None
         return None
 
 
 def check_timeout(timeout: object, default: float) -> float:
-    """Return how long to wait, or refuse it.
+    """Return the time to wait in seconds, or refuse it.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def check_timeout(timeout: object, default: float) -> float:
     Raises
     ------
     InvalidQueryError
-        If it is no time.
+        If it is not a time.
     """
     if timeout is None:
         return default
@@ -96,13 +98,13 @@ def finish_parts(
     cache: bool | None,
     timeout: float,
     progress: Progress,
-) -> list[Dataset | Exception | None]:
-    """Bring each part to its end; return its dataset, None for no match, or what failed."""
+) -> list:
+    """Complete each part; return its dataset, None for no match, or its error."""
     end = time.monotonic() + timeout
 
-    def work(part: Part) -> Dataset | None:
-        # The process that sent it was ended before the answer was. Without a match, or when it
-        # failed, it has no dataset for ever.
+    def work(part: Part) -> LCCDataset | None:
+        # The process that sent it ended before the response. Without a match, or if it failed,
+        # it never has a dataset.
         unseen = part.state == "running" and not part.message
         sent = _submit(client, query, part, cache=cache, report=report, early=not several)
         try:
@@ -110,7 +112,7 @@ def finish_parts(
         except (NotFoundError, TimeoutError):
             if not (sent.stored or unseen):
                 raise
-        # Or the server has thrown away what an earlier search like it has led to.
+        # Or the server has removed the dataset of an earlier search like it.
         query.change(part, state="pending", setid=None, message="")
         sent = _submit(client, query, part, cache=False, report=report)
         return _take(client, query, part, sent, cache=cache, end=end)
@@ -130,7 +132,7 @@ def finish_parts(
 def start_parts(
     client: LCCServerQuery, query: LCCQuery, *, cache: bool | None, progress: Progress
 ) -> list:
-    """Send what was not sent; return for each part None, or what failed."""
+    """Send the parts that were not sent; return for each part None, or its error."""
     with StatusLine(progress and len(query.parts) == 1, client.service) as line:
         report = progress if callable(progress) else line.show
         return run_all(
@@ -150,17 +152,17 @@ def _submit(
     cache: bool | None,
     report: Callable,
     early: bool = False,
-) -> _Sent:
-    """Send a part that was not sent, and read the answer to its end; or take a stored one."""
-    sent = _Sent()
+) -> _Submission:
+    """Send a part that was not sent, and read the response; or take a cached one."""
+    sent = _Submission()
     if part.state == "failed":
         query.change(part, state="pending", setid=None, message="")
     if part.state != "pending":
         return sent
 
     def watch(line: StreamLine) -> None:
-        said = line.result or {}
-        setid, found = said.get("setid"), said.get("total_nmatches")
+        result = line.result or {}
+        setid, found = result.get("setid"), result.get("total_nmatches")
         few = isinstance(found, int) and 0 < found <= SOON
         if line.status == "queued" and setid:
             query.change(part, state="running", setid=setid)
@@ -176,7 +178,7 @@ def _submit(
     except (RemoteServiceError, TableParseError, TimeoutError) as error:
         cut_off = getattr(error, "status", None) is None and part.setid is not None
         if cut_off and not isinstance(error, TableParseError):
-            # The connection broke, and not the search, whose result will be in its dataset.
+            # The connection broke, but the search continues, and its result will be in its dataset.
             return sent
         query.change(part, state="failed", message=str(error))
         raise
@@ -191,12 +193,12 @@ def _submit(
 
 def _stream(
     client: LCCServerQuery, part: Part, *, cache: bool | None, watch: Callable[[StreamLine], None]
-) -> tuple[Outcome, bool]:
-    """Send a search and read its stream, or take what a search like it has led to."""
+) -> tuple[SearchOutcome, bool]:
+    """Send a search and read its stream, or take the cached response to an earlier one."""
     url = client.server + part.path
     auth, token = client._auth(required=True)
     cache = cache_conf.cache_active if cache is None else cache
-    # With another anonymous key, as the next process has, the server denies such a dataset.
+    # The server denies such a dataset to another anonymous key, as the next process has.
     lifetime = client._shorter(client.conf.list_seconds)
     cache = cache and lifetime > 0 and part.payload["visibility"] not in HIDDEN
     if cache:
@@ -206,8 +208,8 @@ def _stream(
             return _outcome_of(stored[0]), True
     stream = Stream()
 
-    def read(piece: bytes) -> None:
-        for line in stream.feed(piece):
+    def read(chunk: bytes) -> None:
+        for line in stream.feed(chunk):
             watch(line)
 
     response, token = client._send_signed(
@@ -216,7 +218,7 @@ def _stream(
     for line in stream.close():
         watch(line)
     if not stream.lines:
-        # No line at all is no answer of an LCC-Server.
+        # An empty response is not that of an LCC-Server.
         client._decode(response, msgspec.json.decode)
     outcome = stream.outcome()
     if cache and outcome.status in ("ok", "empty", "background"):
@@ -229,25 +231,26 @@ def _take(
     client: LCCServerQuery,
     query: LCCQuery,
     part: Part,
-    sent: _Sent,
+    sent: _Submission,
     *,
     cache: bool | None,
     end: float,
-) -> Dataset | None:
-    """Return the dataset of a part, when there is one."""
+) -> LCCDataset | None:
+    """Return the dataset of a part, when it exists."""
     if part.state == "empty":
         return None
     wait = client.conf.poll_seconds
+    setid = part.setid or ""
     while True:
         try:
-            dataset = sent.take() or read_dataset(client, part.setid, cache=cache)
+            dataset = sent.take() or read_dataset(client, setid, cache=cache)
             break
         except NotFoundError as error:
             # A search in the background has no dataset before it is done.
-            left = end - time.monotonic()
-            if part.state == "done" or left <= 0:
+            remaining = end - time.monotonic()
+            if part.state == "done" or remaining <= 0:
                 raise _too_late(client, part, error) from None
-            client._clock.sleep(min(wait, left))
+            client._clock.sleep(min(wait, remaining))
             wait = min(wait * 1.5, client.conf.longest_poll)
     check_ran(part, dataset, client.server + part.path)
     if sent.light_curves and not dataset.complete:
@@ -261,7 +264,7 @@ def _too_late(client: LCCServerQuery, part: Part, error: NotFoundError) -> Excep
         return error
     return TimeoutError(
         f"{client.service} has no dataset {part.setid} yet: its search is still running, or it "
-        "failed in the background, of which the server says nothing. Take it up later with "
+        "failed in the background, which the server does not report. Resume it later with "
         f"{client.name}.fetch(query), where query is an attribute of this error, or with "
         f"{client.name}.get_dataset({part.setid!r})",
         service=client.service,
@@ -271,7 +274,7 @@ def _too_late(client: LCCServerQuery, part: Part, error: NotFoundError) -> Excep
     )
 
 
-def _outcome_of(body: bytes) -> Outcome:
+def _outcome_of(body: bytes) -> SearchOutcome:
     stream = Stream()
     stream.feed(body)
     stream.close()
@@ -279,16 +282,16 @@ def _outcome_of(body: bytes) -> Outcome:
 
 
 def check_understood(part: Part, args: dict, url: str) -> None:
-    """Raise if the server understood something else than it was sent.
+    """Raise if the server read something else than it was sent.
 
     Parameters
     ----------
     part : Part
-        What was sent.
+        The request.
     args : dict
-        ``api_args`` of the first line of its answer.
+        ``api_args`` of the first line of its response.
     url : str
-        What was asked.
+        The address of the request.
 
     Raises
     ------
@@ -308,27 +311,27 @@ def check_understood(part: Part, args: dict, url: str) -> None:
     }
     for name, value in expected.items():
         if name not in args:
-            raise _changed(name, value, "nothing, as it does not say what it understood", url)
-        said = args[name]
-        if name in ("collections", "getcolumns") and isinstance(said, list):
-            said = sorted(said, key=str)
+            raise _changed(name, value, "nothing, as it does not send what it read", url)
+        received = args[name]
+        if name in ("collections", "getcolumns") and isinstance(received, list):
+            received = sorted(received, key=str)
         if name == "conditions":
-            said = _words(said)
-        if said != value:
-            raise _changed(name, value, said, url)
+            received = _single_spaced(received)
+        if received != value:
+            raise _changed(name, value, received, url)
 
 
-def check_ran(part: Part, dataset: Dataset, url: str) -> None:
+def check_ran(part: Part, dataset: LCCDataset, url: str) -> None:
     """Raise if the server ran something else than it was sent.
 
     Parameters
     ----------
     part : Part
-        What was sent.
-    dataset : Dataset
-        What came of it.
+        The request.
+    dataset : LCCDataset
+        Its result.
     url : str
-        What was asked.
+        The address of the request.
 
     Raises
     ------
@@ -338,9 +341,9 @@ def check_ran(part: Part, dataset: Dataset, url: str) -> None:
     ran = json.loads(dataset.about.get("arguments") or "null")
     if not isinstance(ran, dict):
         raise _changed("the query", "what it ran", "nothing of it", url)
-    said = _words(ran.get("conditions"))
-    if said != part.conditions:
-        raise _changed("conditions", part.conditions, said, url)
+    received = _single_spaced(ran.get("conditions"))
+    if received != part.conditions:
+        raise _changed("conditions", part.conditions, received, url)
     if "coords" in part.payload:
         numbers = [float(word) for word in part.payload["coords"].split()]
         names = ("center_ra", "center_decl", "radius_arcmin")
@@ -349,32 +352,75 @@ def check_ran(part: Part, dataset: Dataset, url: str) -> None:
         _check_numbers(("xmatch_dist_arcsec",), [float(part.payload["xmd"])], ran, url)
         lines = part.payload["xmq"].count("\n") + 1
         try:
-            taken = len(ran["inputdata"]["data"]["objectid"])
+            count = len(ran["inputdata"]["data"]["objectid"])
         except (KeyError, TypeError):
-            taken = None
-        if taken != lines:
-            raise _changed("the number of rows", lines, taken, url)
+            count = None
+        if count != lines:
+            raise _changed("the number of rows", lines, count, url)
 
 
-def _words(conditions: object) -> object:
+def _single_spaced(conditions: object) -> object:
     """Return conditions with single spaces; None for none."""
     return (" ".join(conditions.split()) if isinstance(conditions, str) else conditions) or None
 
 
 def _check_numbers(names: tuple, numbers: list[float], ran: dict, url: str) -> None:
     for name, value in zip(names, numbers, strict=True):
-        said = ran.get(name)
-        if not isinstance(said, (int, float)) or not math.isclose(said, value, abs_tol=SLACK):
-            raise _changed(name, value, said, url)
+        received = ran.get(name)
+        if not isinstance(received, (int, float)) or not math.isclose(
+            received, value, abs_tol=SLACK
+        ):
+            raise _changed(name, value, received, url)
 
 
-def _changed(name: str, sent: object, said: object, url: str) -> RemoteServiceError:
+def _changed(name: str, sent: object, received: object, url: str) -> RemoteServiceError:
     return RemoteServiceError(
         f"LCC-Server did not search for what it was asked at {url}: it was sent "
-        f"{name}={sent!r:.300}, and took {said!r:.300}. Its result, that of another search, is not "
-        "returned.",
+        f"{name}={sent!r:.300}, and took {received!r:.300}. Its result, that of another search, is "
+        "not returned.",
         service="LCC-Server",
         status=200,
         url=url,
-        reason=f"{name}={said!r:.300}",
+        reason=f"{name}={received!r:.300}",
     )
+
+
+class StatusLine:
+    """One line of a terminal with the last message of the server, removed after the search.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether to show it; without a terminal nothing is shown.
+    service : str
+        Name of the service.
+    """
+
+    def __init__(self, shown: bool, service: str):
+        self._shown = bool(shown) and (in_notebook() or sys.stdout.isatty())
+        self._service = service
+        self._lock = threading.Lock()
+        self._width = 0
+
+    def show(self, line: StreamLine) -> None:
+        """Show a message in place of the one before.
+
+        Parameters
+        ----------
+        line : StreamLine
+            The message.
+        """
+        if self._shown:
+            with self._lock:
+                text = control_free(f"{self._service}: {line.message}")[:79]
+                sys.stdout.write("\r" + text.ljust(self._width))
+                sys.stdout.flush()
+                self._width = len(text)
+
+    def __enter__(self) -> "StatusLine":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._width:
+            sys.stdout.write("\r" + " " * self._width + "\r")
+            sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""From what a user asks of objects to what the servers take, without their traps."""
+"""Criteria for objects: the arguments of users, checked, as the parameters of the servers."""
 
 from numbers import Integral, Real
 
@@ -45,7 +45,7 @@ ORDERS = {
 ALL = "all"
 # What, when it is sent, leaves out the objects that nobody has classified.
 CHOOSES = {"classifier", "class", "class_name", "ranking", "probability"}
-# "A cone with ra=0, dec=0 or radius=0 is silently ignored" (contract): values that are not 0.
+# A cone with a zero is ignored: see docs/servers/alerce.rst, "A zero switches the cone off".
 FULL_TURN, NEARLY_ZERO = 360.0, 1e-12
 
 
@@ -62,7 +62,7 @@ def cone_params(ra: float, dec: float, arcsec: float) -> dict:
     Returns
     -------
     dict
-        None of its values is zero, for which the server would send its whole catalogue.
+        Without zeros, for which the server would send its entire catalogue.
     """
     return {"ra": float(ra) or FULL_TURN, "dec": float(dec) or NEARLY_ZERO, "radius": arcsec}
 
@@ -108,13 +108,13 @@ def criteria_params(
         Parameters of the survey's own API.
     """
     lsst = survey == "lsst"
-    texts = {"classifier": classifier, "classifier_version": classifier_version}
-    texts["class_name" if lsst else "class"] = class_name
-    for name, text in (*texts.items(), ("class_name", class_name)):
+    names = {"classifier": classifier, "classifier_version": classifier_version}
+    names["class_name" if lsst else "class"] = class_name
+    for name, text in (*names.items(), ("class_name", class_name)):
         if text is not None and (not isinstance(text, str) or not text.strip()):
             raise InvalidQueryError(f"{name}={text!r} should be a name; see list_classifiers()")
     _check_classification(lsst, classifier, classifier_version, class_name)
-    params: dict = {name: text.strip() for name, text in texts.items() if text is not None}
+    params: dict = {name: text.strip() for name, text in names.items() if text is not None}
     if isinstance(ranking, str):
         check_choice(ranking, name="ranking", known=(ALL,))
         if class_name is None:
@@ -127,7 +127,8 @@ def criteria_params(
         if not _is_number(probability) or not 0 <= probability <= 1:
             raise InvalidQueryError(f"probability={probability!r} should be from 0 to 1")
         if probability:
-            # "probability=0 is no filter" (contract), but brings a row for each class.
+            # A zero brings a row for each class: see docs/servers/alerce.rst, "Classes, ranks and
+            # probabilities".
             params["probability"] = float(probability)
     if n_det is not None:
         params["n_det" if lsst else "ndet"] = _counts(n_det)
@@ -148,7 +149,9 @@ def criteria_params(
     return params
 
 
-def _check_classification(lsst: bool, classifier, version, class_name) -> None:
+def _check_classification(
+    lsst: bool, classifier: str | None, version: str | None, class_name: str | None
+) -> None:
     if version is not None and classifier is None:
         raise InvalidQueryError(
             f"classifier_version={version!r} needs a classifier; see list_classifiers()"
@@ -180,7 +183,7 @@ def check_order(order_by: str | None, descending: bool, survey: str) -> bool:
     Returns
     -------
     bool
-        Whether the servers do not send it without overlaps.
+        True for an order in which the pages of the servers overlap.
     """
     if order_by is not None:
         check_choice(order_by, name="order_by", known=ORDERS[survey])

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from astropy.coordinates import SkyCoord
 
-from atlasquery.atlas import AtlasClass
+from atlasquery.atlas import AtlasClass, AtlasSource
 from atlasquery.atlas.columns import FORCED
 from atlasquery.atlas.photometry import forced_light_curve
 from atlasquery.exceptions import (
@@ -234,3 +234,36 @@ def test_an_address_with_a_secret_is_refused_without_showing_it(address):
     with pytest.raises(InvalidQueryError, match="without a login") as caught:
         AtlasClass(server=address).get_objects(ID)
     assert "secret" not in str(caught.value)
+
+
+BEYOND = 2**63
+
+
+def test_an_id_beyond_64_bits_is_refused_where_objects_are_located(atlas, scripted):
+    scripted.answers = {
+        "cone/": [{"object": ID, "objectname": None, "separation": 0.1}],
+        "objects/": [item(), item(id=BEYOND)],
+    }
+    with pytest.raises(TableParseError, match="9223372036854775807"):
+        atlas.query_region(CENTRE, radius="1 arcsec")
+
+
+@pytest.mark.parametrize("query", ["get_source", "get_objects"])
+def test_an_id_beyond_64_bits_is_refused_where_objects_are_fetched(atlas, scripted, query):
+    scripted.answers = {"objects/": [item(id=BEYOND)]}
+    with pytest.raises(TableParseError, match="9223372036854775807"):
+        getattr(atlas, query)([ID])
+
+
+def test_an_id_beyond_64_bits_is_refused_where_a_designation_is_found(atlas, scripted):
+    row = {"id": BEYOND, "atlas_designation": "ATLAS20bbfr"}
+    scripted.answers = {"objectlist/": [row]}
+    with pytest.raises(TableParseError, match="9223372036854775807"):
+        atlas.query_object("ATLAS20bbfr")
+
+
+def test_an_id_beyond_64_bits_is_refused_in_a_file(tmp_path):
+    path = tmp_path / "object.json"
+    path.write_text(json.dumps(item(id=BEYOND)))
+    with pytest.raises(InvalidQueryError, match="9223372036854775807"):
+        AtlasSource.read(path)

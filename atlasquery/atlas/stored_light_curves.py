@@ -1,4 +1,4 @@
-"""Light curves of downloaded objects, made from the files when they are asked for."""
+"""Light curves of downloaded objects, built from the files when they are accessed."""
 
 import contextlib
 import os
@@ -14,10 +14,10 @@ from atlasquery.atlas.manifest import (
     check_directory,
     is_begun,
     open_manifest,
+    readable_errors,
     settings,
-    understood,
 )
-from atlasquery.atlas.partitions import read_rows
+from atlasquery.atlas.parquet_files import read_rows
 from atlasquery.atlas.photometry import (
     forced_light_curve,
     is_on_sky,
@@ -31,20 +31,20 @@ from atlasquery.tables import Rows
 
 __all__ = ["StoredLightCurves"]
 
-# The kinds of rows that light curves are made of.
+# The kinds of rows of which light curves are built.
 PRODUCTS = {
     False: ("detections", "non_detections"),
     True: ("forced",),
 }
-# How many files are kept in memory: objects are mostly asked for in the order of the files.
-KEPT = 2
+# Number of files in memory: objects are mostly accessed in the order of the files.
+FILES_IN_MEMORY = 2
 
 
 class StoredLightCurves(LightCurveDisplay, Collection):
     """Light curves by id of the objects in a directory.
 
-    Made by `AtlasClass.read_sources`. Each is made from the files when it is asked for, so that
-    a directory may be larger than memory. An id may be given as an integer or as a text.
+    Returned by `AtlasClass.read_sources`. Each is built from the files when it is accessed, so that
+    a directory may be larger than memory. An id may be given as an integer or as a string.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class StoredLightCurves(LightCurveDisplay, Collection):
         if not (self._directory / MANIFEST).is_file():
             raise nothing
         with (
-            understood(self._directory),
+            readable_errors(self._directory),
             contextlib.closing(open_manifest(self._directory)) as manifest,
         ):
             if not is_begun(manifest):
@@ -86,7 +86,7 @@ class StoredLightCurves(LightCurveDisplay, Collection):
 
     def __getitem__(self, object_id: int | str) -> TimeSeries:
         chunk, at = super().__getitem__(object_id)
-        atlas_id = self._key(object_id)
+        atlas_id = int(self._key(object_id))
         rows = {kind: _rows_of(part, atlas_id) for kind, part in self._read(chunk).items()}
         entry = rows.pop("objects")
         meta = self._meta(atlas_id, entry, at)
@@ -116,10 +116,10 @@ class StoredLightCurves(LightCurveDisplay, Collection):
     def _read(self, chunk: int) -> dict[str, Rows]:
         """Return the rows of a chunk of objects by kind."""
         if chunk not in self._files:
-            while len(self._files) >= KEPT:
+            while len(self._files) >= FILES_IN_MEMORY:
                 self._files.pop(next(iter(self._files)))
-            wanted = ("objects", *PRODUCTS[self._forced])
-            self._files[chunk] = {kind: self._read_kind(chunk, kind) for kind in wanted}
+            kinds = ("objects", *PRODUCTS[self._forced])
+            self._files[chunk] = {kind: self._read_kind(chunk, kind) for kind in kinds}
         return self._files[chunk]
 
     def _read_kind(self, chunk: int, kind: str) -> Rows:
@@ -129,19 +129,19 @@ class StoredLightCurves(LightCurveDisplay, Collection):
             return read_rows(path if stored else None, kind)
         except FileNotFoundError:
             raise TableParseError(
-                f"{path} is not there any more: call read_sources again, and if it is still "
-                "missing then, download_sources, which fetches its objects anew"
+                f"{path} is missing: call read_sources again, and if it is still "
+                "missing then, download_sources, which fetches its objects again"
             ) from None
 
     def _meta(self, atlas_id: int, entry: Rows, at: float) -> dict:
         one = {name: values[0] for name, values in entry.values.items() if not entry.masks[name][0]}
-        # A good light curve is not lost for a position that is none.
+        # A position that is not on the sky does not make the light curve unusable.
         known = {"ra", "dec"} <= one.keys() and is_on_sky(one["ra"], one["dec"])
-        place = SkyCoord(one["ra"], one["dec"], unit="deg") if known else None
+        position = SkyCoord(one["ra"], one["dec"], unit="deg") if known else None
         return light_curve_meta(
             str(one.get("name") or atlas_id),
             atlas_id,
-            place,
+            position,
             (self._settings["start"], self._settings["end"]),
             {
                 "service": "ATLAS Transient Server",
@@ -155,7 +155,7 @@ def _rows_of(rows: Rows, atlas_id: int) -> Rows:
     chosen = rows.take(np.flatnonzero(rows.values["atlas_id"] == atlas_id))
     for name, values in chosen.values.items():
         if values.dtype.kind == "U":
-            # As wide as its own longest text, not as that of another object.
+            # As wide as the longest string of this object, not of another one.
             width = int(np.strings.str_len(values).max(initial=1))
             chosen.values[name] = values.astype(f"U{width}")
     return chosen

@@ -8,7 +8,7 @@ from equal import assert_same_table
 
 pytest.importorskip("pyarrow")
 
-from atlasquery.atlas import AtlasClass, partitions
+from atlasquery.atlas import AtlasClass, parquet_files
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lightcurve import bin, clean
 
@@ -96,10 +96,10 @@ def test_each_file_has_one_schema(atlas, ids, directory):
 
     items, when = atlas._items(ids[:2], mjd=RECENT, cache=False)
     known = [(i, item, when) for i, item in zip(ids, items, strict=False)]
-    plain = partitions.chunk_tables(known)[0]["objects"]
+    plain = parquet_files.chunk_tables(known)[0]["objects"]
     entry = msgspec.json.decode(items[1]["object"])
     items[1]["object"] = msgspec.Raw(msgspec.json.encode(entry | {"new": 2**60 + 1, "other": None}))
-    drifted = partitions.chunk_tables(known)[0]["objects"]
+    drifted = parquet_files.chunk_tables(known)[0]["objects"]
     assert plain.schema.equals(drifted.schema)
     assert drifted["undeclared"].to_pylist()[0] == '{"new": null, "other": null}'
     for kind in ("objects", "detections", "non_detections", "forced"):

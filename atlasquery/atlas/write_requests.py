@@ -1,4 +1,4 @@
-"""Send writes one by one, judge each by the server's words, and read back what was lost."""
+"""Send writes one by one, decide by the server's message, and read back after a lost response."""
 
 import datetime as dt
 import math
@@ -15,7 +15,7 @@ from astropy.table import MaskedColumn, Table
 
 from atlasquery.atlas.base import AtlasQuery, objects_payload
 from atlasquery.atlas.items import METADATA_ONLY
-from atlasquery.atlas.scores import SCORES
+from atlasquery.atlas.write_payloads import SCORES
 from atlasquery.exceptions import (
     InputWarning,
     LoginError,
@@ -30,57 +30,57 @@ from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.warn import warn
 
-__all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "Kind", "write_each"]
+__all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "WriteKind", "write_each"]
 
 
-# "201 even on failure: read `info`" (contract)
+# A status of 201 is not success: see docs/servers/atlas.rst, "201 is not success".
 CREATED = "Row created."
 DUPLICATE = "Duplicate row. Cannot add row."
 NO_MEMBER = "Object group ID does not exist or object ID does not exist."
 DELETED = "Row deleted."
 
-# What a gateway says that has lost the server, or waits for it no longer.
+# Status of a gateway that has lost the server, or no longer waits for it.
 GATEWAY = (502, 504)
 
-# How far the server's clock may be from ours; and how far where it takes one zone for another.
+# Seconds by which the server's clock may differ from ours; and when it mistakes the time zone.
 CLOCKS = 600.0
 ZONES = 90000.0
-# Columns of 32 bits come back with six digits; what is below their range may become 0.
+# Columns of 32 bits are returned with six digits; values below their range may become 0.
 ROUNDED, TINY = 1e-5, float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
-class Kind:
+class WriteKind:
     """A kind of write.
 
     Parameters
     ----------
     endpoint : str
-        Where it is sent.
+        Its path below the address of the server.
     look : callable
-        Takes the client and the lost write; returns whether it was done, read back, and what is
-        there.
+        Takes the client and the lost write; reads back, and returns whether it was done and
+        what the server has.
     already : dict of str to str, optional
-        The server's words for "that is so already", and ours.
+        The messages for "this is the case already": the server's, and ours.
     stale : tuple of str, optional
-        The kinds of stored answers that it makes wrong.
+        The kinds of cached responses that it makes outdated.
     """
 
     endpoint: str
-    look: Callable[[AtlasQuery, "Lost"], tuple[bool | None, str]]
+    look: Callable[[AtlasQuery, "LostWrite"], tuple[bool | None, str]]
     already: dict[str, str] = field(default_factory=dict)
     stale: tuple[str, ...] = ("list",)
 
 
-class Outcome(NamedTuple):
-    """What became of one write.
+class WriteOutcome(NamedTuple):
+    """The outcome of one write.
 
     Attributes
     ----------
     ok : bool or None
-        Whether it is so on the server now; None where that is unknown.
+        Whether the server has it now; None if that is unknown.
     message : str
-        The server's words, or ours.
+        The server's message, or that of the client.
     stop : Exception or None
         Why no further write is tried.
     """
@@ -90,19 +90,19 @@ class Outcome(NamedTuple):
     stop: Exception | None = None
 
 
-class Lost(NamedTuple):
-    """A write whose answer did not arrive.
+class LostWrite(NamedTuple):
+    """A write whose response did not arrive.
 
     Attributes
     ----------
     payload : dict
         What was sent.
     error : Exception
-        What came instead of the answer.
+        The error that came instead of the response.
     began : float
         The Unix time at which the call began.
     same : int
-        How often the same call had written the same before.
+        Number of earlier writes with the same payload in this call.
     """
 
     payload: dict
@@ -111,27 +111,32 @@ class Lost(NamedTuple):
     same: int
 
 
-class _Said(msgspec.Struct):
+class _WriteResponse(msgspec.Struct):
     info: str
 
 
-_info = msgspec.json.Decoder(_Said)
+_info = msgspec.json.Decoder(_WriteResponse)
 _dicts = msgspec.json.Decoder(list[dict])
 
 
 def write_each(
-    client: AtlasQuery, kind: Kind, payloads: list[dict], dry_run: bool, on_error: str, **about
+    client: AtlasQuery,
+    kind: WriteKind,
+    payloads: list[dict],
+    dry_run: bool,
+    on_error: str,
+    **about: object,
 ) -> Table:
-    """Send one request for each payload; return the table of what became of them."""
+    """Send one request for each payload; return a table with the outcome of each."""
     check_on_error(on_error)
     if not payloads and not dry_run:
         return _table(payloads, [], client._meta(time.time(), **about))
     if dry_run:
-        return _rehearsal(client, kind, payloads, about)
+        return _dry_run(client, kind, payloads, about)
     client._auth(required=True)
     n = len(payloads)
-    client._announce(n, f"{n} writes", said=n > 1 and client.quota().limit > 0)
-    outcomes: list[Outcome] = []
+    client._announce(n, f"{n} writes", logged=n > 1 and client.quota().limit > 0)
+    outcomes: list[WriteOutcome] = []
     try:
         _send_all(client, kind, payloads, outcomes)
     except KeyboardInterrupt as stop:
@@ -143,8 +148,8 @@ def write_each(
     return table
 
 
-def _rehearsal(client: AtlasQuery, kind: Kind, payloads: list[dict], about: dict) -> Table:
-    outcomes = [Outcome(None, "Dry run: not sent.")] * len(payloads)
+def _dry_run(client: AtlasQuery, kind: WriteKind, payloads: list[dict], about: dict) -> Table:
+    outcomes = [WriteOutcome(None, "Dry run: not sent.")] * len(payloads)
     table = _table(payloads, outcomes, client._meta(time.time(), **about))
     sent = [msgspec.json.encode(payload).decode() for payload in payloads]
     table["endpoint"] = np.array([kind.endpoint] * len(payloads), dtype=np.str_)
@@ -155,15 +160,15 @@ def _rehearsal(client: AtlasQuery, kind: Kind, payloads: list[dict], about: dict
 
 
 def _send_all(
-    client: AtlasQuery, kind: Kind, payloads: list[dict], outcomes: list[Outcome]
+    client: AtlasQuery, kind: WriteKind, payloads: list[dict], outcomes: list[WriteOutcome]
 ) -> None:
-    """Send one after the other; add to `outcomes` what became of each."""
+    """Send one after the other; append the outcome of each to `outcomes`."""
     began = client._clock.now()
 
     def attempt(payload: dict) -> None:
         stop = outcomes[-1].stop if outcomes else None
         if stop:
-            outcomes.append(Outcome(False, f"Not tried: {stop}", stop))
+            outcomes.append(WriteOutcome(False, f"Not tried: {stop}", stop))
             return
         before = zip(payloads, outcomes, strict=False)
         outcomes.append(_attempt(client, kind, payload, before, began))
@@ -172,31 +177,31 @@ def _send_all(
 
 
 def _attempt(
-    client: AtlasQuery, kind: Kind, payload: dict, before: Iterable, began: float
-) -> Outcome:
-    """Send one write; whatever happens, say what became of it."""
+    client: AtlasQuery, kind: WriteKind, payload: dict, before: Iterable, began: float
+) -> WriteOutcome:
+    """Send one write; return its outcome, whatever happens."""
     try:
         response = client._write(kind.endpoint, payload)
         deleted = response.status_code == 204
         words = DELETED if deleted else client._decode(response, _info.decode).info
     except (LoginError, QuotaError) as error:
-        return Outcome(False, str(error), error)
+        return WriteOutcome(False, str(error), error)
     except (RemoteServiceError, TimeoutError, TableParseError) as error:
         if not error.sent:
-            return Outcome(False, f"Not sent: {error}", error)
+            return WriteOutcome(False, f"Not sent: {error}", error)
         if _is_refusal(error):
             return _refused(kind, error)
         same = sum(o.ok is True for other, o in before if other == payload)
-        return _look_again(client, kind, Lost(payload, error, began, same))
+        return _look_again(client, kind, LostWrite(payload, error, began, same))
     except Exception as error:
-        return Outcome(None, f"Unknown: {error}", error)
+        return WriteOutcome(None, f"Unknown: {error}", error)
     finally:
         client._note_write(kind.stale)
     return _judge(kind, words)
 
 
-def _look_again(client: AtlasQuery, kind: Kind, lost: Lost) -> Outcome:
-    """Read back whether a write was done whose answer did not arrive."""
+def _look_again(client: AtlasQuery, kind: WriteKind, lost: LostWrite) -> WriteOutcome:
+    """Read back whether a write whose response did not arrive was done."""
     why, look = lost.error, partial(kind.look, client)
     unfinished = _may_be_unfinished(why)
     try:
@@ -205,12 +210,12 @@ def _look_again(client: AtlasQuery, kind: Kind, lost: Lost) -> Outcome:
             client._clock.sleep(client.conf.backoff)
             ok, words = look(lost)
     except Exception as error:
-        message = f"Unknown: answer lost ({why}), and it could not be read back ({error})"
-        return Outcome(None, message, error)
+        message = f"Unknown: response lost ({why}), and it could not be read back ({error})"
+        return WriteOutcome(None, message, error)
     if ok is False and unfinished:
-        ok, words = None, f"{words}, but the server may be at it still"
+        ok, words = None, f"{words}, but the server may still be working on it"
     unknown = "Unknown: " if ok is None else ""
-    return Outcome(ok, f"{unknown}answer lost; read back: {words} ({why})")
+    return WriteOutcome(ok, f"{unknown}response lost; read back: {words} ({why})")
 
 
 def _fresh(client: AtlasQuery, endpoint: str, payload: dict) -> list[dict]:
@@ -218,18 +223,18 @@ def _fresh(client: AtlasQuery, endpoint: str, payload: dict) -> list[dict]:
     return found
 
 
-def _look_for_member(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+def _look_for_member(client: AtlasQuery, lost: LostWrite) -> tuple[bool, str]:
     rows = _fresh(client, "objectgroupslist/", {"objectid": lost.payload["objectid"]})
     on = any(row["object_group_id"] == lost.payload["objectgroupid"] for row in rows)
     return on, "on the list" if on else "not on the list"
 
 
-def _look_for_no_member(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+def _look_for_no_member(client: AtlasQuery, lost: LostWrite) -> tuple[bool, str]:
     on, words = _look_for_member(client, lost)
     return not on, words
 
 
-def _look_for_list(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+def _look_for_list(client: AtlasQuery, lost: LostWrite) -> tuple[bool, str]:
     asked = objects_payload([lost.payload["objectid"]], METADATA_ONLY)
     (item,) = _fresh(client, "objects/", asked)
     if isinstance(item["object"], str):
@@ -238,20 +243,20 @@ def _look_for_list(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
     return number == lost.payload["objectlist"], f"on the detection list {number}"
 
 
-def _look_for_todo(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+def _look_for_todo(client: AtlasQuery, lost: LostWrite) -> tuple[bool, str]:
     rows = _fresh(client, "vratodolist/", {"objects": str(lost.payload["objectid"])})
     return bool(rows), "on the list" if rows else "not on the list"
 
 
-def _look_for_rank(client: AtlasQuery, lost: Lost) -> tuple[bool, str]:
+def _look_for_rank(client: AtlasQuery, lost: LostWrite) -> tuple[bool, str]:
     payload, values = lost.payload, ("rank", "rank_alt1", "is_gal_cand")
     rows = _fresh(client, "vraranklist/", {"objects": str(payload["objectid"])})
     same = any(_same_values(row, payload, values) and _same_time(row, payload) for row in rows)
     return same, "this rank is stored" if same else "this rank is not stored"
 
 
-def _look_for_score(client: AtlasQuery, lost: Lost) -> tuple[bool | None, str]:
-    """Look for the row; where the call gave no time, for one of about now."""
+def _look_for_score(client: AtlasQuery, lost: LostWrite) -> tuple[bool | None, str]:
+    """Look for the row; if the call gave no time, for one of about now."""
     payload = lost.payload
     asked = {"objects": str(payload["objectid"])}
     if payload.get("debug") == "true":
@@ -265,9 +270,9 @@ def _look_for_score(client: AtlasQuery, lost: Lost) -> tuple[bool | None, str]:
         near, doubtful = alike, []
     else:
         # A call may wait for hours for its requests.
-        apart = [_apart(row, lost.began, client._clock.now()) for row in alike]
-        near = [row for row, off in zip(alike, apart, strict=True) if off <= CLOCKS]
-        doubtful = [row for row, off in zip(alike, apart, strict=True) if CLOCKS < off <= ZONES]
+        seconds = [_seconds_outside(row, lost.began, client._clock.now()) for row in alike]
+        near = [row for row, off in zip(alike, seconds, strict=True) if off <= CLOCKS]
+        doubtful = [row for row, off in zip(alike, seconds, strict=True) if CLOCKS < off <= ZONES]
     # Rows that this very call has written before do not count.
     if len(near) > lost.same:
         return True, f"these scores are stored, time {near[-1]['timestamp']}"
@@ -277,7 +282,7 @@ def _look_for_score(client: AtlasQuery, lost: Lost) -> tuple[bool | None, str]:
 
 
 def _report_writes(
-    client: AtlasQuery, table: Table, outcomes: list[Outcome], on_error: str
+    client: AtlasQuery, table: Table, outcomes: list[WriteOutcome], on_error: str
 ) -> None:
     ids = table["atlas_id"].tolist()
     failures = [(i, o.message) for i, o in zip(ids, outcomes, strict=True) if not o.ok]
@@ -303,48 +308,50 @@ def _report_writes(
     ) from cause
 
 
-def _note_stop(stop: KeyboardInterrupt, payloads: list[dict], outcomes: list[Outcome]) -> None:
-    """Say what became of all writes when the call was stopped in the middle of one."""
+def _note_stop(stop: KeyboardInterrupt, payloads: list[dict], outcomes: list[WriteOutcome]) -> None:
+    """Add the outcomes of all writes to Ctrl-C in the middle of one."""
     done, rest = len(outcomes), len(payloads) - len(outcomes)
     if rest:
-        outcomes.append(Outcome(None, "Unknown: stopped before ATLAS had answered"))
-        outcomes += [Outcome(False, "Not tried: stopped")] * (rest - 1)
+        outcomes.append(WriteOutcome(None, "Unknown: stopped before ATLAS had responded"))
+        outcomes += [WriteOutcome(False, "Not tried: stopped")] * (rest - 1)
     stop.add_note(
-        f"ATLAS had answered {done} of {len(payloads)} writes; the one for "
-        f"{payloads[min(done, len(payloads) - 1)]['objectid']} may be done too. What became of "
+        f"ATLAS had responded to {done} of {len(payloads)} writes; the one for "
+        f"{payloads[min(done, len(payloads) - 1)]['objectid']} may be done too. The outcome of "
         "each is in sys.last_value.result."
     )
 
 
-def _judge(kind: Kind, words: str) -> Outcome:
+def _judge(kind: WriteKind, words: str) -> WriteOutcome:
     if words in kind.already:
-        return Outcome(True, f"{kind.already[words]} ({words})")
-    return Outcome(words in (CREATED, DELETED), words)
+        return WriteOutcome(True, f"{kind.already[words]} ({words})")
+    return WriteOutcome(words in (CREATED, DELETED), words)
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Return whether the server has read the request and not done it."""
+    """Return whether the server has read the request and refused it."""
     status = error.status if isinstance(error, RemoteServiceError) else None
     return status is not None and 300 <= status < 500
 
 
 def _may_be_unfinished(error: Exception) -> bool:
-    """Return whether the server may still be at what was asked of it.
+    """Return whether the server may still be working on the request.
 
-    It is not where it has answered, be it with an error of its own. A connection that
-    breaks, and a gateway that has no answer from the server behind it, say nothing of that.
+    It is not if it has responded, even with an error. After a broken connection, or an error
+    of a gateway that has no response from the server behind it, that is not known.
     """
-    return isinstance(error, TimeoutError) or error.status in (None, *GATEWAY)
+    return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
 
 
-def _refused(kind: Kind, error: RemoteServiceError) -> Outcome:
+def _refused(kind: WriteKind, error: RemoteServiceError) -> WriteOutcome:
     # {"objectgroupid": 74, "objectid": 1001..., "info": "Object group ID does not exist ..."}
     words = re.sub(r"^(?:object\w*: \d+ )+", "", error.reason or "")
     if words in kind.already:
         return _judge(kind, words)
     # A wrong address is wrong for all of them.
-    wrong_place = error.status != 400
-    return Outcome(False, str(error) if wrong_place else words, error if wrong_place else None)
+    wrong_address = error.status != 400
+    return WriteOutcome(
+        False, str(error) if wrong_address else words, error if wrong_address else None
+    )
 
 
 def _same_values(row: dict, payload: dict, names: tuple[str, ...]) -> bool:
@@ -359,18 +366,18 @@ def _same_values(row: dict, payload: dict, names: tuple[str, ...]) -> bool:
 
 def _same_float(sent: float, stored: float) -> bool:
     with np.errstate(over="ignore", under="ignore"):
-        kept = float(np.float32(sent))
-    return math.isclose(kept, stored, rel_tol=ROUNDED, abs_tol=TINY)
+        rounded = float(np.float32(sent))
+    return math.isclose(rounded, stored, rel_tol=ROUNDED, abs_tol=TINY)
 
 
 def _same_time(row: dict, payload: dict) -> bool:
     if "insertdate" not in payload:
         return True
     sent = dt.datetime.fromisoformat(payload["insertdate"]).timestamp()
-    return _apart(row, sent, sent) <= 1
+    return _seconds_outside(row, sent, sent) <= 1
 
 
-def _apart(row: dict, first: float, last: float) -> float:
+def _seconds_outside(row: dict, first: float, last: float) -> float:
     """Return how many seconds a row lies before the first or after the last of two times."""
     stored = dt.datetime.fromisoformat(row["timestamp"])
     if stored.tzinfo is None:
@@ -378,22 +385,22 @@ def _apart(row: dict, first: float, last: float) -> float:
     return max(first - stored.timestamp(), stored.timestamp() - last)
 
 
-def _table(payloads: list[dict], outcomes: list[Outcome], meta: dict) -> Table:
+def _table(payloads: list[dict], outcomes: list[WriteOutcome], meta: dict) -> Table:
     table = Table(meta=meta)
     table["atlas_id"] = np.array([payload["objectid"] for payload in payloads], dtype=np.int64)
     ok = [outcome.ok for outcome in outcomes]
     table["ok"] = MaskedColumn([bool(o) for o in ok], mask=[o is None for o in ok], dtype=bool)
     table["message"] = np.array([outcome.message for outcome in outcomes], dtype=np.str_)
     table["atlas_id"].description = "ATLAS object id."
-    table["ok"].description = "Whether it is so on the server now; masked where unknown."
-    table["message"].description = "The server's words, or ours."
+    table["ok"].description = "Whether the server has it now; masked if unknown."
+    table["message"].description = "Message of the server, or of the client."
     return table
 
 
-ADD = Kind("objectgroups/", _look_for_member, {DUPLICATE: "Already on the list."})
-REMOVE = Kind("objectgroupsdelete/", _look_for_no_member, {NO_MEMBER: "Was not on the list."})
-MOVE = Kind("objectdetectionlist/", _look_for_list, stale=("list", "object"))
-SCORE = Kind("vrascores/", _look_for_score)
-TODO = Kind("vratodo/", _look_for_todo, {DUPLICATE: "Already on the list."})
-# Here "Duplicate row" means that a value was missing, and that nothing was stored.
-RANK = Kind("vrarank/", _look_for_rank, stale=("list", "object"))
+ADD = WriteKind("objectgroups/", _look_for_member, {DUPLICATE: "Already on the list."})
+REMOVE = WriteKind("objectgroupsdelete/", _look_for_no_member, {NO_MEMBER: "Was not on the list."})
+MOVE = WriteKind("objectdetectionlist/", _look_for_list, stale=("list", "object"))
+SCORE = WriteKind("vrascores/", _look_for_score)
+TODO = WriteKind("vratodo/", _look_for_todo, {DUPLICATE: "Already on the list."})
+# Here "Duplicate row" means that a value was missing and nothing was stored.
+RANK = WriteKind("vrarank/", _look_for_rank, stale=("list", "object"))

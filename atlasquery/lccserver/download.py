@@ -1,8 +1,7 @@
-"""Download a large file in pieces, so that a process that is killed leaves what it has.
+"""Download a large file in chunks, so that a later process resumes one that was killed.
 
-Each piece is a request of its own, and is written to a ``.part`` file as it arrives; beside
-it stands which version of the file that is. Another process goes on from there. A server
-that does not know about pieces sends all, which is then taken.
+Each chunk is a separate request, and is written to a ``.part`` file as it arrives; a second file
+has the version of the file at the server. A server that does not know of chunks sends all.
 """
 
 import contextlib
@@ -17,10 +16,10 @@ import requests
 from atlasquery.exceptions import RemoteServiceError, TableParseError
 from atlasquery.service.files import storage_errors
 
-__all__ = ["PIECE", "download"]
+__all__ = ["CHUNK", "download"]
 
-#: Bytes of a piece: some seconds of a slow line.
-PIECE = 1 << 23
+#: Bytes of a chunk: some seconds of a slow line.
+CHUNK = 1 << 23
 # How often a file may change while it is fetched.
 RESTARTS = 3
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.ASCII)
@@ -30,11 +29,11 @@ def download(
     ask: Callable[[dict], requests.Response],
     path: Path,
     *,
-    piece: int = PIECE,
+    chunk: int = CHUNK,
     largest: int,
     shown: Callable[[int, int], object] = lambda done, size: None,
 ) -> Path:
-    """Fetch a file, from where an earlier attempt ended.
+    """Fetch a file, or the rest of it after an earlier attempt.
 
     Parameters
     ----------
@@ -42,12 +41,12 @@ def download(
         Takes headers, and returns the answer to a request with them, of status 200 or 206.
     path : `~pathlib.Path`
         Where the file is put when it is complete; its directory exists.
-    piece : int, optional
-        Bytes asked for at a time.
+    chunk : int, optional
+        Bytes of a request.
     largest : int
         Bytes beyond which a file is refused.
     shown : callable, optional
-        Told the bytes that are there and those there will be.
+        Takes the number of bytes fetched and that of the file.
 
     Returns
     -------
@@ -57,13 +56,13 @@ def download(
     Raises
     ------
     TableParseError
-        If the server's answers do not fit together, or the file is too large.
+        If the server's responses do not fit together, or the file is too large.
     RemoteServiceError
-        If it does not answer, or the file changes again and again.
+        If it does not respond, or the file changes again and again.
     """
-    part = _Part(path)
+    part = _PartialFile(path)
     for _ in range(RESTARTS + 1):
-        if _fetch(ask, part, piece, largest, shown):
+        if _fetch(ask, part, chunk, largest, shown):
             os.replace(part.path, path)
             part.forget()
             return path
@@ -71,15 +70,15 @@ def download(
     raise RemoteServiceError(f"{path.name} changed {RESTARTS} times while it was fetched")
 
 
-class _Part:
-    """A file of which a part is there, and of which version it is."""
+class _PartialFile:
+    """A file that is not complete yet, and its version."""
 
     def __init__(self, path: Path):
         self.path = path.with_name(path.name + ".part")
         self._about = path.with_name(path.name + ".part.json")
         self.tag: str | None = None
         self.size: int | None = None
-        # A part of a version that is not known is of no use.
+        # A part of an unknown version is of no use.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             about = json.loads(self._about.read_text())
             self.tag, self.size = str(about["tag"]), int(about["size"])
@@ -88,7 +87,7 @@ class _Part:
 
     @property
     def offset(self) -> int:
-        """How many bytes are there."""
+        """Number of bytes fetched."""
         try:
             return self.path.stat().st_size
         except OSError:
@@ -100,33 +99,33 @@ class _Part:
         self.forget()
 
     def forget(self) -> None:
-        """Remove what is there."""
+        """Remove the files."""
         for path in (self._about, self.path):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
     def append(self, data: bytes, tag: str | None, size: int) -> None:
-        """Write a piece after those that are there; what it is of stands there first."""
+        """Append a chunk; the version of the file is written first."""
         with storage_errors(self.path):
             if (tag, size) != (self.tag, self.size):
                 self.tag, self.size = tag, size
                 if tag is not None:
                     self._about.write_text(json.dumps({"tag": tag, "size": size}))
-            # Perhaps a private dataset: for its owner's eyes only. What a power cut takes of it
-            # shows in the checksums of what is in it.
+            # Perhaps of a private dataset, so only its owner may read it. The checksums of the ZIP
+            # show damage by a power cut.
             handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(handle, "ab") as file:
                 file.write(data)
 
 
-def _fetch(ask: Callable, part: _Part, piece: int, largest: int, shown: Callable) -> bool:
-    """Fetch what is missing; return False where the file is no longer what it was."""
+def _fetch(ask: Callable, part: _PartialFile, chunk: int, largest: int, shown: Callable) -> bool:
+    """Fetch what is missing; return False if the file has changed at the server."""
     while part.size is None or part.offset < part.size:
         offset = part.offset
         headers = {
-            # "gzip when asked": packed pieces would be pieces of another file.
+            # Chunks of a compressed response would be those of another file.
             "Accept-Encoding": "identity",
-            "Range": f"bytes={offset}-{offset + piece - 1}",
+            "Range": f"bytes={offset}-{offset + chunk - 1}",
         }
         if part.tag is not None and not part.tag.startswith("W/"):
             headers["If-Range"] = part.tag
@@ -138,8 +137,8 @@ def _fetch(ask: Callable, part: _Part, piece: int, largest: int, shown: Callable
             raise
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if response.status_code == 200:
-            return _take_whole(response, part, tag, largest, shown)
-        start, end, size = _placed(response)
+            return _save_all(response, part, tag, largest, shown)
+        start, end, size = _content_range(response)
         if size > largest:
             raise _too_large(size, largest)
         if part.size is not None and (tag, size) != (part.tag, part.size):
@@ -156,8 +155,10 @@ def _fetch(ask: Callable, part: _Part, piece: int, largest: int, shown: Callable
     return part.offset == part.size
 
 
-def _take_whole(response, part: _Part, tag: str | None, largest: int, shown: Callable) -> bool:
-    """Take all of a file: the server knows no pieces, or has another version by now."""
+def _save_all(
+    response: requests.Response, part: _PartialFile, tag: str | None, largest: int, shown: Callable
+) -> bool:
+    """Save all of a file: the server knows no chunks, or has another version now."""
     content = response.content
     size = int(response.headers.get("Content-Length") or len(content))
     if max(size, len(content)) > largest:
@@ -174,13 +175,13 @@ def _take_whole(response, part: _Part, tag: str | None, largest: int, shown: Cal
     return True
 
 
-def _placed(response: requests.Response) -> tuple[int, int, int]:
-    said = response.headers.get("Content-Range", "")
-    found = CONTENT_RANGE.fullmatch(said.strip())
+def _content_range(response: requests.Response) -> tuple[int, int, int]:
+    header = response.headers.get("Content-Range", "")
+    found = CONTENT_RANGE.fullmatch(header.strip())
     if response.status_code != 206 or not found:
         raise TableParseError(
-            f"{response.url} answered with status {response.status_code} and the range {said!r}, "
-            "which says of no piece where it belongs",
+            f"{response.url} answered with status {response.status_code} and the range {header!r}, "
+            "which does not say where the chunk belongs",
             url=response.url,
             status=response.status_code,
         )

@@ -1,4 +1,4 @@
-"""What ALeRCE sends of LSST, said once: wire name, type, public name, unit, meaning."""
+"""Columns of LSST, as ALeRCE sends them: wire name, type, public name, unit, meaning."""
 
 import dataclasses
 
@@ -38,16 +38,18 @@ FLAGS = (
     "pixelFlags_streakCenter pixelFlags_injected pixelFlags_injectedCenter "
     "pixelFlags_injected_template pixelFlags_injected_templateCenter"
 )
-BARE = (
+WITHOUT_UNIT = (
     "ra_dec_Cov psfLnL psfChi2 trailChi2 dipoleChi2 ixx iyy ixy ixxPSF iyyPSF ixyPSF extendedness"
 )
 COUNTS = "psfNdata trailNdata dipoleNdata bboxSize"
 
 
-def _several(names: str, kind: type = float, unit=None, about: str = "") -> list[Column]:
+def _several(
+    names: str, kind: type = float, unit: u.UnitBase | None = None, about: str = ""
+) -> list[Column]:
     """Return columns that have the same type and unit."""
-    told = about or "As the survey's table DiaSource has it."
-    return [Column(name, kind, unit=unit, about=told) for name in names.split()]
+    about = about or "As the survey's table DiaSource has it."
+    return [Column(name, kind, unit=unit, about=about) for name in names.split()]
 
 
 def _fluxes(names: str) -> list[Column]:
@@ -88,7 +90,7 @@ DETECTION = Columns(
     *_several("trailRa trailRaErr trailDec trailDecErr", unit=u.deg),
     *_several("trailAngle trailAngleErr dipoleAngle", unit=u.deg),
     *_several("timeProcessedMjdTai timeWithdrawnMjdTai", unit=u.day, about="MJD in TAI."),
-    *_several(BARE),
+    *_several(WITHOUT_UNIT),
     *_several(COUNTS, int),
     Column("has_stamp", bool, about="Whether there are image stamps of it."),
     *_several(FLAGS, int, about="Flag of the survey's pipeline: 0 or 1."),
@@ -112,7 +114,7 @@ OBJECT = Columns(
     Column("lastmjd", to="last_mjd", unit=u.day, about="Last detection, MJD in TAI."),
     Column("deltamjd", to="duration", unit=u.day, about="From the first detection to the last."),
     Column("class_name", str, about="Class of the best ranked classification."),
-    Column("classifier_name", str, about="Classifier that says so."),
+    Column("classifier_name", str, about="Classifier of class_name."),
     Column("classifier_version", str, about="Its version."),
     Column("probability", about="Probability of class_name, as the classifier has it."),
     Column("ranking", int, about="Rank of class_name: 1 for the likeliest."),

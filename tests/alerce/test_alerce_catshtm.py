@@ -1,146 +1,27 @@
-"""Stamps, alert packets, catalogues, and ADQL."""
+"""Catalogues at a position, by catsHTM."""
 
-import gzip
 import json
-import warnings
 
-import alerce_sky as sky
 import astropy.units as u
 import numpy as np
 import pytest
-from alerce_archive import fits_gz, image
 from alerce_server import Answer
 from astropy.coordinates import SkyCoord
-from astropy.io import fits
 from astropy.table import Table
 from astropy.units import photometric
-from astropy.wcs import WCS
-from overlap import overlapping
 
 from atlasquery.alerce import conf
-from atlasquery.alerce.catalogs import catalog_tables, decode_catalogs, read_catalogs
-from atlasquery.alerce.stamps import _decode_images
+from atlasquery.alerce.catshtm import catalog_tables, decode_catalogs, read_catalogs
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
     InvalidQueryError,
-    MaxResultsWarning,
     NoResultsWarning,
-    NotFoundError,
     RemoteServiceError,
     TableParseError,
-    TimeoutError,
 )
 
-OID = sky.name(2)
-CANDID = int(sky.detections(2)[0]["candid"])
-LSST = sky.FIRST_LSST + 5
 HERE = SkyCoord(150.1, 2.2, unit="deg")
-
-
-def test_stamps_are_a_fits_file_of_three_images(alerce, tmp_path):
-    stamps = alerce.get_stamps(OID)
-    assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
-    for hdu, kind in zip(stamps, ("science", "template", "difference"), strict=True):
-        np.testing.assert_array_equal(hdu.data, image(kind, CANDID % 1000))
-        assert hdu.header["BUNIT"] == "DN"
-        assert hdu.header["CANDID"] == str(CANDID) and hdu.header["OBJECT"] == OID
-    stamps.verify("exception")
-    stamps.writeto(tmp_path / "stamps.fits")
-
-
-def test_what_warnings_are_shown_is_as_before(alerce, monkeypatch):
-    before = list(warnings.filters)
-    with conf.set_temp("concurrency", 2), monkeypatch.context() as patch:
-        patch.setattr(fits, "open", overlapping(fits.open))
-        alerce.get_stamps(OID, CANDID)
-    assert warnings.filters == before
-
-
-def test_stamps_of_an_alert(alerce):
-    later = sky.detections(2)[2]["candid"]
-    assert alerce.get_stamps(OID, later)["SCIENCE"].header["CANDID"] == later
-    with pytest.raises(NotFoundError, match="alert 12 of"):
-        alerce.get_stamps(OID, 12)
-    with pytest.raises(InvalidQueryError, match="float loses digits"):
-        alerce.get_stamps(OID, 1.2e18)
-    with pytest.raises(NotFoundError, match="no stamps"):
-        alerce.get_stamps(sky.name(sky.EMPTY))
-
-
-def test_stamps_of_lsst_keep_their_wcs_variance_and_psf(alerce, tmp_path):
-    stamps = alerce.get_stamps(LSST, survey="lsst")
-    assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
-    one = sky.lsst_entry(5)
-    for hdu in stamps:
-        place = WCS(hdu.header).pixel_to_world(31, 31)
-        assert place.separation(SkyCoord(one["meanra"], one["meandec"], unit="deg")) < 1e-6 * u.deg
-        assert hdu.header["BUNIT"] == "nJy"
-    every = alerce.get_stamps(LSST, survey="lsst", include_variance_and_psf=True)
-    assert [hdu.name for hdu in every[3:5]] == ["SCIENCE_VARIANCE", "SCIENCE_PSF"]
-    assert len(every) == 9 and every["TEMPLATE_VARIANCE"].data[0, 0] == 144.0
-    assert every["DIFFERENCE_PSF"].data.sum() == pytest.approx(1)
-    every.verify("exception")
-    every.writeto(tmp_path / "stamps.fits")
-    assert len(alerce.get_stamps(OID, include_variance_and_psf=True)) == 3
-
-
-def test_stamps_of_lsst(alerce, double):
-    stamps = alerce.get_stamps(LSST, survey="lsst")
-    assert stamps["SCIENCE"].header["CANDID"] == "170046560000005000"
-    with pytest.raises(NotFoundError, match=f"does not know alert 12 of {LSST}") as caught:
-        alerce.get_stamps(LSST, 12, survey="lsst")
-    assert caught.value.reason == "Internal Server Error"
-    for alert in (None, 12):
-        with pytest.raises(NotFoundError, match="does not know 999 of LSST"):
-            alerce.get_stamps(999, alert, survey="lsst")
-    # A failure over what is known is no other thing.
-    double.faults["stamps_api"] = Answer(500, "Internal Server Error", "text/plain")
-    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
-        alerce.get_stamps(LSST, survey="lsst", cache=False)
-    assert not isinstance(caught.value, NotFoundError)
-    double.faults["lightcurve_api"] = Answer(500, "Internal Server Error", "text/plain")
-    with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
-        alerce.get_stamps(LSST, 170046560000005000, survey="lsst", cache=False)
-    assert "stamps_api" in caught.value.url
-
-
-@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
-def test_stamps_as_recorded(samples):
-    for path in ("stamps/stamp_science.fits.gz", "stamps/stamp_template.fits.gz"):
-        (hdu,) = _decode_images(samples(path), 1 << 20)
-        assert hdu.data.shape == (63, 63) and hdu.data.dtype.itemsize == 4
-        assert np.isfinite(hdu.data).any()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]],
-    ids=["nothing", "page", "text", "cut"],
-)
-def test_what_is_no_image_is_said_to_be_none(alerce, double, body):
-    double.faults["get_stamp"] = Answer(200, body, "application/fits+gzip")
-    with pytest.raises(TableParseError, match=r"FITS|the stamp is truncated"):
-        alerce.get_stamps(OID, CANDID, cache=False)
-
-
-def test_a_figure_of_stamps_needs_no_notebook(alerce):
-    plt = pytest.importorskip("matplotlib.pyplot", reason="the plotting extra is not installed")
-    figure = alerce.plot_stamps(OID)
-    assert len(figure.axes) == 3
-    np.testing.assert_array_equal(
-        figure.axes[0].images[0].get_array(), image("science", CANDID % 1000)
-    )
-    assert str(CANDID) in figure.get_suptitle()
-    plt.close(figure)
-
-
-def test_alert_packets(alerce):
-    pytest.importorskip("fastavro", reason="the avro extra is not installed")
-    assert alerce.get_avro(OID).startswith(b"Obj\x01")
-    assert alerce.get_avro(OID, decoded=True) == {"objectId": OID, "candid": CANDID}
-    with pytest.raises(NotFoundError, match="AVRO not found"):
-        alerce.get_avro(OID, 99)
 
 
 def test_catalogues_have_units_and_masks(alerce):
@@ -249,52 +130,6 @@ def test_the_shape_of_attributes_is_read_too():
     for wrong in (b"3", b'{"A": 1}', b'{"A": {"RA": 3}}'):
         with pytest.raises(TableParseError, match="catsHTM answered"):
             decode_catalogs(wrong)
-
-
-def test_adql(alerce):
-    found = alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
-    assert len(found) == 3
-    assert found["oid"].dtype.kind == "U" and found["meanra"].unit == u.deg
-    assert found.meta["adql"].startswith("SELECT")
-    with pytest.raises(InvalidQueryError, match="adql"):
-        alerce.query_tap("")
-
-
-def test_more_rows_than_asked_for_are_cut(alerce):
-    query = "SELECT oid, meanra, ndet FROM object LIMIT 30"
-    with pytest.warns(MaxResultsWarning, match="more rows than the 5"):
-        assert len(alerce.query_tap(query, max_rows=5)) == 5
-    assert len(alerce.query_tap(query, max_rows=30)) == 30
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ('<INFO name="QUERY_STATUS" value="ERROR">No table &lt;x&gt;.</INFO>', "No table <x>."),
-        ('<INFO name="ERROR_DETAIL" value="Bad column"/>', "Bad column"),
-        ("Gateway away", "Gateway away"),
-    ],
-)
-def test_the_words_of_a_tap_service_wherever_they_stand(alerce, double, body, words):
-    double.faults["/tap/"] = Answer(400, body, "application/xml")
-    with pytest.raises(RemoteServiceError) as caught:
-        alerce.query_tap("SELECT 1")
-    assert caught.value.reason == words and caught.value.status == 400
-
-
-def test_adql_that_is_refused_is_refused_in_the_servers_words(alerce, double):
-    with pytest.raises(RemoteServiceError, match='syntax error at or near "SELEC"') as caught:
-        alerce.query_tap("SELEC oid")
-    assert caught.value.status == 500 and caught.value.reason.startswith("ERROR: syntax")
-    double.faults["/tap/"] = Answer(503, "Away for maintenance", "text/plain")
-    with pytest.raises(RemoteServiceError):
-        alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
-
-
-def test_adql_waits_no_longer_than_told(alerce, double):
-    double.latency = 1.0
-    with conf.set_temp("timeout", 0.1), pytest.raises(TimeoutError, match=r"0\.1 s"):
-        alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
 
 
 def test_values_of_catshtm_that_are_none_are_masked_and_none_is_made_up():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from alerce_server import Answer
 
-from atlasquery.alerce.halving import FAILURES_IN_A_ROW, MOST_REQUESTS, ask_in_halves
+from atlasquery.alerce.batches import FAILURES_IN_A_ROW, MOST_REQUESTS, ask_in_halves
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,

@@ -1,4 +1,4 @@
-"""A directory of downloaded objects: Parquet files, and a manifest of those that count."""
+"""A directory of downloaded objects: Parquet files, and a manifest of the valid ones."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -21,14 +22,14 @@ from atlasquery.atlas.manifest import (
     is_begun,
     lock,
     open_manifest,
-    place,
+    readable_errors,
+    server_identity,
     settings,
-    understood,
 )
-from atlasquery.atlas.partitions import (
+from atlasquery.atlas.parquet_files import (
     KINDS,
     chunk_tables,
-    is_whole,
+    is_complete,
     read_arrow,
     read_partitions,
     write_partition,
@@ -38,30 +39,33 @@ from atlasquery.service.forks import no_fork
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.quota import Clock
 
-__all__ = ["Dataset", "check_age", "read_dataset"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-# The names of our own files, half-written ones included: others are left alone.
-OURS = re.compile(r"\d{8}\.parquet(\.tmp)?")
+__all__ = ["DownloadDirectory", "check_age", "read_dataset"]
+
+# The names of our files, half-written ones included: others are never touched.
+FILE_NAME = re.compile(r"\d{8}\.parquet(\.tmp)?")
 
 
-class Dataset:
-    """The files of `DownloadQueries.download_sources`, open for writing by this process only.
+class DownloadDirectory:
+    """The files of `AtlasClass.download_sources`, open for writing by this process only.
 
-    A file counts from the moment at which the manifest names it. It is
-    written, under a name never used before, and on the disk before that; so
-    whatever ends the program leaves files that count and files that nobody
-    has named, and these are removed at the next start.
+    A file is valid from the moment at which the manifest names it. Before that it is
+    written to the disk under a name that was never used. So whatever ends the
+    program, each file is either valid or not in the manifest, and the latter are
+    removed at the next start.
 
     Parameters
     ----------
     directory : path-like
-        Where.
+        The directory.
     window : tuple of float or None
         The first and last MJD of all rows.
     server : str
-        Where the rows come from; it is the same for all of a directory.
+        Address of the server of the rows, the same for all of a directory.
     clock : Clock
-        The time.
+        Clock of the client.
     """
 
     def __init__(self, directory: str | os.PathLike, *, window: tuple, server: str, clock: Clock):
@@ -71,11 +75,11 @@ class Dataset:
         self._clock = clock
         self._failures: list[tuple[int, Exception]] = []
         self._fetched: set[int] = set()
-        #: The files that did not hold what was written, and how many objects each costs.
+        #: The damaged files, and the number of objects in each.
         self.damaged: list[tuple[str, int]] = []
 
-    def __enter__(self) -> "Dataset":
-        with understood(self._directory):
+    def __enter__(self) -> "DownloadDirectory":
+        with readable_errors(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._lock = lock(self._directory)
             try:
@@ -90,25 +94,25 @@ class Dataset:
                 raise
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if hasattr(self, "_manifest"):
             self._manifest.close()
         self._lock.close()
 
     def missing(self, ids: list[int], max_age: float | None) -> list[int]:
-        """Return the ids that are to be fetched.
+        """Return the ids that have to be fetched.
 
         Parameters
         ----------
         ids : list of int
-            What is wanted.
+            The ids requested.
         max_age : float or None
             Seconds after which an object is to be fetched again.
 
         Returns
         -------
         list of int
-            Those that are not there, or too old, in the order given.
+            Those that are missing or too old, in the order given.
         """
         oldest = -np.inf if max_age is None else self._clock.now() - max_age
         query = "select atlas_id from objects where at >= ?"
@@ -128,7 +132,7 @@ class Dataset:
         self._failures += failures
         known, tables, counts = self._decoded(known)
         if known:
-            with understood(self._directory):
+            with readable_errors(self._directory):
                 self._add(known, tables, counts)
 
     def _add(self, known: list, tables: dict, counts: dict) -> None:
@@ -139,10 +143,10 @@ class Dataset:
         for kind in KINDS:
             _sync(self._directory / kind)
         with self._transaction() as manifest:
-            for old, new, kept in replaced:
+            for old, new, rewritten in replaced:
                 manifest.execute("update objects set chunk = ? where chunk = ?", (new, old))
                 manifest.execute("delete from files where chunk = ?", (old,))
-                files += kept
+                files += rewritten
             manifest.executemany("insert into files values (?, ?, ?, ?)", files)
             rows = [json.dumps({kind: counts[kind][n] for kind in KINDS}) for n in range(len(ids))]
             times = [when for *_, when in known]
@@ -155,7 +159,7 @@ class Dataset:
         self._fetched.update(ids)
 
     def summary(self, ids: list[int]) -> tuple[Table, list]:
-        """Return what became of ids.
+        """Return the outcome for each of some ids.
 
         Parameters
         ----------
@@ -184,12 +188,13 @@ class Dataset:
             counts = [rows.get(atlas_id, {}).get(kind, 0) for atlas_id in ids]
             table[kind] = np.array(counts, np.int64)
             table[kind].description = f"Number of rows in {kind}."
-        said = [reasons.get(atlas_id, "") for atlas_id in ids]
-        table["reason"] = MaskedColumn(said, mask=[not text for text in said], dtype=np.str_)
+        messages = [reasons.get(atlas_id, "") for atlas_id in ids]
+        absent = [not message for message in messages]
+        table["reason"] = MaskedColumn(messages, mask=absent, dtype=np.str_)
         return table, self._failures
 
     def _decoded(self, known: list) -> tuple[list, dict, dict]:
-        """Decode the rows of a chunk; leave out an object whose rows cannot be read."""
+        """Decode the rows of a chunk, without objects whose rows cannot be read."""
         try:
             return known, *chunk_tables(known, self._window)
         except TableParseError:
@@ -204,7 +209,7 @@ class Dataset:
             return readable, *chunk_tables(readable, self._window)
 
     def _without(self, ids: list[int], number: int) -> list[tuple[int, int, list]]:
-        """Write the chunks that have some of these ids anew, without them.
+        """Write the chunks that have some of these ids again, without them.
 
         Returns the number of each, its new number, and its new files; a chunk of
         which nothing is left has no new files.
@@ -219,17 +224,17 @@ class Dataset:
         replaced = []
         for old in touched:
             number += 1
-            kept = []
+            rewritten = []
             for kind in self._kinds(old) if old in rest else ():
                 table = read_arrow([self._path(old, kind)])
                 out = compute.is_in(table["atlas_id"], value_set=pa.array(ids, type=pa.int64()))
                 table = table.filter(compute.invert(out))
                 if len(table):
-                    kept.append(self._write(number, kind, table))
-            replaced.append((old, number, kept))
+                    rewritten.append(self._write(number, kind, table))
+            replaced.append((old, number, rewritten))
         return replaced
 
-    def _write(self, number: int, kind: str, table) -> tuple[int, str, int, int]:
+    def _write(self, number: int, kind: str, table: "pa.Table") -> tuple[int, str, int, int]:
         size = write_partition(table, self._path(number, kind))
         return number, kind, len(table), size
 
@@ -249,14 +254,14 @@ class Dataset:
             self._path(number, kind).unlink(missing_ok=True)
 
     def _check_origin(self) -> None:
-        """Note what rows the directory has, or refuse to mix them with others."""
+        """Store the origin of the rows of the directory, or refuse to mix them with others."""
         start, end = self._window
         known = settings(self._manifest)
         if not known:
             self._check_new()
-            told = {"start": start, "end": end, "server": self._server}
+            origin = {"start": start, "end": end, "server": self._server}
             with self._transaction() as manifest:
-                rows = [(name, json.dumps(value)) for name, value in told.items()]
+                rows = [(name, json.dumps(value)) for name, value in origin.items()]
                 manifest.executemany("insert into settings values (?, ?)", rows)
         elif (known["start"], known["end"]) != (start, end):
             raise InvalidQueryError(
@@ -264,17 +269,17 @@ class Dataset:
                 f"(MJD), and start={start} and end={end} would be mixed with them: take another "
                 "directory"
             )
-        elif place(known["server"]) != place(self._server):
+        elif server_identity(known["server"]) != server_identity(self._server):
             raise InvalidQueryError(
                 f"{self._directory} has objects of {known['server']}, and those of {self._server} "
                 "would be mixed with them: take another directory"
             )
 
     def _check_new(self) -> None:
-        """Refuse to sweep away what a manifest has named that is gone."""
+        """Refuse to delete the files of a manifest that is missing."""
         for kind in KINDS:
             for path in (self._directory / kind).glob("*.parquet"):
-                if OURS.fullmatch(path.name):
+                if FILE_NAME.fullmatch(path.name):
                     raise InvalidQueryError(
                         f"directory={str(self._directory)!r} has files such as {kind}/{path.name}, "
                         f"but {MANIFEST}, which should name them, is empty or gone: remove the "
@@ -282,22 +287,23 @@ class Dataset:
                     )
 
     def _sweep(self) -> None:
-        """Remove the files that do not count, and forget those that are not as written."""
+        """Remove files that are not in the manifest, and entries whose files are damaged."""
         named = list(self._manifest.execute("select chunk, kind, rows, size from files"))
         paths = {self._path(number, kind) for number, kind, *_ in named}
         for kind in KINDS:
             for path in (self._directory / kind).iterdir():
-                if OURS.fullmatch(path.name) and path not in paths:
+                if FILE_NAME.fullmatch(path.name) and path not in paths:
                     path.unlink()
-        lost, sizes = {}, []
+        lost: dict[int, str] = {}
+        sizes = []
         for number, kind, length, size in named:
             path = self._path(number, kind)
-            if not is_whole(path, length, size):
+            if not is_complete(path, length, size):
                 lost.setdefault(number, f"{kind}/{path.name}")
             elif size is None:
                 sizes.append((path.stat().st_size, number, kind))
         with self._transaction() as manifest:
-            # Manifests of earlier versions do not know them.
+            # Manifests of earlier versions have no sizes.
             manifest.executemany("update files set size = ? where chunk = ? and kind = ?", sizes)
             for number, name in lost.items():
                 gone = manifest.execute("delete from objects where chunk = ?", (number,)).rowcount
@@ -315,14 +321,14 @@ class Dataset:
 
 
 def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
-    """Read the rows of one kind that count.
+    """Read the rows of one kind.
 
     Parameters
     ----------
     directory : path-like
-        Where.
+        The directory.
     kind : str
-        Which.
+        The kind of rows.
 
     Returns
     -------
@@ -342,7 +348,7 @@ def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
     if not (directory / MANIFEST).is_file():
         raise nothing
     for last in (False, False, True):
-        with understood(directory), contextlib.closing(open_manifest(directory)) as manifest:
+        with readable_errors(directory), contextlib.closing(open_manifest(directory)) as manifest:
             if not is_begun(manifest):
                 raise nothing
             known = settings(manifest)
@@ -355,11 +361,11 @@ def read_dataset(directory: str | os.PathLike, kind: str) -> Table:
         try:
             return read_partitions([_file(directory, n, kind) for n in chunks], kind, meta)
         except FileNotFoundError as error:
-            # A download that goes on may have put another file in the place of one.
+            # A download that goes on may have put another file in the server_identity of one.
             if last:
                 raise TableParseError(
-                    f"{error} is not there any more: call download_sources again, which fetches "
-                    "its objects anew"
+                    f"{error} is missing: call download_sources again, which fetches its objects "
+                    "again"
                 ) from None
     raise AssertionError("unreachable")
 
@@ -380,13 +386,13 @@ def check_age(max_age: u.Quantity | str | None) -> float | None:
     Raises
     ------
     InvalidQueryError
-        If it is no time, or below zero.
+        If it is not a time, or below zero.
     """
     if max_age is None:
         return None
     try:
-        made = u.Quantity(max_age) if isinstance(max_age, str) else max_age
-        seconds = float(made.to(u.s).value)
+        age = u.Quantity(max_age) if isinstance(max_age, str) else max_age
+        seconds = float(age.to(u.s).value)
     except (AttributeError, TypeError, ValueError, u.UnitConversionError):
         seconds = np.nan
     if not seconds >= 0:
@@ -401,7 +407,7 @@ def _file(directory: Path, number: int, kind: str) -> Path:
 
 
 def _sync(directory: Path) -> None:
-    """Bring the names of files to the disk; where directories cannot be opened they are there."""
+    """Write the names of files to the disk, on systems where directories can be opened."""
     with contextlib.suppress(PermissionError):
         opened = os.open(directory, os.O_RDONLY)
         try:

@@ -1,47 +1,48 @@
-"""Ask for many names at once; where that fails, in halves, until the cause is alone."""
+"""Request many names at once; a request that fails is sent in halves, down to the name at fault."""
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from atlasquery.exceptions import QuotaError, RemoteServiceError, TableParseError, TimeoutError
 
 __all__ = ["ask_in_halves"]
 
-# From 200 names down to one it is nine: who fails seven times more fails for whatever is asked.
+# From 200 names down to one it takes nine: a server that fails seven times more fails for all.
 FAILURES_IN_A_ROW = 16
 # Requests for one list of names at most.
 MOST_REQUESTS = 64
 
 
 def ask_in_halves(
-    ask: Callable[[list], object], names: list, hopeless: threading.Event | None = None
-) -> list[tuple[list, object]]:
-    """Return the answers for names, or the errors of those that cannot be had.
+    ask: Callable[[list], Any], names: list, hopeless: threading.Event | None = None
+) -> list[tuple[list, Any]]:
+    """Return the responses for names, and the errors of those that fail.
 
     Parameters
     ----------
     ask : callable
-        Takes some of the names, returns an answer.
+        Takes some of the names, returns a response.
     names : list
         The names, one at least.
     hopeless : `threading.Event`, optional
-        Shared by lists of names of one call; set when the server fails for whatever it is asked,
-        so that the others are asked for once.
+        Shared by lists of names of one call; set when the server fails for all requests, so that
+        the other lists are requested once.
 
     Returns
     -------
     list of tuple
         Some of the names and what `ask` returned or raised for them; together all of them,
-        each once. Where it is given up to find the cause, an error is that of a larger part.
+        each once. Where the cause is not looked for any longer, an error is that of several names.
 
     Raises
     ------
     QuotaError
-        If nothing may be asked any more, before anything was answered.
+        If the quota is used up before the first response.
     """
     hopeless = hopeless or threading.Event()
-    found: list[tuple[list, object]] = []
-    # The first part first, down to one name: that tells soonest whether it is all of them.
+    found: list[tuple[list, Any]] = []
+    # The first part first, down to one name: that shows soonest whether all of them fail.
     todo: list[tuple[list, Exception | None]] = [(names, None)]
     requests = failures = 0
     while todo:
@@ -50,11 +51,10 @@ def ask_in_halves(
             requests += 1
             try:
                 found.append((part, ask(part)))
-            except (RemoteServiceError, TableParseError, TimeoutError) as failure:
-                error = failure
-            else:
                 failures = 0
                 continue
+            except (RemoteServiceError, TableParseError, TimeoutError) as failure:
+                error = failure
             failures += 1
             if isinstance(error, QuotaError) and requests == 1:
                 raise error
@@ -68,8 +68,8 @@ def ask_in_halves(
     return found
 
 
-def _may_be_one(error: Exception) -> bool:
-    """Return whether a failure may be over one of many, and not over the question itself."""
+def _may_be_one(error: RemoteServiceError | TableParseError | TimeoutError) -> bool:
+    """Return whether one of many names may be the cause, and not the request itself."""
     if isinstance(error, TimeoutError):
         return error.sent
     return isinstance(error, TableParseError) or (error.status or 0) >= 500

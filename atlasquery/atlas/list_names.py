@@ -1,4 +1,4 @@
-"""The lists of the survey: two numberings, their names, and the user's own."""
+"""Names and numbers of the lists of the survey, and of those in the configuration."""
 
 import re
 from collections.abc import Iterable
@@ -59,12 +59,14 @@ DETECTION_LISTS = (
     AtlasList(13, "duplicates", "Objects that the survey has twice.", ("duplicate",)),
 )
 
-#: What the server lets a client move an object to: "objectlist (only 3, 4, 12)".
+#: The lists to which a client can move an object: see docs/servers/atlas.rst, "Only three lists
+#: can be a target".
 MOVABLE = (3, 4, 12)
 
-# "no endpoint lists them, so names must be extensible by the user" (contract)
+# No endpoint lists them, so users can add names: see docs/servers/atlas.rst, "Custom lists have no
+# directory".
 CUSTOM_LISTS = (
-    # The survey's bots call these lists of southern targets by new names.
+    # The survey's bots use new names for these lists of southern targets.
     AtlasList(
         2,
         "mookodi",
@@ -94,19 +96,18 @@ CUSTOM_LISTS = (
 )
 
 
-def known_lists(own: Iterable[str]) -> list[AtlasList]:
-    """Return all lists: detection lists, then custom ones, then the user's own.
+def known_lists(configured: Iterable[str]) -> list[AtlasList]:
+    """Return all lists: detection lists, then custom ones, then those of the configuration.
 
     Parameters
     ----------
-    own : iterable of str
-        What ``conf.custom_lists`` holds: ``"mylist=74, other=80"``, in one text or several.
+    configured : iterable of str
+        The value of ``conf.custom_lists``: ``"mylist=74, other=80"``, in one string or several.
 
     Returns
     -------
     list of AtlasList
-        No name twice: one that the user has given to a custom list is no longer
-        one of ours.
+        No name twice: a name in the configuration replaces a predefined custom list.
 
     Raises
     ------
@@ -114,23 +115,23 @@ def known_lists(own: Iterable[str]) -> list[AtlasList]:
         If an entry is not a name and a number, a name has two numbers, or is that of a
         detection list: a write and a read would go to different lists.
     """
-    mine: dict[str, AtlasList] = {}
-    for entry in (entry for text in own for entry in text.split(",") if entry.strip()):
-        one = _own_list(entry)
-        other = mine.setdefault(one.name, one)
+    user_lists: dict[str, AtlasList] = {}
+    for entry in (entry for text in configured for entry in text.split(",") if entry.strip()):
+        one = _configured_list(entry)
+        other = user_lists.setdefault(one.name, one)
         if other.number != one.number:
             raise InvalidQueryError(
                 f"conf.custom_lists gives {one.name!r} two numbers, {other.number} and {one.number}"
             )
-    theirs = [
-        replace(one, aliases=tuple(alias for alias in one.aliases if alias not in mine))
+    predefined = [
+        replace(one, aliases=tuple(alias for alias in one.aliases if alias not in user_lists))
         for one in CUSTOM_LISTS
-        if one.name not in mine
+        if one.name not in user_lists
     ]
-    return [*DETECTION_LISTS, *theirs, *mine.values()]
+    return [*DETECTION_LISTS, *predefined, *user_lists.values()]
 
 
-def _own_list(entry: str) -> AtlasList:
+def _configured_list(entry: str) -> AtlasList:
     name, _, number = entry.partition("=")
     if not re.fullmatch(r"[a-z]\w*", _spelled(name)) or not re.fullmatch(r"\s*\d{1,9}\s*", number):
         raise InvalidQueryError(
@@ -172,7 +173,7 @@ def find_list(name: str | int, *, custom: bool | None, known: list[AtlasList]) -
     Raises
     ------
     InvalidQueryError
-        If there is none.
+        If there is no such list.
     """
     if custom not in (None, True, False):
         raise InvalidQueryError(f"custom={custom!r} should be True, False or None")
@@ -193,23 +194,23 @@ def find_list(name: str | int, *, custom: bool | None, known: list[AtlasList]) -
 
 def _no_list(name: str | int, custom: bool | None, found: list, known: list[AtlasList]) -> str:
     if found:
-        wanted = "custom list" if custom else "detection list"
-        return f"name={name!r} is a {found[0].kind}, where a {wanted} is needed"
-    among = [one for one in known if custom is None or one.custom == custom]
+        needed = "custom list" if custom else "detection list"
+        return f"name={name!r} is a {found[0].kind}, where a {needed} is needed"
+    allowed = [one for one in known if custom is None or one.custom == custom]
     word = _spelled(name) if isinstance(name, str) else ""
     word = word if re.fullmatch(r"[a-z]\w*", word) else "mylist"
-    own = (
+    remedy = (
         "list_lists() shows those that are known; give the number of another custom list a name: "
         f"from atlasquery.atlas import conf; conf.custom_lists = ['{word}=74']"
     )
     if isinstance(name, str):
-        near = suggest(word, _names(among))
+        near = suggest(word, _names(allowed))
         near += " Otherwise, " if near.endswith("?") else ". "
-        return f"name={name!r} is not a list of ATLAS{near}{own}"
+        return f"name={name!r} is not a list of ATLAS{near}{remedy}"
     custom_numbers = ", ".join(f"{one.number} ({one.name})" for one in known if one.custom)
     return (
         f"name={name!r} is not a list of ATLAS: detection lists are 0 to "
-        f"{len(DETECTION_LISTS) - 1}, custom lists {custom_numbers}; {own}"
+        f"{len(DETECTION_LISTS) - 1}, custom lists {custom_numbers}; {remedy}"
     )
 
 

@@ -1,6 +1,9 @@
-"""The queries for measurements of objects: detections, limits, forced photometry, light curves."""
+"""Measurements of objects: light curves of one or many, detections, limits, forced photometry."""
 
-from typing import NamedTuple
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -8,13 +11,21 @@ from astropy.table import Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.alerce.base import AlerceQuery, check_oid, decode_plain, plain_json
-from atlasquery.alerce.classes import classes_table, with_band
+from atlasquery.alerce.base import (
+    AlerceQuery,
+    Oid,
+    check_oid,
+    check_oids,
+    decode_plain,
+    one_or_all,
+    plain_json,
+)
+from atlasquery.alerce.batches import ask_in_halves
+from atlasquery.alerce.classes import object_table, with_band
 from atlasquery.alerce.columns import DETECTION, NON_DETECTION
-from atlasquery.alerce.halving import ask_in_halves
-from atlasquery.alerce.lsstcolumns import BANDS as LSST_BANDS
-from atlasquery.alerce.lsstcolumns import DETECTION as LSST_DETECTION
-from atlasquery.alerce.lsstcolumns import FORCED as LSST_FORCED
+from atlasquery.alerce.lsst_columns import BANDS as LSST_BANDS
+from atlasquery.alerce.lsst_columns import DETECTION as LSST_DETECTION
+from atlasquery.alerce.lsst_columns import FORCED as LSST_FORCED
 from atlasquery.alerce.objects import query_object
 from atlasquery.alerce.paging import check_lsst_object
 from atlasquery.alerce.photometry import (
@@ -37,22 +48,30 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.lightcurve.display import LightCurveDisplay
+from atlasquery.service.collection import Collection
+from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
-from atlasquery.tables import Rows, check_answers, decode_rows, only_of
+from atlasquery.tables import Columns, Rows, check_answers, decode_rows, only_of
 from atlasquery.warn import warn
 
 __all__ = [
     "build_series",
     "check_times",
     "describe_curve",
+    "detections_payload",
     "get_detections",
     "get_forced_photometry",
     "get_light_curve",
+    "get_light_curves",
     "get_non_detections",
     "read_lsst_measured",
     "read_lsst_rows",
     "read_measured",
 ]
+
+# Objects of LSST in one request for measurements: 20 rows of 100 keys each, some 2 MB.
+LSST_CHUNK = 25
 
 
 class _Both(msgspec.Struct):
@@ -75,7 +94,7 @@ class Measured(NamedTuple):
     when : float
         The Unix time at which the first of them came.
     missing : str
-        What is missing and why; empty where nothing is.
+        What is missing and why; empty if nothing is.
     """
 
     parts: list[tuple[Rows, str]]
@@ -87,9 +106,14 @@ class Measured(NamedTuple):
 
 
 def get_detections(
-    self: AlerceQuery, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
-    """Fetch the detections of an object, with all that the survey sends of them.
+    """Fetch the detections of an object, with all columns of the survey.
 
     Parameters
     ----------
@@ -98,7 +122,9 @@ def get_detections(
     survey : {"ztf", "lsst"}, optional
         The survey whose object it is.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -134,17 +160,24 @@ def get_detections(
     Unit("mag")
     """
     name = check_oid(oid, survey)
+    if get_query_payload:
+        return detections_payload(self, name, survey)
     if survey == "lsst":
         rows, when = read_lsst_rows(self, "detections", [name], LSST_DETECTION, cache)
         rows = with_band(unmask_zero(rows), bands=LSST_BANDS)
     else:
         rows, when = _ztf_detections(self, name, cache)
         rows = with_band(rows)
-    return classes_table(self, _by_time(rows), when, "get_detections", survey, name)
+    return object_table(self, _by_time(rows), when, "get_detections", survey, name)
 
 
 def get_non_detections(
-    self: AlerceQuery, oid: str | int, *, survey: str = "ztf", cache: bool | None = None
+    self: AlerceQuery,
+    oid: str | int,
+    *,
+    survey: str = "ztf",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Fetch the exposures that did not show an object.
 
@@ -155,7 +188,9 @@ def get_non_detections(
     survey : {"ztf", "lsst"}, optional
         The survey whose object it is; LSST has none so far.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -184,12 +219,16 @@ def get_non_detections(
     18
     """
     name = check_oid(oid, survey)
+    if get_query_payload:
+        if survey == "lsst":
+            return self._payload("lsst_non_detections", {"survey_id": "lsst", "oid": [name]})
+        return self._payload("non_detections", {}, {"oid": name})
     if survey == "lsst":
         rows, when = read_lsst_rows(self, "non_detections", [name], NON_DETECTION, cache)
     else:
         rows, when = _ztf_rows(self, name, "non_detections", NON_DETECTION, cache)
     rows = with_band(rows, bands=LSST_BANDS if survey == "lsst" else None)
-    return classes_table(self, _by_time(rows), when, "get_non_detections", survey, name)
+    return object_table(self, _by_time(rows), when, "get_non_detections", survey, name)
 
 
 def get_forced_photometry(
@@ -200,6 +239,7 @@ def get_forced_photometry(
     start: Time | str | float | None = None,
     end: Time | str | float | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> TimeSeries:
     """Fetch the forced photometry of an object.
 
@@ -212,7 +252,9 @@ def get_forced_photometry(
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time; a bare number is an MJD in UTC. The default is all.
     cache : bool, optional
-        Whether a stored answer is used, for ``conf.object_seconds``.
+        Whether a cached response is used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -244,6 +286,11 @@ def get_forced_photometry(
     """
     name = check_oid(oid, survey)
     window = check_times(start, end, survey)
+    if get_query_payload:
+        if survey == "lsst":
+            sent = {"survey_id": "lsst", "oid": [name, name]}
+            return self._payload("lsst_forced_photometry", sent)
+        return self._payload("v2_forced_photometry", {"survey_id": "ztf"}, {"oid": name})
     measured = _forced(self, name, survey, cache)
     return _curve(self, measured, "get_forced_photometry", survey, name, window)
 
@@ -257,6 +304,7 @@ def get_light_curve(
     end: Time | str | float | None = None,
     forced: bool = False,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> TimeSeries:
     """Fetch the light curve of an object: detections and limits together.
 
@@ -270,11 +318,13 @@ def get_light_curve(
         The first and last time; a bare number is an MJD in UTC. The default is
         the full history.
     forced : bool, optional
-        Whether forced photometry is in it too; its rows have ``forced`` set. Where
-        the server fails over it, the rest comes with a warning, and
+        Whether forced photometry is in it too; its rows have ``forced`` set. If
+        the server fails for it, the rest comes with a warning, and
         ``meta["missing"]`` has the reason.
     cache : bool, optional
-        Whether stored answers are used, for ``conf.object_seconds``.
+        Whether cached responses are used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
 
     Returns
     -------
@@ -311,20 +361,41 @@ def get_light_curve(
     """
     name = check_oid(oid, survey)
     window = check_times(start, end, survey)
+    if get_query_payload:
+        return _measured_payload(self, [name], survey, forced)
     measured = read_measured(self, name, survey, forced, cache)
     return _curve(self, measured, "get_light_curve", survey, name, window)
 
 
-def read_measured(client: AlerceQuery, name, survey: str, forced: bool, cache) -> Measured:
+def detections_payload(client: AlerceQuery, name: Oid, survey: str) -> dict:
+    """Return what `get_detections` sends first."""
+    if survey == "lsst":
+        return client._payload("lsst_detections", {"survey_id": "lsst", "oid": [name]})
+    return client._payload("v2_detections", {"survey_id": "ztf"}, {"oid": name})
+
+
+def _measured_payload(client: AlerceQuery, names: list, survey: str, forced: bool) -> Any:
+    """Return what is sent first for the light curves of an object, or of several of LSST."""
+    if survey == "lsst":
+        oids = names * 2 if forced and len(names) == 1 else names
+        route = "lsst_light_curve" if forced else "lsst_detections"
+        return client._payload(route, {"survey_id": "lsst", "oid": oids})
+    route = "v2_light_curve" if forced else "light_curve"
+    return client._payload(route, {"survey_id": "ztf"} if forced else {}, {"oid": names[0]})
+
+
+def read_measured(
+    client: AlerceQuery, name: Oid, survey: str, forced: bool, cache: bool | None
+) -> Measured:
     """Return all rows of an object in the columns of light curves."""
     if survey == "lsst":
         return read_lsst_measured(client, [name], forced, cache)[name]
-    if forced and (all_of_it := _in_one_answer(client, name, cache)):
-        return all_of_it
+    if forced and (everything := _ztf_everything(client, name, cache)):
+        return everything
     (detections, non_detections), when = client._fetch(
         "light_curve",
         {},
-        place={"oid": name},
+        fields={"oid": name},
         decode=_decode_both,
         cache=cache,
         unknown=str(name),
@@ -338,17 +409,17 @@ def read_measured(client: AlerceQuery, name, survey: str, forced: bool, cache) -
         return Measured(parts, when, f"forced photometry: {error}")
 
 
-def _in_one_answer(client: AlerceQuery, name: str, cache) -> Measured | None:
-    """Return what the second version of the API has of an object of ZTF, if it can say it.
+def _ztf_everything(client: AlerceQuery, name: Oid, cache: bool | None) -> Measured | None:
+    """Return what the second version of the API has of an object of ZTF, if it can.
 
-    It fails over a NaN in its database, and an empty answer does not tell "unknown" from
-    "nothing": the first version does.
+    It fails for a NaN in its database, and an empty response may be of an unknown object:
+    for these the first version is asked.
     """
     try:
         parts, when = client._fetch(
             "v2_light_curve",
             {"survey_id": "ztf"},
-            place={"oid": name},
+            fields={"oid": name},
             decode=lambda body: decode_v2(body, name),
             cache=cache,
             once=True,
@@ -363,11 +434,11 @@ def _in_one_answer(client: AlerceQuery, name: str, cache) -> Measured | None:
     return Measured(list(zip(parts, kinds, strict=True)), when)
 
 
-def _forced(client: AlerceQuery, name, survey: str, cache) -> Measured:
+def _forced(client: AlerceQuery, name: Oid, survey: str, cache: bool | None) -> Measured:
     if survey == "ztf":
         rows, when = _forced_rows(client, name, cache)
         if not len(rows):
-            # An empty list does not tell "unknown" from "nothing"; the object itself does.
+            # Unknown, or without rows: see docs/servers/alerce.rst, "Empty or unknown".
             query_object(client, name, survey=survey, cache=cache)
         return Measured([(rows, "forced")], when)
     rows, when, error = _lsst_forced(client, [name], cache)[name]
@@ -378,41 +449,43 @@ def _forced(client: AlerceQuery, name, survey: str, cache) -> Measured:
     return Measured([(rows, "forced")], when, _missing(rows, error))
 
 
-def _forced_rows(client: AlerceQuery, name: str, cache) -> tuple[Rows, float]:
+def _forced_rows(client: AlerceQuery, name: Oid, cache: bool | None) -> tuple[Rows, float]:
     return client._fetch(
         "v2_forced_photometry",
         {"survey_id": "ztf"},
-        place={"oid": name},
+        fields={"oid": name},
         decode=only_of(decode_forced, "oid", name, "the object"),
         cache=cache,
         unknown=str(name),
     )
 
 
-def _ztf_detections(client: AlerceQuery, name: str, cache) -> tuple[Rows, float]:
-    """Return detections with all that either version of the API sends of them."""
+def _ztf_detections(client: AlerceQuery, name: Oid, cache: bool | None) -> tuple[Rows, float]:
+    """Return detections with all columns of either version of the API."""
     try:
         rows, when = client._fetch(
             "v2_detections",
             {"survey_id": "ztf"},
-            place={"oid": name},
+            fields={"oid": name},
             decode=lambda body: without_fillers(decode_v2_detections(plain_json(body), name)),
             cache=cache,
             once=True,
         )
     except (RemoteServiceError, TableParseError, TimeoutError):
-        # It fails over a NaN in its database, or is not there at all.
+        # It fails for a NaN in its database, or does not exist.
         rows = None
     if rows is None or not len(rows):
         rows, when = _ztf_rows(client, name, "detections", DETECTION, cache)
     return rows, when
 
 
-def _ztf_rows(client: AlerceQuery, name: str, route: str, columns, cache) -> tuple[Rows, float]:
+def _ztf_rows(
+    client: AlerceQuery, name: Oid, route: str, columns: Columns, cache: bool | None
+) -> tuple[Rows, float]:
     return client._fetch(
         route,
         {},
-        place={"oid": name},
+        fields={"oid": name},
         decode=lambda body: without_fillers(decode_plain(columns, body)),
         cache=cache,
         unknown=str(name),
@@ -420,11 +493,12 @@ def _ztf_rows(client: AlerceQuery, name: str, route: str, columns, cache) -> tup
 
 
 def read_lsst_rows(
-    client: AlerceQuery, kind: str, names: list, columns, cache
+    client: AlerceQuery, kind: str, names: list, columns: Columns, cache: bool | None
 ) -> tuple[Rows, float]:
     """Return rows of objects of LSST.
 
-    "Forced photometry for one oid is cut at 10 rows; sending it twice gives all" (contract).
+    For forced photometry of one object its number is sent twice: see docs/servers/alerce.rst,
+    "Ten rows for one object".
     """
     rows, when = client._fetch(
         f"lsst_{kind}",
@@ -432,7 +506,7 @@ def read_lsst_rows(
         decode=only_of(lambda body: decode_plain(columns, body), "oid", names, "the object"),
         cache=cache,
         unknown=", ".join(map(str, names[:3])),
-        # Of many, less is asked for; over a null among forced photometry it fails each time.
+        # Many are requested in halves; for a null in forced photometry it fails each time.
         once=len(names) > 1 or kind == "forced_photometry",
     )
     if not len(rows) and len(names) == 1 and kind != "forced_photometry":
@@ -441,9 +515,9 @@ def read_lsst_rows(
 
 
 def read_lsst_measured(
-    client: AlerceQuery, names: list, forced: bool, cache
-) -> dict[int, Measured]:
-    """Return the parts of each of several objects of LSST, from one batch for all."""
+    client: AlerceQuery, names: list, forced: bool, cache: bool | None
+) -> dict[Oid, Measured]:
+    """Return the measurements of each of several objects of LSST, from one request for all."""
     if forced and (found := _lsst_everything(client, names, cache)):
         return found
     detections, when = read_lsst_rows(client, "detections", names, LSST_DETECTION, cache)
@@ -457,8 +531,10 @@ def read_lsst_measured(
     return found
 
 
-def _lsst_everything(client: AlerceQuery, names: list, cache) -> dict[int, Measured] | None:
-    """Return detections and forced photometry out of one answer, where the server can."""
+def _lsst_everything(
+    client: AlerceQuery, names: list, cache: bool | None
+) -> dict[Oid, Measured] | None:
+    """Return detections and forced photometry from one response, if the server can."""
     try:
         (detections, rows), when = client._fetch(
             "lsst_light_curve",
@@ -483,19 +559,19 @@ def _lsst_everything(client: AlerceQuery, names: list, cache) -> dict[int, Measu
 
 
 def _lsst_forced(
-    client: AlerceQuery, names: list, cache
-) -> dict[int, tuple[Rows, float, Exception | None]]:
+    client: AlerceQuery, names: list, cache: bool | None
+) -> dict[Oid, tuple[Rows, float, Exception | None]]:
     """Return the forced photometry of objects of LSST, when it came, and what failed.
 
-    A null flux makes the server fail for its object, and for all that are asked for with it.
+    A null flux makes the server fail for its object, and for all others of the request.
     """
 
-    def ask(part: list) -> tuple[Rows, float]:
+    def read(part: list) -> tuple[Rows, float]:
         sent = part * 2 if len(part) == 1 else part
         return read_lsst_rows(client, "forced_photometry", sent, LSST_FORCED, cache)
 
     found: dict = {}
-    for part, answer in ask_in_halves(ask, names):
+    for part, answer in ask_in_halves(read, names):
         if not isinstance(answer, Exception):
             rows, when = answer
             split = split_by_object(rows, part)
@@ -506,8 +582,10 @@ def _lsst_forced(
     return {name: found[name] for name in names}
 
 
-def _lsst_forced_part(client: AlerceQuery, name: int, error: Exception, cache) -> tuple:
-    """Return the ten rows that are sent of one object, among which there may be no null."""
+def _lsst_forced_part(
+    client: AlerceQuery, name: Oid, error: Exception, cache: bool | None
+) -> tuple:
+    """Return the ten rows that the server sends of one object, which may be without a null."""
     try:
         rows, when = read_lsst_rows(client, "forced_photometry", [name], LSST_FORCED, cache)
     except (RemoteServiceError, TableParseError, TimeoutError):
@@ -516,7 +594,7 @@ def _lsst_forced_part(client: AlerceQuery, name: int, error: Exception, cache) -
 
 
 def _curve(
-    client: AlerceQuery, measured: Measured, query: str, survey: str, name, window
+    client: AlerceQuery, measured: Measured, query: str, survey: str, name: Oid, window: tuple
 ) -> TimeSeries:
     meta = describe_curve(client, measured, query, survey, name)
     series = build_series(measured, survey, window, meta)
@@ -530,7 +608,9 @@ def _curve(
     return series
 
 
-def describe_curve(client: AlerceQuery, measured: Measured, query: str, survey: str, name) -> dict:
+def describe_curve(
+    client: AlerceQuery, measured: Measured, query: str, survey: str, name: Oid
+) -> dict:
     """Return what a light curve says of its origin."""
     meta = client._origin(measured.when, survey, query=query) | {"object": str(name)}
     return meta | ({"missing": measured.missing} if measured.missing else {})
@@ -548,7 +628,7 @@ def build_series(measured: Measured, survey: str, window: tuple, meta: dict) -> 
     window : tuple of float or None
         First and last MJD, in the time scale of the survey.
     meta : dict
-        What it says of its origin.
+        Its origin.
 
     Returns
     -------
@@ -561,7 +641,7 @@ def build_series(measured: Measured, survey: str, window: tuple, meta: dict) -> 
 
 
 def _decode_both(body: bytes) -> tuple[Rows, Rows]:
-    # "lightcurve of an object with neither -> body null" (contract).
+    # The body can be null: see docs/servers/alerce.rst, "Light curves of v1".
     both = msgspec.json.decode(plain_json(body), type=_Both | None) or _Both()
     parts = (DETECTION, both.detections), (NON_DETECTION, both.non_detections)
     detections, non_detections = (decode_rows(*part) for part in parts)
@@ -575,12 +655,12 @@ def _decode_everything(body: bytes) -> tuple[Rows, Rows]:
 
 
 def _missing(rows: Rows, error: Exception | None) -> str:
-    """Return what the server failed over, in words."""
+    """Return what is missing because the server failed, in words."""
     if error is None:
         return ""
     return (
-        f"forced photometry, of which {len(rows)} rows came: the server fails over it, as it does "
-        f"over a null flux ({error})"
+        f"forced photometry, of which {len(rows)} rows came: the server fails for it, as it does "
+        f"for a null flux ({error})"
     )
 
 
@@ -588,7 +668,7 @@ def _by_time(rows: Rows) -> Rows:
     return rows.take(np.argsort(rows.values["mjd"], kind="stable"))
 
 
-def check_times(start, end, survey: str) -> tuple:
+def check_times(start: object, end: object, survey: str) -> tuple:
     """Return a time window in the time scale of the survey.
 
     Parameters
@@ -615,3 +695,191 @@ def check_times(start, end, survey: str) -> tuple:
     except ValueError as error:
         raise InvalidQueryError(f"start={start!r}, end={end!r}: {error}") from error
     return tuple(times)
+
+
+class LightCurveCollection(LightCurveDisplay, Collection):
+    """Light curves of many objects by name, in the order asked for.
+
+    Their rows are read when they arrive; each light curve is built when it is first used.
+
+    Returned by `AlerceClass.get_light_curves`. A number of LSST may be given as an
+    integer or as a string.
+
+    Parameters
+    ----------
+    what : str
+        What its values are.
+    key : callable
+        Turns a name as a user gives it into the name of a light curve.
+    """
+
+    def __init__(self, what: str, *, key: Callable[[Any], Oid]):
+        super().__init__(what, key=key)
+        self._unbuilt: dict[Oid, Callable[[], TimeSeries]] = {}
+
+    def _add(self, name: Oid, build: Callable[[], TimeSeries]) -> None:
+        """Add an object with what builds its light curve, which is slow."""
+        self._products[name] = None
+        self._unbuilt[name] = build
+
+    def __getitem__(self, object_id: object) -> TimeSeries:
+        product = super().__getitem__(object_id)
+        if product is None:
+            name = self._key(object_id)
+            # Another thread may build it at the same time.
+            if (build := self._unbuilt.get(name)) is not None:
+                self._products[name] = build()
+                self._unbuilt.pop(name, None)
+            product = self._products[name]
+        return product
+
+
+def get_light_curves(
+    self: AlerceQuery,
+    oids: str | int | list,
+    *,
+    survey: str = "ztf",
+    start: Time | str | float | None = None,
+    end: Time | str | float | None = None,
+    forced: bool = False,
+    on_error: str = "raise",
+    cache: bool | None = None,
+    get_query_payload: bool = False,
+    progress: bool = True,
+) -> LightCurveCollection:
+    """Fetch the light curves of many objects, several at a time.
+
+    Parameters
+    ----------
+    oids : str, int or sequence
+        The names of the objects; one given twice is requested once.
+    survey : {"ztf", "lsst"}, optional
+        The survey whose objects they are.
+    start, end : `~astropy.time.Time`, str or float, optional
+        The first and last time; a bare number is an MJD in UTC.
+    forced : bool, optional
+        Whether forced photometry is in them too.
+    on_error : {"raise", "warn"}, optional
+        What to do when some objects failed, after all others were fetched:
+        raise an error that has the rest as ``result``, or return the rest
+        with a warning.
+    cache : bool, optional
+        Whether cached responses are used, for ``conf.object_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing.
+    progress : bool, optional
+        Whether a bar is shown, for long jobs on a terminal or in a notebook.
+
+    Returns
+    -------
+    LightCurveCollection
+        A mapping of names to what `get_light_curve` returns, in the order asked
+        for, with ``failures``: name and exception of each object that failed.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not what it should be; nothing was sent.
+    IncompleteResultError
+        If some objects failed, with ``result`` and ``failures``.
+
+    Warns
+    -----
+    InputWarning
+        If some objects failed, with ``on_error="warn"``, or if the server fails for
+        the forced photometry of some: ``meta["missing"]`` of these has the reason.
+
+    Examples
+    --------
+    >>> from atlasquery import Alerce
+    >>> curves = Alerce.get_light_curves(["ZTF18aaaaaaa", "ZTF19aaaaaab"])
+    >>> curves
+    <Collection of 2 TimeSeries>
+    >>> len(curves["ZTF19aaaaaab"]) > 18
+    True
+    """
+    names = list(dict.fromkeys(check_oids(oids, survey)))
+    check_on_error(on_error)
+    window = check_times(start, end, survey)
+    if get_query_payload:
+        size = LSST_CHUNK if survey == "lsst" else 1
+        chunks = [names[n : n + size] for n in range(0, len(names), size)]
+        payloads = [_measured_payload(self, chunk, survey, forced) for chunk in chunks]
+        return one_or_all(payloads)
+    found = LightCurveCollection("TimeSeries", key=partial(check_oid, survey=survey))
+    if survey == "lsst":
+        answers = _lsst_many(self, names, forced, cache, progress)
+    else:
+        answers = self._each(
+            lambda name: read_measured(self, name, survey, forced, cache), names, progress=progress
+        )
+    missing = []
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, Exception):
+            found.failures.append((name, answer))
+            continue
+        # One object of many without measurements is an empty light curve, without a warning.
+        meta = describe_curve(self, answer, "get_light_curves", survey, name)
+        found._add(name, partial(build_series, answer, survey, window, meta))
+        if answer.missing:
+            missing.append((name, answer.missing))
+    if missing:
+        first, reason = missing[0]
+        warn(
+            f"Of {len(missing)} of {len(names)} objects something is missing, as "
+            f"meta['missing'] of each says; of the first, {first}: {reason}",
+            InputWarning,
+        )
+    return deliver(
+        found,
+        found.failures,
+        on_error=on_error,
+        service=self.service,
+        total=len(names),
+    )
+
+
+def _lsst_chunk(
+    client: AlerceQuery, names: list, forced: bool, hopeless: threading.Event, cache: bool | None
+) -> dict:
+    """Return the measurements of each object, or its error, which does not affect the others."""
+    found: dict = {}
+    for part, answer in ask_in_halves(
+        lambda part: read_lsst_measured(client, part, forced, cache), names, hopeless
+    ):
+        found |= dict.fromkeys(part, answer) if isinstance(answer, Exception) else answer
+    return found
+
+
+def _lsst_many(
+    client: AlerceQuery, names: list, forced: bool, cache: bool | None, progress: bool
+) -> list:
+    chunks = [names[n : n + LSST_CHUNK] for n in range(0, len(names), LSST_CHUNK)]
+    hopeless = threading.Event()
+    answers = client._each(
+        lambda chunk: _lsst_chunk(client, chunk, forced, hopeless, cache),
+        chunks,
+        progress=progress,
+    )
+    found: dict = {}
+    for chunk, answer in zip(chunks, answers, strict=True):
+        found |= dict.fromkeys(chunk, answer) if isinstance(answer, Exception) else answer
+    silent = [
+        name for name in names
+        if not isinstance(found[name], Exception)
+        and not found[name].missing
+        and not len(found[name])
+    ]  # fmt: skip
+    if silent:
+        return _without_unknown(client, found, silent, cache)
+    return [found[name] for name in names]
+
+
+def _without_unknown(client: AlerceQuery, found: dict, silent: list, cache: bool | None) -> list:
+    """Replace the empty responses of objects that ALeRCE does not know by errors."""
+    answers = client._each(lambda name: check_lsst_object(client, name, cache), silent)
+    for name, answer in zip(silent, answers, strict=True):
+        if isinstance(answer, Exception):
+            # It is not known, or this could not be found out.
+            found[name] = answer
+    return list(found.values())

@@ -12,31 +12,31 @@ from atlasquery.forcedphot.columns import RESULT
 
 __all__ = ["Lines", "is_number", "read_lines"]
 
-# What tells columns apart; None is any white space.
+# What separates columns; None is any white space.
 SEPARATORS = (";", ",", "\t", None)
-# Columns of which a header has one, besides MJD; without its mark it has the flux.
+# Columns of which a header has one, besides MJD; without its ### it has the flux.
 BRIGHTNESS = {"m", "uJy"}
 WIRE = {wire.lower(): wire for wire in RESULT.by_wire}
-# What programs write for a value that is missing, besides nan.
+# What programs write for a missing value, besides nan.
 MISSING = {"", "None", "null", "NULL", "--", "NA", "N/A", "n/a", "<NA>"}
-# A number that was too long for its room in the file.
+# A number that was too long for its column in the file.
 OVERFLOW = re.compile(r"[+-]?\*+")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-# What is left of the name of an exposure, such as 01a59001o0101o, when its end is cut off.
+# The beginning of the name of an exposure, such as 01a59001o0101o, when its end is cut off.
 CUT_EXPOSURE = re.compile(r"\d{1,2}|\d\d[a-z]\d{0,5}|\d\d[a-z]\d{5}[a-z]\d{0,4}")
 
-Broken = tuple[int, str, str]
+BrokenLine = tuple[int, str, str]
 # Days; a Julian date is larger.
 LARGEST_MJD = 1e6
 
 
 def is_number(value: str) -> bool:
-    """Return whether a text is a number.
+    """Return whether a string is a number.
 
     Parameters
     ----------
     value : str
-        The text.
+        The string.
 
     Returns
     -------
@@ -61,8 +61,8 @@ class Lines:
     numbers : list of list of int
         The number of each line in the file, block by block.
     broken : list of tuple
-        Number, what is wrong, and text of each line that has not the values of its header.
-    texts : list of list of str
+        Number, error and content of each line that does not fit its header.
+    lines : list of list of str
         Each line as it is in the file, block by block.
     decimal_comma : bool
         Whether numbers are written as 1,5.
@@ -70,8 +70,8 @@ class Lines:
 
     blocks: list[tuple[list[str], list[list[str]]]] = field(default_factory=list)
     numbers: list[list[int]] = field(default_factory=list)
-    broken: list[Broken] = field(default_factory=list)
-    texts: list[list[str]] = field(default_factory=list)
+    broken: list[BrokenLine] = field(default_factory=list)
+    lines: list[list[str]] = field(default_factory=list)
     decimal_comma: bool = False
 
     @property
@@ -79,21 +79,21 @@ class Lines:
         """The names of all headers, each once."""
         return list(dict.fromkeys(name for names, _ in self.blocks for name in names))
 
-    def columns(self) -> tuple[dict[str, np.ndarray], list[Broken], int]:
+    def columns(self) -> tuple[dict[str, np.ndarray], list[BrokenLine], int]:
         """Return the values by column.
 
         Returns
         -------
         columns : dict of str to `~numpy.ndarray`
-            Floats, NaN where missing, or texts, empty where missing, of the lines that
+            Floats, NaN if missing, or strings, empty if missing, of the lines that
             are not broken.
         broken : list of tuple
-            Number, what is wrong, and text of each line with a value that is not a number.
+            Number, error and content of each line with a value that is not a number.
         overflown : int
-            How many numbers were too long to be printed.
+            Number of values that were too long to be printed.
         """
         numbers = [number for block in self.numbers for number in block]
-        texts = [text for block in self.texts for text in block]
+        lines = [line for block in self.lines for line in block]
         columns: dict[str, np.ndarray] = {}
         wrong: dict[int, str] = {}
         overflown = 0
@@ -101,37 +101,37 @@ class Lines:
             cells = self._cells(name)
             declared = RESULT.by_wire.get(name)
             if declared is not None and declared.kind is str:
-                columns[name] = _texts(["" if _missing(cell) else cell for cell in cells])
+                columns[name] = _strings(["" if _missing(cell) else cell for cell in cells])
                 continue
             columns[name], bad, n = self._numbers(cells)
             if bad and declared is None:
-                columns[name] = _texts(cells)
+                columns[name] = _strings(cells)
                 continue
             overflown += n
             for at in bad:
-                wrong.setdefault(at, f"has {name}={cells[at]}, which is no number")
+                wrong.setdefault(at, f"has {name}={cells[at]}, which is not a number")
         mjd = columns["MJD"]
         for at in np.flatnonzero(~(np.abs(mjd) < LARGEST_MJD)).tolist():
-            given = "no MJD" if np.isnan(mjd[at]) else f"MJD={mjd[at]:.10g}, which is no MJD"
+            given = "no MJD" if np.isnan(mjd[at]) else f"MJD={mjd[at]:.10g}, which is not an MJD"
             wrong.setdefault(at, f"has {given}")
-        kept = np.ones(len(numbers), bool)
-        kept[list(wrong)] = False
-        broken = [(numbers[at], why, texts[at]) for at, why in sorted(wrong.items())]
-        return {name: array[kept] for name, array in columns.items()}, broken, overflown
+        good = np.ones(len(numbers), bool)
+        good[list(wrong)] = False
+        broken = [(numbers[at], why, lines[at]) for at, why in sorted(wrong.items())]
+        return {name: array[good] for name, array in columns.items()}, broken, overflown
 
     def _cells(self, name: str) -> list[str]:
-        """Return a column of all blocks, empty where one does not have it."""
+        """Return a column of all blocks, empty for blocks without it."""
         cells: list[str] = []
         for names, values in self.blocks:
             if name in names:
-                place = names.index(name)
-                cells += [line[place] for line in values]
+                position = names.index(name)
+                cells += [line[position] for line in values]
             else:
                 cells += [""] * len(values)
         return cells
 
     def _numbers(self, values: list[str]) -> tuple[np.ndarray, list[int], int]:
-        """Return values as floats, which of them are none, and how many had no room."""
+        """Return values as floats, the indices of others, and the number of overflows."""
         if self.decimal_comma:
             values = [v.replace(",", ".") if DECIMAL_COMMA.match(v) else v for v in values]
         try:
@@ -152,7 +152,7 @@ class Lines:
         return array, bad, overflown
 
 
-def _texts(values: list[str]) -> np.ndarray:
+def _strings(values: list[str]) -> np.ndarray:
     # The width of an array without rows would be 0.
     return np.array(values, dtype=str) if values else np.zeros(0, "U1")
 
@@ -169,12 +169,12 @@ def read_lines(body: bytes, name: str) -> Lines:
     body : bytes
         The file, in UTF-8 or any encoding whose digits are ASCII.
     name : str
-        What it is, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     Lines
-        The values as texts. Remarks, which begin with ``#``, and blank lines are left out.
+        The values as strings, without blank lines and remarks, which begin with ``#``.
 
     Raises
     ------
@@ -186,9 +186,9 @@ def read_lines(body: bytes, name: str) -> Lines:
     except UnicodeDecodeError:
         # Every byte is a character, so that a damaged file is shown as it is.
         text = body.decode("latin-1")
-    # A blank that does not break a line comes from web pages.
+    # Non-breaking spaces come from web pages.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").split("\n")
-    # Blank space after the last value says that it is whole.
+    # White space after the last value shows that it is complete.
     unended = len(lines) if lines[-1][-1:].strip() else 0
     result = Lines()
     separator = None
@@ -203,22 +203,22 @@ def read_lines(body: bytes, name: str) -> Lines:
                 raise TableParseError(f"{name} has a column twice: {line:.300}")
             result.blocks.append((names, []))
             result.numbers.append([])
-            result.texts.append([])
+            result.lines.append([])
         elif line.startswith(("#", '"#')):
             continue
         elif not result.blocks:
-            raise _headless(line, name)
+            raise _no_header(line, name)
         else:
             cells = _cells(line, separator)
             _add(result, cells, number, line.strip(), number == unended)
     if not result.blocks:
-        raise _headless(text.strip(), name)
+        raise _no_header(text.strip(), name)
     _check_decimals(result)
-    _name_the_nameless(result)
+    _name_columns(result)
     return result
 
 
-def _headless(line: str, name: str) -> TableParseError:
+def _no_header(line: str, name: str) -> TableParseError:
     return TableParseError(
         f"{name} does not begin with a header such as '###MJD m dm uJy duJy ...' but with "
         f"{line!r:.100}"
@@ -226,7 +226,7 @@ def _headless(line: str, name: str) -> TableParseError:
 
 
 def _header(line: str) -> tuple[list[str], str | None] | None:
-    """Return the names of the columns, and what separates them, if a line is a header."""
+    """Return the names of the columns and their separator, if a line is a header."""
     if "MJD" not in line.upper():
         return None
     marked = line.startswith(("#", '"#'))
@@ -234,7 +234,7 @@ def _header(line: str) -> tuple[list[str], str | None] | None:
         if separator is not None and separator not in line:
             continue
         cells = [cell.lstrip("#").strip() for cell in _cells(line, separator) if cell != "#"]
-        # Names in other cases are those of programs that make all names lower case.
+        # Some programs write all names in lower case.
         known = [cell if cell in RESULT.by_wire else WIRE.get(cell.lower(), cell) for cell in cells]
         names = known if len(set(known)) == len(set(cells)) else cells
         needed = BRIGHTNESS if marked else {"uJy"}
@@ -255,7 +255,7 @@ def _cells(line: str, separator: str | None) -> list[str]:
 
 
 def _add(result: Lines, cells: list[str], number: int, line: str, unended: bool) -> None:
-    """Take a line of values, or note that it is broken."""
+    """Add a line of values, or note that it is broken."""
     names, values = result.blocks[-1]
     if len(cells) == len(names) + 1 and not cells[-1]:
         # A separator at the end of each line has nothing after it.
@@ -267,7 +267,7 @@ def _add(result: Lines, cells: list[str], number: int, line: str, unended: bool)
         if not unended or not _is_cut(names[-1], cells[-1], others):
             values.append(cells)
             result.numbers[-1].append(number)
-            result.texts[-1].append(line)
+            result.lines[-1].append(line)
             return
         wrong = f"does not end, and its {names[-1]}={cells[-1]} looks cut short"
     else:
@@ -287,21 +287,21 @@ def _is_cut(name: str, value: str, others: Sequence[str]) -> bool:
 
 
 def _check_decimals(result: Lines) -> None:
-    """Find out whether numbers have a decimal comma, which times of five digits tell."""
+    """Find out whether numbers have a decimal comma, from times of five digits."""
     for names, values in result.blocks:
         for line in values[:1]:
             if DECIMAL_COMMA.fullmatch(line[names.index("MJD")]):
                 result.decimal_comma = True
 
 
-def _name_the_nameless(result: Lines) -> None:
-    """Leave out columns without a name that count rows, as pandas writes them, or are empty."""
+def _name_columns(result: Lines) -> None:
+    """Name columns without a name; remove empty ones, and those of pandas that count rows."""
     for names, values in result.blocks:
-        for place in reversed([n for n, name in enumerate(names) if not name]):
-            cells = [line[place] for line in values]
+        for position in reversed([n for n, name in enumerate(names) if not name]):
+            cells = [line[position] for line in values]
             if any(cells) and cells != [str(n) for n in range(len(cells))]:
-                names[place] = f"column_{place + 1}"
+                names[position] = f"column_{position + 1}"
                 continue
-            del names[place]
+            del names[position]
             for line in values:
-                del line[place]
+                del line[position]

@@ -1,4 +1,4 @@
-"""Rows in Parquet files: one table for each kind, nulls where the server sent nothing."""
+"""Parquet files of rows: one table for each kind, null where the server sent nothing."""
 
 import functools
 import io
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Column as TableColumn
 from astropy.table import Table
 from astropy.table import meta as table_meta
 from astropy.time import Time
@@ -22,7 +23,7 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CLASSIFICATION,
     SHERLOCK_CROSSMATCH,
 )
-from atlasquery.atlas.items import Item, object_rows, product_rows
+from atlasquery.atlas.items import NULL, Item, object_rows, product_rows
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.schema import inside
 from atlasquery.tables import Column, Columns, Rows, Timestamp, build_table
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "chunk_tables",
-    "is_whole",
+    "is_complete",
     "read_partitions",
     "read_rows",
     "require_pyarrow",
@@ -56,12 +57,12 @@ ATLAS_ID = OBJECT.by_name["atlas_id"]
 UNDECLARED_ABOUT = "Sent by the server, not known to this version of atlasquery."
 # The last column of each file.
 UNDECLARED = Column(
-    "undeclared", str, about="What else the server sent in the row: a JSON object of texts."
+    "undeclared", str, about="What else the server sent in the row: a JSON object of strings."
 )
 
 
 def require_pyarrow() -> None:
-    """Raise if there is no pyarrow.
+    """Raise if pyarrow is missing.
 
     Raises
     ------
@@ -86,12 +87,12 @@ def chunk_tables(
     known : list of tuple
         Id, item and the time at which it came.
     window : tuple of float or None, optional
-        The first and last MJD; the server knows no upper bound.
+        The first and last MJD; the server has no upper bound.
 
     Returns
     -------
     tables : dict of str to `pyarrow.Table`
-        The rows of all items by kind, where there are some.
+        The rows of all items by kind, without kinds that have no rows.
     counts : dict of str to list of int
         For each kind, how many rows each item has.
 
@@ -122,17 +123,17 @@ def _rows(
         rows = product_rows(columns, items, products[0], **same)
         counts = rows.counts
     else:
-        both = [{"rows": item.get(name, b"null")} for item in items for name in products]
-        rows = product_rows(columns, both, "rows", **same)
+        pairs = [{"rows": item.get(name, NULL)} for item in items for name in products]
+        rows = product_rows(columns, pairs, "rows", **same)
         counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
     if ATLAS_ID.name not in rows.values:
         rows.add(ATLAS_ID, np.repeat(np.array(ids, dtype=np.int64), counts))
-    # A key of that name that a newer server sends with rows of another kind is no time of ours.
+    # Rows of other kinds may have such a key on a newer server, of another meaning.
     if "time" in columns.by_name:
-        kept = inside(rows.values["time"], window)
-        if not kept.all():
-            owner = np.repeat(np.arange(len(ids)), counts)[kept]
-            rows, counts = rows.take(kept), np.bincount(owner, minlength=len(ids)).tolist()
+        is_inside = inside(rows.values["time"], window)
+        if not is_inside.all():
+            owner = np.repeat(np.arange(len(ids)), counts)[is_inside]
+            rows, counts = rows.take(is_inside), np.bincount(owner, minlength=len(ids)).tolist()
     rows.columns.sort(key=lambda column: column.name != ATLAS_ID.name)
     return rows, counts
 
@@ -143,7 +144,7 @@ def _to_arrow(rows: Rows, declared: Columns) -> "pa.Table":
     fields, arrays, widths = [], [], []
     known = [column for column in rows.columns if _is_known(column, declared)]
     for column in known:
-        # Taken out of the rows, as the texts of a chunk are large and are not needed twice.
+        # Taken out of the rows, as the strings of a chunk are large and not needed twice.
         values, mask = rows.values.pop(column.name), rows.masks.pop(column.name)
         array = _arrow_array(column, values, mask)
         widths.append(max(values.dtype.itemsize // 4, 4) if column.kind is str else 0)
@@ -164,30 +165,32 @@ def _is_known(column: Column, declared: Columns) -> bool:
 def _undeclared(rows: Rows, columns: list[Column]) -> "pa.Array":
     """Return in one column what was sent beyond those declared.
 
-    Columns of their own would differ from file to file, and what reads a directory as one
-    table takes the columns of its first file.
+    Separate columns would differ from file to file, and readers of a directory as one table
+    use the columns of its first file.
     """
     import pyarrow as pa
 
     if not columns:
         return pa.nulls(len(rows), pa.string())
     sent = {c.name: (rows.values[c.name], rows.masks[c.name]) for c in columns}
-    texts = [
+    records = [
         json.dumps({name: None if mask[n] else str(v[n]) for name, (v, mask) in sent.items()})
         for n in range(len(rows))
     ]
-    return pa.array(texts, type=pa.string())
+    return pa.array(records, type=pa.string())
 
 
 def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Array":
     import pyarrow as pa
 
     if column.kind is Timestamp:
-        texts = np.strings.rstrip(np.where(mask, "NaT", values), "Z")
+        stamps = np.strings.rstrip(np.where(mask, "NaT", values), "Z")
         try:
-            times = texts.astype("datetime64[us]")
+            times = stamps.astype("datetime64[us]")
         except ValueError as error:
-            raise TableParseError(f"{column.wire} has what is no ISO 8601 time: {error}") from None
+            raise TableParseError(
+                f"{column.wire} has a value that is not an ISO 8601 time: {error}"
+            ) from None
         return pa.array(times, mask=mask).cast(pa.timestamp("us", tz="UTC"))
     if column.kind is str or values.dtype.kind == "U":
         return pa.array(values, type=pa.string(), mask=mask)
@@ -196,7 +199,7 @@ def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Ar
 
 @functools.lru_cache(maxsize=64)
 def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[str, str]:
-    """Return what lets astropy itself read units and descriptions from a file."""
+    """Return the metadata from which astropy reads units and descriptions of a file."""
     empty = Rows(length=0)
     kinds = {float: np.float64, int: np.int64, bool: np.bool_}
     for column in columns:
@@ -213,14 +216,14 @@ def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[
 
 
 def write_partition(table: "pa.Table", path: Path) -> int:
-    """Write a file so that it is there whole or not at all.
+    """Write a file completely or not at all.
 
     Parameters
     ----------
     table : `pyarrow.Table`
         Its rows.
     path : `~pathlib.Path`
-        Where.
+        The file.
 
     Returns
     -------
@@ -240,22 +243,22 @@ def write_partition(table: "pa.Table", path: Path) -> int:
     return buffer.getbuffer().nbytes
 
 
-def is_whole(path: Path, length: int, size: int | None) -> bool:
-    """Return whether a file is as it was written, as far as that can be told without reading it.
+def is_complete(path: Path, length: int, size: int | None) -> bool:
+    """Return whether a file is as it was written, as far as is known without reading it.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file.
     length : int
-        How many rows it had.
+        Number of its rows.
     size : int or None
-        How many bytes it had, where that is known.
+        Number of its bytes, if known.
 
     Returns
     -------
     bool
-        False too if it is not there.
+        False also if it does not exist.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -269,7 +272,7 @@ def is_whole(path: Path, length: int, size: int | None) -> bool:
 
 
 def read_arrow(paths: list[Path]) -> "pa.Table":
-    """Read files of one kind, whose columns may differ where the server's did.
+    """Read files of one kind, whose columns may differ as the server's responses did.
 
     Parameters
     ----------
@@ -284,7 +287,7 @@ def read_arrow(paths: list[Path]) -> "pa.Table":
     Raises
     ------
     FileNotFoundError
-        If a file is not there.
+        If a file does not exist.
     TableParseError
         If a file is damaged.
     """
@@ -294,7 +297,7 @@ def read_arrow(paths: list[Path]) -> "pa.Table":
     try:
         return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowTypeError:
-        return pa.concat_tables(_as_texts(tables), promote_options="default")
+        return pa.concat_tables(_as_strings(tables), promote_options="default")
 
 
 def _read_file(path: Path) -> "pa.Table":
@@ -308,12 +311,12 @@ def _read_file(path: Path) -> "pa.Table":
     except (OSError, pa.ArrowException) as error:
         raise TableParseError(
             f"{path} is damaged ({error}): remove it and call download_sources again, which "
-            "fetches its objects anew"
+            "fetches its objects again"
         ) from error
 
 
-def _as_texts(tables: list) -> list:
-    """Make texts of the columns that are of different types in different files."""
+def _as_strings(tables: list) -> list:
+    """Convert columns that have different types in different files to strings."""
     import pyarrow as pa
 
     types: dict[str, set] = {}
@@ -322,14 +325,14 @@ def _as_texts(tables: list) -> list:
             if not pa.types.is_null(field.type):
                 types.setdefault(field.name, set()).add(field.type)
     mixed = [name for name, kinds in types.items() if len(kinds) > 1]
-    made = []
+    converted = []
     for table in tables:
         for name in mixed:
             if (n := table.schema.get_field_index(name)) >= 0:
                 field = table.schema.field(n).with_type(pa.string())
                 table = table.set_column(n, field, table[name].cast(pa.string()))
-        made.append(table)
-    return made
+        converted.append(table)
+    return converted
 
 
 def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
@@ -342,7 +345,7 @@ def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
     kind : str
         Their kind.
     meta : dict
-        What the table says of its origin.
+        Metadata of the table.
 
     Returns
     -------
@@ -362,24 +365,24 @@ def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
 
 
 def read_rows(path: Path | None, kind: str) -> Rows:
-    """Read a file of one kind into rows as they are decoded from the server's answers.
+    """Read a file of one kind into rows as decoded from the server's responses.
 
     Parameters
     ----------
     path : `~pathlib.Path` or None
-        The file; None where there are no rows.
+        The file; None if there are no rows.
     kind : str
         Their kind.
 
     Returns
     -------
     Rows
-        Time stamps as texts, numbers that are missing as NaN or 0.
+        Time stamps as strings, missing numbers as NaN or 0.
 
     Raises
     ------
     FileNotFoundError
-        If the file is not there.
+        If the file does not exist.
     TableParseError
         If it is damaged.
     """
@@ -391,31 +394,31 @@ def read_rows(path: Path | None, kind: str) -> Rows:
     for field in table.schema:
         array = table[field.name].combine_chunks()
         column = by_name.get(field.name) or Column(field.name, str, about=UNDECLARED_ABOUT)
-        rows.add(column, *_bare(field, array))
-    # In files the id stands first.
+        rows.add(column, *_values_and_mask(field, array))
+    # In files the id is the first column.
     order = list(KINDS[kind][0].by_name)
     rows.columns.sort(key=lambda c: order.index(c.name) if c.name in order else len(order))
     return rows
 
 
-def _bare(field: "pa.Field", array: "pa.Array") -> tuple[np.ndarray, np.ndarray]:
+def _values_and_mask(field: "pa.Field", array: "pa.Array") -> tuple[np.ndarray, np.ndarray]:
     """Return the values of a column as an array, and where they are missing."""
     import pyarrow as pa
 
     mask = np.asarray(array.is_null())
     if pa.types.is_timestamp(field.type):
-        # A time stamp that is missing is an empty text.
-        moments = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
-        return np.where(mask, "", np.datetime_as_string(moments)), mask
+        # A missing time stamp is an empty string.
+        stamps = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
+        return np.where(mask, "", np.datetime_as_string(stamps)), mask
     if pa.types.is_string(field.type) or pa.types.is_null(field.type):
-        texts = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
-        return texts.astype(np.str_), mask
+        strings = array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+        return strings.astype(np.str_), mask
     missing = {"f": np.nan, "b": False}.get(np.dtype(field.type.to_pandas_dtype()).kind, 0)
     return np.array(array.fill_null(missing).to_numpy(zero_copy_only=False)), mask
 
 
 def _with_undeclared(table: "pa.Table") -> "pa.Table":
-    """Return rows with what was sent undeclared as columns of texts."""
+    """Return rows with the undeclared values as columns of strings."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -423,11 +426,11 @@ def _with_undeclared(table: "pa.Table") -> "pa.Table":
     if index < 0:
         # Files of earlier versions have such columns already.
         return table
-    texts = table[UNDECLARED.name].combine_chunks()
+    records = table[UNDECLARED.name].combine_chunks()
     table = table.remove_column(index)
-    if texts.null_count == len(texts):
+    if records.null_count == len(records):
         return table
-    rows = [json.loads(text) if text else {} for text in texts.to_pylist()]
+    rows = [json.loads(record) if record else {} for record in records.to_pylist()]
     for name in dict.fromkeys(name for row in rows for name in row):
         sent = pa.chunked_array([pa.array([row.get(name) for row in rows], type=pa.string())])
         field = pa.field(name, pa.string(), True, {"about": UNDECLARED_ABOUT})
@@ -439,7 +442,7 @@ def _with_undeclared(table: "pa.Table") -> "pa.Table":
     return table
 
 
-def _from_arrow(field: "pa.Field", array: "pa.Array"):
+def _from_arrow(field: "pa.Field", array: "pa.Array") -> TableColumn | Time:
     import pyarrow as pa
 
     known = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
@@ -453,7 +456,7 @@ def _from_arrow(field: "pa.Field", array: "pa.Array"):
         mask = np.asarray(array.is_null())
         times = array.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[us]")
         return _times(Time(times, format="datetime64", scale="utc"), column, mask)
-    values, mask = _bare(field, array)
+    values, mask = _values_and_mask(field, array)
     if column.name == "time" and column.unit == u.day:
         return _times(Time(values, format="mjd", scale="utc"), column, mask)
     return table_column(column, values, mask)

@@ -1,9 +1,10 @@
-"""The queries for light curves: of one object, of all of a dataset, of a file."""
+"""The queries for light curves: of one object, of all objects of a dataset, from a file."""
 
 import os
 import warnings
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 from astropy.table import Table
@@ -11,42 +12,50 @@ from astropy.timeseries import TimeSeries
 from astroquery import cache_conf
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, NotFoundError
-from atlasquery.lccserver.arguments import check_collections
 from atlasquery.lccserver.base import LCCServerQuery
+from atlasquery.lccserver.catalogue import Collections, check_collections, read_collections
 from atlasquery.lccserver.csvlc import CsvLightCurve, parse_csvlc
-from atlasquery.lccserver.curvefiles import gather_curves, read_single, wait_for_dataset
-from atlasquery.lccserver.datasets import check_setid, read_collections
+from atlasquery.lccserver.curve_files import (
+    CurveFile,
+    check_objectid,
+    curves_payload,
+    files_of_rows,
+    gather_curves,
+    read_single,
+    wait_for_dataset,
+)
+from atlasquery.lccserver.datasets import check_setid
 from atlasquery.lccserver.photometry import Choice, Prepared, prepare
-from atlasquery.lccserver.running import check_timeout
 from atlasquery.lccserver.searches import query_criteria
-from atlasquery.lccserver.wanted import Wanted, check_objectid, wanted_rows
+from atlasquery.lccserver.sending import check_timeout
 from atlasquery.lightcurve.display import LightCurveDisplay
-from atlasquery.service.collection import Collection as Products
+from atlasquery.service.collection import Collection
 from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.inputs import check_path
 from atlasquery.warn import warn
 
-__all__ = ["get_light_curve", "get_light_curves", "read"]
+__all__ = ["DatasetLightCurves", "get_light_curve", "get_light_curves", "one_name", "read"]
 
 
-class Collection(LightCurveDisplay, Products):
+class DatasetLightCurves(LightCurveDisplay, Collection):
     """Light curves of many objects by name, in the order of the rows of their dataset.
 
-    Made by `LCCServerClass.get_light_curves`. Their files are read already; each becomes a
-    table of its own when it is asked for.
+    Returned by `LCCServerClass.get_light_curves`. Their files are read already; each light
+    curve is built when it is first used.
 
     Parameters
     ----------
     what : str
         What its values are.
     key : callable
-        Turns a name as a user gives it into a name as it is kept.
+        Turns a name as a user gives it into the name of a light curve.
     """
 
-    def __getitem__(self, object_id):
-        made = super().__getitem__(object_id)
-        if isinstance(made, Prepared):
-            made = self._products[self._key(object_id)] = made.build()
-        return made
+    def __getitem__(self, object_id: object) -> TimeSeries:
+        product = super().__getitem__(object_id)
+        if isinstance(product, Prepared):
+            product = self._products[self._key(object_id)] = product.build()
+        return product
 
 
 def _full_name(names: dict[str, str], name: str) -> str:
@@ -62,37 +71,40 @@ def get_light_curve(
     time_column: str | None = None,
     magsys: str | None = None,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> TimeSeries:
     """Fetch the light curve of an object.
 
-    The server makes the file of a light curve when a search finds its object for the
-    first time. Where that has not happened, this makes it happen, with a search for
-    this object alone.
+    The server creates the file of a light curve when a search finds its object for the
+    first time. If there is no file, this method first searches for the object.
 
     Parameters
     ----------
     objectid : str
         The name of the object, as in the column ``objectid`` of searches.
     collection : str
-        The collection that it is of.
+        Its collection.
     mag_column : str, optional
         The column of the file whose magnitudes become ``mag``, such as ``"aep_001"``;
-        by default the one that the collection names as its own, else the first.
+        by default the one that the collection names, else the first.
     time_column : str, optional
         The column whose times become ``time``; by default those at the barycentre of
         the solar system, where there are any.
     magsys : {"AB", "Vega"}, optional
-        The system of the magnitudes, if you know it: files do not say. Without it there
+        The system of the magnitudes, if you know it: files do not name it. Without it there
         is no ``flux``.
     cache : bool, optional
-        Whether a stored file is used, for ``conf.light_curve_seconds``.
+        Whether a cached file is used, for ``conf.light_curve_seconds``.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing else: the description of
+        the collections, against which names are checked, is read if it is not cached.
 
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
         The columns of `~atlasquery.lightcurve.SCHEMA`, then all columns of the file under
         their own names and with their units. ``time`` is in TDB for barycentric dates;
-        ``meta["time_reference"]`` says what is known of it. ``band`` is the filter;
+        ``meta["time_reference"]`` is what is known of it. ``band`` is the filter;
         ``flux`` and ``flux_err`` (uJy, of the object itself) are masked unless the
         magnitudes are AB; ``limiting_mag`` is masked and ``exposure_time`` NaN where the
         file does not have them. ``meta`` has ``magsys``, ``mag_column``,
@@ -101,7 +113,7 @@ def get_light_curve(
     Raises
     ------
     InvalidQueryError
-        If there is no such collection or column; nothing was sent for it.
+        If there is no such collection or column.
     NotFoundError
         If the collection has no such object, or does not show it to this key.
     TableParseError
@@ -122,20 +134,22 @@ def get_light_curve(
     name = check_objectid(objectid)
     choice = Choice.checked(mag_column, time_column, magsys)
     known = read_collections(self, cache=None)
-    (chosen,) = check_collections(_one(collection), known)
-    one = Wanted.of(name, chosen, known)
+    (chosen,) = check_collections(one_name(collection), known)
+    one = CurveFile.of(name, chosen, known)
+    if get_query_payload:
+        return self._payload(one.path)
 
-    def make(one: Wanted, parsed: CsvLightCurve, when: float) -> Prepared:
+    def prepared(one: CurveFile, parsed: CsvLightCurve, when: float) -> Prepared:
         return _curve(self, one, parsed, when, choice, "get_light_curve")
 
     try:
-        return read_single(self, one, make=make, cache=cache).build()
+        return read_single(self, one, prepare=prepared, cache=cache).build()
     except NotFoundError as error:
-        # What is not there is not made yet; what is not known is refused otherwise.
+        # A missing file has status 404; for an unknown object it is another one.
         if error.status != 404:
             raise
-    _have_made(self, one)
-    return read_single(self, one, make=make, cache=False).build()
+    _create_file(self, one)
+    return read_single(self, one, prepare=prepared, cache=False).build()
 
 
 def get_light_curves(
@@ -150,13 +164,14 @@ def get_light_curves(
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = True,
-) -> Collection:
+    get_query_payload: bool = False,
+) -> DatasetLightCurves:
     """Fetch the light curves of all objects of a dataset, or of some of them.
 
-    They come in the ZIP that the server makes of a dataset. Of more than 500 objects it
-    makes none: then they are fetched in several ZIPs, of which each is asked for with a
-    cross-match. What was fetched is kept as it arrives, so that a call after one that
-    was killed goes on where that was.
+    They come in the ZIP that the server creates for a dataset. For more than 500 objects
+    it creates none: then they are fetched in several ZIPs, each of them requested with a
+    cross-match. Files are saved as they arrive, so that a call after one that was killed
+    resumes it.
 
     Parameters
     ----------
@@ -166,10 +181,10 @@ def get_light_curves(
     mag_column, time_column, magsys : str, optional
         As of `get_light_curve`.
     directory : path-like, optional
-        Where the ZIPs are left, however many objects there are, each as
-        ``lightcurves-<setid>.zip``; a later call uses them. What comes in no ZIP, as its
-        position is not in `dataset`, is left there under its own name. By default they
-        are kept in the cache.
+        Where the ZIPs are saved, for any number of objects, each as
+        ``lightcurves-<setid>.zip``; a later call uses them. A file that is in no ZIP, as its
+        position is not in `dataset`, is saved there under its name. By default they
+        are in the cache.
     timeout : `~astropy.units.Quantity`, float or str, optional
         How long to wait while the server collects the light curves; a bare number is in
         seconds. By default ``conf.wait_seconds``.
@@ -177,13 +192,16 @@ def get_light_curves(
         What to do when some objects failed, after all others were fetched: raise an
         error that has the rest as ``result``, or return the rest with a warning.
     cache : bool, optional
-        Whether what was fetched before is used.
+        Whether files of earlier calls are used.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing else: the description of
+        the collections, against which names are checked, is read if it is not cached.
 
     Returns
     -------
-    Collection
+    DatasetLightCurves
         A mapping of names to what `get_light_curve` returns, in the order of the rows,
         with ``failures``: name and exception of each object that failed. Where two
         collections have an object of the same name, their names are
@@ -196,7 +214,7 @@ def get_light_curves(
     IncompleteResultError
         If some objects failed, with ``result`` and ``failures``.
     TimeoutError
-        If the server still collects the light curves; call again to go on.
+        If the server still collects the light curves; call again to continue.
 
     Warns
     -----
@@ -225,23 +243,34 @@ def get_light_curves(
     known = read_collections(self, cache=None)
     if isinstance(dataset, str):
         setids = [check_setid(dataset)]
+        if get_query_payload:
+            return _payload(self, [], setids)
         rows = wait_for_dataset(self, setids[0], seconds).rows
-        wanted = wanted_rows(rows.values, known)
+        files = files_of_rows(rows.values, known)
     else:
-        wanted, setids = _of_table(dataset, known)
-    names = _names(wanted)
-    found = Collection("TimeSeries", key=partial(_full_name, names))
-    if not wanted:
+        files, setids = _of_table(dataset, known)
+    if get_query_payload:
+        return _payload(self, files, setids)
+    names = _names(files)
+    found = DatasetLightCurves("TimeSeries", key=partial(_full_name, names))
+    if not files:
         warn("the dataset has no objects", NoResultsWarning)
         return found
 
-    def make(one: Wanted, parsed: CsvLightCurve, when: float) -> Prepared:
+    def prepared(one: CurveFile, parsed: CsvLightCurve, when: float) -> Prepared:
         return _curve(self, one, parsed, when, choice, "get_light_curves")
 
     outcomes = gather_curves(
-        self, wanted, setids, make, folder=folder, timeout=seconds, cache=cache, progress=progress
+        self,
+        files,
+        setids,
+        prepared,
+        folder=folder,
+        timeout=seconds,
+        cache=cache,
+        progress=progress,
     )
-    for one, outcome in zip(wanted, outcomes, strict=True):
+    for one, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, Exception):
             found.failures.append((names[one.full_name], outcome))
         else:
@@ -252,7 +281,7 @@ def get_light_curves(
         on_error=on_error,
         service=self.service,
         what="light curves failed",
-        total=len(wanted),
+        total=len(files),
     )
 
 
@@ -264,15 +293,15 @@ def read(
     time_column: str | None = None,
     magsys: str | None = None,
 ) -> TimeSeries:
-    """Read the file of a light curve that is there already.
+    """Read the file of a light curve on this machine.
 
     Parameters
     ----------
     source : path-like or bytes
-        A file of the format LCC-CSVLC-V1, or what is in one, packed by gzip or not.
+        A file of the format LCC-CSVLC-V1, or its content, compressed by gzip or not.
     mag_column, time_column, magsys : str, optional
-        As of `get_light_curve`; a file alone does not say which magnitudes the
-        collection names as its own, so the first are taken.
+        As of `get_light_curve`; a file does not name the magnitudes of its collection,
+        so the first are taken.
 
     Returns
     -------
@@ -282,7 +311,7 @@ def read(
     Raises
     ------
     TableParseError
-        If it is no such file, breaks off, or a line is not as its header says; the
+        If it is not such a file, breaks off, or a line does not match its header; the
         message has the number of the line.
 
     Examples
@@ -298,8 +327,18 @@ def read(
     return prepare(parse_csvlc(source, name=name), meta={}, name=name, choice=choice).build()
 
 
+def _payload(client: LCCServerQuery, files: list[CurveFile], setids: list[str]) -> Any:
+    payloads = curves_payload(client, files, setids)
+    return payloads[0] if len(payloads) == 1 else payloads
+
+
 def _curve(
-    client: LCCServerQuery, one: Wanted, parsed: CsvLightCurve, when: float, choice, query: str
+    client: LCCServerQuery,
+    one: CurveFile,
+    parsed: CsvLightCurve,
+    when: float,
+    choice: Choice,
+    query: str,
 ) -> Prepared:
     one.check(parsed)
     about = {"collection": one.collection, "object": one.objectid}
@@ -313,11 +352,11 @@ def _curve(
     )
 
 
-def _have_made(client: LCCServerQuery, one: Wanted) -> None:
-    """Let the server make the file of an object, with a search that finds it."""
+def _create_file(client: LCCServerQuery, one: CurveFile) -> None:
+    """Let the server create the file of an object, with a search that finds it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoResultsWarning)
-        found = query_criteria(
+        found: Any = query_criteria(
             client,
             f"(objectid eq '{one.objectid}')",
             collections=[one.collection],
@@ -333,7 +372,8 @@ def _have_made(client: LCCServerQuery, one: Wanted) -> None:
     wait_for_dataset(client, found.meta["setid"], client.conf.wait_seconds)
 
 
-def _one(collection: object) -> str:
+def one_name(collection: object) -> str:
+    """Return the name of one collection, or refuse it."""
     if not isinstance(collection, str):
         raise InvalidQueryError(
             f"collection={collection!r:.100} should be the name of one collection"
@@ -344,14 +384,14 @@ def _one(collection: object) -> str:
 def _folder(directory: object) -> Path | None:
     if directory is None:
         return None
-    folder = Path(directory)
+    folder = check_path(directory, name="directory")
     if not folder.is_dir():
-        raise InvalidQueryError(f"directory={str(folder)!r} is no directory: make it first")
+        raise InvalidQueryError(f"directory={str(folder)!r} is not a directory: create it first")
     return folder
 
 
-def _of_table(table: object, known) -> tuple[list[Wanted], list[str]]:
-    """Return the objects that a table names, and the datasets that it is of."""
+def _of_table(table: object, known: Collections) -> tuple[list[CurveFile], list[str]]:
+    """Return the files of the objects of a table, and the datasets that it is from."""
     if not isinstance(table, Table) or not {"objectid", "collection"} <= set(table.colnames):
         raise InvalidQueryError(
             "dataset should be the name of a dataset, or a table with the columns objectid and "
@@ -365,16 +405,16 @@ def _of_table(table: object, known) -> tuple[list[Wanted], list[str]]:
     values = {name: table[name] for name in columns}
     setid = table.meta.get("setid", [])
     setids = setid.split(",") if isinstance(setid, str) else list(setid)
-    return wanted_rows(values, known), [check_setid(one) for one in setids if one]
+    return files_of_rows(values, known), [check_setid(one) for one in setids if one]
 
 
-def _names(wanted: list[Wanted]) -> dict[str, str]:
-    """Return what each object is called, by all that it may be asked for by."""
+def _names(files: list[CurveFile]) -> dict[str, str]:
+    """Return the name of each object in the result, by all names that it has."""
     collections: dict[str, set] = {}
-    for one in wanted:
+    for one in files:
         collections.setdefault(one.objectid, set()).add(one.collection)
     names = {}
-    for one in wanted:
+    for one in files:
         short = len(collections[one.objectid]) == 1
         names[one.full_name] = one.objectid if short else one.full_name
         if short:

@@ -14,7 +14,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.forcedphot.columns import RESULT, TASK
 from atlasquery.forcedphot.photometry import signed_flux
-from atlasquery.forcedphot.resultfile import parse_result
+from atlasquery.forcedphot.result_file import parse_result
 from atlasquery.lightcurve import SCHEMA
 
 HEADER = (
@@ -128,8 +128,8 @@ def test_a_ragged_file_names_its_line(shared):
     [
         ("1 2 3", "line 3 of the text has 3 values where its header has 19: 1 2 3"),
         (f"{ROW} 7", "line 3 of the text has 20 values"),
-        (ROW.replace("-33", "none"), "line 3 of the text has uJy=none, which is no number"),
-        (ROW.replace("58039.315992", "x"), "line 3 of the text has MJD=x, which is no number"),
+        (ROW.replace("-33", "none"), "line 3 of the text has uJy=none, which is not a number"),
+        (ROW.replace("58039.315992", "x"), "line 3 of the text has MJD=x, which is not a number"),
         (ROW.rpartition(" ")[0], "line 3 of the text has 18 values"),
     ],
 )

@@ -1,9 +1,9 @@
 """Result files of any year, and the copies that users keep of them: columns by name.
 
 A file as the server sends it is read by `numpy.loadtxt`, whose reader is compiled.
-It gets the type of each column, so that it neither guesses nor looks twice. Whatever
-is not of that form (a copy as CSV, a lost header mark, a remark, a broken line) is read
-by `resultlines`, line by line: that takes longer, accepts more, and names what is wrong.
+It is given the type of each column, so that it does not have to guess. Files
+of other forms (a copy as CSV, a lost header mark, a remark, a broken line) are read
+by `result_lines`, line by line: that is slower, accepts more, and reports what is wrong.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 
 from atlasquery.exceptions import InputWarning, TableParseError
 from atlasquery.forcedphot.columns import RESULT
-from atlasquery.forcedphot.resultlines import LARGEST_MJD, is_number, read_lines
+from atlasquery.forcedphot.result_lines import LARGEST_MJD, is_number, read_lines
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.service.failures import check_on_error, some
 from atlasquery.tables import Column, Rows
@@ -24,11 +24,15 @@ from atlasquery.warn import warn
 __all__ = ["parse_result"]
 
 BLANK = b" \t\r\n"
-# The encodings of files that begin with a mark.
-MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-# Bytes in which the first row is looked for.
+# Encodings of files that begin with a byte order mark.
+BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+# Number of bytes in which the first row is looked for.
 SAMPLE = 4096
-# Characters of a text column that are read; a longer value makes it read again with more.
+# Characters of a string column that are read; a longer value is read again with more.
 TEXT_WIDTH = 24
 ABOUT_UNKNOWN = "In the file, not known to this version of atlasquery."
 
@@ -38,7 +42,7 @@ def parse_result(
     *,
     name: str = "the result file",
     on_error: str = "raise",
-    whole: bool = False,
+    complete: bool = False,
     limit: int = LARGEST,
 ) -> Rows:
     """Read a result file, or a copy of one.
@@ -50,19 +54,19 @@ def parse_result(
         line for each exposure. Columns are separated by white space, commas or
         semicolons. Bytes may be packed by gzip, or in UTF-16.
     name : str, optional
-        What it is, for messages.
+        Name of the file, for messages.
     on_error : {"raise", "warn"}, optional
-        Whether broken lines are an error, or left out with a warning that names them.
-    whole : bool, optional
-        Whether the file is as the server sent it, and so ends with the end of a line.
+        Whether broken lines are an error, or omitted with a warning that names them.
+    complete : bool, optional
+        Whether the file must be as the server sent it, and so end with a newline.
     limit : int, optional
-        The bytes that a packed file may have when it is unpacked.
+        Largest number of bytes of a packed file when it is unpacked.
 
     Returns
     -------
     Rows
-        The columns of `~atlasquery.forcedphot.columns.RESULT`, masked where the file
-        does not have them, then what else the file has.
+        The columns of `~atlasquery.forcedphot.columns.RESULT`, masked if the file
+        does not have them, then other columns of the file.
 
     Raises
     ------
@@ -74,31 +78,31 @@ def parse_result(
     Warns
     -----
     InputWarning
-        If broken lines are left out, or numbers that were too long to be printed
+        If broken lines are omitted, or numbers that were too long to be printed
         (``*****``) are masked.
     """
     check_on_error(on_error)
     body = _decoded(text, name, limit)
-    if whole and body.strip(BLANK) and not body.endswith(b"\n"):
+    if complete and body.strip(BLANK) and not body.endswith(b"\n"):
         last = body.rstrip(BLANK).rpartition(b"\n")[2].decode("utf-8", "replace")
         raise TableParseError(
-            f"{name} was cut short: it does not end with the end of a line but with {last:.200}",
+            f"{name} was cut short: it does not end with a newline but with {last:.200}",
             reason=last,
         )
     rows = _as_sent(body)
-    return rows if rows is not None else _from_copy(body, name, on_error, copy=not whole)
+    return rows if rows is not None else _from_copy(body, name, on_error, copy=not complete)
 
 
 def _decoded(text: str | bytes, name: str, limit: int) -> bytes:
-    """Return the file in UTF-8, unpacked and without a mark at its beginning."""
+    """Return the file in UTF-8, unpacked and without a byte order mark."""
     if isinstance(text, str):
         return text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
     body = unpack_gzip(bytes(text), limit=limit, what=name)
-    for mark, encoding in MARKS:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if body.startswith(mark):
             body = body[len(mark) :]
             return body if encoding == "utf-8" else _from_utf16(body, encoding, name)
-    # The names of columns are ASCII: without a mark, every second byte is empty.
+    # The names of columns are ASCII: in UTF-16 without a mark, every second byte is zero.
     if len(body) > 1 and 0 in body[:2]:
         return _from_utf16(body, "utf-16-le" if body[1] == 0 else "utf-16-be", name)
     return body
@@ -115,11 +119,11 @@ def _from_utf16(body: bytes, encoding: str, name: str) -> bytes:
 
 
 def _as_sent(body: bytes) -> Rows | None:
-    """Return the rows of a file that is as the server sends it, else None."""
+    """Return the rows of a file as the server sends it, else None."""
     header, end = _header(body)
     names = header.lstrip("#").split()
     plain = header.startswith("#") and "MJD" in names and len(set(names)) == len(names)
-    # A last line without its end may be cut, which is looked at with more care.
+    # A last line without a newline may be cut, which is checked line by line.
     if not plain or not body.endswith(b"\n") or any(sign in header for sign in ',;"'):
         return None
     sample, _ = _header(body[end : end + 2 * end + SAMPLE])
@@ -147,27 +151,27 @@ def _kinds(names: Sequence[str], values: Sequence[str]) -> dict[str, type]:
     """Return the type of each column: as declared, else as the first line has it."""
     first = dict(zip(names, values, strict=False))
     declared = {wire: column.kind for wire, column in RESULT.by_wire.items()}
-    kinds = {}
+    kinds: dict[str, type] = {}
     for name in names:
         kind = declared.get(name) or (float if is_number(first.get(name, "")) else str)
-        # Read as a float: a whole number may come as 0.0, and nan says that there is none.
+        # Read as a float: a whole number may come as 0.0, and nan means that it is missing.
         kinds[name] = str if kind is str else float
     return kinds
 
 
 def _read(body: bytes, names: list[str], kinds: dict[str, type]) -> np.ndarray:
-    """Return the columns; a ValueError says that the file is not as the server sends it."""
+    """Return the columns; a ValueError means that the file is not as the server sends it."""
     try:
         table = _load(body, names, kinds, TEXT_WIDTH)
     except ValueError:
-        # A column that looked like one of numbers may have a text further down.
+        # A column that began with numbers may have strings further down.
         unknown = {n: str for n in names if kinds[n] is not str and n not in RESULT.by_wire}
         if not unknown:
             raise
         kinds = kinds | unknown
         table = _load(body, names, kinds, TEXT_WIDTH)
-    texts = [table[n] for n in names if kinds[n] is str]
-    if any(np.any(np.strings.str_len(values) >= TEXT_WIDTH) for values in texts):
+    strings = [table[n] for n in names if kinds[n] is str]
+    if any(np.any(np.strings.str_len(values) >= TEXT_WIDTH) for values in strings):
         # No value is longer than its line.
         return _load(body, names, kinds, max(map(len, body.split(b"\n"))) + 1)
     return table
@@ -182,7 +186,7 @@ def _load(body: bytes, names: list[str], kinds: dict[str, type], width: int) -> 
 
 
 def _from_copy(body: bytes, name: str, on_error: str, *, copy: bool) -> Rows:
-    """Return the rows of any other file, without its broken lines if that is wanted."""
+    """Return the rows of any other file, without its broken lines if they are only a warning."""
     lines = read_lines(body, name)
     columns, bad, overflown = lines.columns()
     broken = sorted([*lines.broken, *bad])
@@ -197,24 +201,24 @@ def _from_copy(body: bytes, name: str, on_error: str, *, copy: bool) -> Rows:
     return _arranged(lines.names, columns)
 
 
-def _report(broken: list[tuple[int, str, str]], name: str, on_error: str, left: int) -> None:
-    """Name the broken lines, as an error or as a warning."""
+def _report(broken: list[tuple[int, str, str]], name: str, on_error: str, n_good: int) -> None:
+    """Report the broken lines, as an error or as a warning."""
     number, wrong, line = broken[0]
     if on_error == "raise":
-        more = f" ({len(broken) - 1} further lines are broken)" if len(broken) > 1 else ""
-        remedy = f"; on_error='warn' leaves it out and reads the other {left}" if left else ""
+        others = f" ({len(broken) - 1} further lines are broken)" if len(broken) > 1 else ""
+        remedy = f"; on_error='warn' omits it and reads the other {n_good}" if n_good else ""
         raise TableParseError(
-            f"line {number} of {name} {wrong}: {line:.200}{more}{remedy}", reason=line
+            f"line {number} of {name} {wrong}: {line:.200}{others}{remedy}", reason=line
         )
     named = [f"line {number} {wrong}: {line:.200}" for number, wrong, line in broken]
     warn(
-        f"{name}: {len(broken)} broken lines are left out: {some(named)}",
+        f"{name}: {len(broken)} broken lines are omitted: {some(named)}",
         InputWarning,
     )
 
 
 def _arranged(names: list[str], values: dict[str, np.ndarray]) -> Rows:
-    """Return the declared columns, masked where there are none, then the others."""
+    """Return the declared columns, masked if they are missing, then the others."""
     length = len(values[names[0]]) if values else 0
     rows = Rows(length=length, counts=[length])
     unknown = [n for n in names if n not in RESULT.by_wire]
@@ -238,8 +242,8 @@ def _add(rows: Rows, column: Column, values: np.ndarray | None, length: int) -> 
         dtype = {float: "f8", int: "i8", str: "U1"}[column.kind]
         rows.add(column, np.full(length, filler, dtype), np.ones(length, bool))
     elif column.kind is str:
-        texts = values if values.dtype.kind == "U" else _as_text(values)
-        rows.add(column, texts, np.strings.str_len(texts) == 0)
+        strings = values if values.dtype.kind == "U" else _as_strings(values)
+        rows.add(column, strings, np.strings.str_len(strings) == 0)
     elif column.kind is int:
         mask = ~np.isfinite(values) | (values != np.rint(values)) | (np.abs(values) >= 2**53)
         rows.add(column, np.where(mask, 0, values).astype("i8"), mask)
@@ -247,8 +251,8 @@ def _add(rows: Rows, column: Column, values: np.ndarray | None, length: int) -> 
         rows.add(column, values, np.isnan(values))
 
 
-def _as_text(values: np.ndarray) -> np.ndarray:
-    """Return bytes as texts in which each byte is a character."""
+def _as_strings(values: np.ndarray) -> np.ndarray:
+    """Return bytes as strings in which each byte is a character."""
     width = max(1, int(np.strings.str_len(values).max(initial=1)))
     codes = np.ascontiguousarray(values.astype(f"S{width}")).view(np.uint8)
     return codes.astype(np.uint32).view(f"U{width}")

@@ -1,4 +1,4 @@
-"""Scores, ranks and dates to write: checked, spread over the objects, one payload for each."""
+"""Payloads of writes: scores, ranks and dates, checked, one payload for each object."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -26,14 +26,14 @@ FIRST, LAST = np.datetime64("1970-01-01T00:00:01"), np.datetime64("2038-01-19T03
 
 
 def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
-    """Return ids and columns of a table with ``atlas_id``; leave other ids alone.
+    """Return ids and columns of a table with ``atlas_id``; return other ids unchanged.
 
     Parameters
     ----------
     atlas_ids : table, int, str, or iterable
-        What was given for the ids; a table is one of astropy, or a data frame.
+        The argument for the ids; a table of astropy, or a data frame.
     given : dict
-        What was given by keyword, None for nothing.
+        The keyword arguments, None where not given.
 
     Returns
     -------
@@ -54,28 +54,28 @@ def spread_table(atlas_ids: object, given: dict) -> tuple[object, dict]:
         raise InvalidQueryError(
             f"the table has no column 'atlas_id' but {', '.join(map(repr, names))}"
         )
-    columns = {name: _bare_column(atlas_ids, name) for name in names if name != "atlas_id"}
+    columns = {name: _column_values(atlas_ids, name) for name in names if name != "atlas_id"}
     for name in columns:
         if name not in given:
             raise InvalidQueryError(
-                f"the table has a column {name!r} that is no score{suggest(name, given)} "
+                f"the table has a column {name!r} that is not a score{suggest(name, given)} "
                 "Pass the columns to write, such as table['atlas_id', 'preal']."
             )
         if given[name] is not None:
             raise InvalidQueryError(f"{name} is given both in the table and by keyword")
-    return _bare_column(atlas_ids, "atlas_id"), given | columns
+    return _column_values(atlas_ids, "atlas_id"), given | columns
 
 
-def _bare_column(table: Any, name: str) -> Any:
+def _column_values(table: Any, name: str) -> Any:
     column = table[name]
-    # A column of pyarrow has scalars of its own kind.
+    # A column of pyarrow has scalars of a different kind.
     return column.to_pylist() if hasattr(column, "to_pylist") else column
 
 
 def payloads(
     atlas_ids: object, given: dict, *, needed: tuple[str, ...] = (), one_of: tuple[str, ...] = ()
 ) -> tuple[list[int], list[dict]]:
-    """Return what is sent for each object.
+    """Return the payload for each object.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _spread(name: str, value: object, n: int, ordered: bool) -> list:
     return [values] * n
 
 
-def _without_index(value: object) -> object:
+def _without_index(value: Any) -> Any:
     """Return the values of a column of a data frame, in its order, whatever its index is."""
     if isinstance(value, (np.ndarray, u.Quantity, Time)) or not hasattr(value, "to_list"):
         return value
@@ -143,13 +143,13 @@ def _without_index(value: object) -> object:
     return [None if gone else one for one, gone in zip(value.to_list(), missing, strict=True)]
 
 
-def _values(name: str, value: object) -> object:
+def _values(name: str, value: Any) -> Any:
     """Return one checked value, or a list of them; None where one is masked."""
     if isinstance(value, (list, tuple)):
-        # numpy would make texts of a mixture, and floats of whole numbers and None.
+        # numpy would turn mixed values into strings, and whole numbers with None into floats.
         value = np.array([*value, None], dtype=object)[:-1]
     if getattr(value, "unit", None) not in (None, u.dimensionless_unscaled):
-        raise InvalidQueryError(f"{name} has the unit {value.unit}, where none is taken")
+        raise InvalidQueryError(f"{name} has the unit {value.unit}, where no unit is allowed")
     data, mask = get_data_and_mask(value)
     data = np.asarray(data)
     if data.ndim > 1:
@@ -167,8 +167,9 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _number(name: str, value: object) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) <= LARGEST:
+def _number(name: str, value: Any) -> float:
+    size: Any = abs(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+    if not size <= LARGEST:
         raise InvalidQueryError(f"{name}={value!r:.80} should be a finite number")
     return float(value)
 
@@ -196,15 +197,17 @@ CHECKS = {
 def _times(value: object) -> object:
     right = "should be a Time, an ISO date or an MJD"
     try:
-        bare = not isinstance(value, Time) and np.asarray(value).dtype.kind in "iuf"
-        numbers = np.ma.filled(np.ma.asarray(value, dtype=float), np.nan) if bare else np.nan
+        numeric = not isinstance(value, Time) and np.asarray(value).dtype.kind in "iuf"
+        numbers: Any = (
+            np.ma.filled(np.ma.asarray(value, dtype=float), np.nan) if numeric else np.nan
+        )
     except (ValueError, TypeError) as error:
         raise InvalidQueryError(f"time={value!r:.200} {right}") from error
     check_mjd(numbers, name="time")
     try:
-        time = Time(value, format="mjd", scale="utc") if bare else Time(value)
+        time = Time(value, format="mjd", scale="utc") if numeric else Time(value)
         masked = np.ravel(time.mask)
-        # A date kept as two floats may be a nanosecond short of its second.
+        # A date stored as two floats may be a nanosecond short of its second.
         when = np.ravel(time.utc.unmasked.datetime64) + np.timedelta64(500, "us")
     except (ValueError, TypeError, LookupError, OverflowError, ScaleValueError) as error:
         raise InvalidQueryError(f"time={value!r:.200} {right}") from error
@@ -214,5 +217,5 @@ def _times(value: object) -> object:
         raise InvalidQueryError(
             f"time={when[np.argmax(bad)]} is out of the server's range, {FIRST} to {LAST}"
         )
-    texts = [None if m else f"{one}Z" for one, m in zip(when, masked, strict=True)]
-    return texts if time.shape else texts[0]
+    strings = [None if m else f"{one}Z" for one, m in zip(when, masked, strict=True)]
+    return strings if time.shape else strings[0]

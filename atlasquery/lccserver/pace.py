@@ -1,29 +1,29 @@
 """Stay below the rate of requests at which the server would close for two minutes.
 
-"After 25 requests of a key, on the key's lifetime average per minute" (contract): a search in many
-parts would be refused after its first seconds, and each refusal costs 120 s.
+See docs/servers/lccserver.rst, "The rate is an average over the life of a key": a search in many
+parts would be refused after its first seconds, and each refusal takes 120 s.
 """
 
 from atlasquery.service.forks import ForkSafeLock
-from atlasquery.service.quota import OpenGate
+from atlasquery.service.quota import Clock, OpenGate
 
-__all__ = ["Pace", "PacedGate"]
+__all__ = ["KeyGate", "KeyPace"]
 
-# Fewer than the server lets pass without a look at their rate.
+# Fewer requests than the server accepts at any rate.
 FREE = 20
 # A little slower than allowed: the server's clock starts when the first request arrives.
 SLACK = 1.05
 
 
-class Pace:
+class KeyPace:
     """The requests of one key."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self._since: float | None = None
         self._count = 0
 
-    def wait(self, clock, per_minute: int) -> None:
+    def wait(self, clock: Clock, per_minute: int) -> None:
         """Wait until the next request leaves the average where it may be.
 
         Parameters
@@ -43,20 +43,20 @@ class Pace:
             clock.wait(due - now)
 
 
-class PacedGate(OpenGate):
-    """Another gate, before which requests go at a walk.
+class KeyGate(OpenGate):
+    """A gate before which requests wait, so that their rate stays below a limit.
 
     Parameters
     ----------
     gate : OpenGate
         The gate.
-    pace : Pace
+    pace : KeyPace
         The requests of the key.
     per_minute : int
         Requests a minute that the server allows the key.
     """
 
-    def __init__(self, gate: OpenGate, pace: Pace, per_minute: int):
+    def __init__(self, gate: OpenGate, pace: KeyPace, per_minute: int):
         super().__init__(gate.clock, waits=gate.waits)
         self.uncounted = gate.uncounted
         self._gate, self._pace, self._per_minute = gate, pace, per_minute
@@ -73,19 +73,19 @@ class PacedGate(OpenGate):
         return self._gate.enter()
 
     def leave(self, receipt: int | None, *, counted: bool) -> None:
-        """Say how a request ended.
+        """Report how a request ended.
 
         Parameters
         ----------
         receipt : int or None
             What `enter` returned.
         counted : bool
-            Whether the server will have counted it.
+            Whether the server has counted it.
         """
         self._gate.leave(receipt, counted=counted)
 
     def shut(self, seconds: float) -> None:
-        """Note that the server takes nothing for some time.
+        """Note that the server takes no requests for some time.
 
         Parameters
         ----------
