@@ -9,7 +9,7 @@ import pandas as pd
 from astropy.io import ascii as astropy_ascii
 
 from atlasquery.forcedphot.photometry import light_curve
-from atlasquery.forcedphot.resultfile import parse_result
+from atlasquery.forcedphot.result_file import parse_result
 from benchmarks.timing import line
 from benchmarks.timing import paired as paired_clock
 

@@ -28,12 +28,12 @@ class Conf(ServiceConf):
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.atlas.collection import Collection, SourceIterator  # noqa: E402
 from atlasquery.atlas.core import Atlas, AtlasClass  # noqa: E402
 from atlasquery.atlas.source import AtlasSource  # noqa: E402
-from atlasquery.atlas.stored import StoredLightCurves  # noqa: E402
+from atlasquery.atlas.stored_light_curves import StoredLightCurves  # noqa: E402
 
 __all__ = [
     "Atlas",

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from astropy.table import Row, Table
 
@@ -25,12 +26,26 @@ from atlasquery.service.inputs import check_ids
 from atlasquery.service.log import log
 from atlasquery.warn import warn
 
-__all__ = ["AtlasQuery"]
+__all__ = [
+    "METADATA_CHUNK",
+    "AtlasQuery",
+    "Id",
+    "Ids",
+    "Payload",
+    "check_atlas_ids",
+    "is_name",
+    "lower_bound",
+    "objects_payload",
+    "one_or_all",
+]
 
 #: What is taken for one object: its id or name, or a row of a table that has it.
-Id = int | str | Row
+Id: TypeAlias = int | str | Row
 #: What is taken for many objects: a set or a generator will do too.
-Ids = int | str | Row | Table | Iterable[int | str]
+Ids: TypeAlias = int | str | Row | Table | Iterable[int | str]
+#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
+#: the type of the query is that of its result.
+Payload: TypeAlias = Any
 ID_DIGITS = 19
 # 20 MB of catalogue entries and cross-matches, 8 kB each.
 METADATA_CHUNK = 2500
@@ -62,16 +77,16 @@ class AtlasQuery(ServiceQuery):
         *,
         mjd: float | None = None,
         cache: bool | None = None,
-        decode: Callable = decode_items,
+        decode: Callable[[bytes], list] = decode_items,
         divisible: bool = False,
-    ) -> tuple:
-        """Ask for objects; return what `decode` makes of the answer, and when it came."""
+    ) -> tuple[list, float]:
+        """Read objects; return what `decode` returns for the response, and when it came."""
 
-        def checked(body: bytes):
+        def checked(body: bytes) -> list:
             items = decode(body)
             if len(items) != len(ids):
                 raise TableParseError(
-                    f"ATLAS answered {len(items)} objects when asked for {len(ids)}"
+                    f"ATLAS returned {len(items)} objects when asked for {len(ids)}"
                 )
             if decode is decode_items:
                 check_items(items, ids)
@@ -92,20 +107,20 @@ class AtlasQuery(ServiceQuery):
         requests: int,
         cost: str,
         *,
-        said: bool = True,
+        logged: bool = True,
         unstored: Callable | None = None,
         resumable: bool = False,
     ) -> None:
-        """Say what a call costs before it is spent; refuse one that cannot be finished.
+        """Announce the cost of a call before it is spent; refuse one that cannot be finished.
 
-        A cost that can be met is `said` only where it is worth a word. `unstored`
-        counts those of the requests whose answers are not in the store. What is
-        `resumable` is begun where anything is left.
+        A cost that can be met is only `logged`, where that is worth a line. `unstored`
+        counts those of the requests whose responses are not cached. What is
+        `resumable` is begun if any request is left.
         """
         quota = self.quota()
         cost = f"ATLAS: {cost}"
         if not quota.limit or requests <= quota.remaining:
-            if said:
+            if logged:
                 log.info(f"{cost} ({quota})")
             return
         requests = unstored() if unstored else requests
@@ -121,8 +136,8 @@ class AtlasQuery(ServiceQuery):
         if self.conf.on_quota == "raise":
             raise QuotaError(
                 f"{cost} would be sent, but only {quota.remaining} of {quota.limit} requests are "
-                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to let it take "
-                "its time, or ask for less; conf.hourly_limit is what the account is allowed.",
+                "left in this hour; nothing was sent. Set conf.on_quota = 'wait' to wait for "
+                "them, or request less; conf.hourly_limit is what the account is allowed.",
                 service=self.service,
             )
         hours = (requests - quota.remaining) / quota.limit
@@ -132,22 +147,22 @@ class AtlasQuery(ServiceQuery):
             LargeQueryWarning,
         )
 
-    def _not_found(self, ids: list[int], words: str) -> NotFoundError:
+    def _not_found(self, ids: list[int], message: str) -> NotFoundError:
         return NotFoundError(
-            f"ATLAS does not know {some(ids)}: {words}",
+            f"ATLAS does not know {some(ids)}: {message}",
             service=self.service,
             status=200,
             url=self.server + "objects/",
-            reason=words,
+            reason=message,
         )
 
     def _lifetime(self, kind: str) -> float:
-        """Return the seconds for which stored answers count: none from before the last write.
+        """Return the seconds for which cached responses are valid: none from before the last write.
 
         Parameters
         ----------
         kind : {"list", "object"}
-            What was answered.
+            What the response is.
 
         Returns
         -------
@@ -156,20 +171,20 @@ class AtlasQuery(ServiceQuery):
         """
         written = self._written.get(kind, 0.0)
         with contextlib.suppress(OSError):
-            written = max(written, self._write_mark(kind).stat().st_mtime)
+            written = max(written, self._last_write_file(kind).stat().st_mtime)
         configured = getattr(self.conf, f"{kind}_seconds")
         return min(configured, max(0.0, time.time() - written))
 
     def _note_write(self, kinds: Iterable[str]) -> None:
-        """Let no stored answer of these kinds be used again, in other processes neither."""
+        """Invalidate cached responses of these kinds, in other processes too."""
         for kind in kinds:
             self._written[kind] = now = time.time()
-            # Without a directory there are no stored answers either.
+            # Without a directory there are no cached responses.
             with contextlib.suppress(OSError):
-                self._write_mark(kind).touch(mode=0o600)
-                os.utime(self._write_mark(kind), (now, now))
+                self._last_write_file(kind).touch(mode=0o600)
+                os.utime(self._last_write_file(kind), (now, now))
 
-    def _write_mark(self, kind: str) -> Path:
+    def _last_write_file(self, kind: str) -> Path:
         return self.cache_location / f"{kind}.written"
 
 
@@ -186,17 +201,33 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     Returns
     -------
     dict
-        A comma-separated text, and the bound where there is one.
+        A comma-separated string, and the bound where there is one.
     """
     payload: dict = {"objects": ",".join(map(str, ids))}
     return payload if mjd is None else payload | {"mjd": mjd}
+
+
+def one_or_all(payloads: list[dict]) -> Payload:
+    """Return the payload of a query that sends one request, else the list of all of them.
+
+    Parameters
+    ----------
+    payloads : list of dict
+        What the query sends.
+
+    Returns
+    -------
+    dict or list of dict
+        For ``get_query_payload``.
+    """
+    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def lower_bound(start: float | None) -> float | None:
     """Return the bound to send, so that nothing at or after `start` is left out.
 
     The server compares with ``>`` for detections and with six decimals for
-    non-detections; what it sends too much is cut off here.
+    non-detections; rows before `start` are removed by the client.
 
     Parameters
     ----------
@@ -222,7 +253,7 @@ def is_name(value: object) -> bool:
     Returns
     -------
     bool
-        True for a text with letters that is not a number.
+        True for a string with letters that is not a number.
     """
     if not isinstance(value, str) or not re.search("[^\\W\\d_]", value):
         return False
@@ -245,7 +276,7 @@ def check_atlas_ids(
     name : str, optional
         The argument's name, for messages.
     allow_empty : bool, optional
-        Whether there may be none, which is warned of.
+        Whether there may be none, which is a warning.
 
     Returns
     -------

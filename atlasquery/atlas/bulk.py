@@ -1,13 +1,22 @@
-"""Bulk reads of the ATLAS Transient Server: many objects, in as few requests as answers allow."""
+"""Bulk reads of the ATLAS Transient Server: many objects, in as few requests as responses allow."""
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, lower_bound
+from atlasquery.atlas.base import (
+    AtlasQuery,
+    Ids,
+    Payload,
+    check_atlas_ids,
+    lower_bound,
+    objects_payload,
+    one_or_all,
+)
 from atlasquery.atlas.collection import (
-    Answer,
+    ChunkResponse,
     Collection,
     SourceIterator,
     decode_chunk,
@@ -16,23 +25,27 @@ from atlasquery.atlas.collection import (
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError, attach
-from atlasquery.service.chunks import ChunkedReads, ChunkSize
+from atlasquery.service.chunks import Chunk, ChunkedReads, ChunkSize
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import progress_bar
 
 __all__ = ["check_bulk", "get_light_curves", "get_sources", "iter_sources", "read_in_chunks"]
 
-# "100 of them are 76 MB and in practice end in 50x errors; bots use 25." (contract)
+When: TypeAlias = Time | str | float | None
+Window: TypeAlias = tuple[float | None, float | None]
+Products = TypeVar("Products", Collection, SourceIterator)
+
+# See docs/servers/atlas.rst, "How large a full history is".
 FIRST_CHUNK = 25
 LARGEST_CHUNK = 500
 CHUNK_BYTES = 20e6
-# What an object without a light curve has, what each day of one adds at most, and what a full
-# history of nine years has: "0.7 to 0.9 MB" (contract).
+# Size of an object without a light curve, what each day of one adds at most, and size of a full
+# history of nine years: see docs/servers/atlas.rst, "How large a full history is".
 ENTRY_BYTES, DAY_BYTES, FULL_BYTES = 10e3, 500.0, 0.9e6
-# Fewer objects than this are there before a bar is read.
+# Fewer objects than this arrive before anybody can read a progress bar.
 WORTH_A_BAR = 100
-# An id of no object: asking for it is the smallest request there is.
+# An id of no object: the smallest request.
 NO_OBJECT = 1
 
 
@@ -40,23 +53,24 @@ def get_sources(
     self: AtlasQuery,
     atlas_ids: Ids,
     *,
-    start: Time | str | float | None = None,
-    end: Time | str | float | None = None,
+    start: When = None,
+    end: When = None,
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> Collection:
-    """Fetch all that ATLAS knows of many objects, in as few requests as it can.
+    """Fetch all data on many objects, in as few requests as possible.
 
-    An object that cannot be had costs nobody else: a request that fails is
-    sent again in halves until the cause is alone. All answers are kept in
-    memory, 0.8 MB for each object of full history; `iter_sources` and
-    `download_sources` do without.
+    An object that fails does not affect the others: a request that fails is
+    sent again in halves until the cause is alone. All responses stay in
+    memory, 0.8 MB for each object with its full history; `iter_sources` and
+    `download_sources` do not need that memory.
 
     Parameters
     ----------
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-        The 19-digit ids; one given twice is asked for once.
+        The 19-digit ids; one given twice is requested once.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time of the light curves; a bare number is an MJD.
         The default is the full history.
@@ -65,15 +79,18 @@ def get_sources(
         raise an error that has the rest as ``result``, or return the rest
         with a warning.
     cache : bool, optional
-        Whether answers are stored and stored ones used; by default not,
+        Whether responses are cached and cached ones used; by default not,
         as they are large.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the first
+        requests, as the size of the later ones depends on the responses.
 
     Returns
     -------
     Collection
-        A mapping of ids to `AtlasSource`, in the order asked for, with
+        A mapping of ids to `AtlasSource`, in the order requested, with
         ``failures`` (id and exception of each object that failed) and
         ``table()``, the catalogue entries.
 
@@ -111,42 +128,49 @@ def get_sources(
     >>> len(sources[ids[0]].light_curve) > 0
     True
     """
-    return _collect(
-        self, "AtlasSource", lambda source: source, atlas_ids, start, end, on_error, cache, progress
-    )
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
+    if get_query_payload:
+        return _first_payloads(self, ids, window)
+    sources = Collection("AtlasSource", self._meta)
+    _collect(self, sources, lambda source: source, ids, window, cache, progress)
+    return _deliver(self, sources, on_error, len(ids))
 
 
 def get_light_curves(
     self: AtlasQuery,
     atlas_ids: Ids,
     *,
-    start: Time | str | float | None = None,
-    end: Time | str | float | None = None,
+    start: When = None,
+    end: When = None,
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> Collection:
     """Fetch the light curves of many objects.
 
     Parameters
     ----------
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-        The 19-digit ids; one given twice is asked for once.
+        The 19-digit ids; one given twice is requested once.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time; a bare number is an MJD. The default is the
         full history.
     on_error : {"raise", "warn"}, optional
         What to do when some objects failed, as in `get_sources`.
     cache : bool, optional
-        Whether answers are stored and stored ones used; by default not.
+        Whether responses are cached and cached ones used; by default not.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the first
+        requests, as the size of the later ones depends on the responses.
 
     Returns
     -------
     Collection
         A mapping of ids to `~astropy.timeseries.TimeSeries` with the columns
-        of `get_light_curve`, in the order asked for, with ``failures`` and
+        of `get_light_curve`, in the order requested, with ``failures`` and
         ``table()`` as from `get_sources`.
 
     Raises
@@ -169,49 +193,53 @@ def get_light_curves(
     >>> [lc["flux"].unit.to_string() for lc in curves.values()][:2]
     ['uJy', 'uJy']
     """
-    return _collect(
-        self,
-        "TimeSeries",
-        lambda source: source.light_curve,
-        *(atlas_ids, start, end, on_error, cache, progress),
-    )
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
+    if get_query_payload:
+        return _first_payloads(self, ids, window)
+    curves = Collection("TimeSeries", self._meta)
+    _collect(self, curves, lambda source: source.light_curve, ids, window, cache, progress)
+    return _deliver(self, curves, on_error, len(ids))
 
 
 def iter_sources(
     self: AtlasQuery,
     atlas_ids: Ids,
     *,
-    start: Time | str | float | None = None,
-    end: Time | str | float | None = None,
+    start: When = None,
+    end: When = None,
     on_error: str = "raise",
     cache: bool | None = None,
     progress: bool = False,
+    get_query_payload: bool = False,
 ) -> SourceIterator:
-    """Fetch many objects and give them one after the other.
+    """Iterate over many objects while they are being fetched.
 
-    A few requests are under way while you work with what has come, and
-    what you do not keep is forgotten: some 300 MB are enough for any
-    number of objects. When you leave the loop early, ``close()`` ends the
-    requests; until then those of the next three chunks are sent.
+    A few requests are running while you work with the objects that have
+    arrived, and those that you do not keep are released: some 300 MB are enough
+    for any number of objects. When you leave the loop early, ``close()`` ends
+    the requests; until then those of the next three chunks are sent.
 
     Parameters
     ----------
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-        The 19-digit ids; one given twice is asked for once.
+        The 19-digit ids; one given twice is requested once.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time of the light curves; a bare number is an MJD.
         The default is the full history.
     on_error : {"raise", "warn"}, optional
         What to do after the last object when some failed: raise an error, or warn.
     cache : bool, optional
-        Whether answers are stored and stored ones used; by default not.
+        Whether responses are cached and cached ones used; by default not.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the first
+        requests, as the size of the later ones depends on the responses.
 
     Returns
     -------
     SourceIterator
-        An iterator of `AtlasSource` in the order asked for, with ``failures``
+        An iterator of `AtlasSource` in the order requested, with ``failures``
         (id and exception of each object that failed so far).
 
     Raises
@@ -235,23 +263,21 @@ def iter_sources(
     ATLAS26zy True
     ATLAS26zz True
     """
-    ids, window = check_bulk(self, atlas_ids, start, end, on_error)
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
+    if get_query_payload:
+        return _first_payloads(self, ids, window)
     chunks = read_in_chunks(self, ids, window, cache)
 
     def at_end(sources: SourceIterator) -> None:
-        deliver(
-            sources,
-            sources.failures,
-            on_error=on_error,
-            service=self.service,
-            total=len(ids),
-        )
+        _deliver(self, sources, on_error, len(ids))
 
     bar = progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR)
     return SourceIterator(chunks, window=window, query=self, bar=bar, at_end=at_end)
 
 
-def check_bulk(client: AtlasQuery, atlas_ids, start, end, on_error: str) -> tuple[list[int], tuple]:
+def check_bulk(
+    atlas_ids: Ids, start: When, end: When, on_error: str
+) -> tuple[list[int], tuple[float | None, float | None]]:
     """Return the ids, each once, and the time window of a call for many objects."""
     check_on_error(on_error)
     ids = check_atlas_ids(atlas_ids, allow_empty=True)
@@ -261,18 +287,18 @@ def check_bulk(client: AtlasQuery, atlas_ids, start, end, on_error: str) -> tupl
 def read_in_chunks(
     client: AtlasQuery,
     ids: list[int],
-    window: tuple,
+    window: Window,
     cache: bool | None,
     *,
     resumable: bool = False,
 ) -> ChunkedReads:
-    """Say what it costs, and return the answers to come."""
+    """Announce the cost, and return an iterator over the responses."""
     n = estimated_requests(len(ids), window[0], client.conf.concurrency)
     cost = f"up to {n} requests for {len(ids)} objects, and more if some fail"
-    client._announce(n, cost, said=n > 1, resumable=resumable)
+    client._announce(n, cost, logged=n > 1, resumable=resumable)
     mjd = lower_bound(window[0])
 
-    def ask(part: list[int]) -> Answer:
+    def ask(part: list[int]) -> ChunkResponse:
         size = 0
 
         def decode(body: bytes) -> list:
@@ -281,9 +307,9 @@ def read_in_chunks(
             return decode_chunk(body, part)
 
         items, when = client._items(part, mjd=mjd, cache=bool(cache), decode=decode, divisible=True)
-        return Answer(items, when, size)
+        return ChunkResponse(items, when, size)
 
-    def alive() -> None:
+    def probe() -> None:
         client._items([NO_OBJECT], mjd=METADATA_ONLY, cache=False, divisible=True)
 
     size = ChunkSize(
@@ -297,72 +323,86 @@ def read_in_chunks(
         ids,
         size=size,
         concurrency=client.conf.concurrency,
-        alive=alive,
+        alive=probe,
         pause=lambda: client._clock.sleep(client.conf.backoff),
         begin=client._clock.sleep_until,
     )
 
 
+def _first_payloads(client: AtlasQuery, ids: list[int], window: Window) -> Payload:
+    """Return what is sent before the size of a response is known."""
+    known = ids[: FIRST_CHUNK * max(1, client.conf.concurrency)]
+    chunks = [known[n : n + FIRST_CHUNK] for n in range(0, len(known), FIRST_CHUNK)]
+    return one_or_all([objects_payload(chunk, lower_bound(window[0])) for chunk in chunks])
+
+
 def _collect(
-    client: AtlasQuery, what: str, make: Callable, atlas_ids, start, end, on_error, cache, progress
-) -> Collection:
-    """Fetch a product of many objects into memory."""
-    ids, window = check_bulk(client, atlas_ids, start, end, on_error)
+    client: AtlasQuery,
+    found: Collection,
+    product_of: Callable[[AtlasSource], Any],
+    ids: list[int],
+    window: Window,
+    cache: bool | None,
+    progress: bool,
+) -> None:
+    """Fetch a product of many objects into a collection."""
     chunks = read_in_chunks(client, ids, window, cache)
-    found = Collection(what, client._meta)
     try:
         with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
             for chunk in chunks:
-                _add_chunk(client, found, chunk, make, window)
+                _add_chunk(client, found, chunk, product_of, window)
                 bar.update(chunk.first + len(chunk.ids))
                 del chunk
     except KeyboardInterrupt as stop:
-        note = f"What had come, {found!r}, is in sys.last_value.result."
+        note = f"What had arrived, {found!r}, is in sys.last_value.result."
         attach(stop, result=found, note=note)
         raise
-    return deliver(
-        found,
-        found.failures,
-        on_error=on_error,
-        service=client.service,
-        total=len(ids),
-    )
 
 
-def _add_chunk(client: AtlasQuery, found: Collection, chunk, make: Callable, window: tuple) -> None:
+def _deliver(client: AtlasQuery, found: Products, on_error: str, total: int) -> Products:
+    return deliver(found, found.failures, on_error=on_error, service=client.service, total=total)
+
+
+def _add_chunk(
+    client: AtlasQuery,
+    found: Collection,
+    chunk: Chunk,
+    product_of: Callable[[AtlasSource], Any],
+    window: Window,
+) -> None:
     for _, item, when in known_items(chunk, client, found.failures):
         source = AtlasSource(item, window=window, meta=client._meta(when))
         try:
-            product = make(source)
+            product = product_of(source)
         except TableParseError as error:
             found.failures.append((source.atlas_id, error))
             continue
-        # The entry of its own bytes does not keep the whole chunk.
+        # A copy of the entry, so that the response of the whole chunk can be released.
         entry = item if product is source else {"object": item["object"].copy()}
         found._add(source.atlas_id, product, entry, when)
 
 
 def estimated_requests(count: int, start: float | None, concurrency: int) -> int:
-    """Return how many requests a bulk read takes at most if none fails.
+    """Return the largest number of requests that a bulk read takes if none fails.
 
     Parameters
     ----------
     count : int
-        How many objects.
+        Number of objects.
     start : float or None
-        The first MJD asked for: objects without their history are small.
+        The first MJD requested: objects without their history are small.
     concurrency : int
-        How many requests are sent before the size of an answer is known.
+        Number of requests that are sent before the size of a response is known.
 
     Returns
     -------
     int
-        An estimate, on the safe side where objects are not larger than the survey's were.
+        An estimate, not too low as long as objects are not larger than those of the survey.
     """
     days = math.inf if start is None else max(0.0, Time.now().mjd - start)
     each = min(FULL_BYTES, ENTRY_BYTES + DAY_BYTES * days)
     fitting = min(int(CHUNK_BYTES / each), LARGEST_CHUNK)
     first = math.ceil(min(count, FIRST_CHUNK * concurrency) / FIRST_CHUNK)
     later = max(0, count - FIRST_CHUNK * concurrency)
-    # The last requests are as many as are sent at a time; see ChunkSize.
+    # The last requests are sent at the same time; see ChunkSize.
     return first + concurrency * math.ceil(later / fitting / concurrency)

@@ -1,23 +1,25 @@
-"""What bulk reads return: products by id in the order asked, and what failed."""
+"""What bulk reads return: products by id in the order requested, and what failed."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from astropy.table import Table
 
-from atlasquery.atlas.items import Item, decode_items, object_rows, unknown
+from atlasquery.atlas.items import Item, decode_items, entry_id, object_rows, unknown
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.chunks import Chunk
-from atlasquery.service.collection import Collection as Products
+from atlasquery.service.collection import ResultMapping
 from atlasquery.tables import build_table
+
+if TYPE_CHECKING:
+    from atlasquery.atlas.base import AtlasQuery
 
 __all__ = ["Collection", "SourceIterator"]
 
 
-class Answer(NamedTuple):
+class ChunkResponse(NamedTuple):
     """The items of a chunk.
 
     Attributes
@@ -35,18 +37,18 @@ class Answer(NamedTuple):
     size: int
 
 
-class Collection(LightCurveDisplay, Products):
-    """Products of many objects by id, in the order asked for.
+class Collection(LightCurveDisplay, ResultMapping):
+    """Products of many objects by id, in the order requested.
 
-    Made by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id
-    may be given as an integer or as a text.
+    Returned by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id
+    may be given as an integer or as a string.
 
     Parameters
     ----------
     what : str
-        What its values are.
+        Name of the type of its values.
     meta : callable
-        Returns what a table says of its origin, for the time it came.
+        Takes the time of a response, returns the metadata of a table.
     """
 
     id_title = "ATLAS id"
@@ -63,9 +65,9 @@ class Collection(LightCurveDisplay, Products):
         self._when = when if self._when is None else min(self._when, when)
 
     def __getstate__(self) -> dict:
-        """Return what it holds, without the client that it came by and its credential."""
+        """Return the state for a pickle, without the client and its credentials."""
         meta = self._meta(self._when or 0.0, query="get_objects")
-        return self.__dict__ | {"_meta": _Known(meta)}
+        return self.__dict__ | {"_meta": _FixedMeta(meta)}
 
     def table(self) -> Table:
         """Return the catalogue entries of the objects that arrived.
@@ -79,8 +81,8 @@ class Collection(LightCurveDisplay, Products):
         return build_table(rows, meta=self._meta(self._when or 0.0, query="get_objects"))
 
 
-class _Known:
-    """The meta data of a table, known before it is made."""
+class _FixedMeta:
+    """The metadata of a table without the client that returned it."""
 
     def __init__(self, meta: dict):
         self._meta = meta
@@ -90,78 +92,88 @@ class _Known:
 
 
 class SourceIterator(Iterator):
-    """The objects of a bulk read one after the other, in the order asked for.
+    """The objects of a bulk read one after the other, in the order requested.
 
-    Made by `AtlasClass.iter_sources`. Requests are sent as it goes on, a few
-    chunks ahead; when it is left early, no more are sent.
+    Returned by `AtlasClass.iter_sources`. Requests are sent while it is iterated over, a few
+    chunks ahead; after ``close()`` no more are sent.
 
     Parameters
     ----------
     chunks : iterable of Chunk
-        The answers.
+        The chunks, with their responses or errors.
     window : tuple of float or None
-        The first and last MJD asked for.
+        The first and last MJD requested.
     query : AtlasQuery
-        Who asks.
+        Client that sends the request.
     bar : context manager
-        Shows how far it is.
+        Progress bar.
     at_end : callable
-        Told of the iterator and whether it fails, after the last object.
+        Called with the iterator after the last object.
     """
 
     #: A pair (id, exception) for each object that failed so far.
     failures: list[tuple[int, Exception]]
 
-    def __init__(self, chunks: Iterable, *, window: tuple, query, bar, at_end: Callable):
+    def __init__(
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        window: tuple[float | None, float | None],
+        query: "AtlasQuery",
+        bar: Any,
+        at_end: Callable[["SourceIterator"], object],
+    ):
         self.failures = []
         self._window = window
         self._query = query
         self._bar = bar
         self._at_end = at_end
-        self._left = self._all(chunks)
+        self._sources = self._all(chunks)
 
     def __next__(self) -> AtlasSource:
-        return next(self._left)
+        return next(self._sources)
 
     def __repr__(self) -> str:
         return f"<SourceIterator of {type(self._query).__name__}, {len(self.failures)} failed>"
 
     def close(self) -> None:
         """Stop, and send no more requests."""
-        self._left.close()
+        self._sources.close()
 
-    def _all(self, chunks: Iterable) -> Iterator[AtlasSource]:
+    def _all(self, chunks: Iterable[Chunk]) -> Generator[AtlasSource, None, None]:
         with self._bar as bar:
             for chunk in chunks:
                 for _, item, when in known_items(chunk, self._query, self.failures):
-                    # A source of its own bytes: one that is kept does not keep its whole chunk.
-                    own = {name: raw.copy() for name, raw in item.items()}
+                    # A copy, so that a source that is kept does not keep the response of its chunk.
+                    copied = {name: raw.copy() for name, raw in item.items()}
                     meta = self._query._meta(when)
-                    yield AtlasSource(own, window=self._window, meta=meta)
-                    del item, own
+                    yield AtlasSource(copied, window=self._window, meta=meta)
+                    del item, copied
                 bar.update(chunk.first + len(chunk.ids))
                 del chunk
         self._at_end(self)
 
 
-def known_items(chunk: Chunk, query, failures: list) -> Iterator[tuple[int, Item, float]]:
-    """Take a chunk apart.
+def known_items(
+    chunk: Chunk, query: "AtlasQuery", failures: list
+) -> Iterator[tuple[int, Item, float]]:
+    """Iterate over the objects of a chunk.
 
     Parameters
     ----------
     chunk : Chunk
-        With an `Answer`, or an error.
+        With a `ChunkResponse`, or an error.
     query : AtlasQuery
-        Who asked.
+        Client that sent the request.
     failures : list
-        Gets a pair (id, exception) for each id of which there is nothing.
+        Gets a pair (id, exception) for each object that failed.
 
     Yields
     ------
     atlas_id : int
         The id.
     item : Item
-        What the server knows of an object.
+        The server's data on an object.
     when : float
         The Unix time at which it came.
     """
@@ -172,21 +184,21 @@ def known_items(chunk: Chunk, query, failures: list) -> Iterator[tuple[int, Item
     for atlas_id, item in zip(chunk.ids, items, strict=True):
         if not _has_entry(item):
             failures.append((atlas_id, TableParseError(_no_entry(atlas_id), service=query.service)))
-        elif words := unknown(item):
-            failures.append((atlas_id, query._not_found([atlas_id], words)))
+        elif message := unknown(item):
+            failures.append((atlas_id, query._not_found([atlas_id], message)))
         else:
             yield atlas_id, item, when
 
 
 def decode_chunk(body: bytes, ids: list[int]) -> list[Item]:
-    """Split an answer into items, and see that they are those asked for.
+    """Split a response into items, and check that they are those requested.
 
     Parameters
     ----------
     body : bytes
-        The answer.
+        The response.
     ids : list of int
-        The ids asked for.
+        The ids requested.
 
     Returns
     -------
@@ -195,13 +207,9 @@ def decode_chunk(body: bytes, ids: list[int]) -> list[Item]:
     """
     items = decode_items(body)
     for atlas_id, item in zip(ids, items, strict=False):
-        # One without an entry costs nobody else; see known_items.
-        if (
-            _has_entry(item)
-            and unknown(item) is None
-            and _identity.decode(item["object"]).id != atlas_id
-        ):
-            raise TableParseError(f"ATLAS answered another object when asked for {atlas_id}")
+        # An item without an entry does not affect the others; see known_items.
+        if _has_entry(item) and entry_id(item) not in (None, atlas_id):
+            raise TableParseError(f"ATLAS returned another object when asked for {atlas_id}")
     return items
 
 
@@ -210,11 +218,4 @@ def _has_entry(item: Item) -> bool:
 
 
 def _no_entry(atlas_id: int) -> str:
-    return f"ATLAS answered for {atlas_id} without an object"
-
-
-class _Identity(msgspec.Struct):
-    id: int
-
-
-_identity = msgspec.json.Decoder(_Identity)
+    return f"ATLAS responded for {atlas_id} without an object"

@@ -1,7 +1,7 @@
-"""What the ATLAS Transient Server sends, said once: wire name, type, name, unit, meaning.
+"""Columns of the ATLAS Transient Server: wire name, type, name, unit, meaning.
 
-The descriptions follow the server's models and the measured contract; where
-the meaning of a column is not documented by the survey its wire name is kept.
+The descriptions follow the server's models and docs/servers/atlas.rst; columns
+whose meaning the survey does not document have their wire name.
 """
 
 import astropy.units as u
@@ -192,8 +192,8 @@ def _magnitude(wire: str, to: str, about: str) -> tuple[Column, Column]:
 
 
 _BANDS = (
-    # The server lower-cases Sherlock's names, so that Johnson R and Sloan r are told apart only
-    # by the prefix, and Gaia's G comes as g.
+    # The server lower-cases Sherlock's names, so that Johnson R and Sloan r differ only by
+    # the prefix, and Gaia's G is sent as g.
     *(_magnitude(b, f"johnson_{b}", f"Johnson {b.upper()} magnitude") for b in "ubvri"),
     *(_magnitude(b, f"mag_{b}", f"{b.upper()} magnitude") for b in "jhk"),
     _magnitude("g", "gaia_g", "Gaia G magnitude"),

@@ -1,6 +1,8 @@
 """Cone searches of the ATLAS Transient Server, of any number and any radius."""
 
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -9,30 +11,35 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import cache_conf
 
-from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, Payload, objects_payload, one_or_all
 from atlasquery.atlas.columns import CONE
-from atlasquery.atlas.items import METADATA_ONLY
-from atlasquery.atlas.region import (
-    LARGEST_RADIUS,
-    cone_payload,
-    decode_positions,
-    match,
-    near_members,
-    served_rows,
-)
+from atlasquery.atlas.items import METADATA_ONLY, ObjectId
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
     QuotaError,
+    TableParseError,
 )
-from atlasquery.service.cones import Cone, cover_cones
+from atlasquery.service.cones import Cone, cover_cones, separations
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
-from atlasquery.tables import Rows, build_table, decode_rows
+from atlasquery.tables import Column, Rows, build_table, decode_rows
 from atlasquery.warn import warn
 
 __all__ = ["count_region", "query_region"]
+
+# "Max radius is 300 arcsec." (the server)
+LARGEST_RADIUS = 300.0
+
+QUERY_INDEX = Column(
+    "query_index", int, about="Index of the position requested, in C order.", required=True
+)
+ATLAS_ID = Column("atlas_id", int, about="ATLAS object id.", required=True)
+NAME = Column("name", str, about="ATLAS designation.")
+RA = Column("ra", unit=u.deg, about="Right ascension, ICRS.")
+DEC = Column("dec", unit=u.deg, about="Declination, ICRS.")
+SEPARATION = Column("separation", unit=u.arcsec, about="Distance from the position requested.")
 
 
 def query_region(
@@ -63,13 +70,13 @@ def query_region(
         Whether only the object nearest to each position is returned.
     positions : bool, optional
         Whether the positions of the objects are fetched too. Without them
-        the separations are the server's own, good to 0.001 arcsec, and
+        the separations are those of the server, good to 0.001 arcsec, and
         each position costs a request. Above 300 arcsec they are always fetched.
     on_error : {"raise", "warn"}, optional
         What to do when some of many searches fail: raise an error that has
         the rest as ``result``, or return the rest with a warning.
     cache : bool, optional
-        Whether stored answers are used; by default as
+        Whether cached responses are used; by default as
         ``astroquery.cache_conf.cache_active`` says.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
@@ -77,15 +84,15 @@ def query_region(
     Returns
     -------
     `~astropy.table.Table`
-        A row for each object and position, sorted by position asked for
-        and separation: ``query_index`` (into the flat coordinates),
+        A row for each object and position, sorted by position
+        requested and separation: ``query_index`` (into the flat coordinates),
         ``atlas_id``, ``name``, ``ra`` and ``dec`` (deg, ICRS) and
         ``separation`` (arcsec).
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
     IncompleteResultError
         If some of many searches failed.
     QuotaError
@@ -127,8 +134,8 @@ def query_region(
     kind = "nearest" if nearest and not positions else "all"
     payloads = [cone_payload(cone, kind) for cone in cones]
     if get_query_payload:
-        return payloads[0] if len(payloads) == 1 and shape == () else payloads
-    _announce_cones(self, payloads, "cone searches", cache, more=positions)
+        return one_or_all(payloads) if shape == () else payloads
+    _announce_cones(self, payloads, "cone searches", cache, locate=positions)
     found, when, failures = _search(self, cones, kind, cache)
     if failures and len(cones) == 1:
         raise failures[0][1]
@@ -178,7 +185,7 @@ def count_region(
         The radius of the circles, with its unit. Up to 300 arcsec the server
         counts; above, the objects are fetched and counted here.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -190,7 +197,7 @@ def count_region(
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Examples
     --------
@@ -214,8 +221,9 @@ def count_region(
         cones = cover_cones(ra, dec, arcsec, largest=LARGEST_RADIUS, margin=0.0, group=False)
         payloads = [cone_payload(cone, "count") for cone in cones]
         if get_query_payload:
-            return payloads[0] if shape == () else payloads
-        _announce_cones(self, payloads, "counts", cache, more=False)
+            payload: Payload = one_or_all(payloads) if shape == () else payloads
+            return payload
+        _announce_cones(self, payloads, "counts", cache, locate=False)
         counts, _, failures = _search(self, cones, "count", cache)
         if failures:
             if len(cones) == 1:
@@ -226,10 +234,10 @@ def count_region(
 
 
 def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
-    """Ask for all cones; return the answers (None where one failed), the time, the failures."""
+    """Search all cones; return the responses (None where one failed), the time, the failures."""
     decode = DECODERS[kind]
 
-    def ask(cone: Cone):
+    def ask(cone: Cone) -> tuple[Any, float]:
         return client._read(
             "cone/",
             cone_payload(cone, kind),
@@ -238,62 +246,70 @@ def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None
             cache=cache,
         )
 
-    answers = _ask_all(client, ask, cones)
-    failed = [isinstance(answer, Exception) for answer in answers]
+    responses = _ask_all(client, ask, cones)
+    failed = [isinstance(response, Exception) for response in responses]
     failures = [
         (f"{c.ra:.6f} {c.dec:+.6f} {c.radius:g}arcsec", a)
-        for c, a, bad in zip(cones, answers, failed, strict=True)
+        for c, a, bad in zip(cones, responses, failed, strict=True)
         if bad
     ]
-    found = [None if bad else a[0] for a, bad in zip(answers, failed, strict=True)]
-    times = [a[1] for a, bad in zip(answers, failed, strict=True) if not bad]
+    found = [None if bad else a[0] for a, bad in zip(responses, failed, strict=True)]
+    times = [a[1] for a, bad in zip(responses, failed, strict=True) if not bad]
     return found, min(times, default=client._clock.now()), failures
 
 
-def _ask_all(client: AtlasQuery, ask, tasks: list) -> list:
+def _ask_all(client: AtlasQuery, ask: Callable, tasks: list) -> list:
     return run_all(
         ask, tasks, concurrency=client.conf.concurrency, interrupt=client._clock.interrupt
     )
 
 
-def _locate(client: AtlasQuery, cones, found, ra, dec, radius: float, cache: bool | None) -> tuple:
+def _locate(
+    client: AtlasQuery,
+    cones: list[Cone],
+    found: list[Rows],
+    ra: np.ndarray,
+    dec: np.ndarray,
+    radius: float,
+    cache: bool | None,
+) -> tuple[dict[int, tuple[float, float]], list[tuple[str, Exception]]]:
     """Fetch the positions of the objects that can be within the radius; return the failures."""
-    wanted: dict[int, None] = {}
+    near_ids: dict[int, None] = {}
     for cone, rows in zip(cones, found, strict=True):
         near = near_members(rows, cone, ra, dec, radius)
-        wanted.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
-    ids = list(wanted)
-    parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+        near_ids.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
+    ids = list(near_ids)
+    chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
 
-    def ask(part: list[int]):
+    def ask(chunk: list[int]) -> tuple[dict, float]:
         return client._read(
             "objects/",
-            objects_payload(part, METADATA_ONLY),
+            objects_payload(chunk, METADATA_ONLY),
             decode=decode_positions,
             lifetime=client._lifetime("object"),
             cache=cache,
         )
 
     located: dict = {}
-    failures, asked = [], []
-    for part, answer in zip(parts, _ask_all(client, ask, parts), strict=True):
-        if isinstance(answer, Exception):
-            failures.append((f"the positions of {len(part)} objects", answer))
+    failures, requested = [], []
+    for chunk, response in zip(chunks, _ask_all(client, ask, chunks), strict=True):
+        if isinstance(response, Exception):
+            failures.append((f"the positions of {len(chunk)} objects", response))
         else:
-            located |= answer[0]
-            asked += part
-    if gone := [i for i in asked if i not in located]:
+            located |= response[0]
+            requested += chunk
+    if unknown := [i for i in requested if i not in located]:
         warn(
-            f"ATLAS found {len(gone)} objects that it then did not know, "
-            f"they are left out: {some(gone)}",
+            f"ATLAS found {len(unknown)} objects that it then did not know, "
+            f"they are left out: {some(unknown)}",
             InputWarning,
         )
     return located, failures
 
 
 def _refuse_hopeless(client: AtlasQuery, radius: float) -> None:
-    """Refuse what would take days before it is planned, which itself would take minutes."""
-    # No covering of a circle needs fewer than its area has of those allowed.
+    """Refuse a search of days before it is planned, which itself would take minutes."""
+    # A circle cannot be covered by fewer cones than fit into its area.
     least = (radius / LARGEST_RADIUS) ** 2
     limit = client.quota().limit
     if limit and client.conf.on_quota == "raise" and least > 10 * limit:
@@ -305,19 +321,199 @@ def _refuse_hopeless(client: AtlasQuery, radius: float) -> None:
 
 
 def _announce_cones(
-    client: AtlasQuery, payloads: list[dict], what: str, cache: bool | None, *, more: bool
+    client: AtlasQuery, payloads: list[dict], what: str, cache: bool | None, *, locate: bool
 ) -> None:
-    """Say what a search costs before it is spent; what is stored costs nothing."""
+    """Announce the cost of a search before it is spent; cached responses cost nothing."""
 
     def unstored() -> int:
         n = client._count_unstored("cone/", payloads, client.conf.list_seconds)
-        # What is all stored goes on; if the positions are not, the gate will say so.
-        return n + more if n else 0
+        # Without unsent searches it may begin; the gate refuses positions that are one too many.
+        return n + locate if n else 0
 
     cached = cache if cache is not None else cache_conf.cache_active
     n = len(payloads)
-    cost = f"{n} {what}" + (" and at least one for positions" if more else "")
-    client._announce(n + more, cost, said=n > 1, unstored=unstored if cached else None)
+    cost = f"{n} {what}" + (" and at least one for positions" if locate else "")
+    client._announce(n + locate, cost, logged=n > 1, unstored=unstored if cached else None)
+
+
+def cone_payload(cone: Cone, kind: str) -> dict:
+    """Return what is sent for one cone.
+
+    Parameters
+    ----------
+    cone : Cone
+        The cone.
+    kind : str
+        ``"all"``, ``"nearest"`` or ``"count"``.
+
+    Returns
+    -------
+    dict
+        Degrees and arcseconds, with all digits.
+    """
+    return {"ra": cone.ra, "dec": cone.dec, "radius": cone.radius, "requestType": kind}
+
+
+def decode_positions(body: bytes) -> dict[int, tuple[float, float]]:
+    """Read the positions of objects from a response of ``objects/``.
+
+    Parameters
+    ----------
+    body : bytes
+        The response.
+
+    Returns
+    -------
+    dict of int to tuple of float
+        Right ascension and declination in degrees by id, of the objects the server knows.
+    """
+    entries = (item.object for item in _located.decode(body))
+    return {e.id: (e.ra, e.dec) for e in entries if isinstance(e, _LocatedObject)}
+
+
+def near_members(
+    found: Rows, cone: Cone, ra: np.ndarray, dec: np.ndarray, radius: float
+) -> np.ndarray:
+    """Return which objects of a shared cone can be within the radius of one of its members.
+
+    Parameters
+    ----------
+    found : Rows
+        The response for the cone.
+    cone : Cone
+        The cone.
+    ra, dec : `~numpy.ndarray`
+        All positions requested, in degrees.
+    radius : float
+        The radius requested, in arcseconds.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        True for those whose positions have to be fetched.
+    """
+    offsets = separations(
+        np.array(cone.ra), np.array(cone.dec), ra[cone.members], dec[cone.members]
+    )
+    served = found.values["separation"]
+    # The triangle inequality, and the server's rounding; an object without a separation may be
+    # within the radius.
+    too_far = np.abs(served[:, None] - offsets) > radius + 0.01
+    return np.any(~too_far, axis=1)
+
+
+def match(
+    cones: Sequence[Cone],
+    found: Sequence[Rows],
+    ra: np.ndarray,
+    dec: np.ndarray,
+    radius: float,
+    located: dict,
+    *,
+    nearest: bool,
+) -> Rows:
+    """Return each object within the radius of each position, once.
+
+    Parameters
+    ----------
+    cones : sequence of Cone
+        The cones searched.
+    found : sequence of Rows
+        The response for each.
+    ra, dec : `~numpy.ndarray`
+        The positions requested, in degrees.
+    radius : float
+        The radius requested, in arcseconds.
+    located : dict
+        The positions of the objects by id.
+    nearest : bool
+        Whether only the nearest object of each position is returned.
+
+    Returns
+    -------
+    Rows
+        Sorted by position requested, then by separation.
+    """
+    names: dict[int, tuple] = {}
+    # A column each for the search, the object, and their distance.
+    hits: list[np.ndarray] = [np.empty((0, 3))]
+    ids = np.array(sorted(located), dtype=np.int64)
+    positions = np.array([located[i] for i in ids.tolist()]).reshape(-1, 2)
+    for cone, rows in zip(cones, found, strict=True):
+        is_located = np.isin(rows.values["atlas_id"], ids)
+        found_ids = rows.values["atlas_id"][is_located]
+        masks = rows.masks["name"][is_located]
+        names |= dict(
+            zip(
+                found_ids.tolist(),
+                zip(rows.values["name"][is_located], masks, strict=True),
+                strict=True,
+            )
+        )
+        index = np.searchsorted(ids, found_ids)
+        separation = separations(
+            ra[cone.members][:, None],
+            dec[cone.members][:, None],
+            positions[index, 0],
+            positions[index, 1],
+        )
+        member, which = np.nonzero(separation <= radius)
+        hits.append(
+            np.column_stack([cone.members[member], index[which], separation[member, which]])
+        )
+    pairs = np.concatenate(hits)
+    _, once = np.unique(pairs[:, :2], axis=0, return_index=True)
+    pairs = pairs[once]
+    pairs = pairs[np.lexsort((pairs[:, 2], pairs[:, 0]))]
+    if nearest:
+        pairs = pairs[np.unique(pairs[:, 0], return_index=True)[1]]
+    query, index = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
+    rows = Rows(length=len(pairs))
+    rows.add(QUERY_INDEX, query)
+    rows.add(ATLAS_ID, ids[index])
+    known = [names[i] for i in ids[index].tolist()]
+    rows.add(NAME, *_name_arrays(known))
+    rows.add(RA, positions[index, 0])
+    rows.add(DEC, positions[index, 1])
+    rows.add(SEPARATION, pairs[:, 2])
+    return rows
+
+
+def _name_arrays(known: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
+    values = np.array([name for name, _ in known], dtype=np.str_)
+    return values, np.array([mask for _, mask in known], dtype=bool)
+
+
+def served_rows(found: Sequence[Rows], requested: Sequence[int], *, nearest: bool) -> Rows:
+    """Return the rows as the server sent them, without positions.
+
+    Parameters
+    ----------
+    found : sequence of Rows
+        The response for each position, sorted by separation.
+    requested : sequence of int
+        The index of each position.
+    nearest : bool
+        Whether only the first of each is returned.
+
+    Returns
+    -------
+    Rows
+        With the index of the position requested.
+    """
+    found = [rows.take(np.arange(min(len(rows), 1))) if nearest else rows for rows in found]
+    result = Rows(length=sum(map(len, found)))
+    if any(rows.masks["separation"].any() for rows in found):
+        raise TableParseError(
+            "ATLAS sent an object without its separation, which positions=True does not need"
+        )
+    found = found or [decode_rows(CONE, b"[]")]
+    index = np.array(requested or [0], dtype=np.int64)
+    result.add(QUERY_INDEX, np.repeat(index, [len(rows) for rows in found]))
+    for column in (ATLAS_ID, NAME, SEPARATION):
+        values = np.concatenate([rows.values[column.name] for rows in found])
+        result.add(column, values, np.concatenate([rows.masks[column.name] for rows in found]))
+    return result
 
 
 def _all(body: bytes) -> Rows:
@@ -325,12 +521,25 @@ def _all(body: bytes) -> Rows:
 
 
 def _nearest(body: bytes) -> Rows:
-    # One object without brackets, or an empty one where there is none.
+    # An object without brackets, which is empty if no object was found.
     return decode_rows(CONE, b"[]" if body.strip() == b"{}" else b"[" + body + b"]")
 
 
 def _count(body: bytes) -> int:
     return _counter.decode(body).count
+
+
+class _LocatedObject(msgspec.Struct):
+    id: ObjectId
+    ra: float
+    dec: float
+
+
+class _LocatedItem(msgspec.Struct):
+    object: _LocatedObject | str
+
+
+_located = msgspec.json.Decoder(list[_LocatedItem])
 
 
 class _Count(msgspec.Struct):

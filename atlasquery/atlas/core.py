@@ -1,6 +1,6 @@
 """The class that users import: all queries to the ATLAS Transient Server."""
 
-from atlasquery.atlas import bulk, cones, download, lists, name_search, objects, vra, writes
+from atlasquery.atlas import bulk, cones, download, lists, names, objects, vra, writes
 from atlasquery.atlas.base import AtlasQuery
 
 __all__ = ["Atlas", "AtlasClass"]
@@ -9,8 +9,8 @@ __all__ = ["Atlas", "AtlasClass"]
 class AtlasClass(AtlasQuery):
     """Queries to the ATLAS Transient Server.
 
-    Use the instance ``Atlas``, or make one of your own for a login or a
-    server of its own. Access is granted case by case by the ATLAS team; to
+    Use the instance ``Atlas``, or create another for a separate login or
+    another server. Access is granted case by case by the ATLAS team; to
     try things out without it, use `atlasquery.sandbox`.
 
     Parameters
@@ -35,51 +35,47 @@ class AtlasClass(AtlasQuery):
     True
     """
 
-    # download
-    download_sources = download.download_sources
-    read_sources = download.read_sources
-
-    # bulk
-    get_sources = bulk.get_sources
-    get_light_curves = bulk.get_light_curves
-    iter_sources = bulk.iter_sources
-
-    # name_search
-    query_external_names = name_search.query_external_names
-
-    # cones
+    # Objects: find them by position, by name, or by list
     query_region = cones.query_region
     count_region = cones.count_region
-
-    # writes
-    add_to_list = writes.add_to_list
-    remove_from_list = writes.remove_from_list
-    move_to_list = writes.move_to_list
-    add_vra_scores = writes.add_vra_scores
-    add_vra_todo = writes.add_vra_todo
-    set_vra_rank = writes.set_vra_rank
-
-    # lists
-    list_lists = lists.list_lists
-    query_list = lists.query_list
-    get_list_members = lists.get_list_members
-    get_list_memberships = lists.get_list_memberships
-
-    # vra
-    query_vra_scores = vra.query_vra_scores
-    query_vra_todo = vra.query_vra_todo
-    query_vra_ranks = vra.query_vra_ranks
-
-    # objects
     query_object = objects.query_object
-    get_objects = objects.get_objects
+    query_external_names = names.query_external_names
+    query_list = lists.query_list
+
+    # One object: its light curve, and everything else in one request
     get_source = objects.get_source
     get_light_curve = objects.get_light_curve
     get_forced_photometry = objects.get_forced_photometry
-    get_sherlock_crossmatches = objects.get_sherlock_crossmatches
+
+    # Catalogue entries and cross-matches, of one or many objects
+    get_objects = objects.get_objects
     get_sherlock_classifications = objects.get_sherlock_classifications
+    get_sherlock_crossmatches = objects.get_sherlock_crossmatches
     get_tns_crossmatches = objects.get_tns_crossmatches
     get_external_crossmatches = objects.get_external_crossmatches
+
+    # Many objects with their light curves: in memory, one by one, or in files
+    get_sources = bulk.get_sources
+    get_light_curves = bulk.get_light_curves
+    iter_sources = bulk.iter_sources
+    download_sources = download.download_sources
+    read_sources = download.read_sources
+
+    # Lists: which there are, who is on them, and changes
+    list_lists = lists.list_lists
+    get_list_members = lists.get_list_members
+    get_list_memberships = lists.get_list_memberships
+    add_to_list = writes.add_to_list
+    remove_from_list = writes.remove_from_list
+    move_to_list = writes.move_to_list
+
+    # Virtual Research Assistant (VRA): read and write its scores, ranks and to-do list
+    query_vra_scores = vra.query_vra_scores
+    query_vra_ranks = vra.query_vra_ranks
+    query_vra_todo = vra.query_vra_todo
+    add_vra_scores = writes.add_vra_scores
+    set_vra_rank = writes.set_vra_rank
+    add_vra_todo = writes.add_vra_todo
 
 
 Atlas = AtlasClass()

@@ -1,4 +1,4 @@
-"""How objects of ATLAS show themselves: in a terminal, and in a notebook."""
+"""Text and HTML of objects of ATLAS, for terminals and notebooks."""
 
 import re
 from itertools import islice
@@ -22,7 +22,7 @@ _many = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 def source_text(source: "AtlasSource") -> str:
-    """Return what a terminal is shown of an object.
+    """Return the description of an object for a terminal.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def source_text(source: "AtlasSource") -> str:
     Returns
     -------
     str
-        A line for each thing known of it.
+        A line for each known property.
     """
     rows = {"ATLAS id": str(source.atlas_id), **_facts(source)}
     width = max(map(len, rows))
@@ -41,7 +41,7 @@ def source_text(source: "AtlasSource") -> str:
 
 
 def source_html(source: "AtlasSource") -> str:
-    """Return what a notebook is shown of an object.
+    """Return the description of an object for a notebook.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def source_html(source: "AtlasSource") -> str:
     Returns
     -------
     str
-        HTML, in which the server's texts are escaped.
+        HTML, in which the server's strings are escaped.
     """
     page = object_page(source)
     identifier = link(page, str(source.atlas_id)) if page else str(source.atlas_id)
@@ -70,15 +70,15 @@ def object_page(source: "AtlasSource") -> str:
     Returns
     -------
     str
-        The address; empty where it is not known.
+        The address; empty if it is not known.
     """
-    # The pages stand beside the API: .../sne/atlas4/candidate/1103337110432157700/
+    # The pages are next to the API: .../sne/atlas4/candidate/1103337110432157700/
     base, api, _ = str(source._meta.get("server", "")).rpartition("api/")
     return f"{base}candidate/{source.atlas_id}/" if api else ""
 
 
 def _facts(source: "AtlasSource") -> dict[str, str]:
-    """Return what is known of an object, as texts that are not escaped."""
+    """Return the known properties of an object, as strings that are not escaped."""
     lc = source.light_curve
     return {
         "Position": _position(source),
@@ -96,9 +96,9 @@ def _facts(source: "AtlasSource") -> dict[str, str]:
 def _position(source: "AtlasSource") -> str:
     if not source._has_position():
         return ""
-    place = source.coordinates
-    degrees = f"{place.ra.deg:.6f} {place.dec.deg:+.6f}"
-    return f"{place.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
+    position = source.coordinates
+    degrees = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
+    return f"{position.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
 
 
 def _sherlock(source: "AtlasSource") -> str:
@@ -120,8 +120,8 @@ def _nearest(source: "AtlasSource") -> str:
     ]
     if redshift := _text(match["redshift"]):
         parts.append(f"z = {float(redshift):.4g}")
-    more = f"; {len(matches)} matches in all" if len(matches) > 1 else ""
-    return ", ".join(parts) + more
+    count = f"; {len(matches)} matches in all" if len(matches) > 1 else ""
+    return ", ".join(parts) + count
 
 
 def _tns(source: "AtlasSource") -> str:
@@ -159,16 +159,16 @@ def _peak(lc: "TimeSeries") -> dict[str, str]:
 
 
 def _links(source: "AtlasSource") -> Markup:
-    """Return links to pages about an object, none of them made by a server's text alone."""
+    """Return links to pages about an object; no address is taken from the server alone."""
     found = {}
     if page := object_page(source):
         found["ATLAS"] = page
     if re.fullmatch(r"\d{4}[a-z]+", name := _text(source.info["tns_name"]), re.IGNORECASE):
         found["TNS"] = f"https://www.wis-tns.org/object/{quote(name)}"
     if source._has_position():
-        place = source.coordinates
-        ra, dec = f"{place.ra.deg:.6f}", f"{place.dec.deg:.6f}"
-        where = quote(f"{ra}d{place.dec.deg:+.6f}d", safe="")
+        position = source.coordinates
+        ra, dec = f"{position.ra.deg:.6f}", f"{position.dec.deg:.6f}"
+        where = quote(f"{ra}d{position.dec.deg:+.6f}d", safe="")
         found["SIMBAD"] = (
             f"https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={where}&Radius=10&Radius.unit=arcsec"
         )
@@ -183,10 +183,10 @@ def _links(source: "AtlasSource") -> Markup:
 
 
 def _count(source: "AtlasSource", product: str) -> int:
-    """Return how many rows a product has, without decoding them."""
+    """Return the number of rows of a product, without decoding them."""
     return len(_many.decode(source._item.get(product, b"null")) or ())
 
 
 def _text(value: object) -> str:
-    """Return a masked value as an empty text."""
+    """Return a value as a string, empty where it is masked."""
     return "" if getattr(value, "mask", False) else str(value)

@@ -1,4 +1,4 @@
-"""Bulk reads into files: what was fetched stays fetched, whatever ends the program."""
+"""Bulk reads into files: downloads that can be resumed, whatever ended the program."""
 
 import os
 from typing import Literal, overload
@@ -10,9 +10,9 @@ from astropy.time import Time
 from atlasquery.atlas.base import AtlasQuery, Ids
 from atlasquery.atlas.bulk import WORTH_A_BAR, check_bulk, read_in_chunks
 from atlasquery.atlas.collection import known_items
-from atlasquery.atlas.dataset import Dataset, check_age, read_dataset
-from atlasquery.atlas.partitions import KINDS, require_pyarrow
-from atlasquery.atlas.stored import StoredLightCurves
+from atlasquery.atlas.download_directory import DownloadDirectory, check_age, read_dataset
+from atlasquery.atlas.parquet_files import KINDS, require_pyarrow
+from atlasquery.atlas.stored_light_curves import StoredLightCurves
 from atlasquery.exceptions import InputWarning
 from atlasquery.service.failures import deliver, some
 from atlasquery.service.inputs import check_choice
@@ -21,7 +21,7 @@ from atlasquery.warn import warn
 
 __all__ = ["download_sources", "read_sources"]
 
-# The kinds of light curves that are made from files.
+# The kinds of light curves that are built from files.
 CURVES = ("light_curves", "forced_photometry")
 
 
@@ -36,38 +36,38 @@ def download_sources(
     max_age: u.Quantity | None = None,
     progress: bool = True,
 ) -> Table:
-    """Fetch many objects into Parquet files, and go on where an earlier call was stopped.
+    """Download many objects to Parquet files, or resume an earlier download.
 
     The directory has a folder for each kind of row (``objects``,
     ``detections``, ``non_detections``, ``forced``, ``sherlock_crossmatches``,
-    ``sherlock_classifications``, ``crossmatches``) and a manifest that says
-    which files count. What is there is not asked for again, whatever ended
-    the call that fetched it; what failed is tried again.
+    ``sherlock_classifications``, ``crossmatches``) and a manifest of the
+    valid files. Objects that are in the directory are not requested again, whatever
+    ended the call that fetched them; those that failed are tried again.
 
     Parameters
     ----------
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
-        The 19-digit ids; one given twice is asked for once.
+        The 19-digit ids; one given twice is requested once.
     directory : path-like
-        Where the files are, ``~`` for your home; it is made if need be. Later
-        calls may add other ids to it.
+        The directory, ``~`` for your home; it is created if it does not exist.
+        Later calls may add other ids to it.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time of the rows; a bare number is an MJD. The
         default is the full history. They are the same for all of a directory.
     on_error : {"raise", "warn"}, optional
         What to do when some objects failed, after all others were fetched.
     max_age : `~astropy.units.Quantity` or str, optional
-        Objects fetched longer ago than this are fetched again. The default
-        is to keep what is there.
+        Objects fetched longer ago than this are fetched again. By default
+        they are kept.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
 
     Returns
     -------
     `~astropy.table.Table`
-        A row for each id, in the order asked for: ``atlas_id``; ``status``
-        (``"fetched"``, ``"kept"`` of what was there, ``"stale"`` where what
-        was there could not be renewed, ``"failed"``); the number of rows of
+        A row for each id, in the order requested: ``atlas_id``; ``status``
+        (``"fetched"``; ``"kept"`` from an earlier call; ``"stale"`` if an
+        earlier one could not be renewed; ``"failed"``); the number of rows of
         each kind; ``reason`` where it failed.
 
     Raises
@@ -75,26 +75,26 @@ def download_sources(
     InvalidQueryError
         If an argument is not what it should be, the directory was begun with
         another `start` or `end` or from another server, or another process writes
-        to it; or the directory cannot be used. Nothing was asked for.
+        to it; or the directory cannot be used. Nothing was sent.
     IncompleteResultError
         If some objects failed, with ``on_error="raise"``; ``result`` is the table.
     LoginError
-        If there is no login, or the server refuses it before any object came.
+        If there is no login, or the server refuses it before any object arrived.
     QuotaError
         If no request is left in the hour, and ``conf.on_quota`` is not ``"wait"``;
-        nothing was asked for. Or if the server says so before any object came.
+        nothing was sent. Or if the server reports it before any object arrived.
     ImportError
-        If pyarrow is not there: it comes with ``atlasquery[parquet]``.
+        If pyarrow is missing: it comes with ``atlasquery[parquet]``.
 
     Warns
     -----
     LargeQueryWarning
         If there are more requests to send than are left in the hour: with
-        ``conf.on_quota = "wait"`` it will wait, otherwise the rest fails, for a
-        later call to fetch.
+        ``conf.on_quota = "wait"`` it will wait, otherwise the rest fails, and a
+        later call fetches it.
     InputWarning
-        If some objects failed, or a file was damaged or gone, whose objects are
-        forgotten and fetched again.
+        If some objects failed, or a file was damaged or removed, whose objects are
+        then fetched again.
 
     Examples
     --------
@@ -112,17 +112,19 @@ def download_sources(
     ['ATLAS26zy', 'ATLAS26zz']
     """
     require_pyarrow()
-    ids, window = check_bulk(self, atlas_ids, start, end, on_error)
+    ids, window = check_bulk(atlas_ids, start, end, on_error)
     age = check_age(max_age)
     # The login may name the server, whose rows are not mixed with another's.
     self._auth(required=False)
-    with Dataset(directory, window=window, server=self.server, clock=self._clock) as dataset:
-        if dataset.damaged:
-            warn(_damage(dataset.damaged), InputWarning)
-        todo = dataset.missing(ids, age)
+    with DownloadDirectory(
+        directory, window=window, server=self.server, clock=self._clock
+    ) as downloads:
+        if downloads.damaged:
+            warn(_damage(downloads.damaged), InputWarning)
+        todo = downloads.missing(ids, age)
         if todo:
-            _download(self, todo, window, dataset, progress)
-        table, failures = dataset.summary(ids)
+            _download(self, todo, window, downloads, progress)
+        table, failures = downloads.summary(ids)
     return deliver(
         table,
         failures,
@@ -143,7 +145,7 @@ def read_sources(self: AtlasQuery, directory: str | os.PathLike, kind: str) -> T
 def read_sources(
     self: AtlasQuery, directory: str | os.PathLike, kind: str = "light_curves"
 ) -> StoredLightCurves | Table:
-    """Read light curves, or the rows of one kind, that `download_sources` has fetched.
+    """Read light curves, or the rows of one kind, fetched by `download_sources`.
 
     Parameters
     ----------
@@ -159,10 +161,10 @@ def read_sources(
     Returns
     -------
     `~atlasquery.atlas.StoredLightCurves` or `~astropy.table.Table`
-        Light curves as a mapping, each made from the files when it is asked for. Or
+        A mapping of light curves, each built from the files when it is accessed. Or
         the rows of all objects, with ``atlas_id`` first; units, descriptions
-        and masks as from the server. A column that this version does not know
-        is text: the JSON of what is none.
+        and masks as from the server. Columns that this version does not know
+        hold strings, JSON where the server sent another type.
 
     Raises
     ------
@@ -171,7 +173,7 @@ def read_sources(
     TableParseError
         If a file is damaged.
     ImportError
-        If pyarrow is not there: it comes with ``atlasquery[parquet]``.
+        If pyarrow is missing: it comes with ``atlasquery[parquet]``.
 
     Examples
     --------
@@ -195,14 +197,14 @@ def read_sources(
 
 
 def _download(
-    client: AtlasQuery, ids: list[int], window: tuple, dataset: Dataset, progress: bool
+    client: AtlasQuery, ids: list[int], window: tuple, downloads: DownloadDirectory, progress: bool
 ) -> None:
     chunks = read_in_chunks(client, ids, window, False, resumable=True)
     with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
         for chunk in chunks:
             failures: list = []
             known = list(known_items(chunk, client, failures))
-            dataset.add(known, failures)
+            downloads.add(known, failures)
             bar.update(chunk.first + len(chunk.ids))
             del chunk, known
 
@@ -211,5 +213,5 @@ def _damage(damaged: list[tuple[str, int]]) -> str:
     objects = sum(count for _, count in damaged)
     return (
         f"damaged or gone: {some([name for name, _ in damaged])}; {objects} objects were in these "
-        "files, and are fetched again when they are asked for"
+        "files, and are fetched again when they are requested"
     )

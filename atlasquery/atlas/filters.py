@@ -1,6 +1,7 @@
-"""Filters of lists: what is sent, and what is cut here because the server's cut is coarse."""
+"""Filters of lists: what is sent, and what is cut locally because the server's cut is coarse."""
 
 from numbers import Real
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -13,12 +14,12 @@ from atlasquery.tables import Rows
 __all__ = [
     "Range",
     "check_ranges",
-    "check_words",
-    "cut",
+    "check_strings",
     "date_sent",
     "dates",
     "sent_ranges",
     "since",
+    "within_ranges",
 ]
 
 SHERLOCK_CLASSES = ("ORPHAN", "SN", "NT", "VS", "CV", "BS", "AGN", "UNCLEAR", "HPM")
@@ -32,12 +33,12 @@ RANGES = {
     "ra": ("ra", "ra", u.deg, (0.0, 360.0)),
     "dec": ("dec", "dec", u.deg, (-90.0, 90.0)),
 }
-# The database keeps some columns in 32 bits and compares them in 64: the row that is shown with
-# vra 5.1185 is not among those with vra_gte=5.1185. So a little more is asked for.
+# The database has some columns in 32 bits and compares them in 64: the row that is shown with
+# vra 5.1185 is not among those with vra_gte=5.1185. So a slightly wider range is requested.
 MARGIN = 1e-5
 
 MJD_ZERO = np.datetime64("1858-11-17", "us")
-# The server's time stamps lie between these; what is beyond them is no bound, or all.
+# The server's time stamps lie between these: a bound before them is no bound.
 FIRST_MJD, LAST_MJD = 40587.0, 88069.0
 
 
@@ -62,7 +63,7 @@ def check_ranges(**given: object) -> dict[str, Range]:
     return {name: pair for name, pair in ranges.items() if pair != (None, None)}
 
 
-def _check_range(name: str, pair: object, unit, limits: tuple[float, float]) -> Range:
+def _check_range(name: str, pair: Any, unit: u.Unit | None, limits: tuple[float, float]) -> Range:
     shape = f"{name}={pair!r:.80} should be a pair (low, high), with None where it is open"
     if isinstance(pair, (str, bytes, dict, set)):
         raise InvalidQueryError(shape)
@@ -77,18 +78,21 @@ def _check_range(name: str, pair: object, unit, limits: tuple[float, float]) -> 
     return low, high
 
 
-def _bound(name: str, value: object, unit, limits: tuple[float, float]) -> float | None:
+def _bound(
+    name: str, value: object, unit: u.Unit | None, limits: tuple[float, float]
+) -> float | None:
     if value is None:
         return None
     number = _degrees(name, value) if unit else value
     if not isinstance(number, Real) or isinstance(number, (bool, np.bool_)):
         raise InvalidQueryError(f"{name} has the bound {value!r:.80}, which should be a number")
+    number = float(number)
     if not np.isfinite(number) or not limits[0] <= number <= limits[1]:
         inside = f" from {limits[0]:g} to {limits[1]:g}" if unit else ""
         raise InvalidQueryError(
             f"{name} has the bound {value!s:.80}, which should be finite{inside}; None is open"
         )
-    return float(number)
+    return number
 
 
 def _degrees(name: str, value: object) -> object:
@@ -103,8 +107,8 @@ def _degrees(name: str, value: object) -> object:
     return float(degrees) if np.ndim(degrees) == 0 else None
 
 
-def check_words(sherlock_class: str | None, spec_type: str | None) -> dict[str, str]:
-    """Return the filters by words as they are sent.
+def check_strings(sherlock_class: str | None, spec_type: str | None) -> dict[str, str]:
+    """Return the filters by strings as they are sent.
 
     Parameters
     ----------
@@ -118,20 +122,20 @@ def check_words(sherlock_class: str | None, spec_type: str | None) -> dict[str, 
     dict of str to str
         By wire name.
     """
-    words = {}
+    strings = {}
     if sherlock_class is not None:
         given = sherlock_class.strip().upper() if isinstance(sherlock_class, str) else None
         if given not in SHERLOCK_CLASSES:
             check_choice(given or sherlock_class, name="sherlock_class", known=SHERLOCK_CLASSES)
-        words["sherlock_class"] = given
+        strings["sherlock_class"] = given
     if spec_type is not None:
         # A blank one would be ignored by the server, and a zero byte refused.
         if not isinstance(spec_type, str) or not spec_type.strip() or not spec_type.isprintable():
             raise InvalidQueryError(
                 f"spec_type={spec_type!r} should be a type as the lists give it, such as 'SN Ia'"
             )
-        words["spec_type"] = spec_type.strip()
-    return words
+        strings["spec_type"] = spec_type.strip()
+    return strings
 
 
 def sent_ranges(ranges: dict[str, Range]) -> dict[str, float]:
@@ -158,7 +162,7 @@ def sent_ranges(ranges: dict[str, Range]) -> dict[str, float]:
     return sent
 
 
-def cut(rows: Rows, ranges: dict[str, Range]) -> np.ndarray:
+def within_ranges(rows: Rows, ranges: dict[str, Range]) -> np.ndarray:
     """Return which rows are within all ranges; a masked value is within none.
 
     Parameters
@@ -190,7 +194,7 @@ def date_sent(start: float | None) -> str | None:
     """Return a bound in time as it is sent, so that no row at or after it is left out.
 
     Lists compare with ``>`` and the VRA's tables with ``>=``, and time stamps
-    have whole seconds: one second more is asked for, and cut off here.
+    have whole seconds: one second more is requested, and cut off locally.
 
     Parameters
     ----------
@@ -200,7 +204,7 @@ def date_sent(start: float | None) -> str | None:
     Returns
     -------
     str or None
-        ISO 8601; None where there is no bound, and before 1970, when nothing was listed.
+        ISO 8601; None without a bound, and before 1970, when nothing was listed.
     """
     if start is None or start < FIRST_MJD + 1:
         return None
@@ -209,7 +213,7 @@ def date_sent(start: float | None) -> str | None:
 
 
 def dates(rows: Rows, column: str) -> np.ndarray:
-    """Return the time stamps of rows, NaT where there is none.
+    """Return the time stamps of rows, NaT where it is missing.
 
     Parameters
     ----------
@@ -223,9 +227,9 @@ def dates(rows: Rows, column: str) -> np.ndarray:
     `~numpy.ndarray` of `~numpy.datetime64`
         In UTC.
     """
-    texts = np.strings.rstrip(rows.values[column], "Z")
+    stamps = np.strings.rstrip(rows.values[column], "Z")
     try:
-        return np.where(rows.masks[column], "NaT", texts).astype("datetime64[us]")
+        return np.where(rows.masks[column], "NaT", stamps).astype("datetime64[us]")
     except ValueError as error:
         raise TableParseError(f"{column} is not an ISO 8601 time: {error}") from error
 

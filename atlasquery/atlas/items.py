@@ -1,4 +1,7 @@
-"""The items of an ``objects/`` answer: one per object, each product undecoded until asked for."""
+"""The items of an ``objects/`` response: one for each object, decoded only when used."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -6,7 +9,18 @@ from atlasquery.atlas.columns import OBJECT
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables import Columns, Rows, check_answer, decode_rows
 
-__all__ = ["METADATA_ONLY", "Item", "decode_items", "object_rows", "product_rows"]
+__all__ = [
+    "METADATA_ONLY",
+    "NULL",
+    "Item",
+    "ObjectId",
+    "check_items",
+    "decode_items",
+    "entry_id",
+    "object_rows",
+    "product_rows",
+    "unknown",
+]
 
 # A lower bound on the MJD that no exposure passes: the catalogue entry and the cross-matches
 # come without the light curve, in 8 kB instead of 800.
@@ -14,17 +28,27 @@ METADATA_ONLY = 99999.0
 
 Item = dict[str, msgspec.Raw]
 
+#: An id as the server sends it. Python would read any number of digits, which no column holds.
+ObjectId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _ObjectNumber(msgspec.Struct):
+    id: ObjectId
+
+
 _decoder = msgspec.json.Decoder(list[Item])
-_EMPTY = msgspec.Raw(b"null")
+_entry = msgspec.json.Decoder(_ObjectNumber | str)
+#: A product that the server did not send.
+NULL = msgspec.Raw(b"null")
 
 
 def decode_items(body: bytes) -> list[Item]:
-    """Split an answer into its objects, and these into products.
+    """Split a response into its objects, and these into products.
 
     Parameters
     ----------
     body : bytes
-        The answer.
+        The response.
 
     Returns
     -------
@@ -35,7 +59,7 @@ def decode_items(body: bytes) -> list[Item]:
 
 
 def unknown(item: Item) -> str | None:
-    """Return the server's words if it does not know the object.
+    """Return the server's message if it does not know the object.
 
     Parameters
     ----------
@@ -45,44 +69,54 @@ def unknown(item: Item) -> str | None:
     Returns
     -------
     str or None
-        Its words; None for an object that it knows.
+        The message; None for an object that it knows.
     """
-    entry = bytes(item.get("object", _EMPTY))
-    # "an item whose `object` is the string ..." (contract)
+    entry = bytes(item.get("object", NULL))
+    # See docs/servers/atlas.rst, "An unknown object is an item with an error message".
     return msgspec.json.decode(entry) if entry.startswith(b'"') else None
 
 
-class _Numbered(msgspec.Struct):
-    id: int
+def entry_id(item: Item) -> int | None:
+    """Return the id of the object of an item.
 
+    Parameters
+    ----------
+    item : Item
+        The item, which has an object.
 
-_numbered = msgspec.json.Decoder(_Numbered | str)
+    Returns
+    -------
+    int or None
+        None for the server's message that it does not know the object.
+    """
+    entry = _entry.decode(item["object"])
+    return None if isinstance(entry, str) else entry.id
 
 
 def check_items(items: list[Item], ids: list[int]) -> None:
-    """Raise unless each item is of the object that was asked for in its place.
+    """Raise unless each item is of the object that was requested at its position.
 
     Parameters
     ----------
     items : list of Item
         The items.
     ids : list of int
-        What was asked for.
+        The ids requested.
 
     Raises
     ------
     TableParseError
         If an item has no catalogue entry, or that of another object.
     """
-    for item, asked in zip(items, ids, strict=True):
+    for item, requested in zip(items, ids, strict=True):
         if "object" not in item:
-            raise TableParseError(f"ATLAS answered for {asked} without an object")
-        entry = _numbered.decode(item["object"])
-        if not isinstance(entry, str) and entry.id != asked:
-            check_answer(entry.id, asked, "the object", service="ATLAS")
+            raise TableParseError(f"ATLAS responded for {requested} without an object")
+        found = entry_id(item)
+        if found is not None:
+            check_answer(found, requested, "the object", service="ATLAS")
 
 
-def object_rows(items: list[Item], **options) -> Rows:
+def object_rows(items: Sequence[Item], **options: Any) -> Rows:
     """Decode the catalogue entries of objects the server knows.
 
     Parameters
@@ -101,14 +135,14 @@ def object_rows(items: list[Item], **options) -> Rows:
     return decode_rows(OBJECT, b"[" + entries + b"]", **options)
 
 
-def product_rows(columns: Columns, items: list[Item], product: str, **options) -> Rows:
+def product_rows(columns: Columns, items: Sequence[Item], product: str, **options: Any) -> Rows:
     """Decode one product of all items.
 
     Parameters
     ----------
     columns : Columns
         What a row of the product holds.
-    items : list of Item
+    items : sequence of Item
         The items.
     product : str
         The wire's name of the product.
@@ -120,4 +154,4 @@ def product_rows(columns: Columns, items: list[Item], product: str, **options) -
     Rows
         Those of all items, in order.
     """
-    return decode_rows(columns, *(item.get(product, _EMPTY) for item in items), **options)
+    return decode_rows(columns, *(item.get(product, NULL) for item in items), **options)

@@ -1,5 +1,6 @@
 """Queries for lists: what lists there are, what is on them, and on which an object is."""
 
+from collections.abc import Callable
 from functools import partial
 
 import astropy.units as u
@@ -12,14 +13,14 @@ from atlasquery.atlas.columns import CUSTOM_LISTED, LISTED, MEMBERSHIP
 from atlasquery.atlas.filters import (
     Range,
     check_ranges,
-    check_words,
-    cut,
+    check_strings,
     date_sent,
     sent_ranges,
     since,
+    within_ranges,
 )
 from atlasquery.atlas.items import METADATA_ONLY
-from atlasquery.atlas.listnames import AtlasList, find_list, known_lists
+from atlasquery.atlas.list_names import AtlasList, find_list, known_lists
 from atlasquery.atlas.objects import find_one_id, get_objects
 from atlasquery.exceptions import NoResultsWarning
 from atlasquery.service.inputs import check_window
@@ -35,8 +36,8 @@ def list_lists(self: AtlasQuery) -> Table:
     """Return the lists of the survey, without a request.
 
     There are two numberings: an object is on one detection list at most,
-    and on any number of custom lists. The server does not tell which
-    custom lists there are; name those that are missing here, separated by
+    and on any number of custom lists. The server does not list the
+    custom lists; name those that are missing here, separated by
     commas, in ``atlasquery.atlas.conf.custom_lists``.
 
     Returns
@@ -89,8 +90,8 @@ def query_list(
     """Fetch the objects of a list, in one request.
 
     The filters act on the server, which compares rounded values with
-    exact ones and leaves out half of the objects at a bound. So a little
-    more is asked for, and the rows are cut here: ranges include both ends.
+    exact ones and omits half of the objects at a bound. So a slightly wider
+    range is requested, and the rows are cut locally: ranges include both ends.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def query_list(
     custom : bool, optional
         Whether `name` is of a custom list, where both numberings have it.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -130,7 +131,7 @@ def query_list(
     Raises
     ------
     InvalidQueryError
-        If there is no such list, or a filter is not what it should be;
+        If there is no such list, or a filter is not valid;
         nothing was sent.
 
     Warns
@@ -153,9 +154,9 @@ def query_list(
     """
     chosen = resolve_list(self, name, custom)
     ranges = check_ranges(vra=vra, real_bogus=real_bogus, ra=ra, dec=dec)
-    words = check_words(sherlock_class, spec_type)
+    strings = check_strings(sherlock_class, spec_type)
     begin, _ = check_window(start, None)
-    payload = _list_payload(chosen) | sent_ranges(ranges) | words
+    payload = _list_payload(chosen) | sent_ranges(ranges) | strings
     if date := date_sent(begin):
         payload["datethreshold"] = date
     if get_query_payload:
@@ -185,9 +186,10 @@ def get_list_members(
     custom : bool, optional
         Whether `name` is of a custom list, where both numberings have it.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
-        Whether to return what would be sent, and send nothing.
+        Whether to return what would be sent with its address as ``"url"``, and send
+        nothing.
 
     Returns
     -------
@@ -218,8 +220,10 @@ def get_list_members(
     ['atlas_id', 'list_id', 'membership_id']
     """
     chosen = resolve_list(self, name, custom)
+    if get_query_payload and chosen.custom:
+        return {"url": self.server + "objectgroupslist/", "objectgroupid": chosen.number}
     if get_query_payload:
-        return {"objectgroupid": chosen.number} if chosen.custom else _list_payload(chosen)
+        return {"url": self.server + "objectlist/", **_list_payload(chosen)}
     meta = {"query": "get_list_members", "list": chosen.name}
     if chosen.custom:
         rows, when = _memberships(self, {"objectgroupid": chosen.number}, cache)
@@ -244,10 +248,10 @@ def get_list_memberships(
         Its 19-digit id; or its name, which costs the requests of `query_object`,
         but for one.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
-        Whether to return what would be sent, a payload for each request, and
-        send nothing.
+        Whether to return what would be sent, a payload with its address as ``"url"``
+        for each request, and send nothing.
 
     Returns
     -------
@@ -282,7 +286,10 @@ def get_list_memberships(
     """
     one = find_one_id(self, atlas_id, cache, send=not get_query_payload)
     if get_query_payload:
-        return [objects_payload([one], METADATA_ONLY), {"objectid": one}]
+        return [
+            {"url": self.server + "objects/", **objects_payload([one], METADATA_ONLY)},
+            {"url": self.server + "objectgroupslist/", "objectid": one},
+        ]
     entry = get_objects(self, one, cache=cache)
     groups, when = _memberships(self, {"objectid": one}, cache)
     on = [] if entry["list_id"].mask[0] else [(int(entry["list_id"][0]), False)]
@@ -314,11 +321,11 @@ def _list_rows(client: AtlasQuery, chosen: AtlasList, payload: dict, cache: bool
 
 
 def _memberships(client: AtlasQuery, payload: dict, cache: bool | None) -> tuple:
-    checked = partial(decode_rows, MEMBERSHIP)
+    checked: Callable[[bytes], Rows] = partial(decode_rows, MEMBERSHIP)
     for wire, column in (("objectid", "atlas_id"), ("objectgroupid", "list_id")):
         if wire in payload:
             checked = only_of(checked, column, payload[wire], "the object or list")
-    # "Both and no filter: 500", so it is asked either for a list or for an object.
+    # With both and no filter the server fails, so either a list or an object is sent.
     return client._read(
         "objectgroupslist/",
         payload,
@@ -334,21 +341,21 @@ def _list_payload(chosen: AtlasList) -> dict:
 
 
 def _within(rows: Rows, ranges: dict[str, Range], begin: float | None) -> Rows:
-    keep = cut(rows, ranges) & since(rows, "followup_flag_date", begin)
+    keep = within_ranges(rows, ranges) & since(rows, "followup_flag_date", begin)
     return rows if keep.all() else rows.take(keep)
 
 
 def _membership_table(one: int, on: list, known: list[AtlasList], meta: dict) -> Table:
     names = {(item.number, item.custom): item.name for item in reversed(known)}
-    called = [names.get(key, "") for key in on]
+    titles = [names.get(key, "") for key in on]
     table = Table(meta=meta)
     table["atlas_id"] = np.full(len(on), one, dtype=np.int64)
     table["number"] = np.array([number for number, _ in on], dtype=np.int64)
-    table["name"] = MaskedColumn(np.array(called, dtype=np.str_), mask=[not c for c in called])
+    table["name"] = MaskedColumn(np.array(titles, dtype=np.str_), mask=[not c for c in titles])
     table["custom"] = np.array([custom for _, custom in on], dtype=bool)
     table["atlas_id"].description = "ATLAS object id."
     table["number"].description = "Number in the numbering of its kind."
-    table["name"].description = "Name, where it is known."
+    table["name"].description = "Name, if it is known."
     table["custom"].description = "Whether it is a custom list."
     return table
 

@@ -1,4 +1,4 @@
-"""The manifest of downloaded objects: which files of a directory count, and who may write."""
+"""The manifest of downloaded objects: the valid files of a directory, and its lock."""
 
 import contextlib
 import errno
@@ -19,9 +19,9 @@ __all__ = [
     "is_begun",
     "lock",
     "open_manifest",
-    "place",
+    "readable_errors",
+    "server_identity",
     "settings",
-    "understood",
 ]
 
 MANIFEST, LOCK = "manifest.sqlite", "lock.sqlite"
@@ -38,22 +38,22 @@ create index if not exists objects_by_chunk on objects (chunk);
 
 
 def check_directory(directory: str | os.PathLike) -> Path:
-    """Return where a directory is, a ``~`` for the home of a user read as such.
+    """Return the path of a directory, with ``~`` expanded to the home of the user.
 
     Parameters
     ----------
     directory : path-like
-        What was given.
+        The argument.
 
     Returns
     -------
     `~pathlib.Path`
-        Where.
+        The directory.
 
     Raises
     ------
     InvalidQueryError
-        If it is no path.
+        If it is not a path.
     """
     try:
         path = Path(directory).expanduser()
@@ -67,15 +67,15 @@ def check_directory(directory: str | os.PathLike) -> Path:
 
 
 @contextlib.contextmanager
-def understood(directory: Path, name: str = MANIFEST) -> Iterator[None]:
-    """Say of a directory that cannot be used what is wrong with it.
+def readable_errors(directory: Path, name: str = MANIFEST) -> Iterator[None]:
+    """Explain in an error why a directory cannot be used.
 
     Parameters
     ----------
     directory : `~pathlib.Path`
-        Which.
+        The directory.
     name : str, optional
-        The file of it that is opened.
+        The file in it that is opened.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def understood(directory: Path, name: str = MANIFEST) -> Iterator[None]:
         ) from None
     except (OSError, sqlite3.OperationalError) as error:
         if not isinstance(error, OSError):
-            # SQLite says of a full disk no more than this.
+            # The only sign of a full disk in an error of SQLite.
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             error = OSError(errno.ENOSPC if full else errno.EIO, str(error))
         raise StorageError.from_system(error, f"{given} cannot be used") from error
     except sqlite3.DatabaseError as error:
         raise InvalidQueryError(
-            f"{given} has a damaged {name} ({error}), without which nobody knows what was "
+            f"{given} has a damaged {name} ({error}), without which it is not known what was "
             "downloaded: remove the directory, or take another, and call download_sources again"
         ) from error
 
@@ -110,7 +110,7 @@ def open_manifest(directory: Path) -> sqlite3.Connection:
     Parameters
     ----------
     directory : `~pathlib.Path`
-        Where.
+        The directory.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def open_manifest(directory: Path) -> sqlite3.Connection:
 
 
 def begin(manifest: sqlite3.Connection) -> None:
-    """Make the tables of a manifest where they are not there, or of an earlier version.
+    """Create the tables of a manifest that has none, or update those of an earlier version.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def begin(manifest: sqlite3.Connection) -> None:
 
 
 def is_begun(manifest: sqlite3.Connection) -> bool:
-    """Return whether a manifest says what its directory is of, and so may name something.
+    """Return whether a manifest describes its directory, and so may name files.
 
     Parameters
     ----------
@@ -145,14 +145,14 @@ def is_begun(manifest: sqlite3.Connection) -> bool:
     Returns
     -------
     bool
-        False where the program that made it ended in the same instant.
+        False if the program that created it ended in the same instant.
     """
     query = "select count(*) from sqlite_master where name in ('settings', 'files', 'objects')"
     return manifest.execute(query).fetchone() == (3,) and bool(settings(manifest))
 
 
 def settings(manifest: sqlite3.Connection) -> dict:
-    """Return what a directory was begun with.
+    """Return the settings of a directory.
 
     Parameters
     ----------
@@ -162,29 +162,29 @@ def settings(manifest: sqlite3.Connection) -> dict:
     Returns
     -------
     dict
-        The window and the server; nothing where nothing was begun.
+        The window and the server; empty if no download was begun.
     """
     rows = manifest.execute("select name, value from settings").fetchall()
     return {name: json.loads(value) for name, value in rows}
 
 
 def lock(directory: Path) -> sqlite3.Connection:
-    """Keep other processes out, for as long as this one lives at most.
+    """Lock a directory against other processes, at most until this process ends.
 
     Parameters
     ----------
     directory : `~pathlib.Path`
-        Where.
+        The directory.
 
     Returns
     -------
     `sqlite3.Connection`
-        To be closed when they may come in.
+        To be closed to release the lock.
 
     Raises
     ------
     InvalidQueryError
-        If there is another, or the file of the lock is damaged.
+        If another process has the lock, or its file is damaged.
     """
     given = f"directory={str(directory)!r}"
     held = sqlite3.connect(directory / LOCK, timeout=0, isolation_level=None)
@@ -207,8 +207,8 @@ def lock(directory: Path) -> sqlite3.Connection:
     return held
 
 
-def place(server: str) -> tuple:
-    """Return what is the same in all ways of writing a server's address.
+def server_identity(server: str) -> tuple:
+    """Return the parts of an address that are the same for all spellings of a server.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def place(server: str) -> tuple:
     Returns
     -------
     tuple
-        Host, port where it is unusual, path.
+        Host, port unless it is a usual one, path.
     """
     parts = urlsplit(server)
     host = "localhost" if is_local(server) else parts.hostname

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -15,10 +16,12 @@ from atlasquery.atlas.base import (
     AtlasQuery,
     Id,
     Ids,
+    Payload,
     check_atlas_ids,
     is_name,
     lower_bound,
     objects_payload,
+    one_or_all,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -27,11 +30,12 @@ from atlasquery.atlas.columns import (
 )
 from atlasquery.atlas.items import (
     METADATA_ONLY,
+    Item,
     object_rows,
     product_rows,
     unknown,
 )
-from atlasquery.atlas.name_search import find_ids
+from atlasquery.atlas.names import find_ids, name_payloads
 from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
@@ -59,14 +63,15 @@ def query_object(
     *,
     radius: Angle | u.Quantity | str = 5 * u.arcsec,
     cache: bool | None = None,
+    get_query_payload: bool = False,
 ) -> Table:
     """Find an object by its id or by any of its names.
 
-    An ATLAS id costs one request; a name that ATLAS has from elsewhere
-    (TNS, ZTF, Pan-STARRS) two. The server has no search by ATLAS
-    designation: its lists are looked through, likeliest first, which
-    costs up to 15 requests. Any other name is resolved by Sesame, and
-    the objects near it are returned.
+    An ATLAS id costs one request; a name in another survey (TNS, ZTF,
+    Pan-STARRS) two. The server has no search by ATLAS designation: its
+    lists are read, the likeliest first, which costs up to 15
+    requests. Any other name is resolved by Sesame, and the objects near it
+    are returned.
 
     Parameters
     ----------
@@ -76,7 +81,11 @@ def query_object(
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
         How far from a resolved name an object may be.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: each request with its
+        address as ``"url"``, as far as they do not depend on a response. Lists are
+        read one after another, up to the one that has the designation.
 
     Returns
     -------
@@ -87,9 +96,9 @@ def query_object(
     Raises
     ------
     InvalidQueryError
-        If the name is empty or holds a character that no name has.
+        If the name is empty or has a character that is not allowed.
     NotFoundError
-        If neither ATLAS nor Sesame knows the name, or there is no object near.
+        If neither ATLAS nor Sesame knows the name, or no object is near the position.
 
     Examples
     --------
@@ -101,11 +110,14 @@ def query_object(
     >>> entry.meta["matched_by"]
     'ATLAS id'
     """
-    number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
-    text = str(name) if number else name
-    ids, how = find_ids(self, text, cache, radius)
+    is_number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+    # What is neither is refused with the names.
+    spelling: Any = str(name) if is_number else name
+    if get_query_payload:
+        return name_payloads(self, spelling, radius)
+    ids, how = find_ids(self, spelling, cache, radius)
     found = get_objects(self, ids, cache=cache)
-    found.meta.update(query="query_object", name=text.strip(), matched_by=how)
+    found.meta.update(query="query_object", name=spelling.strip(), matched_by=how)
     return found
 
 
@@ -123,14 +135,14 @@ def get_objects(
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         One or many 19-digit ids; each 2500 of them cost a request.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     `~astropy.table.Table`
-        A row for each id, in the order asked for: ``atlas_id``, ``name``,
+        A row for each id, in the order requested: ``atlas_id``, ``name``,
         ``tns_name``, ``ra`` and ``dec`` (deg, ICRS), ``list_id``,
         ``sherlock_class``, ``spec_type``, ``vra_rank``, ``real_bogus`` and
         more. An id that ATLAS does not know is masked in all columns but the first.
@@ -178,18 +190,18 @@ def get_source(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> AtlasSource:
-    """Fetch all that ATLAS knows of one object, in one request.
+    """Fetch all data on one object, in one request.
 
     Parameters
     ----------
     atlas_id : int, str, or row with ``atlas_id``
-        Its 19-digit id; or its name, which costs the requests of `query_object`,
-        but for one.
+        Its 19-digit id; or its name, which costs the requests of `query_object`
+        except the last.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time of its light curve; a bare number is an MJD.
         The default is the full history.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -199,12 +211,12 @@ def get_source(
         With ``info``, ``coordinates``, ``light_curve``, ``forced_photometry``,
         ``sherlock_crossmatches``, ``sherlock_classifications``,
         ``tns_crossmatches``, ``external_crossmatches`` and ``plot()``; each
-        is built when it is first asked for.
+        is built when it is first accessed.
 
     Raises
     ------
     InvalidQueryError
-        If the id is not a whole number of 19 digits, or a time is none.
+        If the id is not a whole number of 19 digits, or a time is not valid.
     NotFoundError
         If ATLAS does not know the object.
 
@@ -225,10 +237,11 @@ def get_source(
     window = check_window(start, end)
     ids = [find_one_id(self, atlas_id, cache, send=not get_query_payload)]
     if get_query_payload:
-        return objects_payload(ids, lower_bound(window[0]))
+        payload: Payload = objects_payload(ids, lower_bound(window[0]))
+        return payload
     items, when = self._items(ids, mjd=lower_bound(window[0]), cache=cache)
-    if words := unknown(items[0]):
-        raise self._not_found(ids, words)
+    if message := unknown(items[0]):
+        raise self._not_found(ids, message)
     return AtlasSource(items[0], window=window, meta=self._meta(when))
 
 
@@ -246,13 +259,13 @@ def get_light_curve(
     Parameters
     ----------
     atlas_id : int, str, or row with ``atlas_id``
-        Its 19-digit id; or its name, which costs the requests of `query_object`,
-        but for one.
+        Its 19-digit id; or its name, which costs the requests of `query_object`
+        except the last.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time; a bare number is an MJD. The default is the
         full history.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -268,7 +281,7 @@ def get_light_curve(
     Raises
     ------
     InvalidQueryError
-        If the id is not a whole number of 19 digits, or a time is none.
+        If the id is not a whole number of 19 digits, or a time is not valid.
     NotFoundError
         If ATLAS does not know the object.
 
@@ -311,12 +324,12 @@ def get_forced_photometry(
     Parameters
     ----------
     atlas_id : int, str, or row with ``atlas_id``
-        Its 19-digit id; or its name, which costs the requests of `query_object`,
-        but for one.
+        Its 19-digit id; or its name, which costs the requests of `query_object`
+        except the last.
     start, end : `~astropy.time.Time`, str or float, optional
         The first and last time; a bare number is an MJD. The default is all.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -329,7 +342,7 @@ def get_forced_photometry(
     Raises
     ------
     InvalidQueryError
-        If the id is not a whole number of 19 digits, or a time is none.
+        If the id is not a whole number of 19 digits, or a time is not valid.
     NotFoundError
         If ATLAS does not know the object.
 
@@ -372,7 +385,7 @@ def get_sherlock_crossmatches(
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         One or many 19-digit ids.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -427,7 +440,7 @@ def get_sherlock_classifications(
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         One or many 19-digit ids.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -481,7 +494,7 @@ def get_tns_crossmatches(
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         One or many 19-digit ids.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -530,7 +543,7 @@ def get_external_crossmatches(
     atlas_ids : int, str, iterable of them, or table with ``atlas_id``
         One or many 19-digit ids.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -575,7 +588,7 @@ def find_one_id(
     """Return the id that was given, or the id of the one object of a name."""
     given = each_id(atlas_id, name="atlas_id", columns=("atlas_id",))
     if len(given) != 1:
-        raise InvalidQueryError(f"atlas_id holds {len(given)} ids, where one is taken")
+        raise InvalidQueryError(f"atlas_id holds {len(given)} ids, where one is needed")
     name = given[0]
     if not is_name(name):
         return check_atlas_ids(name, name="atlas_id")[0]
@@ -587,14 +600,14 @@ def find_one_id(
     ids, _ = find_ids(client, name, cache)
     if len(ids) > 1:
         raise InvalidQueryError(
-            f"atlas_id={name!r} is the name of {len(ids)} objects, where one is taken: {some(ids)}"
+            f"atlas_id={name!r} is the name of {len(ids)} objects, where one is needed: {some(ids)}"
         )
     return ids[0]
 
 
 def _product(
     client: AtlasQuery,
-    atlas_ids,
+    atlas_ids: Ids,
     columns: Columns,
     product: str,
     what: str,
@@ -612,28 +625,28 @@ def _product(
 
 
 def _known_items(client: AtlasQuery, ids: list[int], cache: bool | None) -> tuple:
-    """Return the items without light curves that ATLAS knows, which these are, and when."""
+    """Return the items of the objects that ATLAS knows, without light curves, and their time."""
     if not ids:
         return [], time.time()
-    items, when = [], math.inf
+    items: list[Item] = []
+    when = math.inf
     for n in range(0, len(ids), METADATA_CHUNK):
-        more, then = client._items(ids[n : n + METADATA_CHUNK], mjd=METADATA_ONLY, cache=cache)
-        items, when = items + more, min(when, then)
-    words = [unknown(item) for item in items]
-    known = [said is None for said in words]
+        chunk, arrived = client._items(ids[n : n + METADATA_CHUNK], mjd=METADATA_ONLY, cache=cache)
+        items, when = items + chunk, min(when, arrived)
+    messages = [unknown(item) for item in items]
+    known = [message is None for message in messages]
     if not any(known):
-        raise client._not_found(ids, words[0])
+        raise client._not_found(ids, messages[0] or "")
     if not all(known):
-        missing = [i for i, there in zip(ids, known, strict=True) if not there]
+        missing = [i for i, is_known in zip(ids, known, strict=True) if not is_known]
         _nothing(f"ATLAS does not know {some(missing)}")
-    return [item for item, there in zip(items, known, strict=True) if there], when
+    return [item for item, is_known in zip(items, known, strict=True) if is_known], when
 
 
-def _entry_payloads(ids: list[int]) -> dict | list[dict]:
-    """Return what is sent for catalogue entries and cross-matches: a list of several requests."""
-    parts = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
-    payloads = [objects_payload(part, METADATA_ONLY) for part in parts]
-    return payloads[0] if len(payloads) == 1 else payloads
+def _entry_payloads(ids: list[int]) -> Payload:
+    """Return what is sent for catalogue entries and cross-matches."""
+    chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
+    return one_or_all([objects_payload(chunk, METADATA_ONLY) for chunk in chunks])
 
 
 def _nothing(message: str) -> None:

@@ -30,7 +30,7 @@ MEASURED = ("flux", "flux_err", "mag", "mag_err")
 def light_curve_meta(
     name: str, atlas_id: int, coordinates: SkyCoord | None, window: tuple, origin: Mapping
 ) -> dict:
-    """Return what a light curve says of its object and origin.
+    """Return the metadata of a light curve: its object and origin.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ def light_curve_meta(
     atlas_id : int
         Its id.
     coordinates : `~astropy.coordinates.SkyCoord` or None
-        Its position, where it is known.
+        Its position, if it is known.
     window : tuple of float or None
-        First and last MJD asked for.
+        First and last MJD requested.
     origin : mapping
-        Service, server and when the rows came.
+        Service, server and time of the response.
 
     Returns
     -------
     dict
-        The meta data.
+        The metadata.
     """
     first, last = window
     return {
@@ -75,11 +75,11 @@ def light_curve(
     non_detections : Rows
         Decoded by `~atlasquery.atlas.columns.NON_DETECTION`.
     atlas_id : int
-        The object, whose id stands in the rows of detections only.
+        The object, whose id is only in the rows of detections.
     window : tuple of float or None
-        First and last MJD; the server knows no upper bound.
+        First and last MJD; the server has no upper bound.
     meta : mapping
-        What the light curve says of its origin.
+        Metadata of the light curve.
 
     Returns
     -------
@@ -97,16 +97,16 @@ def light_curve(
     both = stack_rows(measured, non_detections, by="time")
     both.values["atlas_id"][:] = atlas_id
     both.masks["atlas_id"][:] = False
-    values = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED, "detection")}
-    values["survey"] = np.full(len(both), "atlas")
-    own = both.without(values.keys())
-    return build_light_curve(values.pop("time"), values, own, scale="utc", meta=meta)
+    columns = {name: both.values[name] for name in (*IN_SCHEMA, *MEASURED, "detection")}
+    columns["survey"] = np.full(len(both), "atlas")
+    survey_columns = both.without(columns.keys())
+    return build_light_curve(columns.pop("time"), columns, survey_columns, scale="utc", meta=meta)
 
 
 def _signed_flux(detections: Rows) -> list[tuple[Column, np.ndarray]]:
     """Return flux, magnitude and their errors of detections.
 
-    "mag may be negative: a negative difference flux of magnitude |mag|" (the contract).
+    The sign of a magnitude is that of the flux: docs/servers/atlas.rst, "Negative magnitudes".
     """
     signed, signed_err = (detections.values[f"signed_mag{end}"] for end in ("", "_err"))
     flux = np.sign(signed) * mag_to_flux(np.abs(signed))
@@ -130,20 +130,20 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
     window : tuple of float or None
         First and last MJD.
     meta : mapping
-        What the light curve says of its origin.
+        Metadata of the light curve.
 
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
         A row per measurement. ``limiting_mag`` is five times the error of the
         flux, as the server sends none for the exposure; ``exposure_time`` is
-        the survey's 30 s where an older server does not send it.
+        the survey's 30 s if an older server does not send it.
     """
     rows = within(rows, window)
     wire = rows.values
     exposure_time = np.where(np.isnan(wire["exposure_time"]), EXPOSURE_TIME, wire["exposure_time"])
     flux, flux_err = _forced_flux(wire, exposure_time)
-    # Where the server does not say what is a limit, its own threshold does.
+    # Where the server does not say what is a limit, its threshold does.
     with np.errstate(invalid="ignore"):
         above = wire["snr"] >= wire["snr_detection"]
     measured = np.where(rows.masks["is_limit"], above, ~wire["is_limit"]) & ~np.isnan(flux)
@@ -160,8 +160,8 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
         "survey": np.full(len(rows), "atlas"),
         "exposure": wire["exposure"],
     }
-    own = rows.without(("time", "band", "flux", "flux_err", "exposure_time", "exposure"))
-    return build_light_curve(wire["time"], values, own, scale="utc", meta=meta)
+    survey_columns = rows.without(("time", "band", "flux", "flux_err", "exposure_time", "exposure"))
+    return build_light_curve(wire["time"], values, survey_columns, scale="utc", meta=meta)
 
 
 def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,12 +174,12 @@ def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, 
     scale *= mag_to_flux(wire["zero_point"] + wire["aperture_correction"])
     flux = np.where(np.isnan(wire["flux"]), wire["peak_fit"] * scale, wire["flux"])
     flux_err = np.where(np.isnan(wire["flux_err"]), wire["peak_fit_err"] * scale, wire["flux_err"])
-    spoilt = failed(flux, flux_err)
-    return np.where(spoilt, np.nan, flux), np.where(spoilt, np.nan, flux_err)
+    unusable = failed(flux, flux_err)
+    return np.where(unusable, np.nan, flux), np.where(unusable, np.nan, flux_err)
 
 
 def is_on_sky(ra: float, dec: float) -> bool:
-    """Return whether numbers of a server are a position.
+    """Return whether two numbers of the server are a position.
 
     Parameters
     ----------
@@ -189,6 +189,6 @@ def is_on_sky(ra: float, dec: float) -> bool:
     Returns
     -------
     bool
-        False for a declination beyond the poles, and for what is not finite.
+        False for a declination beyond the poles, and for values that are not finite.
     """
     return abs(ra) <= 360 and abs(dec) <= 90

@@ -1,10 +1,11 @@
-"""All that ATLAS knows of one object, each product built when it is first asked for."""
+"""One object with all its data, each product built when it is first accessed."""
 
 import gzip
 import os
 import zlib
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from astropy.coordinates import SkyCoord
@@ -21,7 +22,7 @@ from atlasquery.atlas.columns import (
     SHERLOCK_CROSSMATCH,
 )
 from atlasquery.atlas.display import source_html, source_text
-from atlasquery.atlas.items import Item, object_rows, product_rows, unknown
+from atlasquery.atlas.items import Item, ObjectId, object_rows, product_rows, unknown
 from atlasquery.atlas.photometry import (
     forced_light_curve,
     is_on_sky,
@@ -31,7 +32,10 @@ from atlasquery.atlas.photometry import (
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_path, check_window
-from atlasquery.tables import build_table
+from atlasquery.tables import Columns, build_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["AtlasSource"]
 
@@ -39,17 +43,17 @@ __all__ = ["AtlasSource"]
 class AtlasSource:
     """An object of the ATLAS Transient Server with its light curve and cross-matches.
 
-    Made by `AtlasClass.get_source`. Each product is decoded when it is first
-    asked for, and kept.
+    Returned by `AtlasClass.get_source`. Each product is decoded once, when it is first
+    accessed.
 
     Parameters
     ----------
     item : dict of str to `msgspec.Raw`
         The server's item.
     window : tuple of float or None
-        The first and last MJD asked for.
+        The first and last MJD requested.
     meta : dict
-        Where it came from.
+        Metadata: server and time of the response.
     """
 
     def __init__(self, item: Item, *, window: tuple, meta: dict):
@@ -65,7 +69,7 @@ class AtlasSource:
         start: Time | str | float | None = None,
         end: Time | str | float | None = None,
     ) -> "AtlasSource":
-        """Read an object from the JSON of the server, such as ``atlasapiclient`` saves.
+        """Read an object from the JSON of the server, as saved by ``atlasapiclient``.
 
         Parameters
         ----------
@@ -73,8 +77,8 @@ class AtlasSource:
             The file of one object, as from ``save_response_to_json``; ``.gz`` is
             unpacked.
         start, end : `~astropy.time.Time`, str or float, optional
-            The first and last time of its light curve; a bare number is an MJD. The
-            default is all that the file has.
+            The first and last time of its light curve; a bare number is an MJD. By
+            default all that the file has.
 
         Returns
         -------
@@ -86,7 +90,7 @@ class AtlasSource:
         InvalidQueryError
             If the file cannot be read, or is not of one object.
         NotFoundError
-            If it holds the server's answer that it does not know the object.
+            If it is the server's response for an unknown object.
 
         Examples
         --------
@@ -98,16 +102,16 @@ class AtlasSource:
         1100003181021216990
         """
         window = check_window(start, end)
-        place = check_path(path, name="path")
-        item = _one_item(place)
-        if words := unknown(item):
-            raise NotFoundError(f"{place} holds no object: {words}", reason=words)
-        meta = {"service": "ATLAS Transient Server", "file": place.name}
+        file = check_path(path, name="path")
+        item = _one_item(file)
+        if message := unknown(item):
+            raise NotFoundError(f"{file} holds no object: {message}", reason=message)
+        meta = {"service": "ATLAS Transient Server", "file": file.name}
         source = cls(item, window=window, meta=meta)
         try:
             source._identity  # noqa: B018
         except TableParseError as error:
-            raise InvalidQueryError(f"path={str(place)!r} is not of an object: {error}") from None
+            raise InvalidQueryError(f"path={str(file)!r} is not of an object: {error}") from None
         return source
 
     @cached_property
@@ -132,7 +136,7 @@ class AtlasSource:
 
     @property
     def name(self) -> str:
-        """The ATLAS designation, or the id where there is none yet."""
+        """The ATLAS designation, or the id if it has none yet."""
         return self._identity.atlas_designation or str(self.atlas_id)
 
     @cached_property
@@ -143,7 +147,7 @@ class AtlasSource:
             raise TableParseError(f"ATLAS sent no position of {self.atlas_id}")
         if not is_on_sky(ra, dec):
             raise TableParseError(
-                f"ATLAS sent a position of {self.atlas_id} that is none: {ra} {dec}"
+                f"ATLAS sent a position of {self.atlas_id} that is not on the sky: {ra} {dec}"
             )
         return SkyCoord(ra, dec, unit="deg")
 
@@ -166,7 +170,7 @@ class AtlasSource:
 
     @cached_property
     def sherlock_classifications(self) -> Table:
-        """The classification by Sherlock, with its reasons in words."""
+        """The classification by Sherlock, with its reasons."""
         return self._table(SHERLOCK_CLASSIFICATION, "sherlock_classifications")
 
     @cached_property
@@ -184,13 +188,13 @@ class AtlasSource:
         """The names in other surveys."""
         return self._table(CROSSMATCH, "external_crossmatches")
 
-    def plot(self, **options):
-        """Draw the light curve, with forced photometry where there is some.
+    def plot(self, **options: Any) -> "Axes":
+        """Plot the light curve, with the forced photometry if there is any.
 
         Parameters
         ----------
         **options
-            What `atlasquery.lightcurve.plot` takes.
+            Keyword arguments of `atlasquery.lightcurve.plot`.
 
         Returns
         -------
@@ -203,12 +207,12 @@ class AtlasSource:
         options.setdefault("title", self._title())
         return plot(self.light_curve, forced=forced if len(forced) else None, **options)
 
-    def _table(self, columns, product: str) -> Table:
+    def _table(self, columns: Columns, product: str) -> Table:
         return build_table(product_rows(columns, [self._item], product), meta=dict(self._meta))
 
     def _light_curve_meta(self) -> dict:
-        place = self.coordinates if self._has_position() else None
-        return light_curve_meta(self.name, self.atlas_id, place, self._window, self._meta)
+        position = self.coordinates if self._has_position() else None
+        return light_curve_meta(self.name, self.atlas_id, position, self._window, self._meta)
 
     def _has_position(self) -> bool:
         ra, dec = self._identity.ra, self._identity.dec
@@ -234,8 +238,8 @@ class AtlasSource:
 
 
 def _one_item(path: Path) -> Item:
-    """Return the only item that a file of JSON has."""
-    right = "should be the JSON of one object, as the server answers it"
+    """Return the only item of a JSON file."""
+    right = "should be the JSON of one object, as the server sends it"
     try:
         body = path.read_bytes()
         body = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
@@ -253,12 +257,12 @@ def _one_item(path: Path) -> Item:
 
 
 def _text(value: object) -> str:
-    """Return a masked text as an empty one."""
+    """Return a string, empty where it is masked."""
     return "" if getattr(value, "mask", False) else str(value)
 
 
 class _Identity(msgspec.Struct):
-    id: int
+    id: ObjectId
     ra: float | None = None
     dec: float | None = None
     atlas_designation: str | None = None

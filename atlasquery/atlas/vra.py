@@ -1,12 +1,13 @@
-"""Queries for what the Virtual Research Assistant (VRA) has scored, ranked and to do."""
+"""Queries for scores, ranks and to-do list of the Virtual Research Assistant (VRA)."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, one_or_all
 from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
 from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
@@ -17,7 +18,7 @@ from atlasquery.warn import warn
 
 __all__ = ["query_vra_ranks", "query_vra_scores", "query_vra_todo"]
 
-# The server looks objects up one by one, some thousands in a second.
+# The server reads objects one by one, some thousands in a second.
 CHUNK = 10000
 
 
@@ -35,7 +36,7 @@ def query_vra_scores(
     """Fetch scores of the Virtual Research Assistant.
 
     An object has a row for each time it was scored. Without ids the whole
-    table comes, from `start` or `first_id` on where these are given.
+    table is returned, from `start` or `first_id` on where these are given.
 
     Parameters
     ----------
@@ -45,13 +46,13 @@ def query_vra_scores(
         Only rows of that time or later; a bare number is an MJD.
     first_id : int, optional
         Only rows with this ``score_id`` or a higher one: one more than the
-        highest of the last call gives what is new.
+        highest of the last call gives the new rows.
     debug : bool, optional
         Whether to fetch the test rows of the VRA's makers instead of the others.
     latest : bool, optional
-        Whether only the last row of each object is kept.
+        Whether only the last row of each object is returned.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -60,18 +61,18 @@ def query_vra_scores(
     `~astropy.table.Table`
         ``atlas_id``, ``time``, the probabilities ``preal``, ``pgal`` and
         ``pfast``, ``rank``, ``rank_alt1``, ``is_gal_cand``, ``debug``,
-        ``api_user``, ``user`` and ``score_id``; in the order of the ids asked
-        for, then of ``score_id``.
+        ``api_user``, ``user`` and ``score_id``; in the order of the ids
+        requested, then of ``score_id``.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Warns
     -----
     NoResultsWarning
-        If there is no such row, or none of some of the objects asked for.
+        If there is no such row, or none of some of the objects requested.
 
     References
     ----------
@@ -105,7 +106,7 @@ def query_vra_todo(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table:
-    """Fetch what the Virtual Research Assistant has to look at.
+    """Fetch the to-do list of the Virtual Research Assistant.
 
     Parameters
     ----------
@@ -118,26 +119,26 @@ def query_vra_todo(
         Only objects with this ATLAS id or a higher one: the rows of this
         list have no other number.
     latest : bool, optional
-        Whether only the last row of each object is kept; the server has one.
+        Whether only the last row of each object is returned; the server has one.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
     Returns
     -------
     `~astropy.table.Table`
-        ``atlas_id`` and ``time``, in the order of the ids asked for, else by id.
+        ``atlas_id`` and ``time``, in the order of the ids requested, else by id.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Warns
     -----
     NoResultsWarning
-        If there is no such row, or none of some of the objects asked for.
+        If there is no such row, or none of some of the objects requested.
 
     References
     ----------
@@ -176,11 +177,11 @@ def query_vra_ranks(
         Only objects ranked at that time or later; a bare number is an MJD.
     first_id : int, optional
         Only objects with this ATLAS id or a higher one. The server has no
-        such filter, so all rows come and are cut here.
+        such filter, so all rows are fetched and cut locally.
     latest : bool, optional
-        Whether only the last row of each object is kept; the server has one.
+        Whether only the last row of each object is returned; the server has one.
     cache : bool, optional
-        Whether stored answers are used.
+        Whether cached responses are used.
     get_query_payload : bool, optional
         Whether to return what would be sent, and send nothing.
 
@@ -188,17 +189,17 @@ def query_vra_ranks(
     -------
     `~astropy.table.Table`
         ``atlas_id``, ``time``, ``rank``, ``rank_alt1`` and ``is_gal_cand``, in
-        the order of the ids asked for, else by id.
+        the order of the ids requested, else by id.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
 
     Warns
     -----
     NoResultsWarning
-        If there is no such row, or none of some of the objects asked for.
+        If there is no such row, or none of some of the objects requested.
 
     References
     ----------
@@ -223,16 +224,16 @@ def _query_vra(
     endpoint: str,
     columns: Columns,
     key: str,
-    atlas_ids,
-    start,
-    first_id,
+    atlas_ids: Ids | None,
+    start: Time | str | float | None,
+    first_id: int | None,
     latest: bool,
     cache: bool | None,
     get_query_payload: bool,
     *,
     query: str,
     debug: bool | None = None,
-):
+) -> Table:
     ids = None if atlas_ids is None else list(dict.fromkeys(check_atlas_ids(atlas_ids)))
     begin, _ = check_window(start, None)
     first = _check_first(first_id)
@@ -242,7 +243,7 @@ def _query_vra(
         with_id = first if endpoint != "vraranklist/" else None
         payloads = [_payload_of_all(begin, with_id)]
     if get_query_payload:
-        return payloads[0] if len(payloads) == 1 else payloads
+        return one_or_all(payloads)
     rows, when = _vra_rows(client, endpoint, columns, payloads, cache)
     # With objects the server ignores the thresholds, and without them `debug`.
     keep = since(rows, "time", begin)
@@ -255,31 +256,33 @@ def _query_vra(
     return build_table(rows, meta=client._meta(when, query=query))
 
 
-def _vra_rows(client: AtlasQuery, endpoint: str, columns: Columns, payloads: list, cache) -> tuple:
+def _vra_rows(
+    client: AtlasQuery, endpoint: str, columns: Columns, payloads: list, cache: bool | None
+) -> tuple[Rows, float]:
     def decode(body: bytes) -> tuple[Rows, bytes]:
         return decode_rows(columns, body), body
 
     def ask(payload: dict) -> tuple:
-        asked = payload.get("objects")
+        ids = payload.get("objects")
         checked = decode
-        if asked is not None:
-            checked = only_of(decode, "atlas_id", asked.split(","), "the object")
+        if ids is not None:
+            checked = only_of(decode, "atlas_id", ids.split(","), "the object")
         return client._read(
             endpoint, payload, decode=checked, lifetime=client._lifetime("list"), cache=cache
         )
 
-    answers = [ask(payload) for payload in payloads]
-    when = min(when for _, when in answers)
-    if len(answers) == 1:
-        return answers[0][0][0], when
-    return decode_rows(columns, *(body for (_, body), _ in answers)), when
+    responses = [ask(payload) for payload in payloads]
+    when = min(when for _, when in responses)
+    if len(responses) == 1:
+        return responses[0][0][0], when
+    return decode_rows(columns, *(body for (_, body), _ in responses)), when
 
 
-def _check_first(first_id: object) -> int | None:
+def _check_first(first_id: Any) -> int | None:
     if first_id is None:
         return None
-    whole = isinstance(first_id, Integral) and not isinstance(first_id, bool)
-    if not whole or not 0 <= first_id < 2**63:
+    integer = isinstance(first_id, Integral) and not isinstance(first_id, bool)
+    if not integer or not 0 <= int(first_id) < 2**63:
         raise InvalidQueryError(
             f"first_id={first_id!r} should be a whole number of 0 or more, below 2^63"
         )
@@ -288,8 +291,8 @@ def _check_first(first_id: object) -> int | None:
 
 def _payloads_of_objects(ids: list[int], debug: bool | None) -> list[dict]:
     chunks = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
-    more = {"debug": "true"} if debug else {}
-    return [{"objects": ",".join(map(str, chunk)), **more} for chunk in chunks]
+    options = {"debug": "true"} if debug else {}
+    return [{"objects": ",".join(map(str, chunk)), **options} for chunk in chunks]
 
 
 def _payload_of_all(begin: float | None, first: int | None) -> dict:
@@ -305,9 +308,9 @@ def _in_order(rows: Rows, key: str, ids: list[int] | None) -> Rows:
     order = rows.values[key]
     if ids is None:
         return rows.take(np.argsort(order, kind="stable"))
-    place = {one: n for n, one in enumerate(ids)}
-    places = [place.get(one, len(ids)) for one in rows.values["atlas_id"].tolist()]
-    return rows.take(np.lexsort((order, places)))
+    rank = {one: n for n, one in enumerate(ids)}
+    ranks = [rank.get(one, len(ids)) for one in rows.values["atlas_id"].tolist()]
+    return rows.take(np.lexsort((order, np.array(ranks, dtype=np.int64))))
 
 
 def _latest(rows: Rows, key: str) -> np.ndarray:
@@ -316,8 +319,9 @@ def _latest(rows: Rows, key: str) -> np.ndarray:
     # NaT sorts last, and a row without a time is not the last one.
     when = np.where(rows.masks["time"], np.datetime64("1970-01-01"), dates(rows, "time"))
     order = np.lexsort((rows.values[key], when, ids))
-    last = np.append(ids[order][1:] != ids[order][:-1], True) if len(ids) else []
-    return np.sort(order[np.asarray(last, dtype=bool)])
+    if not len(ids):
+        return order
+    return np.sort(order[np.append(ids[order][1:] != ids[order][:-1], True)])
 
 
 def _warn_of_missing(rows: Rows, ids: list[int] | None, what: str) -> None:

@@ -1,13 +1,13 @@
-"""What changes the survey's data: lists, scores, ranks, the VRA's to-do list."""
+"""Writes to the survey: lists, and the scores, ranks and to-do list of the VRA."""
 
 from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
-from atlasquery.atlas.changes import ADD, MOVE, RANK, REMOVE, SCORE, TODO, write_each
-from atlasquery.atlas.listnames import MOVABLE
+from atlasquery.atlas.list_names import MOVABLE
 from atlasquery.atlas.lists import resolve_list
-from atlasquery.atlas.scores import SCORES, payloads, spread_table
+from atlasquery.atlas.write_payloads import SCORES, payloads, spread_table
+from atlasquery.atlas.write_requests import ADD, MOVE, RANK, REMOVE, SCORE, TODO, write_each
 from atlasquery.exceptions import InvalidQueryError
 
 __all__ = [
@@ -41,21 +41,21 @@ def add_to_list(
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not done: raise an error that
+        What to do after the last write when some were not done: raise an error that
         has the table as ``result``, or return the table with a warning.
 
     Returns
     -------
     `~astropy.table.Table`
         ``atlas_id``, ``ok`` and ``message``, in the order given. An object that
-        is on the list already is ``ok``, and ``message`` says so. Where an
-        answer was lost the server is asked what it has; where that does not
-        tell either, ``ok`` is masked. With `dry_run` also ``endpoint`` and ``payload``.
+        is already on the list is ``ok``, with a ``message``. If a response was
+        lost the list is read back; if the outcome remains unknown, ``ok`` is
+        masked. With `dry_run` also ``endpoint`` and ``payload``.
 
     Raises
     ------
     InvalidQueryError
-        If there is no such custom list, or an id is none; nothing was sent.
+        If there is no such custom list, or an id is not valid; nothing was sent.
     LoginError
         If there is no login; nothing was sent.
     QuotaError
@@ -63,7 +63,7 @@ def add_to_list(
         ``conf.on_quota`` is not ``"wait"``; nothing was sent.
     WriteError
         If some were not done. A refused login or a used-up quota ends the
-        call: it is the error's cause, and what follows was not tried.
+        call: it is the cause of the error, and later writes were not tried.
 
     Warns
     -----
@@ -95,7 +95,7 @@ def remove_from_list(
     dry_run: bool = False,
     on_error: str = "raise",
 ) -> Table:
-    """Take objects from a custom list.
+    """Remove objects from a custom list.
 
     Parameters
     ----------
@@ -106,18 +106,18 @@ def remove_from_list(
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not done, as in `add_to_list`.
+        What to do when some were not done, as in `add_to_list`.
 
     Returns
     -------
     `~astropy.table.Table`
-        As `add_to_list`. An object that was not on the list is ``ok``, and
-        ``message`` says so.
+        As `add_to_list`. An object that was not on the list is ``ok``, with a
+        ``message``.
 
     Raises
     ------
     InvalidQueryError
-        If there is no such custom list, or an id is none; nothing was sent.
+        If there is no such custom list, or an id is not valid; nothing was sent.
     LoginError
         If there is no login; nothing was sent.
     QuotaError
@@ -155,7 +155,7 @@ def move_to_list(
     """Move objects to another detection list.
 
     The server lets a client move objects to three lists: ``"possible"``
-    (which bots use to put an object off), ``"eyeball"`` and ``"galcand"``.
+    (which bots use to postpone an object), ``"eyeball"`` and ``"galcand"``.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def move_to_list(
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not done, as in `add_to_list`.
+        What to do when some were not done, as in `add_to_list`.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def move_to_list(
     Raises
     ------
     InvalidQueryError
-        If it is not one of the three lists, or an id is none; nothing was sent.
+        If it is not one of the three lists, or an id is not valid; nothing was sent.
     LoginError
         If there is no login; nothing was sent.
     QuotaError
@@ -227,10 +227,10 @@ def add_vra_scores(
 ) -> Table:
     """Add scores to those of the Virtual Research Assistant.
 
-    Each call adds rows, and nothing takes them away again. So a row whose
-    answer was lost is not sent again: the server is asked whether it has
-    it. Where no `time` is given, a row with the same values of the last
-    ten minutes counts as this one.
+    Each call adds rows, which cannot be removed. So a row whose response
+    was lost is not sent again: the scores are read back. If no `time`
+    is given, a row with the same values of the last ten minutes counts as this
+    one.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def add_vra_scores(
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not done, as in `add_to_list`.
+        What to do when some were not done, as in `add_to_list`.
 
     Returns
     -------
@@ -262,7 +262,7 @@ def add_vra_scores(
     Raises
     ------
     InvalidQueryError
-        If a value is not what it should be, a column is not known, or an
+        If a value is not valid, a column is not known, or an
         object has no score; nothing was sent.
     LoginError
         If there is no login; nothing was sent.
@@ -301,7 +301,7 @@ def add_vra_todo(
     dry_run: bool = False,
     on_error: str = "raise",
 ) -> Table:
-    """Put objects on the list of what the Virtual Research Assistant has to do.
+    """Put objects on the to-do list of the Virtual Research Assistant.
 
     Parameters
     ----------
@@ -313,18 +313,18 @@ def add_vra_todo(
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not done, as in `add_to_list`.
+        What to do when some were not done, as in `add_to_list`.
 
     Returns
     -------
     `~astropy.table.Table`
-        As `add_to_list`. An object that is on the list already stays there with
-        its time, is ``ok``, and ``message`` says so.
+        As `add_to_list`. An object that is already on the list stays there with
+        its time, and is ``ok`` with a ``message``.
 
     Raises
     ------
     InvalidQueryError
-        If an id or the time is none; nothing was sent.
+        If an id or the time is not valid; nothing was sent.
     LoginError
         If there is no login; nothing was sent.
     QuotaError
@@ -361,9 +361,9 @@ def set_vra_rank(
 ) -> Table:
     """Set the rank that the Virtual Research Assistant gives to objects.
 
-    It replaces the rank of before, and becomes the ``vra_rank`` of the
+    It replaces the previous rank, and becomes the ``vra_rank`` of the
     object. `rank_alt1` and `is_gal_cand` are stored with it and have no
-    default: without them the server answers "Duplicate row" and stores nothing.
+    default: without them the server responds "Duplicate row" and stores nothing.
 
     Parameters
     ----------
@@ -381,7 +381,7 @@ def set_vra_rank(
     dry_run : bool, optional
         Whether to send nothing, and return what would be sent.
     on_error : {"raise", "warn"}, optional
-        What to do after the last when some were not done, as in `add_to_list`.
+        What to do when some were not done, as in `add_to_list`.
 
     Returns
     -------
@@ -391,7 +391,7 @@ def set_vra_rank(
     Raises
     ------
     InvalidQueryError
-        If a value is not what it should be; nothing was sent.
+        If a value is not valid; nothing was sent.
     LoginError
         If there is no login; nothing was sent.
     QuotaError

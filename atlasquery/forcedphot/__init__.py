@@ -16,7 +16,7 @@ class Conf(ServiceConf):
     )
     reads_per_minute = _config.ConfigItem(600, "Reads a minute that the server allows an account.")
     on_quota = _config.ConfigItem(
-        ["wait", "raise"], "What a request does when none is left in the minute."
+        ["wait", "raise"], "What to do when no request is left in the minute."
     )
     max_wait = _config.ConfigItem(
         120.0, "Longest wait in seconds that a server may ask for before QuotaError is raised."
@@ -26,24 +26,24 @@ class Conf(ServiceConf):
     )
     settle_seconds = _config.ConfigItem(
         150.0,
-        "Seconds after which a submission whose answer was lost, and which is not in the queue, "
+        "Seconds after which a submission whose response was lost, and which is not in the queue, "
         "counts as not arrived.",
     )
     image_deadline = _config.ConfigItem(
-        7200.0, "Seconds after which the download of a ZIP of images is given up."
+        7200.0, "Seconds after which the download of a ZIP of images is aborted."
     )
     attempts_to_warn = _config.ConfigItem(
         3, "Attempts at a task after which it is named as one that blocks the queue."
     )
     attempts_to_stop = _config.ConfigItem(
-        20, "Attempts at a task after which waiting for it is given up."
+        20, "Attempts at a task after which waiting for it is aborted."
     )
     detection_snr = _config.ConfigItem(
         5.0, "Signal to noise from which a measurement of a result file is a detection."
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.forcedphot.core import AtlasForced, AtlasForcedClass  # noqa: E402
 from atlasquery.forcedphot.jobs import ForcedJobs  # noqa: E402

@@ -1,8 +1,9 @@
-"""What all queries to the forced photometry server share: limits, pages of the queue, words."""
+"""What all queries to the forced photometry server share: limits, tasks, pages of the queue."""
 
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -23,7 +24,23 @@ from atlasquery.service.http_errors import is_page
 from atlasquery.service.quota import Limit, Quota
 from atlasquery.tables import Rows, check_answer, decode_rows
 
-__all__ = ["ForcedQuery", "Page", "Task", "maybe_done"]
+__all__ = [
+    "ForcedQuery",
+    "Page",
+    "Payload",
+    "Task",
+    "decode_page",
+    "decode_task",
+    "decode_tasks",
+    "may_be_done",
+    "page_params",
+    "states",
+    "unix_time",
+]
+
+#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
+#: the type of the query is that of its result.
+Payload: TypeAlias = Any
 
 # A minute, and a little more: the server's clock runs from when a request arrives.
 MINUTE = 62.0
@@ -40,7 +57,7 @@ class _Listing(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Task:
-    """What matters of a task of the queue.
+    """A task of the queue.
 
     Parameters
     ----------
@@ -49,11 +66,11 @@ class Task:
     state : str
         One of `~atlasquery.forcedphot.jobs.STATES`.
     attempts : int
-        How often it was begun.
+        Number of attempts.
     message : str
-        The server's word on a failure.
+        The server's message on a failure.
     comment : str
-        Its comment, which begins with our tag.
+        Its comment, which begins with a tag of this package.
     ra, dec : float
         Degrees, NaN for a minor planet.
     mpc_name : str
@@ -63,11 +80,11 @@ class Task:
     run_time : float
         Seconds it took, NaN before its end.
     queued_before : int
-        How many tasks of the account waited when it was submitted.
+        Number of tasks of the account that were waiting when it was submitted.
     request_type : str
         ``FP``, ``IMGZIP`` or ``SSOSTACK``.
     images_task : int
-        The task that makes its images, 0 for none.
+        The task that produces its images, 0 for none.
     """
 
     task_id: int
@@ -87,7 +104,7 @@ class Task:
 
     @property
     def final(self) -> bool:
-        """Whether the server is done with it."""
+        """Whether the server has finished it."""
         return self.state in ("done", "empty", "failed")
 
 
@@ -100,7 +117,7 @@ class Page:
     tasks : list of Task
         Up to a hundred tasks.
     cursor : str or None
-        Where the next page begins.
+        Cursor of the next page.
     rows : Rows
         All their columns.
     """
@@ -150,7 +167,8 @@ class ForcedQuery(ServiceQuery):
         return self._quota(self._limit("GET"))
 
     def _limit(self, method: str) -> Limit:
-        # "rejected requests count, deletes are writes" (contract), so nothing is given back.
+        # Rejected requests count too: see docs/servers/forcedphot.rst, "60 writes and 600 reads a
+        # minute".
         if method.upper() in READS:
             number = self.conf.reads_per_minute
             return Limit(number, MINUTE, "read", setting="reads_per_minute")
@@ -159,7 +177,7 @@ class ForcedQuery(ServiceQuery):
 
     @property
     def _results(self) -> ResponseCache:
-        # The server forgets after a month, so these are not removed in passing.
+        # The server deletes results after a month, so these are not removed automatically.
         return ResponseCache(self.cache_location / "results", longest=float("inf"))
 
     def _page(self, *, cursor: str | None = None) -> Page:
@@ -167,7 +185,7 @@ class ForcedQuery(ServiceQuery):
         return self._ask_decoded("queue/", page_params(cursor=cursor), decode=decode_page)[0]
 
     def _pages(self) -> Iterator[Page]:
-        """Read all tasks, the newest first, as far as the caller goes."""
+        """Iterate over the pages of all tasks, the newest first."""
         cursor = None
         seen: set[str] = set()
         while True:
@@ -178,25 +196,25 @@ class ForcedQuery(ServiceQuery):
             cursor = page.cursor
             if cursor in seen:
                 raise TableParseError(
-                    f"{self.service}: the pages of the queue go round in a circle: {cursor!r:.60} "
-                    "comes again",
+                    f"{self.service}: the pages of the queue form a circle: {cursor!r:.60} "
+                    "is repeated",
                     service=self.service,
                 )
             seen.add(cursor)
 
     def _task(self, task_id: int, *, listed: bool = False) -> Task | None:
-        """Read one task; None if there is none of that number.
+        """Read one task; None if there is no task with that number.
 
-        `listed` says that the queue has just been read at this address.
+        With `listed` the queue has just been read at this address.
         """
         found = self._trace(task_id, listed=listed)
         return found if isinstance(found, Task) else None
 
     def _trace(self, task_id: int, *, listed: bool = False) -> Task | str:
-        """Read one task; ``"deleted"`` if it was finished and deleted, ``"unknown"`` for none.
+        """Read one task; ``"deleted"`` if it was finished and deleted, or ``"unknown"``.
 
-        The row of a finished task that is deleted is hidden for a week, and is answered with a
-        web page; where there is no row, nothing tells whether there was one.
+        The row of a finished task that is deleted is hidden for a week, and the response is a
+        web page. Without a row it is not known whether there was one.
         """
         try:
             return self._ask_decoded(
@@ -208,10 +226,10 @@ class ForcedQuery(ServiceQuery):
             raise
 
     def _is_gone(self, error: RemoteServiceError, *, listed: bool = False) -> bool:
-        """Return whether an error says that there is no such task.
+        """Return whether an error means that there is no such task.
 
-        "404, for a finished task as an HTML page" (contract): so answers every server that
-        is none of these too, which the queue, that all of these have, tells.
+        A deleted task is a 404 page: docs/servers/forcedphot.rst, 'A deleted task is a 404 page'.
+        A server of another kind sends the same, but it has no queue.
         """
         if error.status != 404:
             return False
@@ -227,14 +245,14 @@ class ForcedQuery(ServiceQuery):
 def page_params(
     *, started: bool = False, cursor: str | None = None, after: int | None = None
 ) -> dict:
-    """Return what is asked for a page.
+    """Return the parameters of a request for a page.
 
     Parameters
     ----------
     started : bool, optional
-        Whether tasks that were not begun are left out.
+        Whether only tasks that were begun are listed.
     cursor : str, optional
-        Where the page begins.
+        Cursor of the page.
     after : int, optional
         The number after which the tasks of the page begin, the oldest first; by default the
         newest comes first.
@@ -242,13 +260,13 @@ def page_params(
     Returns
     -------
     dict
-        For the address.
+        Parameters of the address.
     """
     params: dict = {"pagesize": PAGE}
     if started:
         params["started"] = "true"
     if after is not None:
-        # A cursor of the Django REST framework is the value of the field that is ordered by.
+        # A cursor of the Django REST framework is a value of the field that orders the rows.
         params["ordering"] = "id"
         cursor = base64.b64encode(f"p={after}".encode()).decode()
     if cursor:
@@ -262,7 +280,7 @@ def decode_page(body: bytes) -> Page:
     Parameters
     ----------
     body : bytes
-        The answer.
+        The response.
 
     Returns
     -------
@@ -272,26 +290,24 @@ def decode_page(body: bytes) -> Page:
     Raises
     ------
     TableParseError
-        If there is no task in it, though a next page is named.
+        If it has no task but a next page.
     """
     listing = msgspec.json.decode(body, type=_Listing)
     rows = decode_rows(TASK, listing.results)
-    # The cursor alone is taken: the address may be one that only the server can reach.
+    # Only the cursor is used: the address may be one that only the server can reach.
     cursor = parse_qs(urlsplit(listing.next or "").query).get("cursor", [None])[0]
     if cursor is not None and not len(rows):
-        raise TableParseError(
-            "a page of the queue has no task, and is said to have a next one", reason=cursor
-        )
+        raise TableParseError("a page of the queue has no task, but a next page", reason=cursor)
     return Page(_as_tasks(rows), cursor, rows)
 
 
 def decode_tasks(body: bytes) -> list[Task]:
-    """Decode the answer to a submission: a task, or a list of them.
+    """Decode the response to a submission: a task, or a list of them.
 
     Parameters
     ----------
     body : bytes
-        The answer.
+        The response.
 
     Returns
     -------
@@ -303,19 +319,19 @@ def decode_tasks(body: bytes) -> list[Task]:
 
 
 def decode_task(body: bytes, task_id: int) -> Task:
-    """Decode the answer to a question for one task.
+    """Decode the response to a request for one task.
 
     Parameters
     ----------
     body : bytes
-        The answer.
+        The response.
     task_id : int
-        The task that was asked for.
+        The task that was requested.
 
     Returns
     -------
     Task
-        That one.
+        The task.
 
     Raises
     ------
@@ -324,7 +340,7 @@ def decode_task(body: bytes, task_id: int) -> Task:
     """
     tasks = _as_tasks(decode_rows(TASK, b"[" + body + b"]"))
     if len(tasks) != 1:
-        raise TableParseError(f"{len(tasks)} tasks came where task {task_id} was asked for")
+        raise TableParseError(f"{len(tasks)} tasks were sent when task {task_id} was requested")
     check_answer(tasks[0].task_id, task_id, "the task")
     return tasks[0]
 
@@ -354,7 +370,7 @@ def _as_tasks(rows: Rows) -> list[Task]:
 
 
 def _state(columns: dict, masks: dict, n: int) -> str:
-    """Return the state of a task, which the server has no field for."""
+    """Return the state of a task, for which the server has no field."""
     message = columns["message"][n]
     if columns["finished"][n] or not masks["ended"][n]:
         if message == NO_DATA:
@@ -376,48 +392,48 @@ def states(rows: Rows) -> np.ndarray:
     Returns
     -------
     `~numpy.ndarray` of str
-        For each row.
+        The state of each row.
     """
     columns = {name: values.tolist() for name, values in rows.values.items()}
     return np.array([_state(columns, rows.masks, n) for n in range(len(rows))], str)
 
 
-def unix(text: str) -> float:
+def unix_time(stamp: str) -> float:
     """Return the Unix time of a time stamp of the server.
 
     Parameters
     ----------
-    text : str
+    stamp : str
         ISO 8601 in UTC.
 
     Returns
     -------
     float
-        Seconds since 1970; minus infinity for an empty text.
+        Seconds since 1970; minus infinity for an empty string.
     """
     try:
-        return Time(text.rstrip("Z"), format="isot", scale="utc").unix if text else -np.inf
+        return Time(stamp.rstrip("Z"), format="isot", scale="utc").unix if stamp else -np.inf
     except ValueError as error:
-        raise TableParseError(f"{text!r:.60} is not the time of a task") from error
+        raise TableParseError(f"{stamp!r:.60} is not the time of a task") from error
 
 
-def maybe_done(error: Exception) -> bool:
-    """Return whether the server may have done a write all the same.
+def may_be_done(error: Exception) -> bool:
+    """Return whether the server may have done a write in spite of an error.
 
     Parameters
     ----------
     error : Exception
-        What came in place of an answer.
+        The error in place of a response.
 
     Returns
     -------
     bool
-        False where the server has said that it refuses.
+        False if the server has refused it.
     """
     if isinstance(error, (TimeoutError, TableParseError)):
         return True
     if isinstance(error, QuotaError):
-        # It was not sent, or not taken.
+        # It was not sent, or not accepted.
         return False
     status = getattr(error, "status", None)
     return isinstance(error, RemoteServiceError) and (

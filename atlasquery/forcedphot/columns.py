@@ -1,4 +1,4 @@
-"""What the forced photometry server sends, said once: wire name, type, name, unit, meaning."""
+"""Columns of the forced photometry server: wire name, type, name, unit, meaning."""
 
 import astropy.units as u
 
@@ -6,7 +6,7 @@ from atlasquery.tables import Column, Columns, Timestamp
 
 __all__ = ["RESULT", "TASK"]
 
-#: A row of a result file. Files of other years lack some of these, or have more.
+#: A row of a result file. Files of other years have fewer or additional columns.
 RESULT = Columns(
     "a row of a result file",
     Column("MJD", to="time", unit=u.day, about="Start of the exposure, MJD.", required=True),
@@ -27,10 +27,10 @@ RESULT = Columns(
     Column("F", str, to="band", about="Filter of the exposure."),
     Column("err", int, to="error_code", about="Code of the fit; 0 is a good one."),
     Column("chi/N", to="reduced_chi2", about="Reduced chi squared of the fit of the profile."),
-    Column("RA", to="ra", unit=u.deg, about="Right ascension at which was measured, ICRS."),
-    Column("Dec", to="dec", unit=u.deg, about="Declination at which was measured, ICRS."),
-    Column("x", unit=u.pix, about="Place on the detector."),
-    Column("y", unit=u.pix, about="Place on the detector."),
+    Column("RA", to="ra", unit=u.deg, about="Right ascension of the measurement, ICRS."),
+    Column("Dec", to="dec", unit=u.deg, about="Declination of the measurement, ICRS."),
+    Column("x", unit=u.pix, about="Position on the detector."),
+    Column("y", unit=u.pix, about="Position on the detector."),
     Column("maj", to="psf_major", unit=u.pix, about="Major axis of the profile."),
     Column("min", to="psf_minor", unit=u.pix, about="Minor axis of the profile."),
     Column(
@@ -63,9 +63,9 @@ TASK = Columns(
     ),
     Column("propermotion_dec", unit=u.mas / u.yr, about="Proper motion in declination."),
     Column("use_reduced", bool, to="reduced", about="Measured on the image, not the difference."),
-    Column("comment", str, about="Comment of whoever submitted it; ours begin with a tag."),
-    Column("finished", bool, about="Whether the server is done with it."),
-    Column("attempt_count", int, to="attempts", about="How often it was begun."),
+    Column("comment", str, about="Comment of the user; those of this package begin with a tag."),
+    Column("finished", bool, about="Whether the server has finished it."),
+    Column("attempt_count", int, to="attempts", about="Number of attempts."),
     Column("error_msg", str, to="message", about="The server's word on a failure."),
     Column("queuepos", int, to="queue_position", about="Tasks before it; masked once finished."),
     Column("timestamp", Timestamp, to="submitted", about="When it was submitted."),
@@ -81,12 +81,19 @@ TASK = Columns(
     Column("result_imagestack_url", str, to="stack_url", about="Address of the stack."),
     Column("parent_task_id", int, about="Task whose images these are."),
     Column("parent_task_url", str, about="Its address."),
-    Column("imagerequest_task_id", int, to="images_task_id", about="Task that makes its images."),
+    Column(
+        "imagerequest_task_id", int, to="images_task_id", about="Task that produces its images."
+    ),
     Column("imagerequest_url", str, to="images_task_url", about="Its address."),
     Column("imagerequest_finished", bool, to="images_finished", about="Whether that is done."),
-    Column("userqueuedtasks_on_submit", int, to="queued_before", about="Own tasks before it."),
+    Column(
+        "userqueuedtasks_on_submit",
+        int,
+        to="queued_before",
+        about="Tasks of the account before it.",
+    ),
     Column("user_id", int, about="Number of the account."),
     Column("username", str, about="Name of the account."),
     Column("send_email", bool, about="Whether a mail is sent at the end."),
-    Column("callback_url", str, about="Address told of the end."),
+    Column("callback_url", str, about="Address that is notified at the end."),
 )

@@ -9,8 +9,8 @@ __all__ = ["AtlasForced", "AtlasForcedClass"]
 class AtlasForcedClass(ForcedQuery):
     """Queries to the ATLAS forced photometry server.
 
-    Use the instance ``AtlasForced``, or make one of your own for a login or a
-    server of its own. An account is free: https://fallingstar-data.com/forcedphot/register/.
+    Use the instance ``AtlasForced``, or create another for a separate login or
+    another server. An account is free: https://fallingstar-data.com/forcedphot/register/.
     Log in with ``AtlasForced.login``, or set ``ATLASQUERY_FORCED_TOKEN``, or
     ``ATLASQUERY_FORCED_USERNAME`` and ``ATLASQUERY_FORCED_PASSWORD``.
 
@@ -36,27 +36,27 @@ class AtlasForcedClass(ForcedQuery):
     Unit("uJy")
     """
 
-    # positions
-    submit = positions.submit
+    # Light curves: submit positions, wait and fetch in one call
     query_position = positions.query_position
     get_control_curves = positions.get_control_curves
 
-    # images
+    # The same step by step, across processes and days
+    submit = positions.submit
+    update = waiting.update
+    wait = waiting.wait
+    fetch = results.fetch
+
+    # Result files that you have already
+    read = results.read
+
+    # Images of the exposures, and stacks along the path of a minor planet
     request_images = images.request_images
     get_images = images.get_images
     get_stack = images.get_stack
 
-    # tasks
+    # All tasks of the account
     list_jobs = tasks.list_jobs
     delete = tasks.delete
-
-    # results
-    fetch = results.fetch
-    read = results.read
-
-    # waiting
-    wait = waiting.wait
-    update = waiting.update
 
 
 AtlasForced = AtlasForcedClass()

@@ -18,12 +18,12 @@ from atlasquery.exceptions import (
     TableParseError,
     attach,
 )
-from atlasquery.forcedphot.base import ForcedQuery, Task, decode_task
+from atlasquery.forcedphot.base import ForcedQuery, Payload, Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
-from atlasquery.forcedphot.submission import make_jobs, update_job
+from atlasquery.forcedphot.submission import make_jobs, submission_payloads, update_job
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.tasks import check_task_ids
-from atlasquery.forcedphot.waiting import wait
+from atlasquery.forcedphot.waiting import check_timeout, wait
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
@@ -33,11 +33,11 @@ __all__ = ["get_images", "get_stack", "request_images"]
 
 
 def request_images(self: ForcedQuery, task: Job | int) -> ForcedJobs:
-    """Ask for the images that a finished task measured.
+    """Request the images of a finished task.
 
-    The server takes five such requests of an account at a time; `delete`
-    makes room. Of a task that has been asked for its images already, the task that
-    makes them is returned. They are kept for 14 days.
+    The server accepts five such requests of an account at a time; `delete`
+    makes room. If the images of a task were requested before, the task that
+    produces them is returned. They are available for 14 days.
 
     Parameters
     ----------
@@ -47,16 +47,16 @@ def request_images(self: ForcedQuery, task: Job | int) -> ForcedJobs:
     Returns
     -------
     ForcedJobs
-        The task that makes the images, for `wait` and `get_images`.
+        The task that produces the images, for `wait` and `get_images`.
 
     Raises
     ------
     InvalidQueryError
-        If the task is not finished yet, or makes images itself.
+        If the task is not finished yet, or produces images itself.
     NotFoundError
-        If there is no such task, or it has no images, since it found no data or failed.
+        If there is no such task, or it has no images because it found no data or failed.
     QuotaError
-        If there are five requests for images already.
+        If five requests for images exist already.
 
     References
     ----------
@@ -74,7 +74,7 @@ def request_images(self: ForcedQuery, task: Job | int) -> ForcedJobs:
     """
     task_id = _task_id(task)
     known = _measured(self, task_id)
-    # The server would make another task at each call, and remove the file of both with one.
+    # The server would create another task at each call, and remove the file of both with one.
     new = known.images_task or _new_images(self, task_id)
     tag = f"images of {task_id}"
     jobs = ForcedJobs(self.server, {"request_type": "IMGZIP"})
@@ -84,19 +84,19 @@ def request_images(self: ForcedQuery, task: Job | int) -> ForcedJobs:
 
 
 def _measured(client: ForcedQuery, task_id: int) -> Task:
-    """Return a task that has images, or raise why it has none."""
+    """Return a task that has images, or raise the reason why it has none."""
     found = client._trace(task_id)
     if not isinstance(found, Task):
-        words = "it was deleted" if found == "deleted" else "there is none of that number"
-        raise _missing(client, f"no task {task_id}: {words}")
+        reason = "it was deleted" if found == "deleted" else "this number is not known"
+        raise _missing(client, f"no task {task_id}: {reason}")
     if found.request_type != "FP":
         call = "get_stack" if found.request_type == "SSOSTACK" else "get_images"
         raise InvalidQueryError(
-            f"task {task_id} makes images itself: wait for it and download them with {call}"
+            f"task {task_id} produces images itself: wait for it and download them with {call}"
         )
     if not found.final:
         raise InvalidQueryError(
-            f"task {task_id} has no images yet: they can be asked for when it is finished"
+            f"task {task_id} has no images yet: they can be requested when it is finished"
         )
     if found.state != "done":
         raise _missing(client, f"no images of task {task_id}: {found.message or found.state}")
@@ -104,13 +104,13 @@ def _measured(client: ForcedQuery, task_id: int) -> Task:
 
 
 def _new_images(client: ForcedQuery, task_id: int) -> int:
-    """Let the server make a task for the images of another; return its number."""
+    """Create a task for the images of another; return its number."""
     response = client._write(f"queue/{task_id}/requestimages/", expected=(302,))
-    # The server answers with a redirect to its page, which names the new task.
+    # The server responds with a redirect to its page, which names the new task.
     target = urlsplit(response.headers.get("Location", ""))
     new = parse_qs(target.query).get("newids", [""])[0]
     if not new.isdecimal():
-        raise _missing(client, f"no images of task {task_id}, and does not say why")
+        raise _missing(client, f"no images of task {task_id}, and gives no reason")
     return int(new)
 
 
@@ -119,11 +119,15 @@ def _missing(client: ForcedQuery, what: str) -> NotFoundError:
 
 
 def get_images(
-    self: ForcedQuery, images: ForcedJobs | Job | int, *, path: str | os.PathLike | None = None
+    self: ForcedQuery,
+    images: ForcedJobs | Job | int,
+    *,
+    path: str | os.PathLike | None = None,
+    get_query_payload: bool = False,
 ) -> Path:
     """Download the images of a task.
 
-    They are written to the disk as they arrive, however large they are.
+    They are written to the disk while they arrive, so they may be larger than memory.
 
     Parameters
     ----------
@@ -131,7 +135,9 @@ def get_images(
         What `request_images` returned, or the number of a task that has images.
     path : path-like, optional
         The file, or a directory for a file of the task's number; by default the
-        present directory.
+        current directory.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: its address as ``"url"``.
 
     Returns
     -------
@@ -141,9 +147,9 @@ def get_images(
     Raises
     ------
     NotFoundError
-        If the task has no images, not yet, or no longer: they are kept for 14 days.
+        If the task has no images, not yet, or no longer: they are available for 14 days.
     TableParseError
-        If what comes is not a ZIP.
+        If the response is not a ZIP.
     InvalidQueryError
         If the file cannot be written.
 
@@ -162,34 +168,39 @@ def get_images(
     '.zip'
     """
     task_id = _task_id(images[0] if isinstance(images, ForcedJobs) else images)
-    place = check_path("." if path is None else path, name="path")
-    place = place / f"job{task_id:05d}.zip" if place.is_dir() else place
+    file_path = check_path("." if path is None else path, name="path")
+    if file_path.is_dir():
+        file_path /= f"job{task_id:05d}.zip"
+    address = f"queue/{task_id}/images.zip"
+    if get_query_payload:
+        payload: Payload = {"url": self.server + address}
+        return payload
     try:
-        with private_file(place) as file:
-            _stream(self, f"queue/{task_id}/images.zip", file)
+        with private_file(file_path) as file:
+            _stream(self, address, file)
     except RemoteServiceError as error:
         if error.status != 404:
             raise
         raise _missing(self, _why_no_images(self, task_id)) from None
-    return place
+    return file_path
 
 
 def _stream(client: ForcedQuery, address: str, file: BinaryIO) -> None:
-    """Write a ZIP of the server's to a file as it arrives."""
+    """Write a ZIP of the server to a file while it arrives."""
 
-    def into(response: requests.Response) -> BinaryIO | None:
+    def file_for(response: requests.Response) -> BinaryIO | None:
         if "zip" not in response.headers.get("Content-Type", "").lower():
             return None
-        # Of a connection that broke nothing is left.
+        # Remove what a broken connection has left.
         file.seek(0)
         file.truncate()
         return file
 
-    response = client._ask(address, public=True, into=into, deadline=client.conf.image_deadline)
+    response = client._ask(address, public=True, into=file_for, deadline=client.conf.image_deadline)
     client._decode(response, bytes, content="zip")
     if not zipfile.is_zipfile(file):
         raise TableParseError(
-            f"{client.service} answered {response.url} with {file.tell()} bytes that are not a "
+            f"{client.service} sent {response.url} with {file.tell()} bytes that are not a "
             "ZIP. Try again.",
             service=client.service,
             url=response.url,
@@ -202,17 +213,17 @@ def _why_no_images(client: ForcedQuery, task_id: int) -> str:
     days = f"{KEPT_DAYS['IMGZIP']:.0f} days"
     if not isinstance(task, Task):
         gone = "it was deleted, or" if task == "deleted" else "there is no such task, or it is"
-        return f"{what}: {gone} older than the {days} for which images are kept"
+        return f"{what}: {gone} older than the {days} for which images are available"
     if task.request_type == "FP" and not task.images_task:
-        return f"{what}: they were not asked for, with {client.name}.request_images({task_id})"
-    maker = task if task.request_type != "FP" else client._task(task.images_task)
-    if maker is not None and not maker.final:
-        return f"{what}, or not yet: the task that makes them is {maker.state}"
-    if maker is not None and maker.state != "done":
-        return f"{what}: {maker.message or maker.state}"
+        return f"{what}: they were not requested, with {client.name}.request_images({task_id})"
+    producer = task if task.request_type != "FP" else client._task(task.images_task)
+    if producer is not None and not producer.final:
+        return f"{what}, or not yet: the task that produces them is {producer.state}"
+    if producer is not None and producer.state != "done":
+        return f"{what}: {producer.message or producer.state}"
     return (
-        f"{what} any more: they were deleted with another task that made the same ones. Delete "
-        "this one too, and ask again with request_images"
+        f"{what} any more: they were deleted with another task for the same images. Delete "
+        "this one too, and call request_images again"
     )
 
 
@@ -225,6 +236,7 @@ def get_stack(
     comment: str | None = None,
     timeout: object = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> fits.HDUList:
     """Stack images along the path of a minor planet.
 
@@ -233,17 +245,20 @@ def get_stack(
     Parameters
     ----------
     mpc_name : str or ForcedJobs
-        The designation: ``(12267)`` for a numbered asteroid, else packed. Or what a
-        call that was stopped, or too late, has left in its error's ``jobs``, to go on
-        with that; save it, and another process can.
+        The designation: ``(12267)`` for a numbered asteroid, else packed. Or
+        ``jobs`` of the error of a call that was stopped or timed out, to resume it;
+        if you save them, another process can resume it too.
     start, end : `~astropy.time.Time`, str or float, optional
         The time window; a bare number is an MJD, None no bound.
     comment : str, optional
-        What the task is to say in the server's list.
+        Comment of the task in the server's list.
     timeout : `~astropy.units.Quantity`, float or str, optional
         How long to wait; a bare number is in seconds.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the submission,
+        or the address of the task as ``"url"`` where there is one already.
 
     Returns
     -------
@@ -253,12 +268,12 @@ def get_stack(
     Raises
     ------
     NotFoundError
-        If there are no observations in the window, or the stack is no longer there: it is
-        kept for 14 days.
+        If there are no observations in the window, or the stack is no longer available,
+        after 14 days.
     RemoteServiceError
-        If the server could not make the stack.
+        If the server could not create the stack.
     TimeoutError
-        If it was not made in time; the task is in ``jobs`` of the error.
+        If it was not finished in time; the task is in ``jobs`` of the error.
 
     References
     ----------
@@ -280,6 +295,10 @@ def get_stack(
         first, last = check_dates(start, end)
         shared = {"mjd_min": first, "mjd_max": last, "request_type": "SSOSTACK"}
         jobs = make_jobs(self, target, shared, check_comment(comment, TAG_LENGTH))
+    if get_query_payload:
+        check_timeout(timeout)
+        task_id = jobs[0].task_id
+        return submission_payloads(jobs) if task_id is None else {"url": jobs.url(jobs[0])}
     try:
         wait(self, jobs, timeout=timeout, progress=progress)
         return _download_stack(self, jobs[0])
@@ -290,15 +309,15 @@ def get_stack(
 
 def _download_stack(client: ForcedQuery, job: Job) -> fits.HDUList:
     if job.state != "done":
-        words = job.message or job.state
-        gone = job.state in ("deleted", "expired") or "No observations" in words
+        message = job.message or job.state
+        gone = job.state in ("deleted", "expired") or "No observations" in message
         kind = NotFoundError if gone else RemoteServiceError
         raise kind(
-            f"{client.service} made no stack of {job.target.name} (task {job.task_id}): {words}",
+            f"{client.service} has no stack of {job.target.name} (task {job.task_id}): {message}",
             service=client.service,
-            reason=words,
+            reason=message,
         )
-    # By name below our own address: the server's may be one that only it can reach.
+    # By name below the address of the client: the server may send one that only it can reach.
     name = _stack_name(client, job)
     try:
         response = client._ask(f"static/results/{name}", public=True)
@@ -313,7 +332,7 @@ def _download_stack(client: ForcedQuery, job: Job) -> fits.HDUList:
 def _stack_name(client: ForcedQuery, job: Job) -> str:
     try:
         task, response = client._ask_decoded(
-            f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.task_id)
+            f"queue/{job.task_id}/", decode=lambda body: decode_task(body, job.known_id)
         )
     except RemoteServiceError as error:
         if client._is_gone(error):
@@ -332,12 +351,12 @@ def _no_stack(client: ForcedQuery, job: Job) -> NotFoundError:
     return _missing(
         client,
         f"no stack of task {job.task_id} any more: it was deleted, or is older than the "
-        f"{days} for which stacks are kept. Ask for it again by the name of the object",
+        f"{days} for which stacks are available. Request it again by the name of the object",
     )
 
 
 def _check_stack(jobs: ForcedJobs, *given: object) -> ForcedJobs:
-    """Return the jobs of a stack, or refuse those of something else, and what they have already."""
+    """Return the jobs of a stack; refuse other jobs, and arguments that the jobs already have."""
     if jobs.shared.get("request_type") != "SSOSTACK" or len(jobs) != 1:
         raise InvalidQueryError(f"mpc_name={jobs!r:.80} should be the jobs of one get_stack")
     if any(value is not None for value in given):
@@ -352,7 +371,7 @@ class _Stack(msgspec.Struct):
 
 
 def _decode_stack(body: bytes, limit: int) -> fits.HDUList:
-    """Return a FITS file, each part of it read: what is damaged is an error here and not later."""
+    """Return a FITS file, completely read, so that damage is an error here and not later."""
     with read_by_library("the FITS file"):
         file = open_fits(body, limit=limit, what="the stack", lazy_load_hdus=False)
         for hdu in file:

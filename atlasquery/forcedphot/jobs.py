@@ -1,4 +1,4 @@
-"""The tasks of one submission: what was asked, what became of it, on disk at every step."""
+"""The tasks of one submission: what was requested, the outcome, saved at every step."""
 
 import contextlib
 import dataclasses
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -24,16 +25,16 @@ from atlasquery.service.locks import locked
 __all__ = ["FINAL", "STATES", "Batch", "ForcedJobs", "Job", "new_tag"]
 
 FORMAT = 1
-#: What a job can be, in the order of its life.
+#: The states of a job, in the order of its life.
 STATES = {
-    "pending": "not at the server yet: there was no room, or the answer was lost",
+    "pending": "not at the server yet: there was no room, or the response was lost",
     "queued": "waits at the server",
     "running": "is measured",
-    "retrying": "failed, and is begun again and again; what comes after it waits",
+    "retrying": "failed, and is repeated again and again; later tasks wait",
     "done": "has a result",
     "empty": "there is no data at this position and time",
     "failed": "the server could not do it; see message",
-    "expired": "its result is no longer kept",
+    "expired": "the server no longer has its result",
     "deleted": "was deleted at the server",
 }
 #: States that do not change any more.
@@ -45,7 +46,7 @@ TAG_BYTES = 8
 
 
 def new_tag() -> str:
-    """Return a text that no other submission has in its comment.
+    """Return a tag that no other submission has in its comment.
 
     Returns
     -------
@@ -66,7 +67,7 @@ class Job:
     Parameters
     ----------
     target : Target
-        What is measured.
+        The position or minor planet.
     tag : str
         The submission it belongs to.
     state : str, optional
@@ -74,9 +75,9 @@ class Job:
     task_id : int, optional
         The number of its task.
     attempts : int, optional
-        How often the task was begun.
+        Number of attempts.
     message : str, optional
-        The server's word on it.
+        The server's message about it.
     ended : str, optional
         When the task was finished, ISO 8601 in UTC.
     submitted : str, optional
@@ -94,8 +95,15 @@ class Job:
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether its state does not change any more."""
         return self.state in FINAL
+
+    @property
+    def known_id(self) -> int:
+        """The number of its task, for a job that has one."""
+        if self.task_id is None:
+            raise ValueError(f"{self.target.name} has no task yet")
+        return self.task_id
 
 
 @dataclass
@@ -105,11 +113,11 @@ class Batch:
     Parameters
     ----------
     tag : str
-        What the comment of its tasks begins with.
+        The beginning of the comment of its tasks.
     motion : Motion or None
         The proper motion they share.
     sent : float or None
-        Unix time at which it was sent, while it is not known what became of all its lines.
+        Unix time at which it was sent, while the outcome of some of its lines is not known.
     """
 
     tag: str
@@ -121,7 +129,7 @@ class Batch:
 class ForcedJobs:
     """The tasks of one submission.
 
-    Made by `AtlasForcedClass.submit` or `ForcedJobs.load`. It behaves as a table
+    Returned by `AtlasForcedClass.submit` or `ForcedJobs.load`. It behaves as a table
     with a row for each target, in the order given: ``jobs["state"]``,
     ``jobs["target", "task_id"]``, ``jobs[:5]``, ``len(jobs)``; ``jobs[0]`` is a
     `Job`. `AtlasForcedClass.wait` and `AtlasForcedClass.fetch` bring it up to
@@ -135,13 +143,13 @@ class ForcedJobs:
     shared : dict
         What all requests have in common, by the server's names.
     comment : str, optional
-        The comment of whoever submitted them.
+        The comment of the user.
     jobs : list, optional
         The jobs.
     batches : dict, optional
         The submissions by tag.
     path : `~pathlib.Path`, optional
-        The file they are kept in.
+        The file in which they are saved.
     """
 
     server: str
@@ -151,10 +159,10 @@ class ForcedJobs:
     batches: dict[str, Batch] = field(default_factory=dict)
     path: Path | None = None
 
-    def __post_init__(self):
-        #: Unstarted tasks that the server would still take, where that is known.
+    def __post_init__(self) -> None:
+        #: Number of unstarted tasks that the server would still accept, if known.
         self.room: int | None = None
-        self._held = False
+        self._is_locked = False
         self._stamp = _stamp(self.path)
 
     def __len__(self) -> int:
@@ -163,15 +171,15 @@ class ForcedJobs:
     def __iter__(self) -> Iterator[Job]:
         return iter(self.jobs)
 
-    def __getitem__(self, what: object) -> object:
-        if isinstance(what, (int, np.integer)):
-            return self.jobs[what]
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, (int, np.integer)):
+            return self.jobs[index]
         # A column, several of them, or rows.
-        return self.table()[what]
+        return self.table()[index]
 
     @property
     def unfinished(self) -> int:
-        """The number of jobs of which something is still to become."""
+        """The number of jobs that are not finished."""
         return sum(not job.final for job in self.jobs)
 
     @property
@@ -181,18 +189,18 @@ class ForcedJobs:
         return SkyCoord(table["ra"], table["dec"])
 
     def counts(self) -> dict[str, int]:
-        """Return how many jobs there are in each state.
+        """Return the number of jobs in each state.
 
         Returns
         -------
         dict of str to int
-            In the order of a job's life, without those that are not.
+            In the order of a job's life, without states that no job has.
         """
         counted = Counter(job.state for job in self.jobs)
         return {state: counted[state] for state in STATES if counted[state]}
 
     def table(self) -> Table:
-        """Return all that is known of the jobs.
+        """Return a table of the jobs.
 
         Returns
         -------
@@ -203,10 +211,12 @@ class ForcedJobs:
         """
         jobs = self.jobs
 
-        def masked(values, dtype, unit=None):
+        def masked(values: list, dtype: type, unit: u.Unit | None = None) -> MaskedColumn:
             mask = [value is None for value in values]
             filler = np.nan if dtype is float else 0
-            data = np.array([filler if value is None else value for value in values], dtype)
+            data: np.ndarray = np.array(
+                [filler if value is None else value for value in values], dtype
+            )
             return MaskedColumn(data, mask=mask, unit=unit)
 
         table = Table(
@@ -246,14 +256,14 @@ class ForcedJobs:
 
     def __repr__(self) -> str:
         counted = ", ".join(f"{n} {state}" for state, n in self.counts().items())
-        where = f", kept in {self.path}" if self.path else ""
+        where = f", saved in {self.path}" if self.path else ""
         return f"<ForcedJobs {len(self)} tasks: {counted or 'none'}{where}>"
 
     def _repr_html_(self) -> str:
         shown = self.table()["target", "ra", "dec", "state", "task_id", "attempts", "message"]
         return f"<p>{repr(self)[1:-1]}</p>{shown._repr_html_()}"
 
-    # What the queries do with it.
+    # Changes by the queries.
 
     def add(self, targets: list[Target], motion: Motion | None) -> None:
         """Add the jobs of one submission, which is not sent yet.
@@ -285,14 +295,14 @@ class ForcedJobs:
         return [job for job in self.jobs if job.tag == batch.tag and job.task_id is None]
 
     def split(self, batch: Batch, room: int) -> None:
-        """Leave as many unsent jobs in a submission as there is room for.
+        """Split a submission, leaving as many unsent jobs in it as there is room for.
 
         Parameters
         ----------
         batch : Batch
             The submission.
         room : int
-            How many tasks the server takes.
+            Number of tasks that the server accepts.
         """
         rest = Batch(new_tag(), batch.motion)
         self.batches[rest.tag] = rest
@@ -305,20 +315,20 @@ class ForcedJobs:
         Returns
         -------
         dict of int to Job
-            Those.
+            Without pending jobs.
         """
         return {job.task_id: job for job in self.jobs if job.task_id is not None}
 
-    # On disk.
+    # The file.
 
     def save(self, path: str | os.PathLike) -> None:
-        """Keep the jobs in a file from now on.
+        """Save the jobs in a file, from now on at each change.
 
         Parameters
         ----------
         path : path-like
-            The file, which is replaced as a whole, and is readable by its owner only. It
-            holds no credentials.
+            The file, readable by its owner only, and always complete. It holds no
+            credentials.
 
         Raises
         ------
@@ -345,7 +355,7 @@ class ForcedJobs:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "ForcedJobs":
-        """Take up jobs that another process has kept.
+        """Load jobs that another process has saved.
 
         Parameters
         ----------
@@ -355,15 +365,15 @@ class ForcedJobs:
         Returns
         -------
         ForcedJobs
-            As they were last known; `AtlasForcedClass.wait` finds what became of them.
+            In their last known state; `AtlasForcedClass.wait` updates them.
 
         Raises
         ------
         InvalidQueryError
-            If there is no such file, or it is none of ours.
+            If there is no such file, or it is not one of this package.
         """
 
-        def made(content: dict, place: Path) -> ForcedJobs:
+        def decode(content: dict, file: Path) -> ForcedJobs:
             batches = [Batch(**_with_motion(batch)) for batch in content["batches"]]
             jobs = [
                 Job(**{**job, "target": Target(**_with_motion(job["target"]))})
@@ -375,21 +385,21 @@ class ForcedJobs:
                 content["comment"],
                 jobs,
                 {batch.tag: batch for batch in batches},
-                place,
+                file,
             )
 
-        return read_journal(path, made, version=FORMAT, what="jobs")
+        return read_journal(path, decode, version=FORMAT, what="jobs")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Let no other process work on the jobs of the same file.
+        """Lock the file of the jobs against other processes.
 
         Raises
         ------
         InvalidQueryError
-            If one does, or has done since they were read here.
+            If another process works on them, or has since they were read here.
         """
-        if self.path is None or self._held:
+        if self.path is None or self._is_locked:
             yield
             return
         with locked(self.path.with_name(self.path.name + ".lock")) as free:
@@ -399,20 +409,20 @@ class ForcedJobs:
                     "twice"
                 )
             if _stamp(self.path) != self._stamp:
-                # What it has submitted is not known here, and would be submitted again.
+                # What it has submitted is not known here and would be submitted again.
                 raise InvalidQueryError(
-                    f"another process has worked on {str(self.path)!r} since it was read: take "
-                    "it up again with ForcedJobs.load"
+                    f"another process has worked on {str(self.path)!r} since it was read: load "
+                    "it again with ForcedJobs.load"
                 )
-            self._held = True
+            self._is_locked = True
             try:
                 yield
             finally:
-                self._held = False
+                self._is_locked = False
 
     @property
     def window(self) -> tuple[float | None, float | None]:
-        """The first and last MJD asked for."""
+        """The first and last MJD requested."""
         return self.shared.get("mjd_min"), self.shared.get("mjd_max")
 
     @property
@@ -426,7 +436,7 @@ class ForcedJobs:
         return KEPT_DAYS.get(self.request_type, KEPT_DAYS["FP"])
 
     def expired(self, job: Job, now: float) -> bool:
-        """Return whether the server no longer keeps a job, as it is too old.
+        """Return whether a job is too old for the server to have its result.
 
         Parameters
         ----------
@@ -438,15 +448,14 @@ class ForcedJobs:
         Returns
         -------
         bool
-            By when it ended or, where that was not seen, when it was submitted; False where
-            neither is known.
+            From its end or, if not known, its submission; False if neither is known.
         """
         since = job.ended or job.submitted
         return bool(since) and now - Time(since).unix > self.kept_days * 86400
 
 
 def _stamp(path: Path | None) -> tuple | None:
-    """Return what tells one version of a file from another."""
+    """Return what differs between versions of a file."""
     if path is None:
         return None
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""From the rows of a result file to a light curve: signs, errors, limits."""
+"""Light curves of the rows of result files: signs, errors, limits."""
 
 from collections.abc import Mapping
 
@@ -21,15 +21,15 @@ __all__ = ["light_curve", "signed_flux"]
 EXPOSURE_TIME = 30.0
 # Columns of the file that become columns of the light curve's schema.
 IN_SCHEMA = ("time", "band", "flux_err", "limiting_mag", "exposure")
-# "mag5sig: < 10 = failed solution" (contract).
+# See docs/servers/forcedphot.rst, "mag5sig".
 FAILED_LIMIT = 10.0
 # Half of the last digit of a flux printed as a whole number, and of a magnitude.
 HALF_FLUX = 0.5
 # The server of 2021 first rounded a flux to one decimal: 20.48 became 20.5, and that 20.
 HALF_FLUX_TWICE = 0.55
-# Where more rows than these and this part contradict each other, the magnitudes are others than
-# those of the fluxes: limits, as in files of ATClean.
-MOST_APART = 10, 0.1
+# If more rows than this number and this fraction contradict each other, the magnitudes are not
+# those of the fluxes but limits, as in files of ATClean.
+MOST_CONTRADICTIONS = 10, 0.1
 HALF_MAG = 0.0005
 
 
@@ -39,28 +39,28 @@ def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> Tim
     Parameters
     ----------
     rows : Rows
-        As `~atlasquery.forcedphot.resultfile.parse_result` returns them.
+        As `~atlasquery.forcedphot.result_file.parse_result` returns them.
     snr : float
         Signal to noise from which a measurement is a detection, whatever its sign.
     meta : mapping
-        What the light curve says of its origin.
+        Metadata of the light curve.
     name : str, optional
-        What the file is, for warnings.
+        Name of the file, for warnings.
 
     Returns
     -------
     `~astropy.timeseries.TimeSeries`
-        A row per exposure. Where the solution of the image failed, there is neither a
-        flux nor a limit; ``reported_flux`` has what was sent.
+        A row per exposure. If the solution of the image failed, flux and limit are masked;
+        ``reported_flux`` is as sent.
     """
     wire = rows.values
     flux = signed_flux(wire["reported_mag"], wire["reported_flux"], name=name)
     with np.errstate(invalid="ignore"):
-        spoilt = (wire["limiting_mag"] < FAILED_LIMIT) | failed(flux, wire["flux_err"])
-        # An error of 0 is none.
-        flux_err = np.where((wire["flux_err"] > 0) & ~spoilt, wire["flux_err"], np.nan)
-        flux = np.where(spoilt, np.nan, flux)
-        limit = np.where(spoilt, np.nan, wire["limiting_mag"])
+        unusable = (wire["limiting_mag"] < FAILED_LIMIT) | failed(flux, wire["flux_err"])
+        # An error of 0 is a missing one.
+        flux_err = np.where((wire["flux_err"] > 0) & ~unusable, wire["flux_err"], np.nan)
+        flux = np.where(unusable, np.nan, flux)
+        limit = np.where(unusable, np.nan, wire["limiting_mag"])
         good = (wire["error_code"] == 0) | rows.masks["error_code"]
         detection = (np.abs(flux) >= snr * flux_err) & good
     mag, mag_err = magnitudes(flux, flux_err, detection)
@@ -77,18 +77,18 @@ def light_curve(rows: Rows, *, snr: float, meta: Mapping, name: str = "") -> Tim
         "survey": np.full(n, "atlas"),
         "exposure": wire["exposure"],
     }
-    own = rows.without(IN_SCHEMA)
-    return build_light_curve(wire["time"], values, own, scale="utc", meta=meta)
+    survey_columns = rows.without(IN_SCHEMA)
+    return build_light_curve(wire["time"], values, survey_columns, scale="utc", meta=meta)
 
 
 def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndarray:
-    """Recover the flux that was rounded to a whole number, from the magnitude beside it.
+    """Recover the flux that was rounded to a whole number, from the magnitude.
 
     The magnitude is that of the absolute flux, with the sign of the flux, and
-    has three decimals: below 1086 uJy it says more than the whole number, above
-    it less. So the flux is that of the magnitude, moved into what rounds to
-    the number printed. Where the two have nothing in common, or there is no
-    magnitude, the flux as printed is taken; so it is in a file that prints decimals.
+    has three decimals: below 1086 uJy it is more precise than the whole number, above
+    less. So the flux is that of the magnitude, moved into the interval that
+    rounds to the printed number. If the two contradict each other, or there is no
+    magnitude, the printed flux is used, as in a file that prints decimals.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndar
     flux : `~numpy.ndarray`
         Fluxes as sent, uJy.
     name : str, optional
-        What the file is, for a warning.
+        Name of the file, for a warning.
 
     Returns
     -------
@@ -114,29 +114,31 @@ def signed_flux(mag: np.ndarray, flux: np.ndarray, *, name: str = "") -> np.ndar
         exact = np.sign(mag) * mag_to_flux(np.abs(mag))
         away = np.abs(exact - printed) - np.abs(exact) * HALF_MAG / LN10_2_5 - 1e-6
         half = np.where(away > HALF_FLUX, HALF_FLUX_TWICE, HALF_FLUX)
-        apart = away > HALF_FLUX_TWICE
+        differs = away > HALF_FLUX_TWICE
     finite = np.isfinite(printed)
     decimals = bool(np.any(finite & (printed != np.rint(printed))))
     if decimals:
-        # Then the magnitude was made of more digits than stand there, or of other ones.
+        # Then the magnitude was computed from more digits than are printed, or from others.
         with np.errstate(invalid="ignore"):
-            apart &= np.sign(exact) * np.sign(printed) < 0
-    if np.any(apart):
-        _warn_apart(mag, printed, apart, name)
+            differs &= np.sign(exact) * np.sign(printed) < 0
+    if np.any(differs):
+        _warn_contradiction(mag, printed, differs, name)
     if decimals:
         return np.where(finite, printed, exact)
-    known = np.isfinite(exact) & (mag != 0) & ~apart
-    number, part = MOST_APART
-    if np.count_nonzero(apart) > max(number, part * np.count_nonzero(known | apart)):
+    known = np.isfinite(exact) & (mag != 0) & ~differs
+    number, fraction = MOST_CONTRADICTIONS
+    if np.count_nonzero(differs) > max(number, fraction * np.count_nonzero(known | differs)):
         known &= ~finite
     near = np.where(finite, np.clip(exact, printed - half, printed + half), exact)
     return np.where(known, near, printed)
 
 
-def _warn_apart(mag: np.ndarray, printed: np.ndarray, apart: np.ndarray, name: str) -> None:
-    first = int(np.argmax(apart))
+def _warn_contradiction(
+    mag: np.ndarray, printed: np.ndarray, differs: np.ndarray, name: str
+) -> None:
+    first = int(np.argmax(differs))
     warn(
-        f"{name or 'a result file'} contradicts itself in {np.count_nonzero(apart)} rows, the "
+        f"{name or 'a result file'} contradicts itself in {np.count_nonzero(differs)} rows, the "
         f"first of which has m={mag[first]:g} and uJy={printed[first]:g}; the flux is taken "
         "from uJy there",
         InputWarning,

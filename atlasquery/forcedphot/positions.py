@@ -1,6 +1,7 @@
-"""Forced photometry at positions: submit, or submit, wait and fetch in one."""
+"""Forced photometry at positions: submit, or submit, wait and fetch in one call."""
 
 import os
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -12,15 +13,15 @@ from atlasquery.exceptions import InvalidQueryError, attach
 from atlasquery.forcedphot.base import ForcedQuery
 from atlasquery.forcedphot.jobs import TAG_LENGTH, ForcedJobs
 from atlasquery.forcedphot.results import fetch
-from atlasquery.forcedphot.submission import make_jobs, submit_pending
-from atlasquery.forcedphot.targets import check_comment, check_dates, check_targets
+from atlasquery.forcedphot.submission import make_jobs, submission_payloads, submit_pending
+from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
 from atlasquery.forcedphot.waiting import Watch, check_timeout, wait, within_timeout
 from atlasquery.service.failures import check_on_error
 from atlasquery.service.inputs import check_coordinates, check_path, check_radius
 
 __all__ = ["get_control_curves", "query_position", "submit"]
 
-When = Time | str | float | None
+When: TypeAlias = Time | str | float | None
 
 
 def submit(
@@ -36,12 +37,12 @@ def submit(
     save: str | os.PathLike | None = None,
     timeout: u.Quantity | float | str | None = None,
 ) -> ForcedJobs:
-    """Submit positions or minor planets to be measured.
+    """Submit positions or minor planets for measurement.
 
-    A hundred share a request. The server holds 500 tasks of an account that are not
-    begun; what is beyond stays ``pending``, and `wait` or `update` submit it as room
-    comes free. Each submission has a tag in its comment: where its answer is
-    lost, the tag is looked for in the queue, and nothing is submitted twice.
+    A hundred share a request. The server accepts 500 tasks of an account that are not
+    begun; the rest stays ``pending``, and is submitted by `wait` or `update` when there
+    is room. Each submission has a tag in its comment: if its response is lost, the
+    tag is looked for in the queue, so that nothing is submitted twice.
 
     Parameters
     ----------
@@ -57,15 +58,15 @@ def submit(
         Whether to measure on the images themselves instead of on the differences
         from the reference image.
     comment : str, optional
-        What the tasks are to say in the server's list, up to 272 characters.
+        Comment of the tasks in the server's list, up to 272 characters.
     names : str or sequence of str, optional
-        What to call the targets in tables, one for each.
+        Names of the targets in tables, one for each.
     save : path-like, optional
-        A new file in which the jobs are kept from before the first request, so that a
-        process that is killed loses nothing.
+        A new file in which the jobs are saved before each request, so that nothing is
+        lost if the process is killed.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        How long this may take, where no write is left in the minute or an answer is
-        lost; a bare number is in seconds.
+        Longest time that this may take, if no write is left in the minute or a response
+        is lost; a bare number is in seconds.
 
     Returns
     -------
@@ -76,14 +77,14 @@ def submit(
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be, or the file exists; nothing was sent.
+        If an argument is not valid, or the file exists; nothing was sent.
     LoginError
         If there is no login, or it is refused.
     TimeoutError
-        If not all was submitted in time; ``jobs`` of the error has all, and `wait` goes
-        on with them.
+        If some were not submitted in time; ``jobs`` of the error has all, for `wait` to
+        continue.
     RemoteServiceError
-        If the server refused; what was submitted before is in ``jobs`` of the error.
+        If the server refused; earlier submissions are in ``jobs`` of the error.
 
     References
     ----------
@@ -97,24 +98,18 @@ def submit(
     >>> AtlasForced.submit(positions, start="2020-05-01", comment="two hosts")
     <ForcedJobs 2 tasks: 2 queued>
     """
-    targets = check_targets(coordinates, mpc_names, names)
-    first, last = check_dates(start, end)
-    if not isinstance(reduced, (bool, np.bool_)):
-        raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
-    words = check_comment(comment, TAG_LENGTH)
-    place = None if save is None else check_path(save, name="save")
+    request = _check_request(coordinates, mpc_names, start, end, reduced, comment, names)
+    path = None if save is None else check_path(save, name="save")
     seconds = check_timeout(timeout)
-    # The bound is always sent: without it the server takes the last 30 days.
-    shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
+    # The login may name the server, which is that of the jobs.
     self._auth(required=True)
-    jobs = make_jobs(self, targets, shared, words)
-    if place is not None:
-        if place.exists():
+    jobs = make_jobs(self, *request)
+    if path is not None:
+        if path.exists():
             raise InvalidQueryError(
-                f"save={str(save)!r} exists: take it up with ForcedJobs.load, or choose "
-                "another name"
+                f"save={str(save)!r} exists: resume it with ForcedJobs.load, or choose another name"
             )
-        jobs.save(place)
+        jobs.save(path)
     with within_timeout(self, seconds, Watch(), jobs):
         return _submit_all(self, jobs)
 
@@ -133,6 +128,7 @@ def query_position(
     timeout: u.Quantity | float | str | None = None,
     on_error: str = "raise",
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> TimeSeries | list[TimeSeries]:
     """Measure positions or minor planets: submit, wait and fetch in one call.
 
@@ -149,18 +145,21 @@ def query_position(
     reduced : bool, optional
         Whether to measure on the images themselves instead of on the differences.
     comment : str, optional
-        What the tasks are to say in the server's list.
+        Comment of the tasks in the server's list.
     names : str or sequence of str, optional
-        What to call the targets, one for each.
+        Names of the targets, one for each.
     save : path-like, optional
-        A file in which the jobs are kept. Where it exists, its jobs are taken up
-        instead of submitted again; they must be of the same query.
+        A file in which the jobs are saved. If it exists, its jobs are resumed
+        instead of submitted again; they must be those of the same query.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        How long to submit and to wait; a bare number is in seconds.
+        Longest time to submit and to wait; a bare number is in seconds.
     on_error : {"raise", "warn"}, optional
         What to do when some have no light curve, as in `fetch`.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing: the submissions, one
+        for each hundred lines. Each real one has another tag in its ``comment``.
 
     Returns
     -------
@@ -171,9 +170,9 @@ def query_position(
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not valid; nothing was sent.
     TimeoutError
-        If some are not finished in time; ``jobs`` of the error has them.
+        If some are not finished in time; ``jobs`` of the error has all.
     IncompleteResultError
         If some have no light curve.
 
@@ -182,7 +181,7 @@ def query_position(
     NoResultsWarning
         If there is no data at some positions.
     BlockedQueueWarning
-        If a task is begun again and again, while the others wait.
+        If a task is repeated again and again, while the others wait.
 
     References
     ----------
@@ -199,24 +198,28 @@ def query_position(
     """
     seconds, start_of_wait = check_timeout(timeout), self._clock.now()
     check_on_error(on_error)
-    query = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
+    query: dict[str, Any] = {"mpc_names": mpc_names, "start": start, "end": end, "reduced": reduced,
              "comment": comment, "names": names}  # fmt: skip
     if save is not None and check_path(save, name="save").exists():
         jobs = ForcedJobs.load(save)
-        _check_same(self, jobs, coordinates, query)
+        _check_same(jobs, coordinates, query)
+    elif get_query_payload:
+        jobs = make_jobs(self, *_check_request(coordinates, **query))
     else:
         jobs = submit(self, coordinates, save=save, timeout=timeout, **query)
+    if get_query_payload:
+        return submission_payloads(jobs)
     try:
         left = max(0.0, start_of_wait + seconds - self._clock.now())
         wait(self, jobs, timeout=left, progress=progress)
         curves = fetch(self, jobs, on_error=on_error, progress=progress)
     except BaseException as error:
-        # After hours of waiting they are not lost with the error, or with Ctrl-C.
+        # So that they are not lost after hours of waiting, nor with Ctrl-C.
         attach(error, jobs=jobs)
         raise
-    alone = coordinates is None or getattr(coordinates, "shape", ()) == ()
-    alone &= mpc_names is None or isinstance(mpc_names, str)
-    return curves[0] if alone and len(curves) == 1 else curves
+    single = coordinates is None or getattr(coordinates, "shape", ()) == ()
+    single &= mpc_names is None or isinstance(mpc_names, str)
+    return curves[0] if single and len(curves) == 1 else curves
 
 
 def get_control_curves(
@@ -232,32 +235,35 @@ def get_control_curves(
     save: str | os.PathLike | None = None,
     timeout: u.Quantity | float | str | None = None,
     progress: bool = True,
+    get_query_payload: bool = False,
 ) -> list[TimeSeries]:
-    """Measure a circle of positions around one, where nothing is expected.
+    """Measure positions on a circle around a position, where no source is expected.
 
-    What they scatter by is the error that the survey's own errors should
-    have, as ATClean takes it.
+    Their scatter is the true error of the fluxes, with which ATClean corrects
+    those of the survey.
 
     Parameters
     ----------
     coordinates : `~astropy.coordinates.SkyCoord`
         One position.
     n : int, optional
-        How many positions, evenly around it, the first to the north.
+        Number of positions, evenly around it, the first to the north.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-        How far from it: outside of its profile, and as near as that allows.
+        Radius of the circle: just outside of the profile of the source.
     start, end : `~astropy.time.Time`, str or float, optional
         The time window; a bare number is an MJD, None no bound.
     reduced : bool, optional
         Whether to measure on the images themselves instead of on the differences.
     comment : str, optional
-        What the tasks are to say in the server's list.
+        Comment of the tasks in the server's list.
     save : path-like, optional
-        A file in which the jobs are kept, as in `query_position`.
+        A file in which the jobs are saved, as in `query_position`.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        How long to wait; a bare number is in seconds.
+        Longest time to wait; a bare number is in seconds.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
+    get_query_payload : bool, optional
+        Whether to return what would be sent, and send nothing, as in `query_position`.
 
     Returns
     -------
@@ -285,7 +291,7 @@ def get_control_curves(
     """
     ra, dec, shape = check_coordinates(coordinates)
     if shape not in ((), (1,)):
-        raise InvalidQueryError(f"coordinates holds {len(ra)} positions, where one is taken")
+        raise InvalidQueryError(f"coordinates holds {len(ra)} positions, where one is needed")
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise InvalidQueryError(f"n={n!r} should be a whole number from 1")
     angles = np.arange(n) * 360.0 / n
@@ -294,11 +300,34 @@ def get_control_curves(
     names = [f"control {k} of {ra[0]:.5f}{dec[0]:+.5f}" for k in range(n)]
     curves = query_position(self,
         circle, start=start, end=end, reduced=reduced, comment=comment, names=names,
-        save=save, timeout=timeout, progress=progress,
+        save=save, timeout=timeout, progress=progress, get_query_payload=get_query_payload,
     )  # fmt: skip
+    if get_query_payload:
+        return curves
+    if not isinstance(curves, list):
+        curves = [curves]
     for k, lc in enumerate(curves):
         lc.meta.update(control=k, position_angle=float(angles[k]))
     return curves
+
+
+def _check_request(
+    coordinates: SkyCoord | None,
+    mpc_names: str | list[str] | None,
+    start: When,
+    end: When,
+    reduced: bool,
+    comment: str | None,
+    names: str | list[str] | None,
+) -> tuple[list[Target], dict, str]:
+    """Return targets, what their requests have in common, and the comment; or refuse them."""
+    targets = check_targets(coordinates, mpc_names, names)
+    first, last = check_dates(start, end)
+    if not isinstance(reduced, (bool, np.bool_)):
+        raise InvalidQueryError(f"reduced={reduced!r} should be True or False")
+    # The bound is always sent: without it the server takes the last 30 days.
+    shared = {"mjd_min": first, "mjd_max": last, "use_reduced": bool(reduced)}
+    return targets, shared, check_comment(comment, TAG_LENGTH)
 
 
 def _submit_all(client: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
@@ -306,16 +335,14 @@ def _submit_all(client: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
         try:
             submit_pending(client, jobs)
         except BaseException as error:
-            # What was submitted is not lost with the error, or with Ctrl-C.
+            # So that submitted jobs are not lost with the error, or with Ctrl-C.
             attach(error, jobs=jobs)
             raise
     return jobs
 
 
-def _check_same(
-    client: ForcedQuery, jobs: ForcedJobs, coordinates: SkyCoord | None, query: dict
-) -> None:
-    """Refuse to take up the jobs of another query."""
+def _check_same(jobs: ForcedJobs, coordinates: SkyCoord | None, query: dict) -> None:
+    """Refuse to resume the jobs of another query."""
     targets = check_targets(coordinates, query["mpc_names"], query["names"])
     window = check_dates(query["start"], query["end"])
     same = [job.target for job in jobs] == targets
@@ -324,6 +351,3 @@ def _check_same(
         raise InvalidQueryError(
             f"save={str(jobs.path)!r} holds the jobs of another query: choose another name"
         )
-
-
-#: The instance to use for a login and a server from the configuration.

@@ -1,8 +1,9 @@
-"""Fetch result files, keep them, and make light curves of them."""
+"""Fetch result files, store them, and build light curves from them."""
 
 import contextlib
 import os
 from functools import partial
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord, angular_separation
@@ -18,7 +19,7 @@ from atlasquery.exceptions import (
 from atlasquery.forcedphot.base import ForcedQuery
 from atlasquery.forcedphot.jobs import STATES, ForcedJobs, Job
 from atlasquery.forcedphot.photometry import light_curve
-from atlasquery.forcedphot.resultfile import empty_rows, parse_result
+from atlasquery.forcedphot.result_file import empty_rows, parse_result
 from atlasquery.forcedphot.targets import Target
 from atlasquery.forcedphot.waiting import check_jobs
 from atlasquery.lightcurve.schema import Conventions
@@ -33,7 +34,7 @@ __all__ = ["fetch", "read", "read_result", "result_key"]
 TEXT = "text/plain"
 # Files have five decimals of a degree.
 ROUNDED = 3e-5
-# Years by which a proper motion may have taken a position away from where it was at its epoch.
+# Years of proper motion between the epoch of a position and its measurement, at most.
 LONGEST = 100.0
 
 
@@ -42,16 +43,16 @@ def fetch(
 ) -> list[TimeSeries]:
     """Fetch the light curves of finished tasks.
 
-    Each result is a request, and is kept on disk as it arrives: a call that was
-    stopped goes on where it was, and what was fetched once is there after
-    the server has forgotten it, a month later. Nothing is deleted on the server.
+    Each result costs a request, and is stored on disk when it arrives: the next call
+    resumes one that was stopped, and results remain available after the server
+    has deleted them, a month later. Nothing is deleted on the server.
 
     Parameters
     ----------
     jobs : ForcedJobs
         The tasks.
     on_error : {"raise", "warn"}, optional
-        What to do at the end when some have no light curve: raise an error that has
+        What to do when some have no light curve: raise an error that has
         the list as ``result``, or return the list with a warning.
     progress : bool, optional
         Whether a bar is shown, on a terminal or in a notebook.
@@ -64,17 +65,17 @@ def fetch(
         ``reported_mag_err`` (mag), ``reported_flux`` (uJy) as sent, ``error_code``,
         ``reduced_chi2``, ``ra``, ``dec`` (deg), ``x``, ``y``, ``psf_major``,
         ``psf_minor`` (pix), ``psf_angle`` (deg), ``aperture_correction`` (mag) and
-        ``sky_brightness`` (mag / arcsec2). A light curve without rows where there is
+        ``sky_brightness`` (mag / arcsec2). A light curve without rows if there is
         no data; None for a task that has no result.
 
     Raises
     ------
     InvalidQueryError
-        If the tasks are of another server, or make images.
+        If the tasks are of another server, or produce images.
     IncompleteResultError
         If some tasks are not finished, failed, or have a result that cannot be
-        fetched or read; ``failures`` has a pair (target, error) for each. Where only
-        one task was asked for, its error.
+        fetched or read; ``failures`` has a pair (target, error) for each. For a
+        single task, its error.
 
     Warns
     -----
@@ -99,20 +100,20 @@ def fetch(
     check_jobs(self, jobs)
     if jobs.request_type != "FP":
         raise InvalidQueryError(
-            "these jobs make images, of which there is no light curve: download them with "
+            "these jobs produce images and have no light curves: download them with "
             + ("get_stack(jobs)" if jobs.request_type == "SSOSTACK" else "get_images(jobs)")
         )
     check_on_error(on_error)
     before = [job.state for job in jobs]
     outcomes = run_all(
-        partial(partial(_outcome, self), jobs),
+        partial(_light_curve_of, self, jobs),
         jobs.jobs,
         concurrency=self.conf.concurrency,
         interrupt=self._clock.interrupt,
         progress=progress,
     )
     if [job.state for job in jobs] != before:
-        # Another process may be waiting for them; then it finds out by itself.
+        # Another process may be waiting for them, which then updates them itself.
         with contextlib.suppress(InvalidQueryError), jobs.held():
             jobs.keep()
     empty = [j.target.name for j, o in zip(jobs, outcomes, strict=True) if _is_empty(o)]
@@ -128,18 +129,18 @@ def fetch(
 def read(
     self: ForcedQuery, source: str | bytes | os.PathLike, *, on_error: str = "raise"
 ) -> TimeSeries:
-    r"""Read a result file that is there already, or a copy of one.
+    r"""Read a result file from disk, or a copy of one.
 
     Parameters
     ----------
     source : path-like, str or bytes
-        The file, or its text, from any year: columns are found by name, those
-        that are missing are masked, and those that are not known are kept. It
+        The file, or its content, from any year: columns are found by name, missing
+        ones are masked, and unknown ones are included. It
         may be packed by gzip, in UTF-16, a copy as CSV with commas or semicolons,
         or several files one after the other; its header may have lost its ``###``.
     on_error : {"raise", "warn"}, optional
-        Whether a broken line is an error, or left out with a warning that names it.
-        So is a last line without an end that looks as if it were cut short.
+        Whether a broken line is an error, or omitted with a warning that names it.
+        A last line without a newline is broken if it looks cut short.
 
     Returns
     -------
@@ -176,17 +177,17 @@ def read(
     >>> print(lc["flux"][0], lc["detection"][0], lc["limiting_mag"].mask[0])
     -32.809529311311884 uJy False True
     """
-    text, name = _text_of(source)
+    content, name = _content_of(source)
     limit = self.conf.max_answer_bytes
-    rows = parse_result(text, name=name, on_error=on_error, limit=limit)
+    rows = parse_result(content, name=name, on_error=on_error, limit=limit)
     if not len(rows):
         warn(f"{name} has no rows", NoResultsWarning)
     meta = {**_curve_meta(), "source": name}
     return light_curve(rows, snr=self.conf.detection_snr, meta=meta, name=name)
 
 
-def _outcome(client: ForcedQuery, jobs: ForcedJobs, job: Job) -> TimeSeries:
-    """Return the light curve of a task, or raise why there is none."""
+def _light_curve_of(client: ForcedQuery, jobs: ForcedJobs, job: Job) -> TimeSeries:
+    """Return the light curve of a task, or raise the reason why it has none."""
     name = f"the result of task {job.task_id} ({job.target.name})"
     rows, when = read_result(client, jobs, job, name)
     meta = client._meta(when, query="forced_photometry", **_curve_meta(jobs, job))
@@ -198,11 +199,11 @@ def read_result(client: ForcedQuery, jobs: ForcedJobs, job: Job, name: str) -> t
     if job.state == "empty":
         return empty_rows(), client._clock.now()
     limit = client.conf.max_answer_bytes
-    read_task = partial(_result_of, target=job.target, name=name, limit=limit)
+    read_task = partial(_decode_result, target=job.target, name=name, limit=limit)
     if job.task_id is not None:
         key = result_key(client, job)
         stored = client._results.get(key, float("inf"))
-        # What cannot be read is fetched again.
+        # A stored result that cannot be read is fetched again.
         with contextlib.suppress(TableParseError):
             if stored is not None:
                 return read_task(stored[0]), stored[2]
@@ -218,12 +219,12 @@ def read_result(client: ForcedQuery, jobs: ForcedJobs, job: Job, name: str) -> t
     except RemoteServiceError as error:
         if error.status != 404:
             raise
-        # A proxy has web pages of its own; the task itself tells whether it is gone.
+        # A 404 may be the page of a proxy; only the task shows whether it was deleted.
         expired = jobs.expired(job, client._clock.now())
-        if not expired and client._task(job.task_id) is not None:
+        if not expired and client._task(job.known_id) is not None:
             raise
         raise _lost_result(client, jobs, job, error) from None
-    # It is kept once it was read: a file that is damaged is fetched again.
+    # Stored only after it was read: a damaged file is fetched again.
     client._results.put(key, response.content, TEXT)
     return rows, client._clock.now()
 
@@ -234,40 +235,40 @@ def result_key(client: ForcedQuery, job: Job) -> str:
 
 
 def _no_result(client: ForcedQuery, job: Job) -> Exception:
-    words = job.message or STATES[job.state]
+    message = job.message or STATES[job.state]
     task = "no task yet" if job.task_id is None else f"task {job.task_id}"
     kind = NotFoundError if job.state in ("expired", "deleted") else RemoteServiceError
     return kind(
-        f"{client.service}: {job.target.name} ({task}) is {job.state}: {words}",
+        f"{client.service}: {job.target.name} ({task}) is {job.state}: {message}",
         service=client.service,
-        reason=words,
+        reason=message,
     )
 
 
 def _lost_result(
     client: ForcedQuery, jobs: ForcedJobs, job: Job, error: RemoteServiceError
 ) -> Exception:
-    """Note that a finished task has no file any more, and say why."""
+    """Note that a finished task has no file any more; return the error with the reason."""
     if jobs.expired(job, client._clock.now()):
         job.state = "expired"
-        words = f"results are kept for {jobs.kept_days:.0f} days, and it ended on "
-        words += job.ended[:10]
+        reason = f"results are available for {jobs.kept_days:.0f} days, and it ended on "
+        reason += job.ended[:10]
     else:
-        # Not in the words of the web page that is the answer.
-        job.state, words = "deleted", "the task was deleted at the server"
-    job.message = words
+        # The response is a web page, whose content is no explanation.
+        job.state, reason = "deleted", "the task was deleted at the server"
+    job.message = reason
     return NotFoundError(
         f"{client.service} no longer has the result of task {job.task_id} ({job.target.name}): "
-        f"{words}",
+        f"{reason}",
         service=client.service,
         status=404,
         url=error.url,
-        reason=words,
+        reason=reason,
     )
 
 
 def _complete(client: ForcedQuery, jobs: ForcedJobs, outcomes: list, on_error: str) -> list:
-    """Return what came, or raise or warn of what did not."""
+    """Return the light curves; raise or warn about those that are missing."""
     failures = [
         (job.target.name, outcome)
         for job, outcome in zip(jobs, outcomes, strict=True)
@@ -287,38 +288,40 @@ def _complete(client: ForcedQuery, jobs: ForcedJobs, outcomes: list, on_error: s
 
 
 def _hint(jobs: ForcedJobs) -> str:
-    """Return what may be wrong with the name of a minor planet of which there is no data."""
-    bare = [job.target.mpc_name for job in jobs if job.state == "empty" and job.target.mpc_name]
-    bare = [name for name in bare if name.isdecimal()]
-    return f". A numbered minor planet is written in parentheses: '({bare[0]})'" if bare else ""
+    """Return what may be wrong with the name of a minor planet without data."""
+    names = [job.target.mpc_name or "" for job in jobs if job.state == "empty"]
+    numbers = [name for name in names if name.isdecimal()]
+    if not numbers:
+        return ""
+    return f". A numbered minor planet is written in parentheses: '({numbers[0]})'"
 
 
-def _result_of(text: bytes, *, target: Target, name: str, limit: int) -> Rows:
-    """Read a result file, and see by its positions that it is that of the target."""
-    rows = parse_result(text, name=name, whole=True, limit=limit)
+def _decode_result(body: bytes, *, target: Target, name: str, limit: int) -> Rows:
+    """Read a result file, and check by its positions that it is that of the target."""
+    rows = parse_result(body, name=name, complete=True, limit=limit)
     if target.ra is None or target.dec is None:
-        # Where a minor planet was, its file alone says.
+        # Only the file has the positions of a minor planet.
         return rows
-    slack = ROUNDED
+    tolerance = ROUNDED
     if target.motion is not None:
-        slack += LONGEST * np.hypot(target.motion.ra, target.motion.dec) / 3.6e6
+        tolerance += LONGEST * np.hypot(target.motion.ra, target.motion.dec) / 3.6e6
     ra, dec = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    apart = angular_separation(ra, dec, np.radians(target.ra), np.radians(target.dec))
+    offset = angular_separation(ra, dec, np.radians(target.ra), np.radians(target.dec))
     # Files of some years have no positions.
-    wrong = np.flatnonzero(np.degrees(apart) > slack)
+    wrong = np.flatnonzero(np.degrees(offset) > tolerance)
     if len(wrong):
         where = f"{rows.values['ra'][wrong[0]]:.5f} {rows.values['dec'][wrong[0]]:+.5f}"
         check_answer(where, f"{target.ra:.5f} {target.dec:+.5f}", f"the position of {name}")
     return rows
 
 
-def _is_empty(outcome: object) -> bool:
+def _is_empty(outcome: Any) -> bool:
     return isinstance(outcome, TimeSeries) and not len(outcome)
 
 
 def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:
-    """Return what a light curve says of what it shows."""
-    meta = {"survey": "atlas", "history": []}
+    """Return the metadata of a light curve: target, window and conventions."""
+    meta: dict[str, Any] = {"survey": "atlas", "history": []}
     if jobs is None or job is None:
         # A result file does not say on which images it was measured.
         return meta | Conventions("start", "unknown").meta()
@@ -338,13 +341,14 @@ def _curve_meta(jobs: ForcedJobs | None = None, job: Job | None = None) -> dict:
     return meta
 
 
-def _text_of(source: object) -> tuple[str | bytes, str]:
-    """Return the text of a result file, and what to call it."""
+def _content_of(source: object) -> tuple[str | bytes, str]:
+    """Return the content of a result file, and its name."""
     if isinstance(source, bytes):
         return source, "the text"
-    text = isinstance(source, str) and source.lstrip("\ufeff \t")
-    if text and ("\n" in source or "\r" in source or text.startswith("#")):
-        return source, "the text"
+    if isinstance(source, str):
+        content = source.lstrip("\ufeff \t")
+        if content and ("\n" in source or "\r" in source or content.startswith("#")):
+            return source, "the text"
     try:
         return check_path(source, name="source").read_bytes(), str(source)
     except OSError as error:

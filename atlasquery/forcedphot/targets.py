@@ -1,4 +1,4 @@
-"""What is asked for: positions with their motions, and minor planets, checked and grouped."""
+"""Targets of forced photometry: positions with proper motions, and minor planets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from atlasquery.service.inputs import check_coordinates, check_names, check_wind
 
 __all__ = ["Motion", "Target", "check_comment", "check_dates", "check_targets", "in_groups"]
 
-# "up to 300 chars, no quotes or semicolon" (contract).
+# See docs/servers/forcedphot.rst, "Names and comments".
 LONGEST_NAME = 300
 LONGEST_COMMENT = 300
 FORBIDDEN = "'\"`;"
@@ -21,7 +21,7 @@ FORBIDDEN = "'\"`;"
 
 @dataclass(frozen=True)
 class Motion:
-    """A proper motion as the server takes it.
+    """A proper motion in the form that the server accepts.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Target:
     Parameters
     ----------
     name : str
-        What it is called in tables.
+        Its name in tables.
     ra, dec : float or None
         ICRS degrees; None for a minor planet.
     mpc_name : str or None
@@ -60,15 +60,15 @@ class Target:
 
     @property
     def line(self) -> str:
-        """The line that stands for it in a list of targets."""
-        if self.mpc_name:
+        """Its line in a list of targets."""
+        if self.ra is None or self.dec is None:
             return f"mpc {self.mpc_name}"
-        # All digits, and never an exponent: a position that is rounded is another position.
+        # All digits, and never an exponent: rounding would change the position.
         return f"{digits(self.ra)} {digits(self.dec)}"
 
 
 def digits(value: float) -> str:
-    """Return a number with all the decimals that tell it from its neighbours.
+    """Return a number with all decimals, so that it is read back as the same number.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def digits(value: float) -> str:
 def check_targets(
     coordinates: SkyCoord | None, mpc_names: object, names: object = None
 ) -> list[Target]:
-    """Return what is asked for, or refuse it.
+    """Return the targets of a query, or refuse them.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def check_targets(
     mpc_names : str, sequence of str or None
         Minor planets.
     names : str, sequence of str or None, optional
-        What to call them, one for each.
+        Their names, one for each.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def check_targets(
     Raises
     ------
     InvalidQueryError
-        If there is nothing, or something is not what it should be.
+        If there is no target, or an argument is not valid.
     """
     if coordinates is None and mpc_names is None:
         raise InvalidQueryError("give coordinates, a SkyCoord, or mpc_names, or both")
@@ -131,7 +131,7 @@ def _positions(coordinates: SkyCoord) -> list[Target]:
     motions = _motions(coordinates, len(ra))
     if any(motions):
         ra, dec = _at_epochs(ra, dec, coordinates, motions)
-    # What is a hair below 0 becomes 360 by its rounding, which the server refuses.
+    # A right ascension just below 0 is rounded to 360, which the server refuses.
     ra = np.where(ra >= 360.0, 0.0, ra)
     return [
         Target(f"{a:.5f}{d:+.5f}", float(a), float(d), motion=motion)
@@ -152,7 +152,7 @@ def _motions(coordinates: SkyCoord, n: int) -> list[Motion | None]:
         pm_ra = np.ravel(icrs.pm_ra_cosdec.to_value(u.mas / u.yr))
         pm_dec = np.ravel(icrs.pm_dec.to_value(u.mas / u.yr))
     except Exception as error:
-        # Each frame has its own way of failing.
+        # Frames fail with different exceptions.
         raise InvalidQueryError(
             f"the proper motion of coordinates in the frame {frame.name!r} cannot be turned into "
             f"ICRS: {error}"
@@ -162,19 +162,21 @@ def _motions(coordinates: SkyCoord, n: int) -> list[Motion | None]:
         raise InvalidQueryError("coordinates hold a proper motion that is not finite")
     if np.any(moving) and frame.obstime is None:
         raise InvalidQueryError(
-            "coordinates have a proper motion but no obstime, the time at which they are right: "
+            "coordinates have a proper motion but no obstime, the time of the positions: "
             "give it as SkyCoord(..., obstime=Time('J2016.0'))"
         )
     years = np.broadcast_to(np.ravel(Time(frame.obstime).jyear), n) if np.any(moving) else [0.0] * n
     return [
-        # "Ensure that there are no more than 1 decimal places", says the server.
-        # What a change of frame leaves behind the sixth decimal is no motion.
+        # The server accepts one decimal of the year. Beyond the sixth decimal of a motion are
+        # rounding errors of the change of frame.
         Motion(round(float(a), 6), round(float(d), 6), round(float(year), 1)) if moves else None
         for a, d, year, moves in zip(pm_ra, pm_dec, years, moving, strict=True)
     ]
 
 
-def _at_epochs(ra, dec, coordinates, motions: list) -> tuple[np.ndarray, np.ndarray]:
+def _at_epochs(
+    ra: np.ndarray, dec: np.ndarray, coordinates: SkyCoord, motions: list[Motion | None]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return positions at the epochs that are sent, which have one decimal only."""
     epoch = np.array([m.epoch if m else np.nan for m in motions])
     pm_ra = np.array([m.ra if m else 0.0 for m in motions])
@@ -202,7 +204,7 @@ def _planets(mpc_names: object) -> list[Target]:
 
 
 def check_dates(start: object, end: object) -> tuple[float | None, float | None]:
-    """Return a time window as the server takes it, or refuse it.
+    """Return a time window as the server accepts it, or refuse it.
 
     Parameters
     ----------
@@ -217,7 +219,7 @@ def check_dates(start: object, end: object) -> tuple[float | None, float | None]
     Raises
     ------
     InvalidQueryError
-        If one is no time, or the end is not after the start and above 0.
+        If one is not a time, or the end is not after the start and above 0.
     """
     first, last = check_window(start, end)
     if last is not None and (last <= 0 or (first is not None and last <= first)):
@@ -232,9 +234,9 @@ def check_comment(comment: str | None, tag_length: int) -> str:
     Parameters
     ----------
     comment : str or None
-        The user's words.
+        The comment of the user.
     tag_length : int
-        How long the tag before it is.
+        Length of the tag before it.
 
     Returns
     -------
@@ -247,27 +249,27 @@ def check_comment(comment: str | None, tag_length: int) -> str:
     if not isinstance(comment, str) or len(comment) > room or not comment.isprintable():
         raise InvalidQueryError(
             f"comment={comment!r:.60} should be one line of up to {room} characters: the server "
-            f"takes {LONGEST_COMMENT}, and the tag by which tasks are found again is among them"
+            f"accepts {LONGEST_COMMENT}, including the tag by which tasks are found again"
         )
     return comment.strip()
 
 
 def in_groups(targets: list[Target], most: int) -> Iterable[tuple[Motion | None, list[int]]]:
-    """Group targets that may share a request: all but the position is common to its lines.
+    """Group targets that may share a request, in which only the positions differ.
 
     Parameters
     ----------
     targets : list of Target
-        What is asked for.
+        The targets.
     most : int
-        Lines of a request.
+        Largest number of lines of a request.
 
     Yields
     ------
     motion : Motion or None
         The proper motion of the group.
     indices : list of int
-        Its targets.
+        Its targets, as indices.
     """
     groups: dict = {}
     for n, target in enumerate(targets):

@@ -1,12 +1,12 @@
-"""Wait for tasks: one request a poll for all of them, however many there are.
+"""Wait for tasks: one request a poll for all of them, whatever their number.
 
-A poll reads the hundred tasks of the account from the oldest unfinished one on: of each that is
-in the page it tells the state, and of each that is not that it is gone. What is finished there
-moves the page on. Nothing is concluded from the order of numbers: the server begins tasks by the
-place that it has given them, which for two submissions at once is another order. Where nothing
-runs in the page, every other poll reads the newest begun tasks of the account instead, which
-tells what the others wait for. Each page is asked for with the tag of its last answer, so that a
-poll at which nothing has happened is answered without a body.
+A poll reads a page of a hundred tasks of the account, from the oldest unfinished one on. It has
+the state of each task in the page; a task that is missing there was deleted. When the first tasks
+are finished the page moves on. Nothing is concluded from the order of numbers: the server begins
+tasks in the order of their queue positions, which is another one for two submissions at once. If
+no task of the page is running, every other poll reads the newest begun tasks of the account, to
+see what the others wait for. Each page is requested with the ETag of its last response, so that a
+poll at which nothing has happened gets a response without a body.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import astropy.units as u
 import msgspec
@@ -35,50 +36,51 @@ from atlasquery.warn import warn
 
 __all__ = ["check_jobs", "update", "wait", "within_timeout"]
 
-# "About a minute each" (contract), where the server does not say.
+# Seconds of a task, if the server does not report it; see docs/servers/forcedphot.rst, "One task at
+# a time, about a minute each".
 RUN_TIME = 60.0
-# Seconds of waiting that are worth a word beforehand.
+# Seconds of waiting that are announced.
 LONG = 300.0
-# Seconds for which a server may not answer before waiting for it ends.
+# Seconds for which a server may not respond before waiting for it ends.
 OUTAGE = 1800.0
-# Seconds before the end of a timeout at which the last look is made.
-LAST_LOOK = 1.0
-# Room in the queue that is worth a submission, unless it takes all that is pending.
-WORTH = 50
+# Seconds before the end of a timeout at which the last poll is sent.
+LAST_POLL = 1.0
+# Room in the queue for which a submission is sent, unless it is enough for all pending tasks.
+ENOUGH_ROOM = 50
 
 
 @dataclass
 class Watch:
-    """What is remembered from one poll to the next."""
+    """State of a wait from one poll to the next."""
 
-    #: The ETag of the last answer to each question.
+    #: The ETag of the last response to each request.
     tags: dict[str, str] = field(default_factory=dict)
     #: The number after which the page begins, and the one in its middle. Until all before that
-    #: are finished the same page is asked for, as it has a tag.
+    #: are finished the same page is requested, as it has an ETag.
     after: int = 0
     middle: float = 0
     #: Begun tasks that are not finished, of the page and of the whole account.
     begun: list[Task] = field(default_factory=list)
     others: list[Task] = field(default_factory=list)
-    #: Own tasks that should have been in the page and were not.
+    #: Tasks of the jobs that are missing in the page.
     suspects: list[int] = field(default_factory=list)
     #: Whether all tasks of the page are finished, and more come after it.
     passed: bool = False
-    #: Whether the last look found nothing that runs.
+    #: Whether the last poll found no running task.
     idle: bool = False
-    #: Whether the server does not take a number as the beginning of a page.
+    #: Whether the server does not accept a number as the beginning of a page.
     walks: bool = False
     #: Seconds that the latest tasks took.
     run_times: list[float] = field(default_factory=list)
     #: Tasks that were named as blocking the others.
     warned: set[int] = field(default_factory=set)
-    #: Since when the server does not answer, and its last error.
+    #: Since when the server does not respond, and its last error.
     failing: float | None = None
     failure: Exception | None = None
 
     @property
-    def more(self) -> bool:
-        """Whether there is something to ask for at once."""
+    def has_next(self) -> bool:
+        """Whether the next request can be sent at once."""
         return self.passed or bool(self.suspects)
 
     @property
@@ -87,23 +89,23 @@ class Watch:
         found = {t.task_id: t for t in self.others + self.begun if t.state == "retrying"}
         return list(found.values())
 
-    def add(self, tasks: list[Task], *, whole: bool) -> None:
+    def add(self, tasks: list[Task], *, whole_account: bool) -> None:
         """Remember the tasks of a page.
 
         Parameters
         ----------
         tasks : list of Task
             The tasks.
-        whole : bool
+        whole_account : bool
             Whether they are the newest begun ones of the account.
         """
         begun = [task for task in tasks if not task.final and task.state != "queued"]
-        if whole:
+        if whole_account:
             self.others = begun
         else:
             self.begun = begun
             if begun or any(task.final for task in tasks):
-                # What was seen of the others before may be over.
+                # The other tasks seen before may be finished.
                 self.others = []
         self.run_times = [t.run_time for t in tasks if t.run_time > 0] or self.run_times
 
@@ -115,21 +117,21 @@ def wait(
     timeout: u.Quantity | float | str | None = None,
     progress: bool = True,
 ) -> ForcedJobs:
-    """Wait until the server is done with tasks.
+    """Wait until the server has finished tasks.
 
-    What is pending is submitted as room comes free. A poll every
-    ``conf.poll_seconds`` costs one request, for all tasks together. Where
-    the server cannot be reached, waiting goes on for half an hour, or to the
+    Pending jobs are submitted when there is room. A poll every
+    ``conf.poll_seconds`` costs one request, for all tasks together. If the
+    server cannot be reached, waiting continues for half an hour, or to the
     end of `timeout`.
 
     Parameters
     ----------
     jobs : ForcedJobs
-        The tasks, from `submit` or `ForcedJobs.load`. They are brought up to date in
-        place; with a file, at every change.
+        The tasks, from `submit` or `ForcedJobs.load`. They are updated in place;
+        with a file, at every change.
     timeout : `~astropy.units.Quantity`, float, str or None, optional
-        How long to wait, all in all: for submissions and for a server that does not
-        answer too. A bare number is in seconds. None waits to the end; 0 looks once.
+        Longest time to wait, including submissions and a server that does not
+        respond. A bare number is in seconds. None waits to the end; 0 polls once.
     progress : bool, optional
         Whether a bar with the time left is shown, on a terminal or in a notebook.
 
@@ -141,18 +143,18 @@ def wait(
     Raises
     ------
     TimeoutError
-        If some are not finished in time. Call it again to go on; nothing is lost.
+        If some are not finished in time. Call it again to continue; nothing is lost.
     RemoteServiceError
         If a task was begun ``conf.attempts_to_stop`` times and blocks the others, or
-        the server did not answer for half an hour.
+        the server did not respond for half an hour.
     InvalidQueryError
         If the tasks are of another server, or another process works on their file.
 
     Warns
     -----
     BlockedQueueWarning
-        If a task was begun ``conf.attempts_to_warn`` times: the server tries for ever,
-        and begins no other task of the account meanwhile. `delete` removes it.
+        If a task was begun ``conf.attempts_to_warn`` times: the server repeats it for
+        ever, and begins no other task of the account meanwhile. `delete` removes it.
 
     References
     ----------
@@ -172,9 +174,8 @@ def wait(
     with within_timeout(self, seconds, watch, jobs) as end, jobs.held():
         submit_pending(self, jobs)
         if jobs.unfinished:
-            words, left = _forecast(self, jobs, watch, ask=True)
-            # What is over before it is read need not be said.
-            (log.info if left >= LONG else log.debug)(f"{self.service}: {words}")
+            message, seconds_left = _forecast(self, jobs, watch, ask=True)
+            (log.info if seconds_left >= LONG else log.debug)(f"{self.service}: {message}")
             with progress_bar(len(jobs), shown=progress) as bar:
                 _watch(self, jobs, watch, end, bar)
     return jobs
@@ -184,41 +185,41 @@ def wait(
 def within_timeout(
     client: ForcedQuery, seconds: float, watch: Watch, jobs: ForcedJobs
 ) -> Iterator[float]:
-    """Let nothing here go beyond a timeout; yield when that is over."""
+    """Bound what is done here by a timeout; yield the time of its end."""
     start = client._clock.now()
     try:
-        # One look is granted to who does not wait at all.
+        # A timeout of 0 allows one poll.
         with client._clock.until(start + (seconds or client.conf.timeout)):
             yield start + seconds
     except OutOfTimeError as error:
         raise _late(client, jobs, watch) from error
 
 
-def _watch(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, end: float, bar) -> None:
+def _watch(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, end: float, bar: Any) -> None:
     """Poll until all tasks are finished."""
     while jobs.unfinished:
         _poll(client, jobs, watch)
         bar.update(len(jobs) - jobs.unfinished)
         _name_blockers(client, jobs, watch)
-        if not jobs.unfinished or watch.more:
+        if not jobs.unfinished or watch.has_next:
             continue
-        _feed_if_worth(client, jobs)
-        left = end - client._clock.now() - LAST_LOOK
+        _submit_if_room(client, jobs)
+        left = end - client._clock.now() - LAST_POLL
         if left <= 0:
             raise _late(client, jobs, watch)
         client._clock.wait(min(client.conf.poll_seconds, left))
 
 
 def update(self: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
-    """Find out how far tasks are, without waiting for them.
+    """Update the states of tasks, without waiting for them.
 
-    What is pending is submitted as far as there is room. It costs a request or
-    two, and one more for each hundred tasks that were finished since the last time.
+    Pending jobs are submitted as far as there is room. It costs one or two
+    requests, and another for each hundred tasks that were finished since the last call.
 
     Parameters
     ----------
     jobs : ForcedJobs
-        The tasks. They are brought up to date in place, and in their file.
+        The tasks. They are updated in place, and in their file.
 
     Returns
     -------
@@ -250,49 +251,49 @@ def update(self: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
         while jobs.unfinished:
             _poll(self, jobs, watch, patient=False)
             if watch.idle and not watch.others:
-                # What the others wait for.
+                # See what the others wait for.
                 _poll(self, jobs, watch, patient=False)
             _name_blockers(self, jobs, watch)
-            if not watch.more:
+            if not watch.has_next:
                 break
     return jobs
 
 
 def check_jobs(client: ForcedQuery, jobs: ForcedJobs) -> None:
-    """Raise if these are not jobs of the server that the client is for."""
+    """Raise if these are not jobs of the server of the client."""
     if not isinstance(jobs, ForcedJobs):
-        raise InvalidQueryError(f"jobs={jobs!r:.60} should be what submit returns")
+        raise InvalidQueryError(f"jobs={jobs!r:.60} should be the result of submit")
     if jobs.server != client.server:
         raise InvalidQueryError(
-            f"these jobs are at {jobs.server}, and this is a client of {client.server}: name the "
-            "server, if you trust it"
+            f"these jobs are at {jobs.server}, and this is a client of {client.server}: create a "
+            "client of that server, if you trust it"
         )
 
 
-def _feed_if_worth(client: ForcedQuery, jobs: ForcedJobs) -> None:
+def _submit_if_room(client: ForcedQuery, jobs: ForcedJobs) -> None:
     pending = sum(job.state == "pending" for job in jobs)
-    alone = all(job.final for job in jobs if job.task_id is not None)
-    if pending and (alone or (jobs.room or 0) >= min(pending, WORTH)):
-        if alone:
-            # Whatever was known of the room, it may have come free.
+    none_waits = all(job.final for job in jobs if job.task_id is not None)
+    if pending and (none_waits or (jobs.room or 0) >= min(pending, ENOUGH_ROOM)):
+        if none_waits:
+            # There may be room now, whatever the last response said.
             jobs.room = None
         submit_pending(client, jobs)
 
 
 def _poll(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, *, patient: bool = True) -> None:
-    """Send one request, and learn from it."""
+    """Send one request, and update the jobs."""
     try:
         if watch.suspects:
-            changed = _look_at(client, jobs, watch)
+            changed = _read_suspect(client, jobs, watch)
         elif not (still_open := _open_ids(jobs)):
-            # All that is left is not at the server.
+            # The remaining jobs are not on the server.
             watch.passed = False
             return
         elif watch.idle:
-            changed, watch.idle = _look_at_begun(client, jobs, watch), False
+            changed, watch.idle = _read_begun(client, jobs, watch), False
         else:
-            changed = _look(client, jobs, watch, still_open)
-            watch.idle = not (changed or watch.begun or watch.more)
+            changed = _read_page(client, jobs, watch, still_open)
+            watch.idle = not (changed or watch.begun or watch.has_next)
     except (RemoteServiceError, TimeoutError) as error:
         status = getattr(error, "status", None)
         refused = isinstance(error, QuotaError) or (status is not None and status < 500)
@@ -301,28 +302,28 @@ def _poll(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, *, patient: bool 
         if refused or not patient or now - watch.failing > OUTAGE:
             raise
         if client._clock.left() > 0:
-            log.warning(f"{error} The queue is looked at again.")
+            log.warning(f"{error} The queue is polled again.")
         return
     watch.failing = watch.failure = None
     if changed:
         jobs.keep()
 
 
-def _look(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, still_open: list[int]) -> bool:
-    """Read the page that begins with the oldest open task; return whether it has news."""
+def _read_page(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, still_open: list[int]) -> bool:
+    """Read the page that begins with the oldest open task; return whether a job has changed."""
     if not watch.after < still_open[0] <= watch.middle:
         watch.after = still_open[0] - 1
     page = _page_after(client, watch, watch.after)
     if page is None:
         watch.passed = False
         return False
-    changed = _learn(client, jobs, page.tasks)
-    watch.add(page.tasks, whole=False)
+    changed = _update_jobs(jobs, page.tasks)
+    watch.add(page.tasks, whole_account=False)
     listed = {task.task_id for task in page.tasks}
     last = max(listed, default=0) if page.cursor else math.inf
     within = [n for n in _open_ids(jobs) if n <= last]
-    # Each is asked for by its number before it counts as gone: a login of another account
-    # has a list without them.
+    # Each is requested by its number before it counts as deleted: the list of another account
+    # does not have them.
     watch.middle = sorted(listed)[len(listed) // 2] if page.cursor else math.inf
     watch.suspects = [n for n in within if n not in listed]
     watch.passed = page.cursor is not None and not within
@@ -330,7 +331,7 @@ def _look(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, still_open: list[
 
 
 def _page_after(client: ForcedQuery, watch: Watch, after: int) -> Page | None:
-    """Read the tasks after a number, the oldest first; None where nothing has changed."""
+    """Read the tasks after a number, the oldest first; None if nothing has changed."""
     if not watch.walks:
         try:
             return _tagged_page(client, watch, page_params(after=after))
@@ -346,28 +347,28 @@ def _page_after(client: ForcedQuery, watch: Watch, after: int) -> Page | None:
     return Page([task for task in tasks if task.task_id > after], None, page.rows)
 
 
-def _look_at_begun(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> bool:
-    """Read the newest begun tasks of the account; return whether there is news."""
+def _read_begun(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> bool:
+    """Read the newest begun tasks of the account; return whether a job has changed."""
     page = _tagged_page(client, watch, page_params(started=True))
     if page is None:
         return False
-    watch.add(page.tasks, whole=True)
-    return _learn(client, jobs, page.tasks)
+    watch.add(page.tasks, whole_account=True)
+    return _update_jobs(jobs, page.tasks)
 
 
 def _tagged_page(client: ForcedQuery, watch: Watch, params: dict) -> Page | None:
-    """Read a page; None where it is as it was at the last time."""
-    asked = repr(params)
-    tag = {"If-None-Match": watch.tags[asked]} if watch.tags.get(asked) else {}
+    """Read a page; None if it has not changed since the last time."""
+    key = repr(params)
+    tag = {"If-None-Match": watch.tags[key]} if watch.tags.get(key) else {}
     page, response = client._ask_decoded(
         "queue/", params, decode=decode_page, headers=tag, expected=(304,)
     )
     if page is not None:
-        watch.tags[asked] = response.headers.get("ETag", "")
+        watch.tags[key] = response.headers.get("ETag", "")
     return page
 
 
-def _learn(client: ForcedQuery, jobs: ForcedJobs, tasks: list[Task]) -> bool:
+def _update_jobs(jobs: ForcedJobs, tasks: list[Task]) -> bool:
     known = jobs.by_task()
     changed = False
     for task in tasks:
@@ -380,13 +381,13 @@ def _learn(client: ForcedQuery, jobs: ForcedJobs, tasks: list[Task]) -> bool:
     return changed
 
 
-def _look_at(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> bool:
-    """Read one task that should be in the queue by its number: it may be gone."""
+def _read_suspect(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> bool:
+    """Read one task that is missing in the queue by its number: it may be deleted."""
     task_id = watch.suspects.pop(0)
     job, task = jobs.by_task()[task_id], client._task(task_id, listed=True)
     if task is not None:
-        # Then the list is not one that tells: "not changed" would say nothing of these tasks,
-        # and none would be asked for again.
+        # Then the list is incomplete: a page that has not changed would mean nothing for these
+        # tasks, and they would never be requested again.
         watch.tags.clear()
         if not task.final:
             watch.suspects = []
@@ -395,15 +396,15 @@ def _look_at(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> bool:
         since = f"it ended on {job.ended[:10]}" if job.ended else ""
         since = since or f"it was submitted on {job.submitted[:10]}"
         job.state = "expired"
-        words = f"tasks are kept for {jobs.kept_days:.0f} days, and {since}"
+        message = f"tasks are available for {jobs.kept_days:.0f} days, and {since}"
     else:
-        job.state, words = "deleted", "the server has no such task any more"
-    job.message = job.message or words
+        job.state, message = "deleted", "the server has no such task any more"
+    job.message = job.message or message
     return True
 
 
 def _name_blockers(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> None:
-    """Name tasks that are begun again and again, our own or not, while ours wait for them."""
+    """Report tasks that are repeated again and again while the jobs wait for them."""
     known = jobs.by_task()
     for task in watch.retrying:
         job = known.get(task.task_id)
@@ -411,22 +412,22 @@ def _name_blockers(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> None:
         if (job is not None and job.final) or not (job or behind):
             continue
         what = f"task {task.task_id}" + (f" ({job.target.name})" if job else ", not of these,")
-        words = (
+        message = (
             f"{client.service}: {what} was begun {task.attempts} times and fails each time. The "
-            f"server tries for ever, and {behind} tasks wait behind it. "
+            f"server repeats it for ever, and {behind} tasks wait behind it. "
             f"{client.name}.delete({task.task_id}) removes it"
         )
         if task.attempts >= client.conf.attempts_to_stop:
-            raise RemoteServiceError(f"{words}; then wait again.", service=client.service)
+            raise RemoteServiceError(f"{message}; then wait again.", service=client.service)
         if task.attempts >= client.conf.attempts_to_warn and task.task_id not in watch.warned:
             watch.warned.add(task.task_id)
-            warn(f"{words}.", BlockedQueueWarning)
+            warn(f"{message}.", BlockedQueueWarning)
 
 
 def _forecast(
     client: ForcedQuery, jobs: ForcedJobs, watch: Watch, *, ask: bool = False
 ) -> tuple[str, float]:
-    """Return how long it will take, in words and in seconds."""
+    """Return the time that it will take, as a message and in seconds."""
     run_time, notes = RUN_TIME, ""
     if watch.run_times:
         run_time = statistics.median(watch.run_times)
@@ -434,12 +435,12 @@ def _forecast(
         run_time, notes = _runner(client, watch)
     left = jobs.unfinished
     seconds = left * run_time
-    words = f"{left} of {len(jobs)} tasks to wait for, about {_span(seconds)}{notes}"
-    return words, seconds
+    message = f"{left} of {len(jobs)} tasks to wait for, about {_span(seconds)}{notes}"
+    return message, seconds
 
 
 def _runner(client: ForcedQuery, watch: Watch) -> tuple[float, str]:
-    """Return how long a task takes, and what is wrong with the server's task runner."""
+    """Return the time that a task takes, and what is wrong with the server's task runner."""
     try:
         status, _ = client._ask_decoded(
             "taskrunnerstatus.json",
@@ -449,7 +450,7 @@ def _runner(client: ForcedQuery, watch: Watch) -> tuple[float, str]:
         run_time = float(status.get("typical_runtime_seconds", {}).get("FP") or RUN_TIME)
         users, slots = status.get("distinct_queued_users"), status.get("numslots")
         if users and slots:
-            # Where there are more accounts than slots they take turns.
+            # If there are more accounts than slots, they take turns.
             run_time *= max(1.0, users / slots)
     except (
         RemoteServiceError,
@@ -459,7 +460,7 @@ def _runner(client: ForcedQuery, watch: Watch) -> tuple[float, str]:
         TypeError,
         AttributeError,
     ) as error:
-        # It is only a forecast.
+        # Without it the forecast is only less precise.
         watch.failure = error if isinstance(error, TimeoutError) else None
         return RUN_TIME, ""
     wrong = [word for word in ("maintenance", "stale") if status.get(word)]
@@ -469,17 +470,17 @@ def _runner(client: ForcedQuery, watch: Watch) -> tuple[float, str]:
 
 def _late(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> TimeoutError:
     notes = [
-        f"task {task.task_id} is begun again and again, and {client.name}.delete({task.task_id}) "
-        "removes it"
+        f"task {task.task_id} is repeated again and again, and "
+        f"{client.name}.delete({task.task_id}) removes it"
         for task in watch.retrying
         if task.attempts >= client.conf.attempts_to_warn
     ]
     if watch.failure is not None:
-        notes.append(f"the server did not answer at last: {watch.failure}".rstrip("."))
+        notes.append(f"the server did not respond at last: {watch.failure}".rstrip("."))
     error = TimeoutError(
         f"{client.service}: {_forecast(client, jobs, watch)[0]} when the timeout was over "
         f"({', '.join(f'{n} {state}' for state, n in jobs.counts().items())})"
-        f"{''.join('; ' + note for note in notes)}. Wait again to go on; nothing is lost.",
+        f"{''.join('; ' + note for note in notes)}. Wait again to continue; nothing is lost.",
         service=client.service,
     )
     error.jobs = jobs
@@ -487,7 +488,7 @@ def _late(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> TimeoutError:
 
 
 def _open_ids(jobs: ForcedJobs) -> list[int]:
-    """Return the tasks of which something is still to become, in order."""
+    """Return the numbers of the tasks that are not finished, in order."""
     return sorted(j.task_id for j in jobs if j.task_id is not None and not j.final)
 
 
@@ -499,7 +500,7 @@ def _span(seconds: float) -> str:
 
 
 def check_timeout(timeout: object) -> float:
-    """Return how long to wait, or refuse it.
+    """Return a timeout in seconds, or refuse it.
 
     Parameters
     ----------

@@ -10,26 +10,26 @@ __all__ = ["ServiceConf"]
 
 
 class _Item(_config.ConfigItem):
-    """An item whose value is checked when it was set, and not each time that it is read."""
+    """An item whose value is checked after it was set, not each time it is read."""
 
     _checked: tuple[object, object] = (None, None)
 
     def __call__(self) -> object:
         """Return the value of this item."""
         section = _config.get_config(self.module, rootname=self.rootname)
-        # What is set is another object, wherever it is set.
+        # Setting the item, anywhere, stores another object.
         stored = dict.get(section, self.name)
         checked, value = self._checked
         if stored is None or stored is not checked:
             value = super().__call__()
-            # A list could be changed by whoever reads it.
+            # A caller could change a list.
             if isinstance(value, str | int | float):
                 self._checked = stored, value
         return value
 
     @classmethod
     def of(cls, item: _config.ConfigItem, name: str, module: str) -> "_Item":
-        """Return an item of a module, such as another is."""
+        """Return a copy of an item for another module."""
         found = cls(
             item.defaultvalue, item.description, item.cfgtype, module=module, aliases=item.aliases
         )
@@ -57,20 +57,20 @@ class ServiceConf(_config.ConfigNamespace):
         0.5, "Seconds to wait before the first repetition of a read; each next wait is doubled."
     )
     max_wait = _config.ConfigItem(
-        60.0, "Longest wait in seconds that a server may ask for before QuotaError is raised."
+        60.0, "Longest wait in seconds that a server may request; QuotaError is raised beyond."
     )
     hourly_limit = _config.ConfigItem(
-        0, "Requests an hour that the server allows an account; 0 for no limit but its own word."
+        0, "Requests an hour that the server allows an account; 0 if only its responses limit them."
     )
     limit_loopback = _config.ConfigItem(
-        False, "Whether hourly_limit holds for a server on this machine too."
+        False, "Whether hourly_limit applies to a server on this machine too."
     )
     on_quota = _config.ConfigItem(
-        ["raise", "wait"], "What a request does when none is left in the hour."
+        ["raise", "wait"], "What to do if no request is left in the hour."
     )
     max_answer_bytes = _config.ConfigItem(
         200_000_000,
-        "Largest answer in bytes, unpacked, that is read into memory; a larger one is an error.",
+        "Largest decompressed response in bytes; a larger one raises an error.",
         cfgtype="integer",
     )
     concurrency = _config.ConfigItem(
@@ -89,7 +89,7 @@ class ServiceConf(_config.ConfigNamespace):
     )
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse an item that nothing would read."""
+        """Refuse unknown items."""
         if not hasattr(type(self), name):
             items = sorted(self)
             raise AttributeError(

@@ -1,8 +1,8 @@
-"""What requests takes from the environment, proxies and certificates: looked up now and then.
+"""Proxies and certificates that requests reads from the environment, cached for a second.
 
-requests looks through all variables for each request, which takes as long as to read a short
-answer. Here each request looks at those that matter, and the rest is done again when one of
-them has changed, or after a second: some systems have a proxy elsewhere too.
+requests reads all variables for each request, which takes as long as reading a short
+response. Here each request reads only the relevant ones, and the rest is repeated when one of
+them has changed, or after a second, since some systems configure proxies elsewhere too.
 """
 
 import os
@@ -18,7 +18,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 OTHERS = ("REQUEST_METHOD", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 VARIABLES = (*PROXIES, *map(str.upper, PROXIES), *OTHERS)
 SECONDS = 1.0
-# More servers than these are not talked to by turns.
+# Largest number of cached settings; a program rarely uses so many servers.
 MOST = 64
 _known: dict[tuple, tuple[float, dict]] = {}
 
@@ -26,24 +26,24 @@ _known: dict[tuple, tuple[float, dict]] = {}
 def connection_settings(
     session: requests.Session, url: str, *, direct: bool, verify: bool | str | None = None
 ) -> dict:
-    """Return through which proxy a request goes, and how the server's certificate is checked.
+    """Return the proxy for a request, and how to check the certificate of the server.
 
     Parameters
     ----------
     session : `requests.Session`
         The session, whose settings are merged with those of the environment.
     url : str
-        The address that is asked.
+        The address of the request.
     direct : bool
-        Whether no proxy may be between us and the server, whatever the environment says.
+        Whether to use no proxy, whatever the environment says.
     verify : bool or str, optional
-        What the request itself says of certificates.
+        The setting of the request for certificates.
 
     Returns
     -------
     dict
-        What `requests.Session.send` takes: ``proxies``, ``stream``, ``verify``, ``cert``. It is
-        used by several requests, and not to be changed.
+        Arguments of `requests.Session.send`: ``proxies``, ``stream``, ``verify``, ``cert``. Do
+        not change it, since several requests use it.
     """
     variables = tuple(map(os.environ.get, VARIABLES)) if session.trust_env else None
     session_settings = (

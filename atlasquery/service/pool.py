@@ -15,7 +15,7 @@ __all__ = ["in_background", "in_notebook", "progress_bar", "run_all"]
 
 # Fewer requests than this end before a progress bar is useful.
 WORTH_A_BAR = 20
-# Seconds between two looks at how far it is.
+# Seconds between two updates of the progress bar.
 BETWEEN_UPDATES = 0.1
 
 
@@ -26,7 +26,7 @@ def run_all(
     concurrency: int,
     interrupt: Callable = lambda: None,
     progress: bool = True,
-) -> list[object]:
+) -> list[Any]:
     """Apply `work` to each task, a few at the same time.
 
     Parameters
@@ -67,10 +67,9 @@ def run_all(
 
 
 class _Job:
-    """Tasks that a few threads take one after the other.
+    """Tasks that a few threads process one after the other.
 
-    A thread for each task, and one that is woken by each end, take longer than to read a short
-    answer.
+    A thread for each task would take longer than reading a short response.
     """
 
     def __init__(self, work: Callable, tasks: Sequence):
@@ -79,13 +78,13 @@ class _Job:
         self._lock = threading.Lock()
         self._busy = 0
         self.results: list = [None] * len(tasks)
-        #: How many tasks have ended.
+        #: Number of tasks that have ended.
         self.done = 0
-        #: Set when none is running, and none will be begun.
+        #: Set when no task is running and none will be started.
         self.over = threading.Event()
 
     def begin(self, threads: int) -> None:
-        """Let some threads do the work, which do not keep the interpreter from ending."""
+        """Start some daemon threads, which do not delay the end of the interpreter."""
         self._busy = threads
         if not threads:
             self.over.set()
@@ -93,7 +92,7 @@ class _Job:
             threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self, outcome: BaseException | None = None) -> None:
-        """Begin no further task; each of them has this outcome."""
+        """Start no further task; give each of them this outcome."""
         with self._lock:
             for index, _ in self._tasks:
                 self.results[index] = outcome
@@ -116,7 +115,7 @@ class _Job:
 
 
 def _outcome(work: Callable, task: object) -> tuple[Any, bool]:
-    """Return what some work returned or raised, and whether no other task is worth beginning."""
+    """Return the result or exception of a task, and whether to start no further one."""
     try:
         return work(task), False
     except BaseException as error:

@@ -1,4 +1,17 @@
-"""SkyPortal, a platform for time-domain astronomy: https://skyportal.io/."""
+"""SkyPortal, a platform for time-domain astronomy: https://skyportal.io/.
+
+======================== ===========================================================================
+``core``                 The client: all methods in groups, each with the module that has it.
+``base``                 Requests: the token, the pace, the envelope of responses, and errors.
+``payloads``             From arguments to what is sent: values, criteria of searches.
+``tables``               From what is received to tables: all columns, decoders, bands.
+``reads``                The reads, a module for each thing that is read; pages, files, names.
+``events``               Events of the General Coordinates Network, sky maps, galaxies.
+``writes``               The writes, a module for each thing that is written.
+``uploads``              Photometry and spectra: rows, requests, the outcome of each row, undo.
+``any_route``            ``request``, for the routes without a method.
+======================== ===========================================================================
+"""
 
 from astropy import config as _config
 
@@ -12,7 +25,7 @@ class Conf(ServiceConf):
         "https://fritz.science/api/", "Address of the API of the instance, ending in /api/."
     )
     requests_per_second = _config.ConfigItem(
-        5.0, "Requests a second that the server allows a token; 0 for no limit but its own word."
+        5.0, "Requests a second that the server allows a token; 0 for no limit but the server's."
     )
     burst = _config.ConfigItem(
         5, "Requests that may follow one another at once; servers take 10, of all your programs."
@@ -21,30 +34,28 @@ class Conf(ServiceConf):
         False, "Whether requests_per_second holds for a server on this machine too."
     )
     concurrency = _config.ConfigItem(
-        4, "How many requests of one call are under way at the same time.", cfgtype="integer"
+        4, "How many requests of one call are in progress at the same time.", cfgtype="integer"
     )
-    max_rows = _config.ConfigItem(
-        10000, "Rows that a query returns at most; -1 for as many as there are."
-    )
+    max_rows = _config.ConfigItem(10000, "Rows that a query returns at most; -1 for all.")
     page_size = _config.ConfigItem(
-        500, "Rows asked for in one request; servers cut sources at 500 without a word."
+        500, "Rows requested at once; servers cut sources at 500 silently."
     )
     object_seconds = _config.ConfigItem(
-        300.0, "Seconds for which the stored data of an object are used again."
+        300.0, "Seconds for which the cached data of an object are used again."
     )
     list_seconds = _config.ConfigItem(
-        120.0, "Seconds for which a stored answer to a search is used again."
+        120.0, "Seconds for which a cached response to a search is used again."
     )
     table_seconds = _config.ConfigItem(
         3600.0, "Seconds for which what seldom changes, such as instruments, is used again."
     )
 
 
-conf = Conf()
+conf: Conf = Conf()
 
 from atlasquery.skyportal.core import SkyPortal, SkyPortalClass  # noqa: E402
-from atlasquery.skyportal.products import Picture  # noqa: E402
-from atlasquery.skyportal.spectra import Spectra, to_spectrum  # noqa: E402
+from atlasquery.skyportal.reads.files import Picture  # noqa: E402
+from atlasquery.skyportal.reads.spectra import Spectra, to_spectrum  # noqa: E402
 
 __all__ = [
     "Conf",

@@ -1,4 +1,4 @@
-"""What all queries to SkyPortal share: the token, the pace, the envelope, the server's words."""
+"""What all queries to SkyPortal share: the token, the pace, the envelope, the errors."""
 
 import contextlib
 import dataclasses
@@ -6,17 +6,13 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
 
-from atlasquery.exceptions import (
-    LoginError,
-    NotFoundError,
-    RemoteServiceError,
-    TableParseError,
-)
+from atlasquery.exceptions import LoginError, NotFoundError, RemoteServiceError, TableParseError
 from atlasquery.service import ServiceQuery
 from atlasquery.service.astroquery_request import DAMAGED
 from atlasquery.service.credentials import Credentials, store_in_keyring
@@ -24,16 +20,68 @@ from atlasquery.service.http_errors import is_envelope, is_page, server_message
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
 from atlasquery.service.quota import Limit
-from atlasquery.service.secrets import Secret, TokenAuth
+from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
-from atlasquery.skyportal import conf
-from atlasquery.skyportal.envelope import EnvelopeError, open_envelope
-from atlasquery.skyportal.words import as_json, params_of
+from atlasquery.skyportal import conf as settings
+from atlasquery.skyportal.payloads.values import as_json, params_of
 from atlasquery.tables import Rows, check_times
 
-__all__ = ["SkyPortalQuery"]
+__all__ = [
+    "EnvelopeError",
+    "SkyPortalQuery",
+    "open_envelope",
+]
 
-# "It checks a login, and lists all the user's tokens: never cache or log it" (contract).
+
+class EnvelopeError(RemoteServiceError):
+    """An error that the server itself has written into its envelope: it did not do what was asked.
+
+    A response that is no envelope at all, such as a page of a gateway, says nothing of that.
+    """
+
+
+class _ResponseEnvelope(msgspec.Struct):
+    # A newer server may have other keys, which are left alone.
+    status: Any = None
+    message: Any = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def open_envelope(body: bytes) -> bytes:
+    """Return the data of a response, still as JSON.
+
+    Parameters
+    ----------
+    body : bytes
+        The response: ``{"status": "success", "data": ..., "version": ...}``.
+
+    Returns
+    -------
+    bytes
+        What stands under ``data``; ``null`` where a success has none.
+
+    Raises
+    ------
+    EnvelopeError
+        If it is an error, whatever its HTTP status.
+    TableParseError
+        If it is no envelope.
+    """
+    envelope = msgspec.json.decode(body, type=_ResponseEnvelope)
+    if envelope.status in ("error", "fail"):
+        raise EnvelopeError(
+            f"SkyPortal answered with an error: {envelope.message}",
+            service="SkyPortal",
+            reason=str(envelope.message),
+        )
+    if envelope.data is msgspec.UNSET:
+        if envelope.status != "success":
+            raise TableParseError("it has neither status nor data", service="SkyPortal")
+        return b"null"
+    return bytes(envelope.data)
+
+
+# Never cached or logged: see docs/servers/skyportal.rst, "The profile lists all tokens".
 PROFILE = "internal/profile"
 # They may bring along what opens something else: the account at a telescope, the key of a
 # service, the word by which it delivers results.
@@ -61,14 +109,14 @@ UNKNOWN = {
 
 
 class _ProfileAuth(TokenAuth):
-    """Signs the question for the profile, of whose answer no word is shown."""
+    """Signs the question for the profile, of whose response no word is shown."""
 
     def conceal(self, words: bytes) -> bytes:
         """Return other words: those of the server may be tokens."""
         return b"(not quoted)"
 
 
-class Account(msgspec.Struct):
+class TokenAccount(msgspec.Struct):
     """The account of a token.
 
     Parameters
@@ -98,24 +146,25 @@ class SkyPortalQuery(ServiceQuery):
     service = "SkyPortal"
     title = "SkyPortal"
     environment = "ATLASQUERY_SKYPORTAL"
-    conf = conf
-    # "Token and Bearer give 401" (contract).
+    conf = settings
+    # See docs/servers/skyportal.rst, "The header is ``token``, lower case".
     token_scheme = "token"  # noqa: S105
-    # "Some instances allow anonymous reading" (contract).
+    # See docs/servers/skyportal.rst, "Anonymous reading".
     login_required = False
     _checks_logins = True
 
     def __init__(self, server: str | None = None, token: str | None = None):
         # Wrapped at once: a traceback shows the variables of its frames.
-        token = Secret(token) if isinstance(token, str) else token
+        secret = Secret(token) if isinstance(token, str) else token
+        del token
         super().__init__(server)
-        check_secret_text("token", token)
+        check_secret_text("token", secret)
         self.name = "SkyPortal"
         self._judged = threading.local()
         # What this client has uploaded, by upload id.
         self._uploads: dict = {}
-        if token is not None:
-            super().login(token=token)
+        if secret is not None:
+            super().login(token=secret)
 
     @property
     def server(self) -> str:
@@ -162,27 +211,27 @@ class SkyPortalQuery(ServiceQuery):
         """
         with self._login_lock:
             super().login(token=token, config_file=config_file)
-            mine = self._credentials
-            if not self._knows(mine.token):
+            credentials = self._credentials
+            if not self._knows(credentials.token):
                 self._forget()
                 raise LoginError(
-                    f"SkyPortal at {self.server} does not know the token from {mine.source} "
+                    f"SkyPortal at {self.server} does not know the token from {credentials.source} "
                     "(status 401). Copy it again from the page of your profile there; it may "
                     "have been deleted, or be of another instance.",
                     service=self.service,
                     status=401,
                     url=self.server + PROFILE,
                 )
-            self._accepted_token = mine.token
+            self._accepted_token = credentials.token
             if store:
-                store_in_keyring(self._keyring_name(), mine)
+                store_in_keyring(self._keyring_name(), credentials)
         return True
 
-    def _find(self, *args, **kwargs) -> Credentials:
+    def _find(self, *args: Any, **kwargs: Any) -> Credentials:
         found = super()._find(*args, **kwargs)
         return dataclasses.replace(found, server=_api(found.server)) if found.server else found
 
-    def _knows(self, token: Secret) -> bool:
+    def _knows(self, token: Secret | None) -> bool:
         """Return whether the server knows a token.
 
         What it answers lists all tokens of the user: nothing of it is kept, or quoted.
@@ -199,7 +248,7 @@ class SkyPortalQuery(ServiceQuery):
             url=self.server + PROFILE,
         )
 
-    def _ask_profile(self, token: Secret) -> tuple[int, str]:
+    def _ask_profile(self, token: Secret | None) -> tuple[int, str]:
         try:
             response = self._profile(token)
         except RemoteServiceError as error:
@@ -208,7 +257,7 @@ class SkyPortalQuery(ServiceQuery):
             return error.status, "which is no word on it"
         return response.status_code, response.headers.get("Content-Type", "")
 
-    def _profile(self, token: Secret) -> requests.Response:
+    def _profile(self, token: Secret | None) -> requests.Response:
         """Return the profile, which lists all tokens of the user: for no log, store or error."""
         return exchange(
             self._session,
@@ -218,11 +267,11 @@ class SkyPortalQuery(ServiceQuery):
             repeat=True,
             method="GET",
             url=self.server + PROFILE,
-            auth=_ProfileAuth(token, self.token_scheme),
+            auth=_ProfileAuth(token, self.token_scheme) if token else NoAuth(),
             headers={"Accept": "application/json"},
         )
 
-    def _account_of_token(self) -> "Account":
+    def _account_of_token(self) -> "TokenAccount":
         """Return the account that the token is of, as the server says now."""
         _, token = self._auth(required=True)
         response = self._profile(token)
@@ -243,14 +292,14 @@ class SkyPortalQuery(ServiceQuery):
         rate = self.conf.requests_per_second
         if self._uncounted or rate <= 0:
             return PaceGate(self._clock, None)
-        # "keyed on the Authorization header" (contract).
+        # By the token: see docs/servers/skyportal.rst, "Five requests a second".
         account = self._account(token, Limit(0, 1.0))
         return PaceGate(self._clock, pace_of(account, 1.0 / rate, self.conf.burst))
 
     @staticmethod
     def _is_final(response: requests.Response) -> bool:
-        # "500: JSON envelope for client errors too" (contract); a gateway's own page is no word
-        # on the request, and may be gone at the next try.
+        # An envelope is the response to a wrong request too: see docs/servers/skyportal.rst, "What
+        # a status means". A page of a gateway is not, and may be gone at the next try.
         if response.status_code != 500:
             return False
         try:
@@ -259,14 +308,14 @@ class SkyPortalQuery(ServiceQuery):
             return False
 
     def _renew(self, refused: Secret | None) -> bool:
-        # "401: no or bad token, and a missing permission" (contract).
+        # A missing permission is a 401 too: see docs/servers/skyportal.rst, "What a status means".
         try:
             self._judged.known = self._knows(refused)
         except RemoteServiceError:
             return False
         return False if self._judged.known else super()._renew(refused)
 
-    def _send_signed(self, method: str, url: str, **request) -> tuple:
+    def _send_signed(self, method: str, url: str, **request: Any) -> tuple:
         self._judged.known = None
         try:
             return super()._send_signed(method, url, **request)
@@ -293,26 +342,28 @@ class SkyPortalQuery(ServiceQuery):
 
     def _not_allowed(self, error: LoginError, method: str) -> LoginError:
         """Return what a 401 means: no token, one that is not known, or a missing permission."""
-        said = f"(status 401: {error.reason})"
+        status = f"(status 401: {error.reason})"
         if self._judged.known:
             message = (
                 f"The SkyPortal token from {self._credentials.source} is known to the server, but "
-                f"lacks the permission for {method} {error.url} {said}. Ask an administrator of "
-                "the instance, or make a token with that permission on the page of your profile."
+                f"does not have the permission for {method} {error.url} {status}. Ask an "
+                "administrator of the instance, or create a token with that permission on the page "
+                "of your profile."
             )
         elif not self._credentials.token:
             message = (
-                f"This SkyPortal shows {error.url} to nobody without a token {said}. "
+                f"This SkyPortal shows {error.url} to nobody without a token {status}. "
                 f"{self._how_to_log_in(None)}"
             )
         else:
             doubt = ", or the permission is missing" if self._judged.known is None else ""
             message = (
-                f"SkyPortal at {self.server} does not know the token{doubt} {said}. "
+                f"SkyPortal at {self.server} does not know the token{doubt} {status}. "
                 f"{self._after_refusal()}"
             )
-        known = {"status": 401, "url": error.url, "reason": error.reason}
-        return LoginError(message, service=self.service, **known)
+        return LoginError(
+            message, service=self.service, status=401, url=error.url, reason=error.reason
+        )
 
     def _how_to_log_in(self, username: str | None) -> str:
         return (
@@ -326,13 +377,17 @@ class SkyPortalQuery(ServiceQuery):
             "profile there; it may have been deleted, or be of another instance."
         )
 
-    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how) -> tuple:
+    def _read(self, path: str, payload: dict, *, cache: bool | None = None, **how: Any) -> tuple:
         return super()._read(
             path, payload, cache=False if UNSTORED.fullmatch(path) else cache, **how
         )
 
-    def _decode(self, response: requests.Response, decode: Callable, **how) -> object:
-        place = {"service": self.service, "status": response.status_code, "url": response.url}
+    def _decode(self, response: requests.Response, decode: Callable, **how: Any) -> Any:
+        context: dict[str, Any] = {
+            "service": self.service,
+            "status": response.status_code,
+            "url": response.url,
+        }
         try:
             return super()._decode(response, decode, **how)
         except TableParseError as error:
@@ -340,24 +395,24 @@ class SkyPortalQuery(ServiceQuery):
             if not UNSTORED.fullmatch(path):
                 raise
             cause = error.__cause__
-            # Its words would be the answer itself.
-            made = TableParseError(
+            # Its message would quote the response.
+            failure: RemoteServiceError = TableParseError(
                 f"SkyPortal answered {response.url} with something else than expected ({cause}). "
-                "The answer is not quoted: it may hold credentials.",
-                **place,
+                "The response is not quoted: it may hold credentials.",
+                **context,
             )
         except RemoteServiceError as error:
             if error.status is not None:
                 raise
-            cause, words = None, server_message(response)
-            made = EnvelopeError(
+            cause, message = None, server_message(response)
+            failure = EnvelopeError(
                 f"SkyPortal answered {response.url} with an error (status "
-                f"{response.status_code}): {words}",
-                reason=words,
-                **place,
+                f"{response.status_code}): {message}",
+                reason=message,
+                **context,
             )
         # Out here, or the first error would still be held by this one.
-        raise made from cause
+        raise failure from cause
 
     def _fetch(
         self,
@@ -380,11 +435,11 @@ class SkyPortalQuery(ServiceQuery):
         decode : callable
             Takes the data of the envelope as JSON, returns what the caller wants.
         lifetime : float, optional
-            Seconds for which a stored answer counts; ``conf.object_seconds`` by default.
+            Seconds for which a cached response counts; ``conf.object_seconds`` by default.
         cache : bool, optional
-            Whether stored answers are used.
+            Whether cached responses are used.
         unknown : str, optional
-            What is not there when the server says so: ``"source ZTF24abc"``.
+            What is not there when the server reports that: ``"source ZTF24abc"``.
 
         Returns
         -------
@@ -412,9 +467,13 @@ class SkyPortalQuery(ServiceQuery):
                 method="GET",
             )
 
+    def _query_payload(self, path: str, params: dict | None = None) -> dict:
+        """Return what a read sends: its ``url``, and parameters by the server's names."""
+        return {"url": self.server + path, **params_of(params or {})}
+
     @contextlib.contextmanager
     def _naming(self, unknown: str) -> Iterator[None]:
-        """Say of what the server does not have what it is."""
+        """Name what the server does not have in the error."""
         try:
             yield
         except (RemoteServiceError, LoginError) as error:
@@ -435,11 +494,11 @@ class SkyPortalQuery(ServiceQuery):
         if error.status == 404:
             # A page is of another server, or of another address than the API's.
             return not is_page(reason)
-        return any(words in reason for words in UNKNOWN.get(error.status, ()))
+        return any(words in reason for words in UNKNOWN.get(error.status or 0, ()))
 
     def _change(
         self, method: str, path: str, payload: object = None, *, dry_run: bool = False
-    ) -> object:
+    ) -> Any:
         """Change something on the server: sent once, repeated only where it was not taken.
 
         Parameters
@@ -456,7 +515,7 @@ class SkyPortalQuery(ServiceQuery):
         Returns
         -------
         object
-            The data of the answer, decoded; for a dry run a dict with ``method``,
+            The data of the response, decoded; for a dry run a dict with ``method``,
             ``url`` and ``json``.
         """
         body = None if payload is None else as_json(payload)
@@ -465,16 +524,16 @@ class SkyPortalQuery(ServiceQuery):
         try:
             response = self._write(path, body, method=method, json=True)
         finally:
-            # What was read before may be otherwise now, even after a time-out.
+            # What was read before may be otherwise now, even after a timeout.
             self._store.clear()
         return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
 
 
-def _decode_account(body: bytes) -> Account | None:
+def _decode_account(body: bytes) -> TokenAccount | None:
     try:
-        return msgspec.json.decode(open_envelope(body), type=Account)
+        return msgspec.json.decode(open_envelope(body), type=TokenAccount)
     except (*DAMAGED, RemoteServiceError, TableParseError):
-        # Whose words would be those of the profile.
+        # Its message would quote the profile.
         return None
 
 

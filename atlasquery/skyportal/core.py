@@ -1,37 +1,15 @@
-"""The class that users import: all queries to a SkyPortal instance."""
+"""The class that users import: all queries to a SkyPortal instance, and where each is."""
 
-from atlasquery.skyportal import (
-    analyses,
-    analyses_begun,
-    annotating,
-    assignments,
-    candidates,
-    charts,
-    curves,
-    events,
-    followup,
-    followup_reads,
-    galaxies,
-    generic,
-    listings,
-    notes,
-    reference_tables,
-    saving,
-    source_facts,
-    sources,
-    spectra,
-    spectrum_upload,
-    upload,
-)
+from atlasquery.skyportal import any_route, events, reads, uploads, writes
 from atlasquery.skyportal.base import SkyPortalQuery
 
 __all__ = ["SkyPortal", "SkyPortalClass"]
 
 
 class SkyPortalClass(SkyPortalQuery):
-    """Queries to a SkyPortal instance, such as Fritz or Icare, or one of your own.
+    """Queries to a SkyPortal instance, such as Fritz or Icare, or one of yours.
 
-    Use the instance ``SkyPortal``, or make one of your own for another instance or
+    Use the instance ``SkyPortal``, or make one of yours for another instance or
     another login. Some instances show what they have without a token.
 
     Parameters
@@ -58,112 +36,94 @@ class SkyPortalClass(SkyPortalQuery):
     'https://skyportal.example.org/api/'
     """
 
-    # sources
-    query_region = sources.query_region
-    query_criteria = sources.query_criteria
-    get_source = sources.get_source
+    # Sources: find, read, save
+    query_region = reads.sources.query_region
+    query_criteria = reads.sources.query_criteria
+    get_source = reads.sources.get_source
+    source_exists = reads.sources.source_exists
+    get_position = reads.sources.get_position
+    get_source_groups = reads.sources.get_source_groups
+    save_source = writes.sources.save_source
+    unsave_source = writes.sources.unsave_source
 
-    # candidates
-    query_candidates = candidates.query_candidates
-    get_candidate = candidates.get_candidate
+    # Candidates: what passed a filter, and save it as a source
+    query_candidates = reads.candidates.query_candidates
+    get_candidate = reads.candidates.get_candidate
+    save_candidate = writes.sources.save_candidate
 
-    # curves
-    get_photometry = curves.get_photometry
-    get_light_curves = curves.get_light_curves
+    # Photometry: read, upload, and undo an upload
+    get_photometry = reads.photometry.get_photometry
+    get_light_curves = reads.photometry.get_light_curves
+    get_photometry_statistics = reads.photometry.get_photometry_statistics
+    upload_photometry = uploads.photometry.upload_photometry
+    undo_upload = uploads.photometry.undo_upload
 
-    # notes
-    get_classifications = notes.get_classifications
-    get_comments = notes.get_comments
-    get_attachment = notes.get_attachment
-    get_annotations = notes.get_annotations
+    # Spectra
+    get_spectra = reads.spectra.get_spectra
+    upload_spectrum = uploads.spectra.upload_spectrum
 
-    # galaxies
-    query_galaxies = galaxies.query_galaxies
-    list_galaxy_catalogs = galaxies.list_galaxy_catalogs
+    # Classifications, comments, annotations: what people and programs write about a source
+    get_classifications = reads.notes.get_classifications
+    add_classification = writes.notes.add_classification
+    vote_classification = writes.notes.vote_classification
+    get_comments = reads.notes.get_comments
+    get_attachment = reads.notes.get_attachment
+    add_comment = writes.notes.add_comment
+    get_annotations = reads.notes.get_annotations
+    add_annotation = writes.notes.add_annotation
+    annotate_from_catalog = writes.notes.annotate_from_catalog
 
-    # events
-    query_gcn_events = events.query_gcn_events
-    get_localization = events.get_localization
+    # Lists of an account, such as its favorites
+    list_listings = reads.lists.list_listings
+    add_to_list = writes.lists.add_to_list
+    remove_from_list = writes.lists.remove_from_list
 
-    # charts
-    get_finding_chart = charts.get_finding_chart
-    list_facilities = charts.list_facilities
-    get_offset_stars = charts.get_offset_stars
+    # Follow-up: requests to telescopes, targets of observing runs
+    query_followups = reads.followups.query_followups
+    get_followup_schedule = reads.followups.get_followup_schedule
+    submit_followup = writes.followups.submit_followup
+    update_followup = writes.followups.update_followup
+    delete_followup = writes.followups.delete_followup
+    get_assignments = reads.followups.get_assignments
+    add_assignment = writes.assignments.add_assignment
+    update_assignment = writes.assignments.update_assignment
+    delete_assignment = writes.assignments.delete_assignment
 
-    # analyses
-    list_analysis_services = analyses.list_analysis_services
-    list_analyses = analyses.list_analyses
-    get_analysis = analyses.get_analysis
-    get_analysis_results = analyses.get_analysis_results
-    get_analysis_plot = analyses.get_analysis_plot
-    get_analysis_corner = analyses.get_analysis_corner
+    # Charts for an observer
+    get_finding_chart = reads.charts.get_finding_chart
+    list_facilities = reads.charts.list_facilities
+    get_offset_stars = reads.charts.get_offset_stars
 
-    # spectra
-    get_spectra = spectra.get_spectra
+    # Analyses of sources: services, results, start and upload
+    list_analysis_services = reads.analyses.list_analysis_services
+    list_analyses = reads.analyses.list_analyses
+    get_analysis = reads.analyses.get_analysis
+    get_analysis_results = reads.analyses.get_analysis_results
+    get_analysis_plot = reads.analyses.get_analysis_plot
+    get_analysis_corner = reads.analyses.get_analysis_corner
+    start_analysis = writes.analyses.start_analysis
+    upload_analysis = writes.analyses.upload_analysis
+    delete_analysis = writes.analyses.delete_analysis
 
-    # source_facts
-    source_exists = source_facts.source_exists
-    get_position = source_facts.get_position
-    get_source_groups = source_facts.get_source_groups
-    get_photometry_statistics = source_facts.get_photometry_statistics
-    get_system_info = source_facts.get_system_info
+    # Events of the GCN, and galaxies
+    query_gcn_events = events.gcn_events.query_gcn_events
+    get_localization = events.gcn_events.get_localization
+    query_galaxies = events.galaxies.query_galaxies
+    list_galaxy_catalogs = events.galaxies.list_galaxy_catalogs
 
-    # reference_tables
-    list_groups = reference_tables.list_groups
-    list_filters = reference_tables.list_filters
-    list_streams = reference_tables.list_streams
-    list_instruments = reference_tables.list_instruments
-    list_telescopes = reference_tables.list_telescopes
-    list_taxonomies = reference_tables.list_taxonomies
-    list_allocations = reference_tables.list_allocations
-    list_observing_runs = reference_tables.list_observing_runs
+    # The instance: its groups, instruments and other tables
+    list_groups = reads.instance.list_groups
+    list_filters = reads.instance.list_filters
+    list_streams = reads.instance.list_streams
+    list_instruments = reads.instance.list_instruments
+    list_telescopes = reads.instance.list_telescopes
+    list_taxonomies = reads.instance.list_taxonomies
+    list_allocations = reads.instance.list_allocations
+    list_observing_runs = reads.instance.list_observing_runs
+    get_system_info = reads.instance.get_system_info
 
-    # saving
-    save_source = saving.save_source
-    save_candidate = saving.save_candidate
-    unsave_source = saving.unsave_source
-
-    # upload
-    upload_photometry = upload.upload_photometry
-    undo_upload = upload.undo_upload
-
-    # spectrum_upload
-    upload_spectrum = spectrum_upload.upload_spectrum
-
-    # annotating
-    add_classification = annotating.add_classification
-    vote_classification = annotating.vote_classification
-    add_comment = annotating.add_comment
-    add_annotation = annotating.add_annotation
-    annotate_from_catalog = annotating.annotate_from_catalog
-
-    # listings
-    list_listings = listings.list_listings
-    add_to_list = listings.add_to_list
-    remove_from_list = listings.remove_from_list
-
-    # followup
-    submit_followup = followup.submit_followup
-    update_followup = followup.update_followup
-    delete_followup = followup.delete_followup
-
-    # assignments
-    add_assignment = assignments.add_assignment
-    update_assignment = assignments.update_assignment
-    delete_assignment = assignments.delete_assignment
-    get_assignments = assignments.get_assignments
-
-    # analyses_begun
-    start_analysis = analyses_begun.start_analysis
-    upload_analysis = analyses_begun.upload_analysis
-    delete_analysis = analyses_begun.delete_analysis
-
-    # followup_reads
-    query_followups = followup_reads.query_followups
-    get_followup_schedule = followup_reads.get_followup_schedule
-
-    # generic
-    request = generic.request
+    # Any other route of the server
+    request = any_route.request
 
 
 SkyPortal = SkyPortalClass()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from losing import LosingProxy
+from lossy_proxy import LosingProxy
 
 from atlasquery.atlas import AtlasClass
 

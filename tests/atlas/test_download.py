@@ -13,15 +13,15 @@ import sys
 import time
 
 import astropy.units as u
+import damaging_proxy
 import msgspec
 import numpy as np
 import pytest
-import wire
 from astropy.table import Table
 from astropy.time import Time
 from test_bulk import RECENT, bad_ids, good_ids
 
-from atlasquery.atlas import AtlasClass, bulk, conf, dataset, manifest, partitions
+from atlasquery.atlas import AtlasClass, bulk, conf, download_directory, manifest, parquet_files
 from atlasquery.atlas.columns import DETECTION, FORCED, OBJECT
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -32,7 +32,7 @@ from atlasquery.exceptions import (
 from atlasquery.sandbox import Sandbox
 
 pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
-KINDS = tuple(partitions.KINDS)
+KINDS = tuple(parquet_files.KINDS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -179,7 +179,7 @@ def test_old_objects_are_renewed_without_doubles(box_atlas, sandbox, tmp_path, m
     ids = good_ids(sandbox)[:75]
     box_atlas.download_sources(ids, tmp_path, start=RECENT)
     before = rows(box_atlas, tmp_path)
-    opened = sqlite3.connect(tmp_path / dataset.MANIFEST)
+    opened = sqlite3.connect(tmp_path / download_directory.MANIFEST)
     old = ids[:40:2]
     for atlas_id in old:
         opened.execute("update objects set at = at - 86400 where atlas_id = ?", (atlas_id,))
@@ -211,19 +211,19 @@ def test_old_objects_are_renewed_without_doubles(box_atlas, sandbox, tmp_path, m
 
 def test_what_cannot_be_renewed_is_kept(tmp_path):
     with Sandbox() as box:
-        proxy = wire.FaultProxy(box.url)
+        proxy = damaging_proxy.FaultProxy(box.url)
         atlas = AtlasClass(server=proxy.url)
         atlas.login(token=box.token)
         ids = good_ids(box)[:5]
         atlas.download_sources(ids, tmp_path, start=RECENT)
         before = rows(atlas, tmp_path)
-        proxy.since, proxy.lasting = 0, wire.status(500)
+        proxy.since, proxy.lasting = 0, damaging_proxy.status(500)
         with pytest.warns(InputWarning):
             table = atlas.download_sources(ids, tmp_path, start=RECENT, max_age="0 s")
         assert set(table["status"]) == {"stale"}
         assert not table["reason"].mask.any()
         assert rows(atlas, tmp_path) == before
-        proxy.since, proxy.lasting = 0, wire.expired
+        proxy.since, proxy.lasting = 0, damaging_proxy.expired
         with pytest.raises(LoginError):
             atlas.download_sources(ids, tmp_path, start=RECENT, max_age="0 s")
         proxy.stop()
@@ -231,7 +231,7 @@ def test_what_cannot_be_renewed_is_kept(tmp_path):
 
 def test_an_object_whose_rows_cannot_be_read_is_named(tmp_path):
     with Sandbox() as box:
-        proxy = wire.FaultProxy(box.url)
+        proxy = damaging_proxy.FaultProxy(box.url)
         atlas = AtlasClass(server=proxy.url)
         atlas.login(token=box.token)
         ids = good_ids(box)[:6]
@@ -241,7 +241,7 @@ def test_an_object_whose_rows_cannot_be_read_is_named(tmp_path):
             items[2]["lcnondets"] = [{"mjd": "soon"}]
             items[4]["new"] = {"of": "a newer server"}
             items[0]["object"]["new"] = 2**60 + 1
-            return wire.Reply(body=json.dumps(items))
+            return damaging_proxy.Reply(body=json.dumps(items))
 
         proxy.since, proxy.lasting = 0, spoil
         with pytest.warns(InputWarning, match=f"1 of 6 objects failed; the first, {ids[2]}"):
@@ -284,8 +284,8 @@ def test_an_undeclared_column_is_the_same_however_ids_fell_into_chunks(
     for name, chunks in (("whole", [known]), ("halves", [known[:2], known[2:]])):
         paths = [tmp_path / f"{name}{n}.parquet" for n in range(len(chunks))]
         for path, chunk in zip(paths, chunks, strict=True):
-            partitions.write_partition(partitions.chunk_tables(chunk)[0][kind], path)
-        read = partitions.read_partitions(paths, kind, {})["new"]
+            parquet_files.write_partition(parquet_files.chunk_tables(chunk)[0][kind], path)
+        read = parquet_files.read_partitions(paths, kind, {})["new"]
         assert read.dtype.kind == "U"
         assert read.tolist() == texts
 
@@ -294,7 +294,7 @@ def test_columns_of_other_types_in_other_chunks():
     import pyarrow as pa
 
     tables = [pa.table({"a": pa.array([n]), "b": [n]}) for n in (1, "x", None, 2.5)]
-    merged = pa.concat_tables(partitions._as_texts(tables), promote_options="default")
+    merged = pa.concat_tables(parquet_files._as_strings(tables), promote_options="default")
     assert merged["a"].to_pylist() == ["1", "x", None, "2.5"]
 
 
@@ -336,7 +336,7 @@ def test_a_server_is_not_mixed_with_another(box_atlas, sandbox, tmp_path):
     ],
 )
 def test_addresses_of_a_server(one, other, same):
-    assert (manifest.place(one) == manifest.place(other)) is same
+    assert (manifest.server_identity(one) == manifest.server_identity(other)) is same
 
 
 def test_the_server_that_a_login_names_is_noted(sandbox, tmp_path):
@@ -367,12 +367,12 @@ def test_the_end_of_the_window_is_kept(box_atlas, sandbox, tmp_path):
 def test_one_process_at_a_time(box_atlas, sandbox, tmp_path):
     ids = good_ids(sandbox)[:3]
     window = {"window": (None, None), "server": sandbox.url, "clock": box_atlas._clock}
-    with dataset.Dataset(tmp_path, **window):
+    with download_directory.DownloadDirectory(tmp_path, **window):
         with pytest.raises(InvalidQueryError, match="is written to by another download"):
             box_atlas.download_sources(ids, tmp_path)
         code = f"""
-from atlasquery.atlas.dataset import Dataset
-with Dataset({str(tmp_path)!r}, window=(None, None), server="x", clock=None): pass
+from atlasquery.atlas.download_directory import DownloadDirectory
+with DownloadDirectory({str(tmp_path)!r}, window=(None, None), server="x", clock=None): pass
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "is written to by another download" in done.stderr
@@ -486,7 +486,7 @@ def test_killed_at_any_instant_and_started_again(box_atlas, sandbox, tmp_path):
         # A server of forks may not learn by which signal.
         assert process.exitcode is not None
         killed += process.exitcode != 0
-        if (directory / dataset.MANIFEST).exists() and _begun(directory):
+        if (directory / download_directory.MANIFEST).exists() and _begun(directory):
             # What is read in between has whole objects, each once.
             there = box_atlas.read_sources(directory, "objects")["atlas_id"].tolist()
             assert there == ids[: len(there)]
@@ -498,7 +498,7 @@ def test_killed_at_any_instant_and_started_again(box_atlas, sandbox, tmp_path):
 
 
 def _begun(directory):
-    opened = sqlite3.connect(directory / dataset.MANIFEST)
+    opened = sqlite3.connect(directory / download_directory.MANIFEST)
     try:
         return manifest.is_begun(opened)
     finally:
@@ -522,9 +522,11 @@ def test_killed_in_the_middle_of_a_chunk(box_atlas, sandbox, tmp_path, monkeypat
         if where == "before the rename":
             patch.setattr(os, "replace", kill)
         elif where == "before the commit":
-            patch.setattr(dataset.Dataset, "_transaction", _killed_after(1, KilledError))
+            patch.setattr(
+                download_directory.DownloadDirectory, "_transaction", _killed_after(1, KilledError)
+            )
         else:
-            patch.setattr(dataset.Dataset, "_unlink", kill)
+            patch.setattr(download_directory.DownloadDirectory, "_unlink", kill)
         with pytest.raises(KilledError):
             box_atlas.download_sources(ids, tmp_path, start=RECENT, max_age="0 s")
     assert {k: sorted(v) for k, v in rows(box_atlas, tmp_path).items()} == {
@@ -534,14 +536,14 @@ def test_killed_in_the_middle_of_a_chunk(box_atlas, sandbox, tmp_path, monkeypat
     assert {k: sorted(v) for k, v in rows(box_atlas, tmp_path).items()} == {
         k: sorted(v) for k, v in before.items()
     }
-    opened = sqlite3.connect(tmp_path / dataset.MANIFEST)
+    opened = sqlite3.connect(tmp_path / download_directory.MANIFEST)
     named = {f"{k}/{c:08d}.parquet" for c, k in opened.execute("select chunk, kind from files")}
     opened.close()
     assert set(files(tmp_path)) == named
 
 
 def _killed_after(n, error):
-    original, calls = dataset.Dataset._transaction, []
+    original, calls = download_directory.DownloadDirectory._transaction, []
 
     def transaction(self):
         calls.append(self)

@@ -4,12 +4,12 @@ import contextlib
 import json
 import sqlite3
 
+import damaging_proxy
 import pytest
-import wire
 from test_bulk import RECENT, good_ids
 from test_download import files, rows
 
-from atlasquery.atlas import AtlasClass, bulk, dataset
+from atlasquery.atlas import AtlasClass, bulk, download_directory
 from atlasquery.exceptions import InputWarning, InvalidQueryError, TableParseError
 
 pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
@@ -31,7 +31,7 @@ def emptied(file):
 
 def forgets_sizes(directory):
     """Make the manifest one of a version that did not note them."""
-    with contextlib.closing(sqlite3.connect(directory / dataset.MANIFEST)) as opened:
+    with contextlib.closing(sqlite3.connect(directory / download_directory.MANIFEST)) as opened:
         opened.execute("alter table files drop column size")
 
 
@@ -55,7 +55,7 @@ def test_a_damaged_file_is_fetched_again(box_atlas, sandbox, tmp_path, small, sp
     assert rows(box_atlas, tmp_path) == before
     # Sizes are known by now of all files, and nothing is fetched once more.
     assert set(box_atlas.download_sources(ids, tmp_path, start=RECENT)["status"]) == {"kept"}
-    with contextlib.closing(sqlite3.connect(tmp_path / dataset.MANIFEST)) as opened:
+    with contextlib.closing(sqlite3.connect(tmp_path / download_directory.MANIFEST)) as opened:
         named = opened.execute("select chunk, kind, size from files").fetchall()
     assert {f"{k}/{c:08d}.parquet": n for c, k, n in named} == {
         name: (tmp_path / name).stat().st_size for name in files(tmp_path)
@@ -79,11 +79,11 @@ def test_a_file_of_the_same_size_that_is_damaged_is_named(box_atlas, sandbox, tm
 
 
 def spoil_manifest(directory):
-    (directory / dataset.MANIFEST).write_bytes(b"garbage" * 200)
+    (directory / download_directory.MANIFEST).write_bytes(b"garbage" * 200)
 
 
 def empty_manifest(directory):
-    (directory / dataset.MANIFEST).write_bytes(b"")
+    (directory / download_directory.MANIFEST).write_bytes(b"")
 
 
 def spoil_lock(directory):
@@ -143,13 +143,13 @@ def test_directories_that_cannot_be(box_atlas, sandbox, tmp_path, monkeypatch, d
 def test_the_home_of_the_user_is_found(box_atlas, sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     box_atlas.download_sources(good_ids(sandbox)[:1], "~/data", start=RECENT)
-    assert (tmp_path / "data" / dataset.MANIFEST).is_file()
+    assert (tmp_path / "data" / download_directory.MANIFEST).is_file()
     assert len(box_atlas.read_sources("~/data", "objects")) == 1
 
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_an_item_without_an_object_costs_no_request(sandbox, missing):
-    proxy = wire.FaultProxy(sandbox.url)
+    proxy = damaging_proxy.FaultProxy(sandbox.url)
     atlas = AtlasClass(server=proxy.url)
     atlas.login(token=sandbox.token)
     ids = good_ids(sandbox)[:6]
@@ -159,7 +159,7 @@ def test_an_item_without_an_object_costs_no_request(sandbox, missing):
         items[2]["object"] = None
         if missing:
             del items[2]["object"]
-        return wire.Reply(body=json.dumps(items))
+        return damaging_proxy.Reply(body=json.dumps(items))
 
     proxy.since, proxy.lasting = 0, spoil
     with pytest.warns(InputWarning, match="1 of 6 objects failed"):
@@ -168,6 +168,6 @@ def test_an_item_without_an_object_costs_no_request(sandbox, missing):
     ((failed, error),) = found.failures
     assert failed == ids[2]
     assert isinstance(error, TableParseError)
-    assert str(error) == f"ATLAS answered for {ids[2]} without an object"
+    assert str(error) == f"ATLAS responded for {ids[2]} without an object"
     assert list(found) == [*ids[:2], *ids[3:]]
     assert proxy.objects == 1

@@ -87,7 +87,7 @@ def test_a_pipe_gets_tabs_and_a_time_runs_out(double):
     printed = run("1", "2", "--start", "59000", "--end", "59004")
     assert printed.stdout.splitlines()[0].split("\t")[:3] == ["time", "band", "detection"]
     printed = run("1", "2", "--timeout", "30 s", "--save", "late.json", code=5)
-    assert "Wait again to go on" in printed.stderr
+    assert "Wait again to continue" in printed.stderr
     assert run("--save", "late.json").stdout.count("\n") > 1000
 
 

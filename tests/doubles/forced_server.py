@@ -50,6 +50,7 @@ class Seen:
     status: int | None
     headers: dict
     query: dict
+    body: bytes
 
 
 class ForcedDouble:
@@ -497,7 +498,7 @@ def _handler(double):
             status = answer[0] if answer else None
             double.requests.append(
                 Seen(double.clock.now(), user, request.method, request.path, request.kind, status,
-                     request.headers, request.query)
+                     request.headers, request.query, request.body)
             )  # fmt: skip
 
         def reply(self, status, headers, body):

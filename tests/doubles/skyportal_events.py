@@ -35,14 +35,14 @@ def rows_of(sky, name):
     return sky.tables.setdefault(name, {})
 
 
-def add_galaxy(sky, name, ra, dec, catalog="CLU", **more):
+def add_galaxy(sky, name, ra, dec, catalog="CLU", **extra):
     """Add a galaxy to a catalogue."""
     catalogs = sky.tables.setdefault("catalogs", {})
-    number, made = sky.next_id("galaxy"), sky.stamp()
+    number, created = sky.next_id("galaxy"), sky.stamp()
     rows_of(sky, "galaxies")[number] = {
         **dict.fromkeys(GALAXY), "id": number, "name": name, "ra": ra, "dec": dec,
         "catalog_id": catalogs.setdefault(catalog, len(catalogs) + 1), "healpix": 12 * 4**20,
-        "created_at": made, "modified": made, **more,
+        "created_at": created, "modified": created, **extra,
     }  # fmt: skip
 
 
@@ -83,9 +83,9 @@ def galaxies(call):
             name = call.params["catalog_name"]
             raise RefusalError(400, f"get_galaxies fails: Catalog with name {name} not found")
         rows = [r for r in rows if r["catalog_id"] == catalogs[call.params["catalog_name"]]]
-    place = [call.params.get(name) for name in ("ra", "dec", "radius")]
-    if all(place):
-        ra, dec, radius = map(float, place)
+    cone = [call.params.get(name) for name in ("ra", "dec", "radius")]
+    if all(cone):
+        ra, dec, radius = map(float, cone)
         rows = [r for r in rows if separation(ra, dec, r["ra"], r["dec"]) <= radius]
     if "galaxyName" in call.params:
         rows = [r for r in rows if call.params["galaxyName"].lower() in r["name"].lower()]
@@ -95,7 +95,7 @@ def galaxies(call):
     rows = [r for r in rows if _within(call, r)]
     if call.params.get("sortBy") == "name":
         rows.sort(key=lambda r: r["name"], reverse=call.params["sortOrder"] == "desc")
-    # One of the two names, as servers differ; the answer calls it page (recorded).
+    # One of the two names, as servers differ; the response calls it page (recorded).
     name = call.sky.tables.get("galaxy_page", "page")
     number, size = call.number(name, 1), call.number("numPerPage", 1000)
     return {
@@ -104,20 +104,20 @@ def galaxies(call):
     }  # fmt: skip
 
 
-def add_event(sky, dateobs, *, tags=("GRB",), maps=("flat",), **more):
+def add_event(sky, dateobs, *, tags=("GRB",), maps=("flat",), **extra):
     """Add an event and its sky maps, by name or with their files."""
-    number, made = sky.next_id("event"), sky.stamp()
+    number, created = sky.next_id("event"), sky.stamp()
     maps = maps if isinstance(maps, dict) else dict.fromkeys(maps, sky_map())
     rows_of(sky, "events")[dateobs] = {
-        "created_at": made, "dateobs": dateobs, "tach_id": None, "sent_by_id": 1,
-        "event_users_ids": None, "trigger_id": f"{number:06d}", "id": number, "modified": made,
+        "created_at": created, "dateobs": dateobs, "tach_id": None, "sent_by_id": 1,
+        "event_users_ids": None, "trigger_id": f"{number:06d}", "id": number, "modified": created,
         "aliases": [f"FERMI#bn{number:06d}"], "gcn_triggers": [], "tags": list(tags),
         "gcn_notices": [{"id": number, "notice_type": "FERMI_GBM_GND_POS", "dateobs": dateobs}],
         "localizations": [
             {"id": n, "localization_name": name, "dateobs": dateobs, "tags": []}
             for n, name in enumerate(maps, 1)
         ],
-        "observationplan_requests": [], **more,
+        "observationplan_requests": [], **extra,
     }  # fmt: skip
     rows_of(sky, "maps")[dateobs] = maps
 
@@ -244,16 +244,17 @@ def services(call):
     return [call.sky.drifted(one) for one in call.sky.tables.get("services", [SALT])]
 
 
-def add_analysis(sky, name, *, status="completed", data=None, **more):
+def add_analysis(sky, name, *, status="completed", data=None, **extra):
     """Add an analysis: ``data`` has results, plots and whether there is a corner plot."""
-    number, made = sky.next_id("analysis"), sky.stamp()
+    number, created = sky.next_id("analysis"), sky.stamp()
     rows_of(sky, "analyses")[number] = {
         "id": number, "obj_id": name, "analysis_service_id": 1, "status": status,
         "analysis_service_name": "SALT", "analysis_service_description": "Fits SALT2.",
-        "status_message": None, "last_activity": made, "duration": 12.5, "author_id": 1,
+        "status_message": None, "last_activity": created, "duration": 12.5, "author_id": 1,
         "analysis_parameters": {"source": "salt2"}, "show_parameters": True, "show_plots": True,
         "show_corner": True, "hash": "0a", "invalid_after": "2026-12-20T17:50:00", "groups": [],
-        "created_at": made, "modified": made, "token": "lets-the-service-send-results", **more,
+        "created_at": created, "modified": created, "token": "lets-the-service-send-results",
+        **extra,
     }  # fmt: skip
     rows_of(sky, "analysis_data")[number] = data or {}
     return number

@@ -65,11 +65,11 @@ def _rise_and_fall(sky, name, bands, instrument):
 
 
 def _requests(sky):
-    made = "2026-11-20T17:56:14.960970"
+    created = "2026-11-20T17:56:14.960970"
     sky.tables["followups"] = {
         1: {
             "id": 1, "obj_id": "ATLAS24abc", "payload": ASKED, "comment": None,
-            "status": "submitted", "allocation_id": 1, "created_at": made, "modified": made,
+            "status": "submitted", "allocation_id": 1, "created_at": created, "modified": created,
             "requester_id": 1, "requester": sky.person("admin"), "obj": {}, "watchers": [],
             "allocation": {"id": 1, "instrument": sky.instruments[1]},
         }
@@ -78,14 +78,14 @@ def _requests(sky):
         1: {
             "id": 1, "obj_id": "ATLAS24abc", "run_id": 1, "run": 1, "priority": "3",
             "comment": "hi", "status": "pending", "requester_id": 1,
-            "requester": sky.person("admin"), "obj": {}, "created_at": made, "modified": made,
+            "requester": sky.person("admin"), "obj": {}, "created_at": created, "modified": created,
             "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": "2026-12-25T18:01:42.637",
         }
     }  # fmt: skip
     sky.tables["listings"] = {
         1: {
             "id": 1, "obj_id": "ZTF24abcdefg", "list_name": "favorites", "user_id": 1,
-            "params": None, "created_at": made, "modified": made,
+            "params": None, "created_at": created, "modified": created,
         }
     }  # fmt: skip
     sky.ids.update(followup=1, assignment=1, listing=1)

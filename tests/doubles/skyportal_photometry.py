@@ -94,7 +94,7 @@ def point_of(row, form):
         )
     limit = row["limiting_mag"]
     if mag is None:
-        # "limiting_mag_nsigma (default 3)" (contract)
+        # See docs/servers/skyportal.rst, "Limits of uploaded magnitudes".
         return None, 10 ** (-0.4 * (limit - ZP)) / row.get("limiting_mag_nsigma", 3.0), limit
     flux = 10 ** (-0.4 * (mag - ZP))
     return flux, magerr / (2.5 / math.log(10)) * flux, limit
@@ -127,9 +127,9 @@ def groups_of(call, body):
     missing = {number for number in asked if number not in call.sky.groups}
     if missing:
         raise RefusalError(400, f"Invalid group IDs: {missing}. Available group IDs: set()")
-    own = [n for n in call.user["groups"] if call.sky.groups[n]["single_user_group"]]
-    # "without group_ids only one's own group sees it" (contract)
-    return list(dict.fromkeys([*asked, *own]))
+    single_user = [n for n in call.user["groups"] if call.sky.groups[n]["single_user_group"]]
+    # See docs/servers/skyportal.rst, "Rows times groups".
+    return list(dict.fromkeys([*asked, *single_user]))
 
 
 def check_values(rows, groups):
@@ -157,7 +157,7 @@ def read(call):
             "obj_id": row["obj_id"], "mjd": float(row["mjd"]), "filter": row["filter"],
             "flux": flux, "fluxerr": error, "limiting_mag": limit, "ra": row.get("ra"),
             "dec": row.get("dec"), "instrument_id": row["instrument_id"],
-            # origin may be the string "None" (contract)
+            # See docs/servers/skyportal.rst, "Strings that mean null".
             "origin": row.get("origin") or "None", "altdata": row["altdata"],
         })  # fmt: skip
     return points, groups
@@ -181,14 +181,14 @@ def store(call, points, groups):
 @route("POST", "photometry", permission="Upload data")
 def post(call):
     points, groups = read(call)
-    there = {key_of(point) for point in call.sky.points.values()}
+    existing = {key_of(point) for point in call.sky.points.values()}
     twice = []
     for point in points:
-        if key_of(point) in there:
+        if key_of(point) in existing:
             twice.append(key_of(point))
-        there.add(key_of(point))
+        existing.add(key_of(point))
     if twice:
-        # "nothing inserted, message is a traceback (its last line matters)" (contract)
+        # See docs/servers/skyportal.rst, "Uploading photometry".
         raise RefusalError(400, f"{TRACEBACK}{twice}\n")
     check_values(len(points), groups)
     numbers, upload = store(call, points, groups)
@@ -199,17 +199,17 @@ def post(call):
 def put(call):
     points, groups = read(call)
     # Of all accounts: it finds those that the uploader may not see, too.
-    there = {key_of(point): number for number, point in call.sky.points.items()}
-    new = [point for point in points if key_of(point) not in there]
-    wider = [n for p in points if (n := there.get(key_of(p))) is not None]
+    existing = {key_of(point): number for number, point in call.sky.points.items()}
+    new = [point for point in points if key_of(point) not in existing]
+    wider = [n for p in points if (n := existing.get(key_of(p))) is not None]
     check_values(max(len(new), len(wider)), groups)
     for number in wider:
         stored = call.sky.points[number]
         stored["group_ids"] = list(dict.fromkeys([*stored["group_ids"], *groups]))
     numbers, _ = store(call, new, groups)
-    there |= {key_of(point): number for point, number in zip(new, numbers, strict=True)}
+    existing |= {key_of(point): number for point, number in zip(new, numbers, strict=True)}
     # It has an upload id, too, and does not say it.
-    return {"ids": [there[key_of(point)] for point in points]}
+    return {"ids": [existing[key_of(point)] for point in points]}
 
 
 def deletable(call, point):

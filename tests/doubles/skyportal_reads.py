@@ -28,7 +28,7 @@ def sysinfo(call):
 
 @route("GET", "internal/profile")
 def profile(call):
-    # "checks a login, and lists all the user's tokens" (contract).
+    # See docs/servers/skyportal.rst, "The profile lists all tokens".
     mine = [t for t, user in call.sky.users.items() if user["id"] == call.user["id"]]
     return {
         "id": call.user["id"], "username": call.user["username"],
@@ -58,7 +58,7 @@ def _cone(call):
             f"Cannot retrieve sources: Invalid ra, dec, radius: {', '.join(map(str, values))}{why}",
         ) from None
     if ra < 0 or radius <= 0 or radius >= 180:
-        # "ra<0, radius 0 or 180 degrees silently give 0 matches" (contract).
+        # See docs/servers/skyportal.rst, "Cones".
         return lambda entry: False
     return lambda entry: separation(ra, dec, entry["ra"], entry["dec"]) <= radius
 
@@ -90,7 +90,7 @@ def _latest(sky, name):
 
 
 def _detected(sky, name):
-    """Return when an object was first and last detected, in the server's words."""
+    """Return when an object was first and last detected, as the server words it."""
     found = [
         p["mjd"]
         for p in sky.points.values()
@@ -182,7 +182,7 @@ def sources(call):
 
     def found():
         visible = [n for n, groups in sky.saved.items() if set(groups) & call.user["groups"]]
-        # "Newest-saved first, no separation" (contract).
+        # See docs/servers/skyportal.rst, "Cones".
         key = {"ra": lambda n: sky.objects[n]["ra"], "redshift": lambda n: _redshift(sky, n)}
         order = key.get(call.params.get("sortBy"), lambda n: _when_saved(sky, n))
         down = call.params.get("sortOrder", "desc") == "desc"
@@ -203,7 +203,7 @@ def _redshift(sky, name):
 def _listed(call, name):
     sky = call.sky
     entry = sky.placed(sky.objects[name])
-    # "gal_lon is 0..360 from the single endpoint, -180..180 from the list" (contract).
+    # See docs/servers/skyportal.rst, "Galactic longitude".
     entry["gal_lon"] = (entry["gal_lon"] + 180) % 360 - 180
     entry["tags"] = []
     if not call.truth("removeNested"):
@@ -239,18 +239,18 @@ def source(call, name):
     sky = call.sky
     entry = sky.placed(sky.objects[saved(call, name)])
     near = [
-        {"obj_id": other, "ra": o["ra"], "dec": o["dec"], "separation": 3600 * apart}
+        {"obj_id": other, "ra": o["ra"], "dec": o["dec"], "separation": 3600 * distance}
         for other in sky.saved
         if other != name
         and abs((o := sky.objects[other])["dec"] - entry["dec"]) < 0.002
-        and (apart := separation(entry["ra"], entry["dec"], o["ra"], o["dec"])) < 4 / 3600
+        and (distance := separation(entry["ra"], entry["dec"], o["ra"], o["dec"])) < 4 / 3600
     ]
     votes = [{**_grouped(call, r), "votes": r["votes"]} for r in sky.of("classifications", name)]
     return sky.drifted({
         **entry, "followup_requests": [], "galaxies": None, "duplicates": near, "assignments": [],
         "annotations": [{**_bare(r), "type": "source"} for r in sky.of("annotations", name)],
         "classifications": votes, "ebv": 0.05, "tags": [], "associated_objs": [],
-        # Those that the user is no member of are not shown.
+        # Those of which the user is not a member are not shown.
         "groups": [one for one in sky.saved_groups(name) if one["id"] in call.user["groups"]],
     })  # fmt: skip
 
@@ -292,11 +292,11 @@ def candidates(call):
             return names
         return names[::-1]
 
-    # "Always returns queryID and totalMatches" (contract).
+    # See docs/servers/skyportal.rst, "Pages".
     names, query = _kept(call, found, always=True)
     page, number, size = _page(call, names, 25, MAX_SOURCES)
     if not page and number > 1:
-        # "past the end is a 400" (contract).
+        # See docs/servers/skyportal.rst, "Pages".
         raise RefusalError(400, "Page number out of range.")
     listed = []
     for name in page:
@@ -374,7 +374,7 @@ def candidate(call, name):
     # Of any object, candidate or not.
     if name not in call.sky.objects:
         raise RefusalError(400, "Invalid ID")
-    # The number of groups here, a truth value in the list.
+    # The number of groups here, a boolean in the list.
     entry = {**_candidate(call.sky, name), "is_source": len(call.sky.saved.get(name, ()))}
     if call.sky.shows_alerts and call.truth("includeAlerts"):
         passed = [call.sky.passed[name]] if name in call.sky.passed else []
@@ -450,7 +450,7 @@ def photometry(call, name):
     form, magsys = call.params.get("format", "mag"), call.params.get("magsys", "ab")
     rows = [p for p in points_of(sky, name) if readable(call, p)]
     if call.truth("deduplicatePhotometry"):
-        # "keeps the latest per (mjd, filter)" (contract).
+        # See docs/servers/skyportal.rst, "Duplicate rows".
         rows = list({(p["mjd"], p["filter"]): p for p in rows}.values())
     if rows and form not in ("flux", "mag", "both", "plot"):
         raise RefusalError(

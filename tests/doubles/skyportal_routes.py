@@ -34,7 +34,7 @@ class Call:
 
 
 class RefusalError(Exception):
-    """An answer with an error in the envelope."""
+    """A response with an error in the envelope."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -42,7 +42,7 @@ class RefusalError(Exception):
 
 
 class Answer(Exception):  # noqa: N818 - it is no error
-    """An answer without an envelope, or of another kind than JSON."""
+    """A response without an envelope, or of another kind than JSON."""
 
     def __init__(self, status, body, kind="application/json", headers=None):
         super().__init__(status)

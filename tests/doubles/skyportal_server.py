@@ -1,4 +1,4 @@
-"""A loopback double of a SkyPortal instance, built from the contract with all its pitfalls."""
+"""A test server on loopback that answers as SkyPortal does: see docs/servers/skyportal.rst."""
 
 import contextlib
 import gzip
@@ -57,7 +57,7 @@ class SkyPortalDouble:
     ``sky`` is its state. ``faults`` maps a regular expression of the method and
     the path with its query to an `Answer`, a `RefusalError`, a function of the
     call's number, or a list of them, one for each time. ``hooks`` are pairs of such an
-    expression and a function that is called before the answer.
+    expression and a function that is called before the response.
     """
 
     def __init__(self, clock=None):
@@ -113,7 +113,7 @@ class SkyPortalDouble:
             self.headers.append(dict(headers))
             self.bodies.append(body)
             if self.throttle is not None and not self.throttle.takes(key):
-                # "429: nginx HTML, no JSON, no Retry-After" (contract).
+                # See docs/servers/skyportal.rst, "What a status means".
                 return html(429, "Too Many Requests")
             fault = self._fault(f"{method} {target}")
         if self.latency:
@@ -147,7 +147,7 @@ class SkyPortalDouble:
     def _user(self, key, method):
         if not key and self.anonymous and method == "GET":
             return {"id": None, "username": "anonymous", "acls": set(), "groups": {3}}
-        # "Header exactly token, lower case; Token and Bearer give 401" (contract).
+        # See docs/servers/skyportal.rst, "The header is ``token``, lower case".
         form = re.fullmatch(r"token (\S+)", key)
         if not form:
             raise RefusalError(401, MALFORMED)
@@ -168,9 +168,9 @@ class SkyPortalDouble:
             raise RefusalError(405, "HTTP 405: Method Not Allowed")
         (_, _, function, permission, _), match = matching[0]
         if permission is not None and permission not in user["acls"]:
-            # "401: a missing permission too" (contract), in the words of a bad token.
+            # As for a bad token: see docs/servers/skyportal.rst, "What a status means".
             raise RefusalError(401, "HTTP 401: Unauthorized")
-        # "group_ids=3&group_ids=4 keeps only the last" (contract).
+        # See docs/servers/skyportal.rst, "Unknown and repeated parameters".
         params = dict(parse_qsl(parts.query, keep_blank_values=True))
         call = Call(self.sky, method, path, params, _json(body, path), user)
         with self.sky.lock:
@@ -201,7 +201,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request, client_address):
-        """Let clients that gave up go without a traceback."""
+        """Show no traceback for clients that gave up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -84,7 +84,7 @@ class Sky:
         self.extra, self.without = {}, set()
 
     def stamp(self):
-        """Return the next moment, in the server's words: UTC, naive."""
+        """Return the next moment, as the server words it: UTC, naive."""
         self.ticks += 1
         return (START + timedelta(milliseconds=self.ticks)).isoformat(timespec="microseconds")
 
@@ -93,29 +93,29 @@ class Sky:
         return self.ids[kind]
 
     def group(self, number, name, *, single=False):
-        made = self.stamp()
+        now = self.stamp()
         return {
-            "description": None, "modified": made, "private": False, "auto_accept_requests": False,
-            "created_at": made, "single_user_group": single, "name": name, "id": number,
+            "description": None, "modified": now, "private": False, "auto_accept_requests": False,
+            "created_at": now, "single_user_group": single, "name": name, "id": number,
             "nickname": None,
         }  # fmt: skip
 
     def user_named(self, name):
         return next(user for user in self.users.values() if user["username"] == name)
 
-    def add_object(self, name, ra, dec, **more):
+    def add_object(self, name, ra, dec, **given):
         """Add an object that is neither saved nor a candidate yet."""
-        made = self.stamp()
+        now = self.stamp()
         self.objects[name] = {
             "t0": None, "altdata": None, "gcn_crossmatch": None, "dec": dec, "redshift": None,
             "dist_nearest_source": None, "detect_photometry_count": None, "id": name,
             "ra_dis": None, "redshift_error": None, "mag_nearest_source": None, "tns_name": None,
             "ra": ra, "redshift_origin": None, "e_mag_nearest_source": None, "tns_info": None,
-            "modified": made, "dec_dis": None, "redshift_history": None, "transient": False,
+            "modified": now, "dec_dis": None, "redshift_history": None, "transient": False,
             "score": None, "ra_err": None, "host_id": None, "varstar": False, "origin": None,
-            "dec_err": None, "summary": None, "is_roid": False, "alias": None, "created_at": made,
+            "dec_err": None, "summary": None, "is_roid": False, "alias": None, "created_at": now,
             "offset": 0.0, "summary_history": None, "mpc_name": None,
-            "healpix": 1281841362335533582, "internal_key": f"key-of-{name}", **more,
+            "healpix": 1281841362335533582, "internal_key": f"key-of-{name}", **given,
         }  # fmt: skip
         return self.objects[name]
 
@@ -124,23 +124,25 @@ class Sky:
         for number in group_ids:
             self.saved.setdefault(name, {})[number] = {"saved_at": self.stamp(), "by": user}
 
-    def add_source(self, name, ra, dec, *, group_ids=(3,), **more):
-        self.add_object(name, ra, dec, **more)
+    def add_source(self, name, ra, dec, *, group_ids=(3,), **given):
+        self.add_object(name, ra, dec, **given)
         self.save(name, group_ids)
 
-    def add_candidate(self, name, ra, dec, *, filter_id=1, passed_at="2025-01-01T12:00:00", **more):
+    def add_candidate(
+        self, name, ra, dec, *, filter_id=1, passed_at="2025-01-01T12:00:00", **given
+    ):
         if name not in self.objects:
-            self.add_object(name, ra, dec, **more)
+            self.add_object(name, ra, dec, **given)
         self.passed[name] = {"filter_id": filter_id, "passed_at": passed_at}
 
-    def add_point(self, name, mjd, band, flux, fluxerr, **more):
+    def add_point(self, name, mjd, band, flux, fluxerr, **given):
         """Add a row of photometry; flux in uJy or None, ``limiting_mag`` of magnitude uploads."""
         number = self.next_id("photometry")
         self.points[number] = {
             "id": number, "obj_id": name, "mjd": mjd, "filter": band, "flux": flux,
             "fluxerr": fluxerr, "limiting_mag": None, "instrument_id": 1, "origin": "None",
             "ra": None, "dec": None, "ra_unc": None, "dec_unc": None, "altdata": None,
-            "created_at": self.stamp(), "group_ids": [3], "upload_id": None, "owner_id": 1, **more,
+            "created_at": self.stamp(), "group_ids": [3], "upload_id": None, "owner_id": 1, **given,
         }  # fmt: skip
         return number
 
@@ -182,29 +184,29 @@ class Sky:
         return [row for row in getattr(self, table).values() if row["obj_id"] == name]
 
     def classify(self, name, word, probability=0.9, *, user="admin", taxonomy=1, group_ids=(3,)):
-        number, made = self.next_id("classification"), self.stamp()
+        number, now = self.next_id("classification"), self.stamp()
         self.classifications[number] = {
             "taxonomy_id": taxonomy, "author_id": self.user_named(user)["id"],
-            "author_name": user, "obj_id": name, "modified": made, "classification": word,
+            "author_name": user, "obj_id": name, "modified": now, "classification": word,
             "origin": None, "probability": probability, "ml": False, "id": number,
-            "created_at": made, "group_ids": list(group_ids), "votes": [],
+            "created_at": now, "group_ids": list(group_ids), "votes": [],
         }  # fmt: skip
         return number
 
     def comment(self, name, text, *, user="admin", group_ids=(3,)):
-        number, made = self.next_id("comment"), self.stamp()
+        number, now = self.next_id("comment"), self.stamp()
         self.comments[number] = {
-            "obj_id": name, "modified": made, "text": text, "origin": None, "id": number,
-            "created_at": made, "attachment_name": None, "bot": True,
+            "obj_id": name, "modified": now, "text": text, "origin": None, "id": number,
+            "created_at": now, "attachment_name": None, "bot": True,
             "author_id": self.user_named(user)["id"], "group_ids": list(group_ids),
         }  # fmt: skip
         return number
 
     def annotate(self, name, origin, data, *, user="admin", group_ids=(3,)):
-        number, made = self.next_id("annotation"), self.stamp()
+        number, now = self.next_id("annotation"), self.stamp()
         self.annotations[number] = {
-            "modified": made, "data": data, "origin": origin, "obj_id": name, "id": number,
-            "created_at": made, "author_id": self.user_named(user)["id"],
+            "modified": now, "data": data, "origin": origin, "obj_id": name, "id": number,
+            "created_at": now, "author_id": self.user_named(user)["id"],
             "group_ids": list(group_ids),
         }  # fmt: skip
         return number

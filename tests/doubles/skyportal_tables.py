@@ -75,16 +75,16 @@ def streams(call):
 
 @route("GET", "instrument")
 def instruments(call):
-    more = {"region": None, "number_of_fields": 0, "region_summary": "", "log_exists": False}
-    return [{**placed(call, number), **more} for number in call.sky.instruments]
+    extra = {"region": None, "number_of_fields": 0, "region_summary": "", "log_exists": False}
+    return [{**placed(call, number), **extra} for number in call.sky.instruments]
 
 
 @route("GET", f"instrument/{NUMBER}")
 def instrument(call, number):
     if int(number) not in call.sky.instruments:
         raise RefusalError(400, f"No instrument with ID: {number}")
-    more = {"region": None, "status": None, "log_exists": False}
-    return {**instrument_of(call, int(number)), **more}
+    extra = {"region": None, "status": None, "log_exists": False}
+    return {**instrument_of(call, int(number)), **extra}
 
 
 @route("GET", "telescope")
@@ -259,11 +259,11 @@ def phot_stat(call, name):
 
 @route("GET", f"source_exists/{ID}")
 def source_exists(call, name):
-    there = name in call.sky.saved
+    saved = name in call.sky.saved
     words = f"A source with the name {name} already exists."
     return {
-        "source_exists": there,
-        "message": words if there else f"No sources exist with the name {name}.",
+        "source_exists": saved,
+        "message": words if saved else f"No sources exist with the name {name}.",
     }
 
 
@@ -282,12 +282,12 @@ def source_exists_at(call):
     }
 
 
-def add_spectrum(sky, name, observed_at="2024-01-20T10:11:12", **more):
+def add_spectrum(sky, name, observed_at="2024-01-20T10:11:12", **extra):
     """Add a spectrum to the state; a test says its values."""
     rows = sky.tables.setdefault("spectra", [])
     row = {
         "id": len(rows) + 1, "obj_id": name, "observed_at": observed_at,
-        "wavelengths": [4000.0, 5000.0, 6000.0], "fluxes": [1e-17, 2e-17, 3e-17], **more,
+        "wavelengths": [4000.0, 5000.0, 6000.0], "fluxes": [1e-17, 2e-17, 3e-17], **extra,
     }  # fmt: skip
     rows.append(row)
     return row

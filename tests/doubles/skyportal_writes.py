@@ -18,7 +18,7 @@ def table(call, name):
 
 
 def now():
-    """Return the time in the server's words: clients compare it with their own."""
+    """Return the time as the server words it: clients compare it with their own."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
@@ -40,7 +40,7 @@ def group_ids(call, body, default=None):
     return asked
 
 
-def there(call, name):
+def existing(call, name):
     if name not in call.sky.objects:
         raise RefusalError(400, f"Cannot find object with ID {name}.")
 
@@ -75,10 +75,10 @@ def save_source(call):
     saved = [n for n in (asked or sorted(call.user["groups"])) if n in sky.groups]
     known(call, body, {*sky_columns(), "id", "ra", "dec", "group_ids", "refresh_source"})
     if new:
-        more = {key: value for key, value in body.items() if key in sky_columns()}
-        sky.add_object(name, body["ra"], body["dec"], **more)
+        extra = {key: value for key, value in body.items() if key in sky_columns()}
+        sky.add_object(name, body["ra"], body["dec"], **extra)
     elif body.get("ra") is not None:
-        # "sending others corrupts the server's index" (contract).
+        # See docs/servers/skyportal.rst, "Saving sources".
         sky.objects[name]["healpix"] = hash((body["ra"], body["dec"]))
     sky.save(name, saved, call.user["username"])
     return {"id": name, "saved_to_groups": saved}
@@ -121,7 +121,7 @@ def classes(branch):
 @route("POST", "classification", permission="Classify")
 def post_classification(call):
     body = call.json
-    there(call, body["obj_id"])
+    existing(call, body["obj_id"])
     if body["taxonomy_id"] not in call.sky.taxonomies:
         raise RefusalError(400, "That taxonomy does not exist or is not available to user.")
     if body["classification"] not in classes(TREE):
@@ -159,7 +159,7 @@ def one_classification(call, number):
 
 @route("POST", f"sources/{ID}/comments", permission="Comment")
 def post_comment(call, name):
-    there(call, name)
+    existing(call, name)
     known(call, call.json, {"text", "group_ids", "attachment"})
     # Without groups everybody sees it.
     numbers = group_ids(call, call.json, [SITEWIDE])
@@ -277,7 +277,7 @@ def annotate(call, name, origin, data, numbers):
 
 @route("POST", f"sources/{ID}/annotations", permission="Annotate")
 def post_annotation(call, name):
-    there(call, name)
+    existing(call, name)
     body = call.json
     known(call, body, {"origin", "data", "group_ids"})
     number = annotate(call, name, body["origin"], body["data"], group_ids(call, body))
@@ -286,10 +286,10 @@ def post_annotation(call, name):
 
 @route("POST", f"sources/{ID}/annotations/(gaia|irsa|vizier)")
 def match_catalog(call, name, service):
-    there(call, name)
+    existing(call, name)
     body = call.json or {}
     known(call, body, {"catalog", "crossmatchRadius", "crossmatchLimmag", "group_ids"})
-    own = {"gaia": "gaiadr3.gaia_source", "irsa": "allwise_p3as_psd", "vizier": "VII/290"}
+    catalogs = {"gaia": "gaiadr3.gaia_source", "irsa": "allwise_p3as_psd", "vizier": "VII/290"}
     stars = call.sky.tables.get("stars", {}).get(name, {})
     if service not in stars:
         missing = {
@@ -299,7 +299,7 @@ def match_catalog(call, name, service):
         }
         raise RefusalError(400, missing[service])
     numbers = group_ids(call, body, [SITEWIDE])
-    annotate(call, name, body.get("catalog", own[service]), stars[service], numbers)
+    annotate(call, name, body.get("catalog", catalogs[service]), stars[service], numbers)
 
 
 FOLLOWUP_KEYS = {
@@ -314,22 +314,22 @@ FOLLOWUP_KEYS = {
 def submit(call):
     body = call.json
     known(call, body, FOLLOWUP_KEYS)
-    there(call, body["obj_id"])
+    existing(call, body["obj_id"])
     if body.get("not_if_classified") and call.sky.of("classifications", body["obj_id"]):
         words = "Not submitting request: source was already classified"
         return {"id": None, "ignored": True, "message": words}
     broken = call.sky.tables.get("broken_telescope")
-    number, made = call.sky.next_id("followup"), now()
+    number, created = call.sky.next_id("followup"), now()
     table(call, "followups")[number] = {
         "id": number, "obj_id": body["obj_id"], "payload": body["payload"], "comment": None,
         "status": f"failed to submit: {broken}" if broken else "submitted",
-        "allocation_id": body["allocation_id"], "created_at": made, "modified": made,
+        "allocation_id": body["allocation_id"], "created_at": created, "modified": created,
         "requester_id": call.user["id"], "requester": call.sky.person(call.user["username"]),
         "allocation": {"id": body["allocation_id"], "instrument": call.sky.instruments[1]},
         "obj": call.sky.objects[body["obj_id"]], "watchers": [],
     }  # fmt: skip
     if broken:
-        # It is stored all the same.
+        # It is stored anyway.
         raise RefusalError(400, f"Error submitting follow-up request: {broken}")
     return {"id": number, "request_status": "submitted"}
 
@@ -442,7 +442,7 @@ def assignment(call, number):
 def assign(call):
     body = call.json
     known(call, body, {"run_id", "obj_id", "priority", "status", "comment"})
-    there(call, body["obj_id"])
+    existing(call, body["obj_id"])
     if body["priority"] not in ("1", "2", "3", "4", "5"):
         raise RefusalError(400, f"Error parsing followup request: priority {body['priority']}")
     if all(one["id"] != body["run_id"] for one in runs(call)):
@@ -451,12 +451,12 @@ def assign(call):
     same = (body["run_id"], body["obj_id"])
     if any((row["run_id"], row["obj_id"]) == same for row in rows.values()):
         raise RefusalError(400, "Object is already assigned to this run.")
-    number, made = call.sky.next_id("assignment"), now()
+    number, created = call.sky.next_id("assignment"), now()
     rows[number] = {
         "id": number, "obj_id": body["obj_id"], "run_id": body["run_id"], "run": body["run_id"],
         "priority": body["priority"], "comment": body.get("comment"), "status": "pending",
         "requester": call.sky.person(call.user["username"]), "requester_id": call.user["id"],
-        "obj": call.sky.objects[body["obj_id"]], "created_at": made, "modified": made,
+        "obj": call.sky.objects[body["obj_id"]], "created_at": created, "modified": created,
         "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": "2026-12-25T18:01:42.637",
         "spectra": [], "photometry": [],
     }  # fmt: skip
@@ -478,14 +478,14 @@ def drop_assignment(call, number):
 
 
 def begin(call, name, service, status, allowed):
-    there(call, name)
+    existing(call, name)
     known(call, call.json or {}, allowed)
     if int(service) != 1:
         raise RefusalError(400, f"Could not access Analysis Service ID: {service}.")
-    number, made = call.sky.next_id("analysis"), now()
+    number, created = call.sky.next_id("analysis"), now()
     table(call, "analyses")[number] = {
         "id": number, "obj_id": name, "analysis_service_id": int(service), "status": status,
-        "created_at": made, "modified": made,
+        "created_at": created, "modified": created,
     }  # fmt: skip
     return {"id": number}
 

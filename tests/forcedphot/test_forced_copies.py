@@ -159,8 +159,8 @@ def test_a_number_that_had_no_room():
     ("line", "words"),
     [
         (" ".join(ROWS[1][:-2]), "has 17 values where its header has 19"),
-        (" ".join(ROWS[1]).replace("-19.656", ">19.6"), "has m=>19.6, which is no number"),
-        (" ".join(ROWS[1]).replace("59002.26", "2459002.76"), "which is no MJD"),
+        (" ".join(ROWS[1]).replace("-19.656", ">19.6"), "has m=>19.6, which is not a number"),
+        (" ".join(ROWS[1]).replace("59002.26", "2459002.76"), "which is not an MJD"),
         (" ".join(ROWS[1]).replace("59002.260200", "nan"), "has no MJD"),
         ("Traceback (most recent call last):", "has 5 values"),
     ],
@@ -170,8 +170,8 @@ def test_a_broken_line_costs_that_line(line, words):
     with pytest.raises(TableParseError) as caught:
         AtlasForced.read(text)
     assert "line 3 of the text" in str(caught.value) and words in str(caught.value)
-    assert "on_error='warn' leaves it out and reads the other 2" in str(caught.value)
-    with pytest.warns(InputWarning, match="1 broken lines are left out: line 3 ") as warned:
+    assert "on_error='warn' omits it and reads the other 2" in str(caught.value)
+    with pytest.warns(InputWarning, match="1 broken lines are omitted: line 3 ") as warned:
         lc = AtlasForced.read(text, on_error="warn")
     assert words in str(warned[0].message) and line[:40] in str(warned[0].message)
     assert lc["exposure"].tolist() == [ROWS[0][-1], ROWS[2][-1]]

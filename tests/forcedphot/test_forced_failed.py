@@ -7,7 +7,7 @@ import pytest
 from atlasquery import AtlasForced
 from atlasquery.lightcurve import Flag, bin, clean, summary, to_pandas, to_sncosmo
 from atlasquery.lightcurve.presets import PRESETS as ALL_PRESETS
-from atlasquery.skyportal.packets import read_packets
+from atlasquery.skyportal.uploads.rows import prepare_rows
 
 # That of ZTF is for other columns.
 PRESETS = {name: preset for name, preset in ALL_PRESETS.items() if name != "ztf_forced"}
@@ -97,8 +97,8 @@ def test_bin_and_summary(pair):
 def test_upload_and_exports(pair):
     lc, _ = pair
     bad = bad_rows(lc)
-    packets = read_packets(lc, instrument="ATLAS", filters=["atlaso"])
-    assert [form == "" for form in packets.form] == bad.tolist()
+    prepared = prepare_rows(lc, instrument="ATLAS", filters=["atlaso"])
+    assert [form == "" for form in prepared.form] == bad.tolist()
     assert len(to_sncosmo(lc)) == 8
     assert to_pandas(lc)["flux"].isna().tolist() == bad.tolist()
 

@@ -169,7 +169,9 @@ def test_what_is_not_finished_is_not_fetched(forced, double):
 def test_a_result_that_has_expired(forced, double, clock, tmp_path):
     jobs = forced.wait(forced.submit(SkyCoord(1, 3, unit="deg"), save=tmp_path / "jobs.json"))
     clock.sleep(32 * 86400)
-    with pytest.raises(NotFoundError, match=r"kept for 31 days, and it ended on 2026-") as caught:
+    with pytest.raises(
+        NotFoundError, match=r"available for 31 days, and it ended on 2026-"
+    ) as caught:
         forced.fetch(jobs)
     assert caught.value.status == 404
     assert jobs.counts() == {"expired": 1}
@@ -186,7 +188,7 @@ def test_a_task_that_is_gone_for_a_month(forced, double, clock):
     for task in list(double.queue.tasks.values()):
         double.queue.remove(task, clock.now())
     assert forced.wait(jobs).counts() == {"expired": 2}
-    assert jobs[0].message.startswith("tasks are kept for 31 days, and it ended on 2026-")
+    assert jobs[0].message.startswith("tasks are available for 31 days, and it ended on 2026-")
 
 
 def test_a_result_that_was_deleted_is_a_web_page(forced, double, clock):

@@ -7,7 +7,7 @@ import threading
 import time
 
 import astropy.units as u
-import killed
+import killed_process
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
@@ -15,7 +15,7 @@ from astropy.time import Time
 from astroquery import log
 from clocks import FastClock
 from forced_server import ForcedDouble
-from killed import POSITIONS
+from killed_process import POSITIONS
 
 from atlasquery.exceptions import InputWarning, RemoteServiceError
 from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
@@ -28,7 +28,7 @@ SPEED = 400.0
 @pytest.fixture(scope="module")
 def processes():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed"])
+    context.set_forkserver_preload(["killed_process"])
     return context
 
 
@@ -70,7 +70,7 @@ def test_killed_with_250_positions(processes, tmp_path, phase, method, n):
     with ForcedDouble(clock, runtime=1.0) as double:
         told = (double.url, double.users["alice"].token, str(tmp_path), clock.start, SPEED)
         killer = Killer(double, phase, method, n)
-        first = killer.process = processes.Process(target=killed.work, args=told)
+        first = killer.process = processes.Process(target=killed_process.work, args=told)
         first.start()
         killer.ready.set()
         first.join(600)
@@ -79,13 +79,13 @@ def test_killed_with_250_positions(processes, tmp_path, phase, method, n):
         # What the server was at is done, or the next one may look for it in vain.
         while len(double.asked(method)) < n:
             time.sleep(0.002)
-        second = processes.Process(target=killed.work, args=told)
+        second = processes.Process(target=killed_process.work, args=told)
         second.start()
         second.join(600)
         assert second.exitcode == 0
         # A third one finds all on disk, and asks for nothing.
         before = len(double.requests)
-        forced = killed.client(*told[:3], clock)
+        forced = killed_process.client(*told[:3], clock)
         jobs = ForcedJobs.load(tmp_path / "jobs.json")
         curves = forced.fetch(jobs)
         assert len(double.requests) == before

@@ -109,14 +109,14 @@ def test_a_result_that_cannot_be_kept_is_not_deleted(forced, double, tmp_path):
     jobs = forced.wait(forced.submit(positions(1), **WINDOW))
     forced.cache_location = tmp_path / "file"
     forced.cache_location.write_text("no directory")
-    with pytest.raises(IncompleteResultError, match="could not be kept in"):
+    with pytest.raises(IncompleteResultError, match="could not be stored in"):
         forced.delete(jobs)
     assert list(double.queue.tasks) == [1]
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_a_web_page_does_not_say_that_a_task_is_gone(forced, double, elsewhere):
-    """A server that is none of these answers 404 too; the queue tells the two apart."""
+    """A server that is not on the sky of these answers 404 too; the queue tells the two apart."""
     jobs = forced.wait(forced.submit(positions(2), **WINDOW))
     for task in list(double.queue.tasks.values()):
         double.queue.remove(task, double.clock.now())
@@ -175,7 +175,7 @@ def test_images_asked_for_twice_are_one_task(forced, make, double):
     again = make().request_images(1)
     assert first["task_id"].tolist() == again["task_id"].tolist() == [2]
     assert len(double.asked("POST", "requestimages")) == 1
-    with pytest.raises(InvalidQueryError, match=r"task 2 makes images itself.*get_images"):
+    with pytest.raises(InvalidQueryError, match=r"task 2 produces images itself.*get_images"):
         forced.request_images(first[0])
 
 
@@ -192,11 +192,13 @@ def test_a_task_without_data_has_no_images(forced, double):
 
 def test_why_there_are_no_images(forced, double, clock):
     forced.wait(forced.submit(positions(2), **WINDOW))
-    with pytest.raises(NotFoundError, match=r"not asked for, with AtlasForced\.request_images\(1"):
+    with pytest.raises(NotFoundError, match=r"not requested, with AtlasForced\.request_images\(1"):
         forced.get_images(1)
     images = forced.request_images(1)
     for asked in (1, images):
-        with pytest.raises(NotFoundError, match="or not yet: the task that makes them is queued"):
+        with pytest.raises(
+            NotFoundError, match="or not yet: the task that produces them is queued"
+        ):
             forced.get_images(asked)
     forced.wait(images)
     # Somebody has asked by other means, and deleted one of the two.
@@ -206,7 +208,9 @@ def test_why_there_are_no_images(forced, double, clock):
     with pytest.raises(NotFoundError, match="any more: they were deleted with another task"):
         forced.get_images(images)
     clock.sleep(15 * 86400)
-    with pytest.raises(NotFoundError, match="older than the 14 days for which images are kept"):
+    with pytest.raises(
+        NotFoundError, match="older than the 14 days for which images are available"
+    ):
         forced.get_images(images)
     with pytest.raises(NotFoundError, match="no images of task 99: there is no such task"):
         forced.get_images(99)
@@ -254,11 +258,11 @@ def test_images_go_to_the_disk_as_they_arrive(forced, double, tmp_path):
 def test_images_and_stacks_are_deleted_without_a_light_curve(forced, double, clock):
     forced.wait(forced.submit(positions(1), **WINDOW))
     images = forced.wait(forced.request_images(1))
-    with pytest.raises(InvalidQueryError, match=r"no light curve: .*get_images\(jobs\)"):
+    with pytest.raises(InvalidQueryError, match=r"no light curves: .*get_images\(jobs\)"):
         forced.fetch(images)
     done = forced.delete(images)
     assert (
-        done["ok"].all() and "with its ZIP of images, which is kept here only" in done["message"][0]
+        done["ok"].all() and "with its ZIP of images, which is available only" in done["message"][0]
     )
     assert images.counts() == {"deleted": 1}
     assert forced.delete(1)["message"].tolist() == ["deleted"]
@@ -267,7 +271,7 @@ def test_images_and_stacks_are_deleted_without_a_light_curve(forced, double, clo
     stack = forced.wait(late.value.jobs)
     # By number too, of which it is not known what it makes.
     done = forced.delete(stack[0].task_id)
-    assert done["ok"].all() and "with its stack, which is kept" in done["message"][0]
+    assert done["ok"].all() and "with its stack, which is available" in done["message"][0]
     assert not [r for r in double.requests if r.path.endswith("3/data.txt")]
     with pytest.raises(NotFoundError, match="no stack of task 3 any more: it was deleted, or is"):
         forced.get_stack(stack)
@@ -283,7 +287,9 @@ def test_a_stack_that_was_swept(forced, double, clock, seen):
         forced.wait(jobs)
     clock.sleep(15 * 86400)
     words = (
-        "older than the 14 days" if seen else r"tasks are kept for 14 days, and it was submitted"
+        "older than the 14 days"
+        if seen
+        else r"tasks are available for 14 days, and it was submitted"
     )
     with pytest.raises(NotFoundError, match=words):
         forced.get_stack(jobs)
@@ -317,7 +323,7 @@ def test_no_more_than_five_requests_for_images(forced, double):
 
 
 def test_images_of_no_task(forced, double):
-    with pytest.raises(NotFoundError, match="no task 77: there is none of that number"):
+    with pytest.raises(NotFoundError, match="no task 77: this number is not known"):
         forced.request_images(77)
     double.queue.latency = 60.0
     jobs = forced.submit(positions(501))
@@ -366,5 +372,5 @@ def test_a_stack_goes_on_where_it_was_left(forced, make, double, tmp_path):
 
 def test_a_stack_that_failed(forced, double):
     double.fates["K22W01O"] = "error"
-    with pytest.raises(RemoteServiceError, match=r"made no stack.*reduction failed"):
+    with pytest.raises(RemoteServiceError, match=r"has no stack.*reduction failed"):
         forced.get_stack("K22W01O")

@@ -27,7 +27,7 @@ from atlasquery.lightcurve import (
     to_pandas,
     to_sncosmo,
 )
-from atlasquery.skyportal.packets import read_packets
+from atlasquery.skyportal.uploads.rows import prepare_rows
 
 FUNCTIONS = {
     "bin": bin,
@@ -43,7 +43,7 @@ FUNCTIONS = {
     "plot": plot,
     "to_sncosmo": lambda lc: to_sncosmo(TimeSeries(lc)),
     "sparkline": sparkline,
-    "read_packets": lambda lc: read_packets(lc, instrument="ATLAS", filters=["atlaso", "atlasc"]),
+    "prepare_rows": lambda lc: prepare_rows(lc, instrument="ATLAS", filters=["atlaso", "atlasc"]),
 }
 
 

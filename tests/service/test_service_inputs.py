@@ -48,7 +48,20 @@ def test_radius(radius, arcsec):
 @pytest.mark.parametrize(
     "radius",
     [
-        *(30, 30.0, np.float64(3), "30", "", "abc", None, True, [], {}, object(), b"30 arcsec"),
+        *(
+            30,
+            30.0,
+            np.float64(3),
+            "30",
+            "",
+            "abc",
+            None,
+            True,
+            [],
+            {},
+            pytest.param(object(), id="object"),
+            b"30 arcsec",
+        ),
         *(5 * u.m, 5 * u.one, 5 * u.s, u.deg, "5 m/s", [1, 2] * u.deg, [1] * u.deg, "nan deg"),
         *(1j * u.deg, Angle([], "deg")),
     ],
@@ -403,7 +416,12 @@ def test_time(given, mjd):
     "bad",
     [
         *(True, np.True_, math.nan, math.inf, 10**400, "yesterday", "", "60000", [], [60000], {}),
-        *(object(), 5 * u.day, TimeDelta(5, format="jd"), Time([60000, 60001], format="mjd")),
+        *(
+            pytest.param(object(), id="object"),
+            5 * u.day,
+            TimeDelta(5, format="jd"),
+            Time([60000, 60001], format="mjd"),
+        ),
         *(Time(60000, format="mjd", scale="local"), np.datetime64("NaT", "s"), b"2023-02-25x"),
         Time(np.ma.masked_array([6e4], mask=[True]), format="mjd")[0],
     ],

@@ -1,4 +1,4 @@
-"""A double of SkyPortal for each test, and clients of it."""
+"""A test server of SkyPortal for each test, and clients of it."""
 
 import json
 
@@ -29,10 +29,10 @@ def double(_double):
 
 
 def client(double, tmp_path, token):
-    made = SkyPortalClass(server=double.url, token=token)
-    made.cache_location = tmp_path / "answers"
-    made._clock = CLOCK
-    return made
+    skyportal_client = SkyPortalClass(server=double.url, token=token)
+    skyportal_client.cache_location = tmp_path / "answers"
+    skyportal_client._clock = CLOCK
+    return skyportal_client
 
 
 @pytest.fixture

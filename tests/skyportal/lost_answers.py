@@ -1,4 +1,4 @@
-"""A server that does what it is asked, and whose answer is lost on the way."""
+"""A server that does what it is asked, and whose response is lost on the way."""
 
 import re
 
@@ -6,7 +6,7 @@ from skyportal_routes import html
 
 
 class Losing:
-    """Let the double do what it is sent, and lose its answer."""
+    """Let the double do what it is sent, and lose its response."""
 
     def __init__(self, double, pattern, times=1, status=502):
         self.double, self.pattern, self.left = double, pattern, times

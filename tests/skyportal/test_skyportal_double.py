@@ -95,12 +95,12 @@ def recorded_sky(double, samples):
         sky.add_candidate(f"ATLAS25c{n:03d}", 36.0 + 0.1 * n, -2.5, redshift=0.05)
     for name in ("ATLAS24abc", "ATLAS24abd"):
         for row in samples(f"photometry_get_{name}_both")["body"]["data"]:
-            own = ("origin", "ra", "dec", "ra_unc", "dec_unc", "altdata", "created_at")
-            more = {k: row[k] for k in own} | {"group_ids": [g["id"] for g in row["groups"]]}
+            names = ("origin", "ra", "dec", "ra_unc", "dec_unc", "altdata", "created_at")
+            extra = {k: row[k] for k in names} | {"group_ids": [g["id"] for g in row["groups"]]}
             if name == "ATLAS24abc":
-                more["limiting_mag"] = row["limiting_mag"]
+                extra["limiting_mag"] = row["limiting_mag"]
             args = (name, row["mjd"], row["filter"], row["flux"], row["fluxerr"])
-            sky.add_point(*args, **more)
+            sky.add_point(*args, **extra)
     sky.classify("ATLAS24abc", "Ia", 0.9)
     classification = samples("classifications_obj")["body"]["data"][0]
     sky.classifications[1]["votes"] = classification["votes"]
@@ -163,8 +163,8 @@ def test_the_double_answers_as_the_recorded_server(recorded_sky, samples, name):
     theirs = exchange["body"]
     assert differences(form(body), form(theirs)) == []
     if status != 200:
-        own = r"User [\w-]+|phot_id: \d+"
-        assert re.sub(own, "", body["message"]) == re.sub(own, "", theirs["message"])
+        varying = r"User [\w-]+|phot_id: \d+"
+        assert re.sub(varying, "", body["message"]) == re.sub(varying, "", theirs["message"])
         return
     if isinstance(theirs["data"], dict) and "totalMatches" in theirs["data"]:
         ours = body["data"]
@@ -174,9 +174,9 @@ def test_the_double_answers_as_the_recorded_server(recorded_sky, samples, name):
         pairs = [[one["id"] for one in each["data"]["sources"]] for each in (body, theirs)]
         assert pairs[0] == pairs[1]
     if name.startswith("photometry_get"):
-        for ours, said in zip(body["data"], theirs["data"], strict=True):
+        for ours, recorded in zip(body["data"], theirs["data"], strict=True):
             for key in ("mjd", "filter", "mag", "magerr", "limiting_mag", "flux", "fluxerr", "snr"):
-                assert ours.get(key) == pytest.approx(said.get(key)), key
+                assert ours.get(key) == pytest.approx(recorded.get(key)), key
 
 
 def test_galactic_coordinates_as_the_recorded_server(recorded_sky, samples):
@@ -289,7 +289,7 @@ def test_a_recorded_light_curve(skyportal, double, samples):
 
 
 def test_the_double_stands_by_the_silent_traps(recorded_sky):
-    """What the server does without a word, so that the client is tested against it."""
+    """What the server does silently, so that the client is tested against it."""
     token = {"Authorization": f"token {ADMIN}"}
 
     def get(target, headers=token):

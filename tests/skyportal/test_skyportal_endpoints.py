@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atlasquery.skyportal import SkyPortalClass
-from atlasquery.skyportal.generic import METHODS, check_path
+from atlasquery.skyportal.any_route import METHODS, check_path
 
 PAGE = Path(__file__).parents[2] / "docs" / "skyportal_endpoints.rst"
 ROW = re.compile(r"    \* - (\w+)\n      - ``(.+?)``\n      - (.+)\n")

@@ -22,8 +22,8 @@ from atlasquery.skyportal import SkyPortal, SkyPortalClass, conf
 
 PROFILE = "GET /api/internal/profile"
 # Another token of the same user, which only the profile knows.
-SIBLING = "99999999-eeee-4eee-8eee-999999999999"
-HIDDEN = (ADMIN, READER, SIBLING)
+OTHER_TOKEN = "99999999-eeee-4eee-8eee-999999999999"
+HIDDEN = (ADMIN, READER, OTHER_TOKEN)
 
 
 class Lines(logging.Handler):
@@ -161,7 +161,7 @@ def test_anonymous_where_it_does_not(anonymous, double):
 
 def test_a_missing_permission_is_no_bad_token(reader, double):
     double.faults = {r"^POST ": RefusalError(401, "HTTP 401: Unauthorized")}
-    with pytest.raises(LoginError, match="lacks the permission for POST") as caught:
+    with pytest.raises(LoginError, match="does not have the permission for POST") as caught:
         reader._change("POST", "sources", {"id": "x"})
     assert "does not know" not in str(caught.value)
     assert caught.value.reason == "HTTP 401: Unauthorized"
@@ -206,13 +206,13 @@ def profile_with(sibling):
 
 
 PROFILE_FAULTS = {
-    "whole": Answer(200, profile_with(SIBLING)),
-    "broken": Answer(500, profile_with(SIBLING)),
-    "as a page": Answer(200, f"<title>{SIBLING}</title>", "text/html"),
-    "refused": RefusalError(400, f"no profile with {SIBLING}"),
-    "denied": RefusalError(401, f"no profile with {SIBLING}"),
-    "throttled": Answer(429, f"<title>{SIBLING}</title>", "text/html"),
-    "gone": html(404, SIBLING),
+    "whole": Answer(200, profile_with(OTHER_TOKEN)),
+    "broken": Answer(500, profile_with(OTHER_TOKEN)),
+    "as a page": Answer(200, f"<title>{OTHER_TOKEN}</title>", "text/html"),
+    "refused": RefusalError(400, f"no profile with {OTHER_TOKEN}"),
+    "denied": RefusalError(401, f"no profile with {OTHER_TOKEN}"),
+    "throttled": Answer(429, f"<title>{OTHER_TOKEN}</title>", "text/html"),
+    "gone": html(404, OTHER_TOKEN),
 }
 
 
@@ -242,7 +242,7 @@ def test_the_profile_is_not_asked_for_by_the_generic_call(skyportal, double):
         "/api/internal/profile/",
         "INTERNAL/profile",
         "internal/tokens",
-        f"internal/tokens/{SIBLING}",
+        f"internal/tokens/{OTHER_TOKEN}",
         "internal//profile",
         "internal/./profile",
         "sources/../internal/profile",

@@ -73,8 +73,8 @@ def test_a_403_is_of_one_object(skyportal, double):
 
 def test_a_404_in_an_envelope_is_of_the_right_address(skyportal, double):
     """As of a route that needs a service which this instance does not have."""
-    said = error_envelope("Earthquake event not found")
-    double.faults["earthquake"] = Answer(404, said)
+    refusal = error_envelope("Earthquake event not found")
+    double.faults["earthquake"] = Answer(404, refusal)
     with pytest.raises(RemoteServiceError, match="Earthquake event not found") as caught:
         skyportal.request("GET", "earthquake/us7000kufc")
     assert caught.value.status == 404
@@ -161,7 +161,7 @@ def test_numbers_of_points_beyond_32_bits(skyportal, double):
 
 
 def test_times_are_sent_in_utc_without_an_offset(skyportal):
-    """Servers before August 2026 compare some of them as texts."""
+    """Servers before August 2026 compare some of them as strings."""
     from astropy.time import Time
 
     sent = skyportal.query_candidates(
@@ -189,7 +189,7 @@ def test_calls_of_the_page_of_routes_have_what_the_server_wants(skyportal, doubl
     payload = {"allocation_id": 1, "payload": {}}
     with pytest.raises(RemoteServiceError, match="default_followup_name"):
         skyportal.request("POST", "default_followup_request", json=payload)
-    more = {"default_followup_name": "SEDM", "source_filter": {}}
-    assert skyportal.request("POST", "default_followup_request", json={**payload, **more})
+    extra = {"default_followup_name": "SEDM", "source_filter": {}}
+    assert skyportal.request("POST", "default_followup_request", json={**payload, **extra})
     given = {"default_observation_plan_id": 1, "payload": {}}
     assert skyportal.request("POST", "default_survey_efficiency", json=given) == {"id": 1}

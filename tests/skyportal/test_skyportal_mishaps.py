@@ -1,4 +1,4 @@
-"""Odd arguments, odd answers, and mishaps that follow one another: nothing is claimed wrongly."""
+"""Odd arguments, odd responses, and mishaps that follow one another: nothing is claimed wrongly."""
 
 import json
 
@@ -11,7 +11,7 @@ from lost_answers import Losing
 from skyportal_routes import Answer, RefusalError
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
-from atlasquery.skyportal.packets import read_packets
+from atlasquery.skyportal.uploads.rows import prepare_rows
 
 A, B = "ATLAS24abc", "ATLAS24abd"
 HERE = SkyCoord(150.1163, 2.2058, unit="deg")
@@ -19,15 +19,15 @@ HERE = SkyCoord(150.1163, 2.2058, unit="deg")
 
 @pytest.fixture(autouse=True)
 def _sources(double):
-    own = double._routed
+    original = double._routed
     double.sky.add_source(A, 150.1163, 2.2058)
     double.sky.add_source(B, 10.0, -20.0)
     yield
-    double._routed = own
+    double._routed = original
 
 
-def said(data):
-    """Return an answer of the server with such data."""
+def answered(data):
+    """Return a response of the server with such data."""
     return Answer(200, json.dumps({"status": "success", "data": data}).encode())
 
 
@@ -51,11 +51,11 @@ def test_an_upload_that_was_stored_is_not_called_unsent_when_the_update_cannot_b
 
 @pytest.mark.parametrize("answer", [{"ids": [None, None]}, {"ids": ["a", "b"]}, {"ids": 2}])
 def test_numbers_of_points_that_are_none_are_read_back(skyportal, double, answer):
-    own = double._routed
+    original = double._routed
 
     def routed(method, target, key, body):
-        data = own(method, target, key, body)
-        return said(answer) if method == "POST" else data
+        data = original(method, target, key, body)
+        return answered(answer) if method == "POST" else data
 
     double._routed = routed
     table = skyportal.upload_photometry(random_curve(2), A, "ATLAS")
@@ -66,11 +66,11 @@ def test_numbers_of_points_that_are_none_are_read_back(skyportal, double, answer
 def test_odd_photometry_does_not_lose_what_became_of_an_upload(skyportal, double):
     lc = random_curve(4)
     skyportal.upload_photometry(lc[:2], A, "ATLAS")
-    own = double._routed
+    original = double._routed
 
     def routed(method, target, key, body):
-        data = own(method, target, key, body)
-        return said([None]) if method == "GET" and "photometry" in target else data
+        data = original(method, target, key, body)
+        return answered([None]) if method == "GET" and "photometry" in target else data
 
     double._routed = routed
     table = skyportal.upload_photometry(lc, A, "ATLAS")
@@ -80,12 +80,12 @@ def test_odd_photometry_does_not_lose_what_became_of_an_upload(skyportal, double
 
 def test_an_odd_answer_about_a_refusal_does_not_lose_the_others(skyportal, double):
     skyportal.add_annotation(A, "host", {"z": 0.1})
-    own = double._routed
+    original = double._routed
 
     def routed(method, target, key, body):
-        data = own(method, target, key, body)
+        data = original(method, target, key, body)
         odd = [{"created_at": "soon", "origin": "host"}]
-        return said(odd) if method == "GET" and "annotations" in target else data
+        return answered(odd) if method == "GET" and "annotations" in target else data
 
     double._routed = routed
     with pytest.raises(WriteError) as caught:
@@ -114,8 +114,8 @@ def test_the_sigma_of_limits_is_checked(skyportal, double, sigma):
 
 def test_an_error_of_the_flux_that_is_infinite_is_named():
     lc = light_curve([60000.0], "o", [1.0], [np.inf])
-    packets = read_packets(lc, instrument="ATLAS", filters=["atlaso"])
-    assert packets.reason == ["flux_err=inf should be finite"]
+    prepared = prepare_rows(lc, instrument="ATLAS", filters=["atlaso"])
+    assert prepared.reason == ["flux_err=inf should be finite"]
 
 
 def test_odd_arguments_are_named_and_nothing_is_sent(skyportal, double):
@@ -164,10 +164,10 @@ def test_times_of_elsewhere_are_told(skyportal, reference):
     lc = random_curve(3)
     lc.meta["time_reference"] = reference
     words = rf"the times of lc are {reference}.*as they are"
-    with pytest.warns(InputWarning, match=words) as told:
+    with pytest.warns(InputWarning, match=words) as caught:
         table = skyportal.upload_photometry(lc, A, "ATLAS", dry_run=True)
     assert np.allclose(table["mjd"], lc["time"].utc.mjd)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_times_of_elsewhere_are_told(skyportal, reference):
         ({"score": True}, "a finite number"),
         ({"t0": "yesterday"}, "a finite number, or a Time"),
         ({"transient": "no"}, "True or False"),
-        ({"tns_name": 2024}, "a text"),
+        ({"tns_name": 2024}, "a string"),
     ],
 )
 def test_properties_of_another_kind_are_refused(skyportal, double, given, right):

@@ -110,8 +110,8 @@ def test_a_refusal_of_something_else_is_no_reason_to_ask_again(skyportal, double
 
 
 def test_an_error_in_the_envelope_of_a_success(skyportal, double):
-    said = {"status": "error", "message": f"{TRACE} for {ADMIN}", "data": {}}
-    double.faults["GET /api/"] = Answer(200, said)
+    answered = {"status": "error", "message": f"{TRACE} for {ADMIN}", "data": {}}
+    double.faults["GET /api/"] = Answer(200, answered)
     for call in (
         lambda: skyportal.query_criteria(),
         lambda: skyportal.request("GET", "sources"),
@@ -139,7 +139,7 @@ def test_an_allocation_that_cannot_be_read_is_not_quoted(skyportal, double):
     kept = "the password at the telescope"
     row = {"id": None, "altdata": {"password": kept}}
     double.faults["GET /api/allocation"] = Answer(200, envelope([row]))
-    with pytest.raises(TableParseError, match=r"lacks id.*may hold credentials") as caught:
+    with pytest.raises(TableParseError, match=r"has no id.*may hold credentials") as caught:
         skyportal.list_allocations()
     error, texts = caught.value, []
     while error is not None:
@@ -149,9 +149,9 @@ def test_an_allocation_that_cannot_be_read_is_not_quoted(skyportal, double):
 
 
 def test_json_with_a_status_of_its_own_is_returned(skyportal, double):
-    said = {"status": "completed", "rows": 1}
-    double.faults["GET /api/x"] = Answer(200, said)
-    assert skyportal.request("GET", "x") == said
+    answered = {"status": "completed", "rows": 1}
+    double.faults["GET /api/x"] = Answer(200, answered)
+    assert skyportal.request("GET", "x") == answered
 
 
 @pytest.mark.parametrize(

@@ -281,9 +281,9 @@ def test_each_refusal_keeps_its_words(skyportal, served, double, shared, name):
     with pytest.raises(kind) as caught:
         call(skyportal)
     (answer,) = double.faults.values()
-    said = json.loads(answer.body)["message"]
+    recorded = json.loads(answer.body)["message"]
     assert caught.value.status == answer.status
-    words = " ".join(said.split())[:400]
+    words = " ".join(recorded.split())[:400]
     assert caught.value.reason.startswith(words)
     assert words[:100] in str(caught.value)
 
@@ -292,10 +292,10 @@ def test_a_bulk_deletion_that_is_not_allowed(ordinary, skyportal, double, served
     """Whoever may not delete by upload id deletes the points singly."""
     double.sky.add_source(A, 150.1163, 2.2058)
     table = skyportal.upload_photometry(random_curve(3), A, "ATLAS", 3)
-    said = served("bulk_delete_401.json")
+    recorded = served("bulk_delete_401.json")
     (answer,) = double.faults.values()
     double.faults = {"DELETE .*bulk_delete": answer}
-    assert said == {} and answer.status == 401
+    assert recorded == {} and answer.status == 401
     assert skyportal.undo_upload(table)["ok"].all()
     assert len(double.asked("^DELETE")) == 4
 

@@ -15,7 +15,7 @@ A, B = "S1", "S2"
 def test_a_value_that_would_be_changed_is_refused_before_anything_is_sent(skyportal, double):
     """JSON has no NaN: the server would keep null, and nobody would know."""
     bad = {"fit": {"z": [0.1, np.nan]}}
-    for send, place in (
+    for send, label in (
         (lambda: skyportal.add_annotation([A, B], "x", bad), "data"),
         (lambda: skyportal.start_analysis(A, 1, parameters=bad), "parameters"),
         (lambda: skyportal.start_analysis(A, 1, input_filters=bad), "input_filters"),
@@ -25,7 +25,7 @@ def test_a_value_that_would_be_changed_is_refused_before_anything_is_sent(skypor
         (lambda: skyportal.update_followup(1, payload=bad), "payload"),
         (lambda: skyportal.request("POST", "things", json=bad), "json"),
     ):
-        with pytest.raises(InvalidQueryError, match=rf"{place}\['fit'\]\['z'\]\[1\]=nan is no"):
+        with pytest.raises(InvalidQueryError, match=rf"{label}\['fit'\]\['z'\]\[1\]=nan is no"):
             send()
     assert double.received == []
 
@@ -40,7 +40,7 @@ HALF = "half \ud800 a character"
 
 
 @pytest.mark.parametrize(
-    ("send", "place"),
+    ("send", "label"),
     [
         (lambda s: s.add_comment([A, B], HALF), "text"),
         (lambda s: s.add_comment(A, HALF, dry_run=True), "text"),
@@ -68,8 +68,8 @@ HALF = "half \ud800 a character"
         (lambda s: s.get_finding_chart(gaia=1, facility=HALF), "facility"),
     ],
 )
-def test_half_a_character_is_refused_before_anything_is_sent(skyportal, double, send, place):
-    with pytest.raises(InvalidQueryError, match=re.escape(place) + "='half .*at index 5"):
+def test_half_a_character_is_refused_before_anything_is_sent(skyportal, double, send, label):
+    with pytest.raises(InvalidQueryError, match=re.escape(label) + "='half .*at index 5"):
         send(skyportal)
     assert double.received == []
 

@@ -1,4 +1,4 @@
-"""Pace, envelope, refusals and the server's words."""
+"""Pace, envelope, refusals and the server's messages."""
 
 import itertools
 import threading
@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
 from atlasquery.service import pace
 from atlasquery.service.pace import Pace, pace_of
 from atlasquery.skyportal import SkyPortalClass, conf
-from atlasquery.skyportal.envelope import open_envelope
+from atlasquery.skyportal.base import open_envelope
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_a_web_page_is_no_answer(skyportal, double):
 def test_an_answer_that_breaks_off(skyportal, double):
     double.faults = {"": Answer(200, b'{"status": "success", "data": {"id": "S')}
     for call in (lambda: skyportal.get_source("S1"), lambda: skyportal.request("GET", "sysinfo")):
-        with pytest.raises(TableParseError, match="breaks off"):
+        with pytest.raises(TableParseError, match="incomplete or damaged"):
             call()
 
 
@@ -239,8 +239,8 @@ def test_a_change_is_sent_as_json_and_forgets_what_was_read(skyportal, double):
     double.sky.objects["S1"]["ra"] = 11.0
     assert skyportal.get_source("S1", cache=True)["ra"][0] == 10.0
     double.faults = {"^PUT": Answer(200, envelope({"id": 7}))}
-    said = skyportal._change("PUT", "sources/S1", {"a": np.int64(1), "b": [1, None]})
-    assert said == {"id": 7}
+    answered = skyportal._change("PUT", "sources/S1", {"a": np.int64(1), "b": [1, None]})
+    assert answered == {"id": 7}
     assert msgspec.json.decode(double.bodies[-1]) == {"a": 1, "b": [1, None]}
     assert double.headers[-1]["Content-Type"] == "application/json"
     assert skyportal.get_source("S1", cache=True)["ra"][0] == 11.0
@@ -256,8 +256,8 @@ def test_a_write_is_not_sent_twice(skyportal, double):
 
 
 def test_a_dry_run_sends_nothing(skyportal, double):
-    said = skyportal._change("POST", "sources", {"id": "S1", "redshift": None}, dry_run=True)
-    assert said == {
+    answered = skyportal._change("POST", "sources", {"id": "S1", "redshift": None}, dry_run=True)
+    assert answered == {
         "method": "POST",
         "url": f"{double.url}sources",
         "json": {"id": "S1", "redshift": None},

@@ -1,4 +1,4 @@
-"""Writes whose answers cannot be read: unknown, read back, and never sent blindly again."""
+"""Writes whose responses cannot be read: unknown, read back, and never sent blindly again."""
 
 import pytest
 from light_curves import random_curve

@@ -1,0 +1,1 @@
+"""From what is received to tables: columns, their decoders, bands, and light curves."""
