@@ -355,7 +355,18 @@ def plain_json(text: bytes) -> bytes:
 
 
 def one_or_all(payloads: list) -> Any:
-    """Return the payload of one request, or the list of those of several."""
+    """Return the payload of one request, or the list of those of several.
+
+    Parameters
+    ----------
+    payloads : list of dict
+        The payloads.
+
+    Returns
+    -------
+    dict or list of dict
+        A list only if there are several.
+    """
     return payloads[0] if len(payloads) == 1 else payloads
 
 

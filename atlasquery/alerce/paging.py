@@ -257,7 +257,20 @@ def check_lsst_object(client: AlerceQuery, name: Oid, cache: bool | None) -> Non
 
 
 def lsst_entry_params(name: Oid, *, extra: bool = False) -> dict:
-    """Return what is sent for an object of LSST, with its row of the table DiaObject."""
+    """Return what is sent for an object of LSST.
+
+    Parameters
+    ----------
+    name : int
+        The number of the object.
+    extra : bool, optional
+        Whether its row of the table DiaObject is requested too.
+
+    Returns
+    -------
+    dict
+        Parameters of the route.
+    """
     extras = {"return_survey_extra": "true"} if extra else {}
     return {"oid": name, "survey_id": "lsst", **extras}
 
@@ -348,7 +361,22 @@ class FoundObjects(NamedTuple):
 
 
 def first_rows(rows: Rows, limit: int | None) -> tuple[Rows, bool]:
-    """Return the first rows up to a limit, and whether there are further ones."""
+    """Return the first rows up to a limit, and whether there are further ones.
+
+    Parameters
+    ----------
+    rows : Rows
+        Objects.
+    limit : int or None
+        The largest number of rows; None for all.
+
+    Returns
+    -------
+    rows : Rows
+        The first ones.
+    cut : bool
+        Whether there are further ones.
+    """
     if limit is None or len(rows) <= limit:
         return rows, False
     return rows.take(np.arange(limit)), True

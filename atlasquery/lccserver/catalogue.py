@@ -208,7 +208,25 @@ def common_columns(known: Collections, chosen: Iterable[str]) -> dict[str, Descr
 
 
 def split_names(values: object, name: str) -> list:
-    """Return one name, or each of several, as a list that is not empty."""
+    """Return one name, or each of several, as a list that is not empty.
+
+    Parameters
+    ----------
+    values : str or sequence of str
+        The argument.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    list
+        The names.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is none.
+    """
     listed = [values] if isinstance(values, str) or not np.iterable(values) else list(values)
     if not listed:
         raise InvalidQueryError(f"{name} is empty: leave it out, or name at least one")

@@ -112,14 +112,14 @@ class LCCObject:
 
     @property
     def coordinates(self) -> SkyCoord | None:
-        """Its position; None if the server does not have it."""
+        """The position; None if the server does not have it."""
         ra, dec = (float_of(self.info.get(name)) for name in ("ra", "decl"))
         known = abs(ra) <= 360 and abs(dec) <= 90
         return SkyCoord(ra, dec, unit="deg") if known else None
 
     @property
     def pictures(self) -> list[LCCPicture]:
-        """All its pictures."""
+        """The pictures, all of them."""
         folded = [curve.picture for curve in self.folded]
         found = [self.finding_chart, self.magnitude_series, *self.periodograms.values(), *folded]
         return [picture for picture in found if picture is not None]

@@ -142,7 +142,7 @@ def test_files_that_hold_no_query_are_refused(lcc, double, tmp_path):
         LCCQuery.load(tmp_path / "none.json")
     with pytest.raises(InvalidQueryError, match="exists"):
         lcc.query_criteria("sdssr < 9", save=bad)
-    with pytest.raises(InvalidQueryError, match="cannot be kept"):
+    with pytest.raises(InvalidQueryError, match="cannot be written"):
         lcc.query_criteria("sdssr < 9", save=tmp_path / "none" / "query.json")
     assert not double.asked("POST")
     query = LCCQuery("http://127.0.0.1:9/", "query_text", {}, [])

@@ -385,7 +385,7 @@ def test_positions_radii_and_texts_that_are_wrong_are_refused(lcc, double):
         (lambda: lcc.query_text("NOT foo"), "next to AND, OR or NOT"),
         (lambda: lcc.query_text('tags:"eclipsing"'), "names 'tags'"),
         (lambda: lcc.query_criteria(None), "filters is None"),
-        (lambda: lcc.get_dataset("../api/key"), "no name of a dataset"),
+        (lambda: lcc.get_dataset("../api/key"), "not the name of a dataset"),
         (lambda: lcc.list_datasets(max_rows=1001), "1 to 1000"),
         (lambda: lcc.fetch("abc"), "should be an LCCQuery"),
     ):

@@ -23,7 +23,7 @@ from atlasquery.atlas import AtlasClass
 from atlasquery.exceptions import InvalidQueryError, StorageError
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
-from atlasquery.lccserver.pictures import Picture as LCCPicture
+from atlasquery.lccserver.pictures import LCCPicture
 from atlasquery.service.credentials import (
     Credentials,
     find_credentials,
