@@ -24,7 +24,7 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
+    ChangeOutcome,
     change_each,
     is_recent,
     read_fresh,
@@ -197,7 +197,7 @@ def vote_classification(
         "POST",
         f"classification/votes/{number}",
         {"vote": value},
-        done=lambda data: WriteOutcome(True, "Voted.", number),
+        done=lambda data: ChangeOutcome(True, "Voted.", number),
         look=lambda began: _look_for_vote(self, number, value, began),
     )
     return change_each(
@@ -349,7 +349,7 @@ def add_annotation(
     values = {"origin": origin, "data": as_json(data, "data")}
     payload = _with_groups(self, values, groups)
 
-    def already(source: str) -> WriteOutcome | None:
+    def already(source: str) -> ChangeOutcome | None:
         # Servers call it by different names: what counts is whether it is there.
         found = _look_for_row(self, source_path(source, "annotations"), values, 0.0)
         return found._replace(message="Was there already.") if found.ok else None
@@ -448,9 +448,9 @@ def annotate_from_catalog(
         payload["crossmatchLimmag"] = check_number(limiting_mag, name="limiting_mag", least=0)
     payload = _with_groups(self, payload, groups)
 
-    def already(error: RemoteServiceError) -> WriteOutcome | None:
+    def already(error: RemoteServiceError) -> ChangeOutcome | None:
         exists = ALREADY in (error.reason or "")
-        return WriteOutcome(True, f"Was there already ({error.reason})") if exists else None
+        return ChangeOutcome(True, f"Was there already ({error.reason})") if exists else None
 
     changes = [
         Change(
@@ -458,7 +458,7 @@ def annotate_from_catalog(
             "POST",
             source_path(source, "annotations", route),
             payload,
-            done=lambda data: WriteOutcome(True, f"Annotated from {catalog}."),
+            done=lambda data: ChangeOutcome(True, f"Annotated from {catalog}."),
             look=partial(_look_for_match, self, source, begins),
             refused=already,
         )
@@ -474,36 +474,38 @@ def _with_groups(client: SkyPortalQuery, payload: dict, groups: Groups) -> dict:
     return payload if numbers is None else {**payload, "group_ids": numbers}
 
 
-def _looker(client: SkyPortalQuery, path: str, payload: dict) -> Callable[[float], WriteOutcome]:
+def _looker(client: SkyPortalQuery, path: str, payload: dict) -> Callable[[float], ChangeOutcome]:
     """Return what looks for a row with the values that were sent."""
     asked = {key: value for key, value in payload.items() if key != "group_ids"}
     return partial(_look_for_row, client, path, asked)
 
 
-def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> WriteOutcome:
+def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> ChangeOutcome:
     rows = [
         row
         for row in read_fresh(client, path)
         if is_recent(row, began) and all(row.get(key) == value for key, value in asked.items())
     ]
     if not rows:
-        return WriteOutcome(False, "it is not there")
+        return ChangeOutcome(False, "it is not there")
     newest = max(rows, key=lambda row: row["id"])
-    return WriteOutcome(True, f"it is there, made {newest.get('created_at')}", newest["id"])
+    return ChangeOutcome(True, f"it is there, made {newest.get('created_at')}", newest["id"])
 
 
-def _look_for_vote(client: SkyPortalQuery, number: int, value: int, began: float) -> WriteOutcome:
+def _look_for_vote(client: SkyPortalQuery, number: int, value: int, began: float) -> ChangeOutcome:
     votes = read_fresh(client, f"classification/{in_path(number)}").get("votes")
     if votes is None:
-        return WriteOutcome(None, "the server shows no votes")
+        return ChangeOutcome(None, "the server shows no votes")
     exists = any(
         vote.get("vote") == value and is_recent({"modified": vote.get("modified")}, began)
         for vote in votes
     )
-    return WriteOutcome(exists, f"such a vote is {'there' if exists else 'not there'}", number)
+    return ChangeOutcome(exists, f"such a vote is {'there' if exists else 'not there'}", number)
 
 
-def _look_for_match(client: SkyPortalQuery, source: str, begins: str, began: float) -> WriteOutcome:
+def _look_for_match(
+    client: SkyPortalQuery, source: str, begins: str, began: float
+) -> ChangeOutcome:
     rows = read_fresh(client, source_path(source, "annotations"))
     new = [
         row
@@ -511,7 +513,7 @@ def _look_for_match(client: SkyPortalQuery, source: str, begins: str, began: flo
         if str(row.get("origin", "")).startswith(begins) and is_recent(row, began)
     ]
     message = f"it has {len(new)} new annotations of {begins}"
-    return WriteOutcome(bool(new), message, new[0]["id"] if new else None)
+    return ChangeOutcome(bool(new), message, new[0]["id"] if new else None)
 
 
 def _file_of(given: Any) -> tuple[str, bytes]:
@@ -530,11 +532,11 @@ def _file_of(given: Any) -> tuple[str, bytes]:
     return check_text(name, "attachment"), data
 
 
-def _numbered(key: str, message: str) -> Callable[[object], WriteOutcome]:
+def _numbered(key: str, message: str) -> Callable[[object], ChangeOutcome]:
     """Return what takes the id of what was made from the response."""
 
-    def done(data: object) -> WriteOutcome:
+    def done(data: object) -> ChangeOutcome:
         number = data.get(key) if isinstance(data, dict) else None
-        return WriteOutcome(True, message, number if isinstance(number, int) else None)
+        return ChangeOutcome(True, message, number if isinstance(number, int) else None)
 
     return done
