@@ -41,11 +41,6 @@ MOST_CLASSES = 6
 MOST_LINES = 900
 # Each service has a Conf, as every package has in the configuration of astropy.
 SHARED_NAMES = {"Conf"}
-# Names that two folders still share; each is to become one class, or two names.
-STILL_SHARED = {
-    *("Account", "Clock", "Collection", "Dataset", "Found", "Outcome", "Pace", "Picture"),
-    *("_Entry", "_Envelope", "_Identity", "_Numbered", "_Page", "_Said"),
-}
 
 
 class Modules:
@@ -265,9 +260,8 @@ def test_the_package_has_no_such_fault(package, check):
     assert check(package) == []
 
 
-def test_no_other_name_is_shared(package):
-    faults = repeated_classes(package)
-    assert {fault.split(":")[0] for fault in faults} <= STILL_SHARED, faults
+def test_no_name_is_shared(package):
+    assert repeated_classes(package) == []
 
 
 @pytest.mark.parametrize("check", [tall_classes, scattered_helpers])

@@ -49,7 +49,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.lightcurve.display import LightCurveDisplay
-from atlasquery.service.collection import Collection
+from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
 from atlasquery.tables import Columns, Rows, check_answers, decode_rows, only_of
@@ -697,7 +697,7 @@ def check_times(start: object, end: object, survey: str) -> tuple:
     return tuple(times)
 
 
-class LightCurveCollection(LightCurveDisplay, Collection):
+class LightCurveCollection(LightCurveDisplay, ResultMapping):
     """Light curves of many objects by name, in the order asked for.
 
     Their rows are read when they arrive; each light curve is built when it is first used.

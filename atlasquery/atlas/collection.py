@@ -10,7 +10,7 @@ from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.chunks import Chunk
-from atlasquery.service.collection import Collection as ProductCollection
+from atlasquery.service.collection import ResultMapping
 from atlasquery.tables import build_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ChunkResponse(NamedTuple):
     size: int
 
 
-class Collection(LightCurveDisplay, ProductCollection):
+class Collection(LightCurveDisplay, ResultMapping):
     """Products of many objects by id, in the order requested.
 
     Returned by `AtlasClass.get_sources` and `AtlasClass.get_light_curves`. An id

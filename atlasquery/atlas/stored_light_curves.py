@@ -26,7 +26,7 @@ from atlasquery.atlas.photometry import (
 )
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lightcurve.display import LightCurveDisplay
-from atlasquery.service.collection import Collection
+from atlasquery.service.collection import ResultMapping
 from atlasquery.tables import Rows
 
 __all__ = ["StoredLightCurves"]
@@ -40,7 +40,7 @@ PRODUCTS = {
 FILES_IN_MEMORY = 2
 
 
-class StoredLightCurves(LightCurveDisplay, Collection):
+class StoredLightCurves(LightCurveDisplay, ResultMapping):
     """Light curves by id of the objects in a directory.
 
     Returned by `AtlasClass.read_sources`. Each is built from the files when it is accessed, so that

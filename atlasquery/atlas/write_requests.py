@@ -26,7 +26,7 @@ from atlasquery.exceptions import (
     WriteError,
     attach,
 )
-from atlasquery.service.failures import check_on_error
+from atlasquery.service.failures import WriteOutcome, check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.warn import warn
 
@@ -70,24 +70,6 @@ class WriteKind:
     look: Callable[[AtlasQuery, "LostWrite"], tuple[bool | None, str]]
     already: dict[str, str] = field(default_factory=dict)
     stale: tuple[str, ...] = ("list",)
-
-
-class WriteOutcome(NamedTuple):
-    """The outcome of one write.
-
-    Attributes
-    ----------
-    ok : bool or None
-        Whether the server has it now; None if that is unknown.
-    message : str
-        The server's message, or that of the client.
-    stop : Exception or None
-        Why no further write is tried.
-    """
-
-    ok: bool | None
-    message: str
-    stop: Exception | None = None
 
 
 class LostWrite(NamedTuple):
@@ -168,7 +150,7 @@ def _send_all(
     def attempt(payload: dict) -> None:
         stop = outcomes[-1].stop if outcomes else None
         if stop:
-            outcomes.append(WriteOutcome(False, f"Not tried: {stop}", stop))
+            outcomes.append(WriteOutcome(False, f"Not tried: {stop}", stop=stop))
             return
         before = zip(payloads, outcomes, strict=False)
         outcomes.append(_attempt(client, kind, payload, before, began))
@@ -185,16 +167,16 @@ def _attempt(
         deleted = response.status_code == 204
         words = DELETED if deleted else client._decode(response, _info.decode).info
     except (LoginError, QuotaError) as error:
-        return WriteOutcome(False, str(error), error)
+        return WriteOutcome(False, str(error), stop=error)
     except (RemoteServiceError, TimeoutError, TableParseError) as error:
         if not error.sent:
-            return WriteOutcome(False, f"Not sent: {error}", error)
+            return WriteOutcome(False, f"Not sent: {error}", stop=error)
         if _is_refusal(error):
             return _refused(kind, error)
         same = sum(o.ok is True for other, o in before if other == payload)
         return _look_again(client, kind, LostWrite(payload, error, began, same))
     except Exception as error:
-        return WriteOutcome(None, f"Unknown: {error}", error)
+        return WriteOutcome(None, f"Unknown: {error}", stop=error)
     finally:
         client._note_write(kind.stale)
     return _judge(kind, words)
@@ -211,7 +193,7 @@ def _look_again(client: AtlasQuery, kind: WriteKind, lost: LostWrite) -> WriteOu
             ok, words = look(lost)
     except Exception as error:
         message = f"Unknown: response lost ({why}), and it could not be read back ({error})"
-        return WriteOutcome(None, message, error)
+        return WriteOutcome(None, message, stop=error)
     if ok is False and unfinished:
         ok, words = None, f"{words}, but the server may still be working on it"
     unknown = "Unknown: " if ok is None else ""
@@ -350,7 +332,9 @@ def _refused(kind: WriteKind, error: RemoteServiceError) -> WriteOutcome:
     # A wrong address is wrong for all of them.
     wrong_address = error.status != 400
     return WriteOutcome(
-        False, str(error) if wrong_address else words, error if wrong_address else None
+        False,
+        str(error) if wrong_address else words,
+        stop=error if wrong_address else None,
     )
 
 

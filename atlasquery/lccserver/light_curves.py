@@ -29,7 +29,7 @@ from atlasquery.lccserver.photometry import Choice, Prepared, prepare
 from atlasquery.lccserver.searches import query_criteria
 from atlasquery.lccserver.sending import check_timeout
 from atlasquery.lightcurve.display import LightCurveDisplay
-from atlasquery.service.collection import Collection
+from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_path
 from atlasquery.warn import warn
@@ -37,7 +37,7 @@ from atlasquery.warn import warn
 __all__ = ["DatasetLightCurves", "get_light_curve", "get_light_curves", "one_name", "read"]
 
 
-class DatasetLightCurves(LightCurveDisplay, Collection):
+class DatasetLightCurves(LightCurveDisplay, ResultMapping):
     """Light curves of many objects by name, in the order of the rows of their dataset.
 
     Returned by `LCCServerClass.get_light_curves`. Their files are read already; each light

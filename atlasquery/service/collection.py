@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Collection"]
+__all__ = ["ResultMapping"]
 
 
-class Collection(Mapping[Any, Any]):
+class ResultMapping(Mapping[Any, Any]):
     """Products of many objects by id, in the order requested.
 
     Parameters

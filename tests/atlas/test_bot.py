@@ -240,7 +240,7 @@ def test_a_quota_that_others_use_meanwhile(cron, box, listed, scored):
     cron.configure(hourly_limit=100, limit_loopback=True)
 
     def use_up():
-        with contextlib.clossy_proxy(sqlite3.connect(cron.ledger, timeout=60)) as spent, spent:
+        with contextlib.closing(sqlite3.connect(cron.ledger, timeout=60)) as spent, spent:
             spent.execute("insert into spent select account, max(at) from spent group by account")
             for _ in range(7):
                 spent.execute("insert into spent select * from spent")

@@ -396,14 +396,14 @@ with Sandbox(user_rate="3/hour") as box, paths.set_temp_cache(sys.argv[1]):
     try:
         atlas.get_sources(ids, start=61350)
     except KeyboardInterrupt as stop:
-        print(len(stop.result), stop.__notes__[0][:13])
+        print(len(stop.result), stop.__notes__[0][:16])
 """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=600
     )
     # The third answer may be on its way from its thread to the caller still.
     assert int(done.stdout.splitlines()[-1].split()[0]) in (50, 75), done.stderr
-    assert "What had come" in done.stdout
+    assert "What had arrived" in done.stdout
 
 
 # Quota

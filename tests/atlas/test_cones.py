@@ -190,7 +190,7 @@ def test_payload_has_all_digits(box_atlas, sandbox):
         ({"coordinates": SkyCoord([1, np.nan], [2, 3], unit="deg")}, "not finite at index 1"),
         ({"coordinates": (150.0, 2.2)}, "should be a SkyCoord"),
         ({"coordinates": "M 31"}, "use query_object"),
-        ({"coordinates": SkyCoord(AltAz(1 * u.deg, 2 * u.deg))}, "'altaz' cannot be turned"),
+        ({"coordinates": SkyCoord(AltAz(1 * u.deg, 2 * u.deg))}, "'altaz' cannot be transformed"),
         ({"on_error": "wran"}, "did you mean 'warn'"),
     ],
 )

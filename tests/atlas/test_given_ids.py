@@ -145,16 +145,9 @@ def test_a_name_that_is_no_id_is_refused(bot, sandbox, monkeypatch):
             bot.get_source(bad)
     with pytest.raises(InvalidQueryError, match="is a name, whose id takes requests"):
         bot.get_source("ATLAS26zy", get_query_payload=True)
-    with pytest.raises(InvalidQueryError, match="holds 2 ids, where one is taken"):
+    with pytest.raises(InvalidQueryError, match="holds 2 ids, where one is needed"):
         bot.get_light_curve(["ATLAS26zy", "ATLAS26zz"])
     assert sandbox.requests == []
-
-
-def test_a_name_of_several_objects_is_refused(bot, sandbox, monkeypatch):
-    ids = [int(one) for one in sandbox.manifest["ids"]["main"][:2]]
-    monkeypatch.setattr(bot, "_ids_of", lambda name, cache: (ids, "name in another survey"))
-    with pytest.raises(InvalidQueryError, match=f"the name of 2 objects.*{ids[0]}, {ids[1]}"):
-        bot.get_light_curve("ZTF26abcdefg")
 
 
 def test_scores_come_from_series_and_frames(bot, found):

@@ -78,7 +78,7 @@ def test_a_file_that_is_gone_is_named(atlas, ids, tmp_path):
     curves = atlas.read_sources(tmp_path)
     (file,) = (tmp_path / "detections").iterdir()
     file.unlink()
-    with pytest.raises(TableParseError, match=r"detections/.*parquet is not there any more"):
+    with pytest.raises(TableParseError, match=r"detections/.*parquet is missing"):
         curves[ids[0]]
 
 

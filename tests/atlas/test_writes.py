@@ -533,7 +533,7 @@ def writes_passed(proxy):
     return sum(path.endswith(f"/{proxy.endpoint}/") for path in proxy.passed)
 
 
-# Whether it is done, and what is known of that: None where the server may be at it still.
+# Whether it is done, and what is known of that: None where the server may still be working on it.
 FAULTS = {
     "after": (True, True),
     "before": (False, None),
@@ -557,9 +557,9 @@ def test_a_lost_addition_is_read_back(lossy, ids, empty_list, fault):
     assert [one.category for one in caught] == [] if done else [InputWarning]
     assert table["ok"].tolist() == [True, ok, True]
     words = {True: "on the list (", False: "not on the list ("}
-    unknown = "not on the list, but the server may be at it still ("
-    said = "Unknown: " if ok is None else ""
-    assert table["message"][1].startswith(f"{said}answer lost; read back: {words.get(ok, unknown)}")
+    unknown = "not on the list, but the server may still be working on it ("
+    begin = "Unknown: response lost" if ok is None else "response lost"
+    assert table["message"][1].startswith(f"{begin}; read back: {words.get(ok, unknown)}")
     # It was sent once, and the others too.
     assert writes_passed(proxy) == 2 + done
     there = [one for one, so in zip(ids, (True, done, True), strict=False) if so]
@@ -578,7 +578,7 @@ def test_a_server_that_is_still_at_it_is_asked_once_more(box_bot, sandbox, slow,
         assert table["ok"].tolist() == [True]
         # Where it takes longer than that, nobody is told to write it again.
         proxy.faults.append(f"very {slow}")
-        with pytest.raises(WriteError, match="may be at it still") as caught:
+        with pytest.raises(WriteError, match="may still be working on it") as caught:
             bot.add_vra_scores(one, preal=0.25, time=f"2026-{month}-02")
     assert caught.value.result["ok"].tolist() == [None]
     days = box_bot.query_vra_scores(one, cache=False)["time"].isot
@@ -591,9 +591,9 @@ def test_a_lost_removal_is_read_back(bot, lossy, ids, empty_list, fault, done):
     lossy_bot, _ = lossy("remove_from_list", fault)
     if done:
         table = lossy_bot.remove_from_list(ids[0], empty_list)
-        assert table["message"][0].startswith("answer lost; read back: not on the list (")
+        assert table["message"][0].startswith("response lost; read back: not on the list (")
     else:
-        with pytest.raises(WriteError, match="read back: on the list, but the server may be"):
+        with pytest.raises(WriteError, match="read back: on the list, but the server may still be"):
             lossy_bot.remove_from_list(ids[0], empty_list)
     assert members(bot, empty_list) == ([] if done else ids[:1])
 
@@ -706,8 +706,8 @@ def test_after_a_time_out_a_write_may_still_come(lossy, ids, empty_list, monkeyp
     with pytest.warns(InputWarning, match="1 of them may be"):
         table = bot.add_to_list(ids[:3], empty_list, on_error="warn")
     assert table["ok"].tolist() == [True, None, True]
-    assert table["message"][0].startswith("answer lost; read back: on the list (")
-    assert "Unknown: answer lost; read back: not on the list, but" in table["message"][1]
+    assert table["message"][0].startswith("response lost; read back: on the list (")
+    assert "Unknown: response lost; read back: not on the list, but" in table["message"][1]
     assert writes_passed(proxy) == 2
 
 
@@ -718,7 +718,7 @@ def test_what_cannot_be_read_back_is_unknown_and_the_rest_not_tried(lossy, ids, 
         bot.add_to_list(ids[:4], empty_list)
     table = caught.value.result
     assert table["ok"].tolist() == [True, None, False, False]
-    assert table["message"][1].startswith("Unknown: answer lost (")
+    assert table["message"][1].startswith("Unknown: response lost (")
     assert all(message.startswith("Not tried: ") for message in table["message"][2:])
     assert [i for i, _ in caught.value.failures] == ids[1:4]
     assert writes_passed(proxy) == 2

@@ -108,7 +108,7 @@ def test_an_object_without_its_separation_is_found_by_its_position(atlas, script
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ([item(id=ID + 1)], f"asked for is {ID}, and the answer is of {ID + 1}"),
+        ([item(id=ID + 1)], f"asked for is {ID}, and the response is of {ID + 1}"),
         ([{"lc": []}], "without an object"),
         ([], "0 objects when asked for 1"),
         ([item(id=1.0000052913146562e18)], "Expected `int`"),
@@ -148,7 +148,7 @@ def test_an_object_without_a_position_still_has_a_light_curve(atlas, scripted):
 
 def test_fewer_groups_than_names(atlas, scripted):
     scripted.answers = {"externalxmlist/": [[]]}
-    with pytest.raises(TableParseError, match="answered 1 names when asked for 2"):
+    with pytest.raises(TableParseError, match="returned 1 names when asked for 2"):
         atlas.query_external_names(["2020tjh", "2020abc"])
 
 
@@ -267,3 +267,10 @@ def test_an_id_beyond_64_bits_is_refused_in_a_file(tmp_path):
     path.write_text(json.dumps(item(id=BEYOND)))
     with pytest.raises(InvalidQueryError, match="9223372036854775807"):
         AtlasSource.read(path)
+
+
+def test_a_name_of_several_objects_is_refused(atlas, scripted):
+    found = [{"transient_object_id": one, "external_designation": "x"} for one in (ID, ID + 1)]
+    scripted.answers = {"externalxmlist/": [found]}
+    with pytest.raises(InvalidQueryError, match=f"the name of 2 objects.*{ID}, {ID + 1}"):
+        atlas.get_light_curve("ZTF26abcdefg")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from atlasquery.service.collection import Collection
+from atlasquery.service.collection import ResultMapping
 
 
 def test_keys_are_what_was_asked_for_and_failures_have_reasons():
-    found = Collection("things", key=int)
+    found = ResultMapping("things", key=int)
     found._products[7] = "seven"
     found.failures.append((8, ValueError("broken")))
     assert found["7"] == found[7] == "seven"

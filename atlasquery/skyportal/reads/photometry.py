@@ -9,7 +9,7 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, NoResultsWarning
-from atlasquery.service.collection import Collection
+from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
@@ -145,7 +145,7 @@ def get_light_curves(
     cache: bool | None = None,
     get_query_payload: bool = False,
     progress: bool = True,
-) -> Collection:
+) -> ResultMapping:
     """Fetch the light curves of many objects, several at a time.
 
     Parameters
@@ -170,7 +170,7 @@ def get_light_curves(
 
     Returns
     -------
-    Collection
+    ResultMapping
         A mapping of names to what `get_photometry` returns, in the order asked for,
         with ``failures``: name and exception of each object that failed.
 
@@ -206,7 +206,7 @@ def get_light_curves(
     if get_query_payload:
         payloads: Payload = [self._query_payload(*_request(name, deduplicate)) for name in names]
         return payloads
-    found = Collection("TimeSeries", key=check_source_id)
+    found = ResultMapping("TimeSeries", key=check_source_id)
     answers = run_all(
         lambda name: _photometry(self, name, deduplicate, cache),
         names,

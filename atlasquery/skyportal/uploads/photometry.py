@@ -21,7 +21,7 @@ from atlasquery.skyportal.uploads.undo import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    ChangeOutcome,
+    WriteOutcome,
     attempt_change,
     change_each,
     record_stop,
@@ -333,7 +333,7 @@ def _undo_at_once(client: SkyPortalQuery, plan: UndoPlan, about: dict) -> None:
             return
         plan.settled.append((plan.bulk.pop(0).about, outcome))
         if outcome.stop:
-            untried = ChangeOutcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
+            untried = WriteOutcome(False, f"Not tried: {outcome.stop}", stop=outcome.stop)
             plan.settled += [(one.about, untried) for one in plan.bulk]
             return
 

@@ -15,7 +15,7 @@ from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, PreparedRows, body
 from atlasquery.skyportal.writes.changes import (
     DRY,
-    ChangeOutcome,
+    WriteOutcome,
     ends_all,
     id_column,
     is_refusal,
@@ -63,9 +63,9 @@ class UploadRecord:
     def __init__(self, prepared: PreparedRows):
         self.prepared = prepared
         self.outcomes = [
-            ChangeOutcome(False, f"Not sent: {reason}.")
+            WriteOutcome(False, f"Not sent: {reason}.")
             if reason
-            else ChangeOutcome(False, "Not tried.")
+            else WriteOutcome(False, "Not tried.")
             for reason in prepared.reason
         ]
         self.new: list[bool | None] = [None] * len(prepared)
@@ -76,7 +76,7 @@ class UploadRecord:
     def note(
         self,
         rows: Sequence[int],
-        outcomes: Sequence[ChangeOutcome],
+        outcomes: Sequence[WriteOutcome],
         new: Sequence[bool | None],
         upload: str = "",
     ) -> None:
@@ -86,7 +86,7 @@ class UploadRecord:
         ----------
         rows : sequence of int
             The rows.
-        outcomes : sequence of ChangeOutcome
+        outcomes : sequence of WriteOutcome
             The outcome of each.
         new : sequence of bool or None
             Whether each was new.
@@ -102,7 +102,7 @@ class UploadRecord:
     def stopped(self) -> None:
         """Say that the rows in progress may be stored, and that others were not tried."""
         for row in self.in_progress:
-            self.outcomes[row] = ChangeOutcome(
+            self.outcomes[row] = WriteOutcome(
                 None, "Unknown: stopped before SkyPortal had answered."
             )
 
@@ -216,9 +216,7 @@ class PhotometrySender:
             The rows in it.
         """
         if self.stop is not None:
-            self._same_for_all(
-                rows, ChangeOutcome(False, f"Not tried: {self.stop}", stop=self.stop)
-            )
+            self._same_for_all(rows, WriteOutcome(False, f"Not tried: {self.stop}", stop=self.stop))
             self.record.settle()
             return
         self.record.in_progress = rows
@@ -243,7 +241,7 @@ class PhotometrySender:
             # Of a response that was lost it cannot be told what it had stored.
             self._put(payload, rows, None, f" At first: {what_came(error)} ({error}).")
         elif _is_too_much(error):
-            self._same_for_all(rows, ChangeOutcome(False, str(error)))
+            self._same_for_all(rows, WriteOutcome(False, str(error)))
         else:
             self._complete(payload, rows)
 
@@ -261,7 +259,7 @@ class PhotometrySender:
             if self.stop is None:
                 self._put(body(self.record.prepared, present, self.shared), present, numbers)
             else:
-                self._same_for_all(present, ChangeOutcome(False, f"Not tried: {self.stop}"))
+                self._same_for_all(present, WriteOutcome(False, f"Not tried: {self.stop}"))
         else:
             self._put(payload, rows, numbers)
 
@@ -290,7 +288,7 @@ class PhotometrySender:
                 return
             if is_refusal(error):
                 self._same_for_all(
-                    rows, ChangeOutcome(False, getattr(error, "reason", None) or str(error))
+                    rows, WriteOutcome(False, getattr(error, "reason", None) or str(error))
                 )
                 return
             self._read_back(error, rows)
@@ -324,7 +322,7 @@ class PhotometrySender:
             return
         messages = {True: "Stored.", False: "Was there already.", None: "Stored, now or before."}
         outcomes = [
-            ChangeOutcome(True, messages[fresh] + note, int(number))
+            WriteOutcome(True, messages[fresh] + note, int(number))
             for number, fresh in zip(ids, new, strict=True)
         ]
         self.record.note(rows, outcomes, new, str(data.get("upload_id") or ""))
@@ -338,14 +336,14 @@ class PhotometrySender:
             }
         except Exception as error:
             message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
-            self._same_for_all(rows, ChangeOutcome(None, message))
+            self._same_for_all(rows, WriteOutcome(None, message))
             return
         outcomes = []
         for row in rows:
             number = numbers.get(self._key_of_row(row))
             if number is not None:
                 outcomes.append(
-                    ChangeOutcome(
+                    WriteOutcome(
                         True,
                         f"Stored, now or before: {what}, and it is there ({why}).",
                         int(number),
@@ -353,10 +351,10 @@ class PhotometrySender:
                 )
             elif unfinished:
                 words = f"Unknown: {what}; it is not there, but the server may be at it still"
-                outcomes.append(ChangeOutcome(None, f"{words} ({why})."))
+                outcomes.append(WriteOutcome(None, f"{words} ({why})."))
             else:
                 outcomes.append(
-                    ChangeOutcome(False, f"Not stored: {what}, and it is not there ({why}).")
+                    WriteOutcome(False, f"Not stored: {what}, and it is not there ({why}).")
                 )
         self.record.note(rows, outcomes, [None] * len(rows))
 
@@ -398,21 +396,21 @@ class PhotometrySender:
         """Write down an error after which nothing more can be sent, and report it."""
         known = (LoginError, RemoteServiceError, TimeoutError, TableParseError)
         if ends_all(error):
-            outcome = ChangeOutcome(False, str(error), stop=error)
+            outcome = WriteOutcome(False, str(error), stop=error)
         elif not isinstance(error, known):
-            outcome = ChangeOutcome(None, f"Unknown: {error}", stop=error)
+            outcome = WriteOutcome(None, f"Unknown: {error}", stop=error)
         elif not error.sent:
-            outcome = ChangeOutcome(False, f"Not sent: {error}", stop=error)
+            outcome = WriteOutcome(False, f"Not sent: {error}", stop=error)
         else:
             return False
         if note:
             # The outcome of the first time, whose response was lost, is not known from this.
-            outcome = ChangeOutcome(None, f"Unknown.{note} Then: {error}", stop=error)
+            outcome = WriteOutcome(None, f"Unknown.{note} Then: {error}", stop=error)
         self.stop = error
         self._same_for_all(rows, outcome)
         return True
 
-    def _same_for_all(self, rows: list[int], outcome: ChangeOutcome) -> None:
+    def _same_for_all(self, rows: list[int], outcome: WriteOutcome) -> None:
         self.record.note(rows, [outcome] * len(rows), [None] * len(rows))
 
 
@@ -516,7 +514,7 @@ def upload_table(record: UploadRecord, meta: dict, plan: Mapping | None = None) 
     outcomes = record.outcomes
     if plan is not None:
         outcomes = [
-            one if reason else ChangeOutcome(None, DRY)
+            one if reason else WriteOutcome(None, DRY)
             for one, reason in zip(outcomes, prepared.reason, strict=True)
         ]
     mjd = prepared.values["mjd"]

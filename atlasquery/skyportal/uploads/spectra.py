@@ -21,7 +21,7 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    ChangeOutcome,
+    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,
@@ -146,7 +146,7 @@ def upload_spectrum(
     return change_each(self, [change], dry_run=dry_run, on_error=on_error, query="upload_spectrum")
 
 
-def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> ChangeOutcome:
+def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> WriteOutcome:
     found = read_fresh(client, source_path(sent["obj_id"], "spectra"))
     found = found.get("spectra") if isinstance(found, dict) else found
     alike = [
@@ -158,13 +158,13 @@ def _look_for_spectrum(client: SkyPortalQuery, sent: dict, began: float) -> Chan
         and row.get("fluxes") == sent["fluxes"]
     ]
     if not alike:
-        return ChangeOutcome(False, "it is not there")
+        return WriteOutcome(False, "it is not there")
     newest = max(alike, key=lambda row: row["id"])
-    return ChangeOutcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
+    return WriteOutcome(True, f"it is there, uploaded {newest.get('created_at')}", newest["id"])
 
 
-def _stored(data: Any) -> ChangeOutcome:
-    return ChangeOutcome(True, "Stored.", int(data["id"]))
+def _stored(data: Any) -> WriteOutcome:
+    return WriteOutcome(True, "Stored.", int(data["id"]))
 
 
 def _values_of(spectrum: object) -> dict:

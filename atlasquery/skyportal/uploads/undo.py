@@ -11,7 +11,7 @@ from atlasquery.exceptions import InvalidQueryError, LoginError, RemoteServiceEr
 from atlasquery.service.log import log
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.uploads.sender import points_of
-from atlasquery.skyportal.writes.changes import Change, ChangeOutcome
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome
 from atlasquery.tables import convert_json
 
 __all__ = ["UndoPlan", "Uploaded", "is_missing_permission", "read_uploads"]
@@ -131,17 +131,17 @@ class UndoPlan:
         points = points_of(client, uploaded.source, includeOwnerInfo=True)
         points = convert_json(points, list[_Shown], f"the photometry of {uploaded.source}")
         existing = {point.id: point for point in points}
-        self.settled: list[tuple[str, ChangeOutcome]] = []
+        self.settled: list[tuple[str, WriteOutcome]] = []
         self.verified: list[int] = []
         deleted = []
         for number in uploaded.points:
             if number not in existing:
                 message = "Was undone before: it is not there."
-                self.settled.append((f"point {number}", ChangeOutcome(True, message, number)))
+                self.settled.append((f"point {number}", WriteOutcome(True, message, number)))
                 deleted.append(number)
             elif why := self._why_not_ours(number, existing[number], account.id):
                 self.settled.append(
-                    (f"point {number}", ChangeOutcome(False, f"Stays: {why}.", number))
+                    (f"point {number}", WriteOutcome(False, f"Stays: {why}.", number))
                 )
             else:
                 self.verified.append(number)
@@ -209,38 +209,38 @@ class UndoPlan:
         look = self._looker(numbers)
         point = numbers[0] if about.startswith("point") else None
 
-        def refused(error: RemoteServiceError) -> ChangeOutcome | None:
+        def refused(error: RemoteServiceError) -> WriteOutcome | None:
             if not look(0.0).ok:
                 return None
             why = error.reason
-            return ChangeOutcome(True, f"Was undone before: nothing of it is there ({why})", point)
+            return WriteOutcome(True, f"Was undone before: nothing of it is there ({why})", point)
 
         return Change(
             about,
             "DELETE",
             f"photometry/{path}",
-            done=lambda data: ChangeOutcome(
+            done=lambda data: WriteOutcome(
                 True, data if data and isinstance(data, str) else "Undone.", point
             ),
             look=look,
             refused=refused,
         )
 
-    def _looker(self, numbers: Sequence[int]) -> Callable[[float], ChangeOutcome]:
-        def look(began: float) -> ChangeOutcome:
+    def _looker(self, numbers: Sequence[int]) -> Callable[[float], WriteOutcome]:
+        def look(began: float) -> WriteOutcome:
             existing = {point["id"] for point in points_of(self.client, self.uploaded.source)}
             rest = existing & set(numbers)
-            return ChangeOutcome(not rest, f"{len(rest)} of {len(numbers)} points are still there")
+            return WriteOutcome(not rest, f"{len(rest)} of {len(numbers)} points are still there")
 
         return look
 
 
-def is_missing_permission(outcome: ChangeOutcome) -> bool:
+def is_missing_permission(outcome: WriteOutcome) -> bool:
     """Return whether a write was refused because the token may not do it.
 
     Parameters
     ----------
-    outcome : ChangeOutcome
+    outcome : WriteOutcome
         The outcome of it.
 
     Returns

@@ -17,7 +17,7 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    ChangeOutcome,
+    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,
@@ -239,7 +239,7 @@ def delete_analysis(
         f"analysis {number}",
         "DELETE",
         f"obj/analysis/{number}",
-        done=lambda data: ChangeOutcome(True, "Removed.", number),
+        done=lambda data: WriteOutcome(True, "Removed.", number),
         look=lambda began: _look_for_no_analysis(self, number),
     )
     return change_each(self, [change], dry_run=dry_run, on_error=on_error, query="delete_analysis")
@@ -276,7 +276,7 @@ def _post_analyses(
 
 def _look_for_analysis(
     client: SkyPortalQuery, source: str, service: int, began: float
-) -> ChangeOutcome:
+) -> WriteOutcome:
     rows = [
         row
         for row in read_fresh(client, "obj/analysis", {"objID": source})
@@ -285,16 +285,16 @@ def _look_for_analysis(
         and is_recent(row, began)
     ]
     if not rows:
-        return ChangeOutcome(False, "there is no new analysis of this service")
+        return WriteOutcome(False, "there is no new analysis of this service")
     newest = max(rows, key=lambda row: row["id"])
-    return ChangeOutcome(
+    return WriteOutcome(
         True, f"there is one, with the status {newest.get('status')!r}", newest["id"]
     )
 
 
-def _look_for_no_analysis(client: SkyPortalQuery, number: int) -> ChangeOutcome:
+def _look_for_no_analysis(client: SkyPortalQuery, number: int) -> WriteOutcome:
     exists = any(row.get("id") == number for row in read_fresh(client, "obj/analysis"))
-    return ChangeOutcome(not exists, "it is still there" if exists else "it is not there", number)
+    return WriteOutcome(not exists, "it is still there" if exists else "it is not there", number)
 
 
 def _mapping(value: object, name: str) -> dict:
@@ -303,6 +303,6 @@ def _mapping(value: object, name: str) -> dict:
     return as_json(value, name)
 
 
-def _begun(data: object) -> ChangeOutcome:
+def _begun(data: object) -> WriteOutcome:
     number = data.get("id") if isinstance(data, dict) else None
-    return ChangeOutcome(True, "Taken by the server.", number if isinstance(number, int) else None)
+    return WriteOutcome(True, "Taken by the server.", number if isinstance(number, int) else None)

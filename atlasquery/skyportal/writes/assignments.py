@@ -7,7 +7,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.reads.names import check_number_id, each_source
-from atlasquery.skyportal.writes.changes import Change, ChangeOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
 
 __all__ = [
     "add_assignment",
@@ -160,7 +160,7 @@ def update_assignment(
         "PUT",
         f"assignment/{number}",
         sent,
-        done=lambda data: ChangeOutcome(True, "Changed.", number),
+        done=lambda data: WriteOutcome(True, "Changed.", number),
         look=lambda began: _look_for_values(self, number, sent),
     )
     return change_each(
@@ -213,7 +213,7 @@ def delete_assignment(
         f"assignment {number}",
         "DELETE",
         f"assignment/{number}",
-        done=lambda data: ChangeOutcome(True, "Taken off.", number),
+        done=lambda data: WriteOutcome(True, "Taken off.", number),
         look=lambda began: _look_for_no_assignment(self, number),
     )
     return change_each(
@@ -221,28 +221,28 @@ def delete_assignment(
     )
 
 
-def _look_for_assignment(client: SkyPortalQuery, source: str, run: int) -> ChangeOutcome:
+def _look_for_assignment(client: SkyPortalQuery, source: str, run: int) -> WriteOutcome:
     targets = read_fresh(client, f"observing_run/{run}").get("assignments") or []
     rows = [row for row in targets if row.get("obj_id") == source]
     if not rows:
-        return ChangeOutcome(False, "it is not a target of the run")
-    return ChangeOutcome(True, "it is a target of the run", rows[-1]["id"])
+        return WriteOutcome(False, "it is not a target of the run")
+    return WriteOutcome(True, "it is a target of the run", rows[-1]["id"])
 
 
-def _look_for_values(client: SkyPortalQuery, number: int, sent: dict) -> ChangeOutcome:
+def _look_for_values(client: SkyPortalQuery, number: int, sent: dict) -> WriteOutcome:
     now = read_fresh(client, f"assignment/{number}")
     same = all(str(now.get(key)) == str(value) for key, value in sent.items())
-    return ChangeOutcome(same, "it is changed" if same else "it is as it was", number)
+    return WriteOutcome(same, "it is changed" if same else "it is as it was", number)
 
 
-def _look_for_no_assignment(client: SkyPortalQuery, number: int) -> ChangeOutcome:
+def _look_for_no_assignment(client: SkyPortalQuery, number: int) -> WriteOutcome:
     try:
         read_fresh(client, f"assignment/{number}")
     except RemoteServiceError as error:
         if GONE in (error.reason or ""):
-            return ChangeOutcome(True, "it is not there", number)
-        return ChangeOutcome(None, f"the assignment could not be read ({error.reason})", number)
-    return ChangeOutcome(False, "it is still there", number)
+            return WriteOutcome(True, "it is not there", number)
+        return WriteOutcome(None, f"the assignment could not be read ({error.reason})", number)
+    return WriteOutcome(False, "it is still there", number)
 
 
 def _priority(value: object) -> str:
@@ -253,6 +253,6 @@ def _priority(value: object) -> str:
     return str(number)
 
 
-def _assigned(data: object) -> ChangeOutcome:
+def _assigned(data: object) -> WriteOutcome:
     number = data.get("id") if isinstance(data, dict) else None
-    return ChangeOutcome(True, "Assigned.", number if isinstance(number, int) else None)
+    return WriteOutcome(True, "Assigned.", number if isinstance(number, int) else None)

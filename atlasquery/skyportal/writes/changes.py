@@ -4,7 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from atlasquery.exceptions import (
     WriteError,
     attach,
 )
-from atlasquery.service.failures import check_on_error
+from atlasquery.service.failures import WriteOutcome, check_on_error
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import EnvelopeError, SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
@@ -28,7 +28,7 @@ from atlasquery.warn import warn
 
 __all__ = [
     "Change",
-    "ChangeOutcome",
+    "WriteOutcome",
     "attempt_change",
     "change_each",
     "ends_all",
@@ -49,27 +49,6 @@ GATEWAY = (502, 503, 504)
 # How far the server's clock may be from ours.
 CLOCKS = 600.0
 DRY = "Dry run: not sent."
-
-
-class ChangeOutcome(NamedTuple):
-    """The outcome of one write.
-
-    Attributes
-    ----------
-    ok : bool or None
-        Whether it is so on the server now; None where that is unknown.
-    message : str
-        The server's message, or that of the client.
-    number : int or None
-        The id that the server gave to what was made.
-    stop : Exception or None
-        Why no further write is tried.
-    """
-
-    ok: bool | None
-    message: str
-    number: int | None = None
-    stop: Exception | None = None
 
 
 @dataclass
@@ -100,9 +79,9 @@ class Change:
     method: str
     path: str
     payload: dict | None = None
-    done: Callable[[Any], ChangeOutcome] | None = None
-    look: Callable[[float], ChangeOutcome] | None = None
-    refused: Callable[[RemoteServiceError], "ChangeOutcome | Change | None"] | None = None
+    done: Callable[[Any], WriteOutcome] | None = None
+    look: Callable[[float], WriteOutcome] | None = None
+    refused: Callable[[RemoteServiceError], "WriteOutcome | Change | None"] | None = None
     note: str = ""
 
 
@@ -112,7 +91,7 @@ def change_each(
     *,
     dry_run: bool,
     on_error: str = "raise",
-    settled: Sequence[tuple[str, ChangeOutcome]] = (),
+    settled: Sequence[tuple[str, WriteOutcome]] = (),
     **about: object,
 ) -> Table:
     """Send each change once; return a table with the outcome of each.
@@ -147,7 +126,7 @@ def record_stop(
     client: SkyPortalQuery,
     stop: KeyboardInterrupt,
     changes: Sequence[Change],
-    outcomes: list[ChangeOutcome],
+    outcomes: list[WriteOutcome],
     about: dict,
 ) -> None:
     """Keep the outcome of all writes when the call was stopped in the middle of one."""
@@ -156,29 +135,29 @@ def record_stop(
 
 
 def _send_each(
-    client: SkyPortalQuery, changes: Sequence[Change], outcomes: list[ChangeOutcome]
+    client: SkyPortalQuery, changes: Sequence[Change], outcomes: list[WriteOutcome]
 ) -> None:
     began = time.time()
 
     def attempt(change: Change) -> None:
         stop = outcomes[-1].stop if outcomes else None
         if stop:
-            outcomes.append(ChangeOutcome(False, f"Not tried: {stop}", stop=stop))
+            outcomes.append(WriteOutcome(False, f"Not tried: {stop}", stop=stop))
         else:
             outcomes.append(attempt_change(client, change, began))
 
     run_all(attempt, changes, concurrency=1)
 
 
-def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> ChangeOutcome:
+def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> WriteOutcome:
     """Send one change; whatever happens, return its outcome."""
     try:
         data = client._change(change.method, change.path, change.payload)
     except (LoginError, RemoteServiceError, TimeoutError, TableParseError) as error:
         if ends_all(error):
-            return ChangeOutcome(False, str(error), stop=error)
+            return WriteOutcome(False, str(error), stop=error)
         if not error.sent:
-            return ChangeOutcome(False, f"Not sent: {error}", stop=error)
+            return WriteOutcome(False, f"Not sent: {error}", stop=error)
         if not is_refusal(error):
             return _look_again(client, change, error, began)
         instead = _instead(change, error)
@@ -186,9 +165,9 @@ def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Chan
             return attempt_change(client, _plain(instead), began)
         return instead or _refused(error)
     except Exception as error:
-        return ChangeOutcome(None, f"Unknown: {error}", stop=error)
+        return WriteOutcome(None, f"Unknown: {error}", stop=error)
     try:
-        return change.done(data) if change.done else ChangeOutcome(True, "Done.")
+        return change.done(data) if change.done else WriteOutcome(True, "Done.")
     except Exception as error:
         # It was done, and the response is another than expected.
         odd = TableParseError(f"the response has something else than expected: {error!r}")
@@ -197,7 +176,7 @@ def attempt_change(client: SkyPortalQuery, change: Change, began: float) -> Chan
 
 def _instead(
     change: Change, error: RemoteServiceError | LoginError
-) -> "ChangeOutcome | Change | None":
+) -> "WriteOutcome | Change | None":
     """Return what a refusal means; where that cannot be requested, its message."""
     try:
         return change.refused(error) if change.refused else None
@@ -208,12 +187,12 @@ def _instead(
 
 def _look_again(
     client: SkyPortalQuery, change: Change, why: Exception, began: float
-) -> ChangeOutcome:
+) -> WriteOutcome:
     """Read back whether a write was done whose response did not arrive, or was a failure."""
     what = what_came(why)
     if change.look is None:
         message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
-        return ChangeOutcome(None, message)
+        return WriteOutcome(None, message)
     unfinished = may_be_unfinished(why)
     try:
         found = change.look(began)
@@ -222,12 +201,12 @@ def _look_again(
             found = change.look(began)
     except Exception as error:
         message = f"Unknown: {what} ({why}), and it could not be read back ({error})"
-        return ChangeOutcome(None, message, stop=error)
+        return WriteOutcome(None, message, stop=error)
     ok, words = found.ok, found.message
     if ok is False and unfinished:
         ok, words = None, f"{words}, but the server may be at it still"
     unknown = "Unknown: " if ok is None else ""
-    return ChangeOutcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
+    return WriteOutcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
 
 def read_fresh(client: SkyPortalQuery, path: str, params: dict | None = None) -> Any:
@@ -239,7 +218,7 @@ def report_failures(
     client: SkyPortalQuery,
     table: Table,
     failures: Sequence[tuple],
-    outcomes: Sequence[ChangeOutcome],
+    outcomes: Sequence[WriteOutcome],
     on_error: str,
     *,
     what: str = "writes",
@@ -363,16 +342,14 @@ def what_came(error: Exception) -> str:
     return "the server failed" if failed else "answer lost"
 
 
-def outcome_table(
-    changes: Sequence[Change], outcomes: Sequence[ChangeOutcome], meta: dict
-) -> Table:
+def outcome_table(changes: Sequence[Change], outcomes: Sequence[WriteOutcome], meta: dict) -> Table:
     """Return a table with the outcome of each change.
 
     Parameters
     ----------
     changes : sequence of Change
         The changes.
-    outcomes : sequence of ChangeOutcome
+    outcomes : sequence of WriteOutcome
         The outcome of each.
     meta : dict
         Where it comes from.
@@ -413,12 +390,12 @@ def id_column(numbers: Sequence[int | None]) -> MaskedColumn:
     return MaskedColumn(plain, mask=mask, dtype=np.int64)
 
 
-def with_large_id(outcome: ChangeOutcome) -> str:
+def with_large_id(outcome: WriteOutcome) -> str:
     """Return the message of an outcome, with an id that no column of int64 can hold.
 
     Parameters
     ----------
-    outcome : ChangeOutcome
+    outcome : WriteOutcome
         The outcome of a write.
 
     Returns
@@ -442,10 +419,10 @@ def _plain(change: Change) -> Change:
 
 
 def _rehearsal(
-    changes: Sequence[Change], meta: dict, settled: Sequence[tuple[str, ChangeOutcome]] = ()
+    changes: Sequence[Change], meta: dict, settled: Sequence[tuple[str, WriteOutcome]] = ()
 ) -> Table:
     outcomes = [outcome for _, outcome in settled]
-    outcomes += [ChangeOutcome(None, f"{DRY} {change.note}".strip()) for change in changes]
+    outcomes += [WriteOutcome(None, f"{DRY} {change.note}".strip()) for change in changes]
     changes = [*(Change(what, "", "") for what, _ in settled), *changes]
     table = outcome_table(changes, outcomes, meta)
     table["method"] = [change.method for change in changes]
@@ -461,21 +438,21 @@ def _json(payload: dict) -> str:
     return msgspec.json.encode(payload).decode()
 
 
-def _refused(error: RemoteServiceError | LoginError) -> ChangeOutcome:
+def _refused(error: RemoteServiceError | LoginError) -> WriteOutcome:
     # A wrong address is wrong for all of them.
     if error.status == 405:
-        return ChangeOutcome(False, str(error), stop=error)
-    return ChangeOutcome(False, error.reason or str(error))
+        return WriteOutcome(False, str(error), stop=error)
+    return WriteOutcome(False, error.reason or str(error))
 
 
 def _note_stop(
-    stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[ChangeOutcome]
+    stop: KeyboardInterrupt, changes: Sequence[Change], outcomes: list[WriteOutcome]
 ) -> None:
     """Note the outcome of all writes in the exception that stopped the call."""
     done, rest = len(outcomes), len(changes) - len(outcomes)
     if rest:
-        outcomes.append(ChangeOutcome(None, "Unknown: stopped before SkyPortal had answered"))
-        outcomes += [ChangeOutcome(False, "Not tried: stopped")] * (rest - 1)
+        outcomes.append(WriteOutcome(None, "Unknown: stopped before SkyPortal had answered"))
+        outcomes += [WriteOutcome(False, "Not tried: stopped")] * (rest - 1)
     stop.add_note(
         f"SkyPortal had answered {done} of {len(changes)} writes; the next one, for "
         f"{changes[min(done, len(changes) - 1)].about}, may be done too. The outcome of each is "

@@ -19,7 +19,7 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    ChangeOutcome,
+    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,
@@ -224,7 +224,7 @@ def update_followup(
         "PUT",
         f"followup_request/{number}",
         sent,
-        done=lambda data: ChangeOutcome(True, "Changed.", number),
+        done=lambda data: WriteOutcome(True, "Changed.", number),
         look=lambda began: _look_for_update(self, number, sent),
     )
     return change_each(self, [change], dry_run=dry_run, on_error=on_error, query="update_followup")
@@ -283,7 +283,7 @@ def delete_followup(
             f"request {number}",
             "DELETE",
             f"followup_request/{number}",
-            done=lambda data: ChangeOutcome(True, "Withdrawn.", number),
+            done=lambda data: WriteOutcome(True, "Withdrawn.", number),
             look=lambda began: _look_for_none(self, number),
         )
 
@@ -308,13 +308,13 @@ def _requests_of(
 
 def _request_finder(
     client: SkyPortalQuery, source: str, allocation: int, asked: object
-) -> Callable[[float], ChangeOutcome]:
+) -> Callable[[float], WriteOutcome]:
     """Return what looks for a request whose response was lost."""
 
-    def look(began: float) -> ChangeOutcome:
+    def look(began: float) -> WriteOutcome:
         rows = _requests_of(client, source, allocation, asked, began)
         if not rows:
-            return ChangeOutcome(False, "there is no such request")
+            return WriteOutcome(False, "there is no such request")
         return _stored(rows[-1])
 
     return look
@@ -322,10 +322,10 @@ def _request_finder(
 
 def _request_looker(
     client: SkyPortalQuery, source: str, allocation: int, asked: object
-) -> Callable[[RemoteServiceError], ChangeOutcome | None]:
+) -> Callable[[RemoteServiceError], WriteOutcome | None]:
     """Return what looks for a request that was refused: it may be stored anyway."""
 
-    def look(error: RemoteServiceError) -> ChangeOutcome | None:
+    def look(error: RemoteServiceError) -> WriteOutcome | None:
         # What was stored before this one has another outcome.
         rows = _requests_of(client, source, allocation, asked, time.time())
         if not rows or not _has_failed(rows[-1].get("status")):
@@ -336,10 +336,10 @@ def _request_looker(
     return look
 
 
-def _look_for_update(client: SkyPortalQuery, number: int, sent: dict) -> ChangeOutcome:
+def _look_for_update(client: SkyPortalQuery, number: int, sent: dict) -> WriteOutcome:
     now = _request_now(client, number)
     same = all(now.get(key) == sent[key] for key in ("payload", "status") if key in sent)
-    return ChangeOutcome(same, "it is changed" if same else "it is as it was", number)
+    return WriteOutcome(same, "it is changed" if same else "it is as it was", number)
 
 
 def _request_now(client: SkyPortalQuery, number: int) -> dict:
@@ -349,15 +349,15 @@ def _request_now(client: SkyPortalQuery, number: int) -> dict:
     return now
 
 
-def _look_for_none(client: SkyPortalQuery, number: int) -> ChangeOutcome:
+def _look_for_none(client: SkyPortalQuery, number: int) -> WriteOutcome:
     try:
         now = _request_now(client, number)
     except RemoteServiceError as error:
         if GONE in (error.reason or "") or error.status == 404:
-            return ChangeOutcome(True, "it is not there", number)
+            return WriteOutcome(True, "it is not there", number)
         raise
     gone = "delete" in str(now.get("status", "")).lower()
-    return ChangeOutcome(gone, f"its status is {now.get('status')!r}", number)
+    return WriteOutcome(gone, f"its status is {now.get('status')!r}", number)
 
 
 def _constraints(given: Mapping | None) -> dict:
@@ -371,28 +371,28 @@ def _constraints(given: Mapping | None) -> dict:
     return as_json(given, "constraints")
 
 
-def _submitted(data: object) -> ChangeOutcome:
+def _submitted(data: object) -> WriteOutcome:
     """Return the outcome of a request, from the response to it."""
     if isinstance(data, dict) and data.get("id") is None and data.get("message"):
-        return ChangeOutcome(False, f"Not submitted: {data['message']}")
+        return WriteOutcome(False, f"Not submitted: {data['message']}")
     if not isinstance(data, dict) or data.get("id") is None:
         # Which says neither that it was stored nor why not: it is read back.
         raise TableParseError("it has no number of the request", service="SkyPortal")
     status = data.get("request_status")
     if _has_failed(status):
-        return ChangeOutcome(False, f"Stored, but not passed on: {status}", int(data["id"]))
-    return ChangeOutcome(True, _words_of(status), int(data["id"]))
+        return WriteOutcome(False, f"Stored, but not passed on: {status}", int(data["id"]))
+    return WriteOutcome(True, _words_of(status), int(data["id"]))
 
 
 def _words_of(status: object) -> str:
     return f"Submitted, with the status {status!r}." if status else "Submitted."
 
 
-def _stored(row: dict) -> ChangeOutcome:
+def _stored(row: dict) -> WriteOutcome:
     status = row.get("status")
     failed = _has_failed(status)
     words = f"it is stored as request {row['id']} with the status {status!r}"
-    return ChangeOutcome(not failed, words, int(row["id"]))
+    return WriteOutcome(not failed, words, int(row["id"]))
 
 
 def _has_failed(status: object) -> bool:

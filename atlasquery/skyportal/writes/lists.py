@@ -11,7 +11,7 @@ from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.reads.lists import check_list_name
 from atlasquery.skyportal.reads.names import each_source
-from atlasquery.skyportal.writes.changes import Change, ChangeOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
 from atlasquery.tables import convert_json
 
 __all__ = [
@@ -97,7 +97,7 @@ def add_to_list(
         )
 
     def addition(source: str) -> Change:
-        def refused(error: RemoteServiceError) -> ChangeOutcome | None:
+        def refused(error: RemoteServiceError) -> WriteOutcome | None:
             if ALREADY not in (error.reason or ""):
                 return None
             found = _look_for_entry(self, source, name)
@@ -108,7 +108,7 @@ def add_to_list(
             "POST",
             "listing",
             {"obj_id": source, **shared},
-            done=lambda data: ChangeOutcome(True, "Added.", int(data["id"])),
+            done=lambda data: WriteOutcome(True, "Added.", int(data["id"])),
             look=lambda began: _look_for_entry(self, source, name),
             refused=refused,
         )
@@ -169,7 +169,7 @@ def remove_from_list(
     self._auth(required=True)
     entries = {one.obj_id: one.id for one in _entries(self, name)}
     absent = [
-        (source, ChangeOutcome(True, "Was not on the list."))
+        (source, WriteOutcome(True, "Was not on the list."))
         for source in sources
         if source not in entries
     ]
@@ -179,7 +179,7 @@ def remove_from_list(
             source,
             "DELETE",
             f"listing/{entries[source]}",
-            done=lambda data: ChangeOutcome(True, "Removed.", entries[source]),
+            done=lambda data: WriteOutcome(True, "Removed.", entries[source]),
             look=lambda began: _look_for_no_entry(self, source, name),
         )
 
@@ -200,12 +200,12 @@ def _entries(client: SkyPortalQuery, name: str) -> list[_ListEntry]:
     return [one for one in found if one.list_name == name]
 
 
-def _look_for_entry(client: SkyPortalQuery, source: str, name: str) -> ChangeOutcome:
+def _look_for_entry(client: SkyPortalQuery, source: str, name: str) -> WriteOutcome:
     found = [one.id for one in _entries(client, name) if one.obj_id == source]
     words = "it is on the list" if found else "it is not on the list"
-    return ChangeOutcome(bool(found), words, found[0] if found else None)
+    return WriteOutcome(bool(found), words, found[0] if found else None)
 
 
-def _look_for_no_entry(client: SkyPortalQuery, source: str, name: str) -> ChangeOutcome:
+def _look_for_no_entry(client: SkyPortalQuery, source: str, name: str) -> WriteOutcome:
     found = _look_for_entry(client, source, name)
     return found._replace(ok=not found.ok)

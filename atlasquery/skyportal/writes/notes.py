@@ -24,7 +24,7 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    ChangeOutcome,
+    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,
@@ -197,7 +197,7 @@ def vote_classification(
         "POST",
         f"classification/votes/{number}",
         {"vote": value},
-        done=lambda data: ChangeOutcome(True, "Voted.", number),
+        done=lambda data: WriteOutcome(True, "Voted.", number),
         look=lambda began: _look_for_vote(self, number, value, began),
     )
     return change_each(
@@ -349,7 +349,7 @@ def add_annotation(
     values = {"origin": origin, "data": as_json(data, "data")}
     payload = _with_groups(self, values, groups)
 
-    def already(source: str) -> ChangeOutcome | None:
+    def already(source: str) -> WriteOutcome | None:
         # Servers call it by different names: what counts is whether it is there.
         found = _look_for_row(self, source_path(source, "annotations"), values, 0.0)
         return found._replace(message="Was there already.") if found.ok else None
@@ -448,9 +448,9 @@ def annotate_from_catalog(
         payload["crossmatchLimmag"] = check_number(limiting_mag, name="limiting_mag", least=0)
     payload = _with_groups(self, payload, groups)
 
-    def already(error: RemoteServiceError) -> ChangeOutcome | None:
+    def already(error: RemoteServiceError) -> WriteOutcome | None:
         exists = ALREADY in (error.reason or "")
-        return ChangeOutcome(True, f"Was there already ({error.reason})") if exists else None
+        return WriteOutcome(True, f"Was there already ({error.reason})") if exists else None
 
     changes = [
         Change(
@@ -458,7 +458,7 @@ def annotate_from_catalog(
             "POST",
             source_path(source, "annotations", route),
             payload,
-            done=lambda data: ChangeOutcome(True, f"Annotated from {catalog}."),
+            done=lambda data: WriteOutcome(True, f"Annotated from {catalog}."),
             look=partial(_look_for_match, self, source, begins),
             refused=already,
         )
@@ -474,38 +474,36 @@ def _with_groups(client: SkyPortalQuery, payload: dict, groups: Groups) -> dict:
     return payload if numbers is None else {**payload, "group_ids": numbers}
 
 
-def _looker(client: SkyPortalQuery, path: str, payload: dict) -> Callable[[float], ChangeOutcome]:
+def _looker(client: SkyPortalQuery, path: str, payload: dict) -> Callable[[float], WriteOutcome]:
     """Return what looks for a row with the values that were sent."""
     asked = {key: value for key, value in payload.items() if key != "group_ids"}
     return partial(_look_for_row, client, path, asked)
 
 
-def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> ChangeOutcome:
+def _look_for_row(client: SkyPortalQuery, path: str, asked: dict, began: float) -> WriteOutcome:
     rows = [
         row
         for row in read_fresh(client, path)
         if is_recent(row, began) and all(row.get(key) == value for key, value in asked.items())
     ]
     if not rows:
-        return ChangeOutcome(False, "it is not there")
+        return WriteOutcome(False, "it is not there")
     newest = max(rows, key=lambda row: row["id"])
-    return ChangeOutcome(True, f"it is there, made {newest.get('created_at')}", newest["id"])
+    return WriteOutcome(True, f"it is there, made {newest.get('created_at')}", newest["id"])
 
 
-def _look_for_vote(client: SkyPortalQuery, number: int, value: int, began: float) -> ChangeOutcome:
+def _look_for_vote(client: SkyPortalQuery, number: int, value: int, began: float) -> WriteOutcome:
     votes = read_fresh(client, f"classification/{in_path(number)}").get("votes")
     if votes is None:
-        return ChangeOutcome(None, "the server shows no votes")
+        return WriteOutcome(None, "the server shows no votes")
     exists = any(
         vote.get("vote") == value and is_recent({"modified": vote.get("modified")}, began)
         for vote in votes
     )
-    return ChangeOutcome(exists, f"such a vote is {'there' if exists else 'not there'}", number)
+    return WriteOutcome(exists, f"such a vote is {'there' if exists else 'not there'}", number)
 
 
-def _look_for_match(
-    client: SkyPortalQuery, source: str, begins: str, began: float
-) -> ChangeOutcome:
+def _look_for_match(client: SkyPortalQuery, source: str, begins: str, began: float) -> WriteOutcome:
     rows = read_fresh(client, source_path(source, "annotations"))
     new = [
         row
@@ -513,7 +511,7 @@ def _look_for_match(
         if str(row.get("origin", "")).startswith(begins) and is_recent(row, began)
     ]
     message = f"it has {len(new)} new annotations of {begins}"
-    return ChangeOutcome(bool(new), message, new[0]["id"] if new else None)
+    return WriteOutcome(bool(new), message, new[0]["id"] if new else None)
 
 
 def _file_of(given: Any) -> tuple[str, bytes]:
@@ -532,11 +530,11 @@ def _file_of(given: Any) -> tuple[str, bytes]:
     return check_text(name, "attachment"), data
 
 
-def _numbered(key: str, message: str) -> Callable[[object], ChangeOutcome]:
+def _numbered(key: str, message: str) -> Callable[[object], WriteOutcome]:
     """Return what takes the id of what was made from the response."""
 
-    def done(data: object) -> ChangeOutcome:
+    def done(data: object) -> WriteOutcome:
         number = data.get(key) if isinstance(data, dict) else None
-        return ChangeOutcome(True, message, number if isinstance(number, int) else None)
+        return WriteOutcome(True, message, number if isinstance(number, int) else None)
 
     return done

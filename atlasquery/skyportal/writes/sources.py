@@ -22,7 +22,7 @@ from atlasquery.skyportal.reads.names import (
     find_group_ids,
     source_path,
 )
-from atlasquery.skyportal.writes.changes import Change, ChangeOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
 
 __all__ = ["save_candidate", "save_source", "unsave_source"]
 
@@ -290,7 +290,7 @@ def unsave_source(
             "POST",
             "source_groups",
             {"objId": source, "unsaveGroupIds": numbers},
-            done=lambda data: ChangeOutcome(True, f"Taken out of the groups {numbers}."),
+            done=lambda data: WriteOutcome(True, f"Taken out of the groups {numbers}."),
             look=lambda began: _look_for_unsaved(self, source, numbers),
             refused=lambda error: _unsaved_before(self, error, source, numbers),
         )
@@ -299,22 +299,22 @@ def unsave_source(
     return change_each(self, changes, dry_run=dry_run, on_error=on_error, query="unsave_source")
 
 
-def _look_for_unsaved(client: SkyPortalQuery, source: str, numbers: Sequence[int]) -> ChangeOutcome:
+def _look_for_unsaved(client: SkyPortalQuery, source: str, numbers: Sequence[int]) -> WriteOutcome:
     saved = {group["id"] for group in read_fresh(client, source_path(source, "groups"))}
     rest = sorted(saved & set(numbers))
     message = f"it is still saved to the groups {rest}" if rest else "it is in none of them"
-    return ChangeOutcome(not rest, message)
+    return WriteOutcome(not rest, message)
 
 
 def _unsaved_before(
     client: SkyPortalQuery, error: RemoteServiceError, source: str, numbers: list[int]
-) -> ChangeOutcome | None:
+) -> WriteOutcome | None:
     if NOT_SAVED not in (error.reason or ""):
         return None
     found = _look_for_unsaved(client, source, numbers)
     if found.ok:
         return found._replace(message=f"Was in none of the groups {numbers}.")
-    return ChangeOutcome(False, f"{error.reason} Nothing was changed: {found.message}.")
+    return WriteOutcome(False, f"{error.reason} Nothing was changed: {found.message}.")
 
 
 def _saved_existing(
@@ -324,7 +324,7 @@ def _saved_existing(
     asked: dict,
     coordinates: SkyCoord | None,
     known: dict,
-) -> ChangeOutcome:
+) -> WriteOutcome:
     """Return the outcome for a source that the server had already."""
     message = "Was there already."
     if known:
@@ -345,20 +345,20 @@ def _distance_note(client: SkyPortalQuery, source: str, coordinates: SkyCoord) -
     return f" It is {separation:.2f} arcsec from the position given, which was not sent."
 
 
-def _look_for_source(client: SkyPortalQuery, source: str, asked: dict) -> ChangeOutcome:
+def _look_for_source(client: SkyPortalQuery, source: str, asked: dict) -> WriteOutcome:
     try:
         groups = read_fresh(client, source_path(source)).get("groups")
     except RemoteServiceError as error:
         if error.status == 404:
-            return ChangeOutcome(False, "there is no such source")
+            return WriteOutcome(False, "there is no such source")
         raise
     if groups is None:
-        return ChangeOutcome(None, "the server does not show its groups")
+        return WriteOutcome(None, "the server does not show its groups")
     saved = {group["id"] for group in groups}
     missing = set(asked.get("group_ids", ())) - saved
     if missing:
-        return ChangeOutcome(False, f"it is not saved to the groups {sorted(missing)}")
-    return ChangeOutcome(True, f"it is saved to the groups {sorted(saved)}")
+        return WriteOutcome(False, f"it is not saved to the groups {sorted(missing)}")
+    return WriteOutcome(True, f"it is saved to the groups {sorted(saved)}")
 
 
 def _position(coordinates: SkyCoord | None) -> dict | None:
@@ -402,26 +402,26 @@ def _wrong_property(name: str, value: Any) -> str | None:
     return None
 
 
-def _needs_position(error: RemoteServiceError, source: str) -> ChangeOutcome | None:
+def _needs_position(error: RemoteServiceError, source: str) -> WriteOutcome | None:
     if NEW not in (error.reason or ""):
         return None
-    return ChangeOutcome(False, f"The server does not have {source}: give its coordinates.")
+    return WriteOutcome(False, f"The server does not have {source}: give its coordinates.")
 
 
-def _saved(data: object, asked: dict, message: str) -> ChangeOutcome:
+def _saved(data: object, asked: dict, message: str) -> WriteOutcome:
     """Say whether a source is saved to all groups asked for."""
     saved = data.get("saved_to_groups") if isinstance(data, dict) else None
     if not isinstance(saved, list):
-        return ChangeOutcome(True, f"{message} Saved.")
+        return WriteOutcome(True, f"{message} Saved.")
     # A group that is no more accessible is left out by the server silently.
     missing = sorted(set(asked.get("group_ids", ())) - set(saved))
     if missing:
-        return ChangeOutcome(False, f"{message} Saved to the groups {saved}, but not to {missing}.")
-    return ChangeOutcome(True, f"{message} Saved to the groups {saved}.")
+        return WriteOutcome(False, f"{message} Saved to the groups {saved}, but not to {missing}.")
+    return WriteOutcome(True, f"{message} Saved to the groups {saved}.")
 
 
-def _posted(data: object) -> ChangeOutcome:
+def _posted(data: object) -> WriteOutcome:
     numbers = data.get("ids") if isinstance(data, dict) else None
     if not numbers:
-        return ChangeOutcome(True, "Posted.")
-    return ChangeOutcome(True, f"Posted as the candidates {numbers}.", int(numbers[0]))
+        return WriteOutcome(True, "Posted.")
+    return WriteOutcome(True, f"Posted as the candidates {numbers}.", int(numbers[0]))
