@@ -99,10 +99,12 @@ PAGES = sorted(
 # Folders and modules of the package, and of its tests, whose words have been read.
 CLEAN: tuple[str, ...] = (
     "atlasquery/__init__.py",
+    "atlasquery/alerce",
     "atlasquery/atlas",
     "atlasquery/cli",
     "atlasquery/exceptions.py",
     "atlasquery/forcedphot",
+    "atlasquery/lccserver",
     "atlasquery/lightcurve",
     "atlasquery/redaction.py",
     "atlasquery/sandbox",
@@ -112,7 +114,7 @@ CLEAN: tuple[str, ...] = (
     "atlasquery/warn.py",
     "benchmarks",
     "docs/new_survey",
-    "tests/skyportal",
+    "tests/alerce",
     "tests/doubles/skyportal_events.py",
     "tests/doubles/skyportal_example.py",
     "tests/doubles/skyportal_photometry.py",
@@ -122,6 +124,8 @@ CLEAN: tuple[str, ...] = (
     "tests/doubles/skyportal_sky.py",
     "tests/doubles/skyportal_tables.py",
     "tests/doubles/skyportal_writes.py",
+    "tests/lccserver",
+    "tests/skyportal",
 )
 
 

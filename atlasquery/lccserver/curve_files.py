@@ -680,7 +680,7 @@ def _search_again(
         radius=NEAR,
         collections=[chunk[0].collection],
         progress=False,
-        cache=False,
+        cache=None if get_query_payload else False,
         get_query_payload=get_query_payload,
     )
 

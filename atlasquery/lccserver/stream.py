@@ -151,7 +151,7 @@ class Stream:
             return outcome
         outcome.status, outcome.message = last.status, last.message
         if last.status == "failed":
-            # No match, or an error: see docs/servers/lccserver.rst, "No match is "failed"".
+            # No match, or an error: see docs/servers/lccserver.rst, "No match is a failure".
             nothing = (last.result or {}).get("actual_nrows") == 0 and outcome.setid is not None
             outcome.status = "empty" if nothing else "failed"
         elif last.result:

@@ -1,4 +1,4 @@
-"""A double of ALeRCE's servers for each test, and a client of it."""
+"""A test server of ALeRCE for each test, and a client of it."""
 
 import pytest
 from alerce_server import AlerceDouble

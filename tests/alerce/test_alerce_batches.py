@@ -37,7 +37,7 @@ class Server:
 
 
 def fates(server, count):
-    """Return what became of each number, after a check that each has one fate."""
+    """Return the outcome of each number, after a check that each has one."""
     found = ask_in_halves(server, list(range(count)))
     assert sorted(n for part, _ in found for n in part) == list(range(count))
     for part, answer in found:
@@ -79,7 +79,7 @@ def test_a_server_that_fails_for_all_is_not_asked_in_halves_again():
     for first in (0, 200, 400):
         ask_in_halves(server, list(range(first, first + 200)), hopeless)
     assert len(server.asked) == FAILURES_IN_A_ROW + 2
-    # What it can serve by then comes all the same.
+    # What it can serve by then still comes.
     assert ask_in_halves(server, [600, 601], hopeless) == [([600, 601], [600, 601])]
 
 
@@ -133,16 +133,16 @@ def test_names_that_fail_cost_the_others_nothing(alerce, double):
     assert all(error.status == 500 for _, error in caught.value.failures)
     found = caught.value.result
     assert found["oid"].tolist() == names
-    there = ~np.ma.getmaskarray(found["ra"])
-    assert [name for name, known in zip(names, there, strict=True) if not known] == [
+    present = ~np.ma.getmaskarray(found["ra"])
+    assert [name for name, known in zip(names, present, strict=True) if not known] == [
         "ZTF18zzzzzzz", *lost,
     ]  # fmt: skip
-    # What is asked for in halves is not asked for twice.
+    # A request sent in halves is not repeated.
     asked = double.asked("/objects/")
     assert len(asked) == len(set(asked)) <= 3 + 2 * 16
-    with pytest.warns(InputWarning) as said:
+    with pytest.warns(InputWarning) as reply:
         table = alerce.query_objects(names, cache=False, on_error="warn")
-    assert len(said) == 2 and len(table.meta["failures"]) == 2
+    assert len(reply) == 2 and len(table.meta["failures"]) == 2
     with pytest.raises(InvalidQueryError, match="on_error='skip'"):
         alerce.query_objects(names, on_error="skip")
 

@@ -46,7 +46,7 @@ def test_one_catalogue_goes_by_the_name_that_the_server_takes(alerce, double):
     with pytest.raises(InvalidQueryError, match="'GAIA/DR4' is not one of catsHTM's; did you mean"):
         alerce.query_catshtm_region(HERE, radius="2 arcsec", catalog="GAIA/DR4")
     assert double.received == []
-    # A server may have it all the same.
+    # A server may still have it.
     with (
         conf.set_temp("catshtm_catalogs", ["GAIA/DR4"]),
         conf.set_temp("retries", 0),
@@ -157,9 +157,9 @@ def test_whole_numbers_of_catshtm_stay_whole():
 
 
 def test_catalogues_at_many_positions(alerce, double):
-    there, beside = HERE, HERE.directional_offset_by(0 * u.deg, 1 * u.arcsec)
+    present, beside = HERE, HERE.directional_offset_by(0 * u.deg, 1 * u.arcsec)
     far = SkyCoord(10, 20, unit="deg")
-    where = SkyCoord([there, far, beside, there])
+    where = SkyCoord([present, far, beside, present])
     found = alerce.crossmatch_catshtm(where, radius="2 arcsec", cache=False)
     assert set(found) == {"GAIA/DR1", "DECaLS", "SDSS/DR10", "SpecSDSS"}
     assert all(table["query_index"].tolist() == [0, 2, 3] for table in found.values())

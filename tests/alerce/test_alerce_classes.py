@@ -124,7 +124,7 @@ def test_a_damaged_body_is_requested_again(alerce, double, path, read, body):
     assert asked.count(asked[0]) == 2
     alerce.clear_cache()
     double.faults = {path: Answer(200, body)}
-    with pytest.raises(TableParseError, match="is damaged"), conf.set_temp("retries", 1):
+    with pytest.raises(TableParseError, match="incomplete or damaged"), conf.set_temp("retries", 1):
         read(alerce)
 
 
@@ -166,7 +166,7 @@ def test_statistics(alerce):
     assert lsst["ra"].tolist() == [truth["ra"]] and lsst["raErr"].tolist() == [1.2e-05]
     assert lsst["firstDiaSourceMjdTai"].tolist() == [60950.0123456]
     assert "n_det" not in lsst.colnames
-    # Its server fails over an object that it does not know, as over anything else.
+    # Its server fails for an object that it does not know, as for all others.
     with pytest.raises(NotFoundError, match="does not know 999 of LSST") as caught:
         alerce.get_magstats(999, survey="lsst")
     assert caught.value.__cause__.status == 500
@@ -194,9 +194,9 @@ def test_an_object_that_is_not_known(alerce):
 
 @pytest.mark.parametrize("method", ["get_features", "get_feature", "get_avro"])
 def test_no_argument_is_suggested_that_a_method_has_not(alerce, double, method):
-    more = ("Amplitude",) if method == "get_feature" else ()
+    extra = ("Amplitude",) if method == "get_feature" else ()
     with pytest.raises(InvalidQueryError, match="not a name of ZTF") as caught:
-        getattr(alerce, method)("45121627560013205", *more)
+        getattr(alerce, method)("45121627560013205", *extra)
     assert "survey=" not in str(caught.value)
     with pytest.raises(InvalidQueryError, match="give survey='lsst'"):
         alerce.get_magstats("45121627560013205")

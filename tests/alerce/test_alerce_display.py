@@ -44,12 +44,12 @@ def test_what_was_made_of_them_is_shown_and_not_handed_out(alerce):
     curves = alerce.get_light_curves([sky.name(n) for n in range(12)])
     cleaned = clean(curves, preset="plot_atlas_fp", reduced_chi2_max=None)
     assert cleaned._source is not None
-    for made in (cleaned, binned(curves, "1 d")):
-        source = made._source
-        assert made._repr_html_().count("<svg") == 10
-        assert str(made).splitlines()[-1] == "  and 2 more"
+    for result in (cleaned, binned(curves, "1 d")):
+        source = result._source
+        assert result._repr_html_().count("<svg") == 10
+        assert str(result).splitlines()[-1] == "  and 2 more"
         # Light curves that are only looked at stay what is worked on together.
-        assert made._source is source and not made._made
-        first = next(iter(made))
-        made[first]["detection"][:] = False
-        assert f"0 of {len(made[first])}" in made._repr_html_()
+        assert result._source is source and not result._made
+        first = next(iter(result))
+        result[first]["detection"][:] = False
+        assert f"0 of {len(result[first])}" in result._repr_html_()

@@ -30,10 +30,10 @@ def exchanges(samples):
             parts = text.split(" | ")
             if len(parts) < 3 or not parts[1].startswith("http"):
                 continue
-            name, url, said = parts[:3]
+            name, url, reply = parts[:3]
             if re.search(SKIPPED, url) or re.search(V2_UNUSED, url):
                 continue
-            status, kind = int(said.split()[0]), said.split()[1].rstrip(";")
+            status, kind = int(reply.split()[0]), reply.split()[1].rstrip(";")
             file = f"{folder}/{name}" if folder == "stamps" else f"{folder}/{name}.json"
             try:
                 body = samples(file)

@@ -216,7 +216,7 @@ def test_an_object_of_lsst_that_fails_costs_its_batch_nothing(alerce, double):
 
 
 def test_objects_of_which_it_is_not_known_whether_they_are_known(alerce, double):
-    """An empty answer is told from an unknown object by a further request, which may fail."""
+    """A further request, which may fail, distinguishes an unknown object from one without rows."""
     numbers = [sky.FIRST_LSST + n for n in range(10, 13)]
     double.faults["objects_by_oid"] = Answer(500, {"detail": "out of order"})
     with conf.set_temp("retries", 0), pytest.warns(InputWarning, match="2 of 5 objects"):

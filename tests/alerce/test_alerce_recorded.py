@@ -64,8 +64,8 @@ def test_rows_decode_into_declared_columns(samples, path):
     for column in rows.columns:
         if column.kind in (int, columns.Quoted):
             for value, row in zip(table[column.name].tolist(), sent, strict=True):
-                told = row.get(column.wire)
-                assert value == (None if told is None else int(told))
+                expected_value = row.get(column.wire)
+                assert value == (None if expected_value is None else int(expected_value))
 
 
 @pytest.mark.parametrize(

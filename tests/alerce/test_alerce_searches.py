@@ -274,8 +274,8 @@ def test_a_server_of_short_pages_is_told_of_in_another_order(alerce, double):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         alerce.query_criteria(order_by="n_det", max_rows=1100)
-    said = [str(one.message) for one in caught if issubclass(one.category, InputWarning)]
-    assert len(said) == 1 and re.search(r"overlapped by \d+ rows.*same n_det", said[0])
+    reply = [str(one.message) for one in caught if issubclass(one.category, InputWarning)]
+    assert len(reply) == 1 and re.search(r"overlapped by \d+ rows.*same n_det", reply[0])
     # One page cannot overlap with itself.
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -63,8 +63,8 @@ def test_stamps_of_lsst_keep_their_wcs_variance_and_psf(alerce, tmp_path):
     assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
     one = sky.lsst_entry(5)
     for hdu in stamps:
-        place = WCS(hdu.header).pixel_to_world(31, 31)
-        assert place.separation(SkyCoord(one["meanra"], one["meandec"], unit="deg")) < 1e-6 * u.deg
+        centre = WCS(hdu.header).pixel_to_world(31, 31)
+        assert centre.separation(SkyCoord(one["meanra"], one["meandec"], unit="deg")) < 1e-6 * u.deg
         assert hdu.header["BUNIT"] == "nJy"
     every = alerce.get_stamps(LSST, survey="lsst", include_variance_and_psf=True)
     assert [hdu.name for hdu in every[3:5]] == ["SCIENCE_VARIANCE", "SCIENCE_PSF"]

@@ -103,7 +103,7 @@ def test_light_curves(double, tmp_path):
     assert table["mag"].unit == u.mag and table.meta["setid"] == setid
     listed = rows_of(run("dataset", setid, "--json"))
     assert len(listed) == len(rows_of(found))
-    assert "no name of a dataset" in run("lightcurves", "a b", code=2).stderr
+    assert "not the name of a dataset" in run("lightcurves", "a b", code=2).stderr
 
 
 @pytest.mark.parametrize("setid", ["-yV0kUAy3Vg", "-oV0kUAy3Vg", "-9V0kUAy3Vg", "--verbose-1"])
@@ -166,7 +166,7 @@ def samples_png():
         (("cone", "M31", "5arcmin"), "is not a position"),
         (("cone", "10", "20"), "does not end in a radius"),
         (("search", "sdsr < 10"), "sdsr"),
-        (("dataset", "no such"), "no name of a dataset"),
+        (("dataset", "no such"), "not the name of a dataset"),
         (("crossmatch", "nowhere.ecsv", "2arcsec"), "does not exist"),
     ],
 )

@@ -32,7 +32,7 @@ def answer(*args):
 
 
 def image(kind, seed):
-    """Return a stamp of 63 by 63 pixels: a galaxy, and a supernova that the template lacks."""
+    """Return a stamp of 63 by 63 pixels: a galaxy, and a supernova that is not in the template."""
     y, x = np.mgrid[:63, :63] - 31.0
     galaxy = 900 * np.exp(-np.hypot(x - 4, (y + 3) * 1.6) / 6)
     star = 1500 * np.exp(-(x**2 + y**2) / 5)
@@ -55,8 +55,8 @@ def fits_gz(kind, seed):
 def stamps(path, params, turn):
     oid, candid = params.get("oid", [""])[0], params.get("candid", [None])[0]
     if candid is None:
-        said = {"candid": "Alert id Missing required parameter in the query string"}
-        raise answer(400, {"errors": said, "message": "Input payload validation failed"})
+        reply = {"candid": "Alert id Missing required parameter in the query string"}
+        raise answer(400, {"errors": reply, "message": "Input payload validation failed"})
     n = lists._numbers().get(oid)
     known = (
         {row["candid"] for row in sky.detections(n) if row["has_stamp"]} if n is not None else ()
@@ -68,8 +68,8 @@ def stamps(path, params, turn):
         raise answer(200, packet(oid, candid), "app/avro+binary")
     kind = params.get("type", [""])[0]
     if kind not in ("science", "template", "difference"):
-        said = {"type": f"Stamp type The value {kind!r} is not a valid choice for 'type'."}
-        raise answer(400, {"errors": said, "message": "Input payload validation failed"})
+        reply = {"type": f"Stamp type The value {kind!r} is not a valid choice for 'type'."}
+        raise answer(400, {"errors": reply, "message": "Input payload validation failed"})
     raise answer(200, fits_gz(kind, int(candid) % 1000), FITS)
 
 
@@ -130,10 +130,10 @@ ALIASES = {"GAIADR1": "GAIA/DR1", "SDSSDR10": "SDSS/DR10"}
 
 def catshtm(path, params, turn):
     near = lists.separation(float(params["ra"][0]), float(params["dec"][0]), 150.1, 2.2)
-    there = near <= float(params["radius"][0])
+    present = near <= float(params["radius"][0])
     distance = {"distance": ("arcsec", near)}
     if path == "conesearch_all":
-        return {"catalogs": [{name: _many(f)} for name, f in FIELDS.items()] if there else []}
+        return {"catalogs": [{name: _many(f)} for name, f in FIELDS.items()] if present else []}
     if path == "crossmatch_all":
         # The server may send what lies far beyond the radius.
         return [{name: _single({**f, **distance})} for name, f in FIELDS.items()] if (
@@ -143,7 +143,7 @@ def catshtm(path, params, turn):
     if name not in FIELDS:
         raise answer(500, "Internal Server Error", "text/plain; charset=utf-8")
     if path == "conesearch":
-        return {name: _many(FIELDS[name])} if there else {}
+        return {name: _many(FIELDS[name])} if present else {}
     return _single({**FIELDS[name], **distance}) if near <= 60 else {}
 
 
@@ -175,5 +175,5 @@ def tap(path, params, body):
 
 
 def refusal(words, code):
-    """Return an error as the server writes it: its words in a DESCRIPTION of its own."""
+    """Return an error as the server writes it: its message in a separate DESCRIPTION."""
     return ERROR.format(words=escape(words), code=code), "application/xml; charset=utf-8"

@@ -41,8 +41,8 @@ def number(params, name, kind, default=None):
         return kind(value)
     except ValueError as error:
         words = {"ra": "Ra in degrees for conesearch.", "ndet": "Range of detections."}
-        said = f"{words.get(name, name.capitalize() + '.')} {error}"
-        raise RefusalError(400, validation({name: said})) from None
+        reply = f"{words.get(name, name.capitalize() + '.')} {error}"
+        raise RefusalError(400, validation({name: reply})) from None
 
 
 def validation(errors):
@@ -53,8 +53,9 @@ def ztf_list(params, turn):
     """Return a page of the first version of the API."""
     order = params.get("order_by", [None])[0]
     if order is not None and order not in ORDERS:
-        said = f"Column used for ordering The value {order!r} is not a valid choice for 'order_by'."
-        raise RefusalError(400, validation({"order_by": said}))
+        reply = f"Column used for ordering The value {order!r} is not a valid choice for "
+        reply += "'order_by'."
+        raise RefusalError(400, validation({"order_by": reply}))
     asked = {k: tuple(v) for k, v in sorted(params.items()) if k not in PAGING}
     rows = list(_meeting(tuple(asked.items())))
     rows = _ordered(rows, order, params.get("order_mode", ["ASC"])[0] == "DESC", turn)
@@ -116,7 +117,8 @@ def _classified(rows, params):
     elif filters and "ranking" not in filters:
         # A class, a classifier or a version without a rank: those of rank 1 only.
         filters["ranking"] = "1"
-    # "probability=0 is no filter" (contract): a row for each class of each classifier.
+    # A row for each class of each classifier: see docs/servers/alerce.rst, "Classes, ranks and
+    # probabilities".
     outer = default or (not filters and not least)
     found = []
     for row in rows:
@@ -167,10 +169,10 @@ def _page(rows, params):
     size = 10 if size < 0 else size
     items = rows[(page - 1) * size : page * size]
     counted = params.get("count", ["false"])[0] == "true"
-    more = counted and page * size < len(rows) and size > 0
+    extra = counted and page * size < len(rows) and size > 0
     return {
         "total": min(len(rows), CAP) if counted else None, "page": None,
-        "next": page + 1 if more else None, "has_next": more,
+        "next": page + 1 if extra else None, "has_next": extra,
         "prev": page - 1 if page > 1 else None, "has_prev": page > 1, "items": items,
     }  # fmt: skip
 
@@ -196,8 +198,8 @@ def lsst_list(params):
             ra, dec = float(params["ra"][0]), float(params["dec"][0])
         except ValueError:
             words = "Input should be a valid number, unable to parse string as a number"
-            said = {"type": "float_parsing", "loc": ["query", "ra"], "msg": words, "input": "abc"}
-            raise RefusalError(422, {"detail": [said]}) from None
+            reply = {"type": "float_parsing", "loc": ["query", "ra"], "msg": words, "input": "abc"}
+            raise RefusalError(422, {"detail": [reply]}) from None
         radius = float(params["radius"][0])
         rows = [r for r in rows if separation(ra, dec, r["meanra"], r["meandec"]) <= radius]
     order = params.get("order_by", ["probability"])[0]
@@ -205,10 +207,10 @@ def lsst_list(params):
         rows = sorted(rows, key=lambda r: (r[order], r["oid"]), reverse=mode == "DESC")
     page, size = int(params.get("page", ["1"])[0]), int(params.get("page_size", ["10"])[0])
     fetched = rows[(page - 1) * size : page * size + 1]
-    more = len(fetched) > size
+    extra = len(fetched) > size
     return {
-        # "total is the rows fetched" (contract): one more than a page, where there is a next one.
-        "total": len(fetched), "next": page + 1 if more else None, "has_next": more,
+        # The total is one more than a page, if there is a next one.
+        "total": len(fetched), "next": page + 1 if extra else None, "has_next": extra,
         "prev": page - 1 if page > 1 else None, "has_prev": page > 1, "current_page": page,
         "items": fetched[:size], "info_message": None if fetched else "Empty query",
     }  # fmt: skip

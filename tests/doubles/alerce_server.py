@@ -1,4 +1,4 @@
-"""A loopback double of ALeRCE's servers, built from the contract with all its pitfalls."""
+"""A loopback double of ALeRCE's servers, built from docs/servers/alerce.rst with all pitfalls."""
 
 import contextlib
 import gzip
@@ -210,8 +210,8 @@ class AlerceDouble:
         if path == "lightcurve_api/conesearch/objects_by_coordinates":
             return lists.lsst_near(params)
         if "oid" not in params:
-            said = {"type": "missing", "loc": ["query", "oid"], "msg": "Field required"}
-            raise Answer(422, {"detail": [said | {"input": None}]})
+            reply = {"type": "missing", "loc": ["query", "oid"], "msg": "Field required"}
+            raise Answer(422, {"detail": [reply | {"input": None}]})
         known = [int(v) - sky.FIRST_LSST for v in params["oid"]]
         known = [n for n in dict.fromkeys(known) if 0 <= n < sky.LSST_COUNT]
         if path == "lightcurve_api/conesearch/objects_by_oid":
@@ -266,7 +266,7 @@ class AlerceDouble:
             found["detections"] = [row for n in known for row in sky.lsst_rows(n, forced=False)]
         if kind == "detections":
             return found["detections"]
-        # "For ONE oid cut at 10 rows; sending the oid twice gives all" (contract). A null flux
+        # See docs/servers/alerce.rst, "Ten rows for one object". A null flux
         # makes the server fail, where it is among the rows that are sent.
         most = 10 if len(params["oid"]) == 1 else None
         if sky.NULL_FLUX in known and most is None:
@@ -280,7 +280,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request, client_address):
-        """Let clients that gave up go without a traceback."""
+        """Write no traceback for clients that gave up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

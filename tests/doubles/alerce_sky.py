@@ -1,4 +1,4 @@
-"""A made-up sky of ALeRCE: what its database would hold, the same in every run."""
+"""A synthetic sky of ALeRCE: what its database would hold, the same in every run."""
 
 import math
 import random
@@ -293,7 +293,7 @@ def lsst_list_rows(n):
 
 
 def lsst_number(version):
-    """Return the number of a version that is written as a text."""
+    """Return the number of a version that is written as a string."""
     return int(version.replace(".", ""))
 
 

@@ -54,12 +54,12 @@ def csvlc(info, columns, *, defined=DEFINED, mark="#", separator=","):
         name: {"colnum": n, "dtype": defined[name][0], "desc": defined[name][1]}
         for n, name in enumerate(names)
     }
-    said = {key: {"val": value, "desc": key} for key, value in info.items()}
+    reply = {key: {"val": value, "desc": key} for key, value in info.items()}
 
     def marked(data):
         return [f"{mark} {line}" for line in json.dumps(data, indent=2).split("\n")]
 
-    lines = ["LCC-CSVLC-V1", mark, separator, f"{mark} OBJECT METADATA", *marked(said), mark]
+    lines = ["LCC-CSVLC-V1", mark, separator, f"{mark} OBJECT METADATA", *marked(reply), mark]
     lines += [f"{mark} COLUMN DEFINITIONS", *marked(described), mark, f"{mark} LIGHTCURVE"]
     for row in zip(*columns.values(), strict=True):
         fields = []

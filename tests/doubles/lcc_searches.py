@@ -1,4 +1,4 @@
-"""The searches of the double of an LCC-Server, with what the contract says goes wrong."""
+"""The searches of the double of an LCC-Server, with the errors of docs/servers/lccserver.rst."""
 
 import html
 import itertools
@@ -32,8 +32,8 @@ def stream(double, request):
     try:
         arguments = PARSERS[service](request)
     except ValueError as error:
-        said = [json.dumps({**BAD, "message": words}) for words in error.args]
-        return Answer(lines=["".join(said)])
+        reply = [json.dumps({**BAD, "message": words}) for words in error.args]
+        return Answer(lines=["".join(reply)])
     except TypeError as error:
         return Answer({**BAD, "message": f"an unrecoverable exception: {error}"}, 500)
     arguments |= _shared(request)
@@ -61,9 +61,9 @@ def _lines(double, request, service, setid, arguments):
     except DiedError:
         return
     zipped = len(rows) <= double.site["zip_rows"]
-    made = _dataset(double, setid, NAMES[service], arguments, ran, columns, found, rows, zipped)
+    outcome = _dataset(double, setid, NAMES[service], arguments, ran, columns, found, rows, zipped)
     # The server says first that it is building it; then it takes longer to check a key than that.
-    double.add(made, request.key)
+    double.add(outcome, request.key)
     yield _say(f"query finished OK. objects matched: {total}, building dataset...", "running",
                {"setid": setid, "total_nmatches": total})  # fmt: skip
     url = f"{double.url}set/{setid}"
@@ -73,10 +73,10 @@ def _lines(double, request, service, setid, arguments):
         return
     yield _say("collecting light curves into ZIP file...", "running", {"setid": setid})
     yield _say("dataset LC ZIP complete.", "running",
-               {"setid": setid, "lczip": made["lczipfpath"]})  # fmt: skip
+               {"setid": setid, "lczip": outcome["lczipfpath"]})  # fmt: skip
     kept = ("setid", "created", "updated", "owner", "visibility", "sharedwith", "total_nmatches",
             "actual_nrows", "npages", "rows_per_page")  # fmt: skip
-    yield _say(f"dataset now ready: {url}", "ok", {key: made[key] for key in kept} | {
+    yield _say(f"dataset now ready: {url}", "ok", {key: outcome[key] for key in kept} | {
         "seturl": url, "backend_function": NAMES[service], "backend_parsedargs": ran,
     })  # fmt: skip
 
@@ -89,7 +89,7 @@ def _shared(request):
     try:
         sort = json.loads(request.one("sortspec", "null"))
     except ValueError:
-        # "The single-quoted form of the docs is ignored" (contract).
+        # In single quotes it is ignored: docs/servers/lccserver.rst, "Sorting and sampling".
         sort = None
     visibility = request.one("visibility", "unlisted")
     return {
@@ -185,8 +185,8 @@ def _search(double, service, arguments):
         "sortspec": sort or None, "limitspec": arguments["results_limitspec"],
         "samplespec": arguments["results_samplespec"], "visibility": "unlisted", "sharedwith": None,
     }  # fmt: skip
-    found, more = FINDERS[service](arguments, chosen, condition, ran)
-    columns = [*asked, *BASE, *more, "collection"]
+    found, extra = FINDERS[service](arguments, chosen, condition, ran)
+    columns = [*asked, *BASE, *extra, "collection"]
     return found, ran, list(dict.fromkeys(columns))
 
 
@@ -216,9 +216,9 @@ def _in_cone(arguments, chosen, condition, ran):
     found = {}
     for name in chosen:
         rows = [] if dead else _select(name, condition)
-        apart = _apart(ra, dec, rows)
-        near = [n for n in np.argsort(apart) if apart[n] <= arguments["radius"] * 60]
-        found[name] = [rows[n] | {"dist_arcsec": float(apart[n])} for n in near]
+        separations = _apart(ra, dec, rows)
+        near = [n for n in np.argsort(separations) if separations[n] <= arguments["radius"] * 60]
+        found[name] = [rows[n] | {"dist_arcsec": float(separations[n])} for n in near]
     return found, ("kdtree_oid", "kdtree_ra", "kdtree_decl", "dist_arcsec")
 
 
@@ -256,10 +256,10 @@ def _in_match(arguments, chosen, condition, ran):
             wide = arguments["radius"] / 3600
             first, last = np.searchsorted(decs[order], [d - wide, d + wide])
             near = [rows[n] for n in order[first:last]]
-            apart = _apart(a, d, near) if near else []
+            separations = _apart(a, d, near) if near else []
             found[name] += [
                 row | {"dist_arcsec": float(x), "in_objectid": oid, "in_ra": a, "in_decl": d}
-                for row, x in zip(near, apart, strict=True) if x <= arguments["radius"]
+                for row, x in zip(near, separations, strict=True) if x <= arguments["radius"]
             ]  # fmt: skip
     return found, ("dist_arcsec", "in_objectid", "in_ra", "in_decl")
 

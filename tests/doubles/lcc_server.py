@@ -1,4 +1,4 @@
-"""A loopback double of an LCC-Server, built from the contract with all its pitfalls."""
+"""A loopback double of an LCC-Server, built from docs/servers/lccserver.rst with all pitfalls."""
 
 import gzip
 import json
@@ -153,8 +153,8 @@ class LCCDouble:
         if path == "/api/verify" and request.method == "POST":
             if request.key is None:
                 return Answer(failed("no key"), 401)
-            said = ["API key verified successfully. Expires: soon."]
-            return Answer({"status": "ok", "result": None, "message": said})
+            reply = ["API key verified successfully. Expires: soon."]
+            return Answer({"status": "ok", "result": None, "message": reply})
         if path == "/api/collections":
             return Answer({"status": "ok", "result": sky.collections(), "message": "found"})
         if path == "/api/datasets":
@@ -177,8 +177,8 @@ class LCCDouble:
         rate = (count + 1) / max(now - since, 1e-6) * 60
         if rate <= self.site["rate"]:
             return None
-        said = failed("You have exceeded your API request rate.", {"rate": rate})
-        return Answer(said, 429, headers={"Retry-After": "120"})
+        reply = failed("You have exceeded your API request rate.", {"rate": rate})
+        return Answer(reply, 429, headers={"Retry-After": "120"})
 
     def _new_key(self):
         if self.auth_down:
@@ -188,9 +188,9 @@ class LCCDouble:
             key = f"anonymous-key-{self._made:05d}-of-{id(self):x}"
             self.keys[key] = 2
         expires = "2026-11-28T12:23:48.135156Z"
-        said = f"API key generated successfully. Expires: {expires}"
+        reply = f"API key generated successfully. Expires: {expires}"
         result = {"apikey": key, "expires": expires}
-        return Answer({"status": "ok", "result": result, "message": said})
+        return Answer({"status": "ok", "result": result, "message": reply})
 
     def _search(self, request):
         if request.method == "GET":
@@ -242,7 +242,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request, client_address):
-        """Let clients that gave up go without a traceback."""
+        """Write no traceback for clients that gave up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

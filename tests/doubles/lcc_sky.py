@@ -1,4 +1,4 @@
-"""The collections that the double of an LCC-Server holds, in a database of their own."""
+"""The collections that the double of an LCC-Server holds, in a separate database."""
 
 import functools
 import sqlite3

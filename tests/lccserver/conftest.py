@@ -98,18 +98,18 @@ def server(request, double):
 @pytest.fixture
 def client(server, tmp_path, _kept):
     """A client of the server in turn."""
-    made = LCCServerClass(server.url)
-    made.cache_location = tmp_path / "answers"
+    result = LCCServerClass(server.url)
+    result.cache_location = tmp_path / "answers"
     if server.name == "double":
-        yield made
+        yield result
         return
     # One key for all tests, at the pace that the server allows it: it says 429 otherwise, and
     # a key for each test would not show that it is kept.
-    made._anonymous, made._paces = _kept.get("key"), _kept.setdefault("paces", {})
-    made._anonymous_key()
-    _kept["key"] = made._anonymous
+    result._anonymous, result._paces = _kept.get("key"), _kept.setdefault("paces", {})
+    result._anonymous_key()
+    _kept["key"] = result._anonymous
     with conf.set_temp("anonymous_per_minute", 600):
-        yield made
+        yield result
 
 
 @pytest.fixture

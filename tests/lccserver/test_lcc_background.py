@@ -1,4 +1,4 @@
-"""What the server does in the background is waited for, kept, and taken up later."""
+"""Searches in the background: the client waits for them, saves them, and resumes them later."""
 
 import copy
 import json
@@ -35,9 +35,9 @@ def to_background(double, looks):
         lines = [json.loads(line) for line in plain(request).lines]
         setid = lines[0]["result"]["setid"]
         result = {"setid": setid, "seturl": f"{double.url}set/{setid}"}
-        told = {"status": "background", "result": result, "message": "still running"}
+        sent = {"status": "background", "result": result, "message": "still running"}
         double.faults[f"GET /set/{setid}"] = [Answer(failed(WORDS), 404)] * looks
-        return Answer(lines=[lines[0], told])
+        return Answer(lines=[lines[0], sent])
 
     double.routes["POST /api/(cone|column|fts|xm)"] = search
 
@@ -136,7 +136,7 @@ def test_files_that_hold_no_query_are_refused(lcc, double, tmp_path):
     bad = tmp_path / "bad.json"
     for text in ("{", "[]", '{"format": 99}', '{"format": 1}'):
         bad.write_text(text)
-        with pytest.raises(InvalidQueryError, match="holds no query"):
+        with pytest.raises(InvalidQueryError, match="is not a file of query"):
             LCCQuery.load(bad)
     with pytest.raises(InvalidQueryError, match="cannot be read"):
         LCCQuery.load(tmp_path / "none.json")
@@ -197,15 +197,15 @@ def test_a_query_can_be_copied_and_sent_to_other_processes(lcc):
 
 @pytest.mark.parametrize("visibility", ["private", "shared"])
 def test_what_only_its_key_may_see_is_not_taken_from_the_store(lcc, double, visibility):
-    made = lcc.query_criteria("sdssr < 10", visibility=visibility, cache=True)
+    outcome = lcc.query_criteria("sdssr < 10", visibility=visibility, cache=True)
     other = LCCServerClass(double.url)
     other.cache_location = lcc.cache_location
     with pytest.raises(LoginError, match=r"keeps .* for its owner"):
-        other.get_dataset(made.meta["setid"], cache=True)
+        other.get_dataset(outcome.meta["setid"], cache=True)
     # The search of another is another search.
     again = other.query_criteria("sdssr < 10", visibility=visibility, cache=True)
-    assert again.meta["setid"] != made.meta["setid"]
-    assert again["objectid"].tolist() == made["objectid"].tolist()
+    assert again.meta["setid"] != outcome.meta["setid"]
+    assert again["objectid"].tolist() == outcome["objectid"].tolist()
 
 
 def test_a_finished_search_whose_dataset_is_gone_is_not_waited_for(lcc, double):
@@ -221,10 +221,10 @@ def held_up(double, early):
     plain, seen = double._search, {}
 
     def lines(request):
-        said = [json.loads(line) for line in plain(request).lines]
-        setid = said[0]["result"]["setid"]
+        reply = [json.loads(line) for line in plain(request).lines]
+        setid = reply[0]["result"]["setid"]
         double.faults[f"GET /set/{setid}"] = [early(double.datasets[setid][0])]
-        for line in said:
+        for line in reply:
             yield line
             if "total_nmatches" in line["result"] and line["status"] == "running":
                 end = time.monotonic() + 300
@@ -240,7 +240,7 @@ def test_a_dataset_is_asked_for_while_its_light_curves_are_collected(lcc, double
     plain = lcc.query_criteria("sdssr < 10", cache=False)
     double.received.clear()
     unfinished = {"status": "in progress", "lczipfpath": None}
-    seen = held_up(double, lambda made: Answer(made | unfinished))
+    seen = held_up(double, lambda outcome: Answer(outcome | unfinished))
     found = lcc.query_criteria("sdssr < 10")
     assert seen["early"] == 1
     assert len(double.asked("GET /set")) == 1
@@ -255,9 +255,9 @@ def test_a_dataset_is_asked_for_while_its_light_curves_are_collected(lcc, double
 def test_a_dataset_that_was_asked_for_too_early_is_asked_for_again(lcc, double, early):
     plain = lcc.query_criteria("sdssr < 10", cache=False)
     double.received.clear()
-    answers = {"missing": lambda made: Answer(failed(WORDS), 404),
-               "damaged": lambda made: Answer(b'{"setid": '),
-               "another": lambda made: Answer(made | {"searchargs": {}})}  # fmt: skip
+    answers = {"missing": lambda outcome: Answer(failed(WORDS), 404),
+               "damaged": lambda outcome: Answer(b'{"setid": '),
+               "another": lambda outcome: Answer(outcome | {"searchargs": {}})}  # fmt: skip
     seen = held_up(double, answers[early])
     if early == "another":
         with pytest.raises(RemoteServiceError, match="did not search for what it was asked"):
@@ -299,26 +299,26 @@ def test_the_same_search_is_not_sent_again_unless_its_dataset_is_gone(lcc, doubl
     lcc.query_criteria("sdssr < 10")
     with conf.set_temp("dataset_seconds", 0.0):
         double.datasets.clear()
-        made = lcc.query_criteria("sdssr < 10")
-    assert made.meta["setid"] in double.datasets
+        outcome = lcc.query_criteria("sdssr < 10")
+    assert outcome.meta["setid"] in double.datasets
 
 
 def test_a_dataset_in_progress_is_not_taken_from_the_store(lcc, double):
-    made = lcc.query_criteria("sdssr < 10", cache=False)
-    dataset, _ = double.datasets[made.meta["setid"]]
+    outcome = lcc.query_criteria("sdssr < 10", cache=False)
+    dataset, _ = double.datasets[outcome.meta["setid"]]
     dataset["status"], zipped, dataset["lczipfpath"] = "in progress", dataset["lczipfpath"], None
-    found = lcc.get_dataset(made.meta["setid"])
+    found = lcc.get_dataset(outcome.meta["setid"])
     assert found.meta["status"] == "in progress" and "light_curves" not in found.meta
     dataset["status"], dataset["lczipfpath"] = "complete", zipped
-    found = lcc.get_dataset(made.meta["setid"])
+    found = lcc.get_dataset(outcome.meta["setid"])
     assert found.meta["light_curves"] == zipped
     before = len(double.asked("GET /set"))
-    lcc.get_dataset(made.meta["setid"])
+    lcc.get_dataset(outcome.meta["setid"])
     assert len(double.asked("GET /set")) == before
 
 
 def test_messages_are_seen_as_they_arrive(lcc, double):
-    """Each is told before the next is sent, through compression too."""
+    """Each is reported before the next is sent, through compression too."""
     plain, seen, gate = double._search, [], threading.Event()
 
     def lines(request):

@@ -29,8 +29,8 @@ def client():
     return LCCServerClass("http://127.0.0.1:9/")
 
 
-def file(columns=SHORT, info=INFO, more=None, **options):
-    return csvlc(info, columns, defined=DEFINED | (more or {}), **options)
+def file(columns=SHORT, info=INFO, extra=None, **options):
+    return csvlc(info, columns, defined=DEFINED | (extra or {}), **options)
 
 
 def changed(text, old, new, count=1):
@@ -87,17 +87,17 @@ def test_what_is_not_known_is_not_invented(client):
     assert np.allclose(known["flux"].value, 10 ** (0.4 * (23.9 - known["mag"].value)))
     assert known["flux"].unit == u.uJy and known.meta["magsys"] == "AB"
     assert client.read(file(), magsys="Vega")["flux"].mask.all()
-    said = {"aep_000": ("f8", "magnitude in aperture 000 [mag] (AB)", "%.5f")}
-    assert client.read(file(more=said)).meta["magsys"] == "AB"
+    reply = {"aep_000": ("f8", "magnitude in aperture 000 [mag] (AB)", "%.5f")}
+    assert client.read(file(extra=reply)).meta["magsys"] == "AB"
     with pytest.raises(InvalidQueryError, match="magsys='ab' should be 'AB', 'Vega'"):
         client.read(file(), magsys="ab")
 
 
 def test_nan_among_integers(client):
     ids = [2**53 + 1, "nan", -(2**62) - 3] * 10
-    more = {"gaia": ("i8", "GAIA DR2 source ID", "%i"), "frame": ("i4", "frame number", "%i")}
+    extra = {"gaia": ("i8", "GAIA DR2 source ID", "%i"), "frame": ("i4", "frame number", "%i")}
     columns = SHORT | {"gaia": ids, "frame": [np.nan, 7, 8] * 10}
-    lc = client.read(file(columns, more=more))
+    lc = client.read(file(columns, extra=extra))
     assert lc["gaia"].dtype == lc["frame"].dtype == np.int64
     assert lc["gaia"].tolist() == [2**53 + 1, None, -(2**62) - 3] * 10
     assert lc["frame"].tolist() == [None, 7, 8] * 10
@@ -105,10 +105,10 @@ def test_nan_among_integers(client):
 
 
 def test_empty_texts_and_odd_numbers(client):
-    more = {"note": ("U20", "remarks", "%s"), "sky": ("f8", "sky [e-/s]", "%s")}
+    extra = {"note": ("U20", "remarks", "%s"), "sky": ("f8", "sky [e-/s]", "%s")}
     odd = ["1e3", "-0.5", ".25", "+7", "inf", "None", "", "-nan"[1:], "12345678901234567.5", "0"]
     columns = SHORT | {"note": ["", "ä", "x" * 90] * 10, "sky": odd * 3}
-    lc = client.read(file(columns, more=more))
+    lc = client.read(file(columns, extra=extra))
     assert lc["note"].tolist() == [None, "ä", "x" * 90] * 10
     wanted = [1e3, -0.5, 0.25, 7, np.nan, np.nan, np.nan, np.nan, 12345678901234567.5, 0]
     assert np.array_equal(lc["sky"].unmasked.value, wanted * 3, equal_nan=True)
@@ -137,10 +137,10 @@ def test_a_separator_in_a_text(client):
     lc = client.read(file(columns))
     assert lc["flt"].tolist() == ["r", "g,1,2", "i"] * 10
     assert lc["aep_000"].value.tolist() == pytest.approx(SHORT["aep_000"].tolist())
-    # Numbers between two texts say which of them the separator belongs to.
+    # Numbers between two strings show which of them the separator belongs to.
     two = {"note": ["a", "b", "c,d"] * 10, **SHORT, "flt": ["x,y", "", "z"] * 10}
-    more = {"note": ("U8", "remarks", "%s")}
-    lc = client.read(file(two, more=more))
+    extra = {"note": ("U8", "remarks", "%s")}
+    lc = client.read(file(two, extra=extra))
     assert lc["note"].tolist() == ["a", "b", "c,d"] * 10
     assert lc["flt"].tolist() == ["x,y", None, "z"] * 10
     # Beside each other they do not.
@@ -149,7 +149,7 @@ def test_a_separator_in_a_text(client):
         "note": ["a"] * 29 + ["b,c"],
         "other": ["x"] * 30,
     }
-    text = file(beside, more=more | {"other": ("U8", "more remarks", "%s")})
+    text = file(beside, extra=extra | {"other": ("U8", "more remarks", "%s")})
     with pytest.raises(
         TableParseError, match=r"line \d+ .* 7 values .* 6, .* more than one way"
     ) as e:
@@ -173,7 +173,7 @@ def test_a_line_that_is_wrong_is_named(client):
     wrong = list(lines)
     wrong[-5] = b"2457004.0,twenty,r,10.1"
     with pytest.raises(
-        TableParseError, match=rf"line {len(lines) - 4} .*stf='twenty', which is no wh"
+        TableParseError, match=rf"line {len(lines) - 4} .*stf='twenty', which is not a wh"
     ):
         client.read(b"\n".join(wrong))
     wrong[-5] = b"2457004.0,9223372036854775808,r,10.1"
@@ -190,7 +190,7 @@ def test_a_line_that_is_wrong_is_named(client):
 
 
 def test_a_foreign_aperture(client):
-    more = {
+    extra = {
         "atf_TF1": ("f8", "TFA magnitude in aperture TF1", "%.5f"),
         "ate_TF1": ("f8", "uncertainty of the TFA magnitude in aperture TF1", "%.5f"),
         "ate_TF2": ("f8", "uncertainty of the TFA magnitude in aperture TF2", "%.5f"),
@@ -198,17 +198,17 @@ def test_a_foreign_aperture(client):
     }
     columns = SHORT | {"atf_TF1": np.full(N, 9.5), "ate_TF1": np.full(N, 0.01),
                        "ate_TF2": np.full(N, 0.5), "sap.flux_best": np.full(N, -3.25)}  # fmt: skip
-    lc = client.read(file(columns, more=more), mag_column="atf_TF1")
+    lc = client.read(file(columns, extra=extra), mag_column="atf_TF1")
     assert (lc["mag"].value == 9.5).all() and (lc["mag_err"].value == 0.01).all()
     assert lc["ate_TF2"].unit == u.mag
     assert (lc["sap.flux_best"].value == -3.25).all()
     assert lc["sap.flux_best"].unit == u.electron / u.s
     # Two errors and none of them of this aperture.
-    assert client.read(file(columns, more=more)).meta["mag_err_column"] == ""
+    assert client.read(file(columns, extra=extra)).meta["mag_err_column"] == ""
     with pytest.raises(
         InvalidQueryError, match=r"mag_column='atf_TF' is not a .*did you mean 'atf_TF1'"
     ):
-        client.read(file(columns, more=more), mag_column="atf_TF")
+        client.read(file(columns, extra=extra), mag_column="atf_TF")
 
 
 @pytest.mark.parametrize(
@@ -282,21 +282,21 @@ def test_a_bomb_is_not_unpacked():
     ],
 )
 def test_times_by_their_description(client, desc, sent, scale, jd, words):
-    more = {"when": ("f8", desc, "%.7f")}
-    lc = client.read(file({"when": np.full(3, sent), "aep_000": np.ones(3)}, more=more))
+    extra = {"when": ("f8", desc, "%.7f")}
+    lc = client.read(file({"when": np.full(3, sent), "aep_000": np.ones(3)}, extra=extra))
     assert lc.time.scale == scale and np.allclose(lc.time.jd, jd, atol=1e-9, rtol=0)
     assert words in lc.meta["time_reference_note"]
     assert lc.meta["time_scale_stated"] is ("assumed" not in words and scale in desc.lower())
 
 
 def test_times_that_cannot_be_placed(client):
-    more = {"when": ("f8", "time in JD", "%.7f"), "t": ("f8", "phase", "%.7f")}
+    extra = {"when": ("f8", "time in JD", "%.7f"), "t": ("f8", "phase", "%.7f")}
     with pytest.raises(
         TableParseError, match="Julian dates of when are counted from an unknown day"
     ):
-        client.read(file({"when": np.full(3, 12.5), "aep_000": np.ones(3)}, more=more))
+        client.read(file({"when": np.full(3, 12.5), "aep_000": np.ones(3)}, extra=extra))
     with pytest.raises(TableParseError, match="no column of times of a known system"):
-        client.read(file({"t": np.full(3, 12.5), "aep_000": np.ones(3)}, more=more))
+        client.read(file({"t": np.full(3, 12.5), "aep_000": np.ones(3)}, extra=extra))
     columns = {"rjd": DAYS, **SHORT}
     lc = client.read(file(columns), time_column="rjd")
     assert lc.time.scale == "utc" and lc.time.jd[0] == 2457000.0
@@ -313,10 +313,10 @@ def test_times_that_cannot_be_placed(client):
 
 
 def test_names_that_are_taken(client):
-    more = {"mag": ("f8", "magnitude [mag]", "%.3f"), "band": ("U4", "filter", "%s"),
+    extra = {"mag": ("f8", "magnitude [mag]", "%.3f"), "band": ("U4", "filter", "%s"),
             "flux": ("f8", "flux [adu]", "%.1f")}  # fmt: skip
     lc = client.read(file({"bjd": SHORT["bjd"], "mag": np.full(N, 11.0), "band": ["V"] * N,
-                           "flux": np.full(N, 7.0)}, more=more))  # fmt: skip
+                           "flux": np.full(N, 7.0)}, extra=extra))  # fmt: skip
     assert (lc["mag"].value == 11).all() and (lc["mag_wire"].value == 11).all()
     assert set(lc["band"]) == set(lc["band_wire"]) == {"V"}
     assert lc["flux"].mask.all() and (lc["flux_wire"].value == 7).all()
@@ -328,11 +328,11 @@ def test_no_rows_and_truths(client):
     full = client.read(file())
     assert len(empty) == 0 and empty.colnames == full.colnames
     assert empty["stf"].dtype == np.int64 and empty["aep_000"].unit == u.mag
-    more = {"good": ("bool", "whether it is good", "%s")}
-    lc = client.read(file(SHORT | {"good": [True, False, ""] * 10}, more=more))
+    extra = {"good": ("bool", "whether it is good", "%s")}
+    lc = client.read(file(SHORT | {"good": [True, False, ""] * 10}, extra=extra))
     assert lc["good"].tolist() == [True, False, None] * 10
     with pytest.raises(TableParseError, match="good='maybe', which is neither True nor False"):
-        client.read(file(SHORT | {"good": ["maybe"] * 30}, more=more))
+        client.read(file(SHORT | {"good": ["maybe"] * 30}, extra=extra))
 
 
 def test_what_is_made_of_it(client):
@@ -405,7 +405,7 @@ WRITTEN = st.one_of(
 @settings(deadline=None)
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(WRITTEN, min_size=n, max_size=n))))
 def test_numbers_of_all_kinds_side_by_side(lines):
-    """Each field is read as Python reads it, or is refused, whatever stands beside it."""
+    """Each field is read as Python reads it, or is refused, whatever the other fields are."""
     width = len(lines[0]) if lines else 1
     body = "".join(",".join(line) + "\n" for line in lines).encode()
     fields = Fields(body, b",", width)
@@ -460,21 +460,21 @@ def test_files_are_read_together_as_each_alone(odd):
     (first, *rest) = GOOD.items()
     files = [first, *chosen.items(), *rest]
     found = parse_together(files)
-    for (name, data), made in zip(files, found, strict=True):
+    for (name, data), result in zip(files, found, strict=True):
         wanted = alone(name, data)
         if isinstance(wanted, str):
-            assert isinstance(made, TableParseError) and str(made) == wanted
+            assert isinstance(result, TableParseError) and str(result) == wanted
             continue
-        assert (made.info, made.about, made.definitions) == (
+        assert (result.info, result.about, result.definitions) == (
             wanted.info, wanted.about, wanted.definitions
         )  # fmt: skip
-        assert (made.first_line, len(made.rows)) == (wanted.first_line, len(wanted.rows))
-        assert made.rows.columns == wanted.rows.columns
+        assert (result.first_line, len(result.rows)) == (wanted.first_line, len(wanted.rows))
+        assert result.rows.columns == wanted.rows.columns
         for column in wanted.rows.columns:
-            value, other = made.rows.values[column.name], wanted.rows.values[column.name]
+            value, other = result.rows.values[column.name], wanted.rows.values[column.name]
             exact = {"equal_nan": True} if value.dtype.kind == "f" else {}
             assert value.dtype.kind == other.dtype.kind and np.array_equal(value, other, **exact)
-            assert np.array_equal(made.rows.masks[column.name], wanted.rows.masks[column.name])
+            assert np.array_equal(result.rows.masks[column.name], wanted.rows.masks[column.name])
     assert parse_together([]) == []
 
 

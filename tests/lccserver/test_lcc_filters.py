@@ -43,8 +43,8 @@ def test_what_is_sent_and_should_be_run(text, sent, ran):
         with pytest.raises(InvalidQueryError, match=r"did you mean|is not a column"):
             parse_filter(text, COLUMNS)
         return
-    made = parse_filter(text, COLUMNS)
-    assert (made.sent, made.ran) == (sent, ran)
+    result = parse_filter(text, COLUMNS)
+    assert (result.sent, result.ran) == (sent, ran)
 
 
 def test_no_filter_is_none():

@@ -85,8 +85,8 @@ def test_no_key_to_be_had_is_said(lcc, double):
 
 
 def test_a_key_in_an_answer_of_another_form_is_not_shown(lcc, double):
-    said = {"status": "ok", "result": {"apikee": "very-secret-key"}, "message": "?"}
-    double.faults["api/key"] = Answer(said)
+    reply = {"status": "ok", "result": {"apikee": "very-secret-key"}, "message": "?"}
+    double.faults["api/key"] = Answer(reply)
     with pytest.raises(LoginError, match="without a key") as caught:
         lcc.verify()
     error = caught.value
@@ -119,11 +119,11 @@ def test_password_and_user_name_are_no_way_in(lcc):
 def test_429_is_waited_for_as_long_as_the_server_says(lcc, double, monkeypatch):
     slept = []
     monkeypatch.setattr(lcc._clock, "sleep", slept.append)
-    said = failed("You have exceeded your API request rate.", {"rate": 1123.8})
-    double.faults["collections"] = [Answer(said, 429, headers={"Retry-After": "120"})]
+    reply = failed("You have exceeded your API request rate.", {"rate": 1123.8})
+    double.faults["collections"] = [Answer(reply, 429, headers={"Retry-After": "120"})]
     assert len(lcc.list_collections()) == 3
     assert slept == [120.0]
-    double.faults["collections"] = Answer(said, 429, headers={"Retry-After": "120"})
+    double.faults["collections"] = Answer(reply, 429, headers={"Retry-After": "120"})
     with conf.set_temp("max_wait", 60.0), pytest.raises(QuotaError, match="in 120 s") as caught:
         lcc.list_collections(cache=False)
     assert caught.value.retry_after == 120

@@ -123,7 +123,7 @@ def test_a_file_is_made_where_there_is_none(lcc, double, files):
 
 
 def test_more_than_a_zip_holds(client, server, double):
-    """Of more than 500 objects a server makes no ZIP; all light curves come all the same."""
+    """Of more than 500 objects a server creates no ZIP; all light curves still come."""
     if server.name == "double":
         Files(double)
         double.site["zip_rows"] = 20
@@ -544,7 +544,7 @@ def test_killed_in_the_middle_of_a_download(processes, double, files, some, tmp_
     curves = curveskilled.fetch(double.url, some, tmp_path)
     assert len(curves) == 26 and is_light_curve_of(curves[NAMES[0]], ALPHA[0][1])
     ranges = [request.headers["range"] for request in double.asked("/p/")]
-    # The piece that was under way is asked for again, and none that was there.
+    # Only the chunk that was in progress is requested again.
     assert ranges[before] == f"bytes={n * curveskilled.PIECE}-{(n + 1) * curveskilled.PIECE - 1}"
     assert len(ranges) == -(-len(body) // curveskilled.PIECE) + 1
 
@@ -571,6 +571,6 @@ def test_recorded_zip(samples, lcc, double, files):
 
 def test_files_of_the_double_are_like_the_real_ones(samples):
     real = parse_csvlc(samples("lc.csvlc.gz"))
-    made = parse_csvlc(packed(ALPHA[0][1]))
-    assert made.definitions == real.definitions
-    assert set(made.info) < set(real.info)
+    result = parse_csvlc(packed(ALPHA[0][1]))
+    assert result.definitions == real.definitions
+    assert set(result.info) < set(real.info)

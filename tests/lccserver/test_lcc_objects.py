@@ -15,24 +15,24 @@ from atlasquery.lccserver.objects import decode_object
 from atlasquery.lccserver.pictures import decode_picture
 
 
-def png(width=3, height=2, *, said=None, more=b""):
+def png(width=3, height=2, *, reply=None, extra=b""):
     """Return a small image, made by hand, which may say that it is larger."""
 
     def chunk(kind, data):
         checksum = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + checksum
 
-    head = struct.pack(">IIBBBBB", *(said or (width, height)), 8, 0, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", *(reply or (width, height)), 8, 0, 0, 0, 0)
     lines = zlib.compress(bytes(height * (width + 1)))
     parts = chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts + more
+    return b"\x89PNG\r\n\x1a\n" + parts + extra
 
 
 def text(data):
     return base64.b64encode(data).decode()
 
 
-HUGE = png(said=(1 << 20, 1 << 20))
+HUGE = png(reply=(1 << 20, 1 << 20))
 PAGE = {
     "objectid": "SYA-0000002", "pfmethods": ["0-gls", "1-<b>bls</b>"],
     "objectinfo": {"ra": 10.5, "decl": -20.0, "ndet": 50, "jmag": 9.5, "sdssr": None,
@@ -58,17 +58,17 @@ def page(double):
 
 
 def test_the_recorded_object(samples):
-    said = json.loads(samples("object_ok.json"))["result"]
-    found = decode_object(json.dumps(said).encode(), "SYA-0000001", "synth_alpha")
+    reply = json.loads(samples("object_ok.json"))["result"]
+    found = decode_object(json.dumps(reply).encode(), "SYA-0000001", "synth_alpha")
     assert found.info["jmag"] == 14.516 and found.info["gaiaid"] is None
-    assert found.variability["features"]["stetsonj"] == said["varinfo"]["features"]["stetsonj"]
-    assert found.periods["period"].tolist() == said["0-gls"]["nbestperiods"]
+    assert found.variability["features"]["stetsonj"] == reply["varinfo"]["features"]["stetsonj"]
+    assert found.periods["period"].tolist() == reply["0-gls"]["nbestperiods"]
     assert found.periods["period"].unit == u.day
     assert found.periods["epoch"].mask.tolist() == [False, False, False, True, True]
     assert found.periods["epoch"][0] == 2457081.9515241
     assert found.finding_chart is None and list(found.periodograms) == ["0-gls"]
-    assert [curve.period.value for curve in found.folded] == said["0-gls"]["nbestperiods"][:3]
-    assert found.magnitude_series.data == base64.b64decode(said["magseries"])
+    assert [curve.period.value for curve in found.folded] == reply["0-gls"]["nbestperiods"][:3]
+    assert found.magnitude_series.data == base64.b64decode(reply["magseries"])
     assert (found.magnitude_series.width, found.magnitude_series.height) == (750, 480)
     assert found.coordinates.ra.deg == 290.621375
     assert len(found.pictures) == 5 and found._repr_html_().count("<img ") == 5
@@ -104,7 +104,7 @@ def test_nothing_of_a_server_is_taken_for_markup(lcc, page):
     "data",
     [
         "<svg onload=alert(1)>", text(b"<svg onload=alert(1)>"), text(b"GIF89a"), 7,
-        text(png()[:-3]), text(png(more=b"<script>")), text(png().replace(b"IHDR", b"IDAT", 1)),
+        text(png()[:-3]), text(png(extra=b"<script>")), text(png().replace(b"IHDR", b"IDAT", 1)),
         text(png()[:40] + b"x" + png()[41:]), text(HUGE), text(png(0, 5)),
         'x" onerror="alert(1)',
     ],

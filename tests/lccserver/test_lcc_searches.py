@@ -66,7 +66,7 @@ def chosen(rows, mask):
     return set(zip(rows["collection"][mask].tolist(), rows["objectid"][mask].tolist(), strict=True))
 
 
-def apart(rows, ra, dec):
+def separations(rows, ra, dec):
     sky = SkyCoord(rows["ra"], rows["decl"], unit="deg")
     return sky.separation(SkyCoord(ra, dec, unit="deg")).arcsec
 
@@ -75,7 +75,7 @@ def apart(rows, ra, dec):
 def test_random_cones_have_the_rows_that_numpy_finds(server, client, part):
     rows = arrays(server)
     for ra, dec, arcmin in CONES[part::4]:
-        distance = apart(rows, ra, dec)
+        distance = separations(rows, ra, dec)
         expected = chosen(rows, distance <= arcmin * 60)
         asked = {"radius": arcmin * u.arcmin, "columns": ["sdssr", "sdssg"]}
         if not expected:
@@ -96,7 +96,7 @@ def test_random_cones_have_the_rows_that_numpy_finds(server, client, part):
 )
 def test_cones_over_60_arcmin_are_tiled_without_duplicates(server, client, ra, dec, degrees):
     rows = arrays(server)
-    expected = chosen(rows, apart(rows, ra, dec) <= degrees * 3600)
+    expected = chosen(rows, separations(rows, ra, dec) <= degrees * 3600)
     found = client.query_region(SkyCoord(ra, dec, unit="deg"), radius=degrees * u.deg)
     assert len(found) == len(expected) and keys(found) == expected
     assert (np.diff(found["separation"]) >= 0).all()
@@ -121,9 +121,9 @@ def test_arrays_of_positions_have_their_number(server, client):
     centres = SkyCoord([[0.0, 290.0], [150.0, 45.0]], [[-25.0, 45.0], [2.0, 60.0]], unit="deg")
     found = client.query_region(centres, radius="30 arcmin")
     for n, centre in enumerate(centres.ravel()):
-        there = found[found["query_index"] == n]
-        near = apart(rows, centre.ra.deg, centre.dec.deg) <= 1800
-        assert keys(there) == chosen(rows, near) and len(there) == near.sum()
+        present = found[found["query_index"] == n]
+        near = separations(rows, centre.ra.deg, centre.dec.deg) <= 1800
+        assert keys(present) == chosen(rows, near) and len(present) == near.sum()
     assert (np.diff(found["query_index"]) >= 0).all()
 
 
@@ -144,7 +144,7 @@ def test_filters_hold_in_cones_texts_and_cross_matches(server, client, expressio
     rows = arrays(server)
     held = {"sdssr < 12": rows["sdssr"] < 12, "objecttags ct 'variable'": has(rows, "variable"),
             "sdssg isnull": np.isnan(rows["sdssg"])}[expression]  # fmt: skip
-    near = apart(rows, 150.0, 2.0) <= 3600
+    near = separations(rows, 150.0, 2.0) <= 3600
     found = client.query_region(
         SkyCoord(150.0, 2.0, unit="deg"), radius="60 arcmin", filters=expression
     )
@@ -200,10 +200,10 @@ def test_cross_matches_have_the_rows_that_numpy_finds(server, client, seed):
     radius = (2.0, 5.5, 14.0, 29.99)[seed]
     found = client.crossmatch(asked, radius * u.arcsec)
     sky = SkyCoord(rows["ra"], rows["decl"], unit="deg")
-    there, here, separation, _ = sky.search_around_sky(asked, radius * u.arcsec)
+    present, here, separation, _ = sky.search_around_sky(asked, radius * u.arcsec)
     expected = {
         (int(q), rows["collection"][n], rows["objectid"][n])
-        for q, n in zip(there, here, strict=True)
+        for q, n in zip(present, here, strict=True)
     }
     got = set(zip(*(found[c].tolist() for c in ("query_index", "collection", "objectid")),
                   strict=True))  # fmt: skip
@@ -251,11 +251,11 @@ def test_sort_sample_and_limit(server, client):
     centre = SkyCoord(290, 45, unit="deg")
     with pytest.warns(MaxResultsWarning):
         nearest = client.query_region(centre, radius="1 deg", max_rows=3, **one)
-    distance = np.sort(apart(rows, 290, 45))[:3]
+    distance = np.sort(separations(rows, 290, 45))[:3]
     np.testing.assert_allclose(nearest["separation"], distance, atol=1e-6)
     with pytest.warns(MaxResultsWarning):
         bright = client.query_region(centre, radius="1 deg", sort="sdssr", max_rows=4, **one)
-    inside = rows["sdssr"][apart(rows, 290, 45) <= 3600]
+    inside = rows["sdssr"][separations(rows, 290, 45) <= 3600]
     assert bright["sdssr"].tolist() == np.sort(inside)[:4].tolist()
     few = client.query_region(centre, radius="30 arcmin", sample=5, **one)
     assert len(few) == 5
@@ -315,11 +315,11 @@ def test_lists_of_collections_columns_and_datasets(server, client):
     unit = dict(zip(columns["name"].tolist(), columns["unit"].tolist(), strict=True))
     assert unit["sdssr"] == "mag" and unit["propermotion"] == "mas / yr"
     assert columns["text_search"][columns["name"] == "objecttags"].tolist() == [True]
-    made = client.query_criteria("sdssr < 9.5", visibility="public", cache=False)
+    result = client.query_criteria("sdssr < 9.5", visibility="public", cache=False)
     listed = client.list_datasets(cache=False)
-    assert made.meta["setid"] in listed["setid"]
-    at = listed["setid"].tolist().index(made.meta["setid"])
-    assert listed["nobjects"][at] == len(made) and listed["created"].scale == "utc"
+    assert result.meta["setid"] in listed["setid"]
+    at = listed["setid"].tolist().index(result.meta["setid"])
+    assert listed["nobjects"][at] == len(result) and listed["created"].scale == "utc"
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_the_payload_can_be_looked_at(lcc, double):
         max_rows=2, get_query_payload=True,
     )  # fmt: skip
     assert sent == {
-        "url": f"{double.url}/api/columnsearch",
+        "url": f"{double.url}api/columnsearch",
         "visibility": "unlisted", "collections[]": ["synth_alpha"], "columns[]": ["sdssr"],
         "filters": "(sdssr lt 13)", "sortspec": '[["sdssr", "desc"]]', "samplespec": "5",
         "limitspec": "2",

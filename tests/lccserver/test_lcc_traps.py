@@ -1,4 +1,4 @@
-"""What goes wrong at the server is said, and never taken for an answer."""
+"""Errors of the server are reported, and never taken for results."""
 
 import json
 
@@ -35,7 +35,7 @@ def queued(**changed):
     return line("queued", {"setid": "AAAAAAAAAAA", "api_args": ARGS | changed})
 
 
-def there(count):
+def present(count):
     """Return positions of objects of the double."""
     rows = lcc_sky.objects()["synth_alpha"][:count]
     return SkyCoord([r["ra"] for r in rows], [r["decl"] for r in rows], unit="deg")
@@ -63,7 +63,7 @@ def test_a_clamped_radius_is_an_error(lcc, double):
 
 
 def test_the_servers_own_clamp_is_never_met(server, client):
-    """Sent more than 60 arcmin, both servers search 60 without a word; so that is never sent."""
+    """Sent more than 60 arcmin, both servers search 60 silently; so that is never sent."""
     sent = client.query_region(CENTRE, radius="90 arcmin", get_query_payload=True)
     assert max(float(cone["coords"].split()[2]) for cone in sent) <= 60
 
@@ -71,19 +71,19 @@ def test_the_servers_own_clamp_is_never_met(server, client):
 def test_a_silent_3_arcsec_is_an_error(lcc, double):
     changed(double, xmatch_dist_arcsec=3.0)
     with pytest.raises(RemoteServiceError, match=r"xmatch_dist_arcsec=10\.01, and took 3\.0"):
-        lcc.crossmatch(there(1), "10 arcsec")
+        lcc.crossmatch(present(1), "10 arcsec")
 
 
 def test_rows_dropped_from_a_cross_match_are_an_error(lcc, double):
     changed(double, inputdata={"data": {"objectid": ["q0"]}})
     with pytest.raises(RemoteServiceError, match=r"number of rows=3, and took 1"):
-        lcc.crossmatch(there(3), "25 arcsec")
+        lcc.crossmatch(present(3), "25 arcsec")
 
 
-@pytest.mark.parametrize("said", [None, "", "(sdssr < 12)", "(sdssr < 13) or (1)"])
-def test_a_filter_that_was_dropped_or_changed_is_an_error(lcc, double, said):
+@pytest.mark.parametrize("reply", [None, "", "(sdssr < 12)", "(sdssr < 13) or (1)"])
+def test_a_filter_that_was_dropped_or_changed_is_an_error(lcc, double, reply):
     double.faults["columnsearch"] = Answer(
-        lines=[queued(conditions=said), line("ok", {"setid": "AAAAAAAAAAA"})]
+        lines=[queued(conditions=reply), line("ok", {"setid": "AAAAAAAAAAA"})]
     )
     with pytest.raises(
         RemoteServiceError, match=r"conditions='\(sdssr < 13\)', and took"
@@ -104,7 +104,7 @@ def test_a_filter_dropped_later_is_an_error_too(lcc, double):
      ("results_limitspec", None), ("results_samplespec", None), ("dataset_visibility", "unlisted")],
 )  # fmt: skip
 def test_whatever_else_the_server_ignored_is_an_error(lcc, double, key, value):
-    """A single-quoted sort, a limit that is not a number: the server drops them without a word."""
+    """A single-quoted sort, a limit that is not a number: the server drops them silently."""
     wanted = {
         "collections": ["synth_alpha"], "getcolumns": ["sdssr"], "results_limitspec": 5,
         "results_sortspec": [["sdssr", "desc"]], "results_samplespec": 9,
@@ -140,13 +140,13 @@ def test_a_stream_that_ends_unfinished_is_an_error(lcc, double, lines):
     with pytest.raises(RemoteServiceError, match="ended the response to a search") as caught:
         lcc.query_region(CENTRE, radius="5 arcmin")
     assert lines[-1]["message"] in str(caught.value)
-    # What matched was told: its dataset is asked for then, of which nobody waits for the answer.
+    # The matches were reported: its dataset is requested then, and nobody waits for it.
     assert len(double.asked("GET /set")) <= len(lines) - 1
     assert len(double.asked("conesearch")) == 1
 
 
 def test_the_real_server_breaks_off_over_an_unknown_collection(real_url):
-    """As the contract says of hyphenated names, which the client never sends."""
+    """For hyphenated names, which the client never sends: docs/servers/lccserver.rst."""
     from lcc_real import ask, new_key
 
     fields = {"coords": "290.0 45.0 20.0", "collections[]": "synth-alpha"}
@@ -245,21 +245,21 @@ def test_right_ascension_and_declination_of_zero_are_not_lost(server, client):
 
 def test_a_private_dataset_of_another_is_told_without_asking_for_new_keys(lcc, double):
     lcc.login(token=double.add_key("key-of-the-owner"))
-    made = lcc.query_criteria("sdssr < 10", visibility="private")
+    outcome = lcc.query_criteria("sdssr < 10", visibility="private")
     other = LCCServerClass(double.url)
     with pytest.raises(LoginError, match=r"keeps .* for its owner"):
-        other.get_dataset(made.meta["setid"])
+        other.get_dataset(outcome.meta["setid"])
     assert len(double.asked("GET /api/key")) == 1
-    assert len(lcc.get_dataset(made.meta["setid"], cache=False)) == len(made)
+    assert len(lcc.get_dataset(outcome.meta["setid"], cache=False)) == len(outcome)
 
 
 def test_a_private_dataset_at_the_real_server(real_url, tmp_path):
     owner, other = LCCServerClass(real_url), LCCServerClass(real_url)
     owner.cache_location, other.cache_location = tmp_path / "a", tmp_path / "b"
-    made = owner.query_criteria("sdssr < 9.5", visibility="private")
-    assert len(owner.get_dataset(made.meta["setid"], cache=False)) == len(made)
+    outcome = owner.query_criteria("sdssr < 9.5", visibility="private")
+    assert len(owner.get_dataset(outcome.meta["setid"], cache=False)) == len(outcome)
     with pytest.raises(LoginError, match=r"keeps .* for its owner"):
-        other.get_dataset(made.meta["setid"])
+        other.get_dataset(outcome.meta["setid"])
 
 
 def test_an_unknown_dataset_is_told(client):
@@ -280,20 +280,20 @@ def test_the_servers_cap_of_rows_is_warned_of(lcc, double):
 
 
 def test_a_dataset_with_fewer_rows_than_it_says_is_an_error(lcc, double):
-    made = lcc.query_criteria("sdssr < 10")
-    dataset, _ = double.datasets[made.meta["setid"]]
+    outcome = lcc.query_criteria("sdssr < 10")
+    dataset, _ = double.datasets[outcome.meta["setid"]]
     dataset["result"] = dataset["result"][:-1]
     with pytest.raises(TableParseError, match="and should have"):
-        lcc.get_dataset(made.meta["setid"], cache=False)
+        lcc.get_dataset(outcome.meta["setid"], cache=False)
 
 
 def test_columns_of_a_newer_server_are_kept_and_types_that_lie_are_mended(lcc, double):
-    made = lcc.query_criteria("sdssr < 10", columns="ndet")
-    dataset, _ = double.datasets[made.meta["setid"]]
+    outcome = lcc.query_criteria("sdssr < 10", columns="ndet")
+    dataset, _ = double.datasets[outcome.meta["setid"]]
     for n, row in enumerate(dataset["result"]):
         row["novelty"] = f"new {n}"
         row["ndet"] = 0.5 + n
-    found = lcc.get_dataset(made.meta["setid"], cache=False)
+    found = lcc.get_dataset(outcome.meta["setid"], cache=False)
     assert found["novelty"].tolist() == [f"new {n}" for n in range(len(found))]
     assert found["ndet"].tolist() == [0.5 + n for n in range(len(found))]
     assert found["ra"].unit == "deg"

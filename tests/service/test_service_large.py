@@ -87,7 +87,7 @@ def test_a_file_is_refused_before_memory_is_taken_for_it(name):
         words in str(caught.value)
         for words in (
             "conf.max_answer_bytes",
-            "are there",
+            "are present",
             "no FITS file",
             "has NAXIS = 9999999",
             "whole number",

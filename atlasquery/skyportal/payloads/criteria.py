@@ -68,11 +68,7 @@ def cone_params(coordinates: object, radius: object) -> tuple[list[dict], tuple,
 
 
 def number_range(
-    value: Any,
-    name: str,
-    low: str,
-    high: str,
-    unit: u.UnitBase = u.dimensionless_unscaled,
+    value: Any, name: str, low: str, high: str, unit: u.UnitBase = u.dimensionless_unscaled
 ) -> dict:
     """Return what is sent for a range of numbers.
 

@@ -1,14 +1,11 @@
 """The queries for analyses of objects: who makes them, how far they are, what came out."""
 
 import json
-from numbers import Integral
 from typing import Any
 
-import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import (
-    InvalidQueryError,
     NoResultsWarning,
     NotFoundError,
     TableParseError,
@@ -16,6 +13,7 @@ from atlasquery.exceptions import (
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_source_id
 from atlasquery.skyportal.reads.files import Picture, read_picture
+from atlasquery.skyportal.reads.names import check_number_id
 from atlasquery.skyportal.tables.columns import ANALYSIS, PIECES, SERVICE
 from atlasquery.skyportal.tables.decoders import decode_flat
 from atlasquery.tables import Rows, build_table, decode_json, only_of
@@ -34,11 +32,7 @@ __all__ = [
 NO_CORNERS = "Invalid product type"
 
 
-def list_analysis_services(
-    self: SkyPortalQuery,
-    *,
-    get_query_payload: bool = False,
-) -> Table:
+def list_analysis_services(self: SkyPortalQuery, *, get_query_payload: bool = False) -> Table:
     """List the services that analyse objects.
 
     They are requested each time and not stored: some servers send the credentials of a
@@ -123,7 +117,7 @@ def list_analyses(
     ['completed']
     """
     name = None if source_id is None else check_source_id(source_id)
-    number = None if service_id is None else _number(service_id, "service_id")
+    number = None if service_id is None else check_number_id(service_id, name="service_id")
     params = {"objID": name, "analysisServiceID": number}
     if get_query_payload:
         return self._query_payload("obj/analysis", params)
@@ -140,10 +134,7 @@ def list_analyses(
 
 
 def get_analysis(
-    self: SkyPortalQuery,
-    analysis_id: int | str,
-    *,
-    get_query_payload: bool = False,
+    self: SkyPortalQuery, analysis_id: int | str, *, get_query_payload: bool = False
 ) -> Table:
     """Fetch what is known of an analysis, as it is now.
 
@@ -179,7 +170,7 @@ def get_analysis(
     >>> SkyPortal.get_analysis(1)["status"].tolist()
     ['completed']
     """
-    number = _number(analysis_id, "analysis_id")
+    number = check_number_id(analysis_id, name="analysis_id")
     path = f"obj/analysis/{number}"
     if get_query_payload:
         return self._query_payload(path)
@@ -234,7 +225,7 @@ def get_analysis_results(
     >>> SkyPortal.get_analysis_results(1)["x1"]
     0.3
     """
-    number = _number(analysis_id, "analysis_id")
+    number = check_number_id(analysis_id, name="analysis_id")
     path = f"obj/analysis/{number}/results"
     if get_query_payload:
         return self._query_payload(path)
@@ -287,8 +278,8 @@ def get_analysis_plot(
     >>> SkyPortal.get_analysis_plot(1)
     <Picture Plot 0 of analysis 1: png, ... bytes>
     """
-    number = _number(analysis_id, "analysis_id")
-    plot = _number(plot, "plot", least=0)
+    number = check_number_id(analysis_id, name="analysis_id")
+    plot = check_number_id(plot, name="plot", least=0)
     path = f"obj/analysis/{number}/plots/{plot}"
     if get_query_payload:
         return self._query_payload(path)
@@ -345,7 +336,7 @@ def get_analysis_corner(
     >>> SkyPortal.get_analysis_corner(1).kind  # doctest: +SKIP
     'png'
     """
-    number = _number(analysis_id, "analysis_id")
+    number = check_number_id(analysis_id, name="analysis_id")
     path = f"obj/analysis/{number}/corner"
     if get_query_payload:
         return self._query_payload(path)
@@ -369,14 +360,6 @@ def get_analysis_corner(
         f"({context['reason']}). get_analysis_plot has the plots that the service has drawn",
         **context,
     )
-
-
-def _number(value: object, name: str, least: int = 1) -> int:
-    """Return a number that counts, or refuse what is none."""
-    text = str(value).strip() if isinstance(value, (str, Integral)) else ""
-    if isinstance(value, (bool, np.bool_)) or not text.isdecimal() or int(text) < least:
-        raise InvalidQueryError(f"{name}={value!r:.80} should be a whole number from {least}")
-    return int(text)
 
 
 def _decode_services(text: bytes) -> Rows:

@@ -11,11 +11,7 @@ from astropy.io import ascii as ascii_tables
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.exceptions import (
-    NoResultsWarning,
-    RemoteServiceError,
-    TableParseError,
-)
+from atlasquery.exceptions import NoResultsWarning, RemoteServiceError, TableParseError
 from atlasquery.service.http_errors import server_message
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.pool import run_all
@@ -128,14 +124,10 @@ def query_followups(
     >>> requests["status"][0]
     np.str_('submitted')
     """
+    times = (start, end, observation_start, observation_end)
     params = {
-        "sourceID": None if source_id is None else check_source_id(source_id),
+        **_selection(source_id, status, *times),
         "allocationID": _optional_number(allocation, "allocation"),
-        "status": status,
-        "startDate": _optional_time(start, "start"),
-        "endDate": _optional_time(end, "end"),
-        "observationStartDate": _optional_time(observation_start, "observation_start"),
-        "observationEndDate": _optional_time(observation_end, "observation_end"),
         "includeObjThumbnails": False,
     }
     check_limit(self, max_rows)
@@ -228,15 +220,8 @@ def get_followup_schedule(
     ATLAS24abc 150.1163 deg
     """
     check_choice(output, name="output", known=SCHEDULES)
-    params = {
-        "sourceID": None if source_id is None else check_source_id(source_id),
-        "status": status,
-        "startDate": _optional_time(start, "start"),
-        "endDate": _optional_time(end, "end"),
-        "observationStartDate": _optional_time(observation_start, "observation_start"),
-        "observationEndDate": _optional_time(observation_end, "observation_end"),
-        "output_format": output,
-    }
+    times = (start, end, observation_start, observation_end)
+    params = {**_selection(source_id, status, *times), "output_format": output}
     number = instrument_number(instrument)
     if get_query_payload and number is None:
         # The number of an instrument that is given by its name is requested first.
@@ -449,6 +434,25 @@ def _decode_requests(text: bytes) -> Rows:
         plain["instrument"] = instrument.get("name")
         rows.append(plain)
     return decode_rows(FOLLOWUP, msgspec.json.encode(rows), undeclared_as_text=True)
+
+
+def _selection(
+    source_id: str | int | None,
+    status: str | None,
+    start: When,
+    end: When,
+    observation_start: When,
+    observation_end: When,
+) -> dict[str, Any]:
+    """Return the criteria of requests by the server's names, None where one is not given."""
+    return {
+        "sourceID": None if source_id is None else check_source_id(source_id),
+        "status": status,
+        "startDate": _optional_time(start, "start"),
+        "endDate": _optional_time(end, "end"),
+        "observationStartDate": _optional_time(observation_start, "observation_start"),
+        "observationEndDate": _optional_time(observation_end, "observation_end"),
+    }
 
 
 def _optional_number(value: object, name: str) -> int | None:

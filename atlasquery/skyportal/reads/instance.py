@@ -8,12 +8,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.skyportal.base import SkyPortalQuery, open_envelope
 from atlasquery.skyportal.reads.names import check_number_id
-from atlasquery.skyportal.tables.columns import (
-    FILTER,
-    INSTRUMENT,
-    OBSERVING_RUN,
-    STREAM,
-)
+from atlasquery.skyportal.tables.columns import FILTER, INSTRUMENT, OBSERVING_RUN, STREAM
 from atlasquery.skyportal.tables.decoders import (
     decode_allocations,
     decode_flat,
@@ -21,12 +16,7 @@ from atlasquery.skyportal.tables.decoders import (
     decode_taxonomies,
     decode_telescopes,
 )
-from atlasquery.tables import (
-    Columns,
-    Rows,
-    build_table,
-    decode_json,
-)
+from atlasquery.tables import Columns, Rows, build_table, decode_json
 from atlasquery.warn import warn
 
 __all__ = [
@@ -303,10 +293,7 @@ def list_taxonomies(
 
 
 def list_allocations(
-    self: SkyPortalQuery,
-    *,
-    instrument_id: int | None = None,
-    get_query_payload: bool = False,
+    self: SkyPortalQuery, *, instrument_id: int | None = None, get_query_payload: bool = False
 ) -> Table:
     """List the allocations of observing time.
 

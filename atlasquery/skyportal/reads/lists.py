@@ -8,11 +8,7 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_text
 from atlasquery.skyportal.tables.columns import LISTING
-from atlasquery.tables import (
-    Rows,
-    build_table,
-    decode_rows,
-)
+from atlasquery.tables import Rows, build_table, decode_rows
 from atlasquery.warn import warn
 
 __all__ = [

@@ -1,6 +1,6 @@
 """What a user names and the server numbers: groups, instruments, taxonomies, services."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import each_id, numbered, suggest
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_source_id, in_path
+from atlasquery.skyportal.tables.decoders import class_names
 from atlasquery.tables import check_answer, decode_json
 
 __all__ = [
@@ -124,7 +125,7 @@ def find_taxonomy(client: SkyPortalQuery, classification: str, taxonomy: object)
         known = [one for one in known if one["id"] == number]
     else:
         known = _newest(known)
-    classes = {one["id"]: set(_classes(one.get("hierarchy") or {})) for one in known}
+    classes = {one["id"]: set(class_names(one.get("hierarchy"))) for one in known}
     matching = [one for one in known if classification in classes[one["id"]]]
     if not matching:
         every = sorted(set().union(*classes.values()))
@@ -167,7 +168,7 @@ def each_source(source_ids: object) -> list[str]:
     ]
 
 
-def check_number_id(value: object, *, name: str) -> int:
+def check_number_id(value: object, *, name: str, least: int = 1) -> int:
     """Return a number that the server has given to something.
 
     Parameters
@@ -176,6 +177,8 @@ def check_number_id(value: object, *, name: str) -> int:
         The number.
     name : str
         The argument's name, for messages.
+    least : int, optional
+        The least number that there may be.
 
     Returns
     -------
@@ -185,11 +188,11 @@ def check_number_id(value: object, *, name: str) -> int:
     Raises
     ------
     InvalidQueryError
-        If it is none.
+        If it is not such a number.
     """
     text = str(value).strip() if isinstance(value, (str, Integral)) else ""
-    if isinstance(value, (bool, np.bool_)) or not text.isdecimal() or int(text) < 1:
-        raise InvalidQueryError(f"{name}={value!r:.80} should be a whole number from 1")
+    if isinstance(value, (bool, np.bool_)) or not text.isdecimal() or int(text) < least:
+        raise InvalidQueryError(f"{name}={value!r:.80} should be a whole number from {least}")
     return int(text)
 
 
@@ -284,15 +287,3 @@ def _number_of(
 def _newest(taxonomies: list[dict]) -> list[dict]:
     """Return taxonomies without those that a newer version has replaced."""
     return [one for one in taxonomies if one.get("isLatest") is not False]
-
-
-def _classes(hierarchy: Mapping) -> Iterator[str]:
-    """Yield all classes of a taxonomy."""
-    branches = [hierarchy]
-    while branches:
-        branch = branches.pop()
-        if isinstance(branch, Mapping):
-            if "class" in branch:
-                yield str(branch["class"])
-            below = branch.get("subclasses")
-            branches += below if isinstance(below, list) else []

@@ -39,11 +39,7 @@ from atlasquery.skyportal.reads.paging import (
 )
 from atlasquery.skyportal.tables.columns import GROUP, MOVED, POSITION, SOURCE
 from atlasquery.skyportal.tables.decoders import decode_flat, decode_objects, wrapped
-from atlasquery.tables import (
-    Rows,
-    build_table,
-    check_answers,
-)
+from atlasquery.tables import Rows, build_table, check_answers
 from atlasquery.warn import warn
 
 __all__ = [

@@ -16,13 +16,7 @@ from atlasquery.skyportal.payloads.values import check_source_id
 from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.tables.columns import SPECTRUM
 from atlasquery.skyportal.tables.decoders import decode_flat
-from atlasquery.tables import (
-    Column,
-    Rows,
-    build_table,
-    decode_rows,
-    only_of,
-)
+from atlasquery.tables import Column, Rows, build_table, decode_rows, only_of
 from atlasquery.warn import warn
 
 if TYPE_CHECKING:

@@ -2,12 +2,7 @@
 
 import astropy.units as u
 
-from atlasquery.tables import (
-    Column,
-    Columns,
-    Nested,
-    Timestamp,
-)
+from atlasquery.tables import Column, Columns, Nested, Timestamp
 
 __all__ = [
     "ALLOCATION",

@@ -21,6 +21,7 @@ from atlasquery.skyportal.tables.columns import (
 from atlasquery.tables import Column, Columns, Nested, Rows, Timestamp, decode_json, decode_rows
 
 __all__ = [
+    "class_names",
     "decode_allocations",
     "decode_flat",
     "decode_groups",
@@ -315,7 +316,9 @@ def decode_taxonomies(text: bytes) -> Rows:
     """
     rows = decode_flat(TAXONOMY, text, {"groups": "name"})
     trees = decode_rows(TAXONOMY, text).values["hierarchy"]
-    classes = np.array([", ".join(_classes(one)) for one in trees.tolist()], dtype=np.str_)
+    what = "the classes of a taxonomy"
+    names = [", ".join(class_names(decode_json(one, Any, what))) for one in trees.tolist()]
+    classes = np.array(names, dtype=np.str_)
     shown = Rows(length=len(rows))
     for column in rows.columns:
         if column.name == "hierarchy":
@@ -324,9 +327,21 @@ def decode_taxonomies(text: bytes) -> Rows:
     return shown
 
 
-def _classes(text: bytes) -> list[str]:
-    """Return the names of all classes of a hierarchy, from the top."""
-    names, branches = [], [decode_json(text, Any, "the classes of a taxonomy")]
+def class_names(hierarchy: object) -> list[str]:
+    """Return the names of all classes of a taxonomy.
+
+    Parameters
+    ----------
+    hierarchy : object
+        Its classes with their subclasses, decoded.
+
+    Returns
+    -------
+    list of str
+        From the top, each once.
+    """
+    names: list[str] = []
+    branches: list[Any] = [hierarchy]
     while branches:
         branch = branches.pop()
         if isinstance(branch, dict):

@@ -12,12 +12,7 @@ from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_text
 from atlasquery.skyportal.reads.names import each_source, find_group_ids, find_instrument
 from atlasquery.skyportal.uploads.rows import PreparedRows, prepare_rows
-from atlasquery.skyportal.uploads.sender import (
-    PhotometrySender,
-    UploadRecord,
-    bodies,
-    upload_table,
-)
+from atlasquery.skyportal.uploads.sender import PhotometrySender, UploadRecord, bodies, upload_table
 from atlasquery.skyportal.uploads.undo import (
     UndoPlan,
     Uploaded,

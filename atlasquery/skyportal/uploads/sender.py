@@ -9,12 +9,7 @@ import msgspec
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from atlasquery.exceptions import (
-    LoginError,
-    RemoteServiceError,
-    TableParseError,
-    TimeoutError,
-)
+from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError, TimeoutError
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, PreparedRows, body

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 from astropy.table import Table
 
-from atlasquery.exceptions import (
-    InvalidQueryError,
-    RemoteServiceError,
-)
+from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.reads.names import check_number_id, each_source
 from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh

@@ -12,9 +12,7 @@ from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.reads.lists import check_list_name
 from atlasquery.skyportal.reads.names import each_source
 from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
-from atlasquery.tables import (
-    convert_json,
-)
+from atlasquery.tables import convert_json
 
 __all__ = [
     "add_to_list",
