@@ -403,7 +403,7 @@ def test_no_credentials_in_the_file(forced, double, tmp_path):
     for wrong in (5, "", "a\0b", None):
         with pytest.raises(InvalidQueryError, match=r"path=.* should be the path of a file"):
             ForcedJobs.load(wrong)
-    with pytest.raises(InvalidQueryError, match="cannot be kept"):
+    with pytest.raises(InvalidQueryError, match="cannot be written"):
         jobs.save(tmp_path / "no" / "such" / "jobs.json")
 
 
