@@ -240,7 +240,7 @@ def _counts(value: object) -> list[int]:
     return [least, greatest]
 
 
-def _times(name: str, window: object, *, scale: str) -> list[float]:
+def _times(name: str, window: Any, *, scale: str) -> list[float]:
     """Return one MJD, the first, or two, the first and the last, in the survey's time scale."""
     if isinstance(window, Time) and window.shape == (2,):
         window = (window[0], window[1])
