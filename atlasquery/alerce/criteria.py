@@ -1,6 +1,7 @@
 """Criteria for objects: the arguments of users, checked, as the parameters of the servers."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
