@@ -7,10 +7,11 @@ __all__ = ["SkyPortal", "SkyPortalClass"]
 
 
 class SkyPortalClass(SkyPortalQuery):
-    """Queries to a SkyPortal instance, such as Fritz or Icare, or one of yours.
+    """Queries to a SkyPortal server, such as Fritz or Icare.
 
-    Use the instance ``SkyPortal``, or make one of yours for another instance or
-    another login. Some instances show what they have without a token.
+    Use `SkyPortal`, or create a `SkyPortalClass` for another server or another
+    login. Some servers can be read without a token. ``login``, ``logout``, ``quota``
+    and ``clear_cache`` are inherited.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class SkyPortalClass(SkyPortalQuery):
     save_source = writes.sources.save_source
     unsave_source = writes.sources.unsave_source
 
-    # Candidates: what passed a filter, and save it as a source
+    # Candidates: objects that passed a filter; find, read, save as sources
     query_candidates = reads.candidates.query_candidates
     get_candidate = reads.candidates.get_candidate
     save_candidate = writes.sources.save_candidate
@@ -105,7 +106,7 @@ class SkyPortalClass(SkyPortalQuery):
     upload_analysis = writes.analyses.upload_analysis
     delete_analysis = writes.analyses.delete_analysis
 
-    # Events of the GCN, and galaxies
+    # GCN events and galaxies
     query_gcn_events = events.gcn_events.query_gcn_events
     get_localization = events.gcn_events.get_localization
     query_galaxies = events.galaxies.query_galaxies

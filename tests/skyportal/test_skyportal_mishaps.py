@@ -45,7 +45,7 @@ def test_an_upload_that_was_stored_is_not_called_unsent_when_the_update_cannot_b
     assert len(double.sky.points) == 4
     table = caught.value.result
     assert table["ok"].mask.all()
-    assert "answer lost" in table["message"][0]
+    assert "response lost" in table["message"][0]
     assert writes(double) == ["POST /api/photometry", "PUT /api/photometry"]
 
 

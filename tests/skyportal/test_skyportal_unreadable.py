@@ -79,7 +79,7 @@ def test_what_was_not_stored_is_not_taken_for_done(skyportal, double, answer):
 
 def test_what_cannot_be_read_back_is_unknown(skyportal, double):
     double.faults["POST /api/candidates"] = UNREADABLE["html"]
-    with pytest.raises(WriteError, match="Unknown: answer lost") as caught:
+    with pytest.raises(WriteError, match="Unknown: response lost") as caught:
         skyportal.save_candidate(A, filters=1, passed_at=60000.0)
     assert caught.value.result["ok"].mask.all()
 

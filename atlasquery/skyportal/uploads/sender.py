@@ -17,12 +17,12 @@ from atlasquery.skyportal.writes.changes import (
     DRY,
     WriteOutcome,
     ends_all,
+    how_it_failed,
     id_column,
     is_refusal,
     may_be_unfinished,
+    message_of,
     read_fresh,
-    what_came,
-    with_large_id,
 )
 from atlasquery.tables import check_answer, convert_json
 
@@ -38,7 +38,7 @@ __all__ = [
 
 # What the server takes in one request: rows, and bytes.
 MOST_ROWS = 10000
-LARGEST = 10_000_000
+MOST_BYTES = 10_000_000
 TOO_LARGE = 413
 # Its database takes so many values in one statement, and so many are stored of each row for each
 # group that sees it.
@@ -154,7 +154,7 @@ def bodies(prepared: PreparedRows, shared: Mapping) -> Iterator[tuple[dict, list
         while chunks:
             chunk = chunks.pop()
             payload = body(prepared, chunk, shared)
-            if len(chunk) > 1 and len(json.dumps(payload)) > LARGEST:
+            if len(chunk) > 1 and len(json.dumps(payload)) > MOST_BYTES:
                 chunks += [chunk[len(chunk) // 2 :], chunk[: len(chunk) // 2]]
                 continue
             yield payload, chunk
@@ -239,7 +239,7 @@ class PhotometrySender:
             return
         if not is_refusal(error):
             # Of a response that was lost it cannot be told what it had stored.
-            self._put(payload, rows, None, f" At first: {what_came(error)} ({error}).")
+            self._put(payload, rows, None, f" At first: {how_it_failed(error)} ({error}).")
         elif _is_too_much(error):
             self._same_for_all(rows, WriteOutcome(False, str(error)))
         else:
@@ -272,7 +272,7 @@ class PhotometrySender:
             if self._is_final(error, rows):
                 return
             lost = not is_refusal(error)
-            note = f" At first: {what_came(error)} ({error})." if lost else ""
+            note = f" At first: {how_it_failed(error)} ({error})." if lost else ""
             # A refusal may be due to points that this account may not see.
             self._put(payload, rows, None if lost else before, note)
         else:
@@ -329,7 +329,7 @@ class PhotometrySender:
 
     def _read_back(self, why: Exception, rows: list[int]) -> None:
         """Look which rows the server has, where it did not report it."""
-        unfinished, what = may_be_unfinished(why), what_came(why)
+        unfinished, what = may_be_unfinished(why), how_it_failed(why)
         try:
             numbers = {
                 key: point["id"] for point in self._points() for key in self._keys_of_point(point)
@@ -350,7 +350,9 @@ class PhotometrySender:
                     )
                 )
             elif unfinished:
-                words = f"Unknown: {what}; it is not there, but the server may be at it still"
+                words = (
+                    f"Unknown: {what}; it is not there, but the server may still be working on it"
+                )
                 outcomes.append(WriteOutcome(None, f"{words} ({why})."))
             else:
                 outcomes.append(
@@ -526,7 +528,7 @@ def upload_table(record: UploadRecord, meta: dict, plan: Mapping | None = None) 
     table["id"] = id_column([one.number for one in outcomes])
     table["new"] = _column(record.new, bool, False)
     table["upload_id"] = _column([text or None for text in record.uploads], np.str_, "")
-    table["message"] = np.array([with_large_id(one) for one in outcomes], dtype=np.str_)
+    table["message"] = np.array([message_of(one) for one in outcomes], dtype=np.str_)
     for name, about in ABOUT.items():
         table[name].description = about
     if plan is None:

@@ -32,16 +32,16 @@ __all__ = [
     "attempt_change",
     "change_each",
     "ends_all",
+    "how_it_failed",
     "id_column",
     "is_recent",
     "is_refusal",
     "may_be_unfinished",
+    "message_of",
     "outcome_table",
     "read_fresh",
     "record_stop",
     "report_failures",
-    "what_came",
-    "with_large_id",
 ]
 
 # What a gateway says that has lost the server, or waits for it no longer.
@@ -96,8 +96,7 @@ def change_each(
 ) -> Table:
     """Send each change once; return a table with the outcome of each.
 
-    A warning points to the frame that is so many above that of `_report`. What is settled
-    stands first in the table, with nothing sent for it.
+    What is settled comes first in the table; nothing is sent for it.
     """
     check_on_error(on_error)
     changes = [_plain(change) for change in changes]
@@ -189,7 +188,7 @@ def _look_again(
     client: SkyPortalQuery, change: Change, why: Exception, began: float
 ) -> WriteOutcome:
     """Read back whether a write was done whose response did not arrive, or was a failure."""
-    what = what_came(why)
+    what = how_it_failed(why)
     if change.look is None:
         message = f"Unknown: {what}, and there is nothing to read it back from ({why})"
         return WriteOutcome(None, message)
@@ -204,7 +203,7 @@ def _look_again(
         return WriteOutcome(None, message, stop=error)
     ok, words = found.ok, found.message
     if ok is False and unfinished:
-        ok, words = None, f"{words}, but the server may be at it still"
+        ok, words = None, f"{words}, but the server may still be working on it"
     unknown = "Unknown: " if ok is None else ""
     return WriteOutcome(ok, f"{unknown}{what}; read back: {words} ({why})", found.number)
 
@@ -325,7 +324,7 @@ def may_be_unfinished(error: Exception) -> bool:
     return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
 
 
-def what_came(error: Exception) -> str:
+def how_it_failed(error: Exception) -> str:
     """Return in a few words what came instead of a response.
 
     Parameters
@@ -339,7 +338,7 @@ def what_came(error: Exception) -> str:
         Whether the server failed, or its response was lost.
     """
     failed = getattr(error, "status", None) == 500
-    return "the server failed" if failed else "answer lost"
+    return "the server failed" if failed else "response lost"
 
 
 def outcome_table(changes: Sequence[Change], outcomes: Sequence[WriteOutcome], meta: dict) -> Table:
@@ -364,7 +363,7 @@ def outcome_table(changes: Sequence[Change], outcomes: Sequence[WriteOutcome], m
     ok, numbers = [o.ok for o in outcomes], [o.number for o in outcomes]
     table["ok"] = MaskedColumn([bool(o) for o in ok], mask=[o is None for o in ok], dtype=bool)
     table["id"] = id_column(numbers)
-    table["message"] = np.array([with_large_id(one) for one in outcomes], dtype=np.str_)
+    table["message"] = np.array([message_of(one) for one in outcomes], dtype=np.str_)
     table["source_id"].description = "The source that the write is about."
     table["ok"].description = "Whether it is so on the server now; masked where unknown."
     table["id"].description = "The server's id of what was written."
@@ -390,7 +389,7 @@ def id_column(numbers: Sequence[int | None]) -> MaskedColumn:
     return MaskedColumn(plain, mask=mask, dtype=np.int64)
 
 
-def with_large_id(outcome: WriteOutcome) -> str:
+def message_of(outcome: WriteOutcome) -> str:
     """Return the message of an outcome, with an id that no column of int64 can hold.
 
     Parameters

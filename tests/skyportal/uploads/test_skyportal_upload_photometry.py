@@ -111,7 +111,7 @@ def test_chunks_of_ten_thousand(skyportal, double):
 
 
 def test_requests_stay_below_the_largest_body(skyportal, double, monkeypatch):
-    monkeypatch.setattr(sender, "LARGEST", 3000)
+    monkeypatch.setattr(sender, "MOST_BYTES", 3000)
     table = upload(skyportal, random_curve(100))
     bodies = [body for body in double.bodies if body]
     assert len(bodies) > 2
@@ -165,7 +165,7 @@ def test_a_lost_answer_is_asked_for_again_without_harm(skyportal, double, losing
     assert table["id"].tolist() == [p["id"] for p in stored(double)]
     # It cannot be told whether they were new: an undo leaves them.
     assert table["new"].mask.all()
-    assert "At first: answer lost (" in table["message"][0]
+    assert "At first: response lost (" in table["message"][0]
     assert writes(double) == ["POST /api/photometry", "PUT /api/photometry"]
 
 
@@ -186,7 +186,7 @@ def test_what_was_never_stored_stays_unknown_while_the_server_may_be_at_it(skypo
         upload(skyportal, random_curve(3))
     table = caught.value.result
     assert table["ok"].mask.all()
-    assert "may be at it still" in table["message"][0]
+    assert "may still be working on it" in table["message"][0]
     assert stored(double) == []
 
 

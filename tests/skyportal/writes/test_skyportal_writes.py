@@ -123,7 +123,7 @@ def test_a_lost_save_is_read_back(skyportal, double, losing):
     losing("POST /api/sources")
     table = skyportal.save_source(A, groups=4)
     assert table["ok"].tolist() == [True]
-    assert "answer lost; read back: it is saved to the groups [3, 4]" in table["message"][0]
+    assert "response lost; read back: it is saved to the groups [3, 4]" in table["message"][0]
     assert len(writes(double)) == 1
 
 
@@ -133,7 +133,9 @@ def test_a_save_that_never_arrived_may_still_be_done(skyportal, double):
         skyportal.save_source("NEW1", HERE, groups=3)
     table = caught.value.result
     assert table["ok"].mask.tolist() == [True]
-    assert "there is no such source, but the server may be at it still" in table["message"][0]
+    assert (
+        "there is no such source, but the server may still be working on it" in table["message"][0]
+    )
     assert len(writes(double)) == 1
 
 
