@@ -1,6 +1,7 @@
 """Criteria for objects: the arguments of users, checked, as the parameters of the servers."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -240,7 +241,7 @@ def _counts(value: object) -> list[int]:
     return [least, greatest]
 
 
-def _times(name: str, window: object, *, scale: str) -> list[float]:
+def _times(name: str, window: Any, *, scale: str) -> list[float]:
     """Return one MJD, the first, or two, the first and the last, in the survey's time scale."""
     if isinstance(window, Time) and window.shape == (2,):
         window = (window[0], window[1])

@@ -390,7 +390,7 @@ def _folder(directory: object) -> Path | None:
     return folder
 
 
-def _of_table(table: object, known: Collections) -> tuple[list[CurveFile], list[str]]:
+def _of_table(table: Any, known: Collections) -> tuple[list[CurveFile], list[str]]:
     """Return the files of the objects of a table, and the datasets that it is from."""
     if not isinstance(table, Table) or not {"objectid", "collection"} <= set(table.colnames):
         raise InvalidQueryError(
