@@ -72,7 +72,7 @@ def test_path_of_a_light_curve_of_atlas(atlas):
 def test_path_of_many_objects_of_atlas(atlas):
     client, name = atlas
     path = path_of(client, lambda: client.get_sources([name], cache=False), "/objects")
-    assert path == documented("Atlas.get_sources, in a thread of the pool")
+    assert path == documented("Atlas.get_sources, in a thread of ChunkedReads")
     assert len(path) <= LONGEST
 
 

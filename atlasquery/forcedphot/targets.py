@@ -60,7 +60,7 @@ class Target:
 
     @property
     def line(self) -> str:
-        """Its line in a list of targets."""
+        """The line of the target in a list of targets."""
         if self.ra is None or self.dec is None:
             return f"mpc {self.mpc_name}"
         # All digits, and never an exponent: rounding would change the position.

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -106,6 +106,11 @@ UNKNOWN = {
         "Could not find any accessible comments",
     ),
 }
+
+
+#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
+#: the type of the query is that of its result.
+Payload: TypeAlias = Any
 
 
 class _ProfileAuth(TokenAuth):
@@ -467,7 +472,7 @@ class SkyPortalQuery(ServiceQuery):
                 method="GET",
             )
 
-    def _query_payload(self, path: str, params: dict | None = None) -> dict:
+    def _query_payload(self, path: str, params: dict | None = None) -> Payload:
         """Return what a read sends: its ``url``, and parameters by the server's names."""
         return {"url": self.server + path, **params_of(params or {})}
 

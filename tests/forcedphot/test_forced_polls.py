@@ -107,7 +107,7 @@ def test_what_blocks_is_found_wherever_it_is(forced, make, double, clock):
     )
     with (
         pytest.warns(match=r"task \d+, not of these, was begun 3 times.*2|3 tasks wait behind it"),
-        pytest.raises(TimeoutError, match=r"task (\d+) is begun again.*delete\(\1\) removes it"),
+        pytest.raises(TimeoutError, match=r"task (\d+) is repeated again.*delete\(\1\) removes it"),
     ):
         forced.wait(jobs, timeout="20 min")
     assert any(task.attempts > 3 for task in later)

@@ -218,7 +218,7 @@ def test_tasks_for_other_targets_are_not_made_again(forced, double, lost):
     double.fault = lambda method, path: next(faults, None) if method == "POST" else None
     words = r"other targets than were sent, of which 10\.00000\+20\.00000.*comment 'atlasquery:"
     with (
-        pytest.warns(InputWarning, match=r"has tasks \[1, 2\] .*beside those"),
+        pytest.warns(InputWarning, match=r"has tasks \[1, 2\] .*in addition to those"),
         pytest.raises(RemoteServiceError, match=words) as caught,
     ):
         forced.submit(SkyCoord([10, 11], [20, 21], unit="deg"))
@@ -320,7 +320,7 @@ def test_a_login_from_the_environment(double, monkeypatch):
 
 
 def test_a_job_of_another_server_or_of_no_kind(forced):
-    with pytest.raises(InvalidQueryError, match="should be what submit returns"):
+    with pytest.raises(InvalidQueryError, match="should be the result of submit"):
         forced.wait([1, 2])
     with pytest.raises(InvalidQueryError, match="these jobs are at http://elsewhere"):
         forced.wait(ForcedJobs("http://elsewhere/", {}))
@@ -396,14 +396,14 @@ def test_no_credentials_in_the_file(forced, double, tmp_path):
         forced.submit(positions(3), save=tmp_path / "jobs.json")
     for content in ("", "[]", '{"format": 2}', '{"format": 1}'):
         (tmp_path / "bad.json").write_text(content)
-        with pytest.raises(InvalidQueryError, match=r"bad.json' holds no jobs"):
+        with pytest.raises(InvalidQueryError, match=r"bad.json' is not a file of jobs"):
             ForcedJobs.load(tmp_path / "bad.json")
     with pytest.raises(InvalidQueryError, match="cannot be read"):
         ForcedJobs.load(tmp_path / "none.json")
     for wrong in (5, "", "a\0b", None):
         with pytest.raises(InvalidQueryError, match=r"path=.* should be the path of a file"):
             ForcedJobs.load(wrong)
-    with pytest.raises(InvalidQueryError, match="cannot be kept"):
+    with pytest.raises(InvalidQueryError, match="cannot be written"):
         jobs.save(tmp_path / "no" / "such" / "jobs.json")
 
 

@@ -139,7 +139,7 @@ def test_a_task_that_is_tried_for_ever_is_named(forced, double, clock):
     jobs = forced.submit(where)
     with (
         pytest.warns(BlockedQueueWarning, match=r"task 2 .*begun 3 times.*3 tasks wait.*delete\(2"),
-        pytest.raises(TimeoutError, match="task 2 is begun again and again"),
+        pytest.raises(TimeoutError, match="task 2 is repeated again and again"),
     ):
         forced.wait(jobs, timeout="20 min")
     assert jobs.counts() == {"queued": 3, "retrying": 1, "done": 1}
@@ -241,7 +241,7 @@ def test_an_outage_of_minutes_ends_nothing(forced, double, clock):
     double.fault = lambda method, path: 502 if down[0] < clock.now() < down[1] else None
     with log.log_to_list() as said:
         assert forced.wait(jobs).counts() == {"done": 5}
-    assert any("looked at again" in record.getMessage() for record in said)
+    assert any("polled again" in record.getMessage() for record in said)
 
 
 def test_an_outage_of_hours_is_an_error(forced, double, clock):

@@ -138,7 +138,7 @@ def get_localization(
     as_hdus: bool = False,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> Table | fits.HDUList | dict:
+) -> Table | fits.HDUList:
     """Fetch a sky map of an event.
 
     Parameters

@@ -244,7 +244,7 @@ def get_analysis_plot(
     *,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> Picture | dict:
+) -> Picture:
     """Fetch a plot of an analysis.
 
     Parameters
@@ -301,7 +301,7 @@ def get_analysis_corner(
     *,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> Picture | dict:
+) -> Picture:
     """Fetch the corner plot of an analysis: how its parameters depend on each other.
 
     Servers of 2023 drew it while one waited; SkyPortal 1.4 no longer does. See

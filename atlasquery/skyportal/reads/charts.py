@@ -52,7 +52,7 @@ def get_finding_chart(
     file_type: str = "png",
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> Picture | dict:
+) -> Picture:
     """Fetch a finding chart, with offset stars.
 
     The server fetches the image from elsewhere while one waits; see ``conf.timeout``.

@@ -172,7 +172,7 @@ def get_followup_schedule(
     observation_end: When = None,
     output: str = "csv",
     get_query_payload: bool = False,
-) -> Table | bytes | dict:
+) -> Table | bytes:
     """Let the server plan the requests of an instrument.
 
     Parameters

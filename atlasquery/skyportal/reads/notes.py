@@ -132,7 +132,7 @@ def get_attachment(
     *,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> bytes | dict:
+) -> bytes:
     """Fetch the file that is attached to a comment.
 
     Parameters

@@ -13,7 +13,7 @@ from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
-from atlasquery.skyportal.base import SkyPortalQuery
+from atlasquery.skyportal.base import Payload, SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_source_id
 from atlasquery.skyportal.reads.names import each_source, source_path
 from atlasquery.skyportal.tables.columns import STATISTICS
@@ -145,7 +145,7 @@ def get_light_curves(
     cache: bool | None = None,
     get_query_payload: bool = False,
     progress: bool = True,
-) -> ResultMapping | list[dict]:
+) -> ResultMapping:
     """Fetch the light curves of many objects, several at a time.
 
     Parameters
@@ -204,7 +204,8 @@ def get_light_curves(
     check_on_error(on_error)
     window, snr = check_window(start, end), _check_snr(detection_snr)
     if get_query_payload:
-        return [self._query_payload(*_request(name, deduplicate)) for name in names]
+        payloads: Payload = [self._query_payload(*_request(name, deduplicate)) for name in names]
+        return payloads
     found = ResultMapping("TimeSeries", key=check_source_id)
     answers = run_all(
         lambda name: _photometry(self, name, deduplicate, cache),

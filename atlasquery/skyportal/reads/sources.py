@@ -444,7 +444,7 @@ def source_exists(
     radius: Angle | u.Quantity | str | None = None,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> bool | dict:
+) -> bool:
     """Return whether somebody has saved a source.
 
     Parameters

@@ -82,7 +82,7 @@ def get_spectra(
     *,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> Spectra | dict:
+) -> Spectra:
     """Fetch the spectra of a source.
 
     Parameters

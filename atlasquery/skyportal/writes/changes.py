@@ -259,7 +259,7 @@ def is_recent(row: dict, began: float) -> bool:
     Returns
     -------
     bool
-        True for a row without a time, too.
+        False for a row without a time.
     """
     text = row.get("created_at") or row.get("modified")
     if not isinstance(text, str):

@@ -35,8 +35,8 @@ DETECTED = 5.0  # signal to noise
 def query_region(
     self: ServiceQuery,
     coordinates: SkyCoord,
-    *,
     radius: Angle | u.Quantity | str,
+    *,
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table:
@@ -112,7 +112,7 @@ def get_light_curve(
     window = check_window(start, end)
 
     def decode(body: bytes) -> Rows:
-        response = decode_json(body, LightCurve, "a light curve")
+        response = decode_json(body, LightCurveResponse, "a light curve")
         check_answer(response.id, object_id, "the light curve")
         return decode_rows(MEASUREMENT, response.measurements)
 
@@ -139,7 +139,7 @@ def get_light_curve(
     return light_curve(within(rows, window, time="mjd"), meta)
 
 
-class LightCurve(msgspec.Struct):
+class LightCurveResponse(msgspec.Struct):
     """The response; its rows are decoded by the declaration of their columns."""
 
     id: str
