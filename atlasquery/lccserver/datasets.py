@@ -237,8 +237,8 @@ def list_datasets(
     >>> found.meta["setid"] in LCCServer.list_datasets()["setid"]
     True
     """
-    whole = isinstance(max_rows, (int, np.integer)) and not isinstance(max_rows, bool)
-    if not whole or not 0 < max_rows <= MOST_DATASETS:
+    is_count = isinstance(max_rows, (int, np.integer)) and not isinstance(max_rows, bool)
+    if not is_count or not 0 < max_rows <= MOST_DATASETS:
         raise InvalidQueryError(
             f"max_rows={max_rows!r} should be a whole number from 1 to {MOST_DATASETS}, the "
             "most that the server lists"
