@@ -159,20 +159,11 @@ class AlerceQuery(ServiceQuery):
         """
         item = _server_item(route)
 
-        def decode_undamaged(body: bytes) -> object:
-            try:
-                return decode(body)
-            except (TableParseError, msgspec.ValidationError):
-                # A body that is not JSON is damaged, whatever its decoder met first.
-                if content == "JSON":
-                    decode_json_words(body)
-                raise
-
         try:
             return self._read(
                 self._path(route, fields or {}),
                 params,
-                decode=decode_undamaged,
+                decode=decode,
                 lifetime=self.conf.object_seconds if lifetime is None else lifetime,
                 cache=cache,
                 method="GET",

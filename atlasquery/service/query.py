@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import inspect
+import json
 import os
 import sqlite3
 import time
@@ -86,8 +87,12 @@ class Decoding:
         if isinstance(error, RemoteServiceError):
             # A page of a proxy, or of a server that is starting, in place of data.
             return self._content.lower() not in kind
-        cause = error.__cause__ if isinstance(error, TableParseError) else None
-        return isinstance(cause, DAMAGED) and not isinstance(cause, msgspec.ValidationError)
+        if not isinstance(error, TableParseError):
+            return False
+        cause = error.__cause__
+        if isinstance(cause, (msgspec.ValidationError, TableParseError)):
+            return self._content == "JSON" and not _is_json(response.content)
+        return isinstance(cause, DAMAGED)
 
     def of(self, response: requests.Response) -> Any:
         """Return the decoded response, or raise the error of decoding it.
@@ -107,6 +112,19 @@ class Decoding:
         if self._error is not None:
             raise self._error
         return self._value
+
+
+def _is_json(body: bytes) -> bool:
+    """Return whether a body is JSON, in which some servers write NaN and Infinity."""
+    try:
+        msgspec.json.decode(body)
+    except DAMAGED:
+        # The standard library reads these words.
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(body)
+            return True
+        return False
+    return True
 
 
 # An hour and a few seconds: the server's clock starts when a request arrives.
@@ -623,15 +641,17 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             )
         try:
             return decode(response.content)
-        except (msgspec.ValidationError, TableParseError) as error:
-            message = server_message(response)
-            raise TableParseError(
-                f"{self.service} answered {response.url} with an unexpected response "
-                f"({error}): {message}",
-                reason=message,
-                **about,
-            ) from error
-        except DAMAGED as error:
+        except (*DAMAGED, TableParseError) as error:
+            unexpected = isinstance(error, (msgspec.ValidationError, TableParseError))
+            # A body that is not JSON is damaged, whatever its decoder met first.
+            if unexpected and (content != "JSON" or _is_json(response.content)):
+                message = server_message(response)
+                raise TableParseError(
+                    f"{self.service} answered {response.url} with an unexpected response "
+                    f"({error}): {message}",
+                    reason=message,
+                    **about,
+                ) from error
             raise TableParseError(
                 f"{self.service} answered {response.url} with JSON that is incomplete or damaged "
                 f"({error}). Try again.",

@@ -57,6 +57,13 @@ def test_a_write_is_sent_once(faulty, probe, damage):
     assert len(faulty.received) == 1
 
 
+def test_what_breaks_off_is_damaged_whatever_its_decoder_meets_first(faulty, probe):
+    faulty.script(Reply(body=b'["a", {"n"'), answer([{"n": 1}]))
+    decode = msgspec.json.Decoder(list[dict[str, int]]).decode
+    assert probe.read(decode=decode) == [{"n": 1}]
+    assert len(faulty.received) == 2
+
+
 def test_another_shape_is_no_damage(faulty, probe):
     faulty.default = answer({"other": 1})
     with pytest.raises(TableParseError, match="an unexpected response"):
