@@ -74,7 +74,7 @@ def test_a_file_of_the_same_size_that_is_damaged_is_named(box_atlas, sandbox, tm
         with pytest.raises(TableParseError, match=f"{file} is damaged.*remove it and call"):
             work()
     file.unlink()
-    with pytest.raises(TableParseError, match=f"{file} is not there any more.*again"):
+    with pytest.raises(TableParseError, match=f"{file} is missing.*again"):
         box_atlas.read_sources(tmp_path, "objects")
 
 
