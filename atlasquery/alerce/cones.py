@@ -30,9 +30,9 @@ SMALLEST = 0.5
 Position = tuple[float, float]
 
 
-def cone_payload(client: AlerceQuery, survey: str, position: Position, arcsec: float) -> dict:
+def cone_payload(survey: str, position: Position, arcsec: float) -> dict:
     """Return the parameters of a search for the objects around a position, by name."""
-    return cone_params(*position, arcsec) | fixed_order(client, survey)
+    return cone_params(*position, arcsec) | fixed_order(survey)
 
 
 def find_nearest(
@@ -51,7 +51,7 @@ def find_nearest(
     """
 
     def read(radius: float, limit: int | None) -> FoundObjects:
-        sent = cone_payload(client, survey, position, radius)
+        sent = cone_payload(survey, position, radius)
         found = read_pages(client, survey, sent, limit, cache)
         # The response to another request must not pass, even if its rows are not used.
         return found._replace(rows=with_separation(found.rows, position, radius))

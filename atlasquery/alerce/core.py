@@ -10,8 +10,8 @@ class AlerceClass(AlerceQuery):
     """Queries to the ALeRCE broker of ZTF and LSST alerts.
 
     Use the instance ``Alerce``, or create an `AlerceClass` for another server. No
-    login is needed. ALeRCE's services stand at several addresses, which
-    ``atlasquery.alerce.conf`` names; only that of ZTF's API is an argument.
+    login is needed. ALeRCE has several servers, whose addresses are in
+    ``atlasquery.alerce.conf``; only that of the ZTF API is an argument.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class AlerceClass(AlerceQuery):
     get_light_curve = light_curves.get_light_curve
     get_light_curves = light_curves.get_light_curves
 
-    # The measurements of an object, as the survey has them
+    # Measurements of an object as the survey sends them, and statistics for each band
     get_detections = light_curves.get_detections
     get_non_detections = light_curves.get_non_detections
     get_forced_photometry = light_curves.get_forced_photometry

@@ -141,7 +141,7 @@ def query_region(
     arcsec = check_radius(radius)
     positions = list(zip(ra.tolist(), dec.tolist(), strict=True))
     if get_query_payload:
-        cones = [cone_payload(self, survey, position, arcsec) for position in positions]
+        cones = [cone_payload(survey, position, arcsec) for position in positions]
         payloads = [self._payload(LIST_ROUTE[survey], cone) for cone in cones]
         return payloads[0] if shape == () else payloads
     answers = self._each(
@@ -305,14 +305,14 @@ def query_criteria(
             params["ranking"] = 1
         if order and limit is not None:
             params |= order_params(survey, order_by, descending)
-        return self._payload(LIST_ROUTE[survey], fixed_order(self, survey) | params)
+        return self._payload(LIST_ROUTE[survey], fixed_order(survey) | params)
     check_class(self, survey, classifier, classifier_version, class_name)
     if ranking == ALL:
         found = _all_ranks(self, survey, params, order, limit, cache)
     elif order:
         found = find_in_order(self, survey, params, order, limit, cache)
     else:
-        found = read_pages(self, survey, params | fixed_order(self, survey), limit, cache)
+        found = read_pages(self, survey, params | fixed_order(survey), limit, cache)
     if coordinates is not None:
         (ra,), (dec,), _ = check_coordinates(coordinates)
         # It is an error if the server ignored the position.
@@ -382,7 +382,7 @@ def query_objects(
     distinct = list(dict.fromkeys(names))
     parts = [distinct[n : n + OID_CHUNK] for n in range(0, len(distinct), OID_CHUNK)]
     if get_query_payload:
-        route, order = LIST_ROUTE[survey], fixed_order(self, survey)
+        route, order = LIST_ROUTE[survey], fixed_order(survey)
         payloads = [self._payload(route, {"oid": part} | order) for part in parts]
         return one_or_all(payloads)
     answers: list[tuple] = []
@@ -487,9 +487,7 @@ def query_object(
 
 def _with_class(client: AlerceQuery, rows: Rows, name: Oid, cache: bool | None) -> Rows:
     """Return the entry of an object of LSST with its classification, which lists have."""
-    listed = read_pages(
-        client, "lsst", {"oid": [name]} | fixed_order(client, "lsst"), None, cache, named=1
-    )
+    listed = read_pages(client, "lsst", {"oid": [name]} | fixed_order("lsst"), None, cache, named=1)
     for column in LSST_OBJECT:
         if len(listed.rows) and rows.masks[column.name][0]:
             rows.values[column.name] = listed.rows.values[column.name]
@@ -561,7 +559,7 @@ def _all_ranks(
     def ask(rank: int) -> FoundObjects:
         sent = params | {"ranking": rank}
         if order is None or order.name in ("ranking", "classifier_version"):
-            return read_pages(client, survey, sent | fixed_order(client, survey), limit, cache)
+            return read_pages(client, survey, sent | fixed_order(survey), limit, cache)
         return find_in_order(client, survey, sent, order, limit, cache)
 
     answers = client._each(ask, list(range(1, most + 1)))
@@ -583,7 +581,7 @@ def _named(
     """Return the entries of some names, and the errors of those that fail."""
 
     def ask(part: list) -> FoundObjects:
-        sent = {"oid": part} | fixed_order(client, survey)
+        sent = {"oid": part} | fixed_order(survey)
         # A request for many names is repeated in halves.
         found = read_pages(client, survey, sent, None, cache, named=len(part), once=len(names) > 1)
         check_answers(found.rows.values["oid"], part, "the object", service=client.service)

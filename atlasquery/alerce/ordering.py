@@ -74,16 +74,14 @@ def find_in_order(
         # Rank 1 of one version of one classifier: only whether there is one differs.
         order = Order("classifier_name", order.descending)
     if limit is None:
-        return read_pages(
-            client, survey, params | fixed_order(client, survey), None, cache, order=order
-        )
+        return read_pages(client, survey, params | fixed_order(survey), None, cache, order=order)
     return _first_ones(client, survey, params, order, limit, cache)
 
 
 def _first_ones(
     client: AlerceQuery, survey: str, params: dict, order: Order, limit: int, cache: bool | None
 ) -> FoundObjects:
-    sent = params | fixed_order(client, survey) | order_params(survey, order.name, order.descending)
+    sent = params | fixed_order(survey) | order_params(survey, order.name, order.descending)
     size, times = limit + 1, []
     while True:
         page, following, when = _first_page(client, survey, sent, order, size, cache)
@@ -202,9 +200,7 @@ def _value_by_value(
     parts, times, cut, repeated = [], [], False, 0
     count = 0
     for value, chosen in _values(client, params, order, cache):
-        found = read_pages(
-            client, "ztf", params | chosen | fixed_order(client, "ztf"), limit, cache
-        )
+        found = read_pages(client, "ztf", params | chosen | fixed_order("ztf"), limit, cache)
         rows = with_column(found.rows, UNSENT[order.name], value)
         parts.append(rows)
         times.append(found.when)

@@ -206,7 +206,7 @@ def complete_classifications(
     parts = [names[start : start + NAMES] for start in range(0, len(names), NAMES)]
     while parts:
         part = parts.pop()
-        sent = params | fixed_order(client, survey) | {"oid": part, "page": 1}
+        sent = params | fixed_order(survey) | {"oid": part, "page": 1}
         every, _, _ = read_page(
             client, survey, sent | {"page_size": CLASSIFICATIONS * len(part)}, cache
         )
@@ -292,7 +292,7 @@ def read_lsst_entry(
     return rows, when
 
 
-def fixed_order(client: AlerceQuery, survey: str) -> dict:
+def fixed_order(survey: str) -> dict:
     """Return the parameters of each search: the order, without which pages overlap."""
     return ({"survey": "lsst"} if survey == "lsst" else {}) | order_params(survey, None, False)
 
@@ -318,7 +318,7 @@ def _shortest(client: AlerceQuery, cache: bool | None) -> int:
     """Return the least number of rows of a full page of the server, as far as it matters."""
     with client._measuring:
         if (server := client.server) not in client._least_rows:
-            sent = {"page": 1, "page_size": SMALLEST_PAGE} | fixed_order(client, "ztf")
+            sent = {"page": 1, "page_size": SMALLEST_PAGE} | fixed_order("ztf")
             try:
                 rows, _, _ = read_page(client, "ztf", sent, cache)
             except (RemoteServiceError, TableParseError, TimeoutError):

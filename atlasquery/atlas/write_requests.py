@@ -43,8 +43,8 @@ DELETED = "Row deleted."
 GATEWAY = (502, 504)
 
 # Seconds by which the server's clock may differ from ours; and when it mistakes the time zone.
-CLOCKS = 600.0
-ZONES = 90000.0
+CLOCK_DIFFERENCE = 600.0
+TIME_ZONE_DIFFERENCE = 90000.0
 # Columns of 32 bits are returned with six digits; values below their range may become 0.
 ROUNDED, TINY = 1e-5, float(np.finfo(np.float32).tiny)
 
@@ -253,8 +253,12 @@ def _look_for_score(client: AtlasQuery, lost: LostWrite) -> tuple[bool | None, s
     else:
         # A call may wait for hours for its requests.
         seconds = [_seconds_outside(row, lost.began, client._clock.now()) for row in alike]
-        near = [row for row, off in zip(alike, seconds, strict=True) if off <= CLOCKS]
-        doubtful = [row for row, off in zip(alike, seconds, strict=True) if CLOCKS < off <= ZONES]
+        near = [row for row, off in zip(alike, seconds, strict=True) if off <= CLOCK_DIFFERENCE]
+        doubtful = [
+            row
+            for row, off in zip(alike, seconds, strict=True)
+            if CLOCK_DIFFERENCE < off <= TIME_ZONE_DIFFERENCE
+        ]
     # Rows that this very call has written before do not count.
     if len(near) > lost.same:
         return True, f"these scores are stored, time {near[-1]['timestamp']}"

@@ -46,7 +46,7 @@ class AtlasForcedClass(ForcedQuery):
     wait = waiting.wait
     fetch = results.fetch
 
-    # Result files that you have already
+    # Result files on disk
     read = results.read
 
     # Images of the exposures, and stacks along the path of a minor planet
@@ -54,7 +54,7 @@ class AtlasForcedClass(ForcedQuery):
     get_images = images.get_images
     get_stack = images.get_stack
 
-    # All tasks of the account
+    # Tasks of the account: list and delete
     list_jobs = tasks.list_jobs
     delete = tasks.delete
 

@@ -99,7 +99,7 @@ def query_criteria(
     Returns
     -------
     `~astropy.table.Table` or LCCQuery
-        A row per object: ``objectid``, ``ra``, ``dec`` (deg), the columns requested for with
+        A row per object: ``objectid``, ``ra``, ``dec`` (deg), the requested columns with
         their units, ``collection``, ``lcfname`` and more. ``meta["setid"]`` is the
         name of the dataset, which `get_dataset` takes.
 
@@ -109,7 +109,7 @@ def query_criteria(
         If an argument is not what it should be, or names a column or collection that
         is not there; the search was not sent.
     RemoteServiceError
-        If the server failed, or searched for something else than it was requested.
+        If the server failed, or did not run the search that was sent.
     TimeoutError
         If the result is not there in time; ``query`` of the error resumes it.
 
@@ -215,7 +215,7 @@ def query_text(
     InvalidQueryError
         If an argument is not what it should be; the search was not sent.
     RemoteServiceError
-        If the server failed, or searched for something else than it was requested.
+        If the server failed, or did not run the search that was sent.
     TimeoutError
         If the result is not there in time; ``query`` of the error resumes it.
 

@@ -93,7 +93,7 @@ def observe(rng: np.random.Generator, history: str) -> Exposures:
     order = np.argsort(mjd, kind="stable")
     mjd, site, number, pointing = mjd[order], site[order], number[order], pointing[order]
     moon = _moonlight(mjd)
-    band = _bands(rng, mjd, site, moon)
+    band = _bands(mjd, site, moon)
     faintest = np.select([band == "c", band == "o", band == "w"], [19.9, 19.5, 19.2], 18.4)
     names = [
         f"{s}{int(m):05d}o{n:04d}{b}"
@@ -157,9 +157,7 @@ def _moonlight(mjd: np.ndarray) -> np.ndarray:
     return 0.5 * (1 - np.cos(2 * np.pi * (mjd - _NEW_MOON_MJD) / _LUNATION_DAYS))
 
 
-def _bands(
-    rng: np.random.Generator, mjd: np.ndarray, site: np.ndarray, moon: np.ndarray
-) -> np.ndarray:
+def _bands(mjd: np.ndarray, site: np.ndarray, moon: np.ndarray) -> np.ndarray:
     """Choose filters: c in dark time, o in bright time, w at the fifth unit, rarely t and h."""
     band = np.where(moon < 0.3, "c", "o")
     rare = (np.floor(mjd).astype(int) * 7919) % 97

@@ -115,12 +115,12 @@ def request(
         if method != "GET" or body is not None:
             raise InvalidQueryError("paginate=True is for method='GET' without json")
         return _items(self, path, sent, cache)
-    with _explain_removed(self, path):
+    with _explain_removed(path):
         return _one(self, method, path, sent, body, cache)
 
 
 @contextlib.contextmanager
-def _explain_removed(client: SkyPortalQuery, path: str) -> Iterator[None]:
+def _explain_removed(path: str) -> Iterator[None]:
     """Explain the error of a route that newer servers removed."""
     try:
         yield
@@ -155,7 +155,7 @@ def _one(
         )
     finally:
         if method != "GET":
-            # What was read before may be otherwise now.
+            # Cached responses may be outdated now, even after a timeout.
             client._store.clear()
     return _data(client, response)
 

@@ -239,7 +239,7 @@ class SkyPortalQuery(ServiceQuery):
     def _knows(self, token: Secret | None) -> bool:
         """Return whether the server knows a token.
 
-        What it answers lists all tokens of the user: nothing of it is kept, or quoted.
+        Its response lists all tokens of the user: nothing of it is kept or quoted.
         """
         status, kind = self._ask_profile(token)
         if status in (200, 401) and "json" in kind.lower():
@@ -529,7 +529,7 @@ class SkyPortalQuery(ServiceQuery):
         try:
             response = self._write(path, body, method=method, json=True)
         finally:
-            # What was read before may be otherwise now, even after a timeout.
+            # Cached responses may be outdated now, even after a timeout.
             self._store.clear()
         return self._decode(response, lambda text: msgspec.json.decode(open_envelope(text)))
 

@@ -32,7 +32,7 @@ __all__ = ["GALAXY_PAGE", "FoundRows", "check_limit", "query_around_each", "read
 GALAXY_PAGE = ("page", "pageNumber")
 # What the server says in a page of the pages themselves.
 PAGE_KEYS = {"totalMatches", "pageNumber", "page", "numPerPage", "queryID"}
-# How often a search is begun again because it changed under our hands.
+# How often a search is started again because the list changed while it was read.
 WALKS = 3
 # How many pages are requested before it is looked whether there is something in them.
 AT_ONCE = 16

@@ -47,7 +47,7 @@ __all__ = [
 # What a gateway says that has lost the server, or waits for it no longer.
 GATEWAY = (502, 503, 504)
 # How far the server's clock may be from ours.
-CLOCKS = 600.0
+CLOCK_DIFFERENCE = 600.0
 DRY = "Dry run: not sent."
 
 
@@ -266,7 +266,7 @@ def is_recent(row: dict, began: float) -> bool:
     # In UTC: see docs/servers/skyportal.rst, "Times without a zone".
     created = dt.datetime.fromisoformat(text)
     created = created if created.tzinfo else created.replace(tzinfo=dt.UTC)
-    return created.timestamp() >= began - CLOCKS
+    return created.timestamp() >= began - CLOCK_DIFFERENCE
 
 
 def is_refusal(error: Exception) -> bool:
