@@ -230,7 +230,7 @@ def _exposures(database: Database, pointing: int) -> Exposures:
 
 
 def _looked_at(database: Database, detections: Sequence, pointing: int) -> dict:
-    """Take an exposure for each detection; return its time and its number by place."""
+    """Take an exposure for each detection; return its time and its index."""
     (last,) = database.fetch("select max(id) from exposures")[0]
     looked: dict[int, tuple] = {}
     columns: dict[str, list] = {}

@@ -379,6 +379,7 @@ def _as_mjd(value: object) -> str:
     if isinstance(value, str) and not re.fullmatch(r"\s*\d+(\.\d*)?\s*", value):
         return ""
     try:
+        # Anything that a user gave: what is not a number raises.
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return ""
