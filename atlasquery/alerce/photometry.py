@@ -188,13 +188,14 @@ def unmask_zero(rows: Rows) -> Rows:
         fillers of numbers of other rows, -1.
     """
     found = rows.without(())
+    # A column that is not declared for this kind of row may come as a string.
+    numbers = {name for name, values in found.values.items() if values.dtype.kind in "iuf"}
     for name in REFERENCES:
-        # Where it is not declared, it may come as a string.
-        if name in found.values and found.values[name].dtype.kind in "iuf":
+        if name in numbers:
             found.masks[name] = found.masks[name] | (found.values[name] == -1)
             found.values[name] = np.where(found.masks[name], 0, found.values[name])
     for name in ALWAYS_SENT:
-        if name in found.values:
+        if name in numbers:
             values = found.values[name]
             zero = values == 0.0
             found.values[name] = np.where(zero, np.nan, values)

@@ -1,5 +1,6 @@
 """Measurements: signs, missing values, times, and jobs of many objects of which some fail."""
 
+import json
 import pickle
 
 import alerce_sky as sky
@@ -9,6 +10,8 @@ import pytest
 from alerce_server import Answer
 
 from atlasquery.alerce import conf
+from atlasquery.alerce.lsst_columns import ALWAYS_SENT, REFERENCES
+from atlasquery.alerce.photometry import unmask_zero
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
@@ -17,6 +20,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
 )
 from atlasquery.lightcurve import SCHEMA, mag_to_flux, plot
+from atlasquery.tables import Column, Columns, decode_rows
 
 # The object with the most detections, some of negative flux.
 RICH = max(range(40), key=sky.detection_count)
@@ -440,3 +444,12 @@ def test_a_light_curve_with_rows_of_another_object_is_not_taken(alerce, double, 
     assert first["detection"].sum() == len(sky.detections(RICH))
     assert len(first) == len(sky.detections(RICH)) + len(sky.non_detections(RICH))
     assert lc["forced"].sum() == len(sky.forced(RICH))
+
+
+@pytest.mark.parametrize("names", [REFERENCES, ALWAYS_SENT], ids=["references", "fluxes"])
+def test_a_number_that_comes_as_a_string_where_it_is_not_declared_is_kept(names):
+    """A row with a key of rows of another kind, of another type than theirs."""
+    name = next(iter(names))
+    body = json.dumps([{"mjd": 60000.0, name: "5"}]).encode()
+    rows = decode_rows(Columns("a row", Column("mjd")), body)
+    assert unmask_zero(rows).values[name].tolist() == ["5"]
