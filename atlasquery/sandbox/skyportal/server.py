@@ -12,12 +12,12 @@ import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from skyportal_routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
-from skyportal_sky import ADMIN, OTHER, READER, Sky
-
 from atlasquery.service.clock import Clock
 
-__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
+from .routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
+from .sky import ADMIN, OTHER, READER, Sky
+
+__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalSandbox"]
 
 # Each registers its routes; a route that stands earlier goes first.
 for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyportal_tables"):
@@ -51,7 +51,7 @@ class Throttle:
         return True
 
 
-class SkyPortalDouble:
+class SkyPortalSandbox:
     """An instance of SkyPortal at one address.
 
     ``sky`` is its state. ``faults`` maps a regular expression of the method and
