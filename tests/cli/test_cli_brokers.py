@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from addresses import configured
 
 from atlasquery.lightcurve import read
 from atlasquery.sandbox.alerce.server import AlerceSandbox
@@ -18,7 +19,7 @@ def _alerce():
 
 @pytest.fixture
 def alerce(run, _alerce):
-    with _alerce.configured():
+    with configured(_alerce):
         yield lambda *words, **options: run("alerce", *words, **options)
 
 
