@@ -25,7 +25,7 @@ def serve(latency: float, pipe) -> None:
     """Run the test server in a separate process until the pipe closes."""
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox(latency) as double:
+    with AlerceSandbox(latency, seed=None) as double:
         pipe.send(double.settings())
         with contextlib.suppress(EOFError):
             pipe.recv()

@@ -81,7 +81,7 @@ def test_path_of_a_search_of_alerce():
     from atlasquery.alerce import AlerceClass
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox() as double, configured(double):
+    with AlerceSandbox(seed=None) as double, configured(double):
         client = AlerceClass()
         path = path_of(client, lambda: client.query_criteria(n_det=(5, 9), cache=False), "/objects")
     assert path == documented("Alerce.query_criteria")

@@ -10,7 +10,7 @@ from atlasquery.sandbox.alerce.server import AlerceSandbox
 
 @pytest.fixture(scope="session")
 def _double():
-    with AlerceSandbox() as double:
+    with AlerceSandbox(seed=None) as double:
         yield double
 
 

@@ -105,6 +105,20 @@ def test_pitfall_17_no_measurement_is_masked(alerce):
     assert alerce.get_light_curve(edge_cases.name(RICH))["distnr"].unit == u.pix
 
 
+def test_the_error_of_a_flux_near_zero_is_large_and_not_missing(alerce, double):
+    rows = edge_cases.forced(RICH)[:3]
+    for row, (mag, error) in zip(rows, [(28.5, 250.0), (100.0, 100.0), (18.0, 0.1)], strict=True):
+        row |= {"mag": mag, "e_mag": error, "isdiffpos": 1}
+    double.faults["forced-photometry"] = Response(200, rows)
+    forced = alerce.get_forced_photometry(edge_cases.name(RICH))
+    assert forced["mag_psf_err"].mask.tolist() == [False, True, False]
+    assert forced["flux_err"].mask.tolist() == [False, True, False]
+    flux = 10 ** (-0.4 * (28.5 - 23.9))
+    error = forced["flux_err"].unmasked[0].to_value(u.uJy)
+    assert error == pytest.approx(flux * 250 * np.log(10) / 2.5)
+    assert forced["detection"].tolist() == [False, False, True]
+
+
 def test_pitfall_18_forced_photometry_of_one_object_is_whole(alerce):
     assert len(alerce.get_forced_photometry(LSST, survey="lsst")) == 25
     lc = alerce.get_light_curve(LSST, survey="lsst", forced=True)

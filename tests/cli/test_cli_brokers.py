@@ -13,7 +13,7 @@ from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
 @pytest.fixture(scope="module")
 def _alerce():
-    with AlerceSandbox() as double:
+    with AlerceSandbox(seed=None) as double:
         yield double
 
 

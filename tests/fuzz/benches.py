@@ -228,7 +228,7 @@ def alerce(folder):
     from atlasquery.sandbox.alerce import edge_cases
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox() as double, configured(double), _set(conf):
+    with AlerceSandbox(seed=None) as double, configured(double), _set(conf):
         known = SimpleNamespace(
             folder=folder, one=edge_cases.name(4), two=[edge_cases.name(4), edge_cases.name(6)],
             adql="SELECT oid, meanra, ndet FROM object LIMIT 3",

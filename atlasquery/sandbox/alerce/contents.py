@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from typing import Protocol, TypeVar
 
+from ..sky import objects as sky_objects
 from .edge_cases import COUNT, LSST_COUNT, EdgeLSST, EdgeZTF
+from .one_sky import lsst_objects, ztf_objects
 from .rows import Row
 
 __all__ = ["Contents", "LSSTObject", "ZTFObject", "near", "separation_arcsec"]
@@ -88,28 +90,30 @@ class Contents:
 
     Parameters
     ----------
-    ztf : iterable of ZTFObject
-        Objects of ZTF besides the edge cases.
-    lsst : iterable of LSSTObject
-        Objects of LSST besides the edge cases.
+    seed : int, optional
+        Seed of the one sky; None for the edge cases alone.
     """
 
-    def __init__(self, ztf: Iterable[ZTFObject] = (), lsst: Iterable[LSSTObject] = ()):
-        self._further_ztf, self._further_lsst = tuple(ztf), tuple(lsst)
+    def __init__(self, seed: int | None = None):
+        self._seed = seed
         self.entry = lru_cache(maxsize=None)(self._entry)
         self.probabilities = lru_cache(maxsize=None)(self._probabilities)
 
     @cached_property
     def ztf(self) -> dict[str, ZTFObject]:
         """The objects of ZTF by name."""
-        edge: list[ZTFObject] = [EdgeZTF(n) for n in range(COUNT)]
-        return {one.oid: one for one in (*edge, *self._further_ztf)}
+        found: list[ZTFObject] = [EdgeZTF(n) for n in range(COUNT)]
+        if self._seed is not None:
+            found += ztf_objects(sky_objects(self._seed))
+        return {one.oid: one for one in found}
 
     @cached_property
     def lsst(self) -> dict[int, LSSTObject]:
         """The objects of LSST by number."""
-        edge: list[LSSTObject] = [EdgeLSST(n) for n in range(LSST_COUNT)]
-        return {one.oid: one for one in (*edge, *self._further_lsst)}
+        found: list[LSSTObject] = [EdgeLSST(n) for n in range(LSST_COUNT)]
+        if self._seed is not None:
+            found += lsst_objects(sky_objects(self._seed))
+        return {one.oid: one for one in found}
 
     def _entry(self, oid: str) -> Row:
         return self.ztf[oid].entry()

@@ -8,7 +8,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from .rows import CORRECTION, LSST_BANDS, LSST_NULL, Row, ztf_magstats
+from .rows import CORRECTION, FEATURES_VERSION, LSST_BANDS, LSST_NULL, Row, ztf_magstats
 from .rows import v2_detections as v2_form
 from .rows import v2_non_detections as v2_limits
 from .taxonomy import CLASSIFIERS, LSST_CLASSES
@@ -192,13 +192,14 @@ def v2_non_detections(n: int) -> list[Row]:
 
 def features(n: int) -> list[Row]:
     """Return features; some values are null or NaN."""
-    version = "lc_classifier_1.2.1-P"
     values = [
         ("Amplitude", 1.83, 1), ("Amplitude", 8.74, 2), ("Multiband_period", None, 12),
         ("PPE", 8.55, 12), ("Eta_e", None, 1), ("Eta_e", float("nan"), 2), ("r-W3", 9.02, 0),
         ("Power_rate_1/2", 0.5, 1), ("Power_rate_1/2", 0.7, 2),
     ]  # fmt: skip
-    return [{"name": a, "value": v, "fid": fid, "version": version} for a, v, fid in values]
+    return [
+        {"name": a, "value": v, "fid": fid, "version": FEATURES_VERSION} for a, v, fid in values
+    ]
 
 
 def magstats(n: int) -> list[Row]:

@@ -8,7 +8,9 @@ __all__ = ["Row", "v2_detections", "v2_non_detections", "with_nulls", "ztf_magst
 #: An item of a JSON response.
 Row = dict[str, Any]
 
+#: The version of the pipelines.
 CORRECTION = "correction_1.0.0"
+FEATURES_VERSION = "lc_classifier_1.2.1-P"
 LSST_BANDS = {"6": "u", "1": "g", "2": "r", "3": "i", "4": "z", "5": "y"}
 # Keys of a detection of LSST that a survey so young sends as null.
 LSST_NULL = """

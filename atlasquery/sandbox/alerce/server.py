@@ -6,6 +6,7 @@ import time
 from typing import NoReturn
 
 from ..http import Faults, LoopbackServer, RefusedRequest, Response, SandboxRequest, next_fault
+from ..sky import SEED
 from .catshtm import query_catalogues
 from .contents import Contents, LSSTObject, ZTFObject
 from .rows import Row, v2_detections, v2_non_detections, with_nulls
@@ -32,10 +33,15 @@ _ROWS_OF_ONE = 10
 class AlerceSandbox:
     """The servers of ALeRCE at one address, each below a path.
 
+    They hold what ZTF and LSST see of the one sky, and the edge cases of
+    `atlasquery.sandbox.alerce.edge_cases`.
+
     Parameters
     ----------
     latency : float
         Seconds to wait before each response.
+    seed : int or None
+        Seed of the one sky; None for the edge cases alone.
     host : str
         Address to listen on.
     port : int
@@ -54,12 +60,19 @@ class AlerceSandbox:
         Largest number of objects in a page of ZTF, whatever was requested.
     """
 
-    def __init__(self, latency: float = 0.0, *, host: str = "127.0.0.1", port: int = 0):
+    def __init__(
+        self,
+        latency: float = 0.0,
+        *,
+        seed: int | None = SEED,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ):
         self.latency = latency
         self.faults: Faults = {}
         self.received: list[str] = []
         self.cap: int | None = None
-        self._contents = Contents()
+        self._contents = Contents(seed)
         self._listed = ListedZTF(self._contents)
         self._lock = threading.Lock()
         self._server = LoopbackServer(self._respond, host=host, port=port, name="alerce-sandbox")
