@@ -182,7 +182,7 @@ def measurement_ids(points: Measurements, survey: str, number: int) -> np.ndarra
     >>> from atlasquery.sandbox.sky import objects
     >>> one = objects()[13]
     >>> int(measurement_ids(measurements(one, "ztf"), "ztf", one.number)[0])
-    3360164041755015013
+    3356150302055015013
     """
     exposure = points.exposure.astype(np.int64)
     if survey == "ztf":
