@@ -1,14 +1,25 @@
-"""The searches of the double of an LCC-Server, with the errors of docs/servers/lccserver.rst."""
+"""Searches of the embedded LCC-Server, with the errors of docs/servers/lccserver.rst."""
 
 import html
 import itertools
 import json
 import re
 import secrets
+import sqlite3
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import sky
+from ..http import Response
+from . import catalogs
+from .catalogs import Row
+from .messages import LCCRequest, LineStream, reply
+
+if TYPE_CHECKING:
+    from .server import LCCSandbox
+
+__all__ = ["SEARCHES", "stream"]
 
 SEARCHES = ("/api/conesearch", "/api/ftsquery", "/api/columnsearch", "/api/xmatch")
 WORDS = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "=", "ne": "!=", "ct": "like"}
@@ -171,14 +182,14 @@ PARSERS = {"conesearch": _cone, "ftsquery": _text, "columnsearch": _columns, "xm
 
 def _search(double, service, arguments):
     """Return the rows by collection, what the server says it ran, and the columns."""
-    chosen = arguments["collections"] or list(sky.COLLECTIONS)
-    if not set(chosen) & set(sky.COLLECTIONS):
+    chosen = arguments["collections"] or list(catalogs.COLLECTIONS)
+    if not set(chosen) & set(catalogs.COLLECTIONS):
         raise DiedError
-    chosen = [name for name in sky.COLLECTIONS if name in chosen]
+    chosen = [name for name in catalogs.COLLECTIONS if name in chosen]
     sort = arguments["results_sortspec"] or []
     asked = [*arguments["getcolumns"], *(name for name, _ in sort)]
-    asked = [name for name in dict.fromkeys(asked) if name in sky.COLUMNS]
-    if any(name not in sky.COLUMNS for name, _ in sort):
+    asked = [name for name in dict.fromkeys(asked) if name in catalogs.COLUMNS]
+    if any(name not in catalogs.COLUMNS for name, _ in sort):
         raise DiedError
     condition = arguments["conditions"]
     ran = {
@@ -195,7 +206,7 @@ def _select(name, condition):
     import sqlite3
 
     try:
-        rows = sky.select(name, condition or "1")
+        rows = catalogs.select(name, condition or "1")
     except sqlite3.Error:
         return []
     fixed = {"owner": 1, "visibility": "public", "sharedwith": None, "collection": name}
@@ -233,10 +244,10 @@ def _in_text(arguments, chosen, condition, ran):
     for name in chosen:
         rows = _select(name, condition)
         kept = [row for row in rows if any(
-            words.rstrip("*") in (row[key] or "").lower() for key in sky.TEXT
+            words.rstrip("*") in (row[key] or "").lower() for key in catalogs.TEXT
             if column in (None, key))]  # fmt: skip
         found[name] = [row | {"relevance": -1.5, "extra_info": None} for row in kept]
-    return found, ("relevance", "extra_info", *sky.TEXT)
+    return found, ("relevance", "extra_info", *catalogs.TEXT)
 
 
 def _in_columns(arguments, chosen, condition, ran):
@@ -291,12 +302,12 @@ def _dataset(double, setid, kind, arguments, ran, columns, found, rows, zipped):
         "setid": setid, "name": "New dataset", "desc": "Created", "citation": None,
         "created": TIME, "updated": TIME, "owner": 2,
         "visibility": arguments["dataset_visibility"], "sharedwith": None, "searchtype": kind,
-        "searchargs": ran, "collections": list(found), "coll_dirs": dict(sky.COLLECTIONS),
+        "searchargs": ran, "collections": list(found), "coll_dirs": dict(catalogs.COLLECTIONS),
         "lcmagcols": dict.fromkeys(found, "aep_000"), "npages": -(-len(rows) // size),
         "rows_per_page": size, "page_slices": [], "currpage": 1, "owned": True,
         "nmatches_by_collection": {name: len(part) for name, part in found.items()},
         "total_nmatches": sum(map(len, found.values())), "actual_nrows": len(rows),
-        "columns": columns, "coldesc": {name: sky.described(name) for name in columns},
+        "columns": columns, "coldesc": {name: catalogs.described(name) for name in columns},
         "dataset_csv": f"/d/dataset-{setid}.csv", "dataset_pickle": f"/d/dataset-{setid}.pkl.gz",
         "lczipfpath": f"/p/lightcurves-{setid}.zip" if zipped else None, "result": result,
         "rows": [[str(v) for v in row.values()] for row in result[:size]], "status": "complete",
