@@ -78,7 +78,6 @@ def _start_sandbox(app):
     from atlasquery.sandbox import Sandbox
     from atlasquery.sandbox.alerce.server import AlerceSandbox
     from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-    from atlasquery.sandbox.lccserver.files import Files
     from atlasquery.sandbox.lccserver.server import LCCSandbox
     from atlasquery.sandbox.skyportal.example import fill
     from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
@@ -97,7 +96,6 @@ def _start_sandbox(app):
     for name, address in app.alerce.settings().items():
         setattr(conf, name, address)
     app.lcc = LCCSandbox()
-    Files(app.lcc)
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
     app.skyportal = SkyPortalSandbox()
     fill(app.skyportal.sky)

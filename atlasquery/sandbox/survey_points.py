@@ -17,8 +17,8 @@ __all__ = ["LSST_EXPOSURE", "ZTF_EXPOSURE", "SurveyPoints", "lsst_points", "ztf_
 #: Exposure times in seconds.
 ZTF_EXPOSURE, LSST_EXPOSURE = 30.0, 30.0
 # Limiting AB magnitudes (5 sigma) of an exposure on a good night.
-_ZTF_DEPTH = {"g": 20.8, "r": 20.6, "i": 20.0}
-_LSST_DEPTH = {"u": 23.6, "g": 24.6, "r": 24.2, "i": 23.7, "z": 23.1, "y": 22.2}
+_ZTF_LIMITS = {"g": 20.8, "r": 20.6, "i": 20.0}
+_LSST_LIMITS = {"u": 23.6, "g": 24.6, "r": 24.2, "i": 23.7, "z": 23.1, "y": 22.2}
 # Part of the flux that its error is at least.
 _ZTF_FLOOR, _LSST_FLOOR = 0.02, 0.005
 # Streams of random numbers.
@@ -108,7 +108,7 @@ def ztf_points(number: int, seed: int = SEED) -> SurveyPoints:
     fraction = np.floor((start % 1) * 1e6).astype(np.int64)
     pid = night * 1_000_000_000 + fraction * 1000 + detector * 10 + 5
     candid = pid * 1_000_000 + 15_000 + number
-    noise = _noise(rng, band, _ZTF_DEPTH)
+    noise = _noise(rng, band, _ZTF_LIMITS)
     return _measured(rng, one, middle, start, band, noise, _ZTF_FLOOR, ZTF_EXPOSURE,
                      (candid, pid, detector))  # fmt: skip
 
@@ -132,14 +132,14 @@ def lsst_points(number: int, seed: int = SEED) -> SurveyPoints:
     one, rng = objects(seed)[number], generator(seed, _LSST, number)
     nights = _nights(rng, one, every=3.0, hour=0.15)
     middle = _along(one, nights + rng.uniform(0, 0.1, len(nights)))
-    band = rng.choice(list(_LSST_DEPTH), len(middle), p=[0.06, 0.12, 0.24, 0.24, 0.18, 0.16])
+    band = rng.choice(list(_LSST_LIMITS), len(middle), p=[0.06, 0.12, 0.24, 0.24, 0.18, 0.16])
     detector = rng.integers(0, 189, len(middle))
     dates = np.datetime64("1858-11-17") + np.floor(middle - 0.5).astype(int)
     days = np.array([int(str(date).replace("-", "")) for date in dates], dtype=np.int64)
     visit = days * 100_000 + np.floor(((middle - 0.5) % 1) * 2000).astype(np.int64)
     # As long as the real ids, of 18 digits.
     candid = visit * 100_000 + detector * 512 + number
-    noise = _noise(rng, band, _LSST_DEPTH)
+    noise = _noise(rng, band, _LSST_LIMITS)
     return _measured(rng, one, middle, middle, band, noise, _LSST_FLOOR, LSST_EXPOSURE,
                      (candid, visit, detector))  # fmt: skip
 
@@ -160,9 +160,9 @@ def _along(one: SkyObject, middle: np.ndarray) -> np.ndarray:
     return one.curve.start + stay * np.linspace(0.15, 0.85, len(middle))
 
 
-def _noise(rng: np.random.Generator, band: np.ndarray, depth: dict[str, float]) -> np.ndarray:
+def _noise(rng: np.random.Generator, band: np.ndarray, limits: dict[str, float]) -> np.ndarray:
     """Draw the noise of images, in uJy."""
-    limit = np.array([depth[str(name)] for name in band])
+    limit = np.array([limits[str(name)] for name in band])
     return flux_of(limit - np.abs(rng.normal(0, 0.3, len(band)))) / 5
 
 

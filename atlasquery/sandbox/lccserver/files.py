@@ -9,7 +9,7 @@ from ..http import Response
 from . import catalogs
 from .catalogs import Row
 from .light_curves import make_zip, packed
-from .messages import BAD_KEY, HTML_401, HTML_404, LCCRequest, failed, page, reply
+from .messages import BAD_KEY, HTML_401, HTML_404, LCCRequest, failed, json_reply, page
 
 if TYPE_CHECKING:
     from .server import LCCSandbox
@@ -147,7 +147,7 @@ class Files:
         row = self.row(catalogs.COLLECTIONS.get(collection, ""), objectid)
         if row is None or not has_page(collection, objectid):
             message = f"could not find information for object {objectid} in collection {collection}"
-            return reply(failed(message), 404)
+            return json_reply(failed(message), 404)
         info = {key: row[key] for key in ("ra", "decl", "ndet", "sdssr", "jmag", "objecttags")}
         period = 0.3 + row["sdssr"] / 10
         method = {
@@ -159,7 +159,7 @@ class Files:
             "varinfo": {"objectisvar": None, "features": {"median": row["sdssr"], "mad": 0.07}},
             "pfmethods": ["0-gls"], "0-gls": method, "objectcomments": None,
         }  # fmt: skip
-        return reply({"status": "ok", "result": result, "message": "found"})
+        return json_reply({"status": "ok", "result": result, "message": "found"})
 
     def light_curve(self, request: LCCRequest) -> Response:
         """Return the file of one light curve.
@@ -175,7 +175,7 @@ class Files:
             The file, or a part of it.
         """
         if request.key not in self._server.keys or self._server.auth_down:
-            return reply(failed(BAD_KEY), 401)
+            return json_reply(failed(BAD_KEY), 401)
         found = re.fullmatch(r"/l/([^/]+)/(.+)-csvlc\.gz", request.path)
         row = self.row(found[1], found[2]) if found else None
         if found is None or row is None:
@@ -200,7 +200,7 @@ class Files:
         """
         found = re.fullmatch(r"/p/lightcurves-(.+)\.zip", request.path)
         if request.key not in self._server.keys:
-            return reply(failed(BAD_KEY), 401)
+            return json_reply(failed(BAD_KEY), 401)
         if found is None or found[1] not in self._server.datasets:
             return page(HTML_401, 401)
         if found[1] not in self.zips:

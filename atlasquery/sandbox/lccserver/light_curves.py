@@ -21,7 +21,6 @@ DEFINED = {
     "bjd": ("f8", "time of observation in Baryocentric Julian date (BJD_TDB)", "%.7f"),
     "stf": ("i8", "the telescope ID of the observing station", "%i"),
     "flt": ("U8", "filter used", "%s"),
-    "exp": ("f8", "exposure time in seconds", "%.3f"),
     "aim_000": ("f8", "instrument magnitude measured in aperture 000", "%.5f"),
     "aim_001": ("f8", "instrument magnitude measured in aperture 001", "%.5f"),
     "aie_000": ("f8", "error associated with instrumental magnitude in aperture 000", "%.5f"),
@@ -29,6 +28,8 @@ DEFINED = {
     "aep_000": ("f8", "EPD magnitude measured in aperture 000", "%.5f"),
     "aep_001": ("f8", "EPD magnitude measured in aperture 001", "%.5f"),
 }
+# As the light curves of the sky have it, too.
+_EXPOSURE_TIME = {"exp": ("f8", "exposure time in seconds", "%.3f")}
 EXPOSURE = 300.0
 # Stream of random numbers of the collection's light curves.
 _LCC = 31
@@ -74,7 +75,7 @@ def _of_sky(one: SkyObject) -> dict[str, Any]:
     middle = observing_times(one)
     band = np.array(["r", "g"])[np.arange(len(middle)) % 2]
     mag = magnitude_of(one.total_flux(middle, band))
-    apertures = {}
+    apertures: dict[str, np.ndarray] = {}
     for number, factor in (("000", 1.0), ("001", 1.5)):
         error = factor * np.hypot(_FLOOR, 0.2 * 10 ** (0.4 * (mag - _DEPTH)))
         measured = mag + rng.normal(0, 1, len(mag)) * error
@@ -157,7 +158,7 @@ def packed(row: Row) -> bytes:
     columns = values(row)
     info = {"objectid": row["objectid"], "ra": row["ra"], "decl": row["decl"],
             "ndet": len(columns["bjd"]), "jmag": row["jmag"], "network": "HN"}  # fmt: skip
-    return gzip.compress(csvlc(info, columns), 6, mtime=0)
+    return gzip.compress(csvlc(info, columns, defined=DEFINED | _EXPOSURE_TIME), 6, mtime=0)
 
 
 def make_zip(members: Mapping[str, bytes], *, manifest: bool = True) -> bytes:

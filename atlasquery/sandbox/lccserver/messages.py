@@ -13,7 +13,7 @@ from ..http import Response, SandboxRequest
 
 __all__ = [
     "BAD_KEY", "HTML_401", "HTML_404", "HTML_405", "HTML_500", "JSON_UTF8", "LCCRequest",
-    "LineStream", "failed", "page", "reply",
+    "LineStream", "failed", "json_reply", "page",
 ]  # fmt: skip
 
 BAD_KEY = "Your API key appears to be invalid or has expired."
@@ -129,7 +129,7 @@ def failed(message: str | None, result: object = None) -> dict[str, Any]:
     return {"status": "failed", "result": result, "message": message}
 
 
-def reply(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_reply(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a response in JSON.
 
     Parameters

@@ -11,13 +11,21 @@ from ..http import LoopbackServer, Response, SandboxRequest
 from . import catalogs, searches
 from .files import Files
 from .messages import (
-    BAD_KEY, HTML_404, HTML_405, HTML_500, LCCRequest, LineStream, failed, page, reply,
+    BAD_KEY,
+    HTML_404,
+    HTML_405,
+    HTML_500,
+    LCCRequest,
+    LineStream,
+    failed,
+    json_reply,
+    page,
 )  # fmt: skip
 
 __all__ = ["LCCSandbox"]
 
 NOT_YOURS = "You don't have access to this dataset."
-# What a server allows without a word of its administrator.
+# The settings of a server that nobody has changed.
 SITE = {"zip_rows": 500, "page": 500, "cap": 100_000, "rate": None}
 # So many requests a key has before its rate is looked at.
 FREE_REQUESTS = 25
@@ -201,7 +209,7 @@ class LCCSandbox:
         if request.method == "GET":
             return page(HTML_405, 405)
         if request.key is None:
-            return reply(failed("Sorry, you don't have access."), 403)
+            return json_reply(failed("Sorry, you don't have access."), 403)
         return searches.stream(self, request)
 
     def _respond(self, request: SandboxRequest) -> Response:
@@ -227,16 +235,18 @@ class LCCSandbox:
             if path.startswith(start):
                 return serve(request)
         if request.key is not None and (self.auth_down or request.key not in self.keys):
-            return reply(failed(BAD_KEY), 401)
+            return json_reply(failed(BAD_KEY), 401)
         if limited := self._limited(request.key):
             return limited
         if path == "/api/verify" and request.method == "POST":
             if request.key is None:
-                return reply(failed("no key"), 401)
+                return json_reply(failed("no key"), 401)
             message = ["API key verified successfully. Expires: soon."]
-            return reply({"status": "ok", "result": None, "message": message})
+            return json_reply({"status": "ok", "result": None, "message": message})
         if path == "/api/collections":
-            return reply({"status": "ok", "result": catalogs.collections(), "message": "found"})
+            return json_reply(
+                {"status": "ok", "result": catalogs.collections(), "message": "found"}
+            )
         if path == "/api/datasets":
             return self._list(request)
         if path == "/api/object":
@@ -260,7 +270,7 @@ class LCCSandbox:
         if rate <= self.site["rate"]:
             return None
         refusal = failed("You have exceeded your API request rate.", {"rate": rate})
-        return reply(refusal, 429, {"Retry-After": "120"})
+        return json_reply(refusal, 429, {"Retry-After": "120"})
 
     def _new_key(self) -> Response:
         if self.auth_down:
@@ -272,26 +282,25 @@ class LCCSandbox:
         expires = "2026-11-28T12:23:48.135156Z"
         message = f"API key generated successfully. Expires: {expires}"
         result = {"apikey": key, "expires": expires}
-        return reply({"status": "ok", "result": result, "message": message})
+        return json_reply({"status": "ok", "result": result, "message": message})
 
     def _set(self, request: LCCRequest) -> Response:
         setid = request.path.removeprefix("/set/")
         if setid not in self.datasets:
             message = f"The requested dataset with setid: {setid} doesn't exist, or you don't have"
-            return reply(failed(f"{message} access to it."), 404)
+            return json_reply(failed(f"{message} access to it."), 404)
         dataset, key = self.datasets[setid]
-        if callable(dataset):
-            response: Response = dataset(request)
-            return response
+        if not isinstance(dataset, dict):
+            return dataset(request)
         if dataset["visibility"] in ("private", "shared") and key != request.key:
-            return reply(failed(NOT_YOURS), 401)
-        return reply(dataset)
+            return json_reply(failed(NOT_YOURS), 401)
+        return json_reply(dataset)
 
     def _list(self, request: LCCRequest) -> Response:
         newest = list(self.datasets.values())[::-1][: int(request.query["nsets"][0])]
         shown = [d for d, key in newest if d["visibility"] == "public" or key == request.key]
         if not shown:
-            return reply(failed("No datasets matching query parameters were found."))
+            return json_reply(failed("No datasets matching query parameters were found."))
         rows = [
             {
                 "setid": d["setid"], "created_on": d["created"], "last_updated": d["updated"],
@@ -305,4 +314,4 @@ class LCCSandbox:
             }
             for d in shown
         ]  # fmt: skip
-        return reply({"status": "ok", "result": rows, "message": "found"})
+        return json_reply({"status": "ok", "result": rows, "message": "found"})
