@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Facts:
         self.crossmatched &= self.classified
 
 
-def pick(rng: np.random.Generator, choices: Sequence) -> object:
+def pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
     """Pick one of several values.
 
     Parameters
@@ -103,7 +104,7 @@ def pick(rng: np.random.Generator, choices: Sequence) -> object:
     object
         One of them.
     """
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
 
 
 def letters(number: int) -> str:
