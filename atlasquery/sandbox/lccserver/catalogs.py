@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import sky
+from ..surveys import SURVEYS
 
 __all__ = [
     "COLLECTIONS", "COLUMNS", "ONE_SKY", "TEXT", "Row", "by_name", "collections", "described",
-    "objects", "observing_times", "select", "sky_object",
+    "objects", "select", "sky_object",
 ]  # fmt: skip
 
 Row = dict[str, Any]
@@ -59,8 +60,6 @@ ONE_SKY = "one_sky"
 COLLECTIONS = {folder.replace("-", "_"): folder for folder in FIELDS} | {ONE_SKY: "one-sky"}
 _TAGS = {"variable": "variable star", "agn": "active galactic nucleus", "supernova": "supernova",
          "orphan": "supernova"}  # fmt: skip
-# Stream of random numbers: when the objects of the sky are observed.
-_TIMES = 30
 
 
 def described(column: str) -> dict[str, str]:
@@ -131,25 +130,6 @@ def sky_object(row: Row) -> sky.SkyObject | None:
     return _members().get(row["objectid"])
 
 
-def observing_times(one: sky.SkyObject) -> np.ndarray:
-    """Return when an object of the sky was observed: in most nights of the season, once.
-
-    Parameters
-    ----------
-    one : SkyObject
-        The object.
-
-    Returns
-    -------
-    numpy.ndarray
-        Middles of the exposures, MJD in TAI.
-    """
-    rng = sky.generator(sky.SEED, _TIMES, one.number)
-    nights = sky.atlas_nights(one.pointing)
-    nights = nights[rng.random(len(nights)) > 0.2]
-    return nights + rng.uniform(0.02, 0.1, len(nights))
-
-
 @functools.cache
 def _members() -> dict[str, sky.SkyObject]:
     return {one.lcc_name: one for one in sky.objects() if one.lcc_name is not None}
@@ -162,7 +142,8 @@ def _sky_row(one: sky.SkyObject) -> Row:
     return {
         "objectid": one.lcc_name, "ra": round(one.ra, 6), "decl": round(one.dec, 6),
         "lcfname": f"/l/{COLLECTIONS[ONE_SKY]}/{one.lcc_name}-csvlc.gz",
-        "ndet": len(observing_times(one)), "sdssr": red, "sdssg": red, "jmag": round(red - 1.2, 4),
+        "ndet": len(SURVEYS["hat"](sky.SEED, one.pointing)["mjd"]), "sdssr": red, "sdssg": red,
+        "jmag": round(red - 1.2, 4),
         "propermotion": 0.0, "gaia_id": str(3000000000000000000 + one.number),
         "objecttags": _TAGS[one.kind], "simbad_best_mainid": other,
         "twomassid": _position_name(one.ra, one.dec),

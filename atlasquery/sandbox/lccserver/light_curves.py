@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..curves import magnitude_of
-from ..sky import SEED, SkyObject, barycentric_julian_date, generator, mjd_utc
-from .catalogs import Row, observing_times, sky_object
+from ..sky import SEED, SkyObject, barycentric_julian_date, generator
+from ..surveys import measurements
+from .catalogs import Row, sky_object
 
 __all__ = ["DEFINED", "csvlc", "make_zip", "packed", "values"]
 
@@ -30,11 +31,8 @@ DEFINED = {
 }
 # As the light curves of the sky have it, too.
 _EXPOSURE_TIME = {"exp": ("f8", "exposure time in seconds", "%.3f")}
-EXPOSURE = 300.0
-# Stream of random numbers of the collection's light curves.
-_LCC = 31
-# Error of a magnitude of a bright object, and the magnitude whose error is a fifth.
-_FLOOR, _DEPTH = 0.01, 20.5
+# Stream of random numbers: the second aperture.
+_WIDE = 31
 
 
 def values(row: Row) -> dict[str, Any]:
@@ -70,23 +68,20 @@ def _synthetic(row: Row) -> dict[str, Any]:
 
 
 def _of_sky(one: SkyObject) -> dict[str, Any]:
-    """Measure the total flux of an object of the sky, in AB magnitudes, at the middle in TAI."""
-    rng = generator(SEED, _LCC, one.number)
-    middle = observing_times(one)
-    band = np.array(["r", "g"])[np.arange(len(middle)) % 2]
-    mag = magnitude_of(one.total_flux(middle, band))
-    apertures: dict[str, np.ndarray] = {}
-    for number, factor in (("000", 1.0), ("001", 1.5)):
-        error = factor * np.hypot(_FLOOR, 0.2 * 10 ** (0.4 * (mag - _DEPTH)))
-        measured = mag + rng.normal(0, 1, len(mag)) * error
-        apertures |= {f"aim_{number}": measured, f"aie_{number}": error}
-        # What EPD corrects for is not simulated.
-        apertures[f"aep_{number}"] = measured
+    """Return total fluxes of an object of the sky, in AB magnitudes, in two apertures."""
+    seen = measurements(one, "hat")
+    flux = seen.flux + seen.reference_flux
+    error = 2.5 / np.log(10) * seen.flux_error / np.abs(flux)
+    mag = np.where(flux > 0, magnitude_of(flux), np.nan)
+    # The larger aperture holds more of the sky, and all of the noise of the smaller one.
+    wide = mag + 0.5 * error * generator(SEED, _WIDE, one.number).standard_normal(len(mag))
     return {
-        # The middle: nothing says which instant of the exposure the real columns have.
-        "rjd": mjd_utc(middle) + 0.5, "bjd": barycentric_julian_date(middle, one.ra, one.dec),
-        "stf": 5 + np.arange(len(middle)) % 3, "flt": band.tolist(),
-        "exp": np.full(len(middle), EXPOSURE), **apertures,
+        # Both are the middle: nothing says which instant of the exposure the real columns have.
+        "rjd": seen.mjd + 0.5, "bjd": barycentric_julian_date(seen.middle, one.ra, one.dec),
+        "stf": 5 + seen.exposure % 3, "flt": seen.band.tolist(), "exp": seen.exposure_time,
+        "aim_000": mag, "aim_001": wide, "aie_000": error, "aie_001": 1.2 * error,
+        # The trends that EPD removes are not simulated.
+        "aep_000": mag, "aep_001": wide,
     }  # fmt: skip
 
 
