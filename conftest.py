@@ -101,10 +101,8 @@ def _example_alerce(_example_user, _alerce_double, monkeypatch):
 def _lcc_double():
     """Start the double of an LCC-Server, for the first example that asks it."""
     servers = _sandbox("lccserver.server")
-    from atlasquery.sandbox.lccserver.files import Files
 
     with servers.LCCSandbox() as double:
-        Files(double)
         yield double
 
 

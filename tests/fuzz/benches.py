@@ -304,13 +304,12 @@ ALERCE = {
 def lcc(folder):
     """An LCC-Server."""
     from atlasquery.lccserver import LCCServerClass, conf
-    from atlasquery.sandbox.lccserver import sky as lcc_sky
-    from atlasquery.sandbox.lccserver.files import Files, keep_dataset
+    from atlasquery.sandbox.lccserver import catalogs
+    from atlasquery.sandbox.lccserver.files import keep_dataset
     from atlasquery.sandbox.lccserver.server import LCCSandbox
 
     with LCCSandbox() as double, _set(conf):
-        Files(double)
-        rows = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
+        rows = [("synth_alpha", row) for row in catalogs.objects()["synth_alpha"]]
         rows.sort(key=lambda pair: pair[1]["ndet"])
         key = double.add_key("K" * 32)
         known = SimpleNamespace(

@@ -23,8 +23,7 @@ from atlasquery.lccserver import LCCServerClass
 from atlasquery.sandbox.alerce.edge_cases import name as alerce_name
 from atlasquery.sandbox.alerce.server import AlerceSandbox
 from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-from atlasquery.sandbox.lccserver import sky as lcc_sky
-from atlasquery.sandbox.lccserver.files import Files
+from atlasquery.sandbox.lccserver import catalogs
 from atlasquery.sandbox.lccserver.server import LCCSandbox
 from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
@@ -89,9 +88,8 @@ def ask_alerce(client, k, known):
 
 @contextlib.contextmanager
 def lcc(monkeypatch, request):
-    known = [(row["objectid"], row["ra"]) for row in lcc_sky.objects()["synth_alpha"][:5]]
+    known = [(row["objectid"], row["ra"]) for row in catalogs.objects()["synth_alpha"][:5]]
     with LCCSandbox() as double:
-        Files(double)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         yield LCCServerClass(), ask_lcc, known
 
