@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 from cheroot.wsgi import Server as WSGIServer
 
+from ..sky import SEED
 from .accounts import Account, Accounts
 from .application import Application, Exchange
 from .database import Database
 from .exposures import HISTORIES
 from .new_objects import NewObject, insert_object
-from .sky import count_rows, populate
+from .populate import count_rows, populate
 from .throttle import SHIPPED, parse_rate
 
 __all__ = ["Sandbox"]
 
 logger = logging.getLogger(__name__)
 
-_SEED = 20261116
 _THREADS = 16
 # Skies made in this process: the second sandbox of a seed is a copy.
 _templates: dict[tuple[int, str], Database] = {}
@@ -94,7 +94,7 @@ class Sandbox:
         self,
         path: str | Path | None = None,
         *,
-        seed: int = _SEED,
+        seed: int = SEED,
         history: str = "season",
         user_rate: str | None = None,
         auth_rate: str | None = None,

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import importlib
 import json
 import re
 import threading
@@ -13,14 +12,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from atlasquery.service.clock import Clock
 
+# Each registers its routes when it is imported; a route that stands earlier goes first.
+from . import events, reads, tables, writes  # noqa: F401
 from .routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
 from .sky import ADMIN, OTHER, READER, Sky
 
 __all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalSandbox"]
-
-# Each registers its routes; a route that stands earlier goes first.
-for _module in ("reads", "events", "writes", "tables"):
-    importlib.import_module(f".{_module}", __package__)
 
 # Of SkyPortal; where it is not set, the framework takes a tenth of it.
 LARGEST_BODY = 100 * 1024 * 1024
