@@ -1,6 +1,5 @@
 """A test server on loopback that answers as SkyPortal does: see docs/servers/skyportal.rst."""
 
-import contextlib
 import gzip
 import hashlib
 import importlib
@@ -20,9 +19,8 @@ from .sky import ADMIN, OTHER, READER, Sky
 __all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalSandbox"]
 
 # Each registers its routes; a route that stands earlier goes first.
-for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyportal_tables"):
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module(_module)
+for _module in ("reads", "events", "writes", "tables"):
+    importlib.import_module(f".{_module}", __package__)
 
 # Of SkyPortal; where it is not set, the framework takes a tenth of it.
 LARGEST_BODY = 100 * 1024 * 1024
