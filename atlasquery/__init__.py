@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.sky import Findings, Resolved, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -29,12 +30,16 @@ _LAZY = {
     "AtlasForced": "atlasquery.forcedphot",
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
+    "Findings": "atlasquery.sky",
     "ForcedJobs": "atlasquery.forcedphot",
     "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
+    "Resolved": "atlasquery.sky",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "find": "atlasquery.sky",
+    "resolve": "atlasquery.sky",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -46,14 +51,18 @@ __all__ = [
     "AtlasForced",
     "AtlasForcedClass",
     "AtlasSource",
+    "Findings",
     "ForcedJobs",
     "LCCQuery",
     "LCCServer",
     "LCCServerClass",
+    "Resolved",
     "SkyPortal",
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "find",
+    "resolve",
 ]
 
 
