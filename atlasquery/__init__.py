@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.lightcurve import combine
     from atlasquery.sky import Findings, Resolved, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
@@ -38,6 +39,7 @@ _LAZY = {
     "Resolved": "atlasquery.sky",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "combine": "atlasquery.lightcurve",
     "find": "atlasquery.sky",
     "resolve": "atlasquery.sky",
 }
@@ -61,6 +63,7 @@ __all__ = [
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "combine",
     "find",
     "resolve",
 ]

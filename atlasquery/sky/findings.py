@@ -16,6 +16,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery import __version__
 from atlasquery.exceptions import InvalidQueryError, NotFoundError
+from atlasquery.lightcurve import LightCurves, combine
 from atlasquery.lightcurve import plot as plot_light_curve
 from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_radius
@@ -242,7 +243,7 @@ class Findings:
         *,
         within: Angle | u.Quantity | str = SAME_OBJECT * u.arcsec,
         **options: Any,
-    ) -> TimeSeries | dict[int, TimeSeries]:
+    ) -> TimeSeries | LightCurves:
         """Return one light curve of all services, as `atlasquery.lightcurve.combine` makes it.
 
         Parameters
@@ -252,11 +253,11 @@ class Findings:
             there are several.
         **options
             Arguments of `~atlasquery.lightcurve.combine`: ``scale``, ``duplicates``,
-            ``barycentric``.
+            ``barycentric``, ``coordinates``.
 
         Returns
         -------
-        `~astropy.timeseries.TimeSeries` or dict
+        `~astropy.timeseries.TimeSeries` or LightCurves
             The light curve; for several targets, those that have one, by number.
 
         Raises
@@ -264,18 +265,22 @@ class Findings:
         NotFoundError
             If no service has measurements of the target.
         """
-        from atlasquery.lightcurve.combine import combine
-
         arcsec = check_radius(within)
         self._fetch_curves()
         if index is None and self._targets.shape != ():
             numbers = range(len(self._targets.names))
-            curves = {n: found for n in numbers if (found := self._curves_of(n, arcsec))}
-            return {n: combine(each, **options) for n, each in curves.items()}
-        curves = self._curves_of(self._index(index), arcsec)
-        if not curves:
+            curves = {n: each for n in numbers if (each := self._curves_of(n, arcsec))}
+            if not curves:
+                raise NotFoundError(self._without_curves())
+            places = self._targets.coordinates(np.array(list(curves)))
+            options.setdefault("coordinates", dict(zip(curves, places, strict=True)))
+            return combine(curves, **options)
+        number = self._index(index)
+        found = self._curves_of(number, arcsec)
+        if not found:
             raise NotFoundError(self._without_curves())
-        return combine(curves, **options)
+        options.setdefault("coordinates", self._targets.coordinates(np.array([number]))[0])
+        return combine(found, **options)
 
     def plot(self, index: int | None = None, **options: Any) -> "Axes":
         """Draw the light curve of all services together.

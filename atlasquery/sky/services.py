@@ -439,7 +439,7 @@ class SkyPortalService(Service):
         )
         entries = [
             Entry(
-                row["query_index"], self.name, row["origin"] or "", row["id"],
+                row["query_index"], self.name, _survey_of(row), row["id"],
                 row["tns_name"] or row["id"], row["ra"], row["dec"], row["separation"],
                 row["classifications"], row["detect_photometry_count"],
             )
@@ -762,6 +762,12 @@ def _names(*names: str | None) -> tuple[str, ...]:
         if name:
             known.setdefault(spelled(name), name)
     return tuple(known.values())
+
+
+def _survey_of(row: dict) -> str:
+    """Return the survey of a source of SkyPortal, by its name, else where it came from."""
+    surveys = {Kind.ATLAS: "atlas", Kind.ZTF: "ztf", Kind.LSST: "lsst"}
+    return surveys.get(kind_of(row["id"])) or (row["origin"] or "").lower()
 
 
 def _source_names(row: dict) -> tuple[str, ...]:

@@ -137,8 +137,9 @@ def object_table(entries: Sequence[Entry]) -> Table:
     get = lambda name: list(columns.get(name, ()))  # noqa: E731 - shorter than a function
     table = Table()
     table["query_index"] = np.array(get("query_index"), dtype=np.int64)
-    for name in ("service", "survey", "object_id"):
-        table[name] = np.array(get(name), dtype=np.str_)
+    table["service"] = np.array(get("service"), dtype=np.str_)
+    table["survey"] = _text(get("survey"))
+    table["object_id"] = np.array(get("object_id"), dtype=np.str_)
     table["name"] = _text(get("name"))
     for name, unit in (("ra", u.deg), ("dec", u.deg), ("separation", u.arcsec)):
         table[name] = Column(np.array(get(name), dtype=float), unit=unit)
