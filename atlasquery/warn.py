@@ -13,8 +13,8 @@ __all__ = ["collected_warnings", "warn", "without_warnings"]
 PACKAGE = str(Path(__file__).parent) + os.sep
 # Where the warnings of a call go instead, as a list of pairs. The filters of `warnings` are those
 # of the whole process: threads that change them at the same time would undo each other's change.
-_collector: contextvars.ContextVar[list[tuple[str, type[Warning]]] | None] = (
-    contextvars.ContextVar("collector", default=None)
+_collector: contextvars.ContextVar[list[tuple[str, type[Warning]]] | None] = contextvars.ContextVar(
+    "collector", default=None
 )
 _silenced: contextvars.ContextVar[tuple[type[Warning], ...]] = contextvars.ContextVar(
     "silenced", default=()

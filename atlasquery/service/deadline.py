@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-__all__ = ["Activity", "Deadline", "TimedAdapter", "deadline", "watched_activity"]
+__all__ = ["Activity", "Deadline", "TimedAdapter", "deadline", "note_outcome", "watched_activity"]
 
 _present = threading.local()
 
@@ -34,11 +34,30 @@ class Activity:
         self.connecting: float | None = None
         #: Whether it has sent anything.
         self.heard = False
+        #: Whether an exchange has succeeded.
+        self.succeeded = False
+        #: The latest failure of an exchange that is tried again.
+        self.failure: Exception | None = None
 
 
+# That of the present call.
 _activity: contextvars.ContextVar[Activity | None] = contextvars.ContextVar(
     "activity", default=None
 )
+
+
+def note_outcome(failure: Exception | None) -> None:
+    """Note that an exchange of this thread has succeeded, or failed and is tried again.
+
+    Parameters
+    ----------
+    failure : Exception or None
+        The failure; None for a success.
+    """
+    activity = _activity.get()
+    if activity is not None:
+        activity.succeeded |= failure is None
+        activity.failure = failure
 
 
 @contextlib.contextmanager

@@ -21,7 +21,10 @@ WITH_UNITS = rf"{NUMBER}\s*(?:[hd°]|deg)(?:[\s\d+-].*)?"
 RIGHT = "such as '150.1 +2.2' (degrees), '10:00:24 +02:12:00' or '10h00m24s +02d12m'"
 QUOTES = "; put a name that is a number in quotes"
 # Names of the columns of a list of targets, in lower case.
-RA_NAMES = ("ra", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_icrs", "alpha", "ra(deg)", "meanra", "ra_j2000")
+RA_NAMES = (
+    *("ra", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_icrs", "alpha", "ra(deg)", "meanra"),
+    "ra_j2000",
+)
 DEC_NAMES = (
     *("dec", "dec_deg", "decdeg", "dej2000", "_dej2000", "decj2000", "de_icrs", "decl", "delta"),
     *("dec(deg)", "de", "meandec", "dec_j2000", "dedeg"),
@@ -282,6 +285,7 @@ def _checked(text: str) -> "SkyCoord":
     if position is None:
         raise _refused(text, "it has no two numbers for right ascension and declination")
     return position
+
 
 def table_positions(table: "Table", *, name: str) -> "SkyCoord":
     """Return the positions of a table.

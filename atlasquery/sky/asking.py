@@ -126,9 +126,10 @@ def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> l
     questions : sequence of Question
         The questions.
     timeout : float, optional
-        Seconds for each of them. By default each has its `Question.limit`, but a server
-        that has sent nothing at all, not even for a request of its front page, is given up
-        within a second after all others have answered.
+        Seconds for each of them; by default its `Question.limit`. Once any has answered and
+        none is at work any more, the rest is given up within a second: servers that
+        have sent nothing at all, not even for a request of their front page, and those that
+        have only failed so far, whose requests would be repeated.
 
     Returns
     -------
@@ -154,13 +155,11 @@ def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> l
             for one in [one for one in waiting if one.is_late()]:
                 one.give_up(one.too_late())
                 waiting.discard(one)
-            hasty = timeout is None and any_good
-            if timeout is None:
+            for one in waiting:
+                one.check_silence()
+            if any_good and all(one.is_hopeless(latest) for one in waiting):
                 for one in waiting:
-                    one.check_silence()
-            if hasty and waiting and all(one.is_dead(latest) for one in waiting):
-                for one in waiting:
-                    one.give_up(one.unheard())
+                    one.give_up(one.failure() or one.unheard())
                 waiting.clear()
     except BaseException:
         # After Ctrl-C, threads that wait for a quota should not send their requests later.
@@ -220,24 +219,34 @@ class _Running:
     def check_silence(self) -> None:
         """Check whether its server responds at all, once it has been silent for a while."""
         activity, question = self._activity, self.question
-        if self._probed is None and activity is not None and self._age() > SILENT:
-            if not activity.heard and question.address:
-                self._probed = time.monotonic()
-                start_thread(self._probe)
+        if self._probed is not None or activity is None or self._age() <= SILENT:
+            return
+        if not activity.heard and question.address:
+            self._probed = time.monotonic()
+            start_thread(self._probe)
 
     def _probe(self) -> None:
         client = self.question.client
         if client is not None:
             self._responds = responds(client._session, self.question.address, self.limit)
 
-    def is_dead(self, latest: float) -> bool:
-        """Return whether its server has sent nothing long after the last of the others."""
+    def is_hopeless(self, latest: float) -> bool:
+        """Return whether its server has sent nothing useful long after the last of the others."""
         activity = self._activity
-        if activity is None or self._probed is None or activity.heard or self._responds:
+        if activity is None:
+            return False
+        if self.failure() is not None:
+            return time.monotonic() - latest > PATIENCE
+        if self._probed is None or activity.heard or self._responds:
             return False
         # A connection to the other end of the world takes a third of a second.
         patience = max(PATIENCE, min(CONNECTIONS * (activity.connecting or 0.0), MOST_PATIENCE))
         return time.monotonic() - max(latest, self._probed) > patience
+
+    def failure(self) -> Exception | None:
+        """Return why its request is repeated, if none has succeeded so far."""
+        activity = self._activity
+        return None if activity is None or activity.succeeded else activity.failure
 
     def give_up(self, error: Exception) -> None:
         """Stop waiting for it; its daemon thread ends at its time limit."""
@@ -256,7 +265,7 @@ class _Running:
         address = self.question.address
         return TimeoutError(
             f"{self.question.title} at {address} has sent nothing for {self._age():.1f} s, not "
-            "even its front page, and all others have answered. Set timeout to wait longer for it.",
+            "even its front page, and all others have answered. Ask it alone to wait for it.",
             service=self.question.title,
             url=address,
         )

@@ -66,8 +66,9 @@ def find(
         cannot report this is skipped, with the reason.
     timeout : `~astropy.units.Quantity`, float or str, optional
         Time limit of each service; a bare number is in seconds. By default 60 s, and an hour
-        for forced photometry; but a server that does not respond at all is given up within a
-        second after all others have answered.
+        for forced photometry. A server that does not respond at all, or has only failed so
+        far, is given up within a second after all others have answered; ask it alone to wait
+        for it.
     cache : bool, optional
         Whether cached responses are used; by default as
         ``astroquery.cache_conf.cache_active`` says.
@@ -262,8 +263,8 @@ def _warn_of(answers: Sequence[Answer], failures: dict[str, Exception]) -> None:
                 warn(f"{answer.question.title}: {message}", category)
     if failures:
         reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        warn(f"{len(failures)} services failed, see failures of the result: {reasons}",
-             InputWarning)  # fmt: skip
+        count = f"{len(failures)} service{'s' * (len(failures) != 1)}"
+        warn(f"{count} failed, see failures of the result: {reasons}", InputWarning)
 
 
 def _raise_for_all(findings: Findings) -> None:

@@ -363,9 +363,7 @@ class Findings:
                     service.client, service.address, service.limit or LIMIT,
                 )
             )  # fmt: skip
-        for result, answer in zip(
-            pending, ask_all(questions, timeout=self._timeout), strict=True
-        ):
+        for result, answer in zip(pending, ask_all(questions, timeout=self._timeout), strict=True):
             failed = list(result.found.failures)
             if answer.error is not None:
                 # A thread that was given up may still write to the old one.
@@ -394,9 +392,7 @@ class Findings:
     def _repr_html_(self) -> str:
         several = len(self._targets.names) > 1
         shown = (*(("query_index",) if several else ()), *SHOWN)
-        rows = [
-            [_cell(row[name], name) for name in shown] for row in self.objects[:MOST_ROWS]
-        ]
+        rows = [[_cell(row[name], name) for name in shown] for row in self.objects[:MOST_ROWS]]
         left = len(self.objects) - len(rows)
         title = f"{len(self)} objects within {self.radius:g} arcsec"
         if not several and self._targets.names[0]:
@@ -421,7 +417,7 @@ def _cell(value: Any, name: str) -> str:
     if value is np.ma.masked or (isinstance(value, Time) and np.any(value.mask)):
         return ""
     if isinstance(value, Time):
-        return value.utc.iso[:16]
+        return str(value.utc.iso)[:16]
     return format(value, FORMATS.get(name, ""))
 
 

@@ -42,12 +42,12 @@ def read_name(value: object, *, name: str = "name") -> str:
     if isinstance(value, Integral) and not isinstance(value, bool):
         value = str(int(value))
     (text,) = check_names(value, name=name)
-    if re.fullmatch(r"[+-]?\d+", text):
-        if not text.isdecimal() or not LSST_DIGITS <= len(text) or int(text) > LARGEST_ID:
-            raise InvalidQueryError(
-                f"{name}={text} is not an id: ATLAS has {ID_DIGITS} digits, LSST {LSST_DIGITS} to "
-                "19; for a position give a SkyCoord"
-            )
+    is_id = len(text) >= LSST_DIGITS and text.isdecimal() and int(text) <= LARGEST_ID
+    if re.fullmatch(r"[+-]?\d+", text) and not is_id:
+        raise InvalidQueryError(
+            f"{name}={text} is not an id: ATLAS has {ID_DIGITS} digits, LSST {LSST_DIGITS} to 19; "
+            "for a position give a SkyCoord"
+        )
     return text
 
 

@@ -124,8 +124,8 @@ def resolve(
         What happens if some of several names are unknown: an error that names each and has
         the rest as ``result``, or a warning, and ``known`` is false.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        Time limit of each service; a bare number is in seconds. By default 60 s, but a server
-        that does not respond at all is given up as soon as all others have answered.
+        Time limit of each service; a bare number is in seconds. By default 60 s; a server
+        that does not respond at all is given up soon after all others have answered.
     cache : bool, optional
         Whether cached responses are used.
 

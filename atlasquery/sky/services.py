@@ -5,7 +5,7 @@ queries, ``add_curves`` fetches their light curves, ``look_up`` finds objects by
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import astropy.units as u
@@ -59,9 +59,11 @@ class Service:
     #: Its name in results.
     name: ClassVar[str]
     #: Kinds of names that it may know.
-    kinds: ClassVar[tuple[Kind, ...]] = ()
+    kinds: tuple[Kind, ...] = ()
     #: Why it cannot report what changed since a time; empty if it can.
     no_since: ClassVar[str] = ""
+    #: Whether it is asked only with credentials.
+    needs_login: ClassVar[bool] = True
     #: Seconds that it has if no time limit is given; None for that of all.
     limit: ClassVar[float | None] = None
 
@@ -92,7 +94,7 @@ class Service:
         str
             A sentence that says what to do.
         """
-        if self.client.login_required and not self.client.has_credentials():
+        if self.needs_login and not self.client.has_credentials():
             return str(self.client._how_to_log_in(None))
         return ""
 
@@ -200,16 +202,16 @@ class AtlasService(Service):
 
     def add_curves(self, found: Found, start: Time | None) -> None:
         """Fetch detections, limits and forced photometry, all in the same requests."""
+        found.curves = []
         ids = list(dict.fromkeys(found.table["atlas_id"].tolist()))
+        if not ids:
+            return
         sources, failures = _partly(
             lambda: self.client.get_sources(ids, start=start, cache=self.cache, progress=False)
-            if ids
-            else {}
         )
         found.failures += failures
-        found.curves = []
         for atlas_id in found.table["atlas_id"].tolist():
-            source = sources[atlas_id] if atlas_id in sources else None
+            source = sources.get(atlas_id)
             curves = [] if source is None else [source.light_curve, source.forced_photometry]
             found.curves.append([curve for curve in curves if len(curve)])
         _add_times(found, complete=start is None)
@@ -263,7 +265,7 @@ class AtlasService(Service):
             if row["ra"] is not None
         }
         return {
-            name: Located(row["ra"], row["dec"], _names(*aliases[each[0]], str(each[0])))
+            name: Located(row["ra"], row["dec"], aliases[each[0]] or (str(each[0]),))
             for name, each in ids.items()
             if (row := rows.get(each[0]))
         }
@@ -283,7 +285,7 @@ class AlerceService(Service):
     """
 
     name = "alerce"
-    kinds = (Kind.ZTF, Kind.LSST, Kind.ATLAS_ID)
+    needs_login = False
 
     def __init__(self, client: AlerceClass, cache: bool | None = None, survey: str = "ztf"):
         super().__init__(client, cache)
@@ -329,14 +331,15 @@ class AlerceService(Service):
 
     def add_curves(self, found: Found, start: Time | None) -> None:
         """Fetch detections, limits and forced photometry."""
+        found.curves = []
         oids = list(dict.fromkeys(found.table["oid"].tolist()))
+        if not oids:
+            return
         curves, failures = _partly(
             lambda: self.client.get_light_curves(
                 oids, survey=self.survey, start=start, forced=True, cache=self.cache,
                 progress=False,
             )
-            if oids
-            else {}
         )  # fmt: skip
         found.failures += failures
         found.curves = [_known(curves, oid) for oid in found.table["oid"].tolist()]
@@ -360,23 +363,21 @@ class LCCService(Service):
 
     name = "lccserver"
     kinds = (Kind.LCC,)
+    needs_login = False
     no_since = (
         "It does not record when measurements were added, and cannot report what is new since a "
         "time; ask it without since."
     )
 
     def reason_to_skip(self, *, named: bool) -> str:
-        """Return why it is not asked: it needs a server, but no login."""
+        """Return why it is not asked: if no server is set."""
         if not self.client.server.strip("/"):
             return "No server is set: set ATLASQUERY_LCC_SERVER or atlasquery.lccserver.conf.server"
         return ""
 
     def search(self, positions: SkyCoord, radius: float) -> Found:
         """Find objects, with a cross-match where the radius allows it."""
-        if radius <= LARGEST_MATCH:
-            ask = self.client.crossmatch
-        else:
-            ask = self.client.query_region
+        ask = self.client.crossmatch if radius <= LARGEST_MATCH else self.client.query_region
         table, failures = _partly(
             lambda: ask(positions, radius * u.arcsec, progress=False, cache=self.cache)
         )
@@ -391,11 +392,11 @@ class LCCService(Service):
 
     def add_curves(self, found: Found, start: Time | None) -> None:
         """Fetch light curves, in a ZIP where there are many."""
-        table = found.table
+        found.curves, table = [], found.table
+        if not len(table):
+            return
         curves, failures = _partly(
             lambda: self.client.get_light_curves(table, progress=False, cache=self.cache)
-            if len(table)
-            else {}
         )
         found.failures += failures
         found.curves = [
@@ -449,13 +450,12 @@ class SkyPortalService(Service):
 
     def add_curves(self, found: Found, start: Time | None) -> None:
         """Fetch all photometry."""
+        found.curves = []
         ids = list(dict.fromkeys(found.table["id"].tolist()))
+        if not ids:
+            return
         curves, failures = _partly(
-            lambda: self.client.get_light_curves(
-                ids, start=start, cache=self.cache, progress=False
-            )
-            if ids
-            else {}
+            lambda: self.client.get_light_curves(ids, start=start, cache=self.cache, progress=False)
         )
         found.failures += failures
         found.curves = [_known(curves, each) for each in found.table["id"].tolist()]
@@ -560,9 +560,7 @@ class ForcedService(Service):
         return _rows(found, found.table["n_rows"] > 0)
 
 
-def chosen_services(
-    services: object, cache: bool | None
-) -> tuple[list[Service], dict[str, str]]:
+def chosen_services(services: object, cache: bool | None) -> tuple[list[Service], dict[str, str]]:
     """Return the services to ask, and why others are skipped.
 
     Parameters
@@ -712,9 +710,7 @@ def _dicts(table: Table, *names: str) -> list[dict[str, Any]]:
             columns[name] = [None if masked[n] else column[n] for n in range(len(column))]
         else:
             columns[name] = column.tolist()
-    return [
-        dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-    ]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _rows(found: Found, keep: np.ndarray) -> Found:
@@ -731,7 +727,7 @@ def _rows(found: Found, keep: np.ndarray) -> Found:
 
 def _known(curves: Any, key: object) -> list:
     """Return the light curve of an object in a list; empty without rows or after a failure."""
-    curve = curves[key] if key in curves else None
+    curve = curves.get(key)
     return [] if curve is None or not len(curve) else [curve]
 
 

@@ -54,9 +54,7 @@ def _parts(times: Time) -> tuple[Any, ...]:
     return np.array(first), np.array(second), np.array(mask), times.scale, times.format
 
 
-def _time(
-    first: np.ndarray, second: np.ndarray, mask: np.ndarray, scale: str, form: str
-) -> Time:
+def _time(first: np.ndarray, second: np.ndarray, mask: np.ndarray, scale: str, form: str) -> Time:
     # What is under the mask may be NaN, which is no date.
     filled = [np.where(mask, number, days) for number, days in ((2451545.0, first), (0.0, second))]
     times = Time(*filled, format="jd", scale=scale)
