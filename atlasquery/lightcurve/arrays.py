@@ -33,6 +33,8 @@ class CurveArrays:
         Columns that all of them need.
     units : mapping of str to `~astropy.units.UnitBase`, optional
         The units of columns that are not of `SCHEMA`.
+    mixed_scales : bool, optional
+        Whether their times may be of several scales.
     """
 
     def __init__(
@@ -41,6 +43,8 @@ class CurveArrays:
         names: Sequence[str],
         needed: Sequence[str] = (),
         units: Mapping[str, u.UnitBase] | None = None,
+        *,
+        mixed_scales: bool = False,
     ):
         self.curves = curves
         self._names = names
@@ -56,8 +60,8 @@ class CurveArrays:
         self._conversions: dict[tuple[int, int, bool], tuple] = {}
         self.check(needed, units)
         times = self._of("time")
-        if len({time.scale for time in times}) == 1:
-            self.scale = times[0].scale
+        if mixed_scales or len({time.scale for time in times}) == 1:
+            self.scale = times[0].scale if times else "utc"
         else:
             self.scale = one_scale(zip(names, curves, strict=True))
         self.lengths = np.array([len(time) for time in times], dtype=np.int64)
@@ -397,6 +401,36 @@ class CurveArrays:
         mask = self._masked(columns)
         known = np.ones(int(self.lengths.sum()), bool) if mask is None else ~mask
         return self._left(self._end_to_end(columns, None)), self._left(known)
+
+    def columns_of(self, name: str) -> Sequence:
+        """Return a column of each light curve.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        sequence
+            None for a light curve without it.
+        """
+        return self._of(name)
+
+    def joined(self, columns: Sequence) -> np.ndarray:
+        """Return columns of numbers concatenated.
+
+        Parameters
+        ----------
+        columns : sequence of `~numpy.ndarray`
+            One of each light curve.
+
+        Returns
+        -------
+        `~numpy.ndarray` of float
+            NaN where they are masked.
+        """
+        return self._joined(columns)
 
     def _left(self, values: np.ndarray) -> np.ndarray:
         return values if self._kept is None else values[self._kept]

@@ -1,6 +1,7 @@
 """The time for counting requests, and waiting that can be interrupted."""
 
 import contextlib
+import contextvars
 import math
 import threading
 import time
@@ -10,8 +11,8 @@ from atlasquery.service.forks import renew_in_child
 
 __all__ = ["Clock", "OutOfTimeError"]
 
-# The end of the time of each thread.
-_ends = threading.local()
+# The end of the time of a call: threads that it starts with `start_thread` have the same.
+_end: contextvars.ContextVar[float | None] = contextvars.ContextVar("end", default=None)
 
 
 class OutOfTimeError(Exception):
@@ -54,18 +55,20 @@ class Clock:
     def until(self, end: float) -> Iterator[None]:
         """Limit the time of this thread: no wait and no exchange with a server exceeds it.
 
+        The limit also holds for the threads of `run_all` and `in_background`.
+
         Parameters
         ----------
         end : float
             Unix time by this clock; infinity for no limit. An earlier limit that is already
             set stays.
         """
-        before = getattr(_ends, "end", None)
-        _ends.end = end if before is None else min(before, end)
+        before = _end.get()
+        token = _end.set(end if before is None else min(before, end))
         try:
             yield
         finally:
-            _ends.end = before
+            _end.reset(token)
 
     def left(self) -> float:
         """Return how much time this thread has left.
@@ -75,7 +78,7 @@ class Clock:
         float
             Seconds, not below 0; infinity without a limit.
         """
-        end = getattr(_ends, "end", None)
+        end = _end.get()
         return math.inf if end is None else max(0.0, end - self.now())
 
     def wait(self, seconds: float) -> None:
