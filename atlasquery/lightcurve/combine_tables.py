@@ -273,7 +273,8 @@ class CombinedTables:
         bits = [m["flag_bits"] for m in metas if "flag_bits" in m]
         return {
             "survey": ", ".join(filter(None, surveys)),
-            "object": names[0] if names else "",
+            # A name says more than a number.
+            "object": min(names, key=str.isdigit) if names else "",
             **({"coordinates": positions[0]} if positions else {}),
             **conventions.meta(),
             "sources": _sources(inputs),
