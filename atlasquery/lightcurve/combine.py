@@ -11,6 +11,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.lightcurve.checks import check_light_curve
+from atlasquery.lightcurve.combine_arrays import CombinedArrays
 from atlasquery.lightcurve.combine_rows import (
     CombinedRows,
     InputCurves,
@@ -192,6 +193,7 @@ def combine(
         list(objects),
         tables.table,
         what="combined",
+        source=CombinedArrays(tables),
         meta=tables.meta,
     )
 

@@ -38,6 +38,13 @@ MEASUREMENTS = np.array(["detection", "forced", "limit"])
 FLUX_KINDS = np.array(["difference", "total", "unknown"])
 MAGNITUDE_SYSTEMS = np.array(["AB", "Vega", "unknown"])
 TIME_REFERENCES = np.array(["start", "middle", "mean", "unknown"])
+#: Columns of words, whose numbers `CombinedRows` holds: its attribute, and the words.
+WORDS = {
+    "measurement": ("measurement", MEASUREMENTS),
+    "flux_kind": ("flux_kind", FLUX_KINDS),
+    "magsys": ("magsys", MAGNITUDE_SYSTEMS),
+    "time_reference": ("reference", TIME_REFERENCES),
+}
 DETECTION, FORCED, LIMIT = range(3)
 UNKNOWN_KIND = 2
 #: What is known of an exposure time: nothing or what the survey usually has, that of the row, that
