@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.sky.crossmatch import crossmatch
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -35,6 +36,7 @@ _LAZY = {
     "LCCServerClass": "atlasquery.lccserver",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "crossmatch": "atlasquery.sky",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -54,6 +56,7 @@ __all__ = [
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "crossmatch",
 ]
 
 
