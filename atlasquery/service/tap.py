@@ -25,6 +25,7 @@ LONGEST = 1 << 20
 # The parts of an error, also of one that is not a valid VOTable.
 INFO = re.compile(r"<INFO\b([^>]*?)(?:/>|>(.*?)</INFO>)", re.S)
 ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*\"([^\"]*)\"")
+STATUS = re.compile(r": ([45]\d\d) [A-Z(]")
 TAG = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>")
 
 
@@ -54,7 +55,7 @@ class _RefusalError(Exception):
     """A query that the server refused, with its message."""
 
     def __init__(self, status: int, message: str, by_tap: bool):
-        super().__init__(message)
+        super().__init__(f"{status} {message}")
         # Whether the message is from TAP itself, and not from a gateway in front of it.
         self.status, self.message, self.by_tap = status, message, by_tap
 
@@ -228,10 +229,14 @@ def _failed(error: Any, service: str, timeout: float, known: dict) -> Exception:
             **known,
         )
     message = " ".join(str(error.reason).split())
+    status = getattr(error, "code", None)
+    if status is None and (found := STATUS.search(message)):
+        # Of the description of the service, which pyvo reads first.
+        status = int(found[1])
     return RemoteServiceError(
         f"{service} failed at {known['url']}: {message}",
         reason=message,
-        status=getattr(error, "code", None),
+        status=status,
         **known,
     )
 

@@ -46,7 +46,7 @@ from atlasquery.service.http_errors import server_message
 from atlasquery.service.inputs import column_names, suggest
 from atlasquery.service.tap import TapSession, plain_strings, run_adql, typed_tap_errors
 from atlasquery.sky import conf
-from atlasquery.sky.sky_positions import EPOCH_WORDS, PM_DEC, PM_RA, angle_columns
+from atlasquery.sky.sky_positions import EPOCH_WORDS, LONGITUDE, PM_DEC, PM_RA, angle_columns
 from atlasquery.warn import warn
 
 __all__ = ["Answer", "Catalogue", "Targets", "find_catalogue"]
@@ -63,7 +63,7 @@ GAIA_EPOCH, SIMBAD_EPOCH, XMATCH_EPOCH = 2016.0, 2000.0, 2000.0
 # Years between the epochs of the oldest catalogue with proper motions, Hipparcos, and of the
 # newest.
 EPOCHS = (1991.25, 2017.5)
-# Rows of one response of SIMBAD and CDS XMatch at most.
+# Rows of one response of VizieR and CDS XMatch at most.
 LARGEST_ANSWER = 2_000_000
 # CDS XMatch refuses more, in arcsec; stars up to this proper motion in arcsec/yr are found there.
 LARGEST_XMATCH = 180.0
@@ -336,11 +336,14 @@ def _http_error(error: requests.HTTPError, service: str) -> RemoteServiceError:
 
 
 def _read_votable(content: bytes | Path) -> tuple[list[Table], dict[str, str]]:
-    """Return the tables of a VOTable, and the values of its INFO elements by name."""
+    """Return the tables of a VOTable, and the values of INFO and PARAM elements by name."""
     # A path is given as a string, which is then read whether it is compressed or not.
     source = io.BytesIO(content) if isinstance(content, bytes) else str(content)
     file = votable.parse(source, verify="ignore")
-    infos = {info.name: f"{info.value} {info.content or ''}".strip() for info in _infos(file)}
+    infos = {
+        info.name: f"{info.value} {getattr(info, 'content', None) or ''}".strip()
+        for info in _infos(file)
+    }
     tables = [
         plain_strings(table.to_table(use_names_over_ids=True)) for table in file.iter_tables()
     ]
@@ -349,6 +352,8 @@ def _read_votable(content: bytes | Path) -> tuple[list[Table], dict[str, str]]:
 
 def _infos(element: Any) -> Iterator[Any]:
     yield from element.infos
+    # NED has its error in a PARAM.
+    yield from element.params
     for resource in element.resources:
         yield from _infos(resource)
         for table in resource.tables:
@@ -484,12 +489,12 @@ class _Simbad:
         )  # fmt: skip
         address = self.simbad.tap.baseurl
         with (
-            typed_tap_errors(self.service, address, conf.timeout),
             _typed_errors(self.service),
+            typed_tap_errors(self.service, address, conf.timeout),
             warnings.catch_warnings(record=True) as caught,
         ):
             warnings.simplefilter("always")
-            table = self.simbad.query_tap(query, maxrec=LARGEST_ANSWER, t=chunk.upload())
+            table = self.simbad.query_tap(query, maxrec=self.simbad.hardlimit, t=chunk.upload())
             table = plain_strings(table)
         return _joined_part(table, _overflowed(caught))
 
@@ -566,7 +571,7 @@ class _VizierTap:
         for name, mark in columns["name", "mark"].iterrows():
             template[str(name)].meta["ucd"] = str(mark)
         found = angle_columns(template)
-        if len(found) != 2 or found[0].lower() in ("l", "glon"):
+        if len(found) != 2 or found[0].lower() in LONGITUDE:
             raise InvalidQueryError(
                 f"catalogue='{self.name}' has no columns with right ascension and declination"
             )
@@ -606,10 +611,12 @@ class _XMatch:
             )
         with _typed_errors(self.service), contextlib.redirect_stdout(io.StringIO()):
             # A line is printed without the package regions.
-            from astroquery.xmatch import XMatchClass
+            from astroquery.xmatch import XMatchClass, conf as xmatch_conf  # isort: skip
 
         with tempfile.TemporaryDirectory() as folder:
             service = XMatchClass()
+            # The class has the values of when it was imported.
+            service.URL, service.TIMEOUT = xmatch_conf.url, xmatch_conf.timeout
             # The list of tables is cached for a week, even if it is an error page.
             service.cache_location = folder
             self._check_table(service)
@@ -773,9 +780,7 @@ class _Other:
         return self._rows(SkyCoord(chunk.ra[0], chunk.dec[0], unit="deg"), radius * u.arcsec)
 
     def _rows(self, position: SkyCoord, radius: u.Quantity) -> _Part:
-        from astroquery.query import cache_conf  # isort: skip
-
-        with _typed_errors(self.service), cache_conf.set_temp("cache_active", False):
+        with _typed_errors(self.service), _no_cache():
             found = self.method(position, radius=radius)
         if found is not None and not isinstance(found, Table):
             if len(found) > 1:
@@ -785,6 +790,12 @@ class _Other:
             found = found[0] if len(found) else None
         table = Table() if found is None else plain_strings(Table(found))
         return _Part(np.zeros(len(table), np.int64), table)
+
+
+def _no_cache() -> contextlib.AbstractContextManager:
+    from astroquery.query import cache_conf  # isort: skip
+
+    return cache_conf.set_temp("cache_active", False)
 
 
 def _parameters(method: Callable) -> dict[str, inspect.Parameter]:
@@ -804,6 +815,7 @@ class _Ned(_Other):
 
                 ned = NedClass()
         super().__init__(ned.query_region)
+        self.ned = ned
         self.service, self.name = "NED", "ned"
 
     def fetch(self, targets: Targets) -> Answer:
@@ -815,12 +827,21 @@ class _Ned(_Other):
     def _rows(self, position: SkyCoord, radius: u.Quantity) -> _Part:
         # Numbers are sent in FK5, 24 mas away: those of ICRS, given as FK5, are sent as they are.
         sent = SkyCoord(FK5(position.ra, position.dec))
-        try:
-            return super()._rows(sent, radius)
-        except RemoteServiceError as error:
-            if error.status is None and NOTHING.search(error.reason or ""):
-                return _Part(np.empty(0, np.int64), Table())
-            raise
+        with _typed_errors(self.service), _no_cache():
+            response = self.ned.query_region_async(sent, radius=radius)
+            response.raise_for_status()
+            tables, infos = _read_votable(response.content)
+        message = infos.get("Error", "")
+        if message and not NOTHING.search(message):
+            raise RemoteServiceError(
+                f"{self.service} failed: {message}",
+                service=self.service,
+                status=response.status_code,
+                url=response.url,
+                reason=message,
+            )
+        table = tables[0] if tables else Table()
+        return _Part(np.zeros(len(table), np.int64), table)
 
 
 class _House:

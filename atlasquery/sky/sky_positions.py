@@ -20,13 +20,23 @@ __all__ = ["SkyPositions", "angle_columns", "find_motion", "read_positions"]
 # Names of columns in lower case, most likely first.
 RA = (
     *("ra", "ra_icrs", "raicrs", "_ra.icrs", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_j2000"),
-    *("ra(deg)", "meanra", "rajdeg", "alpha_j2000", "s_ra"),
+    *("_ra", "ra(deg)", "meanra", "rajdeg", "alpha_j2000", "s_ra"),
 )
 DEC = (
     *("dec", "de_icrs", "deicrs", "_de.icrs", "dec_icrs", "dec_deg", "decdeg", "dedeg", "dej2000"),
-    *("_dej2000", "dec_j2000", "dec(deg)", "decl", "meandec", "dejdeg", "delta_j2000", "s_dec"),
+    *(
+        "_dej2000",
+        "dec_j2000",
+        "_de",
+        "dec(deg)",
+        "decl",
+        "meandec",
+        "dejdeg",
+        "delta_j2000",
+        "s_dec",
+    ),
 )
-LONGITUDE, LATITUDE = ("l", "glon"), ("b", "glat")
+LONGITUDE, LATITUDE = ("l", "glon", "_glon"), ("b", "glat", "_glat")
 PM_RA = ("pmra", "pm_ra_cosdec", "pmra_cosdec", "pm_ra", "pmracosd")
 PM_DEC = ("pmdec", "pmde", "pm_dec", "pmdedec")
 PARALLAX = ("parallax", "plx", "plx_value")
