@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve import combine
-    from atlasquery.sky import Findings, Resolved, find, resolve
+    from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -40,6 +40,7 @@ _LAZY = {
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
     "combine": "atlasquery.lightcurve",
+    "crossmatch": "atlasquery.sky",
     "find": "atlasquery.sky",
     "resolve": "atlasquery.sky",
 }
@@ -64,6 +65,7 @@ __all__ = [
     "__citation__",
     "__version__",
     "combine",
+    "crossmatch",
     "find",
     "resolve",
 ]

@@ -26,8 +26,9 @@ FLOORS = {
     **dict.fromkeys(SERVICES, 5),
     # The sandbox simulates a server, so it shares nothing with what it is used to test.
     "sandbox": 0,
-    "cli": 6,
-    "__main__": 7,
+    "sky": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 # Clients, by folder.
 CLIENTS = {

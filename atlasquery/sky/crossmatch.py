@@ -1,0 +1,341 @@
+"""Match positions with a catalogue: a table at hand, or one of an astronomical archive."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.table import Column, Table
+from astropy.time import Time
+
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    InvalidQueryError,
+    NoResultsWarning,
+)
+from atlasquery.service.inputs import check_radius, check_time, column_names
+from atlasquery.sky.pairs import Pairs, angular_distance, find_pairs, position_angle
+from atlasquery.sky.proper_motion import propagate
+from atlasquery.sky.remote_catalogues import Answer, Catalogue, Targets, find_catalogue
+from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
+from atlasquery.warn import warn
+
+__all__ = ["crossmatch"]
+
+ARCSEC = np.pi / 180 / 3600
+# A bare number below this would be an MJD of the years before 1995, so it may be meant as a year.
+EARLIEST_MJD = 50000.0
+# Indices that a warning shows.
+SHOWN = 5
+# A cut by a separation that was computed in another way may differ by rounding, in radians.
+ROUNDING = 1e-15
+
+
+def crossmatch(
+    left: SkyCoord | Table | Mapping | str,
+    catalogue: SkyCoord | Table | str | Any,
+    radius: Angle | u.Quantity | str,
+    *,
+    nearest: bool = False,
+    epoch: Time | str | None = None,
+) -> Table:
+    """Find the objects of a catalogue within a radius of each position.
+
+    Separations are computed here, also for the catalogues of archives, which are asked with a
+    slightly larger radius: whatever frame or epoch an archive compares in, the rows are those
+    within `radius` of the positions in ICRS, at `epoch` if there is one.
+
+    Parameters
+    ----------
+    left : `~astropy.coordinates.SkyCoord`, `~astropy.table.Table`, mapping or str
+        Any number of positions in any frame; a table or data frame that has them in a column
+        of SkyCoord, or in columns such as ``ra`` and ``dec`` (deg where they have no unit); a
+        light curve with ``coordinates`` in its ``meta``, or a mapping of such light curves.
+    catalogue : `~astropy.coordinates.SkyCoord`, `~astropy.table.Table`, str or service
+        The same; or ``"gaia"`` (DR3), ``"simbad"``, ``"ned"``, ``"vizier:<table>"`` with all
+        columns of a table of VizieR, ``"xmatch:<table>"`` for long lists through the
+        cross-match service of the CDS; or a service of astroquery or of this package with
+        ``query_region``, or such a method.
+    radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
+        The radius with its unit, above 0 and up to 180 degrees.
+    nearest : bool, optional
+        Whether to return only the nearest object for each position.
+    epoch : `~astropy.time.Time` or str, optional
+        When to compare the positions: those with a proper motion are brought there, by the
+        parallax and radial velocity too, where these are known. It takes the epoch of the
+        positions: a column ``ref_epoch`` in Julian years, or the ``obstime`` of a SkyCoord.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        A row for each match, sorted by position and separation:
+
+        ==================== ======== ==================================================
+        column               unit     meaning
+        ==================== ======== ==================================================
+        ``query_index``               row of the position, into the flat `left`
+        ``query_id``                  key of the position, if `left` is a mapping
+        ``catalogue_index``           row of the object, if the catalogue is local
+        ``separation``       arcsec   between the two, at `epoch`
+        ``position_angle``   deg      of the object seen from the position, from north
+                                      over east (ICRS)
+        ``n_within``                  number of objects within `radius` of the position
+        ``propagated``                with `epoch`: whether the object's proper motion
+                                      is known
+        ``ra_at_epoch``      deg      with `epoch`: the position that was compared (ICRS)
+        ``dec_at_epoch``     deg
+        ==================== ======== ==================================================
+
+        then the columns of the catalogue with their units, under ``catalogue_<name>`` if
+        the name is one of these. A position without a match has no row.
+
+    Raises
+    ------
+    InvalidQueryError
+        If an argument is not valid; nothing was sent.
+    RemoteServiceError, TimeoutError
+        If an archive failed, with its message.
+    IncompleteResultError
+        If an archive failed after some of many requests, with ``result`` and ``failures``.
+
+    Warns
+    -----
+    InputWarning
+        If positions are masked or not finite, which match nothing; ``meta`` has their indices.
+    MaxResultsWarning
+        If an archive cut its rows.
+    NoResultsWarning
+        If nothing matches.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astropy.table import Table
+    >>> from atlasquery import crossmatch
+    >>> stars = Table({"ra": [10.0, 10.0003], "dec": [5.0, 5.0], "mag": [15.1, 17.0] * u.mag})
+    >>> found = crossmatch(SkyCoord(10.0001, 5.0, unit="deg"), stars, "2 arcsec")
+    >>> found["catalogue_index", "separation", "n_within", "mag"].pprint()
+    catalogue_index     separation     n_within mag
+                          arcsec                mag
+    --------------- ------------------ -------- ----
+                  0 0.3586...        2 15.1
+                  1 0.7173...        2 17.0
+    """
+    arcsec = check_radius(radius)
+    when = _check_epoch(epoch)
+    if not isinstance(nearest, (bool, np.bool_)):
+        raise InvalidQueryError(f"nearest={nearest!r} should be True or False")
+    query = read_positions(left, name="left", motion=when is not None)
+    remote = find_catalogue(catalogue)
+    if remote is None:
+        known = read_positions(catalogue, name="catalogue", motion=when is not None)
+        _warn_of_missing(known, "catalogue")
+    _warn_of_missing(query, "left")
+    lon, lat, _ = _at_epoch(query, when)
+    if remote is None:
+        table = _match_local((lon, lat), known, catalogue, arcsec, nearest, when)
+    else:
+        table = _match_remote((lon, lat), remote, arcsec, nearest, when)
+    if query.keys is not None:
+        table.add_column(query.keys[table["query_index"]], index=1, name="query_id")
+    table.meta = _meta(query, remote, arcsec, when) | table.meta
+    if not len(table):
+        warn("crossmatch: no object is within the radius of a position", NoResultsWarning)
+    return table
+
+
+def _check_epoch(epoch: Any) -> Time | None:
+    if epoch is None:
+        return None
+    if isinstance(epoch, (int, float, np.number)) and not epoch >= EARLIEST_MJD:
+        raise InvalidQueryError(
+            f"epoch={epoch!r} should be a Time, such as Time(2026.5, format='jyear'), a string "
+            "such as 'J2026.5' or '2026-07-01', or an MJD of 1996 or later"
+        )
+    mjd = check_time(epoch, name="epoch")
+    return epoch if isinstance(epoch, Time) else Time(mjd, format="mjd", scale="utc")
+
+
+def _warn_of_missing(positions: SkyPositions, name: str) -> None:
+    missing = positions.missing
+    if len(missing):
+        shown = ", ".join(map(str, missing[:SHOWN])) + ", ..." * (len(missing) > SHOWN)
+        plural = "s are" if len(missing) > 1 else " is"
+        warn(
+            f"{name}: {len(missing)} of {len(positions)} position{plural} masked or not finite and "
+            f"cannot match: index {shown}",
+            InputWarning,
+        )
+
+
+def _at_epoch(
+    positions: SkyPositions, when: Time | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return longitudes and latitudes at an epoch, and whether the proper motion is known."""
+    if when is None or positions.motion is None:
+        return positions.lon, positions.lat, np.zeros(len(positions), bool)
+    return propagate(positions.lon, positions.lat, positions.motion, when)
+
+
+def _match_local(
+    query: tuple[np.ndarray, np.ndarray],
+    known: SkyPositions,
+    catalogue: Any,
+    arcsec: float,
+    nearest: bool,
+    when: Time | None,
+) -> Table:
+    lon, lat, moved = _at_epoch(known, when)
+    pairs = find_pairs(query, (lon, lat), arcsec * ARCSEC)
+    pairs, n_within = _selected(pairs, nearest)
+    table = _first_columns(query, (lon, lat), pairs, n_within, when, moved)
+    table.add_column(
+        Column(pairs.right, description="Row of the object in the catalogue."),
+        index=1,
+        name="catalogue_index",
+    )
+    if known.keys is not None:
+        _add_columns(table, Table({"id": known.keys[pairs.right]}))
+    elif not isinstance(catalogue, (SkyCoord, str)) and column_names(catalogue) is not None:
+        _add_columns(table, _rows_of(catalogue, pairs.right))
+    else:
+        degrees = {"unit": u.deg, "description": "Position of the object (ICRS)."}
+        _add_columns(table, Table({
+            "ra": Column(np.degrees(known.lon[pairs.right]), **degrees),
+            "dec": Column(np.degrees(known.lat[pairs.right]), **degrees),
+        }))  # fmt: skip
+    return table
+
+
+def _rows_of(catalogue: Any, rows: np.ndarray) -> Table:
+    """Return rows of a table, a data frame or a structured array."""
+    if not isinstance(catalogue, Table):
+        if hasattr(catalogue, "iloc"):
+            return Table.from_pandas(catalogue.iloc[rows])
+        return Table(catalogue)[rows]
+    table = Table(copy=False)
+    for name in catalogue.colnames:
+        table[name] = catalogue[name][rows]
+    return table
+
+
+def _selected(pairs: Pairs, nearest: bool) -> tuple[Pairs, np.ndarray]:
+    """Return the pairs wanted, and for each the number of pairs of its position."""
+    left = pairs.left
+    start = np.flatnonzero(np.diff(left, prepend=-1))
+    count = np.diff(np.append(start, len(left)))
+    if nearest:
+        return Pairs(*(column[start] for column in pairs)), count
+    return pairs, np.repeat(count, count)
+
+
+def _first_columns(
+    query: tuple[np.ndarray, np.ndarray],
+    known: tuple[np.ndarray, np.ndarray],
+    pairs: Pairs,
+    n_within: np.ndarray,
+    when: Time | None,
+    moved: np.ndarray,
+) -> Table:
+    """Return the columns of a match but those of the catalogue."""
+    at_left = (query[0][pairs.left], query[1][pairs.left])
+    at_right = (known[0][pairs.right], known[1][pairs.right])
+    table = Table()
+    for name, values, unit, about in (
+        ("query_index", pairs.left, None, "Row of the position."),
+        ("separation", pairs.separation / ARCSEC, u.arcsec, "Between position and object."),
+        ("position_angle", np.degrees(position_angle(at_left, at_right)), u.deg,
+         "Of the object seen from the position, from north over east (ICRS)."),
+        ("n_within", n_within, None, "Number of objects within the radius of the position."),
+    ):  # fmt: skip
+        table[name] = Column(values, unit=unit, description=about)
+    if when is not None:
+        table["propagated"] = Column(
+            moved[pairs.right], description="Whether the proper motion of the object is known."
+        )
+        for name, values in zip(("ra_at_epoch", "dec_at_epoch"), at_right, strict=True):
+            about = "Position of the object at the epoch (ICRS)."
+            table[name] = Column(np.degrees(values), unit=u.deg, description=about)
+    return table
+
+
+def _add_columns(table: Table, others: Table) -> None:
+    """Add the columns of a catalogue; one whose name is in use gets a prefix."""
+    for name in others.colnames:
+        free = name
+        while free in table.colnames:
+            free = f"catalogue_{free}"
+        table[free] = others[name]
+
+
+def _match_remote(
+    query: tuple[np.ndarray, np.ndarray],
+    remote: Catalogue,
+    arcsec: float,
+    nearest: bool,
+    when: Time | None,
+) -> Table:
+    index = np.flatnonzero(np.isfinite(query[0]) & np.isfinite(query[1]))
+    ra, dec = np.degrees(query[0][index]), np.degrees(query[1][index])
+    targets = Targets(index, ra, dec, arcsec, when)
+    try:
+        answer = remote.fetch(targets)
+    except IncompleteResultError as error:
+        # The rows that arrived, as those of a complete result.
+        error.result = _match_answer(query, error.result, remote, arcsec, nearest, when)
+        raise
+    return _match_answer(query, answer, remote, arcsec, nearest, when)
+
+
+def _match_answer(
+    query: tuple[np.ndarray, np.ndarray],
+    answer: Answer,
+    remote: Catalogue,
+    arcsec: float,
+    nearest: bool,
+    when: Time | None,
+) -> Table:
+    """Cut the rows of an archive by separations that are computed here."""
+    rows = answer.table
+    known = SkyPositions(np.empty(0), np.empty(0))
+    if len(rows):
+        known = read_positions(rows, name=remote.name)
+        if when is not None:
+            motion = find_motion(rows, remote.name, epoch=answer.epoch)
+            known = SkyPositions(known.lon, known.lat, motion)
+    lon, lat, moved = _at_epoch(known, when)
+    at_left = (query[0][answer.index], query[1][answer.index])
+    separation = angular_distance(at_left, (lon, lat))
+    lost = np.flatnonzero(~np.isfinite(separation))
+    if len(lost):
+        warn(
+            f"{remote.name}: {len(lost)} rows without a position are not part of the result",
+            InputWarning,
+        )
+    near = np.flatnonzero(separation <= arcsec * ARCSEC + ROUNDING)
+    order = near[np.lexsort((separation[near], answer.index[near]))]
+    pairs = Pairs(answer.index[order], order, separation[order])
+    pairs, n_within = _selected(pairs, nearest)
+    table = _first_columns(query, (lon, lat), pairs, n_within, when, moved)
+    _add_columns(table, rows[pairs.right] if len(rows) else rows)
+    table.meta = dict(answer.notes)
+    return table
+
+
+def _meta(
+    query: SkyPositions, remote: Catalogue | None, arcsec: float, when: Time | None
+) -> dict[str, Any]:
+    meta: dict[str, Any] = {
+        "catalogue": "local" if remote is None else remote.name,
+        "radius": f"{arcsec:.10g} arcsec",
+        "n_positions": len(query),
+        "without_position": query.missing.tolist(),
+    }
+    if remote is not None:
+        meta |= {"service": remote.service, "time_of_query": Time.now().isot}
+    if when is not None:
+        meta["epoch"] = f"{when.tcb.jyear_str} (TCB)"
+    return meta
