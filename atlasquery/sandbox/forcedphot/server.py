@@ -13,10 +13,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+from ..http import ThreadedServer
 from ..sky import SEED
 from . import files as forced_files
 from .clock import ServerClock, SystemClock
@@ -131,9 +132,7 @@ class ForcedSandbox:
         self.lock = threading.RLock()
         self.released = threading.Event()
         self._history: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = ThreadedServer(("127.0.0.1", 0), lambda request: None, _handler(self))
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -159,6 +158,7 @@ class ForcedSandbox:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._server.end_connections()
 
     @property
     def host(self) -> str:
