@@ -91,10 +91,10 @@ def _alerce_double():
 
 
 @pytest.fixture
-def _example_alerce(_example_user, _alerce_double):
+def _example_alerce(_example_user, _alerce_double, monkeypatch):
     """Let an example ask the double of ALeRCE's servers."""
-    with _alerce_double.configured():
-        yield
+    for name, value in _alerce_double.environment().items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,6 @@ def _start_sandbox(app):
     from clocks import JumpingClock
 
     import atlasquery
-    from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
     from atlasquery.sandbox.alerce.server import AlerceSandbox
@@ -93,8 +92,7 @@ def _start_sandbox(app):
     os.environ.update(app.forced.environment())
     AtlasForced._clock = app.forced.clock
     app.alerce = AlerceSandbox()
-    for name, address in app.alerce.settings().items():
-        setattr(conf, name, address)
+    os.environ.update(app.alerce.environment())
     app.lcc = LCCSandbox()
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
     app.skyportal = SkyPortalSandbox()

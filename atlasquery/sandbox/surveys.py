@@ -23,7 +23,7 @@ from .sky import (
     tai_of_utc,
 )
 
-__all__ = ["SURVEYS", "Measurements", "measurements"]
+__all__ = ["SURVEYS", "Measurements", "measurement_ids", "measurements"]
 
 _DAY = 86400.0
 # Errors that do not go down with exposure time, as a share of the flux.
@@ -158,6 +158,37 @@ def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
         reference_flux=one.reference_flux(band),
         detected=(np.abs(flux) > _LIMIT_SIGMA * error) & (one.kind != "quiet"),
     )  # fmt: skip
+
+
+def measurement_ids(points: Measurements, survey: str, number: int) -> np.ndarray:
+    """Return the numbers of detections that all services send which have them.
+
+    Parameters
+    ----------
+    points : Measurements
+        The measurements.
+    survey : {"ztf", "lsst"}
+        The survey.
+    number : int
+        Number of the object in the sky.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+        ``candid`` of ZTF, ``diaSourceId`` of LSST.
+
+    Examples
+    --------
+    >>> from atlasquery.sandbox.sky import objects
+    >>> one = objects()[13]
+    >>> int(measurement_ids(measurements(one, "ztf"), "ztf", one.number)[0])
+    3356150302055015013
+    """
+    exposure = points.exposure.astype(np.int64)
+    if survey == "ztf":
+        # Of real numbers the last six digits are the processing and a count.
+        return exposure * 1_000_000 + 15_000 + number
+    return exposure * 100_000 + points.detector * 512 + number
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
+from addresses import configured
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from clocks import HurriedClock, JumpingClock
@@ -224,21 +225,23 @@ def _taken(client, url, authorization):
 def alerce(folder):
     """The servers of ALeRCE."""
     from atlasquery.alerce import AlerceClass, conf
-    from atlasquery.sandbox.alerce import sky
+    from atlasquery.sandbox.alerce import edge_cases
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox() as double, double.configured(), _set(conf):
+    with AlerceSandbox(seed=None) as double, configured(double), _set(conf):
         known = SimpleNamespace(
-            folder=folder, one=sky.name(4), two=[sky.name(4), sky.name(6)],
+            folder=folder, one=edge_cases.name(4), two=[edge_cases.name(4), edge_cases.name(6)],
             adql="SELECT oid, meanra, ndet FROM object LIMIT 3",
-            lsst=sky.FIRST_LSST + 5, lsst_two=[sky.FIRST_LSST + 5, sky.FIRST_LSST + 7],
+            lsst=edge_cases.FIRST_LSST + 5,
+            lsst_two=[edge_cases.FIRST_LSST + 5, edge_cases.FIRST_LSST + 7],
             place=SkyCoord(150.1, 2.2, unit="deg"),
-            candid=next(row["candid"] for row in sky.detections(4) if row["has_stamp"]),
+            candid=next(row["candid"] for row in edge_cases.detections(4) if row["has_stamp"]),
             candids=[
-                next(row["candid"] for row in sky.detections(n) if row["has_stamp"]) for n in (4, 6)
+                next(row["candid"] for row in edge_cases.detections(n) if row["has_stamp"])
+                for n in (4, 6)
             ],
         )  # fmt: skip
-        known.alert = next(row["measurement_id"] for row in sky.lsst_rows(5, forced=False))
+        known.alert = next(row["measurement_id"] for row in edge_cases.lsst_rows(5, forced=False))
 
         def make(live=False):
             client = AlerceClass()

@@ -8,6 +8,7 @@ import threading
 import warnings
 
 import pytest
+from addresses import configured
 from astropy.coordinates import SkyCoord
 from clocks import JumpingClock
 from faults import answer
@@ -19,8 +20,8 @@ from atlasquery.alerce import conf as alerce_conf
 from atlasquery.atlas import AtlasClass
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
+from atlasquery.sandbox.alerce.edge_cases import name as alerce_name
 from atlasquery.sandbox.alerce.server import AlerceSandbox
-from atlasquery.sandbox.alerce.sky import name as alerce_name
 from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 from atlasquery.sandbox.lccserver import catalogs
 from atlasquery.sandbox.lccserver.server import LCCSandbox
@@ -70,7 +71,7 @@ def ask_forced(client, k, jobs):
 
 @contextlib.contextmanager
 def alerce(monkeypatch, request):
-    with AlerceSandbox() as double, double.configured():
+    with AlerceSandbox(seed=None) as double, configured(double):
         known = [alerce_name(n) for n in range(5)], double.settings()
         yield AlerceClass(), ask_alerce, known
 
