@@ -21,6 +21,7 @@ class _Placed(Protocol):
     @property
     def position(self) -> tuple[float, float]:
         """The mean position in degrees."""
+        ...
 
 
 class ZTFObject(_Placed, Protocol):
@@ -29,31 +30,40 @@ class ZTFObject(_Placed, Protocol):
     @property
     def oid(self) -> str:
         """The name."""
+        ...
 
     @property
     def failing(self) -> frozenset[str]:
         """The routes with which the server fails, those of the second version after ``v2/``."""
+        ...
 
     def entry(self) -> Row:
         """Return the entry in the catalogue, as the route of a single object sends it."""
+        ...
 
     def probabilities(self) -> list[Row]:
         """Return a row for each class of each classifier and version."""
+        ...
 
     def detections(self) -> list[Row]:
         """Return the detections, without the keys that are null."""
+        ...
 
     def non_detections(self) -> list[Row]:
         """Return the exposures that do not show the object."""
+        ...
 
     def forced(self) -> list[Row]:
         """Return the forced photometry."""
+        ...
 
     def features(self) -> list[Row]:
         """Return the features of the light curve."""
+        ...
 
     def magstats(self) -> list[Row]:
         """Return the statistics of the magnitudes in each band."""
+        ...
 
 
 class LSSTObject(_Placed, Protocol):
@@ -62,22 +72,28 @@ class LSSTObject(_Placed, Protocol):
     @property
     def oid(self) -> int:
         """The number that the survey gives it."""
+        ...
 
     @property
     def failing(self) -> frozenset[str]:
         """Which of ``probabilities`` and ``forced`` the server fails with."""
+        ...
 
     def entry(self) -> Row:
         """Return the entry in the catalogue, as the route of a single object sends it."""
+        ...
 
     def statistics(self) -> Row:
         """Return the row of the survey's table DiaObject, exact."""
+        ...
 
     def probabilities(self) -> list[Row]:
         """Return a row for each class of each classifier and version."""
+        ...
 
     def measurements(self, *, forced: bool) -> list[Row]:
         """Return the detections or the forced photometry."""
+        ...
 
 
 _Any = TypeVar("_Any", bound=_Placed)

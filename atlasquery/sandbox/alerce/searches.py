@@ -156,7 +156,7 @@ class ListedZTF:
         outer = default or (not filters and not least)
         found = []
         for row in rows:
-            meeting = [
+            meeting: list[Row] = [
                 p for p in self._contents.probabilities(row["oid"])
                 if all(str(p[key]) == value for key, value in filters.items())
                 and (not least or p["probability"] >= least)
