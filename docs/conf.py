@@ -77,7 +77,6 @@ def _start_sandbox(app):
     from atlasquery.sandbox import Sandbox
     from atlasquery.sandbox.alerce.server import AlerceSandbox
     from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-    from atlasquery.sandbox.lccserver.files import Files
     from atlasquery.sandbox.lccserver.server import LCCSandbox
     from atlasquery.sandbox.skyportal.example import fill
     from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
@@ -95,10 +94,9 @@ def _start_sandbox(app):
     app.alerce = AlerceSandbox()
     os.environ.update(app.alerce.environment())
     app.lcc = LCCSandbox()
-    Files(app.lcc)
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
     app.skyportal = SkyPortalSandbox()
-    fill(app.skyportal.sky)
+    fill(app.skyportal.state)
     os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
     os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
     atlasquery.__path__.append(str(Path(__file__).parent / "new_survey"))

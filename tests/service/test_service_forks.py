@@ -23,8 +23,7 @@ from atlasquery.lccserver import LCCServerClass
 from atlasquery.sandbox.alerce.edge_cases import name as alerce_name
 from atlasquery.sandbox.alerce.server import AlerceSandbox
 from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-from atlasquery.sandbox.lccserver import sky as lcc_sky
-from atlasquery.sandbox.lccserver.files import Files
+from atlasquery.sandbox.lccserver import catalogs
 from atlasquery.sandbox.lccserver.server import LCCSandbox
 from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
@@ -89,9 +88,8 @@ def ask_alerce(client, k, known):
 
 @contextlib.contextmanager
 def lcc(monkeypatch, request):
-    known = [(row["objectid"], row["ra"]) for row in lcc_sky.objects()["synth_alpha"][:5]]
+    known = [(row["objectid"], row["ra"]) for row in catalogs.objects()["synth_alpha"][:5]]
     with LCCSandbox() as double:
-        Files(double)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         yield LCCServerClass(), ask_lcc, known
 
@@ -108,7 +106,7 @@ def skyportal(monkeypatch, request):
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         names = [f"ATLAS24ab{letter}" for letter in "abcde"]
         for n, name in enumerate(names):
-            double.sky.add_source(name, 10.0 * n, 1.0)
+            double.state.add_source(name, 10.0 * n, 1.0)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
         yield SkyPortalClass(), ask_skyportal, names
 
