@@ -1,5 +1,6 @@
 """ALeRCE in the sandbox shows the one sky: what ZTF and LSST measure of it, by the real client."""
 
+import json
 import os
 import subprocess
 import sys
@@ -160,6 +161,32 @@ def test_numbers_are_those_that_all_servers_send(alerce):
     assert found["measurement_id"].tolist() == numbers.tolist()
     assert found["visit"].tolist() == points.exposure.tolist()
     assert len({*numbers.tolist()}) == len(numbers)
+
+
+def test_skyportal_shows_the_same_points(alerce, monkeypatch, tmp_path):
+    from atlasquery.sandbox.skyportal.one_sky import add_one_sky
+    from atlasquery.sandbox.skyportal.server import SkyPortalSandbox
+    from atlasquery.skyportal import SkyPortalClass
+
+    one, _ = first("supernova", "ztf")
+    with SkyPortalSandbox() as portal:
+        add_one_sky(portal.state)
+        for name, value in portal.environment().items():
+            monkeypatch.setenv(name, value)
+        skyportal = SkyPortalClass()
+        skyportal.cache_location = tmp_path / "skyportal"
+        there = skyportal.get_photometry(one.skyportal_id)
+    here = alerce.get_light_curve(one.ztf_name)
+    here = here[here["detection"]]
+    found = {}
+    for row, mjd, flux in zip(there, there.time.mjd, values(there, "flux", u.uJy), strict=True):
+        altdata = json.loads(str(row["altdata"]))
+        if "candid" in altdata:
+            found[altdata["candid"]] = (mjd, flux, str(row["filter"]))
+    assert len(found) == len(here)
+    columns = (here["candid"], here.time.mjd, values(here, "flux", u.uJy), here["band"])
+    for candid, mjd, flux, band in zip(*columns, strict=True):
+        assert found[int(candid)] == (mjd, pytest.approx(flux, rel=1e-9), f"ztf{band}")
 
 
 def test_no_two_objects_share_a_number():
