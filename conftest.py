@@ -133,7 +133,7 @@ def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     _skyportal_double.reset()
-    fill(_skyportal_double.sky)
+    fill(_skyportal_double.state)
     monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", _skyportal_double.url)
     monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
     for name in ("_credentials", "_authenticated", "_logged_out", "_server"):

@@ -96,7 +96,7 @@ def _start_sandbox(app):
     app.lcc = LCCSandbox()
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
     app.skyportal = SkyPortalSandbox()
-    fill(app.skyportal.sky)
+    fill(app.skyportal.state)
     os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
     os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
     atlasquery.__path__.append(str(Path(__file__).parent / "new_survey"))

@@ -94,7 +94,7 @@ def test_path_of_an_upload_to_skyportal(atlas, tmp_path):
     from atlasquery.skyportal import SkyPortalClass
 
     with SkyPortalSandbox() as double:
-        fill(double.sky)
+        fill(double.state)
         client = SkyPortalClass(double.url)
         client.cache_location = tmp_path
         client.login(token=ADMIN)

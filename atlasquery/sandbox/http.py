@@ -15,9 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["JSON", "LoopbackServer", "RefusedRequest", "Response", "SandboxRequest", "next_fault"]
+__all__ = [
+    "JSON", "LoopbackServer", "RefusedRequest", "Response", "SandboxRequest", "ThreadedServer",
+    "next_fault",
+]  # fmt: skip
 
 JSON = "application/json"
 # Shorter bodies are not compressed.
@@ -165,7 +169,7 @@ class LoopbackServer:
         port: int = 0,
         name: str = "sandbox",
     ):
-        self._server = _ThreadedServer((host, port), respond)
+        self._server = ThreadedServer((host, port), respond)
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": _POLL},
@@ -189,25 +193,40 @@ class LoopbackServer:
             self._server.end_connections()
 
 
-class _ThreadedServer(ThreadingHTTPServer):
+class ThreadedServer(ThreadingHTTPServer):
+    """The HTTP server itself, which can end the connections that clients keep open.
+
+    Parameters
+    ----------
+    address : tuple of str and int
+        Host and port.
+    respond : callable
+        Function of a `SandboxRequest` that returns a `Response`, or None to break off.
+    handler : type, optional
+        Handler of the connections in place of the one that calls `respond`.
+    """
+
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
 
     def __init__(
-        self, address: tuple[str, int], respond: Callable[[SandboxRequest], Response | None]
+        self,
+        address: tuple[str, int],
+        respond: Callable[[SandboxRequest], Response | None],
+        handler: type[BaseHTTPRequestHandler] | None = None,
     ):
         self.respond = respond
         self._open: dict[threading.Thread, socket.socket] = {}
         self._open_lock = threading.Lock()
-        super().__init__(address, _Handler)
+        super().__init__(address, handler or _Handler)
 
     def server_bind(self) -> None:
         """Bind without a look-up of the host's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
-    def process_request_thread(self, request, client_address):  # type: ignore[no-untyped-def]
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection, which `end_connections` can end."""
         current = threading.current_thread()
         with self._open_lock:
@@ -237,7 +256,7 @@ class _ThreadedServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _ThreadedServer
+    server: ThreadedServer
     protocol_version = "HTTP/1.1"
     # Head and body in one write, at once: else each response may wait 40 ms for the client's
     # acknowledgement.

@@ -26,7 +26,7 @@ def alerce(run, _alerce):
 @pytest.fixture
 def skyportal(run, monkeypatch):
     with SkyPortalSandbox() as double:
-        fill(double.sky)
+        fill(double.state)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
         yield lambda *words, **options: run("skyportal", *words, **options)

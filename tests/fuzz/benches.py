@@ -383,25 +383,25 @@ def skyportal(folder):
 
         def renew():
             double.reset()
-            fill(double.sky)
+            fill(double.state)
             # Few points: each answer is changed in one place.
             seen = {}
-            for number in sorted(double.sky.points):
-                name = double.sky.points[number]["obj_id"]
+            for number in sorted(double.state.points):
+                name = double.state.points[number]["obj_id"]
                 seen[name] = seen.get(name, 0) + 1
                 if seen[name] > 4:
-                    double.sky.points.pop(number)
-            for row in double.sky.tables["spectra"]:
+                    double.state.points.pop(number)
+            for row in double.state.tables["spectra"]:
                 for key in ("wavelengths", "fluxes", "errors"):
                     row[key] = row[key][:5]
             for name in known.pair:
-                double.sky.comment(name, "Seen.")
-                double.sky.annotate(name, "broker", {"a": 1})
-                double.sky.classify(name, "Ib", 0.5)
-            add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
-            double.sky.tables["attachments"] = {1: b"a file"}
+                double.state.comment(name, "Seen.")
+                double.state.annotate(name, "broker", {"a": 1})
+                double.state.classify(name, "Ib", 0.5)
+            add_analysis(double.state, "ZTF24abcdefg", data={"results": {"z": 0.1}})
+            double.state.tables["attachments"] = {1: b"a file"}
             # As servers of 2023 did.
-            double.sky.draws_corners = True
+            double.state.draws_corners = True
             known.upload = make().upload_photometry(known.curve, "ATLAS24abd", "ATLAS", 3)
             double.received.clear()
 

@@ -106,7 +106,7 @@ def skyportal(monkeypatch, request):
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         names = [f"ATLAS24ab{letter}" for letter in "abcde"]
         for n, name in enumerate(names):
-            double.sky.add_source(name, 10.0 * n, 1.0)
+            double.state.add_source(name, 10.0 * n, 1.0)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
         yield SkyPortalClass(), ask_skyportal, names
 

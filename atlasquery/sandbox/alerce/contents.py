@@ -5,22 +5,24 @@ the surveys see of the one sky that all servers of the sandbox share.
 """
 
 import math
-from collections.abc import Iterable
 from functools import cached_property, lru_cache
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
 
 from ..sky import objects as sky_objects
 from .edge_cases import COUNT, LSST_COUNT, EdgeLSST, EdgeZTF
 from .one_sky import lsst_objects, ztf_objects
 from .rows import Row
 
-__all__ = ["Contents", "LSSTObject", "ZTFObject", "near", "separation_arcsec"]
+__all__ = ["Contents", "LSSTObject", "Places", "ZTFObject", "separation_arcsec"]
 
 
 class _Placed(Protocol):
     @property
     def position(self) -> tuple[float, float]:
         """The mean position in degrees."""
+        ...
 
 
 class ZTFObject(_Placed, Protocol):
@@ -29,31 +31,40 @@ class ZTFObject(_Placed, Protocol):
     @property
     def oid(self) -> str:
         """The name."""
+        ...
 
     @property
     def failing(self) -> frozenset[str]:
         """The routes with which the server fails, those of the second version after ``v2/``."""
+        ...
 
     def entry(self) -> Row:
         """Return the entry in the catalogue, as the route of a single object sends it."""
+        ...
 
     def probabilities(self) -> list[Row]:
         """Return a row for each class of each classifier and version."""
+        ...
 
     def detections(self) -> list[Row]:
         """Return the detections, without the keys that are null."""
+        ...
 
     def non_detections(self) -> list[Row]:
         """Return the exposures that do not show the object."""
+        ...
 
     def forced(self) -> list[Row]:
         """Return the forced photometry."""
+        ...
 
     def features(self) -> list[Row]:
         """Return the features of the light curve."""
+        ...
 
     def magstats(self) -> list[Row]:
         """Return the statistics of the magnitudes in each band."""
+        ...
 
 
 class LSSTObject(_Placed, Protocol):
@@ -62,29 +73,35 @@ class LSSTObject(_Placed, Protocol):
     @property
     def oid(self) -> int:
         """The number that the survey gives it."""
+        ...
 
     @property
     def failing(self) -> frozenset[str]:
         """Which of ``probabilities`` and ``forced`` the server fails with."""
+        ...
 
     def entry(self) -> Row:
         """Return the entry in the catalogue, as the route of a single object sends it."""
+        ...
 
     def statistics(self) -> Row:
         """Return the row of the survey's table DiaObject, exact."""
+        ...
 
     def probabilities(self) -> list[Row]:
         """Return a row for each class of each classifier and version."""
+        ...
 
     def measurements(self, *, forced: bool) -> list[Row]:
         """Return the detections or the forced photometry."""
+        ...
 
 
-_Any = TypeVar("_Any", bound=_Placed)
+_Object = TypeVar("_Object", bound=_Placed)
 
 
 class Contents:
-    """The objects of both surveys, by name.
+    """The objects of both surveys, by name and by position.
 
     Nothing is computed before it is requested, and only the entries of the catalogue are kept.
 
@@ -115,6 +132,16 @@ class Contents:
             found += lsst_objects(sky_objects(self._seed))
         return {one.oid: one for one in found}
 
+    @cached_property
+    def ztf_places(self) -> "Places[ZTFObject]":
+        """The objects of ZTF by position."""
+        return Places(list(self.ztf.values()))
+
+    @cached_property
+    def lsst_places(self) -> "Places[LSSTObject]":
+        """The objects of LSST by position."""
+        return Places(list(self.lsst.values()))
+
     def _entry(self, oid: str) -> Row:
         return self.ztf[oid].entry()
 
@@ -122,24 +149,37 @@ class Contents:
         return self.ztf[oid].probabilities()
 
 
-def near(objects: Iterable[_Any], ra: float, dec: float, radius: float) -> list[_Any]:
-    """Return the objects within a radius.
+class Places(Generic[_Object]):
+    """Objects by position.
 
     Parameters
     ----------
-    objects : iterable
-        Objects with a position.
-    ra, dec : float
-        The centre in degrees.
-    radius : float
-        The radius in arcsec.
-
-    Returns
-    -------
-    list
-        Those of the objects, in their order.
+    objects : list
+        Objects that have a position.
     """
-    return [one for one in objects if separation_arcsec(ra, dec, *one.position) <= radius]
+
+    def __init__(self, objects: list[_Object]):
+        self._objects = objects
+        positions = np.radians([one.position for one in objects]).reshape(-1, 2)
+        self._ra, self._dec = positions.T
+
+    def near(self, ra: float, dec: float, radius: float) -> list[tuple[_Object, float]]:
+        """Return the objects within a radius.
+
+        Parameters
+        ----------
+        ra, dec : float
+            The centre in degrees.
+        radius : float
+            The radius in arcsec.
+
+        Returns
+        -------
+        list of tuple
+            Each object and its distance in arcsec, in the order of the objects.
+        """
+        distance = _separation(math.radians(ra), math.radians(dec), self._ra, self._dec)
+        return [(self._objects[n], float(distance[n])) for n in np.flatnonzero(distance <= radius)]
 
 
 def separation_arcsec(ra: float, dec: float, other_ra: float, other_dec: float) -> float:
@@ -158,5 +198,11 @@ def separation_arcsec(ra: float, dec: float, other_ra: float, other_dec: float) 
         The distance in arcsec.
     """
     a, d, b, e = map(math.radians, (ra, dec, other_ra, other_dec))
-    h = math.sin((e - d) / 2) ** 2 + math.cos(d) * math.cos(e) * math.sin((b - a) / 2) ** 2
-    return math.degrees(2 * math.asin(math.sqrt(h))) * 3600
+    return float(_separation(a, d, np.array(b), np.array(e)))
+
+
+def _separation(ra: float, dec: float, other_ra: np.ndarray, other_dec: np.ndarray) -> np.ndarray:
+    """Return distances in arcsec of positions in radians, exact for small ones."""
+    h = np.sin((other_dec - dec) / 2) ** 2
+    h = h + math.cos(dec) * np.cos(other_dec) * np.sin((other_ra - ra) / 2) ** 2
+    return np.degrees(2 * np.arcsin(np.sqrt(np.minimum(h, 1.0)))) * 3600

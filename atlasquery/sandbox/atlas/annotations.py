@@ -80,8 +80,8 @@ def annotate(
 def _objects(rng: np.random.Generator, objects: dict, facts: Facts, detections: dict) -> dict:
     count = len(facts.start)
     numbers = np.arange(1, count + 1)
-    clean = detections["object_id"]
-    found = [int(k) for k in (clean[:, None] == objects["id"]).sum(axis=0)]
+    counted = dict(zip(*np.unique(detections["object_id"], return_counts=True), strict=True))
+    found = [int(counted.get(identifier, 0)) for identifier in objects["id"]]
     return {
         "id": objects["id"],
         "followup_id": numbers,
@@ -204,6 +204,7 @@ def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, 
     """Give the Virtual Research Assistant's scores, ranks and list of work."""
     scores: defaultdict[str, list] = defaultdict(list)
     ranks: defaultdict[str, list] = defaultdict(list)
+    dates = [iso_dates(facts.start + 0.1 + k) for k in range(3)]
     for n in np.flatnonzero(~np.isnan(facts.rank)).tolist():
         identifier, rank = int(objects["id"][n]), round(float(facts.rank[n]), 4)
         # The first row of an object is the machine's, the later ones are a person's.
@@ -216,7 +217,7 @@ def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, 
                 "rank": rank if person else None,
                 "rank_alt1": rank * 0.9 if person else None,
                 "is_gal_cand": n % 2 if person else None,
-                "timestamp": iso_dates(facts.start[n : n + 1] + 0.1 + k)[0],
+                "timestamp": dates[k][n],
                 "apiusername": "writer", "username": "eyeballer" if person else None,
                 "debug": int(n % 40 == 5),
             }  # fmt: skip
@@ -226,7 +227,7 @@ def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, 
         ranks["rank"].append(rank)
         ranks["rank_alt1"].append(rank * 0.9)
         ranks["is_gal_cand"].append(n % 2)
-        ranks["timestamp"].append(iso_dates(facts.start[n : n + 1] + 0.1)[0])
+        ranks["timestamp"].append(dates[0][n])
     todo = slice(1, None, 5)
     return {
         "vra_scores": scores,

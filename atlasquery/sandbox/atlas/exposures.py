@@ -49,6 +49,11 @@ class Exposures:
     columns: dict
     of_pointing: list[np.ndarray]
 
+    @functools.cached_property
+    def bands(self) -> np.ndarray:
+        """The filter of each exposure."""
+        return np.array(self.columns["filter"])
+
 
 @functools.lru_cache(maxsize=4)
 def observe(seed: int, history: str) -> Exposures:

@@ -81,8 +81,7 @@ def difference_flux(
     noise = np.empty(len(seen))
     for part in (season, ~season):
         noise[part] = rng.standard_normal(int(part.sum()))
-    band = np.array([columns["filter"][k] for k in seen])
-    return curve.flux(middle, band) + sigma * noise, sigma
+    return curve.flux(middle, exposures.bands[seen]) + sigma * noise, sigma
 
 
 def measure(

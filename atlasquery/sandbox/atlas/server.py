@@ -1,4 +1,4 @@
-"""The sandbox: an ATLAS Transient Server on loopback, full of synthetic data."""
+"""An ATLAS Transient Server on loopback, full of synthetic data."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from .new_objects import NewObject, insert_object
 from .populate import count_rows, populate
 from .throttle import SHIPPED, parse_rate
 
-__all__ = ["Sandbox"]
+__all__ = ["AtlasSandbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class _HTTPServer(WSGIServer):
         logger.log(level, msg, exc_info=traceback)
 
 
-class Sandbox:
+class AtlasSandbox:
     """An embedded server that speaks the API of the ATLAS Transient Server.
 
     It answers over HTTP on loopback, with a synthetic sky of about 500 objects, the users
@@ -131,9 +131,9 @@ class Sandbox:
 
     def __repr__(self) -> str:
         state = self.url if self._server else "stopped"
-        return f"<Sandbox {state}, {len(self._sky['all_ids'])} objects>"
+        return f"<AtlasSandbox {state}, {len(self._sky['all_ids'])} objects>"
 
-    def __enter__(self) -> "Sandbox":
+    def __enter__(self) -> "AtlasSandbox":
         """Start the server."""
         return self.start()
 
@@ -141,13 +141,13 @@ class Sandbox:
         """Stop the server."""
         self.stop()
 
-    def start(self) -> "Sandbox":
+    def start(self) -> "AtlasSandbox":
         """Start to listen; does nothing when the server runs already.
 
         Returns
         -------
-        Sandbox
-            The sandbox itself.
+        AtlasSandbox
+            The server itself.
 
         Raises
         ------

@@ -13,10 +13,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+from ..http import ThreadedServer
 from ..sky import SEED
 from . import files as forced_files
 from .clock import ServerClock, SystemClock
@@ -80,10 +81,10 @@ class ForcedSandbox:
     clock : ServerClock, optional
         Its time; by default that of the machine.
     runtime : float, optional
-        Seconds that a task takes; by default 1 by the machine's time, and 60, as on the real
+        Seconds that a task takes; by default 0.2 by the machine's time, and 60, as on the real
         server, by a clock that is given.
     latency : float, optional
-        Seconds before a task begins; by default 0.2, or 4 by a clock that is given.
+        Seconds before a task begins; by default 0.1, or 4 by a clock that is given.
     writes, reads : int, optional
         Requests that an account may send in a minute.
     seed : int, optional
@@ -109,7 +110,7 @@ class ForcedSandbox:
     ):
         self.clock: Any = clock or SystemClock()
         self.rates = {"write": writes, "read": reads}
-        usual = (1.0, 0.2) if clock is None else (60.0, 4.0)
+        usual = (0.2, 0.1) if clock is None else (60.0, 4.0)
         self.queue = Queue(
             usual[0] if runtime is None else runtime, usual[1] if latency is None else latency
         )
@@ -131,9 +132,7 @@ class ForcedSandbox:
         self.lock = threading.RLock()
         self.released = threading.Event()
         self._history: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = ThreadedServer(("127.0.0.1", 0), lambda request: None, _handler(self))
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -159,6 +158,7 @@ class ForcedSandbox:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._server.end_connections()
 
     @property
     def host(self) -> str:
