@@ -17,7 +17,7 @@ from atlasquery.exceptions import (
     NotFoundError,
 )
 from atlasquery.service.inputs import check_radius, check_time
-from atlasquery.sky.asking import LIMIT, Answer, Question, ask_all, check_seconds
+from atlasquery.sky.asking import LIMIT, ServiceAnswer, Question, ask_all, check_seconds
 from atlasquery.sky.findings import Findings, ServiceResult
 from atlasquery.sky.resolve import find_names, unknown_error
 from atlasquery.sky.services import ForcedService, SkyService, chosen_services
@@ -211,7 +211,7 @@ def _search(
 
 
 def _results(
-    chosen: Sequence[SkyService], answers: Sequence[Answer], located: np.ndarray
+    chosen: Sequence[SkyService], answers: Sequence[ServiceAnswer], located: np.ndarray
 ) -> list[ServiceResult]:
     """Return what was found, with the numbers of the targets instead of those of positions."""
     results = []
@@ -228,7 +228,9 @@ def _results(
     return results
 
 
-def _failures(chosen: Sequence[SkyService], answers: Sequence[Answer]) -> dict[str, Exception]:
+def _failures(
+    chosen: Sequence[SkyService], answers: Sequence[ServiceAnswer]
+) -> dict[str, Exception]:
     """Return the error of each service of which something failed."""
     parts: dict[str, list[tuple[str, Exception]]] = {}
     complete: dict[str, list[bool]] = {}
@@ -254,7 +256,7 @@ def _failures(chosen: Sequence[SkyService], answers: Sequence[Answer]) -> dict[s
     return failures
 
 
-def _warn_of(answers: Sequence[Answer], failures: dict[str, Exception]) -> None:
+def _warn_of(answers: Sequence[ServiceAnswer], failures: dict[str, Exception]) -> None:
     """Repeat the warnings of the services, but not that they have nothing; name what failed."""
     seen = set()
     for answer in answers:
