@@ -63,6 +63,12 @@ def _cone(call):
     return lambda entry: separation(ra, dec, entry["ra"], entry["dec"]) <= radius
 
 
+def _is_named(entry, text):
+    """Return whether an id has a text, or the name of the TNS has it without AT or SN."""
+    tns = re.match(r"(?:at|sn)?(\d{1,4}[a-z]*)", text.lower().replace(" ", ""))
+    return text in entry["id"] or (tns is not None and tns[1] in (entry["tns_name"] or ""))
+
+
 def _between(call, low, high, value):
     def inside(entry):
         found = value(entry)
@@ -134,7 +140,7 @@ def _source_filters(call):
     if groups is not None:
         tests.append(lambda e: groups & set(sky.saved[e["id"]]))
     if "sourceID" in given:
-        tests.append(lambda e: given["sourceID"] in e["id"])
+        tests.append(lambda e: _is_named(e, given["sourceID"].strip()))
     if "alias" in given:
         raise RefusalError(400, NO_ALIAS)
     if "origin" in given:
