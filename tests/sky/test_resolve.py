@@ -69,7 +69,7 @@ def test_any_other_name_is_asked_of_sesame(servers, sesame):
     found = resolve("M 31", timeout=60)
     assert (found.source, found.names) == ("Sesame", ("M 31",))
     assert found.coordinates.ra.deg == pytest.approx(10.684708)
-    with pytest.raises(NotFoundError, match="'M 999' is unknown.*Sesame"):
+    with pytest.raises(NotFoundError, match=r"'M 999' is unknown.*Sesame"):
         resolve("M 999", timeout=60)
     asked = len(sesame.received)
     with pytest.raises(NotFoundError, match="1999999999999999999"):
@@ -103,9 +103,10 @@ def test_each_unknown_name_is_named(servers, sesame):
 
 def test_a_failed_service_is_not_an_unknown_name(servers, sesame):
     """That a name is not known where others could be asked is no proof that it is unknown."""
-    with alerce_conf.set_temp("server", "http://127.0.0.1:9/"), pytest.raises(
-        RemoteServiceError, match="failed"
-    ) as caught:
+    with (
+        alerce_conf.set_temp("server", "http://127.0.0.1:9/"),
+        pytest.raises(RemoteServiceError, match="failed") as caught,
+    ):
         resolve("ZTF18zzzzzzz", timeout=10)
     assert not isinstance(caught.value, NotFoundError)
     with alerce_conf.set_temp("server", "http://127.0.0.1:9/"), pytest.warns(InputWarning):
