@@ -91,20 +91,18 @@ def _alerce_double():
 
 
 @pytest.fixture
-def _example_alerce(_example_user, _alerce_double):
+def _example_alerce(_example_user, _alerce_double, monkeypatch):
     """Let an example ask the double of ALeRCE's servers."""
-    with _alerce_double.configured():
-        yield
+    for name, value in _alerce_double.environment().items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
 def _lcc_double():
     """Start the double of an LCC-Server, for the first example that asks it."""
     servers = _sandbox("lccserver.server")
-    from atlasquery.sandbox.lccserver.files import Files
 
     with servers.LCCSandbox() as double:
-        Files(double)
         yield double
 
 
@@ -135,7 +133,7 @@ def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     _skyportal_double.reset()
-    fill(_skyportal_double.sky)
+    fill(_skyportal_double.state)
     monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", _skyportal_double.url)
     monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
     for name in ("_credentials", "_authenticated", "_logged_out", "_server"):

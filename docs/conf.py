@@ -73,12 +73,10 @@ def _start_sandbox(app):
     from clocks import JumpingClock
 
     import atlasquery
-    from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
     from atlasquery.sandbox.alerce.server import AlerceSandbox
     from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-    from atlasquery.sandbox.lccserver.files import Files
     from atlasquery.sandbox.lccserver.server import LCCSandbox
     from atlasquery.sandbox.skyportal.example import fill
     from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
@@ -94,13 +92,11 @@ def _start_sandbox(app):
     os.environ.update(app.forced.environment())
     AtlasForced._clock = app.forced.clock
     app.alerce = AlerceSandbox()
-    for name, address in app.alerce.settings().items():
-        setattr(conf, name, address)
+    os.environ.update(app.alerce.environment())
     app.lcc = LCCSandbox()
-    Files(app.lcc)
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
     app.skyportal = SkyPortalSandbox()
-    fill(app.skyportal.sky)
+    fill(app.skyportal.state)
     os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
     os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
     atlasquery.__path__.append(str(Path(__file__).parent / "new_survey"))

@@ -7,7 +7,8 @@ import pytest
 from astropy.table import Table
 
 from atlasquery.exceptions import LoginError, NoResultsWarning, RemoteServiceError
-from atlasquery.sandbox.skyportal.routes import ROUTES, Answer
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import ROUTES
 from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import conf
 
@@ -81,7 +82,7 @@ HEADERS = {
 @pytest.fixture
 def recorded_sky(double, samples):
     """The double with what the recorded server had."""
-    sky = double.sky
+    sky = double.state
 
     def keys(entry):
         kept = sky.objects.get(entry["id"]) or sky.add_object(entry["id"], 0.0, 0.0)
@@ -229,7 +230,7 @@ def test_each_recorded_read_is_understood(skyportal, double, shared):
         status, body = exchange["status_code"], json.dumps(exchange["body"])
         kind = exchange["headers"]["Content-Type"]
         object_id = exchange["request"]["path"].split("/")[3:4]
-        double.faults = {r"sources|candidates": Answer(status, body, kind)}
+        double.faults = {r"sources|candidates": Response(status, body, kind)}
         with conf.set_temp("retries", 0):
             if status >= 400:
                 if name == "candidates_beyond":
@@ -256,7 +257,7 @@ def test_each_recorded_read_is_understood(skyportal, double, shared):
 
 def test_a_page_of_the_recorded_server_in_full(skyportal, double, samples):
     exchange = samples("sources_big")
-    double.faults = {"sources": Answer(200, exchange["body"])}
+    double.faults = {"sources": Response(200, exchange["body"])}
     table = skyportal.query_criteria()
     sent = exchange["body"]["data"]["sources"]
     assert table["id"].tolist() == [one["id"] for one in sent]
@@ -269,7 +270,7 @@ def test_a_page_of_the_recorded_server_in_full(skyportal, double, samples):
 def test_a_recorded_light_curve(skyportal, double, samples):
     for name in ("ATLAS24abc", "ATLAS24abd"):
         exchange = samples(f"photometry_get_{name}_both")
-        double.faults = {"photometry": Answer(200, exchange["body"])}
+        double.faults = {"photometry": Response(200, exchange["body"])}
         lc = skyportal.get_photometry(name)
         sent = sorted(exchange["body"]["data"], key=lambda row: row["mjd"])
         assert lc["time"].mjd.tolist() == [row["mjd"] for row in sent]
