@@ -77,7 +77,12 @@ def _within(call: PortalCall, row: Row) -> bool:
             # Within 3 sigma of the distance of the event.
             near, far = call.state.tables.get("reach", (None, None))
             low, high = low or near, high or far
-        if name == "Distance" and low is not None and high is not None and float(high) <= float(low):
+        if (
+            name == "Distance"
+            and low is not None
+            and high is not None
+            and float(high) <= float(low)
+        ):
             # Silently, and so are bounds that are equal.
             low = None
         if low is not None and (value is None or value < float(low)):
@@ -110,7 +115,7 @@ def galaxies(call: PortalCall) -> Any:
         rows = [r for r in rows if r["catalog_id"] == catalogs[call.params["catalog_name"]]]
     cone = [call.params.get(name) for name in ("ra", "dec", "radius")]
     if all(cone):
-        ra, dec, radius = map(float, cone)
+        ra, dec, radius = (float(value or 0) for value in cone)
         rows = [r for r in rows if separation(ra, dec, r["ra"], r["dec"]) <= radius]
     if "galaxyName" in call.params:
         rows = [r for r in rows if call.params["galaxyName"].lower() in r["name"].lower()]
@@ -387,9 +392,9 @@ def add_analysis(
 @route("GET", "obj/analysis")
 def analyses(call: PortalCall) -> Any:
     """Return the analyses of an object, or all."""
-    rows = rows_of(call.state, "analyses").values()
+    stored = rows_of(call.state, "analyses").values()
     # A part of a name is enough.
-    rows = [r for r in rows if call.params.get("objID", "") in r["obj_id"]]
+    rows = [r for r in stored if call.params.get("objID", "") in r["obj_id"]]
     return [call.state.drifted(row) for row in rows]
 
 

@@ -58,9 +58,7 @@ def fill(state: PortalState) -> None:
     )  # fmt: skip
 
 
-def _rise_and_fall(
-    state: PortalState, name: str, bands: tuple[str, str], instrument: int
-) -> None:
+def _rise_and_fall(state: PortalState, name: str, bands: tuple[str, str], instrument: int) -> None:
     """Add the light curve of a supernova, a point each second day."""
     for n in range(60):
         flux = 568.0 * math.exp(-(((n - 20) / 7.0) ** 2)) + 20.0 * math.sin(3.7 * n)
@@ -83,7 +81,8 @@ def _requests(state: PortalState) -> None:
         1: {
             "id": 1, "obj_id": "ATLAS24abc", "run_id": 1, "run": 1, "priority": "3",
             "comment": "hi", "status": "pending", "requester_id": 1,
-            "requester": state.person("admin"), "obj": {}, "created_at": created, "modified": created,
+            "requester": state.person("admin"), "obj": {}, "created_at": created,
+            "modified": created,
             "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": "2026-12-25T18:01:42.637",
         }
     }  # fmt: skip
