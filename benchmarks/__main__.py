@@ -6,6 +6,7 @@ from benchmarks import (
     alerce,
     bulk,
     decoding,
+    find,
     forced,
     forced_queue,
     importing,
@@ -26,6 +27,7 @@ PARTS = (
     alerce,
     lcc,
     skyportal,
+    find,
 )
 
 

@@ -16,7 +16,7 @@ from atlasquery.service.pool import start_thread
 from atlasquery.service.probe import responds
 from atlasquery.warn import collected_warnings
 
-__all__ = ["LIMIT", "Answer", "Question", "ask_all", "check_seconds"]
+__all__ = ["LIMIT", "ServiceAnswer", "Question", "ask_all", "check_seconds"]
 
 #: Seconds that each service has if no time limit is given.
 LIMIT = 60.0
@@ -59,7 +59,7 @@ class Question:
 
 
 @dataclass
-class Answer:
+class ServiceAnswer:
     """The outcome of a question.
 
     Parameters
@@ -118,7 +118,7 @@ def _bad_timeout(timeout: object) -> InvalidQueryError:
     )
 
 
-def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> list[Answer]:
+def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> list[ServiceAnswer]:
     """Ask all at the same time, and wait for each no longer than its time limit.
 
     Parameters
@@ -133,7 +133,7 @@ def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> l
 
     Returns
     -------
-    list of Answer
+    list of ServiceAnswer
         In the order of the questions, each with a value or an error.
     """
     finished: queue.SimpleQueue[_Running] = queue.SimpleQueue()
@@ -178,17 +178,17 @@ class _Running:
     ):
         self.question = question
         self.limit = question.limit if timeout is None else timeout
-        self.answer = Answer(question)
+        self.answer = ServiceAnswer(question)
         self._finished = finished
         self._started = time.monotonic()
         self._clock = Clock() if question.client is None else question.client._clock
         self._activity: Activity | None = None
         self._probed: float | None = None
         self._responds = False
-        self._given_up: Answer | None = None
+        self._given_up: ServiceAnswer | None = None
 
     @property
-    def outcome(self) -> Answer:
+    def outcome(self) -> ServiceAnswer:
         """The answer, or why it was given up: then what arrives later is ignored."""
         return self._given_up or self.answer
 
@@ -250,7 +250,7 @@ class _Running:
 
     def give_up(self, error: Exception) -> None:
         """Stop waiting for it; its daemon thread ends at its time limit."""
-        self._given_up = Answer(self.question, error=error, seconds=self._age())
+        self._given_up = ServiceAnswer(self.question, error=error, seconds=self._age())
 
     def too_late(self) -> TimeoutError:
         """Return the error of a service that did not finish in its time limit."""

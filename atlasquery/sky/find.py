@@ -1,6 +1,7 @@
 """One question to all services at once: what is known of a position or a name."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import astropy.units as u
@@ -16,10 +17,10 @@ from atlasquery.exceptions import (
     NotFoundError,
 )
 from atlasquery.service.inputs import check_radius, check_time
-from atlasquery.sky.asking import LIMIT, Answer, Question, ask_all, check_seconds
+from atlasquery.sky.asking import LIMIT, ServiceAnswer, Question, ask_all, check_seconds
 from atlasquery.sky.findings import Findings, ServiceResult
 from atlasquery.sky.resolve import find_names, unknown_error
-from atlasquery.sky.services import ForcedService, Service, chosen_services
+from atlasquery.sky.services import ForcedService, SkyService, chosen_services
 from atlasquery.sky.targets import Targets, read_targets
 from atlasquery.sky.terms import Found
 from atlasquery.warn import warn
@@ -129,7 +130,7 @@ def find(
     questions = [
         Question(
             service.name, service.title,
-            lambda service=service: _search(service, positions, arcsec, light_curves, after),
+            partial(_search, service, positions, arcsec, light_curves, after),
             service.client, service.address, service.limit or LIMIT,
         )
         for service in chosen
@@ -156,7 +157,7 @@ def _check_since(since: Any) -> Time | None:
 
 
 def _locate(
-    targets: Targets, chosen: Sequence[Service], skipped: dict[str, str], seconds: float | None
+    targets: Targets, chosen: Sequence[SkyService], skipped: dict[str, str], seconds: float | None
 ) -> dict[int, tuple[str, ...]]:
     """Give targets their positions by their names; return all names of each."""
     pending = targets.unresolved
@@ -192,7 +193,7 @@ def _locate(
 
 
 def _search(
-    service: Service, positions: SkyCoord, arcsec: float, light_curves: bool, after: Time | None
+    service: SkyService, positions: SkyCoord, arcsec: float, light_curves: bool, after: Time | None
 ) -> Found:
     """Ask one service; an error of its light curves leaves its objects."""
     if after is not None:
@@ -210,7 +211,7 @@ def _search(
 
 
 def _results(
-    chosen: Sequence[Service], answers: Sequence[Answer], located: np.ndarray
+    chosen: Sequence[SkyService], answers: Sequence[ServiceAnswer], located: np.ndarray
 ) -> list[ServiceResult]:
     """Return what was found, with the numbers of the targets instead of those of positions."""
     results = []
@@ -227,7 +228,9 @@ def _results(
     return results
 
 
-def _failures(chosen: Sequence[Service], answers: Sequence[Answer]) -> dict[str, Exception]:
+def _failures(
+    chosen: Sequence[SkyService], answers: Sequence[ServiceAnswer]
+) -> dict[str, Exception]:
     """Return the error of each service of which something failed."""
     parts: dict[str, list[tuple[str, Exception]]] = {}
     complete: dict[str, list[bool]] = {}
@@ -253,7 +256,7 @@ def _failures(chosen: Sequence[Service], answers: Sequence[Answer]) -> dict[str,
     return failures
 
 
-def _warn_of(answers: Sequence[Answer], failures: dict[str, Exception]) -> None:
+def _warn_of(answers: Sequence[ServiceAnswer], failures: dict[str, Exception]) -> None:
     """Repeat the warnings of the services, but not that they have nothing; name what failed."""
     seen = set()
     for answer in answers:

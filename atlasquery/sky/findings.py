@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_radius
 from atlasquery.sky.asking import LIMIT, Question, ask_all
 from atlasquery.sky.resolve import merged_names
-from atlasquery.sky.services import OTHER_NAMES, Service
+from atlasquery.sky.services import OTHER_NAMES, SkyService
 from atlasquery.sky.targets import Targets
 from atlasquery.sky.terms import Found, object_table
 from atlasquery.tables.files import write_table
@@ -50,7 +50,7 @@ class ServiceResult:
 
     Parameters
     ----------
-    service : Service or None
+    service : SkyService or None
         The service, which can be asked for light curves; None after a pickle.
     found : Found
         What it has found.
@@ -60,7 +60,7 @@ class ServiceResult:
         The name of the service.
     """
 
-    service: Service | None
+    service: SkyService | None
     found: Found
     seconds: float
     name: str = ""
@@ -357,9 +357,7 @@ class Findings:
             questions.append(
                 Question(
                     service.name, service.title,
-                    lambda service=service, found=result.found: service.add_curves(
-                        found, self.since
-                    ),
+                    partial(service.add_curves, result.found, self.since),
                     service.client, service.address, service.limit or LIMIT,
                 )
             )  # fmt: skip

@@ -23,7 +23,7 @@ from atlasquery.service.pool import run_all
 from atlasquery.service.positions import read_position
 from atlasquery.sky.asking import Question, ask_all, check_seconds
 from atlasquery.sky.names import kind_of, read_name, spelled
-from atlasquery.sky.services import Service, chosen_services
+from atlasquery.sky.services import SkyService, chosen_services
 from atlasquery.sky.terms import Kind, Located
 from atlasquery.warn import warn
 
@@ -85,8 +85,8 @@ class Resolved:
 
     def __iter__(self) -> Iterator["Resolved"]:
         for name, ra, dec, names, source in self._rows:
-            place = (Located(ra, dec, names), source) if source else None
-            yield Resolved([name], [place], scalar=True)
+            position = (Located(ra, dec, names), source) if source else None
+            yield Resolved([name], [position], scalar=True)
 
     def __repr__(self) -> str:
         lines = []
@@ -163,33 +163,33 @@ def resolve(
     given = [name] if scalar else list(_flat(name))
     if not given:
         raise InvalidQueryError("name is empty: give at least one")
-    texts = [
+    strings = [
         read_name(each, name="name" if scalar else f"name[{n}]") for n, each in enumerate(given)
     ]
-    _refuse_positions(texts)
+    _refuse_positions(strings)
     chosen, skipped = chosen_services(services, cache)
-    located, reasons, failed = find_names(texts, chosen, seconds)
-    resolved = Resolved(texts, located, scalar=scalar)
-    unknown = [text for text, one in zip(texts, located, strict=True) if one is None]
+    located, reasons, failed = find_names(strings, chosen, seconds)
+    resolved = Resolved(strings, located, scalar=scalar)
+    unknown = [text for text, one in zip(strings, located, strict=True) if one is None]
     if not unknown:
         return resolved
     failures = [(text, unknown_error(text, reasons[text], skipped)) for text in unknown]
-    if scalar or len(failures) == 1 == len(texts):
+    if scalar or len(failures) == 1 == len(strings):
         raise failures[0][1]
-    if len(unknown) == len(texts) or on_error == "raise":
+    if len(unknown) == len(strings) or on_error == "raise":
         raise IncompleteResultError(
-            f"{len(unknown)} of {len(texts)} names are unknown: {', '.join(unknown)}. The others "
+            f"{len(unknown)} of {len(strings)} names are unknown: {', '.join(unknown)}. The others "
             "are in the error's .result, the reasons in .failures.",
             result=resolved,
             failures=failures,
         )
     category = NoResultsWarning if not failed else InputWarning
-    warn(f"{len(unknown)} of {len(texts)} names are unknown: {', '.join(unknown)}", category)
+    warn(f"{len(unknown)} of {len(strings)} names are unknown: {', '.join(unknown)}", category)
     return resolved
 
 
 def find_names(
-    names: Sequence[str], services: Sequence[Service], seconds: float | None
+    names: Sequence[str], services: Sequence[SkyService], seconds: float | None
 ) -> tuple[list[tuple[Located, str] | None], dict[str, list[str]], dict[str, Exception]]:
     """Find names at the services that can know them, then at Sesame.
 
@@ -197,7 +197,7 @@ def find_names(
     ----------
     names : sequence of str
         Names, as `read_name` returns them.
-    services : sequence of Service
+    services : sequence of SkyService
         The services.
     seconds : float or None
         Time limit of each.
@@ -213,7 +213,7 @@ def find_names(
     """
     distinct = list(dict.fromkeys(names))
     questions = []
-    asked: list[tuple[Service, list[str]]] = []
+    asked: list[tuple[SkyService, list[str]]] = []
     for service in services:
         mine = [name for name in distinct if kind_of(name) in service.kinds]
         if mine:
@@ -221,7 +221,7 @@ def find_names(
             questions.append(
                 Question(
                     service.name, service.title,
-                    lambda service=service, mine=mine: service.look_up(mine),
+                    partial(service.look_up, mine),
                     service.client, service.address,
                 )
             )  # fmt: skip

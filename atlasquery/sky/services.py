@@ -28,7 +28,7 @@ from atlasquery.sky.names import kind_of, spelled
 from atlasquery.sky.terms import Entry, Found, Kind, Located
 from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
-__all__ = ["SERVICES", "Service", "chosen_services"]
+__all__ = ["SERVICES", "SkyService", "chosen_services"]
 
 #: The names of the services, and which are asked only if they are named.
 SERVICES = ("atlas", "alerce", "lccserver", "skyportal", "forcedphot")
@@ -45,8 +45,8 @@ LARGEST_MATCH = 29.0
 FORCED_LIMIT = 3600.0
 
 
-class Service:
-    """One service, and one survey of it.
+class SkyService:
+    """A service that can be asked, and one survey of it.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class Service:
         return {}
 
 
-class AtlasService(Service):
+class AtlasService(SkyService):
     """The ATLAS Transient Server."""
 
     name = "atlas"
@@ -271,8 +271,8 @@ class AtlasService(Service):
         }
 
 
-class AlerceService(Service):
-    """One survey of ALeRCE.
+class AlerceService(SkyService):
+    """A survey of ALeRCE.
 
     Parameters
     ----------
@@ -358,7 +358,7 @@ class AlerceService(Service):
         }
 
 
-class LCCService(Service):
+class LCCService(SkyService):
     """An LCC-Server."""
 
     name = "lccserver"
@@ -416,7 +416,7 @@ class LCCService(Service):
         return found
 
 
-class SkyPortalService(Service):
+class SkyPortalService(SkyService):
     """A SkyPortal instance."""
 
     name = "skyportal"
@@ -510,7 +510,7 @@ class SkyPortalService(Service):
             return None
 
 
-class ForcedService(Service):
+class ForcedService(SkyService):
     """Forced photometry of ATLAS, which costs a task for each position."""
 
     name = "forcedphot"
@@ -560,7 +560,9 @@ class ForcedService(Service):
         return _rows(found, found.table["n_rows"] > 0)
 
 
-def chosen_services(services: object, cache: bool | None) -> tuple[list[Service], dict[str, str]]:
+def chosen_services(
+    services: object, cache: bool | None
+) -> tuple[list[SkyService], dict[str, str]]:
     """Return the services to ask, and why others are skipped.
 
     Parameters
@@ -572,7 +574,7 @@ def chosen_services(services: object, cache: bool | None) -> tuple[list[Service]
 
     Returns
     -------
-    chosen : list of Service
+    chosen : list of SkyService
         One for each service and survey.
     skipped : dict of str to str
         The reason for each service.
@@ -592,7 +594,7 @@ def chosen_services(services: object, cache: bool | None) -> tuple[list[Service]
         given = list(services)
     if not given:
         raise InvalidQueryError(f"services is empty: name at least one of {', '.join(SERVICES)}")
-    chosen: list[Service] = []
+    chosen: list[SkyService] = []
     skipped: dict[str, str] = {}
     for each in given:
         parts = _service_of(each, cache)
@@ -609,7 +611,7 @@ def chosen_services(services: object, cache: bool | None) -> tuple[list[Service]
     return chosen, skipped
 
 
-def _service_of(given: object, cache: bool | None) -> list[Service]:
+def _service_of(given: object, cache: bool | None) -> list[SkyService]:
     """Return a service by its name or its client: one for each of its surveys."""
     clients = (
         ("atlas", Atlas, AtlasClass), ("alerce", Alerce, AlerceClass),
@@ -622,7 +624,7 @@ def _service_of(given: object, cache: bool | None) -> list[Service]:
     word = OTHER_NAMES.get(word, word) if word is not None else None
     for name, default, kind in clients:
         if word == name or isinstance(given, kind):
-            client = default if word else given
+            client: Any = default if word else given
             if name == "alerce":
                 return [AlerceService(client, cache, survey) for survey in ("ztf", "lsst")]
             return [kinds[name](client, cache)]
@@ -654,7 +656,8 @@ def _around(
     cones = cover_cones(ra, dec, radius, largest=largest)
     shared = [cone for cone in cones if len(cone.members) > 1]
     alone = np.array([cone.members[0] for cone in cones if len(cone.members) == 1], dtype=int)
-    parts, failures = [], []
+    parts: list[Table] = []
+    failures: list = []
     if shared:
         centres = SkyCoord([c.ra for c in shared], [c.dec for c in shared], unit="deg")
         reach = max(cone.radius for cone in shared)
@@ -753,7 +756,7 @@ def _add_times(found: Found, *, complete: bool, count: bool = False) -> None:
 
 def _names(*names: str | None) -> tuple[str, ...]:
     """Return names, each in one spelling."""
-    known = {}
+    known: dict[str, str] = {}
     for name in names:
         if name:
             known.setdefault(spelled(name), name)

@@ -82,7 +82,7 @@ def read_targets(target: Any) -> Targets:
     Raises
     ------
     InvalidQueryError
-        If it is none of these, or empty.
+        If it is something else, or empty.
     """
     if isinstance(target, BaseCoordinateFrame | SkyCoord):
         ra, dec, shape = check_coordinates(target)
@@ -117,10 +117,10 @@ def _of_list(values: list, shape: tuple[int, ...] | None) -> Targets:
             continue
         if not isinstance(value, str) and not _is_id(value):
             raise InvalidQueryError(f"{label}={value!r:.80} {RIGHT}")
-        place = read_position(value) if isinstance(value, str) else None
-        if place is not None:
-            positions[n] = place.ra.deg, place.dec.deg
-        names.append(None if place is not None else read_name(value, name=label))
+        position = read_position(value) if isinstance(value, str) else None
+        if position is not None:
+            positions[n] = position.ra.deg, position.dec.deg
+        names.append(None if position is not None else read_name(value, name=label))
     return Targets(positions, names, (len(values),) if shape is None else shape)
 
 

@@ -21,9 +21,7 @@ class PickledTable:
 
     def __init__(self, table: Table):
         times = [
-            name
-            for name in table.colnames
-            if isinstance(table[name], Time) and np.any(table[name].mask)
+            name for name in table.colnames if isinstance(table[name], Time) and table[name].masked
         ]
         self._times = [
             (table.colnames.index(name), name, *_parts(table[name]), table[name].info.description)

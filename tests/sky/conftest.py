@@ -13,7 +13,6 @@ from atlasquery.alerce import Alerce
 from atlasquery.atlas import Atlas, AtlasClass
 from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
 from atlasquery.lccserver import LCCServer, LCCServerClass
-from atlasquery.sandbox import Sandbox
 from atlasquery.sandbox.alerce.server import AlerceSandbox
 from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 from atlasquery.sandbox.lccserver.files import Files
@@ -26,6 +25,9 @@ STATE = ("_credentials", "_authenticated", "_logged_out", "_server", "_cache_loc
 
 @pytest.fixture(scope="session")
 def _servers():
+    pytest.importorskip("werkzeug", reason="the sandbox extra is not installed")
+    from atlasquery.sandbox import Sandbox
+
     with ExitStack() as stack:
         box = stack.enter_context(Sandbox())
         atlas_id = box.add_object(RA, DEC, name="ATLAS26xyz", tns_name="2026xyz")
@@ -71,7 +73,7 @@ def servers(_servers, monkeypatch):
 
 
 @pytest.fixture
-def place():
+def position():
     """The position of the supernova."""
     return SkyCoord(RA, DEC, unit="deg")
 

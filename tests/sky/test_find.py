@@ -71,8 +71,8 @@ def logged_in(kind, server):
     return client
 
 
-def test_all_services_are_asked_at_once(servers, place):
-    found = find(place, timeout=60)
+def test_all_services_are_asked_at_once(servers, position):
+    found = find(position, timeout=60)
     assert isinstance(found, Findings)
     assert set(found.services) == ALL and not found.failures and not found.skipped
     table = found.objects
@@ -103,16 +103,16 @@ def test_a_name_of_one_service_leads_to_the_others(servers, name):
     assert len(found.names) == 3
 
 
-def test_an_id_is_a_name_too(servers, place):
+def test_an_id_is_a_name_too(servers, position):
     for given in (servers.atlas_id, str(servers.atlas_id), np.int64(servers.atlas_id)):
         found = find(given, services="atlas", timeout=60)
         assert found.objects["object_id"].tolist() == [str(servers.atlas_id)]
-        assert found.coordinates.separation(place) < 0.01 * u.arcsec
+        assert found.coordinates.separation(position) < 0.01 * u.arcsec
 
 
-def test_many_targets_keep_their_numbers(servers, place):
+def test_many_targets_keep_their_numbers(servers, position):
     empty = SkyCoord(10.0, -60.0, unit="deg")
-    found = find(SkyCoord([empty, place, empty, place]).reshape(2, 2), timeout=60)
+    found = find(SkyCoord([empty, position, empty, position]).reshape(2, 2), timeout=60)
     assert found.objects["query_index"].tolist() == [1, 1, 1, 3, 3, 3]
     assert found.coordinates.shape == (2, 2)
     assert [len(each) > 1 for each in found.names] == [False, True, False, True]
@@ -153,20 +153,20 @@ def test_bad_arguments_are_refused_before_anything_is_sent(servers, given, messa
     assert not servers.alerce.received and not servers.atlas.requests
 
 
-def test_services_without_credentials_are_skipped_with_the_reason(servers, place, monkeypatch):
+def test_services_without_credentials_are_skipped_with_the_reason(servers, position, monkeypatch):
     monkeypatch.delenv("ATLASQUERY_ATLAS_TOKEN")
     monkeypatch.delenv("ATLASQUERY_SKYPORTAL_TOKEN")
-    found = find(place, timeout=60)
+    found = find(position, timeout=60)
     assert set(found.skipped) == {"atlas", "skyportal"} and not found.failures
     assert "ATLASQUERY_ATLAS_TOKEN" in found.skipped["atlas"]
     with pytest.raises(KeyError, match="ATLASQUERY_ATLAS_TOKEN"):
         found["atlas"]
     with pytest.raises(LoginError, match="ATLASQUERY_ATLAS_TOKEN"):
-        find(place, services="atlas", timeout=60)
+        find(position, services="atlas", timeout=60)
 
 
 def test_four_bad_services_do_not_affect_the_rest(
-    servers, place, stalling, faulty, refusing, monkeypatch
+    servers, position, stalling, faulty, refusing, monkeypatch
 ):
     """One refuses connections, one stalls, one answers HTML, one is without a login."""
     monkeypatch.delenv("ATLASQUERY_ATLAS_TOKEN")
@@ -177,7 +177,7 @@ def test_four_bad_services_do_not_affect_the_rest(
     ):
         warnings.simplefilter("always")
         found = find(
-            place,
+            position,
             services=[
                 "atlas", LCCServerClass(refusing), Alerce, SkyPortalClass(faulty.url),
             ],
@@ -199,12 +199,12 @@ def test_four_bad_services_do_not_affect_the_rest(
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_time_limit_holds_for_each_service_and_its_thread_ends(servers, place, faulty):
+def test_a_time_limit_holds_for_each_service_and_its_thread_ends(servers, position, faulty):
     before = threading.active_count()
     # A byte now and then: it is alive, so that only the time limit ends it.
     faulty.default = Reply(body=b"[" + b" " * 4000, drip=0.05)
     client = logged_in(AtlasClass, faulty.url)
-    found = find(place, services=[client, "alerce"], timeout=1.0)
+    found = find(position, services=[client, "alerce"], timeout=1.0)
     assert isinstance(found.failures["atlas"], TimeoutError)
     assert found.objects["object_id"].tolist() == [ZTF]
     end = time.monotonic() + 20
@@ -215,12 +215,12 @@ def test_a_time_limit_holds_for_each_service_and_its_thread_ends(servers, place,
     assert not any("_Running" in str(t) for t in threading.enumerate())
 
 
-def test_all_down_is_an_error_that_names_them_all(servers, place, refusing, faulty, monkeypatch):
+def test_all_down_is_an_error_that_names_them_all(servers, position, refusing, faulty, monkeypatch):
     monkeypatch.delenv("ATLASQUERY_SKYPORTAL_TOKEN")
     faulty.default = Reply(status=404, body=b"<html>nothing here</html>", kind="text/html")
     with pytest.raises(IncompleteResultError) as caught:
         find(
-            place,
+            position,
             services=[
                 logged_in(AtlasClass, refusing), LCCServerClass(faulty.url),
                 SkyPortalClass(refusing),
@@ -234,12 +234,12 @@ def test_all_down_is_an_error_that_names_them_all(servers, place, refusing, faul
     assert set(caught.value.result.failures) == {"atlas", "lccserver", "skyportal"}
 
 
-def test_one_survey_of_alerce_may_fail_alone(servers, place):
+def test_one_survey_of_alerce_may_fail_alone(servers, position):
     from atlasquery.sandbox.alerce.server import Answer
 
     servers.alerce.faults = {"lsst": Answer(404, {"detail": "gone"})}
     with pytest.warns(InputWarning, match="1 service failed"):
-        found = find(place, services="alerce", timeout=60)
+        found = find(position, services="alerce", timeout=60)
     assert found.objects["object_id"].tolist() == [ZTF]
     assert isinstance(found.failures["alerce"], IncompleteResultError)
     assert "LSST" in found.failures["alerce"].failures[0][0]
@@ -280,8 +280,8 @@ def test_nothing_anywhere_is_an_empty_table_and_a_warning(servers):
 
 
 @pytest.mark.usefixtures("quiet")
-def test_light_curves_are_combined(servers, place):
-    found = find(place, light_curves=True, timeout=60)
+def test_light_curves_are_combined(servers, position):
+    found = find(position, light_curves=True, timeout=60)
     curves = found.light_curves()
     assert {lc.meta["service"] for lc in curves} == {
         "ATLAS Transient Server", "ALeRCE broker", "SkyPortal",
@@ -294,15 +294,15 @@ def test_light_curves_are_combined(servers, place):
     assert ends["skyportal"] == pytest.approx(61311.25)
     assert set(ends) == {"atlas", "alerce", "skyportal"}
     # Without them they are fetched when they are needed.
-    later = find(place, timeout=60)
+    later = find(position, timeout=60)
     assert len(later.light_curve()) == len(together)
-    both = find(SkyCoord([place, place]), light_curves=True, timeout=60)
+    both = find(SkyCoord([position, position]), light_curves=True, timeout=60)
     many = both.light_curve()
     assert list(many) == [0, 1] and len(many[1]) == len(together)
     with pytest.raises(InvalidQueryError, match="index is needed, from 0 to 1"):
         both.light_curves()
     # An object farther away is another one.
-    beside = place.directional_offset_by(0 * u.deg, 5 * u.arcsec)
+    beside = position.directional_offset_by(0 * u.deg, 5 * u.arcsec)
     far = find(beside, radius="10 arcsec", services="skyportal", timeout=60)
     with pytest.raises(NotFoundError):
         far.light_curve()
@@ -310,10 +310,10 @@ def test_light_curves_are_combined(servers, place):
 
 
 @pytest.mark.usefixtures("quiet")
-def test_light_curves_that_fail_leave_the_objects(servers, place):
+def test_light_curves_that_fail_leave_the_objects(servers, position):
     servers.skyportal.faults = {"photometry": _refusal()}
     try:
-        found = find(place, light_curves=True, timeout=60)
+        found = find(position, light_curves=True, timeout=60)
     finally:
         servers.skyportal.faults = {}
     assert "skyportal" in found.objects["service"]
@@ -326,20 +326,20 @@ def _refusal():
     return RefusalError(403, "Not yours")
 
 
-def test_what_is_new_since_a_time(servers, place):
+def test_what_is_new_since_a_time(servers, position):
     last = Alerce.query_object(ZTF)["last_mjd"][0]
-    found = find(place, since=last - 1, timeout=60)
+    found = find(position, since=last - 1, timeout=60)
     assert "lccserver" in found.skipped and "what is new" in found.skipped["lccserver"]
     assert set(found.objects["service"]) == {"atlas", "alerce", "skyportal"}
     assert found.since.mjd == last - 1
-    newer = find(place, since=last + 1, timeout=60)
+    newer = find(position, since=last + 1, timeout=60)
     assert "alerce" not in newer.objects["service"] and "alerce" in newer.services
     with pytest.warns(NoResultsWarning, match="new since"):
-        assert not len(find(place, since=61700, timeout=60))
+        assert not len(find(position, since=61700, timeout=60))
 
 
 @pytest.mark.usefixtures("quiet")
-def test_new_rows_of_skyportal_are_those_uploaded_since(servers, place):
+def test_new_rows_of_skyportal_are_those_uploaded_since(servers, position):
     """Photometry is often uploaded long after it was measured."""
     cut = Time.now()
     for row in servers.skyportal.sky.objects.values():
@@ -349,30 +349,32 @@ def test_new_rows_of_skyportal_are_those_uploaded_since(servers, place):
             saved["saved_at"] = "2026-01-01T00:00:00"
     for point in servers.skyportal.sky.points.values():
         point["created_at"] = "2026-01-01T00:00:00"
-    found = find(place, services="skyportal", since=cut, light_curves=True, timeout=60)
+    found = find(position, services="skyportal", since=cut, light_curves=True, timeout=60)
     assert not len(found)
     late = cut.mjd + 1
     stamp = Time(late, format="mjd").isot
     servers.skyportal.sky.add_point(ZTF, 59000.5, "ztfg", 100.0, 5.0, created_at=stamp)
-    found = find(place, services="skyportal", since=cut, light_curves=True, cache=False, timeout=60)
+    found = find(
+        position, services="skyportal", since=cut, light_curves=True, cache=False, timeout=60
+    )
     assert found.objects["object_id"].tolist() == [ZTF]
     (curve,) = found.light_curves()
     assert curve.time.mjd.tolist() == [59000.5]
 
 
 @pytest.mark.usefixtures("quiet")
-def test_light_curves_since_a_time_begin_then(servers, place):
-    full = find(place, services="atlas", light_curves=True, timeout=60).light_curves()
+def test_light_curves_since_a_time_begin_then(servers, position):
+    full = find(position, services="atlas", light_curves=True, timeout=60).light_curves()
     since = full[0].time[len(full[0]) // 2]
-    part = find(place, services="atlas", light_curves=True, since=since, timeout=60)
+    part = find(position, services="atlas", light_curves=True, since=since, timeout=60)
     assert len(part.light_curves()[0]) < len(full[0])
     assert all((lc.time >= since).all() for lc in part.light_curves())
 
 
-def test_forced_photometry_is_asked_only_by_name(servers, forced, place):
-    assert "forcedphot" not in find(place, timeout=60).services
+def test_forced_photometry_is_asked_only_by_name(servers, forced, position):
+    assert "forcedphot" not in find(position, timeout=60).services
     assert not forced.asked("POST")
-    found = find(place, services="forced", since=59000)
+    found = find(position, services="forced", since=59000)
     (entry,) = found.objects
     assert (entry["service"], entry["survey"]) == ("forcedphot", "atlas")
     (curve,) = found.light_curves()
@@ -407,8 +409,8 @@ def test_many_positions_share_searches(servers):
     columns = (found.objects[c].tolist() for c in ("query_index", "service", "object_id"))
     assert sorted(zip(*columns, strict=True)) == expected
     assert len(expected) > 10
-    apart = [e["separation"] for e in found.objects]
-    assert max(apart) <= 5
+    separation = [e["separation"] for e in found.objects]
+    assert max(separation) <= 5
 
 
 def _quietly(positions):
@@ -418,8 +420,8 @@ def _quietly(positions):
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_result_is_written_and_pickled_without_credentials(servers, place, tmp_path):
-    found = find(place, light_curves=True, timeout=60)
+def test_a_result_is_written_and_pickled_without_credentials(servers, position, tmp_path):
+    found = find(position, light_curves=True, timeout=60)
     body = pickle.dumps(found)
     assert servers.atlas.token.encode() not in body
     again = pickle.loads(body)
@@ -428,7 +430,7 @@ def test_a_result_is_written_and_pickled_without_credentials(servers, place, tmp
     assert again.objects["last_time"].mask.tolist() == found.objects["last_time"].mask.tolist()
     assert len(again.light_curve()) == len(found.light_curve())
     assert again.names == found.names and again["skyportal"].colnames == found["skyportal"].colnames
-    bare = pickle.loads(pickle.dumps(find(place, timeout=60)))
+    bare = pickle.loads(pickle.dumps(find(position, timeout=60)))
     with pytest.raises(InvalidQueryError, match="light_curves=True"):
         bare.light_curve()
     for ending in ("ecsv", "fits", "vot"):
@@ -437,9 +439,9 @@ def test_a_result_is_written_and_pickled_without_credentials(servers, place, tmp
         assert table["object_id"].tolist() == found.objects["object_id"].tolist()
 
 
-def test_html_escapes_what_servers_send(servers, place):
+def test_html_escapes_what_servers_send(servers, position):
     servers.skyportal.sky.objects[ZTF]["tns_name"] = "<script>alert(1)</script>"
-    found = find(place, services="skyportal", cache=False, timeout=60)
+    found = find(position, services="skyportal", cache=False, timeout=60)
     html = found._repr_html_()
     assert "<script>" not in html and "&lt;script&gt;" in html
     assert "skyportal" in html and "0.20" in html
