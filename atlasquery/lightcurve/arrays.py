@@ -35,6 +35,8 @@ class CurveArrays:
         The units of columns that are not of `SCHEMA`.
     mixed_scales : bool, optional
         Whether their times may be of several scales.
+    lengths : sequence of int, optional
+        The number of rows of each, where that is known.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class CurveArrays:
         units: Mapping[str, u.UnitBase] | None = None,
         *,
         mixed_scales: bool = False,
+        lengths: Sequence[int] | None = None,
     ):
         self.curves = curves
         self._names = names
@@ -64,7 +67,9 @@ class CurveArrays:
             self.scale = times[0].scale if times else "utc"
         else:
             self.scale = one_scale(zip(names, curves, strict=True))
-        self.lengths = np.array([len(time) for time in times], dtype=np.int64)
+        if lengths is None:
+            lengths = [len(time) for time in times]
+        self.lengths = np.array(lengths, dtype=np.int64)
 
     def __len__(self) -> int:
         whole = int(self.lengths.sum())

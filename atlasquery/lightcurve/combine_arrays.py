@@ -1,7 +1,6 @@
 """The columns of many combined light curves as plain arrays, put together when requested."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import astropy.units as u
@@ -11,9 +10,8 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import UNITS
-from atlasquery.lightcurve.combine_rows import USUAL, WORDS
+from atlasquery.lightcurve.combine_rows import USUAL, WORDS, five_sigma_limits
 from atlasquery.lightcurve.combine_tables import (
-    HOUSE_NAMES,
     CombinedTables,
     copies_in_words,
 )
@@ -23,7 +21,8 @@ from atlasquery.service.inputs import suggest
 __all__ = ["CombinedArrays"]
 
 NUMBERS = {column.name for column in SCHEMA if column.kind is float}
-ROW_NUMBERS = {"exposure_time": "exposure_time", "limiting_mag": "limit"}
+# Columns of which part is gathered at a time, so that the memory of it is used again.
+SCHEMA_NAMES = {column.name for column in SCHEMA}
 
 
 class CombinedArrays(CurveArrays):
@@ -33,12 +32,13 @@ class CombinedArrays(CurveArrays):
     ----------
     tables : CombinedTables
         The light curves.
+    parts : sequence of tuple
+        The columns of the light curves given, of some objects at a time, and which objects.
     """
 
-    def __init__(self, tables: CombinedTables):
-        self._tables = tables
-        inputs, rows = tables.inputs, tables.rows
-        self._inputs = CurveArrays(inputs.curves, inputs.names, mixed_scales=True)
+    def __init__(self, tables: CombinedTables, parts: Sequence[tuple[slice, CurveArrays]]):
+        self._tables, self._parts = tables, parts
+        rows = tables.rows
         self._gathered: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
         self._prototypes: list[Table] = []
         self._added: dict[str, np.ndarray] = {}
@@ -46,11 +46,11 @@ class CombinedArrays(CurveArrays):
         self.scale = tables.scale
         self.lengths = rows.lengths
         if tables.kept is not None:
-            owner = np.repeat(np.arange(len(tables)), rows.lengths)
-            self.lengths = np.bincount(owner[tables.kept], minlength=len(tables))
+            ends = np.searchsorted(tables.kept, tables.edges)
+            self.lengths = np.diff(ends)
         self._rows = slice(0, int(self.lengths.sum()))
         # The objects meant, where these are a chunk of all.
-        self._span = slice(0, len(tables))
+        self._objects = slice(0, len(tables))
 
     @property
     def curves(self) -> Sequence[Table]:  # type: ignore[override]
@@ -124,10 +124,7 @@ class CombinedArrays(CurveArrays):
         `~numpy.ndarray`
             MJD, NaN where masked.
         """
-        if "time" not in self._gathered:
-            rows = self._tables.rows
-            self._gathered["time"] = self._of_result((rows.jd1 - MJD_0) + rows.jd2), None
-        return self._left(self._gathered["time"][0][self._rows])
+        return self._left((self._of_rows("jd1") - MJD_0) + self._of_rows("jd2"))
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a column of numbers.
@@ -261,7 +258,7 @@ class CombinedArrays(CurveArrays):
         Parameters
         ----------
         size : int
-            Approximate number of rows of a chunk.
+            Not used: chunks are those that were combined together.
         sorted_by : str or None
             Not used: light curves are of one object each.
 
@@ -272,12 +269,9 @@ class CombinedArrays(CurveArrays):
         chunk : CombinedArrays
             The chunk.
         """
-        ends = np.cumsum(self.lengths)
-        total = int(ends[-1])
-        marks = np.searchsorted(ends, np.arange(size, total, size)) + 1
-        starts = np.unique(np.concatenate([[0], marks, [len(self.lengths)]]))
-        offsets = np.concatenate([[0], ends])
-        for first, last in pairwise(starts.tolist()):
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        for objects, _ in self._of_parts():
+            first, last = (edge - self._objects.start for edge in (objects.start, objects.stop))
             rows = slice(int(offsets[first]), int(offsets[last]))
             yield first, self._piece(slice(first, last), rows)
 
@@ -299,6 +293,8 @@ class CombinedArrays(CurveArrays):
     def _piece(self, some: slice, rows: slice) -> "CombinedArrays":
         chunk = CombinedArrays.__new__(CombinedArrays)
         chunk.__dict__.update(self.__dict__)
+        start = self._objects.start
+        chunk._objects = slice(start + some.start, start + some.stop)
         first = self._rows.start
         chunk._rows = slice(first + rows.start, first + rows.stop)
         chunk.lengths = self.lengths[some]
@@ -308,49 +304,68 @@ class CombinedArrays(CurveArrays):
 
     def _values(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the values of a column, and where they are masked."""
+        if name in SCHEMA_NAMES:
+            return self._of_schema(name), None
+        if name in WORDS:
+            attribute, known = WORDS[name]
+            return known.take(self._of_rows(attribute)), None
+        rows, services = self._tables.rows, self._tables.inputs.known_services
+        if name == "service":
+            return np.array(services, np.str_).take(self._of_rows("service")), None
+        if name == "exposure_time_known":
+            return self._of_rows("exposure_known") != USUAL, None
         if name not in self._gathered:
-            values, mask = self._whole_column(name)
-            if mask is not None and not mask.any():
-                mask = None
-            self._gathered[name] = values, mask
+            if name == "duplicate_of":
+                exposures = [_read(source, "exposure") for _, source in self._parts]
+                exposures = np.concatenate(exposures).take(rows.index)
+                values, mask = copies_in_words(rows, exposures, services)
+                self._gathered[name] = self._of_result(values), self._of_result(mask)
+            else:
+                self._gathered[name] = self._survey_column(name)
         values, mask = self._gathered[name]
-        return values[self._rows], None if mask is None else mask[self._rows]
+        mask = None if mask is None else mask[self._rows]
+        return values[self._rows], None if mask is None or not mask.any() else mask
+
+    def _of_parts(self) -> list[tuple[slice, CurveArrays]]:
+        """Return the parts whose objects are meant."""
+        start, stop = self._objects.start, self._objects.stop
+        return [part for part in self._parts if start <= part[0].start and part[0].stop <= stop]
+
+    def _of_schema(self, name: str) -> np.ndarray:
+        """Return a column that all light curves have."""
+        if name == "exposure_time":
+            return self._of_rows("exposure_time")
+        values = [_read(source, name) for _, source in self._of_parts()]
+        joined = values[0] if len(values) == 1 else np.concatenate(values)
+        first, _ = self._tables.inputs_of(self._objects)
+        return joined.take(self._of_rows("index") - self._tables.first_row(first))
+
+    def _of_rows(self, attribute: str) -> np.ndarray:
+        """Return what is known of each row."""
+        array, kept = getattr(self._tables.rows, attribute), self._tables.kept
+        return array[self._rows] if kept is None else array.take(kept[self._rows])
 
     def _of_result(self, array: np.ndarray) -> np.ndarray:
         kept = self._tables.kept
-        return array if kept is None else array[kept]
+        return array if kept is None else array.take(kept)
 
     def _of_inputs(self, array: np.ndarray) -> np.ndarray:
         return array.take(self._of_result(self._tables.rows.index))
-
-    def _whole_column(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-        rows, services = self._tables.rows, self._tables.inputs.known_services
-        if name in ROW_NUMBERS:
-            return self._of_result(getattr(rows, ROW_NUMBERS[name])), None
-        if name in WORDS:
-            attribute, known = WORDS[name]
-            return self._of_result(known[getattr(rows, attribute)]), None
-        if name == "service":
-            return self._of_result(np.array(services, np.str_)[rows.service]), None
-        if name == "exposure_time_known":
-            return self._of_result(rows.exposure_known != USUAL), None
-        if name == "duplicate_of":
-            exposures = self._inputs.labels("exposure")[0].take(rows.index)
-            words, none = copies_in_words(rows, exposures, services)
-            return self._of_result(words), self._of_result(none)
-        if name in NUMBERS:
-            return self._of_inputs(self._inputs.numbers(name)), None
-        if name == "detection":
-            return self._of_inputs(self._inputs.truths(name)), None
-        if name in HOUSE_NAMES and name != "flag":
-            return self._of_inputs(self._inputs.labels(name)[0]), None
-        return self._survey_column(name)
 
     def _survey_column(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Return a column of a survey, masked in the rows of others; flags are 0 there."""
         whole, mask = self._tables.survey_column(name)
         whole = self._of_inputs(whole)
         return (whole, None) if name == "flag" else (whole, self._of_inputs(mask))
+
+
+def _read(source: CurveArrays, name: str) -> np.ndarray:
+    """Return a column of `SCHEMA` of the light curves given."""
+    if name == "limiting_mag":
+        return five_sigma_limits(source)
+    if name in NUMBERS:
+        return source.numbers(name)
+    return source.truths(name) if name == "detection" else source.labels(name)[0]
 
 
 class _Repeated(Sequence):

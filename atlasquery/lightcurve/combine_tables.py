@@ -22,7 +22,7 @@ from atlasquery.lightcurve.combine_rows import (
     WORDS,
     CombinedRows,
     InputCurves,
-    conventions_of,
+    five_sigma_limits,
     is_combined,
 )
 from atlasquery.lightcurve.flags import Flag, flag_column
@@ -89,10 +89,11 @@ class CombinedTables:
         self.inputs, self.rows, self.scale = inputs, rows, scale
         self._barycentric, self._drop = barycentric, drop
         self._first_curve = np.searchsorted(inputs.owner, np.arange(len(rows.lengths) + 1))
-        ends = np.cumsum([0, *map(len, inputs.curves)])
+        ends = np.cumsum([0, *inputs.lengths])
+        self._ends = ends
         self._first_input = ends[self._first_curve]
         self.edges = np.concatenate([[0], np.cumsum(rows.lengths)])
-        self.kept = rows.repeats < 0 if drop else None
+        self.kept = np.flatnonzero(rows.repeats < 0) if drop and (rows.repeats >= 0).any() else None
         self._columns: dict[str, tuple[int, Any]] | None = None
 
     def __len__(self) -> int:
@@ -112,6 +113,36 @@ class CombinedTables:
             In the order in which columns come.
         """
         return self.inputs.part(slice(int(self._first_curve[n]), int(self._first_curve[n + 1])))
+
+    def inputs_of(self, objects: slice) -> tuple[int, int]:
+        """Return which light curves are of some objects.
+
+        Parameters
+        ----------
+        objects : slice
+            Numbers of objects.
+
+        Returns
+        -------
+        first, last : int
+            The first, and the one after the last.
+        """
+        return int(self._first_curve[objects.start]), int(self._first_curve[objects.stop])
+
+    def first_row(self, curve: int) -> int:
+        """Return which row of all is the first of a light curve given.
+
+        Parameters
+        ----------
+        curve : int
+            The number of the light curve.
+
+        Returns
+        -------
+        int
+            Of all light curves concatenated.
+        """
+        return int(self._ends[curve])
 
     def table(self, n: int) -> TimeSeries:
         """Return the light curve of one object.
@@ -201,8 +232,7 @@ class CombinedTables:
         values, mask : `~numpy.ndarray`
             Masked in rows of light curves that do not have it.
         """
-        lengths = [len(lc) for lc in self.inputs.curves]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+        starts = np.concatenate([[0], np.cumsum(self.inputs.lengths)]).tolist()
         pieces = []
         for n in range(len(self)):
             first = int(self._first_curve[n])
@@ -259,10 +289,9 @@ class CombinedTables:
         surveys = sorted(set(", ".join(str(m.get("survey", "")) for m in metas).split(", ")))
         names = [str(m["object"]) for m in metas if m.get("object")]
         positions = [m["coordinates"] for m in metas if isinstance(m.get("coordinates"), SkyCoord)]
-        known = [conventions_of(m) for m in metas]
         kinds = FLUX_KINDS[np.unique(rows.flux_kind)].tolist()
         systems = MAGNITUDE_SYSTEMS[np.unique(rows.magsys)].tolist()
-        places = {one.position for one in known}
+        places = {one.position for one in inputs.conventions}
         common = places.pop() if len(places) == 1 else "topocenter"
         conventions = Conventions(
             "middle",
@@ -337,7 +366,7 @@ def _schema_values(
             texts = source.labels(column.name)[0][order]
             values[column.name] = texts if texts.dtype.kind == "U" else texts.astype(np.str_)
     values["exposure_time"] = rows.exposure_time.copy()
-    values["limiting_mag"] = rows.limit.copy()
+    values["limiting_mag"] = five_sigma_limits(source)[order]
     return values
 
 

@@ -192,6 +192,22 @@ def test_all_points_of_skyportal_are_marked_and_no_other():
     assert copies(lc) == (lc["service"] == "skyportal").sum() > 5
 
 
+def test_copies_of_copies_have_one_original():
+    services = ("a", "b", "c", "d")
+    # Each is rounded a little more; the last differs from the first by more than rounding.
+    lc = combine({name: ztf(flux=100.0 + 0.08 * n) for n, name in enumerate(services)})
+    assert lc["duplicate_of"].filled("").tolist().count("a 123") == 3 and copies(lc) == 3
+    turned = combine({name: ztf(flux=100.0 + 0.08 * n) for n, name in enumerate(services[::-1])})
+    assert turned["duplicate_of"].filled("").tolist().count("a 123") == 3
+
+
+def test_a_copy_without_a_name_repeats_the_one_most_alike():
+    # Two exposures of one time, as ATLAS has them: the copy is of one of them only.
+    two = ztf([60000.0, 60000.0], ["1", "2"], flux=[100.0, 100.05])
+    lc = quietly([two, skyportal(flux=100.051)])
+    assert lc["duplicate_of"][~lc["duplicate_of"].mask].tolist() == ["alerce 2"]
+
+
 def test_a_total_flux_is_no_duplicate_of_a_difference():
     total = one(surveys.FORCED | {"flux_kind": "total"}, exposure="a")
     lc = combine([one(surveys.FORCED, exposure="a"), total])
