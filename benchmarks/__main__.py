@@ -5,6 +5,7 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    crossmatch,
     decoding,
     forced,
     forced_queue,
@@ -21,6 +22,7 @@ PARTS = (
     network,
     importing,
     bulk,
+    crossmatch,
     forced,
     forced_queue,
     alerce,
