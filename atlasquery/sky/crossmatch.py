@@ -117,12 +117,13 @@ def crossmatch(
     >>> from atlasquery import crossmatch
     >>> stars = Table({"ra": [10.0, 10.0003], "dec": [5.0, 5.0], "mag": [15.1, 17.0] * u.mag})
     >>> found = crossmatch(SkyCoord(10.0001, 5.0, unit="deg"), stars, "2 arcsec")
+    >>> found["separation"].info.format = ".3f"
     >>> found["catalogue_index", "separation", "n_within", "mag"].pprint()
-    catalogue_index     separation     n_within mag
-                          arcsec                mag
-    --------------- ------------------ -------- ----
-                  0 0.3586...        2 15.1
-                  1 0.7173...        2 17.0
+    catalogue_index separation n_within mag
+                      arcsec            mag
+    --------------- ---------- -------- ----
+                  0      0.359        2 15.1
+                  1      0.717        2 17.0
     """
     arcsec = check_radius(radius)
     when = _check_epoch(epoch)
@@ -163,9 +164,9 @@ def _warn_of_missing(positions: SkyPositions, name: str) -> None:
     missing = positions.missing
     if len(missing):
         shown = ", ".join(map(str, missing[:SHOWN])) + ", ..." * (len(missing) > SHOWN)
-        plural = "s are" if len(missing) > 1 else " is"
+        verb = "are" if len(missing) > 1 else "is"
         warn(
-            f"{name}: {len(missing)} of {len(positions)} position{plural} masked or not finite and "
+            f"{name}: {len(missing)} of {len(positions)} positions {verb} masked or not finite and "
             f"cannot match: index {shown}",
             InputWarning,
         )

@@ -268,7 +268,7 @@ def _filled(column: Any) -> tuple[np.ndarray, np.ndarray]:
         mask = mask if callable(column.mask) else mask | np.asarray(column.mask)
     plain = getattr(column, "unmasked", column)
     plain = getattr(plain, "value", plain) if isinstance(plain, u.Quantity) else plain
-    values = np.asarray(np.ma.getdata(plain))
+    values = np.asarray(plain.data if isinstance(plain, np.ma.MaskedArray) else plain)
     if values.dtype.kind == "O":
         mask = mask | np.array([v is None or v is np.ma.masked or v != v for v in values], bool)
     return values, mask
