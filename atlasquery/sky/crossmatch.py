@@ -139,13 +139,24 @@ def crossmatch(
     if remote is None:
         table = _match_local((lon, lat), known, catalogue, arcsec, nearest, when)
     else:
-        table = _match_remote((lon, lat), remote, arcsec, nearest, when)
-    if query.keys is not None:
-        table.add_column(query.keys[table["query_index"]], index=1, name="query_id")
-    table.meta = _meta(query, remote, arcsec, when) | table.meta
+        try:
+            table = _match_remote((lon, lat), remote, arcsec, nearest, when)
+        except IncompleteResultError as error:
+            _finish(error.result, query, remote, arcsec, when)
+            raise
+    _finish(table, query, remote, arcsec, when)
     if not len(table):
         warn("crossmatch: no object is within the radius of a position", NoResultsWarning)
     return table
+
+
+def _finish(
+    table: Table, query: SkyPositions, remote: Catalogue | None, arcsec: float, when: Time | None
+) -> None:
+    """Add what is known of the positions and the catalogue."""
+    if query.keys is not None:
+        table.add_column(query.keys[table["query_index"]], index=1, name="query_id")
+    table.meta = _meta(query, remote, arcsec, when) | table.meta
 
 
 def _check_epoch(epoch: Any) -> Time | None:
@@ -303,9 +314,9 @@ def _match_answer(
     rows = answer.table
     known = SkyPositions(np.empty(0), np.empty(0))
     if len(rows):
-        known = read_positions(rows, name=remote.name)
+        known = read_positions(rows, name=f"catalogue='{remote.name}'")
         if when is not None:
-            motion = find_motion(rows, remote.name, epoch=answer.epoch)
+            motion = find_motion(rows, f"catalogue='{remote.name}'", epoch=answer.epoch)
             known = SkyPositions(known.lon, known.lat, motion)
     lon, lat, moved = _at_epoch(known, when)
     at_left = (query[0][answer.index], query[1][answer.index])
