@@ -5,6 +5,7 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    crossmatch,
     decoding,
     find,
     forced,
@@ -22,6 +23,7 @@ PARTS = (
     network,
     importing,
     bulk,
+    crossmatch,
     forced,
     forced_queue,
     alerce,

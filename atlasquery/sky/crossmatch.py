@@ -117,12 +117,13 @@ def crossmatch(
     >>> from atlasquery import crossmatch
     >>> stars = Table({"ra": [10.0, 10.0003], "dec": [5.0, 5.0], "mag": [15.1, 17.0] * u.mag})
     >>> found = crossmatch(SkyCoord(10.0001, 5.0, unit="deg"), stars, "2 arcsec")
+    >>> found["separation"].info.format = ".3f"
     >>> found["catalogue_index", "separation", "n_within", "mag"].pprint()
-    catalogue_index     separation     n_within mag
-                          arcsec                mag
-    --------------- ------------------ -------- ----
-                  0 0.3586...        2 15.1
-                  1 0.7173...        2 17.0
+    catalogue_index separation n_within mag
+                      arcsec            mag
+    --------------- ---------- -------- ----
+                  0      0.359        2 15.1
+                  1      0.717        2 17.0
     """
     arcsec = check_radius(radius)
     when = _check_epoch(epoch)
@@ -138,13 +139,24 @@ def crossmatch(
     if remote is None:
         table = _match_local((lon, lat), known, catalogue, arcsec, nearest, when)
     else:
-        table = _match_remote((lon, lat), remote, arcsec, nearest, when)
-    if query.keys is not None:
-        table.add_column(query.keys[table["query_index"]], index=1, name="query_id")
-    table.meta = _meta(query, remote, arcsec, when) | table.meta
+        try:
+            table = _match_remote((lon, lat), remote, arcsec, nearest, when)
+        except IncompleteResultError as error:
+            _finish(error.result, query, remote, arcsec, when)
+            raise
+    _finish(table, query, remote, arcsec, when)
     if not len(table):
         warn("crossmatch: no object is within the radius of a position", NoResultsWarning)
     return table
+
+
+def _finish(
+    table: Table, query: SkyPositions, remote: Catalogue | None, arcsec: float, when: Time | None
+) -> None:
+    """Add what is known of the positions and the catalogue."""
+    if query.keys is not None:
+        table.add_column(query.keys[table["query_index"]], index=1, name="query_id")
+    table.meta = _meta(query, remote, arcsec, when) | table.meta
 
 
 def _check_epoch(epoch: Any) -> Time | None:
@@ -163,9 +175,9 @@ def _warn_of_missing(positions: SkyPositions, name: str) -> None:
     missing = positions.missing
     if len(missing):
         shown = ", ".join(map(str, missing[:SHOWN])) + ", ..." * (len(missing) > SHOWN)
-        plural = "s are" if len(missing) > 1 else " is"
+        verb = "are" if len(missing) > 1 else "is"
         warn(
-            f"{name}: {len(missing)} of {len(positions)} position{plural} masked or not finite and "
+            f"{name}: {len(missing)} of {len(positions)} positions {verb} masked or not finite and "
             f"cannot match: index {shown}",
             InputWarning,
         )
@@ -302,9 +314,9 @@ def _match_answer(
     rows = answer.table
     known = SkyPositions(np.empty(0), np.empty(0))
     if len(rows):
-        known = read_positions(rows, name=remote.name)
+        known = read_positions(rows, name=f"catalogue='{remote.name}'")
         if when is not None:
-            motion = find_motion(rows, remote.name, epoch=answer.epoch)
+            motion = find_motion(rows, f"catalogue='{remote.name}'", epoch=answer.epoch)
             known = SkyPositions(known.lon, known.lat, motion)
     lon, lat, moved = _at_epoch(known, when)
     at_left = (query[0][answer.index], query[1][answer.index])

@@ -25,13 +25,13 @@ class ProperMotion:
     Parameters
     ----------
     pm_ra_cosdec, pm_dec : `~numpy.ndarray`
-        mas/yr; NaN where it is missing.
+        In mas/yr; NaN where it is missing.
     epoch : `~numpy.ndarray`
         Julian years (TCB) of the positions.
     parallax : `~numpy.ndarray`, optional
-        mas; NaN or not positive where the distance is not known.
+        In mas; NaN or not positive where the distance is not known.
     radial_velocity : `~numpy.ndarray`, optional
-        km/s; NaN where it is missing.
+        In km/s; NaN where it is missing.
     """
 
     pm_ra_cosdec: np.ndarray

@@ -12,6 +12,7 @@ import http.client
 import inspect
 import io
 import re
+import socket
 import tempfile
 import time
 import warnings
@@ -60,6 +61,11 @@ FASTEST = 10.5
 PERSPECTIVE = 1.001
 # Epochs of the positions of catalogues in Julian years, and how sure that is.
 GAIA_EPOCH, SIMBAD_EPOCH, XMATCH_EPOCH = 2016.0, 2000.0, 2000.0
+# Of tables of VizieR whose rows do not have it, by the start of their names.
+TABLE_EPOCHS = {
+    "I/355/": 2016.0, "I/350/": 2016.0, "I/345/": 2015.5, "I/337/": 2015.0,
+    "I/311/": 1991.25, "I/239/": 1991.25,
+}  # fmt: skip
 # Years between the epochs of the oldest catalogue with proper motions, Hipparcos, and of the
 # newest.
 EPOCHS = (1991.25, 2017.5)
@@ -368,7 +374,7 @@ def _join(
     *,
     table: str,
     position: tuple[str, str],
-    pm: str | None,
+    pm: tuple[str, str] | None,
     frame: str,
     epochs: tuple[float, ...],
 ) -> str:
@@ -384,11 +390,14 @@ def _join(
     wide, condition = reach, ""
     if pm is not None and years:
         wide += FASTEST * years * PERSPECTIVE / 3600
-        growth = years * PERSPECTIVE / 3.6e6
         distance = f"DISTANCE({position_point}, {object_point})"
+        total = " + ".join(f"{column} * {column}" for column in pm)
+        growth = years * PERSPECTIVE / 3.6e6
+        # Only columns may be compared with NULL, not expressions.
+        unknown = " OR ".join(f"{column} IS NULL" for column in pm)
         condition = (
-            f" WHERE {distance} <= {reach:.12g} + {growth:.12g} * {pm}"
-            f" OR ({pm} IS NULL AND {distance} <= {reach:.12g})"
+            f" WHERE {distance} <= {reach:.12g} + {growth:.12g} * SQRT({total})"
+            f" OR (({unknown}) AND {distance} <= {reach:.12g})"
         )
     # The names are checked, or declared here.
     circle = f"CIRCLE({frame}t.ra, t.dec, {min(wide, 180):.12g})"
@@ -425,10 +434,14 @@ class _Gaia:
 
     def _ask(self, chunk: Targets) -> _Part:
         query = _join(
-            chunk, table=self.table, position=("c.ra", "c.dec"), pm="c.pm", frame="",
+            chunk, table=self.table, position=("c.ra", "c.dec"), pm=("c.pmra", "c.pmdec"), frame="",
             epochs=(GAIA_EPOCH - 1, GAIA_EPOCH + 1),
         )  # fmt: skip
-        with _typed_errors(self.service), tempfile.TemporaryDirectory() as folder:
+        with (
+            _typed_errors(self.service),
+            _socket_timeout(conf.timeout),
+            tempfile.TemporaryDirectory() as folder,
+        ):
             # The job's own reader drops the mark that rows were cut: the file has it.
             path = Path(folder) / "rows.vot.gz"
             job = self.gaia.launch_job_async(
@@ -461,6 +474,17 @@ class _Gaia:
             )
 
 
+@contextlib.contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Limit the time of connections that have no limit, as those of astroquery to Gaia."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
 class _Simbad:
     """SIMBAD's table of basic data, by uploads."""
 
@@ -485,7 +509,7 @@ class _Simbad:
     def _ask(self, chunk: Targets) -> _Part:
         query = _join(
             chunk, table="basic", position=("c.ra", "c.dec"), frame="'ICRS', ",
-            pm="SQRT(c.pmra * c.pmra + c.pmdec * c.pmdec)", epochs=(SIMBAD_EPOCH,),
+            pm=("c.pmra", "c.pmdec"), epochs=(SIMBAD_EPOCH,),
         )  # fmt: skip
         address = self.simbad.tap.baseurl
         with (
@@ -577,20 +601,24 @@ class _VizierTap:
             )
         return f'c."{found[0]}"', f'c."{found[1]}"'
 
-    def _proper_motion(self, columns: Table) -> str | None:
+    def _proper_motion(self, columns: Table) -> tuple[str, str] | None:
         by_name = {str(name).lower(): str(name) for name in columns["name"]}
-        found = [next((by_name[n] for n in names if n in by_name), None)
-                 for names in (PM_RA, PM_DEC)]  # fmt: skip
-        if None in found:
-            return None
-        first, second = (f'c."{name}"' for name in found)
-        return f"SQRT({first} * {first} + {second} * {second})"
+        ra, dec = (
+            next((f'c."{by_name[n]}"' for n in names if n in by_name), None)
+            for names in (PM_RA, PM_DEC)
+        )
+        return None if ra is None or dec is None else (ra, dec)
 
     def _epoch(self, columns: Table, position: tuple[str, str]) -> float | None:
         for name, text in columns["name", "text"].iterrows():
             if f'c."{name}"' in position and (found := EPOCH_WORDS.search(str(text))):
                 return float(found[1])
-        return None
+        return _table_epoch(self.table)
+
+
+def _table_epoch(table: str) -> float | None:
+    known = (epoch for start, epoch in TABLE_EPOCHS.items() if table.startswith(start))
+    return SIMBAD_EPOCH if table == "simbad" else next(known, None)
 
 
 class _XMatch:
@@ -621,9 +649,9 @@ class _XMatch:
             service.cache_location = folder
             self._check_table(service)
             answer = self._asked(service, targets, targets.radius + MARGIN)
-            if not angle_columns(answer.table) or not _moves(answer.table):
-                return answer
-            return self._wider(service, targets)
+            if _moves(answer.table):
+                answer = self._wider(service, targets)
+        return replace(answer, epoch=_table_epoch(self.table))
 
     def _wider(self, service: Any, targets: Targets) -> Answer:
         """Ask again, since positions are compared where the objects were in 2000."""

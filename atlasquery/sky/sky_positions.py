@@ -8,8 +8,9 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, BaseCoordinateFrame, Galactic, SkyCoord
-from astropy.table import Table
+from astropy.table import Row, Table
 from astropy.time import Time
+from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import column_names, icrs_positions
@@ -108,6 +109,12 @@ def read_positions(value: Any, *, name: str, motion: bool = False) -> SkyPositio
     """
     if isinstance(value, (SkyCoord, BaseCoordinateFrame, str)):
         return _of_coordinates(value, name, motion)
+    if isinstance(value, Row):
+        value = Table(value)
+    position = value.meta.get("coordinates") if isinstance(value, TimeSeries) else None
+    if isinstance(position, SkyCoord):
+        # A light curve is one object, also where each of its rows has a position.
+        return _of_coordinates(position, name, motion)
     if isinstance(value, Mapping) and not column_names(value):
         return _of_mapping(value, name)
     if isinstance(coordinates := getattr(value, "coordinates", None), SkyCoord):
@@ -161,10 +168,6 @@ def _of_mapping(curves: Mapping, name: str) -> SkyPositions:
 def _of_table(table: Any, name: str, motion: bool) -> SkyPositions:
     columns = _position_columns(table, name)
     if not columns:
-        coordinates = getattr(table, "meta", {}).get("coordinates")
-        if isinstance(coordinates, SkyCoord):
-            # A light curve: one object.
-            return _of_coordinates(coordinates, name, motion)
         raise InvalidQueryError(
             f"{name} is a table without a column of SkyCoord, or ra and dec; it has "
             f"{', '.join(map(str, column_names(table) or ()))[:300] or 'no columns'}"
@@ -268,7 +271,7 @@ def _filled(column: Any) -> tuple[np.ndarray, np.ndarray]:
         mask = mask if callable(column.mask) else mask | np.asarray(column.mask)
     plain = getattr(column, "unmasked", column)
     plain = getattr(plain, "value", plain) if isinstance(plain, u.Quantity) else plain
-    values = np.asarray(np.ma.getdata(plain))
+    values = np.asarray(plain.data if isinstance(plain, np.ma.MaskedArray) else plain)
     if values.dtype.kind == "O":
         mask = mask | np.array([v is None or v is np.ma.masked or v != v for v in values], bool)
     return values, mask

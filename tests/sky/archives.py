@@ -20,7 +20,7 @@ from astropy.table import MaskedColumn, Table
 from requests.adapters import HTTPAdapter
 
 CIRCLE = re.compile(r"CIRCLE\((?:'ICRS', )?t\.ra, t\.dec, ([\d.e+-]+)\)")
-REACH = re.compile(r"WHERE .*? <= ([\d.e+-]+) \+ ([\d.e+-]+) \*")
+REACH = re.compile(r"WHERE .*? <= ([\d.e+-]+) \+ ([\d.e+-]+) \* SQRT")
 POSITIONS = (
     ("ra", "dec"),
     ("ra_icrs", "de_icrs"),

@@ -321,7 +321,10 @@ def test_vizier_by_name_joins_an_upload(archives):
         'JOIN "I/355/gaiadr3" AS c ON 1 = CONTAINS(POINT(\'ICRS\', c."RA_ICRS", c."DE_ICRS")'
         in queries[1]
     )
-    assert "WHERE" not in queries[1] and 'SQRT(c."pmRA" * c."pmRA"' in queries[3]
+    assert (
+        "WHERE" not in queries[1]
+        and 'SQRT(c."pmRA" * c."pmRA" + c."pmDE" * c."pmDE")' in queries[3]
+    )
 
 
 def test_what_vizier_does_not_have(archives):
