@@ -24,6 +24,13 @@ if _missing("plotly"):
     collect_ignore_glob.append("atlasquery/lightcurve/interactive.py")
 
 
+def _sandbox(module):
+    """Import a server of the sandbox, or skip the example that needs it."""
+    return pytest.importorskip(
+        f"atlasquery.sandbox.{module}", reason="examples need the sandbox", exc_type=ImportError
+    )
+
+
 @pytest.fixture(scope="session")
 def _example_server():
     """Start the sandbox that all examples ask, for the first of them."""
@@ -61,12 +68,12 @@ def _example(request):
 @pytest.fixture
 def _example_forced(_example_user, monkeypatch):
     """Give an example a double of the forced photometry server, on a clock that jumps."""
-    doubles = pytest.importorskip("forced_server", reason="examples need tests/doubles")
+    servers = _sandbox("forcedphot.server")
     from clocks import JumpingClock
 
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
 
-    with doubles.ForcedDouble(JumpingClock()) as server:
+    with servers.ForcedSandbox(JumpingClock()) as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_cache_location"):
@@ -78,8 +85,8 @@ def _example_forced(_example_user, monkeypatch):
 @pytest.fixture(scope="session")
 def _alerce_double():
     """Start the double of ALeRCE's servers, for the first example that asks it."""
-    doubles = pytest.importorskip("alerce_server", reason="examples need tests/doubles")
-    with doubles.AlerceDouble() as double:
+    servers = _sandbox("alerce.server")
+    with servers.AlerceSandbox() as double:
         yield double
 
 
@@ -93,10 +100,10 @@ def _example_alerce(_example_user, _alerce_double):
 @pytest.fixture(scope="session")
 def _lcc_double():
     """Start the double of an LCC-Server, for the first example that asks it."""
-    doubles = pytest.importorskip("lcc_server", reason="examples need tests/doubles")
-    from lcc_files import Files
+    servers = _sandbox("lccserver.server")
+    from atlasquery.sandbox.lccserver.files import Files
 
-    with doubles.LCCDouble() as double:
+    with servers.LCCSandbox() as double:
         Files(double)
         yield double
 
@@ -104,8 +111,8 @@ def _lcc_double():
 @pytest.fixture(scope="session")
 def _skyportal_double():
     """Start the double of a SkyPortal instance, for the first example that asks it."""
-    doubles = pytest.importorskip("skyportal_server", reason="examples need tests/doubles")
-    with doubles.SkyPortalDouble() as double:
+    servers = _sandbox("skyportal.server")
+    with servers.SkyPortalSandbox() as double:
         yield double
 
 
@@ -123,9 +130,8 @@ def _example_lcc(_example_user, _lcc_double, monkeypatch):
 @pytest.fixture
 def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
     """Give an example a SkyPortal as it was before the others wrote to it."""
-    from skyportal_example import fill
-    from skyportal_server import ADMIN
-
+    from atlasquery.sandbox.skyportal.example import fill
+    from atlasquery.sandbox.skyportal.server import ADMIN
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     _skyportal_double.reset()

@@ -3,11 +3,9 @@
 import contextlib
 import json
 import multiprocessing
-import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import requests
 
@@ -19,17 +17,15 @@ from atlasquery.exceptions import MaxResultsWarning
 from atlasquery.tables import build_table
 from benchmarks.timing import line, paired
 
-DOUBLES = str(Path(__file__).parents[1] / "tests" / "doubles")
 LATENCY = 0.1
 OBJECTS, CURVES = 1000, 200
 
 
 def serve(latency: float, pipe) -> None:
     """Run the test server in a separate process until the pipe closes."""
-    sys.path.insert(0, DOUBLES)
-    from alerce_server import AlerceDouble
+    from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceDouble(latency) as double:
+    with AlerceSandbox(latency) as double:
         pipe.send(double.settings())
         with contextlib.suppress(EOFError):
             pipe.recv()
@@ -104,8 +100,7 @@ def _curves(ours: AlerceClass, client, latency: float) -> list[str]:
     The limit is the time of plain sequential requests to the same server, without decoding,
     divided by the number of parallel requests; the same for batches of LSST.
     """
-    sys.path.insert(0, DOUBLES)
-    import alerce_sky as sky
+    from atlasquery.sandbox.alerce import sky
 
     ztf = [sky.name(n) for n in range(CURVES) if n != sky.EMPTY]
     # The other client fails for placeholders and null fluxes.
@@ -161,8 +156,7 @@ def _decoding() -> list[str]:
     def theirs(body: bytes):
         return ResultJson(json.loads(body), format="pandas").to_pandas()
 
-    sys.path.insert(0, DOUBLES)
-    import alerce_sky
+    from atlasquery.sandbox.alerce import sky as alerce_sky
 
     rows = [alerce_sky.entry(n) for n in range(OBJECTS)]
     found = []

@@ -19,7 +19,6 @@ from astropy.coordinates import SkyCoord
 
 from atlasquery.forcedphot import AtlasForcedClass, conf
 
-DOUBLES = str(Path(__file__).parents[1] / "tests" / "doubles")
 TASKS, POLL = 250, 15.0
 # Seconds of a task, and how much faster than the clock the double's time runs. So much faster a
 # client is late for its polls, which are then fewer, and find more.
@@ -62,13 +61,13 @@ def _polls() -> list[str]:
 
 def _run(work, many: int, runtime: float, speed: float) -> tuple[float, int, int]:
     """Return the requests for a poll, all of them, and those that the server refused."""
-    sys.path.insert(0, DOUBLES)
     from clocks import FastClock
-    from forced_server import ForcedDouble
+
+    from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
     start = time.time()
     context = multiprocessing.get_context("spawn")
-    with ForcedDouble(FastClock(start, speed), runtime=runtime) as double:
+    with ForcedSandbox(FastClock(start, speed), runtime=runtime) as double:
         token = double.users["alice"].token
         counts = context.Queue()
         args = [(work, double.url, token, start, speed, TASKS // many, k) for k in range(many)]
@@ -84,7 +83,6 @@ def _run(work, many: int, runtime: float, speed: float) -> tuple[float, int, int
 
 
 def _process(counts, work, url, token, start, speed, number, k) -> None:
-    sys.path.insert(0, DOUBLES)
     from clocks import FastClock
 
     class Counting(FastClock):
@@ -137,11 +135,11 @@ def _guide(url, token, clock, where) -> int:
 
 def _images() -> list[str]:
     """Measure the memory of a process that downloads a ZIP of images."""
-    sys.path.insert(0, DOUBLES)
     from clocks import JumpingClock
-    from forced_server import ForcedDouble
 
-    with ForcedDouble(JumpingClock()) as double, tempfile.TemporaryDirectory() as folder:
+    from atlasquery.sandbox.forcedphot.server import ForcedSandbox
+
+    with ForcedSandbox(JumpingClock()) as double, tempfile.TemporaryDirectory() as folder:
         double.queue.add(
             "alice",
             1,

@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import sys
 import tempfile
 import time
 import warnings
@@ -12,7 +11,6 @@ from atlasquery.exceptions import NoResultsWarning
 from atlasquery.skyportal import SkyPortalClass, conf
 from benchmarks.timing import line, paired
 
-DOUBLES = str(Path(__file__).parents[1] / "tests" / "doubles")
 SOURCES = 2000
 NAME = "ATLAS24a0000"
 # What the released client takes for a list comes as null from servers of 2026.
@@ -26,11 +24,10 @@ ALL_OF_THEM, BY_RUN = 16.0, 1.0
 
 def serve(pipe) -> None:
     """Run the test server in a separate process until the pipe closes."""
-    sys.path.insert(0, DOUBLES)
-    from skyportal_events import SALT, add_analysis, add_event, add_galaxy
-    from skyportal_server import ADMIN, SkyPortalDouble
+    from atlasquery.sandbox.skyportal.events import SALT, add_analysis, add_event, add_galaxy
+    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
-    with SkyPortalDouble() as double:
+    with SkyPortalSandbox() as double:
         sky = double.sky
         for n in range(SOURCES):
             sky.add_source(f"ATLAS24a{n:04d}", n * 0.1, 2.0, redshift=0.03)

@@ -10,8 +10,7 @@ from sphinx_astropy.conf.v2 import *  # noqa: F403
 from sphinx_astropy.conf.v2 import extensions, html_theme_options
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-sys.path.insert(1, str(Path(__file__).parents[1] / "tests" / "doubles"))
-sys.path.insert(2, str(Path(__file__).parent / "new_survey"))
+sys.path.insert(1, str(Path(__file__).parent / "new_survey"))
 
 project = "atlasquery"
 author = "The atlasquery developers"
@@ -69,20 +68,20 @@ plot_formats = [("png", 130)]
 def _start_sandbox(app):
     """Run the examples of plots with the embedded servers, without cache and configuration."""
     import tiny_server
-    from alerce_server import AlerceDouble
     from astropy.config import paths
     from astroquery import log
     from clocks import JumpingClock
-    from forced_server import ForcedDouble
-    from lcc_files import Files
-    from lcc_server import LCCDouble
-    from skyportal_example import fill
-    from skyportal_server import ADMIN, SkyPortalDouble
 
     import atlasquery
     from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
+    from atlasquery.sandbox.alerce.server import AlerceSandbox
+    from atlasquery.sandbox.forcedphot.server import ForcedSandbox
+    from atlasquery.sandbox.lccserver.files import Files
+    from atlasquery.sandbox.lccserver.server import LCCSandbox
+    from atlasquery.sandbox.skyportal.example import fill
+    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
     app.sandbox = Sandbox().start()
     app.private = tempfile.TemporaryDirectory()
@@ -91,16 +90,16 @@ def _start_sandbox(app):
     paths.set_temp_cache(Path(app.private.name, "cache")).__enter__()
     paths.set_temp_config(Path(app.private.name, "config")).__enter__()
     os.environ.update(app.sandbox.environment())
-    app.forced = ForcedDouble(JumpingClock())
+    app.forced = ForcedSandbox(JumpingClock())
     os.environ.update(app.forced.environment())
     AtlasForced._clock = app.forced.clock
-    app.alerce = AlerceDouble()
+    app.alerce = AlerceSandbox()
     for name, address in app.alerce.settings().items():
         setattr(conf, name, address)
-    app.lcc = LCCDouble()
+    app.lcc = LCCSandbox()
     Files(app.lcc)
     os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
-    app.skyportal = SkyPortalDouble()
+    app.skyportal = SkyPortalSandbox()
     fill(app.skyportal.sky)
     os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
     os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN

@@ -77,11 +77,10 @@ def test_path_of_many_objects_of_atlas(atlas):
 
 
 def test_path_of_a_search_of_alerce():
-    from alerce_server import AlerceDouble
-
     from atlasquery.alerce import AlerceClass
+    from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceDouble() as double, double.configured():
+    with AlerceSandbox() as double, double.configured():
         client = AlerceClass()
         path = path_of(client, lambda: client.query_criteria(n_det=(5, 9), cache=False), "/objects")
     assert path == documented("Alerce.query_criteria")
@@ -89,12 +88,11 @@ def test_path_of_a_search_of_alerce():
 
 
 def test_path_of_an_upload_to_skyportal(atlas, tmp_path):
-    from skyportal_example import fill
-    from skyportal_server import ADMIN, SkyPortalDouble
-
+    from atlasquery.sandbox.skyportal.example import fill
+    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
     from atlasquery.skyportal import SkyPortalClass
 
-    with SkyPortalDouble() as double:
+    with SkyPortalSandbox() as double:
         fill(double.sky)
         client = SkyPortalClass(double.url)
         client.cache_location = tmp_path

@@ -1,6 +1,5 @@
 """Parquet files of rows: one table for each kind, null where the server sent nothing."""
 
-import functools
 import io
 import json
 import os
@@ -183,6 +182,10 @@ def _undeclared(rows: Rows, columns: list[Column]) -> "pa.Array":
 def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Array":
     import pyarrow as pa
 
+    is_text = column.kind is str or values.dtype.kind == "U"
+    if is_text and len(mask) and mask.all():
+        stamp = column.kind is Timestamp
+        return pa.nulls(len(mask), pa.timestamp("us", tz="UTC") if stamp else pa.string())
     if column.kind is Timestamp:
         stamps = np.strings.rstrip(np.where(mask, "NaT", values), "Z")
         try:
@@ -192,12 +195,36 @@ def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Ar
                 f"{column.wire} has a value that is not an ISO 8601 time: {error}"
             ) from None
         return pa.array(times, mask=mask).cast(pa.timestamp("us", tz="UTC"))
-    if column.kind is str or values.dtype.kind == "U":
-        return pa.array(values, type=pa.string(), mask=mask)
+    if is_text:
+        return _arrow_texts(values, mask)
     return pa.array(values, mask=mask)
 
 
-@functools.lru_cache(maxsize=64)
+def _arrow_texts(values: np.ndarray, mask: np.ndarray) -> "pa.Array":
+    """Return strings as Arrow has them: their bytes, and where each begins.
+
+    The characters of ASCII strings are bytes already, so that no object is made for each string.
+    """
+    import pyarrow as pa
+
+    length, width = len(values), values.dtype.itemsize // 4
+    codes = np.ascontiguousarray(values).view(np.uint32).reshape(length, width)
+    if not codes.size or codes.max() > 127:
+        # From a list: an array's strings would end at a character NUL.
+        return pa.array(values.tolist(), type=pa.string(), mask=mask)
+    # numpy fills the rest of each string with NUL.
+    lengths = width - np.argmax(codes[:, ::-1] != 0, axis=1)
+    lengths[~codes.any(axis=1)] = 0
+    offsets = np.zeros(length + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    characters = codes.astype(np.uint8)
+    if offsets[-1] != codes.size:
+        characters = characters[np.arange(width) < lengths[:, np.newaxis]]
+    valid = pa.py_buffer(np.packbits(~mask, bitorder="little")) if mask.any() else None
+    buffers = length, pa.py_buffer(offsets), pa.py_buffer(characters), valid
+    return pa.LargeStringArray.from_buffers(*buffers).cast(pa.string())
+
+
 def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[str, str]:
     """Return the metadata from which astropy reads units and descriptions of a file."""
     empty = Rows(length=0)
@@ -230,10 +257,13 @@ def write_partition(table: "pa.Table", path: Path) -> int:
     int
         The bytes of the file.
     """
+    import pyarrow as pa
     from pyarrow import parquet
 
     buffer = io.BytesIO()
-    parquet.write_table(table, buffer, compression="zstd")
+    # A dictionary pays for strings only: numbers mostly differ from row to row.
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    parquet.write_table(table, buffer, compression="zstd", use_dictionary=texts)
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
         file.write(buffer.getbuffer())

@@ -18,8 +18,8 @@ except ImportError as error:
         f"the sandbox needs {error.name}: pip install 'atlasquery[sandbox]'", name=error.name
     ) from error
 
-from .accounts import Account
-from .application import Exchange
-from .server import Sandbox
+from .atlas.accounts import Account
+from .atlas.application import Exchange
+from .atlas.server import Sandbox
 
 __all__ = ["Account", "Exchange", "Sandbox"]

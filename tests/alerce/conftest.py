@@ -1,15 +1,15 @@
 """A test server of ALeRCE for each test, and a client of it."""
 
 import pytest
-from alerce_server import AlerceDouble
 from astroquery import log
 
 from atlasquery.alerce import AlerceClass, conf
+from atlasquery.sandbox.alerce.server import AlerceSandbox
 
 
 @pytest.fixture(scope="session")
 def _double():
-    with AlerceDouble() as double:
+    with AlerceSandbox() as double:
         yield double
 
 

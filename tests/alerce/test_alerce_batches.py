@@ -2,10 +2,8 @@
 
 import threading
 
-import alerce_sky as sky
 import numpy as np
 import pytest
-from alerce_server import Answer
 
 from atlasquery.alerce.batches import FAILURES_IN_A_ROW, MOST_REQUESTS, ask_in_halves
 from atlasquery.exceptions import (
@@ -17,6 +15,8 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce.server import Answer
 
 BROKEN = Answer(500, {"message": "broken"})
 

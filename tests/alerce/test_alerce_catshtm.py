@@ -5,7 +5,6 @@ import json
 import astropy.units as u
 import numpy as np
 import pytest
-from alerce_server import Answer
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.units import photometric
@@ -20,6 +19,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.alerce.server import Answer
 
 HERE = SkyCoord(150.1, 2.2, unit="deg")
 

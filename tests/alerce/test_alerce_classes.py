@@ -1,10 +1,8 @@
 """Classifications, features, statistics and classifiers."""
 
-import alerce_sky as sky
 import astropy.units as u
 import numpy as np
 import pytest
-from alerce_server import Answer
 from astropy.coordinates import SkyCoord
 
 from atlasquery.alerce import conf
@@ -15,6 +13,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce.server import Answer
 
 LSST = sky.FIRST_LSST + 5
 HERE = SkyCoord(150.1, 2.2, unit="deg")

@@ -2,14 +2,14 @@
 
 import re
 
-import alerce_sky as sky
 import pytest
-from alerce_server import Answer
 
 from atlasquery.alerce import conf
 from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve import bin as binned
 from atlasquery.lightcurve import clean
+from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce.server import Answer
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
 

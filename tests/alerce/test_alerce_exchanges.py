@@ -4,12 +4,12 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from alerce_server import Answer
 from astropy.table import Table
 
 from atlasquery.alerce import conf
 from atlasquery.alerce.paging import read_page
 from atlasquery.exceptions import LoginError, NoResultsWarning, NotFoundError, RemoteServiceError
+from atlasquery.sandbox.alerce.server import Answer
 
 INDEXES = {
     "ztf_v1_index.txt": "ztf_v1",

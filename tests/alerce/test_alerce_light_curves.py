@@ -3,11 +3,9 @@
 import json
 import pickle
 
-import alerce_sky as sky
 import astropy.units as u
 import numpy as np
 import pytest
-from alerce_server import Answer
 
 from atlasquery.alerce import conf
 from atlasquery.alerce.lsst_columns import ALWAYS_SENT, REFERENCES
@@ -20,6 +18,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
 )
 from atlasquery.lightcurve import SCHEMA, mag_to_flux, plot
+from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce.server import Answer
 from atlasquery.tables import Column, Columns, decode_rows
 
 # The object with the most detections, some of negative flux.

@@ -3,12 +3,12 @@
 import inspect
 from urllib.parse import parse_qs, urlsplit
 
-import alerce_sky as sky
 import pytest
 from astropy.coordinates import SkyCoord
 
 from atlasquery.alerce import AlerceClass, conf
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.sandbox.alerce import sky
 
 OID = sky.name(2)
 CANDID = int(sky.detections(2)[0]["candid"])

@@ -3,11 +3,9 @@
 import re
 import warnings
 
-import alerce_sky as sky
 import astropy.units as u
 import numpy as np
 import pytest
-from alerce_server import Answer
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
@@ -23,6 +21,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce.server import Answer
 
 AS_SENT = {"classifier": "stamp_classifier", "ranking": 1}
 
@@ -209,7 +209,7 @@ def test_masked_values_come_last_in_both_directions(alerce, order, descending, m
 
 def _listed():
     """Return the objects as the server lists them without criteria."""
-    import alerce_lists as lists
+    from atlasquery.sandbox.alerce import lists
 
     return lists._classified(lists.objects(), {})
 

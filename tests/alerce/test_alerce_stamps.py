@@ -3,12 +3,9 @@
 import gzip
 import warnings
 
-import alerce_sky as sky
 import astropy.units as u
 import numpy as np
 import pytest
-from alerce_archive import fits_gz, image
-from alerce_server import Answer
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
@@ -22,6 +19,9 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce.archive import fits_gz, image
+from atlasquery.sandbox.alerce.server import Answer
 
 OID = sky.name(2)
 CANDID = int(sky.detections(2)[0]["candid"])

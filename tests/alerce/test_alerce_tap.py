@@ -2,7 +2,6 @@
 
 import astropy.units as u
 import pytest
-from alerce_server import Answer
 
 from atlasquery.alerce import conf
 from atlasquery.exceptions import (
@@ -11,6 +10,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
+from atlasquery.sandbox.alerce.server import Answer
 
 
 def test_adql(alerce):

@@ -3,16 +3,16 @@
 import json
 
 import pytest
-from alerce_server import AlerceDouble
-from skyportal_example import fill
-from skyportal_server import ADMIN, SkyPortalDouble
 
 from atlasquery.lightcurve import read
+from atlasquery.sandbox.alerce.server import AlerceSandbox
+from atlasquery.sandbox.skyportal.example import fill
+from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
 
 @pytest.fixture(scope="module")
 def _alerce():
-    with AlerceDouble() as double:
+    with AlerceSandbox() as double:
         yield double
 
 
@@ -24,7 +24,7 @@ def alerce(run, _alerce):
 
 @pytest.fixture
 def skyportal(run, monkeypatch):
-    with SkyPortalDouble() as double:
+    with SkyPortalSandbox() as double:
         fill(double.sky)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)

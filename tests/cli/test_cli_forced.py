@@ -11,12 +11,12 @@ from astropy.table import QTable
 from astropy.timeseries import TimeSeries
 from click.testing import CliRunner
 from clocks import JumpingClock
-from forced_server import ForcedDouble
 
 from atlasquery.cli import main
 from atlasquery.cli.forced_commands import read_targets
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs
+from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
 # The command shows warnings as lines, so they must not be errors here.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -37,7 +37,7 @@ def double(tmp_path, monkeypatch):
     # The command makes its own client; only its clock is another one.
     monkeypatch.setattr(AtlasForcedClass, "__init__", fast)
     with (
-        ForcedDouble(clock) as server,
+        ForcedSandbox(clock) as server,
         set_temp_cache(str(tmp_path / "cache")),
         set_temp_config(str(tmp_path / "config")),
     ):

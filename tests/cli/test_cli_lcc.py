@@ -3,18 +3,18 @@
 import json
 
 import astropy.units as u
-import lcc_sky
 import numpy as np
 import pytest
 from astropy.config import set_temp_config
 from astropy.table import QTable, Table
 from astropy.timeseries import TimeSeries
 from click.testing import CliRunner
-from lcc_files import Files, packed
-from lcc_server import Answer, LCCDouble, failed
 
 from atlasquery.cli import main
 from atlasquery.lccserver import conf
+from atlasquery.sandbox.lccserver import sky as lcc_sky
+from atlasquery.sandbox.lccserver.files import Files, packed
+from atlasquery.sandbox.lccserver.server import Answer, LCCSandbox, failed
 
 # The command shows warnings as lines, so they must not be errors here.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -26,7 +26,7 @@ def double(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
     with (
-        LCCDouble() as server,
+        LCCSandbox() as server,
         set_temp_config(str(tmp_path / "config")),
         conf.set_temp("poll_seconds", 0.01),
     ):
@@ -127,7 +127,7 @@ def test_one_that_is_lost_is_said(double):
     files.unmade.add(lost)
     members = files.members(setid)
     del members[f"synth-alpha-{lost}-csvlc.gz"]
-    from lcc_files import make_zip
+    from atlasquery.sandbox.lccserver.files import make_zip
 
     files.zips[setid] = make_zip(members)
     printed = run("lightcurves", setid, "-o", "some.ecsv", code=6)

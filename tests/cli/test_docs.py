@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from astropy.config import paths
-from lcc_files import Files
-from lcc_server import LCCDouble
+
+from atlasquery.sandbox.lccserver.files import Files
+from atlasquery.sandbox.lccserver.server import LCCSandbox
 
 pytest.importorskip("click")
 pytest.importorskip("matplotlib")
@@ -67,7 +68,7 @@ def test_the_page_shows_what_the_commands_show(sandbox, tmp_path, monkeypatch):
     (tmp_path / "astropy").mkdir()
     monkeypatch.chdir(tmp_path)
     checker, wrong, run = doctest.OutputChecker(), [], 0
-    with paths.set_temp_cache(tmp_path), LCCDouble() as double:
+    with paths.set_temp_cache(tmp_path), LCCSandbox() as double:
         Files(double)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         for command, expected in examples():

@@ -3,9 +3,9 @@
 import pytest
 from astropy.config import set_temp_cache, set_temp_config
 from clocks import JumpingClock
-from forced_server import ForcedDouble
 
 from atlasquery.forcedphot import AtlasForcedClass, conf
+from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def clock():
 
 @pytest.fixture
 def double(clock):
-    with ForcedDouble(clock) as server:
+    with ForcedSandbox(clock) as server:
         yield server
 
 

@@ -14,13 +14,13 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from astroquery import log
 from clocks import FastClock
-from forced_server import ForcedDouble
 from killed_process import POSITIONS
 
 from atlasquery.exceptions import InputWarning, RemoteServiceError
 from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
 from atlasquery.forcedphot.submission import make_jobs
 from atlasquery.forcedphot.targets import check_targets
+from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
 SPEED = 400.0
 
@@ -67,7 +67,7 @@ def test_killed_with_250_positions(processes, tmp_path, phase, method, n):
     clock = FastClock(time.time(), SPEED)
     for folder in ("cache", "config"):
         (tmp_path / folder).mkdir(exist_ok=True)
-    with ForcedDouble(clock, runtime=1.0) as double:
+    with ForcedSandbox(clock, runtime=1.0) as double:
         told = (double.url, double.users["alice"].token, str(tmp_path), clock.start, SPEED)
         killer = Killer(double, phase, method, n)
         first = killer.process = processes.Process(target=killed_process.work, args=told)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from clocks import FastClock
-from forced_server import ForcedDouble
 
 from atlasquery.exceptions import TimeoutError
 from atlasquery.forcedphot import AtlasForcedClass, conf
+from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
 
 class CountingClock(FastClock):
@@ -74,7 +74,7 @@ def test_two_clients_at_once(tmp_path, runtime):
     """Lists of both are inserted at once, and their numbers alternate."""
     clocks = [CountingClock(time.time(), 3000.0 if runtime > 10 else 200.0) for _ in range(2)]
     n = 250 if runtime < 10 else 60
-    with ForcedDouble(clocks[0], runtime=runtime) as double:
+    with ForcedSandbox(clocks[0], runtime=runtime) as double:
 
         def work(k):
             client = AtlasForcedClass(double.url)

@@ -138,12 +138,11 @@ ATLAS = {
 @contextlib.contextmanager
 def forced(folder):
     """The forced photometry server, on a clock that jumps."""
-    from forced_server import ForcedDouble
-
     from atlasquery.forcedphot import AtlasForcedClass, ForcedJobs, conf
+    from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
     clock = HurriedClock()
-    with ForcedDouble(clock) as double, _set(conf):
+    with ForcedSandbox(clock) as double, _set(conf):
         user = double.users["alice"]
         known = SimpleNamespace(
             folder=folder, user=user.name, password=user.password,
@@ -224,12 +223,11 @@ def _taken(client, url, authorization):
 @contextlib.contextmanager
 def alerce(folder):
     """The servers of ALeRCE."""
-    import alerce_sky as sky
-    from alerce_server import AlerceDouble
-
     from atlasquery.alerce import AlerceClass, conf
+    from atlasquery.sandbox.alerce import sky
+    from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceDouble() as double, double.configured(), _set(conf):
+    with AlerceSandbox() as double, double.configured(), _set(conf):
         known = SimpleNamespace(
             folder=folder, one=sky.name(4), two=[sky.name(4), sky.name(6)],
             adql="SELECT oid, meanra, ndet FROM object LIMIT 3",
@@ -302,13 +300,12 @@ ALERCE = {
 @contextlib.contextmanager
 def lcc(folder):
     """An LCC-Server."""
-    import lcc_sky
-    from lcc_files import Files, keep_dataset
-    from lcc_server import LCCDouble
-
     from atlasquery.lccserver import LCCServerClass, conf
+    from atlasquery.sandbox.lccserver import sky as lcc_sky
+    from atlasquery.sandbox.lccserver.files import Files, keep_dataset
+    from atlasquery.sandbox.lccserver.server import LCCSandbox
 
-    with LCCDouble() as double, _set(conf):
+    with LCCSandbox() as double, _set(conf):
         Files(double)
         rows = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
         rows.sort(key=lambda pair: pair[1]["ndet"])
@@ -361,14 +358,14 @@ LCC = {
 def skyportal(folder):
     """An instance of SkyPortal."""
     from light_curves import random_curve
-    from skyportal_events import add_analysis, sky_map
-    from skyportal_example import fill
-    from skyportal_server import ADMIN, SkyPortalDouble
 
+    from atlasquery.sandbox.skyportal.events import add_analysis, sky_map
+    from atlasquery.sandbox.skyportal.example import fill
+    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
     from atlasquery.skyportal import SkyPortalClass, conf
 
     spectrum = Table({"wavelength": [4000.0, 5000.0] * u.AA, "flux": [1.0, 2.0] * u.Jy})
-    with SkyPortalDouble() as double, _set(conf):
+    with SkyPortalSandbox() as double, _set(conf):
         known = SimpleNamespace(
             folder=folder, one="ATLAS24abc", two=["ATLAS24abc", "ATLAS24abd"], token=ADMIN,
             place=SkyCoord(150.1163, 2.2058, unit="deg"), curve=random_curve(3),

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from astroquery import log
-from lcc_server import LCCDouble
 
 from atlasquery.lccserver import LCCServerClass, conf
+from atlasquery.sandbox.lccserver.server import LCCSandbox
 
 NO_REAL = "real LCC-Server: none; set ATLASQUERY_TEST_LCC_URL"
 
@@ -25,7 +25,7 @@ class LCC:
 
 @pytest.fixture(scope="session")
 def _double():
-    with LCCDouble() as double:
+    with LCCSandbox() as double:
         yield double
 
 
@@ -90,7 +90,7 @@ def server(request, double):
     """Each server in turn: what holds for one must hold for the other."""
     if request.param == "real":
         return request.getfixturevalue("_real")
-    import lcc_sky
+    from atlasquery.sandbox.lccserver import sky as lcc_sky
 
     return LCC("double", double.url, lcc_sky.objects())
 

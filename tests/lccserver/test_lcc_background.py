@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from lcc_server import Answer, failed
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -22,6 +21,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.lccserver import LCCQuery, LCCServerClass, conf, sending
 from atlasquery.lccserver.queries import Part
+from atlasquery.sandbox.lccserver.server import Answer, failed
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 WORDS = "The requested dataset with setid: ? doesn't exist, or you don't have access to it."

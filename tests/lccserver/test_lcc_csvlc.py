@@ -3,12 +3,10 @@
 import gzip
 
 import astropy.units as u
-import lcc_files
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lcc_files import DEFINED, csvlc
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.lccserver import LCCServerClass
@@ -16,6 +14,8 @@ from atlasquery.lccserver.csvlc import parse_csvlc, parse_together, unpack
 from atlasquery.lccserver.fields import FieldError, Fields
 from atlasquery.lightcurve import SCHEMA, plot, read, to_flux, write
 from atlasquery.lightcurve import bin as lightcurve_bin
+from atlasquery.sandbox.lccserver import files as lcc_files
+from atlasquery.sandbox.lccserver.files import DEFINED, csvlc
 
 N = 30
 DAYS = 57000.0 + np.arange(N) / 7

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from clocks import JumpingClock
-from lcc_server import Answer, failed
 
 from atlasquery.exceptions import (
     LoginError,
@@ -13,6 +12,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
+from atlasquery.sandbox.lccserver.server import Answer, failed
 
 
 def test_an_anonymous_key_is_fetched_once(lcc, double):

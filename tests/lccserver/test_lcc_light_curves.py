@@ -9,12 +9,9 @@ import warnings
 import zipfile
 
 import curveskilled
-import lcc_sky
 import numpy as np
 import pytest
 from astropy.table import Table
-from lcc_files import Files, keep_dataset, make_zip, packed, values
-from lcc_server import Answer
 from overlap import overlapping
 
 from atlasquery.exceptions import (
@@ -32,6 +29,9 @@ from atlasquery.exceptions import (
 from atlasquery.lccserver import LCCServerClass, conf
 from atlasquery.lccserver.csvlc import parse_csvlc
 from atlasquery.lccserver.curve_files import LightCurveZip
+from atlasquery.sandbox.lccserver import sky as lcc_sky
+from atlasquery.sandbox.lccserver.files import Files, keep_dataset, make_zip, packed, values
+from atlasquery.sandbox.lccserver.server import Answer
 
 ALPHA = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
 BETA = [("synth_beta", row) for row in lcc_sky.objects()["synth_beta"]]

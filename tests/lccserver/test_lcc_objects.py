@@ -8,11 +8,11 @@ import zlib
 import astropy.units as u
 import numpy as np
 import pytest
-from lcc_server import Answer, failed
 
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.lccserver.objects import decode_object
 from atlasquery.lccserver.pictures import decode_picture
+from atlasquery.sandbox.lccserver.server import Answer, failed
 
 
 def png(width=3, height=2, *, reply=None, extra=b""):

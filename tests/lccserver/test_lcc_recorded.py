@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from lcc_server import Answer
 
 from atlasquery.exceptions import (
     LoginError,
@@ -17,6 +16,7 @@ from atlasquery.exceptions import (
 from atlasquery.lccserver import conf
 from atlasquery.lccserver.datasets import decode_dataset
 from atlasquery.lccserver.stream import Stream
+from atlasquery.sandbox.lccserver.server import Answer
 from atlasquery.tables import build_table
 
 ENDS = {

@@ -2,11 +2,9 @@
 
 import json
 
-import lcc_sky
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from lcc_server import HTML_500, Answer, failed
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -19,6 +17,8 @@ from atlasquery.exceptions import (
 )
 from atlasquery.lccserver import LCCServerClass, conf
 from atlasquery.lccserver.catalogue import read_collections
+from atlasquery.sandbox.lccserver import sky as lcc_sky
+from atlasquery.sandbox.lccserver.server import HTML_500, Answer, failed
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 ARGS = {

@@ -49,7 +49,7 @@ def box():
 def still(monkeypatch):
     """Let time pass for sandboxes by `advance` only."""
     clock = SimpleNamespace(time=lambda: 1.79e9)
-    monkeypatch.setattr("atlasquery.sandbox.server.time", clock)
+    monkeypatch.setattr("atlasquery.sandbox.atlas.server.time", clock)
 
 
 def test_url_is_on_loopback(sandbox):

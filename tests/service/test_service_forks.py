@@ -7,25 +7,25 @@ import pickle
 import threading
 import warnings
 
-import lcc_sky
 import pytest
-from alerce_server import AlerceDouble
-from alerce_sky import name as alerce_name
 from astropy.coordinates import SkyCoord
 from clocks import JumpingClock
 from faults import answer
-from forced_server import ForcedDouble
-from lcc_files import Files
-from lcc_server import LCCDouble
 from probe import ProbeClass, conf
 from processes import in_processes, in_tasks, in_threads
-from skyportal_server import ADMIN, SkyPortalDouble
 
 from atlasquery.alerce import AlerceClass
 from atlasquery.alerce import conf as alerce_conf
 from atlasquery.atlas import AtlasClass
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
+from atlasquery.sandbox.alerce.server import AlerceSandbox
+from atlasquery.sandbox.alerce.sky import name as alerce_name
+from atlasquery.sandbox.forcedphot.server import ForcedSandbox
+from atlasquery.sandbox.lccserver import sky as lcc_sky
+from atlasquery.sandbox.lccserver.files import Files
+from atlasquery.sandbox.lccserver.server import LCCSandbox
+from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
 from atlasquery.service.quota import QuotaLedger
 from atlasquery.skyportal import SkyPortalClass
@@ -51,7 +51,7 @@ def ask_atlas(client, k, ids):
 
 @contextlib.contextmanager
 def forced(monkeypatch, request):
-    with ForcedDouble(JumpingClock()) as double:
+    with ForcedSandbox(JumpingClock()) as double:
         for name, value in double.environment().items():
             monkeypatch.setenv(name, value)
         client = AtlasForcedClass()
@@ -71,7 +71,7 @@ def ask_forced(client, k, jobs):
 
 @contextlib.contextmanager
 def alerce(monkeypatch, request):
-    with AlerceDouble() as double, double.configured():
+    with AlerceSandbox() as double, double.configured():
         known = [alerce_name(n) for n in range(5)], double.settings()
         yield AlerceClass(), ask_alerce, known
 
@@ -89,7 +89,7 @@ def ask_alerce(client, k, known):
 @contextlib.contextmanager
 def lcc(monkeypatch, request):
     known = [(row["objectid"], row["ra"]) for row in lcc_sky.objects()["synth_alpha"][:5]]
-    with LCCDouble() as double:
+    with LCCSandbox() as double:
         Files(double)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         yield LCCServerClass(), ask_lcc, known
@@ -103,7 +103,7 @@ def ask_lcc(client, k, known):
 
 @contextlib.contextmanager
 def skyportal(monkeypatch, request):
-    with SkyPortalDouble() as double:
+    with SkyPortalSandbox() as double:
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         names = [f"ATLAS24ab{letter}" for letter in "abcde"]
         for n, name in enumerate(names):

@@ -5,8 +5,8 @@ import json
 import pytest
 from astroquery import log
 from clocks import FastClock
-from skyportal_server import ADMIN, OTHER, READER, SkyPortalDouble
 
+from atlasquery.sandbox.skyportal.server import ADMIN, OTHER, READER, SkyPortalSandbox
 from atlasquery.skyportal import SkyPortalClass, conf
 
 # A second of pacing passes in five milliseconds.
@@ -15,7 +15,7 @@ CLOCK = FastClock(1.79e9, 200.0)
 
 @pytest.fixture(scope="session")
 def _double():
-    with SkyPortalDouble(clock=CLOCK) as double:
+    with SkyPortalSandbox(clock=CLOCK) as double:
         yield double
 
 

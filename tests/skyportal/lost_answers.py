@@ -2,7 +2,7 @@
 
 import re
 
-from skyportal_routes import html
+from atlasquery.sandbox.skyportal.routes import html
 
 
 class Losing:

@@ -4,7 +4,6 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.time import Time
-from skyportal_routes import Answer, envelope
 
 from atlasquery.exceptions import (
     InputWarning,
@@ -12,6 +11,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, envelope
 
 
 def test_data_of_the_envelope(skyportal, double):

@@ -5,10 +5,10 @@ import re
 
 import pytest
 from astropy.table import Table
-from skyportal_routes import ROUTES, Answer
-from skyportal_server import ADMIN
 
 from atlasquery.exceptions import LoginError, NoResultsWarning, RemoteServiceError
+from atlasquery.sandbox.skyportal.routes import ROUTES, Answer
+from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import conf
 
 # What the double and the server answer in the same form: same status, keys and kinds of values.

@@ -4,11 +4,8 @@ import logging
 import traceback
 
 import pytest
-import skyportal_sky as sky
 from astropy.table import Table
 from astroquery import log
-from skyportal_routes import Answer, RefusalError, envelope, html
-from skyportal_server import ADMIN, READER
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -17,6 +14,9 @@ from atlasquery.exceptions import (
     QuotaError,
     RemoteServiceError,
 )
+from atlasquery.sandbox.skyportal import sky
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope, html
+from atlasquery.sandbox.skyportal.server import ADMIN, READER
 from atlasquery.service.secrets import Secret
 from atlasquery.skyportal import SkyPortal, SkyPortalClass, conf
 

@@ -8,9 +8,9 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
-from skyportal_routes import Answer, RefusalError
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError
 from atlasquery.skyportal.uploads.rows import prepare_rows
 
 A, B = "ATLAS24abc", "ATLAS24abd"

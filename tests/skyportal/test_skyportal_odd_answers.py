@@ -1,8 +1,6 @@
 """Answers that no server should give: told rightly, and without what they quote."""
 
 import pytest
-from skyportal_routes import Answer, RefusalError, envelope
-from skyportal_server import ADMIN
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -10,6 +8,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
+from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import conf
 
 TRACE = "Traceback (most recent call last):\n  File 'handler.py', line 3\nValueError: no such thing"

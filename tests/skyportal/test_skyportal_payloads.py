@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import numpy as np
 import pytest
-import skyportal_example
 from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError, NotFoundError
+from atlasquery.sandbox.skyportal import example as skyportal_example
 from atlasquery.skyportal import SkyPortalClass
 
 A = "ATLAS24abc"

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from astropy.time import Time
 from light_curves import random_curve
-from skyportal_routes import Answer
 
 from atlasquery.exceptions import (
     NotFoundError,
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer
 from atlasquery.skyportal import conf
 
 FOLDER = "recorded_2026-11"

@@ -7,8 +7,6 @@ import msgspec
 import numpy as np
 import pytest
 from clocks import FastClock, JumpingClock
-from skyportal_routes import Answer, RefusalError, envelope, error_envelope, html
-from skyportal_server import ADMIN
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -17,6 +15,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope, error_envelope, html
+from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.service import pace
 from atlasquery.service.pace import Pace, pace_of
 from atlasquery.skyportal import SkyPortalClass, conf

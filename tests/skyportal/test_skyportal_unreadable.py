@@ -2,9 +2,9 @@
 
 import pytest
 from light_curves import random_curve
-from skyportal_routes import Answer
 
 from atlasquery.exceptions import InputWarning, WriteError
+from atlasquery.sandbox.skyportal.routes import Answer
 
 A = "ATLAS24abc"
 # 96 bits.

@@ -11,8 +11,6 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.time import Time
-from skyportal_events import add_event, add_galaxy, flat_map, png, sky_map
-from skyportal_server import Answer, RefusalError
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -24,6 +22,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.events import add_event, add_galaxy, flat_map, png, sky_map
+from atlasquery.sandbox.skyportal.server import Answer, RefusalError
 from atlasquery.skyportal import conf
 
 PLACE = SkyCoord(150.0, 2.0, unit="deg")
@@ -262,7 +262,7 @@ def test_sky_map_of_many_sizes(skyportal, double):
 
 def test_deepest_pixels_keep_their_order(skyportal, double):
     last = np.array([16 * 4**29 - 1, 4 * 4**29, 16 * 4**28 - 1])
-    from skyportal_events import written
+    from atlasquery.sandbox.skyportal.events import written
 
     columns = [
         fits.Column("UNIQ", "K", array=last),

@@ -5,8 +5,6 @@ import json
 import astropy.units as u
 import pytest
 from astropy.time import Time
-from skyportal_events import SALT, add_analysis, png
-from skyportal_server import Answer
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -14,6 +12,8 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.events import SALT, add_analysis, png
+from atlasquery.sandbox.skyportal.server import Answer
 from atlasquery.skyportal.reads.files import decode_picture
 
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'

@@ -8,7 +8,6 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time
-from skyportal_server import ADMIN, Answer
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -16,6 +15,7 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.server import ADMIN, Answer
 
 LISTS = {
     "list_groups": ("groups", "groups_get"),

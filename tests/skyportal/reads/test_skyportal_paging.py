@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from skyportal_routes import Answer, RefusalError, envelope
 
 from atlasquery.exceptions import (
     InputWarning,
@@ -11,6 +10,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     RemoteServiceError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
 from atlasquery.skyportal import conf
 
 N = 2000

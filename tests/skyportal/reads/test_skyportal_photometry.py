@@ -8,7 +8,6 @@ import pytest
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
-from skyportal_routes import Answer, RefusalError, envelope
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -22,6 +21,7 @@ from atlasquery.exceptions import (
 from atlasquery.lightcurve import bin as bin_curve
 from atlasquery.lightcurve import clean
 from atlasquery.lightcurve.schema import SCHEMA
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
 from atlasquery.skyportal.tables.bands import FILTERS
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
-from skyportal_routes import Answer, RefusalError, envelope
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -19,6 +18,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
 from atlasquery.skyportal import conf
 from atlasquery.skyportal.tables.columns import SOURCE, UNSHOWN
 

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from astropy.time import Time
-from skyportal_server import ADMIN, Answer
-from skyportal_tables import add_spectrum
 
 from atlasquery.exceptions import (
     InputWarning,
@@ -19,6 +17,8 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
+from atlasquery.sandbox.skyportal.server import ADMIN, Answer
+from atlasquery.sandbox.skyportal.tables import add_spectrum
 from atlasquery.skyportal import Spectra, to_spectrum
 
 CGS = u.erg / u.s / u.cm**2 / u.AA

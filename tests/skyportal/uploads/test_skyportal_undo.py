@@ -6,9 +6,9 @@ import pytest
 from astroquery import log
 from light_curves import light_curve, random_curve
 from lost_answers import Losing
-from skyportal_routes import RefusalError
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
+from atlasquery.sandbox.skyportal.routes import RefusalError
 from atlasquery.tables import read_table, write_table
 
 SOURCE = "ATLAS24abc"

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
-from skyportal_routes import Answer, RefusalError, html
-from skyportal_server import ADMIN
 
 from atlasquery.exceptions import (
     InputWarning,
@@ -16,6 +14,8 @@ from atlasquery.exceptions import (
     LoginError,
     WriteError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, html
+from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal.uploads import sender
 from atlasquery.tables import write_table
 

@@ -7,7 +7,6 @@ import pytest
 from astropy.table import Table
 from astropy.time import Time
 from lost_answers import Losing
-from skyportal_routes import Answer, envelope, html
 
 from atlasquery.exceptions import (
     InputWarning,
@@ -20,6 +19,7 @@ from atlasquery.exceptions import (
     TableParseError,
     WriteError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, envelope, html
 
 A, B = "ATLAS24abc", "ATLAS24abcd"
 ASKED = {"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00", "priority": 3}

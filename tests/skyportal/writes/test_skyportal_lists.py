@@ -3,7 +3,6 @@
 import astropy.units as u
 import pytest
 from lost_answers import Losing
-from skyportal_routes import Answer, RefusalError, envelope
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -12,6 +11,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     WriteError,
 )
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
 
 A, B = "ATLAS24abc", "ATLAS24abd"
 

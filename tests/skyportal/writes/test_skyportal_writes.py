@@ -10,10 +10,10 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from light_curves import random_curve
 from lost_answers import Losing
-from skyportal_routes import Answer, RefusalError, html
-from skyportal_server import ADMIN
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
+from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, html
+from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import SkyPortalClass
 
 HERE = SkyCoord(150.1163, 2.2058, unit="deg")

@@ -7,8 +7,9 @@ import zlib
 
 import numpy as np
 from astropy.io import fits
-from skyportal_routes import Answer, RefusalError, route
-from skyportal_sky import separation
+
+from .routes import Answer, RefusalError, route
+from .sky import separation
 
 NUMBER = r"([0-9]+)"
 GALAXY = (

@@ -2,9 +2,9 @@
 
 import math
 
-import skyportal_events
-from skyportal_routes import RefusalError, route
-from skyportal_sky import ZP, separation
+from . import events as skyportal_events
+from .routes import RefusalError, route
+from .sky import ZP, separation
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-import lcc_searches as searches
-import lcc_sky as sky
+from . import searches, sky
 
 BAD_KEY = "Your API key appears to be invalid or has expired."
 NOT_YOURS = "You don't have access to this dataset."
@@ -57,7 +56,7 @@ def failed(message, result=None):
     return {"status": "failed", "result": result, "message": message}
 
 
-class LCCDouble:
+class LCCSandbox:
     """An LCC-Server with a small sky.
 
     ``faults`` maps a regular expression of "METHOD path" to an `Answer`, or to a list of them,

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-import forced_files
-from forced_forms import RefusalError, read_submission
-from forced_queue import Queue
+from . import files as forced_files
+from .forms import RefusalError, read_submission
+from .queue import Queue
 
 PREFIX = "/forcedphot/"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -53,7 +53,7 @@ class Seen:
     body: bytes
 
 
-class ForcedDouble:
+class ForcedSandbox:
     """The server.
 
     ``clock`` says what time it is. ``fates`` maps a position (ra, dec) or the name of a

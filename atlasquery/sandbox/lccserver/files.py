@@ -7,9 +7,10 @@ import json
 import re
 import zipfile
 
-import lcc_sky as sky
 import numpy as np
-from lcc_server import BAD_KEY, Answer, failed
+
+from . import sky
+from .server import BAD_KEY, Answer, failed
 
 DEFINED = {
     "rjd": ("f8", "time of observation in Reduced Julian date (JD = 2400000.0 + RJD)", "%.7f"),

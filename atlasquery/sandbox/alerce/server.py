@@ -10,10 +10,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import alerce_archive as archive
-import alerce_lists as lists
-import alerce_sky as sky
-from alerce_lists import RefusalError
+from . import archive, lists, sky
+from .lists import RefusalError
 
 HTML_404 = (
     "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>The "
@@ -41,7 +39,7 @@ def plain_500():
     return Answer(500, "Internal Server Error", "text/plain; charset=utf-8")
 
 
-class AlerceDouble:
+class AlerceSandbox:
     """The servers of ALeRCE at one address, below a path each.
 
     ``cap`` is how many objects are in a page at most, whatever was asked for.

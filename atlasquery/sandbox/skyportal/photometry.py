@@ -3,9 +3,9 @@
 import math
 import uuid
 
-from skyportal_reads import readable
-from skyportal_routes import RefusalError, route
-from skyportal_sky import ZP
+from .reads import readable
+from .routes import RefusalError, route
+from .sky import ZP
 
 BOTH = {
     "obj_id", "instrument_id", "mjd", "filter", "magsys", "group_ids", "stream_ids", "origin",

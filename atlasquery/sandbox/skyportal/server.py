@@ -1,6 +1,5 @@
 """A test server on loopback that answers as SkyPortal does: see docs/servers/skyportal.rst."""
 
-import contextlib
 import gzip
 import hashlib
 import importlib
@@ -12,17 +11,16 @@ import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from skyportal_routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
-from skyportal_sky import ADMIN, OTHER, READER, Sky
-
 from atlasquery.service.clock import Clock
 
-__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalDouble"]
+from .routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
+from .sky import ADMIN, OTHER, READER, Sky
+
+__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalSandbox"]
 
 # Each registers its routes; a route that stands earlier goes first.
-for _module in ("skyportal_reads", "skyportal_events", "skyportal_writes", "skyportal_tables"):
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module(_module)
+for _module in ("reads", "events", "writes", "tables"):
+    importlib.import_module(f".{_module}", __package__)
 
 # Of SkyPortal; where it is not set, the framework takes a tenth of it.
 LARGEST_BODY = 100 * 1024 * 1024
@@ -51,7 +49,7 @@ class Throttle:
         return True
 
 
-class SkyPortalDouble:
+class SkyPortalSandbox:
     """An instance of SkyPortal at one address.
 
     ``sky`` is its state. ``faults`` maps a regular expression of the method and

@@ -6,8 +6,9 @@ import json
 import re
 import secrets
 
-import lcc_sky as sky
 import numpy as np
+
+from . import sky
 
 SEARCHES = ("/api/conesearch", "/api/ftsquery", "/api/columnsearch", "/api/xmatch")
 WORDS = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "=", "ne": "!=", "ct": "like"}
@@ -26,7 +27,7 @@ class DiedError(Exception):
 
 def stream(double, request):
     """Return the answer to a search."""
-    from lcc_server import Answer
+    from .server import Answer
 
     service = request.path.removeprefix("/api/")
     try:

@@ -2,8 +2,8 @@
 
 import math
 
-from skyportal_events import add_analysis, add_event, add_galaxy, png
-from skyportal_tables import add_spectrum
+from .events import add_analysis, add_event, add_galaxy, png
+from .tables import add_spectrum
 
 __all__ = ["fill"]
 

@@ -5,7 +5,7 @@ import functools
 import math
 import random
 
-import alerce_sky as sky
+from . import sky
 
 ORDERS = (
     *("oid", "ndet", "g_r_max", "g_r_max_corr", "g_r_mean", "g_r_mean_corr", "meanra", "meandec"),

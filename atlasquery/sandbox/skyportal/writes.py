@@ -3,10 +3,10 @@
 import base64
 from datetime import UTC, datetime
 
-import skyportal_photometry  # noqa: F401 - registers its routes
-from skyportal_routes import Answer, RefusalError, route
-from skyportal_sky import SITEWIDE
-from skyportal_tables import TREE, add_spectrum, runs
+from . import photometry as skyportal_photometry  # noqa: F401 - registers its routes
+from .routes import Answer, RefusalError, route
+from .sky import SITEWIDE
+from .tables import TREE, add_spectrum, runs
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"

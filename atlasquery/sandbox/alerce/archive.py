@@ -7,9 +7,9 @@ import re
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-import alerce_lists as lists
-import alerce_sky as sky
 import numpy as np
+
+from . import lists, sky
 
 FITS = "application/fits+gzip"
 VOTABLE = """<?xml version="1.0"?>
@@ -26,7 +26,7 @@ ERROR = """<?xml version="1.0"?>
 
 
 def answer(*args):
-    from alerce_server import Answer
+    from .server import Answer
 
     return Answer(*args)
 

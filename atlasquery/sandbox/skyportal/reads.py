@@ -8,8 +8,8 @@ import re
 import uuid
 from datetime import datetime, timedelta
 
-from skyportal_routes import RefusalError, route
-from skyportal_sky import ZP, separation
+from .routes import RefusalError, route
+from .sky import ZP, separation
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 MAGSYS = ("bd17", "vega", "ab", "ab-b12", "vega2", "jla1", "ab_b12", "csp", "vegahst")

@@ -1,0 +1,1 @@
+"""The embedded server of ATLAS forced photometry."""
