@@ -160,6 +160,16 @@ def test_a_fast_star_is_found_where_it_is_at_the_epoch(archives, gaia):
     assert not found["propagated"][found["source_id"] == archives.catalogue["source_id"][5]].any()
 
 
+def test_gaia_at_the_epoch_of_each_position(archives, gaia):
+    when = Time(["J2000", "J2026", "J2010"], scale="tcb")
+    found = crossmatch(HERE, gaia, "20 arcsec", epoch=when)
+    local = crossmatch(HERE, archives.catalogue, "20 arcsec", epoch=when)
+    assert found["query_index"].tolist() == local["query_index"].tolist()
+    assert found["source_id"].tolist() == local["source_id"].tolist()
+    np.testing.assert_allclose(found["separation"], local["separation"], atol=1e-9)
+    assert found.meta["epoch"] == "J2000.000 to J2026.000 (TCB)"
+
+
 def test_rows_that_gaia_cuts_are_asked_for_again(archives, gaia):
     many = HERE[[0, 1] * 10]
     archives.limit = 200
