@@ -16,7 +16,13 @@ from atlasquery.exceptions import (
     NoResultsWarning,
 )
 from atlasquery.service.inputs import check_radius, check_time, column_names
-from atlasquery.sky.pairs import Pairs, angular_distance, find_pairs, position_angle
+from atlasquery.sky.pairs import (
+    Pairs,
+    angular_distance,
+    find_nearest,
+    find_pairs,
+    position_angle,
+)
 from atlasquery.sky.proper_motion import propagate
 from atlasquery.sky.remote_catalogues import Answer, Catalogue, Targets, find_catalogue
 from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
@@ -217,7 +223,10 @@ def _match_local(
         found = _moved(known, pairs, when)
     else:
         lon, lat, moved = _at_epoch(known, when)
-        pairs, n_within = _selected(find_pairs(query, (lon, lat), arcsec * ARCSEC), nearest)
+        if nearest:
+            pairs, n_within = find_nearest(query, (lon, lat), arcsec * ARCSEC)
+        else:
+            pairs, n_within = _selected(find_pairs(query, (lon, lat), arcsec * ARCSEC), False)
         found = lon[pairs.right], lat[pairs.right], moved[pairs.right]
     table = _first_columns(query, found, pairs, n_within, when)
     table.add_column(

@@ -264,6 +264,8 @@ def _in_chunks(targets: Targets, size: int, ask: Callable[[Targets], _Part], nam
                 f"{len(part.table)}; use a smaller radius",
                 MaxResultsWarning,
             )
+        if np.any((part.number < 0) | (part.number >= len(chunk))):
+            raise TableParseError(f"{name}: the service sent rows for positions it was not asked")
         index.append(chunk.index[part.number])
         tables.append(part.table)
     return _stacked(index, tables)
