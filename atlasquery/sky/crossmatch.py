@@ -16,7 +16,13 @@ from atlasquery.exceptions import (
     NoResultsWarning,
 )
 from atlasquery.service.inputs import check_radius, check_time, column_names
-from atlasquery.sky.pairs import Pairs, angular_distance, find_pairs, position_angle
+from atlasquery.sky.pairs import (
+    Pairs,
+    angular_distance,
+    find_nearest,
+    find_pairs,
+    position_angle,
+)
 from atlasquery.sky.proper_motion import propagate
 from atlasquery.sky.remote_catalogues import Answer, Catalogue, Targets, find_catalogue
 from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
@@ -29,6 +35,8 @@ ARCSEC = np.pi / 180 / 3600
 EARLIEST_MJD = 50000.0
 # Indices that a warning shows.
 SHOWN = 5
+# Reserve for the change of a proper motion by perspective.
+PERSPECTIVE = 1.001
 # A cut by a separation that was computed in another way may differ by rounding, in radians.
 ROUNDING = 1e-15
 
@@ -63,9 +71,10 @@ def crossmatch(
     nearest : bool, optional
         Whether to return only the nearest object for each position.
     epoch : `~astropy.time.Time` or str, optional
-        When to compare the positions: those with a proper motion are brought there, by the
-        parallax and radial velocity too, where these are known. It takes the epoch of the
-        positions: a column ``ref_epoch`` in Julian years, or the ``obstime`` of a SkyCoord.
+        When to compare the positions, a single time or one for each position of `left`.
+        Those with a proper motion are moved to where they are then, by the parallax and
+        radial velocity too, where these are known. It needs the epoch of the positions: a
+        column ``ref_epoch`` in Julian years, or the ``obstime`` of a SkyCoord.
 
     Returns
     -------
@@ -126,10 +135,10 @@ def crossmatch(
                   1      0.717        2 17.0
     """
     arcsec = check_radius(radius)
-    when = _check_epoch(epoch)
     if not isinstance(nearest, (bool, np.bool_)):
         raise InvalidQueryError(f"nearest={nearest!r} should be True or False")
-    query = read_positions(left, name="left", motion=when is not None)
+    query = read_positions(left, name="left", motion=epoch is not None)
+    when = _check_epoch(epoch, len(query))
     remote = find_catalogue(catalogue)
     if remote is None:
         known = read_positions(catalogue, name="catalogue", motion=when is not None)
@@ -159,16 +168,25 @@ def _finish(
     table.meta = _meta(query, remote, arcsec, when) | table.meta
 
 
-def _check_epoch(epoch: Any) -> Time | None:
+def _check_epoch(epoch: Any, n_positions: int) -> Time | None:
     if epoch is None:
         return None
+    if isinstance(epoch, Time):
+        if not epoch.isscalar and epoch.size != n_positions:
+            raise InvalidQueryError(
+                f"epoch has {epoch.size} times for {n_positions} positions: give one, or one for "
+                "each position"
+            )
+        bad = ~np.isfinite(np.ma.filled(np.ma.masked_invalid(np.ravel(epoch.mjd)), np.nan))
+        if np.any(bad):
+            raise InvalidQueryError(f"epoch is masked or not finite at index {np.argmax(bad)}")
+        return epoch if epoch.isscalar else epoch.ravel()
     if isinstance(epoch, (int, float, np.number)) and not epoch >= EARLIEST_MJD:
         raise InvalidQueryError(
             f"epoch={epoch!r} should be a Time, such as Time(2026.5, format='jyear'), a string "
             "such as 'J2026.5' or '2026-07-01', or an MJD of 1996 or later"
         )
-    mjd = check_time(epoch, name="epoch")
-    return epoch if isinstance(epoch, Time) else Time(mjd, format="mjd", scale="utc")
+    return Time(check_time(epoch, name="epoch"), format="mjd", scale="utc")
 
 
 def _warn_of_missing(positions: SkyPositions, name: str) -> None:
@@ -200,10 +218,17 @@ def _match_local(
     nearest: bool,
     when: Time | None,
 ) -> Table:
-    lon, lat, moved = _at_epoch(known, when)
-    pairs = find_pairs(query, (lon, lat), arcsec * ARCSEC)
-    pairs, n_within = _selected(pairs, nearest)
-    table = _first_columns(query, (lon, lat), pairs, n_within, when, moved)
+    if when is not None and not when.isscalar and known.motion is not None:
+        pairs, n_within = _selected(_near_at_any_epoch(query, known, arcsec, when), nearest)
+        found = _moved(known, pairs, when)
+    else:
+        lon, lat, moved = _at_epoch(known, when)
+        if nearest:
+            pairs, n_within = find_nearest(query, (lon, lat), arcsec * ARCSEC)
+        else:
+            pairs, n_within = _selected(find_pairs(query, (lon, lat), arcsec * ARCSEC), False)
+        found = lon[pairs.right], lat[pairs.right], moved[pairs.right]
+    table = _first_columns(query, found, pairs, n_within, when)
     table.add_column(
         Column(pairs.right, description="Row of the object in the catalogue."),
         index=1,
@@ -220,6 +245,46 @@ def _match_local(
             "dec": Column(np.degrees(known.lat[pairs.right]), **degrees),
         }))  # fmt: skip
     return table
+
+
+def _near_at_any_epoch(
+    query: tuple[np.ndarray, np.ndarray], known: SkyPositions, arcsec: float, when: Time
+) -> Pairs:
+    """Return the pairs that are close at the epoch of the position.
+
+    The radius is larger by the distance that the objects move; fast ones are searched
+    separately, so that they do not enlarge the radius of all.
+    """
+    motion = known.motion
+    if motion is None or not len(when):
+        return find_pairs(query, (known.lon, known.lat), arcsec * ARCSEC)
+    years = when.tcb.jyear
+    elapsed = np.maximum(np.abs(years.max() - motion.epoch), np.abs(years.min() - motion.epoch))
+    reach = np.where(motion.known, PERSPECTIVE * motion.total * elapsed / 1e3, 0.0)
+    speed = np.ceil(np.log2(np.maximum(reach / arcsec, 1)) / 3)
+    parts = []
+    for value in np.unique(speed):
+        rows = np.flatnonzero(speed == value)
+        radius = min((arcsec + reach[rows].max()) * ARCSEC, np.pi)
+        pairs = find_pairs(query, (known.lon[rows], known.lat[rows]), radius)
+        pairs = Pairs(pairs.left, rows[pairs.right], pairs.separation)
+        lon, lat, _ = _moved(known, pairs, when)
+        separation = angular_distance((query[0][pairs.left], query[1][pairs.left]), (lon, lat))
+        near = separation <= arcsec * ARCSEC + ROUNDING
+        parts.append(Pairs(pairs.left[near], pairs.right[near], separation[near]))
+    left, right, separation = map(np.concatenate, zip(*parts, strict=True))
+    order = np.lexsort((right, separation, left))
+    return Pairs(left[order], right[order], separation[order])
+
+
+def _moved(
+    known: SkyPositions, pairs: Pairs, when: Time
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the position of the object of each pair at the epoch of its position."""
+    lon, lat = known.lon[pairs.right], known.lat[pairs.right]
+    if known.motion is None:
+        return lon, lat, np.zeros(len(lon), bool)
+    return propagate(lon, lat, known.motion.take(pairs.right), when[pairs.left])
 
 
 def _rows_of(catalogue: Any, rows: np.ndarray) -> Table:
@@ -246,27 +311,26 @@ def _selected(pairs: Pairs, nearest: bool) -> tuple[Pairs, np.ndarray]:
 
 def _first_columns(
     query: tuple[np.ndarray, np.ndarray],
-    known: tuple[np.ndarray, np.ndarray],
+    found: tuple[np.ndarray, np.ndarray, np.ndarray],
     pairs: Pairs,
     n_within: np.ndarray,
     when: Time | None,
-    moved: np.ndarray,
 ) -> Table:
     """Return the columns of a match but those of the catalogue."""
     at_left = (query[0][pairs.left], query[1][pairs.left])
-    at_right = (known[0][pairs.right], known[1][pairs.right])
+    *at_right, moved = found
     table = Table()
     for name, values, unit, about in (
         ("query_index", pairs.left, None, "Row of the position."),
         ("separation", pairs.separation / ARCSEC, u.arcsec, "Between position and object."),
-        ("position_angle", np.degrees(position_angle(at_left, at_right)), u.deg,
+        ("position_angle", np.degrees(position_angle(at_left, found[:2])), u.deg,
          "Of the object seen from the position, from north over east (ICRS)."),
         ("n_within", n_within, None, "Number of objects within the radius of the position."),
     ):  # fmt: skip
         table[name] = Column(values, unit=unit, description=about)
     if when is not None:
         table["propagated"] = Column(
-            moved[pairs.right], description="Whether the proper motion of the object is known."
+            moved, description="Whether the proper motion of the object is known."
         )
         for name, values in zip(("ra_at_epoch", "dec_at_epoch"), at_right, strict=True):
             about = "Position of the object at the epoch (ICRS)."
@@ -318,7 +382,8 @@ def _match_answer(
         if when is not None:
             motion = find_motion(rows, f"catalogue='{remote.name}'", epoch=answer.epoch)
             known = SkyPositions(known.lon, known.lat, motion)
-    lon, lat, moved = _at_epoch(known, when)
+    at_rows = when if when is None or when.isscalar else when[answer.index]
+    lon, lat, moved = _at_epoch(known, at_rows)
     at_left = (query[0][answer.index], query[1][answer.index])
     separation = angular_distance(at_left, (lon, lat))
     lost = np.flatnonzero(~np.isfinite(separation))
@@ -331,7 +396,8 @@ def _match_answer(
     order = near[np.lexsort((separation[near], answer.index[near]))]
     pairs = Pairs(answer.index[order], order, separation[order])
     pairs, n_within = _selected(pairs, nearest)
-    table = _first_columns(query, (lon, lat), pairs, n_within, when, moved)
+    found = lon[pairs.right], lat[pairs.right], moved[pairs.right]
+    table = _first_columns(query, found, pairs, n_within, when)
     _add_columns(table, rows[pairs.right] if len(rows) else rows)
     table.meta = dict(answer.notes)
     return table
@@ -349,5 +415,6 @@ def _meta(
     if remote is not None:
         meta |= {"service": remote.service, "time_of_query": Time.now().isot}
     if when is not None:
-        meta["epoch"] = f"{when.tcb.jyear_str} (TCB)"
+        first, last = when.tcb.min().jyear_str, when.tcb.max().jyear_str
+        meta["epoch"] = f"{first} (TCB)" if first == last else f"{first} to {last} (TCB)"
     return meta

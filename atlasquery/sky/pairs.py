@@ -6,7 +6,7 @@ from typing import NamedTuple
 import erfa
 import numpy as np
 
-__all__ = ["Pairs", "angular_distance", "find_pairs", "position_angle"]
+__all__ = ["Pairs", "angular_distance", "find_nearest", "find_pairs", "position_angle"]
 
 # Height of a zone of declination, in radii: a circle then touches one or two of them.
 ZONE = 2.0
@@ -58,9 +58,7 @@ def find_pairs(
     Pairs
         The pairs with a separation up to the radius, sorted by `left`, separation and `right`.
     """
-    rows = [np.flatnonzero(np.isfinite(lon) & np.isfinite(lat)) for lon, lat in (left, right)]
-    zones = _Zones(right[0][rows[1]], right[1][rows[1]], radius)
-    lon, lat = left[0][rows[0]], left[1][rows[0]]
+    rows, zones, lon, lat = _finite_zones(left, right, radius)
     found = [
         Pairs(rows[0][pairs.left], rows[1][pairs.right], pairs.separation)
         for pairs in zones.search(lon, lat)
@@ -69,7 +67,63 @@ def find_pairs(
         (np.int64, np.int64, float), zip(*found, strict=True) if found else ((), (), ()),
         strict=True,
     ))  # fmt: skip
-    return _in_order(Pairs(*columns))
+    pairs = Pairs(*columns)
+    del found
+    return _in_order(pairs)
+
+
+def find_nearest(
+    left: tuple[np.ndarray, np.ndarray], right: tuple[np.ndarray, np.ndarray], radius: float
+) -> tuple[Pairs, np.ndarray]:
+    """Find the nearest of the positions within a radius, and their number.
+
+    Memory is proportional to the number of positions, whatever the number of pairs.
+
+    Parameters
+    ----------
+    left, right : tuple of `~numpy.ndarray`
+        Longitudes and latitudes in radians; those that are not finite have no pair.
+    radius : float
+        Radians, above 0 and up to pi.
+
+    Returns
+    -------
+    pairs : Pairs
+        At most one for each left position, sorted by it; of several right positions at the
+        same separation the first one.
+    n_within : `~numpy.ndarray`
+        For each of them the number of right positions within the radius.
+    """
+    rows, zones, lon, lat = _finite_zones(left, right, radius)
+    count = np.zeros(len(lon), np.int64)
+    best = np.zeros(len(lon), np.int64)
+    separation = np.full(len(lon), np.inf)
+    for pairs in zones.search(lon, lat):
+        if not len(pairs.left):
+            continue
+        # The pairs of a left position are one after the other, and in one group.
+        start = np.flatnonzero(np.diff(pairs.left, prepend=-1))
+        members, n = pairs.left[start], np.diff(np.append(start, len(pairs.left)))
+        lowest = np.minimum.reduceat(pairs.separation, start)
+        tied = pairs.separation == np.repeat(lowest, n)
+        first = np.minimum.reduceat(np.where(tied, pairs.right, np.iinfo(np.int64).max), start)
+        nearer = (lowest < separation[members]) | (
+            (lowest == separation[members]) & (first < best[members])
+        )
+        best[members[nearer]], separation[members[nearer]] = first[nearer], lowest[nearer]
+        count[members] += n
+    some = np.flatnonzero(count)
+    pairs = Pairs(rows[0][some], rows[1][best[some]], separation[some])
+    return pairs, count[some]
+
+
+def _finite_zones(
+    left: tuple[np.ndarray, np.ndarray], right: tuple[np.ndarray, np.ndarray], radius: float
+) -> tuple[list[np.ndarray], "_Zones", np.ndarray, np.ndarray]:
+    """Return the indices of finite positions, the zones of the right, and the left ones."""
+    rows = [np.flatnonzero(np.isfinite(lon) & np.isfinite(lat)) for lon, lat in (left, right)]
+    zones = _Zones(right[0][rows[1]], right[1][rows[1]], radius)
+    return rows, zones, left[0][rows[0]], left[1][rows[0]]
 
 
 def _in_order(pairs: Pairs) -> Pairs:

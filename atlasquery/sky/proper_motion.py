@@ -13,9 +13,10 @@ __all__ = ["ProperMotion", "propagate"]
 
 # Transverse velocity in km/s of 1 mas/yr at a parallax of 1 mas.
 KM_S = 4.740470463533348
-# Faster than this in km/s is not a star but a parallax of noise; ERFA would set the whole motion
-# to zero above half of the speed of light.
-FASTEST = 0.1 * 299792.458
+# ERFA takes another distance where a star is faster than a hundredth of the speed of light (km/s),
+# or its parallax smaller (mas), which is noise. With a radial velocity that would be wrong.
+FASTEST = 0.0099 * 299792.458
+SMALLEST = 5e-4
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class ProperMotion:
         """Whether both components of a proper motion, and its epoch, are known."""
         return np.isfinite(self.pm_ra_cosdec) & np.isfinite(self.pm_dec) & np.isfinite(self.epoch)
 
+    def take(self, rows: np.ndarray) -> "ProperMotion":
+        """Return the proper motions of some positions."""
+        return ProperMotion(
+            self.pm_ra_cosdec[rows],
+            self.pm_dec[rows],
+            self.epoch[rows],
+            None if self.parallax is None else self.parallax[rows],
+            None if self.radial_velocity is None else self.radial_velocity[rows],
+        )
+
     @property
     def total(self) -> np.ndarray:
         """The total proper motion in mas/yr."""
@@ -67,7 +78,7 @@ def propagate(
     motion : ProperMotion
         The proper motions.
     when : `~astropy.time.Time`
-        The epoch.
+        The epoch, or one for each position.
 
     Returns
     -------
@@ -82,7 +93,7 @@ def propagate(
     velocity = np.where(np.isfinite(velocity), velocity, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         speed = np.hypot(KM_S * motion.total / parallax, velocity)
-        distant = moved & (parallax > 0) & (speed < FASTEST)
+        distant = moved & (parallax > SMALLEST) & (speed < FASTEST)
     lon, lat = lon.copy(), lat.copy()
     for rows, with_distance in ((distant, True), (moved & ~distant, False)):
         at = np.flatnonzero(rows)
@@ -103,6 +114,6 @@ def propagate(
         with warnings.catch_warnings():
             # ERFA takes a very large distance where there is none.
             warnings.simplefilter("ignore", ErfaWarning)
-            end = start.apply_space_motion(new_obstime=when.tcb)
+            end = start.apply_space_motion(new_obstime=when.tcb if when.isscalar else when[at].tcb)
         lon[at], lat[at] = end.ra.rad % (2 * np.pi), end.dec.rad
     return lon, lat, moved

@@ -98,7 +98,7 @@ class Targets:
     radius : float
         Arcseconds.
     when : `~astropy.time.Time` or None
-        The epoch at which positions are compared.
+        The epoch at which positions are compared, or one for each.
     """
 
     index: np.ndarray
@@ -117,7 +117,8 @@ class Targets:
         """Return the years between the epoch asked for and the most distant of others."""
         if self.when is None:
             return 0.0
-        return max(abs(float(self.when.tcb.jyear) - epoch) for epoch in epochs)
+        years = np.atleast_1d(self.when.tcb.jyear)
+        return max(float(np.max(np.abs(years - epoch), initial=0)) for epoch in epochs)
 
     def upload(self, *names: str) -> Table:
         """Return a plain table of number, right ascension and declination (deg, ICRS)."""
@@ -263,6 +264,8 @@ def _in_chunks(targets: Targets, size: int, ask: Callable[[Targets], _Part], nam
                 f"{len(part.table)}; use a smaller radius",
                 MaxResultsWarning,
             )
+        if np.any((part.number < 0) | (part.number >= len(chunk))):
+            raise TableParseError(f"{name}: the service sent rows for positions it was not asked")
         index.append(chunk.index[part.number])
         tables.append(part.table)
     return _stacked(index, tables)

@@ -13,7 +13,9 @@ from astropy.timeseries import TimeSeries
 
 import atlasquery
 from atlasquery import crossmatch
+from atlasquery.atlas import AtlasClass
 from atlasquery.exceptions import InputWarning, InvalidQueryError, NoResultsWarning
+from atlasquery.lightcurve import clean
 from atlasquery.sky import remote_catalogues
 
 FIRST = ["query_index", "catalogue_index", "separation", "position_angle", "n_within"]
@@ -162,6 +164,26 @@ def atlas_sources():
     })  # fmt: skip
 
 
+def test_a_client_of_the_package_is_asked_for_all_positions(sandbox):
+    client = AtlasClass(server=sandbox.url)
+    client.login(token=sandbox.token)
+    places = SkyCoord([150.0131, 30.0], [2.2, -80.0], unit="deg")
+    objects = client.query_region(places, radius="3 arcmin")
+    found = crossmatch(places, client, "3 arcmin")
+    assert found["atlas_id"].tolist() == objects["atlas_id"].tolist()
+    assert found["query_index"].tolist() == objects["query_index"].tolist()
+    np.testing.assert_allclose(found["separation"], objects["separation"], atol=1e-6)
+    assert found["atlas_id"].dtype == np.int64
+    # A row of the result, and cleaned light curves.
+    assert len(crossmatch(objects[0], objects, "1 arcsec")) == 1
+    curves = clean(client.get_light_curves(objects["atlas_id"][:3]))
+    again = crossmatch(curves, objects, "1 arcsec", nearest=True)
+    assert again["query_id"].tolist() == again["atlas_id"].tolist()
+    assert len(again) == 3
+    # One light curve is one object.
+    assert len(crossmatch(curves[objects["atlas_id"][1]], objects, "1 arcsec")) == 1
+
+
 def test_missing_positions_are_named_and_counted():
     ra = MaskedColumn(RIGHT.ra.deg, mask=np.arange(70) == 3, unit=u.deg)
     dec = RIGHT.dec.deg.copy()
@@ -225,7 +247,7 @@ def test_bad_input_is_refused(arguments, message):
         ({"nearest": 1}, "nearest=1 should be True or False"),
         ({"epoch": 2016.0}, r"Time\(2026.5, format='jyear'\)"),
         ({"epoch": "today"}, "epoch='today' should be one Time"),
-        ({"epoch": Time(["J2016", "J2017"])}, "should be one Time"),
+        ({"epoch": Time(["J2016", "J2017"])}, "epoch has 2 times for 50 positions"),
     ],
 )
 def test_bad_options_are_refused(options, message):

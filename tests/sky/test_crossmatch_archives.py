@@ -13,7 +13,7 @@ import astropy.units as u
 import astroquery
 import numpy as np
 import pytest
-from archives import NOT_A_TABLE, Archives, read, stars, to_loopback
+from archives import NOT_A_TABLE, Archives, read, stars, to_loopback, written
 from astropy.coordinates import SkyCoord
 from astropy.io import votable
 from astropy.table import Table
@@ -160,6 +160,16 @@ def test_a_fast_star_is_found_where_it_is_at_the_epoch(archives, gaia):
     assert not found["propagated"][found["source_id"] == archives.catalogue["source_id"][5]].any()
 
 
+def test_gaia_at_the_epoch_of_each_position(archives, gaia):
+    when = Time(["J2000", "J2026", "J2010"], scale="tcb")
+    found = crossmatch(HERE, gaia, "20 arcsec", epoch=when)
+    local = crossmatch(HERE, archives.catalogue, "20 arcsec", epoch=when)
+    assert found["query_index"].tolist() == local["query_index"].tolist()
+    assert found["source_id"].tolist() == local["source_id"].tolist()
+    np.testing.assert_allclose(found["separation"], local["separation"], atol=1e-9)
+    assert found.meta["epoch"] == "J2000.000 to J2026.000 (TCB)"
+
+
 def test_rows_that_gaia_cuts_are_asked_for_again(archives, gaia):
     many = HERE[[0, 1] * 10]
     archives.limit = 200
@@ -194,6 +204,35 @@ def test_pages_instead_of_answers_are_typed(archives, gaia, simbad, ned, status)
         if status == 500 and service is not gaia:
             assert caught.value.status == 500
             assert "Maintenance" in caught.value.reason or service is simbad
+
+
+@pytest.mark.parametrize("cut_at", [0.3, 0.7, 0.99])
+def test_a_response_that_breaks_off_is_an_error(archives, gaia, simbad, ned, cut_at):
+    vizier = to_loopback(VizierClass(catalog="J/x", row_limit=-1), archives)
+    archives.cut_at = cut_at
+    for service in (gaia, simbad, ned, vizier):
+        with pytest.raises((RemoteServiceError, TableParseError)):
+            crossmatch(HERE, service, "60 arcsec")
+    with (
+        xmatch_conf.set_temp("url", f"{archives.url}/xmatch/api/v1/sync"),
+        pytest.raises((RemoteServiceError, TableParseError)),
+    ):
+        crossmatch(HERE, "xmatch:II/246/out", "60 arcsec")
+
+
+def test_rows_for_other_positions_are_an_error(archives, simbad):
+    archives.catalogue = archives.catalogue[:3]
+
+    def wrong(path, fields, files):
+        if "QUERY" in fields:
+            table = archives.catalogue.copy()
+            table.add_column(np.array([0, 1, 9]), index=0, name="idx")
+            return 200, written(table)
+        return None
+
+    archives.fault = wrong
+    with pytest.raises(TableParseError, match="positions it was not asked"):
+        crossmatch(HERE, simbad, "60 arcsec")
 
 
 def test_an_archive_that_cannot_be_reached(archives, gaia, simbad, ned):

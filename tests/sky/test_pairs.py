@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlasquery.sky import pairs as pairs_module
-from atlasquery.sky.pairs import angular_distance, find_pairs, position_angle
+from atlasquery.sky.pairs import angular_distance, find_nearest, find_pairs, position_angle
 
 ARCSEC = np.radians(1 / 3600)
 
@@ -29,6 +29,13 @@ def assert_same(left, right, radius):
     assert sorted(zip(ours.left, ours.right, strict=True)) == sorted(
         zip(first, second, strict=True)
     )
+    # The nearest of each are the first of these.
+    nearest, count = find_nearest(left, right, radius)
+    at, start, number = np.unique(ours.left, return_index=True, return_counts=True)
+    assert nearest.left.tolist() == at.tolist()
+    assert nearest.right.tolist() == ours.right[start].tolist()
+    assert nearest.separation.tolist() == ours.separation[start].tolist()
+    assert count.tolist() == number.tolist()
     by_pair = np.lexsort((ours.right, ours.left))
     theirs = np.lexsort((second, first))
     np.testing.assert_allclose(ours.separation[by_pair], separation[theirs], rtol=0, atol=1e-14)
@@ -115,6 +122,7 @@ def test_equal_positions_are_in_the_order_of_the_catalogue():
     found = find_pairs((lon[:2], lat[:2]), (lon, lat), ARCSEC)
     assert found.left.tolist() == [0] * 5 + [1] * 5
     assert found.right.tolist() == [0, 1, 2, 3, 4] * 2
+    assert find_nearest((lon[:2], lat[:2]), (lon, lat), ARCSEC)[0].right.tolist() == [0, 0]
 
 
 def test_separations_and_position_angles_are_those_of_astropy():

@@ -168,3 +168,28 @@ def test_coordinates_with_a_proper_motion():
         found = crossmatch(places, catalogue, "1 mas", epoch=WHEN)
         assert found["query_index"].tolist() == list(range(20))
         assert found["separation"].max() < 2e-5
+
+
+def test_each_position_may_have_an_epoch():
+    stars = sample(200)
+    rng = np.random.default_rng(6)
+    years = rng.uniform(1995, 2035, 200)
+    lon, lat = straight(*stars.values(), years - 2016)
+    when = Time(years, format="jyear", scale="tcb")
+    places = SkyCoord(lon, lat, unit="rad")
+    found = crossmatch(places, table_of(stars), "1 mas", epoch=when)
+    assert found["query_index"].tolist() == list(range(200)) == found["catalogue_index"].tolist()
+    assert found["separation"].max() < 1e-4
+    # The same as one after the other.
+    wide = crossmatch(places[:20], table_of(stars), "20 deg", epoch=when[:20])
+    for n in range(20):
+        one = crossmatch(places[n], table_of(stars), "20 deg", epoch=when[n])
+        rows = wide["query_index"] == n
+        assert wide["catalogue_index"][rows].tolist() == one["catalogue_index"].tolist()
+        np.testing.assert_allclose(wide["separation"][rows], one["separation"], atol=1e-9)
+        np.testing.assert_allclose(wide["ra_at_epoch"][rows], one["ra_at_epoch"], atol=1e-12)
+    with pytest.raises(InvalidQueryError, match="epoch has 3 times for 200 positions"):
+        crossmatch(places, table_of(stars), "1 mas", epoch=when[:3])
+    when = Time(np.ma.masked_less(when.mjd, when.mjd[7] + 1e-9), format="mjd")
+    with pytest.raises(InvalidQueryError, match="epoch is masked or not finite at index"):
+        crossmatch(places, table_of(stars), "1 mas", epoch=when)
