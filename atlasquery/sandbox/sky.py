@@ -341,10 +341,9 @@ def objects(seed: int = SEED) -> SyntheticSky:
     topics, ra, dec = _place(placement)
     kinds = [_kind(placement, number, topic) for number, topic in enumerate(topics)]
     pointings = nearest_pointings(ra, dec)
-    season = MJD_REF - SEASON_DAYS, MJD_REF
     curves = [
-        draw_curve(light, kind, season, atlas_nights(int(pointing)).tolist())
-        for kind, pointing in zip(kinds, pointings, strict=True)
+        _curve(seed, light, number, kind, int(pointing))
+        for number, (kind, pointing) in enumerate(zip(kinds, pointings, strict=True))
     ]
     start = np.array([curve.start for curve in curves])
     facts = Facts(generator(seed, _WORDS), kinds, topics, start)
@@ -400,6 +399,15 @@ def _kind(rng: np.random.Generator, number: int, topic: str) -> str:
         return "variable"
     kind = topic if topic in _MIXTURE else str(rng.choice(list(_MIXTURE), p=[*_MIXTURE.values()]))
     return "agn" if kind == "variable" and number % _AGN_EVERY == 0 else kind
+
+
+def _curve(seed: int, rng: np.random.Generator, number: int, kind: str, pointing: int) -> Curve:
+    season, nights = (MJD_REF - SEASON_DAYS, MJD_REF), atlas_nights(pointing).tolist()
+    if kind != "agn":
+        return draw_curve(rng, kind, season, nights)
+    # Its draws come from elsewhere, so that the other objects are the same with and without it.
+    draw_curve(rng, "variable", season, nights)
+    return draw_curve(generator(seed, _LIGHT, number), kind, season, nights)
 
 
 def _member(seed: int, number: int, row: tuple, facts: Facts, taken: set[int]) -> SkyObject:

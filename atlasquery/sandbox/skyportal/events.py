@@ -77,7 +77,12 @@ def _within(call: PortalCall, row: Row) -> bool:
             # Within 3 sigma of the distance of the event.
             near, far = call.state.tables.get("reach", (None, None))
             low, high = low or near, high or far
-        if name == "Distance" and low is not None and high is not None and float(high) <= float(low):
+        if (
+            name == "Distance"
+            and low is not None
+            and high is not None
+            and float(high) <= float(low)
+        ):
             # Silently, and so are bounds that are equal.
             low = None
         if low is not None and (value is None or value < float(low)):

@@ -58,9 +58,7 @@ def fill(state: PortalState) -> None:
     )  # fmt: skip
 
 
-def _rise_and_fall(
-    state: PortalState, name: str, bands: tuple[str, str], instrument: int
-) -> None:
+def _rise_and_fall(state: PortalState, name: str, bands: tuple[str, str], instrument: int) -> None:
     """Add the light curve of a supernova, a point each second day."""
     for n in range(60):
         flux = 568.0 * math.exp(-(((n - 20) / 7.0) ** 2)) + 20.0 * math.sin(3.7 * n)

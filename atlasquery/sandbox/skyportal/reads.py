@@ -124,7 +124,9 @@ def _source_filters(call: PortalCall) -> Test:
         _between(
             call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: _latest(state, e["id"])[0]
         ),
-        _between(call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: _latest(state, e["id"])[1]),
+        _between(
+            call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: _latest(state, e["id"])[1]
+        ),
         # All detections inside, not some.
         _between(call, "startDate", "never", lambda e: _detected(state, e["id"])[0]),
         _between(call, "never", "endDate", lambda e: _detected(state, e["id"])[1]),
@@ -151,7 +153,9 @@ def _source_filters(call: PortalCall) -> Test:
     if "classifications" in given:
         tests.append(lambda e: set(call.listed("classifications") or ()) & _classes(state, e["id"]))
     if "nonclassifications" in given:
-        tests.append(lambda e: not set(call.listed("nonclassifications")) & _classes(state, e["id"]))
+        tests.append(
+            lambda e: not set(call.listed("nonclassifications")) & _classes(state, e["id"])
+        )
     return lambda entry: all(test(entry) for test in tests)
 
 
@@ -411,9 +415,7 @@ def readable(call: PortalCall, point: Row) -> bool:
     )
 
 
-def shown(
-    state: PortalState, point: Row, form: str, magsys: str, *, owner: bool = False
-) -> Row:
+def shown(state: PortalState, point: Row, form: str, magsys: str, *, owner: bool = False) -> Row:
     """Return a row of photometry as it is sent in a format."""
     flux, err = point["flux"], point["fluxerr"]
     moved = VEGA.get(point["filter"], 0.0) if magsys != "ab" else 0.0

@@ -219,9 +219,7 @@ def post_spectrum(call: PortalCall) -> Any:
         raise PortalError(400, "Failed to post spectrum: violates foreign key constraint")
     if body["instrument_id"] not in call.state.instruments:
         number = body["instrument_id"]
-        raise PortalError(
-            400, f"Failed to post spectrum: Cannot find instrument with ID: {number}"
-        )
+        raise PortalError(400, f"Failed to post spectrum: Cannot find instrument with ID: {number}")
     row = add_spectrum(call.state, body["obj_id"], **{"type": "source", **body})
     row.update(created_at=now(), modified=now(), owner_id=call.user["id"])
     return {"id": row["id"]}
@@ -287,9 +285,7 @@ def drop_listing(call: PortalCall, number: str) -> Any:
     del table(call, "listings")[int(number)]
 
 
-def annotate(
-    call: PortalCall, name: str, origin: str, data: object, numbers: list[int]
-) -> int:
+def annotate(call: PortalCall, name: str, origin: str, data: object, numbers: list[int]) -> int:
     """Store an annotation, of each origin one."""
     if any(row["origin"] == origin for row in call.state.of("annotations", name)):
         raise PortalError(400, "Annotation already posted.")
@@ -516,9 +512,7 @@ def drop_assignment(call: PortalCall, number: str) -> Any:
         raise PortalError(400, "Could not find assignment with that ID.")
 
 
-def begin(
-    call: PortalCall, name: str, service: str, status: str, allowed: Collection[str]
-) -> Row:
+def begin(call: PortalCall, name: str, service: str, status: str, allowed: Collection[str]) -> Row:
     """Store an analysis of an object."""
     existing(call, name)
     known(call.json or {}, allowed)
