@@ -151,7 +151,7 @@ def ask(double, exchange, headers):
     target = request["path"] + (f"?{params}" if params else "")
     body = json.dumps(request["json"]).encode() if request["json"] is not None else b""
     answer = double.answer(request["method"], target, headers, body)
-    return answer.status, answer.kind, json.loads(answer.body)
+    return answer.status, answer.content_type, json.loads(answer.content)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -295,7 +295,7 @@ def test_the_double_stands_by_the_silent_traps(recorded_sky):
 
     def get(target, headers=token):
         answer = recorded_sky.answer("GET", f"/api/{target}", headers, b"")
-        return answer.status, json.loads(answer.body)
+        return answer.status, json.loads(answer.content)
 
     assert get("sources?minRedshif=9")[1]["data"]["totalMatches"] == 45
     assert get("sources?group_ids=9&group_ids=3")[1]["data"]["totalMatches"] == 45
@@ -305,7 +305,7 @@ def test_the_double_stands_by_the_silent_traps(recorded_sky):
     assert get("sources", {"Authorization": f"Token {ADMIN}"})[0] == 401
     recorded_sky.largest_body //= 10
     body = json.dumps({"a": "x" * (10 * 1024 * 1024)}).encode()
-    assert recorded_sky.answer("POST", "/api/sources", token, body).kind == "text/html"
+    assert recorded_sky.answer("POST", "/api/sources", token, body).content_type == "text/html"
     assert recorded_sky.answer("GET", "/api/internal/profile", token, b"").status == 200
 
 
@@ -321,5 +321,5 @@ def test_etag_and_gzip(recorded_sky, skyportal):
 
 
 def test_each_route_is_registered_once():
-    routes = [(method, pattern.pattern) for method, pattern, *_ in ROUTES]
+    routes = [(one.method, one.pattern.pattern) for one in ROUTES]
     assert len(routes) == len(set(routes))

@@ -6,6 +6,7 @@ import traceback
 import pytest
 from astropy.table import Table
 from astroquery import log
+from clocks import FastClock
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -14,10 +15,10 @@ from atlasquery.exceptions import (
     QuotaError,
     RemoteServiceError,
 )
-from atlasquery.sandbox.skyportal import state
 from atlasquery.sandbox.http import Response
 from atlasquery.sandbox.skyportal.routes import PortalError, envelope, html
 from atlasquery.sandbox.skyportal.server import ADMIN, READER
+from atlasquery.sandbox.skyportal.state import PortalState
 from atlasquery.service.secrets import Secret
 from atlasquery.skyportal import SkyPortal, SkyPortalClass, conf
 
@@ -222,7 +223,7 @@ def test_nothing_of_the_profile_is_kept_or_shown(double, lines, tmp_path, fault)
     double.faults = {"profile": PROFILE_FAULTS[fault]}
     client = SkyPortalClass(double.url)
     client.cache_location = tmp_path / "answers"
-    client._clock = double.clock
+    client._clock = FastClock(1.79e9, 200.0)
     with conf.set_temp("retries", 1):
         if fault == "whole":
             client.login(token=ADMIN)
@@ -332,4 +333,4 @@ def test_a_token_that_is_none_is_refused(token):
 
 
 def test_the_double_knows_these_tokens():
-    assert {ADMIN, READER} <= set(sky.Sky().users)
+    assert {ADMIN, READER} <= set(PortalState().users)

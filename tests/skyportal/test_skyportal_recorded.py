@@ -281,7 +281,7 @@ def test_each_refusal_keeps_its_words(skyportal, served, double, shared, name):
     with pytest.raises(kind) as caught:
         call(skyportal)
     (answer,) = double.faults.values()
-    recorded = json.loads(answer.body)["message"]
+    recorded = json.loads(answer.content)["message"]
     assert caught.value.status == answer.status
     words = " ".join(recorded.split())[:400]
     assert caught.value.reason.startswith(words)

@@ -115,7 +115,7 @@ def galaxies(call: PortalCall) -> Any:
         rows = [r for r in rows if r["catalog_id"] == catalogs[call.params["catalog_name"]]]
     cone = [call.params.get(name) for name in ("ra", "dec", "radius")]
     if all(cone):
-        ra, dec, radius = map(float, cone)
+        ra, dec, radius = (float(value or 0) for value in cone)
         rows = [r for r in rows if separation(ra, dec, r["ra"], r["dec"]) <= radius]
     if "galaxyName" in call.params:
         rows = [r for r in rows if call.params["galaxyName"].lower() in r["name"].lower()]
@@ -392,9 +392,9 @@ def add_analysis(
 @route("GET", "obj/analysis")
 def analyses(call: PortalCall) -> Any:
     """Return the analyses of an object, or all."""
-    rows = rows_of(call.state, "analyses").values()
+    stored = rows_of(call.state, "analyses").values()
     # A part of a name is enough.
-    rows = [r for r in rows if call.params.get("objID", "") in r["obj_id"]]
+    rows = [r for r in stored if call.params.get("objID", "") in r["obj_id"]]
     return [call.state.drifted(row) for row in rows]
 
 

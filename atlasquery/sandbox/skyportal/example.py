@@ -81,7 +81,8 @@ def _requests(state: PortalState) -> None:
         1: {
             "id": 1, "obj_id": "ATLAS24abc", "run_id": 1, "run": 1, "priority": "3",
             "comment": "hi", "status": "pending", "requester_id": 1,
-            "requester": state.person("admin"), "obj": {}, "created_at": created, "modified": created,
+            "requester": state.person("admin"), "obj": {}, "created_at": created,
+            "modified": created,
             "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": "2026-12-25T18:01:42.637",
         }
     }  # fmt: skip

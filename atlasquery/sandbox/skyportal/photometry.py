@@ -97,7 +97,7 @@ def point_of(row: Row, form: str) -> tuple[float | None, float, float | None]:
             f'Error parsing packet "{row}": mag and magerr must both be null, or both be not null.',
         )
     limit = row["limiting_mag"]
-    if mag is None:
+    if mag is None or magerr is None:
         # See docs/servers/skyportal.rst, "Limits of uploaded magnitudes".
         return None, 10 ** (-0.4 * (limit - ZP)) / row.get("limiting_mag_nsigma", 3.0), limit
     flux = 10 ** (-0.4 * (mag - ZP))

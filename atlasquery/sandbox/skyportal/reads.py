@@ -116,17 +116,17 @@ def _when_saved(state: PortalState, name: str) -> str:
 def _source_filters(call: PortalCall) -> Test:
     state = call.state
     groups, given = group_list(call, "group_ids"), call.params
+
+    def latest(entry: Row) -> tuple[float | None, float | None]:
+        return _latest(state, entry["id"])
+
     tests: list[Test] = [_cone(call)]
     tests += [
         _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"]),
         _between(call, "savedAfter", "savedBefore", lambda e: _when_saved(state, e["id"])),
         # "min" is the faint bound.
-        _between(
-            call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: _latest(state, e["id"])[0]
-        ),
-        _between(
-            call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: _latest(state, e["id"])[1]
-        ),
+        _between(call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: latest(e)[0]),
+        _between(call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: latest(e)[1]),
         # All detections inside, not some.
         _between(call, "startDate", "never", lambda e: _detected(state, e["id"])[0]),
         _between(call, "never", "endDate", lambda e: _detected(state, e["id"])[1]),
@@ -150,12 +150,12 @@ def _source_filters(call: PortalCall) -> Test:
         tests.append(lambda e: e["tns_name"])
     if "listName" in given:
         tests.append(lambda e: e["id"] in state.lists.get(given["listName"], ()))
+    wanted = set(call.listed("classifications") or ())
+    unwanted = set(call.listed("nonclassifications") or ())
     if "classifications" in given:
-        tests.append(lambda e: set(call.listed("classifications") or ()) & _classes(state, e["id"]))
+        tests.append(lambda e: wanted & _classes(state, e["id"]))
     if "nonclassifications" in given:
-        tests.append(
-            lambda e: not set(call.listed("nonclassifications")) & _classes(state, e["id"])
-        )
+        tests.append(lambda e: not unwanted & _classes(state, e["id"]))
     return lambda entry: all(test(entry) for test in tests)
 
 
@@ -198,7 +198,7 @@ def sources(call: PortalCall) -> Any:
         visible = [n for n, groups in state.saved.items() if set(groups) & call.user["groups"]]
         # See docs/servers/skyportal.rst, "Cones".
         key = {"ra": lambda n: state.objects[n]["ra"], "redshift": lambda n: _redshift(state, n)}
-        order = key.get(call.params.get("sortBy"), lambda n: _when_saved(state, n))
+        order = key.get(call.params.get("sortBy", ""), lambda n: _when_saved(state, n))
         down = call.params.get("sortOrder", "desc") == "desc"
         return sorted((n for n in visible if wanted(state.objects[n])), key=order, reverse=down)
 
@@ -295,7 +295,9 @@ def candidates(call: PortalCall) -> Any:
             # Plain names, without a taxonomy.
             and (
                 classes is None
-                or set(classes) & {r["classification"] for r in state.of("classifications", name)}
+                or not set(classes).isdisjoint(
+                    row["classification"] for row in state.of("classifications", name)
+                )
             )
         )
 

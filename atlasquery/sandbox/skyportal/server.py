@@ -202,7 +202,7 @@ class SkyPortalSandbox:
         target : str
             The path with its query.
         headers : dict of str to str
-            By their names in lower case.
+            The headers.
         body : bytes
             The body.
 
@@ -211,6 +211,7 @@ class SkyPortalSandbox:
         Response
             The response.
         """
+        headers = {name.lower(): value for name, value in headers.items()}
         key, request = headers.get("authorization", ""), f"{method} {target}"
         with self._lock:
             self.received.append(request)

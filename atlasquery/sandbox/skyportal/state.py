@@ -77,9 +77,11 @@ class PendingPhotometry(Protocol):
 
     def fluxes(self) -> list[tuple[float, float | None, float]]:
         """Return time, flux and error of each point, without storing them."""
+        ...
 
     def points(self) -> Iterable[Row]:
         """Return the points."""
+        ...
 
 
 class PortalState:

@@ -22,8 +22,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.events import add_event, add_galaxy, flat_map, png, sky_map
 from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.events import add_event, add_galaxy, flat_map, png, sky_map
 from atlasquery.sandbox.skyportal.routes import PortalError
 from atlasquery.skyportal import conf
 

@@ -12,8 +12,8 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.events import SALT, add_analysis, png
 from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.events import SALT, add_analysis, png
 from atlasquery.skyportal.reads.files import decode_picture
 
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -29,7 +29,9 @@ def fits_of(double):
             data={"results": {"z": 0.031, "x1": [1, 2]}, "plots": [png(), SVG], "corner": True},
         ),
         add_analysis(double.state, "ATLAS24abcd", status="failure", analysis_service_id=2),
-        add_analysis(double.state, "ATLAS24abc", status="pending", duration=None, last_activity=None),
+        add_analysis(
+            double.state, "ATLAS24abc", status="pending", duration=None, last_activity=None
+        ),
     ]
 
 

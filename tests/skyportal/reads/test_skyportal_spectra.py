@@ -66,7 +66,7 @@ def test_the_double_has_the_keys_of_the_recorded_server(double, sky, samples):
     add_spectrum(sky, "ATLAS24abc")
     token = {"Authorization": f"token {ADMIN}"}
     answer = double.answer("GET", "/api/sources/ATLAS24abc/spectra", token, b"")
-    ours = json.loads(answer.body)["data"]
+    ours = json.loads(answer.content)["data"]
     theirs = samples("spectra_get_obj")["body"]["data"]
     assert set(ours) == set(theirs)
     assert set(ours["spectra"][0]) == set(theirs["spectra"][0])

@@ -471,12 +471,13 @@ def test_the_double_answers_as_the_server_did(double, samples, name):
     request = recorded["request"]
     for other in ("ATLAS24wrap0", "ATLAS24wrap1"):
         double.state.add_source(other, 0.0, 0.0)
-    token = next(t for t, one in double.state.users.items() if bool(one["acls"]) != ("_ro_" in name))
+    users = double.state.users.items()
+    token = next(t for t, one in users if bool(one["acls"]) != ("_ro_" in name))
     body = b"{x" if name == "post_badjson" else json.dumps(request["json"]).encode()
     answer = double.answer(
         request["method"], request["path"], {"Authorization": f"token {token}"}, body
     )
-    answered = json.loads(answer.body)
+    answered = json.loads(answer.content)
     assert answer.status == recorded["status_code"] == RECORDED[name]
     assert answered["status"] == recorded["body"]["status"]
     if answered["status"] == "success":
