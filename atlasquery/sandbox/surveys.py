@@ -31,6 +31,8 @@ _FLOOR = 0.01
 # Two measurements of one exposure differ by so much of the error.
 _REPEAT = 0.15
 _LIMIT_SIGMA = 5
+# Days around the time when ATLAS sees a mover in which others see it, too.
+_NIGHTS_OF_A_MOVER = 1.6
 # Streams of random numbers.
 _EXPOSURES, _NOISE, _AGAIN = 10, 11, 12
 _ZTF_FIRST_DAY = 57754
@@ -114,8 +116,8 @@ class Measurements:
 def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
     """Measure an object on all exposures that a survey took of it in the last season.
 
-    Of a mover these are the exposures within a night or two of when ATLAS sees it, each at the
-    place where it is then.
+    Of a mover these are the exposures within a night or two of when ATLAS sees it, or of the
+    nearest night, each at the place where it is then.
 
     Parameters
     ----------
@@ -135,7 +137,8 @@ def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
     number = tuple(SURVEYS).index(survey)
     middle, band = columns["middle"], columns["band"]
     if one.kind == "mover" and survey != "atlas":
-        near = np.abs(middle - one.curve.start) < 1.6
+        away = np.abs(middle - one.curve.start)
+        near = away < max(_NIGHTS_OF_A_MOVER, away.min() + 0.3)
         columns = {name: column[near] for name, column in columns.items()}
         middle, band = columns["middle"], columns["band"]
         truth = one.total_flux(middle, band)
