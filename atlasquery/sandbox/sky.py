@@ -124,6 +124,8 @@ class SkyObject:
         AB magnitude in ATLAS o of the light that the reference images hold already.
     curve : Curve
         Its light curve.
+    seed : int
+        Seed of the sky that it is in.
     """
 
     number: int
@@ -147,6 +149,7 @@ class SkyObject:
     motion: tuple[float, float]
     reference_mag: float
     curve: Curve
+    seed: int
 
     def flux(self, mjd_tai_middle: Any, band: Any) -> np.ndarray:
         """Return the true difference flux at the object's position.
@@ -438,7 +441,7 @@ def _member(seed: int, number: int, row: tuple, facts: Facts, taken: set[int]) -
         redshift=float(facts.redshift[number]) if kind in ("supernova", "agn") else None,
         spectral_type=facts.spectra[number], sherlock_class=facts.classes[number],
         period=curve.parameters.get("period"), motion=motion,
-        reference_mag=_reference_mag(random, kind, curve), curve=curve,
+        reference_mag=_reference_mag(random, kind, curve), curve=curve, seed=seed,
     )  # fmt: skip
 
 
