@@ -28,9 +28,11 @@ class ServiceServer(Protocol):
     @property
     def url(self) -> str:
         """The address."""
+        ...
 
     def environment(self) -> dict[str, str]:
         """Return the environment that points a client to the server."""
+        ...
 
     def stop(self) -> None:
         """Stop to listen, and end all threads."""
