@@ -2,6 +2,7 @@
 
 import math
 
+from ..sky import SEED
 from .events import add_analysis, add_event, add_galaxy, png
 from .one_sky import add_one_sky
 from .state import PortalState
@@ -12,15 +13,17 @@ __all__ = ["fill"]
 ASKED = {"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00", "priority": 3}
 
 
-def fill(state: PortalState) -> None:
+def fill(state: PortalState, seed: int = SEED) -> None:
     """Fill an empty instance.
 
     Parameters
     ----------
     state : PortalState
         Its state.
+    seed : int, optional
+        Seed of the sky.
     """
-    add_one_sky(state)
+    add_one_sky(state, seed)
     state.groups[3]["name"] = "ATLAS transients"
     state.add_source(
         "ATLAS24abc", 150.1163, 2.2058, redshift=0.031, redshift_error=0.001, transient=True,
@@ -43,7 +46,7 @@ def fill(state: PortalState) -> None:
     state.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(state)
     add_spectrum(state, "ZTF24abcdefg", units="erg/s/cm/cm/AA", errors=[1e-18] * 3)
-    add_galaxy(state, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
+    add_galaxy(state, "NGC 4255", 150.0157, 2.2049, redshift=0.03295, distmpc=148.4)
     add_galaxy(state, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
     add_event(state, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
     add_event(state, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
