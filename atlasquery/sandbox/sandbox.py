@@ -99,7 +99,7 @@ class Sandbox:
         user_rate: str | None = None,
         auth_rate: str | None = None,
         latency: float = 0.0,
-        runtime: float = 1.0,
+        runtime: float = 0.2,
         host: str = "127.0.0.1",
         port: int = 0,
     ):
@@ -176,9 +176,12 @@ class Sandbox:
             from .lccserver.server import LCCSandbox
 
             return LCCSandbox()
+        from .skyportal.example import fill
         from .skyportal.server import SkyPortalSandbox
 
-        return SkyPortalSandbox()
+        server = SkyPortalSandbox()
+        fill(server.state, self._seed)
+        return server
 
     def stop(self) -> None:
         """Stop all servers, and give back the environment that `use` has changed.
