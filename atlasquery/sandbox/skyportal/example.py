@@ -46,7 +46,7 @@ def fill(state: PortalState, seed: int = SEED) -> None:
     state.tables["stars"] = {"ATLAS24abc": {"gaia": {"Mag_G": 17.1}, "irsa": {"w1mpro": 14.2}}}
     _requests(state)
     add_spectrum(state, "ZTF24abcdefg", units="erg/s/cm/cm/AA", errors=[1e-18] * 3)
-    add_galaxy(state, "NGC 4255", 150.0157, 2.2049, redshift=0.03295, distmpc=148.4)
+    add_galaxy(state, "NGC 4255", 150.0157, 2.2049, redshift=0.08682, distmpc=397.0)
     add_galaxy(state, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
     add_event(state, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
     add_event(state, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
