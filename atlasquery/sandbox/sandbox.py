@@ -180,7 +180,7 @@ class Sandbox:
         from .skyportal.server import SkyPortalSandbox
 
         server = SkyPortalSandbox()
-        fill(server.state)
+        fill(server.state, self._seed)
         return server
 
     def stop(self) -> None:

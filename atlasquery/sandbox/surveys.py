@@ -16,7 +16,6 @@ from .curves import flux_of
 from .sky import (
     MJD_REF,
     SEASON_DAYS,
-    SEED,
     TAI_MINUS_UTC,
     SkyObject,
     generator,
@@ -113,7 +112,7 @@ class Measurements:
         return Measurements(**{name: column[which] for name, column in vars(self).items()})
 
 
-def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
+def measurements(one: SkyObject, survey: str, seed: int | None = None) -> Measurements:
     """Measure an object on all exposures that a survey took of it in the last season.
 
     Of a mover these are the exposures within a night or two of when ATLAS sees it, or of the
@@ -126,13 +125,14 @@ def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
     survey : {"atlas", "ztf", "lsst", "hat"}
         The survey.
     seed : int, optional
-        Seed of the sky.
+        Seed of the exposures and the noise; by default that of the object's sky.
 
     Returns
     -------
     Measurements
         What was measured, the same for the same arguments.
     """
+    seed = one.seed if seed is None else seed
     columns = dict(SURVEYS[survey](seed, one.pointing))
     number = tuple(SURVEYS).index(survey)
     middle, band = columns["middle"], columns["band"]
