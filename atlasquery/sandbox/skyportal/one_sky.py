@@ -56,7 +56,9 @@ def add_one_sky(state: PortalState, seed: int = SEED) -> None:
 def _tns_name(one: SkyObject) -> str | None:
     if one.tns_name is None:
         return None
-    return f"{'AT' if one.spectral_type is None else 'SN'} {one.tns_name}"
+    # TNS renames what turns out to be a supernova.
+    supernova = (one.spectral_type or "").startswith(("SN ", "SLSN"))
+    return f"{'SN' if supernova else 'AT'} {one.tns_name}"
 
 
 @dataclass
