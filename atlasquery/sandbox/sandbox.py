@@ -28,9 +28,11 @@ class ServiceServer(Protocol):
     @property
     def url(self) -> str:
         """The address."""
+        ...
 
     def environment(self) -> dict[str, str]:
         """Return the environment that points a client to the server."""
+        ...
 
     def stop(self) -> None:
         """Stop to listen, and end all threads."""
@@ -180,7 +182,7 @@ class Sandbox:
         from .skyportal.server import SkyPortalSandbox
 
         server = SkyPortalSandbox()
-        fill(server.state)
+        fill(server.state, self._seed)
         return server
 
     def stop(self) -> None:

@@ -12,7 +12,12 @@ import pytest
 from astropy.coordinates import SkyCoord
 
 from atlasquery.alerce import AlerceClass
-from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, RemoteServiceError
+from atlasquery.exceptions import (
+    InputWarning,
+    InvalidQueryError,
+    NoResultsWarning,
+    RemoteServiceError,
+)
 from atlasquery.sandbox.alerce import edge_cases
 from atlasquery.sandbox.alerce.server import AlerceSandbox
 from atlasquery.sandbox.http import Response
@@ -236,12 +241,15 @@ def test_cones_and_lists_have_both(alerce):
     assert {edge_cases.name(n) for n in range(40)} <= {*edge["oid"]}
     listed = {*alerce.query_criteria(max_rows=-1)["oid"]}
     assert {edge_cases.name(n) for n in range(edge_cases.COUNT)} < listed
-    seen = {
-        one.ztf_name for one in objects()
-        if one.ztf_name is not None and measurements(one, "ztf").detected.any()
-    }  # fmt: skip
-    assert listed - {edge_cases.name(n) for n in range(edge_cases.COUNT)} == seen
-    assert len(seen) > 300
+    named = {one.ztf_name for one in objects() if one.ztf_name is not None}
+    assert listed - {edge_cases.name(n) for n in range(edge_cases.COUNT)} == named
+    assert len(named) > 300
+    with pytest.warns(InputWarning, match="2 further classifications"):
+        listed = {*alerce.query_criteria(survey="lsst", max_rows=-1)["oid"].tolist()}
+    named = {one.lsst_id for one in objects() if one.lsst_id is not None}
+    assert named < listed and edge_cases.FIRST_LSST + 2 in listed
+    # The server does not list what nobody has classified.
+    assert not {edge_cases.FIRST_LSST + n for n in edge_cases.UNCLASSIFIED} & listed
 
 
 def test_a_cone_over_right_ascension_0_has_the_object_on_it(alerce):
