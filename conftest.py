@@ -1,6 +1,7 @@
 """Run the examples of the documentation and of the docstrings against the embedded sandbox."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,9 @@ def _example(request):
     """Give an example a server, a login, and directories of its own; leave tests alone."""
     if isinstance(request.node, DoctestItem):
         request.getfixturevalue("_example_user")
+        if re.search(r"\b(find|resolve)\(", request.node.dtest.docstring):
+            request.getfixturevalue("_example_sky")
+            return
         if "AtlasForced" in request.node.dtest.docstring:
             request.getfixturevalue("_example_forced")
         if "Alerce" in request.node.dtest.docstring:
@@ -63,6 +67,30 @@ def _example(request):
             request.getfixturevalue("_example_skyportal")
         if "TinySurvey" in request.node.dtest.docstring:
             request.getfixturevalue("_example_new_survey")
+
+
+@pytest.fixture(scope="session")
+def _sky():
+    """Start all services on one sky, for the first example that asks them together."""
+    _sandbox("sandbox")
+    from atlasquery.sandbox import Sandbox
+
+    with Sandbox(services=["atlas", "alerce", "lccserver", "skyportal"]) as box:
+        yield box
+
+
+@pytest.fixture
+def _example_sky(_example_user, _example_lcc, _sky, monkeypatch):
+    """Let an example ask all services, which have the same objects."""
+    from atlasquery.sandbox.skyportal.one_sky import add_one_sky
+    from atlasquery.skyportal import SkyPortal, SkyPortalClass
+
+    if not _sky.skyportal.state.objects:
+        add_one_sky(_sky.skyportal.state)
+    for name, value in _sky.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("_credentials", "_authenticated", "_logged_out", "_server"):
+        monkeypatch.setattr(SkyPortal, name, getattr(SkyPortalClass(), name))
 
 
 @pytest.fixture
