@@ -106,11 +106,12 @@ def find(
 
     Examples
     --------
-    >>> from astropy.coordinates import SkyCoord
     >>> from atlasquery import find
-    >>> found = find("ZTF18aaaaaaa", services="alerce")
-    >>> found.objects["service", "survey", "object_id"][0].as_void().tolist()
-    ('alerce', 'ztf', 'ZTF18aaaaaaa')
+    >>> found = find("ATLAS26zy")
+    >>> sorted(set(found.objects["service"].tolist()))
+    ['alerce', 'atlas', 'lccserver', 'skyportal']
+    >>> "SN 2026ahw" in found.names
+    True
     """
     arcsec, seconds = check_radius(radius), check_seconds(timeout)
     targets = read_targets(target)

@@ -253,7 +253,9 @@ class Findings:
             there are several.
         **options
             Arguments of `~atlasquery.lightcurve.combine`: ``scale``, ``duplicates``,
-            ``barycentric``, ``coordinates``.
+            ``barycentric``, ``coordinates``. Where some services have the times of the telescope
+            and others those at the barycentre of the Solar system, such as an LCC-Server, times
+            are barycentric by default.
 
         Returns
         -------
@@ -274,13 +276,13 @@ class Findings:
                 raise NotFoundError(self._without_curves())
             places = self._targets.coordinates(np.array(list(curves)))
             options.setdefault("coordinates", dict(zip(curves, places, strict=True)))
-            return combine(curves, **options)
+            return combine(curves, **_with_reference(curves.values(), options))
         number = self._index(index)
         found = self._curves_of(number, arcsec)
         if not found:
             raise NotFoundError(self._without_curves())
         options.setdefault("coordinates", self._targets.coordinates(np.array([number]))[0])
-        return combine(found, **options)
+        return combine(found, **_with_reference([found], options))
 
     def plot(self, index: int | None = None, **options: Any) -> "Axes":
         """Draw the light curve of all services together.
@@ -409,6 +411,13 @@ class Findings:
         if any(outcome.values()):
             parts.append(definitions(outcome, title=""))
         return "".join(parts)
+
+
+def _with_reference(curves: Iterable[Iterable[TimeSeries]], options: dict) -> dict:
+    """Return the arguments of `combine`: barycentric times where only some are already."""
+    known = {curve.meta.get("time_reference_position") for each in curves for curve in each}
+    mixed = "barycenter" in known and len(known) > 1
+    return {"barycentric": True} | options if mixed else options
 
 
 def _cell(value: Any, name: str) -> str:

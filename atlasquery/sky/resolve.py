@@ -153,9 +153,9 @@ def resolve(
     Examples
     --------
     >>> from atlasquery import resolve
-    >>> found = resolve("ZTF18aaaaaaa", services="alerce")
-    >>> found.source, found.names
-    ('alerce', ('ZTF18aaaaaaa',))
+    >>> found = resolve("ZTF26onptaab")
+    >>> found.source, "ATLAS26zy" in found.names
+    ('alerce', True)
     """
     check_on_error(on_error)
     seconds = check_seconds(timeout)

@@ -1,6 +1,8 @@
-"""The supernova that all simulated services have: an object of the simulated ALeRCE."""
+"""A supernova of the sandbox's sky, which all its services see."""
 
-from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.sky import objects
 
-ZTF = "ZTF18aaaaaaa"
-RA, DEC = sky.position(0)
+OBJECT = objects()[1]
+RA, DEC = OBJECT.ra, OBJECT.dec
+ATLAS, ZTF, LSST = OBJECT.atlas_name, OBJECT.ztf_name, str(OBJECT.lsst_id)
+LCC, TNS = OBJECT.lcc_name, OBJECT.tns_name
