@@ -5,6 +5,7 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    combine,
     decoding,
     forced,
     forced_queue,
@@ -18,6 +19,7 @@ from benchmarks import (
 PARTS = (
     decoding,
     lightcurves,
+    combine,
     network,
     importing,
     bulk,

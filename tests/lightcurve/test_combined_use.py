@@ -149,7 +149,9 @@ def test_bins_mix_neither_surveys_nor_kinds_of_flux():
     other = light_curve(time, 50.0, 5.0, band="r", survey="lsst", scale="tai", meta=surveys.LSST,
                         exposure=list("ghi"))  # fmt: skip
     nightly = bin_curve(combine([difference, total, other]))
-    found = zip(nightly["survey"], nightly["flux_kind"], nightly["flux"].unmasked.value, strict=True)
+    found = zip(
+        nightly["survey"], nightly["flux_kind"], nightly["flux"].unmasked.value, strict=True
+    )
     assert sorted((s, k, round(float(f), 6)) for s, k, f in found) == [
         ("lsst", "difference", 50.0), ("ztf", "difference", 100.0), ("ztf", "total", 900.0),
     ]  # fmt: skip
