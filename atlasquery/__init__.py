@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
-    from atlasquery.lightcurve import combine
+    from atlasquery.lightcurve.combine import combine
     from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 

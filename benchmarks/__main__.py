@@ -5,6 +5,7 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    combine,
     crossmatch,
     decoding,
     find,
@@ -20,6 +21,7 @@ from benchmarks import (
 PARTS = (
     decoding,
     lightcurves,
+    combine,
     network,
     importing,
     bulk,

@@ -77,7 +77,9 @@ def surveys(objects: int, *, frames: bool = True) -> tuple[list[dict], list[pd.D
             frame = pd.DataFrame(values)
             # As who knows pandas would have them: names of few values are categories.
             few = ["band", "survey"]
-            tables.append(frame.astype(dict.fromkeys(few, "category") | {"exposure": "string[pyarrow]"}))
+            tables.append(
+                frame.astype(dict.fromkeys(few, "category") | {"exposure": "string[pyarrow]"})
+            )
         curves.append(_by_object(values, survey, objects))
     return curves, tables
 
@@ -147,5 +149,3 @@ def _alone(objects: int) -> float:
         cwd=Path(__file__).parents[1],
     )
     return float(done.stdout)
-
-

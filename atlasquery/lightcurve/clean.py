@@ -108,9 +108,9 @@ def clean(
 
     Notes
     -----
-    Of a light curve that `~atlasquery.lightcurve.combine` made, the rules of a survey judge only the
-    rows of that survey, by its columns (``atlas_x`` for ``x``): call it again with the preset of
-    another. Rows that LSST has withdrawn are flagged as `Flag.WITHDRAWN` by every preset.
+    Of a light curve that `~atlasquery.lightcurve.combine` made, the rules of a survey judge only
+    the rows of that survey, by its columns (``atlas_x`` for ``x``): call it again with the preset
+    of another. Rows that LSST has withdrawn are flagged as `Flag.WITHDRAWN` by every preset.
 
     A row is not judged by a rule whose column is masked in that row: a
     non-detection of the Transient Server has no position on the detector. A row that has

@@ -203,9 +203,7 @@ def _objects(curves: object) -> tuple[dict[Any, list[tuple[str, str, Table]]], b
     if isinstance(curves, Mapping) and curves:
         if all(isinstance(value, Table) for value in curves.values()):
             return {None: _of_one(curves, "curves")}, False
-        return {
-            key: _of_one(value, f"curves[{key!r}]") for key, value in curves.items()
-        }, True
+        return {key: _of_one(value, f"curves[{key!r}]") for key, value in curves.items()}, True
     if isinstance(curves, (list, tuple)) and curves:
         if all(isinstance(value, Mapping) for value in curves):
             return _joined(curves), True
@@ -335,9 +333,7 @@ def _directions(
         position = given.get(key)
         some = inputs.curves[starts[number] : starts[number + 1]]
         if position is None:
-            position = next(
-                (lc.meta["coordinates"] for lc in some if _is_position(lc.meta)), None
-            )
+            position = next((lc.meta["coordinates"] for lc in some if _is_position(lc.meta)), None)
         if position is not None:
             found[number] = position.icrs.cartesian.xyz.value
             continue

@@ -15,6 +15,7 @@ from atlasquery.lightcurve.combine_tables import (
     CombinedTables,
     copies_in_words,
 )
+from atlasquery.lightcurve.flags import REPEATS
 from atlasquery.lightcurve.schema import MJD_0, SCHEMA
 from atlasquery.service.inputs import suggest
 
@@ -184,6 +185,9 @@ class CombinedArrays(CurveArrays):
         `~numpy.ndarray` of bool
             False where masked or NaN.
         """
+        if name == REPEATS:
+            # Which row each repeats is known without its name.
+            return self._left(self._of_rows("repeats") >= 0)
         values, mask = self._values(name)
         known = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
         return self._left(known if mask is None else known & ~mask)
@@ -316,14 +320,14 @@ class CombinedArrays(CurveArrays):
             return self._of_rows("exposure_known") != USUAL, None
         if name not in self._gathered:
             if name == "duplicate_of":
-                exposures = [_read(source, "exposure") for _, source in self._parts]
-                exposures = np.concatenate(exposures).take(rows.index)
-                values, mask = copies_in_words(rows, exposures, services)
-                self._gathered[name] = self._of_result(values), self._of_result(mask)
+                named = [_read(source, "exposure") for _, source in self._parts]
+                exposures = np.concatenate(named).take(rows.index)
+                words, none = copies_in_words(rows, exposures, services)
+                self._gathered[name] = self._of_result(words), self._of_result(none)
             else:
                 self._gathered[name] = self._survey_column(name)
-        values, mask = self._gathered[name]
-        mask = None if mask is None else mask[self._rows]
+        values, masked = self._gathered[name]
+        mask = None if masked is None else masked[self._rows]
         return values[self._rows], None if mask is None or not mask.any() else mask
 
     def _of_parts(self) -> list[tuple[slice, CurveArrays]]:
@@ -383,4 +387,3 @@ class _Repeated(Sequence):
         if not -self._length <= index < self._length:
             raise IndexError(index)
         return self._item
-

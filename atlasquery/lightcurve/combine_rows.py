@@ -18,7 +18,6 @@ from atlasquery.lightcurve.time_reference import (
     USUAL_EXPOSURE,
     exposure_time_sent,
     is_forced_product,
-    service_name,
 )
 from atlasquery.lightcurve.time_scales import light_travel_time, shifted
 
@@ -110,9 +109,7 @@ class InputCurves:
         InvalidQueryError
             If one has no column of `SCHEMA`, or in a wrong unit.
         """
-        return CurveArrays(
-            self.curves, self.names, NAMES, mixed_scales=True, lengths=self.lengths
-        )
+        return CurveArrays(self.curves, self.names, NAMES, mixed_scales=True, lengths=self.lengths)
 
     def part(self, some: slice) -> "InputCurves":
         """Return some of the light curves.
@@ -301,10 +298,10 @@ class _CurveRows:
 
     def each(self, values: Sequence, dtype: Any) -> np.ndarray:
         """Return for each row the value of its light curve."""
-        values = np.array(values, dtype)
-        if len(values) and (values == values[0]).all():
-            return np.full(int(self.lengths.sum()), values[0])
-        return np.repeat(values, self.lengths)
+        array = np.array(values, dtype)
+        if len(array) and (array == array[0]).all():
+            return np.full(int(self.lengths.sum()), array[0])
+        return np.repeat(array, self.lengths)
 
     def _codes(self, known: np.ndarray, values: list[str]) -> np.ndarray:
         number = {name: n for n, name in enumerate(known.tolist())}
@@ -513,8 +510,9 @@ def _middle(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the middle of each exposure, and of which rows the site is not known."""
     times = [lc.columns["time"] for lc in rows.inputs.curves]
-    jd1, jd2 = rows.source.joined([t.jd1 for t in times]), rows.source.joined(
-        [t.jd2 for t in times]
+    jd1, jd2 = (
+        rows.source.joined([t.jd1 for t in times]),
+        rows.source.joined([t.jd2 for t in times]),
     )
     half = np.where(rows.before_middle & (rows.exposure_time >= 0), rows.exposure_time / 2, 0.0)
     scales = [time.scale for time in times]
@@ -564,9 +562,7 @@ def _at_barycentre(
     return jd1, jd2
 
 
-def _order(
-    rows: _CurveRows, jd1: np.ndarray, jd2: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _order(rows: _CurveRows, jd1: np.ndarray, jd2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows in order of object and time, and times in seconds.
 
     Rows of one time are in an order that depends on what they hold, not on the order in which
@@ -590,9 +586,7 @@ def _order(
     return _settled(rows, order, owner, mjd), seconds
 
 
-def _settled(
-    rows: _CurveRows, order: np.ndarray, owner: np.ndarray, mjd: np.ndarray
-) -> np.ndarray:
+def _settled(rows: _CurveRows, order: np.ndarray, owner: np.ndarray, mjd: np.ndarray) -> np.ndarray:
     """Return an order in which rows of one time are sorted by what they hold."""
     time, of = mjd[order], owner[order]
     tied = (of[1:] == of[:-1]) & ((time[1:] <= time[:-1]) | np.isnan(time[1:]))

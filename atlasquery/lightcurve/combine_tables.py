@@ -25,7 +25,7 @@ from atlasquery.lightcurve.combine_rows import (
     five_sigma_limits,
     is_combined,
 )
-from atlasquery.lightcurve.flags import Flag, flag_column
+from atlasquery.lightcurve.flags import flag_column
 from atlasquery.lightcurve.schema import (
     MJD_0,
     SCHEMA,
@@ -174,9 +174,7 @@ class CombinedTables:
                 **{name: array[kept] for name, array in vars(rows).items() if name != "lengths"},
             )
         own = _combined_columns(rows, copies, self.inputs.known_services)
-        columns = schema_columns(
-            (rows.jd1, rows.jd2), values, own, scale=self.scale
-        )
+        columns = schema_columns((rows.jd1, rows.jd2), values, own, scale=self.scale)
         where = "at the barycentre" if self._barycentric else "of the exposure"
         columns[0].info.description = f"Middle {where}; see time_reference."
         if np.isnan(rows.jd1).any():
@@ -320,14 +318,14 @@ class CombinedTables:
             "exposure times that the survey usually has": rows.exposure_known == USUAL,
             "rows of an unknown site, for which the centre of the Earth was taken": rows.nowhere,
         }
-        said = [f"{int(np.count_nonzero(some))} {what}" for what, some in counts.items()]
-        said = [line for line in said[:1]] + [line for line in said[1:] if line[:2] != "0 "]
+        duplicates, *others = [
+            f"{int(np.count_nonzero(some))} {what}" for what, some in counts.items()
+        ]
+        counted = [duplicates, *(line for line in others if not line.startswith("0 "))]
         how = f"scale={self.scale}" + (", barycentric" if self._barycentric else "")
         n = len(inputs)
         plural = "s" if n != 1 else ""
-        return f"combine: {len(rows.index)} rows of {n} light curve{plural}; {how}; " + "; ".join(
-            said
-        )
+        return f"combine: {len(rows.index)} rows of {n} light curve{plural}; {how}; {'; '.join(counted)}"
 
 
 def _sources(inputs: InputCurves) -> list[dict]:
@@ -548,9 +546,7 @@ def _filled(
     return whole, mask
 
 
-def _joined_times(
-    name: str, pieces: list[tuple[slice, Any]], total: int, order: np.ndarray
-) -> Any:
+def _joined_times(name: str, pieces: list[tuple[slice, Any]], total: int, order: np.ndarray) -> Any:
     first = pieces[0][1]
     delta = isinstance(first, TimeDelta)
     jd1, jd2 = np.full(total, 0.0 if delta else NO_TIME + MJD_0), np.zeros(total)

@@ -109,8 +109,8 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     -------
     `lightkurve.LightCurve`
         With ``flux`` and ``flux_err`` (uJy), of the rows of `band` that have a flux
-        and that `clean` did not flag as bad, one of each exposure, and ``meta``. The signed flux of a
-        difference has no median to divide by, so ``normalize`` has no meaning for it.
+        and that `clean` did not flag as bad, one of each exposure, and ``meta``. The signed
+        flux of a difference has no median to divide by, so ``normalize`` has no meaning for it.
 
     Raises
     ------

@@ -373,6 +373,7 @@ def _theme(ax: "Axes") -> tuple[str, str]:
 
 def _draw_points(ax: "Axes", mark: PlotPoints, look: _Look) -> None:
     style, kind = look.style, MARKER_STYLES[mark.kind]
+    half: Any = {"fillstyle": "left", "markerfacecoloralt": look.paper} if mark.total else {}
     ax.errorbar(
         mark.time,
         mark.value,
@@ -388,7 +389,7 @@ def _draw_points(ax: "Axes", mark: PlotPoints, look: _Look) -> None:
         zorder=kind.layer,
         label=mark.label,
         rasterized=len(mark.time) > RASTERIZED,
-        **({"fillstyle": "left", "markerfacecoloralt": look.paper} if mark.total else {}),
+        **half,
     )
 
 

@@ -166,8 +166,9 @@ def test_a_point_of_ztf_from_alerce_and_from_skyportal_is_marked_once(offset):
         "alerce 123"
     ]
     dropped = quietly([ztf(), copy], duplicates="drop")
-    assert dropped["service"].tolist() == ["alerce"] and "1 duplicates left out" in (
-        dropped.meta["history"][-1]
+    assert (
+        dropped["service"].tolist() == ["alerce"]
+        and "1 duplicates left out" in (dropped.meta["history"][-1])
     )
 
 
@@ -273,7 +274,7 @@ def test_the_barycentre_meets_the_observatory_only_if_asked():
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         bjd = (middle.tdb + middle.light_travel_time(surveys.POSITION)).mjd
     here, far = atlas(60000.5, "02a60000o0001o"), lcc(bjd)
-    with pytest.raises(InvalidQueryError, match="combine .* with barycentric=True"):
+    with pytest.raises(InvalidQueryError, match=r"combine .* with barycentric=True"):
         combine([here, far])
     with pytest.warns(InputWarning, match="lccserver"):
         lc = combine([here, far], barycentric=True)

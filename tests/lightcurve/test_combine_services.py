@@ -60,8 +60,9 @@ def curves(sandbox):
         server.sky.add_source("S1", 10.0, 20.0)
         detections = found["ztf"][found["ztf"]["detection"] & ~found["ztf"]["forced"]]
         for row in detections:
-            server.sky.add_point("S1", float(row["time"].mjd), f"ztf{row['band']}",
-                                 float(row["flux"].value), float(row["flux_err"].value))  # fmt: skip
+            flux, error = (float(row[name].value) for name in ("flux", "flux_err"))
+            time, band = float(row["time"].mjd), f"ztf{row['band']}"
+            server.sky.add_point("S1", time, band, flux, error)
         portal = SkyPortalClass(server=server.url, token=ADMIN)
         portal._clock = clock
         found["skyportal"] = portal.get_photometry("S1")
@@ -87,7 +88,7 @@ def test_all_together(curves):
     assert set(lc["measurement"]) == {"detection", "forced", "limit"}
     assert set(lc["flux_kind"]) == {"difference", "total", "unknown"}
     assert len(bin_curve(lc)) and len(summary(lc)) == 1 and len(clean(lc)) == len(lc)
-    data = to_sncosmo(lc, bands={band: None for band in set(lc["band"]) - set("cogri")})
+    data = to_sncosmo(lc, bands=dict.fromkeys(set(lc["band"]) - set("cogri")))
     assert data.meta["time_reference"] == "middle"
     with pytest.raises(InvalidQueryError, match="barycentric=True"):
         combine(list(curves.values()))
