@@ -58,7 +58,7 @@ def ztf_objects(sky: SyntheticSky) -> list["SkyZTF"]:
     list of SkyZTF
         In the order of the sky.
     """
-    named = (SkyZTF(one, sky.seed) for one in sky if one.ztf_name is not None)
+    named = (SkyZTF(one) for one in sky if one.ztf_name is not None)
     return [one for one in named if one.is_detected()]
 
 
@@ -75,7 +75,7 @@ def lsst_objects(sky: SyntheticSky) -> list["SkyLSST"]:
     list of SkyLSST
         In the order of the sky.
     """
-    named = (SkyLSST(one, sky.seed) for one in sky if one.lsst_id is not None)
+    named = (SkyLSST(one) for one in sky if one.lsst_id is not None)
     return [one for one in named if one.is_detected()]
 
 
@@ -86,17 +86,14 @@ class _Seen:
     ----------
     one : SkyObject
         The object.
-    seed : int
-        Seed of the sky.
     """
 
     survey = ""
     scatter = 0.0
     failing: frozenset[str] = frozenset()
 
-    def __init__(self, one: SkyObject, seed: int):
+    def __init__(self, one: SkyObject):
         self.one = one
-        self._seed = seed
 
     @property
     def position(self) -> tuple[float, float]:
@@ -111,7 +108,7 @@ class _Seen:
         return bool(self._points().detected.any())
 
     def _points(self) -> Measurements:
-        return measurements(self.one, self.survey, self._seed)
+        return measurements(self.one, self.survey)
 
     def _detections(self) -> Measurements:
         points = self._points()
@@ -125,7 +122,7 @@ class _Seen:
 
     def _random(self, stream: int) -> np.random.Generator:
         survey = ("ztf", "lsst").index(self.survey)
-        return generator(self._seed, stream, survey, self.one.number)
+        return generator(self.one.seed, stream, survey, self.one.number)
 
     def _measured_positions(self, points: Measurements) -> tuple[list[float], list[float]]:
         """Return the position of each detection, with its error."""
@@ -135,7 +132,7 @@ class _Seen:
 
     def _ranked(self, classes: Sequence[str], best: str, stream: int) -> list[Row]:
         """Return a row for each class of a classifier, of which one is the likeliest."""
-        rng = generator(self._seed, _CLASSES, stream, self.one.number)
+        rng = generator(self.one.seed, _CLASSES, stream, self.one.number)
         rest = rng.random(len(classes)) ** 3 + 1e-3
         rest[list(classes).index(best)] = 0
         likeliest = rng.uniform(0.55, 0.95)
@@ -156,8 +153,6 @@ class SkyZTF(_Seen):
     ----------
     one : SkyObject
         The object.
-    seed : int
-        Seed of the sky.
     """
 
     survey = "ztf"
@@ -386,8 +381,6 @@ class SkyLSST(_Seen):
     ----------
     one : SkyObject
         The object.
-    seed : int
-        Seed of the sky.
     """
 
     survey = "lsst"
