@@ -5,6 +5,7 @@ share: see `atlasquery.sandbox.surveys`.
 """
 
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def ztf_objects(sky: SyntheticSky) -> list["SkyZTF"]:
         In the order of the sky.
     """
     named = (SkyZTF(one) for one in sky if one.ztf_name is not None)
-    return [one for one in named if one.is_detected()]
+    return [one for one in named if one.n_detections]
 
 
 def lsst_objects(sky: SyntheticSky) -> list["SkyLSST"]:
@@ -76,7 +77,7 @@ def lsst_objects(sky: SyntheticSky) -> list["SkyLSST"]:
         In the order of the sky.
     """
     named = (SkyLSST(one) for one in sky if one.lsst_id is not None)
-    return [one for one in named if one.is_detected()]
+    return [one for one in named if one.n_detections]
 
 
 class _Seen:
@@ -103,12 +104,13 @@ class _Seen:
         points = self._detections()
         return _mean_angle(points.ra), float(np.mean(points.dec))
 
-    def is_detected(self) -> bool:
-        """Return whether there is a detection."""
-        return bool(self._points().detected.any())
+    @cached_property
+    def n_detections(self) -> int:
+        """The number of detections."""
+        return int(self._points().detected.sum())
 
     def _points(self) -> Measurements:
-        return measurements(self.one, self.survey)
+        return _measured(self)
 
     def _detections(self) -> Measurements:
         points = self._points()
@@ -212,7 +214,7 @@ class SkyZTF(_Seen):
         return rows
 
     def _light_curve_class(self) -> str | None:
-        if self._points().detected.sum() < _LEAST_CLASSIFIED:
+        if self.n_detections < _LEAST_CLASSIFIED:
             return None
         if self.one.kind in ("supernova", "orphan"):
             return _SUPERNOVA_CLASS.get(str(self.one.spectral_type), "SNIa")
@@ -469,6 +471,12 @@ class SkyLSST(_Seen):
                 "timeWithdrawnMjdTai": row["mjd"] + 3.5 if withdrawn else None,
             }  # fmt: skip
         return rows
+
+
+@lru_cache(maxsize=16)
+def _measured(seen: _Seen) -> Measurements:
+    """Return the measurements of an object, which several parts of a response need."""
+    return measurements(seen.one, seen.survey)
 
 
 def _band_statistics(points: Measurements, band: str) -> Row:
