@@ -19,7 +19,7 @@ release = installed(project)
 version = release.partition(".dev")[0]
 
 extensions = [*extensions, "declared"]
-exclude_patterns = ["_build", "_ext", "_templates", "api/*.inc", "new_survey"]
+exclude_patterns = ["_build", "_ext", "_includes", "_templates", "api/*.inc", "new_survey"]
 suppress_warnings = ["app.add_directive"]
 
 # The pages are built without a network; references to other projects become links only with

@@ -242,11 +242,9 @@ class ForcedSandbox:
         """
         with self.lock:
             self.queue.advance(self.clock.now())
-            answer = self._route(request)
-        if callable(answer):
-            # Meanwhile others may ask, and see a part of what is inserted.
-            answer = answer()
-        return answer
+            answer: Reply | Callable[[], Reply] = self._route(request)
+        # Meanwhile others may ask, and see a part of what is inserted.
+        return answer() if callable(answer) else answer
 
     def _route(self, request: "ForcedRequest") -> Any:
         path = request.path
