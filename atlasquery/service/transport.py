@@ -237,7 +237,9 @@ def exchange(
             raise
         else:
             gate.leave(receipt, counted=response.status_code not in gate.uncounted)
-            note_outcome(None)
+            if "html" not in response.headers.get("Content-Type", "").lower():
+                # A page in place of data is no success, whatever its status.
+                note_outcome(None)
             return response
 
 

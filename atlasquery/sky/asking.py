@@ -10,22 +10,22 @@ import astropy.units as u
 
 from atlasquery.exceptions import InvalidQueryError, TimeoutError
 from atlasquery.service import ServiceQuery
-from atlasquery.service.clock import Clock, OutOfTimeError
+from atlasquery.service.clock import Clock, OutOfTimeError, TimeLimit
 from atlasquery.service.deadline import Activity, watched_activity
 from atlasquery.service.pool import start_thread
 from atlasquery.service.probe import responds
 from atlasquery.warn import collected_warnings
 
-__all__ = ["LIMIT", "ServiceAnswer", "Question", "ask_all", "check_seconds"]
+__all__ = ["LIMIT", "Question", "ServiceAnswer", "ask_all", "check_seconds"]
 
 #: Seconds that each service has if no time limit is given.
 LIMIT = 60.0
 # Seconds between two looks at the services that have not answered yet.
 BETWEEN_LOOKS = 0.02
 # Seconds without a byte after which it is checked whether a server responds at all.
-SILENT = 0.25
+SILENT = 0.15
 # Seconds for that check after all others have answered; in connections for a server far away.
-PATIENCE, CONNECTIONS, MOST_PATIENCE = 0.7, 10, 5.0
+PATIENCE, CONNECTIONS, MOST_PATIENCE = 0.6, 10, 5.0
 # A thread ends at its limit by itself; the wait for it ends so much later.
 SLACK = 0.5
 
@@ -150,8 +150,8 @@ def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> l
                 pass
             else:
                 waiting.discard(ended)
-                any_good |= ended.answer.error is None
-                latest = time.monotonic()
+                if ended.answer.error is None:
+                    any_good, latest = True, time.monotonic()
             for one in [one for one in waiting if one.is_late()]:
                 one.give_up(one.too_late())
                 waiting.discard(one)
@@ -183,6 +183,7 @@ class _Running:
         self._started = time.monotonic()
         self._clock = Clock() if question.client is None else question.client._clock
         self._activity: Activity | None = None
+        self._time_limit: TimeLimit | None = None
         self._probed: float | None = None
         self._responds = False
         self._given_up: ServiceAnswer | None = None
@@ -196,7 +197,7 @@ class _Running:
         """Ask, in this thread."""
         answer = self.answer
         with (
-            self._clock.until(self._clock.now() + self.limit),
+            self._clock.until(self._clock.now() + self.limit) as self._time_limit,
             watched_activity() as self._activity,
             collected_warnings() as answer.warnings,
         ):
@@ -231,7 +232,7 @@ class _Running:
             self._responds = responds(client._session, self.question.address, self.limit)
 
     def is_hopeless(self, latest: float) -> bool:
-        """Return whether its server has sent nothing useful long after the last of the others."""
+        """Return whether its server has sent nothing useful long after the last good answer."""
         activity = self._activity
         if activity is None:
             return False
@@ -249,7 +250,9 @@ class _Running:
         return None if activity is None or activity.succeeded else activity.failure
 
     def give_up(self, error: Exception) -> None:
-        """Stop waiting for it; its daemon thread ends at its time limit."""
+        """Stop waiting for it: it sends no further request, and its daemon thread ends."""
+        if self._time_limit is not None:
+            self._time_limit.stop()
         self._given_up = ServiceAnswer(self.question, error=error, seconds=self._age())
 
     def too_late(self) -> TimeoutError:

@@ -17,7 +17,7 @@ from atlasquery.exceptions import (
     NotFoundError,
 )
 from atlasquery.service.inputs import check_radius, check_time
-from atlasquery.sky.asking import LIMIT, ServiceAnswer, Question, ask_all, check_seconds
+from atlasquery.sky.asking import LIMIT, Question, ServiceAnswer, ask_all, check_seconds
 from atlasquery.sky.findings import Findings, ServiceResult
 from atlasquery.sky.resolve import find_names, unknown_error
 from atlasquery.sky.services import ForcedService, SkyService, chosen_services

@@ -73,7 +73,7 @@ class SkyService:
 
     @property
     def title(self) -> str:
-        """Its name in messages."""
+        """The name in messages."""
         return str(self.client.title)
 
     @property
@@ -294,7 +294,7 @@ class AlerceService(SkyService):
 
     @property
     def title(self) -> str:
-        """Its name in messages, with the survey, since each has another server."""
+        """The name in messages, with the survey, since each has another server."""
         return f"{self.client.title} ({self.survey.upper()})"
 
     @property

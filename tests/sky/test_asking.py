@@ -105,6 +105,23 @@ def test_a_silent_server_is_given_up_and_a_slow_one_is_not(server):
     assert isinstance(answer.error, TimeoutError) and "front page" in str(answer.error)
 
 
+def test_what_is_given_up_sends_no_further_request(server):
+    """A thread that waits for its first response has a thousand positions to ask for."""
+    client = AlerceClass(server.url)
+    server.default = Reply(hold=1.5, body=b"[]")
+
+    def work():
+        return [client._ask("objects/", {"n": n}) for n in range(20)]
+
+    silent = question(work, client=client, address=server.url)
+    answer = ask_all([silent, question(lambda: 1)], timeout=60)[0]
+    assert isinstance(answer.error, TimeoutError)
+    asked = len([each for each in server.received if "objects" in each.target])
+    server.arrived(len(server.received))
+    time.sleep(2)
+    assert len([each for each in server.received if "objects" in each.target]) == asked == 1
+
+
 def test_without_any_answer_a_silent_server_has_its_time(server):
     client = AlerceClass(server.url)
     server.default = Reply(hold=60.0)

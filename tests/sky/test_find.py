@@ -87,8 +87,8 @@ def test_all_services_are_asked_at_once(servers, position):
     assert (np.diff(table["separation"]) >= 0).all() and table["separation"].max() < 0.5
     units = [table[name].unit for name in ("ra", "dec", "separation")]
     assert units == [u.deg, u.deg, u.arcsec]
-    own = found["alerce"]
-    (ztf,) = own[own["survey"] == "ztf"]
+    alerce_table = found["alerce"]
+    (ztf,) = alerce_table[alerce_table["survey"] == "ztf"]
     assert rows["alerce", "ztf"]["class"] == ztf["class_name"]
     assert rows["alerce", "ztf"]["n_detections"] == ztf["n_det"]
     assert rows["alerce", "ztf"]["last_time"].mjd == ztf["last_mjd"]
@@ -97,7 +97,7 @@ def test_all_services_are_asked_at_once(servers, position):
     assert isinstance(table["last_time"], Time) and table["last_time"].scale == "utc"
     assert rows["skyportal", "ztf"]["last_time"].mask
     # Times of LSST are in TAI.
-    (lsst,) = own[own["survey"] == "lsst"]
+    (lsst,) = alerce_table[alerce_table["survey"] == "lsst"]
     ahead = (lsst["last_mjd"] - rows["alerce", "lsst"]["last_time"].mjd) * 86400
     assert float(ahead) == pytest.approx(37, abs=1e-3)
     assert set(found.names) == {ATLAS, ZTF, f"SN {TNS}", LSST, LCC}

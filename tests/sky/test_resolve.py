@@ -74,7 +74,7 @@ def test_any_other_name_is_asked_of_sesame(servers, sesame):
     asked = len(sesame.received)
     with pytest.raises(NotFoundError, match="1999999999999999999"):
         resolve(1999999999999999999, timeout=60)
-    # An id is no name of Sesame's.
+    # Sesame does not know ids.
     assert len(sesame.received) == asked
 
 
