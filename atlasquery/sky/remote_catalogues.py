@@ -207,7 +207,7 @@ def find_catalogue(catalogue: Any) -> Catalogue | None:
         ("astroquery.ipac.ned", _Ned),
         ("astroquery.vizier", _VizierQuery),
     ):
-        if module.startswith(prefix) and not callable(getattr(catalogue, "__func__", None)):
+        if module.startswith(prefix):
             return known(catalogue)
     if module.startswith("astroquery.xmatch"):
         raise InvalidQueryError(
@@ -215,7 +215,7 @@ def find_catalogue(catalogue: Any) -> Catalogue | None:
             "'xmatch:simbad'"
         )
     method = getattr(catalogue, "query_region", catalogue)
-    return _Other(method) if callable(method) else None
+    return _Other(method, catalogue) if callable(method) else None
 
 
 def _named_catalogue(name: str) -> Catalogue:
@@ -315,7 +315,11 @@ def _typed_errors(service: str) -> Iterator[None]:
         raise _http_error(error, service) from error
     except (requests.RequestException, http.client.HTTPException, OSError) as error:
         raise RemoteServiceError(f"{service} cannot be reached: {error}", **known) from error
-    except (astroquery_exceptions.RemoteServiceError, SystemError) as error:
+    except (
+        astroquery_exceptions.RemoteServiceError,
+        astroquery_exceptions.InvalidQueryError,
+        SystemError,
+    ) as error:
         reason = " ".join(str(error).split())
         raise RemoteServiceError(f"{service} failed: {reason}", reason=reason, **known) from error
     except Exception as error:
@@ -774,13 +778,16 @@ class _VizierQuery:
 class _Other:
     """Any service with ``query_region``, asked for one position after the other."""
 
-    def __init__(self, method: Callable):
+    def __init__(self, method: Callable, owner: Any):
         self.method = method
-        owner = getattr(method, "__self__", None) or getattr(
-            getattr(method, "func", None), "__self__", None
-        )
-        name = getattr(owner, "name", None) or getattr(method, "__name__", type(method).__name__)
+        # That which functools.partial calls, and the object of a method.
+        function = getattr(method, "func", method)
+        owner = getattr(function, "__self__", owner)
+        name = getattr(owner, "name", None) or getattr(function, "__name__", type(owner).__name__)
         self.service = self.name = str(name)
+        # The limit of some services of astroquery, which cut in silence.
+        limit = getattr(owner, "ROW_LIMIT", None)
+        self.limit = limit if isinstance(limit, int) and limit > 0 else None
         needed = [
             name
             for name, parameter in _parameters(method).items()
@@ -820,7 +827,8 @@ class _Other:
                 )
             found = found[0] if len(found) else None
         table = Table() if found is None else plain_strings(Table(found))
-        return _Part(np.zeros(len(table), np.int64), table)
+        cut = self.limit is not None and len(table) >= self.limit
+        return _Part(np.zeros(len(table), np.int64), table, cut)
 
 
 def _no_cache() -> contextlib.AbstractContextManager:
@@ -845,7 +853,7 @@ class _Ned(_Other):
                 from astroquery.ipac.ned import NedClass
 
                 ned = NedClass()
-        super().__init__(ned.query_region)
+        super().__init__(ned.query_region, ned)
         self.ned = ned
         self.service, self.name = "NED", "ned"
 

@@ -460,6 +460,13 @@ def test_what_xmatch_refuses(archives):
         archives.fault = lambda path, *sent: (403, b"") if path.endswith("sync") else None
         with pytest.raises(RemoteServiceError, match="banned"):
             crossmatch(HERE, "xmatch:simbad", "1 arcsec")
+        refused = (
+            b'<VOTABLE version="1.4"><RESOURCE><INFO ID="QUERY_STATUS" name="QUERY_STATUS" '
+            b'value="ERROR">too many rows</INFO></RESOURCE></VOTABLE>'
+        )
+        archives.fault = lambda path, *sent: (400, refused) if path.endswith("sync") else None
+        with pytest.raises(RemoteServiceError, match="too many rows"):
+            crossmatch(HERE, "xmatch:simbad", "1 arcsec")
 
 
 def test_any_service_and_method(archives):
@@ -483,6 +490,17 @@ def test_any_service_and_method(archives):
     assert len(asked) == 9 and asked[0][0].frame.name == "icrs"
     with pytest.warns(LargeQueryWarning, match="101 times"):
         crossmatch(HERE[[0] * 101], Survey(), "20 arcsec")
+
+
+def test_the_limit_of_a_service_is_warned_of(archives):
+    class Limited:
+        ROW_LIMIT = 5
+
+        def query_region(self, coordinates, *, radius):
+            return archives.catalogue[:5]
+
+    with pytest.warns(MaxResultsWarning, match="the service cut the rows"):
+        crossmatch(HERE[0], Limited(), "60 arcsec")
 
 
 @pytest.mark.parametrize(
