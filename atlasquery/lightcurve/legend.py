@@ -14,7 +14,7 @@ __all__ = ["draw_key", "key_of"]
 # Inches: narrower figures have their legend below; the numbers of an axis and their label;
 # a column and a line of the legend.
 NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
-# With more keys of survey, band and kind together, each has a key of its own.
+# With more keys of survey, band and kind together, each has a separate key.
 MOST_KEYS = 12
 GREY = "0.45"
 
@@ -91,7 +91,7 @@ def key_of(
         Further lines of the legend.
     marks : sequence of PlotPoints, optional
         All that is drawn. If it is of several surveys, and more than a legend has room for,
-        surveys, bands and kinds of measurement have keys of their own.
+        surveys, bands and kinds of measurement have separate keys.
 
     Returns
     -------
