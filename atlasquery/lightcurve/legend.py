@@ -149,7 +149,8 @@ def _separate_keys(ax: Any, marks: Sequence[PlotPoints]) -> dict[str, object]:
     from matplotlib.patches import Patch
 
     paper = to_hex(ax.get_facecolor())
-    plain = {"ls": "", "color": GREY, "ms": 6}
+    # matplotlib declares each keyword; these are put together.
+    plain: dict[str, Any] = {"ls": "", "color": GREY, "ms": 6}
     surveys = [mark.survey for mark in marks]
     found: dict[str, object] = {}
     for survey in sorted(set(surveys), key=lambda name: (not name, name.lower())):
@@ -160,7 +161,7 @@ def _separate_keys(ax: Any, marks: Sequence[PlotPoints]) -> dict[str, object]:
         found[f"{band or 'no'} band"] = Patch(color=visible(style_of(band).colour, paper))
     for mark in marks:
         kind = MARKER_STYLES[mark.kind]
-        look = {"limit": {"marker": "v"}, "flagged": {"marker": "x"}}.get(
+        look: dict[str, Any] = {"limit": {"marker": "v"}, "flagged": {"marker": "x"}}.get(
             mark.kind, {"marker": "o", "mfc": paper if kind.opened else GREY}
         )
         if mark.total:
