@@ -16,6 +16,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
 )
 from atlasquery.service.inputs import check_radius, check_time, column_names
+from atlasquery.sky.archive_requests import Answer, Catalogue, Targets
 from atlasquery.sky.pairs import (
     Pairs,
     angular_distance,
@@ -24,7 +25,7 @@ from atlasquery.sky.pairs import (
     position_angle,
 )
 from atlasquery.sky.proper_motion import propagate
-from atlasquery.sky.remote_catalogues import Answer, Catalogue, Targets, find_catalogue
+from atlasquery.sky.remote_catalogues import find_catalogue
 from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
 from atlasquery.warn import warn
 
