@@ -293,7 +293,8 @@ def _rows_of(catalogue: Any, rows: np.ndarray) -> Table:
     if not isinstance(catalogue, Table):
         if hasattr(catalogue, "iloc"):
             return Table.from_pandas(catalogue.iloc[rows])
-        return Table(catalogue)[rows]
+        columns = {str(name): catalogue[name] for name in column_names(catalogue) or ()}
+        return Table({name: np.asarray(column)[rows] for name, column in columns.items()})
     table = Table(copy=False)
     for name in catalogue.colnames:
         table[name] = catalogue[name][rows]
