@@ -244,6 +244,7 @@ def test_all_are_within_180_degrees():
         ((LEFT, CATALOGUE, "181 deg"), "up to 180 degrees"),
         ((LEFT, CATALOGUE, [1, 2] * u.arcsec), "should be one angle"),
         ((LEFT, CATALOGUE["flux", "id"], "1s"), "without a column of SkyCoord, or ra and dec"),
+        (("M 31", CATALOGUE, "1s"), "left='M 31' is not a position, .* use SkyCoord.from_name"),
         ((5, CATALOGUE, "1s"), "left=5 should be a SkyCoord"),
         ((LEFT, [1, 2], "1s"), "should be a SkyCoord, or a table"),
         ((LEFT, Table({"a": LEFT, "b": LEFT}), "1s"), "2 columns of SkyCoord, a, b: pass one"),
