@@ -5,8 +5,10 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    combine,
     crossmatch,
     decoding,
+    find,
     forced,
     forced_queue,
     importing,
@@ -19,6 +21,7 @@ from benchmarks import (
 PARTS = (
     decoding,
     lightcurves,
+    combine,
     network,
     importing,
     bulk,
@@ -28,6 +31,7 @@ PARTS = (
     alerce,
     lcc,
     skyportal,
+    find,
 )
 
 

@@ -24,9 +24,10 @@ FLOORS = {
     "tables": 3,
     "lightcurve": 4,
     **dict.fromkeys(SERVICES, 5),
+    # Questions to all services.
+    "sky": 6,
     # The sandbox simulates a server, so it shares nothing with what it is used to test.
     "sandbox": 0,
-    "sky": 6,
     "cli": 7,
     "__main__": 8,
 }

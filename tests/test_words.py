@@ -117,6 +117,7 @@ CLEAN: tuple[str, ...] = (
     "docs/new_survey",
     "tests/alerce",
     "tests/lccserver",
+    "tests/sky",
     "tests/skyportal",
 )
 

@@ -1,4 +1,4 @@
-"""What stands above the services: questions to several of them, and to other catalogues."""
+"""What stands above the services: one sky, asked of all of them and of other catalogues."""
 
 from astropy import config as _config
 
@@ -26,5 +26,8 @@ class Conf(ServiceConf):
 conf = Conf()
 
 from atlasquery.sky.crossmatch import crossmatch  # noqa: E402
+from atlasquery.sky.find import find  # noqa: E402
+from atlasquery.sky.findings import Findings  # noqa: E402
+from atlasquery.sky.resolve import Resolved, resolve  # noqa: E402
 
-__all__ = ["Conf", "conf", "crossmatch"]
+__all__ = ["Conf", "Findings", "Resolved", "conf", "crossmatch", "find", "resolve"]

@@ -34,8 +34,8 @@ from atlasquery.warn import warn
 __all__ = [
     "Answer",
     "ArchiveRows",
+    "ArchiveTargets",
     "Catalogue",
-    "Targets",
     "ask_in_chunks",
     "read_votable",
     "typed_errors",
@@ -43,7 +43,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Targets:
+class ArchiveTargets:
     """Positions that a catalogue is asked for.
 
     Parameters
@@ -67,7 +67,7 @@ class Targets:
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, rows: slice) -> "Targets":
+    def __getitem__(self, rows: slice) -> "ArchiveTargets":
         return replace(self, index=self.index[rows], ra=self.ra[rows], dec=self.dec[rows])
 
     def years_from(self, *epochs: float) -> float:
@@ -118,7 +118,7 @@ class Catalogue(Protocol):
         """The service that has it."""
         ...
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions."""
         ...
 
@@ -142,13 +142,13 @@ class ArchiveRows(NamedTuple):
 
 
 def ask_in_chunks(
-    targets: Targets, size: int, ask: Callable[[Targets], ArchiveRows], name: str
+    targets: ArchiveTargets, size: int, ask: Callable[[ArchiveTargets], ArchiveRows], name: str
 ) -> Answer:
     """Ask for all positions, some at once, and for fewer at once where rows were cut.
 
     Parameters
     ----------
-    targets : Targets
+    targets : ArchiveTargets
         The positions.
     size : int
         Positions that are asked for at once.
@@ -205,7 +205,7 @@ def _stacked(index: list[np.ndarray], tables: list[Table]) -> Answer:
 
 
 def _incomplete(
-    error: Exception, name: str, result: Answer, chunks: list[Targets]
+    error: Exception, name: str, result: Answer, chunks: list[ArchiveTargets]
 ) -> IncompleteResultError:
     failed = len(chunks[0])
     later = sum(map(len, chunks[1:]))

@@ -16,7 +16,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
 )
 from atlasquery.service.inputs import check_radius, check_time, column_names
-from atlasquery.sky.archive_requests import Answer, Catalogue, Targets
+from atlasquery.sky.archive_requests import Answer, ArchiveTargets, Catalogue
 from atlasquery.sky.pairs import (
     Pairs,
     angular_distance,
@@ -358,7 +358,7 @@ def _match_remote(
 ) -> Table:
     index = np.flatnonzero(np.isfinite(query[0]) & np.isfinite(query[1]))
     ra, dec = np.degrees(query[0][index]), np.degrees(query[1][index])
-    targets = Targets(index, ra, dec, arcsec, when)
+    targets = ArchiveTargets(index, ra, dec, arcsec, when)
     try:
         answer = remote.fetch(targets)
     except IncompleteResultError as error:

@@ -41,8 +41,8 @@ from atlasquery.sky import conf
 from atlasquery.sky.archive_requests import (
     Answer,
     ArchiveRows,
+    ArchiveTargets,
     Catalogue,
-    Targets,
     ask_in_chunks,
     read_votable,
     typed_errors,
@@ -153,7 +153,7 @@ def _named_catalogue(name: str) -> Catalogue:
 
 
 def _join(
-    targets: Targets,
+    targets: ArchiveTargets,
     *,
     table: str,
     position: tuple[str, str],
@@ -211,11 +211,11 @@ class _Gaia:
         table = self.gaia.MAIN_GAIA_TABLE or gaia_conf.MAIN_GAIA_TABLE
         self.table = table if isinstance(table, str) else "gaiadr3.gaia_source"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the sources near positions, with all columns."""
         return ask_in_chunks(targets, conf.upload_rows, self._ask, self.name)
 
-    def _ask(self, chunk: Targets) -> ArchiveRows:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         query = _join(
             chunk, table=self.table, position=("c.ra", "c.dec"), pm=("c.pmra", "c.pmdec"), frame="",
             epochs=(GAIA_EPOCH - 1, GAIA_EPOCH + 1),
@@ -283,13 +283,13 @@ class _Simbad:
             simbad._session = TapSession(conf.timeout)
         self.simbad = simbad
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions, with the columns of SIMBAD's table basic."""
         answer = ask_in_chunks(targets, conf.upload_rows, self._ask, self.name)
         notes = {"catalogue_epoch": "J2000.0, which the documentation of SIMBAD does not confirm"}
         return replace(answer, epoch=SIMBAD_EPOCH, notes=notes)
 
-    def _ask(self, chunk: Targets) -> ArchiveRows:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         query = _join(
             chunk, table="basic", position=("c.ra", "c.dec"), frame="'ICRS', ",
             pm=("c.pmra", "c.pmdec"), epochs=(SIMBAD_EPOCH,),
@@ -322,7 +322,7 @@ class _VizierTap:
         self.table = table
         self.name = f"vizier:{table}"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the rows near positions, with all columns."""
         columns = self._columns()
         position = self._position(columns)
@@ -336,7 +336,7 @@ class _VizierTap:
                 "and pass that as the catalogue"
             )
 
-        def ask(chunk: Targets) -> ArchiveRows:
+        def ask(chunk: ArchiveTargets) -> ArchiveRows:
             query = _join(
                 chunk, table=f'"{self.table}"', position=position, pm=pm if moving else None,
                 frame="'ICRS', ", epochs=(epoch or GAIA_EPOCH,),
@@ -413,7 +413,7 @@ class _XMatch:
         self.table = table if table.lower() != "simbad" else "simbad"
         self.name = f"xmatch:{self.table}"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions, with the columns that the service has."""
         if targets.radius + MARGIN > LARGEST_XMATCH:
             raise InvalidQueryError(
@@ -436,7 +436,7 @@ class _XMatch:
                 answer = self._wider(service, targets)
         return replace(answer, epoch=_table_epoch(self.table))
 
-    def _wider(self, service: Any, targets: Targets) -> Answer:
+    def _wider(self, service: Any, targets: ArchiveTargets) -> Answer:
         """Ask again, since positions are compared where the objects were in 2000."""
         years = targets.years_from(*EPOCHS) if targets.when else EPOCHS[1] - XMATCH_EPOCH
         years = max(years, EPOCHS[1] - XMATCH_EPOCH)
@@ -467,8 +467,8 @@ class _XMatch:
                 + (near if "did you mean" in near else f"; 'vizier:{self.table}' may be one")
             )
 
-    def _asked(self, service: Any, targets: Targets, radius: float) -> Answer:
-        def ask(chunk: Targets) -> ArchiveRows:
+    def _asked(self, service: Any, targets: ArchiveTargets, radius: float) -> Answer:
+        def ask(chunk: ArchiveTargets) -> ArchiveRows:
             # With names of ours: the catalogue's columns of the same name would be renamed.
             upload = chunk.upload("query_idx", "query_ra", "query_dec")
             name = self.table if self.table == "simbad" else f"vizier:{self.table}"
@@ -507,11 +507,11 @@ class _VizierQuery:
         table = vizier.catalog if isinstance(vizier.catalog, str) else vizier.catalog[0]
         self.name = f"vizier:{table}"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the rows near positions, with the columns that the user chose."""
         return ask_in_chunks(targets, VIZIER_ROWS, self._ask, self.name)
 
-    def _ask(self, chunk: Targets) -> ArchiveRows:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         radius = chunk.radius + MARGIN + FASTEST * chunk.years_from(*EPOCHS)
         positions = SkyCoord(chunk.ra, chunk.dec, unit="deg")
         with typed_errors(self.service):
@@ -580,7 +580,7 @@ class _Other:
                 f"functools.partial({self.name}.query_region, {needed[0]}=...)"
             )
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the rows near positions."""
         if len(targets) > MANY:
             warn(
@@ -589,7 +589,7 @@ class _Other:
             )
         return ask_in_chunks(targets, 1, self._ask, self.name)
 
-    def _ask(self, chunk: Targets) -> ArchiveRows:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         radius = chunk.radius + MARGIN + FASTEST * chunk.years_from(*EPOCHS)
         return self._rows(SkyCoord(chunk.ra[0], chunk.dec[0], unit="deg"), radius * u.arcsec)
 
@@ -633,7 +633,7 @@ class _Ned(_Other):
         self.ned = ned
         self.service, self.name = "NED", "ned"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions."""
         # NED has galaxies, which do not move.
         notes = {"catalogue_frame": "ICRS, which NED calls J2000 and does not confirm"}
@@ -666,7 +666,7 @@ class _House:
         self.client: Any = service
         self.service = self.name = str(service.name)
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions."""
         radius = (targets.radius + MARGIN) * u.arcsec
         positions = SkyCoord(targets.ra, targets.dec, unit="deg", frame=ICRS)
