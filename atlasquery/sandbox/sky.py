@@ -326,7 +326,6 @@ class SyntheticSky:
         return found
 
 
-@functools.lru_cache(maxsize=4)
 def objects(seed: int = SEED) -> SyntheticSky:
     """Return the objects of the sky.
 
@@ -340,6 +339,12 @@ def objects(seed: int = SEED) -> SyntheticSky:
     SyntheticSky
         The objects, the same ones for each call with this seed.
     """
+    return _objects(seed)
+
+
+# The cache of `objects` itself would tell a call without a seed from one with the seed that it has.
+@functools.lru_cache(maxsize=4)
+def _objects(seed: int) -> SyntheticSky:
     placement, light = generator(seed, _PLACEMENT), generator(seed, _LIGHT)
     topics, ra, dec = _place(placement)
     kinds = [_kind(placement, number, topic) for number, topic in enumerate(topics)]
