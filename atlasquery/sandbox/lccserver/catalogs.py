@@ -79,7 +79,6 @@ def described(column: str) -> dict[str, str]:
     return {"title": title, "desc": about, "dtype": dtype, "format": "%s"}
 
 
-@functools.lru_cache(maxsize=4)
 def objects(seed: int = sky.SEED) -> dict[str, list[Row]]:
     """Return the rows of each collection.
 
@@ -93,6 +92,11 @@ def objects(seed: int = sky.SEED) -> dict[str, list[Row]]:
     dict of str to list of dict
         By the name of the collection.
     """
+    return _objects(seed)
+
+
+@functools.lru_cache(maxsize=4)
+def _objects(seed: int) -> dict[str, list[Row]]:
     rows = {folder.replace("-", "_"): _rows(folder) for folder in FIELDS}
     return rows | {ONE_SKY: [_sky_row(one, seed) for one in _members(seed).values()]}
 
