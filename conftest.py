@@ -1,6 +1,7 @@
 """Run the examples of the documentation and of the docstrings against the embedded sandbox."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def _example(request):
         request.getfixturevalue("_example_user")
         if "AtlasForced" in request.node.dtest.docstring:
             request.getfixturevalue("_example_forced")
-        if "SkyPortal" in request.node.dtest.docstring:
+        asks_all = re.search(r"\b(find|resolve)\(", request.node.dtest.docstring)
+        if asks_all or "SkyPortal" in request.node.dtest.docstring:
             request.getfixturevalue("_example_skyportal")
         if "TinySurvey" in request.node.dtest.docstring:
             request.getfixturevalue("_example_new_survey")

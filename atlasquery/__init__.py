@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.lightcurve.combine import combine
+    from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -29,12 +31,18 @@ _LAZY = {
     "AtlasForced": "atlasquery.forcedphot",
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
+    "Findings": "atlasquery.sky",
     "ForcedJobs": "atlasquery.forcedphot",
     "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
+    "Resolved": "atlasquery.sky",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "combine": "atlasquery.lightcurve",
+    "crossmatch": "atlasquery.sky",
+    "find": "atlasquery.sky",
+    "resolve": "atlasquery.sky",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -46,14 +54,20 @@ __all__ = [
     "AtlasForced",
     "AtlasForcedClass",
     "AtlasSource",
+    "Findings",
     "ForcedJobs",
     "LCCQuery",
     "LCCServer",
     "LCCServerClass",
+    "Resolved",
     "SkyPortal",
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "combine",
+    "crossmatch",
+    "find",
+    "resolve",
 ]
 
 

@@ -67,6 +67,12 @@ def _cone(call: PortalCall) -> Test:
     return lambda entry: separation(ra, dec, entry["ra"], entry["dec"]) <= radius
 
 
+def _is_named(entry: Row, text: str) -> bool:
+    """Return whether an id has a text, or the name of the TNS has it without AT or SN."""
+    tns = re.match(r"(?:at|sn)?(\d{1,4}[a-z]*)", text.lower().replace(" ", ""))
+    return text in entry["id"] or (tns is not None and tns[1] in (entry["tns_name"] or ""))
+
+
 def _present(value: str | None) -> str:
     if value is None:
         raise ValueError
@@ -141,7 +147,7 @@ def _source_filters(call: PortalCall) -> Test:
     if groups is not None:
         tests.append(lambda e: groups & set(state.saved[e["id"]]))
     if "sourceID" in given:
-        tests.append(lambda e: given["sourceID"] in e["id"])
+        tests.append(lambda e: _is_named(e, given["sourceID"].strip()))
     if "alias" in given:
         raise PortalError(400, NO_ALIAS)
     if "origin" in given:
