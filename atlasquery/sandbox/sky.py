@@ -350,6 +350,7 @@ def objects(seed: int = SEED) -> SyntheticSky:
     return _objects(seed)
 
 
+# The cache of `objects` itself would tell a call without a seed from one with the seed that it has.
 @functools.lru_cache(maxsize=4)
 def _objects(seed: int) -> SyntheticSky:
     placement, light = generator(seed, _PLACEMENT), generator(seed, _LIGHT)

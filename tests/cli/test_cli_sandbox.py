@@ -81,8 +81,8 @@ def test_sandbox_runs_until_ctrl_c(tmp_path):
 
 def test_unknown_services_are_one_line():
     result = run("sandbox", "--services", "atlas, ztf")
-    assert result.returncode == 7
-    assert "should be 'all', or some of atlas, forcedphot, alerce" in result.stderr
+    assert result.returncode == 2
+    assert "'ztf' is not 'all' and not one of atlas, forcedphot, alerce" in result.stderr
     assert "Traceback" not in result.stderr
 
 
