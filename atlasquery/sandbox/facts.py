@@ -13,7 +13,7 @@ _CLASSES = {
     "supernova": ["SN"] * 7 + ["NT"] * 2 + ["UNCLEAR"],
     "quiet": ["SN"] * 3 + ["NT", "AGN"],
     "variable": ["VS"] * 6 + ["CV", "AGN", "BS"],
-    "agn": ["AGN"],
+    "agn": ["AGN"] * 9,
     "m_dwarf": ["VS"] * 4 + ["HPM", "BS"],
     "mover": ["ORPHAN"] * 4 + ["UNCLEAR"],
     "orphan": ["ORPHAN"],

@@ -226,16 +226,21 @@ class ThreadedServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve one connection, which `end_connections` can end."""
-        current = threading.current_thread()
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection in a thread, which `end_connections` can end."""
+        thread = threading.Thread(
+            target=self._serve_connection, args=(request, client_address), daemon=True
+        )
         with self._open_lock:
-            self._open[current] = request
+            self._open[thread] = request
+        thread.start()
+
+    def _serve_connection(self, request: Any, client_address: Any) -> None:
         try:
-            super().process_request_thread(request, client_address)
+            self.process_request_thread(request, client_address)
         finally:
             with self._open_lock:
-                self._open.pop(current, None)
+                self._open.pop(threading.current_thread(), None)
 
     def end_connections(self) -> None:
         """End all connections, and wait for their threads."""

@@ -28,9 +28,11 @@ class ServiceServer(Protocol):
     @property
     def url(self) -> str:
         """The address."""
+        ...
 
     def environment(self) -> dict[str, str]:
         """Return the environment that points a client to the server."""
+        ...
 
     def stop(self) -> None:
         """Stop to listen, and end all threads."""
@@ -99,13 +101,15 @@ class Sandbox:
         user_rate: str | None = None,
         auth_rate: str | None = None,
         latency: float = 0.0,
-        runtime: float = 1.0,
+        runtime: float = 0.2,
         host: str = "127.0.0.1",
         port: int = 0,
     ):
         self._services = _names(services)
         if isinstance(runtime, bool) or not isinstance(runtime, int | float) or not runtime >= 0:
             raise ValueError(f"runtime={runtime!r} is not a number of seconds")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed={seed!r} is not a whole number of zero or more")
         self._runtime = float(runtime)
         self._seed = seed
         self._atlas: AtlasSandbox | None = None
@@ -114,6 +118,8 @@ class Sandbox:
                 path, seed=seed, history=history, user_rate=user_rate, auth_rate=auth_rate,
                 latency=latency, host=host, port=port,
             )  # fmt: skip
+            # That of a file, if there is one.
+            self._seed = int(self._atlas.manifest["seed"])
         elif path is not None:
             raise ValueError(f"path={path!r} is for the ATLAS server, which is not in services")
         self._running: dict[str, ServiceServer] = {}
@@ -175,10 +181,13 @@ class Sandbox:
         if name == "lccserver":
             from .lccserver.server import LCCSandbox
 
-            return LCCSandbox()
+            return LCCSandbox(seed=self._seed)
+        from .skyportal.example import fill
         from .skyportal.server import SkyPortalSandbox
 
-        return SkyPortalSandbox()
+        server = SkyPortalSandbox()
+        fill(server.state, self._seed)
+        return server
 
     def stop(self) -> None:
         """Stop all servers, and give back the environment that `use` has changed.

@@ -124,6 +124,8 @@ class SkyObject:
         AB magnitude in ATLAS o of the light that the reference images hold already.
     curve : Curve
         Its light curve.
+    seed : int
+        Seed of the sky that it is in.
     """
 
     number: int
@@ -147,6 +149,7 @@ class SkyObject:
     motion: tuple[float, float]
     reference_mag: float
     curve: Curve
+    seed: int
 
     def flux(self, mjd_tai_middle: Any, band: Any) -> np.ndarray:
         """Return the true difference flux at the object's position.
@@ -341,10 +344,9 @@ def objects(seed: int = SEED) -> SyntheticSky:
     topics, ra, dec = _place(placement)
     kinds = [_kind(placement, number, topic) for number, topic in enumerate(topics)]
     pointings = nearest_pointings(ra, dec)
-    season = MJD_REF - SEASON_DAYS, MJD_REF
     curves = [
-        draw_curve(light, kind, season, atlas_nights(int(pointing)).tolist())
-        for kind, pointing in zip(kinds, pointings, strict=True)
+        _curve(seed, light, number, kind, int(pointing))
+        for number, (kind, pointing) in enumerate(zip(kinds, pointings, strict=True))
     ]
     start = np.array([curve.start for curve in curves])
     facts = Facts(generator(seed, _WORDS), kinds, topics, start)
@@ -402,6 +404,15 @@ def _kind(rng: np.random.Generator, number: int, topic: str) -> str:
     return "agn" if kind == "variable" and number % _AGN_EVERY == 0 else kind
 
 
+def _curve(seed: int, rng: np.random.Generator, number: int, kind: str, pointing: int) -> Curve:
+    season, nights = (MJD_REF - SEASON_DAYS, MJD_REF), atlas_nights(pointing).tolist()
+    if kind != "agn":
+        return draw_curve(rng, kind, season, nights)
+    # Its draws come from elsewhere, so that the other objects are the same with and without it.
+    draw_curve(rng, "variable", season, nights)
+    return draw_curve(generator(seed, _LIGHT, number), kind, season, nights)
+
+
 def _member(seed: int, number: int, row: tuple, facts: Facts, taken: set[int]) -> SkyObject:
     """Put an object together from its columns."""
     kind, topic, ra, dec, pointing, curve = row
@@ -430,7 +441,7 @@ def _member(seed: int, number: int, row: tuple, facts: Facts, taken: set[int]) -
         redshift=float(facts.redshift[number]) if kind in ("supernova", "agn") else None,
         spectral_type=facts.spectra[number], sherlock_class=facts.classes[number],
         period=curve.parameters.get("period"), motion=motion,
-        reference_mag=_reference_mag(random, kind, curve), curve=curve,
+        reference_mag=_reference_mag(random, kind, curve), curve=curve, seed=seed,
     )  # fmt: skip
 
 

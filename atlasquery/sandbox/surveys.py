@@ -16,7 +16,6 @@ from .curves import flux_of
 from .sky import (
     MJD_REF,
     SEASON_DAYS,
-    SEED,
     TAI_MINUS_UTC,
     SkyObject,
     generator,
@@ -31,6 +30,8 @@ _FLOOR = 0.01
 # Two measurements of one exposure differ by so much of the error.
 _REPEAT = 0.15
 _LIMIT_SIGMA = 5
+# Days around the time when ATLAS sees a mover in which others see it, too.
+_NIGHTS_OF_A_MOVER = 1.6
 # Streams of random numbers.
 _EXPOSURES, _NOISE, _AGAIN = 10, 11, 12
 _ZTF_FIRST_DAY = 57754
@@ -111,11 +112,11 @@ class Measurements:
         return Measurements(**{name: column[which] for name, column in vars(self).items()})
 
 
-def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
+def measurements(one: SkyObject, survey: str, seed: int | None = None) -> Measurements:
     """Measure an object on all exposures that a survey took of it in the last season.
 
-    Of a mover these are the exposures within a night or two of when ATLAS sees it, each at the
-    place where it is then.
+    Of a mover these are the exposures within a night or two of when ATLAS sees it, or of the
+    nearest night, each at the place where it is then.
 
     Parameters
     ----------
@@ -124,18 +125,20 @@ def measurements(one: SkyObject, survey: str, seed: int = SEED) -> Measurements:
     survey : {"atlas", "ztf", "lsst", "hat"}
         The survey.
     seed : int, optional
-        Seed of the sky.
+        Seed of the exposures and the noise; by default that of the object's sky.
 
     Returns
     -------
     Measurements
         What was measured, the same for the same arguments.
     """
+    seed = one.seed if seed is None else seed
     columns = dict(SURVEYS[survey](seed, one.pointing))
     number = tuple(SURVEYS).index(survey)
     middle, band = columns["middle"], columns["band"]
     if one.kind == "mover" and survey != "atlas":
-        near = np.abs(middle - one.curve.start) < 1.6
+        away = np.abs(middle - one.curve.start)
+        near = away < max(_NIGHTS_OF_A_MOVER, away.min() + 0.3)
         columns = {name: column[near] for name, column in columns.items()}
         middle, band = columns["middle"], columns["band"]
         truth = one.total_flux(middle, band)

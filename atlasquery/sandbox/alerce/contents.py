@@ -5,16 +5,17 @@ the surveys see of the one sky that all servers of the sandbox share.
 """
 
 import math
-from collections.abc import Iterable
 from functools import cached_property, lru_cache
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
 
 from ..sky import objects as sky_objects
 from .edge_cases import COUNT, LSST_COUNT, EdgeLSST, EdgeZTF
 from .one_sky import lsst_objects, ztf_objects
 from .rows import Row
 
-__all__ = ["Contents", "LSSTObject", "ZTFObject", "near", "separation_arcsec"]
+__all__ = ["Contents", "LSSTObject", "Places", "ZTFObject", "separation_arcsec"]
 
 
 class _Placed(Protocol):
@@ -96,11 +97,11 @@ class LSSTObject(_Placed, Protocol):
         ...
 
 
-_Any = TypeVar("_Any", bound=_Placed)
+_Object = TypeVar("_Object", bound=_Placed)
 
 
 class Contents:
-    """The objects of both surveys, by name.
+    """The objects of both surveys, by name and by position.
 
     Nothing is computed before it is requested, and only the entries of the catalogue are kept.
 
@@ -131,6 +132,16 @@ class Contents:
             found += lsst_objects(sky_objects(self._seed))
         return {one.oid: one for one in found}
 
+    @cached_property
+    def ztf_places(self) -> "Places[ZTFObject]":
+        """The objects of ZTF by position."""
+        return Places(list(self.ztf.values()))
+
+    @cached_property
+    def lsst_places(self) -> "Places[LSSTObject]":
+        """The objects of LSST by position."""
+        return Places(list(self.lsst.values()))
+
     def _entry(self, oid: str) -> Row:
         return self.ztf[oid].entry()
 
@@ -138,24 +149,37 @@ class Contents:
         return self.ztf[oid].probabilities()
 
 
-def near(objects: Iterable[_Any], ra: float, dec: float, radius: float) -> list[_Any]:
-    """Return the objects within a radius.
+class Places(Generic[_Object]):
+    """Objects by position.
 
     Parameters
     ----------
-    objects : iterable
-        Objects with a position.
-    ra, dec : float
-        The centre in degrees.
-    radius : float
-        The radius in arcsec.
-
-    Returns
-    -------
-    list
-        Those of the objects, in their order.
+    objects : list
+        Objects that have a position.
     """
-    return [one for one in objects if separation_arcsec(ra, dec, *one.position) <= radius]
+
+    def __init__(self, objects: list[_Object]):
+        self._objects = objects
+        positions = np.radians([one.position for one in objects]).reshape(-1, 2)
+        self._ra, self._dec = positions.T
+
+    def near(self, ra: float, dec: float, radius: float) -> list[tuple[_Object, float]]:
+        """Return the objects within a radius.
+
+        Parameters
+        ----------
+        ra, dec : float
+            The centre in degrees.
+        radius : float
+            The radius in arcsec.
+
+        Returns
+        -------
+        list of tuple
+            Each object and its distance in arcsec, in the order of the objects.
+        """
+        distance = _separation(math.radians(ra), math.radians(dec), self._ra, self._dec)
+        return [(self._objects[n], float(distance[n])) for n in np.flatnonzero(distance <= radius)]
 
 
 def separation_arcsec(ra: float, dec: float, other_ra: float, other_dec: float) -> float:
@@ -174,5 +198,11 @@ def separation_arcsec(ra: float, dec: float, other_ra: float, other_dec: float) 
         The distance in arcsec.
     """
     a, d, b, e = map(math.radians, (ra, dec, other_ra, other_dec))
-    h = math.sin((e - d) / 2) ** 2 + math.cos(d) * math.cos(e) * math.sin((b - a) / 2) ** 2
-    return math.degrees(2 * math.asin(math.sqrt(h))) * 3600
+    return float(_separation(a, d, np.array(b), np.array(e)))
+
+
+def _separation(ra: float, dec: float, other_ra: np.ndarray, other_dec: np.ndarray) -> np.ndarray:
+    """Return distances in arcsec of positions in radians, exact for small ones."""
+    h = np.sin((other_dec - dec) / 2) ** 2
+    h = h + math.cos(dec) * np.cos(other_dec) * np.sin((other_ra - ra) / 2) ** 2
+    return np.degrees(2 * np.arcsin(np.sqrt(np.minimum(h, 1.0)))) * 3600

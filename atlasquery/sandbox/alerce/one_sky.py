@@ -29,6 +29,7 @@ _ZTF_SCATTER, _LSST_SCATTER = 0.06 / 3600, 0.02 / 3600
 _BEFORE = 30.0
 # One row of so many of forced photometry has no measurement, which ALeRCE sends as 100.
 _UNMEASURED_EVERY, _NO_MEASUREMENT = 29, 100.0
+_FORCED_MAGNITUDES = ("mag", "e_mag", "mag_corr", "e_mag_corr", "e_mag_corr_ext")
 # One detection of LSST of so many was withdrawn later, the first of them after so many.
 _WITHDRAWN_EVERY, _FIRST_WITHDRAWN = 20, 11
 # Numbers of forced measurements begin here, those of detections lower.
@@ -281,37 +282,52 @@ class SkyZTF(_Seen):
     def forced(self) -> list[Row]:
         """Return the forced photometry of all exposures, with or without a detection."""
         points = self._history()
-        return [self._forced_row(points, k) for k in range(len(points))]
+        flux, error = points.forced_flux, points.flux_error
+        values = {"mag": magnitude_of(flux), "e_mag": _MAG_ERROR * error / np.abs(flux)}
+        unmeasured = np.arange(len(points)) % _UNMEASURED_EVERY == _UNMEASURED_EVERY - 1
+        values = {name: np.where(unmeasured, _NO_MEASUREMENT, v) for name, v in values.items()}
+        columns = {name: column.tolist() for name, column in values.items()}
+        columns |= self._forced_totals(points, ~unmeasured)
+        columns |= {name: column.tolist() for name, column in vars(points).items()}
+        rows = zip(*columns.values(), strict=True)
+        return [self._forced_row(dict(zip(columns, row, strict=True))) for row in rows]
 
-    def _forced_row(self, points: Measurements, k: int) -> Row:
-        pid, flux, error = int(points.exposure[k]), points.forced_flux[k], points.flux_error[k]
-        values: Row = {"mag": _NO_MEASUREMENT, "e_mag": _NO_MEASUREMENT}
-        values |= dict.fromkeys(("mag_corr", "e_mag_corr", "e_mag_corr_ext"))
-        if k % _UNMEASURED_EVERY != _UNMEASURED_EVERY - 1:
-            values["mag"] = float(magnitude_of(flux))
-            values["e_mag"] = float(_MAG_ERROR * error / abs(flux))
-            total = flux + points.reference_flux[k]
-            if self.corrected and total > 0:
-                e_mag = float(_MAG_ERROR * error / total)
-                values["mag_corr"], values["e_mag_corr"] = float(magnitude_of(total)), e_mag
-                values["e_mag_corr_ext"] = float(np.hypot(e_mag, 0.02))
-        ra, dec, field = float(points.ra[k]), float(points.dec[k]), int(points.field[k])
+    def _forced_totals(self, points: Measurements, measured: np.ndarray) -> dict[str, list]:
+        """Return the total magnitudes and their errors, None where there is none."""
+        total = points.forced_flux + points.reference_flux
+        known = (measured & (total > 0) & self.corrected).tolist()
+        total = np.where(total > 0, total, 1.0)
+        e_mag = _MAG_ERROR * points.flux_error / total
+        found = {
+            "mag_corr": magnitude_of(total), "e_mag_corr": e_mag,
+            "e_mag_corr_ext": np.hypot(e_mag, 0.02),
+        }  # fmt: skip
+        return {
+            name: [
+                value if one else None for value, one in zip(values.tolist(), known, strict=True)
+            ]
+            for name, values in found.items()
+        }
+
+    def _forced_row(self, point: Row) -> Row:
+        values = {name: point[name] for name in _FORCED_MAGNITUDES}
+        pid, ra, dec, field = (point[name] for name in ("exposure", "ra", "dec", "field"))
         extra = {
             "sciinpseeing": 2.1, "clrcounc": 1e-05, "decnr": dec, "scibckgnd": 300.0,
-            "exptime": float(points.exposure_time[k]), "magnr": self.one.reference_mag, "pid": pid,
+            "exptime": point["exposure_time"], "magnr": self.one.reference_mag, "pid": pid,
             "scisigpix": 12.0, "adpctdif1": 0.2, "sigmagnr": 0.04, "magzpsci": 26.2,
-            "adpctdif2": 0.3, "chinr": 0.8, "diffmaglim": float(points.limiting_mag[k]),
+            "adpctdif2": 0.3, "chinr": 0.8, "diffmaglim": point["limiting_mag"],
             "programid": 1, "sharpnr": 0.01, "field": field, "magzpsciunc": 1e-05,
-            "procstatus": "0", "rcid": int(points.detector[k]), "magzpscirms": 0.03,
+            "procstatus": "0", "rcid": point["detector"], "magzpscirms": 0.03,
             "distnr": 0.5, "rfid": field * 1_000_000 + 120_117, "clrcoeff": -0.05, "ranr": ra,
             **values,
         }  # fmt: skip
         return {
             "candid": f"{self.oid}{pid}", "tid": "ztf", "sid": None, "aid": None, "pid": pid,
-            "oid": self.oid, "mjd": float(points.mjd[k]), "fid": _FIDS[str(points.band[k])],
-            "ra": ra, "e_ra": 0.07, "dec": dec, "e_dec": 0.07, **values,
-            "isdiffpos": 1 if flux > 0 else -1, "corrected": self.corrected, "dubious": False,
-            "parent_candid": None, "has_stamp": False, "extra_fields": extra,
+            "oid": self.oid, "mjd": point["mjd"], "fid": _FIDS[point["band"]], "ra": ra,
+            "e_ra": 0.07, "dec": dec, "e_dec": 0.07, **values,
+            "isdiffpos": 1 if point["forced_flux"] > 0 else -1, "corrected": self.corrected,
+            "dubious": False, "parent_candid": None, "has_stamp": False, "extra_fields": extra,
         }  # fmt: skip
 
     def features(self) -> list[Row]:

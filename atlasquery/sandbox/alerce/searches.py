@@ -4,10 +4,10 @@ import fnmatch
 import random
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from ..http import RefusedRequest, Response
-from .contents import Contents, LSSTObject, ZTFObject, near, separation_arcsec
+from .contents import Contents, LSSTObject, Places, ZTFObject, separation_arcsec
 from .edge_cases import STRAY, STRAY_POSITION
 from .rows import Row
 from .taxonomy import CLASSIFIERS, LSST_CLASSIFIERS
@@ -118,7 +118,7 @@ class ListedZTF:
     def _search(self, criteria: tuple[tuple[str, tuple[str, ...]], ...]) -> list[Row]:
         """Return the rows that meet criteria; entries are computed of what the first two leave."""
         params = {key: list(values) for key, values in criteria}
-        found = _inside(_named(self._contents.ztf, params), params)
+        found = _named(_inside(self._contents, params), params)
         rows = self.classified([self._contents.entry(one.oid) for one in found], params)
         for name in ("ndet", "firstmjd", "lastmjd"):
             if name in params:
@@ -172,28 +172,28 @@ class ListedZTF:
         return found
 
 
-def _named(objects: dict[str, ZTFObject], params: Params) -> list[ZTFObject]:
+def _named(objects: list[ZTFObject], params: Params) -> list[ZTFObject]:
     names = params.get("oid", [])
     if len(names) == 1:
         # A single name is an SQL LIKE.
         pattern = names[0].replace("[", "[[]").replace("%", "*").replace("_", "?")
-        return [one for oid, one in objects.items() if fnmatch.fnmatchcase(oid, pattern)]
+        return [one for one in objects if fnmatch.fnmatchcase(one.oid, pattern)]
     if any("'" in name for name in names):
         refuse(500, {"message": "Internal Server Error"})
     if not names:
-        return list(objects.values())
+        return objects
     wanted = set(names)
-    return [one for oid, one in objects.items() if oid in wanted]
+    return [one for one in objects if one.oid in wanted]
 
 
-def _inside(objects: list[ZTFObject], params: Params) -> list[ZTFObject]:
+def _inside(contents: Contents, params: Params) -> list[ZTFObject]:
     ra, dec = _number(params, "ra", float), _number(params, "dec", float)
     radius = _number(params, "radius", float, 30.0)
     if dec is not None and abs(dec) > 90:
         refuse(500, {"message": "The server encountered an internal error."})
     if not ra or not dec or not radius:
-        return objects
-    return near(objects, ra, dec, abs(radius))
+        return list(contents.ztf.values())
+    return [one for one, _ in contents.ztf_places.near(ra, dec, abs(radius))]
 
 
 def _ordered(rows: list[Row], order: str | None, descending: bool, turn: int) -> list[Row]:
@@ -270,8 +270,6 @@ def list_lsst(contents: Contents, params: Params) -> Row:
 def _lsst_found(contents: Contents, params: Params) -> list[LSSTObject]:
     """Return the objects of some names, or within a cone."""
     found = list(contents.lsst.values())
-    if "oid" in params:
-        found = [one for one in found if str(one.oid) in params["oid"]]
     if "ra" in params:
         try:
             ra, dec = float(params["ra"][0]), float(params["dec"][0])
@@ -279,7 +277,10 @@ def _lsst_found(contents: Contents, params: Params) -> list[LSSTObject]:
             message = "Input should be a valid number, unable to parse string as a number"
             reply = {"type": "float_parsing", "loc": ["query", "ra"], "msg": message}
             refuse(422, {"detail": [reply | {"input": "abc"}]})
-        found = near(found, ra, dec, float(params["radius"][0]))
+        radius = float(params["radius"][0])
+        found = [one for one, _ in contents.lsst_places.near(ra, dec, radius)]
+    if "oid" in params:
+        found = [one for one in found if str(one.oid) in params["oid"]]
     return found
 
 
@@ -341,14 +342,12 @@ def nearest_objects(contents: Contents, params: Params) -> list[Row]:
     if not 0 <= ra <= 360 or radius <= 0 or most <= 0:
         refuse(400, {"detail": "RA must be greater than 0 and lower than 360"})
     found: list[tuple[float, str, str, tuple[float, float]]] = []
-    surveys: dict[str, Iterable[Any]] = {
-        "lsst": contents.lsst.values(), "ztf": contents.ztf.values(),
-    }  # fmt: skip
-    for survey, objects in surveys.items():
-        for one in objects:
-            distance = separation_arcsec(ra, dec, *one.position)
-            if distance <= radius * 3600:
-                found.append((distance, str(one.oid), survey, one.position))
+    surveys: dict[str, Places] = {"lsst": contents.lsst_places, "ztf": contents.ztf_places}
+    for survey, places in surveys.items():
+        found += [
+            (distance, str(one.oid), survey, one.position)
+            for one, distance in places.near(ra, dec, radius * 3600)
+        ]
     distance = separation_arcsec(ra, dec, *STRAY_POSITION)
     if distance <= radius * 3600:
         found.append((distance, STRAY, "ztf", STRAY_POSITION))

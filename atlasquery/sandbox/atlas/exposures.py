@@ -109,9 +109,10 @@ def _visits(
     start = nights + 0.3 + (pointing % 17) * 0.012
     visit = np.arange(VISITS)
     times = start[:, None] + visit * 0.009 + rng.uniform(0, 1e-3, (len(nights), VISITS))
-    # "ATLAS has wrong times": pairs of exposures with one time, on a night or two of a unit.
-    (south,) = np.nonzero(night_site == "03a")
-    times[south[:1], 3] = times[south[:1], 2]
+    if pointing % 5 == 3:
+        # "ATLAS has wrong times": pairs of exposures with one time, on a night or two of a unit.
+        (south,) = np.nonzero(night_site == "03a")
+        times[south[:1], 3] = times[south[:1], 2]
     # A number is taken once a night and site: 47 are set aside for each pointing.
     number = 60 + pointing * 47 + visit * 11 + rng.integers(0, 11, (len(nights), 1))
     mjd, site = times.ravel(), np.repeat(night_site, VISITS)

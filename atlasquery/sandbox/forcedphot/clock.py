@@ -11,6 +11,7 @@ class ServerClock(Protocol):
 
     def now(self) -> float:
         """Return the Unix time."""
+        ...
 
     def work(self, seconds: float) -> None:
         """Let the time pass that the server takes for something."""

@@ -81,10 +81,10 @@ class ForcedSandbox:
     clock : ServerClock, optional
         Its time; by default that of the machine.
     runtime : float, optional
-        Seconds that a task takes; by default 1 by the machine's time, and 60, as on the real
+        Seconds that a task takes; by default 0.2 by the machine's time, and 60, as on the real
         server, by a clock that is given.
     latency : float, optional
-        Seconds before a task begins; by default 0.2, or 4 by a clock that is given.
+        Seconds before a task begins; by default 0.1, or 4 by a clock that is given.
     writes, reads : int, optional
         Requests that an account may send in a minute.
     seed : int, optional
@@ -110,7 +110,7 @@ class ForcedSandbox:
     ):
         self.clock: Any = clock or SystemClock()
         self.rates = {"write": writes, "read": reads}
-        usual = (1.0, 0.2) if clock is None else (60.0, 4.0)
+        usual = (0.2, 0.1) if clock is None else (60.0, 4.0)
         self.queue = Queue(
             usual[0] if runtime is None else runtime, usual[1] if latency is None else latency
         )
@@ -242,11 +242,9 @@ class ForcedSandbox:
         """
         with self.lock:
             self.queue.advance(self.clock.now())
-            answer = self._route(request)
-        if callable(answer):
-            # Meanwhile others may ask, and see a part of what is inserted.
-            answer = answer()
-        return answer
+            answer: Reply | Callable[[], Reply] = self._route(request)
+        # Meanwhile others may ask, and see a part of what is inserted.
+        return answer() if callable(answer) else answer
 
     def _route(self, request: "ForcedRequest") -> Any:
         path = request.path

@@ -79,9 +79,14 @@ def described(column: str) -> dict[str, str]:
     return {"title": title, "desc": about, "dtype": dtype, "format": "%s"}
 
 
-@functools.cache
-def objects() -> dict[str, list[Row]]:
+@functools.lru_cache(maxsize=4)
+def objects(seed: int = sky.SEED) -> dict[str, list[Row]]:
     """Return the rows of each collection.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
@@ -89,60 +94,64 @@ def objects() -> dict[str, list[Row]]:
         By the name of the collection.
     """
     rows = {folder.replace("-", "_"): _rows(folder) for folder in FIELDS}
-    return rows | {ONE_SKY: [_sky_row(one) for one in _members().values()]}
+    return rows | {ONE_SKY: [_sky_row(one, seed) for one in _members(seed).values()]}
 
 
-@functools.cache
-def by_name(folder: str) -> dict[str, Row]:
+@functools.lru_cache(maxsize=16)
+def by_name(folder: str, seed: int = sky.SEED) -> dict[str, Row]:
     """Return the rows of a collection by the name of the object.
 
     Parameters
     ----------
     folder : str
         Folder of the collection.
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
     dict of str to dict
-        None for an unknown folder.
+        Empty for an unknown folder.
     """
     return {
         row["objectid"]: row
-        for name, rows in objects().items()
+        for name, rows in objects(seed).items()
         if COLLECTIONS[name] == folder
         for row in rows
     }
 
 
-def sky_object(row: Row) -> sky.SkyObject | None:
+def sky_object(row: Row, seed: int = sky.SEED) -> sky.SkyObject | None:
     """Return the object of the sky that a row describes.
 
     Parameters
     ----------
     row : dict
         The row.
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
     SkyObject or None
         None for an object of another collection.
     """
-    return _members().get(row["objectid"])
+    return _members(seed).get(row["objectid"])
 
 
-@functools.cache
-def _members() -> dict[str, sky.SkyObject]:
-    return {one.lcc_name: one for one in sky.objects() if one.lcc_name is not None}
+@functools.lru_cache(maxsize=4)
+def _members(seed: int) -> dict[str, sky.SkyObject]:
+    return {one.lcc_name: one for one in sky.objects(seed) if one.lcc_name is not None}
 
 
-def _sky_row(one: sky.SkyObject) -> Row:
+def _sky_row(one: sky.SkyObject, seed: int) -> Row:
     """Return the row of an object of the sky: its magnitude is that of the reference image."""
     other = f"SN {one.tns_name}" if one.tns_name else one.ztf_name or one.atlas_name
     red = round(one.reference_mag, 4)
     return {
         "objectid": one.lcc_name, "ra": round(one.ra, 6), "decl": round(one.dec, 6),
         "lcfname": f"/l/{COLLECTIONS[ONE_SKY]}/{one.lcc_name}-csvlc.gz",
-        "ndet": len(SURVEYS["hat"](sky.SEED, one.pointing)["mjd"]), "sdssr": red, "sdssg": red,
+        "ndet": len(SURVEYS["hat"](seed, one.pointing)["mjd"]), "sdssr": red, "sdssg": red,
         "jmag": round(red - 1.2, 4),
         "propermotion": 0.0, "gaia_id": str(3000000000000000000 + one.number),
         "objecttags": _TAGS[one.kind], "simbad_best_mainid": other,
@@ -182,18 +191,18 @@ def _rows(folder: str) -> list[Row]:
 _lock = threading.Lock()
 
 
-@functools.cache
-def _database() -> sqlite3.Connection:
+@functools.lru_cache(maxsize=4)
+def _database(seed: int) -> sqlite3.Connection:
     database = sqlite3.connect(":memory:", check_same_thread=False)
     database.row_factory = sqlite3.Row
-    for name, rows in objects().items():
+    for name, rows in objects(seed).items():
         database.execute(f"create table {name} ({', '.join(COLUMNS)})")
         marks = ", ".join(f":{column}" for column in COLUMNS)
         database.executemany(f"insert into {name} values ({marks})", rows)  # noqa: S608
     return database
 
 
-def select(collection: str, condition: str) -> list[Row]:
+def select(collection: str, condition: str, seed: int = sky.SEED) -> list[Row]:
     """Return the rows of a collection for which a condition holds.
 
     Parameters
@@ -202,6 +211,8 @@ def select(collection: str, condition: str) -> list[Row]:
         Its name.
     condition : str
         The condition in SQL.
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
@@ -217,11 +228,16 @@ def select(collection: str, condition: str) -> list[Row]:
     # catalogues is in this database.
     query = f"select * from {collection} where ({condition}) order by rowid"  # noqa: S608
     with _lock:
-        return [dict(row) for row in _database().execute(query)]
+        return [dict(row) for row in _database(seed).execute(query)]
 
 
-def collections() -> dict[str, Any]:
-    """Return what the server says about its collections.
+def collections(seed: int = sky.SEED) -> dict[str, Any]:
+    """Return what the server sends about its collections.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
@@ -238,7 +254,7 @@ def collections() -> dict[str, Any]:
             "description": f"<p>Collection <strong>{folder}</strong>.</p>",
             "project": "Synthetic survey", "datarelease": "1",
             "last_updated": "2026-11-21 12:06:16.717002", "citation": "Nobody et al.",
-            **_extent(objects()[name]), "lcformatkey": f"{folder}-lcs",
+            **_extent(objects(seed)[name]), "lcformatkey": f"{folder}-lcs",
             "lcformatdesc": f"/c/{folder}/lcformat-description.json", "lcmagcols": "aep_000",
             "columnjson": _column_descriptions(),
         }

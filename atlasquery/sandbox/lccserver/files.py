@@ -128,7 +128,9 @@ class Files:
         dict or None
             The row, None for an unknown object.
         """
-        return self.rows.get((folder, name)) or catalogs.by_name(folder).get(name)
+        return self.rows.get((folder, name)) or catalogs.by_name(folder, self._server.seed).get(
+            name
+        )
 
     def object_page(self, request: LCCRequest) -> Response:
         """Return what is known of an object: those of the first few that anybody looked at.
@@ -145,7 +147,7 @@ class Files:
         """
         objectid, collection = (request.query[key][0] for key in ("objectid", "collection"))
         row = self.row(catalogs.COLLECTIONS.get(collection, ""), objectid)
-        if row is None or not has_page(collection, objectid):
+        if row is None or not self._has_page(collection, objectid):
             message = f"could not find information for object {objectid} in collection {collection}"
             return json_reply(failed(message), 404)
         info = {key: row[key] for key in ("ra", "decl", "ndet", "sdssr", "jmag", "objecttags")}
@@ -183,7 +185,9 @@ class Files:
         if found[2] in self.unmade:
             return page(HTML_404, 404)
         body = self.changed.get(found[2])
-        return self._ranged(request, packed(row) if body is None else body, "application/gzip")
+        return self._ranged(
+            request, self._packed(row) if body is None else body, "application/gzip"
+        )
 
     def zip(self, request: LCCRequest) -> Response:
         """Return the ZIP of a dataset.
@@ -227,8 +231,15 @@ class Files:
             folder, name = catalogs.COLLECTIONS[entry["collection"]], entry["db_oid"]
             row = self.row(folder, name)
             if row is not None:
-                found[f"{folder}-{name}-csvlc.gz"] = packed(row)
+                found[f"{folder}-{name}-csvlc.gz"] = self._packed(row)
         return found
+
+    def _has_page(self, collection: str, objectid: str) -> bool:
+        rows = catalogs.by_name(catalogs.COLLECTIONS[collection], self._server.seed)
+        return objectid in list(rows)[:PAGES]
+
+    def _packed(self, row: Row) -> bytes:
+        return packed(row, self._server.seed)
 
     def _ranged(self, request: LCCRequest, body: bytes, content_type: str) -> Response:
         tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -243,22 +254,3 @@ class Files:
             return Response(416, b"", "text/plain", headers)
         headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
         return Response(206, body[first : last + 1], content_type, headers)
-
-
-def has_page(collection: str, objectid: str) -> bool:
-    """Return whether anybody has looked at an object.
-
-    Parameters
-    ----------
-    collection : str
-        Name of the collection.
-    objectid : str
-        The object ID.
-
-    Returns
-    -------
-    bool
-        True for the first few objects of a collection.
-    """
-    first = list(catalogs.by_name(catalogs.COLLECTIONS[collection]))[:PAGES]
-    return objectid in first

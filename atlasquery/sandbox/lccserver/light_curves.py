@@ -35,21 +35,23 @@ _EXPOSURE_TIME = {"exp": ("f8", "exposure time in seconds", "%.3f")}
 _WIDE = 31
 
 
-def values(row: Row) -> dict[str, Any]:
+def values(row: Row, seed: int = SEED) -> dict[str, Any]:
     """Return the columns of the light curve of an object.
 
     Parameters
     ----------
     row : dict
         Its row of the catalogue.
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
     dict
         An array or a list by the name of each column.
     """
-    one = sky_object(row)
-    return _synthetic(row) if one is None else _of_sky(one)
+    one = sky_object(row, seed)
+    return _synthetic(row) if one is None else _of_sky(one, seed)
 
 
 def _synthetic(row: Row) -> dict[str, Any]:
@@ -67,14 +69,14 @@ def _synthetic(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_sky(one: SkyObject) -> dict[str, Any]:
+def _of_sky(one: SkyObject, seed: int) -> dict[str, Any]:
     """Return total fluxes of an object of the sky, in AB magnitudes, in two apertures."""
-    seen = measurements(one, "hat")
+    seen = measurements(one, "hat", seed)
     flux = seen.flux + seen.reference_flux
     error = 2.5 / np.log(10) * seen.flux_error / np.abs(flux)
     mag = np.where(flux > 0, magnitude_of(flux), np.nan)
     # The larger aperture holds more of the sky, and all of the noise of the smaller one.
-    wide = mag + 0.5 * error * generator(SEED, _WIDE, one.number).standard_normal(len(mag))
+    wide = mag + 0.5 * error * generator(seed, _WIDE, one.number).standard_normal(len(mag))
     return {
         # Both are the middle: nothing says which instant of the exposure the real columns have.
         "rjd": seen.mjd + 0.5, "bjd": barycentric_julian_date(seen.middle, one.ra, one.dec),
@@ -137,20 +139,22 @@ def csvlc(
     return ("\n".join(lines) + "\n").encode()
 
 
-def packed(row: Row) -> bytes:
+def packed(row: Row, seed: int = SEED) -> bytes:
     """Return the file of an object, as it is served.
 
     Parameters
     ----------
     row : dict
         Its row of the catalogue.
+    seed : int, optional
+        Seed of the sky.
 
     Returns
     -------
     bytes
         The compressed file.
     """
-    columns = values(row)
+    columns = values(row, seed)
     info = {"objectid": row["objectid"], "ra": row["ra"], "decl": row["decl"],
             "ndet": len(columns["bjd"]), "jmag": row["jmag"], "network": "HN"}  # fmt: skip
     return gzip.compress(csvlc(info, columns, defined=DEFINED | _EXPOSURE_TIME), 6, mtime=0)

@@ -80,7 +80,7 @@ def _lines(
     yield _line(f"query in run-queue. executing with set ID: {setid}...", "queued",
                {"setid": setid, "api_service": service, "api_args": hidden})  # fmt: skip
     try:
-        found, ran, columns = _search(service, arguments)
+        found, ran, columns = _search(service, arguments, server.seed)
         total = sum(map(len, found.values()))
         if not total:
             message = 'Nothing found. See the <a href="#c">available LC collections<\\/a>.'
@@ -204,7 +204,7 @@ PARSERS = {"conesearch": _cone, "ftsquery": _text, "columnsearch": _columns, "xm
 
 
 def _search(
-    service: str, arguments: Arguments
+    service: str, arguments: Arguments, seed: int
 ) -> tuple[dict[str, list[Row]], Arguments, list[str]]:
     """Return the rows by collection, what the server reports that it ran, and the columns."""
     chosen = arguments["collections"] or list(catalogs.COLLECTIONS)
@@ -222,14 +222,14 @@ def _search(
         "sortspec": sort or None, "limitspec": arguments["results_limitspec"],
         "samplespec": arguments["results_samplespec"], "visibility": "unlisted", "sharedwith": None,
     }  # fmt: skip
-    found, extra = FINDERS[service](arguments, chosen, condition, ran)
+    found, extra = FINDERS[service](arguments, chosen, condition, ran, seed)
     columns = [*asked, *BASE, *extra, "collection"]
     return found, ran, list(dict.fromkeys(columns))
 
 
-def _select(name: str, condition: str | None) -> list[Row]:
+def _select(name: str, condition: str | None, seed: int) -> list[Row]:
     try:
-        rows = catalogs.select(name, condition or "1")
+        rows = catalogs.select(name, condition or "1", seed)
     except sqlite3.Error:
         return []
     fixed = {"owner": 1, "visibility": "public", "sharedwith": None, "collection": name}
@@ -246,7 +246,7 @@ def _distance(ra: float, dec: float, rows: list[Row]) -> np.ndarray:
 
 
 def _in_cone(
-    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
 ) -> Found:
     ra, dec = arguments["parsed"]
     ran |= {"center_ra": ra, "center_decl": dec, "radius_arcmin": arguments["radius"]}
@@ -254,7 +254,7 @@ def _in_cone(
     dead = condition and re.search(r"\b(ra|decl|objectid)\b", condition)
     found: dict[str, list[Row]] = {}
     for name in chosen:
-        rows = [] if dead else _select(name, condition)
+        rows = [] if dead else _select(name, condition, seed)
         separations = _distance(ra, dec, rows)
         near = [n for n in np.argsort(separations) if separations[n] <= arguments["radius"] * 60]
         found[name] = [rows[n] | {"dist_arcsec": float(separations[n])} for n in near]
@@ -262,7 +262,7 @@ def _in_cone(
 
 
 def _in_text(
-    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
 ) -> Found:
     ran["ftsquerystr"] = arguments["ftstext"]
     words, column = arguments["parsed"], None
@@ -271,7 +271,7 @@ def _in_text(
     words = words.replace('"', "").lower()
     found: dict[str, list[Row]] = {}
     for name in chosen:
-        rows = _select(name, condition)
+        rows = _select(name, condition, seed)
         kept = [row for row in rows if any(
             words.rstrip("*") in (row[key] or "").lower() for key in catalogs.TEXT
             if column in (None, key))]  # fmt: skip
@@ -280,20 +280,20 @@ def _in_text(
 
 
 def _in_columns(
-    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
 ) -> Found:
-    return {name: _select(name, condition) for name in chosen}, ()
+    return {name: _select(name, condition, seed) for name in chosen}, ()
 
 
 def _in_match(
-    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
 ) -> Found:
     names, ra, dec = zip(*arguments["parsed"], strict=True)
     data = {"objectid": list(names), "ra": list(ra), "decl": list(dec)}
     ran |= {"inputdata": {"data": data}, "xmatch_dist_arcsec": arguments["radius"]}
     found: dict[str, list[Row]] = {}
     for name in chosen:
-        rows = _select(name, condition)
+        rows = _select(name, condition, seed)
         decs = np.array([row["decl"] for row in rows])
         order = np.argsort(decs)
         found[name] = []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..http import LoopbackServer, Response, SandboxRequest
+from ..sky import SEED
 from . import catalogs, searches
 from .files import Files
 from .messages import (
@@ -39,6 +40,8 @@ class LCCSandbox:
 
     Parameters
     ----------
+    seed : int
+        Seed of the sky.
     host : str
         Address to listen on.
     port : int
@@ -46,6 +49,8 @@ class LCCSandbox:
 
     Attributes
     ----------
+    seed : int
+        Seed of the sky.
     faults : dict
         A response, or a list of responses for one request each, by a regular expression of
         ``"METHOD path"``.
@@ -69,7 +74,8 @@ class LCCSandbox:
         Whether the server cannot check keys.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0):
+    def __init__(self, *, seed: int = SEED, host: str = "127.0.0.1", port: int = 0):
+        self.seed = seed
         self.faults: dict[str, Reply | list[Reply]] = {}
         self.routes: dict[str, Route] = {}
         self.received: list[LCCRequest] = []
@@ -245,7 +251,7 @@ class LCCSandbox:
             return json_reply({"status": "ok", "result": None, "message": message})
         if path == "/api/collections":
             return json_reply(
-                {"status": "ok", "result": catalogs.collections(), "message": "found"}
+                {"status": "ok", "result": catalogs.collections(self.seed), "message": "found"}
             )
         if path == "/api/datasets":
             return self._list(request)

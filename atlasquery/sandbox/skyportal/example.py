@@ -2,6 +2,7 @@
 
 import math
 
+from ..sky import SEED
 from .events import add_analysis, add_event, add_galaxy, png
 from .one_sky import add_one_sky
 from .state import PortalState
@@ -12,15 +13,17 @@ __all__ = ["fill"]
 ASKED = {"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00", "priority": 3}
 
 
-def fill(state: PortalState) -> None:
+def fill(state: PortalState, seed: int = SEED) -> None:
     """Fill an empty instance.
 
     Parameters
     ----------
     state : PortalState
         Its state.
+    seed : int, optional
+        Seed of the sky.
     """
-    add_one_sky(state)
+    add_one_sky(state, seed)
     state.groups[3]["name"] = "ATLAS transients"
     state.add_source(
         "ATLAS24abc", 150.1163, 2.2058, redshift=0.031, redshift_error=0.001, transient=True,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..sky import SkyObject, objects
+from ..sky import SEED, SkyObject, objects
 from ..surveys import Measurements, measurement_ids, measurements
 from .state import SITE_TIME, PortalState, Row
 
@@ -20,13 +20,15 @@ _CLASSES = {"SN Ia": "Ia", "SN II": "IIP", "SN IIn": "IIP", "SN Ib/c": "Ib", "AG
 _SUPERNOVAE = ("supernova", "orphan")
 
 
-def add_one_sky(state: PortalState) -> None:
+def add_one_sky(state: PortalState, seed: int = SEED) -> None:
     """Save what the surveys see of the sky as sources; photometry is stored when it is requested.
 
     Parameters
     ----------
     state : PortalState
         The state of the instance.
+    seed : int, optional
+        Seed of the sky.
     """
     state.telescopes[2] = {"id": 2, "name": "Simonyi Survey Telescope", "nickname": "Rubin",
                            "lat": -30.2446, "lon": -70.7494, "elevation": 2647.0,
@@ -35,7 +37,7 @@ def add_one_sky(state: PortalState) -> None:
         "id": LSST, "name": "LSST", "telescope_id": 2,
         "filters": [f"lsst{band}" for band in "ugrizy"],
     }  # fmt: skip
-    for one in objects():
+    for one in objects(seed):
         name = one.skyportal_id
         if name is None:
             continue
@@ -54,7 +56,9 @@ def add_one_sky(state: PortalState) -> None:
 def _tns_name(one: SkyObject) -> str | None:
     if one.tns_name is None:
         return None
-    return f"{'AT' if one.spectral_type is None else 'SN'} {one.tns_name}"
+    # TNS renames what turns out to be a supernova.
+    supernova = (one.spectral_type or "").startswith(("SN ", "SLSN"))
+    return f"{'SN' if supernova else 'AT'} {one.tns_name}"
 
 
 @dataclass
