@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.lightcurve.combine import combine
     from atlasquery.lightcurve import combine
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings

@@ -5,6 +5,7 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    combine,
     decoding,
     find,
     forced,
@@ -19,6 +20,7 @@ from benchmarks import (
 PARTS = (
     decoding,
     lightcurves,
+    combine,
     network,
     importing,
     bulk,

@@ -7,7 +7,7 @@ import numpy as np
 
 from atlasquery.lightcurve.plot_data import PlotPoints
 
-__all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot"]
+__all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot", "total_axis"]
 
 # Values of no marker.
 NOTHING = np.zeros(0)
@@ -26,6 +26,7 @@ UNCERTAIN = 10.0
 # The end of notes on points outside the axes.
 OUTSIDE_END = "outside the axes"
 DATES_ID, ABSOLUTE_ID = "atlasquery dates", "atlasquery absolute magnitudes"
+TOTAL_ID = "atlasquery total fluxes"
 OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
 BEYOND = "earlier or later row"
 # Inches: narrower figures have their legend below; the numbers of an axis and their label;
@@ -96,13 +97,21 @@ def fit_to_marks(
         return []
     low, high = _times_of(good, window)
     ax.set_xlim(low, high)
-    zero = [0.0] if y == "flux" else []
-    inside = [part for mark in good if len((part := _within(mark, low, high)).time)]
-    held = _extent(inside) if inside else _extent(good)
-    bottom, top = _range(np.concatenate([held, zero]), LEAST[y])
-    ax.set_ylim((top, bottom) if y == "mag" else (bottom, top))
+    ends = {}
+    for total in (False, True):
+        of_axis = [mark for mark in good if mark.total == total]
+        if not of_axis:
+            continue
+        # Only a difference may be of either sign.
+        zero = [0.0] if y == "flux" and not total else []
+        inside = [part for mark in of_axis if len((part := _within(mark, low, high)).time)]
+        held = _extent(inside) if inside else _extent(of_axis)
+        bottom, top = ends[total] = _range(np.concatenate([held, zero]), LEAST[y])
+        on = _axis_of(ax, TOTAL_ID) if total else ax
+        (on or ax).set_ylim((top, bottom) if y == "mag" else (bottom, top))
     outside: dict[str, int] = {}
     for mark in marks:
+        bottom, top = ends.get(mark.total, (-np.inf, np.inf))
         beyond = (mark.time < low) | (mark.time > high)
         n = np.count_nonzero(~beyond & ((mark.value < bottom) | (mark.value > top)))
         what = OUTSIDE.get(mark.kind, "uncertain point")
@@ -217,6 +226,37 @@ def date_axis(ax: Any, *, dated: bool = True) -> None:
     top.set_gid(DATES_ID)
 
 
+def total_axis(ax: Any, label: str) -> Any:
+    """Return the axes of total fluxes, which share the times of other axes.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The axes of differences.
+    label : str
+        The label of its values.
+
+    Returns
+    -------
+    `~matplotlib.axes.Axes`
+        Those of an earlier light curve, or new ones.
+    """
+    right = _axis_of(ax, TOTAL_ID)
+    if right is None:
+        right = ax.twinx()
+        right.set_gid(TOTAL_ID)
+    right.set_ylabel(label)
+    return right
+
+
+def _axis_of(ax: Any, gid: str) -> Any:
+    """Return the axes of that name that share the times of other axes; None if there are none."""
+    joined = ax.get_shared_x_axes()
+    return next(
+        (one for one in ax.figure.axes if one.get_gid() == gid and joined.joined(one, ax)), None
+    )
+
+
 def _remove(ax: Any, gid: str) -> None:
     """Remove the axis of an earlier picture on the same axes."""
     for child in [child for child in ax.child_axes if child.get_gid() == gid]:
@@ -274,7 +314,8 @@ def draw_key(ax: Any, notes: list[str], *, beside: bool = False) -> None:
     beside : bool, optional
         Whether numbers of an axis stand at the right.
     """
-    keys, labels = key_of([ax], notes)
+    right = _axis_of(ax, TOTAL_ID)
+    keys, labels = key_of([ax] if right is None else [ax, right], notes)
     if not keys:
         return
     figure = ax.get_figure()

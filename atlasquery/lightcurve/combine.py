@@ -11,6 +11,7 @@ from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.lightcurve.checks import check_light_curve
+from atlasquery.lightcurve.combine_arrays import CombinedArrays
 from atlasquery.lightcurve.combine_rows import (
     CombinedRows,
     InputCurves,
@@ -176,12 +177,12 @@ def combine(
     _check_positions(inputs, list(objects), many, barycentric)
     directions = _directions(inputs, objects, many, coordinates) if barycentric else None
     scale = "tdb" if barycentric else scale
-    rows = CombinedRows.joined(
-        [
-            combine_rows(part, scale=scale, directions=some)
-            for part, some in _parts(inputs, directions)
-        ]
-    )
+    parts, found = [], []
+    for part, some in _parts(inputs, directions):
+        source = part.columns()
+        found.append(combine_rows(part, source, scale=scale, directions=some))
+        parts.append((slice(int(part.owner[0]), int(part.owner[-1]) + 1), source))
+    rows = CombinedRows.joined(found)
     _warn_of_times(rows, inputs, many)
     tables = CombinedTables(
         inputs, rows, scale=scale, barycentric=barycentric, drop=duplicates == "drop"
@@ -192,6 +193,7 @@ def combine(
         list(objects),
         tables.table,
         what="combined",
+        source=CombinedArrays(tables, parts),
         meta=tables.meta,
     )
 
@@ -201,9 +203,7 @@ def _objects(curves: object) -> tuple[dict[Any, list[tuple[str, str, Table]]], b
     if isinstance(curves, Mapping) and curves:
         if all(isinstance(value, Table) for value in curves.values()):
             return {None: _of_one(curves, "curves")}, False
-        return {
-            key: _of_one(value, f"curves[{key!r}]") for key, value in curves.items()
-        }, True
+        return {key: _of_one(value, f"curves[{key!r}]") for key, value in curves.items()}, True
     if isinstance(curves, (list, tuple)) and curves:
         if all(isinstance(value, Mapping) for value in curves):
             return _joined(curves), True
@@ -269,19 +269,27 @@ def _inputs(objects: Mapping) -> InputCurves:
     for of, lc in zip(names, tables, strict=True):
         if "time" not in lc.columns or "exposure" not in lc.columns:
             check_light_curve(lc, *(column.name for column in SCHEMA), name=of)
-    every = tuple(sorted(known | set(services)))
-    return InputCurves(tables, names, np.array(owner), services, every)
+    return InputCurves(
+        tables,
+        names,
+        np.array(owner),
+        services,
+        [conventions_of(lc.meta) for lc in tables],
+        # The length of a table, and of times, takes ten times as long.
+        [lc.columns["exposure"].shape[0] for lc in tables],
+        tuple(sorted(known | set(services))),
+    )
 
 
 def _rank(one: tuple[str, str, Table]) -> tuple:
     _, service, lc = one
     meta = lc.meta
-    return service, str(meta.get("survey")), str(meta.get("query")), len(lc.columns), -len(lc)
+    return service, str(meta.get("survey")), str(meta.get("query")), len(lc.columns)
 
 
 def _parts(inputs: InputCurves, directions: np.ndarray | None) -> Iterable[tuple]:
     """Yield the light curves in parts that no object crosses, and their directions."""
-    lengths = np.array([len(lc) for lc in inputs.curves])
+    lengths = np.array(inputs.lengths)
     ends = np.flatnonzero(np.diff(inputs.owner, append=-1) != 0) + 1
     totals = np.cumsum(lengths)[ends - 1]
     marks = np.searchsorted(totals, np.arange(CHUNK, totals[-1], CHUNK))
@@ -296,7 +304,7 @@ def _check_positions(inputs: InputCurves, keys: list, many: bool, barycentric: b
     """Refuse times of the barycentre beside those of an observatory."""
     if barycentric:
         return
-    positions = [conventions_of(lc.meta).position for lc in inputs.curves]
+    positions = [known.position for known in inputs.conventions]
     # Where nothing is known it is taken for the observatory.
     positions = ["topocenter" if p == "unknown" else p for p in positions]
     if len(set(positions)) == 1:
@@ -325,9 +333,7 @@ def _directions(
         position = given.get(key)
         some = inputs.curves[starts[number] : starts[number + 1]]
         if position is None:
-            position = next(
-                (lc.meta["coordinates"] for lc in some if _is_position(lc.meta)), None
-            )
+            position = next((lc.meta["coordinates"] for lc in some if _is_position(lc.meta)), None)
         if position is not None:
             found[number] = position.icrs.cartesian.xyz.value
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from atlasquery.lightcurve.time_reference import (
     USUAL_EXPOSURE,
     exposure_time_sent,
     is_forced_product,
-    service_name,
 )
 from atlasquery.lightcurve.time_scales import light_travel_time, shifted
 
@@ -30,6 +30,7 @@ __all__ = [
     "InputCurves",
     "combine_rows",
     "conventions_of",
+    "five_sigma_limits",
     "is_combined",
 ]
 
@@ -38,12 +39,22 @@ MEASUREMENTS = np.array(["detection", "forced", "limit"])
 FLUX_KINDS = np.array(["difference", "total", "unknown"])
 MAGNITUDE_SYSTEMS = np.array(["AB", "Vega", "unknown"])
 TIME_REFERENCES = np.array(["start", "middle", "mean", "unknown"])
+#: Columns of words, whose numbers `CombinedRows` holds: its attribute, and the words.
+WORDS = {
+    "measurement": ("measurement", MEASUREMENTS),
+    "flux_kind": ("flux_kind", FLUX_KINDS),
+    "magsys": ("magsys", MAGNITUDE_SYSTEMS),
+    "time_reference": ("reference", TIME_REFERENCES),
+}
 DETECTION, FORCED, LIMIT = range(3)
+START, UNKNOWN_REFERENCE = 0, 3
 UNKNOWN_KIND = 2
 #: What is known of an exposure time: nothing or what the survey usually has, that of the row, that
 #: of another row of the same exposure.
 USUAL, SENT, LOOKED_UP = range(3)
 SECONDS = 86400.0
+# Names of fewer rows than one in so many are read one light curve after the other.
+SELDOM = 8
 # The survey that gives its times in TAI.
 IN_TAI = hashed(np.array(["lsst"]))[0]
 NAMES = tuple(column.name for column in SCHEMA)
@@ -66,6 +77,10 @@ class InputCurves:
         The number of the object of each.
     services : list of str
         The service of each.
+    conventions : list of Conventions
+        What the times and fluxes of each are.
+    lengths : list of int
+        Number of rows of each.
     known_services : tuple of str
         All services of the call, sorted: rows have an index of these.
     """
@@ -74,10 +89,27 @@ class InputCurves:
     names: list[str]
     owner: np.ndarray
     services: list[str]
+    conventions: list[Conventions]
+    lengths: list[int]
     known_services: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.curves)
+
+    def columns(self) -> CurveArrays:
+        """Return the columns of the light curves.
+
+        Returns
+        -------
+        CurveArrays
+            Of any time scales.
+
+        Raises
+        ------
+        InvalidQueryError
+            If one has no column of `SCHEMA`, or in a wrong unit.
+        """
+        return CurveArrays(self.curves, self.names, NAMES, mixed_scales=True, lengths=self.lengths)
 
     def part(self, some: slice) -> "InputCurves":
         """Return some of the light curves.
@@ -97,6 +129,8 @@ class InputCurves:
             self.names[some],
             self.owner[some],
             self.services[some],
+            self.conventions[some],
+            self.lengths[some],
             self.known_services,
         )
 
@@ -117,8 +151,6 @@ class CombinedRows:
         The index of its service.
     exposure_time : `~numpy.ndarray`
         In seconds.
-    limit : `~numpy.ndarray`
-        The 5-sigma limit in AB magnitudes.
     exposure_known : `~numpy.ndarray` of int8
         `USUAL`, `SENT` or `LOOKED_UP`.
     nowhere : `~numpy.ndarray` of bool
@@ -138,7 +170,6 @@ class CombinedRows:
     reference: np.ndarray
     service: np.ndarray
     exposure_time: np.ndarray
-    limit: np.ndarray
     exposure_known: np.ndarray
     nowhere: np.ndarray
     repeats: np.ndarray
@@ -147,9 +178,8 @@ class CombinedRows:
     @property
     def uncertain(self) -> np.ndarray:
         """Which rows have a time that is not known to be the middle of the exposure."""
-        unknown = TIME_REFERENCES[self.reference] == "unknown"
-        starts = TIME_REFERENCES[self.reference] == "start"
-        return unknown | (starts & ~(self.exposure_time >= 0))
+        unknown = self.reference == UNKNOWN_REFERENCE
+        return unknown | ((self.reference == START) & ~(self.exposure_time >= 0))
 
     def of(self, rows: slice) -> "CombinedRows":
         """Return the rows of one object.
@@ -199,7 +229,7 @@ class CombinedRows:
 
 
 def combine_rows(
-    inputs: InputCurves, *, scale: str, directions: np.ndarray | None
+    inputs: InputCurves, source: CurveArrays, *, scale: str, directions: np.ndarray | None
 ) -> CombinedRows:
     """Bring the rows of light curves to one time scale and order, and find the duplicates.
 
@@ -207,6 +237,8 @@ def combine_rows(
     ----------
     inputs : InputCurves
         Light curves.
+    source : CurveArrays
+        Their columns.
     scale : str
         The time scale of the result.
     directions : `~numpy.ndarray` or None
@@ -217,7 +249,6 @@ def combine_rows(
     CombinedRows
         All of their rows.
     """
-    source = CurveArrays(inputs.curves, inputs.names, NAMES, mixed_scales=True)
     rows = _CurveRows(inputs, source)
     _look_up_exposures(rows)
     jd1, jd2, nowhere = _middle(rows, scale, directions)
@@ -235,7 +266,6 @@ def combine_rows(
         reference=rows.reference[order],
         service=rows.service[order],
         exposure_time=rows.exposure_time[order],
-        limit=rows.limit[order],
         exposure_known=rows.exposure_known[order],
         nowhere=nowhere[order],
         repeats=_repeats(rows, order, seconds[order]),
@@ -249,8 +279,7 @@ class _CurveRows:
     def __init__(self, inputs: InputCurves, source: CurveArrays):
         self.inputs, self.source, self.lengths = inputs, source, source.lengths
         self.ends = np.cumsum(self.lengths)
-        conventions = [conventions_of(lc.meta) for lc in inputs.curves]
-        self.conventions = conventions
+        conventions = self.conventions = inputs.conventions
         self.owner = self.each(inputs.owner.tolist(), np.int64)
         self.flux = source.numbers("flux")
         self.exposure_time = source.numbers("exposure_time")
@@ -262,8 +291,6 @@ class _CurveRows:
         self.magsys = self._codes(MAGNITUDE_SYSTEMS, [c.magsys for c in conventions])
         number = {name: n for n, name in enumerate(inputs.known_services)}
         self.service = self.each([number[name] for name in inputs.services], np.int32)
-        # One meaning of limits: 5 sigma, whatever `limits` made of them.
-        self.limit = source.numbers("limiting_mag") - 2.5 * np.log10(5.0 / source.limit_sigma)
         self.exposure_known = self._exposure_known()
         self.measurement = self._measurements()
         self._override(number)
@@ -271,10 +298,10 @@ class _CurveRows:
 
     def each(self, values: Sequence, dtype: Any) -> np.ndarray:
         """Return for each row the value of its light curve."""
-        values = np.array(values, dtype)
-        if len(values) and (values == values[0]).all():
-            return np.full(int(self.lengths.sum()), values[0])
-        return np.repeat(values, self.lengths)
+        array = np.array(values, dtype)
+        if len(array) and (array == array[0]).all():
+            return np.full(int(self.lengths.sum()), array[0])
+        return np.repeat(array, self.lengths)
 
     def _codes(self, known: np.ndarray, values: list[str]) -> np.ndarray:
         number = {name: n for n, name in enumerate(known.tolist())}
@@ -331,11 +358,45 @@ class _CurveRows:
                 array[rows] = [numbers[text] for text in texts]
             self.exposure_known[rows] = np.asarray(lc["exposure_time_known"], bool)
 
-    def hashed(self, name: str) -> np.ndarray:
-        """Return a column of names, `hashed`."""
+    def hashed(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return a column of names of some rows, `hashed`."""
+        if name not in self._hashes and len(rows) * SELDOM < len(self.flux):
+            return self._hashed_one_by_one(name, rows)
         if name not in self._hashes:
             self._hashes[name] = hashed(self.source.labels(name)[0])
-        return self._hashes[name]
+        return self._hashes[name][rows]
+
+    def _hashed_one_by_one(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return the same for few rows, for which the column of all need not be joined."""
+        order = np.argsort(rows, kind="stable")
+        curve = np.searchsorted(self.ends, rows[order], side="right")
+        starts = np.flatnonzero(np.concatenate([[True], curve[1:] != curve[:-1]]))
+        local = rows[order] - (self.ends - self.lengths)[curve]
+        columns = self.source.columns_of(name)
+        pieces = [
+            np.ndarray.view(columns[n], np.ndarray)[local[first:last]]
+            for n, (first, last) in zip(
+                curve[starts].tolist(), pairwise([*starts.tolist(), len(rows)]), strict=True
+            )
+        ]
+        found = np.zeros(len(rows), np.uint64)
+        if pieces:
+            found[order] = hashed(np.concatenate(pieces))
+        return found
+
+    def surveys(self) -> np.ndarray:
+        """Return a number for the survey of each light curve, -1 where it has several."""
+        known: dict[str, int] = {}
+        numbers = []
+        for column in self.source.columns_of("survey"):
+            names = np.ndarray.view(column, np.ndarray)
+            if not len(names):
+                numbers.append(-2)
+            elif (names == names[0]).all():
+                numbers.append(known.setdefault(str(names[0]), len(known)))
+            else:
+                numbers.append(-1)
+        return np.array(numbers)
 
 
 def is_combined(lc: Table) -> bool:
@@ -351,7 +412,25 @@ def is_combined(lc: Table) -> bool:
     bool
         Whether it has the columns that only such have.
     """
-    return all(name in lc.columns for name in ROW_BY_ROW)
+    columns = lc.columns
+    return "measurement" in columns and all(name in columns for name in ROW_BY_ROW)
+
+
+def five_sigma_limits(source: CurveArrays) -> np.ndarray:
+    """Return limits of one meaning, whatever `limits` made of them.
+
+    Parameters
+    ----------
+    source : CurveArrays
+        Light curves.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        In AB magnitudes, NaN where there is none.
+    """
+    limit, sigma = source.numbers("limiting_mag"), source.limit_sigma
+    return limit if np.all(sigma == 5.0) else limit - 2.5 * np.log10(5.0 / sigma)
 
 
 def _numbers(known: np.ndarray) -> dict[str, int]:
@@ -359,8 +438,8 @@ def _numbers(known: np.ndarray) -> dict[str, int]:
 
 
 _KEYS = ("magsys", "flux_kind", "time_reference", "time_reference_position",
-         "averaged_time_reference", "time_reference_note", "reduced", "mag_column", "survey",
-         "detection_snr", "atlas_id")  # fmt: skip
+         "averaged_time_reference", "time_reference_note", "reduced", "mag_column",
+         "survey")  # fmt: skip
 _SEEN: dict[tuple, Conventions] = {}
 
 
@@ -377,8 +456,12 @@ def conventions_of(meta: Any) -> Conventions:
     Conventions
         As `Conventions.of` returns them.
     """
-    key = tuple(str(meta.get(name)) for name in _KEYS[:-1]) + ("atlas_id" in meta,)
-    if key not in _SEEN:
+    key = (*map(meta.get, _KEYS), "detection_snr" in meta, "atlas_id" in meta)
+    try:
+        known = key in _SEEN
+    except TypeError:
+        return Conventions.of(meta)
+    if not known:
         if len(_SEEN) > 1000:
             _SEEN.clear()
         _SEEN[key] = Conventions.of(meta)
@@ -390,24 +473,36 @@ def _look_up_exposures(rows: _CurveRows) -> None:
     without = (rows.exposure_known == USUAL) & rows.before_middle
     if not without.any() or without.all():
         return
-    # Only of objects of which both are known of one survey.
-    survey = rows.hashed("survey") + rows.owner.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     given = rows.exposure_known == SENT
-    common = np.intersect1d(np.unique(survey[without]), np.unique(survey[given]))
-    if not len(common):
-        return
-    names = rows.hashed("exposure")
-    key = survey + names * np.uint64(3)
-    some = np.flatnonzero(without & (names != 0) & np.isin(survey, common))
-    known = np.flatnonzero(given & (names != 0) & np.isin(survey, common))
-    known = known[np.lexsort((rows.exposure_time[known], key[known]))]
+    both = _with_both(rows, without, given)
+    some, known = np.flatnonzero(without & both), np.flatnonzero(given & both)
     if not len(some) or not len(known):
         return
-    at = np.minimum(np.searchsorted(key[known], key[some]), len(known) - 1)
-    found = key[known[at]] == key[some]
+    key, its_key = _exposure_keys(rows, some), _exposure_keys(rows, known)
+    order = np.lexsort((rows.exposure_time[known], its_key))
+    known, its_key = known[order], its_key[order]
+    at = np.minimum(np.searchsorted(its_key, key), len(known) - 1)
+    found = (its_key[at] == key) & (rows.hashed("exposure", some) != 0)
     rows.exposure_time = rows.exposure_time.copy()
     rows.exposure_time[some[found]] = rows.exposure_time[known[at[found]]]
     rows.exposure_known[some[found]] = LOOKED_UP
+
+
+def _with_both(rows: _CurveRows, without: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return the rows of objects of which a survey has exposure times in one curve of two."""
+    surveys = rows.surveys()
+    if (surveys == -1).any():
+        return np.ones(len(without), bool)
+    pair = rows.inputs.owner * (int(surveys.max(initial=0)) + 1) + surveys
+    of_row = np.repeat(pair, rows.lengths)
+    common = np.intersect1d(np.unique(of_row[without]), np.unique(of_row[given]))
+    return np.isin(of_row, common) if len(common) else np.zeros(len(without), bool)
+
+
+def _exposure_keys(rows: _CurveRows, some: np.ndarray) -> np.ndarray:
+    """Return a number for object, survey and exposure of some rows."""
+    owner = rows.owner[some].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return owner + rows.hashed("survey", some) + rows.hashed("exposure", some) * np.uint64(3)
 
 
 def _middle(
@@ -415,8 +510,9 @@ def _middle(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the middle of each exposure, and of which rows the site is not known."""
     times = [lc.columns["time"] for lc in rows.inputs.curves]
-    jd1, jd2 = rows.source.joined([t.jd1 for t in times]), rows.source.joined(
-        [t.jd2 for t in times]
+    jd1, jd2 = (
+        rows.source.joined([t.jd1 for t in times]),
+        rows.source.joined([t.jd2 for t in times]),
     )
     half = np.where(rows.before_middle & (rows.exposure_time >= 0), rows.exposure_time / 2, 0.0)
     scales = [time.scale for time in times]
@@ -466,9 +562,7 @@ def _at_barycentre(
     return jd1, jd2
 
 
-def _order(
-    rows: _CurveRows, jd1: np.ndarray, jd2: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _order(rows: _CurveRows, jd1: np.ndarray, jd2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows in order of object and time, and times in seconds.
 
     Rows of one time are in an order that depends on what they hold, not on the order in which
@@ -492,9 +586,7 @@ def _order(
     return _settled(rows, order, owner, mjd), seconds
 
 
-def _settled(
-    rows: _CurveRows, order: np.ndarray, owner: np.ndarray, mjd: np.ndarray
-) -> np.ndarray:
+def _settled(rows: _CurveRows, order: np.ndarray, owner: np.ndarray, mjd: np.ndarray) -> np.ndarray:
     """Return an order in which rows of one time are sorted by what they hold."""
     time, of = mjd[order], owner[order]
     tied = (of[1:] == of[:-1]) & ((time[1:] <= time[:-1]) | np.isnan(time[1:]))
@@ -508,14 +600,14 @@ def _settled(
     taken = order[at]
     source = rows.source
     keys = [
-        rows.limit[taken],
+        five_sigma_limits(source)[taken],
         source.numbers("mag")[taken],
         source.numbers("flux_err")[taken],
         rows.flux[taken],
-        rows.hashed("exposure")[taken],
+        rows.hashed("exposure", taken),
         rows.service[taken],
-        rows.hashed("band")[taken],
-        rows.hashed("survey")[taken],
+        rows.hashed("band", taken),
+        rows.hashed("survey", taken),
         rows.measurement[taken],
         mjd[taken],
         group,
@@ -533,13 +625,14 @@ def _repeats(rows: _CurveRows, order: np.ndarray, seconds: np.ndarray) -> np.nda
         return again
     taken = order[some]
     source = rows.source
-    kind = rows.hashed("survey")[taken] * np.uint64(5) + rows.hashed("band")[taken]
+    survey = rows.hashed("survey", taken)
+    kind = survey * np.uint64(5) + rows.hashed("band", taken)
     uploader = np.zeros(len(order), np.uint64)
     for part, column in rows.having("origin"):
         if column.dtype.kind == "U":
             uploader[part] = hashed(np.asarray(column))
-    known = np.isin(TIME_REFERENCES[rows.reference[taken]], ("start", "middle", "mean"))
-    exposure = rows.hashed("exposure")[taken]
+    known = rows.reference[taken] != UNKNOWN_REFERENCE
+    exposure = rows.hashed("exposure", taken)
     # A row that names its exposure, and whose time is known, counts before one that does not.
     rank = rows.service[taken] + 1000.0 * ~known + 10000.0 * (exposure == 0)
     flux_kind = np.where(rows.flux_kind == UNKNOWN_KIND, -1, rows.flux_kind)
@@ -553,10 +646,10 @@ def _repeats(rows: _CurveRows, order: np.ndarray, seconds: np.ndarray) -> np.nda
             source=uploader[taken] + rows.service[taken].astype(np.uint64) * np.uint64(7),
             half=np.nan_to_num(rows.exposure_time[taken]) / 2,
             known=known,
-            as_tai=rows.hashed("survey")[taken] == IN_TAI,
+            as_tai=survey == IN_TAI,
             flux=rows.flux[taken],
             mag=source.numbers("mag")[taken],
-            limit=rows.limit[taken],
+            limit=five_sigma_limits(source)[taken],
             rank=rank,
         )
     )

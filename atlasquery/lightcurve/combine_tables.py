@@ -18,15 +18,14 @@ from atlasquery.lightcurve.combine_rows import (
     FLUX_KINDS,
     LOOKED_UP,
     MAGNITUDE_SYSTEMS,
-    MEASUREMENTS,
-    TIME_REFERENCES,
     USUAL,
+    WORDS,
     CombinedRows,
     InputCurves,
-    conventions_of,
+    five_sigma_limits,
     is_combined,
 )
-from atlasquery.lightcurve.flags import Flag, flag_column
+from atlasquery.lightcurve.flags import flag_column
 from atlasquery.lightcurve.schema import (
     MJD_0,
     SCHEMA,
@@ -59,12 +58,6 @@ HOUSE_NAMES = {*SCHEMA_NAMES, "flag"}
 NOT_LETTERS = re.compile(r"\W+")
 # MJD under the mask of a time.
 NO_TIME = 51544.0
-TEXTS = (
-    ("measurement", MEASUREMENTS),
-    ("flux_kind", FLUX_KINDS),
-    ("magsys", MAGNITUDE_SYSTEMS),
-    ("reference", TIME_REFERENCES),
-)
 
 
 class CombinedTables:
@@ -96,10 +89,12 @@ class CombinedTables:
         self.inputs, self.rows, self.scale = inputs, rows, scale
         self._barycentric, self._drop = barycentric, drop
         self._first_curve = np.searchsorted(inputs.owner, np.arange(len(rows.lengths) + 1))
-        ends = np.cumsum([0, *map(len, inputs.curves)])
+        ends = np.cumsum([0, *inputs.lengths])
+        self._ends = ends
         self._first_input = ends[self._first_curve]
         self.edges = np.concatenate([[0], np.cumsum(rows.lengths)])
-        self.kept = rows.repeats < 0 if drop else None
+        self.kept = np.flatnonzero(rows.repeats < 0) if drop and (rows.repeats >= 0).any() else None
+        self._columns: dict[str, tuple[int, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.rows.lengths)
@@ -118,6 +113,36 @@ class CombinedTables:
             In the order in which columns come.
         """
         return self.inputs.part(slice(int(self._first_curve[n]), int(self._first_curve[n + 1])))
+
+    def inputs_of(self, objects: slice) -> tuple[int, int]:
+        """Return which light curves are of some objects.
+
+        Parameters
+        ----------
+        objects : slice
+            Numbers of objects.
+
+        Returns
+        -------
+        first, last : int
+            The first, and the one after the last.
+        """
+        return int(self._first_curve[objects.start]), int(self._first_curve[objects.stop])
+
+    def first_row(self, curve: int) -> int:
+        """Return which row of all is the first of a light curve given.
+
+        Parameters
+        ----------
+        curve : int
+            The number of the light curve.
+
+        Returns
+        -------
+        int
+            Of all light curves concatenated.
+        """
+        return int(self._ends[curve])
 
     def table(self, n: int) -> TimeSeries:
         """Return the light curve of one object.
@@ -138,7 +163,7 @@ class CombinedTables:
         meta = self._meta(inputs, rows, n)
         source = CurveArrays(inputs.curves, inputs.names, mixed_scales=True)
         values = _schema_values(source, rows, order)
-        copies = _copies(rows, values["exposure"], self.inputs.known_services)
+        copies = copies_in_words(rows, values["exposure"], self.inputs.known_services)
         if self._drop:
             kept = rows.repeats < 0
             order = order[kept]
@@ -149,9 +174,7 @@ class CombinedTables:
                 **{name: array[kept] for name, array in vars(rows).items() if name != "lengths"},
             )
         own = _combined_columns(rows, copies, self.inputs.known_services)
-        columns = schema_columns(
-            (rows.jd1, rows.jd2), values, own, scale=self.scale
-        )
+        columns = schema_columns((rows.jd1, rows.jd2), values, own, scale=self.scale)
         where = "at the barycentre" if self._barycentric else "of the exposure"
         columns[0].info.description = f"Middle {where}; see time_reference."
         if np.isnan(rows.jd1).any():
@@ -162,6 +185,86 @@ class CombinedTables:
         describe_flux(series)
         series.columns["limiting_mag"].info.description = "5-sigma limit, AB."
         return series
+
+    def has(self, name: str) -> bool:
+        """Return whether any light curve has a column.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        bool
+            It is masked in rows of others.
+        """
+        if name in SCHEMA_NAMES or name in COMBINED_NAMES:
+            return True
+        return name in self._further_of_all()
+
+    def prototype(self) -> Table:
+        """Return a light curve without rows, with the columns of all objects.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            With their descriptions.
+        """
+        table = Table(self.table(0)[:0], copy=False)
+        for name, (n, _) in self._further_of_all().items():
+            if name not in table.columns:
+                table[name] = self.table(n)[name][:0]
+        return table
+
+    def survey_column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column of a survey for the rows of all light curves, in the order given.
+
+        Parameters
+        ----------
+        name : str
+            The column, or ``flag``.
+
+        Returns
+        -------
+        values, mask : `~numpy.ndarray`
+            Masked in rows of light curves that do not have it.
+        """
+        starts = np.concatenate([[0], np.cumsum(self.inputs.lengths)]).tolist()
+        pieces = []
+        for n in range(len(self)):
+            first = int(self._first_curve[n])
+            inputs = self.curves_of(n)
+            if name == "flag":
+                found = [(k, lc.columns.get(name)) for k, lc in enumerate(inputs.curves)]
+            else:
+                found = [(k, column) for k, full, column in _further(inputs, name) if full == name]
+            pieces += [
+                (slice(starts[first + k], starts[first + k + 1]), *_values_and_mask(column))
+                for k, column in found
+                if column is not None
+            ]
+        return _filled(pieces, starts[-1])
+
+    def _further_of_all(self) -> dict[str, tuple[int, Any]]:
+        """Return the first object and column of each name that not all light curves have."""
+        if self._columns is None:
+            self._columns = {}
+            seen: set = set()
+            for n in range(len(self)):
+                inputs = self.curves_of(n)
+                layout = tuple(
+                    (service, lc.meta.get("survey"), *lc.columns)
+                    for service, lc in zip(inputs.services, inputs.curves, strict=True)
+                )
+                if layout in seen:
+                    continue
+                seen.add(layout)
+                for _, full, column in _further(inputs):
+                    self._columns.setdefault(full, (n, column))
+                if any("flag" in lc.columns for lc in inputs.curves):
+                    self._columns.setdefault("flag", (n, None))
+        return self._columns
 
     def meta(self, n: int) -> dict:
         """Return the metadata of the light curve of one object.
@@ -184,10 +287,9 @@ class CombinedTables:
         surveys = sorted(set(", ".join(str(m.get("survey", "")) for m in metas).split(", ")))
         names = [str(m["object"]) for m in metas if m.get("object")]
         positions = [m["coordinates"] for m in metas if isinstance(m.get("coordinates"), SkyCoord)]
-        known = [conventions_of(m) for m in metas]
         kinds = FLUX_KINDS[np.unique(rows.flux_kind)].tolist()
         systems = MAGNITUDE_SYSTEMS[np.unique(rows.magsys)].tolist()
-        places = {one.position for one in known}
+        places = {one.position for one in inputs.conventions}
         common = places.pop() if len(places) == 1 else "topocenter"
         conventions = Conventions(
             "middle",
@@ -198,7 +300,8 @@ class CombinedTables:
         bits = [m["flag_bits"] for m in metas if "flag_bits" in m]
         return {
             "survey": ", ".join(filter(None, surveys)),
-            "object": names[0] if names else "",
+            # A name says more than a number.
+            "object": min(names, key=str.isdigit) if names else "",
             **({"coordinates": positions[0]} if positions else {}),
             **conventions.meta(),
             "sources": _sources(inputs),
@@ -215,14 +318,14 @@ class CombinedTables:
             "exposure times that the survey usually has": rows.exposure_known == USUAL,
             "rows of an unknown site, for which the centre of the Earth was taken": rows.nowhere,
         }
-        said = [f"{int(np.count_nonzero(some))} {what}" for what, some in counts.items()]
-        said = [line for line in said[:1]] + [line for line in said[1:] if line[:2] != "0 "]
+        duplicates, *others = [
+            f"{int(np.count_nonzero(some))} {what}" for what, some in counts.items()
+        ]
+        counted = [duplicates, *(line for line in others if not line.startswith("0 "))]
         how = f"scale={self.scale}" + (", barycentric" if self._barycentric else "")
         n = len(inputs)
         plural = "s" if n != 1 else ""
-        return f"combine: {len(rows.index)} rows of {n} light curve{plural}; {how}; " + "; ".join(
-            said
-        )
+        return f"combine: {len(rows.index)} rows of {n} light curve{plural}; {how}; {'; '.join(counted)}"
 
 
 def _sources(inputs: InputCurves) -> list[dict]:
@@ -261,14 +364,31 @@ def _schema_values(
             texts = source.labels(column.name)[0][order]
             values[column.name] = texts if texts.dtype.kind == "U" else texts.astype(np.str_)
     values["exposure_time"] = rows.exposure_time.copy()
-    values["limiting_mag"] = rows.limit.copy()
+    values["limiting_mag"] = five_sigma_limits(source)[order]
     return values
 
 
-def _copies(
+def copies_in_words(
     rows: CombinedRows, exposures: np.ndarray, services: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which measurement each row repeats in words, and which repeat none."""
+    """Return which measurement each row repeats, in words.
+
+    Parameters
+    ----------
+    rows : CombinedRows
+        The rows.
+    exposures : `~numpy.ndarray` of str
+        The names of their exposures.
+    services : sequence of str
+        The services that `rows` has numbers of.
+
+    Returns
+    -------
+    words : `~numpy.ndarray` of str
+        Service and exposure, or where it has no name the MJD.
+    none : `~numpy.ndarray` of bool
+        The rows that repeat none.
+    """
     again = np.flatnonzero(rows.repeats >= 0)
     none = rows.repeats < 0
     if not len(again):
@@ -291,9 +411,8 @@ def _combined_columns(
 ) -> Rows:
     """Return the columns of `COMBINED`."""
     values: dict[str, np.ndarray] = {
-        name: known[getattr(rows, name)] for name, known in TEXTS
+        name: known[getattr(rows, attribute)] for name, (attribute, known) in WORDS.items()
     }
-    values["time_reference"] = values.pop("reference")
     values["service"] = np.array(services, np.str_)[rows.service]
     values["exposure_time_known"] = rows.exposure_known != USUAL
     values["duplicate_of"], none = copies
@@ -338,8 +457,11 @@ def prefix_of(service: str, lc: Table) -> str:
     return f"{NOT_LETTERS.sub('_', one) or 'other'}_"
 
 
-def _further(inputs: InputCurves) -> Iterator[tuple[int, str, Any]]:
-    """Yield the number of a light curve, the name in the result, and each of its survey columns."""
+def _further(inputs: InputCurves, only: str = "") -> Iterator[tuple[int, str, Any]]:
+    """Yield the number of a light curve, the name in the result, and each of its survey columns.
+
+    With `only`, those that are called so in the result, or share its name.
+    """
     kinds: dict[str, tuple] = {}
     for n, (service, lc) in enumerate(zip(inputs.services, inputs.curves, strict=True)):
         prefix = prefix_of(service, lc)
@@ -348,6 +470,8 @@ def _further(inputs: InputCurves) -> Iterator[tuple[int, str, Any]]:
             if name in left_out:
                 continue
             full = wanted = prefix + name
+            if only and not only.startswith(wanted):
+                continue
             number = 1
             # What has another type or unit is another column.
             while kinds.setdefault(full, _kind(column)) != _kind(column):
@@ -392,14 +516,8 @@ def _joined_column(
     first = pieces[0][1]
     if isinstance(first, (Time, TimeDelta)):
         return _joined_times(name, pieces, total, order)
-    plain = [_values_and_mask(column) for _, column in pieces]
-    # A light curve without rows does not know how wide its strings are.
-    dtype = np.result_type(*(values for values, _ in plain))
-    blank: Any = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
-    whole = np.full((total, *plain[0][0].shape[1:]), blank, dtype)
-    mask = np.ones(whole.shape, bool)
-    for (rows, _), (values, missing) in zip(pieces, plain, strict=True):
-        whole[rows], mask[rows] = values, missing
+    whole, mask = _filled([(rows, *_values_and_mask(column)) for rows, column in pieces], total)
+    dtype = whole.dtype
     about = first.info.description or ""
     whole, mask = whole[order], mask[order]
     unit = getattr(first, "unit", None)
@@ -414,9 +532,21 @@ def _joined_column(
     return MaskedColumn(whole, name=name, mask=mask, unit=unit, description=about or None)
 
 
-def _joined_times(
-    name: str, pieces: list[tuple[slice, Any]], total: int, order: np.ndarray
-) -> Any:
+def _filled(
+    pieces: Sequence[tuple[slice, np.ndarray, np.ndarray]], total: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column of which some rows are known, and where it is masked."""
+    # A light curve without rows does not know how wide its strings are.
+    dtype = np.result_type(*(values.dtype for _, values, _ in pieces))
+    blank: Any = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
+    whole = np.full((total, *pieces[0][1].shape[1:]), blank, dtype)
+    mask = np.ones(whole.shape, bool)
+    for rows, values, missing in pieces:
+        whole[rows], mask[rows] = values, missing
+    return whole, mask
+
+
+def _joined_times(name: str, pieces: list[tuple[slice, Any]], total: int, order: np.ndarray) -> Any:
     first = pieces[0][1]
     delta = isinstance(first, TimeDelta)
     jd1, jd2 = np.full(total, 0.0 if delta else NO_TIME + MJD_0), np.zeros(total)

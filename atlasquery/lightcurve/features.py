@@ -11,9 +11,8 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
-from atlasquery.lightcurve.exposures import repeated
+from atlasquery.lightcurve.exposures import of_one_flux_kind, repeated_exposures
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import codes, make_groups
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import suggest
 
@@ -71,7 +70,8 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
             raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, known)}")
         chosen &= bands == band
     chosen &= ~(np.isnan(one.numbers("flux")) & np.isnan(one.numbers("limiting_mag")))
-    again = _repeated(one, chosen)
+    chosen &= of_one_flux_kind(one, chosen)
+    again = repeated_exposures(one, chosen)
     chosen[again] = False
     order = np.flatnonzero(chosen)
     order = order[np.argsort(one.mjd()[order], kind="stable")]
@@ -83,13 +83,6 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
     return UsableRows(
         order, len(again), one.mjd()[order], bands[order], flux, mag, mag_err, limit, detected
     )
-
-
-def _repeated(one: CurveArrays, chosen: np.ndarray) -> np.ndarray:
-    """Return the rows of exposures of which another row counts, as in `bin`."""
-    names = [name for name in ("band", "survey") if one.has(name)]
-    groups = make_groups([codes(one.labels(name)[0]) for name in names], chosen)
-    return repeated(one, groups, one.mjd(), one.numbers("flux"), one.numbers("flux_err"))
 
 
 def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:

@@ -131,7 +131,8 @@ def summary(
     Notes
     -----
     An exposure that has several rows counts once, as in `bin`; ``meta["history"]`` counts
-    the others.
+    the others. Of a light curve that was combined of difference and total fluxes only the
+    former count.
 
     Examples
     --------
