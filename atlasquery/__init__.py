@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve.combine import combine
-    from atlasquery.lightcurve import combine
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings
     from atlasquery.sky.resolve import Resolved, resolve
