@@ -52,7 +52,8 @@ def _example(request):
         request.getfixturevalue("_example_user")
         if "AtlasForced" in request.node.dtest.docstring:
             request.getfixturevalue("_example_forced")
-        if "SkyPortal" in request.node.dtest.docstring:
+        asks_all = re.search(r"\b(find|resolve)\(", request.node.dtest.docstring)
+        if asks_all or "SkyPortal" in request.node.dtest.docstring:
             request.getfixturevalue("_example_skyportal")
         if "TinySurvey" in request.node.dtest.docstring:
             request.getfixturevalue("_example_new_survey")

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve.combine import combine
-    from atlasquery.sky.find import find
-    from atlasquery.sky.findings import Findings
-    from atlasquery.sky.resolve import Resolved, resolve
+    from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -42,6 +40,7 @@ _LAZY = {
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
     "combine": "atlasquery.lightcurve",
+    "crossmatch": "atlasquery.sky",
     "find": "atlasquery.sky",
     "resolve": "atlasquery.sky",
 }
@@ -66,6 +65,7 @@ __all__ = [
     "__citation__",
     "__version__",
     "combine",
+    "crossmatch",
     "find",
     "resolve",
 ]

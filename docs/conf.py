@@ -18,7 +18,7 @@ copyright = author
 release = installed(project)
 version = release.partition(".dev")[0]
 
-extensions = [*extensions, "declared"]
+extensions = [*extensions, "declared", "myst_nb"]
 exclude_patterns = ["_build", "_ext", "_includes", "_templates", "api/*.inc", "new_survey"]
 suppress_warnings = ["app.add_directive"]
 
@@ -58,6 +58,12 @@ html_static_path = ["_static"]
 html_css_files = ["atlasquery.css"]
 html_show_sourcelink = False
 html_last_updated_fmt = None
+
+# Notebooks are run here, on the sandbox; what they write goes to a temporary folder.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
 
 plot_include_source = True
 plot_html_show_formats = False

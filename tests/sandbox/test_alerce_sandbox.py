@@ -180,11 +180,12 @@ def test_skyportal_shows_the_same_points(alerce, monkeypatch, tmp_path):
             monkeypatch.setenv(name, value)
         skyportal = SkyPortalClass()
         skyportal.cache_location = tmp_path / "skyportal"
-        there = skyportal.get_photometry(one.skyportal_id)
+        uploaded = skyportal.get_photometry(one.skyportal_id)
     here = alerce.get_light_curve(one.ztf_name)
     here = here[here["detection"]]
     found = {}
-    for row, mjd, flux in zip(there, there.time.mjd, values(there, "flux", u.uJy), strict=True):
+    rows = uploaded, uploaded.time.mjd, values(uploaded, "flux", u.uJy)
+    for row, mjd, flux in zip(*rows, strict=True):
         altdata = json.loads(str(row["altdata"]))
         if "candid" in altdata:
             found[altdata["candid"]] = (mjd, flux, str(row["filter"]))
@@ -271,9 +272,9 @@ def test_a_mover_goes_along_its_track(alerce):
     )  # fmt: skip
     found = alerce.get_detections(mover.ztf_name)
     ra, dec = mover.position(tai_of_utc(np.array(found["mjd"]), 30.0))
-    there = SkyCoord(ra, dec, unit="deg")
+    expected = SkyCoord(ra, dec, unit="deg")
     seen = SkyCoord(found["ra"].quantity, found["dec"].quantity)
-    assert (seen.separation(there) < 0.5 * u.arcsec).all()
+    assert (seen.separation(expected) < 0.5 * u.arcsec).all()
     assert seen[0].separation(seen[-1]) > 1 * u.arcsec
 
 

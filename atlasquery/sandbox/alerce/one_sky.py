@@ -5,6 +5,7 @@ share: see `atlasquery.sandbox.surveys`.
 """
 
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ def ztf_objects(sky: SyntheticSky) -> list["SkyZTF"]:
     list of SkyZTF
         In the order of the sky.
     """
-    named = (SkyZTF(one, sky.seed) for one in sky if one.ztf_name is not None)
-    return [one for one in named if one.is_detected()]
+    named = (SkyZTF(one) for one in sky if one.ztf_name is not None)
+    return [one for one in named if one.n_detections]
 
 
 def lsst_objects(sky: SyntheticSky) -> list["SkyLSST"]:
@@ -75,8 +76,8 @@ def lsst_objects(sky: SyntheticSky) -> list["SkyLSST"]:
     list of SkyLSST
         In the order of the sky.
     """
-    named = (SkyLSST(one, sky.seed) for one in sky if one.lsst_id is not None)
-    return [one for one in named if one.is_detected()]
+    named = (SkyLSST(one) for one in sky if one.lsst_id is not None)
+    return [one for one in named if one.n_detections]
 
 
 class _Seen:
@@ -86,17 +87,14 @@ class _Seen:
     ----------
     one : SkyObject
         The object.
-    seed : int
-        Seed of the sky.
     """
 
     survey = ""
     scatter = 0.0
     failing: frozenset[str] = frozenset()
 
-    def __init__(self, one: SkyObject, seed: int):
+    def __init__(self, one: SkyObject):
         self.one = one
-        self._seed = seed
 
     @property
     def position(self) -> tuple[float, float]:
@@ -106,12 +104,13 @@ class _Seen:
         points = self._detections()
         return _mean_angle(points.ra), float(np.mean(points.dec))
 
-    def is_detected(self) -> bool:
-        """Return whether there is a detection."""
-        return bool(self._points().detected.any())
+    @cached_property
+    def n_detections(self) -> int:
+        """The number of detections."""
+        return int(self._points().detected.sum())
 
     def _points(self) -> Measurements:
-        return measurements(self.one, self.survey, self._seed)
+        return _measured(self)
 
     def _detections(self) -> Measurements:
         points = self._points()
@@ -125,7 +124,7 @@ class _Seen:
 
     def _random(self, stream: int) -> np.random.Generator:
         survey = ("ztf", "lsst").index(self.survey)
-        return generator(self._seed, stream, survey, self.one.number)
+        return generator(self.one.seed, stream, survey, self.one.number)
 
     def _measured_positions(self, points: Measurements) -> tuple[list[float], list[float]]:
         """Return the position of each detection, with its error."""
@@ -135,7 +134,7 @@ class _Seen:
 
     def _ranked(self, classes: Sequence[str], best: str, stream: int) -> list[Row]:
         """Return a row for each class of a classifier, of which one is the likeliest."""
-        rng = generator(self._seed, _CLASSES, stream, self.one.number)
+        rng = generator(self.one.seed, _CLASSES, stream, self.one.number)
         rest = rng.random(len(classes)) ** 3 + 1e-3
         rest[list(classes).index(best)] = 0
         likeliest = rng.uniform(0.55, 0.95)
@@ -156,8 +155,6 @@ class SkyZTF(_Seen):
     ----------
     one : SkyObject
         The object.
-    seed : int
-        Seed of the sky.
     """
 
     survey = "ztf"
@@ -217,7 +214,7 @@ class SkyZTF(_Seen):
         return rows
 
     def _light_curve_class(self) -> str | None:
-        if self._points().detected.sum() < _LEAST_CLASSIFIED:
+        if self.n_detections < _LEAST_CLASSIFIED:
             return None
         if self.one.kind in ("supernova", "orphan"):
             return _SUPERNOVA_CLASS.get(str(self.one.spectral_type), "SNIa")
@@ -386,8 +383,6 @@ class SkyLSST(_Seen):
     ----------
     one : SkyObject
         The object.
-    seed : int
-        Seed of the sky.
     """
 
     survey = "lsst"
@@ -476,6 +471,12 @@ class SkyLSST(_Seen):
                 "timeWithdrawnMjdTai": row["mjd"] + 3.5 if withdrawn else None,
             }  # fmt: skip
         return rows
+
+
+@lru_cache(maxsize=16)
+def _measured(seen: _Seen) -> Measurements:
+    """Return the measurements of an object, which several parts of a response need."""
+    return measurements(seen.one, seen.survey)
 
 
 def _band_statistics(points: Measurements, band: str) -> Row:
