@@ -1,6 +1,7 @@
 """Run the examples of the documentation and of the docstrings against the embedded sandbox."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
