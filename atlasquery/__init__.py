@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings
     from atlasquery.sky.resolve import Resolved, resolve
+    from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
     __version__: str
