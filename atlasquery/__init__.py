@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.lightcurve import Alert, read_alert, read_alerts
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Imported on first use (PEP 562), so that importing the package costs nothing.
 _LAZY = {
+    "Alert": "atlasquery.lightcurve",
     "Alerce": "atlasquery.alerce",
     "AlerceClass": "atlasquery.alerce",
     "Atlas": "atlasquery.atlas",
@@ -35,12 +37,15 @@ _LAZY = {
     "LCCServerClass": "atlasquery.lccserver",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "read_alert": "atlasquery.lightcurve",
+    "read_alerts": "atlasquery.lightcurve",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
 __all__ = [
     "Alerce",
     "AlerceClass",
+    "Alert",
     "Atlas",
     "AtlasClass",
     "AtlasForced",
@@ -54,6 +59,8 @@ __all__ = [
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "read_alert",
+    "read_alerts",
 ]
 
 

@@ -51,6 +51,8 @@ class Flag(IntFlag):
     BELOW_LIMIT = 16384
     #: No measurement: neither a flux nor a magnitude nor a limit is known.
     FAILED = 32768
+    #: The survey has withdrawn the measurement.
+    WITHDRAWN = 65536
 
 
 FAINT = Flag.LOW_SNR | Flag.BELOW_LIMIT

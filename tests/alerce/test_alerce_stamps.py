@@ -12,13 +12,13 @@ from astropy.wcs import WCS
 from overlap import overlapping
 
 from atlasquery.alerce import conf
-from atlasquery.alerce.stamps import _decode_images
 from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.lightcurve.stamps import decode_images
 from atlasquery.sandbox.alerce import sky
 from atlasquery.sandbox.alerce.archive import fits_gz, image
 from atlasquery.sandbox.alerce.server import Answer
@@ -98,7 +98,7 @@ def test_stamps_of_lsst(alerce, double):
 @pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
 def test_stamps_as_recorded(samples):
     for path in ("stamps/stamp_science.fits.gz", "stamps/stamp_template.fits.gz"):
-        (hdu,) = _decode_images(samples(path), 1 << 20)
+        (hdu,) = decode_images(samples(path), 1 << 20)
         assert hdu.data.shape == (63, 63) and hdu.data.dtype.itemsize == 4
         assert np.isfinite(hdu.data).any()
 
