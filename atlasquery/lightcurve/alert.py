@@ -294,7 +294,8 @@ class Alert(Mapping):
     def __len__(self) -> int:
         return len(self.packet)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         version = f", schema {self.version}" if self.version else ""

@@ -46,9 +46,14 @@ ZTF_FORCED_UNITS = _units(
     s="exptime",
 )
 #: Fields of a candidate of ZTF that are of the object and of what is near it, not of the exposure.
-ZTF_OBJECT = tuple(
-    ["ndethist", "ncovhist", "jdstarthist", "jdendhist", "jdstartref", "jdendref", "nframesref", "nmtchps", "objectidps1", "sgmag1", "srmag1", "simag1", "szmag1", "sgscore1", "distpsnr1", "objectidps2", "sgmag2", "srmag2", "simag2", "szmag2", "sgscore2", "distpsnr2", "objectidps3", "sgmag3", "srmag3", "simag3", "szmag3", "sgscore3", "distpsnr3", "neargaia", "neargaiabright", "maggaia", "maggaiabright"]
-)
+ZTF_OBJECT = (
+    *("ndethist", "ncovhist", "jdstarthist", "jdendhist", "jdstartref", "jdendref", "nframesref"),
+    "nmtchps",
+    *(f"{name}{n}" for n in (1, 2, 3) for name in (
+        "objectidps", "sgmag", "srmag", "simag", "szmag", "sgscore", "distpsnr"
+    )),
+    *("neargaia", "neargaiabright", "maggaia", "maggaiabright"),
+)  # fmt: skip
 #: Fields in which -999 stands for none.
 ZTF_PLACEHOLDERS = frozenset(
     (*ZTF_OBJECT, "ssdistnr", "ssmagnr", "magnr", "sigmagnr", "chinr", "sharpnr", "distnr",

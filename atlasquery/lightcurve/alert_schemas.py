@@ -101,8 +101,8 @@ SIZES = {
     "string": _Size(1, 0, 49, 0),
 }
 POINTER, ENTRY = 16, 160
-# What fastavro makes of whole numbers (dates, times) takes more, and of bytes and strings (decimals,
-# UUIDs) much more.
+# What fastavro makes of whole numbers (dates, times) takes more, and of bytes and strings
+# (decimals, UUIDs) much more.
 LOGICAL = {"int": 30, "long": 30}
 OTHER_LOGICAL = 160
 
@@ -484,5 +484,6 @@ def numbered_schema(number: int) -> PacketSchema:
     if spec is None and 100 <= number < 10_000:
         remedy += ", or install lsst-alert-packet, which has those of LSST"
     raise InvalidQueryError(
-        f"the packet has the schema number {number}, and not the schema: {lsst} is needed. {remedy}."
+        f"the packet has the number {number} of its schema, not the schema itself: {lsst} is "
+        f"needed. {remedy}."
     )

@@ -128,6 +128,43 @@ def test_a_figure_of_stamps_needs_no_notebook(alerce):
 def test_alert_packets(alerce):
     pytest.importorskip("fastavro", reason="the avro extra is not installed")
     assert alerce.get_avro(OID).startswith(b"Obj\x01")
-    assert alerce.get_avro(OID, decoded=True) == {"objectId": OID, "candid": CANDID}
+    alert = alerce.get_avro(OID, decoded=True)
+    assert (alert.survey, alert.object_id, alert.alert_id) == ("ztf", OID, CANDID)
+    # The fields of the packet, as of the dictionary that it was.
+    assert alert["objectId"] == OID and alert["candid"] == CANDID
+    assert dict(alert) == alert.packet
     with pytest.raises(NotFoundError, match="AVRO not found"):
         alerce.get_avro(OID, 99)
+
+
+def test_the_packet_of_an_alert_has_the_light_curve_that_the_broker_sends(alerce):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    last = [row for row in sky.detections(2) if row["has_stamp"]][-1]
+    lc = alerce.get_avro(OID, last["candid"], decoded=True).light_curve
+    theirs = alerce.get_light_curve(OID, forced=True, end=last["mjd"] + 1e-6)
+    for forced in (False, True):
+        ours = lc[(lc["forced"] == forced) & lc["flux"].mask == 0]
+        ours = ours[np.isfinite(ours["flux"].unmasked)]
+        same = theirs[(theirs["forced"] == forced) & ~theirs["flux"].mask]
+        same = same[same.time.mjd >= last["mjd"] - 30]
+        assert len(ours) == len(same) > 2
+        np.testing.assert_array_equal(ours["exposure"], same["exposure"])
+        np.testing.assert_array_equal(ours["band"], same["band"])
+        # The packet has jd, and magnitudes of single precision.
+        np.testing.assert_allclose(ours.time.mjd, same.time.mjd, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(ours["flux"].unmasked, same["flux"].unmasked, rtol=1e-5)
+        np.testing.assert_allclose(ours["flux_err"].unmasked, same["flux_err"].unmasked, rtol=1e-4)
+    for item in ("magsys", "flux_kind", "time_reference", "time_reference_position", "survey"):
+        assert lc.meta[item] == theirs.meta[item]
+    assert lc.time.scale == theirs.time.scale == "utc"
+
+
+def test_a_packet_of_another_alert_or_survey_is_refused(alerce, double):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    other = alerce.get_avro(sky.name(4))
+    double.faults["get_avro"] = Answer(200, other, "app/avro+binary")
+    with pytest.raises(TableParseError, match="asked for is"):
+        alerce.get_avro(OID, CANDID, decoded=True, cache=False)
+    double.faults["get_avro"] = Answer(200, other[:-30], "app/avro+binary")
+    with pytest.raises(TableParseError, match="cut off"):
+        alerce.get_avro(sky.name(4), decoded=True, cache=False)

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from . import lists, sky
+from .packets import ztf_packet
 
 FITS = "application/fits+gzip"
 VOTABLE = """<?xml version="1.0"?>
@@ -74,14 +75,14 @@ def stamps(path, params, turn):
 
 
 def packet(oid, candid):
-    """Return an alert packet of few fields."""
-    import fastavro
-
-    fields = [{"name": "objectId", "type": "string"}, {"name": "candid", "type": "long"}]
-    schema = {"type": "record", "name": "alert", "fields": fields}
-    file = io.BytesIO()
-    fastavro.writer(file, schema, [{"objectId": oid, "candid": int(candid)}])
-    return file.getvalue()
+    """Return an alert packet as the survey writes it."""
+    n = lists._numbers()[oid]
+    rows = sky.detections(n)
+    row = next(row for row in rows if row["candid"] == candid)
+    stamps = {
+        kind: fits_gz(kind, int(candid) % 1000) for kind in ("science", "template", "difference")
+    }
+    return ztf_packet(oid, row, rows + sky.non_detections(n), sky.forced(n), stamps)
 
 
 def lsst_stamp(path, params, known):
