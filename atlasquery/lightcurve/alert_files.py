@@ -35,6 +35,8 @@ SYNC_LENGTH = 16
 CHUNK = 1 << 18
 # Bytes of what a container says of itself, besides its schema.
 LARGEST_HEADER = LARGEST_SCHEMA + (1 << 20)
+# Bytes that xz may need for itself, whatever it unpacks.
+XZ_MEMORY = 100_000_000
 # An editor or ``echo`` leaves the end of a line behind a message.
 LINE_ENDS = (b"\n", b"\r\n")
 # What files of other kinds begin with, and what to do with them.
@@ -67,6 +69,10 @@ class DecodedPacket(NamedTuple):
     record: dict
     schema: PacketSchema
     where: str
+
+
+class _LostError(TableParseError):
+    """A block whose end is not known."""
 
 
 class _Stream:
@@ -127,13 +133,17 @@ class _Stream:
         while True:
             byte = self.take(1)
             if not byte:
-                raise TableParseError("the file is cut off")
+                raise _LostError("the file is cut off")
             number |= (byte[0] & 0x7F) << shift
             shift += 7
             if not byte[0] & 0x80:
                 return (number >> 1) ^ -(number & 1)
             if shift > 63:
-                raise TableParseError("a number of it has more than 64 bits")
+                raise _LostError("a number of it has more than 64 bits")
+
+    def put_back(self, data: bytes) -> None:
+        """Put back bytes, which are then the next ones."""
+        self._ahead = data + self._ahead
 
     def skip_past(self, mark: bytes) -> bool:
         """Skip all bytes up to the end of a mark; return whether it was found."""
@@ -311,22 +321,33 @@ class PacketFile:
                 if count < 0 or not 0 <= size <= self._limit:
                     reason = f"its block declares {count} packets in {size} bytes"
                     count = 1
-                    raise TableParseError(reason)
-                data = self._stream.take(size)
-                mark = self._stream.take(SYNC_LENGTH)
-                cut = len(mark) < SYNC_LENGTH
-                if not cut and mark != sync:
-                    count = max(min(count, size), 1)
-                    raise TableParseError("the mark at the end of its block is another one")
+                    raise _LostError(reason)
+                data, cut = self._take_block(size, sync)
                 if cut and codec != "null":
                     raise TableParseError("the file is cut off")
                 data = unpack(data, self._limit)
             except TableParseError as error:
                 yield self._broken(error, min(count, self._limit))
-                if not self._stream.skip_past(sync):
+                if isinstance(error, _LostError) and not self._stream.skip_past(sync):
                     return
                 continue
             yield from self._records(schema, data, count, cut)
+
+    def _take_block(self, size: int, sync: bytes) -> tuple[bytes, bool]:
+        """Return the bytes of a block, and whether the file ends before the block does."""
+        data = self._stream.take(size)
+        mark = self._stream.take(SYNC_LENGTH)
+        if mark == sync:
+            return data, False
+        both = data + mark
+        end = both.find(sync)
+        if end >= 0:
+            # What follows it belongs to the next block.
+            self._stream.put_back(both[end + SYNC_LENGTH :])
+            raise TableParseError(f"its block has {end} bytes, and declares {size}")
+        if len(mark) == SYNC_LENGTH:
+            raise TableParseError("the mark at the end of its block is another one")
+        return data, True
 
     def _records(
         self, schema: PacketSchema, data: bytes, count: int, cut: bool
@@ -424,7 +445,7 @@ def _unpack_bzip2(data: bytes, most: int) -> bytes:
 
 
 def _unpack_xz(data: bytes, most: int) -> bytes:
-    return lzma.LZMADecompressor(memlimit=max(most, 1 << 20)).decompress(data, most)
+    return lzma.LZMADecompressor(memlimit=max(most, XZ_MEMORY)).decompress(data, most)
 
 
 def _unsnap(data: bytes, most: int) -> bytes:

@@ -180,7 +180,8 @@ class PacketSchema:
                     f"it is larger than {largest} bytes, which may take {limit} bytes of memory: "
                     "raise max_bytes if you trust it and have the memory"
                 ) from error
-            if isinstance(error.__cause__, EOFError):
+            if not stream.read(1):
+                # It read all bytes, and would have read more.
                 raise TableParseError("its record is cut off") from error
             raise
         if not isinstance(record, dict):

@@ -22,6 +22,8 @@ __all__ = ["KINDS", "brightness", "decode_images", "draw_stamps", "stamp_list"]
 KINDS = ("science", "template", "difference")
 # The HDUs after an image of LSST, if they have no names.
 FURTHER_HDUS = ("VARIANCE", "PSF")
+# Characters of the text of a card.
+LONGEST_TEXT = 68
 
 
 def decode_images(body: bytes, limit: int = LARGEST) -> list[fits.ImageHDU]:
@@ -101,9 +103,15 @@ def _labelled(
     """Return an image as a new HDU, with all cards of its header."""
     hdu = hdu_class(image.data, image.header.copy(strip=True))
     hdu.name = label
-    hdu.header["OBJECT"] = str(name), "object"
-    hdu.header["CANDID"] = str(alert), "alert"
+    hdu.header["OBJECT"] = _card_text(name), "object"
+    hdu.header["CANDID"] = _card_text(alert), "alert"
     return hdu
+
+
+def _card_text(value: object) -> str:
+    """Return a value as the text of a card, which has printable ASCII characters only."""
+    text = str(value).encode("ascii", "replace").decode()[:LONGEST_TEXT]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def draw_stamps(stamps: fits.HDUList) -> "Figure":
