@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve import Alert, read_alert, read_alerts
+    from atlasquery.lightcurve.combine import combine
+    from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -23,22 +25,28 @@ if TYPE_CHECKING:
 
 # Imported on first use (PEP 562), so that importing the package costs nothing.
 _LAZY = {
-    "Alert": "atlasquery.lightcurve",
     "Alerce": "atlasquery.alerce",
     "AlerceClass": "atlasquery.alerce",
+    "Alert": "atlasquery.lightcurve",
     "Atlas": "atlasquery.atlas",
     "AtlasClass": "atlasquery.atlas",
     "AtlasForced": "atlasquery.forcedphot",
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
+    "Findings": "atlasquery.sky",
     "ForcedJobs": "atlasquery.forcedphot",
     "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
+    "Resolved": "atlasquery.sky",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "combine": "atlasquery.lightcurve",
+    "crossmatch": "atlasquery.sky",
+    "find": "atlasquery.sky",
     "read_alert": "atlasquery.lightcurve",
     "read_alerts": "atlasquery.lightcurve",
+    "resolve": "atlasquery.sky",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -51,16 +59,22 @@ __all__ = [
     "AtlasForced",
     "AtlasForcedClass",
     "AtlasSource",
+    "Findings",
     "ForcedJobs",
     "LCCQuery",
     "LCCServer",
     "LCCServerClass",
+    "Resolved",
     "SkyPortal",
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "combine",
+    "crossmatch",
+    "find",
     "read_alert",
     "read_alerts",
+    "resolve",
 ]
 
 

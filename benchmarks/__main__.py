@@ -5,7 +5,10 @@ from astroquery import log
 from benchmarks import (
     alerce,
     bulk,
+    combine,
+    crossmatch,
     decoding,
+    find,
     forced,
     forced_queue,
     importing,
@@ -18,14 +21,17 @@ from benchmarks import (
 PARTS = (
     decoding,
     lightcurves,
+    combine,
     network,
     importing,
     bulk,
+    crossmatch,
     forced,
     forced_queue,
     alerce,
     lcc,
     skyportal,
+    find,
 )
 
 

@@ -6,6 +6,7 @@ from atlasquery.lightcurve.binning import bin
 from atlasquery.lightcurve.brokers import from_pandas
 from atlasquery.lightcurve.clean import clean
 from atlasquery.lightcurve.colours import colour
+from atlasquery.lightcurve.combine import combine
 from atlasquery.lightcurve.convert import limits, phase_fold, signal_to_noise, to_flux, to_mag
 from atlasquery.lightcurve.export import to_lightkurve, to_nested, to_pandas, to_sncosmo
 from atlasquery.lightcurve.features import first_detection, last_non_detection, peak, rise_rate
@@ -38,6 +39,7 @@ __all__ = [
     "build_light_curve",
     "clean",
     "colour",
+    "combine",
     "first_detection",
     "flux_to_mag",
     "from_pandas",

@@ -18,7 +18,7 @@ from atlasquery.lightcurve.alert_columns import (
     ZTF_UNITS,
     lsst_unit,
 )
-from atlasquery.lightcurve.alert_schemas import Field, PacketSchema
+from atlasquery.lightcurve.alert_schemas import SchemaField, PacketSchema
 from atlasquery.lightcurve.flags import FLAG, Flag
 from atlasquery.lightcurve.schema import (
     LN10_2_5,
@@ -118,7 +118,11 @@ def record_of(packet: Mapping, name: str, what: str) -> dict:
 
 
 def _columns(
-    fields: Iterable[Field], *, names: Mapping[str, str], unit: Any, without: Iterable[str] = ()
+    fields: Iterable[SchemaField],
+    *,
+    names: Mapping[str, str],
+    unit: Any,
+    without: Iterable[str] = (),
 ) -> list[Column]:
     """Return a column for each field that one can hold."""
     columns, left_out, taken = [], {*without}, {*TAKEN}
@@ -292,7 +296,7 @@ def _ztf_exposure_times(rows: Rows) -> np.ndarray:
     return np.where(sent > 0, sent, EXPOSURE_TIME)
 
 
-def _ztf_rows(fields: Iterable[Field], records: list[dict], what: str, *, kind: str) -> Rows:
+def _ztf_rows(fields: Iterable[SchemaField], records: list[dict], what: str, *, kind: str) -> Rows:
     columns = _columns(fields, names={}, unit=ZTF_UNITS.get, without=(*ZTF_OBJECT, "isdiffpos"))
     rows = rows_of_records(columns, records, what)
     _mask_placeholders(rows, PLACEHOLDER, ZTF_PLACEHOLDERS & rows.values.keys())
@@ -345,7 +349,7 @@ def _signs(records: list[dict], what: str) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-def _ztf_forced(fields: Iterable[Field], records: list[dict], what: str) -> Rows:
+def _ztf_forced(fields: Iterable[SchemaField], records: list[dict], what: str) -> Rows:
     columns = _columns(fields, names={"distnr": "distnr_forced"}, unit=_ztf_forced_unit)
     rows = rows_of_records(columns, records, what)
     _mask_placeholders(rows, NO_VALUE, [*rows.values])
@@ -483,7 +487,7 @@ def lsst_light_curve(packet: Mapping, schema: PacketSchema, meta: Mapping, what:
 LSST_REFERENCES = ("diaObjectId", "ssObjectId", "parentDiaSourceId")
 
 
-def _lsst_rows(fields: Iterable[Field], records: list[dict], what: str, *, kind: str) -> Rows:
+def _lsst_rows(fields: Iterable[SchemaField], records: list[dict], what: str, *, kind: str) -> Rows:
     columns = _columns(fields, names=LSST_NAMES, unit=lsst_unit)
     rows = rows_of_records(columns, records, what)
     _mask_placeholders(rows, 0, LSST_REFERENCES)

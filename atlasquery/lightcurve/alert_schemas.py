@@ -16,7 +16,14 @@ from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
 
-__all__ = ["Field", "PacketSchema", "load_fastavro", "load_schema", "numbered_schema", "schema_of"]
+__all__ = [
+    "SchemaField",
+    "PacketSchema",
+    "load_fastavro",
+    "load_schema",
+    "numbered_schema",
+    "schema_of",
+]
 
 # Bytes of a schema as text, and levels of its JSON, of which those of the surveys have 100,000 and
 # 12: a schema comes with the packet, and may be anything.
@@ -50,7 +57,7 @@ def load_fastavro() -> ModuleType:
     return fastavro
 
 
-class Field(NamedTuple):
+class SchemaField(NamedTuple):
     """A field of a record, as its schema declares it.
 
     Attributes
@@ -188,7 +195,7 @@ class PacketSchema:
             raise TableParseError(f"it is not a record: {record!r:.50}")
         return record, start + stream.tell() - begin
 
-    def fields(self, *path: str) -> list[Field]:
+    def fields(self, *path: str) -> list[SchemaField]:
         """Return the fields of the record, or of a record in it.
 
         Parameters
@@ -198,7 +205,7 @@ class PacketSchema:
 
         Returns
         -------
-        list of Field
+        list of SchemaField
             Empty if there is no such record.
         """
         record = self.parsed
@@ -209,7 +216,7 @@ class PacketSchema:
                 return []
             record = inner
         return [
-            Field(f["name"], self._kind_of(f["type"]), str(f.get("doc") or ""))
+            SchemaField(f["name"], self._kind_of(f["type"]), str(f.get("doc") or ""))
             for f in record["fields"]
         ]
 

@@ -33,6 +33,10 @@ class CurveArrays:
         Columns that all of them need.
     units : mapping of str to `~astropy.units.UnitBase`, optional
         The units of columns that are not of `SCHEMA`.
+    mixed_scales : bool, optional
+        Whether their times may be of several scales.
+    lengths : sequence of int, optional
+        The number of rows of each, where that is known.
     """
 
     def __init__(
@@ -41,6 +45,9 @@ class CurveArrays:
         names: Sequence[str],
         needed: Sequence[str] = (),
         units: Mapping[str, u.UnitBase] | None = None,
+        *,
+        mixed_scales: bool = False,
+        lengths: Sequence[int] | None = None,
     ):
         self.curves = curves
         self._names = names
@@ -56,11 +63,13 @@ class CurveArrays:
         self._conversions: dict[tuple[int, int, bool], tuple] = {}
         self.check(needed, units)
         times = self._of("time")
-        if len({time.scale for time in times}) == 1:
-            self.scale = times[0].scale
+        if mixed_scales or len({time.scale for time in times}) == 1:
+            self.scale = times[0].scale if times else "utc"
         else:
             self.scale = one_scale(zip(names, curves, strict=True))
-        self.lengths = np.array([len(time) for time in times], dtype=np.int64)
+        if lengths is None:
+            lengths = [len(time) for time in times]
+        self.lengths = np.array(lengths, dtype=np.int64)
 
     def __len__(self) -> int:
         whole = int(self.lengths.sum())
@@ -79,7 +88,11 @@ class CurveArrays:
         known = self._units = UNITS | dict(units or {})
         # Columns in the exact unit need no conversion, and each is checked once.
         of = {name: known.get(name) for name in needed}
-        wanted = {name: unit for name, unit in of.items() if (name, unit) not in self._checked}
+        wanted = {
+            name: unit
+            for name, unit in of.items()
+            if (name, unit) not in self._checked and name not in self._added
+        }
         if self._timed and not wanted:
             return
         if not (self._are_timed() and self._fit(wanted)):
@@ -132,7 +145,7 @@ class CurveArrays:
         CurveArrays
             Of the same light curves.
         """
-        result = CurveArrays.__new__(CurveArrays)
+        result = type(self).__new__(type(self))
         result.__dict__.update(self.__dict__)
         result._added = {**self._added, **added}
         result._kept = kept
@@ -279,6 +292,68 @@ class CurveArrays:
         """
         return name in self._added or self._columns.everywhere(name)
 
+    def has_some(self, name: str) -> bool:
+        """Return whether any light curve has a column.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        bool
+            False if there is no light curve.
+        """
+        if self.has(name):
+            return bool(self.curves)
+        return any(column is not None for column in self._of(name))
+
+    def numbers_of_some(self, name: str) -> np.ndarray:
+        """Return a column of numbers that not all light curves have.
+
+        Parameters
+        ----------
+        name : str
+            The column; at least one has it.
+
+        Returns
+        -------
+        `~numpy.ndarray` of float
+            NaN where masked, and in the rows of the others.
+        """
+        if self.has(name):
+            return self.numbers(name)
+        parts = [
+            np.full(n, np.nan) if column is None else self._joined([column])
+            for n, column in zip(self.lengths.tolist(), self._of(name), strict=True)
+        ]
+        return self._left(np.concatenate(parts))
+
+    def known_of_some(self, name: str) -> np.ndarray:
+        """Return which rows have a value in a column that not all light curves have.
+
+        Parameters
+        ----------
+        name : str
+            The column; at least one has it.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            False where masked or NaN, and in the rows of the others.
+        """
+        parts = []
+        for n, column in zip(self.lengths.tolist(), self._of(name), strict=True):
+            known = np.zeros(n, bool)
+            if column is not None:
+                mask = self._masked([column]) if n else None
+                known = ~mask if mask is not None else np.ones(n, bool)
+                if column.dtype.kind == "f":
+                    known = known & ~np.isnan(self._end_to_end([column], np.float64))
+            parts.append(known)
+        return self._left(np.concatenate(parts))
+
     def mjd(self) -> np.ndarray:
         """Return the times.
 
@@ -397,6 +472,36 @@ class CurveArrays:
         mask = self._masked(columns)
         known = np.ones(int(self.lengths.sum()), bool) if mask is None else ~mask
         return self._left(self._end_to_end(columns, None)), self._left(known)
+
+    def columns_of(self, name: str) -> Sequence:
+        """Return a column of each light curve.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+
+        Returns
+        -------
+        sequence
+            None for a light curve without it.
+        """
+        return self._of(name)
+
+    def joined(self, columns: Sequence) -> np.ndarray:
+        """Return columns of numbers concatenated.
+
+        Parameters
+        ----------
+        columns : sequence of `~numpy.ndarray`
+            One of each light curve.
+
+        Returns
+        -------
+        `~numpy.ndarray` of float
+            NaN where they are masked.
+        """
+        return self._joined(columns)
 
     def _left(self, values: np.ndarray) -> np.ndarray:
         return values if self._kept is None else values[self._kept]

@@ -98,6 +98,10 @@ def subtract_baseline(
     check_number(at_least, name="at_least", least=1)
     one = CurveArrays([lc], ["lc"], ("band", "flux", "flux_err"))
     check_by("band", one)
+    if one.has("flux_kind"):
+        raise InvalidQueryError(
+            "lc was combined of several light curves: subtract the baseline of each before"
+        )
     mjd, flux, flux_err = one.mjd(), one.numbers("flux"), one.numbers("flux_err")
     changes = _changes(one, template_changes)
     with np.errstate(invalid="ignore"):

@@ -36,7 +36,7 @@ __all__ = ["bin"]
 METHODS = ("weighted", "mean", "median")
 NEEDED = ("band", "flux", "flux_err")
 # Rows of these are never averaged together.
-APART = ("band", "survey")
+APART = ("band", "survey", "flux_kind")
 # Columns that distinguish objects in tables of several.
 IDS = ("atlas_id", "object", "object_id", "object_name", "oid", "name", "query_index")
 LIMIT_SIGMA = 5.0
@@ -100,7 +100,8 @@ def bin(
         The width of a bin; by default a day.
     by : str or sequence of str, optional
         Columns of text or whole numbers; rows that differ in one are not averaged
-        together. Rows of another band or survey never are. Rows in which one is masked are
+        together. Rows of another band or survey never are, nor difference and total flux
+        (``flux_kind`` of light curves that `combine` made). Rows in which one is masked are
         a separate group; rows without a band or survey are left out.
     method : {"weighted", "mean", "median"}, optional
         Weights of 1 / flux_err squared, no weights, or the median, whose error is
@@ -153,7 +154,8 @@ def bin(
 
     Notes
     -----
-    Rows that `clean` flagged, and rows with a masked or NaN flux, or an error that
+    Rows that `clean` flagged, that LSST has withdrawn or that repeat another one
+    (``duplicate_of``), and rows with a masked or NaN flux, or an error that
     is not above 0, do not enter; what is only faint (`Flag.LOW_SNR`,
     `Flag.BELOW_LIMIT`) does, and so do negative fluxes: to leave them out would
     make faint objects too bright. A row that has no flux but a limit counts in
@@ -209,13 +211,18 @@ def bin(
     bins = BinArrays.joined(parts(), len(source))
     note = (
         f"bin: width={width_days:g} d, offset={offset_days:g} d, "
-        f"by={', '.join([*APART, *by_columns])}, method={method}, "
+        f"by={', '.join([*_separating(source), *by_columns])}, method={method}, "
         f"sigma_clip={sigma_clip}, snr={snr:g}"
     )
     if isinstance(lc, Mapping):
         return _apart(lc, bins, np.concatenate(places), np.concatenate(twice), note)
     clipped = int(bins.bin_columns.values["n_clipped"].sum())
     return bins.series(lc.meta, f"{note}: {_said(counted)}, {clipped} clipped")
+
+
+def _separating(source: CurveArrays) -> list[str]:
+    """Return the columns of `APART`, those that few light curves have only if they are there."""
+    return [name for name in APART if name in ("band", "survey") or source.has(name)]
 
 
 def check_by(by: str | Sequence[str], source: CurveArrays) -> tuple[str, ...]:

@@ -60,7 +60,8 @@ def from_pandas(
         With the columns of `SCHEMA`: ``flux``, ``flux_err`` (uJy), ``mag``, ``mag_err``,
         ``limiting_mag`` (mag, AB), sorted by time, and all others of the frame, with
         their units if ``frame.attrs["units"]`` has them. A flux that is missing is that
-        of the magnitude, with the sign that ``isdiffpos`` has.
+        of the magnitude, with the sign that ``isdiffpos`` has, unless ``magsys``, of a row or
+        of ``frame.attrs``, is another system than AB.
 
     Raises
     ------
@@ -186,7 +187,7 @@ def from_columns(
         raise InvalidQueryError(f"{name} has rows without mjd, the first of which is row "
                                 f"{int(np.argmax(np.isnan(mjd)))}")  # fmt: skip
     check_mjd(mjd, name=f"the column mjd of {name}")
-    values = reader.alerce() if alerce else reader.plain()
+    values = reader.alerce() if alerce else reader.plain(Conventions.of(meta or {}).magsys)
     about = {"survey": "ztf", **Conventions("start", "difference").meta()} if alerce else {}
     return build_light_curve(
         mjd, values, reader.others(), scale=scale, meta={"history": [], **about, **(meta or {})}
@@ -243,15 +244,20 @@ class _ColumnReader:
             values = np.where(mask, 0, values).astype(np.int64)
         return np.where(mask, default, values.astype(str))
 
-    def plain(self) -> dict[str, np.ndarray]:
+    def plain(self, magsys: str) -> dict[str, np.ndarray]:
         """Return the columns of `SCHEMA` of a table that has their names."""
+        in_ab = np.full(self._length, magsys == "AB")
+        if "magsys" in self._columns:
+            in_ab = np.strings.upper(self.texts("magsys", "AB")) == "AB"
+            # Light curves that were combined have it.
+            self._taken.discard("magsys")
         flux, flux_err = self.numbers("flux", u.uJy), self.numbers("flux_err", u.uJy)
         mag, mag_err = self.numbers("mag", u.mag), self.numbers("mag_err", u.mag)
-        new = np.isnan(flux) & ~np.isnan(mag)
+        new = np.isnan(flux) & ~np.isnan(mag) & in_ab
         sign = self._sign() if "isdiffpos" in self._columns else 1.0
         flux = np.where(new, sign * mag_to_flux(mag), flux)
         flux_err = np.where(new, np.abs(flux) * mag_err / LN10_2_5, flux_err)
-        known = ~np.isnan(flux)
+        known = ~np.isnan(flux) | (~in_ab & ~np.isnan(mag))
         detection = known & (self.numbers("detection") == 1)
         if "detection" not in self._columns:
             with np.errstate(invalid="ignore"):

@@ -12,7 +12,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.derive import DECLARED, derive, measured_column, new_meta
-from atlasquery.lightcurve.flags import Flag, flag_column, flags_of
+from atlasquery.lightcurve.flags import Flag, flag_column, flags_of, withdrawn
 from atlasquery.lightcurve.light_curves import LightCurves, arrays_of, meta_of
 from atlasquery.lightcurve.outliers import flag_bins, flag_by_controls, flag_rolling
 from atlasquery.lightcurve.presets import COMPANIONS, PRESETS, RULES, UNITS, Bound, Preset, Rule
@@ -27,6 +27,8 @@ T = TypeVar("T", bound=Table)
 
 # Rows that are judged together: their arrays stay in the processor's cache.
 BLOCK = 1 << 17
+# Flags of rows that no survey's rules are needed for.
+OF_ANY_SURVEY = Flag.FAILED | Flag.NO_ERROR | Flag.WITHDRAWN
 BITS = {bit.name: bit.value for bit in Flag}
 # The rules that look at what is made of their columns, and what notes call that.
 MADE = {"snr_min": "flux", "mag_below_limit_max": "positive flux"}
@@ -106,6 +108,10 @@ def clean(
 
     Notes
     -----
+    Of a light curve that `~atlasquery.lightcurve.combine` made, the rules of a survey judge only
+    the rows of that survey, by its columns (``atlas_x`` for ``x``): call it again with the preset
+    of another. Rows that LSST has withdrawn are flagged as `Flag.WITHDRAWN` by every preset.
+
     A row is not judged by a rule whose column is masked in that row: a
     non-detection of the Transient Server has no position on the detector. A row that has
     neither a flux nor a magnitude nor a limit is flagged as `Flag.FAILED` by every preset,
@@ -130,17 +136,22 @@ def clean(
     >>> lc = clean(Atlas.get_light_curve(found["atlas_id"][0]))
     >>> duplicates = lc["flag"] & Flag.DUPLICATE != 0
     >>> int(duplicates.sum())
-    3
+    2
     """
     check_choice(preset, name="preset", known=PRESETS)
     chosen = PRESETS[preset]
     bounds = _bounds(chosen, overrides, controls)
     source = arrays_of(lc, [])
+    survey = chosen.survey if source.has("flux_kind") and source.has("measurement") else ""
+    if survey and not np.any(source.labels("survey")[0] == survey):
+        bounds = {}
+    elif survey:
+        source = _with_survey_columns(source, survey, bounds)
     bounds = _applicable(source, preset, bounds, chosen.optional - overrides.keys())
     # Rules that look at one row at a time may see the rows of many objects.
     grouped = any(RULES[name].kind == "group" for name in bounds)
     by_columns = check_by(by, source) if grouped else ()
-    flags, notes = _judge(source, bounds, by_columns, controls)
+    flags, notes = _judge(source, bounds, by_columns, controls, survey)
     given = "".join(f", {name}={value}" for name, value in overrides.items())
     return _flagged(lc, source, flags, chosen, drop, _Said(f"clean: preset={preset}{given}", notes))
 
@@ -208,6 +219,19 @@ def _applicable(
     return left
 
 
+def _with_survey_columns(
+    source: CurveArrays, survey: str, bounds: Mapping[str, Bound]
+) -> CurveArrays:
+    """Return combined light curves with the columns of one survey under its own names."""
+    needed = {column for name in bounds for column in RULES[name].columns}
+    found = {
+        name: source.numbers_of_some(f"{survey}_{name}")
+        for name in sorted(needed)
+        if not source.has(name) and source.has_some(f"{survey}_{name}")
+    }
+    return source.with_columns(found) if found else source
+
+
 class _Said(NamedTuple):
     """What the history says: the call, and what of its rules did not apply where."""
 
@@ -228,9 +252,11 @@ def _judge(
     bounds: Mapping[str, Bound],
     by_columns: tuple[str, ...],
     controls: Mapping | Sequence[Table] | None,
+    survey: str,
 ) -> tuple[np.ndarray, list[str]]:
     """Return the flags of all rows, and which rules could not judge how many of them."""
     flags, notes = flag_rows(source, bounds)
+    flags[withdrawn(source)] |= int(Flag.WITHDRAWN)
     before = flags_of(source) if len(source.curves) else None
     if before is not None:
         flags |= before
@@ -240,6 +266,12 @@ def _judge(
         flags |= flag_rolling(source, flags, bounds, by_columns)
     if "bin_width" in bounds:
         flags |= flag_bins(source, flags, bounds, by_columns)
+    if survey:
+        others = source.labels("survey")[0] != survey
+        flags[others] &= int(OF_ANY_SURVEY)
+        notes = [f"the rules are for {survey}; {int(others.sum())} rows are of other surveys"]
+    if survey and before is not None:
+        flags |= before
     return flags, notes
 
 

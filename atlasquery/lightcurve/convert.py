@@ -114,7 +114,8 @@ def to_flux(lc: Table) -> TimeSeries:
     ['to_flux: 0 fluxes from magnitudes']
     """
     one = _one(lc, "mag", "mag_err")
-    if Conventions.of(lc.meta).magsys != "AB":
+    in_ab = one.labels("magsys")[0] == "AB" if one.has("magsys") else np.ones(len(lc), bool)
+    if not one.has("magsys") and Conventions.of(lc.meta).magsys != "AB":
         raise InvalidQueryError(
             f"lc.meta['magsys'] is {lc.meta['magsys']!r}: fluxes are made of AB magnitudes only. "
             "If you know that these are, set it to 'AB'."
@@ -127,7 +128,7 @@ def to_flux(lc: Table) -> TimeSeries:
         for name in ("flux", "flux_err")
     )
     from_mag = mag_to_flux(one.numbers("mag"))
-    new = np.isnan(flux) & ~np.isnan(from_mag)
+    new = np.isnan(flux) & ~np.isnan(from_mag) & in_ab
     flux[new] = from_mag[new]
     flux_err[new] = (from_mag * one.numbers("mag_err") / LN10_2_5)[new]
     return derive(

@@ -13,6 +13,7 @@ from astropy.utils.masked import Masked
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
+from atlasquery.lightcurve.exposures import of_one_flux_kind, repeated_exposures
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT, Conventions
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
@@ -108,13 +109,14 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     -------
     `lightkurve.LightCurve`
         With ``flux`` and ``flux_err`` (uJy), of the rows of `band` that have a flux
-        and that `clean` did not flag as bad, and ``meta``. The signed flux of a
-        difference has no median to divide by, so ``normalize`` has no meaning for it.
+        and that `clean` did not flag as bad, one of each exposure, and ``meta``. The signed
+        flux of a difference has no median to divide by, so ``normalize`` has no meaning for it.
 
     Raises
     ------
     InvalidQueryError
-        If `lc` has no such band, or several and none is chosen.
+        If `lc` has no such band, or several and none is chosen; if it was combined and has
+        fluxes of several surveys, or of a difference and total, in the band.
     ImportError
         If lightkurve is not installed: it comes with ``atlasquery[lightkurve]``.
 
@@ -141,6 +143,9 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     else:
         check_choice(band, name="band", known=bands)
         measured &= np.asarray(lc["band"]) == band
+    _check_alike(bare, measured)
+    again = repeated_exposures(bare, measured)
+    measured[again] = False
     lightkurve = _require("lightkurve", "lightkurve")
     return lightkurve.LightCurve(
         time=lc.time[measured],
@@ -148,6 +153,19 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
         flux_err=flux_err[measured] * u.uJy,
         meta={**lc.meta, "LABEL": str(lc.meta.get("object", ""))},
     )
+
+
+def _check_alike(bare: CurveArrays, measured: np.ndarray) -> None:
+    """Refuse fluxes of several surveys, or of differences and totals, for what knows neither."""
+    for name in ("survey", "flux_kind"):
+        if not bare.has("flux_kind"):
+            return
+        values = sorted(set(bare.labels(name)[0][measured].tolist()))
+        if len(values) > 1:
+            raise InvalidQueryError(
+                f"lc has fluxes of {' and '.join(values)} in this band; choose the rows of one: "
+                f"lc[lc[{name!r}] == {values[0]!r}]"
+            )
 
 
 def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None) -> Table:
@@ -169,7 +187,8 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
         ``time_reference`` is ``"unknown"`` is taken for the start), ``band``
         (``atlaso``, ``atlasc``), ``flux`` and ``fluxerr`` (uJy), ``zp`` (23.9) and
         ``zpsys`` (``ab``), of the rows that have a flux and an error above 0, and that
-        `clean` did not flag as bad. ``meta["left_out"]`` is the number of the others.
+        `clean` did not flag as bad; one of each exposure, and no total flux beside that of
+        a difference. ``meta["left_out"]`` is the number of the others.
 
     Raises
     ------
@@ -199,6 +218,8 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
     kept = np.isfinite(flux) & np.isfinite(error)
     kept[kept] = error[kept] > 0
     kept &= ~excluded(bare) & np.isfinite(bare.mjd())
+    kept &= of_one_flux_kind(bare, kept)
+    kept[repeated_exposures(bare, kept)] = False
     names = _sncosmo_names(lc, kept, dict(bands or {}))
     kept &= names != ""
     conventions = Conventions.of(lc.meta)

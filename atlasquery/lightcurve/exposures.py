@@ -3,9 +3,9 @@
 import numpy as np
 
 from atlasquery.lightcurve.arrays import CurveArrays
-from atlasquery.lightcurve.groups import Groups
+from atlasquery.lightcurve.groups import Groups, codes, make_groups
 
-__all__ = ["repeated"]
+__all__ = ["of_one_flux_kind", "repeated", "repeated_exposures"]
 
 # Days between rows that may be of one exposure; those of one telescope are farther apart.
 NEAR = 5.0 / 86400
@@ -63,6 +63,49 @@ def repeated(
     return np.sort(rows[rank[again]])
 
 
+def repeated_exposures(source: CurveArrays, chosen: np.ndarray) -> np.ndarray:
+    """Return the rows of one light curve that measure an exposure of which another row counts.
+
+    Parameters
+    ----------
+    source : CurveArrays
+        The columns of the light curve of one object.
+    chosen : `~numpy.ndarray` of bool
+        The rows that would count.
+
+    Returns
+    -------
+    `~numpy.ndarray` of int64
+        Numbers of rows, as of `repeated`.
+    """
+    names = [name for name in ("band", "survey", "flux_kind") if source.has(name)]
+    groups = make_groups([codes(source.labels(name)[0]) for name in names], chosen)
+    flux, flux_err = source.numbers("flux"), source.numbers("flux_err")
+    return repeated(source, groups, source.mjd(), flux, flux_err)
+
+
+def of_one_flux_kind(source: CurveArrays, chosen: np.ndarray) -> np.ndarray:
+    """Return which rows can be compared by their flux: not that of a difference and a total.
+
+    Parameters
+    ----------
+    source : CurveArrays
+        The columns of the light curve of one object.
+    chosen : `~numpy.ndarray` of bool
+        The rows that would count.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        False for total fluxes where others are of a difference.
+    """
+    if not source.has("flux_kind"):
+        return np.ones(len(source), bool)
+    kinds = source.labels("flux_kind")[0]
+    total = kinds == "total"
+    return ~total if (chosen & (kinds == "difference")).any() else np.ones(len(source), bool)
+
+
 def _in_time(groups: Groups, mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of each group in order of time, and which are near the next of it."""
     order = groups.order
@@ -112,8 +155,12 @@ def _worse(
 ) -> list[np.ndarray]:
     """Return numbers of which the smallest row counts, the first deciding."""
     worse = [np.isnan(flux[rows]).astype(float)]
-    if source.has("forced"):
+    if source.has("measurement"):
+        worse.append((source.labels("measurement")[0][rows] != "forced").astype(float))
+    elif source.has("forced"):
         worse.append(1.0 - source.truths("forced")[rows])
-    if source.has("duplicate"):
-        worse.append((source.numbers("duplicate")[rows] < 0).astype(float))
+    for name in ("duplicate", "atlas_duplicate"):
+        if source.has_some(name):
+            with np.errstate(invalid="ignore"):
+                worse.append((source.numbers_of_some(name)[rows] < 0).astype(float))
     return [*worse, flux_err[rows]]

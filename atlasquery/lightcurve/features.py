@@ -11,9 +11,8 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.binning import check_by
 from atlasquery.lightcurve.checks import check_number
-from atlasquery.lightcurve.exposures import repeated
+from atlasquery.lightcurve.exposures import of_one_flux_kind, repeated_exposures
 from atlasquery.lightcurve.flags import excluded
-from atlasquery.lightcurve.groups import codes, make_groups
 from atlasquery.lightcurve.schema import magnitudes
 from atlasquery.service.inputs import suggest
 
@@ -71,7 +70,8 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
             raise InvalidQueryError(f"band={band!r} is not in {name}{suggest(band, known)}")
         chosen &= bands == band
     chosen &= ~(np.isnan(one.numbers("flux")) & np.isnan(one.numbers("limiting_mag")))
-    again = _repeated(one, chosen)
+    chosen &= of_one_flux_kind(one, chosen)
+    again = repeated_exposures(one, chosen)
     chosen[again] = False
     order = np.flatnonzero(chosen)
     order = order[np.argsort(one.mjd()[order], kind="stable")]
@@ -83,13 +83,6 @@ def usable_rows(lc: Table, band: str | None, snr: float, name: str = "lc") -> Us
     return UsableRows(
         order, len(again), one.mjd()[order], bands[order], flux, mag, mag_err, limit, detected
     )
-
-
-def _repeated(one: CurveArrays, chosen: np.ndarray) -> np.ndarray:
-    """Return the rows of exposures of which another row counts, as in `bin`."""
-    names = [name for name in ("band", "survey") if one.has(name)]
-    groups = make_groups([codes(one.labels(name)[0]) for name in names], chosen)
-    return repeated(one, groups, one.mjd(), one.numbers("flux"), one.numbers("flux_err"))
 
 
 def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:
@@ -126,7 +119,7 @@ def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> row = peak(Atlas.get_light_curve(found["atlas_id"][0]), band="o")
     >>> print(row["time"].iso[:10], row["mag"])
-    2026-09-05 16.2766 mag
+    2026-09-05 16.2784 mag
     """
     rows = usable_rows(lc, band, snr)
     return rows.row(lc, index_of_peak(rows))
@@ -215,7 +208,7 @@ def last_non_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) 
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> row = last_non_detection(Atlas.get_light_curve(found["atlas_id"][0]))
     >>> print(row["time"].iso[:10], row["limiting_mag"])
-    2026-08-28 18.4031 mag
+    2026-08-28 18.5658 mag
     """
     rows = usable_rows(lc, band, snr)
     return rows.row(lc, index_of_last(rows))
@@ -264,7 +257,7 @@ def rise_rate(lc: Table, *, band: str | None = None, snr: float = 3.0) -> u.Quan
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> rate, error = rise_rate(Atlas.get_light_curve(found["atlas_id"][0]), band="o")
     >>> print(f"{rate:.3f}")
-    0.250 mag / d
+    0.253 mag / d
     """
     rows = usable_rows(lc, band, snr)
     slope = np.array(slope_of_rise(rows))

@@ -9,7 +9,16 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.tables import Column, table_column
 
-__all__ = ["FAINT", "FLAG", "Flag", "excluded", "flag_column", "flags_of"]
+__all__ = [
+    "FAINT",
+    "FLAG",
+    "REPEATS",
+    "Flag",
+    "excluded",
+    "flag_column",
+    "flags_of",
+    "withdrawn",
+]
 
 
 class Flag(IntFlag):
@@ -51,10 +60,14 @@ class Flag(IntFlag):
     BELOW_LIMIT = 16384
     #: No measurement: neither a flux nor a magnitude nor a limit is known.
     FAILED = 32768
-    #: The survey has withdrawn the measurement.
+    #: LSST has withdrawn the measurement.
     WITHDRAWN = 65536
 
 
+#: When LSST withdrew a measurement: in its light curves, and in those that were combined.
+WITHDRAWN = ("timeWithdrawnMjdTai", "lsst_timeWithdrawnMjdTai")
+#: Of combined light curves, the measurement that a row repeats.
+REPEATS = "duplicate_of"
 FAINT = Flag.LOW_SNR | Flag.BELOW_LIMIT
 FLAG = Column(
     "flag",
@@ -112,7 +125,9 @@ def flags_of(source: CurveArrays) -> np.ndarray | None:
 
 
 def excluded(source: CurveArrays) -> np.ndarray:
-    """Return which rows are flagged as bad; what is only faint is not.
+    """Return which rows do not count: flagged as bad, withdrawn, or repeating another one.
+
+    What is only faint counts.
 
     Parameters
     ----------
@@ -122,7 +137,31 @@ def excluded(source: CurveArrays) -> np.ndarray:
     Returns
     -------
     `~numpy.ndarray` of bool
-        For each row; False without a column of flags.
+        For each row.
     """
-    flags = flags_of(source) if source.curves else None
-    return np.zeros(len(source), bool) if flags is None else (flags & ~int(FAINT)) != 0
+    flags = flags_of(source) if len(source.curves) else None
+    bad = np.zeros(len(source), bool) if flags is None else (flags & ~int(FAINT)) != 0
+    for name in (*WITHDRAWN, REPEATS):
+        if source.has_some(name):
+            bad |= source.known_of_some(name)
+    return bad
+
+
+def withdrawn(source: CurveArrays) -> np.ndarray:
+    """Return which rows LSST has withdrawn.
+
+    Parameters
+    ----------
+    source : CurveArrays
+        The columns of light curves.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        For each row.
+    """
+    gone = np.zeros(len(source), bool)
+    for name in WITHDRAWN:
+        if source.has_some(name):
+            gone |= source.known_of_some(name)
+    return gone

@@ -7,8 +7,8 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.lightcurve.plot import time_label, value_label
-from atlasquery.lightcurve.plot_data import PlotPoints, plot_data
-from atlasquery.lightcurve.styles import MARKER_STYLES, style_of
+from atlasquery.lightcurve.plot_data import PlotData, PlotPoints, plot_data
+from atlasquery.lightcurve.styles import MARKER_STYLES, style_in
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -83,7 +83,7 @@ def plot_interactive(
     # The last in the legend is drawn first, to lie below.
     for index, mark in reversed(list(enumerate(what.marks))):
         table = forced if mark.forced and forced is not None else lc
-        figure.add_trace(_trace(go, mark, table, what.scale, index))
+        figure.add_trace(_trace(go, mark, table, what, index))
     figure.update_layout(
         title=title if title is not None else str(lc.meta.get("object", "")),
         template="simple_white",
@@ -95,13 +95,24 @@ def plot_interactive(
         },
         legend={"title": "<br>".join(note.replace("\n", " ") for note in what.notes)},
     )
+    if what.total_label:
+        figure.update_layout(
+            yaxis2={
+                "title": what.total_label,
+                "autorange": "reversed" if y == "mag" else True,
+                "overlaying": "y",
+                "side": "right",
+            },
+            legend_x=1.12,
+        )
     if y == "flux":
         figure.add_hline(y=0.0, line={"color": "#999999", "width": 1})
     return figure
 
 
-def _trace(go: Any, mark: PlotPoints, table: Table, scale: str, index: int) -> Any:
-    style, kind = style_of(mark.band), MARKER_STYLES[mark.kind]
+def _trace(go: Any, mark: PlotPoints, table: Table, what: PlotData, index: int) -> Any:
+    surveys = [one.survey for one in what.marks]
+    style, kind = style_in(mark.band, mark.survey, surveys), MARKER_STYLES[mark.kind]
     symbol = {"limit": "triangle-down", "flagged": "x-thin"}.get(mark.kind, style.symbol)
     opened = kind.opened or (mark.kind == "limit" and not style.filled)
     bars = None
@@ -122,7 +133,8 @@ def _trace(go: Any, mark: PlotPoints, table: Table, scale: str, index: int) -> A
             "size": 1.4 * kind.size,
             "line": {"color": kind.edge or style.colour, "width": 1.2 if opened or thin else 0.6},
         },
-        text=_words(mark, table, scale),
+        text=_words(mark, table, what.scale),
+        yaxis="y2" if mark.total else "y",
         hovertemplate="%{text}<extra>%{fullData.name}</extra>",
     )
 

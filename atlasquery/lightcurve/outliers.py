@@ -217,7 +217,7 @@ def _measured(flux: np.ndarray, flux_err: np.ndarray) -> np.ndarray:
 
 def _keys(source: CurveArrays, by_columns: tuple[str, ...]) -> list[np.ndarray]:
     """Return numbers for what keeps rows apart, those of few values first."""
-    names = [name for name in ("band", "survey", *by_columns) if source.has(name)]
+    names = [name for name in ("band", "survey", "flux_kind", *by_columns) if source.has(name)]
     labels = []
     for name in names:
         values, known = source.labels(name)

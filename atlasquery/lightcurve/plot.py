@@ -15,13 +15,14 @@ from atlasquery.lightcurve.axes import (
     OUTSIDE_END,
     absolute_axis,
     date_axis,
-    draw_key,
     fit_to_marks,
     pyplot,
+    total_axis,
 )
+from atlasquery.lightcurve.legend import draw_key
 from atlasquery.lightcurve.plot_data import PlotData, PlotPoints, check_distance, plot_data
 from atlasquery.lightcurve.schema import Conventions
-from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_of
+from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_in, visible
 from atlasquery.service.inputs import check_window
 
 if TYPE_CHECKING:
@@ -116,6 +117,11 @@ def plot(
     what = plot_data(lc, forced, y=y, limits=limits, snr=snr, flagged=flagged)
     times = check_shown_window(window, what.scale)
     modulus = check_distance(redshift, distance, cosmology, y)
+    if modulus is not None and what.total_label:
+        raise InvalidQueryError(
+            "redshift and distance are for one kind of flux, and lc has difference and total: plot "
+            "lc[lc['flux_kind'] == 'difference']"
+        )
     name = str(lc.meta.get("object", ""))
     axes: Any = ax
     drawn = None if axes is None else _drawn_before(axes, what, y, value_label(lc, y))
@@ -137,7 +143,12 @@ def plot(
     notes = [*drawn.notes, *(note for note in notes if note not in outside)]
     _DRAWN[axes] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
     if legend:
-        draw_key(axes, [*notes, *outside], beside=modulus is not None)
+        draw_key(
+            axes,
+            [*notes, *outside],
+            marks=_DRAWN[axes].marks,
+            beside=modulus is not None or bool(what.total_label),
+        )
     return axes
 
 
@@ -225,10 +236,19 @@ def value_label(lc: Table, y: str) -> str:
         With the system of the magnitudes or the kind of flux, where that is known.
     """
     conventions = Conventions.of(lc.meta)
+    system, kind = conventions.magsys, conventions.flux_kind
+    if "flux_kind" in lc.columns and "magsys" in lc.columns:
+        # Total fluxes beside others have another axis.
+        main = np.asarray(lc["flux_kind"]) != "total"
+        main = main if main.any() else ~main
+        (system, *more), (kind, *others) = (
+            sorted(set(np.asarray(lc[name])[main].tolist())) or ["unknown"]
+            for name in ("magsys", "flux_kind")
+        )
+        system, kind = "unknown" if more else system, "unknown" if others else kind
     if y == "mag":
-        system = conventions.magsys
         return UNKNOWN_LABELS[y] if system == "unknown" else f"{system} magnitude (mag)"
-    return "Difference flux (µJy)" if conventions.flux_kind == "difference" else UNKNOWN_LABELS[y]
+    return "Difference flux (µJy)" if kind == "difference" else UNKNOWN_LABELS[y]
 
 
 def time_label(lc: Table, what: PlotData) -> str:
@@ -312,22 +332,48 @@ def draw(
     list of str
         Further lines of the legend.
     """
+    surveys = [mark.survey for mark in (*before, *what.marks)]
+    # Total fluxes have no place on the scale of differences, if there are any of these.
+    right = total_axis(ax, what.total_label) if what.total_label else None
     # The last in the legend is drawn first, to lie below.
     for mark in reversed(what.marks):
-        _POINTS.get(mark.kind, _draw_points)(ax, mark)
-    if y == "mag" and not ax.yaxis_inverted():
-        ax.invert_yaxis()
+        on = right if mark.total and right is not None else ax
+        look = _Look(_style(mark, surveys, ax), *_theme(ax))
+        _POINTS.get(mark.kind, _draw_points)(on, mark, look)
+    for each in filter(None, (ax, right)):
+        if y == "mag" and not each.yaxis_inverted():
+            each.invert_yaxis()
     if y == "flux" and not before:
         ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     empty = "nothing to draw" + ("; see y='flux'" if what.notes else "")
     marks = [*before, *what.marks]
     outside = fit_to_marks(ax, marks, y, empty=empty, window=window)
     date_axis(ax, dated=bool(marks))
+    if right is not None:
+        ax.tick_params(axis="y", right=False)
+        right.tick_params(axis="y", direction="in")
     return [*what.notes, *outside]
 
 
-def _draw_points(ax: "Axes", mark: PlotPoints) -> None:
-    style, kind = _style(mark), MARKER_STYLES[mark.kind]
+@dataclass(frozen=True)
+class _Look:
+    """How a mark looks on some axes: its style, and the colours of the paper and of edges."""
+
+    style: Style
+    paper: str
+    edge: str
+
+
+def _theme(ax: "Axes") -> tuple[str, str]:
+    """Return the colours behind the markers, and of their edges."""
+    from matplotlib.colors import to_hex
+
+    return to_hex(ax.get_facecolor()), to_hex(ax.spines["left"].get_edgecolor())
+
+
+def _draw_points(ax: "Axes", mark: PlotPoints, look: _Look) -> None:
+    style, kind = look.style, MARKER_STYLES[mark.kind]
+    half: Any = {"fillstyle": "left", "markerfacecoloralt": look.paper} if mark.total else {}
     ax.errorbar(
         mark.time,
         mark.value,
@@ -335,24 +381,26 @@ def _draw_points(ax: "Axes", mark: PlotPoints) -> None:
         fmt=style.marker,
         ms=kind.size,
         color=style.colour,
-        mfc="white" if kind.opened else style.colour,
-        mec=kind.edge or style.colour,
+        mfc=look.paper if kind.opened else style.colour,
+        mec=look.edge if kind.edge else style.colour,
         mew=0.9 if kind.opened else 0.5,
         elinewidth=0.8,
         alpha=kind.alpha,
         zorder=kind.layer,
         label=mark.label,
         rasterized=len(mark.time) > RASTERIZED,
+        **half,
     )
 
 
-def _style(mark: PlotPoints) -> Style:
-    style = style_of(mark.band)
-    return replace(style, colour=shaded(style.colour, mark.shade))
+def _style(mark: PlotPoints, surveys: Sequence[str], ax: "Axes") -> Style:
+    style = style_in(mark.band, mark.survey, surveys)
+    colour = visible(shaded(style.colour, mark.shade), _theme(ax)[0])
+    return replace(style, colour=colour)
 
 
-def _draw_limits(ax: "Axes", mark: PlotPoints) -> None:
-    style, kind = _style(mark), MARKER_STYLES[mark.kind]
+def _draw_limits(ax: "Axes", mark: PlotPoints, look: _Look) -> None:
+    style, kind = look.style, MARKER_STYLES[mark.kind]
     # A few of them need not be as faint as thousands.
     alpha = float(np.clip(8.0 / np.sqrt(len(mark.time)), kind.alpha, 0.6))
     ax.scatter(
@@ -372,7 +420,7 @@ def _draw_limits(ax: "Axes", mark: PlotPoints) -> None:
     )
 
 
-def _draw_crosses(ax: "Axes", mark: PlotPoints) -> None:
+def _draw_crosses(ax: "Axes", mark: PlotPoints, look: _Look) -> None:
     kind = MARKER_STYLES[mark.kind]
     ax.scatter(
         mark.time,
@@ -380,7 +428,7 @@ def _draw_crosses(ax: "Axes", mark: PlotPoints) -> None:
         marker="x",
         s=kind.size**2,
         linewidths=0.9,
-        color=_style(mark).colour,
+        color=look.style.colour,
         alpha=kind.alpha,
         zorder=kind.layer,
         label=mark.label,

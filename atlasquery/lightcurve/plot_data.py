@@ -10,13 +10,19 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_number, one_scale
-from atlasquery.lightcurve.flags import flags_of
+from atlasquery.lightcurve.flags import REPEATS, flags_of, withdrawn
 from atlasquery.lightcurve.styles import MARKER_STYLES, rank_of
 from atlasquery.service.inputs import check_choice
 
 __all__ = ["PlotData", "PlotPoints", "plot_data"]
 
 NEEDED = ("band", "detection", "flux", "flux_err", "mag", "mag_err", "limiting_mag")
+
+# The error of a magnitude whose flux is as large as its error.
+MAG_ERR_OF_ONE_SIGMA = 2.5 / np.log(10)
+
+# Surveys whose names are written in capitals.
+NAMES = {"atlas": "ATLAS", "ztf": "ZTF", "lsst": "LSST"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,10 @@ class PlotPoints:
         The rows of the table they are of.
     shade : int, optional
         How many other objects are drawn on the same axes before.
+    survey : str, optional
+        The survey, in a light curve that was combined of several.
+    total : bool, optional
+        Whether they are total fluxes beside those of a difference, on an axis at the right.
     """
 
     kind: str
@@ -52,6 +62,8 @@ class PlotPoints:
     forced: bool
     rows: np.ndarray
     shade: int = 0
+    survey: str = ""
+    total: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,11 +78,24 @@ class PlotData:
         Further lines of the legend.
     scale : str
         The time scale.
+    total_label : str, optional
+        The label of the axis of total fluxes, where there are such beside those of a difference.
     """
 
     marks: list[PlotPoints]
     notes: list[str]
     scale: str
+    total_label: str = ""
+
+    @property
+    def total(self) -> list[PlotPoints]:
+        """The points on the axis of total fluxes."""
+        return [mark for mark in self.marks if mark.total]
+
+    @property
+    def main(self) -> list[PlotPoints]:
+        """The other points."""
+        return [mark for mark in self.marks if not mark.total]
 
 
 def plot_data(
@@ -107,15 +132,26 @@ def plot_data(
     notes: list[str] = []
     for (name, table), one in zip(tables, read, strict=True):
         rows = _PlotRows.of(table, one, snr)
-        kinds = rows.in_mag(name == "forced") if y == "mag" else rows.in_flux(name == "forced")
+        notes += rows.left_out(y)
+        kinds = rows.of_kinds(y, name == "forced")
         if y == "mag" and name == "lc":
             notes += _negative(rows)
         for kind, chosen in kinds.items():
             if (kind != "limit" or limits) and (kind != "flagged" or flagged):
                 marks += _marks(rows, kind, chosen, y, name == "forced", snr)
     order = list(MARKER_STYLES)
-    marks.sort(key=lambda mark: (order.index(mark.kind), rank_of(mark.band)))
-    return PlotData(marks, notes, scale)
+    marks.sort(key=lambda mark: (order.index(mark.kind), rank_of(mark.band), mark.survey))
+    return PlotData(marks, notes, scale, _total_label(lc, y, marks))
+
+
+def _total_label(lc: Table, y: str, marks: list[PlotPoints]) -> str:
+    if not any(mark.total for mark in marks):
+        return ""
+    if y == "flux":
+        return "Total flux (µJy)"
+    systems = set(np.asarray(lc["magsys"])[np.asarray(lc["flux_kind"]) == "total"].tolist())
+    system = systems.pop() if len(systems) == 1 else "unknown"
+    return "Magnitude of total flux" + (" (mag)" if system == "unknown" else f" ({system} mag)")
 
 
 @dataclass
@@ -134,14 +170,29 @@ class _PlotRows:
     bright: np.ndarray
     binned: bool
     sigma: float
+    survey: np.ndarray | None
+    was_forced: np.ndarray
+    total: np.ndarray
+    copies: np.ndarray
 
     @classmethod
     def of(cls, lc: Table, one: CurveArrays, snr: float) -> "_PlotRows":
         flux, flux_err = one.numbers("flux"), one.numbers("flux_err")
         flags = flags_of(one)
+        bad = withdrawn(one) if flags is None else withdrawn(one) | (flags != 0)
+        combined = one.has("flux_kind")
+        surveys = one.labels("survey")[0] if combined and one.has("survey") else None
+        if surveys is not None and not one.has("measurement") and len(set(surveys.tolist())) == 1:
+            surveys = None
+        none = np.zeros(len(lc), bool)
+        kinds = one.labels("flux_kind")[0] if combined else np.full(len(lc), "")
+        total = kinds == "total"
+        mag_err = one.numbers("mag_err")
         with np.errstate(invalid="ignore"):
-            # Without an error, the detection of the survey decides.
+            # Without any error, the detection of the survey decides.
             bright = (np.abs(flux) >= snr * flux_err) | np.isnan(flux_err)
+            # Magnitudes of which no flux is known have a signal to noise too.
+            bright &= ~(np.isnan(flux_err) & (mag_err * snr > MAG_ERR_OF_ONE_SIGMA))
         return cls(
             mjd=one.mjd(),
             band=one.labels("band")[0],
@@ -149,13 +200,41 @@ class _PlotRows:
             flux=flux,
             flux_err=flux_err,
             mag=one.numbers("mag"),
-            mag_err=one.numbers("mag_err"),
+            mag_err=mag_err,
             limit=one.numbers("limiting_mag"),
-            bad=np.zeros(len(lc), bool) if flags is None else flags != 0,
+            bad=bad,
             bright=bright,
             binned="n_clipped" in lc.columns,
             sigma=float(lc.meta.get("limit_sigma", 5.0)),
+            survey=surveys,
+            was_forced=one.labels("measurement")[0] == "forced" if one.has("measurement") else none,
+            # Alone they need no second axis.
+            total=none if total.all() else total,
+            copies=one.labels(REPEATS)[1] if one.has(REPEATS) else none,
         )
+
+    def left_out(self, y: str) -> list[str]:
+        """Return notes on rows that are not drawn."""
+        notes = []
+        if n := int(np.count_nonzero(self.copies)):
+            notes.append(f"{n} duplicate{'s' * (n > 1)} not drawn")
+        if self.survey is not None and y == "flux":
+            n = int(np.count_nonzero(np.isnan(self.flux) & np.isfinite(self.mag)))
+            if n:
+                notes.append(f"{n} magnitude{'s' * (n > 1)} without a flux:\nsee y='mag'")
+        return notes
+
+    def of_kinds(self, y: str, forced: bool) -> dict[str, np.ndarray]:
+        """Return the rows of each kind of marker."""
+        kinds = self.in_mag(forced) if y == "mag" else self.in_flux(forced)
+        kinds = {kind: chosen & ~self.copies for kind, chosen in kinds.items()}
+        if not self.was_forced.any():
+            return kinds
+        # Forced photometry has open markers, whether it came in the same table or in another.
+        for kind, opened in (("detection", "forced"), ("faint", "forced_faint")):
+            moved = kinds[kind] & self.was_forced
+            kinds[kind], kinds[opened] = kinds[kind] & ~moved, moved
+        return kinds
 
     @property
     def measured(self) -> bool:
@@ -208,6 +287,7 @@ def _marks(
     }["limit" if kind == "limit" else y]
     chosen = chosen & np.isfinite(rows.mjd)
     # A detection of the survey has no further threshold.
+    separate, forced = forced, forced or kind.startswith("forced")
     seen = y == "mag" and not rows.measured and not rows.binned
     of = ", forced" if forced else ", binned" if rows.binned else ""
     what = {
@@ -219,18 +299,36 @@ def _marks(
         # Flagged rows of all kinds have the same marker.
         "flagged": ", flagged",
     }[kind]
-    for band in sorted(set(rows.band[chosen].tolist()), key=rank_of):
-        some = np.flatnonzero(chosen & (rows.band == band))
+    for band, survey, total in _series(rows, chosen):
+        some = chosen & (rows.band == band) & (rows.total == total)
+        if rows.survey is not None:
+            some &= rows.survey == survey
+        some = np.flatnonzero(some)
+        name = f"{NAMES.get(survey, survey)} {band}".strip()
         yield PlotPoints(
             kind=kind,
             band=band,
-            label=f"{band or 'no band'}{what}",
+            label=f"{name or 'no band'}{', total' * total}{what}",
             time=rows.mjd[some],
             value=value[some],
             error=None if error is None or kind == "flagged" else np.nan_to_num(error[some]),
-            forced=forced,
+            forced=separate,
             rows=some,
+            survey=survey,
+            total=total,
         )
+
+
+def _series(rows: _PlotRows, chosen: np.ndarray) -> list[tuple[str, str, bool]]:
+    """Return band, survey and whether the flux is total of each series of points."""
+    surveys = np.full(len(chosen), "") if rows.survey is None else rows.survey
+    found = zip(
+        rows.band[chosen].tolist(),
+        surveys[chosen].tolist(),
+        rows.total[chosen].tolist(),
+        strict=True,
+    )
+    return sorted(set(found), key=lambda one: (rank_of(one[0]), one[1:]))
 
 
 def check_distance(redshift: object, distance: object, cosmology: object, y: str) -> float | None:

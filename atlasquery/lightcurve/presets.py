@@ -65,12 +65,15 @@ class Preset:
         Those that do not apply to a light curve without their column.
     detects : bool, optional
         Whether a flagged row is a non-detection, and any other a detection.
+    survey : str, optional
+        The survey whose rows they judge in a light curve of several; by default all rows.
     """
 
     about: str
     bounds: Mapping[str, Bound]
     optional: frozenset[str] = field(default_factory=frozenset)
     detects: bool = False
+    survey: str = ""
 
 
 _DETECTOR = ("x", "y")
@@ -142,6 +145,7 @@ PRESETS = {
         | _open(limiting_mag_min=17),
         # The first stands in light curves only, the others in forced photometry only.
         optional=frozenset(["duplicate_min", *_APERTURE]),
+        survey="atlas",
     ),
     "faq": Preset(
         "The FAQ of the ATLAS forced photometry server",
@@ -150,10 +154,12 @@ PRESETS = {
         | _ON_DETECTOR
         | _APERTURE
         | _open(limiting_mag_min=17, sky_brightness_min=17),
+        survey="atlas",
     ),
     "plot_atlas_fp": Preset(
         "plot_atlas_fp, by D. Young",
         _closed(flux_err_max=4000, reduced_chi2_max=100, rolling_sigma=3, rolling_window=11),
+        survey="atlas",
     ),
     "skyportal": Preset(
         "SkyPortal, which makes non-detections of what it flags",
@@ -164,6 +170,7 @@ PRESETS = {
         "ZTF's forced photometry service, by Masci et al. 2023",
         # Bit 25 says that pixels near the object are bad.
         _open(infobits_max=2**25) | _closed(pixel_noise_max=25, seeing_max=4),
+        survey="ztf",
     ),
     "atclean": Preset(
         "ATClean, by S. Rest et al.",
@@ -180,6 +187,7 @@ PRESETS = {
             control_clipped_max=2,
             control_good_min=4,
         ),
+        survey="atlas",
     ),
 }
 

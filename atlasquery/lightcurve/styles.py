@@ -1,8 +1,19 @@
 """Styles of bands and markers: the survey's colours, and shapes that differ without colour."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-__all__ = ["MARKER_STYLES", "STYLES", "MarkerStyle", "Style", "rank_of", "shaded", "style_of"]
+__all__ = [
+    "MARKER_STYLES",
+    "STYLES",
+    "MarkerStyle",
+    "Style",
+    "rank_of",
+    "shaded",
+    "style_in",
+    "style_of",
+    "visible",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,16 @@ STYLES = {
     "y": Style("#a88400", "H", "hexagon", filled=False),
 }
 OTHER = Style("#777777", "*", "star", filled=False)
+# Where light curves of several surveys are drawn together the marker is that of the survey.
+SURVEYS = {"atlas": ("o", "circle"), "ztf": ("s", "square"), "lsst": ("D", "diamond")}
+OTHER_SURVEYS = (
+    ("^", "triangle-up"),
+    ("P", "cross"),
+    ("h", "hexagon"),
+    ("<", "triangle-left"),
+    ("X", "x"),
+    ("*", "star"),
+)
 
 
 def style_of(band: str) -> Style:
@@ -58,6 +79,66 @@ def style_of(band: str) -> Style:
         A grey star for bands that are not known.
     """
     return STYLES.get(band, OTHER)
+
+
+def style_in(band: str, survey: str, surveys: Sequence[str]) -> Style:
+    """Return how a band looks where several surveys are drawn together.
+
+    Parameters
+    ----------
+    band, survey : str
+        Their names; without a survey the marker is that of the band.
+    surveys : sequence of str
+        All surveys drawn.
+
+    Returns
+    -------
+    Style
+        The colour of the band, the marker of the survey, and filled triangles for ATLAS only.
+    """
+    style = style_of(band)
+    if not survey:
+        return style
+    others = [name for name in sorted(set(surveys)) if name and name not in SURVEYS]
+    known = SURVEYS | dict(zip(others, OTHER_SURVEYS * (1 + len(others)), strict=False))
+    marker, symbol = known[survey]
+    return replace(style, marker=marker, symbol=symbol, filled=survey == "atlas")
+
+
+def luminance(colour: str) -> float:
+    """Return how bright a colour is to the eye.
+
+    Parameters
+    ----------
+    colour : str
+        Six hexadecimal digits after ``#``.
+
+    Returns
+    -------
+    float
+        From 0, black, to 1.
+    """
+    red, green, blue = (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def visible(colour: str, background: str) -> str:
+    """Return a colour that can be seen on a background.
+
+    Parameters
+    ----------
+    colour, background : str
+        Six hexadecimal digits after ``#``.
+
+    Returns
+    -------
+    str
+        The same on a light background; one that is too dark on a dark one is lighter.
+    """
+    if luminance(background) > 0.4 or luminance(colour) > 0.4:
+        return colour
+    parts = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + 0.45 * (255 - part)):02x}" for part in parts)
 
 
 def shaded(colour: str, shade: int) -> str:

@@ -131,7 +131,8 @@ def summary(
     Notes
     -----
     An exposure that has several rows counts once, as in `bin`; ``meta["history"]`` counts
-    the others.
+    the others. Of a light curve that was combined of difference and total fluxes only the
+    former count.
 
     Examples
     --------
@@ -142,7 +143,7 @@ def summary(
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> row = summary(Atlas.get_light_curve(found["atlas_id"][0]))[0]
     >>> print(row["object"], row["peak_band"], row["peak_mag"])
-    ATLAS26zy c 15.9753 mag
+    ATLAS26zy c 15.9807 mag
     """
     many = isinstance(lc, Mapping)
     curves: list[tuple[Any, Table]] = (

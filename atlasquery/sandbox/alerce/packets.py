@@ -1,11 +1,11 @@
 """Alert packets of ZTF, as the survey writes them: schema 4.02 with the most used fields."""
 
 import io
-from typing import Any
+
+from .rows import Row
 
 __all__ = ["ztf_packet"]
 
-_Row = dict[str, Any]
 _JD = 2400000.5
 # Zero point in AB magnitudes of the images, whose fluxes are in DN.
 _ZERO_POINT = 26.2
@@ -97,7 +97,7 @@ def _schema() -> dict:
 
 
 def ztf_packet(
-    oid: str, row: _Row, earlier: list[_Row], forced: list[_Row], stamps: dict[str, bytes]
+    oid: str, row: Row, earlier: list[Row], forced: list[Row], stamps: dict[str, bytes]
 ) -> bytes:
     """Return an alert packet as an Avro container.
 
@@ -151,7 +151,7 @@ def ztf_packet(
     return file.getvalue()
 
 
-def _exposure(row: _Row, signs: tuple[str, str]) -> _Row:
+def _exposure(row: Row, signs: tuple[str, str]) -> Row:
     """Return a detection or a non-detection as a packet has it."""
     detected = row.get("magpsf") is not None
     sent = {field["name"]: row.get(field["name"]) for field in _EXPOSURE}
@@ -170,7 +170,7 @@ def _exposure(row: _Row, signs: tuple[str, str]) -> _Row:
     }
 
 
-def _forced_row(row: _Row) -> _Row:
+def _forced_row(row: Row) -> Row:
     """Return a row of forced photometry as a packet has it: in DN, and -99999 for no value."""
     extra = row["extra_fields"]
     known = row["mag"] < 99.0
