@@ -18,7 +18,7 @@ from atlasquery.lightcurve.alert_columns import (
     ZTF_UNITS,
     lsst_unit,
 )
-from atlasquery.lightcurve.alert_schemas import SchemaField, PacketSchema
+from atlasquery.lightcurve.alert_schemas import PacketSchema, SchemaField
 from atlasquery.lightcurve.flags import FLAG, Flag
 from atlasquery.lightcurve.schema import (
     LN10_2_5,

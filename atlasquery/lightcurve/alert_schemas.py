@@ -17,8 +17,8 @@ from atlasquery.service.inputs import check_path
 from atlasquery.tables import read_by_library
 
 __all__ = [
-    "SchemaField",
     "PacketSchema",
+    "SchemaField",
     "load_fastavro",
     "load_schema",
     "numbered_schema",
