@@ -18,6 +18,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.lightcurve import combine
 from atlasquery.lightcurve.stamps import decode_images
 from atlasquery.sandbox.alerce import edge_cases
 from atlasquery.sandbox.alerce.stamps import stamp_fits, stamp_image
@@ -167,3 +168,19 @@ def test_a_packet_of_another_alert_or_survey_is_refused(alerce, double):
     double.faults["get_avro"] = Response(200, other[:-30], "app/avro+binary")
     with pytest.raises(TableParseError, match="cut off"):
         alerce.get_avro(edge_cases.name(4), decoded=True, cache=False)
+
+
+def test_the_light_curve_of_a_packet_combines_with_that_of_the_broker(alerce):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    last = [row for row in edge_cases.detections(2) if row["has_stamp"]][-1]
+    alert = alerce.get_avro(OID, last["candid"], decoded=True)
+    theirs = alerce.get_light_curve(OID, forced=True)
+    lc = combine([theirs, alert.light_curve])
+    assert len(lc) == len(theirs) + len(alert.light_curve)
+    measured = np.isfinite(lc["flux"].unmasked.value)
+    copies = ~lc["duplicate_of"].mask & measured
+    ours = measured & (lc["service"] == "alert packet")
+    # All that is measured in the packet is in the broker's light curve too.
+    assert copies.sum() == ours.sum() == np.isfinite(alert.light_curve["flux"].unmasked).sum() > 5
+    assert set(lc["flux_kind"]) == {"difference"}
+    assert {*lc["measurement"]} == {"detection", "forced", "limit"}
