@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
+    from atlasquery.lightcurve import Alert, read_alert, read_alerts
     from atlasquery.lightcurve.combine import combine
     from atlasquery.sky.crossmatch import crossmatch
     from atlasquery.sky.find import find
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Alerce": "atlasquery.alerce",
     "AlerceClass": "atlasquery.alerce",
+    "Alert": "atlasquery.lightcurve",
     "Atlas": "atlasquery.atlas",
     "AtlasClass": "atlasquery.atlas",
     "AtlasForced": "atlasquery.forcedphot",
@@ -45,6 +47,8 @@ _LAZY = {
     "combine": "atlasquery.lightcurve",
     "crossmatch": "atlasquery.sky",
     "find": "atlasquery.sky",
+    "read_alert": "atlasquery.lightcurve",
+    "read_alerts": "atlasquery.lightcurve",
     "resolve": "atlasquery.sky",
 }
 
@@ -52,6 +56,7 @@ _LAZY = {
 __all__ = [
     "Alerce",
     "AlerceClass",
+    "Alert",
     "Atlas",
     "AtlasClass",
     "AtlasForced",
@@ -70,6 +75,8 @@ __all__ = [
     "combine",
     "crossmatch",
     "find",
+    "read_alert",
+    "read_alerts",
     "resolve",
 ]
 

@@ -1,9 +1,7 @@
 """The queries for image stamps and alert packets."""
 
-import io
 import warnings
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -20,20 +18,16 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
+from atlasquery.lightcurve.alert import Alert, read_alert
+from atlasquery.lightcurve.alert_schemas import load_fastavro
+from atlasquery.lightcurve.stamps import KINDS, decode_images, draw_stamps, stamp_list
 from atlasquery.service.inputs import LARGEST_ID
-from atlasquery.tables import check_answer, read_by_library
-from atlasquery.tables.decompression import LARGEST, open_fits
+from atlasquery.tables import check_answer
 
 if TYPE_CHECKING:
-    from astropy.visualization import ImageNormalize
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["get_avro", "get_stamps", "plot_stamps"]
-
-KINDS = ("science", "template", "difference")
-# The HDUs after an image of LSST, if they have no names.
-FURTHER_HDUS = ("VARIANCE", "PSF")
 
 
 def get_stamps(
@@ -108,16 +102,9 @@ def get_stamps(
         if isinstance(image, Exception):
             _refuse_unknown_alert(self, image, name, alert, survey, cache)
             raise image
-    stamps, further = fits.HDUList(), []
-    for kind, (image, *others) in zip(KINDS, images, strict=True):
-        hdu_class = fits.ImageHDU if stamps else fits.PrimaryHDU
-        stamps.append(_labelled(hdu_class, image, kind.upper(), name, alert))
-        further += [
-            _labelled(fits.ImageHDU, other, f"{kind.upper()}_{other.name}", name, alert)
-            for other in others
-        ]
-    stamps.extend(further if include_variance_and_psf else [])
-    return stamps
+    return stamp_list(
+        dict(zip(KINDS, images, strict=True)), name, alert, further=include_variance_and_psf
+    )
 
 
 def plot_stamps(
@@ -160,19 +147,7 @@ def plot_stamps(
     >>> [ax.get_title() for ax in figure.axes]
     ['science', 'template', 'difference']
     """
-    import matplotlib.pyplot as plt
-
-    stamps = get_stamps(self, oid, candid, survey=survey, cache=cache)
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.5), layout="constrained")
-    for ax, hdu in zip(axes, stamps[: len(KINDS)], strict=True):
-        ax.imshow(hdu.data, cmap="gray", norm=_brightness(hdu.data), origin="lower")
-        _mark_centre(ax, hdu.data.shape)
-        ax.set_title(hdu.name.lower())
-        ax.set_xticks([])
-        ax.set_yticks([])
-    header = stamps[0].header
-    figure.suptitle(f"{header['OBJECT']}  alert {header['CANDID']}")
-    return figure
+    return draw_stamps(get_stamps(self, oid, candid, survey=survey, cache=cache))
 
 
 def get_avro(
@@ -183,7 +158,7 @@ def get_avro(
     decoded: bool = False,
     cache: bool | None = None,
     get_query_payload: bool = False,
-) -> bytes | dict:
+) -> bytes | Alert:
     """Fetch the packet of an alert of ZTF, as the survey sent it.
 
     Parameters
@@ -193,7 +168,7 @@ def get_avro(
     candid : int or str, optional
         The alert; by default the first that has stamps.
     decoded : bool, optional
-        Whether to return its content, which takes ``atlasquery[avro]``.
+        Whether to return it as an `~atlasquery.Alert`, which takes ``atlasquery[avro]``.
     cache : bool, optional
         Whether cached responses are used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
@@ -201,14 +176,19 @@ def get_avro(
 
     Returns
     -------
-    bytes or dict
-        An Avro file, or its content: the alert, the object's earlier
-        measurements of 30 days, the stamps.
+    bytes or `~atlasquery.Alert`
+        An Avro file; or the alert with its ``light_curve``, which has the object's earlier
+        measurements of 30 days, and its ``stamps``. It has the fields of the packet as a
+        dictionary has them: ``alert["candidate"]``.
 
     Raises
     ------
     NotFoundError
         If ALeRCE has no such packet.
+
+    See Also
+    --------
+    atlasquery.read_alert : The same for a packet from elsewhere.
 
     References
     ----------
@@ -222,7 +202,7 @@ def get_avro(
     """
     name = check_oid(oid, "ztf", surveys=False)
     if decoded:
-        _fastavro()
+        load_fastavro()
     number = None if candid is None else _check_alert(candid)
     if get_query_payload:
         if number is None:
@@ -237,7 +217,9 @@ def get_avro(
         content="avro",
         unknown=f"alert {alert} of {name}",
     )
-    return _decode_packet(packet, name, alert) if decoded else packet
+    if not decoded:
+        return packet
+    return _decoded_packet(packet, name, alert, self.conf.max_answer_bytes)
 
 
 def _find_alert(client: AlerceQuery, name: Oid, survey: str, cache: bool | None) -> int:
@@ -298,7 +280,7 @@ def _stamp(
         _stamp_route(survey),
         _stamp_params(kind, name, alert, survey),
         # All kinds are read at once, and share the largest size of a response.
-        decode=lambda body: _decode_images(body, client.conf.max_answer_bytes // len(KINDS)),
+        decode=lambda body: decode_images(body, client.conf.max_answer_bytes // len(KINDS)),
         cache=cache,
         # The content type of LSST's is not known; the decoder checks them.
         content="fits" if survey == "ztf" else "",
@@ -321,84 +303,15 @@ def _check_alert(candid: object) -> int:
     )
 
 
-def _labelled(
-    hdu_class: type, image: fits.ImageHDU, label: str, name: Oid, alert: int
-) -> fits.ImageHDU | fits.PrimaryHDU:
-    """Return an image as a new HDU, with all cards of its header."""
-    hdu = hdu_class(image.data, image.header.copy(strip=True))
-    hdu.name = label
-    hdu.header["OBJECT"] = str(name), "object"
-    hdu.header["CANDID"] = str(alert), "alert"
-    return hdu
-
-
-def _decode_images(body: bytes, limit: int = LARGEST) -> list:
-    """Return the images of a stamp, which is compressed: the first one and further ones.
-
-    The first card may not be of the standard.
-    """
-    what = "the FITS file"
-    with (
-        read_by_library(what),
-        open_fits(body, limit=limit, what=what, ignore_missing_simple=True) as file,
-    ):
-        # HDUs of a file in memory, read before it is closed.
-        found = [
-            fits.ImageHDU(hdu.data, hdu.header, name=hdu.name or label)
-            for hdu, label in zip(file, ("", *FURTHER_HDUS), strict=False)
-            if getattr(hdu, "data", None) is not None
-            and hdu.data.ndim == 2
-            and hdu.data.dtype.kind in "fiu"
-        ]
-    if not found:
-        raise TableParseError("no image in the FITS file")
-    return found
-
-
 def _decode_avro(body: bytes) -> bytes:
     if not body.startswith(b"Obj\x01"):
         raise TableParseError(f"no Avro file, which begins with 'Obj': {body[:20]!r}")
     return body
 
 
-def _decode_packet(packet: bytes, name: Oid, alert: int) -> dict:
-    """Return the content of a packet, which is of the alert requested."""
-    with read_by_library("the Avro file"):
-        found = next(iter(_fastavro().reader(io.BytesIO(packet))), None)
-    if not isinstance(found, dict):
-        raise TableParseError("no alert in the Avro file", service="ALeRCE")
-    check_answer(found.get("objectId"), name, "the object of the packet", service="ALeRCE")
-    check_answer(found.get("candid"), alert, "the alert of the packet", service="ALeRCE")
+def _decoded_packet(packet: bytes, name: Oid, alert: int, limit: int) -> Alert:
+    """Return a packet decoded, which is of the alert requested."""
+    found = read_alert(packet, max_bytes=limit)
+    check_answer(found.object_id, name, "the object of the packet", service="ALeRCE")
+    check_answer(found.alert_id, alert, "the alert of the packet", service="ALeRCE")
     return found
-
-
-def _fastavro() -> ModuleType:
-    try:
-        import fastavro
-    except ImportError as error:
-        raise ImportError(
-            "Alert packets are decoded with fastavro: pip install 'atlasquery[avro]'"
-        ) from error
-    return fastavro
-
-
-def _brightness(data: np.ndarray) -> "ImageNormalize | None":
-    """Return a scale that shows the noise of the sky, without saturating bright sources."""
-    from astropy.visualization import AsinhStretch, ImageNormalize
-
-    known = data[np.isfinite(data)]
-    if not known.size:
-        return None
-    sky, high = np.median(known), np.percentile(known, 99.9)
-    noise = 1.4826 * np.median(np.abs(known - sky))
-    low = sky - 3 * noise
-    return ImageNormalize(vmin=low, vmax=max(high, low + 1e-6), stretch=AsinhStretch(0.15))
-
-
-def _mark_centre(ax: "Axes", shape: tuple) -> None:
-    """Draw two lines that point at the middle and leave it free."""
-    y, x = (n / 2 - 0.5 for n in shape)
-    near, far = 0.06 * shape[0], 0.16 * shape[0]
-    style: dict[str, Any] = {"color": "#ff8c1a", "lw": 1.8}
-    ax.plot([x + near, x + far], [y, y], **style)
-    ax.plot([x, x], [y + near, y + far], **style)

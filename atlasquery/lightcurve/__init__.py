@@ -1,5 +1,6 @@
 """The light curve that all surveys share: its columns, and what is done with it."""
 
+from atlasquery.lightcurve.alert import Alert, AlertReader, read_alert, read_alerts
 from atlasquery.lightcurve.baseline import TEMPLATE_CHANGES, subtract_baseline
 from atlasquery.lightcurve.binning import bin
 from atlasquery.lightcurve.brokers import from_pandas
@@ -29,6 +30,8 @@ from atlasquery.lightcurve.ztf_forced import read_ztf_forced
 __all__ = [
     "SCHEMA",
     "TEMPLATE_CHANGES",
+    "Alert",
+    "AlertReader",
     "Conventions",
     "Flag",
     "LightCurves",
@@ -49,6 +52,8 @@ __all__ = [
     "plot_interactive",
     "plot_many",
     "read",
+    "read_alert",
+    "read_alerts",
     "read_ztf_forced",
     "rise_rate",
     "signal_to_noise",

@@ -13,6 +13,7 @@ from atlasquery.tables.decoding import convert_json, decode_json, float_of, read
 from atlasquery.tables.files import read_table, write_table
 from atlasquery.tables.json_rows import Rows, decode_rows
 from atlasquery.tables.lightcurve import LightCurve
+from atlasquery.tables.records import rows_of_records
 from atlasquery.tables.response_checks import check_answer, check_answers, only_of
 from atlasquery.tables.samp import send
 from atlasquery.tables.stack import rows_as_asked, stack_rows
@@ -40,6 +41,7 @@ __all__ = [
     "read_by_library",
     "read_table",
     "rows_as_asked",
+    "rows_of_records",
     "send",
     "stack_rows",
     "table_column",

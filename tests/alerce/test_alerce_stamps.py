@@ -12,13 +12,14 @@ from astropy.wcs import WCS
 from overlap import overlapping
 
 from atlasquery.alerce import conf
-from atlasquery.alerce.stamps import _decode_images
 from atlasquery.exceptions import (
     InvalidQueryError,
     NotFoundError,
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.lightcurve import combine
+from atlasquery.lightcurve.stamps import decode_images
 from atlasquery.sandbox.alerce import edge_cases
 from atlasquery.sandbox.alerce.stamps import stamp_fits, stamp_image
 from atlasquery.sandbox.http import Response
@@ -98,7 +99,7 @@ def test_stamps_of_lsst(alerce, double):
 @pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
 def test_stamps_as_recorded(samples):
     for path in ("stamps/stamp_science.fits.gz", "stamps/stamp_template.fits.gz"):
-        (hdu,) = _decode_images(samples(path), 1 << 20)
+        (hdu,) = decode_images(samples(path), 1 << 20)
         assert hdu.data.shape == (63, 63) and hdu.data.dtype.itemsize == 4
         assert np.isfinite(hdu.data).any()
 
@@ -128,6 +129,58 @@ def test_a_figure_of_stamps_needs_no_notebook(alerce):
 def test_alert_packets(alerce):
     pytest.importorskip("fastavro", reason="the avro extra is not installed")
     assert alerce.get_avro(OID).startswith(b"Obj\x01")
-    assert alerce.get_avro(OID, decoded=True) == {"objectId": OID, "candid": CANDID}
+    alert = alerce.get_avro(OID, decoded=True)
+    assert (alert.survey, alert.object_id, alert.alert_id) == ("ztf", OID, CANDID)
+    # The fields of the packet, as of the dictionary that it was.
+    assert alert["objectId"] == OID and alert["candid"] == CANDID
+    assert dict(alert) == alert.packet
     with pytest.raises(NotFoundError, match="AVRO not found"):
         alerce.get_avro(OID, 99)
+
+
+def test_the_packet_of_an_alert_has_the_light_curve_that_the_broker_sends(alerce):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    last = [row for row in edge_cases.detections(2) if row["has_stamp"]][-1]
+    lc = alerce.get_avro(OID, last["candid"], decoded=True).light_curve
+    theirs = alerce.get_light_curve(OID, forced=True, end=last["mjd"] + 1e-6)
+    for forced in (False, True):
+        ours = lc[(lc["forced"] == forced) & ~lc["flux"].mask]
+        same = theirs[(theirs["forced"] == forced) & ~theirs["flux"].mask]
+        same = same[same.time.mjd >= last["mjd"] - 30]
+        assert len(ours) == len(same) > 2
+        np.testing.assert_array_equal(ours["exposure"], same["exposure"])
+        np.testing.assert_array_equal(ours["band"], same["band"])
+        # The packet has jd, and magnitudes of single precision.
+        np.testing.assert_allclose(ours.time.mjd, same.time.mjd, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(ours["flux"].unmasked, same["flux"].unmasked, rtol=1e-5)
+        np.testing.assert_allclose(ours["flux_err"].unmasked, same["flux_err"].unmasked, rtol=1e-4)
+    for item in ("magsys", "flux_kind", "time_reference", "time_reference_position", "survey"):
+        assert lc.meta[item] == theirs.meta[item]
+    assert lc.time.scale == theirs.time.scale == "utc"
+
+
+def test_a_packet_of_another_alert_or_survey_is_refused(alerce, double):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    other = alerce.get_avro(edge_cases.name(4))
+    double.faults["get_avro"] = Response(200, other, "app/avro+binary")
+    with pytest.raises(TableParseError, match="asked for is"):
+        alerce.get_avro(OID, CANDID, decoded=True, cache=False)
+    double.faults["get_avro"] = Response(200, other[:-30], "app/avro+binary")
+    with pytest.raises(TableParseError, match="cut off"):
+        alerce.get_avro(edge_cases.name(4), decoded=True, cache=False)
+
+
+def test_the_light_curve_of_a_packet_combines_with_that_of_the_broker(alerce):
+    pytest.importorskip("fastavro", reason="the avro extra is not installed")
+    last = [row for row in edge_cases.detections(2) if row["has_stamp"]][-1]
+    alert = alerce.get_avro(OID, last["candid"], decoded=True)
+    theirs = alerce.get_light_curve(OID, forced=True)
+    lc = combine([theirs, alert.light_curve])
+    assert len(lc) == len(theirs) + len(alert.light_curve)
+    measured = np.isfinite(lc["flux"].unmasked.value)
+    copies = ~lc["duplicate_of"].mask & measured
+    ours = measured & (lc["service"] == "alert packet")
+    # All that is measured in the packet is in the broker's light curve too.
+    assert copies.sum() == ours.sum() == np.isfinite(alert.light_curve["flux"].unmasked).sum() > 5
+    assert set(lc["flux_kind"]) == {"difference"}
+    assert {*lc["measurement"]} == {"detection", "forced", "limit"}

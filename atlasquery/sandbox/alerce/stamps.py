@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from .contents import Contents, LSSTObject
+from .contents import Contents, LSSTObject, ZTFObject
+from .packets import ztf_packet
 from .searches import Params, refuse
 
 __all__ = ["lsst_stamp", "send_ztf_file", "stamp_fits", "stamp_image"]
@@ -88,11 +89,11 @@ def send_ztf_file(contents: Contents, path: str, params: Params) -> NoReturn:
         refuse(400, {"errors": reply, "message": "Input payload validation failed"})
     one = contents.ztf.get(oid)
     rows = one.detections() if one is not None else []
-    if candid not in {row["candid"] for row in rows if row["has_stamp"]}:
+    if one is None or candid not in {row["candid"] for row in rows if row["has_stamp"]}:
         hint = "You have requested this URI [/get_stamp] but did you mean /get_avro ?"
         refuse(404, {"message": f"AVRO not found. {hint}"})
     if path == "get_avro":
-        refuse(200, _packet(oid, candid), "app/avro+binary")
+        refuse(200, _packet(one, candid), "app/avro+binary")
     kind = params.get("type", [""])[0]
     if kind not in _KINDS:
         reply = {"type": f"Stamp type The value {kind!r} is not a valid choice for 'type'."}
@@ -100,15 +101,12 @@ def send_ztf_file(contents: Contents, path: str, params: Params) -> NoReturn:
     refuse(200, stamp_fits(kind, int(candid) % 1000), "application/fits+gzip")
 
 
-def _packet(oid: str, candid: str) -> bytes:
-    """Return an alert packet of few fields."""
-    import fastavro
-
-    fields = [{"name": "objectId", "type": "string"}, {"name": "candid", "type": "long"}]
-    schema = {"type": "record", "name": "alert", "fields": fields}
-    file = io.BytesIO()
-    fastavro.writer(file, schema, [{"objectId": oid, "candid": int(candid)}])
-    return file.getvalue()
+def _packet(one: ZTFObject, candid: str) -> bytes:
+    """Return an alert packet as the survey writes it."""
+    rows = one.detections()
+    row = next(row for row in rows if row["candid"] == candid)
+    stamps = {kind: stamp_fits(kind, int(candid) % 1000) for kind in _KINDS}
+    return ztf_packet(one.oid, row, rows + one.non_detections(), one.forced(), stamps)
 
 
 def lsst_stamp(objects: list[LSSTObject], params: Params) -> bytes | None:

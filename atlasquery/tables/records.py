@@ -1,0 +1,81 @@
+"""Turn records that another library decoded into typed columns with masks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from atlasquery.exceptions import TableParseError
+from atlasquery.tables.columns import Column
+from atlasquery.tables.json_rows import Rows
+
+__all__ = ["rows_of_records"]
+
+INT64 = range(-(2**63), 2**63)
+
+
+def rows_of_records(
+    columns: Iterable[Column], records: Sequence[Mapping[str, Any]], what: str
+) -> Rows:
+    """Return records as columns.
+
+    Parameters
+    ----------
+    columns : iterable of Column
+        Their declarations, of the kinds float, int, bool and str.
+    records : sequence of mapping
+        The records; a key that is missing, None and NaN are masked.
+    what : str
+        What a record is, for messages: ``"a detection"``.
+
+    Returns
+    -------
+    Rows
+        As many rows as records.
+
+    Raises
+    ------
+    TableParseError
+        If a value is not of its column's kind.
+    """
+    rows = Rows(length=len(records))
+    for column in columns:
+        values = [record.get(column.wire) for record in records]
+        rows.add(column, *_array(column, values, what))
+    return rows
+
+
+def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndarray]:
+    if column.kind is float:
+        try:
+            numbers = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _wrong(column, values, what) from error
+        if numbers.ndim != 1:
+            raise _wrong(column, values, what)
+        return numbers, np.isnan(numbers)
+    mask = np.fromiter((value is None for value in values), bool, len(values))
+    known = [value for value in values if value is not None]
+    if column.kind is str:
+        strings = np.array(["" if v is None else str(v) for v in values], dtype=np.str_)
+        return strings, strings == ""
+    if not all(isinstance(value, (bool, np.bool_) if column.kind is bool else int)
+               for value in known):  # fmt: skip
+        raise _wrong(column, values, what)
+    if column.kind is bool:
+        return np.array([bool(value) for value in values], dtype=np.bool_), mask
+    if not all(value in INT64 for value in known):
+        raise _wrong(column, values, what)
+    return np.array([0 if v is None else v for v in values], dtype=np.int64), mask
+
+
+def _wrong(column: Column, values: list, what: str) -> TableParseError:
+    right: tuple = {float: (float, int), int: (int,), bool: (bool,)}[column.kind]
+    wrong = next(
+        (v for v in values if v is not None and (not isinstance(v, right) or v in INT64)),
+        None,
+    )
+    wrong = next((v for v in values if v is not None and not isinstance(v, right)), wrong)
+    return TableParseError(
+        f"{what} has {column.wire}={wrong!r:.100}, which is not of the kind {column.kind.__name__}"
+    )
