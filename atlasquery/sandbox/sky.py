@@ -224,6 +224,14 @@ class SkyObject:
         return offset(self.ra, self.dec, self.motion[0] * since, self.motion[1] * since)
 
     @property
+    def tns_title(self) -> str | None:
+        """The name in TNS with its prefix: SN of what is a supernova by its spectrum, else AT."""
+        if self.tns_name is None:
+            return None
+        supernova = (self.spectral_type or "").startswith(("SN ", "SLSN"))
+        return f"{'SN' if supernova else 'AT'} {self.tns_name}"
+
+    @property
     def names(self) -> dict[str, str]:
         """The names by service: atlas, tns, ztf, lsst, lcc, skyportal, mpc; those that it has."""
         names = {
