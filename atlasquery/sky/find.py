@@ -28,7 +28,7 @@ from atlasquery.sky.asking import (
 from atlasquery.sky.findings import Findings, ServiceResult
 from atlasquery.sky.resolve import find_names, unknown_error
 from atlasquery.sky.services import ForcedService, SkyService, chosen_services
-from atlasquery.sky.targets import Targets, read_targets
+from atlasquery.sky.targets import FindTargets, read_targets
 from atlasquery.sky.terms import Found
 from atlasquery.warn import warn
 
@@ -165,7 +165,10 @@ def _check_since(since: Any) -> Time | None:
 
 
 def _locate(
-    targets: Targets, chosen: Sequence[SkyService], skipped: dict[str, str], seconds: float | None
+    targets: FindTargets,
+    chosen: Sequence[SkyService],
+    skipped: dict[str, str],
+    seconds: float | None,
 ) -> dict[int, tuple[str, ...]]:
     """Give targets their positions by their names; return all names of each."""
     pending = targets.unresolved

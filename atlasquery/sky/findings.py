@@ -28,7 +28,7 @@ from atlasquery.service.inputs import check_radius
 from atlasquery.sky.asking import LIMIT, Question, ask_all, repeat_warnings
 from atlasquery.sky.resolve import merged_names
 from atlasquery.sky.services import OTHER_NAMES, SkyService
-from atlasquery.sky.targets import Targets
+from atlasquery.sky.targets import FindTargets
 from atlasquery.sky.terms import Found, object_table
 from atlasquery.tables.files import write_table
 from atlasquery.tables.html import Markup, definitions, grid
@@ -109,7 +109,7 @@ class Findings:
 
     def __init__(
         self,
-        targets: Targets,
+        targets: FindTargets,
         radius: float,
         results: Iterable[ServiceResult],
         failures: Mapping[str, Exception],
