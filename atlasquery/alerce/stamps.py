@@ -1,7 +1,7 @@
 """The queries for image stamps and alert packets."""
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
@@ -205,9 +205,13 @@ def get_avro(
         load_fastavro()
     number = None if candid is None else _check_alert(candid)
     if get_query_payload:
-        if number is None:
-            return detections_payload(self, name, "ztf")
-        return self._payload("avro", {"oid": name, "candid": number})
+        # A dictionary, as of all methods, whatever they return otherwise.
+        payload: Any = (
+            detections_payload(self, name, "ztf")
+            if number is None
+            else self._payload("avro", {"oid": name, "candid": number})
+        )
+        return payload
     alert = _find_alert(self, name, "ztf", cache) if number is None else number
     packet, _ = self._fetch(
         "avro",

@@ -135,12 +135,12 @@ class Alert(Mapping):
         return self._position(source.get("ra"), source.get("dec", source.get("decl")))
 
     def _position(self, ra: object, dec: object) -> SkyCoord:
-        known = isinstance(ra, (int, float)) and isinstance(dec, (int, float))
-        if not known or not (-360 <= ra <= 360 and -90 <= dec <= 90):
-            raise TableParseError(
-                f"{self._where} has a position that is not on the sky: {ra!r:.30} {dec!r:.30}"
-            )
-        return SkyCoord(ra, dec, unit="deg")
+        if isinstance(ra, (int, float)) and isinstance(dec, (int, float)):
+            if -360 <= ra <= 360 and -90 <= dec <= 90:
+                return SkyCoord(ra, dec, unit="deg")
+        raise TableParseError(
+            f"{self._where} has a position that is not on the sky: {ra!r:.30} {dec!r:.30}"
+        )
 
     @cached_property
     def time(self) -> Time:
