@@ -1,6 +1,7 @@
 """Run the examples of the documentation and of the docstrings against the embedded sandbox."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -24,21 +25,18 @@ if _missing("plotly"):
     collect_ignore_glob.append("atlasquery/lightcurve/interactive.py")
 
 
-def _sandbox(module):
-    """Import a server of the sandbox, or skip the example that needs it."""
-    return pytest.importorskip(
-        f"atlasquery.sandbox.{module}", reason="examples need the sandbox", exc_type=ImportError
-    )
+# What a client knows of its server and its login.
+STATE = ("_credentials", "_authenticated", "_logged_out", "_server")
 
 
 @pytest.fixture(scope="session")
-def _example_server():
+def _example_sandbox():
     """Start the sandbox that all examples ask, for the first of them."""
     try:
         from atlasquery.sandbox import Sandbox
     except ImportError as error:
         pytest.skip(f"examples need the sandbox ({error}): pip install 'atlasquery[sandbox]'")
-    with Sandbox() as box:
+    with Sandbox(services=["atlas", "alerce", "lccserver", "skyportal"]) as box:
         yield box
 
 
@@ -50,96 +48,49 @@ def _example_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _example(request):
-    """Give an example a server, a login, and directories of its own; leave tests alone."""
+    """Give an example its servers, a login, and directories of its own; leave tests alone."""
     if isinstance(request.node, DoctestItem):
         request.getfixturevalue("_example_user")
         if "AtlasForced" in request.node.dtest.docstring:
             request.getfixturevalue("_example_forced")
-        if "Alerce" in request.node.dtest.docstring:
-            request.getfixturevalue("_example_alerce")
-        if "LCCServer" in request.node.dtest.docstring:
-            request.getfixturevalue("_example_lcc")
-        if "SkyPortal" in request.node.dtest.docstring:
+        asks_all = re.search(r"\b(find|resolve)\(", request.node.dtest.docstring)
+        if asks_all or "SkyPortal" in request.node.dtest.docstring:
             request.getfixturevalue("_example_skyportal")
         if "TinySurvey" in request.node.dtest.docstring:
             request.getfixturevalue("_example_new_survey")
 
 
+def _renew(monkeypatch, client, names):
+    """Give a client the state of a new one, until the end of the example."""
+    new = type(client)()
+    for name in names:
+        monkeypatch.setattr(client, name, getattr(new, name))
+
+
 @pytest.fixture
 def _example_forced(_example_user, monkeypatch):
-    """Give an example a double of the forced photometry server, on a clock that jumps."""
-    servers = _sandbox("forcedphot.server")
+    """Give an example a forced photometry server without tasks, on a clock that jumps."""
     from clocks import JumpingClock
 
-    from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
+    from atlasquery.forcedphot import AtlasForced
+    from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
-    with servers.ForcedSandbox(JumpingClock()) as server:
+    with ForcedSandbox(JumpingClock()) as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
-        for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_cache_location"):
-            monkeypatch.setattr(AtlasForced, name, getattr(AtlasForcedClass(), name))
+        _renew(monkeypatch, AtlasForced, (*STATE, "_cache_location"))
         monkeypatch.setattr(AtlasForced, "_clock", server.clock)
         yield server
 
 
-@pytest.fixture(scope="session")
-def _alerce_double():
-    """Start the double of ALeRCE's servers, for the first example that asks it."""
-    servers = _sandbox("alerce.server")
-    with servers.AlerceSandbox() as double:
-        yield double
-
-
 @pytest.fixture
-def _example_alerce(_example_user, _alerce_double):
-    """Let an example ask the double of ALeRCE's servers."""
-    with _alerce_double.configured():
-        yield
-
-
-@pytest.fixture(scope="session")
-def _lcc_double():
-    """Start the double of an LCC-Server, for the first example that asks it."""
-    servers = _sandbox("lccserver.server")
-    from atlasquery.sandbox.lccserver.files import Files
-
-    with servers.LCCSandbox() as double:
-        Files(double)
-        yield double
-
-
-@pytest.fixture(scope="session")
-def _skyportal_double():
-    """Start the double of a SkyPortal instance, for the first example that asks it."""
-    servers = _sandbox("skyportal.server")
-    with servers.SkyPortalSandbox() as double:
-        yield double
-
-
-@pytest.fixture
-def _example_lcc(_example_user, _lcc_double, monkeypatch):
-    """Let an example ask the double of an LCC-Server, without a login of an earlier one."""
-    from atlasquery.lccserver import LCCServer, LCCServerClass
-
-    monkeypatch.setenv("ATLASQUERY_LCC_SERVER", _lcc_double.url)
-    for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_anonymous"):
-        monkeypatch.setattr(LCCServer, name, getattr(LCCServerClass(), name))
-    yield _lcc_double
-
-
-@pytest.fixture
-def _example_skyportal(_example_user, _skyportal_double, tmp_path, monkeypatch):
+def _example_skyportal(_example_user, _example_sandbox, tmp_path, monkeypatch):
     """Give an example a SkyPortal as it was before the others wrote to it."""
     from atlasquery.sandbox.skyportal.example import fill
-    from atlasquery.sandbox.skyportal.server import ADMIN
-    from atlasquery.skyportal import SkyPortal, SkyPortalClass
+    from atlasquery.skyportal import SkyPortal
 
-    _skyportal_double.reset()
-    fill(_skyportal_double.sky)
-    monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", _skyportal_double.url)
-    monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
-    for name in ("_credentials", "_authenticated", "_logged_out", "_server"):
-        monkeypatch.setattr(SkyPortal, name, getattr(SkyPortalClass(), name))
+    _example_sandbox.skyportal.reset()
+    fill(_example_sandbox.skyportal.state)
     monkeypatch.setattr(SkyPortal, "_cache_location", tmp_path / "skyportal")
 
 
@@ -161,20 +112,23 @@ def _example_new_survey(_example_user, monkeypatch):
 
 
 @pytest.fixture
-def _example_user(_example_server, _example_cache, tmp_path, monkeypatch):
+def _example_user(_example_sandbox, _example_cache, tmp_path, monkeypatch):
     import keyring
     import keyring.backends.null
     from astropy.config import paths
 
-    from atlasquery.atlas import Atlas, AtlasClass
+    from atlasquery.atlas import Atlas
+    from atlasquery.lccserver import LCCServer
+    from atlasquery.skyportal import SkyPortal
 
     for name in ("USERNAME", "PASSWORD"):
         monkeypatch.delenv(f"ATLASQUERY_ATLAS_{name}", raising=False)
-    for name, value in _example_server.environment().items():
+    for name, value in _example_sandbox.environment().items():
         monkeypatch.setenv(name, value)
     # An example begins and ends without a login that an earlier one has left.
-    for name in ("_credentials", "_authenticated", "_logged_out", "_server", "_cache_location"):
-        monkeypatch.setattr(Atlas, name, getattr(AtlasClass(), name))
+    _renew(monkeypatch, Atlas, (*STATE, "_cache_location"))
+    _renew(monkeypatch, LCCServer, (*STATE, "_anonymous"))
+    _renew(monkeypatch, SkyPortal, STATE)
     # Tables are cut to the width of the terminal.
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LINES", "40")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve.combine import combine
+    from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -30,13 +31,18 @@ _LAZY = {
     "AtlasForced": "atlasquery.forcedphot",
     "AtlasForcedClass": "atlasquery.forcedphot",
     "AtlasSource": "atlasquery.atlas",
+    "Findings": "atlasquery.sky",
     "ForcedJobs": "atlasquery.forcedphot",
     "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
+    "Resolved": "atlasquery.sky",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
     "combine": "atlasquery.lightcurve",
+    "crossmatch": "atlasquery.sky",
+    "find": "atlasquery.sky",
+    "resolve": "atlasquery.sky",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -48,15 +54,20 @@ __all__ = [
     "AtlasForced",
     "AtlasForcedClass",
     "AtlasSource",
+    "Findings",
     "ForcedJobs",
     "LCCQuery",
     "LCCServer",
     "LCCServerClass",
+    "Resolved",
     "SkyPortal",
     "SkyPortalClass",
     "__citation__",
     "__version__",
     "combine",
+    "crossmatch",
+    "find",
+    "resolve",
 ]
 
 

@@ -6,7 +6,9 @@ from benchmarks import (
     alerce,
     bulk,
     combine,
+    crossmatch,
     decoding,
+    find,
     forced,
     forced_queue,
     importing,
@@ -23,11 +25,13 @@ PARTS = (
     network,
     importing,
     bulk,
+    crossmatch,
     forced,
     forced_queue,
     alerce,
     lcc,
     skyportal,
+    find,
 )
 
 

@@ -25,7 +25,7 @@ def serve(latency: float, pipe) -> None:
     """Run the test server in a separate process until the pipe closes."""
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox(latency) as double:
+    with AlerceSandbox(latency, seed=None) as double:
         pipe.send(double.settings())
         with contextlib.suppress(EOFError):
             pipe.recv()
@@ -100,12 +100,14 @@ def _curves(ours: AlerceClass, client, latency: float) -> list[str]:
     The limit is the time of plain sequential requests to the same server, without decoding,
     divided by the number of parallel requests; the same for batches of LSST.
     """
-    from atlasquery.sandbox.alerce import sky
+    from atlasquery.sandbox.alerce import edge_cases
 
-    ztf = [sky.name(n) for n in range(CURVES) if n != sky.EMPTY]
+    ztf = [edge_cases.name(n) for n in range(CURVES) if n != edge_cases.EMPTY]
     # The other client fails for placeholders and null fluxes.
     lsst = [
-        sky.FIRST_LSST + n for n in range(sky.LSST_COUNT) if n not in (sky.FILLED, sky.NULL_FLUX)
+        edge_cases.FIRST_LSST + n
+        for n in range(edge_cases.LSST_COUNT)
+        if n not in (edge_cases.FILLED, edge_cases.NULL_FLUX)
     ]
     found = []
     late = f"{latency * 1e3:g} ms late" if latency else "at once"
@@ -156,16 +158,16 @@ def _decoding() -> list[str]:
     def theirs(body: bytes):
         return ResultJson(json.loads(body), format="pandas").to_pandas()
 
-    from atlasquery.sandbox.alerce import sky as alerce_sky
+    from atlasquery.sandbox.alerce import edge_cases
 
-    rows = [alerce_sky.entry(n) for n in range(OBJECTS)]
+    rows = [edge_cases.entry(n) for n in range(OBJECTS)]
     found = []
     for what, declared, body in (
         (f"decode {OBJECTS} objects, beside pandas", OBJECT, json.dumps(rows).encode()),
         (
             "decode 600 ragged detections, beside pandas",
             DETECTION,
-            json.dumps([r for n in range(20) for r in alerce_sky.detections(n)][:600]).encode(),
+            json.dumps([r for n in range(20) for r in edge_cases.detections(n)][:600]).encode(),
         ),
     ):
 

@@ -28,7 +28,7 @@ def serve(pipe) -> None:
     from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
     with SkyPortalSandbox() as double:
-        sky = double.sky
+        sky = double.state
         for n in range(SOURCES):
             sky.add_source(f"ATLAS24a{n:04d}", n * 0.1, 2.0, redshift=0.03)
         sky.add_candidate(NAME, 0.0, 2.0)
@@ -55,8 +55,8 @@ def serve(pipe) -> None:
 def add_assignments(double) -> None:
     """Add targets of runs, which the server takes as long for as the real one."""
     run = {"id": 1, "instrument_id": 2, "calendar_date": "2026-12-24", "group_id": 3}
-    double.sky.tables["runs"] = [{**run, "id": n} for n in range(1, RUNS + 1)]
-    double.sky.tables["assignments"] = {
+    double.state.tables["runs"] = [{**run, "id": n} for n in range(1, RUNS + 1)]
+    double.state.tables["assignments"] = {
         n: {
             "id": n, "obj_id": f"ATLAS24a{n:04d}", "run_id": 1 + n % RUNS, "priority": "3",
             "status": "pending", "comment": None, "requester": {"username": "admin"},

@@ -18,8 +18,8 @@ copyright = author
 release = installed(project)
 version = release.partition(".dev")[0]
 
-extensions = [*extensions, "declared"]
-exclude_patterns = ["_build", "_ext", "_templates", "api/*.inc", "new_survey"]
+extensions = [*extensions, "declared", "myst_nb"]
+exclude_patterns = ["_build", "_ext", "_includes", "_templates", "api/*.inc", "new_survey"]
 suppress_warnings = ["app.add_directive"]
 
 # The pages are built without a network; references to other projects become links only with
@@ -59,6 +59,12 @@ html_css_files = ["atlasquery.css"]
 html_show_sourcelink = False
 html_last_updated_fmt = None
 
+# Notebooks are run here, on the sandbox; what they write goes to a temporary folder.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+
 plot_include_source = True
 plot_html_show_formats = False
 plot_html_show_source_link = False
@@ -66,43 +72,27 @@ plot_formats = [("png", 130)]
 
 
 def _start_sandbox(app):
-    """Run the examples of plots with the embedded servers, without cache and configuration."""
+    """Run the examples of plots on the sandbox, without cache and configuration."""
     import tiny_server
     from astropy.config import paths
     from astroquery import log
     from clocks import JumpingClock
 
     import atlasquery
-    from atlasquery.alerce import conf
     from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
-    from atlasquery.sandbox.alerce.server import AlerceSandbox
     from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-    from atlasquery.sandbox.lccserver.files import Files
-    from atlasquery.sandbox.lccserver.server import LCCSandbox
-    from atlasquery.sandbox.skyportal.example import fill
-    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
-    app.sandbox = Sandbox().start()
     app.private = tempfile.TemporaryDirectory()
     for kind in ("cache", "config"):
         Path(app.private.name, kind).mkdir()
     paths.set_temp_cache(Path(app.private.name, "cache")).__enter__()
     paths.set_temp_config(Path(app.private.name, "config")).__enter__()
-    os.environ.update(app.sandbox.environment())
+    app.sandbox = Sandbox(services="all").use()
+    # Forced photometry by a clock that jumps: nobody waits for its tasks.
     app.forced = ForcedSandbox(JumpingClock())
     os.environ.update(app.forced.environment())
     AtlasForced._clock = app.forced.clock
-    app.alerce = AlerceSandbox()
-    for name, address in app.alerce.settings().items():
-        setattr(conf, name, address)
-    app.lcc = LCCSandbox()
-    Files(app.lcc)
-    os.environ["ATLASQUERY_LCC_SERVER"] = app.lcc.url
-    app.skyportal = SkyPortalSandbox()
-    fill(app.skyportal.sky)
-    os.environ["ATLASQUERY_SKYPORTAL_SERVER"] = app.skyportal.url
-    os.environ["ATLASQUERY_SKYPORTAL_TOKEN"] = ADMIN
     atlasquery.__path__.append(str(Path(__file__).parent / "new_survey"))
     app.tiny = tiny_server.start()
     os.environ["ATLASQUERY_TINY_SERVER"] = app.tiny.url
@@ -112,9 +102,6 @@ def _start_sandbox(app):
 def _stop_sandbox(app, exception):
     app.tiny.shutdown()
     app.tiny.server_close()
-    app.lcc.stop()
-    app.skyportal.stop()
-    app.alerce.stop()
     app.forced.stop()
     app.sandbox.stop()
     app.private.cleanup()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from addresses import configured
 from astropy.coordinates import SkyCoord
 
 import atlasquery
@@ -80,7 +81,7 @@ def test_path_of_a_search_of_alerce():
     from atlasquery.alerce import AlerceClass
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox() as double, double.configured():
+    with AlerceSandbox(seed=None) as double, configured(double):
         client = AlerceClass()
         path = path_of(client, lambda: client.query_criteria(n_det=(5, 9), cache=False), "/objects")
     assert path == documented("Alerce.query_criteria")
@@ -93,7 +94,7 @@ def test_path_of_an_upload_to_skyportal(atlas, tmp_path):
     from atlasquery.skyportal import SkyPortalClass
 
     with SkyPortalSandbox() as double:
-        fill(double.sky)
+        fill(double.state)
         client = SkyPortalClass(double.url)
         client.cache_location = tmp_path
         client.login(token=ADMIN)

@@ -24,10 +24,12 @@ FLOORS = {
     "tables": 3,
     "lightcurve": 4,
     **dict.fromkeys(SERVICES, 5),
+    # Questions to all services.
+    "sky": 6,
     # The sandbox simulates a server, so it shares nothing with what it is used to test.
     "sandbox": 0,
-    "cli": 6,
-    "__main__": 7,
+    "cli": 7,
+    "__main__": 8,
 }
 # Clients, by folder.
 CLIENTS = {

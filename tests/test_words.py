@@ -109,6 +109,7 @@ CLEAN: tuple[str, ...] = (
     "atlasquery/redaction.py",
     "atlasquery/sandbox",
     "atlasquery/service",
+    "atlasquery/sky",
     "atlasquery/skyportal",
     "atlasquery/tables",
     "atlasquery/warn.py",
@@ -116,6 +117,7 @@ CLEAN: tuple[str, ...] = (
     "docs/new_survey",
     "tests/alerce",
     "tests/lccserver",
+    "tests/sky",
     "tests/skyportal",
 )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable
 from string import Formatter
@@ -19,6 +20,7 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service import ServiceQuery
+from atlasquery.service.address import checked_address
 from atlasquery.service.forks import ForkSafeLock
 from atlasquery.service.http_errors import is_page
 from atlasquery.service.inputs import check_choice, check_ids, each_id, numbered, suggest
@@ -173,10 +175,10 @@ class AlerceQuery(ServiceQuery):
                 reconnect=False,
             )
         except RemoteServiceError as error:
-            _name_item(error, item)
+            self._name_setting(error, item)
             raise self._reworded(error, unknown) from None
         except (TableParseError, TimeoutError) as error:
-            _name_item(error, item)
+            self._name_setting(error, item)
             raise
 
     def _payload(self, route: str, params: dict, fields: dict | None = None) -> Any:
@@ -199,8 +201,21 @@ class AlerceQuery(ServiceQuery):
         return ROUTES[route].format(**fields)
 
     def _server_of(self, item: str) -> str:
-        """Return the address of one of the servers, by its name in ``conf``."""
-        return self.server if item == "server" else _address(getattr(self.conf, item))
+        """Return the address of one of the servers, by its name in ``conf``; read when used."""
+        if item == "server":
+            return self.server
+        address = os.environ.get(self._variable(item)) or getattr(self.conf, item)
+        return checked_address(address, f"the {item} of {self.service}")
+
+    def _name_setting(self, error: Exception, item: str) -> None:
+        """Let the advice of an error name the setting that the address came from."""
+        setting = self._variable(item) if os.environ.get(self._variable(item)) else f"conf.{item}"
+        if error.args and isinstance(error.args[0], str):
+            error.args = (re.sub(r"\bconf\.server\b", setting, error.args[0]), *error.args[1:])
+
+    def _variable(self, item: str) -> str:
+        """Return the environment variable that has the address of one of the servers."""
+        return f"{self.environment}_{item.upper()}"
 
     def _origin(self, when: float, survey: str, query: str, **details: object) -> dict:
         """Return where a result came from, with the server that sent it."""
@@ -268,16 +283,6 @@ def _placeholders(path: str) -> set[str]:
 def _server_item(route: str) -> str:
     """Return the item of conf that has the address of a route's server."""
     return SERVERS.get(route.partition("_")[0], "server")
-
-
-def _address(server: str) -> str:
-    return server.strip().rstrip("/") + "/"
-
-
-def _name_item(error: Exception, item: str) -> None:
-    """Let the advice of an error name the item of conf that has the address."""
-    if error.args and isinstance(error.args[0], str):
-        error.args = (re.sub(r"\bconf\.server\b", f"conf.{item}", error.args[0]), *error.args[1:])
 
 
 def decode_plain(columns: Columns, text: bytes) -> Rows:

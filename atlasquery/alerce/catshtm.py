@@ -1,6 +1,5 @@
 """Catalogues at a position, by catsHTM: the queries, and its responses as tables with units."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TablePars
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import LARGEST_ID, check_coordinates, check_radius, suggest
 from atlasquery.tables import convert_json, float_of
-from atlasquery.warn import warn
+from atlasquery.warn import warn, without_warnings
 
 __all__ = [
     "CATALOGS",
@@ -253,8 +252,7 @@ def get_catshtm_redshift(
         raise InvalidQueryError("coordinates hold several positions, where one is taken")
     if get_query_payload:
         return crossmatch_catshtm(self, coordinates, radius, get_query_payload=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoResultsWarning)
+    with without_warnings(NoResultsWarning):
         near = crossmatch_catshtm(self, coordinates, radius, cache=cache)
     found = [_no_redshift()]
     for catalog, table in near.items():

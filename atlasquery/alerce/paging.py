@@ -252,7 +252,7 @@ def check_lsst_object(client: AlerceQuery, name: Oid, cache: bool | None) -> Non
             f"ALeRCE does not know {name} of LSST",
             service=client.service,
             status=200,
-            url=client.conf.lsst_server,
+            url=client._server_of("lsst_server"),
         )
 
 

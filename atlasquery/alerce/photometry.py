@@ -47,7 +47,9 @@ __all__ = [
 # The surveys' exposure times, which detections come without: 30 s of ZTF; a visit of LSST.
 EXPOSURE_TIME = 30.0
 # See docs/servers/alerce.rst, "100 means no measurement".
-NO_MEASUREMENT = 99.0
+FILLER, NO_MEASUREMENT = 100.0, 99.0
+# How the names of errors of magnitudes begin.
+ERRORS = ("sigma", "e_mag")
 # Signal to noise from which a forced measurement counts as a detection, as limits are 5-sigma.
 DETECTED = 5.0
 UJY_PER_NJY = 1e-3
@@ -345,7 +347,9 @@ def without_fillers(rows: Rows) -> Rows:
         # By identity: astropy compares units slowly.
         values = found.values[column.name]
         if column.unit is MAG and values.dtype.kind == "f":
-            none = values > NO_MEASUREMENT
+            # The error of a flux near zero is that large in magnitudes.
+            error = column.name.startswith(ERRORS) or column.name.endswith("_err")
+            none = values == FILLER if error else values > NO_MEASUREMENT
             if none.any():
                 found.values[column.name] = np.where(none, np.nan, values)
                 found.masks[column.name] = found.masks[column.name] | none

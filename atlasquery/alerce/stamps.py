@@ -248,7 +248,9 @@ def _find_alert(client: AlerceQuery, name: Oid, survey: str, cache: bool | None)
     with_stamp = found[np.ma.filled(found["has_stamp"], 0).astype(bool)]
     if not len(with_stamp):
         raise NotFoundError(
-            f"ALeRCE has no stamps of {name}", service=client.service, url=client.conf.stamp_server
+            f"ALeRCE has no stamps of {name}",
+            service=client.service,
+            url=client._server_of("stamp_server"),
         )
     return int(with_stamp["candid" if survey == "ztf" else "measurement_id"][0])
 

@@ -61,9 +61,9 @@ def query_tap(
     if max_rows is not None:
         check_limit(self, max_rows)
     if get_query_payload:
-        return adql_payload(self.conf.tap_server, adql, max_rows=max_rows, language="PSQL")
+        return adql_payload(self._server_of("tap_server"), adql, max_rows=max_rows, language="PSQL")
     table = run_adql(
-        self.conf.tap_server,
+        self._server_of("tap_server"),
         adql,
         service=self.service,
         conf=self.conf,

@@ -1,6 +1,5 @@
 """Cone searches of the ATLAS Transient Server, of any number and any radius."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
 from atlasquery.tables import Column, Rows, build_table, decode_rows
-from atlasquery.warn import warn
+from atlasquery.warn import warn, without_warnings
 
 __all__ = ["count_region", "query_region"]
 
@@ -209,8 +208,7 @@ def count_region(
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
     if arcsec > LARGEST_RADIUS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NoResultsWarning)
+        with without_warnings(NoResultsWarning):
             found = query_region(
                 self, coordinates, radius=radius, cache=cache, get_query_payload=get_query_payload
             )

@@ -1,7 +1,6 @@
 """Objects by name: ATLAS ids, designations, and names of other surveys and catalogues."""
 
 import re
-import warnings
 from functools import partial
 
 import astropy.units as u
@@ -25,7 +24,7 @@ from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseErr
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_names, check_radius
 from atlasquery.tables import build_table, decode_rows
-from atlasquery.warn import warn
+from atlasquery.warn import warn, without_warnings
 
 __all__ = ["atlas_name", "find_ids", "name_payloads", "query_external_names", "tns_name"]
 
@@ -168,8 +167,7 @@ def _ids_by_designation(client: AtlasQuery, designation: str, cache: bool | None
 
 
 def _ids_by_external_name(client: AtlasQuery, name: str, cache: bool | None) -> list[int]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoResultsWarning)
+    with without_warnings(NoResultsWarning):
         found = query_external_names(client, name, cache=cache)
     return list(dict.fromkeys(found["atlas_id"].tolist()))
 
@@ -182,8 +180,7 @@ def _ids_by_resolver(client: AtlasQuery, name: str, radius: Angle, cache: bool |
             f"ATLAS has no object with the name {name!r}, and Sesame does not resolve it: {error}",
             service=client.service,
         ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoResultsWarning)
+    with without_warnings(NoResultsWarning):
         found = query_region(client, position, radius=radius, cache=cache)
     if not len(found):
         raise NotFoundError(

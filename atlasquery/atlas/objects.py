@@ -54,7 +54,11 @@ __all__ = [
     "get_source",
     "get_tns_crossmatches",
     "query_object",
+    "read_entries",
 ]
+
+# Arcseconds up to which a match has another name of the same object.
+SAME_OBJECT = 5.0
 
 
 def query_object(
@@ -651,3 +655,41 @@ def _entry_payloads(ids: list[int]) -> Payload:
 
 def _nothing(message: str) -> None:
     warn(message, NoResultsWarning)
+
+
+def read_entries(
+    client: AtlasQuery, ids: list[int], cache: bool | None
+) -> tuple[Table, dict[int, tuple[str, ...]]]:
+    """Return catalogue entries and all names of objects, in one request for both.
+
+    Parameters
+    ----------
+    client : AtlasQuery
+        Client that sends the request.
+    ids : list of int
+        The objects, each once.
+    cache : bool or None
+        Whether cached responses are used.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        As of `get_objects`.
+    names : dict of int to tuple of str
+        The designation of ATLAS, the name of the TNS, and names in other surveys.
+    """
+    items, when = _known_items(client, ids, cache)
+    rows = rows_as_asked(object_rows(items), "atlas_id", ids)[0]
+    table = build_table(rows, meta=client._meta(when, query="get_objects"))
+    names: dict[int, list[str]] = {atlas_id: [] for atlas_id in ids}
+    for key in ("name", "tns_name"):
+        for atlas_id, name in zip(table["atlas_id"].tolist(), table[key].tolist(), strict=True):
+            names[atlas_id] += [name] if name else []
+    for product in ("tns_crossmatches", "external_crossmatches"):
+        found = product_rows(CROSSMATCH, items, product)
+        # Where there is no separation, NaN is not greater.
+        missing = found.masks["name"] | (found.values["separation"] > SAME_OBJECT)
+        for n, atlas_id in enumerate(found.values["atlas_id"].tolist()):
+            if not missing[n] and atlas_id in names:
+                names[atlas_id].append(str(found.values["name"][n]))
+    return table, {atlas_id: tuple(dict.fromkeys(each)) for atlas_id, each in names.items()}

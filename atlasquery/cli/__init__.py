@@ -12,6 +12,7 @@ from atlasquery.cli.alerce_commands import alerce
 from atlasquery.cli.atlas_commands import cone, lightcurve, object_, plot
 from atlasquery.cli.command import main
 from atlasquery.cli.download_commands import download
+from atlasquery.cli.find_commands import find, resolve
 from atlasquery.cli.forced_commands import forced
 from atlasquery.cli.lcc_commands import lcc
 from atlasquery.cli.list_commands import add, list_, move, remove
@@ -26,6 +27,7 @@ for command in (
     cone,
     demo,
     download,
+    find,
     forced,
     lcc,
     lightcurve,
@@ -36,6 +38,7 @@ for command in (
     plot,
     quota,
     remove,
+    resolve,
     sandbox,
     skyportal,
 ):

@@ -1,6 +1,5 @@
 """Commands for objects of ATLAS: searches, catalogue entries and light curves."""
 
-import io
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from atlasquery.cli.options import (
     window_options,
 )
 from atlasquery.cli.output import deliver, for_person, show_text
+from atlasquery.cli.pictures import PICTURES, save_picture, use_matplotlib
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -28,7 +28,6 @@ __all__ = ["cone", "lightcurve", "object_", "plot"]
 
 # A name may be of several objects; each one shown whole costs a request.
 SHOWN = 3
-PICTURES = (".png", ".pdf", ".svg")
 
 
 @command()
@@ -161,24 +160,15 @@ def plot(
       atlasquery plot ATLAS26zy --forced --bin "1 d" --flux -o nights.png
     """
     check_path(path, overwrite, PICTURES)
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        hint = "plots need matplotlib: pip install 'atlasquery[plotting]'"
-        raise Failure(hint, Code.MACHINE) from error
+    use_matplotlib()
     from atlasquery.atlas import AtlasClass
-    from atlasquery.service.files import write_atomic
 
-    mpl.use("agg")
     span = None if width is None else check_span(width, "--bin")
     atlas = service.client(AtlasClass)
     one = id_of(atlas, " ".join(words), service.cache)
     source = atlas.get_source(one, start=start, end=end, cache=service.cache)
     axes = _drawn(source, forced, span, y="flux" if flux else "mag", limits=not no_limits)
-    picture = io.BytesIO()
-    axes.figure.savefig(picture, dpi=150, format=path.suffix.lower().lstrip("."))
-    write_atomic(path, picture.getvalue())
-    click.echo(str(path))
+    save_picture(axes, path)
 
 
 def _drawn(source: Any, forced: bool, span: Any, **options: Any) -> Any:

@@ -17,23 +17,33 @@ __all__ = ["demo", "sandbox"]
 
 
 @command()
-@click.option("--port", default=0, show_default="a free one", help="Port to listen on.")
+@click.option(
+    "--services",
+    default="all",
+    show_default=True,
+    help="Services to run, with commas between them: atlas, forcedphot, alerce, lccserver, "
+    "skyportal.",
+)
+@click.option("--port", default=0, show_default="a free one", help="Port of the ATLAS server.")
 @click.option(
     "--path",
     type=UserPath(dir_okay=False),
-    help="File for the data; by default they are kept in memory.",
+    help="File for the data of the ATLAS server; by default they are kept in memory.",
 )
-@click.option("--full", is_flag=True, help="Nine years of history, 0.8 MB an object.")
-@click.option("--throttle", is_flag=True, help="100 requests an hour, as the survey has.")
-@click.option("--latency", default=0.0, help="Seconds of latency of each response.")
-def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: float) -> None:
-    """Run an ATLAS server with a synthetic sky.
+@click.option("--full", is_flag=True, help="Nine years of ATLAS history, 0.8 MB an object.")
+@click.option("--throttle", is_flag=True, help="100 ATLAS requests an hour, as the survey has.")
+@click.option("--latency", default=0.0, help="Seconds of latency of each ATLAS response.")
+def sandbox(
+    services: str, port: int, path: Path | None, full: bool, throttle: bool, latency: float
+) -> None:
+    """Run servers of all services, which see one synthetic sky.
 
-    Example: atlasquery sandbox --port 8087 --throttle
+    Example: atlasquery sandbox --services atlas,alerce --port 8087
     """
     rate = "shipped" if throttle else None
     history = "full" if full else "season"
     box = _sandbox(
+        services="all" if services == "all" else [name.strip() for name in services.split(",")],
         path=path,
         port=port,
         history=history,
@@ -46,13 +56,15 @@ def sandbox(port: int, path: Path | None, full: bool, throttle: bool, latency: f
     except ValueError as error:
         raise Failure(str(error), Code.MACHINE) from error
     with box:
-        click.echo(f"ATLAS sandbox at {box.url} with {len(box.manifest['all_ids'])} objects.")
+        click.echo(f"Sandbox of {', '.join(box.services)} with {len(box.sky)} objects.")
         click.echo("To use it, in another terminal:\n")
         for name, value in box.environment().items():
             click.echo(f"  export {name}={value}")
-        click.echo(f"\nA token that may write: {box.writer_token}")
-        click.echo("Accounts: " + ", ".join(f"{u.username}" for u in box.users.values()))
-        click.echo("The password of each is its name and '-password'. Stop with Ctrl-C.")
+        if "atlas" in box.services:
+            click.echo(f"\nA token of ATLAS that may write: {box.writer_token}")
+            click.echo("Accounts: " + ", ".join(f"{u.username}" for u in box.users.values()))
+            click.echo("The password of each is its name and '-password'.")
+        click.echo("Stop with Ctrl-C.")
         _wait_for_ctrl_c()
     click.echo("\nStopped.")
 

@@ -45,6 +45,8 @@ LONG = 300.0
 OUTAGE = 1800.0
 # Seconds before the end of a timeout at which the last poll is sent.
 LAST_POLL = 1.0
+# Fewest seconds between two polls, unless ``conf.poll_seconds`` is less.
+FASTEST_POLL = 0.5
 # Room in the queue for which a submission is sent, unless it is enough for all pending tasks.
 ENOUGH_ROOM = 50
 
@@ -72,6 +74,8 @@ class Watch:
     walks: bool = False
     #: Seconds that the latest tasks took.
     run_times: list[float] = field(default_factory=list)
+    #: Seconds that a task takes, as the server reports it.
+    typical: float = RUN_TIME
     #: Tasks that were named as blocking the others.
     warned: set[int] = field(default_factory=set)
     #: Since when the server does not respond, and its last error.
@@ -207,7 +211,13 @@ def _watch(client: ForcedQuery, jobs: ForcedJobs, watch: Watch, end: float, bar:
         left = end - client._clock.now() - LAST_POLL
         if left <= 0:
             raise _late(client, jobs, watch)
-        client._clock.wait(min(client.conf.poll_seconds, left))
+        client._clock.wait(min(_poll_seconds(client, jobs, watch), left))
+
+
+def _poll_seconds(client: ForcedQuery, jobs: ForcedJobs, watch: Watch) -> float:
+    """Return the time until the next poll: less if all is soon finished."""
+    _, seconds = _forecast(client, jobs, watch)
+    return min(client.conf.poll_seconds, max(FASTEST_POLL, seconds))
 
 
 def update(self: ForcedQuery, jobs: ForcedJobs) -> ForcedJobs:
@@ -428,11 +438,12 @@ def _forecast(
     client: ForcedQuery, jobs: ForcedJobs, watch: Watch, *, ask: bool = False
 ) -> tuple[str, float]:
     """Return the time that it will take, as a message and in seconds."""
-    run_time, notes = RUN_TIME, ""
+    run_time, notes = watch.typical, ""
     if watch.run_times:
         run_time = statistics.median(watch.run_times)
     elif ask:
         run_time, notes = _runner(client, watch)
+        watch.typical = run_time
     left = jobs.unfinished
     seconds = left * run_time
     message = f"{left} of {len(jobs)} tasks to wait for, about {_span(seconds)}{notes}"

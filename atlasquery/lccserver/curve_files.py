@@ -6,7 +6,6 @@ import os
 import re
 import tempfile
 import time
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +40,7 @@ from atlasquery.service.files import write_private
 from atlasquery.service.locks import alone
 from atlasquery.service.pool import progress_bar, run_all
 from atlasquery.service.secrets import Secret
+from atlasquery.warn import without_warnings
 
 __all__ = [
     "CurveFile",
@@ -615,9 +615,7 @@ def _in_parts(
     work = partial(
         partial(_part, client), prepare=prepare, folder=folder, cache=cache, timeout=timeout
     )
-    # Outside of the threads, which share the filters of warnings.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoResultsWarning)
+    with without_warnings(NoResultsWarning):
         answers = _each(client, work, chunks, progress=progress)
     for answer in answers:
         if isinstance(answer, (LoginError, QuotaError, TimeoutError)):

@@ -1,7 +1,6 @@
 """The queries for light curves: of one object, of all objects of a dataset, from a file."""
 
 import os
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_path
-from atlasquery.warn import warn
+from atlasquery.warn import warn, without_warnings
 
 __all__ = ["DatasetLightCurves", "get_light_curve", "get_light_curves", "one_name", "read"]
 
@@ -354,8 +353,7 @@ def _curve(
 
 def _create_file(client: LCCServerQuery, one: CurveFile) -> None:
     """Let the server create the file of an object, with a search that finds it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoResultsWarning)
+    with without_warnings(NoResultsWarning):
         found: Any = query_criteria(
             client,
             f"(objectid eq '{one.objectid}')",

@@ -15,6 +15,7 @@ from atlasquery.lccserver.searches import Timeout, check_common, run_search
 from atlasquery.lccserver.sending import Progress
 from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.inputs import check_coordinates, check_radius, suggest
+from atlasquery.service.positions import table_positions
 from atlasquery.warn import warn
 
 __all__ = [
@@ -48,11 +49,6 @@ NEXT_TO_ZERO = 1e-9
 DIGITS = 10
 # Arcseconds that are added to the radius of a cross-match, which the client cuts afterwards.
 MARGIN = 0.01
-RA_NAMES = ("ra", "ra_icrs", "raj2000", "_raj2000", "ra_j2000", "radeg", "ra_deg")
-DEC_NAMES = (
-    "dec", "decl", "de_icrs", "dec_icrs", "dej2000", "_dej2000", "dec_j2000", "decdeg", "dec_deg",
-    "dedeg",
-)  # fmt: skip
 
 
 def query_region(
@@ -429,43 +425,11 @@ def check_table(
     """
     table = positions if isinstance(positions, Table) else None
     if table is not None:
-        positions = _positions_of(table)
+        positions = table_positions(table, name="positions")
     ra, dec, _ = check_coordinates(positions)
     if not len(ra):
         raise InvalidQueryError("positions is empty: give at least one")
     return ra, dec, _check_names(ids, table, len(ra))
-
-
-def _positions_of(table: Table) -> SkyCoord:
-    for column in table.itercols():
-        if isinstance(column, SkyCoord):
-            return column
-    by_name = {name.lower(): name for name in table.colnames}
-    found = [
-        next((by_name[n] for n in names if n in by_name), "") for names in (RA_NAMES, DEC_NAMES)
-    ]
-    if "" in found:
-        raise InvalidQueryError(
-            f"positions is a table without a column of SkyCoord, or ra and dec; it has "
-            f"{', '.join(table.colnames[:20])}"
-        )
-    angles = []
-    for name in found:
-        column = table[name]
-        if np.ma.is_masked(column):
-            where = int(np.argmax(np.ma.getmaskarray(column)))
-            raise InvalidQueryError(f"positions has a masked {name} in row {where}")
-        unit = getattr(column, "unit", None) or u.deg
-        try:
-            angles.append(u.Quantity(np.asarray(column, dtype=float), unit).to(u.deg))
-        except (u.UnitsError, ValueError, TypeError) as error:
-            raise InvalidQueryError(
-                f"positions has a column {name} that is not an angle in degrees: {error}"
-            ) from error
-    try:
-        return SkyCoord(*angles)
-    except ValueError as error:
-        raise InvalidQueryError(f"positions has a value that is not a position: {error}") from error
 
 
 def _check_names(ids: object, table: Table | None, length: int) -> np.ndarray | None:

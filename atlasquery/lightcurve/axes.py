@@ -1,4 +1,4 @@
-"""The axes of a plot: limits, dates on top, absolute magnitudes, and the legend."""
+"""The axes of a plot: limits, dates on top, and absolute magnitudes."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from atlasquery.lightcurve.plot_data import PlotPoints
 
-__all__ = ["absolute_axis", "date_axis", "draw_key", "fit_to_marks", "pyplot", "total_axis"]
+__all__ = ["absolute_axis", "axis_of", "date_axis", "fit_to_marks", "pyplot", "total_axis"]
 
 # Values of no marker.
 NOTHING = np.zeros(0)
@@ -29,9 +29,6 @@ DATES_ID, ABSOLUTE_ID = "atlasquery dates", "atlasquery absolute magnitudes"
 TOTAL_ID = "atlasquery total fluxes"
 OUTSIDE = {"flagged": "flagged row", "limit": "bright limit"}
 BEYOND = "earlier or later row"
-# Inches: narrower figures have their legend below; the numbers of an axis and their label;
-# a column and a line of the legend.
-NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
 # Minimum range in days, format of dates, and width of a date in inches.
 MONTHS, HOURS = 150.0, 3.0
 DATES = (
@@ -107,7 +104,7 @@ def fit_to_marks(
         inside = [part for mark in of_axis if len((part := _within(mark, low, high)).time)]
         held = _extent(inside) if inside else _extent(of_axis)
         bottom, top = ends[total] = _range(np.concatenate([held, zero]), LEAST[y])
-        on = _axis_of(ax, TOTAL_ID) if total else ax
+        on = axis_of(ax, TOTAL_ID) if total else ax
         (on or ax).set_ylim((top, bottom) if y == "mag" else (bottom, top))
     outside: dict[str, int] = {}
     for mark in marks:
@@ -241,7 +238,7 @@ def total_axis(ax: Any, label: str) -> Any:
     `~matplotlib.axes.Axes`
         Those of an earlier light curve, or new ones.
     """
-    right = _axis_of(ax, TOTAL_ID)
+    right = axis_of(ax, TOTAL_ID)
     if right is None:
         right = ax.twinx()
         right.set_gid(TOTAL_ID)
@@ -249,7 +246,7 @@ def total_axis(ax: Any, label: str) -> Any:
     return right
 
 
-def _axis_of(ax: Any, gid: str) -> Any:
+def axis_of(ax: Any, gid: str) -> Any:
     """Return the axes of that name that share the times of other axes; None if there are none."""
     joined = ax.get_shared_x_axes()
     return next(
@@ -300,112 +297,3 @@ def absolute_axis(ax: Any, modulus: float) -> str:
     right.set_gid(ABSOLUTE_ID)
     right.set_ylabel("Absolute AB magnitude (mag)")
     return f"absolute: distance modulus\n{modulus:.2f}, no K-correction"
-
-
-def draw_key(ax: Any, notes: list[str], *, beside: bool = False) -> None:
-    """Draw the legend.
-
-    Parameters
-    ----------
-    ax : `~matplotlib.axes.Axes`
-        The axes.
-    notes : list of str
-        What it says besides.
-    beside : bool, optional
-        Whether numbers of an axis stand at the right.
-    """
-    right = _axis_of(ax, TOTAL_ID)
-    keys, labels = key_of([ax] if right is None else [ax, right], notes)
-    if not keys:
-        return
-    figure = ax.get_figure()
-    options = {"fontsize": "small", "handletextpad": 0.4}
-    wide, high = figure.get_size_inches()
-    columns = max(1, int(wide // COLUMN))
-    lines = sum(label.count("\n") + 1 for label in labels) / columns
-    if figure.get_layout_engine() is None or (wide < NARROW and high - LINE * lines < 3.0):
-        # Without a layout engine there is no room outside, and in small figures none inside.
-        ax.legend(keys, labels, loc="best", framealpha=0.8, **options)
-    elif wide < NARROW:
-        ax.legend(
-            keys,
-            labels,
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0.0),
-            bbox_transform=_moved(ax, 0.0, -0.5),
-            ncols=columns,
-            frameon=False,
-            columnspacing=1.0,
-            **options,
-        )
-    else:
-        ax.legend(
-            keys,
-            labels,
-            loc="upper left",
-            bbox_to_anchor=(1.0, 1.0),
-            bbox_transform=_moved(ax, NUMBERS if beside else 0.0, 0.0),
-            frameon=False,
-            **options,
-        )
-
-
-def _moved(ax: Any, right: float, up: float) -> Any:
-    """Return the coordinates of the axes, moved by inches."""
-    from matplotlib.transforms import ScaledTranslation
-
-    return ax.transAxes + ScaledTranslation(right, up, ax.get_figure().dpi_scale_trans)
-
-
-def key_of(axes: list, notes: list[str]) -> tuple[list, list[str]]:
-    """Return the keys and labels of all that is drawn on some axes, each once.
-
-    Parameters
-    ----------
-    axes : list of `~matplotlib.axes.Axes`
-        The axes.
-    notes : list of str
-        Further lines of the legend.
-
-    Returns
-    -------
-    keys, labels : list
-        What was measured comes first; it is drawn last, to lie on top.
-    """
-    from matplotlib.lines import Line2D
-
-    found: dict[str, object] = {}
-    for ax in axes:
-        for handle, label in zip(
-            *(items[::-1] for items in ax.get_legend_handles_labels()), strict=True
-        ):
-            found.setdefault(label, _key(handle))
-    for note in notes:
-        found.setdefault(note, Line2D([], [], ls=""))
-    return list(found.values()), list(found)
-
-
-def _key(handle: Any) -> Any:
-    """Return the handle of the legend for one drawn; limits are fainter when drawn."""
-    from matplotlib.collections import PathCollection
-    from matplotlib.lines import Line2D
-
-    if not isinstance(handle, PathCollection):
-        return handle
-    # matplotlib declares what its setters take; these are arrays.
-    filled = np.ravel(handle.get_linewidth())[0] == 0
-    colours: Any = handle.get_facecolor() if filled else handle.get_edgecolor()
-    colour = colours[0][:3]
-    if handle.get_gid() == "flagged":
-        return Line2D([], [], ls="", marker="x", ms=5, mew=0.9, color=colour)
-    return Line2D(
-        [],
-        [],
-        ls="",
-        marker="v",
-        ms=5,
-        mew=0.0 if filled else 0.8,
-        color=colour,
-        mfc=colour if filled else "none",
-        alpha=0.6,
-    )

@@ -136,7 +136,7 @@ def clean(
     >>> lc = clean(Atlas.get_light_curve(found["atlas_id"][0]))
     >>> duplicates = lc["flag"] & Flag.DUPLICATE != 0
     >>> int(duplicates.sum())
-    3
+    2
     """
     check_choice(preset, name="preset", known=PRESETS)
     chosen = PRESETS[preset]

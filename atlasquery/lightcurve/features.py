@@ -119,7 +119,7 @@ def peak(lc: Table, *, band: str | None = None, snr: float = 3.0) -> Row | None:
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> row = peak(Atlas.get_light_curve(found["atlas_id"][0]), band="o")
     >>> print(row["time"].iso[:10], row["mag"])
-    2026-09-05 16.2766 mag
+    2026-09-05 16.2784 mag
     """
     rows = usable_rows(lc, band, snr)
     return rows.row(lc, index_of_peak(rows))
@@ -208,7 +208,7 @@ def last_non_detection(lc: Table, *, band: str | None = None, snr: float = 3.0) 
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> row = last_non_detection(Atlas.get_light_curve(found["atlas_id"][0]))
     >>> print(row["time"].iso[:10], row["limiting_mag"])
-    2026-08-28 18.4031 mag
+    2026-08-28 18.5658 mag
     """
     rows = usable_rows(lc, band, snr)
     return rows.row(lc, index_of_last(rows))
@@ -257,7 +257,7 @@ def rise_rate(lc: Table, *, band: str | None = None, snr: float = 3.0) -> u.Quan
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> rate, error = rise_rate(Atlas.get_light_curve(found["atlas_id"][0]), band="o")
     >>> print(f"{rate:.3f}")
-    0.250 mag / d
+    0.253 mag / d
     """
     rows = usable_rows(lc, band, snr)
     slope = np.array(slope_of_rise(rows))

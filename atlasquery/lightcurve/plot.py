@@ -15,11 +15,11 @@ from atlasquery.lightcurve.axes import (
     OUTSIDE_END,
     absolute_axis,
     date_axis,
-    draw_key,
     fit_to_marks,
     pyplot,
     total_axis,
 )
+from atlasquery.lightcurve.legend import draw_key
 from atlasquery.lightcurve.plot_data import PlotData, PlotPoints, check_distance, plot_data
 from atlasquery.lightcurve.schema import Conventions
 from atlasquery.lightcurve.styles import MARKER_STYLES, Style, shaded, style_in, visible
@@ -143,7 +143,12 @@ def plot(
     notes = [*drawn.notes, *(note for note in notes if note not in outside)]
     _DRAWN[axes] = Drawn([*drawn.marks, *what.marks], notes, drawn.label, what.scale, names, y)
     if legend:
-        draw_key(axes, [*notes, *outside], beside=modulus is not None or bool(what.total_label))
+        draw_key(
+            axes,
+            [*notes, *outside],
+            marks=_DRAWN[axes].marks,
+            beside=modulus is not None or bool(what.total_label),
+        )
     return axes
 
 

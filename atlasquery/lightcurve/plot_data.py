@@ -18,6 +18,9 @@ __all__ = ["PlotData", "PlotPoints", "plot_data"]
 
 NEEDED = ("band", "detection", "flux", "flux_err", "mag", "mag_err", "limiting_mag")
 
+# The error of a magnitude whose flux is as large as its error.
+MAG_ERR_OF_ONE_SIGMA = 2.5 / np.log(10)
+
 # Surveys whose names are written in capitals.
 NAMES = {"atlas": "ATLAS", "ztf": "ZTF", "lsst": "LSST"}
 
@@ -184,9 +187,12 @@ class _PlotRows:
         none = np.zeros(len(lc), bool)
         kinds = one.labels("flux_kind")[0] if combined else np.full(len(lc), "")
         total = kinds == "total"
+        mag_err = one.numbers("mag_err")
         with np.errstate(invalid="ignore"):
-            # Without an error, the detection of the survey decides.
+            # Without any error, the detection of the survey decides.
             bright = (np.abs(flux) >= snr * flux_err) | np.isnan(flux_err)
+            # Magnitudes of which no flux is known have a signal to noise too.
+            bright &= ~(np.isnan(flux_err) & (mag_err * snr > MAG_ERR_OF_ONE_SIGMA))
         return cls(
             mjd=one.mjd(),
             band=one.labels("band")[0],
@@ -194,7 +200,7 @@ class _PlotRows:
             flux=flux,
             flux_err=flux_err,
             mag=one.numbers("mag"),
-            mag_err=one.numbers("mag_err"),
+            mag_err=mag_err,
             limit=one.numbers("limiting_mag"),
             bad=bad,
             bright=bright,

@@ -7,7 +7,8 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.lightcurve.axes import key_of, pyplot
+from atlasquery.lightcurve.axes import pyplot
+from atlasquery.lightcurve.legend import key_of
 from atlasquery.lightcurve.plot import (
     UNKNOWN_LABELS,
     check_shown_window,
@@ -120,7 +121,7 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
         squeeze=False,
         layout="constrained",
     )
-    drawn, time_labels, value_labels = [], set(), set()
+    drawn, marks, time_labels, value_labels = [], [], set(), set()
     for ax, (title, lc, forced) in zip(axes.flat, pictures, strict=False):
         what = plot_data(lc, forced, **options)
         notes = draw(ax, what, options["y"], window=check_shown_window(window, what.scale))
@@ -132,12 +133,13 @@ def _page(pictures: list[tuple], columns: int, options: dict, window: str | tupl
         time_labels.add(time_label(lc, what))
         value_labels.add(value_label(lc, options["y"]))
         drawn.append(ax)
+        marks += what.marks
     for ax in axes.flat[len(pictures) :]:
         ax.set_axis_off()
     time = time_labels.pop() if len(time_labels) == 1 else "Time (MJD)"
     value = value_labels.pop() if len(value_labels) == 1 else UNKNOWN_LABELS[options["y"]]
     figure.supylabel(value, fontsize="medium")
-    keys, names = key_of(drawn, [])
+    keys, names = key_of(drawn, [], marks)
     if not keys:
         figure.supxlabel(time, fontsize="medium")
     else:

@@ -143,7 +143,7 @@ def summary(
     >>> found = Atlas.query_region(centre, radius="2 arcmin")
     >>> row = summary(Atlas.get_light_curve(found["atlas_id"][0]))[0]
     >>> print(row["object"], row["peak_band"], row["peak_mag"])
-    ATLAS26zy c 15.9753 mag
+    ATLAS26zy c 15.9807 mag
     """
     many = isinstance(lc, Mapping)
     curves: list[tuple[Any, Table]] = (

@@ -1,13 +1,13 @@
-"""An embedded ATLAS Transient Server to develop and test against.
+"""Embedded servers of all services to develop and test against, on one synthetic sky.
 
-`Sandbox` answers the whole API of the real server over HTTP on loopback, with a synthetic
-sky, and with the real server's quirks. It shares no code with the clients of atlasquery.
+`Sandbox` answers the API of the ATLAS Transient Server over HTTP on loopback, with the real
+server's quirks, and with ``services="all"`` also those of ATLAS forced photometry, ALeRCE, an
+LCC-Server and SkyPortal. It shares no code with the clients of atlasquery.
 
 Examples
 --------
 >>> from atlasquery.sandbox import Sandbox
->>> box = Sandbox().start()  # doctest: +SKIP
->>> box.url, box.token  # doctest: +SKIP
+>>> sandbox = Sandbox(services="all").use()  # doctest: +SKIP
 """
 
 try:
@@ -20,6 +20,6 @@ except ImportError as error:
 
 from .atlas.accounts import Account
 from .atlas.application import Exchange
-from .atlas.server import Sandbox
+from .sandbox import SERVICES, Sandbox
 
-__all__ = ["Account", "Exchange", "Sandbox"]
+__all__ = ["SERVICES", "Account", "Exchange", "Sandbox"]

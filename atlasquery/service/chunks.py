@@ -22,6 +22,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
+from atlasquery.service.pool import start_thread
 
 __all__ = ["Chunk", "ChunkSize", "ChunkedReads"]
 
@@ -211,7 +212,7 @@ class ChunkedReads:
     def __iter__(self) -> Iterator[Chunk]:
         process = os.getpid()
         for _ in range(self._concurrency):
-            threading.Thread(target=self._work, daemon=True).start()
+            start_thread(self._work)
         try:
             while self._head < len(self._ids):
                 with self._changed:

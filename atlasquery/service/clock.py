@@ -1,6 +1,7 @@
 """The time for counting requests, and waiting that can be interrupted."""
 
 import contextlib
+import contextvars
 import math
 import threading
 import time
@@ -8,10 +9,35 @@ from collections.abc import Iterator
 
 from atlasquery.service.forks import renew_in_child
 
-__all__ = ["Clock", "OutOfTimeError"]
+__all__ = ["Clock", "OutOfTimeError", "TimeLimit"]
 
-# The end of the time of each thread.
-_ends = threading.local()
+
+class TimeLimit:
+    """The end of the time of a call, which another thread may bring forward.
+
+    Parameters
+    ----------
+    end : float
+        Unix time by the clock of the call.
+    outer : TimeLimit, optional
+        A limit that holds too.
+    """
+
+    def __init__(self, end: float, outer: "TimeLimit | None" = None):
+        self._end, self._outer = end, outer
+
+    @property
+    def end(self) -> float:
+        """The earliest end."""
+        return self._end if self._outer is None else min(self._end, self._outer.end)
+
+    def stop(self) -> None:
+        """End the time now: no further request is sent."""
+        self._end = -math.inf
+
+
+# Threads that a call starts with `start_thread` have the same limit.
+_limit: contextvars.ContextVar[TimeLimit | None] = contextvars.ContextVar("limit", default=None)
 
 
 class OutOfTimeError(Exception):
@@ -51,21 +77,28 @@ class Clock:
         self._of_thread.stop = ended
 
     @contextlib.contextmanager
-    def until(self, end: float) -> Iterator[None]:
+    def until(self, end: float) -> Iterator[TimeLimit]:
         """Limit the time of this thread: no wait and no exchange with a server exceeds it.
+
+        The limit also holds for the threads of `run_all` and `in_background`.
 
         Parameters
         ----------
         end : float
             Unix time by this clock; infinity for no limit. An earlier limit that is already
             set stays.
+
+        Yields
+        ------
+        TimeLimit
+            The limit.
         """
-        before = getattr(_ends, "end", None)
-        _ends.end = end if before is None else min(before, end)
+        limit = TimeLimit(end, _limit.get())
+        token = _limit.set(limit)
         try:
-            yield
+            yield limit
         finally:
-            _ends.end = before
+            _limit.reset(token)
 
     def left(self) -> float:
         """Return how much time this thread has left.
@@ -75,8 +108,8 @@ class Clock:
         float
             Seconds, not below 0; infinity without a limit.
         """
-        end = getattr(_ends, "end", None)
-        return math.inf if end is None else max(0.0, end - self.now())
+        limit = _limit.get()
+        return math.inf if limit is None else max(0.0, limit.end - self.now())
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond the time limit of this thread.

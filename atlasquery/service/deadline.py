@@ -7,6 +7,7 @@ exchange has left. That needs no additional thread.
 
 import collections
 import contextlib
+import contextvars
 import http.client
 import io
 import queue
@@ -20,9 +21,60 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-__all__ = ["Deadline", "TimedAdapter", "deadline"]
+__all__ = ["Activity", "Deadline", "TimedAdapter", "deadline", "note_outcome", "watched_activity"]
 
 _present = threading.local()
+
+
+class Activity:
+    """What a server has shown of itself during a call: whether it is there, and responds."""
+
+    def __init__(self) -> None:
+        #: Seconds that the longest of its connections took, None before the first.
+        self.connecting: float | None = None
+        #: Whether it has sent anything.
+        self.heard = False
+        #: Whether an exchange has succeeded.
+        self.succeeded = False
+        #: The latest failure of an exchange that is tried again.
+        self.failure: Exception | None = None
+
+
+# That of the present call.
+_activity: contextvars.ContextVar[Activity | None] = contextvars.ContextVar(
+    "activity", default=None
+)
+
+
+def note_outcome(failure: Exception | None) -> None:
+    """Note that an exchange of this thread has succeeded, or failed and is tried again.
+
+    Parameters
+    ----------
+    failure : Exception or None
+        The failure; None for a success.
+    """
+    activity = _activity.get()
+    if activity is not None:
+        activity.succeeded |= failure is None
+        activity.failure = failure
+
+
+@contextlib.contextmanager
+def watched_activity() -> Iterator[Activity]:
+    """Watch the connections of this thread, and of the threads that it starts.
+
+    Yields
+    ------
+    Activity
+        What the servers have done so far; another thread may read it.
+    """
+    activity = Activity()
+    token = _activity.set(activity)
+    try:
+        yield activity
+    finally:
+        _activity.reset(token)
 
 
 class Deadline:
@@ -138,7 +190,11 @@ class _TimedReader(io.RawIOBase):
         if end is not None and end.prompt:
             _acknowledge(self._sock)
         with _in_time(self._sock, self._patience):
-            return self._raw.readinto(buffer)
+            size = self._raw.readinto(buffer)
+        activity = _activity.get()
+        if activity is not None and size:
+            activity.heard = True
+        return size
 
     def close(self) -> None:
         self._raw.close()
@@ -167,7 +223,11 @@ class _Timed(_Connection):
         end = getattr(_present, "deadline", None)
         if end is not None:
             self.timeout = min(self.timeout or end.check(), end.check())
+        started = time.monotonic()
         sock = super()._new_conn()
+        activity = _activity.get()
+        if activity is not None:
+            activity.connecting = max(activity.connecting or 0.0, time.monotonic() - started)
         if end is not None:
             # The TLS handshake uses the present timeout of the socket.
             sock.settimeout(min(self.timeout, end.check()))

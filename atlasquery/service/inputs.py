@@ -45,6 +45,7 @@ __all__ = [
     "check_window",
     "column_names",
     "each_id",
+    "icrs_positions",
     "numbered",
     "suggest",
     "with_suggestions",
@@ -191,13 +192,46 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     InvalidQueryError
         If it is not a position, or one of its values is not finite.
     """
+    ra, dec, bad, shape = icrs_positions(coordinates)
+    if np.any(bad):
+        where = f" at index {int(np.argmax(bad))}" if shape else ""
+        raise InvalidQueryError(f"coordinates hold a value that is masked or not finite{where}")
+    return ra, dec, shape
+
+
+def icrs_positions(
+    coordinates: object, *, name: str = "coordinates"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple]:
+    """Return positions as flat arrays of ICRS degrees, and which of them are missing.
+
+    Parameters
+    ----------
+    coordinates : `~astropy.coordinates.SkyCoord`, frame with data, or str
+        The positions, as in `check_coordinates`.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    ra, dec : `~numpy.ndarray`
+        Degrees, flat.
+    bad : `~numpy.ndarray` of bool
+        Whether a position is masked or not finite.
+    shape : tuple
+        The shape of the argument.
+
+    Raises
+    ------
+    InvalidQueryError
+        If it is not a position.
+    """
     if isinstance(coordinates, str):
         coordinates = _read_position(coordinates)
     elif isinstance(coordinates, BaseCoordinateFrame) and coordinates.has_data:
         coordinates = SkyCoord(coordinates)
     if not isinstance(coordinates, SkyCoord):
         raise InvalidQueryError(
-            f"coordinates={coordinates!r:.80} should be a SkyCoord, such as "
+            f"{name}={coordinates!r:.80} should be a SkyCoord, such as "
             "SkyCoord(150.1, 2.2, unit='deg')"
         )
     try:
@@ -205,17 +239,15 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
     except Exception as error:
         # Each frame fails with a different exception: no time, no location, no distance.
         raise InvalidQueryError(
-            f"coordinates in the frame {coordinates.frame.name!r} cannot be transformed to ICRS: "
-            f"{error}"
+            f"{name} in the frame {coordinates.frame.name!r} cannot be transformed to ICRS: {error}"
         ) from error
     ra, ra_mask = get_data_and_mask(icrs.lon.to_value(u.deg))
     dec, dec_mask = get_data_and_mask(icrs.lat.to_value(u.deg))
-    masked = np.any([mask for mask in (ra_mask, dec_mask) if mask is not None], axis=0)
-    bad = ~(np.isfinite(ra) & np.isfinite(dec)) | masked
-    if np.any(bad):
-        where = f" at index {int(np.argmax(np.ravel(bad)))}" if np.ndim(bad) else ""
-        raise InvalidQueryError(f"coordinates hold a value that is masked or not finite{where}")
-    return np.ravel(np.asarray(ra)) % 360, np.ravel(np.asarray(dec)), coordinates.shape
+    bad = ~(np.isfinite(ra) & np.isfinite(dec))
+    for mask in (ra_mask, dec_mask):
+        bad = bad if mask is None else bad | mask
+    ra, dec = np.ravel(np.asarray(ra)) % 360, np.ravel(np.asarray(dec))
+    return ra, dec, np.ravel(np.asarray(bad)), coordinates.shape
 
 
 def _direction(coordinates: SkyCoord) -> SphericalRepresentation:

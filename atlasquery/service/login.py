@@ -245,6 +245,20 @@ class TokenLogin:
         self._use_server_of(found)
         return found
 
+    def has_credentials(self) -> bool:
+        """Return whether there are credentials to use: nothing is sent, and nobody is asked.
+
+        Returns
+        -------
+        bool
+            True after a login, or if the environment, the configuration file or the keyring has
+            a token, or a user name and its password. The server may still refuse them.
+        """
+        with self._login_lock:
+            if self._credentials and self._credentials.server == self.server:
+                return True
+            return not self._logged_out and bool(self._look_for(None, None, prompt=False))
+
     def _find(
         self, username: str | None, config_file: str | os.PathLike | None, *, prompt: bool
     ) -> Credentials:

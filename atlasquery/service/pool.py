@@ -1,5 +1,6 @@
 """Run many requests in threads: a limited number, in order, interrupted by Ctrl-C."""
 
+import contextvars
 import sys
 import threading
 import time
@@ -11,7 +12,7 @@ from astropy.utils.console import ProgressBar
 
 from atlasquery.exceptions import LoginError, QuotaError
 
-__all__ = ["in_background", "in_notebook", "progress_bar", "run_all"]
+__all__ = ["in_background", "in_notebook", "progress_bar", "run_all", "start_thread"]
 
 # Fewer requests than this end before a progress bar is useful.
 WORTH_A_BAR = 20
@@ -89,7 +90,7 @@ class _Job:
         if not threads:
             self.over.set()
         for _ in range(threads):
-            threading.Thread(target=self._run, daemon=True).start()
+            start_thread(self._run)
 
     def stop(self, outcome: BaseException | None = None) -> None:
         """Start no further task; give each of them this outcome."""
@@ -162,8 +163,21 @@ def in_background(work: Callable, *args: Any) -> Future:
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    start_thread(run)
     return future
+
+
+def start_thread(work: Callable) -> None:
+    """Start a daemon thread that has the time limit and collects the warnings of this one.
+
+    Parameters
+    ----------
+    work : callable
+        The function to call, without arguments.
+    """
+    # Each thread needs another copy: a context cannot be entered twice at the same time.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), daemon=True).start()
 
 
 class _NoBar:

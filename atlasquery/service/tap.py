@@ -1,8 +1,10 @@
 """Queries in ADQL to a TAP service, with a time limit, and the server's message in errors."""
 
+import contextlib
 import html
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from atlasquery.service.conf import ServiceConf
 from atlasquery.service.secrets import NoAuth
 from atlasquery.warn import warn
 
-__all__ = ["adql_payload", "run_adql"]
+__all__ = ["TapSession", "adql_payload", "plain_strings", "run_adql", "typed_tap_errors"]
 
 
 # Largest part of a response that is searched for a message, in characters.
@@ -23,10 +25,11 @@ LONGEST = 1 << 20
 # The parts of an error, also of one that is not a valid VOTable.
 INFO = re.compile(r"<INFO\b([^>]*?)(?:/>|>(.*?)</INFO>)", re.S)
 ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*\"([^\"]*)\"")
+STATUS = re.compile(r": ([45]\d\d) [A-Z(]")
 TAG = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>")
 
 
-class _Session(requests.Session):
+class TapSession(requests.Session):
     """A session with a timeout for all requests."""
 
     def __init__(self, timeout: float):
@@ -52,7 +55,7 @@ class _RefusalError(Exception):
     """A query that the server refused, with its message."""
 
     def __init__(self, status: int, message: str, by_tap: bool):
-        super().__init__(message)
+        super().__init__(f"{status} {message}")
         # Whether the message is from TAP itself, and not from a gateway in front of it.
         self.status, self.message, self.by_tap = status, message, by_tap
 
@@ -111,6 +114,7 @@ def run_adql(
     conf: ServiceConf,
     max_rows: int | None = None,
     language: str = "ADQL",
+    uploads: dict[str, Table] | None = None,
 ) -> Table:
     """Run a query and wait for its rows.
 
@@ -128,6 +132,9 @@ def run_adql(
         Largest number of rows; additional rows from the server are cut.
     language : str, optional
         The language of the query, by the server's name.
+    uploads : dict, optional
+        Tables that are sent with the query, by the names that they have below
+        ``TAP_UPLOAD`` there.
 
     Returns
     -------
@@ -139,26 +146,19 @@ def run_adql(
     RemoteServiceError, TimeoutError
         With the server's message.
     """
-    from pyvo.dal import DALAccessError, DALOverflowWarning, DALQueryError, TAPService
+    from pyvo.dal import DALOverflowWarning, TAPService
 
-    known: dict[str, Any] = {"service": service, "url": server}
     limit = None if max_rows == -1 else max_rows
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", DALOverflowWarning)
-            tap = TAPService(server.rstrip("/"), session=_Session(conf.timeout))
-            table = tap.run_sync(
-                adql, language=language, **({} if limit is None else {"maxrec": limit})
-            ).to_table()
-    except DALQueryError as error:
-        message = " ".join(str(error.reason).split())
-        raise RemoteServiceError(
-            f"{service} refused the query: {message} Correct it.",
-            reason=message,
-            **known,
-        ) from error
-    except DALAccessError as error:
-        raise _failed(error, service, conf, known) from error
+    with (
+        typed_tap_errors(service, server, conf.timeout),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always", DALOverflowWarning)
+        tap = TAPService(server.rstrip("/"), session=TapSession(conf.timeout))
+        options: dict[str, Any] = {} if limit is None else {"maxrec": limit}
+        if uploads:
+            options["uploads"] = uploads
+        table = tap.run_sync(adql, language=language, **options).to_table()
     if limit is not None and len(table) > limit:
         # A server that ignores the limit sends all rows.
         table = table[:limit]
@@ -170,13 +170,51 @@ def run_adql(
     for warning in caught:
         if issubclass(warning.category, DALOverflowWarning):
             warn(f"{service}: {warning.message}", MaxResultsWarning)
-    return _plain(table)
+    return plain_strings(table)
 
 
-def _failed(error: Any, service: str, conf: ServiceConf, known: dict) -> Exception:
+@contextlib.contextmanager
+def typed_tap_errors(service: str, server: str, timeout: float) -> Iterator[None]:
+    """Replace errors of pyvo by those of this package, with the server's message.
+
+    Parameters
+    ----------
+    service : str
+        The name of the service, for messages.
+    server : str
+        Its address.
+    timeout : float
+        The time limit of a request in seconds, for messages.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    RemoteServiceError, TimeoutError
+        With the server's message.
+    """
+    from pyvo.dal import DALAccessError, DALQueryError
+
+    known: dict[str, Any] = {"service": service, "url": server}
+    try:
+        yield
+    except DALQueryError as error:
+        message = " ".join(str(error.reason).split())
+        raise RemoteServiceError(
+            f"{service} refused the query: {message} Correct it.",
+            reason=message,
+            **known,
+        ) from error
+    except DALAccessError as error:
+        raise _failed(error, service, timeout, known) from error
+
+
+def _failed(error: Any, service: str, timeout: float, known: dict) -> Exception:
     if isinstance(getattr(error, "cause", None), requests.Timeout):
         return TimeoutError(
-            f"{service} did not answer within {conf.timeout:g} s (conf.timeout): {known['url']}.",
+            f"{service} did not answer within {timeout:g} s (conf.timeout): {known['url']}.",
             **known,
         )
     refusal = getattr(error, "cause", None)
@@ -191,21 +229,40 @@ def _failed(error: Any, service: str, conf: ServiceConf, known: dict) -> Excepti
             **known,
         )
     message = " ".join(str(error.reason).split())
+    status = getattr(error, "code", None)
+    if status is None and (found := STATUS.search(message)):
+        # Of the description of the service, which pyvo reads first.
+        status = int(found[1])
     return RemoteServiceError(
         f"{service} failed at {known['url']}: {message}",
         reason=message,
-        status=getattr(error, "code", None),
+        status=status,
         **known,
     )
 
 
-def _plain(table: Table) -> Table:
-    """Convert columns of Python strings, as in VOTables, to columns of a string type."""
+def plain_strings(table: Table) -> Table:
+    """Convert columns of Python strings, as in VOTables, to columns of a string type.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table, which is changed.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        The same table.
+    """
     for name in table.colnames:
         column = table[name]
         if column.dtype.kind == "O":
             mask = np.ma.getmaskarray(column)
             strings = ["" if none else str(v) for v, none in zip(column, mask, strict=True)]
-            about = {"unit": column.unit, "description": column.description}
+            about = {
+                "unit": column.unit,
+                "description": column.description,
+                "meta": column.meta,
+            }
             table.replace_column(name, MaskedColumn(strings, mask=mask, **about))
     return table

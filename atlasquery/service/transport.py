@@ -19,7 +19,7 @@ from atlasquery.exceptions import LargeAnswerError, QuotaError, RemoteServiceErr
 from atlasquery.service.address import is_local
 from atlasquery.service.clock import OutOfTimeError
 from atlasquery.service.conf import ServiceConf
-from atlasquery.service.deadline import Deadline, deadline
+from atlasquery.service.deadline import Deadline, deadline, note_outcome
 from atlasquery.service.environment import connection_settings
 from atlasquery.service.http_errors import raise_for_redirect, server_message
 from atlasquery.service.log import log
@@ -227,6 +227,7 @@ def exchange(
                     gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
             log.debug(f"{failure.error} Trying again in {wait:g} s.")
+            note_outcome(failure.error)
             gate.clock.sleep(wait)
             attempt += 1
         except BaseException as error:
@@ -236,6 +237,9 @@ def exchange(
             raise
         else:
             gate.leave(receipt, counted=response.status_code not in gate.uncounted)
+            if "html" not in response.headers.get("Content-Type", "").lower():
+                # A page in place of data is no success, whatever its status.
+                note_outcome(None)
             return response
 
 

@@ -1,6 +1,7 @@
 """A test server of ALeRCE for each test, and a client of it."""
 
 import pytest
+from addresses import configured
 from astroquery import log
 
 from atlasquery.alerce import AlerceClass, conf
@@ -9,7 +10,7 @@ from atlasquery.sandbox.alerce.server import AlerceSandbox
 
 @pytest.fixture(scope="session")
 def _double():
-    with AlerceSandbox() as double:
+    with AlerceSandbox(seed=None) as double:
         yield double
 
 
@@ -18,7 +19,7 @@ def double(_double):
     """The double, with nothing asked of it yet, and no faults."""
     _double.faults, _double.latency, _double.cap = {}, 0.0, None
     _double.received.clear()
-    with _double.configured(), conf.set_temp("backoff", 0.001):
+    with configured(_double), conf.set_temp("backoff", 0.001):
         yield _double
     _double.faults, _double.latency, _double.cap = {}, 0.0, None
 

@@ -15,10 +15,10 @@ from atlasquery.exceptions import (
     TableParseError,
     TimeoutError,
 )
-from atlasquery.sandbox.alerce import sky
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.alerce import edge_cases
+from atlasquery.sandbox.http import Response
 
-BROKEN = Answer(500, {"message": "broken"})
+BROKEN = Response(500, {"message": "broken"})
 
 
 class Server:
@@ -120,7 +120,7 @@ def test_a_used_up_quota_ends_it():
 
 
 def test_names_that_fail_cost_the_others_nothing(alerce, double):
-    names = [sky.name(n) for n in range(450)]
+    names = [edge_cases.name(n) for n in range(450)]
     names[10] = "ZTF18zzzzzzz"
     lost = [names[211], names[333]]
     double.faults = {f"oid={name}": BROKEN for name in lost}
@@ -150,13 +150,13 @@ def test_names_that_fail_cost_the_others_nothing(alerce, double):
 def test_a_server_that_fails_says_so_itself(alerce, double):
     double.faults = {"/objects/": BROKEN}
     with pytest.raises(RemoteServiceError, match="broken") as caught:
-        alerce.query_objects([sky.name(n) for n in range(200)], cache=False)
+        alerce.query_objects([edge_cases.name(n) for n in range(200)], cache=False)
     assert not isinstance(caught.value, IncompleteResultError)
     assert len(double.received) == FAILURES_IN_A_ROW
 
 
 def test_an_object_of_lsst_that_fails_costs_the_list_nothing(alerce, double):
-    numbers = [sky.FIRST_LSST + n for n in range(40)]
+    numbers = [edge_cases.FIRST_LSST + n for n in range(40)]
     double.faults = {f"list_objects.*oid={numbers[17]}": BROKEN}
     with pytest.raises(IncompleteResultError, match="1 of 40 objects") as caught:
         alerce.query_objects(numbers, survey="lsst", cache=False)

@@ -19,7 +19,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.http import Response
 
 HERE = SkyCoord(150.1, 2.2, unit="deg")
 
@@ -96,7 +96,7 @@ def test_redshifts_say_of_which_kind_they_are(alerce, double):
         {"C": {"z": {"unit": " ", "value": 0.3}, "distance": {"unit": "arcsec", "value": 1.5}}},
         {"D": {"z": {"unit": " ", "value": 0.4}, "distance": {"unit": "arcsec", "value": 0.5}}},
     ]
-    double.faults["crossmatch_all"] = Answer(200, reply)
+    double.faults["crossmatch_all"] = Response(200, reply)
     found = alerce.get_catshtm_redshift(HERE, radius="3 arcsec")
     assert found["catalog"].tolist() == ["D", "C", "A"]
     assert found["kind"].tolist() == ["spectroscopic", "spectroscopic", "photometric"]
@@ -178,7 +178,7 @@ def test_catalogues_at_many_positions(alerce, double):
 
 def test_a_position_that_fails_costs_the_others_nothing(alerce, double):
     where = SkyCoord([150.1, 12.5, 150.1], [2.2, 20, 2.2], unit="deg")
-    double.faults["ra=12.5"] = Answer(500, {"message": "broken"})
+    double.faults["ra=12.5"] = Response(500, {"message": "broken"})
     with conf.set_temp("retries", 0):
         with pytest.raises(IncompleteResultError, match=r"1 of 3 positions.*12\.500000") as caught:
             alerce.crossmatch_catshtm(where, radius="2 arcsec", cache=False)

@@ -13,10 +13,11 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.alerce import sky
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.alerce import edge_cases
+from atlasquery.sandbox.alerce.taxonomy import CLASSIFIERS, LIGHT_CURVE_CLASSES, LSST_CLASSES
+from atlasquery.sandbox.http import Response
 
-LSST = sky.FIRST_LSST + 5
+LSST = edge_cases.FIRST_LSST + 5
 HERE = SkyCoord(150.1, 2.2, unit="deg")
 
 
@@ -52,7 +53,7 @@ def test_a_classifier_that_is_none_is_refused_and_blames_no_object(alerce, doubl
 def test_an_object_of_lsst_without_classification_is_no_unknown_one(alerce):
     assert len(alerce.get_probabilities(LSST, survey="lsst")) == 5
     with pytest.warns(NoResultsWarning, match="no such data"):
-        none = alerce.get_probabilities(sky.FIRST_LSST + 8, survey="lsst")
+        none = alerce.get_probabilities(edge_cases.FIRST_LSST + 8, survey="lsst")
     assert len(none) == 0
     assert none.colnames == alerce.get_probabilities(LSST, survey="lsst").colnames
     with pytest.raises(NotFoundError, match="Probability not found") as caught:
@@ -61,7 +62,7 @@ def test_an_object_of_lsst_without_classification_is_no_unknown_one(alerce):
 
 
 def test_both_versions_of_a_classifier_of_lsst_come_and_in_either_spelling(alerce):
-    oid = sky.FIRST_LSST + sky.TWO_VERSIONS[0]
+    oid = edge_cases.FIRST_LSST + edge_cases.TWO_VERSIONS[0]
     name = "stamp_classifier_rubin"
     both = alerce.get_probabilities(oid, survey="lsst", classifier=name)
     assert both["classifier_version"].tolist() == ["201"] * 5 + ["202"] * 5
@@ -74,13 +75,13 @@ def test_both_versions_of_a_classifier_of_lsst_come_and_in_either_spelling(alerc
 
 def test_an_object_with_a_classifier_of_another_telescope_is_a_failure(alerce):
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
-        alerce.get_probabilities(sky.FIRST_LSST + sky.FOREIGN, survey="lsst")
+        alerce.get_probabilities(edge_cases.FIRST_LSST + edge_cases.FOREIGN, survey="lsst")
     assert caught.value.status == 500 and not isinstance(caught.value, NotFoundError)
 
 
 def test_pitfall_15_a_classifier_outside_the_taxonomy_is_an_error_with_words(alerce):
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
-        alerce.get_probabilities(sky.name(sky.OUTSIDE))
+        alerce.get_probabilities(edge_cases.name(edge_cases.OUTSIDE))
     assert caught.value.status == 500
     assert "internal error" in caught.value.reason
 
@@ -118,12 +119,12 @@ def test_pitfall_14_a_bare_nan_is_masked(alerce, double):
     ids=["cut off", "wrong bracket", "not UTF-8", "nested"],
 )
 def test_a_damaged_body_is_requested_again(alerce, double, path, read, body):
-    double.faults = {path: [Answer(200, body)]}
+    double.faults = {path: [Response(200, body)]}
     assert len(read(alerce)) > 0
     asked = double.asked(path)
     assert asked.count(asked[0]) == 2
     alerce.clear_cache()
-    double.faults = {path: Answer(200, body)}
+    double.faults = {path: Response(200, body)}
     with pytest.raises(TableParseError, match="incomplete or damaged"), conf.set_temp("retries", 1):
         read(alerce)
 
@@ -154,14 +155,14 @@ def test_the_name_of_a_feature_stays_in_its_place(alerce, double):
 
 
 def test_statistics(alerce):
-    found = alerce.get_magstats(sky.name(12))
+    found = alerce.get_magstats(edge_cases.name(12))
     assert found["band"].tolist() == ["g", "r"]
     assert found["magmean"].unit == u.mag and found["first_mjd"].unit == u.day
     lsst = alerce.get_magstats(LSST, survey="lsst")
     assert lsst["g_psfFluxMean"].unit == u.nJy
     assert lsst["oid"].tolist() == [LSST]
     # Exact, and not after three decimals as from the route of this name.
-    truth = sky.lsst_statistics(5)
+    truth = edge_cases.lsst_statistics(5)
     assert lsst["g_psfFluxMean"].tolist() == [truth["g_psfFluxMean"]]
     assert lsst["ra"].tolist() == [truth["ra"]] and lsst["raErr"].tolist() == [1.2e-05]
     assert lsst["firstDiaSourceMjdTai"].tolist() == [60950.0123456]
@@ -174,9 +175,9 @@ def test_statistics(alerce):
 
 @pytest.mark.parametrize("other_fails", [False, True])
 def test_a_failure_over_a_known_object_stays_one(alerce, double, other_fails):
-    double.faults["object_api/object"] = Answer(500, {"detail": "An error occurred"})
+    double.faults["object_api/object"] = Response(500, {"detail": "An error occurred"})
     if other_fails:
-        double.faults["objects_by_oid"] = Answer(500, {"detail": "out of order"})
+        double.faults["objects_by_oid"] = Response(500, {"detail": "out of order"})
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
         alerce.get_magstats(LSST, survey="lsst")
     assert not isinstance(caught.value, NotFoundError)
@@ -204,7 +205,7 @@ def test_no_argument_is_suggested_that_a_method_has_not(alerce, double, method):
 
 
 def test_paths_of_another_deployment(alerce, double):
-    double.faults["/ztf/v1/list/of/ZTF18aaaaaaa"] = Answer(200, sky.magstats(0))
+    double.faults["/ztf/v1/list/of/ZTF18aaaaaaa"] = Response(200, edge_cases.magstats(0))
     with conf.set_temp("routes", ["magstats=/list/of/{oid}"]):
         assert len(alerce.get_magstats("ZTF18aaaaaaa")) == 2
     with (
@@ -233,7 +234,7 @@ def test_a_path_with_other_placeholders_is_refused(alerce, double, path):
 
 
 def test_an_error_names_the_address_that_was_asked(alerce, double):
-    page = Answer(404, "<html><title>404 Not Found</title></html>", "text/html")
+    page = Response(404, "<html><title>404 Not Found</title></html>", "text/html")
     double.faults = {"object_api": page, "v2": page, "features": page}
     asks = {
         "lsst_server": lambda: alerce.query_object(LSST, survey="lsst"),
@@ -244,7 +245,7 @@ def test_an_error_names_the_address_that_was_asked(alerce, double):
         with pytest.raises(RemoteServiceError, match=rf"conf\.{item}\b") as caught:
             ask()
         assert caught.value.url.startswith(double.settings()[item])
-    double.faults = {"/lsst/": Answer(200, "no JSON", "text/plain")}
+    double.faults = {"/lsst/": Response(200, "no JSON", "text/plain")}
     with pytest.raises(RemoteServiceError, match=r"conf\.lsst_server"):
         alerce.list_classifiers(survey="lsst")
     assert alerce.get_magstats("ZTF18aaaaaaa").meta["server"] == double.settings()["server"]
@@ -252,10 +253,10 @@ def test_an_error_names_the_address_that_was_asked(alerce, double):
 
 def test_classifiers_and_their_classes(alerce):
     found = alerce.list_classifiers()
-    assert found["classifier_name"].tolist() == [name for name, _, _ in sky.CLASSIFIERS]
+    assert found["classifier_name"].tolist() == [name for name, _, _ in CLASSIFIERS]
     assert found["classes"].dtype.kind == "U"
-    assert alerce.list_classes("lc_classifier") == list(sky.LIGHT_CURVE_CLASSES)
-    assert alerce.list_classes("stamp_classifier_rubin", survey="lsst") == sky.LSST_CLASSES
+    assert alerce.list_classes("lc_classifier") == list(LIGHT_CURVE_CLASSES)
+    assert alerce.list_classes("stamp_classifier_rubin", survey="lsst") == LSST_CLASSES
     with pytest.raises(InvalidQueryError, match="classifier_version='1'"):
         alerce.list_classes("lc_classifier", "1")
     with pytest.raises(InvalidQueryError, match="did you mean 'lc_classifier'"):
@@ -265,7 +266,7 @@ def test_classifiers_and_their_classes(alerce):
 def test_classifiers_whose_names_have_brackets(alerce, double):
     """As today's classifiers of the broker are called."""
     name, version = "LC_classifier_BHRF_forced_phot(beta)", "2.1.0"
-    double.faults["/classifiers/"] = Answer(
+    double.faults["/classifiers/"] = Response(
         200,
         [{"classifier_name": name, "classifier_version": version, "classes": ["EB/EW", "SNIa"]}],
     )

@@ -8,22 +8,25 @@ from atlasquery.alerce import conf
 from atlasquery.exceptions import InputWarning
 from atlasquery.lightcurve import bin as binned
 from atlasquery.lightcurve import clean
-from atlasquery.sandbox.alerce import sky
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.alerce import edge_cases
+from atlasquery.sandbox.http import Response
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
 
 
 def test_a_collection_is_shown_by_its_first(alerce, double):
-    names = [sky.name(n) for n in range(14)]
-    double.faults[f"{names[3]}/lightcurve"] = Answer(404, {"message": EVIL})
+    names = [edge_cases.name(n) for n in range(14)]
+    double.faults[f"{names[3]}/lightcurve"] = Response(404, {"message": EVIL})
     with conf.set_temp("retries", 0), pytest.warns(InputWarning):
         found = alerce.get_light_curves(names, on_error="warn", cache=False)
     page = found._repr_html_()
     rows = re.findall("<tr>(.*?)</tr>", page)
     assert re.findall("<th[^>]*>(.*?)</th>", rows[0]) == ["Object", "Detections", "Light curve"]
     assert len(rows) == 1 + 10 + 2 and page.count("<svg") == 10
-    assert names[0] in rows[1] and f"{sky.detection_count(0)} of {len(found[names[0]])}" in rows[1]
+    assert (
+        names[0] in rows[1]
+        and f"{edge_cases.detection_count(0)} of {len(found[names[0]])}" in rows[1]
+    )
     assert "Collection of 13 TimeSeries, 1 failed" in page and "<p>and 3 more</p>" in page
     assert names[3] in rows[-1] and "<script" not in page and "<script" not in str(found)
     lines = str(found).splitlines()
@@ -34,14 +37,14 @@ def test_a_collection_is_shown_by_its_first(alerce, double):
 
 
 def test_numbers_of_lsst_are_shown(alerce):
-    numbers = [sky.FIRST_LSST + n for n in range(10, 13)]
+    numbers = [edge_cases.FIRST_LSST + n for n in range(10, 13)]
     found = alerce.get_light_curves(numbers, survey="lsst")
     assert all(str(number) in found._repr_html_() for number in numbers)
     assert "failed" not in found._repr_html_() and "more" not in str(found)
 
 
 def test_what_was_made_of_them_is_shown_and_not_handed_out(alerce):
-    curves = alerce.get_light_curves([sky.name(n) for n in range(12)])
+    curves = alerce.get_light_curves([edge_cases.name(n) for n in range(12)])
     cleaned = clean(curves, preset="plot_atlas_fp", reduced_chi2_max=None)
     assert cleaned._source is not None
     for result in (cleaned, binned(curves, "1 d")):

@@ -9,7 +9,7 @@ from astropy.table import Table
 from atlasquery.alerce import conf
 from atlasquery.alerce.paging import read_page
 from atlasquery.exceptions import LoginError, NoResultsWarning, NotFoundError, RemoteServiceError
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.http import Response
 
 INDEXES = {
     "ztf_v1_index.txt": "ztf_v1",
@@ -112,7 +112,7 @@ def test_each_recorded_exchange_is_understood(alerce, double, samples):
         ask = question(alerce, url)
         # What is asked in addition, whether an object is known at all, the double answers.
         route = re.search(r"[a-z]+_api/[a-z_-]+|forced-photometry", url)
-        double.faults = {route[0] if route else ".": Answer(status, body, kind)}
+        double.faults = {route[0] if route else ".": Response(status, body, kind)}
         with conf.set_temp("retries", 0):
             if status >= 400:
                 refused += 1

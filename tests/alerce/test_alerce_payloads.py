@@ -8,11 +8,11 @@ from astropy.coordinates import SkyCoord
 
 from atlasquery.alerce import AlerceClass, conf
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.sandbox.alerce import sky
+from atlasquery.sandbox.alerce import edge_cases
 
-OID = sky.name(2)
-CANDID = int(sky.detections(2)[0]["candid"])
-LSST = sky.FIRST_LSST + 5
+OID = edge_cases.name(2)
+CANDID = int(edge_cases.detections(2)[0]["candid"])
+LSST = edge_cases.FIRST_LSST + 5
 HERE = SkyCoord(150.1, 2.2, unit="deg")
 BOTH = SkyCoord([150.1, 150.2], [2.2, 2.2], unit="deg")
 ALERT = {"survey": "lsst", "candid": 170046560000005000}
@@ -25,11 +25,11 @@ CALLS = {
                        ((), {"order_by": "n_det", "descending": True, "max_rows": 5}),
                        ((), {"order_by": "n_det", "max_rows": -1}),
                        ((), {"survey": "lsst", "n_det": (1, 9)})],
-    "query_objects": [(([OID, sky.name(3)],), {}), (([LSST],), {"survey": "lsst"})],
+    "query_objects": [(([OID, edge_cases.name(3)],), {}), (([LSST],), {"survey": "lsst"})],
     "query_object": [((OID,), {}), ((LSST,), {"survey": "lsst"})],
     "get_light_curve": [((OID,), {}), ((OID,), {"forced": True}), ((LSST,), {"survey": "lsst"}),
                         ((LSST,), {"survey": "lsst", "forced": True})],
-    "get_light_curves": [(([OID, sky.name(3)],), {}), (([OID],), {"forced": True}),
+    "get_light_curves": [(([OID, edge_cases.name(3)],), {}), (([OID],), {"forced": True}),
                          (([LSST, LSST + 1],), {"survey": "lsst", "forced": True})],
     "get_detections": [((OID,), {}), ((LSST,), {"survey": "lsst"})],
     "get_non_detections": [((OID,), {}), ((LSST,), {"survey": "lsst"})],
@@ -115,7 +115,7 @@ def test_arguments_are_checked_for_a_payload_too(alerce, double):
 
 
 def test_many_objects_of_lsst_are_chunks(alerce, double):
-    many = list(range(sky.FIRST_LSST, sky.FIRST_LSST + 60))
+    many = list(range(edge_cases.FIRST_LSST, edge_cases.FIRST_LSST + 60))
     payload = alerce.get_light_curves(many, survey="lsst", get_query_payload=True)
     assert [len(one["oid"]) for one in payload] == [25, 25, 10]
     assert conf.lsst_server in payload[0]["url"] and double.received == []

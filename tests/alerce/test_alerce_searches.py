@@ -21,17 +21,19 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.alerce import sky
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.alerce import edge_cases
+from atlasquery.sandbox.alerce.contents import Contents
+from atlasquery.sandbox.alerce.searches import ListedZTF
+from atlasquery.sandbox.http import Response
 
 AS_SENT = {"classifier": "stamp_classifier", "ranking": 1}
 
 
-@pytest.mark.parametrize("n", [sky.AT_RA_ZERO, sky.AT_DEC_ZERO])
+@pytest.mark.parametrize("n", [edge_cases.AT_RA_ZERO, edge_cases.AT_DEC_ZERO])
 def test_pitfall_1_a_cone_at_zero_finds_what_is_there(alerce, n):
-    ra, dec = sky.position(n)
+    ra, dec = edge_cases.position(n)
     found = alerce.query_region(SkyCoord(ra, dec, unit="deg"), radius="5 arcsec")
-    assert found["oid"].tolist() == [sky.name(n)]
+    assert found["oid"].tolist() == [edge_cases.name(n)]
     assert found["separation"].unit == u.arcsec
     assert found["separation"][0] < 1e-6
 
@@ -52,8 +54,8 @@ def test_pitfall_1_half_a_cone_is_refused(alerce, double):
 
 
 def test_pitfall_1_a_server_that_ignores_the_cone_is_found_out(alerce, double):
-    entry = {**sky.entry(700), "class": None, "classifier": None, "probability": None}
-    double.faults["ra="] = Answer(200, {"items": [entry], "has_next": False})
+    entry = {**edge_cases.entry(700), "class": None, "classifier": None, "probability": None}
+    double.faults["ra="] = Response(200, {"items": [entry], "has_next": False})
     with pytest.raises(TableParseError, match="ignored the position"):
         alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="5 arcsec")
     with pytest.raises(TableParseError, match="ignored the position"):
@@ -68,13 +70,13 @@ def test_pages_of_nothing_are_refused(alerce, double):
 
 def test_a_cone_over_the_end_of_right_ascension(alerce):
     found = alerce.query_region(SkyCoord(0, -5, unit="deg"), radius=10 * u.arcsec)
-    assert set(found["oid"]) == {sky.name(sky.WEST), sky.name(sky.EAST)}
+    assert set(found["oid"]) == {edge_cases.name(edge_cases.WEST), edge_cases.name(edge_cases.EAST)}
 
 
 def test_pitfalls_2_3_4_all_rows_come_once_over_many_pages(alerce, double):
     with conf.set_temp("page_size", 100):
         found = alerce.query_criteria(cache=False)
-    assert found["oid"].tolist() == sorted(sky.name(n) for n in range(sky.COUNT))
+    assert found["oid"].tolist() == sorted(edge_cases.name(n) for n in range(edge_cases.COUNT))
     pages = double.asked("/objects/")
     assert len(pages) == 13
     assert all("order_by=oid&order_mode=ASC" in page for page in pages)
@@ -83,9 +85,9 @@ def test_pitfalls_2_3_4_all_rows_come_once_over_many_pages(alerce, double):
 @pytest.mark.parametrize("cap", [10, 100, 500])
 def test_a_server_with_shorter_pages_than_asked_for_loses_nothing(alerce, double, cap):
     double.cap = cap
-    names = sorted(sky.name(n) for n in range(sky.COUNT))
+    names = sorted(edge_cases.name(n) for n in range(edge_cases.COUNT))
     assert alerce.query_criteria()["oid"].tolist() == names
-    assert len(double.asked("/objects/")) == sky.COUNT // cap + 1
+    assert len(double.asked("/objects/")) == edge_cases.COUNT // cap + 1
     double.received.clear()
     with pytest.warns(MaxResultsWarning):
         assert alerce.query_criteria(max_rows=250)["oid"].tolist() == names[:250]
@@ -113,7 +115,7 @@ def test_what_is_surely_all_costs_no_further_page(alerce, double):
     assert len(double.asked("/objects/")) == 2
     assert "objects/?page=1&page_size=10&" in double.received[-1]
     alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="11 arcsec")
-    alerce.query_objects([sky.name(n) for n in range(150)])
+    alerce.query_objects([edge_cases.name(n) for n in range(150)])
     assert len(double.asked("/objects/")) == 4
     # Of ten and more the next page is asked for.
     assert len(alerce.query_region(SkyCoord(150.1, 2.2, unit="deg"), radius="1 arcmin")) == 40
@@ -131,13 +133,13 @@ def test_a_server_with_pages_below_its_own_default_loses_nothing(alerce, double,
     double.cap = cap
     where = SkyCoord(150.1, 2.2, unit="deg")
     assert len(alerce.query_region(where, radius="1 arcmin")) == 40
-    names = [sky.name(n) for n in range(30)]
+    names = [edge_cases.name(n) for n in range(30)]
     assert alerce.query_objects(names)["oid"].tolist() == names
     assert len(alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")) == 2
 
 
 def test_a_server_that_cannot_list_all_is_asked_for_a_page_more(alerce, double):
-    double.faults["objects/.page=1&page_size=10&"] = Answer(500, {"message": "too much"})
+    double.faults["objects/.page=1&page_size=10&"] = Response(500, {"message": "too much"})
     with conf.set_temp("retries", 0):
         found = alerce.query_region(SkyCoord(0, -5, unit="deg"), radius="10 arcsec")
     assert len(found) == 2
@@ -145,14 +147,14 @@ def test_a_server_that_cannot_list_all_is_asked_for_a_page_more(alerce, double):
 
 
 def test_a_server_that_knows_no_pages_is_not_asked_for_ever(alerce, double):
-    items = [sky.entry(n) for n in range(12)]
-    double.faults["/objects/"] = Answer(200, {"items": items, "has_next": False})
+    items = [edge_cases.entry(n) for n in range(12)]
+    double.faults["/objects/"] = Response(200, {"items": items, "has_next": False})
     assert len(alerce.query_criteria(max_rows=-1)) == 12
     assert len(double.asked("/objects/")) == 2
 
 
 def test_pitfall_4_fifteen_names_are_not_ten(alerce):
-    names = [sky.name(n) for n in range(15)]
+    names = [edge_cases.name(n) for n in range(15)]
     assert alerce.query_objects(names)["oid"].tolist() == names
 
 
@@ -160,20 +162,20 @@ def test_pitfall_5_an_object_comes_once_and_the_choice_is_told(alerce):
     with pytest.warns(InputWarning, match=r"\d+ further classifications"):
         found = alerce.query_criteria(ranking=1)
     assert len(set(found["oid"])) == len(found)
-    one = sky.name(12)
-    best = max(p["probability"] for p in sky.probabilities(12) if p["ranking"] == 1)
+    one = edge_cases.name(12)
+    best = max(p["probability"] for p in edge_cases.probabilities(12) if p["ranking"] == 1)
     assert found["probability"][found["oid"] == one][0] == best
 
 
 def test_pitfall_5_named_versions_need_no_choice(alerce):
     version = "hierarchical_random_forest_1.1.0"
     found = alerce.query_criteria(classifier="lc_classifier", classifier_version=version, ranking=1)
-    assert len(found) == sum(bool(sky.probabilities(n)) for n in range(sky.COUNT))
+    assert len(found) == sum(bool(edge_cases.probabilities(n)) for n in range(edge_cases.COUNT))
 
 
 def test_pitfall_6_without_class_filters_unclassified_objects_stay(alerce):
     found = alerce.query_criteria()
-    unclassified = found[found["oid"] == sky.name(9)]
+    unclassified = found[found["oid"] == edge_cases.name(9)]
     assert unclassified["class_name"].mask.all()
     assert len(alerce.query_criteria(**AS_SENT)) < len(found)
 
@@ -196,7 +198,7 @@ def test_masked_values_come_last_in_both_directions(alerce, order, descending, m
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MaxResultsWarning)
         found = alerce.query_criteria(order_by=order, descending=descending, max_rows=most)
-    assert len(found) == len(set(found["oid"])) == (most if most > 0 else sky.COUNT)
+    assert len(found) == len(set(found["oid"])) == (most if most > 0 else edge_cases.COUNT)
     column = "class_name" if order == "ranking" else order
     mask = np.ma.getmaskarray(found[column])
     assert not np.any(np.diff(mask.astype(int)) < 0)
@@ -209,9 +211,9 @@ def test_masked_values_come_last_in_both_directions(alerce, order, descending, m
 
 def _listed():
     """Return the objects as the server lists them without criteria."""
-    from atlasquery.sandbox.alerce import lists
-
-    return lists._classified(lists.objects(), {})
+    contents = Contents()
+    entries = [edge_cases.entry(n) for n in range(edge_cases.COUNT)]
+    return ListedZTF(contents).classified(entries, {})
 
 
 @pytest.mark.parametrize("order", ["n_det", "g_r_max", "dec"])
@@ -220,7 +222,7 @@ def test_no_row_is_lost_or_doubled_in_an_order_with_ties(alerce, double, order, 
     with conf.set_temp("page_size", 100), warnings.catch_warnings():
         warnings.simplefilter("error")
         found = alerce.query_criteria(order_by=order, descending=descending, max_rows=-1)
-    assert sorted(found["oid"]) == sorted(sky.name(n) for n in range(sky.COUNT))
+    assert sorted(found["oid"]) == sorted(edge_cases.name(n) for n in range(edge_cases.COUNT))
     assert all("order_by=oid" in page for page in double.asked("/objects/"))
     known = found[order][~np.ma.getmaskarray(found[order])]
     assert (np.diff(known) * (-1 if descending else 1) >= 0).all()
@@ -228,8 +230,10 @@ def test_no_row_is_lost_or_doubled_in_an_order_with_ties(alerce, double, order, 
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_cut_in_an_order_has_the_first_ones(alerce, descending):
-    every = sorted((sky.detection_count(n) for n in range(sky.COUNT)), reverse=descending)
-    every.remove(sky.detection_count(sky.EMPTY))
+    every = sorted(
+        (edge_cases.detection_count(n) for n in range(edge_cases.COUNT)), reverse=descending
+    )
+    every.remove(edge_cases.detection_count(edge_cases.EMPTY))
     every = sorted([*every, 0], reverse=descending)
     words = "first by n_det, " + ("descending" if descending else "ascending")
     with conf.set_temp("page_size", 40), pytest.warns(MaxResultsWarning, match=words):
@@ -252,11 +256,11 @@ def test_the_order_holds_where_objects_have_several_classifications(
     values = found[order].tolist()
     assert values == sorted(values, reverse=descending)
     assert len(set(found["oid"])) == len(found) > 150
-    numbers = {sky.name(n): n for n in range(sky.COUNT)}
+    numbers = {edge_cases.name(n): n for n in range(edge_cases.COUNT)}
     best = (max if descending else min) if order != "n_det" else max
     key = order if order != "n_det" else "probability"
     for row in found:
-        first = [p[key] for p in sky.probabilities(numbers[row["oid"]]) if p["ranking"] == 1]
+        first = [p[key] for p in edge_cases.probabilities(numbers[row["oid"]]) if p["ranking"] == 1]
         assert row[key] == best(first)
 
 
@@ -280,7 +284,7 @@ def test_a_server_of_short_pages_is_told_of_in_another_order(alerce, double):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = alerce.query_criteria(n_det=60, order_by="dec", max_rows=500)
-    assert len(found) == sum(sky.detection_count(n) >= 60 for n in range(sky.COUNT))
+    assert len(found) == sum(edge_cases.detection_count(n) >= 60 for n in range(edge_cases.COUNT))
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -292,14 +296,16 @@ def test_objects_are_ordered_by_what_is_not_sent_of_them(alerce, order, descendi
         found = alerce.query_criteria(
             probability=0.3, order_by=order, descending=descending, max_rows=most
         )
-    numbers = {sky.name(n): n for n in range(sky.COUNT)}
+    numbers = {edge_cases.name(n): n for n in range(edge_cases.COUNT)}
     best = max if descending else min
     first = [
-        best(p[order] for p in sky.probabilities(numbers[oid]) if p["probability"] >= 0.3)
+        best(p[order] for p in edge_cases.probabilities(numbers[oid]) if p["probability"] >= 0.3)
         for oid in found["oid"].tolist()
     ]
     assert first == sorted(first, reverse=descending)
-    every = [p for n in numbers.values() for p in sky.probabilities(n) if p["probability"] >= 0.3]
+    every = [
+        p for n in numbers.values() for p in edge_cases.probabilities(n) if p["probability"] >= 0.3
+    ]
     assert len({*first}) > 1 or len(found) < sum(p[order] == first[0] for p in every)
 
 
@@ -318,8 +324,8 @@ def test_a_class_of_any_rank_is_found_rank_by_rank(alerce, double):
     first = alerce.query_criteria(**asked)
     every = alerce.query_criteria(**asked, ranking="all")
     truth = {
-        sky.name(n): p
-        for n in range(sky.COUNT) for p in sky.probabilities(n)
+        edge_cases.name(n): p
+        for n in range(edge_cases.COUNT) for p in edge_cases.probabilities(n)
         if p["classifier_name"] == "stamp_classifier" and p["class_name"] == "SN"
         and p["probability"] >= 0.2
     }  # fmt: skip
@@ -341,7 +347,7 @@ def test_a_class_of_any_rank_is_found_rank_by_rank(alerce, double):
 
 
 def test_pitfall_8_a_thousand_names_go_in_chunks_with_an_order(alerce, double):
-    names = [sky.name(n) for n in range(1000)][::-1]
+    names = [edge_cases.name(n) for n in range(1000)][::-1]
     found = alerce.query_objects(names)
     assert found["oid"].tolist() == names
     asked = double.asked("/objects/")
@@ -387,8 +393,8 @@ def test_pitfall_11_no_order_is_never_the_word_none(alerce, double):
 def test_pitfall_19_pages_of_lsst_go_on_to_the_end(alerce, double):
     with conf.set_temp("page_size", 7), pytest.warns(InputWarning, match="further class"):
         found = alerce.query_criteria(survey="lsst", cache=False)
-    known = [n for n in range(40) if n not in sky.UNCLASSIFIED]
-    assert found["oid"].tolist() == [sky.FIRST_LSST + n for n in known]
+    known = [n for n in range(40) if n not in edge_cases.UNCLASSIFIED]
+    assert found["oid"].tolist() == [edge_cases.FIRST_LSST + n for n in known]
     assert found["oid"].dtype == np.int64
     assert len(double.asked("list_objects")) >= 6
 
@@ -399,7 +405,7 @@ def test_what_is_cut_is_warned_of(alerce):
     assert len(found) == 20
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(alerce.query_criteria(max_rows=sky.COUNT)) == sky.COUNT
+        assert len(alerce.query_criteria(max_rows=edge_cases.COUNT)) == edge_cases.COUNT
     with pytest.raises(InvalidQueryError, match="max_rows=0"):
         alerce.query_criteria(max_rows=0)
 
@@ -407,7 +413,7 @@ def test_what_is_cut_is_warned_of(alerce):
 @pytest.mark.parametrize("survey", ["ztf", "lsst"])
 @pytest.mark.parametrize("limit", [1, 2, 5, 11])
 def test_where_there_are_too_many_the_nearest_are_left(alerce, survey, limit):
-    centre = sky.entry(7) if survey == "ztf" else sky.lsst_entry(3)
+    centre = edge_cases.entry(7) if survey == "ztf" else edge_cases.lsst_entry(3)
     where = SkyCoord(centre["meanra"], centre["meandec"], unit="deg").directional_offset_by(
         40 * u.deg, 3 * u.arcsec
     )
@@ -425,9 +431,9 @@ def test_where_there_are_too_many_the_nearest_are_left(alerce, survey, limit):
 
 
 def test_objects_at_one_place_do_not_halve_the_radius_without_end(alerce, double):
-    row = {**sky.entry(0), "class": None, "classifier": None, "probability": None}
+    row = {**edge_cases.entry(0), "class": None, "classifier": None, "probability": None}
     rows = [{**row, "oid": f"ZTF18aaaaaa{c}"} for c in "abcdef"]
-    double.faults["/objects/"] = Answer(200, {"items": rows, "has_next": False})
+    double.faults["/objects/"] = Response(200, {"items": rows, "has_next": False})
     where = SkyCoord(row["meanra"], row["meandec"], unit="deg")
     with pytest.warns(MaxResultsWarning):
         found = alerce.query_region(where, radius="1 arcmin", max_rows=2, cache=False)
@@ -512,11 +518,11 @@ def test_an_unknown_class_is_refused_before_a_search_is_sent(alerce, double):
 
 
 def test_objects_that_nobody_has_classified_are_found(alerce, double):
-    oid = sky.FIRST_LSST + 8
+    oid = edge_cases.FIRST_LSST + 8
     one = alerce.query_object(oid, survey="lsst")
     assert one["oid"].tolist() == [oid] and one["class_name"].mask.all()
-    assert one["n_det"].tolist() == [sky.lsst_entry(8)["n_det"]]
-    numbers = [sky.FIRST_LSST + n for n in (21, 5, 0)]
+    assert one["n_det"].tolist() == [edge_cases.lsst_entry(8)["n_det"]]
+    numbers = [edge_cases.FIRST_LSST + n for n in (21, 5, 0)]
     with pytest.warns(InputWarning, match="does not know 999: masked"):
         found = alerce.query_objects([*numbers, 999], survey="lsst")
     assert found["oid"].tolist() == [*numbers, 999]
@@ -525,7 +531,7 @@ def test_objects_that_nobody_has_classified_are_found(alerce, double):
     where = SkyCoord([53.1, 0.0], [-27.8, -30.0], unit="deg")
     near = alerce.query_region(where, radius="2 arcmin", survey="lsst")
     assert len(near) == 39 and (near["query_index"] == 1).sum() == 1
-    assert {sky.FIRST_LSST + n for n in (8, 21)} <= set(near["oid"])
+    assert {edge_cases.FIRST_LSST + n for n in (8, 21)} <= set(near["oid"])
     # Those of other surveys are at that place too.
     assert near["oid"].dtype == np.int64
     # The server's circle is in degrees.
@@ -536,18 +542,18 @@ def test_a_server_whose_circles_are_in_arcseconds_is_found_out(alerce, double):
     near = [
         {"objectId": str(one["oid"]), "survey_id": "lsst", "ra": one["meanra"],
          "dec": one["meandec"]}
-        for one in map(sky.lsst_entry, range(2, 40))
+        for one in map(edge_cases.lsst_entry, range(2, 40))
     ]  # fmt: skip
-    double.faults = {r"by_coordinates.*radius=0\.0": Answer(200, []),
-                     "by_coordinates": Answer(200, near)}  # fmt: skip
+    double.faults = {r"by_coordinates.*radius=0\.0": Response(200, []),
+                     "by_coordinates": Response(200, near)}  # fmt: skip
     where = SkyCoord(53.1, -27.8, unit="deg")
     found = alerce.query_region(where, radius="2 arcmin", survey="lsst")
     assert len(found) == 38
 
 
 def test_the_entry_of_an_object_of_lsst_has_the_survey_s_statistics(alerce):
-    one = alerce.query_object(sky.FIRST_LSST + 5, survey="lsst")
-    truth = sky.lsst_statistics(5)
+    one = alerce.query_object(edge_cases.FIRST_LSST + 5, survey="lsst")
+    truth = edge_cases.lsst_statistics(5)
     assert one["g_psfFluxMean"].tolist() == [truth["g_psfFluxMean"]]
     assert one["dia_ra"].tolist() == [truth["ra"]] and one["dia_ra"].unit == u.deg
     assert one["g_psfFluxMean"].unit == u.nJy and one["class_name"].tolist() != [None]
@@ -574,7 +580,7 @@ def test_many_positions_keep_their_index_and_name_their_failures(alerce, double)
     where = SkyCoord([150.1, 0, 180], [2.2, 10, 0], unit="deg")
     found = alerce.query_region(where, radius="5 arcsec", cache=False)
     assert set(found["query_index"]) == {0, 1, 2}
-    double.faults["ra=180"] = Answer(500, {"message": "broken"})
+    double.faults["ra=180"] = Response(500, {"message": "broken"})
     with pytest.raises(IncompleteResultError, match="broken") as caught:
         alerce.query_region(where, radius="5 arcsec", cache=False)
     assert set(caught.value.result["query_index"]) == {0, 1}
@@ -587,8 +593,8 @@ def test_one_object(alerce):
     found = alerce.query_object("ZTF18aaaaaaa")
     assert found["oid"].tolist() == ["ZTF18aaaaaaa"]
     assert found.meta["service"] == "ALeRCE broker"
-    lsst = alerce.query_object(str(sky.FIRST_LSST + 5), survey="lsst")
-    assert lsst["oid"].tolist() == [sky.FIRST_LSST + 5]
+    lsst = alerce.query_object(str(edge_cases.FIRST_LSST + 5), survey="lsst")
+    assert lsst["oid"].tolist() == [edge_cases.FIRST_LSST + 5]
 
 
 WRONG = ["45121627560013205x", 1.5e16, -3, True, 2**63, 10**5000, "ZTF18aaaaaaa"]
@@ -619,17 +625,17 @@ def test_errors_speak_in_the_servers_words(alerce, double):
     }
     with conf.set_temp("retries", 0):
         for status, (body, words) in cases.items():
-            double.faults["/objects/"] = Answer(status, body)
+            double.faults["/objects/"] = Response(status, body)
             with pytest.raises(RemoteServiceError, match=words) as caught:
                 alerce.query_criteria(cache=False)
             assert caught.value.status == status
-        double.faults["/objects/"] = Answer(500, "Internal Server Error", "text/plain")
+        double.faults["/objects/"] = Response(500, "Internal Server Error", "text/plain")
         with pytest.raises(RemoteServiceError, match="Internal Server Error"):
             alerce.query_criteria(cache=False)
 
 
 def test_html_says_that_the_address_is_wrong(alerce, double):
-    page = Answer(404, "<html><title>404 Not Found</title></html>", "text/html")
+    page = Response(404, "<html><title>404 Not Found</title></html>", "text/html")
     double.faults["/objects/"] = page
     with pytest.raises(RemoteServiceError, match=r"HTML page.*conf\.server") as caught:
         alerce.query_object("ZTF18aaaaaaa")
@@ -637,7 +643,7 @@ def test_html_says_that_the_address_is_wrong(alerce, double):
 
 
 def test_a_server_without_words_is_not_quoted_as_having_some(alerce, double):
-    double.faults["list_objects"] = Answer(500, {"detail": "An error occurred"})
+    double.faults["list_objects"] = Response(500, {"detail": "An error occurred"})
     with pytest.raises(RemoteServiceError, match="gave no reason") as caught:
         alerce.query_criteria(survey="lsst", cache=False)
     assert "rror occurred" not in str(caught.value)

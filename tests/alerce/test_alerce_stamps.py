@@ -19,20 +19,20 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.alerce import sky
-from atlasquery.sandbox.alerce.archive import fits_gz, image
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.alerce import edge_cases
+from atlasquery.sandbox.alerce.stamps import stamp_fits, stamp_image
+from atlasquery.sandbox.http import Response
 
-OID = sky.name(2)
-CANDID = int(sky.detections(2)[0]["candid"])
-LSST = sky.FIRST_LSST + 5
+OID = edge_cases.name(2)
+CANDID = int(edge_cases.detections(2)[0]["candid"])
+LSST = edge_cases.FIRST_LSST + 5
 
 
 def test_stamps_are_a_fits_file_of_three_images(alerce, tmp_path):
     stamps = alerce.get_stamps(OID)
     assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
     for hdu, kind in zip(stamps, ("science", "template", "difference"), strict=True):
-        np.testing.assert_array_equal(hdu.data, image(kind, CANDID % 1000))
+        np.testing.assert_array_equal(hdu.data, stamp_image(kind, CANDID % 1000))
         assert hdu.header["BUNIT"] == "DN"
         assert hdu.header["CANDID"] == str(CANDID) and hdu.header["OBJECT"] == OID
     stamps.verify("exception")
@@ -48,20 +48,20 @@ def test_what_warnings_are_shown_is_as_before(alerce, monkeypatch):
 
 
 def test_stamps_of_an_alert(alerce):
-    later = sky.detections(2)[2]["candid"]
+    later = edge_cases.detections(2)[2]["candid"]
     assert alerce.get_stamps(OID, later)["SCIENCE"].header["CANDID"] == later
     with pytest.raises(NotFoundError, match="alert 12 of"):
         alerce.get_stamps(OID, 12)
     with pytest.raises(InvalidQueryError, match="float loses digits"):
         alerce.get_stamps(OID, 1.2e18)
     with pytest.raises(NotFoundError, match="no stamps"):
-        alerce.get_stamps(sky.name(sky.EMPTY))
+        alerce.get_stamps(edge_cases.name(edge_cases.EMPTY))
 
 
 def test_stamps_of_lsst_keep_their_wcs_variance_and_psf(alerce, tmp_path):
     stamps = alerce.get_stamps(LSST, survey="lsst")
     assert [hdu.name for hdu in stamps] == ["SCIENCE", "TEMPLATE", "DIFFERENCE"]
-    one = sky.lsst_entry(5)
+    one = edge_cases.lsst_entry(5)
     for hdu in stamps:
         centre = WCS(hdu.header).pixel_to_world(31, 31)
         assert centre.separation(SkyCoord(one["meanra"], one["meandec"], unit="deg")) < 1e-6 * u.deg
@@ -85,11 +85,11 @@ def test_stamps_of_lsst(alerce, double):
         with pytest.raises(NotFoundError, match="does not know 999 of LSST"):
             alerce.get_stamps(999, alert, survey="lsst")
     # A failure over what is known is no other thing.
-    double.faults["stamps_api"] = Answer(500, "Internal Server Error", "text/plain")
+    double.faults["stamps_api"] = Response(500, "Internal Server Error", "text/plain")
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
         alerce.get_stamps(LSST, survey="lsst", cache=False)
     assert not isinstance(caught.value, NotFoundError)
-    double.faults["lightcurve_api"] = Answer(500, "Internal Server Error", "text/plain")
+    double.faults["lightcurve_api"] = Response(500, "Internal Server Error", "text/plain")
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError) as caught:
         alerce.get_stamps(LSST, 170046560000005000, survey="lsst", cache=False)
     assert "stamps_api" in caught.value.url
@@ -105,11 +105,11 @@ def test_stamps_as_recorded(samples):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", gzip.compress(b"text"), fits_gz("science", 1)[:500]],
+    [b"", b"<html>", gzip.compress(b"text"), stamp_fits("science", 1)[:500]],
     ids=["nothing", "page", "text", "cut"],
 )
 def test_what_is_no_image_is_said_to_be_none(alerce, double, body):
-    double.faults["get_stamp"] = Answer(200, body, "application/fits+gzip")
+    double.faults["get_stamp"] = Response(200, body, "application/fits+gzip")
     with pytest.raises(TableParseError, match=r"FITS|the stamp is truncated"):
         alerce.get_stamps(OID, CANDID, cache=False)
 
@@ -119,7 +119,7 @@ def test_a_figure_of_stamps_needs_no_notebook(alerce):
     figure = alerce.plot_stamps(OID)
     assert len(figure.axes) == 3
     np.testing.assert_array_equal(
-        figure.axes[0].images[0].get_array(), image("science", CANDID % 1000)
+        figure.axes[0].images[0].get_array(), stamp_image("science", CANDID % 1000)
     )
     assert str(CANDID) in figure.get_suptitle()
     plt.close(figure)

@@ -10,7 +10,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TimeoutError,
 )
-from atlasquery.sandbox.alerce.server import Answer
+from atlasquery.sandbox.http import Response
 
 
 def test_adql(alerce):
@@ -38,7 +38,7 @@ def test_more_rows_than_asked_for_are_cut(alerce):
     ],
 )
 def test_the_words_of_a_tap_service_wherever_they_stand(alerce, double, body, words):
-    double.faults["/tap/"] = Answer(400, body, "application/xml")
+    double.faults["/tap/"] = Response(400, body, "application/xml")
     with pytest.raises(RemoteServiceError) as caught:
         alerce.query_tap("SELECT 1")
     assert caught.value.reason == words and caught.value.status == 400
@@ -48,7 +48,7 @@ def test_adql_that_is_refused_is_refused_in_the_servers_words(alerce, double):
     with pytest.raises(RemoteServiceError, match='syntax error at or near "SELEC"') as caught:
         alerce.query_tap("SELEC oid")
     assert caught.value.status == 500 and caught.value.reason.startswith("ERROR: syntax")
-    double.faults["/tap/"] = Answer(503, "Away for maintenance", "text/plain")
+    double.faults["/tap/"] = Response(503, "Away for maintenance", "text/plain")
     with pytest.raises(RemoteServiceError):
         alerce.query_tap("SELECT oid, meanra, ndet FROM object LIMIT 3")
 

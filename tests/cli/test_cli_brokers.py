@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from addresses import configured
 
 from atlasquery.lightcurve import read
 from atlasquery.sandbox.alerce.server import AlerceSandbox
@@ -12,20 +13,20 @@ from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
 @pytest.fixture(scope="module")
 def _alerce():
-    with AlerceSandbox() as double:
+    with AlerceSandbox(seed=None) as double:
         yield double
 
 
 @pytest.fixture
 def alerce(run, _alerce):
-    with _alerce.configured():
+    with configured(_alerce):
         yield lambda *words, **options: run("alerce", *words, **options)
 
 
 @pytest.fixture
 def skyportal(run, monkeypatch):
     with SkyPortalSandbox() as double:
-        fill(double.sky)
+        fill(double.state)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
         yield lambda *words, **options: run("skyportal", *words, **options)

@@ -92,7 +92,7 @@ def test_a_pipe_gets_tabs_and_a_time_runs_out(double):
 
 
 def test_what_fails_is_said_and_the_rest_is_written(double):
-    (double.fates).update({(2.0, 2.0): "error"})
+    (double.outcomes).update({(2.0, 2.0): "error"})
     printed = run("-f", "-", "--start", "59000", "--end", "59004", "-o", "some.ecsv",
                code=6, input="1 1\n2 2\n")  # fmt: skip
     assert "1 of 2 targets have no light curve" in printed.stderr

@@ -12,13 +12,14 @@ from click.testing import CliRunner
 
 from atlasquery.cli import main
 from atlasquery.lccserver import conf
-from atlasquery.sandbox.lccserver import sky as lcc_sky
-from atlasquery.sandbox.lccserver.files import Files, packed
-from atlasquery.sandbox.lccserver.server import Answer, LCCSandbox, failed
+from atlasquery.sandbox.lccserver import catalogs, searches
+from atlasquery.sandbox.lccserver.light_curves import packed
+from atlasquery.sandbox.lccserver.messages import failed, json_reply
+from atlasquery.sandbox.lccserver.server import LCCSandbox
 
 # The command shows warnings as lines, so they must not be errors here.
 pytestmark = pytest.mark.filterwarnings("default")
-ALPHA = lcc_sky.objects()["synth_alpha"]
+ALPHA = catalogs.objects()["synth_alpha"]
 
 
 @pytest.fixture
@@ -30,7 +31,6 @@ def double(tmp_path, monkeypatch):
         set_temp_config(str(tmp_path / "config")),
         conf.set_temp("poll_seconds", 0.01),
     ):
-        Files(server)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", server.url)
         yield server
 
@@ -47,7 +47,7 @@ def rows_of(result):
 
 def test_lists(double):
     assert [row["collection"] for row in rows_of(run("collections", "--json"))] == [
-        "synth_alpha", "synth_beta", "synth_big",
+        "synth_alpha", "synth_beta", "synth_big", "one_sky",
     ]  # fmt: skip
     names = [row["name"] for row in rows_of(run("columns", "synth_alpha", "--json"))]
     assert "sdssr" in names and "propermotion" in names
@@ -108,7 +108,7 @@ def test_light_curves(double, tmp_path):
 
 @pytest.mark.parametrize("setid", ["-yV0kUAy3Vg", "-oV0kUAy3Vg", "-9V0kUAy3Vg", "--verbose-1"])
 def test_a_dataset_whose_name_looks_like_an_option(double, monkeypatch, setid):
-    monkeypatch.setattr("lcc_searches.secrets.token_urlsafe", lambda size: setid)
+    monkeypatch.setattr(searches.secrets, "token_urlsafe", lambda size: setid)
     found = run("search", "sdssr < 10", "-c", "synth_alpha", "--json")
     assert json.loads(found.stdout)["meta"]["setid"] == setid
     assert rows_of(run("dataset", setid, "--json")) == rows_of(found)
@@ -123,11 +123,11 @@ def test_one_that_is_lost_is_said(double):
     found = run("search", "sdssr < 10", "-c", "synth_alpha", "--json")
     setid, rows = json.loads(found.stdout)["meta"]["setid"], rows_of(found)
     lost = rows[0]["objectid"]
-    files = double.routes[r"^(GET|HEAD) /p/"].__self__
+    files = double.files
     files.unmade.add(lost)
     members = files.members(setid)
     del members[f"synth-alpha-{lost}-csvlc.gz"]
-    from atlasquery.sandbox.lccserver.files import make_zip
+    from atlasquery.sandbox.lccserver.light_curves import make_zip
 
     files.zips[setid] = make_zip(members)
     printed = run("lightcurves", setid, "-o", "some.ecsv", code=6)
@@ -139,14 +139,14 @@ def test_an_object(double, samples_png):
     page = {"objectid": "SYA-0000001", "objectinfo": {"ra": 1.0, "decl": 2.0}, "varinfo": {},
             "magseries": samples_png, "pfmethods": ["gls"],
             "gls": {"nbestperiods": [0.5], "bestperiod": 0.5}}  # fmt: skip
-    double.faults["/api/object"] = Answer({"status": "ok", "result": page, "message": ""})
+    double.faults["/api/object"] = json_reply({"status": "ok", "result": page, "message": ""})
     printed = run("object", "SYA-0000001", "synth_alpha", "-d", "pictures", "--json")
     assert rows_of(printed)[0]["period"] == 0.5
     assert "SYA-0000001-0-magnitude-series.png" in printed.stderr
     assert "overwrite=True" in run("object", "SYA-0000001", "synth_alpha", "-d", "pictures",
                                    code=7).stderr  # fmt: skip
     run("object", "SYA-0000001", "synth_alpha", "-d", "pictures", "--overwrite-pictures")
-    double.faults["/api/object"] = Answer(failed("could not find information"), 404)
+    double.faults["/api/object"] = json_reply(failed("could not find information"), 404)
     printed = run("object", "SYA-2", "synth_alpha", code=1)
     assert "never looked for its periods" in printed.stderr
 

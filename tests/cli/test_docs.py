@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from astropy.config import paths
 
-from atlasquery.sandbox.lccserver.files import Files
 from atlasquery.sandbox.lccserver.server import LCCSandbox
 
 pytest.importorskip("click")
@@ -69,7 +68,6 @@ def test_the_page_shows_what_the_commands_show(sandbox, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checker, wrong, run = doctest.OutputChecker(), [], 0
     with paths.set_temp_cache(tmp_path), LCCSandbox() as double:
-        Files(double)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         for command, expected in examples():
             if command.startswith(ELSEWHERE):

@@ -212,7 +212,7 @@ def test_a_csv_cut_inside_its_last_number():
 @pytest.mark.parametrize("cut", [1, 2, 14, 15, 16, 40])
 def test_a_result_that_was_cut_on_its_way(make, double, cut):
     """The last newline is always there: without it, rows may be lost."""
-    double.fates[202.0, -9.5] = "cut"
+    double.outcomes[202.0, -9.5] = "cut"
     double.cut = cut
     with pytest.raises(TableParseError, match=r"of task 1 .* was cut short: it does not end"):
         make().query_position(SkyCoord(202.0, -9.5, unit="deg"), start=59000, end=59010)

@@ -106,7 +106,7 @@ def test_each_exchange_is_answered_as_recorded(double, shared):
             continue
         exchange = json.loads(path.read_text()) | {"name": path.stem}
         if number == 147:
-            queued = max(t.id for t in double.queue.own("erin"))
+            queued = max(t.id for t in double.queue.of_user("erin"))
             exchange["request"]["url"] = exchange["request"]["url"].replace("525", str(queued))
         replay.prepare(number)
         answer = replay.ask(exchange, number)
@@ -152,7 +152,7 @@ def keys(body):
 def test_what_it_does_with_time(double, clock):
     """One task of an account at a time, in order; retried for ever, nothing else is begun."""
     queue = double.queue
-    double.fates[3.0, 3.0] = "forever"
+    double.outcomes[3.0, 3.0] = "forever"
     headers = {"Authorization": f"Token {double.users['alice'].token}"}
     for place in range(1, 5):
         requests.post(

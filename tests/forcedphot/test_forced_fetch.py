@@ -91,7 +91,7 @@ def test_no_data_is_an_empty_light_curve_and_a_warning(forced, double):
 
 
 def test_a_number_without_parentheses_is_named(forced, double):
-    double.fates["5800"] = double.fates["(5801)"] = "nodata"
+    double.outcomes["5800"] = double.outcomes["(5801)"] = "nodata"
     jobs = forced.wait(forced.submit(mpc_names=["5800", "(5801)"], **WINDOW))
     with pytest.warns(NoResultsWarning, match=r"2 of 2 targets.*in parentheses: '\(5800\)'"):
         forced.fetch(jobs)
@@ -133,7 +133,7 @@ def test_files_of_other_years(forced, double, dialect):
 
 def test_what_fails_costs_its_neighbours_nothing(forced, double):
     where = SkyCoord([1, 201.0, 2, 10], [3, -9.5, 4, -89.5], unit="deg")
-    double.fates[2.0, 4.0] = "error"
+    double.outcomes[2.0, 4.0] = "error"
     jobs = forced.wait(forced.submit(where, **WINDOW))
     with (
         pytest.warns(NoResultsWarning),

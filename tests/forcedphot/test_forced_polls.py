@@ -101,7 +101,7 @@ def test_what_blocks_is_found_wherever_it_is(forced, make, double, clock):
     """A task that was submitted later, and that ours wait for."""
     jobs = forced.submit(positions(3), start=59000)
     clock.sleep(3.9)
-    double.fates[7.0, 7.0] = "forever"
+    double.outcomes[7.0, 7.0] = "forever"
     later = double.queue.submit(
         "alice", 1, clock.now(), [{"ra": 7.0, "dec": 7.0, "mjd_min": 0}] * 20, ["forever"] * 20, 0
     )
@@ -115,11 +115,11 @@ def test_what_blocks_is_found_wherever_it_is(forced, make, double, clock):
 
 def test_a_task_that_finished_at_last_is_not_blamed(forced, double, clock):
     where = positions(3)
-    double.fates[where.ra.deg[0], where.dec.deg[0]] = "forever"
+    double.outcomes[where.ra.deg[0], where.dec.deg[0]] = "forever"
     jobs = forced.submit(where, start=59000)
     with pytest.warns(match="task 1 .* was begun 3 times"), pytest.raises(TimeoutError):
         forced.wait(jobs, timeout="5 min")
-    double.queue.tasks[1].fate = "done"
+    double.queue.tasks[1].outcome = "done"
     with pytest.warns(match="task 1 .* was begun"), pytest.raises(TimeoutError) as caught:
         forced.wait(jobs, timeout="100 s")
     assert jobs["state"][0] == "done"

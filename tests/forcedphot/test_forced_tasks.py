@@ -181,7 +181,7 @@ def test_images_asked_for_twice_are_one_task(forced, make, double):
 
 def test_a_task_without_data_has_no_images(forced, double):
     where = SkyCoord([10.0, 11.0], [-89.5, 5.0], unit="deg")
-    double.fates[11.0, 5.0] = "error"
+    double.outcomes[11.0, 5.0] = "error"
     jobs = forced.wait(forced.submit(where, **WINDOW))
     with pytest.raises(NotFoundError, match="no images of task 1: No data returned"):
         forced.request_images(jobs[0])
@@ -371,6 +371,6 @@ def test_a_stack_goes_on_where_it_was_left(forced, make, double, tmp_path):
 
 
 def test_a_stack_that_failed(forced, double):
-    double.fates["K22W01O"] = "error"
+    double.outcomes["K22W01O"] = "error"
     with pytest.raises(RemoteServiceError, match=r"has no stack.*reduction failed"):
         forced.get_stack("K22W01O")

@@ -135,7 +135,7 @@ def test_tasks_of_others_of_the_account_are_looked_past(forced, make, double, cl
 
 def test_a_task_that_is_tried_for_ever_is_named(forced, double, clock):
     where = positions(5)
-    double.fates[where.ra.deg[1], where.dec.deg[1]] = "forever"
+    double.outcomes[where.ra.deg[1], where.dec.deg[1]] = "forever"
     jobs = forced.submit(where)
     with (
         pytest.warns(BlockedQueueWarning, match=r"task 2 .*begun 3 times.*3 tasks wait.*delete\(2"),
@@ -151,7 +151,7 @@ def test_a_task_that_is_tried_for_ever_is_named(forced, double, clock):
 
 def test_waiting_for_it_without_end_ends(forced, double):
     where = positions(2)
-    double.fates[where.ra.deg[0], where.dec.deg[0]] = "forever"
+    double.outcomes[where.ra.deg[0], where.dec.deg[0]] = "forever"
     jobs = forced.submit(where)
     with (
         pytest.warns(BlockedQueueWarning),
@@ -161,7 +161,7 @@ def test_waiting_for_it_without_end_ends(forced, double):
 
 
 def test_another_ones_task_that_blocks_ours_is_named_too(forced, make, double):
-    double.fates[7.0, 7.0] = "forever"
+    double.outcomes[7.0, 7.0] = "forever"
     make().submit(SkyCoord(7, 7, unit="deg"))
     jobs = forced.submit(positions(2))
     with (
@@ -214,7 +214,7 @@ def test_a_queue_that_stands_still_ends_nothing(forced, make, double, clock):
     assert jobs.counts() == {"queued": 150}
     assert not [r for r in double.asked("GET") if re.search(r"/queue/\d+/$", r.path)]
     # A task of which the list is silent, but that is there, is not given up.
-    double.queue.own = lambda user: []
+    double.queue.of_user = lambda user: []
     with pytest.raises(TimeoutError):
         forced.wait(jobs, timeout="5 min")
     assert jobs.counts() == {"queued": 150}
@@ -229,7 +229,7 @@ def test_a_task_that_was_done_stays_done(forced, double, clock):
 
 def test_a_failed_task_has_the_servers_words(forced, double):
     where = positions(2)
-    double.fates[where.ra.deg[0], where.dec.deg[0]] = "error"
+    double.outcomes[where.ra.deg[0], where.dec.deg[0]] = "error"
     jobs = forced.wait(forced.submit(where))
     assert jobs["state"].tolist() == ["failed", "done"]
     assert jobs["message"][0] == "ssh: the reduction failed"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
+from addresses import configured
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from clocks import HurriedClock, JumpingClock
@@ -224,21 +225,23 @@ def _taken(client, url, authorization):
 def alerce(folder):
     """The servers of ALeRCE."""
     from atlasquery.alerce import AlerceClass, conf
-    from atlasquery.sandbox.alerce import sky
+    from atlasquery.sandbox.alerce import edge_cases
     from atlasquery.sandbox.alerce.server import AlerceSandbox
 
-    with AlerceSandbox() as double, double.configured(), _set(conf):
+    with AlerceSandbox(seed=None) as double, configured(double), _set(conf):
         known = SimpleNamespace(
-            folder=folder, one=sky.name(4), two=[sky.name(4), sky.name(6)],
+            folder=folder, one=edge_cases.name(4), two=[edge_cases.name(4), edge_cases.name(6)],
             adql="SELECT oid, meanra, ndet FROM object LIMIT 3",
-            lsst=sky.FIRST_LSST + 5, lsst_two=[sky.FIRST_LSST + 5, sky.FIRST_LSST + 7],
+            lsst=edge_cases.FIRST_LSST + 5,
+            lsst_two=[edge_cases.FIRST_LSST + 5, edge_cases.FIRST_LSST + 7],
             place=SkyCoord(150.1, 2.2, unit="deg"),
-            candid=next(row["candid"] for row in sky.detections(4) if row["has_stamp"]),
+            candid=next(row["candid"] for row in edge_cases.detections(4) if row["has_stamp"]),
             candids=[
-                next(row["candid"] for row in sky.detections(n) if row["has_stamp"]) for n in (4, 6)
+                next(row["candid"] for row in edge_cases.detections(n) if row["has_stamp"])
+                for n in (4, 6)
             ],
         )  # fmt: skip
-        known.alert = next(row["measurement_id"] for row in sky.lsst_rows(5, forced=False))
+        known.alert = next(row["measurement_id"] for row in edge_cases.lsst_rows(5, forced=False))
 
         def make(live=False):
             client = AlerceClass()
@@ -301,13 +304,12 @@ ALERCE = {
 def lcc(folder):
     """An LCC-Server."""
     from atlasquery.lccserver import LCCServerClass, conf
-    from atlasquery.sandbox.lccserver import sky as lcc_sky
-    from atlasquery.sandbox.lccserver.files import Files, keep_dataset
+    from atlasquery.sandbox.lccserver import catalogs
+    from atlasquery.sandbox.lccserver.files import keep_dataset
     from atlasquery.sandbox.lccserver.server import LCCSandbox
 
     with LCCSandbox() as double, _set(conf):
-        Files(double)
-        rows = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
+        rows = [("synth_alpha", row) for row in catalogs.objects()["synth_alpha"]]
         rows.sort(key=lambda pair: pair[1]["ndet"])
         key = double.add_key("K" * 32)
         known = SimpleNamespace(
@@ -381,25 +383,25 @@ def skyportal(folder):
 
         def renew():
             double.reset()
-            fill(double.sky)
+            fill(double.state)
             # Few points: each answer is changed in one place.
             seen = {}
-            for number in sorted(double.sky.points):
-                name = double.sky.points[number]["obj_id"]
+            for number in sorted(double.state.points):
+                name = double.state.points[number]["obj_id"]
                 seen[name] = seen.get(name, 0) + 1
                 if seen[name] > 4:
-                    double.sky.points.pop(number)
-            for row in double.sky.tables["spectra"]:
+                    double.state.points.pop(number)
+            for row in double.state.tables["spectra"]:
                 for key in ("wavelengths", "fluxes", "errors"):
                     row[key] = row[key][:5]
             for name in known.pair:
-                double.sky.comment(name, "Seen.")
-                double.sky.annotate(name, "broker", {"a": 1})
-                double.sky.classify(name, "Ib", 0.5)
-            add_analysis(double.sky, "ZTF24abcdefg", data={"results": {"z": 0.1}})
-            double.sky.tables["attachments"] = {1: b"a file"}
+                double.state.comment(name, "Seen.")
+                double.state.annotate(name, "broker", {"a": 1})
+                double.state.classify(name, "Ib", 0.5)
+            add_analysis(double.state, "ZTF24abcdefg", data={"results": {"z": 0.1}})
+            double.state.tables["attachments"] = {1: b"a file"}
             # As servers of 2023 did.
-            double.sky.draws_corners = True
+            double.state.draws_corners = True
             known.upload = make().upload_photometry(known.curve, "ATLAS24abd", "ATLAS", 3)
             double.received.clear()
 

@@ -90,9 +90,9 @@ def server(request, double):
     """Each server in turn: what holds for one must hold for the other."""
     if request.param == "real":
         return request.getfixturevalue("_real")
-    from atlasquery.sandbox.lccserver import sky as lcc_sky
+    from atlasquery.sandbox.lccserver import catalogs
 
-    return LCC("double", double.url, lcc_sky.objects())
+    return LCC("double", double.url, catalogs.objects())
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.lccserver import LCCQuery, LCCServerClass, conf, sending
 from atlasquery.lccserver.queries import Part
-from atlasquery.sandbox.lccserver.server import Answer, failed
+from atlasquery.sandbox.lccserver.messages import LineStream, failed, json_reply
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 WORDS = "The requested dataset with setid: ? doesn't exist, or you don't have access to it."
@@ -29,15 +29,15 @@ WORDS = "The requested dataset with setid: ? doesn't exist, or you don't have ac
 
 def to_background(double, looks):
     """Let each search of the double go to the background, and be done after so many looks."""
-    plain = double._search
+    plain = double.search
 
     def search(request):
         lines = [json.loads(line) for line in plain(request).lines]
         setid = lines[0]["result"]["setid"]
         result = {"setid": setid, "seturl": f"{double.url}set/{setid}"}
         sent = {"status": "background", "result": result, "message": "still running"}
-        double.faults[f"GET /set/{setid}"] = [Answer(failed(WORDS), 404)] * looks
-        return Answer(lines=[lines[0], sent])
+        double.faults[f"GET /set/{setid}"] = [json_reply(failed(WORDS), 404)] * looks
+        return LineStream([lines[0], sent])
 
     double.routes["POST /api/(cone|column|fts|xm)"] = search
 
@@ -119,7 +119,7 @@ def test_a_step_of_a_long_query_writes_only_itself(tmp_path):
 
 def test_what_was_not_sent_is_sent_when_it_is_taken_up(lcc, double, tmp_path):
     path = tmp_path / "query.json"
-    double.faults["conesearch"] = [Answer(lines=[{"status": "failed", "result": None}])]
+    double.faults["conesearch"] = [LineStream([{"status": "failed", "result": None}])]
     with conf.set_temp("concurrency", 1), pytest.raises(RemoteServiceError):
         lcc.query_region(CENTRE, radius="90 arcmin", save=path)
     loaded = LCCQuery.load(path)
@@ -152,11 +152,11 @@ def test_files_that_hold_no_query_are_refused(lcc, double, tmp_path):
 
 def test_a_connection_that_breaks_after_the_set_id_loses_nothing(lcc, double):
     """The search goes on at the server: its dataset is looked for, and nothing is sent again."""
-    plain = double._search
+    plain = double.search
 
     def search(request):
         lines = list(plain(request).lines)
-        return Answer(lines=lines[:2], cut=True)
+        return LineStream(lines[:2], cut=True)
 
     double.routes["POST /api/conesearch"] = search
     found = lcc.query_region(CENTRE, radius="30 arcmin")
@@ -164,7 +164,7 @@ def test_a_connection_that_breaks_after_the_set_id_loses_nothing(lcc, double):
 
 
 def test_a_connection_that_breaks_before_it_is_tried_again(lcc, double):
-    double.faults["conesearch"] = [Answer(lines=[], cut=True)]
+    double.faults["conesearch"] = [LineStream([], cut=True)]
     assert len(lcc.query_region(CENTRE, radius="30 arcmin")) > 0
     assert len(double.asked("POST /api/conesearch")) == 2
 
@@ -209,7 +209,7 @@ def test_what_only_its_key_may_see_is_not_taken_from_the_store(lcc, double, visi
 
 
 def test_a_finished_search_whose_dataset_is_gone_is_not_waited_for(lcc, double):
-    double.faults["GET /set"] = Answer(failed(WORDS), 404)
+    double.faults["GET /set"] = json_reply(failed(WORDS), 404)
     with pytest.raises(NotFoundError, match="does not have a dataset"):
         lcc.query_criteria("sdssr < 10")
     # Once while the server was at it, and once when it had ended.
@@ -218,7 +218,7 @@ def test_a_finished_search_whose_dataset_is_gone_is_not_waited_for(lcc, double):
 
 def held_up(double, early):
     """Let the light curves of each search be collected until its dataset was asked for."""
-    plain, seen = double._search, {}
+    plain, seen = double.search, {}
 
     def lines(request):
         reply = [json.loads(line) for line in plain(request).lines]
@@ -232,7 +232,7 @@ def held_up(double, early):
                     time.sleep(0.002)
                 seen["early"] = len(asked)
 
-    double.routes["POST /api/"] = lambda request: Answer(lines=lines(request))
+    double.routes["POST /api/"] = lambda request: LineStream(lines(request))
     return seen
 
 
@@ -240,7 +240,7 @@ def test_a_dataset_is_asked_for_while_its_light_curves_are_collected(lcc, double
     plain = lcc.query_criteria("sdssr < 10", cache=False)
     double.received.clear()
     unfinished = {"status": "in progress", "lczipfpath": None}
-    seen = held_up(double, lambda outcome: Answer(outcome | unfinished))
+    seen = held_up(double, lambda outcome: json_reply(outcome | unfinished))
     found = lcc.query_criteria("sdssr < 10")
     assert seen["early"] == 1
     assert len(double.asked("GET /set")) == 1
@@ -255,9 +255,9 @@ def test_a_dataset_is_asked_for_while_its_light_curves_are_collected(lcc, double
 def test_a_dataset_that_was_asked_for_too_early_is_asked_for_again(lcc, double, early):
     plain = lcc.query_criteria("sdssr < 10", cache=False)
     double.received.clear()
-    answers = {"missing": lambda outcome: Answer(failed(WORDS), 404),
-               "damaged": lambda outcome: Answer(b'{"setid": '),
-               "another": lambda outcome: Answer(outcome | {"searchargs": {}})}  # fmt: skip
+    answers = {"missing": lambda outcome: json_reply(failed(WORDS), 404),
+               "damaged": lambda outcome: json_reply(b'{"setid": '),
+               "another": lambda outcome: json_reply(outcome | {"searchargs": {}})}  # fmt: skip
     seen = held_up(double, answers[early])
     if early == "another":
         with pytest.raises(RemoteServiceError, match="did not search for what it was asked"):
@@ -319,7 +319,7 @@ def test_a_dataset_in_progress_is_not_taken_from_the_store(lcc, double):
 
 def test_messages_are_seen_as_they_arrive(lcc, double):
     """Each is reported before the next is sent, through compression too."""
-    plain, seen, gate = double._search, [], threading.Event()
+    plain, seen, gate = double.search, [], threading.Event()
 
     def lines(request):
         for n, line in enumerate(plain(request).lines):
@@ -327,7 +327,7 @@ def test_messages_are_seen_as_they_arrive(lcc, double):
                 assert gate.wait(60), "the first message was not told before the second"
             yield line
 
-    double.routes["POST /api/conesearch"] = lambda request: Answer(lines=lines(request))
+    double.routes["POST /api/conesearch"] = lambda request: LineStream(lines(request))
 
     def progress(line):
         seen.append((line.status, line.message))
@@ -356,7 +356,7 @@ def test_a_server_that_never_ends_its_answer_is_left_in_time(lcc, double):
                 yield "\n"
                 time.sleep(0.01)
 
-        return Answer(lines=lines())
+        return LineStream(lines())
 
     double.routes["POST /api/conesearch"] = endless
     with (

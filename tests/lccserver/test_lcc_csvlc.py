@@ -14,8 +14,8 @@ from atlasquery.lccserver.csvlc import parse_csvlc, parse_together, unpack
 from atlasquery.lccserver.fields import FieldError, Fields
 from atlasquery.lightcurve import SCHEMA, plot, read, to_flux, write
 from atlasquery.lightcurve import bin as lightcurve_bin
-from atlasquery.sandbox.lccserver import files as lcc_files
-from atlasquery.sandbox.lccserver.files import DEFINED, csvlc
+from atlasquery.sandbox.lccserver import light_curves
+from atlasquery.sandbox.lccserver.light_curves import DEFINED, csvlc
 
 N = 30
 DAYS = 57000.0 + np.arange(N) / 7
@@ -493,4 +493,4 @@ def test_columns_are_described_as_they_are(samples):
                      "aim_001": "mag", "aie_000": "mag_err", "aie_001": "mag_err",
                      "aep_000": "mag", "aep_001": "mag"}  # fmt: skip
     assert {d.aperture for d in parsed.definitions} == {"", "000", "001"}
-    assert lcc_files.DEFINED["bjd"][1] == parsed.definitions[1].about
+    assert light_curves.DEFINED["bjd"][1] == parsed.definitions[1].about

@@ -12,7 +12,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
 )
 from atlasquery.lccserver import LCCServerClass, conf
-from atlasquery.sandbox.lccserver.server import Answer, failed
+from atlasquery.sandbox.lccserver.messages import failed, json_reply
 
 
 def test_an_anonymous_key_is_fetched_once(lcc, double):
@@ -36,7 +36,7 @@ def test_an_expired_key_is_renewed_once(lcc, double, monkeypatch):
 
 def test_keys_that_are_never_taken_do_not_become_a_loop(lcc, double):
     """The auth backend is down, or keys are bound to another address than ours."""
-    double.faults["verify"] = Answer(failed("Your API key appears to be invalid"), 401)
+    double.faults["verify"] = json_reply(failed("Your API key appears to be invalid"), 401)
     for _ in range(3):
         with pytest.raises(LoginError, match=r"appears to be invalid.*changing address"):
             lcc.verify()
@@ -44,14 +44,14 @@ def test_keys_that_are_never_taken_do_not_become_a_loop(lcc, double):
     assert len(double.asked("verify")) == 3
 
 
-NOT_CHECKED = Answer({"status": "failed", "message": None, "result": None}, 401)
+NOT_CHECKED = json_reply({"status": "failed", "message": None, "result": None}, 401)
 
 
 def test_a_key_that_could_not_be_checked_is_checked_again(lcc, double):
     """The process that checks keys failed: the server refuses without a message."""
     double.faults["collections"] = [NOT_CHECKED, NOT_CHECKED]
     with conf.set_temp("backoff", 0.01):
-        assert len(lcc.list_collections()) == 3
+        assert len(lcc.list_collections()) == 4
     assert len(double.asked("collections")) == 3
     assert len(double.asked("GET /api/key")) == 1
 
@@ -69,7 +69,7 @@ def test_keys_that_are_never_checked_are_an_error_of_the_server(lcc, double):
 
 def test_an_old_key_refused_with_the_backend_down_is_renewed_once(lcc, double, monkeypatch):
     lcc.verify()
-    double.faults["verify"] = Answer(failed("Your API key appears to be invalid"), 401)
+    double.faults["verify"] = json_reply(failed("Your API key appears to be invalid"), 401)
     monkeypatch.setattr(lcc._clock, "now", lambda now=lcc._clock.now: now() + 3600)
     for _ in range(2):
         with pytest.raises(LoginError, match="appears to be invalid"):
@@ -86,7 +86,7 @@ def test_no_key_to_be_had_is_said(lcc, double):
 
 def test_a_key_in_an_answer_of_another_form_is_not_shown(lcc, double):
     reply = {"status": "ok", "result": {"apikee": "very-secret-key"}, "message": "?"}
-    double.faults["api/key"] = Answer(reply)
+    double.faults["api/key"] = json_reply(reply)
     with pytest.raises(LoginError, match="without a key") as caught:
         lcc.verify()
     error = caught.value
@@ -120,10 +120,10 @@ def test_429_is_waited_for_as_long_as_the_server_says(lcc, double, monkeypatch):
     slept = []
     monkeypatch.setattr(lcc._clock, "sleep", slept.append)
     reply = failed("You have exceeded your API request rate.", {"rate": 1123.8})
-    double.faults["collections"] = [Answer(reply, 429, headers={"Retry-After": "120"})]
-    assert len(lcc.list_collections()) == 3
+    double.faults["collections"] = [json_reply(reply, 429, headers={"Retry-After": "120"})]
+    assert len(lcc.list_collections()) == 4
     assert slept == [120.0]
-    double.faults["collections"] = Answer(reply, 429, headers={"Retry-After": "120"})
+    double.faults["collections"] = json_reply(reply, 429, headers={"Retry-After": "120"})
     with conf.set_temp("max_wait", 60.0), pytest.raises(QuotaError, match="in 120 s") as caught:
         lcc.list_collections(cache=False)
     assert caught.value.retry_after == 120

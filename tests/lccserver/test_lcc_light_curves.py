@@ -29,19 +29,21 @@ from atlasquery.exceptions import (
 from atlasquery.lccserver import LCCServerClass, conf
 from atlasquery.lccserver.csvlc import parse_csvlc
 from atlasquery.lccserver.curve_files import LightCurveZip
-from atlasquery.sandbox.lccserver import sky as lcc_sky
-from atlasquery.sandbox.lccserver.files import Files, keep_dataset, make_zip, packed, values
-from atlasquery.sandbox.lccserver.server import Answer
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.lccserver import catalogs
+from atlasquery.sandbox.lccserver.files import keep_dataset
+from atlasquery.sandbox.lccserver.light_curves import make_zip, packed, values
+from atlasquery.sandbox.lccserver.messages import json_reply
 
-ALPHA = [("synth_alpha", row) for row in lcc_sky.objects()["synth_alpha"]]
-BETA = [("synth_beta", row) for row in lcc_sky.objects()["synth_beta"]]
+ALPHA = [("synth_alpha", row) for row in catalogs.objects()["synth_alpha"]]
+BETA = [("synth_beta", row) for row in catalogs.objects()["synth_beta"]]
 NAMES = [row["objectid"] for _, row in ALPHA]
 SETID = "abcdefghijk"
 
 
 @pytest.fixture
 def files(double):
-    return Files(double)
+    return double.files
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_a_file_is_made_where_there_is_none(lcc, double, files):
 
     def search(request):
         files.unmade.clear()
-        return double._search(request)
+        return double.search(request)
 
     double.routes["POST /api/columnsearch"] = search
     assert is_light_curve_of(lcc.get_light_curve(row["objectid"], "synth_alpha"), row)
@@ -117,7 +119,7 @@ def test_a_file_is_made_where_there_is_none(lcc, double, files):
     assert asked.one("filters") == "((objectid eq 'SYA-0000008'))"
     assert len(double.asked("/l/")) == 2
     files.unmade.add("SYA-0000009")
-    double.routes["POST /api/columnsearch"] = double._search
+    double.routes["POST /api/columnsearch"] = double.search
     with pytest.raises(NotFoundError, match="has not created the file"):
         lcc.get_light_curve("SYA-0000009", "synth_alpha")
 
@@ -125,7 +127,6 @@ def test_a_file_is_made_where_there_is_none(lcc, double, files):
 def test_more_than_a_zip_holds(client, server, double):
     """Of more than 500 objects a server creates no ZIP; all light curves still come."""
     if server.name == "double":
-        Files(double)
         double.site["zip_rows"] = 20
     rows = {row["objectid"]: row for row in server.rows["synth_big"]}
     with conf.set_temp("zip_rows", 400 if server.name == "real" else 18):
@@ -346,7 +347,7 @@ def test_what_is_in_no_zip_is_left_in_the_directory_too(lcc, double, files, tmp_
 
 def test_a_connection_that_breaks_goes_on(lcc, double, files, some):
     count = iter(range(100))
-    files.before = lambda request: Answer("<html>", 503) if next(count) in (1, 3, 4) else None
+    files.before = lambda request: json_reply("<html>", 503) if next(count) in (1, 3, 4) else None
     with conf.set_temp("piece_bytes", 7000):
         assert len(lcc.get_light_curves(some)) == 26
     ranges = [request.headers["range"] for request in double.asked("/p/")]
@@ -363,7 +364,7 @@ def test_a_server_without_pieces(lcc, double, files, some):
 def stop_after(double, files, lcc, some, pieces):
     """Fetch some pieces of a ZIP; then the server fails for good."""
     count = iter(range(1000))
-    files.before = lambda request: Answer("<html>", 500) if next(count) >= pieces else None
+    files.before = lambda request: json_reply("<html>", 500) if next(count) >= pieces else None
     with conf.set_temp("piece_bytes", 7000), conf.set_temp("retries", 0):
         with pytest.raises(RemoteServiceError, match="status 500"):
             lcc.get_light_curves(some)
@@ -385,7 +386,7 @@ def test_an_unfinished_zip_that_has_changed(lcc, double, files, some):
         files.zips[some] = changed
 
     count = iter(range(1000))
-    files.before = lambda request: Answer("<html>", 500) if next(count) >= 3 else None
+    files.before = lambda request: json_reply("<html>", 500) if next(count) >= 3 else None
     with conf.set_temp("piece_bytes", 7000), conf.set_temp("retries", 0):
         with pytest.raises(RemoteServiceError):
             lcc.get_light_curves(some)
@@ -418,7 +419,7 @@ def test_a_zip_that_has_become_smaller(lcc, double, files, some):
     whole = files.members(some)
     files.zips[some] = make_zip(whole)
     count = iter(range(1000))
-    files.before = lambda request: Answer("<html>", 500) if next(count) >= 3 else None
+    files.before = lambda request: json_reply("<html>", 500) if next(count) >= 3 else None
     with conf.set_temp("piece_bytes", 7000), conf.set_temp("retries", 0):
         with pytest.raises(RemoteServiceError):
             lcc.get_light_curves(some)
@@ -441,7 +442,7 @@ def test_a_zip_that_has_become_smaller(lcc, double, files, some):
     ],
 )
 def test_pieces_that_do_not_fit(lcc, files, some, headers, words):
-    files.before = lambda request: Answer(b"PK\x03\x04\x05", 206, "application/zip", headers)
+    files.before = lambda request: Response(206, b"PK\x03\x04\x05", "application/zip", headers)
     with pytest.raises(TableParseError, match=words):
         lcc.get_light_curves(some)
 
@@ -491,7 +492,7 @@ def test_a_dataset_that_is_being_made(lcc, double, files):
         asked.append(request)
         if len(asked) == 4:
             keep_dataset(double, rows)
-        return Answer(double.datasets[setid][0])
+        return json_reply(double.datasets[setid][0])
 
     double.routes[rf"GET /set/{setid}"] = grow
     assert list(lcc.get_light_curves(setid)) == NAMES[:4]

@@ -12,7 +12,7 @@ import pytest
 from atlasquery.exceptions import InvalidQueryError, NotFoundError, TableParseError
 from atlasquery.lccserver.objects import decode_object
 from atlasquery.lccserver.pictures import decode_picture
-from atlasquery.sandbox.lccserver.server import Answer, failed
+from atlasquery.sandbox.lccserver.messages import failed, json_reply
 
 
 def png(width=3, height=2, *, reply=None, extra=b""):
@@ -53,7 +53,9 @@ def decoded(**changes):
 
 @pytest.fixture
 def page(double):
-    double.faults["GET /api/object"] = Answer({"status": "ok", "result": PAGE, "message": "found"})
+    double.faults["GET /api/object"] = json_reply(
+        {"status": "ok", "result": PAGE, "message": "found"}
+    )
     return double
 
 
@@ -76,7 +78,7 @@ def test_the_recorded_object(samples):
 
 def test_what_comes_of_an_answer(lcc, page):
     found = lcc.get_object("SYA-0000002", "synth-alpha")
-    assert page.asked("/api/object")[0].params == {
+    assert page.asked("/api/object")[0].query == {
         "objectid": ["SYA-0000002"], "collection": ["synth_alpha"],
     }  # fmt: skip
     assert found.periods["method"].tolist() == ["0-gls", "0-gls", "1-<b>bls</b>"]
@@ -143,7 +145,7 @@ def test_odd_answers():
 
 def test_what_is_not_there(lcc, double):
     words = "could not find information for object SYA-9 in collection synth_alpha"
-    double.faults["GET /api/object"] = Answer(failed(words), 404)
+    double.faults["GET /api/object"] = json_reply(failed(words), 404)
     with pytest.raises(NotFoundError, match="or the server has never looked") as error:
         lcc.get_object("SYA-9", "synth_alpha")
     assert words in str(error.value) and error.value.status == 404

@@ -51,7 +51,7 @@ def test_the_payload_is_what_the_call_sends(lcc, double, name, args, options):
         # There is no such dataset, file or page: it was requested.
         assert name in ("get_dataset", "get_light_curves", "get_object", "get_light_curve")
         assert error.status in (404, None)
-    received = [(request.path, {**request.params, **request.form}) for request in double.received]
+    received = [(request.path, {**request.query, **request.form}) for request in double.received]
     for one in payload if isinstance(payload, list) else [payload]:
         path = "/" + one["url"].removeprefix(double.url)
         sent = {

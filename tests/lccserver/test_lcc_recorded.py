@@ -16,7 +16,7 @@ from atlasquery.exceptions import (
 from atlasquery.lccserver import conf
 from atlasquery.lccserver.datasets import decode_dataset
 from atlasquery.lccserver.stream import Stream
-from atlasquery.sandbox.lccserver.server import Answer
+from atlasquery.sandbox.lccserver.messages import LineStream, json_reply
 from atlasquery.tables import build_table
 
 ENDS = {
@@ -69,17 +69,17 @@ def test_each_dataset_has_the_rows_of_the_whole(samples, name):
 
 def replay(double, samples, service, stream, dataset=None):
     lines = samples(stream).decode()
-    double.faults[f"POST /api/{service}"] = Answer(lines=[lines])
+    double.faults[f"POST /api/{service}"] = LineStream([lines])
     if dataset:
         body = json.loads(samples(dataset))
-        double.faults[f"GET /set/{body['setid']}"] = Answer(body)
+        double.faults[f"GET /set/{body['setid']}"] = json_reply(body)
         return body
     return None
 
 
 def known(double, samples):
     """Let the double hold the collections that were recorded."""
-    double.faults["api/collections"] = Answer(samples("collections.json"))
+    double.faults["api/collections"] = json_reply(samples("collections.json"))
 
 
 def test_a_recorded_filter_search_is_read(lcc, double, samples):
@@ -109,25 +109,25 @@ def test_recorded_refusals_are_in_the_servers_words(lcc, double, samples):
     replay(double, samples, "ftsquery", "fts_nomatch.ndjson")
     with pytest.warns(NoResultsWarning):
         assert len(lcc.query_text("zzzzzz")) == 0
-    double.faults["POST /api/xmatch"] = Answer(samples("xm_5002.json"), 500)
+    double.faults["POST /api/xmatch"] = json_reply(samples("xm_5002.json"), 500)
     with conf.set_temp("retries", 0), pytest.raises(RemoteServiceError, match="status 500"):
         lcc.crossmatch(SkyCoord(290, 45, unit="deg"), "2 arcsec")
 
 
 def test_recorded_statuses(lcc, double, samples):
     known(double, samples)
-    double.faults["GET /set/AAAAAAAAAAA"] = Answer(samples("set_json_unknown.json"), 404)
+    double.faults["GET /set/AAAAAAAAAAA"] = json_reply(samples("set_json_unknown.json"), 404)
     with pytest.raises(NotFoundError, match="doesn't exist, or you don't have access"):
         lcc.get_dataset("AAAAAAAAAAA")
-    double.faults["GET /set/4jl6hoBLk1I"] = Answer(samples("private_other.json"), 401)
+    double.faults["GET /set/4jl6hoBLk1I"] = json_reply(samples("private_other.json"), 401)
     with pytest.raises(LoginError, match="You don't have access to this dataset"):
         lcc.get_dataset("4jl6hoBLk1I")
-    double.faults["datasets"] = Answer(
+    double.faults["datasets"] = json_reply(
         samples("ratelimit_429.json"), 429, headers={"Retry-After": "120"}
     )
     with conf.set_temp("max_wait", 1.0), pytest.raises(QuotaError, match="exceeded your API"):
         lcc.list_datasets()
-    double.faults["datasets"] = Answer(samples("datasets_1000.json"))
+    double.faults["datasets"] = json_reply(samples("datasets_1000.json"))
     listed = lcc.list_datasets()
     assert listed["setid"].tolist() == [
         row["setid"] for row in json.loads(samples("datasets_1000.json"))["result"]

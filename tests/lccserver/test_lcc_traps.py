@@ -17,8 +17,9 @@ from atlasquery.exceptions import (
 )
 from atlasquery.lccserver import LCCServerClass, conf
 from atlasquery.lccserver.catalogue import read_collections
-from atlasquery.sandbox.lccserver import sky as lcc_sky
-from atlasquery.sandbox.lccserver.server import HTML_500, Answer, failed
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.lccserver import catalogs
+from atlasquery.sandbox.lccserver.messages import HTML_500, LineStream, failed, json_reply
 
 CENTRE = SkyCoord(290.0, 45.0, unit="deg")
 ARGS = {
@@ -37,13 +38,13 @@ def queued(**changed):
 
 def present(count):
     """Return positions of objects of the double."""
-    rows = lcc_sky.objects()["synth_alpha"][:count]
+    rows = catalogs.objects()["synth_alpha"][:count]
     return SkyCoord([r["ra"] for r in rows], [r["decl"] for r in rows], unit="deg")
 
 
 def changed(double, **values):
     """Let the double answer as if it had run something else than it was asked."""
-    plain = double._search
+    plain = double.search
 
     def search(request):
         double.routes.clear()
@@ -51,7 +52,7 @@ def changed(double, **values):
         lines = list(answer.lines)
         for dataset, _ in double.datasets.values():
             dataset["searchargs"] = dataset["searchargs"] | values
-        return Answer(lines=lines)
+        return LineStream(lines)
 
     double.routes["POST /api/"] = search
 
@@ -82,8 +83,8 @@ def test_rows_dropped_from_a_cross_match_are_an_error(lcc, double):
 
 @pytest.mark.parametrize("reply", [None, "", "(sdssr < 12)", "(sdssr < 13) or (1)"])
 def test_a_filter_that_was_dropped_or_changed_is_an_error(lcc, double, reply):
-    double.faults["columnsearch"] = Answer(
-        lines=[queued(conditions=reply), line("ok", {"setid": "AAAAAAAAAAA"})]
+    double.faults["columnsearch"] = LineStream(
+        [queued(conditions=reply), line("ok", {"setid": "AAAAAAAAAAA"})]
     )
     with pytest.raises(
         RemoteServiceError, match=r"conditions='\(sdssr < 13\)', and took"
@@ -110,7 +111,7 @@ def test_whatever_else_the_server_ignored_is_an_error(lcc, double, key, value):
         "results_sortspec": [["sdssr", "desc"]], "results_samplespec": 9,
         "dataset_visibility": "public", "conditions": "(sdssr < 13)",
     }  # fmt: skip
-    double.faults["columnsearch"] = Answer(lines=[queued(**(wanted | {key: value}))])
+    double.faults["columnsearch"] = LineStream([queued(**(wanted | {key: value}))])
     double.faults["columnsearch"].lines.append(line("ok", {"setid": "AAAAAAAAAAA"}))
     with pytest.raises(RemoteServiceError, match=f"sent {key}="):
         lcc.query_criteria(
@@ -120,8 +121,8 @@ def test_whatever_else_the_server_ignored_is_an_error(lcc, double, key, value):
 
 
 def test_two_objects_on_one_line_are_a_refusal_in_the_servers_words(lcc, double):
-    double.faults["conesearch"] = Answer(
-        lines=[
+    double.faults["conesearch"] = LineStream(
+        [
             json.dumps(failed("could not parse the input coords string"))
             + json.dumps(failed("conesearch: required args are missing"))
         ]
@@ -136,7 +137,7 @@ def test_two_objects_on_one_line_are_a_refusal_in_the_servers_words(lcc, double)
     [queued(), line("running", {"setid": "AAAAAAAAAAA", "total_nmatches": 3}, "objects matched")],
 ])  # fmt: skip
 def test_a_stream_that_ends_unfinished_is_an_error(lcc, double, lines):
-    double.faults["conesearch"] = Answer(lines=lines)
+    double.faults["conesearch"] = LineStream(lines)
     with pytest.raises(RemoteServiceError, match="ended the response to a search") as caught:
         lcc.query_region(CENTRE, radius="5 arcmin")
     assert lines[-1]["message"] in str(caught.value)
@@ -167,7 +168,7 @@ def test_the_real_server_loses_a_filter_by_position_in_a_cone(real_url):
 
 def test_a_parameter_error_is_no_empty_table(lcc, double):
     words = "ftsearch: one or more of the required args are missing or <b>invalid</b>."
-    double.faults["ftsquery"] = Answer(failed(words))
+    double.faults["ftsquery"] = json_reply(failed(words))
     with pytest.raises(RemoteServiceError, match="required args are missing or invalid"):
         lcc.query_text("eclipsing")
 
@@ -178,7 +179,7 @@ def test_a_parameter_error_is_no_empty_table(lcc, double):
     (405, "<html><title>405: Method Not Allowed</title></html>"),
 ])  # fmt: skip
 def test_other_statuses_are_told_in_the_servers_words(lcc, double, status, body):
-    double.faults["columnsearch"] = Answer(body, status)
+    double.faults["columnsearch"] = json_reply(body, status)
     kind = LoginError if status == 403 else RemoteServiceError
     words = body["message"] if isinstance(body, dict) else "Method Not Allowed"
     with pytest.raises(kind) as caught:
@@ -187,16 +188,16 @@ def test_other_statuses_are_told_in_the_servers_words(lcc, double, status, body)
 
 
 def test_a_500_is_asked_again_and_then_told(lcc, double):
-    double.faults["columnsearch"] = [Answer(HTML_500, 500, "text/html")] * 2
+    double.faults["columnsearch"] = [Response(500, HTML_500, "text/html")] * 2
     assert len(lcc.query_criteria("sdssr < 10")) > 0
-    double.faults["columnsearch"] = Answer(HTML_500, 500, "text/html")
+    double.faults["columnsearch"] = Response(500, HTML_500, "text/html")
     with pytest.raises(RemoteServiceError, match="status 500"):
         lcc.query_criteria("sdssr < 11")
 
 
 @pytest.mark.parametrize("text", ["<html>a proxy</html>", '{"status": "dancing"}\n', '{"sta', "[]"])
 def test_what_is_no_message_is_an_error(lcc, double, text):
-    double.faults["columnsearch"] = Answer(lines=[text])
+    double.faults["columnsearch"] = LineStream([text])
     with pytest.raises(TableParseError, match=r"not JSON|unknown kind"):
         lcc.query_criteria("sdssr < 13")
 
@@ -272,7 +273,7 @@ def test_the_servers_cap_of_rows_is_warned_of(lcc, double):
     with pytest.warns(MaxResultsWarning, match="because of a limit of the server"):
         found = lcc.query_criteria("sdssr < 99")
     assert len(found) == 100
-    with pytest.warns(MaxResultsWarning, match="1480 objects matched"):
+    with pytest.warns(MaxResultsWarning, match="1877 objects matched"):
         lcc.get_dataset(found.meta["setid"])
     double.site["cap"] = 10
     with pytest.warns(MaxResultsWarning, match="because of a limit of the server"):
@@ -300,13 +301,13 @@ def test_columns_of_a_newer_server_are_kept_and_types_that_lie_are_mended(lcc, d
 
 
 def test_some_of_several_searches_that_fail_lose_nothing_of_the_rest(lcc, double):
-    answers = [Answer(lines=[queued()])]
+    answers = [LineStream([queued()])]
     double.faults["conesearch"] = answers
     with conf.set_temp("concurrency", 1), pytest.raises(IncompleteResultError) as caught:
         lcc.query_region(SkyCoord(150, 2, unit="deg"), radius="2 deg")
     error = caught.value
     assert len(error.failures) == 1 and len(error.result) > 0
-    double.faults["conesearch"] = [Answer(lines=[queued()])]
+    double.faults["conesearch"] = [LineStream([queued()])]
     with conf.set_temp("concurrency", 1), pytest.warns(InputWarning, match=r"1 of \d+ searches"):
         rest = lcc.query_region(
             SkyCoord(150, 2, unit="deg"), radius="2 deg", on_error="warn", cache=False
@@ -320,11 +321,11 @@ def test_some_of_several_searches_that_fail_lose_nothing_of_the_rest(lcc, double
 
 @pytest.mark.parametrize("sent", ["", None])
 def test_a_collection_without_columns_of_texts(lcc, double, sent):
-    lists = lcc_sky.collections()["collections"]
+    lists = catalogs.collections()["collections"]
     names = lists["ftsindexedcols"][1:]
 
     def collections(request):
-        return Answer(line("ok", {"collections": lists | {"ftsindexedcols": [sent, *names]}}))
+        return json_reply(line("ok", {"collections": lists | {"ftsindexedcols": [sent, *names]}}))
 
     double.routes["GET /api/collections"] = collections
     texts = read_collections(lcc).text_columns

@@ -258,12 +258,40 @@ def test_a_plot_tells_surveys_bands_and_kinds(lc, y):
     if y == "mag":
         assert ax.get_ylabel() == "AB magnitude (mag)"
         assert right[0].get_ylabel() == "Magnitude of total flux (mag)"
-        assert right[0].yaxis_inverted() and "hatnet r, total, S/N ≥ 3" in notes
+        assert right[0].yaxis_inverted() and "total, S/N ≥ 3" in notes
         low, high = sorted(right[0].get_ylim())
         assert 14.5 < low < high < 15.5
     else:
         # Magnitudes of an unknown system have no flux.
         assert not right and any("magnitudes without a flux" in note for note in notes)
+    mpl.pyplot.close(ax.figure)
+
+
+def test_the_legend_of_several_surveys_has_each_survey_band_and_kind_once(lc):
+    ax = plot(lc)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts[:4] == ["ATLAS", "hatnet", "LSST", "ZTF"]
+    bands = [text.removesuffix(" band") for text in texts if text.endswith(" band")]
+    assert len(bands) == len(set(bands)) and set(bands) == set(np.asarray(lc["band"]).tolist())
+    assert {"S/N ≥ 3", "total, S/N ≥ 3", "forced, S/N ≥ 3", "5σ limit"} <= set(texts)
+    assert len(texts) == len(set(texts))
+    mpl.pyplot.close(ax.figure)
+
+
+def test_the_legend_of_one_survey_names_each_band_with_its_kind(lc):
+    ax = plot(lc[lc["survey"] == "ztf"])
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"ZTF g, detection", "ZTF g, forced, S/N ≥ 3"} <= set(texts)
+    mpl.pyplot.close(ax.figure)
+
+
+def test_a_magnitude_without_a_flux_is_faint_by_its_error():
+    with pytest.warns(InputWarning, match="lccserver"):
+        lc = combine([surveys.lcc()])
+    lc["mag_err"][0] = 0.4 * u.mag
+    ax = plot(lc)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert any("S/N < 3" in text for text in texts)
     mpl.pyplot.close(ax.figure)
 
 

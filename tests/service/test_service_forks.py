@@ -8,6 +8,7 @@ import threading
 import warnings
 
 import pytest
+from addresses import configured
 from astropy.coordinates import SkyCoord
 from clocks import JumpingClock
 from faults import answer
@@ -19,11 +20,10 @@ from atlasquery.alerce import conf as alerce_conf
 from atlasquery.atlas import AtlasClass
 from atlasquery.forcedphot import AtlasForcedClass
 from atlasquery.lccserver import LCCServerClass
+from atlasquery.sandbox.alerce.edge_cases import name as alerce_name
 from atlasquery.sandbox.alerce.server import AlerceSandbox
-from atlasquery.sandbox.alerce.sky import name as alerce_name
 from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-from atlasquery.sandbox.lccserver import sky as lcc_sky
-from atlasquery.sandbox.lccserver.files import Files
+from atlasquery.sandbox.lccserver import catalogs
 from atlasquery.sandbox.lccserver.server import LCCSandbox
 from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 from atlasquery.service.chunks import ChunkedReads, ChunkSize
@@ -71,7 +71,7 @@ def ask_forced(client, k, jobs):
 
 @contextlib.contextmanager
 def alerce(monkeypatch, request):
-    with AlerceSandbox() as double, double.configured():
+    with AlerceSandbox(seed=None) as double, configured(double):
         known = [alerce_name(n) for n in range(5)], double.settings()
         yield AlerceClass(), ask_alerce, known
 
@@ -88,9 +88,8 @@ def ask_alerce(client, k, known):
 
 @contextlib.contextmanager
 def lcc(monkeypatch, request):
-    known = [(row["objectid"], row["ra"]) for row in lcc_sky.objects()["synth_alpha"][:5]]
+    known = [(row["objectid"], row["ra"]) for row in catalogs.objects()["synth_alpha"][:5]]
     with LCCSandbox() as double:
-        Files(double)
         monkeypatch.setenv("ATLASQUERY_LCC_SERVER", double.url)
         yield LCCServerClass(), ask_lcc, known
 
@@ -107,7 +106,7 @@ def skyportal(monkeypatch, request):
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
         names = [f"ATLAS24ab{letter}" for letter in "abcde"]
         for n, name in enumerate(names):
-            double.sky.add_source(name, 10.0 * n, 1.0)
+            double.state.add_source(name, 10.0 * n, 1.0)
         monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", ADMIN)
         yield SkyPortalClass(), ask_skyportal, names
 

@@ -1,12 +1,14 @@
 """One reader of positions: what is typed, what a method is given, and the lines of a file."""
 
 import astropy.units as u
+import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_coordinates
-from atlasquery.service.positions import read_listing, read_position
+from atlasquery.service.positions import read_listing, read_position, table_positions
 
 # Each is the same place, by hand: 10h 00.4m is 150.1 deg.
 SAME = {
@@ -142,3 +144,22 @@ def test_a_name_in_quotes_may_have_numbers():
     ((position, name),), _ = read_listing(['"M 5" 15 18.5 +02 05'], "targets")
     assert name == "M 5"
     assert position.to_string("hmsdms", precision=0) == "15h18m30s +02d05m00s"
+
+
+def test_positions_of_tables():
+    wanted = SkyCoord([10.5, 20.5], [-5.0, 6.0], unit="deg")
+    for table in (
+        Table({"p": wanted}),
+        Table({"RA": [10.5, 20.5], "Dec": [-5.0, 6.0]}),
+        Table({"raj2000": [10.5, 20.5] * u.deg, "dej2000": [-300.0, 360.0] * u.arcmin}),
+    ):
+        assert np.all(table_positions(table, name="t").separation(wanted) < 1e-9 * u.deg)
+    masked = Table({"ra": np.ma.MaskedArray([1.0, 2.0], [False, True]), "dec": [1.0, 2.0]})
+    for table, message in (
+        (Table({"x": [1]}), "t is a table without a column of SkyCoord"),
+        (masked, "t has a masked ra in row 1"),
+        (Table({"ra": [1.0], "dec": [95.0]}), "t has a value that is not a position"),
+        (Table({"ra": [1.0] * u.m, "dec": [5.0]}), "t has a column ra that is not an angle"),
+    ):
+        with pytest.raises(InvalidQueryError, match=message):
+            table_positions(table, name="t")

@@ -15,7 +15,7 @@ CLOCK = FastClock(1.79e9, 200.0)
 
 @pytest.fixture(scope="session")
 def _double():
-    with SkyPortalSandbox(clock=CLOCK) as double:
+    with SkyPortalSandbox(clock=CLOCK.now) as double:
         yield double
 
 

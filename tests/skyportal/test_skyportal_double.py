@@ -7,7 +7,8 @@ import pytest
 from astropy.table import Table
 
 from atlasquery.exceptions import LoginError, NoResultsWarning, RemoteServiceError
-from atlasquery.sandbox.skyportal.routes import ROUTES, Answer
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import ROUTES
 from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import conf
 
@@ -81,7 +82,7 @@ HEADERS = {
 @pytest.fixture
 def recorded_sky(double, samples):
     """The double with what the recorded server had."""
-    sky = double.sky
+    sky = double.state
 
     def keys(entry):
         kept = sky.objects.get(entry["id"]) or sky.add_object(entry["id"], 0.0, 0.0)
@@ -150,7 +151,7 @@ def ask(double, exchange, headers):
     target = request["path"] + (f"?{params}" if params else "")
     body = json.dumps(request["json"]).encode() if request["json"] is not None else b""
     answer = double.answer(request["method"], target, headers, body)
-    return answer.status, answer.kind, json.loads(answer.body)
+    return answer.status, answer.content_type, json.loads(answer.content)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -229,7 +230,7 @@ def test_each_recorded_read_is_understood(skyportal, double, shared):
         status, body = exchange["status_code"], json.dumps(exchange["body"])
         kind = exchange["headers"]["Content-Type"]
         object_id = exchange["request"]["path"].split("/")[3:4]
-        double.faults = {r"sources|candidates": Answer(status, body, kind)}
+        double.faults = {r"sources|candidates": Response(status, body, kind)}
         with conf.set_temp("retries", 0):
             if status >= 400:
                 if name == "candidates_beyond":
@@ -256,7 +257,7 @@ def test_each_recorded_read_is_understood(skyportal, double, shared):
 
 def test_a_page_of_the_recorded_server_in_full(skyportal, double, samples):
     exchange = samples("sources_big")
-    double.faults = {"sources": Answer(200, exchange["body"])}
+    double.faults = {"sources": Response(200, exchange["body"])}
     table = skyportal.query_criteria()
     sent = exchange["body"]["data"]["sources"]
     assert table["id"].tolist() == [one["id"] for one in sent]
@@ -269,7 +270,7 @@ def test_a_page_of_the_recorded_server_in_full(skyportal, double, samples):
 def test_a_recorded_light_curve(skyportal, double, samples):
     for name in ("ATLAS24abc", "ATLAS24abd"):
         exchange = samples(f"photometry_get_{name}_both")
-        double.faults = {"photometry": Answer(200, exchange["body"])}
+        double.faults = {"photometry": Response(200, exchange["body"])}
         lc = skyportal.get_photometry(name)
         sent = sorted(exchange["body"]["data"], key=lambda row: row["mjd"])
         assert lc["time"].mjd.tolist() == [row["mjd"] for row in sent]
@@ -294,7 +295,7 @@ def test_the_double_stands_by_the_silent_traps(recorded_sky):
 
     def get(target, headers=token):
         answer = recorded_sky.answer("GET", f"/api/{target}", headers, b"")
-        return answer.status, json.loads(answer.body)
+        return answer.status, json.loads(answer.content)
 
     assert get("sources?minRedshif=9")[1]["data"]["totalMatches"] == 45
     assert get("sources?group_ids=9&group_ids=3")[1]["data"]["totalMatches"] == 45
@@ -304,7 +305,7 @@ def test_the_double_stands_by_the_silent_traps(recorded_sky):
     assert get("sources", {"Authorization": f"Token {ADMIN}"})[0] == 401
     recorded_sky.largest_body //= 10
     body = json.dumps({"a": "x" * (10 * 1024 * 1024)}).encode()
-    assert recorded_sky.answer("POST", "/api/sources", token, body).kind == "text/html"
+    assert recorded_sky.answer("POST", "/api/sources", token, body).content_type == "text/html"
     assert recorded_sky.answer("GET", "/api/internal/profile", token, b"").status == 200
 
 
@@ -320,5 +321,5 @@ def test_etag_and_gzip(recorded_sky, skyportal):
 
 
 def test_each_route_is_registered_once():
-    routes = [(method, pattern.pattern) for method, pattern, *_ in ROUTES]
+    routes = [(one.method, one.pattern.pattern) for one in ROUTES]
     assert len(routes) == len(set(routes))

@@ -6,6 +6,7 @@ import traceback
 import pytest
 from astropy.table import Table
 from astroquery import log
+from clocks import FastClock
 
 from atlasquery.exceptions import (
     InvalidQueryError,
@@ -14,9 +15,10 @@ from atlasquery.exceptions import (
     QuotaError,
     RemoteServiceError,
 )
-from atlasquery.sandbox.skyportal import sky
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope, html
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope, html
 from atlasquery.sandbox.skyportal.server import ADMIN, READER
+from atlasquery.sandbox.skyportal.state import PortalState
 from atlasquery.service.secrets import Secret
 from atlasquery.skyportal import SkyPortal, SkyPortalClass, conf
 
@@ -69,7 +71,7 @@ def hidden_in(text):
 
 def test_header_is_the_scheme_in_small_letters(skyportal, double):
     skyportal.request("GET", "sysinfo")
-    assert double.headers[-1]["Authorization"] == f"token {ADMIN}"
+    assert double.headers[-1]["authorization"] == f"token {ADMIN}"
 
 
 def test_login_asks_the_server_whether_it_knows_the_token(double):
@@ -106,7 +108,7 @@ def test_token_from_the_environment(double, monkeypatch):
     monkeypatch.setenv("ATLASQUERY_SKYPORTAL_SERVER", double.url)
     client = SkyPortalClass()
     assert client.login() is True
-    assert double.headers[-1]["Authorization"] == f"token {ADMIN}"
+    assert double.headers[-1]["authorization"] == f"token {ADMIN}"
 
 
 def test_login_from_a_file_that_names_the_instance(double, tmp_path):
@@ -147,9 +149,9 @@ def test_server_is_the_address_of_the_api(given, address):
 
 def test_anonymous_where_the_instance_allows_it(anonymous, double):
     double.anonymous = True
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     assert anonymous.get_source("S1")["ra"][0] == 10.0
-    assert "Authorization" not in double.headers[-1]
+    assert "authorization" not in double.headers[-1]
 
 
 def test_anonymous_where_it_does_not(anonymous, double):
@@ -160,7 +162,7 @@ def test_anonymous_where_it_does_not(anonymous, double):
 
 
 def test_a_missing_permission_is_no_bad_token(reader, double):
-    double.faults = {r"^POST ": RefusalError(401, "HTTP 401: Unauthorized")}
+    double.faults = {r"^POST ": PortalError(401, "HTTP 401: Unauthorized")}
     with pytest.raises(LoginError, match="does not have the permission for POST") as caught:
         reader._change("POST", "sources", {"id": "x"})
     assert "does not know" not in str(caught.value)
@@ -182,8 +184,8 @@ def test_a_bad_token_is_no_missing_permission(double):
 
 def test_a_401_that_nobody_explains(skyportal, double):
     double.faults = {
-        "profile": Answer(503, "<title>Down</title>", "text/html"),
-        "sources": RefusalError(401, "HTTP 401: Unauthorized"),
+        "profile": Response(503, "<title>Down</title>", "text/html"),
+        "sources": PortalError(401, "HTTP 401: Unauthorized"),
     }
     with conf.set_temp("retries", 0), pytest.raises(LoginError, match="or the permission"):
         skyportal.get_source("S1")
@@ -191,7 +193,7 @@ def test_a_401_that_nobody_explains(skyportal, double):
 
 def test_a_new_token_in_the_environment_is_taken_over(double, monkeypatch):
     monkeypatch.setenv("ATLASQUERY_SKYPORTAL_TOKEN", "old-token")
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     client = SkyPortalClass(double.url)
     with pytest.raises(LoginError):
         client.get_source("S1", cache=False)
@@ -206,12 +208,12 @@ def profile_with(sibling):
 
 
 PROFILE_FAULTS = {
-    "whole": Answer(200, profile_with(OTHER_TOKEN)),
-    "broken": Answer(500, profile_with(OTHER_TOKEN)),
-    "as a page": Answer(200, f"<title>{OTHER_TOKEN}</title>", "text/html"),
-    "refused": RefusalError(400, f"no profile with {OTHER_TOKEN}"),
-    "denied": RefusalError(401, f"no profile with {OTHER_TOKEN}"),
-    "throttled": Answer(429, f"<title>{OTHER_TOKEN}</title>", "text/html"),
+    "whole": Response(200, profile_with(OTHER_TOKEN)),
+    "broken": Response(500, profile_with(OTHER_TOKEN)),
+    "as a page": Response(200, f"<title>{OTHER_TOKEN}</title>", "text/html"),
+    "refused": PortalError(400, f"no profile with {OTHER_TOKEN}"),
+    "denied": PortalError(401, f"no profile with {OTHER_TOKEN}"),
+    "throttled": Response(429, f"<title>{OTHER_TOKEN}</title>", "text/html"),
     "gone": html(404, OTHER_TOKEN),
 }
 
@@ -221,7 +223,7 @@ def test_nothing_of_the_profile_is_kept_or_shown(double, lines, tmp_path, fault)
     double.faults = {"profile": PROFILE_FAULTS[fault]}
     client = SkyPortalClass(double.url)
     client.cache_location = tmp_path / "answers"
-    client._clock = double.clock
+    client._clock = FastClock(1.79e9, 200.0)
     with conf.set_temp("retries", 1):
         if fault == "whole":
             client.login(token=ADMIN)
@@ -265,17 +267,17 @@ CALLS = {
 }
 FAULTS = {
     "none": None,
-    "401": RefusalError(401, f"who is {ADMIN}"),
-    "403": RefusalError(403, f"Insufficient permissions for User {ADMIN} to read Obj S1"),
-    "404": RefusalError(404, f"{ADMIN} sees no S1"),
-    "400": RefusalError(400, f"what is {ADMIN}?"),
+    "401": PortalError(401, f"who is {ADMIN}"),
+    "403": PortalError(403, f"Insufficient permissions for User {ADMIN} to read Obj S1"),
+    "404": PortalError(404, f"{ADMIN} sees no S1"),
+    "400": PortalError(400, f"what is {ADMIN}?"),
     "413": html(413, "Request Entity Too Large"),
     "429": html(429, "Too Many Requests"),
-    "500": RefusalError(500, f"Traceback (most recent call last):\n  x\nKeyError: '{ADMIN}'"),
+    "500": PortalError(500, f"Traceback (most recent call last):\n  x\nKeyError: '{ADMIN}'"),
     "502": html(502, "Bad Gateway"),
-    "page": Answer(200, "<html><title>Log in</title></html>", "text/html"),
-    "half": Answer(200, b'{"status": "success", "data": {'),
-    "moved": Answer(302, "", "text/html", {"Location": "https://evil.example/"}),
+    "page": Response(200, "<html><title>Log in</title></html>", "text/html"),
+    "half": Response(200, b'{"status": "success", "data": {'),
+    "moved": Response(302, "", "text/html", {"Location": "https://evil.example/"}),
 }
 
 
@@ -283,7 +285,7 @@ FAULTS = {
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_token_is_nowhere_however_it_fails(skyportal, double, lines, tmp_path, call, fault):
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     if FAULTS[fault] is not None:
         double.faults = {r"(sources|candidates)": FAULTS[fault]}
     with conf.set_temp("retries", 1):
@@ -294,7 +296,7 @@ def test_the_token_is_nowhere_however_it_fails(skyportal, double, lines, tmp_pat
         else:
             if isinstance(found, Table):
                 assert hidden_in(repr(found.meta)) == []
-    assert double.headers[-1]["Authorization"].endswith(ADMIN) or fault == "none"
+    assert double.headers[-1]["authorization"].endswith(ADMIN) or fault == "none"
     assert hidden_in("\n".join(lines)) == []
     for path in tmp_path.rglob("*"):
         assert hidden_in(str(path)) == []
@@ -308,7 +310,7 @@ def test_the_servers_words_do_not_quote_the_token(skyportal):
 
 
 def test_answers_are_kept_apart_by_token(double, tmp_path):
-    double.sky.add_source("S1", 10.0, 20.0, group_ids=(4,))
+    double.state.add_source("S1", 10.0, 20.0, group_ids=(4,))
     first = SkyPortalClass(double.url, token=ADMIN)
     second = SkyPortalClass(double.url, token=READER)
     first.cache_location = second.cache_location = tmp_path
@@ -331,4 +333,4 @@ def test_a_token_that_is_none_is_refused(token):
 
 
 def test_the_double_knows_these_tokens():
-    assert {ADMIN, READER} <= set(sky.Sky().users)
+    assert {ADMIN, READER} <= set(PortalState().users)

@@ -11,7 +11,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     WriteError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, error_envelope
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, error_envelope
 from atlasquery.skyportal import conf
 
 A, B = "ATLAS24abc", "ATLAS24abd"
@@ -19,14 +20,14 @@ A, B = "ATLAS24abc", "ATLAS24abd"
 
 @pytest.fixture(autouse=True)
 def _sources(double):
-    double.sky.add_source(A, 150.1163, 2.2058)
-    double.sky.add_source(B, 150.2, 2.2058)
+    double.state.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(B, 150.2, 2.2058)
 
 
 def test_all_classifications_once_and_without_a_warning(skyportal, double, recwarn):
     """The server counts one for each of its groups, and cuts its pages by that count."""
     for n in range(54):
-        double.sky.classify(A, "Ia", group_ids=(3, 4, 2, 1)[: 1 + n % 4])
+        double.state.classify(A, "Ia", group_ids=(3, 4, 2, 1)[: 1 + n % 4])
     counted = sum(1 + n % 4 for n in range(54))
     for size in (500, 20, 7):
         double.received.clear()
@@ -40,10 +41,10 @@ def test_all_classifications_once_and_without_a_warning(skyportal, double, recwa
 def test_notes_without_groups_go_where_the_documentation_says(skyportal, double):
     skyportal.add_comment(A, "For all.")
     skyportal.add_annotation(A, "sherlock", {"class": "SN"})
-    double.sky.tables["stars"] = {A: {"gaia": {"Mag_G": 17.1}}}
+    double.state.tables["stars"] = {A: {"gaia": {"Mag_G": 17.1}}}
     skyportal.annotate_from_catalog(A, "gaia")
-    groups = {key: one["group_ids"] for key, one in double.sky.annotations.items()}
-    assert double.sky.comments[1]["group_ids"] == [1]
+    groups = {key: one["group_ids"] for key, one in double.state.annotations.items()}
+    assert double.state.comments[1]["group_ids"] == [1]
     assert groups == {1: [2, 3, 4], 2: [1]}
     for method in (skyportal.add_comment, skyportal.annotate_from_catalog):
         assert "Sitewide Group" in method.__doc__
@@ -52,21 +53,21 @@ def test_notes_without_groups_go_where_the_documentation_says(skyportal, double)
 
 def test_a_403_is_of_one_object(skyportal, double):
     """Bad input, too, has this status: the other sources are not given up for it."""
-    double.faults[f"POST .*{A}/comments"] = RefusalError(403, "That comment is too long.")
+    double.faults[f"POST .*{A}/comments"] = PortalError(403, "That comment is too long.")
     with pytest.raises(WriteError, match=r"too long") as caught:
         skyportal.add_comment([A, B], "Rising.")
     table = caught.value.result
     assert table["ok"].tolist() == [False, True]
     assert table["message"][0] == "That comment is too long."
-    double.faults["GET .*phot"] = RefusalError(403, "Bad format.")
+    double.faults["GET .*phot"] = PortalError(403, "Bad format.")
     with pytest.raises(LoginError, match="to input that it cannot take") as caught:
         skyportal.get_photometry(A)
     assert "log in with an account" not in str(caught.value)
-    double.faults = {"(POST|PUT) /api/photometry": RefusalError(403, "No such stream.")}
+    double.faults = {"(POST|PUT) /api/photometry": PortalError(403, "No such stream.")}
     with pytest.raises(WriteError, match=r"No such stream"):
         skyportal.upload_photometry(random_curve(2), A, "ATLAS")
     # A page is not the server's word on the request.
-    double.faults = {"": Answer(403, "<title>403 Forbidden</title>", "text/html")}
+    double.faults = {"": Response(403, "<title>403 Forbidden</title>", "text/html")}
     with pytest.raises(LoginError, match="log in with an account"):
         skyportal.get_photometry(A)
 
@@ -74,19 +75,19 @@ def test_a_403_is_of_one_object(skyportal, double):
 def test_a_404_in_an_envelope_is_of_the_right_address(skyportal, double):
     """As of a route that needs a service which this instance does not have."""
     refusal = error_envelope("Earthquake event not found")
-    double.faults["earthquake"] = Answer(404, refusal)
+    double.faults["earthquake"] = Response(404, refusal)
     with pytest.raises(RemoteServiceError, match="Earthquake event not found") as caught:
         skyportal.request("GET", "earthquake/us7000kufc")
     assert caught.value.status == 404
     assert "conf.server" not in str(caught.value)
-    double.faults["earthquake"] = Answer(404, "<title>404 Not Found</title>", "text/html")
+    double.faults["earthquake"] = Response(404, "<title>404 Not Found</title>", "text/html")
     with pytest.raises(RemoteServiceError, match=r"Is conf\.server the address"):
         skyportal.request("GET", "earthquake/us7000kufc", cache=False)
 
 
 @pytest.mark.parametrize("words", ["No instrument with ID: 99", "Could not load instrument 99"])
 def test_an_unknown_instrument_is_named(skyportal, double, words):
-    double.faults["instrument/99"] = RefusalError(400, words)
+    double.faults["instrument/99"] = PortalError(400, words)
     with pytest.raises(NotFoundError, match="no instrument 99"):
         skyportal.upload_photometry(random_curve(2), A, 99)
     assert double.asked("^POST") == []
@@ -95,7 +96,7 @@ def test_an_unknown_instrument_is_named(skyportal, double, words):
 def test_a_source_without_photometry_has_no_statistics(skyportal, double):
     with pytest.raises(NotFoundError, match=f"no statistics of the photometry of {A}"):
         skyportal.get_photometry_statistics(A)
-    double.sky.add_point(A, 60300.0, "atlaso", 100.0, 1.0)
+    double.state.add_point(A, 60300.0, "atlaso", 100.0, 1.0)
     assert skyportal.get_photometry_statistics(A)["n_observations"].tolist() == [1, 1]
 
 
@@ -154,7 +155,7 @@ def test_a_catalogue_that_is_gone(skyportal):
 
 def test_numbers_of_points_beyond_32_bits(skyportal, double):
     """A column of the server's became a wider one in 2026."""
-    double.sky.ids["photometry"] = 2**40
+    double.state.ids["photometry"] = 2**40
     table = skyportal.upload_photometry(random_curve(3), A, "ATLAS", 3)
     assert table["id"].tolist() == [2**40 + n for n in (1, 2, 3)]
     assert skyportal.undo_upload(table)["ok"].all()
@@ -176,10 +177,10 @@ def test_times_are_sent_in_utc_without_an_offset(skyportal):
 
 
 def test_a_source_of_other_groups_is_shown_without_them(ordinary, double):
-    double.sky.add_source("S1", 10.0, 20.0, group_ids=(4,))
+    double.state.add_source("S1", 10.0, 20.0, group_ids=(4,))
     assert ordinary.get_source("S1")["groups"].mask.tolist() == [True]
     # Read back, it is not taken for saved to a group that is not shown.
-    double.faults["POST /api/sources"] = Answer(200, "<html></html>", "text/html")
+    double.faults["POST /api/sources"] = Response(200, "<html></html>", "text/html")
     with pytest.raises(WriteError, match="not saved to the groups"):
         ordinary.save_source("S1", groups=3)
 

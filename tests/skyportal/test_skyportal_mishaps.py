@@ -10,7 +10,8 @@ from light_curves import NAN, light_curve, random_curve
 from lost_answers import Losing
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError
 from atlasquery.skyportal.uploads.rows import prepare_rows
 
 A, B = "ATLAS24abc", "ATLAS24abd"
@@ -20,15 +21,15 @@ HERE = SkyCoord(150.1163, 2.2058, unit="deg")
 @pytest.fixture(autouse=True)
 def _sources(double):
     original = double._routed
-    double.sky.add_source(A, 150.1163, 2.2058)
-    double.sky.add_source(B, 10.0, -20.0)
+    double.state.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(B, 10.0, -20.0)
     yield
     double._routed = original
 
 
 def answered(data):
     """Return a response of the server with such data."""
-    return Answer(200, json.dumps({"status": "success", "data": data}).encode())
+    return Response(200, json.dumps({"status": "success", "data": data}).encode())
 
 
 def writes(double):
@@ -39,10 +40,10 @@ def test_an_upload_that_was_stored_is_not_called_unsent_when_the_update_cannot_b
     skyportal, double
 ):
     Losing(double, "POST /api/photometry")
-    double.faults["PUT /api/photometry"] = RefusalError(401, "Unauthorized")
+    double.faults["PUT /api/photometry"] = PortalError(401, "Unauthorized")
     with pytest.raises(WriteError, match="Unauthorized") as caught:
         skyportal.upload_photometry(random_curve(4), A, "ATLAS")
-    assert len(double.sky.points) == 4
+    assert len(double.state.points) == 4
     table = caught.value.result
     assert table["ok"].mask.all()
     assert "response lost" in table["message"][0]
@@ -60,7 +61,7 @@ def test_numbers_of_points_that_are_none_are_read_back(skyportal, double, answer
     double._routed = routed
     table = skyportal.upload_photometry(random_curve(2), A, "ATLAS")
     assert table["ok"].tolist() == [True, True]
-    assert sorted(table["id"].tolist()) == sorted(double.sky.points)
+    assert sorted(table["id"].tolist()) == sorted(double.state.points)
 
 
 def test_odd_photometry_does_not_lose_what_became_of_an_upload(skyportal, double):
@@ -95,7 +96,7 @@ def test_an_odd_answer_about_a_refusal_does_not_lose_the_others(skyportal, doubl
 
 
 def test_a_saved_source_whose_position_cannot_be_read_is_saved(skyportal, double):
-    double.faults[f"GET /api/sources/{A}"] = RefusalError(401, "Unauthorized")
+    double.faults[f"GET /api/sources/{A}"] = PortalError(401, "Unauthorized")
     table = skyportal.save_source(A, HERE, groups=3)
     assert table["ok"].tolist() == [True]
     assert "is not known (" in table["message"][0]

@@ -8,7 +8,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope
 from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import conf
 
@@ -24,7 +25,7 @@ def pages(double, change, *, total=12, size=5):
     for number in range(1, 5):
         found = range((number - 1) * size, min(number * size, total))
         page = {"sources": [source(n) for n in found], "totalMatches": total, "queryID": "abc"}
-        double.faults[rf"pageNumber={number}(&|$)"] = Answer(200, envelope(change(page, number)))
+        double.faults[rf"pageNumber={number}(&|$)"] = Response(200, envelope(change(page, number)))
 
 
 def test_the_name_of_a_search_on_its_first_page_only(skyportal, double):
@@ -52,22 +53,22 @@ def test_a_page_without_its_list_is_not_an_empty_one(skyportal, double, page):
 
 
 def test_a_list_that_is_new_at_each_call_comes_to_an_end(skyportal, double):
-    answers = [Answer(200, envelope({"rows": [{"id": 1, "age": n}]})) for n in range(9)]
+    answers = [Response(200, envelope({"rows": [{"id": 1, "age": n}]})) for n in range(9)]
     double.faults["GET /api/x"] = answers
     assert skyportal.request("GET", "x", paginate=True) == [{"id": 1, "age": 0}]
     assert len(double.received) == 2
 
 
 def test_an_answer_of_several_lists_names_them(skyportal, double):
-    double.faults["GET /api/x"] = Answer(200, envelope({"a": [], "n": 3, "b": [1]}))
+    double.faults["GET /api/x"] = Response(200, envelope({"a": [], "n": 3, "b": [1]}))
     with pytest.raises(TableParseError, match=r"2 lists \(a, b\)"):
         skyportal.request("GET", "x", paginate=True)
 
 
 def test_a_time_that_is_none_is_told_with_its_place_and_costs_no_neighbour(skyportal, double):
     good = {"mjd": 60300.0, "filter": "atlaso", "flux": 500.0, "fluxerr": 2.0, "id": 1}
-    bad = Answer(200, envelope([good | {"created_at": "yesterday"}]))
-    double.faults = {"S1/photometry": bad, "S2/photometry": Answer(200, envelope([good]))}
+    bad = Response(200, envelope([good | {"created_at": "yesterday"}]))
+    double.faults = {"S1/photometry": bad, "S2/photometry": Response(200, envelope([good]))}
     what = "created_at='yesterday' is not an ISO 8601 time"
     with pytest.raises(IncompleteResultError, match=what) as caught:
         skyportal.get_light_curves(["S1", "S2"], cache=True)
@@ -76,7 +77,7 @@ def test_a_time_that_is_none_is_told_with_its_place_and_costs_no_neighbour(skypo
     assert (name, error.service, error.status) == ("S1", "SkyPortal", 200)
     assert error.url.startswith(f"{double.url}sources/S1/photometry?")
     # What cannot be shown is not kept either.
-    double.faults = {"S1/photometry": Answer(200, envelope([good]))}
+    double.faults = {"S1/photometry": Response(200, envelope([good]))}
     assert len(skyportal.get_photometry("S1", cache=True)) == 1
 
 
@@ -89,11 +90,11 @@ def test_a_time_that_is_none_in_a_page_is_told_with_its_place(skyportal, double)
 
 @pytest.mark.parametrize(("refused", "left"), [("pageNumber", "page"), ("page", "pageNumber")])
 def test_a_server_that_refuses_a_name_it_does_not_know(skyportal, double, refused, left):
-    double.faults[f"galaxy_catalog.*[?&]{refused}="] = RefusalError(
+    double.faults[f"galaxy_catalog.*[?&]{refused}="] = PortalError(
         400, f"Unknown query parameter: {refused}"
     )
     galaxy = {"id": 1, "name": "NGC 1", "ra": 1.0, "dec": 1.0}
-    double.faults["galaxy_catalog"] = Answer(
+    double.faults["galaxy_catalog"] = Response(
         200, envelope({"galaxies": [galaxy], "totalMatches": 1})
     )
     assert len(skyportal.query_galaxies()) == 1
@@ -103,7 +104,7 @@ def test_a_server_that_refuses_a_name_it_does_not_know(skyportal, double, refuse
 
 
 def test_a_refusal_of_something_else_is_no_reason_to_ask_again(skyportal, double):
-    double.faults["galaxy_catalog"] = RefusalError(400, "Invalid catalog_name")
+    double.faults["galaxy_catalog"] = PortalError(400, "Invalid catalog_name")
     with pytest.raises(RemoteServiceError, match="Invalid catalog_name"):
         skyportal.query_galaxies()
     assert len(double.received) == 1
@@ -111,7 +112,7 @@ def test_a_refusal_of_something_else_is_no_reason_to_ask_again(skyportal, double
 
 def test_an_error_in_the_envelope_of_a_success(skyportal, double):
     answered = {"status": "error", "message": f"{TRACE} for {ADMIN}", "data": {}}
-    double.faults["GET /api/"] = Answer(200, answered)
+    double.faults["GET /api/"] = Response(200, answered)
     for call in (
         lambda: skyportal.query_criteria(),
         lambda: skyportal.request("GET", "sources"),
@@ -128,7 +129,7 @@ def test_an_error_in_the_envelope_of_a_success(skyportal, double):
 
 
 def test_a_page_that_quotes_the_token(skyportal, double):
-    double.faults["GET /api/"] = Answer(200, f"<html><title>{ADMIN}</title>", "text/html")
+    double.faults["GET /api/"] = Response(200, f"<html><title>{ADMIN}</title>", "text/html")
     for call in (skyportal.query_criteria, lambda: skyportal.request("GET", "sources")):
         with pytest.raises(RemoteServiceError) as caught:
             call()
@@ -138,7 +139,7 @@ def test_a_page_that_quotes_the_token(skyportal, double):
 def test_an_allocation_that_cannot_be_read_is_not_quoted(skyportal, double):
     kept = "the password at the telescope"
     row = {"id": None, "altdata": {"password": kept}}
-    double.faults["GET /api/allocation"] = Answer(200, envelope([row]))
+    double.faults["GET /api/allocation"] = Response(200, envelope([row]))
     with pytest.raises(TableParseError, match=r"has no id.*may hold credentials") as caught:
         skyportal.list_allocations()
     error, texts = caught.value, []
@@ -150,7 +151,7 @@ def test_an_allocation_that_cannot_be_read_is_not_quoted(skyportal, double):
 
 def test_json_with_a_status_of_its_own_is_returned(skyportal, double):
     answered = {"status": "completed", "rows": 1}
-    double.faults["GET /api/x"] = Answer(200, answered)
+    double.faults["GET /api/x"] = Response(200, answered)
     assert skyportal.request("GET", "x") == answered
 
 
@@ -170,6 +171,6 @@ def test_the_profile_is_not_asked_for_below_another_path(skyportal, double, path
 
 
 def test_groups_that_are_no_list(skyportal, double):
-    double.sky.add_source("A", 1.0, 1.0)
-    double.sky.extra = {"groups": 5}
+    double.state.add_source("A", 1.0, 1.0)
+    double.state.extra = {"groups": 5}
     assert skyportal.get_source("A")["group_ids"].mask.all()

@@ -91,7 +91,7 @@ def test_every_read_shows_its_payload():
 
 @pytest.mark.parametrize(("name", "given"), CASES, ids=IDS)
 def test_a_payload_is_what_the_server_then_receives(skyportal, double, name, given):
-    skyportal_example.fill(double.sky)
+    skyportal_example.fill(double.state)
     found = ask(skyportal, name, given, get_query_payload=True)
     assert double.received == []
     # What comes of it is tested elsewhere, such as that something is not found.

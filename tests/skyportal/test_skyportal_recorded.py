@@ -13,7 +13,7 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer
+from atlasquery.sandbox.http import Response
 from atlasquery.skyportal import conf
 
 FOLDER = "recorded_2026-11"
@@ -40,7 +40,7 @@ def served(double, shared):
             body = base64.b64decode(exchange["body_base64_head"])
         kind = exchange["headers"]["Content-Type"]
         request = exchange["request"]
-        double.faults = {f"{request['method']} {request['path']}": Answer(
+        double.faults = {f"{request['method']} {request['path']}": Response(
             exchange["status_code"], body, kind
         )}  # fmt: skip
         return body["data"] if isinstance(body, dict) and "data" in body else body
@@ -281,7 +281,7 @@ def test_each_refusal_keeps_its_words(skyportal, served, double, shared, name):
     with pytest.raises(kind) as caught:
         call(skyportal)
     (answer,) = double.faults.values()
-    recorded = json.loads(answer.body)["message"]
+    recorded = json.loads(answer.content)["message"]
     assert caught.value.status == answer.status
     words = " ".join(recorded.split())[:400]
     assert caught.value.reason.startswith(words)
@@ -290,7 +290,7 @@ def test_each_refusal_keeps_its_words(skyportal, served, double, shared, name):
 
 def test_a_bulk_deletion_that_is_not_allowed(ordinary, skyportal, double, served):
     """Whoever may not delete by upload id deletes the points singly."""
-    double.sky.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(A, 150.1163, 2.2058)
     table = skyportal.upload_photometry(random_curve(3), A, "ATLAS", 3)
     recorded = served("bulk_delete_401.json")
     (answer,) = double.faults.values()

@@ -75,7 +75,7 @@ def test_half_a_character_is_refused_before_anything_is_sent(skyportal, double, 
 
 
 def test_half_a_character_in_a_light_curve_is_refused_before_a_row_is_sent(skyportal, double):
-    double.sky.add_source(A, 10.0, 20.0)
+    double.state.add_source(A, 10.0, 20.0)
     lc = random_curve(3)
     lc["note"] = ["fine", HALF, "fine"]
     with pytest.raises(InvalidQueryError, match=r"altdata\['note'\]\[1\]='half"):

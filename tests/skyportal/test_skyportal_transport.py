@@ -15,7 +15,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope, error_envelope, html
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope, error_envelope, html
 from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.service import pace
 from atlasquery.service.pace import Pace, pace_of
@@ -34,8 +35,9 @@ def limited(double):
 @pytest.fixture
 def paced(limited, skyportal, monkeypatch):
     """Pacing on, and time that passes only when somebody waits."""
-    skyportal._clock = limited.throttle.clock = JumpingClock()
-    monkeypatch.setattr(limited, "clock", skyportal._clock)
+    skyportal._clock = JumpingClock()
+    limited.throttle.now = skyportal._clock.now
+    monkeypatch.setattr(limited, "clock", skyportal._clock.now)
     return limited
 
 
@@ -59,8 +61,8 @@ def test_the_server_refuses_who_does_not_pace(skyportal, paced):
 def test_threads_and_clients_share_the_pace(limited, monkeypatch, tmp_path):
     # Slow enough that requests on their way bunch by less than the server bears.
     clock = FastClock(1.79e9, 10.0)
-    monkeypatch.setattr(limited, "clock", clock)
-    limited.throttle.clock = clock
+    monkeypatch.setattr(limited, "clock", clock.now)
+    limited.throttle.now = clock.now
 
     def work():
         client = SkyPortalClass(limited.url, token=ADMIN)
@@ -97,7 +99,7 @@ def test_a_429_is_repeated_after_a_second(skyportal, paced):
 
 
 def test_a_write_that_was_throttled_is_sent_again(skyportal, double):
-    double.faults = {"^POST": [html(429, "Too Many Requests"), RefusalError(400, "done")]}
+    double.faults = {"^POST": [html(429, "Too Many Requests"), PortalError(400, "done")]}
     with pytest.raises(RemoteServiceError, match="done"):
         skyportal._change("POST", "sources", {"id": "x"})
     assert len(double.asked("^POST")) == 2
@@ -116,7 +118,7 @@ def test_a_throttle_without_end_is_told(skyportal, double):
 
 def test_a_page_walk_takes_the_time_that_the_pacing_allows(skyportal, paced):
     for n in range(2000):
-        paced.sky.add_source(f"S{n:04d}", n * 0.1, 0.0)
+        paced.state.add_source(f"S{n:04d}", n * 0.1, 0.0)
     found = skyportal.query_criteria(max_rows=-1)
     assert len(found) == 2000
     # Four pages are fewer than the burst: none of them waited, and none was asked for twice.
@@ -154,7 +156,7 @@ def test_no_pace_where_there_is_no_limit(skyportal, double):
 
 
 def test_words_of_a_clients_mistake_come_at_once(skyportal, double):
-    double.faults = {"x": RefusalError(500, "'stmag' not in registry")}
+    double.faults = {"x": PortalError(500, "'stmag' not in registry")}
     with pytest.raises(RemoteServiceError, match="'stmag' not in registry") as caught:
         skyportal.request("GET", "x")
     # A server of which each mistake is a 500 is not asked four times.
@@ -173,7 +175,7 @@ def test_the_last_line_of_a_traceback_comes_first(skyportal, double):
         "    raise IntegrityError\nsqlalchemy.IntegrityError: duplicate key value violates "
         "deduplication_index\n"
     ) * 30  # fmt: skip
-    double.faults = {"^POST": RefusalError(400, message)}
+    double.faults = {"^POST": PortalError(400, message)}
     with pytest.raises(RemoteServiceError) as caught:
         skyportal._change("POST", "photometry", {})
     assert caught.value.reason.startswith("sqlalchemy.IntegrityError: duplicate key")
@@ -197,7 +199,7 @@ def test_a_route_that_is_none(skyportal):
 
 
 def test_a_web_page_is_no_answer(skyportal, double):
-    double.faults = {"": Answer(200, "<!doctype html><title>Fritz</title>", "text/html")}
+    double.faults = {"": Response(200, "<!doctype html><title>Fritz</title>", "text/html")}
     for call in (
         lambda: skyportal.get_source("S1"),
         lambda: skyportal.request("GET", "sources", paginate=True),
@@ -209,7 +211,7 @@ def test_a_web_page_is_no_answer(skyportal, double):
 
 
 def test_an_answer_that_breaks_off(skyportal, double):
-    double.faults = {"": Answer(200, b'{"status": "success", "data": {"id": "S')}
+    double.faults = {"": Response(200, b'{"status": "success", "data": {"id": "S')}
     for call in (lambda: skyportal.get_source("S1"), lambda: skyportal.request("GET", "sysinfo")):
         with pytest.raises(TableParseError, match="incomplete or damaged"):
             call()
@@ -228,21 +230,21 @@ def test_the_envelope():
 
 
 def test_an_error_in_a_success_is_an_error(skyportal, double):
-    double.faults = {"": Answer(200, error_envelope("Source not found"))}
+    double.faults = {"": Response(200, error_envelope("Source not found"))}
     with pytest.raises(RemoteServiceError, match="Source not found"):
         skyportal.get_source("S1")
 
 
 def test_a_change_is_sent_as_json_and_forgets_what_was_read(skyportal, double):
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     assert skyportal.get_source("S1", cache=True)["ra"][0] == 10.0
-    double.sky.objects["S1"]["ra"] = 11.0
+    double.state.objects["S1"]["ra"] = 11.0
     assert skyportal.get_source("S1", cache=True)["ra"][0] == 10.0
-    double.faults = {"^PUT": Answer(200, envelope({"id": 7}))}
+    double.faults = {"^PUT": Response(200, envelope({"id": 7}))}
     answered = skyportal._change("PUT", "sources/S1", {"a": np.int64(1), "b": [1, None]})
     assert answered == {"id": 7}
     assert msgspec.json.decode(double.bodies[-1]) == {"a": 1, "b": [1, None]}
-    assert double.headers[-1]["Content-Type"] == "application/json"
+    assert double.headers[-1]["content-type"] == "application/json"
     assert skyportal.get_source("S1", cache=True)["ra"][0] == 11.0
 
 

@@ -4,7 +4,7 @@ import pytest
 from light_curves import random_curve
 
 from atlasquery.exceptions import InputWarning, WriteError
-from atlasquery.sandbox.skyportal.routes import Answer
+from atlasquery.sandbox.http import Response
 
 A = "ATLAS24abc"
 # 96 bits.
@@ -13,7 +13,7 @@ LARGE = 79228162514264337593543950335
 
 @pytest.fixture(autouse=True)
 def _source(double):
-    double.sky.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(A, 150.1163, 2.2058)
 
 
 class Instead:
@@ -29,12 +29,12 @@ class Instead:
 
 
 UNREADABLE = {
-    "html": Answer(200, "<html><title>Welcome</title></html>", "text/html"),
-    "moved": Answer(302, b"", "text/html", {"Location": "https://elsewhere.example.org/"}),
-    "see other": Answer(303, b"", "text/html", {"Location": "/profile"}),
-    "cut": Answer(200, b'{"status": "succ', "application/json"),
-    "empty": Answer(200, b"", "application/json"),
-    "no envelope": Answer(200, b"[1, 2]", "application/json"),
+    "html": Response(200, "<html><title>Welcome</title></html>", "text/html"),
+    "moved": Response(302, b"", "text/html", {"Location": "https://elsewhere.example.org/"}),
+    "see other": Response(303, b"", "text/html", {"Location": "/profile"}),
+    "cut": Response(200, b'{"status": "succ', "application/json"),
+    "empty": Response(200, b"", "application/json"),
+    "no envelope": Response(200, b"[1, 2]", "application/json"),
 }
 WRITES = {
     "save_source": ("POST /api/sources", lambda s: s.save_source("NEW1", groups=3)),
@@ -61,7 +61,7 @@ WRITES = {
 def test_what_was_stored_is_read_back(skyportal, double, write, answer):
     pattern, call = WRITES[write]
     if write == "save_source":
-        double.sky.add_object("NEW1", 10.0, 10.0)
+        double.state.add_object("NEW1", 10.0, 10.0)
     Instead(double, pattern, UNREADABLE[answer])
     table = call(skyportal)
     assert table["ok"].all(), table["message"][0]
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_back_is_unknown(skyportal, double):
 )
 def test_a_number_of_more_than_64_bits_loses_no_outcome(skyportal, double, write, data):
     pattern, call = WRITES[write]
-    Instead(double, pattern, Answer(200, {"status": "success", "data": data, "version": "9"}))
+    Instead(double, pattern, Response(200, {"status": "success", "data": data, "version": "9"}))
     table = call(skyportal)
     assert table["ok"].all()
     large = 1 if write == "upload_photometry" else 0
@@ -110,6 +110,6 @@ def test_a_number_of_more_than_64_bits_loses_no_outcome(skyportal, double, write
 def test_an_odd_answer_loses_no_outcome(skyportal, double, write, data):
     pattern, call = WRITES[write]
     if write == "save_source":
-        double.sky.add_object("NEW1", 10.0, 10.0)
-    Instead(double, pattern, Answer(200, {"status": "success", "data": data, "version": "9"}))
+        double.state.add_object("NEW1", 10.0, 10.0)
+    Instead(double, pattern, Response(200, {"status": "success", "data": data, "version": "9"}))
     assert call(skyportal)["ok"].all()

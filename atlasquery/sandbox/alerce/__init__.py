@@ -1,1 +1,1 @@
-"""The embedded servers of ALeRCE."""
+"""ALeRCE: its servers of ZTF, LSST, stamps, catalogues and TAP."""

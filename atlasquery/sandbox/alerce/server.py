@@ -1,323 +1,328 @@
-"""A loopback double of ALeRCE's servers, built from docs/servers/alerce.rst with all pitfalls."""
+"""The servers of ALeRCE on loopback: see docs/servers/alerce.rst for what they do silently."""
 
-import contextlib
-import gzip
-import io
-import json
 import re
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import NoReturn
 
-from . import archive, lists, sky
-from .lists import RefusalError
+from ..http import Faults, LoopbackServer, RefusedRequest, Response, SandboxRequest, next_fault
+from ..sky import SEED
+from .catshtm import query_catalogues
+from .contents import Contents, LSSTObject, ZTFObject
+from .rows import Row, v2_detections, v2_non_detections, with_nulls
+from .searches import ListedZTF, Params, list_lsst, nearest_objects, refuse
+from .stamps import lsst_stamp, send_ztf_file
+from .tap import run_query
+from .taxonomy import CLASSIFIERS, LSST_CLASSIFIERS
 
-HTML_404 = (
+__all__ = ["AlerceSandbox"]
+
+_HTML_404 = (
     "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>The "
     "requested URL was not found on the server.</p>\n"
 )
-NOT_FOUND = (
+_NOT_FOUND = (
     "The requested URL was not found on the server. If you entered the URL manually please check "
     "your spelling and try again."
 )
-TOKENLESS = re.compile(r"^/ztf/v1/objects$")
-
-
-class Answer(Exception):  # noqa: N818 - it is no error
-    """An answer of another kind than JSON with status 200."""
-
-    def __init__(self, status, body, kind="application/json"):
-        super().__init__(status)
-        self.status, self.kind = status, kind
-        self.body = body if isinstance(body, bytes) else (
-            body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        )  # fmt: skip
-
-
-def plain_500():
-    return Answer(500, "Internal Server Error", "text/plain; charset=utf-8")
+_NO_REASON = {"detail": "An error occurred"}
+# Rows of forced photometry of a single object of LSST.
+_ROWS_OF_ONE = 10
 
 
 class AlerceSandbox:
-    """The servers of ALeRCE at one address, below a path each.
+    """The servers of ALeRCE at one address, each below a path.
 
-    ``cap`` is how many objects are in a page at most, whatever was asked for.
-    ``faults`` maps a regular expression of the path with its query to an
-    `Answer`, or to a list of them, one for each time; ``latency`` is waited
-    before each answer.
+    They hold what ZTF and LSST see of the one sky, and the edge cases of
+    `atlasquery.sandbox.alerce.edge_cases`.
+
+    Parameters
+    ----------
+    latency : float
+        Seconds to wait before each response.
+    seed : int or None
+        Seed of the one sky; None for the edge cases alone.
+    host : str
+        Address to listen on.
+    port : int
+        Port to listen on; 0 takes a free one.
+
+    Attributes
+    ----------
+    latency : float
+        Seconds to wait before each response.
+    faults : dict of str to Response or list of Response
+        Planned responses by a regular expression of the path with its query; of a list, each is
+        sent once.
+    received : list of str
+        The path with the query of each request, in order.
+    cap : int or None
+        Largest number of objects in a page of ZTF, whatever was requested.
     """
 
-    def __init__(self, latency=0.0):
+    def __init__(
+        self,
+        latency: float = 0.0,
+        *,
+        seed: int | None = SEED,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ):
         self.latency = latency
-        self.faults = {}
-        self.received = []
-        self.cap = None
+        self.faults: Faults = {}
+        self.received: list[str] = []
+        self.cap: int | None = None
+        self._contents = Contents(seed)
+        self._listed = ListedZTF(self._contents)
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.owner = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-        self._thread.start()
+        self._server = LoopbackServer(self._respond, host=host, port=port, name="alerce-sandbox")
+
+    def __enter__(self) -> "AlerceSandbox":
+        """Return the server, which runs already."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop the server."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop to listen, and end all threads."""
+        self._server.stop()
 
     @property
-    def url(self):
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+    def url(self) -> str:
+        """The address, without a slash at its end."""
+        return self._server.url
 
-    def settings(self):
-        """Return the items of conf that lead here."""
+    def settings(self) -> dict[str, str]:
+        """Return the addresses of the servers.
+
+        Returns
+        -------
+        dict of str to str
+            By the names of the items of ``atlasquery.alerce.conf``.
+        """
         return {
             "server": f"{self.url}/ztf/v1/", "light_curve_server": f"{self.url}/v2/lightcurve/",
             "lsst_server": f"{self.url}/lsst/", "stamp_server": f"{self.url}/avro/",
             "catshtm_server": f"{self.url}/catshtm/", "tap_server": f"{self.url}/tap",
         }  # fmt: skip
 
-    @contextlib.contextmanager
-    def configured(self):
-        """Let atlasquery ask this double."""
-        from atlasquery.alerce import conf
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that point a client to these servers.
 
-        with contextlib.ExitStack() as stack:
-            for name, value in self.settings().items():
-                stack.enter_context(conf.set_temp(name, value))
-            yield self
+        Returns
+        -------
+        dict of str to str
+            ``ATLASQUERY_ALERCE_SERVER``, and the same for each other server.
+        """
+        return {f"ATLASQUERY_ALERCE_{name.upper()}": url for name, url in self.settings().items()}
 
-    def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def asked(self, pattern: str) -> list[str]:
+        """Return the requests whose path and query match.
 
-    def __enter__(self):
-        return self
+        Parameters
+        ----------
+        pattern : str
+            A regular expression, which is searched for.
 
-    def __exit__(self, *error):
-        self.stop()
-
-    def asked(self, pattern):
-        """Return the requests whose path and query match."""
+        Returns
+        -------
+        list of str
+            The path with the query of each.
+        """
         return [target for target in list(self.received) if re.search(pattern, target)]
 
-    def answer(self, target, body):
+    def _respond(self, request: SandboxRequest) -> Response:
         with self._lock:
-            self.received.append(target)
+            self.received.append(request.target)
             turn = len(self.received)
-            fault = self._fault(target)
+            fault = next_fault(self.faults, request.target)
         if self.latency:
             time.sleep(self.latency)
         if fault is not None:
             return fault
-        parts = urlsplit(target)
-        path, params = unquote(parts.path), parse_qs(parts.query)
         try:
-            return Answer(200, self._route(path, params, turn, body))
-        except Answer as other:
-            return other
-        except RefusalError as refusal:
-            return Answer(refusal.status, refusal.body)
+            return Response(200, self._route(request, turn))
+        except RefusedRequest as refused:
+            return refused.response
 
-    def _fault(self, target):
-        for pattern, fault in self.faults.items():
-            if re.search(pattern, target):
-                if not isinstance(fault, list):
-                    return fault
-                if fault:
-                    return fault.pop(0)
-        return None
+    def _route(self, request: SandboxRequest, turn: int) -> object:
+        server, _, path = request.path.removeprefix("/").partition("/")
+        params = request.query
+        if server == "ztf" and path == "v1/objects":
+            location = request.target.replace("/objects", "/objects/", 1)
+            raise RefusedRequest(Response(308, b"", "text/html", {"Location": location}))
+        if server == "ztf" and path.startswith("v1/"):
+            return self._ztf(path.removeprefix("v1/"), params, turn)
+        if server == "v2" and path.startswith("lightcurve/"):
+            return self._v2(path.removeprefix("lightcurve/"))
+        if server == "lsst":
+            return self._lsst(path, params)
+        if server == "avro":
+            return send_ztf_file(self._contents, path, params)
+        if server == "catshtm":
+            return query_catalogues(path, params)
+        if server == "tap":
+            raise RefusedRequest(run_query(self._contents, path, request.form))
+        return _no_page()
 
-    def _route(self, path, params, turn, body):
-        for prefix, route in (
-            ("/ztf/v1/", self._ztf), ("/v2/lightcurve/", self._v2), ("/lsst/", self._lsst),
-            ("/avro/", archive.stamps), ("/catshtm/", archive.catshtm), ("/tap/", archive.tap),
-        ):  # fmt: skip
-            if path.startswith(prefix):
-                if prefix == "/tap/":
-                    return route(path.removeprefix(prefix), params, body)
-                return route(path.removeprefix(prefix), params, turn)
-        raise Answer(404, HTML_404, "text/html; charset=utf-8")
-
-    def _ztf(self, path, params, turn):
+    def _ztf(self, path: str, params: Params, turn: int) -> object:
         if path == "objects/":
             if self.cap is not None:
-                asked = int(params.get("page_size", ["10"])[0])
-                params = {**params, "page_size": [str(min(asked, self.cap))]}
-            return lists.ztf_list(params, turn)
+                size = int(params.get("page_size", ["10"])[0])
+                params = {**params, "page_size": [str(min(size, self.cap))]}
+            return self._listed.page(params, turn)
         if path == "classifiers/":
             return [
                 {"classifier_name": a, "classifier_version": v, "classes": c}
-                for a, v, c in sky.CLASSIFIERS
+                for a, v, c in CLASSIFIERS
             ]
-        parts = path.split("/")
-        if parts[0] != "objects" or len(parts) < 2:
-            raise Answer(404, HTML_404, "text/html; charset=utf-8")
-        n = lists._numbers().get(parts[1])
-        if n is None:
-            words = "Object not found." if len(parts) == 2 else NOT_FOUND
+        first, *parts = path.split("/")
+        if first != "objects" or not parts:
+            return _no_page()
+        one = self._contents.ztf.get(parts[0])
+        if one is None:
+            message = "Object not found." if len(parts) == 1 else _NOT_FOUND
             hint = f"You have requested this URI [/{path}] but did you mean /objects/<id> ?"
-            raise Answer(404, {"message": f"{words} {hint}"})
-        return self._object(n, parts[2:], params)
+            return refuse(404, {"message": f"{message} {hint}"})
+        return _ztf_object(one, parts[1:], params)
 
-    def _object(self, n, parts, params):
-        kind = parts[0] if parts else ""
-        if kind == "probabilities" and n == sky.OUTSIDE:
-            raise Answer(500, {"message": "The server encountered an internal error."})
-        if kind == "lightcurve":
-            found = {"detections": sky.full_detections(n), "non_detections": sky.non_detections(n)}
-            return found if any(found.values()) else None
-        if kind == "probabilities":
-            rows = sky.probabilities(n)
-            for wire, key in (("classifier", "classifier_name"), ("classifier_version",) * 2):
-                rows = [r for r in rows if r[key] == params.get(wire, [r[key]])[0]]
-            return rows
-        if kind == "features" and len(parts) > 2:
-            # A name with a slash, however it is written, is another route.
-            raise Answer(404, HTML_404, "text/html; charset=utf-8")
-        if kind == "features":
-            return [r for r in sky.features(n) if r["name"] in (parts[1:] or [r["name"]])]
-        routes = {
-            "": sky.entry, "detections": sky.detections, "non_detections": sky.non_detections,
-            "magstats": sky.magstats,
-        }  # fmt: skip
-        if kind not in routes:
-            raise Answer(404, HTML_404, "text/html; charset=utf-8")
-        return routes[kind](n)
-
-    def _v2(self, path, params, turn):
+    def _v2(self, path: str) -> object:
         kind, _, oid = path.partition("/")
-        n = lists._numbers().get(oid)
-        if n == sky.FADED or (kind in ("detections", "lightcurve") and n in sky.NAN):
+        one = self._contents.ztf.get(oid)
+        if one is not None and f"v2/{kind}" in one.failing:
             # A NaN in the database.
-            raise plain_500()
-        routes = {
-            "detections": sky.v2_detections, "non_detections": sky.v2_non_detections,
-            "forced-photometry": sky.forced,
-        }  # fmt: skip
+            return _fail()
         if kind == "lightcurve":
-            names = {"forced-photometry": "forced_photometry"}
-            return {names.get(k, k): [] if n is None else rows(n) for k, rows in routes.items()}
-        return [] if n is None else routes[kind](n)
+            kinds = ("detections", "non_detections", "forced-photometry")
+            return {name.replace("-", "_"): _v2_rows(one, name) for name in kinds}
+        return _v2_rows(one, kind)
 
-    def _lsst(self, path, params, turn):
+    def _lsst(self, path: str, params: Params) -> object:
         if path == "object_api/list_objects":
-            return lists.lsst_list(params)
+            return list_lsst(self._contents, params)
         if path == "classifier_api/classifiers":
             return [{
                 "classifier_name": "stamp_classifier_rubin", "classifier_version": "2.0.1",
-                "classes": [c for row in sky.LSST_CLASSIFIERS for c in row[2]], "classifier_id": 1,
+                "classes": [c for row in LSST_CLASSIFIERS for c in row[2]], "classifier_id": 1,
             }]  # fmt: skip
         if path == "lightcurve_api/conesearch/objects_by_coordinates":
-            return lists.lsst_near(params)
+            return nearest_objects(self._contents, params)
         if "oid" not in params:
             reply = {"type": "missing", "loc": ["query", "oid"], "msg": "Field required"}
-            raise Answer(422, {"detail": [reply | {"input": None}]})
-        known = [int(v) - sky.FIRST_LSST for v in params["oid"]]
-        known = [n for n in dict.fromkeys(known) if 0 <= n < sky.LSST_COUNT]
+            return refuse(422, {"detail": [reply | {"input": None}]})
+        numbers = dict.fromkeys(int(v) for v in params["oid"])
+        found = [self._contents.lsst[n] for n in numbers if n in self._contents.lsst]
         if path == "lightcurve_api/conesearch/objects_by_oid":
             return [
-                {"objectId": str(one["oid"]), "survey_id": "lsst", "ra": one["meanra"],
-                 "dec": one["meandec"]}
-                for one in map(sky.lsst_entry, known)
+                {"objectId": str(one.oid), "survey_id": "lsst", "ra": one.position[0],
+                 "dec": one.position[1]}
+                for one in found
             ]  # fmt: skip
         if path == "object_api/object":
-            if not known:
-                raise Answer(500, {"detail": "An error occurred"})
+            if not found:
+                return refuse(500, _NO_REASON)
             extra = params.get("return_survey_extra", ["false"])[0] == "true"
-            return sky.lsst_entry(known[0]) | (sky.lsst_statistics(known[0]) if extra else {})
+            return found[0].entry() | (found[0].statistics() if extra else {})
         if path == "magstat_api/magstats":
-            return self._lsst_magstats(known)
+            return _lsst_magstats(found)
         if path == "probability_api/probability":
-            return self._lsst_probability(known, params)
-        return self._lsst_rows(path, params, known)
+            return _lsst_probability(found, params)
+        if path == "stamps_api/stamp":
+            stamp = lsst_stamp(found, params)
+            return _fail() if stamp is None else refuse(200, stamp, "application/gzip")
+        return _lsst_rows(path, found, single=len(params["oid"]) == 1)
 
-    @staticmethod
-    def _lsst_magstats(known):
-        """Return statistics as the server does: with every number cut after three decimals."""
-        if not known:
-            raise plain_500()
-        row = {"oid": sky.FIRST_LSST + known[0]} | sky.lsst_statistics(known[0])
-        del row["created_date"]
-        return [{k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}]
 
-    @staticmethod
-    def _lsst_probability(known, params):
-        if known == [sky.FOREIGN]:
-            raise plain_500()
-        rows = sky.lsst_probabilities(known[0]) if known else []
-        if classifier := params.get("classifier", [None])[0]:
-            versions = [v for name, v, _ in sky.LSST_CLASSIFIERS if name == classifier]
-            if not versions:
-                raise Answer(404, {"detail": "Classifier not found"})
-            rows = [r for r in rows if r["classifier_version"] == versions[0]]
-        if not rows:
-            raise Answer(404, {"detail": "Probability not found for the given OID"})
+def _no_page() -> NoReturn:
+    refuse(404, _HTML_404, "text/html; charset=utf-8")
+
+
+def _fail() -> NoReturn:
+    refuse(500, "Internal Server Error", "text/plain; charset=utf-8")
+
+
+def _ztf_object(one: ZTFObject, parts: list[str], params: Params) -> object:
+    """Return what the first version of the API has of one object."""
+    kind = parts[0] if parts else ""
+    if kind in one.failing:
+        return refuse(500, {"message": "The server encountered an internal error."})
+    if kind == "lightcurve":
+        found = {
+            "detections": with_nulls(one.detections()),
+            "non_detections": one.non_detections(),
+        }
+        return found if any(found.values()) else None
+    if kind == "probabilities":
+        rows = one.probabilities()
+        for wire, key in (("classifier", "classifier_name"), ("classifier_version",) * 2):
+            rows = [r for r in rows if r[key] == params.get(wire, [r[key]])[0]]
         return rows
-
-    @staticmethod
-    def _lsst_rows(path, params, known):
-        kind = path.removeprefix("lightcurve_api/")
-        if kind == "non_detections":
-            return []
-        if kind not in ("detections", "forced-photometry", "lightcurve"):
-            return archive.lsst_stamp(path, params, known)
-        found = {"detections": [], "non_detections": [], "forced_photometry": []}
-        if kind != "forced-photometry":
-            found["detections"] = [row for n in known for row in sky.lsst_rows(n, forced=False)]
-        if kind == "detections":
-            return found["detections"]
-        # See docs/servers/alerce.rst, "Ten rows for one object". A null flux
-        # makes the server fail, where it is among the rows that are sent.
-        most = 10 if len(params["oid"]) == 1 else None
-        if sky.NULL_FLUX in known and most is None:
-            raise Answer(500, {"detail": "An error occurred"})
-        rows = [row for n in known for row in sky.lsst_rows(n, forced=True)][:most]
-        return found | {"forced_photometry": rows} if kind == "lightcurve" else rows
+    if kind == "features" and len(parts) > 2:
+        # A name with a slash, however it is written, is another route.
+        return _no_page()
+    if kind == "features":
+        return [r for r in one.features() if r["name"] in (parts[1:] or [r["name"]])]
+    routes = {
+        "": one.entry, "detections": one.detections, "non_detections": one.non_detections,
+        "magstats": one.magstats,
+    }  # fmt: skip
+    return routes[kind]() if kind in routes else _no_page()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
+def _v2_rows(one: ZTFObject | None, kind: str) -> list[Row]:
+    if kind not in ("detections", "non_detections", "forced-photometry"):
+        return _no_page()
+    if one is None:
+        return []
+    if kind == "detections":
+        return v2_detections(one.oid, one.detections())
+    if kind == "non_detections":
+        return v2_non_detections(one.oid, one.non_detections())
+    return one.forced()
 
-    def handle_error(self, request, client_address):
-        """Write no traceback for clients that gave up."""
+
+def _lsst_magstats(found: list[LSSTObject]) -> list[Row]:
+    """Return statistics as the server does: with every number cut after three decimals."""
+    if not found:
+        return _fail()
+    row = {"oid": found[0].oid} | found[0].statistics()
+    del row["created_date"]
+    return [{k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Head and body in one go, at once: else each answer may wait 40 ms for the client's receipt.
-    wbufsize = -1
-    disable_nagle_algorithm = True
+def _lsst_probability(found: list[LSSTObject], params: Params) -> list[Row]:
+    if len(found) == 1 and "probabilities" in found[0].failing:
+        return _fail()
+    rows = found[0].probabilities() if found else []
+    if classifier := params.get("classifier", [""])[0]:
+        versions = [v for name, v, _ in LSST_CLASSIFIERS if name == classifier]
+        if not versions:
+            return refuse(404, {"detail": "Classifier not found"})
+        rows = [r for r in rows if r["classifier_version"] == versions[0]]
+    if not rows:
+        return refuse(404, {"detail": "Probability not found for the given OID"})
+    return rows
 
-    def do_GET(self):
-        self._send(self.server.owner.answer(self.path, b""))
 
-    def do_POST(self):
-        size = int(self.headers.get("Content-Length") or 0)
-        self._send(self.server.owner.answer(self.path, self.rfile.read(size)))
-
-    def _send(self, answer):
-        if TOKENLESS.match(urlsplit(self.path).path):
-            answer = Answer(308, "", "text/html")
-        body = answer.body
-        self.send_response(answer.status)
-        if answer.status == 308:
-            self.send_header("Location", self.path.replace("/objects", "/objects/", 1))
-        self.send_header("Content-Type", answer.kind)
-        if "votable" in answer.kind:
-            # As the server does, though it is no encoding.
-            self.send_header("Content-Encoding", "UTF-8")
-        packed = "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > 2000
-        if packed and "json" in answer.kind:
-            file = io.BytesIO()
-            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as stream:
-                stream.write(body)
-            body = file.getvalue()
-            self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        if self.headers.get("Connection", "").lower() == "close":
-            # Told, or the client may send its next question into a closing connection.
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+def _lsst_rows(path: str, found: list[LSSTObject], *, single: bool) -> object:
+    kind = path.removeprefix("lightcurve_api/")
+    if kind == "non_detections":
+        return []
+    if kind not in ("detections", "forced-photometry", "lightcurve"):
+        return refuse(404, {"detail": "Not Found"})
+    detections: list[Row] = []
+    if kind != "forced-photometry":
+        detections = [row for one in found for row in one.measurements(forced=False)]
+    if kind == "detections":
+        return detections
+    # See docs/servers/alerce.rst, "Ten rows for one object". A null flux
+    # makes the server fail, where it is among the rows that are sent.
+    if not single and any("forced" in one.failing for one in found):
+        return refuse(500, _NO_REASON)
+    rows = [row for one in found for row in one.measurements(forced=True)]
+    rows = rows[:_ROWS_OF_ONE] if single else rows
+    if kind == "forced-photometry":
+        return rows
+    return {"detections": detections, "non_detections": [], "forced_photometry": rows}

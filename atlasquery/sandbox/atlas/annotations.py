@@ -1,44 +1,22 @@
 """What people and programs know about the objects: classes, names, lists, scores."""
 
-import string
 from collections import defaultdict
 
 import numpy as np
 
+from ..facts import Facts, letters, pick
+from ..sky import MJD_REF, SyntheticSky
 from .database import Database
 from .dates import iso_dates
-from .exposures import MJD_REF, Exposures
-from .photometry import Curve
+from .exposures import Exposures
 from .sherlock import sherlock
 
 __all__ = ["CLASS_BITS", "TNS", "annotate"]
 
-# Sherlock's classes of each kind of light curve, and how often.
-_CLASSES = {
-    "supernova": ["SN"] * 7 + ["NT"] * 2 + ["UNCLEAR"],
-    "quiet": ["SN"] * 3 + ["NT", "AGN"],
-    "variable": ["VS"] * 6 + ["CV", "AGN", "BS"],
-    "m_dwarf": ["VS"] * 4 + ["HPM", "BS"],
-    "mover": ["ORPHAN"] * 4 + ["UNCLEAR"],
-    "orphan": ["ORPHAN"],
-}
 CLASS_BITS = {
     "ORPHAN": 1, "VS": 2, "CV": 2, "NT": 4, "AGN": 8, "SN": 16, "UNCLEAR": 32, "HPM": 32,
     "BS": 512,
 }  # fmt: skip
-_SPECTRA = {
-    "SN": ("SN Ia", "SN Ia", "SN Ia", "SN II", "SN Ib/c", "SN IIn", "SLSN-I", None),
-    "NT": ("SN Ia", "SN II", "TDE", None),
-    "AGN": ("AGN", None),
-    "CV": ("CV", None),
-    "VS": ("Varstar", "CV", None),
-    "ORPHAN": ("SN Ia", None, None),
-}
-# Detection lists an object is in, and how often; None is in no list.
-_LISTS: list[int | None] = [8, 9, 10, 11, 12, 13, None]
-_LISTS[:0] = [0] * 10 + [1] * 8 + [2] * 25 + [3] * 20 + [4] * 20 + [5] * 8 + [6] * 4 + [7] * 2
-_LISTS_OF_TOPIC = {"mover": [9, 9, 4, 0], "m_dwarf": [6, 6, 2, 4], "supernova": [1, 2, 2, 3, 4]}
-_NAMED_LISTS = (1, 2, 3, 5)
 # Custom lists: which objects are in them, by number or by topic. List 74 stays empty.
 _GROUP_NAMES = {
     2: "mookodi", 6: "Ken", 14: "salt", 16: "mookodi_live", 17: "mookodi_peak", 40: "CV",
@@ -54,8 +32,8 @@ TNS = "Transient Name Server"
 def annotate(
     database: Database,
     rng: np.random.Generator,
+    sky: SyntheticSky,
     objects: dict,
-    curves: list[Curve],
     detections: dict,
     exposures: Exposures,
 ) -> list[str]:
@@ -66,11 +44,11 @@ def annotate(
     database : Database
         The database to fill.
     rng : numpy.random.Generator
-        Source of chance.
+        Source of chance, as the sky had it for its facts.
+    sky : SyntheticSky
+        The objects.
     objects : dict
-        Columns of the objects: ids, positions, topics, kinds.
-    curves : list of Curve
-        Their light curves.
+        Their columns: ids, positions, topics, kinds.
     detections : dict
         Columns of the table ``detections``.
     exposures : Exposures
@@ -81,12 +59,13 @@ def annotate(
     list of str
         The TNS names given.
     """
-    start = np.array([curve.start for curve in curves])
-    facts = Facts(rng, objects, start)
+    start = np.array([one.curve.start for one in sky])
+    # The facts of the sky once more: what follows needs others than an object has.
+    facts = Facts(rng, objects["kind"], objects["topic"], start)
     tables = {
         "objects": _objects(rng, objects, facts, detections),
         "statistics": _statistics(rng, objects, facts, detections, exposures),
-        "external_crossmatches": _names(rng, objects, facts),
+        "external_crossmatches": _names(rng, sky, facts),
         **_scores(rng, objects, facts),
         "group_definitions": {"id": _GROUP_NAMES.keys(), "name": _GROUP_NAMES.values()},
         "object_groups": _groups(objects),
@@ -98,72 +77,11 @@ def annotate(
     return [name for name in facts.tns if name]
 
 
-class Facts:
-    """What several tables say of each object.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    objects : dict
-        Columns of the objects: ids, positions, topics, kinds.
-    start : numpy.ndarray
-        MJD at which each object's light curve begins.
-    """
-
-    def __init__(self, rng: np.random.Generator, objects: dict, start: np.ndarray):
-        count = len(start)
-        self.start = start
-        self.year = [int(str(date)[2:4]) for date in iso_dates(start)]
-        self.classes = [str(rng.choice(_CLASSES[kind])) for kind in objects["kind"]]
-        self.lists = [
-            choices[rng.integers(len(choices))]
-            for choices in (_LISTS_OF_TOPIC.get(topic, _LISTS) for topic in objects["topic"])
-        ]
-        self.names = [
-            None if self.lists[n] in (None, 4) else f"ATLAS{self.year[n]:02d}{_letters(700 + n)}"
-            for n in range(count)
-        ]
-        named = [
-            self.lists[n] in _NAMED_LISTS and objects["kind"][n] in ("supernova", "orphan")
-            for n in range(count)
-        ]
-        self.tns = [
-            f"20{self.year[n]:02d}{_letters(900 + 7 * n)}" if named[n] else None
-            for n in range(count)
-        ]
-        self.spectra = [
-            _pick(rng, _SPECTRA.get(cls, (None,))) if tns else None
-            for cls, tns in zip(self.classes, self.tns, strict=True)
-        ]
-        self.redshift = np.round(rng.uniform(0.003, 0.12, count), 5)
-        self.apart = rng.uniform(0.1, 20, count)
-        self.hosts = [f"NGC {number}" for number in rng.integers(1, 7000, count)]
-        self.rank = np.where(np.arange(count) % 11 == 10, np.nan, rng.uniform(0, 10, count))
-        # Stellar classes and orphans have no galaxy; a few objects were not yet classified.
-        self.classified = np.arange(count) % 29 != 28
-        self.crossmatched = np.array([cls != "ORPHAN" for cls in self.classes])
-        self.crossmatched &= self.classified
-
-
-def _pick(rng: np.random.Generator, choices: tuple) -> object:
-    return choices[rng.integers(len(choices))]
-
-
-def _letters(number: int) -> str:
-    """Count in letters: 1 is a, 26 is z, 27 is aa."""
-    text = ""
-    while number:
-        number, rest = divmod(number - 1, 26)
-        text = string.ascii_lowercase[rest] + text
-    return text
-
-
 def _objects(rng: np.random.Generator, objects: dict, facts: Facts, detections: dict) -> dict:
     count = len(facts.start)
     numbers = np.arange(1, count + 1)
-    clean = detections["object_id"]
-    found = [int(k) for k in (clean[:, None] == objects["id"]).sum(axis=0)]
+    counted = dict(zip(*np.unique(detections["object_id"], return_counts=True), strict=True))
+    found = [int(counted.get(identifier, 0)) for identifier in objects["id"]]
     return {
         "id": objects["id"],
         "followup_id": numbers,
@@ -194,7 +112,7 @@ def _objects(rng: np.random.Generator, objects: dict, facts: Facts, detections: 
         "atlas_designation": facts.names,
         "other_designation": facts.tns,
         "current_trend": [None if n % 2 else "fading 00.28 (o-o)" for n in range(count)],
-        "local_comments": [_pick(rng, _COMMENTS) for _ in range(count)],
+        "local_comments": [pick(rng, _COMMENTS) for _ in range(count)],
         "ndetections": found,
         "vra": facts.rank,
         "rb_pix": np.where(np.arange(count) % 13 == 12, np.nan, rng.uniform(0, 1, count)),
@@ -233,11 +151,11 @@ def _statistics(
     return columns
 
 
-def _names(rng: np.random.Generator, objects: dict, facts: Facts) -> dict:
+def _names(rng: np.random.Generator, sky: SyntheticSky, facts: Facts) -> dict:
     """Names of the objects elsewhere: TNS, ZTF, Pan-STARRS."""
     columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
-    for n, identifier in enumerate(objects["id"].tolist()):
+    for n, one in enumerate(sky):
         rows = []
         if facts.tns[n]:
             spectrum = facts.spectra[n]
@@ -245,28 +163,32 @@ def _names(rng: np.random.Generator, objects: dict, facts: Facts) -> dict:
             rows.append({
                 "external_designation": facts.tns[n], "type": spectrum,
                 "host_galaxy": facts.hosts[n] if facts.crossmatched[n] else None,
-                "mag": rng.uniform(17, 19.5), "discoverer": str(_pick(rng, _SURVEYS)),
+                "mag": rng.uniform(17, 19.5), "discoverer": str(pick(rng, _SURVEYS)),
                 "matched_list": TNS, "other_info": facts.names[n],
                 "separation": rng.uniform(0, 2.5), "host_z": z, "object_z": z,
                 "url": f"https://wis-tns.org/object/{facts.tns[n]}",
                 "disc_date": dates[n], "disc_filter": "orange-ATLAS",
             })  # fmt: skip
-        if n % 3 == 0:
-            letters = "".join(rng.choice(list(string.ascii_lowercase), 7))
-            name = f"ZTF{facts.year[n]:02d}{letters}"
+        if one.ztf_name:
             rows.append({
-                "external_designation": name, "matched_list": "ZTF Objects",
-                "mag": rng.uniform(17, 20), "separation": rng.uniform(0, 1.5),
-                "url": f"https://lasair-ztf.lsst.ac.uk/object/{name}",
+                "external_designation": one.ztf_name, "matched_list": "ZTF Objects",
+                "mag": rng.uniform(17, 20), "separation": rng.uniform(0, 0.5),
+                "url": f"https://lasair-ztf.lsst.ac.uk/object/{one.ztf_name}",
+            })  # fmt: skip
+        if one.lsst_id:
+            rows.append({
+                "external_designation": str(one.lsst_id), "matched_list": "LSST Objects",
+                "separation": rng.uniform(0, 0.3),
+                "url": f"https://lasair.lsst.ac.uk/objects/{one.lsst_id}",
             })  # fmt: skip
         if n % 10 == 0:
             rows.append({
-                "external_designation": f"PS{facts.year[n]:02d}{_letters(300 + n)}",
+                "external_designation": f"PS{facts.year[n]:02d}{letters(300 + n)}",
                 "discoverer": "Pan-STARRS", "matched_list": "The PS1 Transients",
                 "separation": 0.4,
             })  # fmt: skip
         for row in rows:
-            columns["transient_object_id"].append(identifier)
+            columns["transient_object_id"].append(one.atlas_id)
             for name in _NAME_COLUMNS:
                 columns[name].append(row.get(name))
     return columns
@@ -282,6 +204,7 @@ def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, 
     """Give the Virtual Research Assistant's scores, ranks and list of work."""
     scores: defaultdict[str, list] = defaultdict(list)
     ranks: defaultdict[str, list] = defaultdict(list)
+    dates = [iso_dates(facts.start + 0.1 + k) for k in range(3)]
     for n in np.flatnonzero(~np.isnan(facts.rank)).tolist():
         identifier, rank = int(objects["id"][n]), round(float(facts.rank[n]), 4)
         # The first row of an object is the machine's, the later ones are a person's.
@@ -294,7 +217,7 @@ def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, 
                 "rank": rank if person else None,
                 "rank_alt1": rank * 0.9 if person else None,
                 "is_gal_cand": n % 2 if person else None,
-                "timestamp": iso_dates(facts.start[n : n + 1] + 0.1 + k)[0],
+                "timestamp": dates[k][n],
                 "apiusername": "writer", "username": "eyeballer" if person else None,
                 "debug": int(n % 40 == 5),
             }  # fmt: skip
@@ -304,7 +227,7 @@ def _scores(rng: np.random.Generator, objects: dict, facts: Facts) -> dict[str, 
         ranks["rank"].append(rank)
         ranks["rank_alt1"].append(rank * 0.9)
         ranks["is_gal_cand"].append(n % 2)
-        ranks["timestamp"].append(iso_dates(facts.start[n : n + 1] + 0.1)[0])
+        ranks["timestamp"].append(dates[0][n])
     todo = slice(1, None, 5)
     return {
         "vra_scores": scores,

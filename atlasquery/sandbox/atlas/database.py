@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from .schema import FORMAT, INDEXES, TABLES
 
 __all__ = ["Database", "six_digits"]
+
+# Rows that are inserted at once.
+_ROWS = 4000
 
 
 def six_digits(values: np.ndarray) -> np.ndarray:
@@ -42,6 +45,17 @@ def six_digits(values: np.ndarray) -> np.ndarray:
 
 def _quote(name: str) -> str:
     return f'"{name}"'
+
+
+def _chunks(columns: Mapping[str, Iterable]) -> Iterator[dict[str, np.ndarray | Sequence]]:
+    """Cut columns into chunks of rows: cells as Python objects need much memory."""
+    whole = {
+        name: column if isinstance(column, np.ndarray | list) else list(column)
+        for name, column in columns.items()
+    }
+    count = max((len(column) for column in whole.values()), default=0)
+    for begin in range(0, count, _ROWS):
+        yield {name: column[begin : begin + _ROWS] for name, column in whole.items()}
 
 
 def _cells(column: np.ndarray | Iterable, kind: str) -> list:
@@ -177,16 +191,17 @@ class Database:
             Columns by name, arrays or lists, all of the same length; others become NULL.
         """
         kinds = TABLES[table].columns
-        cells = [_cells(column, kinds[name]) for name, column in columns.items()]
         names = ", ".join(_quote(name) for name in columns)
-        marks = ", ".join("?" * len(cells))
+        marks = ", ".join("?" * len(columns))
         with self.lock:
             self._connection.execute("begin")
             with self._connection:
-                self._connection.executemany(
-                    f"insert into {_quote(table)} ({names}) values ({marks})",  # noqa: S608 - declared names
-                    zip(*cells, strict=True),
-                )
+                for chunk in _chunks(columns):
+                    cells = [_cells(column, kinds[name]) for name, column in chunk.items()]
+                    self._connection.executemany(
+                        f"insert into {_quote(table)} ({names}) values ({marks})",  # noqa: S608 - declared names
+                        zip(*cells, strict=True),
+                    )
 
     def count(self, table: str) -> int:
         """Count the rows of a table.

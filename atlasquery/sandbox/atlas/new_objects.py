@@ -8,12 +8,14 @@ from typing import cast
 
 import numpy as np
 
+from ..curves import KINDS, draw_curve
+from ..positions import htm_id, object_id, offset
+from ..sky import MJD_REF, PLACES, SEASON_DAYS, atlas_nights, nearest_pointings
 from .annotations import CLASS_BITS, TNS
 from .database import Database
 from .dates import iso_dates
-from .exposures import MJD_REF, PLACES, SEASON_DAYS, Exposures, nearest_pointings
-from .photometry import KINDS, draw_curve, measure
-from .positions import htm_id, object_id, offset
+from .exposures import Exposures
+from .photometry import measure
 
 __all__ = ["NewObject", "insert_object"]
 
@@ -201,9 +203,8 @@ def _light(
     if new.detections is not None:
         looked = _looked_at(database, new.detections, pointing)
     exposures = _exposures(database, pointing)
-    mjd = exposures.columns["mjd"]
-    season = mjd[mjd > MJD_REF - SEASON_DAYS]
-    curve = draw_curve(rng, new.kind, season)
+    season = (MJD_REF - SEASON_DAYS, MJD_REF)
+    curve = draw_curve(rng, new.kind, season, _clear_nights(exposures, pointing))
     objects = {
         "id": np.array([identifier]), "ra": ra, "dec": dec, "pointing": [0],
         "has_forced": [True],
@@ -215,6 +216,12 @@ def _light(
     start = min((mjd for mjd, _ in looked.values()), default=MJD_REF - 30)
     # Forced photometry of another light curve would contradict them.
     return _given(new, new.detections, identifier, looked, rng), {}, start
+
+
+def _clear_nights(exposures: Exposures, pointing: int) -> list[float]:
+    """Return when the nights begin that show a place."""
+    nights = atlas_nights(pointing)
+    return nights[np.isin(np.floor(nights), np.floor(exposures.columns["mjd"]))].tolist()
 
 
 def _exposures(database: Database, pointing: int) -> Exposures:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from ..positions import mean_position, separation
 from .call import Call, within_int64
 from .exposures import FOOTPRINT_DEG
-from .positions import mean_position, separation
 from .responses import ServerError
 
 _MAX_RADIUS = 300

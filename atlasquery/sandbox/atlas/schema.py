@@ -10,7 +10,7 @@ from dataclasses import dataclass
 __all__ = ["FORMAT", "INDEXES", "TABLES", "Table"]
 
 # Stored in every database; a file of another format is refused.
-FORMAT = "atlasquery-sandbox-1"
+FORMAT = "atlasquery-sandbox-2"
 
 
 @dataclass(frozen=True)

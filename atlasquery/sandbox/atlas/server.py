@@ -1,4 +1,4 @@
-"""The sandbox: an ATLAS Transient Server on loopback, full of synthetic data."""
+"""An ATLAS Transient Server on loopback, full of synthetic data."""
 
 import json
 import logging
@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 from cheroot.wsgi import Server as WSGIServer
 
+from ..sky import SEED
 from .accounts import Account, Accounts
 from .application import Application, Exchange
 from .database import Database
 from .exposures import HISTORIES
 from .new_objects import NewObject, insert_object
-from .sky import count_rows, populate
+from .populate import count_rows, populate
 from .throttle import SHIPPED, parse_rate
 
-__all__ = ["Sandbox"]
+__all__ = ["AtlasSandbox"]
 
 logger = logging.getLogger(__name__)
 
-_SEED = 20261116
 _THREADS = 16
 # Skies made in this process: the second sandbox of a seed is a copy.
 _templates: dict[tuple[int, str], Database] = {}
@@ -50,7 +50,7 @@ class _HTTPServer(WSGIServer):
         logger.log(level, msg, exc_info=traceback)
 
 
-class Sandbox:
+class AtlasSandbox:
     """An embedded server that speaks the API of the ATLAS Transient Server.
 
     It answers over HTTP on loopback, with a synthetic sky of about 500 objects, the users
@@ -94,7 +94,7 @@ class Sandbox:
         self,
         path: str | Path | None = None,
         *,
-        seed: int = _SEED,
+        seed: int = SEED,
         history: str = "season",
         user_rate: str | None = None,
         auth_rate: str | None = None,
@@ -131,9 +131,9 @@ class Sandbox:
 
     def __repr__(self) -> str:
         state = self.url if self._server else "stopped"
-        return f"<Sandbox {state}, {len(self._sky['all_ids'])} objects>"
+        return f"<AtlasSandbox {state}, {len(self._sky['all_ids'])} objects>"
 
-    def __enter__(self) -> "Sandbox":
+    def __enter__(self) -> "AtlasSandbox":
         """Start the server."""
         return self.start()
 
@@ -141,13 +141,13 @@ class Sandbox:
         """Stop the server."""
         self.stop()
 
-    def start(self) -> "Sandbox":
+    def start(self) -> "AtlasSandbox":
         """Start to listen; does nothing when the server runs already.
 
         Returns
         -------
-        Sandbox
-            The sandbox itself.
+        AtlasSandbox
+            The server itself.
 
         Raises
         ------

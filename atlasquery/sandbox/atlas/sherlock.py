@@ -8,7 +8,7 @@ import numpy as np
 from .dates import iso_dates
 
 if TYPE_CHECKING:
-    from .annotations import Facts
+    from ..facts import Facts
 
 __all__ = ["sherlock"]
 

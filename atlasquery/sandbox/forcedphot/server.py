@@ -1,4 +1,4 @@
-"""A double of the ATLAS forced photometry server on loopback, built from its contract.
+"""An ATLAS forced photometry server on loopback, as docs/servers/forcedphot.rst describes it.
 
 It runs one task of an account at a time on a clock that it is given, throttles,
 fails and forgets as the real one does, and remembers every request.
@@ -10,14 +10,24 @@ import json
 import re
 import threading
 from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+from ..http import ThreadedServer
+from ..sky import SEED
 from . import files as forced_files
-from .forms import RefusalError, read_submission
-from .queue import Queue
+from .clock import ServerClock, SystemClock
+from .forms import SubmissionError, read_submission
+from .queue import Queue, QueuedTask
+
+__all__ = ["ForcedAccount", "ForcedRequest", "ForcedSandbox", "Seen"]
+
+#: Status, headers and body; a body may be a function that returns its size and its blocks.
+Reply = tuple[int, dict[str, str], Any]
 
 PREFIX = "/forcedphot/"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -25,7 +35,7 @@ PAGE_NOT_FOUND = (404, HTML, b"Page not found")
 
 
 @dataclass(frozen=True)
-class User:
+class ForcedAccount:
     """An account."""
 
     number: int
@@ -34,8 +44,9 @@ class User:
     active: bool = True
 
     @property
-    def token(self):
-        return hashlib.sha1(self.name.encode()).hexdigest()
+    def token(self) -> str:
+        """The token, which never changes."""
+        return hashlib.sha1(self.name.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -54,73 +65,159 @@ class Seen:
 
 
 class ForcedSandbox:
-    """The server.
+    """An embedded server that speaks the API of ATLAS forced photometry.
 
-    ``clock`` says what time it is. ``fates`` maps a position (ra, dec) or the name of a
-    minor planet to what becomes of its task. ``fault`` is called with the method and path of
-    each request, and returns None, "before" (the connection breaks before the server acts),
-    "after" (when it has acted), a status (of a web page, when it has acted), "bare 429", or
-    "stall" (when it has acted, nothing is answered until `released`).
+    It measures the one sky on the exposures of the ATLAS server. It runs one task of an account
+    at a time. Use it as a context manager, or call `stop`; it listens from the beginning.
+
+    ``outcomes`` maps a position (ra, dec) or the name of a minor planet to the outcome of its
+    task. ``fault`` is called with the method and path of each request, and returns None, "before"
+    (the connection breaks before the server acts), "after" (when it has acted), a status (of a
+    web page, when it has acted), "bare 429", or "stall" (when it has acted, nothing is answered
+    until `released`).
+
+    Parameters
+    ----------
+    clock : ServerClock, optional
+        Its time; by default that of the machine.
+    runtime : float, optional
+        Seconds that a task takes; by default 0.2 by the machine's time, and 60, as on the real
+        server, by a clock that is given.
+    latency : float, optional
+        Seconds before a task begins; by default 0.1, or 4 by a clock that is given.
+    writes, reads : int, optional
+        Requests that an account may send in a minute.
+    seed : int, optional
+        Seed of the sky.
+
+    Examples
+    --------
+    >>> from atlasquery.sandbox.forcedphot.server import ForcedSandbox
+    >>> with ForcedSandbox() as server:
+    ...     sorted(server.environment())
+    ['ATLASQUERY_FORCED_SERVER', 'ATLASQUERY_FORCED_TOKEN']
     """
 
-    def __init__(self, clock, *, runtime=60.0, writes=60, reads=600):
-        self.clock = clock
+    def __init__(
+        self,
+        clock: ServerClock | None = None,
+        *,
+        runtime: float | None = None,
+        latency: float | None = None,
+        writes: int = 60,
+        reads: int = 600,
+        seed: int = SEED,
+    ):
+        self.clock: Any = clock or SystemClock()
         self.rates = {"write": writes, "read": reads}
-        self.queue = Queue(runtime)
+        usual = (0.2, 0.1) if clock is None else (60.0, 4.0)
+        self.queue = Queue(
+            usual[0] if runtime is None else runtime, usual[1] if latency is None else latency
+        )
+        self.seed = seed
         names = ["alice", "bob", "carol", "dave", "erin"]
-        self.users = {n: User(i, n, f"{n}-pass-123") for i, n in enumerate(names, start=1)}
-        self.users["inactive"] = User(9, "inactive", "inactive-pass-123", active=False)
-        # Bytes that are missing at the end of a result whose fate is "cut".
+        self.users = {n: ForcedAccount(i, n, f"{n}-pass-123") for i, n in enumerate(names, start=1)}
+        self.users["inactive"] = ForcedAccount(9, "inactive", "inactive-pass-123", active=False)
+        # Bytes that are missing at the end of a result whose outcome is "cut".
         self.cut = 1
-        self.fates = {(201.0, -9.5): "ragged", (200.0, -9.5): "flaky", "bad obj": "nothing"}
-        self.fault = lambda method, path: None
+        self.outcomes: dict[Any, str] = {
+            (201.0, -9.5): "ragged", (200.0, -9.5): "flaky", "bad obj": "nothing",
+        }  # fmt: skip
+        self.fault: Callable[[str, str], str | int | None] = lambda method, path: None
         self.dialect = "today"
         self.queued_users = 1
         #: What an image ZIP holds: bytes, or a function that returns them in blocks.
-        self.images = None
-        self.requests = []
+        self.images: Any = None
+        self.requests: list[Seen] = []
         self.lock = threading.RLock()
         self.released = threading.Event()
-        self._history = defaultdict(deque)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._history: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._server = ThreadedServer(("127.0.0.1", 0), lambda request: None, _handler(self))
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            name="atlasquery-sandbox-forced",
+            daemon=True,
         )
         self._thread.start()
 
-    def __enter__(self):
+    def __enter__(self) -> "ForcedSandbox":
+        """Return the server, which listens already."""
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
+        """Stop the server."""
         self.stop()
 
-    def stop(self):
+    def __repr__(self) -> str:
+        return f"<ForcedSandbox {self.url}>"
+
+    def stop(self) -> None:
+        """Stop to listen, and end its threads."""
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._server.end_connections()
 
     @property
-    def host(self):
+    def host(self) -> str:
+        """The address without a path."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
-    def url(self):
+    def url(self) -> str:
+        """The URL of the server, with a trailing slash."""
         return self.host + PREFIX
 
-    def environment(self, user="alice"):
-        """Return the environment variables of a client."""
+    def environment(self, user: str = "alice") -> dict[str, str]:
+        """Return the environment that points a client to this server.
+
+        Parameters
+        ----------
+        user : str, optional
+            Whose token.
+
+        Returns
+        -------
+        dict of str to str
+            ``ATLASQUERY_FORCED_SERVER`` and ``ATLASQUERY_FORCED_TOKEN``.
+        """
         token = self.users[user].token
         return {"ATLASQUERY_FORCED_SERVER": self.url, "ATLASQUERY_FORCED_TOKEN": token}
 
-    def asked(self, method, path=""):
-        """Return the requests of a method whose path contains a text."""
+    def asked(self, method: str, path: str = "") -> "list[Seen]":
+        """Return the requests of a method whose path contains a string.
+
+        Parameters
+        ----------
+        method : str
+            The method.
+        path : str, optional
+            The string.
+
+        Returns
+        -------
+        list of Seen
+            The requests.
+        """
         return [r for r in self.requests if r.method == method and path in r.path]
 
-    def worst(self, kind, window=60.0):
-        """Return the largest number of requests of a kind that an account made in a window."""
+    def worst(self, kind: str, window: float = 60.0) -> int:
+        """Return the largest number of requests of a kind that an account sent in a window.
+
+        Parameters
+        ----------
+        kind : {"write", "read", "file"}
+            The kind.
+        window : float, optional
+            Length in seconds.
+
+        Returns
+        -------
+        int
+            Number of requests.
+        """
         worst = 0
         for user in {r.user for r in self.requests}:
             times = [r.when for r in self.requests if r.kind == kind and r.user == user]
@@ -130,17 +227,26 @@ class ForcedSandbox:
 
     # One request.
 
-    def answer(self, request):
-        """Return status, headers and body."""
+    def answer(self, request: "ForcedRequest") -> Reply:
+        """Answer a request.
+
+        Parameters
+        ----------
+        request : ForcedRequest
+            The request.
+
+        Returns
+        -------
+        tuple
+            Status, headers and body.
+        """
         with self.lock:
             self.queue.advance(self.clock.now())
-            answer = self._route(request)
-        if callable(answer):
-            # Meanwhile others may ask, and see a part of what is inserted.
-            answer = answer()
-        return answer
+            answer: Reply | Callable[[], Reply] = self._route(request)
+        # Meanwhile others may ask, and see a part of what is inserted.
+        return answer() if callable(answer) else answer
 
-    def _route(self, request):
+    def _route(self, request: "ForcedRequest") -> Any:
         path = request.path
         if not path.startswith(PREFIX):
             return PAGE_NOT_FOUND
@@ -170,7 +276,7 @@ class ForcedSandbox:
             return self._request_images(request, int(found[1]))
         return PAGE_NOT_FOUND
 
-    def _login(self, request):
+    def _login(self, request: "ForcedRequest") -> Reply:
         if request.method != "POST":
             return _json(405, {"detail": f'Method "{request.method}" not allowed.'})
         form = request.form()
@@ -183,7 +289,7 @@ class ForcedSandbox:
             return _json(400, {"non_field_errors": [words]})
         return _json(200, {"token": user.token})
 
-    def _throttled(self, request, kind):
+    def _throttled(self, request: "ForcedRequest", kind: str) -> Reply | None:
         """Count a request; answer 429 when the account has none left."""
         if request.user is None:
             return None
@@ -198,7 +304,7 @@ class ForcedSandbox:
         words = f"Request was throttled. Expected available in {wait} second{'s' * (wait != 1)}."
         return _json(429, {"detail": words}, {"Retry-After": str(wait)})
 
-    def _collection(self, request):
+    def _collection(self, request: "ForcedRequest") -> Any:
         if request.bad_login:
             return request.bad_login
         reads = request.method in ("GET", "HEAD", "OPTIONS")
@@ -213,15 +319,17 @@ class ForcedSandbox:
         if refused := self._throttled(request, "read" if reads else "write"):
             return refused
         if request.method == "POST":
-            return self._submit(request)
-        return self._list(request) if reads else _json(405, {"detail": "Not allowed."})
+            return self._submit(request, request.user)
+        return (
+            self._list(request, request.user) if reads else _json(405, {"detail": "Not allowed."})
+        )
 
-    def _submit(self, request):
-        user, now = request.user, self.clock.now()
+    def _submit(self, request: "ForcedRequest", user: ForcedAccount) -> Any:
+        now = self.clock.now()
         try:
             tasks, many = read_submission(request.content_type, request.body, now)
-        except RefusalError as refusal:
-            return _json(refusal.status, refusal.words)
+        except SubmissionError as refusal:
+            return _json(refusal.status, refusal.body)
         before = self.queue.unstarted(user.name)
         if before + len(tasks) > 500:
             words = (
@@ -229,29 +337,29 @@ class ForcedSandbox:
                 "requested > 500)."
             )
             return _json(400, {"non_field_errors": words})
-        fates = [self._fate(f) for f in tasks]
-        made = self.queue.submit(user.name, user.number, now, tasks, fates, before)
+        outcomes = [self._outcome(f) for f in tasks]
+        rows = self.queue.submit(user.name, user.number, now, tasks, outcomes, before)
 
-        def complete():
+        def complete() -> Reply:
             self.clock.work(len(tasks) * self.queue.insertion)
             with self.lock:
                 self.queue.advance(self.clock.now())
-                sent = [self.queue.json(task, self.url) for task in made]
+                sent = [self.queue.json(task, self.url) for task in rows]
             if many:
                 return _json(201, sent)
             return _json(201, sent[0], {"Location": sent[0]["url"]})
 
         return complete
 
-    def _fate(self, fields):
+    def _outcome(self, fields: dict) -> str:
         if fields.get("mpc_name"):
-            return self.fates.get(fields["mpc_name"], "done")
+            return self.outcomes.get(fields["mpc_name"], "done")
         default = "nodata" if fields["dec"] <= -89 else "done"
-        return self.fates.get((fields["ra"], fields["dec"]), default)
+        return self.outcomes.get((fields["ra"], fields["dec"]), default)
 
-    def _list(self, request):
+    def _list(self, request: "ForcedRequest", user: ForcedAccount) -> Reply:
         query = request.query
-        tasks = sorted(self.queue.own(request.user.name), key=lambda task: -task.id)
+        tasks = sorted(self.queue.of_user(user.name), key=lambda task: -task.id)
         if query.get("started") in ("true", "false"):
             wanted = query["started"] == "true"
             tasks = [task for task in tasks if (task.started is not None) == wanted]
@@ -261,15 +369,15 @@ class ForcedSandbox:
             tasks.reverse()
         first = 0
         if "cursor" in query:
-            place = _read_cursor(query["cursor"])
-            if place is None:
+            after = _read_cursor(query["cursor"])
+            if after is None:
                 return _json(404, {"detail": "Invalid cursor"})
-            beyond = (n for n, t in enumerate(tasks) if (t.id > place if upwards else t.id < place))
+            beyond = (n for n, t in enumerate(tasks) if (t.id > after if upwards else t.id < after))
             first = next(beyond, len(tasks))
         page = tasks[first : first + size]
         rest = {k: v for k, v in sorted(query.items()) if k != "cursor"}
 
-        def link(cursor):
+        def link(cursor: int | None) -> str:
             extra = {"cursor": base64.b64encode(f"p={cursor}".encode()).decode()} if cursor else {}
             asked = urlencode({**extra, **rest})
             return f"{self.url}queue/" + (f"?{asked}" if asked else "")
@@ -285,13 +393,13 @@ class ForcedSandbox:
             "taskcount": len(tasks),
             "results": [self.queue.json(task, self.url) for task in page],
         }
-        return _tagged(request, body, self._version(request.user.name))
+        return _tagged(request, body, self._version(user.name))
 
-    def _version(self, user):
-        """Return what the tag of an answer is made of: all that changes any task of an account."""
-        return [(t.id, t.started, t.ended, t.attempts) for t in self.queue.own(user)]
+    def _version(self, user: str) -> list[tuple]:
+        """Return what the tag of a response depends on: all that changes any task of an account."""
+        return [(t.id, t.started, t.ended, t.attempts) for t in self.queue.of_user(user)]
 
-    def _detail(self, request, number):
+    def _detail(self, request: "ForcedRequest", number: int) -> Reply:
         if request.bad_login:
             return request.bad_login
         task = self.queue.tasks.get(number)
@@ -306,13 +414,13 @@ class ForcedSandbox:
                 return (204, {}, b"") if deleting else PAGE_NOT_FOUND
             return _json(404, {"detail": "No Task matches the given query."})
         if deleting:
-            if task.user != request.user.name:
+            if request.user is None or task.user != request.user.name:
                 return _json(403, {"detail": "You must be the owner of this object."})
             self.queue.remove(task, self.clock.now())
             return 204, {}, b""
         return _tagged(request, self.queue.json(task, self.url), self._version(task.user))
 
-    def _request_images(self, request, number):
+    def _request_images(self, request: "ForcedRequest", number: int) -> Reply:
         if request.bad_login:
             return request.bad_login
         if request.method != "POST":
@@ -325,7 +433,7 @@ class ForcedSandbox:
         if task.user != request.user.name:
             return _json(403, {"detail": "You do not have permission to perform this action."})
         # It is not throttled, and each call makes a task.
-        images = sum(t.kind == "IMGZIP" for t in self.queue.own(task.user))
+        images = sum(t.kind == "IMGZIP" for t in self.queue.of_user(task.user))
         if images >= 5:
             words = (
                 f"You have too many IMGZIP tasks ({images} >= 5). Delete some before making "
@@ -341,7 +449,7 @@ class ForcedSandbox:
         )
         return 302, {"Location": f"{where}?newids={child.id}", **HTML}, b""
 
-    def _status(self):
+    def _status(self) -> Reply:
         queued = sum(task.started is None for task in self.queue.tasks.values())
         return _json(200, {
             "written": "2026-11-20T17:47:08.686983+00:00", "pid": 1, "numslots": 16,
@@ -352,18 +460,12 @@ class ForcedSandbox:
             "typical_runtime_seconds": {"FP": self.queue.runtime}, "user_queued_task_count": 0,
         })  # fmt: skip
 
-    def _file(self, request, number, kind, *, view=False):
-        task = self.queue.tasks.get(number)
-        ready = task is not None and task.ended is not None
-        if kind == "zip":
-            ready = task is not None and (task.parent or task.id) in self.queue.zips
-            task = self.queue.tasks.get(task.parent, task) if ready else None
-        elif kind == "fits":
-            ready = ready and task.kind == "SSOSTACK" and task.error is None
-        elif kind == "txt":
-            ready = ready and task.kind != "IMGZIP"
+    def _file(
+        self, request: "ForcedRequest", number: int, kind: str, *, view: bool = False
+    ) -> Reply:
+        task, ready = self._ready(self.queue.tasks.get(number), kind)
         request.kind = "file"
-        if not ready:
+        if not ready or task is None:
             return PAGE_NOT_FOUND if view else (404, {"Content-Type": "text/html"}, b"Not Found\n")
         name = f"job{task.id:05d}.{kind}"
         headers = {"Content-Disposition": f'inline; filename="{name}"'} if view else {}
@@ -371,63 +473,89 @@ class ForcedSandbox:
                  "zip": "application/zip", "fits": "application/fits"}  # fmt: skip
         return 200, {**headers, "Content-Type": types[kind]}, self._content(task, kind)
 
-    def _content(self, task, kind):
+    def _ready(self, task: QueuedTask | None, kind: str) -> tuple[QueuedTask | None, bool]:
+        """Return the task whose file this is, and whether the file is ready."""
+        if task is None:
+            return None, False
+        ready = task.ended is not None
+        if kind == "zip":
+            ready = (task.parent or task.id) in self.queue.zips
+            if ready and task.parent is not None:
+                task = self.queue.tasks.get(task.parent, task)
+        elif kind == "fits":
+            ready = ready and task.kind == "SSOSTACK" and task.error is None
+        elif kind == "txt":
+            ready = ready and task.kind != "IMGZIP"
+        return task, ready
+
+    def _content(self, task: QueuedTask, kind: str) -> Any:
         if kind == "txt":
             return self._text(task).encode()
         if kind == "zip" and self.images is not None:
             return self.images
-        makers = {"zip": forced_files.zip_bytes, "fits": forced_files.fits_bytes}
-        heads = {"jpg": b"\xff\xd8\xff\xe0\x00\x10JFIF", "pdf": b"%PDF-1.4\n"}
-        return makers[kind]() if kind in makers else heads[kind]
+        if kind in ("zip", "fits"):
+            return forced_files.zip_bytes() if kind == "zip" else forced_files.fits_bytes()
+        return b"%PDF-1.4\n" if kind == "pdf" else b"\xff\xd8\xff\xe0\x00\x10JFIF"
 
-    def _text(self, task):
+    def _text(self, task: QueuedTask) -> str:
         f = task.fields
         if task.kind == "SSOSTACK":
             return f"stack_rock.sh {f['mpc_name']}: 4 images\n"
-        if task.fate == "ragged":
+        if task.outcome == "ragged":
             return forced_files.RAGGED
-        if task.fate == "nodata":
+        if task.outcome == "nodata":
             return forced_files.HEADER + "\n"
         planet = f.get("ra") is None
         text = forced_files.result_text(
             180.0 if planet else f["ra"], 0.0 if planet else f["dec"], f["mjd_min"], f["mjd_max"],
-            reduced=f.get("use_reduced", False), dialect=self.dialect, moving=planet,
+            reduced=f.get("use_reduced", False), dialect=self.dialect, mpc_name=f.get("mpc_name"),
+            seed=self.seed,
         )  # fmt: skip
         # A copy that was cut short on its way, as proxies keep them.
-        return text[: -self.cut] if task.fate == "cut" else text
+        return text[: -self.cut] if task.outcome == "cut" else text
 
 
 @dataclass
-class Request:
+class ForcedRequest:
     """A request as it arrived."""
 
     method: str
     target: str
     headers: dict
     body: bytes
-    user: User | None = None
-    bad_login: tuple | None = None
+    user: ForcedAccount | None = None
+    bad_login: Reply | None = None
     kind: str | None = None
 
     @property
-    def path(self):
+    def path(self) -> str:
+        """The path without the query."""
         return urlsplit(self.target).path
 
     @property
-    def query(self):
+    def query(self) -> dict[str, str]:
+        """The query."""
         return dict(parse_qsl(urlsplit(self.target).query))
 
     @property
-    def content_type(self):
+    def content_type(self) -> str:
+        """The type of the body."""
         return self.headers.get("content-type", "").partition(";")[0]
 
-    def form(self):
+    def form(self) -> dict:
+        """Return the fields of the body.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
         if self.content_type == "application/json":
             return json.loads(self.body)
         return {k: v[-1] for k, v in parse_qs(self.body.decode()).items()}
 
 
-def _json(status, body, headers=None):
+def _json(status: int, body: object, headers: dict[str, str] | None = None) -> Reply:
     return (
         status,
         {"Content-Type": "application/json", **(headers or {})},
@@ -435,26 +563,27 @@ def _json(status, body, headers=None):
     )
 
 
-def _tagged(request, body, version):
+def _tagged(request: ForcedRequest, body: object, version: object) -> Reply:
     status, headers, content = _json(200, body)
-    tag = f'"{hashlib.md5(f"{request.target} {version}".encode()).hexdigest()}"'
+    state = f"{request.target} {version}"
+    tag = f'"{hashlib.md5(state.encode(), usedforsecurity=False).hexdigest()}"'
     if request.headers.get("if-none-match") == tag:
         return 304, {}, b""
     return status, {**headers, "ETag": tag}, content
 
 
-def _read_cursor(text):
+def _read_cursor(text: str) -> int | None:
     with suppress(ValueError):
         found = re.fullmatch(rb"p=(\d+)", base64.b64decode(text, validate=True))
         return int(found[1]) if found else None
     return None
 
 
-def _who(double, request):
-    """Find out who asks; "Bearer" counts as anonymous."""
+def _identify(server: ForcedSandbox, request: ForcedRequest) -> None:
+    """Find the account that sends a request; "Bearer" counts as anonymous."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme == "Token":
-        for user in double.users.values():
+        for user in server.users.values():
             if user.token == value:
                 request.user = user
                 return
@@ -463,25 +592,25 @@ def _who(double, request):
         request.bad_login = _json(401, {"detail": "Invalid username/password."})
 
 
-def _handler(double):
-    class Handler(BaseHTTPRequestHandler):
+def _handler(sandbox: ForcedSandbox) -> type[BaseHTTPRequestHandler]:
+    class ForcedHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
-        def serve(self):
+        def serve(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length") or 0))
-            request = Request(self.command, self.path, headers, body)
-            _who(double, request)
-            fault = double.fault(request.method, request.path)
+            request = ForcedRequest(self.command, self.path, headers, body)
+            _identify(sandbox, request)
+            fault = sandbox.fault(request.method, request.path)
             if fault == "before":
-                answer = None
+                answer: Reply | None = None
             elif fault == "bare 429":
                 answer = _json(429, {"detail": "Too many requests."})
             else:
-                answer = double.answer(request)
+                answer = sandbox.answer(request)
             if fault == "stall":
-                double.released.wait(600)
+                sandbox.released.wait(600)
             if fault in ("after", "stall"):
                 answer = None
             elif isinstance(fault, int):
@@ -493,15 +622,17 @@ def _handler(double):
                 return
             self.reply(*answer)
 
-        def note(self, request, answer):
+        def note(self, request: ForcedRequest, answer: Reply | None) -> None:
             user = request.user.name if request.user else None
             status = answer[0] if answer else None
-            double.requests.append(
-                Seen(double.clock.now(), user, request.method, request.path, request.kind, status,
+            sandbox.requests.append(
+                Seen(sandbox.clock.now(), user, request.method, request.path, request.kind, status,
                      request.headers, request.query, request.body)
             )  # fmt: skip
 
-        def reply(self, status, headers, body):
+        def reply(self, status: int, headers: dict[str, str], body: Any) -> None:
+            size: int
+            blocks: Iterable[bytes]
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -516,18 +647,18 @@ def _handler(double):
                         size -= len(block)
                 self.close_connection |= size > 0
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             if name.startswith("do_"):
                 return self.serve
             raise AttributeError(name)
 
-        def handle_one_request(self):
+        def handle_one_request(self) -> None:
             try:
                 super().handle_one_request()
             except (ConnectionError, TimeoutError):
                 self.close_connection = True
 
-        def log_message(self, *args):
+        def log_message(self, *args: object) -> None:
             pass
 
-    return Handler
+    return ForcedHandler

@@ -1,99 +1,62 @@
-"""The files of the double of an LCC-Server: light curves, and ZIPs of them, in pieces."""
+"""Files of the embedded LCC-Server: light curves and ZIPs, in pieces, and pages of objects."""
 
-import gzip
 import hashlib
-import io
-import json
 import re
-import zipfile
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ..http import Response
+from . import catalogs
+from .catalogs import Row
+from .light_curves import make_zip, packed
+from .messages import BAD_KEY, HTML_401, HTML_404, LCCRequest, failed, json_reply, page
 
-from . import sky
-from .server import BAD_KEY, Answer, failed
+if TYPE_CHECKING:
+    from .server import LCCSandbox
 
-DEFINED = {
-    "rjd": ("f8", "time of observation in Reduced Julian date (JD = 2400000.0 + RJD)", "%.7f"),
-    "bjd": ("f8", "time of observation in Baryocentric Julian date (BJD_TDB)", "%.7f"),
-    "stf": ("i8", "the telescope ID of the observing station", "%i"),
-    "flt": ("U8", "filter used", "%s"),
-    "aim_000": ("f8", "instrument magnitude measured in aperture 000", "%.5f"),
-    "aim_001": ("f8", "instrument magnitude measured in aperture 001", "%.5f"),
-    "aie_000": ("f8", "error associated with instrumental magnitude in aperture 000", "%.5f"),
-    "aie_001": ("f8", "error associated with instrumental magnitude in aperture 001", "%.5f"),
-    "aep_000": ("f8", "EPD magnitude measured in aperture 000", "%.5f"),
-    "aep_001": ("f8", "EPD magnitude measured in aperture 001", "%.5f"),
-}
+__all__ = ["Files", "keep_dataset"]
+
 # The smallest of pictures.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
-HTML_401 = "<html><title>401: Unauthorized</title><body>401: Unauthorized</body></html>"
-HTML_404 = "<html><title>404: Not Found</title><body>404: Not Found</body></html>"
+# Of a collection the first few objects have a page.
+PAGES = 5
 
 
-def values(row):
-    """Return the columns of the light curve of an object of the double's sky."""
-    n = row["ndet"]
-    rng = np.random.default_rng(int(row["gaia_id"]) % 2**32)
-    days = np.sort(rng.uniform(0, 120, n)) + 57000.0
-    mag = row["sdssr"] + rng.normal(0, 0.1, n)
-    return {
-        "rjd": days, "bjd": days + 2400000.0 + 0.0027, "stf": 5 + np.arange(n) % 3,
-        "flt": ["" if k % 11 == 0 else "rg"[k % 2] for k in range(n)],
-        "aim_000": mag + 0.01, "aim_001": mag + 0.02,
-        "aie_000": np.full(n, 0.01), "aie_001": np.full(n, 0.02), "aep_000": mag,
-        "aep_001": np.where(np.arange(n) % 23 == 5, np.nan, mag + 0.005),
-    }  # fmt: skip
+def keep_dataset(
+    server: "LCCSandbox",
+    rows: Iterable[tuple[str, Row]],
+    setid: str = "abcdefghijk",
+    *,
+    status: str = "complete",
+    zipped: bool = True,
+    key: str | None = None,
+) -> str:
+    """Give a server a dataset.
 
+    Parameters
+    ----------
+    server : LCCSandbox
+        The server.
+    rows : iterable of tuple
+        Pairs of the name of a collection and a row of it.
+    setid : str, optional
+        The set ID.
+    status : str, optional
+        ``"complete"`` or ``"in progress"``.
+    zipped : bool, optional
+        Whether there is a ZIP of the light curves.
+    key : str, optional
+        The key that it belongs to.
 
-def csvlc(info, columns, *, defined=DEFINED, mark="#", separator=","):
-    """Return a file as the server writes it, not packed."""
-    names = list(columns)
-    described = {
-        name: {"colnum": n, "dtype": defined[name][0], "desc": defined[name][1]}
-        for n, name in enumerate(names)
-    }
-    reply = {key: {"val": value, "desc": key} for key, value in info.items()}
-
-    def marked(data):
-        return [f"{mark} {line}" for line in json.dumps(data, indent=2).split("\n")]
-
-    lines = ["LCC-CSVLC-V1", mark, separator, f"{mark} OBJECT METADATA", *marked(reply), mark]
-    lines += [f"{mark} COLUMN DEFINITIONS", *marked(described), mark, f"{mark} LIGHTCURVE"]
-    for row in zip(*columns.values(), strict=True):
-        fields = []
-        for name, value in zip(names, row, strict=True):
-            try:
-                fields.append(defined[name][2] % value)
-            except (TypeError, ValueError):
-                # What its server does with a nan where an integer should be.
-                fields.append(str(value))
-        lines.append(separator.join(fields))
-    return ("\n".join(lines) + "\n").encode()
-
-
-def packed(row):
-    """Return the file of an object, as it is served."""
-    info = {"objectid": row["objectid"], "ra": row["ra"], "decl": row["decl"],
-            "ndet": row["ndet"], "jmag": row["jmag"], "network": "HN"}  # fmt: skip
-    return gzip.compress(csvlc(info, values(row)), 6, mtime=0)
-
-
-def make_zip(members, *, manifest=True):
-    """Return a ZIP of a mapping of names to contents."""
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-        if manifest:
-            archive.writestr("lczip-manifest.json", json.dumps(list(members)))
-    return body.getvalue()
-
-
-def keep_dataset(double, rows, setid="abcdefghijk", *, status="complete", zipped=True, key=None):
-    """Let a double have a dataset of pairs of a collection and a row; return its name."""
+    Returns
+    -------
+    str
+        The set ID.
+    """
+    rows = list(rows)
     columns = ["sdssr", "db_oid", "db_ra", "db_decl", "db_lcfname", "collection"]
     result = [
         {"sdssr": row["sdssr"], "db_oid": row["objectid"], "db_ra": row["ra"],
@@ -101,50 +64,92 @@ def keep_dataset(double, rows, setid="abcdefghijk", *, status="complete", zipped
         for name, row in rows
     ]  # fmt: skip
     names = sorted({name for name, _ in rows})
+    described = {column: catalogs.described(column) for column in columns}
     dataset = {
-        "setid": setid, "columns": columns, "coldesc": {c: sky.described(c) for c in columns},
+        "setid": setid, "columns": columns, "coldesc": described,
         "result": result, "rows": [], "status": status, "total_nmatches": len(rows),
         "actual_nrows": len(rows), "created": "2026-11-20T18:05:37.333483",
         "updated": "2026-11-20T18:05:37.359906", "searchtype": "sqlite_column_search",
         "searchargs": {}, "collections": names, "visibility": "unlisted", "name": "a dataset",
-        "coll_dirs": {name: sky.COLLECTIONS[name] for name in names}, "citation": None,
+        "coll_dirs": {name: catalogs.COLLECTIONS[name] for name in names}, "citation": None,
         "lczipfpath": f"/p/lightcurves-{setid}.zip" if zipped else None,
         "dataset_csv": f"/d/dataset-{setid}.csv", "dataset_pickle": f"/d/dataset-{setid}.pkl.gz",
         "desc": "", "owner": 2, "session_token": "redacted",
     }  # fmt: skip
-    double.add(dataset, key)
+    server.add(dataset, key)
     return setid
 
 
 class Files:
-    """The files of a double: installs itself in its routes.
+    """The files of a server.
 
-    ``zips`` has the ZIP of each dataset, made when it is first asked for unless it is put there;
-    ``whole`` makes the server ignore Range; ``before`` is called with each request for a ZIP.
+    Parameters
+    ----------
+    server : LCCSandbox
+        The server.
+
+    Attributes
+    ----------
+    rows : dict
+        Rows of the catalogues by folder and name, where they differ from these.
+    changed : dict of str to bytes
+        Other content of the files of some objects, by name.
+    unmade : set of str
+        Objects whose files do not exist yet.
+    zips : dict of str to bytes
+        The ZIP of each dataset, created when it is first requested unless it is set.
+    whole : bool
+        Whether the server ignores Range.
+    before : callable
+        Called with each request for a ZIP; a response that it returns is sent instead.
     """
 
-    def __init__(self, double):
-        self.double = double
-        self.rows = {
-            (folder, row["objectid"]): row
-            for name, folder in sky.COLLECTIONS.items()
-            for row in sky.objects()[name]
-        }
-        self.unmade, self.changed = set(), {}
-        self.zips = {}
+    def __init__(self, server: "LCCSandbox"):
+        self._server = server
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.changed: dict[str, bytes] = {}
+        self.unmade: set[str] = set()
+        self.zips: dict[str, bytes] = {}
         self.whole = False
-        self.before = lambda request: None
-        double.routes[r"^GET /api/object$"] = self.page
-        double.routes[r"^(GET|HEAD) /l/"] = self.single
-        double.routes[r"^(GET|HEAD) /p/"] = self.zip
+        self.before: Callable[[LCCRequest], Response | None] = lambda request: None
 
-    def page(self, request):
-        """Return what is known of an object: those of the first five that anybody looked at."""
-        objectid, collection = (request.params[key][0] for key in ("objectid", "collection"))
-        row = self.rows.get((sky.COLLECTIONS.get(collection), objectid))
-        if row is None or int(objectid[-7:]) > 5:
-            words = f"could not find information for object {objectid} in collection {collection}"
-            return Answer(failed(words), 404)
+    def row(self, folder: str, name: str) -> Row | None:
+        """Return the row of an object.
+
+        Parameters
+        ----------
+        folder : str
+            Folder of its collection.
+        name : str
+            Its object ID.
+
+        Returns
+        -------
+        dict or None
+            The row, None for an unknown object.
+        """
+        return self.rows.get((folder, name)) or catalogs.by_name(folder, self._server.seed).get(
+            name
+        )
+
+    def object_page(self, request: LCCRequest) -> Response:
+        """Return what is known of an object: those of the first few that anybody looked at.
+
+        Parameters
+        ----------
+        request : LCCRequest
+            The request.
+
+        Returns
+        -------
+        Response
+            The page.
+        """
+        objectid, collection = (request.query[key][0] for key in ("objectid", "collection"))
+        row = self.row(catalogs.COLLECTIONS.get(collection, ""), objectid)
+        if row is None or not self._has_page(collection, objectid):
+            message = f"could not find information for object {objectid} in collection {collection}"
+            return json_reply(failed(message), 404)
         info = {key: row[key] for key in ("ra", "decl", "ndet", "sdssr", "jmag", "objecttags")}
         period = 0.3 + row["sdssr"] / 10
         method = {
@@ -156,52 +161,96 @@ class Files:
             "varinfo": {"objectisvar": None, "features": {"median": row["sdssr"], "mad": 0.07}},
             "pfmethods": ["0-gls"], "0-gls": method, "objectcomments": None,
         }  # fmt: skip
-        return Answer({"status": "ok", "result": result, "message": "found"})
+        return json_reply({"status": "ok", "result": result, "message": "found"})
 
-    def single(self, request):
-        if request.key not in self.double.keys or self.double.auth_down:
-            return Answer(failed(BAD_KEY), 401)
-        folder, name = re.fullmatch(r"/l/([^/]+)/(.+)-csvlc\.gz", request.path).groups()
-        if (folder, name) not in self.rows:
-            return Answer(HTML_401, 401, "text/html; charset=UTF-8")
-        if name in self.unmade:
-            return Answer(HTML_404, 404, "text/html; charset=UTF-8")
-        body = self.changed.get(name)
-        body = packed(self.rows[folder, name]) if body is None else body
-        return self.ranged(request, body, "application/gzip")
+    def light_curve(self, request: LCCRequest) -> Response:
+        """Return the file of one light curve.
 
-    def zip(self, request):
-        setid = re.fullmatch(r"/p/lightcurves-(.+)\.zip", request.path)[1]
-        if request.key not in self.double.keys:
-            return Answer(failed(BAD_KEY), 401)
-        if setid not in self.double.datasets:
-            return Answer(HTML_401, 401, "text/html; charset=UTF-8")
-        if setid not in self.zips:
-            self.zips[setid] = make_zip(self.members(setid))
+        Parameters
+        ----------
+        request : LCCRequest
+            The request.
+
+        Returns
+        -------
+        Response
+            The file, or a part of it.
+        """
+        if request.key not in self._server.keys or self._server.auth_down:
+            return json_reply(failed(BAD_KEY), 401)
+        found = re.fullmatch(r"/l/([^/]+)/(.+)-csvlc\.gz", request.path)
+        row = self.row(found[1], found[2]) if found else None
+        if found is None or row is None:
+            return page(HTML_401, 401)
+        if found[2] in self.unmade:
+            return page(HTML_404, 404)
+        body = self.changed.get(found[2])
+        return self._ranged(
+            request, self._packed(row) if body is None else body, "application/gzip"
+        )
+
+    def zip(self, request: LCCRequest) -> Response:
+        """Return the ZIP of a dataset.
+
+        Parameters
+        ----------
+        request : LCCRequest
+            The request.
+
+        Returns
+        -------
+        Response
+            The ZIP, or a part of it.
+        """
+        found = re.fullmatch(r"/p/lightcurves-(.+)\.zip", request.path)
+        if request.key not in self._server.keys:
+            return json_reply(failed(BAD_KEY), 401)
+        if found is None or found[1] not in self._server.datasets:
+            return page(HTML_401, 401)
+        if found[1] not in self.zips:
+            self.zips[found[1]] = make_zip(self.members(found[1]))
         faulty = self.before(request)
-        return faulty or self.ranged(request, self.zips[setid], "application/zip")
+        return faulty or self._ranged(request, self.zips[found[1]], "application/zip")
 
-    def members(self, setid):
-        """Return the light curves of a dataset, by their names in its ZIP."""
-        dataset, _ = self.double.datasets[setid]
+    def members(self, setid: str) -> dict[str, bytes]:
+        """Return the light curves of a dataset.
+
+        Parameters
+        ----------
+        setid : str
+            The set ID.
+
+        Returns
+        -------
+        dict of str to bytes
+            The files by their names in the ZIP.
+        """
+        dataset, _ = self._server.datasets[setid]
         found = {}
-        for row in dataset["result"]:
-            folder = sky.COLLECTIONS[row["collection"]]
-            name = row["db_oid"]
-            found[f"{folder}-{name}-csvlc.gz"] = packed(self.rows[folder, name])
+        for entry in dataset["result"]:
+            folder, name = catalogs.COLLECTIONS[entry["collection"]], entry["db_oid"]
+            row = self.row(folder, name)
+            if row is not None:
+                found[f"{folder}-{name}-csvlc.gz"] = self._packed(row)
         return found
 
-    def ranged(self, request, body, kind):
-        tag = f'"{hashlib.md5(body).hexdigest()}"'
-        headers = {"ETag": tag, "Accept-Ranges": "bytes"}
+    def _has_page(self, collection: str, objectid: str) -> bool:
+        rows = catalogs.by_name(catalogs.COLLECTIONS[collection], self._server.seed)
+        return objectid in list(rows)[:PAGES]
+
+    def _packed(self, row: Row) -> bytes:
+        return packed(row, self._server.seed)
+
+    def _ranged(self, request: LCCRequest, body: bytes, content_type: str) -> Response:
+        tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        headers: dict[str, Any] = {"ETag": f'"{tag}"', "Accept-Ranges": "bytes"}
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
         if self.whole or not wanted:
-            return Answer(body, 200, kind, headers)
-        # "If-Range" is nothing that its server knows: it sends the piece, with the other ETag.
+            return Response(200, body, content_type, headers)
+        # The server ignores "If-Range": it sends the part, with the other ETag.
         first, last = int(wanted[1]), min(int(wanted[2]), len(body) - 1)
         if first >= len(body):
-            return Answer(
-                b"", 416, "text/plain", headers | {"Content-Range": f"bytes */{len(body)}"}
-            )
+            headers["Content-Range"] = f"bytes */{len(body)}"
+            return Response(416, b"", "text/plain", headers)
         headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
-        return Answer(body[first : last + 1], 206, kind, headers)
+        return Response(206, body[first : last + 1], content_type, headers)

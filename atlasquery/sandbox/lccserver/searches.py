@@ -1,14 +1,25 @@
-"""The searches of the double of an LCC-Server, with the errors of docs/servers/lccserver.rst."""
+"""Searches of the embedded LCC-Server, with the errors of docs/servers/lccserver.rst."""
 
 import html
 import itertools
 import json
 import re
 import secrets
+import sqlite3
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import sky
+from ..http import Response
+from . import catalogs
+from .catalogs import Row
+from .messages import LCCRequest, LineStream, json_reply
+
+if TYPE_CHECKING:
+    from .server import LCCSandbox
+
+__all__ = ["SEARCHES", "stream"]
 
 SEARCHES = ("/api/conesearch", "/api/ftsquery", "/api/columnsearch", "/api/xmatch")
 WORDS = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "=", "ne": "!=", "ct": "like"}
@@ -25,65 +36,87 @@ class DiedError(Exception):
     """The search ended in an exception, after which the stream just stops."""
 
 
-def stream(double, request):
-    """Return the answer to a search."""
-    from .server import Answer
+Arguments = dict[str, Any]
+# Rows by the name of their collection, and the columns that the kind of search adds.
+Found = tuple[dict[str, list[Row]], tuple[str, ...]]
 
+
+def stream(server: "LCCSandbox", request: LCCRequest) -> Response | LineStream:
+    """Return the response to a search.
+
+    Parameters
+    ----------
+    server : LCCSandbox
+        The server, which stores the dataset.
+    request : LCCRequest
+        The request.
+
+    Returns
+    -------
+    Response or LineStream
+        The lines, each sent as soon as it is there.
+    """
     service = request.path.removeprefix("/api/")
     try:
         arguments = PARSERS[service](request)
     except ValueError as error:
-        reply = [json.dumps({**BAD, "message": words}) for words in error.args]
-        return Answer(lines=["".join(reply)])
+        lines = [json.dumps({**BAD, "message": message}) for message in error.args]
+        return LineStream(["".join(lines)])
     except TypeError as error:
-        return Answer({**BAD, "message": f"an unrecoverable exception: {error}"}, 500)
+        return json_reply({**BAD, "message": f"an unrecoverable exception: {error}"}, 500)
     arguments |= _shared(request)
     setid = secrets.token_urlsafe(8)
-    return Answer(lines=_lines(double, request, service, setid, arguments))
+    return LineStream(_lines(server, request, service, setid, arguments))
 
 
-def _say(message, status, result):
+def _line(message: str, status: str, result: object) -> str:
     return json.dumps({"message": message, "status": status, "result": result, "time": TIME}) + "\n"
 
 
-def _lines(double, request, service, setid, arguments):
+def _lines(
+    server: "LCCSandbox", request: LCCRequest, service: str, setid: str, arguments: Arguments
+) -> Iterator[str]:
     hidden = {k: v for k, v in arguments.items() if k not in ("parsed", "radius")}
-    yield _say(f"query in run-queue. executing with set ID: {setid}...", "queued",
+    yield _line(f"query in run-queue. executing with set ID: {setid}...", "queued",
                {"setid": setid, "api_service": service, "api_args": hidden})  # fmt: skip
     try:
-        found, ran, columns = _search(double, service, arguments)
+        found, ran, columns = _search(service, arguments, server.seed)
         total = sum(map(len, found.values()))
         if not total:
-            words = 'Nothing found. See the <a href="#c">available LC collections<\\/a>.'
+            message = 'Nothing found. See the <a href="#c">available LC collections<\\/a>.'
             nothing = {"setid": setid, "actual_nrows": 0}
-            yield json.dumps({"status": "failed", "result": nothing, "message": words})
+            yield json.dumps({"status": "failed", "result": nothing, "message": message})
             return
-        rows = _cut(list(itertools.chain(*found.values())), arguments, double.site["cap"])
+        rows = _cut(list(itertools.chain(*found.values())), arguments, server.site["cap"])
     except DiedError:
         return
-    zipped = len(rows) <= double.site["zip_rows"]
-    outcome = _dataset(double, setid, NAMES[service], arguments, ran, columns, found, rows, zipped)
-    # The server says first that it is building it; then it takes longer to check a key than that.
-    double.add(outcome, request.key)
-    yield _say(f"query finished OK. objects matched: {total}, building dataset...", "running",
+    zipped = len(rows) <= server.site["zip_rows"]
+    columns_and_rows = columns, _renamed(columns, rows)
+    outcome = _dataset(server, setid, NAMES[service], arguments, ran, columns_and_rows, found)
+    outcome["lczipfpath"] = f"/p/lightcurves-{setid}.zip" if zipped else None
+    # The real server reports first that it is building it; checking a key takes longer than that.
+    server.add(outcome, request.key)
+    yield _line(f"query finished OK. objects matched: {total}, building dataset...", "running",
                {"setid": setid, "total_nmatches": total})  # fmt: skip
-    url = f"{double.url}set/{setid}"
+    url = f"{server.url}set/{setid}"
     if not zipped:
-        yield _say(f"More than {double.site['zip_rows']} light curves, so no ZIP. See {url}",
+        yield _line(f"More than {server.site['zip_rows']} light curves, so no ZIP. See {url}",
                    "background", {"setid": setid, "seturl": url})  # fmt: skip
         return
-    yield _say("collecting light curves into ZIP file...", "running", {"setid": setid})
-    yield _say("dataset LC ZIP complete.", "running",
+    yield _line("collecting light curves into ZIP file...", "running", {"setid": setid})
+    yield _line("dataset LC ZIP complete.", "running",
                {"setid": setid, "lczip": outcome["lczipfpath"]})  # fmt: skip
     kept = ("setid", "created", "updated", "owner", "visibility", "sharedwith", "total_nmatches",
             "actual_nrows", "npages", "rows_per_page")  # fmt: skip
-    yield _say(f"dataset now ready: {url}", "ok", {key: outcome[key] for key in kept} | {
+    yield _line(f"dataset now ready: {url}", "ok", {key: outcome[key] for key in kept} | {
         "seturl": url, "backend_function": NAMES[service], "backend_parsedargs": ran,
     })  # fmt: skip
 
 
-def _shared(request):
-    def number(name):
+def _shared(request: LCCRequest) -> Arguments:
+    """Read the arguments that all searches have."""
+
+    def number(name: str) -> int | None:
         text = request.one(name, "")
         return abs(int(text)) or None if re.fullmatch(r"[+-]?\d+", text) else None
 
@@ -93,19 +126,19 @@ def _shared(request):
         # In single quotes it is ignored: docs/servers/lccserver.rst, "Sorting and sampling".
         sort = None
     visibility = request.one("visibility", "unlisted")
+    levels = ("public", "private", "shared", "unlisted")
     return {
         "conditions": _conditions(request.one("filters")),
         "results_sortspec": sort, "results_limitspec": number("limitspec"),
         "results_samplespec": number("samplespec"),
-        "dataset_visibility": visibility if visibility in (
-            "public", "private", "shared", "unlisted") else "unlisted",
+        "dataset_visibility": visibility if visibility in levels else "unlisted",
         "dataset_sharedwith": None,
         "collections": sorted(set(request.form.get("collections[]", [])) - {"all"}) or None,
         "getcolumns": sorted(set(request.form.get("columns[]", []))),
     }  # fmt: skip
 
 
-def _conditions(text):
+def _conditions(text: str) -> str | None:
     """Return a filter in SQL, or None where the server drops it."""
     if not text:
         return None
@@ -121,7 +154,7 @@ def _conditions(text):
     return " ".join(words)
 
 
-def _cone(request):
+def _cone(request: LCCRequest) -> Arguments:
     found = CONE.match(" ".join(request.one("coords", "").split()))
     if not found or float(found[1]) >= 360 or abs(float(found[2])) >= 90:
         raise ValueError(
@@ -132,7 +165,7 @@ def _cone(request):
     return {"coords": request.one("coords"), "parsed": (ra, dec), "radius": min(radius, 60.0)}
 
 
-def _text(request):
+def _text(request: LCCRequest) -> Arguments:
     text = html.escape(request.one("ftstext", ""))
     if not 3 <= len(text) <= 1024:
         raise ValueError("ftsearch: one or more of the required args are missing or invalid.")
@@ -140,11 +173,11 @@ def _text(request):
     return {"ftstext": text, "sesame": sesame, "parsed": request.one("ftstext")}
 
 
-def _columns(request):
+def _columns(request: LCCRequest) -> Arguments:
     return {"parsed": None}
 
 
-def _match(request):
+def _match(request: LCCRequest) -> Arguments:
     lines = request.one("xmq", "").split("\n")
     if len(lines) > 5001:
         raise TypeError("cannot unpack non-iterable NoneType object")
@@ -158,7 +191,8 @@ def _match(request):
     rows = [row for row in rows if row[1] and row[2] and row[1] < 360 and abs(row[2]) < 90]
     if not 0 < len(rows) < 5001:
         raise ValueError("Could not parse the xmatch input or  the match radius is invalid.")
-    seen, named = {}, []
+    seen: dict[str, int] = {}
+    named = []
     for name, ra, dec in rows:
         seen[name] = seen.get(name, 0) + 1
         named.append((name if seen[name] == 1 else f"{name}_{seen[name]}", ra, dec))
@@ -169,16 +203,18 @@ def _match(request):
 PARSERS = {"conesearch": _cone, "ftsquery": _text, "columnsearch": _columns, "xmatch": _match}
 
 
-def _search(double, service, arguments):
-    """Return the rows by collection, what the server says it ran, and the columns."""
-    chosen = arguments["collections"] or list(sky.COLLECTIONS)
-    if not set(chosen) & set(sky.COLLECTIONS):
+def _search(
+    service: str, arguments: Arguments, seed: int
+) -> tuple[dict[str, list[Row]], Arguments, list[str]]:
+    """Return the rows by collection, what the server reports that it ran, and the columns."""
+    chosen = arguments["collections"] or list(catalogs.COLLECTIONS)
+    if not set(chosen) & set(catalogs.COLLECTIONS):
         raise DiedError
-    chosen = [name for name in sky.COLLECTIONS if name in chosen]
+    chosen = [name for name in catalogs.COLLECTIONS if name in chosen]
     sort = arguments["results_sortspec"] or []
     asked = [*arguments["getcolumns"], *(name for name, _ in sort)]
-    asked = [name for name in dict.fromkeys(asked) if name in sky.COLUMNS]
-    if any(name not in sky.COLUMNS for name, _ in sort):
+    asked = [name for name in dict.fromkeys(asked) if name in catalogs.COLUMNS]
+    if any(name not in catalogs.COLUMNS for name, _ in sort):
         raise DiedError
     condition = arguments["conditions"]
     ran = {
@@ -186,70 +222,78 @@ def _search(double, service, arguments):
         "sortspec": sort or None, "limitspec": arguments["results_limitspec"],
         "samplespec": arguments["results_samplespec"], "visibility": "unlisted", "sharedwith": None,
     }  # fmt: skip
-    found, extra = FINDERS[service](arguments, chosen, condition, ran)
+    found, extra = FINDERS[service](arguments, chosen, condition, ran, seed)
     columns = [*asked, *BASE, *extra, "collection"]
     return found, ran, list(dict.fromkeys(columns))
 
 
-def _select(name, condition):
-    import sqlite3
-
+def _select(name: str, condition: str | None, seed: int) -> list[Row]:
     try:
-        rows = sky.select(name, condition or "1")
+        rows = catalogs.select(name, condition or "1", seed)
     except sqlite3.Error:
         return []
     fixed = {"owner": 1, "visibility": "public", "sharedwith": None, "collection": name}
     return [row | fixed for row in rows]
 
 
-def _apart(ra, dec, rows):
+def _distance(ra: float, dec: float, rows: list[Row]) -> np.ndarray:
+    """Distance of rows to a position, in arcsec."""
     ra2, dec2 = (np.radians([row[key] for row in rows]) for key in ("ra", "decl"))
     ra, dec = np.radians(ra), np.radians(dec)
     half = np.sin((dec2 - dec) / 2) ** 2 + np.cos(dec) * np.cos(dec2) * np.sin((ra2 - ra) / 2) ** 2
-    return np.degrees(2 * np.arcsin(np.sqrt(half))) * 3600
+    distance: np.ndarray = np.degrees(2 * np.arcsin(np.sqrt(half))) * 3600
+    return distance
 
 
-def _in_cone(arguments, chosen, condition, ran):
+def _in_cone(
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
+) -> Found:
     ra, dec = arguments["parsed"]
     ran |= {"center_ra": ra, "center_decl": dec, "radius_arcmin": arguments["radius"]}
     # The tree's own columns of these names make a filter on them ambiguous to the database.
     dead = condition and re.search(r"\b(ra|decl|objectid)\b", condition)
-    found = {}
+    found: dict[str, list[Row]] = {}
     for name in chosen:
-        rows = [] if dead else _select(name, condition)
-        separations = _apart(ra, dec, rows)
+        rows = [] if dead else _select(name, condition, seed)
+        separations = _distance(ra, dec, rows)
         near = [n for n in np.argsort(separations) if separations[n] <= arguments["radius"] * 60]
         found[name] = [rows[n] | {"dist_arcsec": float(separations[n])} for n in near]
     return found, ("kdtree_oid", "kdtree_ra", "kdtree_decl", "dist_arcsec")
 
 
-def _in_text(arguments, chosen, condition, ran):
+def _in_text(
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
+) -> Found:
     ran["ftsquerystr"] = arguments["ftstext"]
     words, column = arguments["parsed"], None
     if ":" in words:
         column, words = words.split(":", 1)
     words = words.replace('"', "").lower()
-    found = {}
+    found: dict[str, list[Row]] = {}
     for name in chosen:
-        rows = _select(name, condition)
+        rows = _select(name, condition, seed)
         kept = [row for row in rows if any(
-            words.rstrip("*") in (row[key] or "").lower() for key in sky.TEXT
+            words.rstrip("*") in (row[key] or "").lower() for key in catalogs.TEXT
             if column in (None, key))]  # fmt: skip
         found[name] = [row | {"relevance": -1.5, "extra_info": None} for row in kept]
-    return found, ("relevance", "extra_info", *sky.TEXT)
+    return found, ("relevance", "extra_info", *catalogs.TEXT)
 
 
-def _in_columns(arguments, chosen, condition, ran):
-    return {name: _select(name, condition) for name in chosen}, ()
+def _in_columns(
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
+) -> Found:
+    return {name: _select(name, condition, seed) for name in chosen}, ()
 
 
-def _in_match(arguments, chosen, condition, ran):
+def _in_match(
+    arguments: Arguments, chosen: list[str], condition: str | None, ran: Arguments, seed: int
+) -> Found:
     names, ra, dec = zip(*arguments["parsed"], strict=True)
     data = {"objectid": list(names), "ra": list(ra), "decl": list(dec)}
     ran |= {"inputdata": {"data": data}, "xmatch_dist_arcsec": arguments["radius"]}
-    found = {}
+    found: dict[str, list[Row]] = {}
     for name in chosen:
-        rows = _select(name, condition)
+        rows = _select(name, condition, seed)
         decs = np.array([row["decl"] for row in rows])
         order = np.argsort(decs)
         found[name] = []
@@ -257,7 +301,7 @@ def _in_match(arguments, chosen, condition, ran):
             wide = arguments["radius"] / 3600
             first, last = np.searchsorted(decs[order], [d - wide, d + wide])
             near = [rows[n] for n in order[first:last]]
-            separations = _apart(a, d, near) if near else []
+            separations = _distance(a, d, near) if near else np.array([])
             found[name] += [
                 row | {"dist_arcsec": float(x), "in_objectid": oid, "in_ra": a, "in_decl": d}
                 for row, x in zip(near, separations, strict=True) if x <= arguments["radius"]
@@ -269,7 +313,7 @@ FINDERS = {"conesearch": _in_cone, "ftsquery": _in_text, "columnsearch": _in_col
            "xmatch": _in_match}  # fmt: skip
 
 
-def _cut(rows, arguments, cap):
+def _cut(rows: list[Row], arguments: Arguments, cap: int) -> list[Row]:
     """Sample, sort, limit: in this order."""
     sample, limit = arguments["results_samplespec"], arguments["results_limitspec"]
     if sample is not None and sample < len(rows):
@@ -277,28 +321,42 @@ def _cut(rows, arguments, cap):
         rows = [rows[n] for n in np.sort(picked)]
     for name, direction in reversed(arguments["results_sortspec"] or []):
         known = [row for row in rows if row[name] is not None]
-        known.sort(key=lambda row, name=name: row[name], reverse=direction == "desc")
+        known.sort(key=lambda row, name=name: row[name], reverse=direction == "desc")  # type: ignore[misc]
         rows = known + [row for row in rows if row[name] is None]
     return rows[:limit][:cap]
 
 
-def _dataset(double, setid, kind, arguments, ran, columns, found, rows, zipped):
-    wire = {"db_oid": "objectid", "db_ra": "ra", "db_decl": "decl", "db_lcfname": "lcfname",
-            "kdtree_oid": "objectid", "kdtree_ra": "ra", "kdtree_decl": "decl"}  # fmt: skip
-    result = [{name: row[wire.get(name, name)] for name in columns} for row in rows]
-    size = double.site["page"]
+def _renamed(columns: list[str], rows: list[Row]) -> list[Row]:
+    """Return rows with the columns of a dataset."""
+    wire = catalogs.EXTRA
+    return [
+        {name: row[name] if name in row else row[wire[name]] for name in columns} for row in rows
+    ]
+
+
+def _dataset(
+    server: "LCCSandbox",
+    setid: str,
+    kind: str,
+    arguments: Arguments,
+    ran: Arguments,
+    table: tuple[list[str], list[Row]],
+    found: dict[str, list[Row]],
+) -> dict[str, Any]:
+    columns, result = table
+    size = server.site["page"]
     return {
         "setid": setid, "name": "New dataset", "desc": "Created", "citation": None,
         "created": TIME, "updated": TIME, "owner": 2,
         "visibility": arguments["dataset_visibility"], "sharedwith": None, "searchtype": kind,
-        "searchargs": ran, "collections": list(found), "coll_dirs": dict(sky.COLLECTIONS),
-        "lcmagcols": dict.fromkeys(found, "aep_000"), "npages": -(-len(rows) // size),
+        "searchargs": ran, "collections": list(found), "coll_dirs": dict(catalogs.COLLECTIONS),
+        "lcmagcols": dict.fromkeys(found, "aep_000"), "npages": -(-len(result) // size),
         "rows_per_page": size, "page_slices": [], "currpage": 1, "owned": True,
         "nmatches_by_collection": {name: len(part) for name, part in found.items()},
-        "total_nmatches": sum(map(len, found.values())), "actual_nrows": len(rows),
-        "columns": columns, "coldesc": {name: sky.described(name) for name in columns},
+        "total_nmatches": sum(map(len, found.values())), "actual_nrows": len(result),
+        "columns": columns, "coldesc": {name: catalogs.described(name) for name in columns},
         "dataset_csv": f"/d/dataset-{setid}.csv", "dataset_pickle": f"/d/dataset-{setid}.pkl.gz",
-        "lczipfpath": f"/p/lightcurves-{setid}.zip" if zipped else None, "result": result,
+        "lczipfpath": None, "result": result,
         "rows": [[str(v) for v in row.values()] for row in result[:size]], "status": "complete",
         "session_token": "redacted",
     }  # fmt: skip

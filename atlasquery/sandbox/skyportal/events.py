@@ -1,15 +1,20 @@
-"""Routes of the SkyPortal double for galaxies, events, sky maps, charts and analyses."""
+"""Routes of the embedded SkyPortal for galaxies, events, sky maps, charts and analyses."""
 
 import functools
 import io
 import struct
 import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
-from .routes import Answer, RefusalError, route
-from .sky import separation
+from ..http import Response
+from .routes import PortalCall, PortalError, route
+from .state import PortalState, Row, separation
+
+__all__ = ["FACILITIES", "SALT", "add_analysis", "add_event", "add_galaxy", "flat_map", "png",
+           "sky_map"]  # fmt: skip
 
 NUMBER = r"([0-9]+)"
 GALAXY = (
@@ -32,30 +37,52 @@ SALT = {
 }  # fmt: skip
 
 
-def rows_of(sky, name):
-    return sky.tables.setdefault(name, {})
+def rows_of(state: PortalState, name: str) -> dict[Any, Any]:
+    """Return the rows of a table of the state by number or name."""
+    return state.tables.setdefault(name, {})
 
 
-def add_galaxy(sky, name, ra, dec, catalog="CLU", **extra):
-    """Add a galaxy to a catalogue."""
-    catalogs = sky.tables.setdefault("catalogs", {})
-    number, created = sky.next_id("galaxy"), sky.stamp()
-    rows_of(sky, "galaxies")[number] = {
+def add_galaxy(
+    state: PortalState, name: str, ra: float, dec: float, catalog: str = "CLU", **extra: Any
+) -> None:
+    """Add a galaxy to a catalogue.
+
+    Parameters
+    ----------
+    state : PortalState
+        The state of the instance.
+    name : str
+        Name of the galaxy.
+    ra, dec : float
+        Its position in degrees.
+    catalog : str, optional
+        Name of the catalogue.
+    **extra : object
+        Other columns.
+    """
+    catalogs = state.tables.setdefault("catalogs", {})
+    number, created = state.next_id("galaxy"), state.stamp()
+    rows_of(state, "galaxies")[number] = {
         **dict.fromkeys(GALAXY), "id": number, "name": name, "ra": ra, "dec": dec,
         "catalog_id": catalogs.setdefault(catalog, len(catalogs) + 1), "healpix": 12 * 4**20,
         "created_at": created, "modified": created, **extra,
     }  # fmt: skip
 
 
-def _within(call, row):
+def _within(call: PortalCall, row: Row) -> bool:
     # The server reads bounds on the mass, and does nothing with them.
     for name, value in (("Redshift", row["redshift"]), ("Distance", row["distmpc"])):
         low, high = call.params.get(f"min{name}"), call.params.get(f"max{name}")
         if name == "Distance" and "localizationDateobs" in call.params:
             # Within 3 sigma of the distance of the event.
-            near, far = call.sky.tables.get("reach", (None, None))
+            near, far = call.state.tables.get("reach", (None, None))
             low, high = low or near, high or far
-        if name == "Distance" and None not in (low, high) and float(high) <= float(low):
+        if (
+            name == "Distance"
+            and low is not None
+            and high is not None
+            and float(high) <= float(low)
+        ):
             # Silently, and so are bounds that are equal.
             low = None
         if low is not None and (value is None or value < float(low)):
@@ -66,50 +93,74 @@ def _within(call, row):
 
 
 @route("POST", "galaxy_catalog/glade", permission="System admin")
-def glade(call):
-    raise RefusalError(
+def glade(call: PortalCall) -> Any:
+    """Refuse to load GLADE: the route is broken."""
+    raise PortalError(
         500, "GalaxyCatalogHandler.post() takes 1 positional argument but 2 were given"
     )
 
 
 @route("GET", "galaxy_catalog")
-def galaxies(call):
-    catalogs = call.sky.tables.get("catalogs", {})
-    rows = list(rows_of(call.sky, "galaxies").values())
+def galaxies(call: PortalCall) -> Any:
+    """Return a page of galaxies."""
+    catalogs = call.state.tables.get("catalogs", {})
+    rows = list(rows_of(call.state, "galaxies").values())
     if call.truth("catalogNamesOnly"):
         counted = {n: sum(r["catalog_id"] == i for r in rows) for n, i in catalogs.items()}
         return [{"catalog_name": n, "catalog_count": found} for n, found in counted.items()]
     if "catalog_name" in call.params:
         if call.params["catalog_name"] not in catalogs:
             name = call.params["catalog_name"]
-            raise RefusalError(400, f"get_galaxies fails: Catalog with name {name} not found")
+            raise PortalError(400, f"get_galaxies fails: Catalog with name {name} not found")
         rows = [r for r in rows if r["catalog_id"] == catalogs[call.params["catalog_name"]]]
     cone = [call.params.get(name) for name in ("ra", "dec", "radius")]
     if all(cone):
-        ra, dec, radius = map(float, cone)
+        ra, dec, radius = (float(value or 0) for value in cone)
         rows = [r for r in rows if separation(ra, dec, r["ra"], r["dec"]) <= radius]
     if "galaxyName" in call.params:
         rows = [r for r in rows if call.params["galaxyName"].lower() in r["name"].lower()]
     if "localizationDateobs" in call.params:
-        inside = call.sky.tables.get("inside", {})
+        inside = call.state.tables.get("inside", {})
         rows = [r for r in rows if r["name"] in inside.get(call.params["localizationDateobs"], ())]
     rows = [r for r in rows if _within(call, r)]
     if call.params.get("sortBy") == "name":
         rows.sort(key=lambda r: r["name"], reverse=call.params["sortOrder"] == "desc")
     # One of the two names, as servers differ; the response calls it page (recorded).
-    name = call.sky.tables.get("galaxy_page", "page")
+    name = call.state.tables.get("galaxy_page", "page")
     number, size = call.number(name, 1), call.number("numPerPage", 1000)
     return {
-        "galaxies": [call.sky.drifted(r) for r in rows[(number - 1) * size : number * size]],
+        "galaxies": [call.state.drifted(r) for r in rows[(number - 1) * size : number * size]],
         "totalMatches": len(rows), "page": number, "numPerPage": size,
     }  # fmt: skip
 
 
-def add_event(sky, dateobs, *, tags=("GRB",), maps=("flat",), **extra):
-    """Add an event and its sky maps, by name or with their files."""
-    number, created = sky.next_id("event"), sky.stamp()
-    maps = maps if isinstance(maps, dict) else dict.fromkeys(maps, sky_map())
-    rows_of(sky, "events")[dateobs] = {
+def add_event(
+    state: PortalState,
+    dateobs: str,
+    *,
+    tags: Iterable[str] = ("GRB",),
+    maps: Iterable[str] | Mapping[str, bytes] = ("flat",),
+    **extra: Any,
+) -> None:
+    """Add an event and its sky maps.
+
+    Parameters
+    ----------
+    state : PortalState
+        The state of the instance.
+    dateobs : str
+        Time of the event.
+    tags : iterable of str, optional
+        Its tags.
+    maps : iterable of str or mapping of str to bytes, optional
+        Names of its sky maps, or their files by name.
+    **extra : object
+        Other fields.
+    """
+    number, created = state.next_id("event"), state.stamp()
+    # Files are written when they are requested.
+    maps = dict(maps) if isinstance(maps, Mapping) else dict.fromkeys(maps)
+    rows_of(state, "events")[dateobs] = {
         "created_at": created, "dateobs": dateobs, "tach_id": None, "sent_by_id": 1,
         "event_users_ids": None, "trigger_id": f"{number:06d}", "id": number, "modified": created,
         "aliases": [f"FERMI#bn{number:06d}"], "gcn_triggers": [], "tags": list(tags),
@@ -120,12 +171,13 @@ def add_event(sky, dateobs, *, tags=("GRB",), maps=("flat",), **extra):
         ],
         "observationplan_requests": [], **extra,
     }  # fmt: skip
-    rows_of(sky, "maps")[dateobs] = maps
+    rows_of(state, "maps")[dateobs] = maps
 
 
 @route("GET", "gcn_event")
-def events(call):
-    rows = sorted(rows_of(call.sky, "events").values(), key=lambda r: r["dateobs"])
+def events(call: PortalCall) -> Any:
+    """Return a page of events."""
+    rows = sorted(rows_of(call.state, "events").values(), key=lambda r: r["dateobs"])
     low, high = call.params.get("startDate", ""), call.params.get("endDate", "9")
     rows = [r for r in rows if low[:19] <= r["dateobs"] <= high[:19]]
     keep, drop = call.listed("gcnTagKeep"), call.listed("gcnTagRemove")
@@ -135,30 +187,46 @@ def events(call):
         rows.reverse()
     number, size = call.number("pageNumber", 1), min(call.number("numPerPage", 10), 100)
     page = rows[(number - 1) * size : number * size]
-    return {"events": [call.sky.drifted(r) for r in page], "totalMatches": len(rows)}
+    return {"events": [call.state.drifted(r) for r in page], "totalMatches": len(rows)}
 
 
 @route("GET", r"gcn_event/([0-9T:\-.]+)")
-def event(call, dateobs):
-    if dateobs not in rows_of(call.sky, "events"):
-        raise RefusalError(404, "GCN event not found")
-    return rows_of(call.sky, "events")[dateobs]
+def event(call: PortalCall, dateobs: str) -> Any:
+    """Return an event."""
+    if dateobs not in rows_of(call.state, "events"):
+        raise PortalError(404, "GCN event not found")
+    return rows_of(call.state, "events")[dateobs]
 
 
 @route("GET", r"localization/([0-9T:\-.]+)/name/(.+)/download")
-def sky_map_file(call, dateobs, name):
-    found = rows_of(call.sky, "maps").get(dateobs, {}).get(name)
-    if found is None:
-        raise RefusalError(404, "Localization not found")
-    raise Answer(200, found, "application/fits")
+def sky_map_file(call: PortalCall, dateobs: str, name: str) -> Any:
+    """Return the file of a sky map."""
+    maps = rows_of(call.state, "maps").get(dateobs, {})
+    if name not in maps:
+        raise PortalError(404, "Localization not found")
+    return Response(200, sky_map() if maps[name] is None else maps[name], "application/fits")
 
 
 @functools.cache
-def sky_map(distances=False, order=1, faint=None):
+def sky_map(distances: bool = False, order: int = 1, faint: float | None = None) -> bytes:
     """Return a multi-order map: the sky at an order, its first pixel cut in four.
 
-    Of `faint`, a probability, are all pixels but the first.
+    Parameters
+    ----------
+    distances : bool, optional
+        Whether it has distances.
+    order : int, optional
+        The order.
+    faint : float, optional
+        Probability of all pixels but the first.
+
+    Returns
+    -------
+    bytes
+        The file.
     """
+    from astropy.io import fits
+
     number = 12 * 4**order
     uniq = np.concatenate(
         [4 * 4 ** (order + 1) + np.arange(4), 4 * 4**order + np.arange(1, number)]
@@ -187,8 +255,25 @@ def sky_map(distances=False, order=1, faint=None):
     return written(fits.BinTableHDU.from_columns(columns, header=cards))
 
 
-def flat_map(ordering="NESTED", nside=2, rows=12):
-    """Return a map of pixels of one size, several of them in a row."""
+def flat_map(ordering: str = "NESTED", nside: int = 2, rows: int = 12) -> bytes:
+    """Return a map of pixels of one size, several of them in a row.
+
+    Parameters
+    ----------
+    ordering : str, optional
+        Order of the pixels.
+    nside : int, optional
+        Pixels along a side of a base pixel.
+    rows : int, optional
+        Rows of the table.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    from astropy.io import fits
+
     number = 12 * nside**2
     probability = np.arange(number) / (number * (number - 1) / 2)
     shaped = probability.reshape(rows, -1)
@@ -197,16 +282,30 @@ def flat_map(ordering="NESTED", nside=2, rows=12):
     return written(fits.BinTableHDU.from_columns([column], header=cards))
 
 
-def written(hdu):
+def written(hdu: Any) -> bytes:
+    """Return the bytes of a FITS file with one extension."""
+    from astropy.io import fits
+
     file = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(file)
     return file.getvalue()
 
 
-def png(width=32, height=24):
-    """Return a small picture: a grey slope."""
+def png(width: int = 32, height: int = 24) -> bytes:
+    """Return a small picture: a grey slope.
 
-    def chunk(kind, data):
+    Parameters
+    ----------
+    width, height : int, optional
+        Its size in pixels.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
@@ -222,33 +321,62 @@ def png(width=32, height=24):
 
 
 @route("GET", "finder_chart/facilities")
-def facilities(call):
+def facilities(call: PortalCall) -> Any:
+    """Return the facilities that finding charts are for."""
     return FACILITIES
 
 
 @route("GET", "unsourced_finder")
-def finder(call):
+def finder(call: PortalCall) -> Any:
+    """Return a finding chart of a position."""
     given = call.params
     if given.get("location_type") not in ("gaia_dr3", "gaia_dr2", "pos"):
-        raise RefusalError(400, "Invalid argument for `location_type`")
+        raise PortalError(400, "Invalid argument for `location_type`")
     if not 2.0 <= float(given.get("imsize", 4.0)) <= 15.0:
-        raise RefusalError(400, "The value for `imsize` is outside the allowed range")
+        raise PortalError(400, "The value for `imsize` is outside the allowed range")
     if given.get("facility", "Keck") not in FACILITIES:
-        raise RefusalError(400, "Invalid facility")
+        raise PortalError(400, "Invalid facility")
     if given.get("type", "pdf") == "pdf":
-        raise Answer(200, b"%PDF-1.4\n%%EOF\n", "application/pdf")
-    raise Answer(200, png(), "image/png")
+        return Response(200, b"%PDF-1.4\n%%EOF\n", "application/pdf")
+    return Response(200, png(), "image/png")
 
 
 @route("GET", "analysis_service")
-def services(call):
-    return [call.sky.drifted(one) for one in call.sky.tables.get("services", [SALT])]
+def services(call: PortalCall) -> Any:
+    """Return the analysis services."""
+    return [call.state.drifted(one) for one in call.state.tables.get("services", [SALT])]
 
 
-def add_analysis(sky, name, *, status="completed", data=None, **extra):
-    """Add an analysis: ``data`` has results, plots and whether there is a corner plot."""
-    number, created = sky.next_id("analysis"), sky.stamp()
-    rows_of(sky, "analyses")[number] = {
+def add_analysis(
+    state: PortalState,
+    name: str,
+    *,
+    status: str = "completed",
+    data: Mapping[str, Any] | None = None,
+    **extra: Any,
+) -> int:
+    """Add an analysis.
+
+    Parameters
+    ----------
+    state : PortalState
+        The state of the instance.
+    name : str
+        The object.
+    status : str, optional
+        Status of the analysis.
+    data : mapping, optional
+        ``results``, ``plots`` and whether there is a ``corner`` plot.
+    **extra : object
+        Other fields.
+
+    Returns
+    -------
+    int
+        Its number.
+    """
+    number, created = state.next_id("analysis"), state.stamp()
+    rows_of(state, "analyses")[number] = {
         "id": number, "obj_id": name, "analysis_service_id": 1, "status": status,
         "analysis_service_name": "SALT", "analysis_service_description": "Fits SALT2.",
         "status_message": None, "last_activity": created, "duration": 12.5, "author_id": 1,
@@ -257,57 +385,62 @@ def add_analysis(sky, name, *, status="completed", data=None, **extra):
         "created_at": created, "modified": created, "token": "lets-the-service-send-results",
         **extra,
     }  # fmt: skip
-    rows_of(sky, "analysis_data")[number] = data or {}
+    rows_of(state, "analysis_data")[number] = data or {}
     return number
 
 
 @route("GET", "obj/analysis")
-def analyses(call):
-    rows = rows_of(call.sky, "analyses").values()
+def analyses(call: PortalCall) -> Any:
+    """Return the analyses of an object, or all."""
+    stored = rows_of(call.state, "analyses").values()
     # A part of a name is enough.
-    rows = [r for r in rows if call.params.get("objID", "") in r["obj_id"]]
-    return [call.sky.drifted(row) for row in rows]
+    rows = [r for r in stored if call.params.get("objID", "") in r["obj_id"]]
+    return [call.state.drifted(row) for row in rows]
 
 
-def _analysis(call, number):
-    row = rows_of(call.sky, "analyses").get(int(number))
+def _analysis(call: PortalCall, number: str) -> tuple[Row, Row]:
+    row = rows_of(call.state, "analyses").get(int(number))
     if row is None:
-        raise RefusalError(403, "Cannot access this Analysis.")
-    return row, rows_of(call.sky, "analysis_data").get(int(number), {})
+        raise PortalError(403, "Cannot access this Analysis.")
+    return row, rows_of(call.state, "analysis_data").get(int(number), {})
 
 
 @route("GET", f"obj/analysis/{NUMBER}")
-def analysis(call, number):
+def analysis(call: PortalCall, number: str) -> Any:
+    """Return an analysis."""
     row, data = _analysis(call, number)
-    return call.sky.drifted({**row, "num_plots": len(data.get("plots", ()))})
+    return call.state.drifted({**row, "num_plots": len(data.get("plots", ()))})
 
 
 @route("GET", f"obj/analysis/{NUMBER}/results")
-def results(call, number):
+def results(call: PortalCall, number: str) -> Any:
+    """Return the results of an analysis."""
     _, data = _analysis(call, number)
     if data.get("results") is None:
-        raise RefusalError(404, "No results data found for this Analysis.")
+        raise PortalError(404, "No results data found for this Analysis.")
     return data["results"]
 
 
 @route("GET", f"obj/analysis/{NUMBER}/corner")
-def corner(call, number):
+def corner(call: PortalCall, number: str) -> Any:
+    """Return the corner plot of an analysis."""
     _, data = _analysis(call, number)
-    if not call.sky.draws_corners:
-        raise RefusalError(404, "Invalid product type: corner")
+    if not call.state.draws_corners:
+        raise PortalError(404, "Invalid product type: corner")
     if not data.get("corner"):
-        raise RefusalError(404, "No inference data found for this Analysis.")
-    raise Answer(200, png(), "image/png")
+        raise PortalError(404, "No inference data found for this Analysis.")
+    return Response(200, png(), "image/png")
 
 
 @route("GET", f"obj/analysis/{NUMBER}/plots/{NUMBER}")
-def plot(call, number, which):
+def plot(call: PortalCall, number: str, which: str) -> Any:
+    """Return a plot of an analysis."""
     _, data = _analysis(call, number)
     plots = data.get("plots", ())
     if int(which) >= len(plots):
-        raise RefusalError(
+        raise PortalError(
             404,
             f"Invalid plot number. There is/are {len(plots)} plot(s) available for this analysis",
         )
     # Whatever it is, it is called so.
-    raise Answer(200, plots[int(which)], "application/octet-stream")
+    return Response(200, plots[int(which)], "application/octet-stream")

@@ -1,4 +1,4 @@
-"""Routes of the SkyPortal double that read: sources, candidates, photometry, notes."""
+"""Routes of the embedded SkyPortal that read: sources, candidates, photometry, notes."""
 
 import contextlib
 import hashlib
@@ -6,10 +6,14 @@ import json
 import math
 import re
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
-from .routes import RefusalError, route
-from .sky import ZP, separation
+from .routes import PortalCall, PortalError, route
+from .state import ZP, PortalState, Row, separation
+
+Test = Callable[[Row], Any]
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 MAGSYS = ("bd17", "vega", "ab", "ab-b12", "vega2", "jla1", "ab_b12", "csp", "vegahst")
@@ -22,14 +26,16 @@ NO_ALIAS = (
 
 
 @route("GET", "sysinfo", public=True)
-def sysinfo(call):
+def sysinfo(call: PortalCall) -> Any:
+    """Return what needs no token."""
     return {"gitlog": [{"sha": "6dce397aa", "description": "a change"}], "invitationsEnabled": True}
 
 
 @route("GET", "internal/profile")
-def profile(call):
+def profile(call: PortalCall) -> Any:
+    """Return the profile of the account, with all its tokens."""
     # See docs/servers/skyportal.rst, "The profile lists all tokens".
-    mine = [t for t, user in call.sky.users.items() if user["id"] == call.user["id"]]
+    mine = [t for t, user in call.state.users.items() if user["id"] == call.user["id"]]
     return {
         "id": call.user["id"], "username": call.user["username"],
         "permissions": sorted(call.user["acls"]),
@@ -37,23 +43,21 @@ def profile(call):
     }  # fmt: skip
 
 
-def group_list(call, name):
+def group_list(call: PortalCall, name: str) -> set[int] | None:
     """Return a list of numbers of groups, as the server reads it."""
     listed = call.listed(name)
     return None if listed is None else {int(part) for part in listed}
 
 
-def _cone(call):
+def _cone(call: PortalCall) -> Test:
     values = [call.params.get(name) for name in ("ra", "dec", "radius")]
     if not any(values):
         return lambda entry: True
     try:
-        if None in values:
-            raise ValueError
-        ra, dec, radius = map(float, values)
+        ra, dec, radius = (float(_present(value)) for value in values)
     except ValueError as error:
         why = f" ({error})" if str(error) else ""
-        raise RefusalError(
+        raise PortalError(
             400,
             f"Cannot retrieve sources: Invalid ra, dec, radius: {', '.join(map(str, values))}{why}",
         ) from None
@@ -63,12 +67,25 @@ def _cone(call):
     return lambda entry: separation(ra, dec, entry["ra"], entry["dec"]) <= radius
 
 
-def _between(call, low, high, value):
-    def inside(entry):
-        found = value(entry)
-        bounds = call.params.get(low), call.params.get(high)
+def _is_named(entry: Row, text: str) -> bool:
+    """Return whether an id has a text, or the name of the TNS has it without AT or SN."""
+    tns = re.match(r"(?:at|sn)?(\d{1,4}[a-z]*)", text.lower().replace(" ", ""))
+    return text in entry["id"] or (tns is not None and tns[1] in (entry["tns_name"] or ""))
+
+
+def _present(value: str | None) -> str:
+    if value is None:
+        raise ValueError
+    return value
+
+
+def _between(call: PortalCall, low: str, high: str, value: Test) -> Test:
+    bounds = call.params.get(low), call.params.get(high)
+
+    def inside(entry: Row) -> bool:
         if bounds == (None, None):
             return True
+        found = value(entry)
         return found is not None and (
             (bounds[0] is None or found >= type(found)(bounds[0]))
             and (bounds[1] is None or found <= type(found)(bounds[1]))
@@ -77,197 +94,202 @@ def _between(call, low, high, value):
     return inside
 
 
-def _classes(sky, name):
-    rows = sky.of("classifications", name)
-    return {f"{sky.taxonomies[r['taxonomy_id']]['name']}: {r['classification']}" for r in rows}
+def _classes(state: PortalState, name: str) -> set[str]:
+    rows = state.of("classifications", name)
+    return {f"{state.taxonomies[r['taxonomy_id']]['name']}: {r['classification']}" for r in rows}
 
 
-def _latest(sky, name):
+def _latest(state: PortalState, name: str) -> tuple[float | None, float | None]:
     """Return the newest and the brightest magnitude of an object."""
-    rows = [p for p in sky.points.values() if p["obj_id"] == name and (p["flux"] or 0) > 0]
-    mags = {p["mjd"]: ZP - 2.5 * math.log10(p["flux"]) for p in rows}
+    rows = [(mjd, flux) for mjd, flux, _ in state.fluxes_of(name) if flux is not None and flux > 0]
+    mags = {mjd: ZP - 2.5 * math.log10(flux) for mjd, flux in rows}
     return (mags[max(mags)], min(mags.values())) if mags else (None, None)
 
 
-def _detected(sky, name):
-    """Return when an object was first and last detected, as the server words it."""
-    found = [
-        p["mjd"]
-        for p in sky.points.values()
-        if p["obj_id"] == name and (p["flux"] or 0) > 5 * p["fluxerr"]
-    ]
-    at = (
-        [datetime(1858, 11, 17) + timedelta(days=mjd) for mjd in (min(found), max(found))]
-        if (found)
-        else []
-    )
-    return [one.isoformat() for one in at] or [None, None]
+def _detected(state: PortalState, name: str) -> tuple[str | None, str | None]:
+    """Return when an object was first and last detected, as the server writes it."""
+    found = [mjd for mjd, flux, error in state.fluxes_of(name) if (flux or 0) > 5 * error]
+    if not found:
+        return None, None
+    first, last = (datetime(1858, 11, 17) + timedelta(days=mjd) for mjd in (min(found), max(found)))
+    return first.isoformat(), last.isoformat()
 
 
-def _when_saved(sky, name):
-    return max((how["saved_at"] for how in sky.saved[name].values()), default="")
+def _when_saved(state: PortalState, name: str) -> str:
+    return max((how["saved_at"] for how in state.saved[name].values()), default="")
 
 
-def _source_filters(call):
-    sky = call.sky
+def _source_filters(call: PortalCall) -> Test:
+    state = call.state
     groups, given = group_list(call, "group_ids"), call.params
-    tests = [_cone(call)]
+
+    def latest(entry: Row) -> tuple[float | None, float | None]:
+        return _latest(state, entry["id"])
+
+    tests: list[Test] = [_cone(call)]
     tests += [
         _between(call, "minRedshift", "maxRedshift", lambda e: e["redshift"]),
-        _between(call, "savedAfter", "savedBefore", lambda e: _when_saved(sky, e["id"])),
+        _between(call, "savedAfter", "savedBefore", lambda e: _when_saved(state, e["id"])),
         # "min" is the faint bound.
-        _between(
-            call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: _latest(sky, e["id"])[0]
-        ),
-        _between(call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: _latest(sky, e["id"])[1]),
+        _between(call, "maxLatestMagnitude", "minLatestMagnitude", lambda e: latest(e)[0]),
+        _between(call, "maxPeakMagnitude", "minPeakMagnitude", lambda e: latest(e)[1]),
         # All detections inside, not some.
-        _between(call, "startDate", "never", lambda e: _detected(sky, e["id"])[0]),
-        _between(call, "never", "endDate", lambda e: _detected(sky, e["id"])[1]),
+        _between(call, "startDate", "never", lambda e: _detected(state, e["id"])[0]),
+        _between(call, "never", "endDate", lambda e: _detected(state, e["id"])[1]),
         _between(call, "createdOrModifiedAfter", "never", lambda e: e["modified"]),
     ]
     if "localizationDateobs" in given and not {"startDate", "endDate"} <= set(given):
-        raise RefusalError(
+        raise PortalError(
             400,
             "must specify startDate and endDate when filtering by localizationDateobs or "
             "localizationName",
         )
     if groups is not None:
-        tests.append(lambda e: groups & set(sky.saved[e["id"]]))
+        tests.append(lambda e: groups & set(state.saved[e["id"]]))
     if "sourceID" in given:
-        tests.append(lambda e: given["sourceID"] in e["id"])
+        tests.append(lambda e: _is_named(e, given["sourceID"].strip()))
     if "alias" in given:
-        raise RefusalError(400, NO_ALIAS)
+        raise PortalError(400, NO_ALIAS)
     if "origin" in given:
         tests.append(lambda e: given["origin"].lower() in (e["origin"] or "").lower())
     if call.truth("hasTNSname"):
         tests.append(lambda e: e["tns_name"])
     if "listName" in given:
-        tests.append(lambda e: e["id"] in sky.lists.get(given["listName"], ()))
+        tests.append(lambda e: e["id"] in state.lists.get(given["listName"], ()))
+    wanted = set(call.listed("classifications") or ())
+    unwanted = set(call.listed("nonclassifications") or ())
     if "classifications" in given:
-        tests.append(lambda e: set(call.listed("classifications")) & _classes(sky, e["id"]))
+        tests.append(lambda e: wanted & _classes(state, e["id"]))
     if "nonclassifications" in given:
-        tests.append(lambda e: not set(call.listed("nonclassifications")) & _classes(sky, e["id"]))
+        tests.append(lambda e: not unwanted & _classes(state, e["id"]))
     return lambda entry: all(test(entry) for test in tests)
 
 
-def _page(call, names, default, largest):
+def _page(
+    call: PortalCall, names: list[str], default: int, largest: int
+) -> tuple[list[str], int, int]:
     """Return a page of names, its number and its size, and the name of a search that is kept."""
     number, size = call.number("pageNumber", 1), call.number("numPerPage", default)
     if number < 1:
-        raise RefusalError(400, "Page number must be greater than 0.")
+        raise PortalError(400, "Page number must be greater than 0.")
     size = min(size, largest)
     return names[(number - 1) * size : number * size], number, size
 
 
-def _kept(call, found, always):
+def _kept(
+    call: PortalCall, found: Callable[[], list[str]], always: bool
+) -> tuple[list[str], str | None]:
     """Return the names of a search as it was when it was begun, where that is asked for."""
     query = call.params.get("queryID")
-    if not always and not (call.truth("useCache") and call.sky.keeps_queries):
+    if not always and not (call.truth("useCache") and call.state.keeps_queries):
         return found(), None
-    if query not in call.sky.queries:
+    if query not in call.state.queries:
         names = found()
         # Of sources it is a digest of the list itself: forgotten and made again, it has the same
         # name only if it is the same. An empty list has none.
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
         query = str(uuid.uuid4()) if always else digest
-        call.sky.queries[query] = names
-    names = call.sky.queries[query]
+        call.state.queries[query] = names
+    names = call.state.queries[query]
     return names, query if names or always else None
 
 
 @route("GET", "sources")
-def sources(call):
-    sky = call.sky
+def sources(call: PortalCall) -> Any:
+    """Return a page of sources."""
+    state = call.state
     wanted = _source_filters(call)
 
-    def found():
-        visible = [n for n, groups in sky.saved.items() if set(groups) & call.user["groups"]]
+    def found() -> list[str]:
+        visible = [n for n, groups in state.saved.items() if set(groups) & call.user["groups"]]
         # See docs/servers/skyportal.rst, "Cones".
-        key = {"ra": lambda n: sky.objects[n]["ra"], "redshift": lambda n: _redshift(sky, n)}
-        order = key.get(call.params.get("sortBy"), lambda n: _when_saved(sky, n))
+        key = {"ra": lambda n: state.objects[n]["ra"], "redshift": lambda n: _redshift(state, n)}
+        order = key.get(call.params.get("sortBy", ""), lambda n: _when_saved(state, n))
         down = call.params.get("sortOrder", "desc") == "desc"
-        return sorted((n for n in visible if wanted(sky.objects[n])), key=order, reverse=down)
+        return sorted((n for n in visible if wanted(state.objects[n])), key=order, reverse=down)
 
     names, query = _kept(call, found, always=False)
     page, number, size = _page(call, names, 100, MAX_SOURCES)
-    listed = [sky.drifted(_listed(call, name)) for name in page]
+    listed = [state.drifted(_listed(call, name)) for name in page]
     data = {"totalMatches": len(names), "sources": listed, "pageNumber": number, "numPerPage": size}
     return data if query is None else {**data, "queryID": query}
 
 
-def _redshift(sky, name):
-    value = sky.objects[name]["redshift"]
+def _redshift(state: PortalState, name: str) -> float:
+    value = state.objects[name]["redshift"]
     return -1.0 if value is None else value
 
 
-def _listed(call, name):
-    sky = call.sky
-    entry = sky.placed(sky.objects[name])
+def _listed(call: PortalCall, name: str) -> Row:
+    state = call.state
+    entry = state.placed(state.objects[name])
     # See docs/servers/skyportal.rst, "Galactic longitude".
     entry["gal_lon"] = (entry["gal_lon"] + 180) % 360 - 180
     entry["tags"] = []
     if not call.truth("removeNested"):
-        entry["groups"] = sky.saved_groups(name)
+        entry["groups"] = state.saved_groups(name)
         entry["classifications"] = [
-            {**_bare(row), "groups": [], "votes": []} for row in sky.of("classifications", name)
+            {**_bare(row), "groups": [], "votes": []} for row in state.of("classifications", name)
         ]
-        entry["annotations"] = [_bare(row) for row in sky.of("annotations", name)]
+        entry["annotations"] = [_bare(row) for row in state.of("annotations", name)]
     if call.truth("includeThumbnails"):
         entry["thumbnails"] = []
     if call.truth("includeComments"):
-        entry["comments"] = [_bare(row) for row in sky.of("comments", name)]
+        entry["comments"] = [_bare(row) for row in state.of("comments", name)]
     return entry
 
 
-def _bare(row):
+def _bare(row: Row) -> Row:
     return {k: v for k, v in row.items() if k not in ("group_ids", "votes")}
 
 
-def _grouped(call, row):
-    return {**_bare(row), "groups": [call.sky.groups[n] for n in row["group_ids"]]}
+def _grouped(call: PortalCall, row: Row) -> Row:
+    return {**_bare(row), "groups": [call.state.groups[n] for n in row["group_ids"]]}
 
 
-def saved(call, name):
+def saved(call: PortalCall, name: str) -> str:
     """Return the name of a source: anybody sees it, whoever has saved it."""
-    if not call.sky.saved.get(name):
-        raise RefusalError(404, "Source not found")
+    if not call.state.saved.get(name):
+        raise PortalError(404, "Source not found")
     return name
 
 
 @route("GET", f"sources/{ID}")
-def source(call, name):
-    sky = call.sky
-    entry = sky.placed(sky.objects[saved(call, name)])
+def source(call: PortalCall, name: str) -> Any:
+    """Return a source."""
+    state = call.state
+    entry = state.placed(state.objects[saved(call, name)])
     near = [
         {"obj_id": other, "ra": o["ra"], "dec": o["dec"], "separation": 3600 * distance}
-        for other in sky.saved
+        for other in state.saved
         if other != name
-        and abs((o := sky.objects[other])["dec"] - entry["dec"]) < 0.002
+        and abs((o := state.objects[other])["dec"] - entry["dec"]) < 0.002
         and (distance := separation(entry["ra"], entry["dec"], o["ra"], o["dec"])) < 4 / 3600
     ]
-    votes = [{**_grouped(call, r), "votes": r["votes"]} for r in sky.of("classifications", name)]
-    return sky.drifted({
+    votes = [{**_grouped(call, r), "votes": r["votes"]} for r in state.of("classifications", name)]
+    return state.drifted({
         **entry, "followup_requests": [], "galaxies": None, "duplicates": near, "assignments": [],
-        "annotations": [{**_bare(r), "type": "source"} for r in sky.of("annotations", name)],
+        "annotations": [{**_bare(r), "type": "source"} for r in state.of("annotations", name)],
         "classifications": votes, "ebv": 0.05, "tags": [], "associated_objs": [],
         # Those of which the user is not a member are not shown.
-        "groups": [one for one in sky.saved_groups(name) if one["id"] in call.user["groups"]],
+        "groups": [one for one in state.saved_groups(name) if one["id"] in call.user["groups"]],
     })  # fmt: skip
 
 
 @route("GET", "candidates")
-def candidates(call):
-    sky, given = call.sky, call.params
+def candidates(call: PortalCall) -> Any:
+    """Return a page of candidates."""
+    state, given = call.state, call.params
     groups, filters = group_list(call, "groupIDs"), group_list(call, "filterIDs")
     _check_localization(given)
-    annotated = [_annotation_test(sky, one) for one in _annotation_conditions(given)]
+    annotated = [_annotation_test(state, one) for one in _annotation_conditions(given)]
     classes = call.listed("classifications")
 
-    def wanted(name):
-        passed, entry = sky.passed[name], sky.objects[name]
-        group = sky.filters[passed["filter_id"]]["group_id"]
+    def wanted(name: str) -> bool:
+        passed, entry = state.passed[name], state.objects[name]
+        group = state.filters[passed["filter_id"]]["group_id"]
         status = given.get("savedStatus", "all")
-        is_saved = bool(sky.saved.get(name))
+        is_saved = bool(state.saved.get(name))
         return (
             (groups is None or group in groups)
             and (filters is None or passed["filter_id"] in filters)
@@ -279,16 +301,18 @@ def candidates(call):
             # Plain names, without a taxonomy.
             and (
                 classes is None
-                or set(classes) & {r["classification"] for r in sky.of("classifications", name)}
+                or not set(classes).isdisjoint(
+                    row["classification"] for row in state.of("classifications", name)
+                )
             )
         )
 
-    def found():
-        names = sorted(filter(wanted, sky.passed), key=lambda n: sky.passed[n]["passed_at"])
+    def found() -> list[str]:
+        names = sorted(filter(wanted, state.passed), key=lambda n: state.passed[n]["passed_at"])
         origin = given.get("sortByAnnotationOrigin")
         if origin is not None:
             key, down = given["sortByAnnotationKey"], given.get("sortByAnnotationOrder") == "desc"
-            names.sort(key=lambda n: _annotated(sky, n, origin, key), reverse=down)
+            names.sort(key=lambda n: _annotated(state, n, origin, key), reverse=down)
             return names
         return names[::-1]
 
@@ -297,49 +321,49 @@ def candidates(call):
     page, number, size = _page(call, names, 25, MAX_SOURCES)
     if not page and number > 1:
         # See docs/servers/skyportal.rst, "Pages".
-        raise RefusalError(400, "Page number out of range.")
+        raise PortalError(400, "Page number out of range.")
     listed = []
     for name in page:
-        entry = _candidate(sky, name)
-        entry["is_source"] = bool(sky.saved.get(name))
-        entry["passing_group_ids"] = [sky.filters[sky.passed[name]["filter_id"]]["group_id"]]
+        entry = _candidate(state, name)
+        entry["is_source"] = bool(state.saved.get(name))
+        entry["passing_group_ids"] = [state.filters[state.passed[name]["filter_id"]]["group_id"]]
         if call.truth("includePhotometry"):
-            entry["photometry"] = [shown(sky, p, "both", "ab") for p in points_of(sky, name)]
-        listed.append(sky.drifted(entry))
+            entry["photometry"] = [shown(state, p, "both", "ab") for p in state.points_of(name)]
+        listed.append(state.drifted(entry))
     return {
         "queryID": query, "pageNumber": number, "numPerPage": size, "totalMatches": len(names),
         "candidates": listed,
     }  # fmt: skip
 
 
-def _check_localization(given):
+def _check_localization(given: dict[str, str]) -> None:
     detections = ("firstDetectionAfter", "lastDetectionBefore", "numberDetections")
     if (
         "localizationDateobs" in given
         and given.get("requireDetections") != "false"
         and not set(detections) <= set(given)
     ):
-        raise RefusalError(
+        raise PortalError(
             400,
             "must specify startDate, endDate and numberDetections when requireDetections is True "
             "and filtering by localizationDateobs or localizationName",
         )
 
 
-def _annotation_conditions(given):
+def _annotation_conditions(given: dict[str, str]) -> list[Row]:
     text = given.get("annotationFilterList")
     conditions = [json.loads(one) for one in re.split(r",(?={)", text)] if text else []
     for one in conditions:
         value = one.get("value", "")
         if not isinstance(value, (bool, str)):
             kind = type(value).__name__
-            raise RefusalError(500, f"the JSON object must be str, bytes or bytearray, not {kind}")
+            raise PortalError(500, f"the JSON object must be str, bytes or bytearray, not {kind}")
     return conditions
 
 
-def _annotation_test(sky, condition):
-    def values(name):
-        rows = [r for r in sky.of("annotations", name) if r["origin"] == condition["origin"]]
+def _annotation_test(state: PortalState, condition: Row) -> Callable[[str], bool]:
+    def values(name: str) -> list[Any]:
+        rows = [r for r in state.of("annotations", name) if r["origin"] == condition["origin"]]
         return [r["data"][condition["key"]] for r in rows if condition["key"] in r["data"]]
 
     if "value" not in condition:
@@ -350,46 +374,48 @@ def _annotation_test(sky, condition):
         # What is JSON is compared as the database writes it.
         wanted = json.dumps(json.loads(wanted))
 
-    def text(value):
+    def text(value: Any) -> str | bool:
         return value if isinstance(value, (str, bool)) else json.dumps(value)
 
     return lambda name: wanted in [text(value) for value in values(name)]
 
 
-def _annotated(sky, name, origin, key):
-    found = [r["data"].get(key) for r in sky.of("annotations", name) if r["origin"] == origin]
+def _annotated(state: PortalState, name: str, origin: str, key: str) -> Any:
+    found = [r["data"].get(key) for r in state.of("annotations", name) if r["origin"] == origin]
     return found[0] if found and found[0] is not None else -math.inf
 
 
-def _candidate(sky, name):
+def _candidate(state: PortalState, name: str) -> Row:
     return {
-        **sky.placed(sky.objects[name]), "photstats": [], "thumbnails": [],
+        **state.placed(state.objects[name]), "photstats": [], "thumbnails": [],
         "associated_objs": [], "last_detected_at": None,
-        "annotations": [_bare(row) for row in sky.of("annotations", name)],
+        "annotations": [_bare(row) for row in state.of("annotations", name)],
     }  # fmt: skip
 
 
 @route("GET", f"candidates/{ID}")
-def candidate(call, name):
+def candidate(call: PortalCall, name: str) -> Any:
+    """Return an object as a candidate, whether it is one or not."""
     # Of any object, candidate or not.
-    if name not in call.sky.objects:
-        raise RefusalError(400, "Invalid ID")
+    if name not in call.state.objects:
+        raise PortalError(400, "Invalid ID")
     # The number of groups here, a boolean in the list.
-    entry = {**_candidate(call.sky, name), "is_source": len(call.sky.saved.get(name, ()))}
-    if call.sky.shows_alerts and call.truth("includeAlerts"):
-        passed = [call.sky.passed[name]] if name in call.sky.passed else []
+    entry = {**_candidate(call.state, name), "is_source": len(call.state.saved.get(name, ()))}
+    if call.state.shows_alerts and call.truth("includeAlerts"):
+        passed = [call.state.passed[name]] if name in call.state.passed else []
         entry["filter_ids"] = [one["filter_id"] for one in passed]
         entry["passing_alerts"] = [{"passing_alert_id": None, **one} for one in passed]
-    return call.sky.drifted(entry)
+    return call.state.drifted(entry)
 
 
 @route("HEAD", f"candidates/{ID}")
-def is_candidate(call, name):
-    if name not in call.sky.passed:
-        raise RefusalError(404, "")
+def is_candidate(call: PortalCall, name: str) -> Any:
+    """Return whether an object is a candidate."""
+    if name not in call.state.passed:
+        raise PortalError(404, "")
 
 
-def readable(call, point):
+def readable(call: PortalCall, point: Row) -> bool:
     """Return whether the user may read a point: its owner, its groups, and administrators."""
     shared = set(point["group_ids"]) & call.user["groups"]
     return (
@@ -397,11 +423,7 @@ def readable(call, point):
     )
 
 
-def points_of(sky, name):
-    return [p for p in sky.points.values() if p["obj_id"] == name]
-
-
-def shown(sky, point, form, magsys, *, owner=False):
+def shown(state: PortalState, point: Row, form: str, magsys: str, *, owner: bool = False) -> Row:
     """Return a row of photometry as it is sent in a format."""
     flux, err = point["flux"], point["fluxerr"]
     moved = VEGA.get(point["filter"], 0.0) if magsys != "ab" else 0.0
@@ -415,16 +437,16 @@ def shown(sky, point, form, magsys, *, owner=False):
         "obj_id": point["obj_id"], "ra": point["ra"], "dec": point["dec"],
         "filter": point["filter"], "mjd": point["mjd"], "snr": snr,
         "instrument_id": point["instrument_id"],
-        "instrument_name": sky.instruments[point["instrument_id"]]["name"],
+        "instrument_name": state.instruments[point["instrument_id"]]["name"],
         "ra_unc": point["ra_unc"], "dec_unc": point["dec_unc"], "origin": point["origin"],
         "id": point["id"], "altdata": point["altdata"], "created_at": point["created_at"],
         "groups": [
-            {k: sky.groups[n][k] for k in ("id", "name", "nickname", "single_user_group")}
+            {k: state.groups[n][k] for k in ("id", "name", "nickname", "single_user_group")}
             for n in point["group_ids"]
         ],
     }  # fmt: skip
     if owner:
-        person = next(one for one in sky.users.values() if one["id"] == point["owner_id"])
+        person = next(one for one in state.users.values() if one["id"] == point["owner_id"])
         row["owner"] = {
             "id": person["id"], "username": person["username"], "first_name": None,
             "last_name": None,
@@ -440,20 +462,21 @@ def shown(sky, point, form, magsys, *, owner=False):
 
 
 @route("GET", f"sources/{ID}/photometry")
-def photometry(call, name):
-    sky = call.sky
-    if name not in sky.objects:
+def photometry(call: PortalCall, name: str) -> Any:
+    """Return the photometry of an object."""
+    state = call.state
+    if name not in state.objects:
         # A token is its own name: the message quotes it.
-        raise RefusalError(
+        raise PortalError(
             403, f"Insufficient permissions for User {call.user['token']} to read Obj {name}"
         )
     form, magsys = call.params.get("format", "mag"), call.params.get("magsys", "ab")
-    rows = [p for p in points_of(sky, name) if readable(call, p)]
+    rows = [p for p in state.points_of(name) if readable(call, p)]
     if call.truth("deduplicatePhotometry"):
         # See docs/servers/skyportal.rst, "Duplicate rows".
         rows = list({(p["mjd"], p["filter"]): p for p in rows}.values())
     if rows and form not in ("flux", "mag", "both", "plot"):
-        raise RefusalError(
+        raise PortalError(
             500,
             f"Could not serialize phot_id: {rows[0]['id']} on obj {name} with filter: "
             f"{rows[0]['filter']},  due to error: Invalid output format specified. Must be one of "
@@ -461,32 +484,36 @@ def photometry(call, name):
         )
     if rows and magsys not in MAGSYS:
         names = ", ".join(map(repr, MAGSYS))
-        raise RefusalError(500, f"'{magsys}' not in registry. Registered names: {names}")
-    owner = sky.shows_owners and call.truth("includeOwnerInfo")
-    return [sky.drifted(shown(sky, p, form, magsys, owner=owner)) for p in rows]
+        raise PortalError(500, f"'{magsys}' not in registry. Registered names: {names}")
+    owner = state.shows_owners and call.truth("includeOwnerInfo")
+    return [state.drifted(shown(state, p, form, magsys, owner=owner)) for p in rows]
 
 
 @route("GET", f"sources/{ID}/classifications")
-def classifications(call, name):
-    rows = call.sky.of("classifications", name)
-    return [call.sky.drifted({**_bare(row), "votes": row["votes"]}) for row in rows]
+def classifications(call: PortalCall, name: str) -> Any:
+    """Return the classifications of an object."""
+    rows = call.state.of("classifications", name)
+    return [call.state.drifted({**_bare(row), "votes": row["votes"]}) for row in rows]
 
 
 @route("GET", f"sources/{ID}/comments")
-def comments(call, name):
-    rows = call.sky.of("comments", name)
-    return [call.sky.drifted({**_bare(row), "resourceType": "sources"}) for row in rows]
+def comments(call: PortalCall, name: str) -> Any:
+    """Return the comments on an object."""
+    rows = call.state.of("comments", name)
+    return [call.state.drifted({**_bare(row), "resourceType": "sources"}) for row in rows]
 
 
 @route("GET", f"sources/{ID}/annotations")
-def annotations(call, name):
-    return [call.sky.drifted(_grouped(call, r)) for r in call.sky.of("annotations", name)]
+def annotations(call: PortalCall, name: str) -> Any:
+    """Return the annotations of an object."""
+    return [call.state.drifted(_grouped(call, r)) for r in call.state.of("annotations", name)]
 
 
 @route("GET", "classification")
-def all_classifications(call):
+def all_classifications(call: PortalCall) -> Any:
+    """Return a page of all classifications."""
     # Pages are cut from rows of which there is one for each group that sees it, and shown once.
-    rows = [row for row in call.sky.classifications.values() for _ in row["group_ids"]]
+    rows = [row for row in call.state.classifications.values() for _ in row["group_ids"]]
     size, number = min(call.number("numPerPage", 100), 500), call.number("pageNumber", 1)
     page = {row["id"]: _bare(row) for row in rows[(number - 1) * size : number * size]}
     return {"classifications": list(page.values()), "totalMatches": len(rows)}

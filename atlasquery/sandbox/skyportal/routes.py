@@ -1,85 +1,224 @@
-"""Routes of the SkyPortal double: what its modules register, and what a call brings them."""
+"""Routes of the embedded SkyPortal: how they are registered, and what a request brings them."""
 
-import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-ROUTES = []
+from ..http import Response
+
+if TYPE_CHECKING:
+    from .state import PortalState
+
+__all__ = [
+    "ROUTES", "PortalCall", "PortalError", "PortalRoute", "envelope", "error_envelope", "html",
+    "route",
+]  # fmt: skip
+
 VERSION = "1.4.0"
 
 
 @dataclass
-class Call:
-    """A request, as a route sees it."""
+class PortalCall:
+    """A request, as a route sees it.
 
-    sky: Any
+    Parameters
+    ----------
+    state : PortalState
+        The state of the instance.
+    method : str
+        Such as ``"GET"``.
+    path : str
+        The path below ``/api/``.
+    params : dict of str to str
+        The query; of a repeated parameter the last value.
+    json : object
+        The body, None without one.
+    user : dict
+        The account that sent it.
+    """
+
+    state: "PortalState"
     method: str
     path: str
-    params: dict
+    params: dict[str, str]
     json: Any
-    user: dict
+    user: dict[str, Any]
 
-    def number(self, name, default):
+    def number(self, name: str, default: int) -> int:
+        """Return a parameter that is a number.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        default : int
+            What a query without it gives.
+
+        Returns
+        -------
+        int
+            The number.
+        """
         value = self.params.get(name)
         return default if value is None else int(value)
 
-    def truth(self, name):
+    def truth(self, name: str) -> bool:
+        """Return a parameter that is true or false.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+
+        Returns
+        -------
+        bool
+            False without it.
+        """
         return str(self.params.get(name, "")).lower() in ("true", "t", "1", "yes")
 
-    def listed(self, name):
-        """Return the parts of a list that is joined with commas, None where there is none."""
+    def listed(self, name: str) -> list[str] | None:
+        """Return the items of a list that is joined with commas.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+
+        Returns
+        -------
+        list of str or None
+            None without it.
+        """
         value = self.params.get(name)
         return None if value is None else [part.strip() for part in value.split(",")]
 
 
-class RefusalError(Exception):
-    """A response with an error in the envelope."""
+class PortalError(Exception):
+    """A response with an error in the envelope.
 
-    def __init__(self, status, message):
+    Parameters
+    ----------
+    status : int
+        The status.
+    message : str
+        The message.
+    """
+
+    def __init__(self, status: int, message: str):
         super().__init__(message)
         self.status, self.message = status, message
 
 
-class Answer(Exception):  # noqa: N818 - it is no error
-    """A response without an envelope, or of another kind than JSON."""
+@dataclass(frozen=True)
+class PortalRoute:
+    """A route of the API.
 
-    def __init__(self, status, body, kind="application/json", headers=None):
-        super().__init__(status)
-        self.status, self.kind, self.headers = status, kind, headers or {}
-        self.body = (
-            body
-            if isinstance(body, bytes)
-            else (body.encode() if isinstance(body, str) else json.dumps(body).encode())
-        )
+    Parameters
+    ----------
+    method : str
+        Such as ``"GET"``.
+    pattern : re.Pattern
+        What the whole path below ``/api/`` matches.
+    function : callable
+        Function of a `PortalCall` and the groups of the path. It returns the data of the
+        envelope, or a `Response` that is sent as it is.
+    permission : str or None
+        What the account needs.
+    public : bool
+        Whether no token is needed.
+    """
+
+    method: str
+    pattern: re.Pattern[str]
+    function: Callable[..., Any]
+    permission: str | None
+    public: bool
 
 
-def envelope(data):
+#: All routes; of two that match, the earlier one is used.
+ROUTES: list[PortalRoute] = []
+
+
+def envelope(data: object) -> dict[str, Any]:
+    """Return the envelope of a success.
+
+    Parameters
+    ----------
+    data : object
+        The data.
+
+    Returns
+    -------
+    dict
+        The envelope.
+    """
     return {"status": "success", "data": data, "version": VERSION}
 
 
-def error_envelope(message):
+def error_envelope(message: str) -> dict[str, Any]:
+    """Return the envelope of an error.
+
+    Parameters
+    ----------
+    message : str
+        The message.
+
+    Returns
+    -------
+    dict
+        The envelope.
+    """
     return {"status": "error", "message": message, "data": {}, "version": VERSION}
 
 
-def html(status, title):
-    """Return a page of nginx, which stands before the server."""
+def html(status: int, title: str) -> Response:
+    """Return a page of nginx, which stands before the server.
+
+    Parameters
+    ----------
+    status : int
+        The status.
+    title : str
+        Its name.
+
+    Returns
+    -------
+    Response
+        The page.
+    """
     text = f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n<center><h1>"
     text += (
         f"{status} {title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
-    return Answer(status, text, "text/html")
+    return Response(status, text, "text/html")
 
 
-def route(method, pattern, *, permission=None, public=False):
-    """Register a function of a call and the groups of the path, below ``/api/``.
+def route(
+    method: str, pattern: str, *, permission: str | None = None, public: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as a route; it may raise `PortalError`.
 
-    It returns the data of the envelope, or raises a `RefusalError` or an
-    `Answer`. What needs a permission that the token does not have is a 401.
+    Parameters
+    ----------
+    method : str
+        Such as ``"GET"``.
+    pattern : str
+        Regular expression of the path below ``/api/``.
+    permission : str, optional
+        What the account needs; status 401 without it.
+    public : bool, optional
+        Whether no token is needed.
+
+    Returns
+    -------
+    callable
+        The decorator.
     """
 
-    def register(function):
-        ROUTES.append((method, re.compile(pattern), function, permission, public))
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        ROUTES.append(PortalRoute(method, re.compile(pattern), function, permission, public))
         return function
 
     return register

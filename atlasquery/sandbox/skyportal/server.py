@@ -1,26 +1,23 @@
-"""A test server on loopback that answers as SkyPortal does: see docs/servers/skyportal.rst."""
+"""The embedded SkyPortal: see docs/servers/skyportal.rst for what the real one does."""
 
-import gzip
 import hashlib
-import importlib
 import json
 import re
 import threading
 import time
 import traceback
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from atlasquery.service.clock import Clock
+from ..http import LoopbackServer, Response, SandboxRequest
 
-from .routes import ROUTES, Answer, Call, RefusalError, envelope, error_envelope, html
-from .sky import ADMIN, OTHER, READER, Sky
+# Each registers its routes when it is imported.
+from . import events, reads, tables, writes  # noqa: F401
+from .routes import ROUTES, PortalCall, PortalError, envelope, error_envelope, html
+from .state import ADMIN, OTHER, READER, PortalState
 
-__all__ = ["ADMIN", "OTHER", "READER", "Answer", "RefusalError", "SkyPortalSandbox"]
-
-# Each registers its routes; a route that stands earlier goes first.
-for _module in ("reads", "events", "writes", "tables"):
-    importlib.import_module(f".{_module}", __package__)
+__all__ = ["ADMIN", "OTHER", "READER", "PortalThrottle", "SkyPortalSandbox"]
 
 # Of SkyPortal; where it is not set, the framework takes a tenth of it.
 LARGEST_BODY = 100 * 1024 * 1024
@@ -28,19 +25,43 @@ MALFORMED = (
     'HTTP 401: Unauthorized (Credentials malformed; expected form "Authorization: token abc123")'
 )
 
+Fault = Response | PortalError
 
-class Throttle:
-    """nginx before the server: so many requests a second of a token, and a burst."""
 
-    def __init__(self, clock, rate=5.0, burst=10):
-        self.clock, self.rate, self.burst = clock, rate, burst
-        self.excess = {}
+class PortalThrottle:
+    """The limit of nginx before the server: so many requests a second of a token, and a burst.
 
-    def takes(self, key):
+    Parameters
+    ----------
+    now : callable
+        Returns the time in seconds.
+    rate : float
+        Requests a second.
+    burst : float
+        Requests that may come at once.
+    """
+
+    def __init__(self, now: Callable[[], float], rate: float = 5.0, burst: float = 10):
+        self.now, self.rate, self.burst = now, rate, burst
+        self.excess: dict[str, tuple[float, float]] = {}
+
+    def takes(self, key: str) -> bool:
+        """Return whether a request is let through.
+
+        Parameters
+        ----------
+        key : str
+            The header with the token.
+
+        Returns
+        -------
+        bool
+            Whether it is.
+        """
         if not key:
             # "Requests with an empty key value are not accounted" (nginx).
             return True
-        now = self.clock.now()
+        now = self.now()
         excess, last = self.excess.get(key, (0.0, now))
         excess = max(0.0, excess - (now - last) * self.rate)
         if excess > self.burst:
@@ -50,90 +71,185 @@ class Throttle:
 
 
 class SkyPortalSandbox:
-    """An instance of SkyPortal at one address.
+    """An instance of SkyPortal, at first without any source.
 
-    ``sky`` is its state. ``faults`` maps a regular expression of the method and
-    the path with its query to an `Answer`, a `RefusalError`, a function of the
-    call's number, or a list of them, one for each time. ``hooks`` are pairs of such an
-    expression and a function that is called before the response.
+    Parameters
+    ----------
+    clock : callable, optional
+        Returns the time in seconds, for limits.
+    host : str
+        Address to listen on.
+    port : int
+        Port to listen on; 0 takes a free one.
+
+    Attributes
+    ----------
+    state : PortalState
+        Accounts, sources, photometry and all else that the instance has.
+    faults : dict
+        A response or an error, or a list of them for one request each, by a regular expression
+        of the method and the path with its query.
+    hooks : list of tuple
+        Such an expression and a function that is called before the response.
+    received, times, headers, bodies : list
+        What was received: ``"METHOD path?query"``, times, headers by their names in lower case,
+        and bodies.
+    latency : float
+        Seconds that the server waits before each response.
+    anonymous : bool
+        Whether reading needs no token.
+    largest_body : int
+        Bytes of the largest body.
+    throttle : PortalThrottle or None
+        The limit of the rate.
     """
 
-    def __init__(self, clock=None):
-        self.throttle = None
-        self.clock = clock or Clock()
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ):
+        self.clock = clock
+        self.throttle: PortalThrottle | None = None
         self.reset()
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.owner = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-        self._thread.start()
+        self._server = LoopbackServer(
+            self._respond, host=host, port=port, name="sandbox SkyPortal"
+        )  # fmt: skip
 
-    def reset(self):
+    def reset(self) -> None:
+        """Forget all requests, all that was written, and all changes."""
         # What a test has put in its place.
         vars(self).pop("_routed", None)
-        self.sky = Sky()
+        self.state = PortalState()
         self.anonymous = False
-        self.faults, self.hooks = {}, []
-        self.received, self.times, self.headers, self.bodies = [], [], [], []
+        self.faults: dict[str, Fault | list[Fault]] = {}
+        self.hooks: list[tuple[str, Callable[[], object]]] = []
+        self.received: list[str] = []
+        self.times: list[float] = []
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.latency = 0.0
         self.largest_body = LARGEST_BODY
         self.throttle = None
 
-    def throttled(self, rate=5.0, burst=10):
-        self.throttle = Throttle(self.clock, rate, burst)
+    def throttled(self, rate: float = 5.0, burst: float = 10) -> None:
+        """Limit the rate of requests.
+
+        Parameters
+        ----------
+        rate : float, optional
+            Requests a second of a token.
+        burst : float, optional
+            Requests that may come at once.
+        """
+        self.throttle = PortalThrottle(self.clock, rate, burst)
 
     @property
-    def url(self):
-        return f"http://127.0.0.1:{self._server.server_address[1]}/api/"
+    def url(self) -> str:
+        """The address of the API, with a slash at its end."""
+        return f"{self._server.url}/api/"
 
-    def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def environment(self, token: str = ADMIN) -> dict[str, str]:
+        """Return the environment that points a client to this server.
 
-    def __enter__(self):
+        Parameters
+        ----------
+        token : str, optional
+            Token of the account; that of the administrator may read and write all.
+
+        Returns
+        -------
+        dict of str to str
+            ``ATLASQUERY_SKYPORTAL_SERVER`` and ``ATLASQUERY_SKYPORTAL_TOKEN``.
+        """
+        return {"ATLASQUERY_SKYPORTAL_SERVER": self.url, "ATLASQUERY_SKYPORTAL_TOKEN": token}
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.stop()
+
+    def __enter__(self) -> "SkyPortalSandbox":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def asked(self, pattern=""):
-        """Return the requests, as method and path with query, that match."""
+    def asked(self, pattern: str = "") -> list[str]:
+        """Return the requests that match.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Regular expression that is searched in ``"METHOD path?query"``.
+
+        Returns
+        -------
+        list of str
+            The requests.
+        """
         return [target for target in list(self.received) if re.search(pattern, target)]
 
-    def answer(self, method, target, headers, body):
-        key = headers.get("Authorization", "")
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Response:
+        """Return the response to a request.
+
+        Parameters
+        ----------
+        method : str
+            The method.
+        target : str
+            The path with its query.
+        headers : dict of str to str
+            The headers.
+        body : bytes
+            The body.
+
+        Returns
+        -------
+        Response
+            The response.
+        """
+        headers = {name.lower(): value for name, value in headers.items()}
+        key, request = headers.get("authorization", ""), f"{method} {target}"
         with self._lock:
-            self.received.append(f"{method} {target}")
-            self.times.append(self.clock.now())
+            self.received.append(request)
+            self.times.append(self.clock())
             self.headers.append(dict(headers))
             self.bodies.append(body)
             if self.throttle is not None and not self.throttle.takes(key):
                 # See docs/servers/skyportal.rst, "What a status means".
                 return html(429, "Too Many Requests")
-            fault = self._fault(f"{method} {target}")
+            fault = self._fault(request)
         if self.latency:
             time.sleep(self.latency)
         for pattern, hook in self.hooks:
-            if re.search(pattern, f"{method} {target}"):
-                with self.sky.lock:
+            if re.search(pattern, request):
+                with self.state.lock:
                     hook()
         try:
+            if isinstance(fault, Response):
+                return fault
             if fault is not None:
                 raise fault
             if len(body) > self.largest_body:
                 return html(413, "Request Entity Too Large")
             return self._routed(method, target, key, body)
-        except Answer as other:
-            return other
-        except RefusalError as refusal:
-            return _error(refusal.status, refusal.message)
+        except PortalError as error:
+            return _error(error.status, error.message)
         except Exception:
             return _error(500, traceback.format_exc())
 
-    def _fault(self, target):
+    def _respond(self, request: SandboxRequest) -> Response:
+        headers = dict(request.headers)
+        response = self.answer(request.method, request.target, headers, request.body)
+        tag = response.headers.get("Etag")
+        if tag and headers.get("if-none-match") == tag:
+            return Response(304, b"", response.content_type, response.headers)
+        return response
+
+    def _fault(self, target: str) -> Fault | None:
         for pattern, fault in self.faults.items():
             if re.search(pattern, target):
                 if not isinstance(fault, list):
@@ -142,94 +258,57 @@ class SkyPortalSandbox:
                     return fault.pop(0)
         return None
 
-    def _user(self, key, method):
+    def _user(self, key: str, method: str) -> dict[str, Any]:
         if not key and self.anonymous and method == "GET":
             return {"id": None, "username": "anonymous", "acls": set(), "groups": {3}}
         # See docs/servers/skyportal.rst, "The header is ``token``, lower case".
         form = re.fullmatch(r"token (\S+)", key)
         if not form:
-            raise RefusalError(401, MALFORMED)
-        if form[1] not in self.sky.users:
-            raise RefusalError(401, "HTTP 401: Unauthorized")
-        return {**self.sky.users[form[1]], "token": form[1]}
+            raise PortalError(401, MALFORMED)
+        if form[1] not in self.state.users:
+            raise PortalError(401, "HTTP 401: Unauthorized")
+        return {**self.state.users[form[1]], "token": form[1]}
 
-    def _routed(self, method, target, key, body):
+    def _routed(self, method: str, target: str, key: str, body: bytes) -> Response:
         parts = urlsplit(target)
         path = unquote(parts.path).removeprefix("/api/").rstrip("/")
-        found = [(r, m) for r in ROUTES if (m := r[1].fullmatch(path))]
-        matching = [(r, m) for r, m in found if r[0] == method]
-        public = bool(matching) and matching[0][0][4]
-        user = {"acls": set(), "groups": set()} if public else self._user(key, method)
+        found = [(one, match) for one in ROUTES if (match := one.pattern.fullmatch(path))]
+        matching = [(one, match) for one, match in found if one.method == method]
+        user: dict[str, Any] = {"acls": set(), "groups": set()}
+        if not (matching and matching[0][0].public):
+            user = self._user(key, method)
         if not found:
-            raise RefusalError(400, "Invalid API endpoint")
+            raise PortalError(400, "Invalid API endpoint")
         if not matching:
-            raise RefusalError(405, "HTTP 405: Method Not Allowed")
-        (_, _, function, permission, _), match = matching[0]
-        if permission is not None and permission not in user["acls"]:
+            raise PortalError(405, "HTTP 405: Method Not Allowed")
+        chosen, match = matching[0]
+        if chosen.permission is not None and chosen.permission not in user["acls"]:
             # As for a bad token: see docs/servers/skyportal.rst, "What a status means".
-            raise RefusalError(401, "HTTP 401: Unauthorized")
+            raise PortalError(401, "HTTP 401: Unauthorized")
         # See docs/servers/skyportal.rst, "Unknown and repeated parameters".
         params = dict(parse_qsl(parts.query, keep_blank_values=True))
-        call = Call(self.sky, method, path, params, _json(body, path), user)
-        with self.sky.lock:
-            data = function(call, *match.groups())
+        call = PortalCall(self.state, method, path, params, _json(body, path), user)
+        with self.state.lock:
+            data = chosen.function(call, *match.groups())
+        if isinstance(data, Response):
+            return data
         text = json.dumps(envelope(data)).encode()
-        return Answer(200, text, headers={"Etag": f'"{hashlib.sha1(text).hexdigest()}"'})
+        tag = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+        return Response(200, text, headers={"Etag": f'"{tag}"'})
 
 
-def _json(body, path):
+def _json(body: bytes, path: str) -> Any:
     if not body:
         return None
     try:
         return json.loads(body)
     except ValueError:
-        raise RefusalError(
+        raise PortalError(
             500,
             f"JSON decode of request body failed on /api/{path}. Please ensure all requests are "
             "of type application/json.",
         ) from None
 
 
-def _error(status, message):
-    return Answer(status, error_envelope(message), "application/json; charset=UTF-8")
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request, client_address):
-        """Show no traceback for clients that gave up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # One write for header and body: two would wait for each other.
-    wbufsize = 1 << 16
-
-    def _serve(self):
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
-        answer = self.server.owner.answer(self.command, self.path, self.headers, body)
-        body, headers = answer.body, dict(answer.headers)
-        if headers.get("Etag") and self.headers.get("If-None-Match") == headers["Etag"]:
-            answer.status, body = 304, b""
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.kind)
-        if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > 2000:
-            body = gzip.compress(body, 1)
-            self.send_header("Content-Encoding", "gzip")
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        if self.headers.get("Connection", "").lower() == "close":
-            # Told, or the client may send its next question into a closing connection.
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_HEAD = do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
-
-    def log_message(self, *args):
-        pass
+def _error(status: int, message: str) -> Response:
+    return Response(status, error_envelope(message), "application/json; charset=UTF-8")

@@ -1,27 +1,32 @@
-"""Routes of the SkyPortal double for tables: groups, instruments, allocations, runs, spectra."""
+"""Routes of the embedded SkyPortal for tables: groups, instruments, runs, spectra."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
-from . import events as skyportal_events
-from .routes import RefusalError, route
-from .sky import ZP, separation
+from .events import FACILITIES
+from .routes import PortalCall, PortalError, route
+from .state import SITE_TIME, ZP, PortalState, Row, separation
+
+__all__ = ["TREE", "add_spectrum"]
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"
-MADE = "2026-11-20T17:51:30.699260"
 
 
-def kept(call, name, first):
+def kept(call: PortalCall, name: str, first: Any) -> Any:
     """Return rows of the state, at first those given."""
-    return call.sky.tables.setdefault(name, first)
+    return call.state.tables.setdefault(name, first)
 
 
-def dated(**row):
-    return {"modified": MADE, "created_at": MADE, **row}
+def dated(**row: Any) -> Row:
+    """Return a row with the times of creation and change."""
+    return {"modified": SITE_TIME, "created_at": SITE_TIME, **row}
 
 
-def telescope_of(call, number):
-    known = call.sky.telescopes.get(number, {"id": number, "name": f"telescope {number}"})
+def telescope_of(call: PortalCall, number: int) -> Any:
+    """Return a telescope with all its fields."""
+    known = call.state.telescopes.get(number, {"id": number, "name": f"telescope {number}"})
     return dated(**{
         "nickname": None, "lat": 20.7075, "elevation": 3041.0, "skycam_link": "",
         "fixed_location": True, "lon": -156.2569, "diameter": 0.5, "weather_link": "",
@@ -29,8 +34,9 @@ def telescope_of(call, number):
     })  # fmt: skip
 
 
-def instrument_of(call, number):
-    known = call.sky.instruments.get(number, {"id": number, "name": None, "filters": []})
+def instrument_of(call: PortalCall, number: int) -> Any:
+    """Return an instrument with all its fields."""
+    known = call.state.instruments.get(number, {"id": number, "name": None, "filters": []})
     return dated(**{
         "telescope_id": 1, "listener_classname": None, "treasuremap_id": None,
         "sensitivity_data": None, "tns_id": None, "configuration_data": None, "across_id": None,
@@ -40,14 +46,16 @@ def instrument_of(call, number):
     })  # fmt: skip
 
 
-def placed(call, number):
+def placed(call: PortalCall, number: int) -> Any:
+    """Return an instrument with its telescope."""
     row = instrument_of(call, number)
     return {**row, "telescope": telescope_of(call, row["telescope_id"])}
 
 
 @route("GET", "groups")
-def groups(call):
-    every = list(call.sky.groups.values())
+def groups(call: PortalCall) -> Any:
+    """Return the groups."""
+    every = list(call.state.groups.values())
     mine = [one for one in every if one["id"] in call.user["groups"]]
     if "name" in call.params:
         return [one for one in mine if one["name"] == call.params["name"]]
@@ -59,41 +67,46 @@ def groups(call):
 
 
 @route("GET", "filters")
-def filters(call):
+def filters(call: PortalCall) -> Any:
+    """Return the filters of candidates."""
     return [
         dated(**{"broker_id": None, "autosave": False, "altdata": None, **one})
-        for one in call.sky.filters.values()
+        for one in call.state.filters.values()
         if one["group_id"] in call.user["groups"]
     ]
 
 
 @route("GET", "streams")
-def streams(call):
+def streams(call: PortalCall) -> Any:
+    """Return the streams."""
     first = {"altdata": {"collection": "ATLAS"}, "id": 1, "name": "ATLAS stream"}
     return kept(call, "streams", [dated(auto_join=False, **first)])
 
 
 @route("GET", "instrument")
-def instruments(call):
+def instruments(call: PortalCall) -> Any:
+    """Return the instruments."""
     extra = {"region": None, "number_of_fields": 0, "region_summary": "", "log_exists": False}
-    return [{**placed(call, number), **extra} for number in call.sky.instruments]
+    return [{**placed(call, number), **extra} for number in call.state.instruments]
 
 
 @route("GET", f"instrument/{NUMBER}")
-def instrument(call, number):
-    if int(number) not in call.sky.instruments:
-        raise RefusalError(400, f"No instrument with ID: {number}")
+def instrument(call: PortalCall, number: str) -> Any:
+    """Return an instrument."""
+    if int(number) not in call.state.instruments:
+        raise PortalError(400, f"No instrument with ID: {number}")
     extra = {"region": None, "status": None, "log_exists": False}
     return {**instrument_of(call, int(number)), **extra}
 
 
 @route("GET", "telescope")
-def telescopes(call):
+def telescopes(call: PortalCall) -> Any:
+    """Return the telescopes."""
     rows = []
-    for number in call.sky.telescopes:
+    for number in call.state.telescopes:
         row = telescope_of(call, number)
         fixed = row["fixed_location"]
-        ours = [n for n, one in call.sky.instruments.items() if one["telescope_id"] == number]
+        ours = [n for n, one in call.state.instruments.items() if one["telescope_id"] == number]
         rows.append({
             **row, "instruments": [{**instrument_of(call, n), "allocations": []} for n in ours],
             "is_night_astronomical": False, "allocations": [],
@@ -114,17 +127,19 @@ TREE = {
 
 
 @route("GET", "taxonomy")
-def taxonomies(call):
+def taxonomies(call: PortalCall) -> Any:
+    """Return the taxonomies."""
     return [
         dated(
             id=one["id"], name=one["name"], hierarchy=TREE, provenance=None, version="1.0",
-            isLatest=True, groups=[call.sky.groups[3], call.sky.groups[4]],
+            isLatest=True, groups=[call.state.groups[3], call.state.groups[4]],
         )
-        for one in call.sky.taxonomies.values()
+        for one in call.state.taxonomies.values()
     ]  # fmt: skip
 
 
-def an_allocation(call):
+def an_allocation(call: PortalCall) -> Any:
+    """Return the allocation that an instance has at first."""
     return dated(
         id=1, default_share_group_ids=[], types=["triggered", "forced_photometry"], group_id=3,
         pi="A. Person", proposal_id="P1", instrument_id=1, hours_allocated=100.0,
@@ -136,14 +151,16 @@ def an_allocation(call):
 
 
 @route("GET", "allocation")
-def allocations(call):
+def allocations(call: PortalCall) -> Any:
+    """Return the allocations."""
     rows = kept(call, "allocations", [an_allocation(call)])
     wanted = call.params.get("instrument_id")
     return [row for row in rows if wanted in (None, str(row.get("instrument_id")))]
 
 
 @route("GET", "observing_run")
-def runs(call):
+def runs(call: PortalCall) -> Any:
+    """Return the observing runs."""
     first = dated(
         id=1, instrument_id=2, duration=1, calendar_date="2026-12-24", pi="X", observers="Y",
         run_end_utc="2026-12-24T16:57:28.953000", group_id=3, owner_id=1,
@@ -153,13 +170,14 @@ def runs(call):
 
 
 @route("GET", f"observing_run/{NUMBER}")
-def run(call, number):
+def run(call: PortalCall, number: str) -> Any:
+    """Return an observing run with its assignments."""
     found = next((one for one in runs(call) if one["id"] == int(number)), None)
     if found is None:
-        raise RefusalError(400, f"Cannot find ObservingRun with ID {number}")
+        raise PortalError(400, f"Cannot find ObservingRun with ID {number}")
     rows = [
         one
-        for one in call.sky.tables.get("assignments", {}).values()
+        for one in call.state.tables.get("assignments", {}).values()
         if one["run_id"] == int(number)
     ]
     lists = ("spectra", "photometry", "photometric_series", "run", "last_modified_by")
@@ -178,18 +196,20 @@ def run(call, number):
     }
 
 
-def object_of(call, name):
-    if name not in call.sky.objects:
-        raise RefusalError(404, "Source not found")
-    return call.sky.objects[name]
+def object_of(call: PortalCall, name: str) -> Any:
+    """Return an object, or refuse an unknown one."""
+    if name not in call.state.objects:
+        raise PortalError(404, "Source not found")
+    return call.state.objects[name]
 
 
 @route("GET", f"sources/{ID}/spectra")
-def spectra(call, name):
-    if name not in call.sky.objects:
-        raise RefusalError(400, "Invalid object ID.")
-    rows = call.sky.tables.get("spectra", [])
-    person = call.sky.person("admin")
+def spectra(call: PortalCall, name: str) -> Any:
+    """Return the spectra of an object."""
+    if name not in call.state.objects:
+        raise PortalError(400, "Invalid object ID.")
+    rows = call.state.tables.get("spectra", [])
+    person = call.state.person("admin")
     found = []
     for row in rows:
         if row["obj_id"] == name:
@@ -198,7 +218,7 @@ def spectra(call, name):
                 "followup_request_id": None, "errors": None, "altdata": None, "origin": None,
                 "original_file_filename": None, "type": "source", "owner_id": 1, "label": "LRIS",
                 "instrument": placed(call, 2), "owner": person, "pis": [person],
-                "groups": [call.sky.groups[3]], "reducers": [person], "observers": [person],
+                "groups": [call.state.groups[3]], "reducers": [person], "observers": [person],
                 "comments": [], "annotations": [], "instrument_name": "ZTF", "telescope_id": 1,
                 "telescope_name": "ATLAS telescope", "observed_at_mjd": 60329.4,
                 "external_pi": None, "external_reducer": None, "external_observer": None,
@@ -208,15 +228,17 @@ def spectra(call, name):
 
 
 @route("GET", f"sources/{ID}/groups")
-def groups_of(call, name):
+def groups_of(call: PortalCall, name: str) -> Any:
+    """Return the groups that an object is saved to."""
     object_of(call, name)
-    return [call.sky.groups[number] for number in call.sky.saved.get(name, {})]
+    return [call.state.groups[number] for number in call.state.saved.get(name, {})]
 
 
 @route("GET", f"sources/{ID}/position")
-def position(call, name):
+def position(call: PortalCall, name: str) -> Any:
+    """Return the position of an object."""
     entry = object_of(call, name)
-    whole = call.sky.placed(entry)
+    whole = call.state.placed(entry)
     first = entry["ra_dis"] or entry["ra"], entry["dec_dis"] or entry["dec"]
     return {
         "ra": entry["ra"], "dec": entry["dec"], "gal_lon": whole["gal_lon"],
@@ -227,18 +249,21 @@ def position(call, name):
 
 
 @route("GET", f"sources/{ID}/phot_stat")
-def phot_stat(call, name):
-    points = [p for p in call.sky.points.values() if p["obj_id"] == name]
+def phot_stat(call: PortalCall, name: str) -> Any:
+    """Return statistics of the photometry of an object."""
+    points = call.state.points_of(name)
     if not points:
-        raise RefusalError(400, f'Could not find a PhotStat for object with id "{name}". ')
+        raise PortalError(400, f'Could not find a PhotStat for object with id "{name}". ')
     bands = sorted({p["filter"] for p in points})
 
-    def of(band, value, pick=len):
+    def of(
+        band: str | None, value: Callable[[Row], Any], pick: Callable[[list[Any]], Any] = len
+    ) -> Any:
         rows = [p for p in points if band in (None, p["filter"])]
         found = [v for p in rows if (v := value(p)) is not None]
         return pick(found) if found else (0 if pick is len else None)
 
-    def mag(p):
+    def mag(p: Row) -> float | None:
         seen = (p["flux"] or 0) > 5 * (p["fluxerr"] or math.inf)
         return ZP - 2.5 * math.log10(p["flux"]) if seen else None
 
@@ -258,8 +283,9 @@ def phot_stat(call, name):
 
 
 @route("GET", f"source_exists/{ID}")
-def source_exists(call, name):
-    saved = name in call.sky.saved
+def source_exists(call: PortalCall, name: str) -> Any:
+    """Return whether a source has a name."""
+    saved = name in call.state.saved
     words = f"A source with the name {name} already exists."
     return {
         "source_exists": saved,
@@ -268,12 +294,13 @@ def source_exists(call, name):
 
 
 @route("GET", "source_exists")
-def source_exists_at(call):
+def source_exists_at(call: PortalCall) -> Any:
+    """Return whether there is a source at a position."""
     ra, dec, radius = (float(call.params[key]) for key in ("ra", "dec", "radius"))
     near = [
         name
-        for name in call.sky.saved
-        if separation(ra, dec, *(call.sky.objects[name][k] for k in ("ra", "dec"))) <= radius
+        for name in call.state.saved
+        if separation(ra, dec, *(call.state.objects[name][k] for k in ("ra", "dec"))) <= radius
     ]
     words = f"Sources at that location already exist: {','.join(near)}."
     return {
@@ -282,9 +309,28 @@ def source_exists_at(call):
     }
 
 
-def add_spectrum(sky, name, observed_at="2024-01-20T10:11:12", **extra):
-    """Add a spectrum to the state; a test says its values."""
-    rows = sky.tables.setdefault("spectra", [])
+def add_spectrum(
+    state: PortalState, name: str, observed_at: str = "2024-01-20T10:11:12", **extra: Any
+) -> Row:
+    """Add a spectrum to the state.
+
+    Parameters
+    ----------
+    state : PortalState
+        The state of the instance.
+    name : str
+        The object.
+    observed_at : str, optional
+        Time of the observation.
+    **extra : object
+        Other fields; wavelengths and fluxes among them.
+
+    Returns
+    -------
+    dict
+        The spectrum.
+    """
+    rows = state.tables.setdefault("spectra", [])
     row = {
         "id": len(rows) + 1, "obj_id": name, "observed_at": observed_at,
         "wavelengths": [4000.0, 5000.0, 6000.0], "fluxes": [1e-17, 2e-17, 3e-17], **extra,
@@ -304,10 +350,11 @@ STAR = {
 
 
 @route("GET", f"sources/{ID}/offsets")
-def offsets(call, name):
+def offsets(call: PortalCall, name: str) -> Any:
+    """Return offset stars of an object."""
     entry = object_of(call, name)
-    if call.params.get("facility", "Keck") not in skyportal_events.FACILITIES:
-        raise RefusalError(400, "Invalid facility")
+    if call.params.get("facility", "Keck") not in FACILITIES:
+        raise PortalError(400, "Invalid facility")
     star = {k: v.format(name=name) if isinstance(v, str) else v for k, v in STAR.items()}
     first = {
         "str": f"{name}      10 00 27.91 +02 12 20.88 2000.0 # source_name={name}",

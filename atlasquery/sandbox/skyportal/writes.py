@@ -1,90 +1,98 @@
-"""Routes of the SkyPortal double that write: sources, notes, follow-up, assignments, analyses."""
+"""Routes of the embedded SkyPortal that write: sources, notes, follow-up, runs, analyses."""
 
 import base64
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
-from . import photometry as skyportal_photometry  # noqa: F401 - registers its routes
-from .routes import Answer, RefusalError, route
-from .sky import SITEWIDE
+from ..http import Response
+
+# It registers its routes, too.
+from . import photometry  # noqa: F401
+from .routes import PortalCall, PortalError, route
+from .state import SITEWIDE, Row
 from .tables import TREE, add_spectrum, runs
 
 ID = r"([0-9A-Za-z\-_.+]+)"
 NUMBER = r"([0-9]+)"
 
 
-def table(call, name):
+def table(call: PortalCall, name: str) -> dict[int, Any]:
     """Return rows by number of what only these routes know."""
-    return call.sky.tables.setdefault(name, {})
+    return call.state.tables.setdefault(name, {})
 
 
-def now():
+def now() -> str:
     """Return the time as the server words it: clients compare it with their own."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
-def known(call, body, allowed):
+def known(body: Row, allowed: Collection[str]) -> None:
     """Refuse keys that a schema does not have."""
     unknown = {key: ["Unknown field."] for key in body if key not in allowed}
     if unknown:
-        raise RefusalError(400, f"Invalid/missing parameters: {unknown}")
+        raise PortalError(400, f"Invalid/missing parameters: {unknown}")
 
 
-def group_ids(call, body, default=None):
+def group_ids(call: PortalCall, body: Row, default: list[int] | None = None) -> list[int]:
     """Return the groups of a write; by default all that the user has, or those given."""
     asked = body.get("group_ids")
     if asked is None:
         return sorted(call.user["groups"]) if default is None else default
     for number in asked:
-        if number not in call.sky.groups:
-            raise RefusalError(400, f"Cannot find group_id {number}. Please remove and try again.")
+        if number not in call.state.groups:
+            raise PortalError(400, f"Cannot find group_id {number}. Please remove and try again.")
     return asked
 
 
-def existing(call, name):
-    if name not in call.sky.objects:
-        raise RefusalError(400, f"Cannot find object with ID {name}.")
+def existing(call: PortalCall, name: str) -> None:
+    """Refuse an object that does not exist."""
+    if name not in call.state.objects:
+        raise PortalError(400, f"Cannot find object with ID {name}.")
 
 
 @route("POST", "sources", permission="Upload data")
-def save_source(call):
-    body, sky = call.json, call.sky
+def save_source(call: PortalCall) -> Any:
+    """Save an object to groups."""
+    body, state = call.json, call.state
     name = body["id"]
     if " " in name:
-        raise RefusalError(400, "Failed to post source: No spaces allowed in source ID")
-    new = name not in sky.objects
+        raise PortalError(400, "Failed to post source: No spaces allowed in source ID")
+    new = name not in state.objects
     if new and (body.get("ra") is None or body.get("dec") is None):
-        raise RefusalError(
+        raise PortalError(
             400, "Failed to post source: RA/Declination must not be null for a new Obj"
         )
     asked = body.get("group_ids")
     admin = "System admin" in call.user["acls"]
     for number in asked or ():
         if not admin and number not in call.user["groups"]:
-            raise RefusalError(
+            raise PortalError(
                 400,
                 f"Failed to post source: Cannot find group_id {number}. Please remove and try "
                 "again.",
             )
-    if asked is not None and not [n for n in asked if n in sky.groups]:
-        raise RefusalError(
+    if asked is not None and not [n for n in asked if n in state.groups]:
+        raise PortalError(
             400,
             "Failed to post source: Invalid group_ids field. Please specify at least one valid "
             "group ID that you belong to.",
         )
     # Those that do not exist an administrator is not told of.
-    saved = [n for n in (asked or sorted(call.user["groups"])) if n in sky.groups]
-    known(call, body, {*sky_columns(), "id", "ra", "dec", "group_ids", "refresh_source"})
+    saved = [n for n in (asked or sorted(call.user["groups"])) if n in state.groups]
+    known(body, {*source_columns(), "id", "ra", "dec", "group_ids", "refresh_source"})
     if new:
-        extra = {key: value for key, value in body.items() if key in sky_columns()}
-        sky.add_object(name, body["ra"], body["dec"], **extra)
+        extra = {key: value for key, value in body.items() if key in source_columns()}
+        state.add_object(name, body["ra"], body["dec"], **extra)
     elif body.get("ra") is not None:
         # See docs/servers/skyportal.rst, "Saving sources".
-        sky.objects[name]["healpix"] = hash((body["ra"], body["dec"]))
-    sky.save(name, saved, call.user["username"])
+        state.objects[name]["healpix"] = hash((body["ra"], body["dec"]))
+    state.save(name, saved, call.user["username"])
     return {"id": name, "saved_to_groups": saved}
 
 
-def sky_columns():
+def source_columns() -> tuple[str, ...]:
+    """Return the properties that a source is saved with."""
     return (
         "redshift", "redshift_error", "redshift_origin", "alias", "origin", "tns_name",
         "transient", "varstar", "score", "t0", "mpc_name", "altdata", "ra_dis", "dec_dis",
@@ -93,44 +101,47 @@ def sky_columns():
 
 
 @route("POST", "candidates", permission="Upload data")
-def post_candidate(call):
-    body, sky = call.json, call.sky
-    new = body["id"] not in sky.objects
+def post_candidate(call: PortalCall) -> Any:
+    """Post an object as a candidate."""
+    body, state = call.json, call.state
+    new = body["id"] not in state.objects
     for key, word in (("ra", "RA"), ("dec", "Dec")):
         if new and body.get(key) is None:
-            raise RefusalError(400, f"{word} must not be null for a new Obj")
+            raise PortalError(400, f"{word} must not be null for a new Obj")
     if body.get("passed_at") is None:
-        raise RefusalError(400, "Missing required parameter: `passed_at`.")
-    if any(number not in sky.filters for number in body["filter_ids"]):
-        raise RefusalError(400, "At least one filter ID does not exist or is not accessible.")
+        raise PortalError(400, "Missing required parameter: `passed_at`.")
+    if any(number not in state.filters for number in body["filter_ids"]):
+        raise PortalError(400, "At least one filter ID does not exist or is not accessible.")
     if new:
-        sky.add_object(body["id"], body["ra"], body["dec"])
+        state.add_object(body["id"], body["ra"], body["dec"])
     numbers = []
     for number in body["filter_ids"]:
-        sky.add_candidate(body["id"], 0, 0, filter_id=number, passed_at=body["passed_at"])
-        numbers.append(sky.next_id("candidate"))
+        state.add_candidate(body["id"], 0, 0, filter_id=number, passed_at=body["passed_at"])
+        numbers.append(state.next_id("candidate"))
     return {"ids": numbers}
 
 
-def classes(branch):
+def classes(branch: Row) -> Iterator[str]:
+    """Yield the classes of a branch of a taxonomy."""
     yield branch["class"]
     for one in branch.get("subclasses", ()):
         yield from classes(one)
 
 
 @route("POST", "classification", permission="Classify")
-def post_classification(call):
+def post_classification(call: PortalCall) -> Any:
+    """Classify an object."""
     body = call.json
     existing(call, body["obj_id"])
-    if body["taxonomy_id"] not in call.sky.taxonomies:
-        raise RefusalError(400, "That taxonomy does not exist or is not available to user.")
+    if body["taxonomy_id"] not in call.state.taxonomies:
+        raise PortalError(400, "That taxonomy does not exist or is not available to user.")
     if body["classification"] not in classes(TREE):
-        raise RefusalError(
+        raise PortalError(
             400,
             f"Error posting classification: That classification ({body['classification']}) is not "
             f"in the allowed classes for the chosen taxonomy (id={body['taxonomy_id']}",
         )
-    number = call.sky.classify(
+    number = call.state.classify(
         body["obj_id"],
         body["classification"],
         body.get("probability"),
@@ -138,51 +149,55 @@ def post_classification(call):
         taxonomy=body["taxonomy_id"],
         group_ids=group_ids(call, body),
     )
-    call.sky.classifications[number].update(created_at=now(), modified=now())
+    call.state.classifications[number].update(created_at=now(), modified=now())
     return {"classification_id": number}
 
 
 @route("POST", f"classification/votes/{NUMBER}")
-def vote(call, number):
-    row = call.sky.classifications.get(int(number))
+def vote(call: PortalCall, number: str) -> Any:
+    """Vote on a classification."""
+    row = call.state.classifications.get(int(number))
     if row is None:
-        raise RefusalError(400, "Invalid classification ID.")
+        raise PortalError(400, "Invalid classification ID.")
     others = [one for one in row["votes"] if one["voter_id"] != call.user["id"]]
     mine = {"voter_id": call.user["id"], "vote": call.json["vote"], "modified": now()}
     row["votes"] = [*others, mine]
 
 
 @route("GET", f"classification/{NUMBER}")
-def one_classification(call, number):
-    return call.sky.classifications[int(number)]
+def one_classification(call: PortalCall, number: str) -> Any:
+    """Return a classification."""
+    return call.state.classifications[int(number)]
 
 
 @route("POST", f"sources/{ID}/comments", permission="Comment")
-def post_comment(call, name):
+def post_comment(call: PortalCall, name: str) -> Any:
+    """Comment on an object."""
     existing(call, name)
-    known(call, call.json, {"text", "group_ids", "attachment"})
+    known(call.json, {"text", "group_ids", "attachment"})
     # Without groups everybody sees it.
     numbers = group_ids(call, call.json, [SITEWIDE])
-    number = call.sky.comment(
+    number = call.state.comment(
         name, call.json["text"], user=call.user["username"], group_ids=numbers
     )
     attachment = call.json.get("attachment")
     if attachment is not None:
-        call.sky.comments[number]["attachment_name"] = attachment["name"]
+        call.state.comments[number]["attachment_name"] = attachment["name"]
         body = attachment["body"].rpartition("base64,")[2]
         table(call, "attachments")[number] = base64.b64decode(body, validate=True)
-    call.sky.comments[number].update(created_at=now(), modified=now())
+    call.state.comments[number].update(created_at=now(), modified=now())
     return {"comment_id": number}
 
 
 @route("GET", f"sources/{ID}/comments/{NUMBER}/attachment")
-def attachment_of(call, name, number):
-    if int(number) not in call.sky.comments:
-        raise RefusalError(403, "Could not find any accessible comments.")
+def attachment_of(call: PortalCall, name: str, number: str) -> Any:
+    """Return the attachment of a comment."""
+    if int(number) not in call.state.comments:
+        raise PortalError(403, "Could not find any accessible comments.")
     data = table(call, "attachments").get(int(number))
     if data is None:
-        raise RefusalError(400, "Comment has no attachment")
-    raise Answer(200, data, "application/octet-stream")
+        raise PortalError(400, "Comment has no attachment")
+    return Response(200, data, "application/octet-stream")
 
 
 SPECTRUM_KEYS = {
@@ -193,34 +208,34 @@ SPECTRUM_KEYS = {
 
 
 @route("POST", "spectrum", permission="Upload data")
-def post_spectrum(call):
+def post_spectrum(call: PortalCall) -> Any:
+    """Store a spectrum."""
     body = call.json
     missing = {"wavelengths", "fluxes", "obj_id", "observed_at", "instrument_id"} - set(body)
     unknown = set(body) - SPECTRUM_KEYS
     if missing or unknown:
-        raise RefusalError(400, f"Invalid / missing parameters; {sorted(missing | unknown)}")
-    if body["obj_id"] not in call.sky.objects:
-        raise RefusalError(400, "Failed to post spectrum: violates foreign key constraint")
-    if body["instrument_id"] not in call.sky.instruments:
+        raise PortalError(400, f"Invalid / missing parameters; {sorted(missing | unknown)}")
+    if body["obj_id"] not in call.state.objects:
+        raise PortalError(400, "Failed to post spectrum: violates foreign key constraint")
+    if body["instrument_id"] not in call.state.instruments:
         number = body["instrument_id"]
-        raise RefusalError(
-            400, f"Failed to post spectrum: Cannot find instrument with ID: {number}"
-        )
-    row = add_spectrum(call.sky, body["obj_id"], **{"type": "source", **body})
+        raise PortalError(400, f"Failed to post spectrum: Cannot find instrument with ID: {number}")
+    row = add_spectrum(call.state, body["obj_id"], **{"type": "source", **body})
     row.update(created_at=now(), modified=now(), owner_id=call.user["id"])
     return {"id": row["id"]}
 
 
 @route("POST", "source_groups", permission="Upload data")
-def save_and_unsave(call):
+def save_and_unsave(call: PortalCall) -> Any:
+    """Remove an object from groups."""
     body = call.json
-    known(call, body, {"objId", "inviteGroupIds", "unsaveGroupIds"})
+    known(body, {"objId", "inviteGroupIds", "unsaveGroupIds"})
     name, numbers = body["objId"], body.get("unsaveGroupIds", [])
-    if name not in call.sky.objects:
-        raise RefusalError(404, f"Obj {name} not found")
-    saved = call.sky.saved.get(name, {})
+    if name not in call.state.objects:
+        raise PortalError(404, f"Obj {name} not found")
+    saved = call.state.saved.get(name, {})
     if not set(numbers) <= set(saved):
-        raise RefusalError(
+        raise PortalError(
             400, "Specified source is not saved to group from which it was to be unsaved."
         )
     for number in numbers:
@@ -228,7 +243,8 @@ def save_and_unsave(call):
 
 
 @route("GET", "listing")
-def listings(call):
+def listings(call: PortalCall) -> Any:
+    """Return the lists of the account."""
     wanted = call.params.get("listName")
     return [
         one
@@ -238,20 +254,21 @@ def listings(call):
 
 
 @route("POST", "listing")
-def add_listing(call):
+def add_listing(call: PortalCall) -> Any:
+    """Add an object to a list."""
     body = call.json
-    known(call, body, {"obj_id", "list_name", "user_id", "params"})
-    if body["obj_id"] not in call.sky.objects:
-        raise RefusalError(400, f"Cannot find Obj with ID: {body['obj_id']}")
+    known(body, {"obj_id", "list_name", "user_id", "params"})
+    if body["obj_id"] not in call.state.objects:
+        raise PortalError(400, f"Cannot find Obj with ID: {body['obj_id']}")
     user, rows = call.user["id"], table(call, "listings")
     same = (body["obj_id"], body["list_name"], user)
     if any((one["obj_id"], one["list_name"], one["user_id"]) == same for one in rows.values()):
-        raise RefusalError(
+        raise PortalError(
             400,
             f"Listing already exists with user_id={user}, obj_id={body['obj_id']} and "
             f"list_name={body['list_name']}",
         )
-    number = call.sky.next_id("listing")
+    number = call.state.next_id("listing")
     rows[number] = {
         "id": number, "obj_id": body["obj_id"], "list_name": body["list_name"], "user_id": user,
         "params": body.get("params"), "created_at": now(), "modified": now(),
@@ -260,44 +277,48 @@ def add_listing(call):
 
 
 @route("DELETE", f"listing/{NUMBER}")
-def drop_listing(call, number):
+def drop_listing(call: PortalCall, number: str) -> Any:
+    """Remove an object from a list."""
     row = table(call, "listings").get(int(number))
     if row is None or row["user_id"] != call.user["id"]:
-        raise RefusalError(400, "Cannot delete Listing.")
+        raise PortalError(400, "Cannot delete Listing.")
     del table(call, "listings")[int(number)]
 
 
-def annotate(call, name, origin, data, numbers):
-    if any(row["origin"] == origin for row in call.sky.of("annotations", name)):
-        raise RefusalError(400, "Annotation already posted.")
-    number = call.sky.annotate(name, origin, data, user=call.user["username"], group_ids=numbers)
-    call.sky.annotations[number].update(created_at=now(), modified=now())
+def annotate(call: PortalCall, name: str, origin: str, data: object, numbers: list[int]) -> int:
+    """Store an annotation, of each origin one."""
+    if any(row["origin"] == origin for row in call.state.of("annotations", name)):
+        raise PortalError(400, "Annotation already posted.")
+    number = call.state.annotate(name, origin, data, user=call.user["username"], group_ids=numbers)
+    call.state.annotations[number].update(created_at=now(), modified=now())
     return number
 
 
 @route("POST", f"sources/{ID}/annotations", permission="Annotate")
-def post_annotation(call, name):
+def post_annotation(call: PortalCall, name: str) -> Any:
+    """Annotate an object."""
     existing(call, name)
     body = call.json
-    known(call, body, {"origin", "data", "group_ids"})
+    known(body, {"origin", "data", "group_ids"})
     number = annotate(call, name, body["origin"], body["data"], group_ids(call, body))
     return {"annotation_id": number}
 
 
 @route("POST", f"sources/{ID}/annotations/(gaia|irsa|vizier)")
-def match_catalog(call, name, service):
+def match_catalog(call: PortalCall, name: str, service: str) -> Any:
+    """Annotate an object with what a catalogue has."""
     existing(call, name)
     body = call.json or {}
-    known(call, body, {"catalog", "crossmatchRadius", "crossmatchLimmag", "group_ids"})
+    known(body, {"catalog", "crossmatchRadius", "crossmatchLimmag", "group_ids"})
     catalogs = {"gaia": "gaiadr3.gaia_source", "irsa": "allwise_p3as_psd", "vizier": "VII/290"}
-    stars = call.sky.tables.get("stars", {}).get(name, {})
+    stars = call.state.tables.get("stars", {}).get(name, {})
     if service not in stars:
         missing = {
             "gaia": "No Gaia Photometry available.",
             "irsa": "No WISE Photometry available.",
             "vizier": "No successful cross-match available.",
         }
-        raise RefusalError(400, missing[service])
+        raise PortalError(400, missing[service])
     numbers = group_ids(call, body, [SITEWIDE])
     annotate(call, name, body.get("catalog", catalogs[service]), stars[service], numbers)
 
@@ -311,53 +332,58 @@ FOLLOWUP_KEYS = {
 
 
 @route("POST", "followup_request", permission="Upload data")
-def submit(call):
+def submit(call: PortalCall) -> Any:
+    """Submit a follow-up request."""
     body = call.json
-    known(call, body, FOLLOWUP_KEYS)
+    known(body, FOLLOWUP_KEYS)
     existing(call, body["obj_id"])
-    if body.get("not_if_classified") and call.sky.of("classifications", body["obj_id"]):
+    if body.get("not_if_classified") and call.state.of("classifications", body["obj_id"]):
         words = "Not submitting request: source was already classified"
         return {"id": None, "ignored": True, "message": words}
-    broken = call.sky.tables.get("broken_telescope")
-    number, created = call.sky.next_id("followup"), now()
+    broken = call.state.tables.get("broken_telescope")
+    number, created = call.state.next_id("followup"), now()
     table(call, "followups")[number] = {
         "id": number, "obj_id": body["obj_id"], "payload": body["payload"], "comment": None,
         "status": f"failed to submit: {broken}" if broken else "submitted",
         "allocation_id": body["allocation_id"], "created_at": created, "modified": created,
-        "requester_id": call.user["id"], "requester": call.sky.person(call.user["username"]),
-        "allocation": {"id": body["allocation_id"], "instrument": call.sky.instruments[1]},
-        "obj": call.sky.objects[body["obj_id"]], "watchers": [],
+        "requester_id": call.user["id"], "requester": call.state.person(call.user["username"]),
+        "allocation": {"id": body["allocation_id"], "instrument": call.state.instruments[1]},
+        "obj": call.state.objects[body["obj_id"]], "watchers": [],
     }  # fmt: skip
     if broken:
         # It is stored anyway.
-        raise RefusalError(400, f"Error submitting follow-up request: {broken}")
+        raise PortalError(400, f"Error submitting follow-up request: {broken}")
     return {"id": number, "request_status": "submitted"}
 
 
 @route("POST", "default_followup_request", permission="Manage allocations")
-def post_default_request(call):
+def post_default_request(call: PortalCall) -> Any:
+    """Store a default follow-up request."""
     missing = {"default_followup_name", "source_filter"} - set(call.json)
     if missing:
-        raise RefusalError(400, f"Missing required parameters: {sorted(missing)}")
-    return {"id": call.sky.next_id("default_followup")}
+        raise PortalError(400, f"Missing required parameters: {sorted(missing)}")
+    return {"id": call.state.next_id("default_followup")}
 
 
 @route("POST", "default_survey_efficiency", permission="Manage allocations")
-def post_default_efficiency(call):
+def post_default_efficiency(call: PortalCall) -> Any:
+    """Store a default survey efficiency."""
     if "default_observation_plan_id" not in call.json:
-        raise RefusalError(400, "Missing default_observation_plan_id")
-    return {"id": call.sky.next_id("default_efficiency")}
+        raise PortalError(400, "Missing default_observation_plan_id")
+    return {"id": call.state.next_id("default_efficiency")}
 
 
-def request_of(call, number):
+def request_of(call: PortalCall, number: str) -> Any:
+    """Return a follow-up request, or refuse an unknown one."""
     row = table(call, "followups").get(int(number))
     if row is None:
-        raise RefusalError(400, "Could not retrieve followup request.")
+        raise PortalError(400, "Could not retrieve followup request.")
     return row
 
 
 @route("GET", "followup_request")
-def followups(call):
+def followups(call: PortalCall) -> Any:
+    """Return a page of follow-up requests."""
     rows = list(table(call, "followups").values())
     wanted = {
         "sourceID": lambda row, text: text in row["obj_id"],
@@ -379,35 +405,39 @@ def followups(call):
 
 
 @route("GET", f"followup_request/{NUMBER}")
-def followup(call, number):
+def followup(call: PortalCall, number: str) -> Any:
+    """Return a follow-up request."""
     return request_of(call, number)
 
 
 @route("PUT", f"followup_request/{NUMBER}", permission="Upload data")
-def change_request(call, number):
+def change_request(call: PortalCall, number: str) -> Any:
+    """Change a follow-up request."""
     row, body = request_of(call, number), call.json
-    known(call, body, FOLLOWUP_KEYS)
+    known(body, FOLLOWUP_KEYS)
     if "status" not in body and not {"obj_id", "allocation_id"} <= set(body):
-        raise RefusalError(
+        raise PortalError(
             400, "Invalid / missing parameters: {'obj_id': ['Missing data for required field.']}"
         )
     row.update({key: body[key] for key in ("status", "payload") if key in body}, modified=now())
 
 
 @route("DELETE", f"followup_request/{NUMBER}", permission="Upload data")
-def withdraw(call, number):
+def withdraw(call: PortalCall, number: str) -> Any:
+    """Delete a follow-up request."""
     request_of(call, number)
     del table(call, "followups")[int(number)]
 
 
 @route("GET", f"followup_request/schedule/{NUMBER}")
-def schedule(call, number):
+def schedule(call: PortalCall, number: str) -> Any:
+    """Return the schedule of an instrument."""
     form = call.params.get("output_format", "csv")
     rows = [row for row in table(call, "followups").values() if int(number) == 1]
     if not rows:
-        raise RefusalError(400, "Need at least one observation to schedule.")
+        raise PortalError(400, "Need at least one observation to schedule.")
     if form != "csv":
-        raise Answer(200, b"\x89PNG plan", f"image/{form}")
+        return Response(200, b"\x89PNG plan", f"image/{form}")
     lines = [
         ",request_id,group_id,object_id,ra,dec,epoch,observation_start,observation_end,"
         "exposure_time,filter,requester,priority"
@@ -417,46 +447,49 @@ def schedule(call, number):
         "2026-05-02 06:00:00.000,2026-05-02 06:10:00.000,30,ztfg,admin,3"
         for n, row in enumerate(rows)
     ]
-    raise Answer(200, "\n".join(lines) + "\n", "text/csv")
+    return Response(200, "\n".join(lines) + "\n", "text/csv")
 
 
 @route("GET", "assignment")
-def assignments(call):
+def assignments(call: PortalCall) -> Any:
+    """Return the assignments."""
     return [_listed(one) for one in table(call, "assignments").values()]
 
 
-def _listed(row):
+def _listed(row: Row) -> Row:
     return {key: value for key, value in row.items() if key not in ("created_at", "modified")}
 
 
 @route("GET", f"assignment/{NUMBER}")
-def assignment(call, number):
+def assignment(call: PortalCall, number: str) -> Any:
+    """Return an assignment."""
     row = table(call, "assignments").get(int(number))
     if row is None:
         # In these words: the server forgets to put the number in.
-        raise RefusalError(400, "Could not retrieve assignment with ID {assignment_id}.")
+        raise PortalError(400, "Could not retrieve assignment with ID {assignment_id}.")
     return _listed(row)
 
 
 @route("POST", "assignment", permission="Upload data")
-def assign(call):
+def assign(call: PortalCall) -> Any:
+    """Assign an object to an observing run."""
     body = call.json
-    known(call, body, {"run_id", "obj_id", "priority", "status", "comment"})
+    known(body, {"run_id", "obj_id", "priority", "status", "comment"})
     existing(call, body["obj_id"])
     if body["priority"] not in ("1", "2", "3", "4", "5"):
-        raise RefusalError(400, f"Error parsing followup request: priority {body['priority']}")
+        raise PortalError(400, f"Error parsing followup request: priority {body['priority']}")
     if all(one["id"] != body["run_id"] for one in runs(call)):
-        raise RefusalError(400, "Observing run with this ID could not be found.")
+        raise PortalError(400, "Observing run with this ID could not be found.")
     rows = table(call, "assignments")
     same = (body["run_id"], body["obj_id"])
     if any((row["run_id"], row["obj_id"]) == same for row in rows.values()):
-        raise RefusalError(400, "Object is already assigned to this run.")
-    number, created = call.sky.next_id("assignment"), now()
+        raise PortalError(400, "Object is already assigned to this run.")
+    number, created = call.state.next_id("assignment"), now()
     rows[number] = {
         "id": number, "obj_id": body["obj_id"], "run_id": body["run_id"], "run": body["run_id"],
         "priority": body["priority"], "comment": body.get("comment"), "status": "pending",
-        "requester": call.sky.person(call.user["username"]), "requester_id": call.user["id"],
-        "obj": call.sky.objects[body["obj_id"]], "created_at": created, "modified": created,
+        "requester": call.state.person(call.user["username"]), "requester_id": call.user["id"],
+        "obj": call.state.objects[body["obj_id"]], "created_at": created, "modified": created,
         "rise_time_utc": "2026-12-24T10:16:56.513", "set_time_utc": "2026-12-25T18:01:42.637",
         "spectra": [], "photometry": [],
     }  # fmt: skip
@@ -464,25 +497,28 @@ def assign(call):
 
 
 @route("PUT", f"assignment/{NUMBER}", permission="Upload data")
-def change_assignment(call, number):
+def change_assignment(call: PortalCall, number: str) -> Any:
+    """Change an assignment."""
     row = table(call, "assignments").get(int(number))
     if row is None:
-        raise RefusalError(400, "Could not find assignment with that ID.")
+        raise PortalError(400, "Could not find assignment with that ID.")
     row.update(call.json, modified=now())
 
 
 @route("DELETE", f"assignment/{NUMBER}", permission="Upload data")
-def drop_assignment(call, number):
+def drop_assignment(call: PortalCall, number: str) -> Any:
+    """Delete an assignment."""
     if table(call, "assignments").pop(int(number), None) is None:
-        raise RefusalError(400, "Could not find assignment with that ID.")
+        raise PortalError(400, "Could not find assignment with that ID.")
 
 
-def begin(call, name, service, status, allowed):
+def begin(call: PortalCall, name: str, service: str, status: str, allowed: Collection[str]) -> Row:
+    """Store an analysis of an object."""
     existing(call, name)
-    known(call, call.json or {}, allowed)
+    known(call.json or {}, allowed)
     if int(service) != 1:
-        raise RefusalError(400, f"Could not access Analysis Service ID: {service}.")
-    number, created = call.sky.next_id("analysis"), now()
+        raise PortalError(400, f"Could not access Analysis Service ID: {service}.")
+    number, created = call.state.next_id("analysis"), now()
     table(call, "analyses")[number] = {
         "id": number, "obj_id": name, "analysis_service_id": int(service), "status": status,
         "created_at": created, "modified": created,
@@ -494,17 +530,20 @@ SHOWN = {"show_parameters", "show_plots", "show_corner", "group_ids"}
 
 
 @route("POST", f"obj/{ID}/analysis/{NUMBER}", permission="Run Analyses")
-def start(call, name, service):
+def start(call: PortalCall, name: str, service: str) -> Any:
+    """Start an analysis."""
     allowed = {*SHOWN, "analysis_parameters", "input_filters"}
     return begin(call, name, service, "queued", allowed)
 
 
 @route("POST", f"obj/{ID}/analysis_upload/{NUMBER}", permission="Run Analyses")
-def upload(call, name, service):
+def upload(call: PortalCall, name: str, service: str) -> Any:
+    """Store an analysis that was done elsewhere."""
     return begin(call, name, service, "completed", {*SHOWN, "analysis", "message"})
 
 
 @route("DELETE", f"obj/analysis/{NUMBER}", permission="Run Analyses")
-def remove(call, number):
+def remove(call: PortalCall, number: str) -> Any:
+    """Delete an analysis."""
     if table(call, "analyses").pop(int(number), None) is None:
-        raise RefusalError(400, f"Analysis {number} not found")
+        raise PortalError(400, f"Analysis {number} not found")

@@ -1,6 +1,5 @@
 """The queries for events of the General Coordinates Network, and for their sky maps."""
 
-import warnings
 from functools import partial
 
 from astropy.io import fits
@@ -17,7 +16,7 @@ from atlasquery.skyportal.reads.paging import check_limit, read_pages
 from atlasquery.skyportal.tables.columns import EVENT, PIECES
 from atlasquery.skyportal.tables.decoders import decode_flat
 from atlasquery.tables import build_table
-from atlasquery.warn import warn
+from atlasquery.warn import warn, without_warnings
 
 __all__ = ["get_localization", "query_gcn_events"]
 
@@ -216,8 +215,7 @@ def get_localization(
 
 def _only_map(client: SkyPortalQuery, when: str, cache: bool | None) -> str:
     """Return the name of the only sky map of an event."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoResultsWarning)
+    with without_warnings(NoResultsWarning):
         found = query_gcn_events(client, start=when, end=when, cache=cache)
     if not len(found):
         raise NotFoundError(

@@ -22,8 +22,9 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.sandbox.http import Response
 from atlasquery.sandbox.skyportal.events import add_event, add_galaxy, flat_map, png, sky_map
-from atlasquery.sandbox.skyportal.server import Answer, RefusalError
+from atlasquery.sandbox.skyportal.routes import PortalError
 from atlasquery.skyportal import conf
 
 PLACE = SkyCoord(150.0, 2.0, unit="deg")
@@ -33,15 +34,15 @@ WHEN = "2018-01-16T00:36:53"
 def replay(double, exchange):
     """Let the double answer as the real server did."""
     body = json.dumps(exchange["body"])
-    double.faults[""] = Answer(exchange["status_code"], body)
+    double.faults[""] = Response(exchange["status_code"], body)
 
 
 @pytest.fixture
 def galaxies(double):
     """Three galaxies, of which two are near each other, and one beyond 0 h."""
-    add_galaxy(double.sky, "far", 150.01, 2.0, distmpc=210.0, redshift=0.05, mstar=1e9)
-    add_galaxy(double.sky, "near", 150.001, 2.0, distmpc=336.6, redshift=0.07, mstar=1e10)
-    add_galaxy(double.sky, "edge", 359.9999, 0.0, "GLADE", distmpc=None)
+    add_galaxy(double.state, "far", 150.01, 2.0, distmpc=210.0, redshift=0.05, mstar=1e9)
+    add_galaxy(double.state, "near", 150.001, 2.0, distmpc=336.6, redshift=0.07, mstar=1e10)
+    add_galaxy(double.state, "edge", 359.9999, 0.0, "GLADE", distmpc=None)
 
 
 def test_galaxies_recorded(skyportal, double, samples):
@@ -98,7 +99,7 @@ def test_galaxies_around_many_positions(skyportal, galaxies):
 
 
 def test_a_position_that_fails_loses_no_other(skyportal, double, galaxies):
-    double.faults["ra=0.0"] = RefusalError(400, "get_galaxies fails: the sky fell down")
+    double.faults["ra=0.0"] = PortalError(400, "get_galaxies fails: the sky fell down")
     places = SkyCoord([150.0, 0.0], [2.0, 0.0], unit="deg")
     with pytest.raises(IncompleteResultError, match="the sky fell down") as caught:
         skyportal.query_galaxies(places, radius="5 arcsec")
@@ -117,7 +118,7 @@ def test_galaxies_by_criteria(skyportal, double, galaxies):
     assert ask(catalog="GLADE")["name"].tolist() == ["edge"]
     with pytest.raises(RemoteServiceError, match="Catalog with name none not found"):
         ask(catalog="none")
-    double.sky.tables["inside"] = {WHEN: {"edge"}}
+    double.state.tables["inside"] = {WHEN: {"edge"}}
     found = ask(localization=(Time(WHEN), "map, of 2018"), probability=0.5)
     assert found["name"].tolist() == ["edge"]
     assert "localizationCumprob=0.5" in double.asked()[-1]
@@ -127,7 +128,7 @@ def test_galaxies_by_criteria(skyportal, double, galaxies):
 def test_bounds_that_the_server_forgets_hold(skyportal, double, galaxies):
     """It drops a lower bound that is not below the upper one, and does not search by mass."""
     ask = skyportal.query_galaxies
-    add_galaxy(double.sky, "nearest", 10.0, 2.0, distmpc=1.0, mstar=1e10)
+    add_galaxy(double.state, "nearest", 10.0, 2.0, distmpc=1.0, mstar=1e10)
     assert len(skyportal.request("GET", "galaxy_catalog", minDistance=210.0, maxDistance=210.0)[
         "galaxies"
     ]) == 2  # fmt: skip
@@ -140,7 +141,7 @@ def test_bounds_that_the_server_forgets_hold(skyportal, double, galaxies):
         with pytest.warns(NoResultsWarning):
             assert len(ask(**nothing)) == 0
     # The distance of an event is an upper bound, too.
-    double.sky.tables |= {"inside": {WHEN: {"near", "nearest"}}, "reach": (0.0, 100.0)}
+    double.state.tables |= {"inside": {WHEN: {"near", "nearest"}}, "reach": (0.0, 100.0)}
     assert ask(localization=WHEN)["name"].tolist() == ["nearest"]
     with pytest.warns(NoResultsWarning):
         assert len(ask(localization=WHEN, distance=(300, None))) == 0
@@ -171,9 +172,9 @@ def test_galaxies_refused_before_sending(skyportal, double, wrong, why):
 
 @pytest.mark.parametrize("name", ["page", "pageNumber"])
 def test_all_pages_of_galaxies_whatever_a_page_is_called(skyportal, double, name):
-    double.sky.tables["galaxy_page"] = name
+    double.state.tables["galaxy_page"] = name
     for n in range(2300):
-        add_galaxy(double.sky, f"g{n:04d}", n / 10, 0.0)
+        add_galaxy(double.state, f"g{n:04d}", n / 10, 0.0)
     found = skyportal.query_galaxies(max_rows=-1)
     assert found["name"].tolist() == [f"g{n:04d}" for n in range(2300)]
     assert len(double.asked()) == 3
@@ -191,7 +192,7 @@ def test_galaxies_of_elsewhere_are_an_error(skyportal, double, samples):
 
 
 def test_galaxies_of_other_versions(skyportal, double, galaxies):
-    double.sky.extra, double.sky.without = {"new_key": 7}, {"distmpc", "modified"}
+    double.state.extra, double.state.without = {"new_key": 7}, {"distmpc", "modified"}
     found = skyportal.query_galaxies(PLACE, radius="1 arcmin")
     assert found["new_key"].tolist() == [7, 7]
     assert found["distance"].mask.all() and found["modified"].mask.all()
@@ -216,8 +217,8 @@ def test_events_recorded(skyportal, double, samples):
 
 
 def test_events_by_criteria(skyportal, double):
-    add_event(double.sky, WHEN)
-    add_event(double.sky, "2023-05-29T18:15:00", tags=["GW", "BBH"])
+    add_event(double.state, WHEN)
+    add_event(double.state, "2023-05-29T18:15:00", tags=["GW", "BBH"])
     ask = skyportal.query_gcn_events
     assert ask()["dateobs"].isot.tolist() == ["2023-05-29T18:15:00.000", f"{WHEN}.000"]
     assert ask(tags=["GW", "neutrino"])["tags"].tolist() == ["GW, BBH"]
@@ -234,7 +235,7 @@ def test_events_by_criteria(skyportal, double):
 
 def test_all_pages_of_events(skyportal, double):
     for n in range(230):
-        add_event(double.sky, f"2020-01-01T00:{n // 60:02d}:{n % 60:02d}", maps=())
+        add_event(double.state, f"2020-01-01T00:{n // 60:02d}:{n % 60:02d}", maps=())
     found = skyportal.query_gcn_events(max_rows=-1)
     assert len(np.unique(found["event_id"])) == 230
     assert np.all(np.diff(found["dateobs"].mjd) < 0)
@@ -242,7 +243,7 @@ def test_all_pages_of_events(skyportal, double):
 
 
 def test_sky_map_of_many_sizes(skyportal, double):
-    add_event(double.sky, WHEN, maps={"3d, of GW": sky_map(distances=True)})
+    add_event(double.state, WHEN, maps={"3d, of GW": sky_map(distances=True)})
     found = skyportal.get_localization(Time(WHEN), "3d, of GW")
     assert found.colnames == ["UNIQ", "PROBDENSITY", "PROB", "DISTMU", "DISTSIGMA", "DISTNORM"]
     assert found["UNIQ"].dtype == np.int64 and len(found) == 51
@@ -268,7 +269,7 @@ def test_deepest_pixels_keep_their_order(skyportal, double):
         fits.Column("UNIQ", "K", array=last),
         fits.Column("PROBDENSITY", "D", array=np.ones(3)),
     ]
-    add_event(double.sky, WHEN, maps={"deep": written(fits.BinTableHDU.from_columns(columns))})
+    add_event(double.state, WHEN, maps={"deep": written(fits.BinTableHDU.from_columns(columns))})
     found = skyportal.get_localization(WHEN)
     area = 4 * np.pi / (12 * 4.0 ** np.array([29, 29, 28]))
     assert found["UNIQ"].tolist() == last.tolist()
@@ -277,7 +278,7 @@ def test_deepest_pixels_keep_their_order(skyportal, double):
 
 @pytest.mark.parametrize("ordering", ["NESTED", "RING"])
 def test_sky_map_of_one_size(skyportal, double, ordering):
-    add_event(double.sky, WHEN, maps={"flat": flat_map(ordering)})
+    add_event(double.state, WHEN, maps={"flat": flat_map(ordering)})
     found = skyportal.get_localization(WHEN)
     assert len(found) == 48 and found.meta["ORDERING"] == ordering
     assert found["PROB"].sum() == pytest.approx(1.0) and found["PROB"].unit is None
@@ -290,15 +291,15 @@ def test_sky_map_of_one_size(skyportal, double, ordering):
 
 
 def test_sky_map_as_file(skyportal, double):
-    add_event(double.sky, WHEN, maps={"flat": sky_map()})
+    add_event(double.state, WHEN, maps={"flat": sky_map()})
     hdus = skyportal.get_localization(WHEN, as_hdus=True)
     assert isinstance(hdus, fits.HDUList) and hdus[1].header["ORDERING"] == "NUNIQ"
     assert hdus[1].data["PROBDENSITY"].shape == (51,)
 
 
 def test_sky_map_that_is_not_there(skyportal, double, samples):
-    add_event(double.sky, WHEN, maps=("one", "two"))
-    add_event(double.sky, "2020-01-01T00:00:00", maps=())
+    add_event(double.state, WHEN, maps=("one", "two"))
+    add_event(double.state, "2020-01-01T00:00:00", maps=())
     with pytest.raises(InvalidQueryError, match="'one', 'two'"):
         skyportal.get_localization(WHEN)
     with pytest.raises(NotFoundError, match="sky map three of 2018"):
@@ -323,13 +324,13 @@ def test_sky_map_that_is_not_there(skyportal, double, samples):
     ],
 )
 def test_damaged_sky_maps(skyportal, double, body, why):
-    add_event(double.sky, WHEN, maps={"flat": body})
+    add_event(double.state, WHEN, maps={"flat": body})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with pytest.raises(TableParseError, match=why):
             skyportal.get_localization(WHEN)
         # Nothing damaged is stored.
-        double.sky.tables["maps"][WHEN]["flat"] = sky_map()
+        double.state.tables["maps"][WHEN]["flat"] = sky_map()
         assert len(skyportal.get_localization(WHEN)) == 51
 
 
@@ -352,7 +353,7 @@ def test_finding_chart(skyportal, double, tmp_path):
 
 
 def test_finding_chart_of_an_object_and_of_a_star(skyportal, double):
-    double.sky.add_source("ATLAS24abc", 150.1163, 2.2058)
+    double.state.add_source("ATLAS24abc", 150.1163, 2.2058)
     chart = skyportal.get_finding_chart("ATLAS24abc", file_type="pdf")
     assert chart.kind == "pdf" and "application/pdf" in chart._repr_mimebundle_()
     assert repr(chart) == "<Picture Finding chart of ATLAS24abc: pdf, 15 bytes>"
@@ -366,10 +367,10 @@ def test_finding_chart_of_an_object_and_of_a_star(skyportal, double):
 
 def test_finding_chart_recorded(skyportal, double, samples):
     exchange = samples("source_position")
-    double.faults["/position"] = Answer(200, json.dumps(exchange["body"]))
+    double.faults["/position"] = Response(200, json.dumps(exchange["body"]))
     skyportal.get_finding_chart("ATLAS24abc")
     assert "ra=150.1163&dec=2.2058" in double.asked()[-1]
-    double.faults["/facilities"] = Answer(200, json.dumps(samples("finder_facilities")["body"]))
+    double.faults["/facilities"] = Response(200, json.dumps(samples("finder_facilities")["body"]))
     found = skyportal.list_facilities()
     assert found["name"].tolist() == ["Keck", "P200", "P200-NGPS", "Shane"]
     assert found["radius"].unit == u.deg and found["min_separation"].unit == u.arcsec
@@ -403,23 +404,23 @@ def test_finding_chart_that_the_server_refuses(skyportal, double):
         skyportal.get_finding_chart(PLACE, facility="VLT")
     assert caught.value.status == 400
     refusal = {"status": "error", "message": "no image there", "data": {}}
-    double.faults["unsourced_finder"] = Answer(200, json.dumps(refusal))
+    double.faults["unsourced_finder"] = Response(200, json.dumps(refusal))
     with pytest.raises(RemoteServiceError, match="no image there"):
         skyportal.get_finding_chart(PLACE)
-    double.faults["unsourced_finder"] = Answer(200, "<html>busy</html>", "image/png")
+    double.faults["unsourced_finder"] = Response(200, "<html>busy</html>", "image/png")
     with pytest.raises(TableParseError, match="no picture"):
         skyportal.get_finding_chart(PLACE)
     with conf.set_temp("retries", 0):
-        double.faults["unsourced_finder"] = RefusalError(500, "Traceback ...\nIOError: PS1 is down")
+        double.faults["unsourced_finder"] = PortalError(500, "Traceback ...\nIOError: PS1 is down")
         with pytest.raises(RemoteServiceError, match="PS1 is down"):
             skyportal.get_finding_chart(PLACE)
 
 
 def test_warnings_point_to_the_user(skyportal, double, galaxies):
-    add_event(double.sky, WHEN)
-    add_event(double.sky, "2020-01-01T00:00:00")
-    double.faults["ra=0.0"] = RefusalError(400, "the sky fell down")
-    double.sky.tables["services"] = []
+    add_event(double.state, WHEN)
+    add_event(double.state, "2020-01-01T00:00:00")
+    double.faults["ra=0.0"] = PortalError(400, "the sky fell down")
+    double.state.tables["services"] = []
     places = SkyCoord([150.0, 0.0], [2.0, 0.0], unit="deg")
     calls = [
         lambda: skyportal.query_galaxies(name="none"),
@@ -440,7 +441,7 @@ def test_warnings_point_to_the_user(skyportal, double, galaxies):
 
 def test_an_answer_of_elsewhere_loses_no_other(skyportal, double, galaxies, samples):
     wrong = json.dumps(samples("galaxy_get_all")["body"])
-    double.faults["ra=0.0"] = Answer(200, wrong)
+    double.faults["ra=0.0"] = Response(200, wrong)
     places = SkyCoord([150.0, 0.0], [2.0, 0.0], unit="deg")
     with pytest.warns(InputWarning, match="ignored the position"):
         found = skyportal.query_galaxies(places, radius="5 arcsec", on_error="warn")
@@ -449,7 +450,7 @@ def test_an_answer_of_elsewhere_loses_no_other(skyportal, double, galaxies, samp
 
 @pytest.mark.parametrize(("sent", "stored"), [(1e-310, 0.0), (1e-299, 1e-299)])
 def test_probabilities_that_are_too_small_to_store(skyportal, double, sent, stored):
-    add_event(double.sky, WHEN, maps={"map": sky_map(faint=sent)})
+    add_event(double.state, WHEN, maps={"map": sky_map(faint=sent)})
     found = skyportal.get_localization(WHEN, "map")
     assert found["PROB"][0] == pytest.approx(1.0)
     # None is a value of the map, and not a missing one.

@@ -12,8 +12,8 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
+from atlasquery.sandbox.http import Response
 from atlasquery.sandbox.skyportal.events import SALT, add_analysis, png
-from atlasquery.sandbox.skyportal.server import Answer
 from atlasquery.skyportal.reads.files import decode_picture
 
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -24,12 +24,14 @@ def fits_of(double):
     """Three analyses of two objects, of which one name is a part of the other."""
     return [
         add_analysis(
-            double.sky,
+            double.state,
             "ATLAS24abc",
             data={"results": {"z": 0.031, "x1": [1, 2]}, "plots": [png(), SVG], "corner": True},
         ),
-        add_analysis(double.sky, "ATLAS24abcd", status="failure", analysis_service_id=2),
-        add_analysis(double.sky, "ATLAS24abc", status="pending", duration=None, last_activity=None),
+        add_analysis(double.state, "ATLAS24abcd", status="failure", analysis_service_id=2),
+        add_analysis(
+            double.state, "ATLAS24abc", status="pending", duration=None, last_activity=None
+        ),
     ]
 
 
@@ -41,8 +43,8 @@ def test_services(skyportal, double):
     assert found["timeout"].unit == u.s and found["upload_only"].tolist() == [False]
     # What the service is called with is nobody's business.
     assert "a-secret-of-the-service" not in "".join(found.pformat(-1, -1)) + str(found.meta)
-    double.sky.tables["services"] = [{**SALT, "new": 1, "authinfo": None}]
-    double.sky.without = {"timeout"}
+    double.state.tables["services"] = [{**SALT, "new": 1, "authinfo": None}]
+    double.state.without = {"timeout"}
     again = skyportal.list_analysis_services()
     assert again["new"].tolist() == [1] and again["timeout"].mask.all()
     assert "authinfo" not in again.colnames
@@ -56,7 +58,7 @@ def test_services(skyportal, double):
     ],
 )
 def test_recorded(skyportal, double, samples, name, method):
-    double.faults[""] = Answer(200, json.dumps(samples(name)["body"]))
+    double.faults[""] = Response(200, json.dumps(samples(name)["body"]))
     with pytest.warns(NoResultsWarning):
         found = getattr(skyportal, method)()
     assert len(found) == 0 and isinstance(found["created_at"], Time)
@@ -106,15 +108,15 @@ def test_one_analysis(skyportal, double, fits_of):
     "sent", [{"z": 0.031, "x1": [1, 2]}, json.dumps({"z": 0.031, "x1": [1, 2]})]
 )
 def test_results(skyportal, double, sent):
-    number = add_analysis(double.sky, "ATLAS24abc", data={"results": sent})
+    number = add_analysis(double.state, "ATLAS24abc", data={"results": sent})
     assert skyportal.get_analysis_results(number) == {"z": 0.031, "x1": [1, 2]}
 
 
 def test_results_with_what_python_writes(skyportal, double):
-    number = add_analysis(double.sky, "ATLAS24abc", data={"results": '{"z": NaN}'})
+    number = add_analysis(double.state, "ATLAS24abc", data={"results": '{"z": NaN}'})
     assert str(skyportal.get_analysis_results(number)) == "{'z': nan}"
     for wrong in ("not json", "[1]", 7):
-        other = add_analysis(double.sky, "ATLAS24abc", data={"results": wrong})
+        other = add_analysis(double.state, "ATLAS24abc", data={"results": wrong})
         with pytest.raises(TableParseError, match="results"):
             skyportal.get_analysis_results(other)
 
@@ -127,7 +129,7 @@ def test_plots(skyportal, double, fits_of, tmp_path):
     assert drawing.kind == "svg"
     assert drawing._repr_mimebundle_()["image/svg+xml"] == SVG.decode()
     assert drawing.save(tmp_path / "drawing").suffix == ".svg"
-    double.sky.draws_corners = True
+    double.state.draws_corners = True
     corner = skyportal.get_analysis_corner(fits_of[0])
     assert corner.kind == "png" and corner.meta["analysis_id"] == 1
     assert double.asked("GET /api/obj/analysis/1/corner$")
@@ -139,7 +141,7 @@ def test_products_that_are_not_there(skyportal, double, fits_of):
     with pytest.raises(NotFoundError, match=r"1\.4 no longer has them .*get_analysis_plot") as gone:
         skyportal.get_analysis_corner(fits_of[2])
     assert gone.value.status == 404 and gone.value.__cause__ is None
-    double.sky.draws_corners = True
+    double.state.draws_corners = True
     with pytest.raises(NotFoundError, match="No inference data"):
         skyportal.get_analysis_corner(fits_of[2])
     with pytest.raises(NotFoundError, match="No results data"):

@@ -13,9 +13,9 @@ from atlasquery.skyportal import conf
 def passed(double):
     for n in range(60):
         day = f"2025-{n // 28 + 1:02d}-{n % 28 + 1:02d}T12:00:00"
-        double.sky.add_candidate(f"C{n:02d}", n, 1.0, passed_at=day, redshift=0.001 * n)
-        double.sky.annotate(f"C{n:02d}", "sherlock", {"sep": (n * 7) % 60, "class": "SN"})
-    double.sky.save("C07")
+        double.state.add_candidate(f"C{n:02d}", n, 1.0, passed_at=day, redshift=0.001 * n)
+        double.state.annotate(f"C{n:02d}", "sherlock", {"sep": (n * 7) % 60, "class": "SN"})
+    double.state.save("C07")
     return double
 
 
@@ -129,13 +129,13 @@ def test_criteria_that_cannot_be(skyportal, double, given, match):
 
 def test_classes_of_candidates_are_plain_names(skyportal, double):
     for n in range(3):
-        double.sky.add_candidate(f"C{n}", 10.0, 20.0)
-    double.sky.classify("C1", "Ia")
+        double.state.add_candidate(f"C{n}", 10.0, 20.0)
+    double.state.classify("C1", "Ia")
     assert skyportal.query_candidates(classifications="Ia")["id"].tolist() == ["C1"]
 
 
 def test_a_sky_map_needs_detections_or_none(skyportal, double):
-    double.sky.add_candidate("C1", 10.0, 20.0)
+    double.state.add_candidate("C1", 10.0, 20.0)
     when = "2025-01-16T00:36:53"
     assert len(skyportal.query_candidates(localization=when)) == 1
     assert "requireDetections=false" in double.asked()[-1]
@@ -163,8 +163,8 @@ def test_a_sky_map_needs_detections_or_none(skyportal, double):
 def test_values_of_annotations(skyportal, double, value, found):
     stored = {"half": 0.5, "two": 2, "text": "SN", "flag": True, "object": {"a": 1}}
     for name, one in stored.items():
-        double.sky.add_candidate(name, 10.0, 20.0)
-        double.sky.annotate(name, "score", {"rb": one})
+        double.state.add_candidate(name, 10.0, 20.0)
+        double.state.annotate(name, "score", {"rb": one})
     condition = {"origin": "score", "key": "rb", "value": value}
     with warnings.catch_warnings():
         warnings.simplefilter("error" if found else "ignore")
@@ -174,8 +174,8 @@ def test_values_of_annotations(skyportal, double, value, found):
 @pytest.mark.parametrize("groups", [(), (3,), (2, 3, 4)])
 def test_a_candidate_that_several_groups_have_saved(skyportal, double, groups):
     """The server counts them where it shows one candidate."""
-    double.sky.add_candidate("C1", 10.0, 20.0)
-    double.sky.save("C1", groups)
+    double.state.add_candidate("C1", 10.0, 20.0)
+    double.state.save("C1", groups)
     table = skyportal.get_candidate("C1")
     assert table["is_source"].dtype == bool
     assert table["is_source"].tolist() == [bool(groups)]
@@ -184,9 +184,9 @@ def test_a_candidate_that_several_groups_have_saved(skyportal, double, groups):
 @pytest.mark.parametrize("shows_alerts", [True, False])
 def test_what_is_no_candidate_is_not_found(skyportal, double, shows_alerts):
     """The server shows any object under the address of a candidate."""
-    double.sky.shows_alerts = shows_alerts
-    double.sky.add_source("S1", 10.0, 20.0)
-    double.sky.add_candidate("C1", 10.0, 20.0)
+    double.state.shows_alerts = shows_alerts
+    double.state.add_source("S1", 10.0, 20.0)
+    double.state.add_candidate("C1", 10.0, 20.0)
     with pytest.raises(NotFoundError, match=r"no candidate S1 .* get_source"):
         skyportal.get_candidate("S1")
     table = skyportal.get_candidate("C1")

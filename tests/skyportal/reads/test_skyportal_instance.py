@@ -15,7 +15,8 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.server import ADMIN, Answer
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.server import ADMIN
 
 LISTS = {
     "list_groups": ("groups", "groups_get"),
@@ -34,7 +35,7 @@ def first_row(data):
 
 
 def answer_of(data):
-    return Answer(200, {"status": "success", "data": data, "version": "1.4.0"})
+    return Response(200, {"status": "success", "data": data, "version": "1.4.0"})
 
 
 def check_form(table):
@@ -61,7 +62,7 @@ def test_each_list_of_the_double(skyportal, method):
 def test_each_recorded_list(skyportal, double, samples, method):
     path, name = LISTS[method]
     exchange = samples(name)
-    double.faults = {f"api/{path}": Answer(200, exchange["body"])}
+    double.faults = {f"api/{path}": Response(200, exchange["body"])}
     table = getattr(skyportal, method)()
     check_form(table)
     sent = exchange["body"]["data"]
@@ -104,7 +105,7 @@ def test_lists_without_rows_and_of_a_newer_server(skyportal, double, method):
 
 
 def test_groups_know_whose_they_are(reader, double):
-    double.sky.groups[9] = double.sky.group(9, "a foreign group")
+    double.state.groups[9] = double.state.group(9, "a foreign group")
     table = reader.list_groups()
     assert table["id"].tolist() == [1, 3, 4, 9]
     assert table["member"].tolist() == [False, True, False, False]
@@ -116,7 +117,7 @@ def test_groups_know_whose_they_are(reader, double):
 
 
 def test_groups_of_a_server_that_leaves_parts_out(skyportal, double):
-    group = double.sky.groups[3]
+    group = double.state.groups[3]
     double.faults = {"groups": [answer_of({"user_groups": [group], "all_groups": None})]}
     table = skyportal.list_groups(cache=False)
     assert table["member"].tolist() == [True]
@@ -132,8 +133,8 @@ def test_instruments_and_telescopes(skyportal, double):
     table = skyportal.list_instruments()
     assert table["filters"].tolist() == ["atlasc, atlaso", "ztfg, ztfr, ztfi"]
     assert table["telescope"].tolist() == ["ATLAS telescope"] * 2
-    double.sky.telescopes[2] = {"id": 2, "name": "a satellite", "fixed_location": False}
-    double.sky.telescopes[2] |= {"lat": None, "lon": None, "elevation": None}
+    double.state.telescopes[2] = {"id": 2, "name": "a satellite", "fixed_location": False}
+    double.state.telescopes[2] |= {"lat": None, "lon": None, "elevation": None}
     table = skyportal.list_telescopes()
     assert table["lat"].unit == u.deg
     assert table["diameter"].unit == u.m
@@ -160,7 +161,7 @@ def test_allocations_of_both_forms(skyportal, double):
     assert table["hours_allocated"].unit == u.hour
     assert table["types"][0] == "triggered, forced_photometry"
     old = {"id": 2, "start_date": "2023-01-01T00:00:00", "end_date": "2023-06-30T00:00:00"}
-    double.sky.tables["allocations"] = [old, {"id": 3, "validity_ranges": None}]
+    double.state.tables["allocations"] = [old, {"id": 3, "validity_ranges": None}]
     table = skyportal.list_allocations()
     assert table["start"][0].isot == "2023-01-01T00:00:00.000"
     assert table["end"][0].isot == "2023-06-30T00:00:00.000"
@@ -168,7 +169,7 @@ def test_allocations_of_both_forms(skyportal, double):
 
 
 def test_credentials_of_a_facility_are_neither_shown_nor_stored(skyportal, double):
-    double.sky.tables["allocations"] = [
+    double.state.tables["allocations"] = [
         {"id": 1, "instrument_id": 5, "altdata": {"token": "secret-of-a-telescope"}}
     ]
     table = skyportal.list_allocations(instrument_id="5")
@@ -193,7 +194,7 @@ def test_lists_are_stored_for_an_hour(skyportal, double):
 
 
 def test_whether_a_source_exists(skyportal, double):
-    double.sky.add_source("ATLAS24abc", 359.9999, 2.2)
+    double.state.add_source("ATLAS24abc", 359.9999, 2.2)
     position = SkyCoord(0.0001, 2.2, unit="deg")
     assert skyportal.source_exists("ATLAS24abc") is True
     assert skyportal.source_exists("NOPE") is False
@@ -213,17 +214,17 @@ def test_whether_a_source_exists(skyportal, double):
 
 def test_recorded_words_on_whether_a_source_exists(skyportal, double, samples):
     for name, truth in (("id", True), ("none", False), ("pos", True)):
-        double.faults = {"source_exists": Answer(200, samples(f"source_exists_{name}")["body"])}
+        double.faults = {"source_exists": Response(200, samples(f"source_exists_{name}")["body"])}
         assert skyportal.source_exists("ATLAS24abc", cache=False) is truth
 
 
 def test_position_of_a_source(skyportal, double, samples):
-    double.sky.add_source("ATLAS24abc", 150.0, 60.0, ra_dis=150.001, dec_dis=60.0)
+    double.state.add_source("ATLAS24abc", 150.0, 60.0, ra_dis=150.001, dec_dis=60.0)
     table = skyportal.get_position("ATLAS24abc")
     assert table["separation"].unit == u.arcsec
     assert table["separation"][0] == pytest.approx(1.8, abs=1e-5)
     assert table["ebv"].unit == u.mag
-    double.faults = {"position": Answer(200, samples("source_position")["body"])}
+    double.faults = {"position": Response(200, samples("source_position")["body"])}
     table = skyportal.get_position("ATLAS24abc", cache=False)
     assert table["gal_lon"][0] == 236.82003964618042
     assert table["discovery_ra"][0] == 150.1163
@@ -238,11 +239,11 @@ def test_position_of_a_source(skyportal, double, samples):
 
 
 def test_groups_of_a_source(skyportal, double, samples):
-    double.sky.add_source("ATLAS24abc", 150.0, 2.0, group_ids=(3, 4))
+    double.state.add_source("ATLAS24abc", 150.0, 2.0, group_ids=(3, 4))
     table = skyportal.get_source_groups("ATLAS24abc")
     assert table["id"].tolist() == [3, 4]
     check_form(table)
-    double.faults = {"groups": Answer(200, samples("source_groups")["body"])}
+    double.faults = {"groups": Response(200, samples("source_groups")["body"])}
     assert skyportal.get_source_groups("A", cache=False)["name"].tolist() == ["ATLAS transients"]
     double.faults = {}
     with pytest.raises(NotFoundError):
@@ -250,10 +251,10 @@ def test_groups_of_a_source(skyportal, double, samples):
 
 
 def test_statistics_of_photometry(skyportal, double):
-    double.sky.add_source("ATLAS24abc", 150.0, 2.0)
+    double.state.add_source("ATLAS24abc", 150.0, 2.0)
     for n, flux in enumerate((100.0, 400.0, 1.0)):
-        double.sky.add_point("ATLAS24abc", 60000.0 + n, "atlaso", flux, 2.0)
-    double.sky.add_point("ATLAS24abc", 60003.0, "atlasc", 50.0, 2.0)
+        double.state.add_point("ATLAS24abc", 60000.0 + n, "atlaso", flux, 2.0)
+    double.state.add_point("ATLAS24abc", 60003.0, "atlasc", 50.0, 2.0)
     table = skyportal.get_photometry_statistics("ATLAS24abc")
     assert table["filter"].tolist() == [None, "atlasc", "atlaso"]
     assert table["n_observations"].tolist() == [4, 1, 3]
@@ -267,7 +268,7 @@ def test_statistics_of_photometry(skyportal, double):
 
 def test_recorded_statistics_of_photometry(skyportal, double, samples):
     body = samples("phot_stat")["body"]
-    double.faults = {"phot_stat": Answer(200, body)}
+    double.faults = {"phot_stat": Response(200, body)}
     table = skyportal.get_photometry_statistics("ATLAS24abc")
     assert table["n_observations"].tolist() == [60, 20, 40]
     assert table["peak_mag"].tolist() == [17.0, 17.027, 17.0]
@@ -286,8 +287,8 @@ def test_what_the_instance_says_of_itself(anonymous, double, samples):
     found = anonymous.get_system_info()
     assert found["version"] == "1.4.0"
     assert found["gitlog"][0]["sha"] == "6dce397aa"
-    assert "Authorization" not in double.headers[0]
+    assert "authorization" not in double.headers[0]
     body = samples("auth_sysinfo_none")["body"]
-    double.faults = {"sysinfo": Answer(200, body)}
+    double.faults = {"sysinfo": Response(200, body)}
     found = anonymous.get_system_info(cache=False)
     assert found == {"version": "1.4.0", **body["data"]}

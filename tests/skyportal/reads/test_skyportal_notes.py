@@ -8,14 +8,14 @@ from atlasquery.exceptions import NoResultsWarning
 
 @pytest.fixture
 def source(double):
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     return double
 
 
 def test_classifications(skyportal, source):
-    number = source.sky.classify("S1", "Ia", 0.9)
-    source.sky.classify("S1", "AGN", None)
-    source.sky.classifications[number]["votes"] = [
+    number = source.state.classify("S1", "Ia", 0.9)
+    source.state.classify("S1", "AGN", None)
+    source.state.classifications[number]["votes"] = [
         {"voter_id": 1, "vote": 1},
         {"voter_id": 2, "vote": -1},
         {"voter_id": 3, "vote": 1},
@@ -31,18 +31,18 @@ def test_classifications(skyportal, source):
 
 
 def test_comments(skyportal, source):
-    source.sky.comment("S1", "A comment, with\na line")
+    source.state.comment("S1", "A comment, with\na line")
     table = skyportal.get_comments("S1")
     assert table["text"][0] == "A comment, with\na line"
     assert table["bot"][0] and table["attachment_name"].mask[0]
 
 
 def test_annotations_have_a_row_for_each_key(skyportal, source):
-    source.sky.annotate(
+    source.state.annotate(
         "S1", "sherlock", {"class": "SN", "sep_arcsec": 1.2, "n": 3, "no": None, "l": [1, 2]}
     )
-    source.sky.annotate("S1", "empty", {})
-    source.sky.annotate("S1", "gaia", {"is_star": True})
+    source.state.annotate("S1", "empty", {})
+    source.state.annotate("S1", "gaia", {"is_star": True})
     table = skyportal.get_annotations("S1")
     assert table["key"].tolist() == ["class", "sep_arcsec", "n", "no", "l", "is_star"]
     assert table["origin"].tolist() == ["sherlock"] * 5 + ["gaia"]
@@ -61,11 +61,11 @@ def test_none_of_them(skyportal, source, kind):
 
 
 def test_keys_of_a_newer_and_an_older_server(skyportal, source):
-    source.sky.classify("S1", "Ia")
-    source.sky.comment("S1", "text")
-    source.sky.annotate("S1", "a", {"k": "v"})
-    source.sky.extra = {"new_key": "x", "modified": None}
-    source.sky.without = {"author_id", "votes"}
+    source.state.classify("S1", "Ia")
+    source.state.comment("S1", "text")
+    source.state.annotate("S1", "a", {"k": "v"})
+    source.state.extra = {"new_key": "x", "modified": None}
+    source.state.without = {"author_id", "votes"}
     for kind in ("classifications", "comments", "annotations"):
         table = getattr(skyportal, f"get_{kind}")("S1")
         assert table["new_key"][0] == "x"

@@ -10,7 +10,8 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     RemoteServiceError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope
 from atlasquery.skyportal import conf
 
 N = 2000
@@ -19,7 +20,7 @@ N = 2000
 @pytest.fixture
 def many(double):
     for n in range(N):
-        double.sky.add_source(f"S{n:04d}", n * 0.17 % 360, n * 0.04 - 40)
+        double.state.add_source(f"S{n:04d}", n * 0.17 % 360, n * 0.04 - 40)
     return double
 
 
@@ -29,7 +30,7 @@ def insert_at_each_page(double):
 
     def insert():
         inserted.append(f"NEW{len(inserted):03d}")
-        double.sky.add_source(inserted[-1], 1.0, 1.0)
+        double.state.add_source(inserted[-1], 1.0, 1.0)
 
     double.hooks = [("GET /api/sources", insert)]
     return inserted
@@ -67,7 +68,7 @@ def test_the_generic_call_pages_as_safely(skyportal, many):
 
 
 def test_a_query_that_the_server_forgot_and_found_again(skyportal, many):
-    many.hooks = [("pageNumber=[23]", many.sky.queries.clear)]
+    many.hooks = [("pageNumber=[23]", many.state.queries.clear)]
     names = skyportal.query_criteria(max_rows=-1)["id"].tolist()
     # Its name is a digest of the list: the same name, the same list, and nothing to begin again.
     assert sorted(names) == [f"S{n:04d}" for n in range(N)]
@@ -81,8 +82,8 @@ def test_a_query_that_the_server_forgot_is_begun_anew(skyportal, many):
         # The server keeps a list for some minutes; here it forgets it, and gets a new source.
         if not done:
             done.append(1)
-            many.sky.queries.clear()
-            many.sky.add_source("NEW", 1.0, 1.0)
+            many.state.queries.clear()
+            many.state.add_source("NEW", 1.0, 1.0)
 
     many.hooks = [("pageNumber=2", forget)]
     names = skyportal.query_criteria(max_rows=-1)["id"].tolist()
@@ -91,12 +92,12 @@ def test_a_query_that_the_server_forgot_is_begun_anew(skyportal, many):
 
 
 def test_a_server_without_query_ids(skyportal, many):
-    many.sky.keeps_queries = False
+    many.state.keeps_queries = False
     deleted = []
 
     def delete():
         if not deleted:
-            deleted.append(many.sky.saved.pop("S1999"))
+            deleted.append(many.state.saved.pop("S1999"))
 
     many.hooks = [("pageNumber=2", delete)]
     names = skyportal.query_criteria(max_rows=-1)["id"].tolist()
@@ -104,12 +105,12 @@ def test_a_server_without_query_ids(skyportal, many):
 
 
 def test_a_server_without_query_ids_that_gets_more(skyportal, many):
-    many.sky.keeps_queries = False
+    many.state.keeps_queries = False
     saved = []
 
     def save():
         if not saved:
-            saved.append(many.sky.add_source("NEW", 1.0, 1.0))
+            saved.append(many.state.add_source("NEW", 1.0, 1.0))
 
     many.hooks = [("pageNumber=3", save)]
     names = skyportal.query_criteria(max_rows=-1)["id"].tolist()
@@ -117,7 +118,7 @@ def test_a_server_without_query_ids_that_gets_more(skyportal, many):
 
 
 def test_a_list_that_never_rests_is_told(skyportal, many):
-    many.sky.keeps_queries = False
+    many.state.keeps_queries = False
     insert_at_each_page(many)
     with pytest.warns(InputWarning, match="changed while it was read, 3 times"):
         found = skyportal.query_criteria(max_rows=-1)
@@ -157,8 +158,8 @@ def test_max_rows_that_is_none(skyportal, double, limit):
 
 def test_past_the_end_in_its_two_forms(skyportal, double):
     for n in range(60):
-        double.sky.add_source(f"S{n}", n, 0.0)
-        double.sky.add_candidate(f"C{n}", n, 1.0)
+        double.state.add_source(f"S{n}", n, 0.0)
+        double.state.add_candidate(f"C{n}", n, 1.0)
     # An empty list for sources, a 400 for candidates: see docs/servers/skyportal.rst, "Pages".
     assert skyportal.request("GET", "sources", pageNumber=50)["sources"] == []
     with pytest.raises(RemoteServiceError, match="out of range"):
@@ -169,35 +170,35 @@ def test_past_the_end_in_its_two_forms(skyportal, double):
         if not gone:
             gone.append(1)
             for n in range(40):
-                del double.sky.saved[f"S{n}"], double.sky.passed[f"C{n}"]
-            double.sky.queries.clear()
+                del double.state.saved[f"S{n}"], double.state.passed[f"C{n}"]
+            double.state.queries.clear()
 
     double.hooks = [("pageNumber=2", shrink)]
     with conf.set_temp("page_size", 25):
         sources = skyportal.query_criteria(max_rows=-1)
         gone.clear()
         for n in range(40):
-            double.sky.save(f"S{n}")
-            double.sky.add_candidate(f"C{n}", n, 1.0)
+            double.state.save(f"S{n}")
+            double.state.add_candidate(f"C{n}", n, 1.0)
         candidates = skyportal.query_candidates(max_rows=-1)
     assert sorted(sources["id"]) == sorted(f"S{n}" for n in range(40, 60))
     assert sorted(candidates["id"]) == sorted(f"C{n}" for n in range(40, 60))
 
 
 def test_a_first_page_past_the_end_is_an_empty_list(skyportal, double):
-    double.faults = {"candidates": RefusalError(400, "Page number out of range.")}
+    double.faults = {"candidates": PortalError(400, "Page number out of range.")}
     with pytest.warns(NoResultsWarning):
         assert len(skyportal.query_candidates()) == 0
 
 
 def test_another_400_is_an_error(skyportal, double):
-    double.faults = {"candidates": RefusalError(400, "Invalid group")}
+    double.faults = {"candidates": PortalError(400, "Invalid group")}
     with pytest.raises(RemoteServiceError, match="Invalid group"):
         skyportal.query_candidates()
 
 
 def test_a_page_that_fails_costs_no_rows_in_silence(skyportal, many):
-    many.faults = {"pageNumber=3": RefusalError(500, "no such page")}
+    many.faults = {"pageNumber=3": PortalError(500, "no such page")}
     with pytest.raises(RemoteServiceError, match="no such page"):
         skyportal.query_criteria(max_rows=-1)
 
@@ -212,7 +213,7 @@ def test_stored_pages_are_used_again(skyportal, many):
 def test_a_server_without_totals(skyportal, double):
     def page(first, last):
         rows = [{"id": f"S{n}", "ra": 1.0, "dec": 2.0} for n in range(first, last)]
-        return Answer(200, envelope({"sources": rows}))
+        return Response(200, envelope({"sources": rows}))
 
     double.faults = {"sources": [page(0, 500), page(500, 1000), page(1000, 1003)]}
     found = skyportal.query_criteria(max_rows=-1)

@@ -21,18 +21,19 @@ from atlasquery.exceptions import (
 from atlasquery.lightcurve import bin as bin_curve
 from atlasquery.lightcurve import clean
 from atlasquery.lightcurve.schema import SCHEMA
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope
 from atlasquery.skyportal.tables.bands import FILTERS
 
 
 @pytest.fixture
 def source(double):
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     return double
 
 
 def test_what_is_asked_for(skyportal, source):
-    source.sky.add_point("S1", 60300.0, "atlaso", 100.0, 5.0)
+    source.state.add_point("S1", 60300.0, "atlaso", 100.0, 5.0)
     skyportal.get_photometry("S1")
     assert source.received == [
         "GET /api/sources/S1/photometry?format=both&magsys=ab&individualOrSeries=individual"
@@ -40,8 +41,8 @@ def test_what_is_asked_for(skyportal, source):
 
 
 def test_columns_units_and_meta(skyportal, source):
-    source.sky.add_point("S1", 60301.25, "atlaso", 100.0, 5.0, ra=10.0, ra_unc=0.15, origin="fp")
-    source.sky.add_point("S1", 60300.5, "atlasc", 50.0, 5.0)
+    source.state.add_point("S1", 60301.25, "atlaso", 100.0, 5.0, ra=10.0, ra_unc=0.15, origin="fp")
+    source.state.add_point("S1", 60300.5, "atlasc", 50.0, 5.0)
     lc = skyportal.get_photometry("S1")
     assert isinstance(lc, TimeSeries)
     assert lc.colnames[: 1 + len(SCHEMA)] == ["time", *(column.name for column in SCHEMA)]
@@ -69,7 +70,7 @@ def test_columns_units_and_meta(skyportal, source):
 def test_a_missing_magnitude_is_no_non_detection(skyportal, source):
     # (flux, error): significant and negative has no magnitude, faint and positive has one.
     for n, (flux, error) in enumerate([(-500.0, 5.0), (1.0, 20.0), (500.0, 5.0), (0.0, 5.0)]):
-        source.sky.add_point("S1", 60300.0 + n, "atlaso", flux, error)
+        source.state.add_point("S1", 60300.0 + n, "atlaso", flux, error)
     rows = skyportal.request("GET", "sources/S1/photometry", format="both")
     assert [row["mag"] is None for row in rows] == [True, False, False, True]
     lc = skyportal.get_photometry("S1")
@@ -82,7 +83,7 @@ def test_a_missing_magnitude_is_no_non_detection(skyportal, source):
 
 def test_the_cut_is_the_callers(skyportal, source):
     for n, flux in enumerate([2.9, 3.0, 4.9, 5.0, -5.0]):
-        source.sky.add_point("S1", 60300.0 + n, "atlaso", flux, 1.0)
+        source.state.add_point("S1", 60300.0 + n, "atlaso", flux, 1.0)
     five = skyportal.get_photometry("S1")["detection"].tolist()
     three = skyportal.get_photometry("S1", detection_snr=3)["detection"].tolist()
     assert five == [False, False, False, True, True]
@@ -97,7 +98,7 @@ def test_a_cut_that_is_none(skyportal, double, snr):
 
 
 def test_an_error_of_zero_is_none(skyportal, source):
-    source.sky.add_point("S1", 60300.0, "atlaso", 100.0, 0.0)
+    source.state.add_point("S1", 60300.0, "atlaso", 100.0, 0.0)
     lc = skyportal.get_photometry("S1")
     assert not lc["detection"][0]
     assert lc["flux_err"].mask[0] and np.isnan(lc["flux_err"].unmasked.value[0])
@@ -108,11 +109,11 @@ def test_an_error_of_zero_is_none(skyportal, source):
 def test_limits_of_two_meanings(skyportal, source):
     limit = 10 ** (0.4 * (23.9 - 19.0))
     # Uploaded as magnitudes: a limit of 5 sigma, one of 3, and a detection with a separate limit.
-    source.sky.add_point("S1", 60300.0, "atlaso", None, limit / 5, limiting_mag=19.0)
-    source.sky.add_point("S1", 60301.0, "atlaso", None, limit / 3, limiting_mag=19.0)
-    source.sky.add_point("S1", 60302.0, "atlaso", 500.0, 20.0, limiting_mag=19.0)
+    source.state.add_point("S1", 60300.0, "atlaso", None, limit / 5, limiting_mag=19.0)
+    source.state.add_point("S1", 60301.0, "atlaso", None, limit / 3, limiting_mag=19.0)
+    source.state.add_point("S1", 60302.0, "atlaso", 500.0, 20.0, limiting_mag=19.0)
     # Uploaded as a flux: the server says what five errors are.
-    source.sky.add_point("S1", 60303.0, "atlaso", 1.0, 20.0)
+    source.state.add_point("S1", 60303.0, "atlaso", 1.0, 20.0)
     lc = skyportal.get_photometry("S1")
     five = lc["limiting_mag"].unmasked.value
     assert five == pytest.approx([19.0, 19.0 - 2.5 * np.log10(5 / 3), 19.0, 18.9])
@@ -124,9 +125,9 @@ def test_limits_of_two_meanings(skyportal, source):
 
 
 def test_words_for_nothing(skyportal, source):
-    source.sky.add_point("S1", 60300.0, "atlaso", 1.0, 1.0, origin="None", altdata="NaN")
-    source.sky.add_point("S1", 60301.0, "atlaso", 1.0, 1.0, origin="fp", altdata={"chi_n": 1.1})
-    source.sky.add_point("S1", 60302.0, "atlaso", 1.0, 1.0, origin=None, altdata=None)
+    source.state.add_point("S1", 60300.0, "atlaso", 1.0, 1.0, origin="None", altdata="NaN")
+    source.state.add_point("S1", 60301.0, "atlaso", 1.0, 1.0, origin="fp", altdata={"chi_n": 1.1})
+    source.state.add_point("S1", 60302.0, "atlaso", 1.0, 1.0, origin=None, altdata=None)
     lc = skyportal.get_photometry("S1")
     assert lc["origin"].mask.tolist() == [True, False, True]
     assert lc["altdata"].mask.tolist() == [True, False, True]
@@ -136,7 +137,7 @@ def test_words_for_nothing(skyportal, source):
 
 def test_numbers_that_are_words(skyportal, source):
     row = {"mjd": 60300.0, "filter": "atlaso", "flux": "NaN", "fluxerr": "2.0", "snr": "None"}
-    source.faults = {"photometry": Answer(200, envelope([row | {"snr": None}]))}
+    source.faults = {"photometry": Response(200, envelope([row | {"snr": None}]))}
     lc = skyportal.get_photometry("S1")
     assert lc["flux"].mask[0] and not lc["detection"][0]
     assert lc["limiting_mag"][0].unmasked.value == pytest.approx(23.9 - 2.5 * np.log10(10))
@@ -151,7 +152,7 @@ def test_a_row_without_time_or_filter_costs_no_other_row(skyportal, source):
         good | {"mjd": 60302.0, "filter": "atlasc", "id": 4},
         {"flux": 1.0},
     ]
-    source.faults = {"photometry": Answer(200, envelope(rows))}
+    source.faults = {"photometry": Response(200, envelope(rows))}
     what = (
         "3 of 5 rows of S1 have no place in a light curve and are left out: photometry 2 (no mjd), "
         "photometry 3 (no filter), row 4 (no mjd and filter); meta"
@@ -171,13 +172,13 @@ def test_a_row_without_time_or_filter_costs_no_other_row(skyportal, source):
 
 def test_rows_of_which_none_has_a_time_are_no_light_curve(skyportal, source):
     rows = [{"time": 60300.0, "filter": "atlaso", "flux": 500.0, "fluxerr": 2.0, "id": 1}]
-    source.faults = {"photometry": Answer(200, envelope(rows))}
+    source.faults = {"photometry": Response(200, envelope(rows))}
     with pytest.raises(TableParseError, match="no row of photometry has both mjd and filter"):
         skyportal.get_photometry("S1")
 
 
 def test_bands_of_surveys_and_others(skyportal, source):
-    sky = source.sky
+    sky = source.state
     sky.instruments[3] = {"id": 3, "name": "Keck LRIS", "telescope_id": 1, "filters": ["sdssg"]}
     for n, (name, instrument) in enumerate(
         [("atlasc", 1), ("ztfr", 2), ("lssty", 2), ("sdssg", 3), ("ps1::g", 3)]
@@ -194,8 +195,8 @@ def test_bands_of_surveys_and_others(skyportal, source):
 
 def test_the_same_exposure_twice(skyportal, source):
     for flux in (100.0, 101.0):
-        source.sky.add_point("S1", 60300.0, "atlaso", flux, 1.0)
-    source.sky.add_point("S1", 60300.0, "atlasc", 50.0, 1.0)
+        source.state.add_point("S1", 60300.0, "atlaso", flux, 1.0)
+    source.state.add_point("S1", 60300.0, "atlasc", 50.0, 1.0)
     assert len(skyportal.get_photometry("S1")) == 3
     lc = skyportal.get_photometry("S1", deduplicate=True)
     assert sorted(lc["flux"].unmasked.value.tolist()) == [50.0, 101.0]
@@ -203,7 +204,7 @@ def test_the_same_exposure_twice(skyportal, source):
 
 def test_a_time_window(skyportal, source):
     for n in range(10):
-        source.sky.add_point("S1", 60300.0 + n, "atlaso", 100.0, 1.0)
+        source.state.add_point("S1", 60300.0 + n, "atlaso", 100.0, 1.0)
     lc = skyportal.get_photometry("S1", start=60303, end=Time(60306.5, format="mjd"))
     assert lc["time"].mjd.tolist() == [60303.0, 60304.0, 60305.0, 60306.0]
     with pytest.raises(InvalidQueryError, match="before start"):
@@ -213,7 +214,7 @@ def test_a_time_window(skyportal, source):
 def test_no_photometry(skyportal, source):
     with pytest.warns(NoResultsWarning, match="no photometry of S1"):
         none = skyportal.get_photometry("S1")
-    source.sky.add_point("S1", 60300.0, "atlaso", 100.0, 1.0)
+    source.state.add_point("S1", 60300.0, "atlaso", 100.0, 1.0)
     some = skyportal.get_photometry("S1", cache=False)
     assert len(none) == 0 and none.colnames == some.colnames
     assert all(type(none[name]) is type(some[name]) for name in some.colnames)
@@ -225,22 +226,22 @@ def test_an_object_that_is_not_there_is_a_403(skyportal, source):
         skyportal.get_photometry("NOPE")
     assert caught.value.status == 403
     # Another 403 stays what it is.
-    source.faults = {"": RefusalError(403, "Nobody may do this on Sundays")}
+    source.faults = {"": PortalError(403, "Nobody may do this on Sundays")}
     with pytest.raises(LoginError, match="Sundays"):
         skyportal.get_photometry("S1")
 
 
 def test_a_server_that_ignores_the_system_is_found_out(skyportal, source):
     row = {"mjd": 60300.0, "filter": "atlaso", "flux": 1.0, "fluxerr": 2.0, "magsys": "vega"}
-    source.faults = {"photometry": Answer(200, envelope([row]))}
+    source.faults = {"photometry": Response(200, envelope([row]))}
     with pytest.raises(TableParseError, match="vega where ab was asked for"):
         skyportal.get_photometry("S1")
 
 
 def test_keys_of_a_newer_and_an_older_server(skyportal, source):
-    source.sky.add_point("S1", 60300.0, "atlaso", 100.0, 1.0)
-    source.sky.extra = {"seeing": 1.5, "magsys": "AB", "validated": None}
-    source.sky.without = {"groups", "ra", "zp", "origin", "snr"}
+    source.state.add_point("S1", 60300.0, "atlaso", 100.0, 1.0)
+    source.state.extra = {"seeing": 1.5, "magsys": "AB", "validated": None}
+    source.state.without = {"groups", "ra", "zp", "origin", "snr"}
     lc = skyportal.get_photometry("S1")
     assert lc["seeing"][0] == 1.5
     assert lc["ra"].mask[0] and lc["origin"].mask[0]
@@ -251,7 +252,7 @@ def test_it_is_a_light_curve_of_the_house(skyportal, source):
     rng = np.random.default_rng(3)
     for n in range(40):
         flux, night = float(rng.normal(100, 5)), 60300.0 + n // 4
-        source.sky.add_point("S1", night + 0.01 * (n % 4), "atlaso", flux, 5.0)
+        source.state.add_point("S1", night + 0.01 * (n % 4), "atlaso", flux, 5.0)
     lc = skyportal.get_photometry("S1")
     assert len(clean(lc, preset="skyportal", reduced_chi2_max=None)) == 40
     binned = bin_curve(lc, "1 d")
@@ -260,8 +261,8 @@ def test_it_is_a_light_curve_of_the_house(skyportal, source):
 
 
 def test_it_survives_a_file(skyportal, source, tmp_path):
-    source.sky.add_point("S1", 60300.123456789, "atlaso", 100.125, 1.5)
-    source.sky.add_point("S1", 60301.0, "atlaso", None, 1.5, limiting_mag=20.0)
+    source.state.add_point("S1", 60300.123456789, "atlaso", 100.125, 1.5)
+    source.state.add_point("S1", 60301.0, "atlaso", None, 1.5, limiting_mag=20.0)
     lc = skyportal.get_photometry("S1")
     lc.write(tmp_path / "lc.ecsv")
     again = TimeSeries.read(tmp_path / "lc.ecsv")
@@ -272,10 +273,10 @@ def test_it_survives_a_file(skyportal, source, tmp_path):
 
 def test_many_light_curves(skyportal, source):
     for n in range(2, 31):
-        source.sky.add_source(f"S{n}", 10.0, 20.0)
+        source.state.add_source(f"S{n}", 10.0, 20.0)
     for n in range(1, 31):
         for k in range(n % 3):
-            source.sky.add_point(f"S{n}", 60300.0 + k, "atlaso", 100.0, 1.0)
+            source.state.add_point(f"S{n}", 60300.0 + k, "atlaso", 100.0, 1.0)
     names = [f"S{n}" for n in range(1, 31)]
     found = skyportal.get_light_curves([*names, "S1"])
     assert list(found) == names and found.failures == []
@@ -285,7 +286,7 @@ def test_many_light_curves(skyportal, source):
 
 
 def test_one_of_many_fails(skyportal, source):
-    source.sky.add_point("S1", 60300.0, "atlaso", 100.0, 1.0)
+    source.state.add_point("S1", 60300.0, "atlaso", 100.0, 1.0)
     with pytest.raises(IncompleteResultError, match="1 of 2 objects failed; the first, NOPE") as c:
         skyportal.get_light_curves(["NOPE", "S1"])
     assert list(c.value.result) == ["S1"]
@@ -305,9 +306,9 @@ def test_many_with_names_that_are_none(skyportal, double):
 
 
 def test_light_curves_of_what_was_found(skyportal, source):
-    source.sky.add_source("S2", 11.0, 20.0)
+    source.state.add_source("S2", 11.0, 20.0)
     for name in ("S1", "S2"):
-        source.sky.add_point(name, 60300.0, "atlaso", 100.0, 5.0)
+        source.state.add_point(name, 60300.0, "atlaso", 100.0, 5.0)
     found = skyportal.query_criteria()
     assert list(skyportal.get_light_curves(found)) == found["id"].tolist()
     with pytest.raises(InvalidQueryError, match=r"^source_ids\[1\]="):

@@ -18,7 +18,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope
 from atlasquery.skyportal import conf
 from atlasquery.skyportal.tables.columns import SOURCE, UNSHOWN
 
@@ -28,7 +29,7 @@ HERE = SkyCoord(150.0, 2.0, unit="deg")
 @pytest.fixture
 def field(double):
     """Sources at 0, 10 and 100 arcsec from a place, at both poles, and about RA 0."""
-    sky = double.sky
+    sky = double.state
     for name, arcsec in (("far", 100.0), ("here", 0.0), ("near", 10.0)):
         sky.add_source(name, 150.0, 2.0 + arcsec / 3600)
     sky.add_source("wrap0", 0.0001, 10.0)
@@ -102,20 +103,20 @@ def test_many_positions_of_any_shape(skyportal, field):
 
 
 def test_the_only_position_fails(skyportal, field):
-    field.faults = {"": RefusalError(400, "not there")}
+    field.faults = {"": PortalError(400, "not there")}
     with pytest.raises(RemoteServiceError, match=r"status 400.*not there"):
         skyportal.query_region(HERE, radius="15 arcsec")
 
 
 def test_another_source_than_asked_for(skyportal, field):
-    field.faults = {"": Answer(200, envelope({"id": "S2", "ra": 10.0, "dec": 2.0}))}
+    field.faults = {"": Response(200, envelope({"id": "S2", "ra": 10.0, "dec": 2.0}))}
     with pytest.raises(TableParseError, match="asked for is S1, and the response has rows of S2"):
         skyportal.get_source("S1")
 
 
 def test_one_of_many_positions_fails(skyportal, field):
     places = SkyCoord([150.0, 33.0], [2.0, 3.0], unit="deg")
-    field.faults = {"ra=33": RefusalError(400, "not there")}
+    field.faults = {"ra=33": PortalError(400, "not there")}
     with pytest.raises(IncompleteResultError, match="not there") as caught:
         skyportal.query_region(places, radius="15 arcsec")
     assert len(caught.value.result) == 2
@@ -144,17 +145,17 @@ def test_a_cone_that_is_cut_warns(skyportal, field):
 
 def test_a_server_that_ignores_the_position_is_found_out(skyportal, field):
     rows = [{"id": "S1", "ra": 10.0, "dec": 2.0}]
-    field.faults = {"": Answer(200, envelope({"sources": rows, "totalMatches": 1}))}
+    field.faults = {"": Response(200, envelope({"sources": rows, "totalMatches": 1}))}
     with pytest.raises(TableParseError, match="ignored the position"):
         skyportal.query_region(HERE, radius="1 arcsec")
 
 
 def test_columns_and_units(skyportal, double):
-    double.sky.add_source(
+    double.state.add_source(
         "S1", 266.4, -29.0, redshift=0.031, alias=["ZTF24xyz", "2024abc"], group_ids=(3, 4)
     )
-    double.sky.classify("S1", "Ia")
-    double.sky.classify("S1", "AGN")
+    double.state.classify("S1", "Ia")
+    double.state.classify("S1", "AGN")
     table = skyportal.query_criteria()
     (row,) = table
     assert (row["alias"], row["classifications"]) == ("ZTF24xyz, 2024abc", "Ia, AGN")
@@ -174,7 +175,7 @@ def test_columns_and_units(skyportal, double):
 
 def test_galactic_longitude_is_the_same_from_both_routes(skyportal, double):
     # See docs/servers/skyportal.rst, "Galactic longitude".
-    double.sky.add_source("S1", 150.1163, 2.2058)
+    double.state.add_source("S1", 150.1163, 2.2058)
     listed = skyportal.request("GET", "sources")["sources"][0]["gal_lon"]
     single = skyportal.request("GET", "sources/S1")["gal_lon"]
     assert listed < 0 < 180 < single
@@ -185,9 +186,9 @@ def test_galactic_longitude_is_the_same_from_both_routes(skyportal, double):
 
 
 def test_one_source(skyportal, double):
-    double.sky.add_source("ATLAS24abc", 150.1163, 2.2058, redshift=0.031)
-    double.sky.add_source("ATLAS24abd", 150.1166, 2.206)
-    double.sky.annotate("ATLAS24abc", "sherlock", {"class": "SN"})
+    double.state.add_source("ATLAS24abc", 150.1163, 2.2058, redshift=0.031)
+    double.state.add_source("ATLAS24abd", 150.1166, 2.206)
+    double.state.annotate("ATLAS24abc", "sherlock", {"class": "SN"})
     (row,) = table = skyportal.get_source("ATLAS24abc")
     assert row["id"] == "ATLAS24abc" and row["ebv"] == 0.05
     assert "ATLAS24abd" in row["duplicates"] and '"SN"' in row["annotations"]
@@ -195,12 +196,12 @@ def test_one_source(skyportal, double):
 
 
 def test_a_source_whose_name_is_a_number(skyportal, double):
-    double.sky.add_source("1103337110432157700", 10.0, 20.0)
+    double.state.add_source("1103337110432157700", 10.0, 20.0)
     assert skyportal.get_source(1103337110432157700)["id"][0] == "1103337110432157700"
 
 
 def test_no_such_source(skyportal, double):
-    double.sky.add_candidate("C1", 10.0, 20.0)
+    double.state.add_candidate("C1", 10.0, 20.0)
     for name in ("NOPE", "C1"):
         with pytest.raises(NotFoundError, match=f"no source {name}") as caught:
             skyportal.get_source(name)
@@ -208,7 +209,7 @@ def test_no_such_source(skyportal, double):
 
 
 def test_a_404_of_another_server_is_not_an_unknown_source(skyportal, double):
-    double.faults = {"": Answer(404, "<title>404 Not Found</title>", "text/html")}
+    double.faults = {"": Response(404, "<title>404 Not Found</title>", "text/html")}
     with pytest.raises(Exception, match=r"conf\.server") as caught:
         skyportal.get_source("S1")
     assert not isinstance(caught.value, NotFoundError)
@@ -310,15 +311,15 @@ def test_criteria_that_cannot_be(skyportal, double, given, match):
 
 def test_a_misspelt_criterion_is_refused(skyportal, double):
     # The server would ignore it and send everything.
-    double.sky.add_source("S1", 10.0, 20.0)
+    double.state.add_source("S1", 10.0, 20.0)
     assert len(skyportal.request("GET", "sources", minRedshif=0.5)["sources"]) == 1
     with pytest.raises(TypeError, match="did you mean 'redshift'"):
         skyportal.query_criteria(redshfit=(0.5, None))
 
 
 def test_a_list_of_groups_finds_the_sources_of_each(skyportal, double):
-    double.sky.add_source("S3", 10.0, 20.0, group_ids=(3,))
-    double.sky.add_source("S4", 10.0, 20.0, group_ids=(4,))
+    double.state.add_source("S3", 10.0, 20.0, group_ids=(3,))
+    double.state.add_source("S4", 10.0, 20.0, group_ids=(4,))
     assert sorted(skyportal.query_criteria(group_ids=[3, 4])["id"]) == ["S3", "S4"]
     # A repeated key, which requests makes of a list, keeps the last only.
     target = f"{double.url}sources?group_ids=3&group_ids=4"
@@ -327,7 +328,7 @@ def test_a_list_of_groups_finds_the_sources_of_each(skyportal, double):
 
 
 def test_criteria_find_what_they_say(skyportal, double):
-    sky = double.sky
+    sky = double.state
     for n in range(10):
         sky.add_source(f"S{n}", 10.0 * n, 0.0, redshift=0.01 * n, origin="ATLAS" if n > 7 else None)
         sky.add_point(f"S{n}", 60300.0, "atlaso", 10.0 ** (0.4 * (23.9 - 15 - n)), 1.0)
@@ -356,7 +357,7 @@ def test_criteria_find_what_they_say(skyportal, double):
 
 
 def test_the_case_of_a_name_counts(skyportal, double):
-    double.sky.add_source("ZTF24abc", 10.0, 20.0)
+    double.state.add_source("ZTF24abc", 10.0, 20.0)
     assert skyportal.query_criteria(source_id="24ab")["id"].tolist() == ["ZTF24abc"]
     with pytest.warns(NoResultsWarning):
         assert len(skyportal.query_criteria(source_id="ztf24")) == 0
@@ -365,9 +366,9 @@ def test_the_case_of_a_name_counts(skyportal, double):
 def test_all_detections_are_in_the_window(skyportal, double):
     """And not some of them."""
     for name, times in (("early", (60300,)), ("both", (60300, 60400)), ("late", (60400,))):
-        double.sky.add_source(name, 10.0, 20.0)
+        double.state.add_source(name, 10.0, 20.0)
         for mjd in times:
-            double.sky.add_point(name, float(mjd), "atlaso", 100.0, 1.0)
+            double.state.add_point(name, float(mjd), "atlaso", 100.0, 1.0)
     found = skyportal.query_criteria(start=60290.0, end=60310.0)
     assert found["id"].tolist() == ["early"]
     assert skyportal.query_criteria(end=60310.0)["id"].tolist() == ["early"]
@@ -377,8 +378,8 @@ def test_all_detections_are_in_the_window(skyportal, double):
 def test_an_alias_is_looked_for_here(skyportal, double):
     """The server has a fault: it answers 400 to all of them."""
     for n in range(30):
-        double.sky.add_source(f"S{n:02d}", float(n), 0.0, alias=[f"AL{n}", "other"])
-    double.sky.add_source("none", 50.0, 0.0)
+        double.state.add_source(f"S{n:02d}", float(n), 0.0, alias=[f"AL{n}", "other"])
+    double.state.add_source("none", 50.0, 0.0)
     with conf.set_temp("page_size", 7):
         found = skyportal.query_criteria(alias="al1")
     assert sorted(found["id"]) == ["S01", *(f"S1{n}" for n in range(10))]
@@ -398,10 +399,10 @@ def test_an_alias_is_looked_for_here(skyportal, double):
 
 
 def test_keys_of_a_newer_and_an_older_server(skyportal, double):
-    double.sky.add_source("S1", 10.0, 20.0)
-    double.sky.add_candidate("C1", 10.0, 20.0)
-    double.sky.extra = {"photoz": 0.1, "host": {"name": "NGC 1"}, "ra": None, "redshift": "0.5"}
-    double.sky.without = {"gal_lon", "groups", "tags", "modified", "dm", "is_source"}
+    double.state.add_source("S1", 10.0, 20.0)
+    double.state.add_candidate("C1", 10.0, 20.0)
+    double.state.extra = {"photoz": 0.1, "host": {"name": "NGC 1"}, "ra": None, "redshift": "0.5"}
+    double.state.without = {"gal_lon", "groups", "tags", "modified", "dm", "is_source"}
     for table in (
         skyportal.query_criteria(),
         skyportal.get_source("S1"),

@@ -17,7 +17,8 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
-from atlasquery.sandbox.skyportal.server import ADMIN, Answer
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.sandbox.skyportal.tables import add_spectrum
 from atlasquery.skyportal import Spectra, to_spectrum
 
@@ -26,13 +27,13 @@ CGS = u.erg / u.s / u.cm**2 / u.AA
 
 @pytest.fixture
 def sky(double):
-    double.sky.add_source("ATLAS24abc", 150.0, 2.0)
-    return double.sky
+    double.state.add_source("ATLAS24abc", 150.0, 2.0)
+    return double.state
 
 
 def test_a_recorded_spectrum(skyportal, double, samples):
     body = samples("spectra_get_obj")["body"]
-    double.faults = {"spectra": Answer(200, body)}
+    double.faults = {"spectra": Response(200, body)}
     spectra = skyportal.get_spectra("ATLAS24abc")
     sent = body["data"]["spectra"][0]
     assert isinstance(spectra, Spectra)
@@ -65,7 +66,7 @@ def test_the_double_has_the_keys_of_the_recorded_server(double, sky, samples):
     add_spectrum(sky, "ATLAS24abc")
     token = {"Authorization": f"token {ADMIN}"}
     answer = double.answer("GET", "/api/sources/ATLAS24abc/spectra", token, b"")
-    ours = json.loads(answer.body)["data"]
+    ours = json.loads(answer.content)["data"]
     theirs = samples("spectra_get_obj")["body"]["data"]
     assert set(ours) == set(theirs)
     assert set(ours["spectra"][0]) == set(theirs["spectra"][0])
@@ -140,7 +141,7 @@ def test_spectra_that_are_not_there(skyportal, double, sky, samples):
     with pytest.raises(NotFoundError, match="source NOPE"):
         skyportal.get_spectra("NOPE")
     exchange = samples("spectra_get_noobj")
-    double.faults = {"spectra": Answer(exchange["status_code"], exchange["body"])}
+    double.faults = {"spectra": Response(exchange["status_code"], exchange["body"])}
     with pytest.raises(NotFoundError, match="Invalid object ID"):
         skyportal.get_spectra("OTHER")
     asked = len(double.received)

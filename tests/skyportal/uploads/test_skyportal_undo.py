@@ -8,7 +8,7 @@ from light_curves import light_curve, random_curve
 from lost_answers import Losing
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, WriteError
-from atlasquery.sandbox.skyportal.routes import RefusalError
+from atlasquery.sandbox.skyportal.routes import PortalError
 from atlasquery.tables import read_table, write_table
 
 SOURCE = "ATLAS24abc"
@@ -17,7 +17,7 @@ BULK = "Delete bulk photometry"
 
 @pytest.fixture(autouse=True)
 def _source(double):
-    double.sky.add_source(SOURCE, 150.1163, 2.2058)
+    double.state.add_source(SOURCE, 150.1163, 2.2058)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def losing(double):
 
 
 def stored(double):
-    return sorted(double.sky.points.values(), key=lambda point: point["id"])
+    return sorted(double.state.points.values(), key=lambda point: point["id"])
 
 
 def deletions(double):
@@ -40,7 +40,7 @@ def upload(client, lc, groups="ATLAS transients", **options):
 def add_points(double, lc, owner, groups):
     """Add the points of a light curve as another account, or another day, would have."""
     return [
-        double.sky.add_point(
+        double.state.add_point(
             SOURCE, mjd, f"atlas{band}", flux, err, owner_id=owner, group_ids=list(groups)
         )
         for mjd, band, flux, err in zip(
@@ -105,7 +105,7 @@ def test_without_the_permission_they_go_one_by_one(ordinary, double):
 def test_a_token_without_the_permission_of_its_account(skyportal, double):
     """The profile has the permissions of the account: the token may have fewer."""
     table = upload(skyportal, random_curve(5))
-    double.faults["DELETE .*bulk_delete"] = RefusalError(401, "HTTP 401: Unauthorized")
+    double.faults["DELETE .*bulk_delete"] = PortalError(401, "HTTP 401: Unauthorized")
     undone = skyportal.undo_upload(table)
     assert undone["source_id"].tolist() == [f"point {n}" for n in table["id"]]
     assert undone["ok"].all() and stored(double) == []
@@ -137,7 +137,7 @@ def test_some_rows_of_a_table_are_those_rows(skyportal, double):
 def test_a_number_that_is_another_point_by_now_stays(skyportal, double):
     """As on another instance, or after the database was restored."""
     table = upload(skyportal, random_curve(3))
-    double.sky.points[int(table["id"][1])]["mjd"] += 1.0
+    double.state.points[int(table["id"][1])]["mjd"] += 1.0
     with pytest.raises(WriteError, match="another measurement"):
         skyportal.undo_upload(table)
     assert [p["id"] for p in stored(double)] == [table["id"][1]]
@@ -157,15 +157,15 @@ def test_an_upload_id_of_somebody_else_is_refused(skyportal, ordinary, double):
 
 def test_a_server_that_does_not_say_whose_points_are(skyportal, double):
     """One of 2023: what was posted is new beyond doubt, what was put is not."""
-    double.sky.shows_owners = False
+    double.state.shows_owners = False
     lc = random_curve(9)
     table = upload(skyportal, lc[:3])
     assert table["new"].all()
     assert skyportal.undo_upload(table)["ok"].all() and stored(double) == []
     hidden = add_points(double, lc[:3], owner=3, groups=[5])
-    double.sky.users = {
+    double.state.users = {
         token: {**one, "acls": one["acls"] - {"System admin"}}
-        for token, one in double.sky.users.items()
+        for token, one in double.state.users.items()
     }
     table = upload(skyportal, lc)
     assert table["ok"].all() and table["new"].mask.all()
@@ -192,7 +192,7 @@ def test_what_is_undone_twice_says_so(skyportal, double):
 
 def test_a_point_that_goes_meanwhile(ordinary, double):
     table = upload(ordinary, random_curve(3))
-    double.hooks.append((f"DELETE .*/{table['id'][0]}$", double.sky.points.clear))
+    double.hooks.append((f"DELETE .*/{table['id'][0]}$", double.state.points.clear))
     undone = ordinary.undo_upload(table)
     assert undone["ok"].all()
     assert "Was undone before: nothing of it is there" in undone["message"][0]
@@ -200,7 +200,7 @@ def test_a_point_that_goes_meanwhile(ordinary, double):
 
 def test_an_undo_that_is_refused_keeps_the_words(skyportal, double):
     table = upload(skyportal, random_curve(5))
-    double.faults["^DELETE"] = RefusalError(400, "Not today.")
+    double.faults["^DELETE"] = PortalError(400, "Not today.")
     for one in (table, table.meta["upload_ids"][0]):
         with pytest.raises(WriteError, match=r"Not today\."):
             skyportal.undo_upload(one)
@@ -209,7 +209,7 @@ def test_an_undo_that_is_refused_keeps_the_words(skyportal, double):
 
 def test_a_warning_points_to_the_line_of_the_user(ordinary, double):
     table = upload(ordinary, random_curve(2))
-    double.faults["^DELETE"] = RefusalError(400, "Not today.")
+    double.faults["^DELETE"] = PortalError(400, "Not today.")
     with pytest.warns(InputWarning, match=r"Not today\.") as caught:
         assert not ordinary.undo_upload(table, on_error="warn")["ok"].any()
     assert [one.filename for one in caught] == [__file__]
@@ -280,7 +280,7 @@ def test_ctrl_c_keeps_what_became_of_all(request, point, double, monkeypatch):
 def test_the_tokens_of_the_profile_are_nowhere(skyportal, double):
     """It is asked whose points are whose, and lists all tokens."""
     table = upload(skyportal, random_curve(2))
-    double.faults["GET /api/internal/profile"] = RefusalError(500, "11111111-aaaa in words")
+    double.faults["GET /api/internal/profile"] = PortalError(500, "11111111-aaaa in words")
     with pytest.raises(Exception, match="profile") as caught:
         skyportal.undo_upload(table)
     assert "11111111-aaaa" not in f"{caught.value!r} {caught.value}"
@@ -300,10 +300,10 @@ def test_rows_for_three_groups(skyportal, double):
 
 def test_a_server_that_adds_groups_by_itself(skyportal, double):
     """What its database refuses is halved until it takes it."""
-    groups = double.sky.groups
+    groups = double.state.groups
     for number in range(10, 30):
         groups[number] = {**groups[3], "id": number, "single_user_group": True}
-        next(iter(double.sky.users.values()))["groups"].add(number)
+        next(iter(double.state.users.values()))["groups"].add(number)
     table = skyportal.upload_photometry(random_curve(1500), SOURCE, 1, 3)
     assert table["ok"].all() and len(stored(double)) == 1500
     assert len(double.asked("POST /api/photometry")) == 7

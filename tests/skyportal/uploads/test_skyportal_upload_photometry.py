@@ -14,7 +14,8 @@ from atlasquery.exceptions import (
     LoginError,
     WriteError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, html
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, html
 from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal.uploads import sender
 from atlasquery.tables import write_table
@@ -24,11 +25,11 @@ SOURCE = "ATLAS24abc"
 
 @pytest.fixture(autouse=True)
 def _source(double):
-    double.sky.add_source(SOURCE, 150.1163, 2.2058)
+    double.state.add_source(SOURCE, 150.1163, 2.2058)
 
 
 def stored(double):
-    return sorted(double.sky.points.values(), key=lambda point: point["id"])
+    return sorted(double.state.points.values(), key=lambda point: point["id"])
 
 
 def writes(double):
@@ -130,7 +131,7 @@ def test_a_server_with_a_lower_limit(skyportal, double):
 
 def test_half_failing_loses_nothing_and_says_which_rows(skyportal, double, monkeypatch):
     monkeypatch.setattr(sender, "MOST_ROWS", 10)
-    refusal = RefusalError(400, "Invalid group IDs: {3}. Available group IDs: set()")
+    refusal = PortalError(400, "Invalid group IDs: {3}. Available group IDs: set()")
     double.faults["(POST|PUT) /api/photometry$"] = [None, refusal, refusal, None]
     lc = random_curve(30)
     with pytest.raises(WriteError) as caught:
@@ -191,7 +192,7 @@ def test_what_was_never_stored_stays_unknown_while_the_server_may_be_at_it(skypo
 
 
 def test_a_failure_in_the_servers_own_words_is_final(skyportal, double):
-    failure = RefusalError(500, "Traceback (most recent call last):\n  x\nValueError: no disk")
+    failure = PortalError(500, "Traceback (most recent call last):\n  x\nValueError: no disk")
     double.faults["(POST|PUT) /api/photometry$"] = [failure] * 2
     with pytest.raises(WriteError) as caught:
         upload(skyportal, random_curve(2))
@@ -301,7 +302,7 @@ def test_a_source_whose_photometry_cannot_be_read(skyportal, double):
     """What was refused is put anyway; whether it was new is not known."""
     lc = random_curve(3)
     upload(skyportal, lc)
-    double.faults["GET .*photometry"] = RefusalError(403, "Insufficient permissions")
+    double.faults["GET .*photometry"] = PortalError(403, "Insufficient permissions")
     table = upload(skyportal, lc)
     assert table["ok"].all()
     assert table["new"].mask.all()
@@ -332,7 +333,7 @@ def test_an_old_server_with_another_message_for_duplicates(skyportal, double):
     """Whatever it calls a duplicate, the update decides."""
     lc = random_curve(4)
     upload(skyportal, lc)
-    double.faults["POST /api/photometry$"] = [RefusalError(400, "schon vorhanden")]
+    double.faults["POST /api/photometry$"] = [PortalError(400, "schon vorhanden")]
     table = upload(skyportal, lc)
     assert table["ok"].all()
     assert not table["new"].any()
@@ -340,7 +341,7 @@ def test_an_old_server_with_another_message_for_duplicates(skyportal, double):
 
 def test_an_answer_without_numbers_is_read_back(skyportal, double):
     double.faults["POST /api/photometry$"] = [
-        Answer(200, {"status": "success", "data": {"ids": [1]}, "version": "9"})
+        Response(200, {"status": "success", "data": {"ids": [1]}, "version": "9"})
     ]
     with pytest.raises(WriteError, match="1 numbers for 3 rows"):
         upload(skyportal, random_curve(3))
@@ -360,10 +361,10 @@ def test_what_a_table_says_is_quiet(skyportal):
     [("atlas", "oc", 1), ("ztf", "gri", 2), ("lsst", "ugrizy", 3), ("somewhere", ["sdssg"], 4)],
 )
 def test_read_back_to_the_last_digit(skyportal, double, survey, bands, instrument):
-    double.sky.instruments[3] = {
+    double.state.instruments[3] = {
         "id": 3, "name": "LSSTCam", "telescope_id": 1, "filters": [f"lsst{b}" for b in "ugrizy"],
     }  # fmt: skip
-    double.sky.instruments[4] = {
+    double.state.instruments[4] = {
         "id": 4, "name": "Somewhere", "telescope_id": 1, "filters": ["sdssg"],
     }  # fmt: skip
     rng = np.random.default_rng(3)
@@ -426,7 +427,7 @@ def test_the_token_of_a_write_is_nowhere(skyportal, double, tmp_path, caplog):
     with caplog.at_level("DEBUG"):
         table = upload(skyportal, random_curve(3))
         write_table(table, tmp_path / "upload.ecsv")
-        double.faults["(POST|PUT)"] = RefusalError(400, "no")
+        double.faults["(POST|PUT)"] = PortalError(400, "no")
         with pytest.raises(WriteError) as caught:
             upload(skyportal, random_curve(2, seed=9))
         skyportal.get_photometry(SOURCE)

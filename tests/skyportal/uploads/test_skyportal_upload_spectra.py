@@ -16,7 +16,7 @@ WHEN = Time("2026-05-02T06:00:00.250")
 
 @pytest.fixture(autouse=True)
 def _source(double):
-    double.sky.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(A, 150.1163, 2.2058)
 
 
 def spectrum(unit=PER_WAVELENGTH, scale=1e-17, **extra):
@@ -34,7 +34,7 @@ def test_what_is_uploaded_is_read_again(skyportal, double):
         given, A, "ZTF", WHEN, groups=3, label="first", origin="us", altdata={"slit": 1.5}
     )
     assert table["ok"].tolist() == [True] and table["id"].tolist() == [1]
-    assert double.sky.tables["spectra"][0]["group_ids"] == [3]
+    assert double.state.tables["spectra"][0]["group_ids"] == [3]
     (back,) = skyportal.get_spectra(A)
     assert back["wavelength"].tolist() == given["wavelength"].tolist()
     assert back["flux"].tolist() == given["flux"].tolist()
@@ -57,7 +57,7 @@ def test_what_is_uploaded_is_read_again(skyportal, double):
 )
 def test_units_of_fluxes(skyportal, double, unit, scale, sent, units):
     skyportal.upload_spectrum(QTable(spectrum(unit, scale)), A, 1, WHEN)
-    stored = double.sky.tables["spectra"][0]
+    stored = double.state.tables["spectra"][0]
     assert stored["units"] == units
     assert stored["fluxes"][0] == pytest.approx(sent, rel=1e-12)
     assert "errors" not in stored or stored["errors"] is None
@@ -67,7 +67,7 @@ def test_wavelengths_of_other_units(skyportal, double):
     given = spectrum()
     given["wavelength"] = [0.4, 0.5, 0.6] * u.um
     skyportal.upload_spectrum(given, A, 1, WHEN)
-    assert double.sky.tables["spectra"][0]["wavelengths"] == pytest.approx([4000, 5000, 6000])
+    assert double.state.tables["spectra"][0]["wavelengths"] == pytest.approx([4000, 5000, 6000])
 
 
 def test_a_spectrum_of_specutils(skyportal, double):
@@ -80,7 +80,7 @@ def test_a_spectrum_of_specutils(skyportal, double):
         mask = None
 
     assert skyportal.upload_spectrum(Like(), A, 1, WHEN)["ok"].all()
-    assert double.sky.tables["spectra"][0]["fluxes"] == [1.0, 2.0]
+    assert double.state.tables["spectra"][0]["fluxes"] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from atlasquery.exceptions import (
     TableParseError,
     WriteError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, envelope, html
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import envelope, html
 
 A, B = "ATLAS24abc", "ATLAS24abcd"
 ASKED = {"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00", "priority": 3}
@@ -27,8 +28,8 @@ ASKED = {"start_date": "2026-05-02 00:00:00", "end_date": "2026-05-09 00:00:00",
 
 @pytest.fixture(autouse=True)
 def _sources(double):
-    double.sky.add_source(A, 150.1163, 2.2058)
-    double.sky.add_source(B, 10.0, -20.0)
+    double.state.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(B, 10.0, -20.0)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def losing(double):
 
 
 def requests(double):
-    return double.sky.tables.get("followups", {})
+    return double.state.tables.get("followups", {})
 
 
 def writes(double):
@@ -75,7 +76,7 @@ def test_times_in_a_payload_are_sent_in_utc(skyportal, double):
 
 
 def test_constraints_are_checked_and_their_word_is_final(skyportal, double):
-    double.sky.classify(A, "Ia")
+    double.state.classify(A, "Ia")
     with pytest.raises(WriteError, match=r"Not submitted: .*already classified") as caught:
         skyportal.submit_followup(A, 1, ASKED, constraints={"not_if_classified": True})
     assert caught.value.result["id"].mask[0]
@@ -86,7 +87,7 @@ def test_constraints_are_checked_and_their_word_is_final(skyportal, double):
 
 def test_a_request_that_is_refused_may_be_stored(skyportal, double):
     """The recorded server answers 400 and keeps it as failed."""
-    double.sky.tables["broken_telescope"] = "Cannot connect to host"
+    double.state.tables["broken_telescope"] = "Cannot connect to host"
     with pytest.raises(WriteError) as caught:
         skyportal.submit_followup(A, 1, ASKED)
     table = caught.value.result
@@ -133,7 +134,7 @@ def test_update(skyportal, double, losing):
 def add_run(double, number):
     """Add an observing run beside the first."""
     first = {"id": 1, "instrument_id": 2, "calendar_date": "2026-12-24", "group_id": 3}
-    double.sky.tables.setdefault("runs", [first]).append({**first, "id": number})
+    double.state.tables.setdefault("runs", [first]).append({**first, "id": number})
 
 
 def test_delete(skyportal, double, losing):
@@ -168,7 +169,7 @@ def test_schedule(skyportal, double):
 
 @pytest.mark.parametrize("body", [b"a,b\n1\n1,2,3\n", b'"\xff', b"ra,dec\nx,y\n", b"\x00"])
 def test_a_damaged_schedule_is_said_to_be_one(skyportal, double, body):
-    double.faults["schedule"] = Answer(200, body, "text/csv")
+    double.faults["schedule"] = Response(200, body, "text/csv")
     with pytest.raises(TableParseError, match="no schedule"):
         skyportal.get_followup_schedule(1)
 
@@ -176,10 +177,10 @@ def test_a_damaged_schedule_is_said_to_be_one(skyportal, double, body):
 def test_a_schedule_of_2023(skyportal, double):
     """In degrees, and with a target."""
     text = "target,start time (UTC),ra,dec\nATLAS24abc,2026-05-02 06:00:00,150.1,2.2\n"
-    double.faults["schedule"] = Answer(200, text, "text/csv")
+    double.faults["schedule"] = Response(200, text, "text/csv")
     plan = skyportal.get_followup_schedule(1)
     assert plan["target"].tolist() == [A] and plan["ra"].quantity[0] == 150.1 * u.deg
-    double.faults["schedule"] = Answer(200, "", "text/csv")
+    double.faults["schedule"] = Response(200, "", "text/csv")
     assert len(skyportal.get_followup_schedule(1)) == 0
 
 
@@ -204,7 +205,7 @@ def test_what_a_newer_server_sends_is_kept(skyportal, double):
 
 def test_the_recorded_request_is_read(skyportal, double, samples):
     recorded = samples("followup_get")["body"]["data"]["followup_requests"][0]
-    double.sky.tables["followups"] = {1: recorded}
+    double.state.tables["followups"] = {1: recorded}
     found = skyportal.query_followups(source_id=A)
     assert found["status"][0].startswith("failed to submit: Cannot connect")
     assert found["instrument_id"][0] == 1
@@ -244,7 +245,7 @@ def test_assignments_are_read_by_run(skyportal, double):
         add_run(double, run)
     skyportal.add_assignment([A, B], 1)
     skyportal.add_assignment(B, 3)
-    double.sky.tables["assignments"][3].update(rise_time_utc="", modified="2026-11-21T00:00:00")
+    double.state.tables["assignments"][3].update(rise_time_utc="", modified="2026-11-21T00:00:00")
     found = skyportal.get_assignments()
     assert found["id"].tolist() == [1, 2, 3]
     assert found["run_id"].tolist() == [1, 1, 3]
@@ -255,7 +256,7 @@ def test_assignments_are_read_by_run(skyportal, double):
     assert double.asked("GET /api/assignment$") == []
     assert len(double.asked("GET /api/observing_run")) == 5
     assert skyportal.get_assignments(source_id=B, cache=True)["id"].tolist() == [2, 3]
-    double.faults["observing_run/1"] = Answer(200, envelope({"id": 1}))
+    double.faults["observing_run/1"] = Response(200, envelope({"id": 1}))
     with pytest.raises(TableParseError, match="without its targets"):
         skyportal.get_assignments(run_id=1, cache=False)
 
@@ -284,7 +285,7 @@ def test_assignments_that_are_wrong(skyportal, double):
 
 
 def test_the_recorded_assignment_is_read(skyportal, double, samples):
-    double.sky.tables["assignments"] = {1: samples("assignment_list")["body"]["data"][0]}
+    double.state.tables["assignments"] = {1: samples("assignment_list")["body"]["data"][0]}
     found = skyportal.get_assignments()
     assert found["source_id"].tolist() == [A]
     assert found["priority"].tolist() == ["3"]

@@ -11,15 +11,16 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     WriteError,
 )
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, envelope
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, envelope
 
 A, B = "ATLAS24abc", "ATLAS24abd"
 
 
 @pytest.fixture(autouse=True)
 def _sources(double):
-    double.sky.add_source(A, 150.1163, 2.2058, group_ids=(3, 4))
-    double.sky.add_source(B, 10.0, -20.0)
+    double.state.add_source(A, 150.1163, 2.2058, group_ids=(3, 4))
+    double.state.add_source(B, 10.0, -20.0)
 
 
 def test_a_list_is_added_to_and_taken_from(skyportal, double):
@@ -63,13 +64,13 @@ def test_lists_that_cannot_be(skyportal, double):
 def test_a_source_is_taken_out_of_a_group(skyportal, double):
     table = skyportal.unsave_source(A, "Second group")
     assert table["ok"].tolist() == [True]
-    assert set(double.sky.saved[A]) == {3}
+    assert set(double.state.saved[A]) == {3}
     again = skyportal.unsave_source(A, 4)
     assert again["message"].tolist() == ["Was in none of the groups [4]."]
     with pytest.raises(WriteError, match=r"still saved to the groups \[3\]") as caught:
         skyportal.unsave_source([A, B], [3, 4])
     assert caught.value.result["ok"].tolist() == [False, False]
-    assert set(double.sky.saved[A]) == {3}
+    assert set(double.state.saved[A]) == {3}
     Losing(double, "POST")
     assert "it is in none of them" in skyportal.unsave_source(A, 3)["message"][0]
     with pytest.raises(InvalidQueryError, match="groups=None"):
@@ -84,7 +85,7 @@ def test_attachments(skyportal, double, tmp_path):
     path.write_bytes(b'{"status": "error", "message": "no"}')
     table = skyportal.add_comment([A, B], "See the file.", attachment=path)
     assert table["ok"].all()
-    assert double.sky.comments[1]["attachment_name"] == "plot.json"
+    assert double.state.comments[1]["attachment_name"] == "plot.json"
     assert skyportal.get_attachment(A, 1) == path.read_bytes()
     skyportal.add_comment(A, "Bytes.", attachment=("a.txt", b"\xff\x00hello"))
     assert skyportal.get_attachment(A, 3) == b"\xff\x00hello"
@@ -121,7 +122,7 @@ def test_offset_stars(skyportal, double):
         skyportal.get_offset_stars(A, offset_stars=9)
     with pytest.raises(RemoteServiceError, match="Invalid facility"):
         skyportal.get_offset_stars(A, facility="VLT")
-    double.faults["offsets"] = RefusalError(404, "Source not found")
+    double.faults["offsets"] = PortalError(404, "Source not found")
     with pytest.raises(NotFoundError):
         skyportal.get_offset_stars(B)
 
@@ -132,7 +133,7 @@ def test_a_starlist_with_a_line_of_names(skyportal, double):
         "NAME,RA,DECL,OFFSET_RA,OFFSET_DEC,COMMENT",
         "S1_o1,10:00:27.65,2:12:30.8,3.8,-9.9,",
     )
-    double.faults["offsets"] = Answer(200, envelope({
+    double.faults["offsets"] = Response(200, envelope({
         "facility": "P200-NGPS", "starlist_str": f"{head}\n{line}",
         "starlist_info": [
             {"str": head},

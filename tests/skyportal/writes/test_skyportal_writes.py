@@ -12,7 +12,8 @@ from light_curves import random_curve
 from lost_answers import Losing
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, LoginError, WriteError
-from atlasquery.sandbox.skyportal.routes import Answer, RefusalError, html
+from atlasquery.sandbox.http import Response
+from atlasquery.sandbox.skyportal.routes import PortalError, html
 from atlasquery.sandbox.skyportal.server import ADMIN
 from atlasquery.skyportal import SkyPortalClass
 
@@ -22,8 +23,8 @@ A, B = "ATLAS24abc", "ATLAS24abd"
 
 @pytest.fixture(autouse=True)
 def _sources(double):
-    double.sky.add_source(A, 150.1163, 2.2058)
-    double.sky.add_source(B, 10.0, -20.0)
+    double.state.add_source(A, 150.1163, 2.2058)
+    double.state.add_source(B, 10.0, -20.0)
 
 
 @pytest.fixture
@@ -48,37 +49,37 @@ def test_a_new_source_is_saved_with_its_position(skyportal, double):
     table = skyportal.save_source("NEW1", HERE, groups="ATLAS transients", redshift=0.03)
     assert table["ok"].tolist() == [True]
     assert table["message"][0] == "New. Saved to the groups [3]."
-    entry = double.sky.objects["NEW1"]
+    entry = double.state.objects["NEW1"]
     assert (entry["ra"], entry["dec"], entry["redshift"]) == (150.1163, 2.2058, 0.03)
-    assert set(double.sky.saved["NEW1"]) == {3}
+    assert set(double.state.saved["NEW1"]) == {3}
 
 
 def test_an_old_source_never_gets_a_position(skyportal, double):
-    before = dict(double.sky.objects[A])
+    before = dict(double.state.objects[A])
     table = skyportal.save_source(A, SkyCoord(150.1163, 2.3, unit="deg"), groups=4, redshift=0.5)
     assert table["ok"].tolist() == [True]
     words = table["message"][0]
     assert "Was there already." in words
     assert "Not changed: redshift." in words
     assert "339.12 arcsec from the position given, which was not sent" in words
-    assert double.sky.objects[A] == before
-    assert set(double.sky.saved[A]) == {3, 4}
+    assert double.state.objects[A] == before
+    assert set(double.state.saved[A]) == {3, 4}
     assert all("ra" not in body and "redshift" not in body for body in sent(double))
 
 
 def test_a_candidate_that_is_saved_keeps_its_position(skyportal, double):
     """It is no source yet, but the server has its position."""
-    double.sky.add_candidate("CAND1", 33.0, 3.0)
-    before = double.sky.objects["CAND1"]["healpix"]
+    double.state.add_candidate("CAND1", 33.0, 3.0)
+    before = double.state.objects["CAND1"]["healpix"]
     table = skyportal.save_source("CAND1", SkyCoord(33.0, 3.0, unit="deg"), groups=3)
     assert table["ok"].all()
-    assert double.sky.objects["CAND1"]["healpix"] == before
+    assert double.state.objects["CAND1"]["healpix"] == before
     assert writes(double) == ["POST /api/sources"]
 
 
 def test_positions_are_of_any_frame_and_checked(skyportal, double):
     skyportal.save_source("GAL1", HERE.galactic, groups=3)
-    entry = double.sky.objects["GAL1"]
+    entry = double.state.objects["GAL1"]
     assert (entry["ra"], entry["dec"]) == pytest.approx((150.1163, 2.2058), abs=1e-10)
     for wrong in (SkyCoord([1, 2], [3, 4], unit="deg"), (150, 2), "400d 2d"):
         with pytest.raises(InvalidQueryError):
@@ -102,7 +103,7 @@ def test_groups_that_the_server_left_out_are_named(skyportal):
 
 def test_a_number_is_an_id_too(skyportal, double):
     skyportal.save_source(1161600211221604900, HERE, groups=3)
-    assert "1161600211221604900" in double.sky.objects
+    assert "1161600211221604900" in double.state.objects
 
 
 def test_dry_run_of_saving_shows_both_ways(skyportal, double):
@@ -144,7 +145,7 @@ def test_candidates(skyportal, double):
     table = skyportal.save_candidate("CAND9", HERE, filters=[1], passed_at=when)
     assert table["ok"].all()
     assert table["id"].tolist() == [1]
-    assert double.sky.passed["CAND9"]["passed_at"] == "2026-05-01T02:00:00.000"
+    assert double.state.passed["CAND9"]["passed_at"] == "2026-05-01T02:00:00.000"
     again = skyportal.save_candidate(A, HERE, filters=1, passed_at=60800.5)
     assert again["ok"].all()
     assert "ra" not in sent(double)[-1]
@@ -161,7 +162,7 @@ def test_classify_many(skyportal, double):
     table = skyportal.add_classification([A, B], "Ia", probability=0.9, groups=3)
     assert table["source_id"].tolist() == [A, B]
     assert table["id"].tolist() == [1, 2]
-    row = double.sky.classifications[1]
+    row = double.state.classifications[1]
     assert (row["classification"], row["taxonomy_id"], row["probability"]) == ("Ia", 1, 0.9)
     assert row["group_ids"] == [3]
 
@@ -177,11 +178,11 @@ def test_a_class_that_is_none(skyportal, double):
 
 
 def test_a_class_of_two_taxonomies_needs_a_choice(skyportal, double):
-    double.sky.taxonomies[2] = {**double.sky.taxonomies[1], "id": 2, "name": "Another"}
+    double.state.taxonomies[2] = {**double.state.taxonomies[1], "id": 2, "name": "Another"}
     with pytest.raises(InvalidQueryError, match=r"several taxonomies: .*'Another' \(2\)"):
         skyportal.add_classification(A, "Ia")
     skyportal.add_classification(A, "Ia", taxonomy="Another")
-    assert double.sky.classifications[1]["taxonomy_id"] == 2
+    assert double.state.classifications[1]["taxonomy_id"] == 2
 
 
 def test_one_failure_does_not_lose_the_others(skyportal, double):
@@ -198,11 +199,11 @@ def test_one_failure_does_not_lose_the_others(skyportal, double):
 def test_votes(skyportal, double, losing):
     skyportal.add_classification(A, "Ia")
     skyportal.vote_classification(1, "up")
-    assert double.sky.classifications[1]["votes"][0]["vote"] == 1
+    assert double.state.classifications[1]["votes"][0]["vote"] == 1
     losing("POST /api/classification/votes")
     table = skyportal.vote_classification(1, "down")
     assert table["ok"].tolist() == [True]
-    assert [vote["vote"] for vote in double.sky.classifications[1]["votes"]] == [-1]
+    assert [vote["vote"] for vote in double.state.classifications[1]["votes"]] == [-1]
     with pytest.raises(InvalidQueryError, match="vote='yes'"):
         skyportal.vote_classification(1, "yes")
 
@@ -224,14 +225,14 @@ def test_lost_notes_are_read_back_and_never_sent_twice(skyportal, double, losing
     assert table["id"].tolist() == [1]
     assert "read back" in table["message"][0]
     assert len(writes(double)) == 1
-    rows = getattr(double.sky, kind, None) or double.sky.tables[kind]
+    rows = getattr(double.state, kind, None) or double.state.tables[kind]
     assert len(rows) == 1
 
 
 def test_the_same_comment_of_long_ago_does_not_count(skyportal, double):
-    number = double.sky.comment(A, "Rising.")
+    number = double.state.comment(A, "Rising.")
     long_ago = datetime.now(UTC) - timedelta(hours=2)
-    double.sky.comments[number]["created_at"] = long_ago.replace(tzinfo=None).isoformat()
+    double.state.comments[number]["created_at"] = long_ago.replace(tzinfo=None).isoformat()
     double.faults["POST .*comments"] = html(502, "Bad Gateway")
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment(A, "Rising.")
@@ -240,7 +241,7 @@ def test_the_same_comment_of_long_ago_does_not_count(skyportal, double):
 
 
 def test_a_refusal_of_the_server_itself_is_known_not_to_be_done(skyportal, double):
-    double.faults["POST .*comments"] = RefusalError(500, "Traceback (most recent call last):\nOops")
+    double.faults["POST .*comments"] = PortalError(500, "Traceback (most recent call last):\nOops")
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment(A, "Rising.")
     assert caught.value.result["ok"].tolist() == [False]
@@ -251,7 +252,7 @@ def test_a_refusal_of_the_server_itself_is_known_not_to_be_done(skyportal, doubl
 def test_an_error_in_the_envelope_of_a_success_is_a_refusal(skyportal, double):
     """The words count, and not the status."""
     answered = {"status": "error", "message": "Not today.", "data": {}, "version": "9"}
-    double.faults["POST .*comments"] = Answer(200, answered)
+    double.faults["POST .*comments"] = Response(200, answered)
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment([A, B], "Rising.")
     assert caught.value.result["ok"].tolist() == [False, False]
@@ -262,7 +263,7 @@ def test_an_error_in_the_envelope_of_a_success_is_a_refusal(skyportal, double):
 def test_annotations_of_the_same_origin(skyportal, double):
     data = {"class": "SN", "separation_arcsec": 1.2, "missing": None}
     skyportal.add_annotation(A, "sherlock", data)
-    assert double.sky.annotations[1]["data"] == data
+    assert double.state.annotations[1]["data"] == data
     table = skyportal.add_annotation(A, "sherlock", data)
     assert table["ok"].tolist() == [True]
     assert table["message"][0] == "Was there already."
@@ -276,7 +277,7 @@ def test_annotations_of_the_same_origin(skyportal, double):
 
 def test_a_refusal_that_cannot_be_asked_about_keeps_its_words(skyportal, double):
     skyportal.add_annotation(A, "sherlock", {"z": 0.1})
-    double.faults["GET .*annotations"] = RefusalError(403, "Insufficient permissions")
+    double.faults["GET .*annotations"] = PortalError(403, "Insufficient permissions")
     with pytest.raises(WriteError, match="Annotation already posted") as caught:
         skyportal.add_annotation([A, B], "sherlock", {"z": 0.1})
     assert caught.value.result["ok"].tolist() == [False, True]
@@ -286,11 +287,11 @@ def test_a_refusal_that_cannot_be_asked_about_keeps_its_words(skyportal, double)
     ("catalog", "route"), [("gaia", "gaia"), ("wise", "irsa"), ("vizier", "vizier")]
 )
 def test_annotations_from_catalogues(skyportal, double, losing, catalog, route):
-    double.sky.tables["stars"] = {A: {route: {"Mag_G": 17.1}}}
+    double.state.tables["stars"] = {A: {route: {"Mag_G": 17.1}}}
     table = skyportal.annotate_from_catalog([A], catalog, radius=3 * u.arcsec, groups=3)
     assert table["ok"].all()
     assert sent(double)[-1] == {"crossmatchRadius": pytest.approx(3.0), "group_ids": [3]}
-    assert double.sky.annotations[1]["data"] == {"Mag_G": 17.1}
+    assert double.state.annotations[1]["data"] == {"Mag_G": 17.1}
     again = skyportal.annotate_from_catalog([A], catalog)
     assert again["message"][0] == "Was there already (Annotation already posted.)"
     with pytest.raises(WriteError, match=r"No .*available"):
@@ -298,7 +299,7 @@ def test_annotations_from_catalogues(skyportal, double, losing, catalog, route):
 
 
 def test_a_lost_match_is_read_back(skyportal, double, losing):
-    double.sky.tables["stars"] = {A: {"gaia": {"Mag_G": 17.1}}}
+    double.state.tables["stars"] = {A: {"gaia": {"Mag_G": 17.1}}}
     losing("POST")
     table = skyportal.annotate_from_catalog(A, "gaia", limiting_mag=19)
     assert table["ok"].tolist() == [True]
@@ -317,9 +318,9 @@ def test_analyses(skyportal, double):
         "analysis_parameters": {"z": 0.03}, "group_ids": [3],
     }  # fmt: skip
     skyportal.upload_analysis(A, 1, {"results": {"format": "json", "data": {}}}, message="fit")
-    assert double.sky.tables["analyses"][3]["status"] == "completed"
+    assert double.state.tables["analyses"][3]["status"] == "completed"
     skyportal.delete_analysis(3)
-    assert set(double.sky.tables["analyses"]) == {1, 2}
+    assert set(double.state.tables["analyses"]) == {1, 2}
     with pytest.raises(InvalidQueryError, match="service='salt9' is not known"):
         skyportal.start_analysis(A, "salt9")
 
@@ -336,7 +337,7 @@ def test_a_missing_permission_stops_at_once_and_says_so(reader, double):
 
 
 def test_the_error_of_a_write_has_no_token(skyportal, double):
-    double.faults["POST"] = RefusalError(403, "Insufficient permissions")
+    double.faults["POST"] = PortalError(403, "Insufficient permissions")
     with pytest.raises(WriteError) as caught:
         skyportal.add_comment(A, "Rising.")
     assert ADMIN not in f"{caught.value} {caught.value.result} {caught.value.result.meta}"
@@ -444,7 +445,7 @@ def test_a_crowded_server_gets_each_write_once(skyportal, double):
     double.faults["POST"] = [None, full, full, None, full, None]
     table = skyportal.add_comment([A] * 4, "Rising.")
     assert table["ok"].all()
-    assert len(double.sky.comments) == 4
+    assert len(double.state.comments) == 4
     assert len(writes(double)) == 7
 
 
@@ -469,13 +470,14 @@ def test_the_double_answers_as_the_server_did(double, samples, name):
     recorded = samples(name)
     request = recorded["request"]
     for other in ("ATLAS24wrap0", "ATLAS24wrap1"):
-        double.sky.add_source(other, 0.0, 0.0)
-    token = next(t for t, one in double.sky.users.items() if bool(one["acls"]) != ("_ro_" in name))
+        double.state.add_source(other, 0.0, 0.0)
+    users = double.state.users.items()
+    token = next(t for t, one in users if bool(one["acls"]) != ("_ro_" in name))
     body = b"{x" if name == "post_badjson" else json.dumps(request["json"]).encode()
     answer = double.answer(
         request["method"], request["path"], {"Authorization": f"token {token}"}, body
     )
-    answered = json.loads(answer.body)
+    answered = json.loads(answer.content)
     assert answer.status == recorded["status_code"] == RECORDED[name]
     assert answered["status"] == recorded["body"]["status"]
     if answered["status"] == "success":
@@ -490,7 +492,7 @@ def test_the_double_answers_as_the_server_did(double, samples, name):
 
 
 def test_no_write_leaves_a_secret_in_the_traceback(skyportal, double):
-    double.faults["POST"] = RefusalError(400, "no")
+    double.faults["POST"] = PortalError(400, "no")
     try:
         skyportal.add_comment(A, "Rising.")
     except WriteError:

@@ -7,7 +7,10 @@ import numpy as np
 #: A number, or an array of them.
 Numbers = float | np.ndarray
 
-__all__ = ["htm_id", "mean_position", "object_id", "offset", "separation"]
+__all__ = [
+    "angular_distance", "htm_id", "mean_position", "object_id", "offset", "separation",
+    "unit_vectors",
+]  # fmt: skip
 
 _HTM_CORNERS = np.array(
     [[0, 0, 1], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [0, 0, -1]], dtype=float
@@ -183,3 +186,37 @@ def _descend(trixels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nd
     for candidate in (2, 1, 0):
         number[_contains(children[candidate], points)] = candidate
     return np.stack(children, axis=1)[np.arange(len(points)), number], number
+
+
+def unit_vectors(ra: Numbers, dec: Numbers) -> np.ndarray:
+    """Return unit vectors of positions.
+
+    Parameters
+    ----------
+    ra, dec : float or numpy.ndarray
+        Positions in degrees.
+
+    Returns
+    -------
+    numpy.ndarray
+        Vectors, with an axis of three at the end.
+    """
+    ra, dec = np.radians(ra), np.radians(dec)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+
+
+def angular_distance(ra1: Numbers, dec1: Numbers, ra2: Numbers, dec2: Numbers) -> np.ndarray:
+    """Return the distance of positions, exact at any distance.
+
+    Parameters
+    ----------
+    ra1, dec1, ra2, dec2 : float or numpy.ndarray
+        Positions in degrees.
+
+    Returns
+    -------
+    numpy.ndarray
+        Distance in arcseconds.
+    """
+    chord = np.linalg.norm(unit_vectors(ra1, dec1) - unit_vectors(ra2, dec2), axis=-1)
+    return np.degrees(2 * np.arcsin(np.clip(chord / 2, 0, 1))) * 3600

@@ -1,40 +1,18 @@
-"""A synthetic sky of ALeRCE: what its database would hold, the same in every run."""
+"""Objects with which the real servers fail or surprise, and plain ones, by their number.
+
+They are the same in every run, so that tests can say what they are. Those of ZTF are numbered from
+0 to `COUNT`, those of LSST from 0 to `LSST_COUNT`.
+"""
 
 import math
 import random
+from dataclasses import dataclass
 
-LIGHT_CURVE_CLASSES = (
-    *("AGN", "Blazar", "CEP", "CV/Nova", "DSCT", "E", "LPV", "Periodic-Other", "QSO", "RRL"),
-    *("SLSN", "SNII", "SNIa", "SNIbc", "YSO"),
-)
-CLASSIFIERS = [
-    ("lc_classifier", "hierarchical_random_forest_1.1.0", LIGHT_CURVE_CLASSES),
-    ("lc_classifier", "hierarchical_random_forest_1.0.0", LIGHT_CURVE_CLASSES),
-    ("stamp_classifier", "stamp_classifier_1.0.4", ("AGN", "SN", "VS", "asteroid", "bogus")),
-]
-LSST_CLASSES = ["SN", "AGN", "VS", "asteroid", "bogus"]
-LSST_BANDS = {"6": "u", "1": "g", "2": "r", "3": "i", "4": "z", "5": "y"}
-# Two versions of one classifier, whose classes the server lists together.
-LSST_CLASSIFIERS = [
-    ("stamp_classifier_rubin", 201, LSST_CLASSES), ("stamp_classifier_rubin", 202, LSST_CLASSES),
-]  # fmt: skip
-# Keys of a detection of LSST that a survey so young sends as null.
-LSST_NULL = """
-ssObjectId raErr decErr ra_dec_Cov xErr yErr centroid_flag apFlux apFluxErr apFlux_flag
-apFlux_flag_apertureTruncated isNegative psfLnL psfChi2 psfNdata trailFlux trailFluxErr
-trailRa trailRaErr trailDec trailDecErr trailLength trailLengthErr trailAngle
-trailAngleErr trailChi2 trailNdata trail_flag_edge dipoleMeanFlux dipoleMeanFluxErr
-dipoleFluxDiff dipoleFluxDiffErr dipoleLength dipoleAngle dipoleChi2 dipoleNdata
-forced_PsfFlux_flag forced_PsfFlux_flag_edge forced_PsfFlux_flag_noGoodPixels templateFlux
-templateFluxErr ixx iyy ixy ixxPSF iyyPSF ixyPSF shape_flag shape_flag_no_pixels
-shape_flag_not_contained shape_flag_parent_source extendedness isDipole dipoleFitAttempted
-timeWithdrawnMjdTai bboxSize pixelFlags pixelFlags_bad pixelFlags_cr pixelFlags_crCenter
-pixelFlags_edge pixelFlags_nodata pixelFlags_nodataCenter pixelFlags_interpolated
-pixelFlags_interpolatedCenter pixelFlags_offimage pixelFlags_saturated
-pixelFlags_saturatedCenter pixelFlags_suspect pixelFlags_suspectCenter pixelFlags_streak
-pixelFlags_streakCenter pixelFlags_injected pixelFlags_injectedCenter
-pixelFlags_injected_template pixelFlags_injected_templateCenter glint_trail
-"""
+from .rows import CORRECTION, FEATURES_VERSION, LSST_BANDS, LSST_NULL, Row, ztf_magstats
+from .rows import v2_detections as v2_form
+from .rows import v2_non_detections as v2_limits
+from .taxonomy import CLASSIFIERS, LSST_CLASSES
+
 FIRST_LSST = 45121627560013200
 LSST_COUNT = 40
 # Objects of LSST that nobody has classified; with classifications by two versions; with a
@@ -43,9 +21,16 @@ LSST_COUNT = 40
 UNCLASSIFIED, TWO_VERSIONS = (0, 1, 8, 21), (12, 24)
 FILLED, NULL_FLUX, UNFORCED, FOREIGN = 6, 30, 31, 33
 COUNT = 1200
+# An object of ZTF among those of LSST.
+STRAY, STRAY_POSITION = "ZTF20aaaaaak", (53.1, -27.8)
 
 
-def name(n):
+def _seeded(seed: int) -> random.Random:
+    """Return a source of the same numbers in every run."""
+    return random.Random(seed)  # noqa: S311
+
+
+def name(n: int) -> str:
     """Return the name of object `n`."""
     letters, rest = "", n
     for _ in range(7):
@@ -58,28 +43,30 @@ def name(n):
 AT_RA_ZERO, AT_DEC_ZERO, WEST, EAST, EMPTY, OUTSIDE, FADED = 60, 61, 62, 63, 64, 65, 66
 # Objects with a NaN in the database, over which the second version of the API fails.
 NAN = (1, 3)
+V2_ROUTES = ("v2/detections", "v2/lightcurve", "v2/non_detections", "v2/forced-photometry")
 PLACES = {
     AT_RA_ZERO: (0.0, 10.0), AT_DEC_ZERO: (180.0, 0.0), WEST: (359.9999, -5.0),
     EAST: (0.0008, -5.0),
 }  # fmt: skip
 
 
-def position(n):
+def position(n: int) -> tuple[float, float]:
+    """Return right ascension and declination in degrees."""
     if n in PLACES:
         return PLACES[n]
-    rng = random.Random(n)
+    rng = _seeded(n)
     if n < 40:
         return 150.1 + rng.uniform(-25, 25) / 3600, 2.2 + rng.uniform(-15, 15) / 3600
     return rng.uniform(1, 359), math.degrees(math.asin(rng.uniform(-0.4, 0.9)))
 
 
-def probabilities(n):
+def probabilities(n: int) -> list[Row]:
     """Return a row per classifier, version and class; every tenth object has none."""
     if n % 10 == 9 or n == EMPTY:
         return []
     rows = []
     for c, (classifier, version, classes) in enumerate(CLASSIFIERS):
-        rng = random.Random(n * 10 + (c if c else 0))
+        rng = _seeded(n * 10 + (c if c else 0))
         weights = [rng.random() ** 3 for _ in classes]
         total = sum(weights)
         order = sorted(range(len(classes)), key=lambda i: -weights[i])
@@ -92,10 +79,10 @@ def probabilities(n):
     return rows
 
 
-def entry(n):
+def entry(n: int) -> Row:
     """Return the catalogue entry of object `n`, as of the route of a single object."""
     ra, dec = position(n)
-    rng = random.Random(n + 5000)
+    rng = _seeded(n + 5000)
     first = 58300 + rng.uniform(0, 1500)
     found = 0 if n == EMPTY else detection_count(n)
     colour = rng.uniform(-0.3, 1.2) if n % 3 == 0 else None
@@ -105,25 +92,26 @@ def entry(n):
         "g_r_max": colour, "g_r_max_corr": None, "g_r_mean": colour, "g_r_mean_corr": None,
         "firstmjd": first, "lastmjd": first + found, "deltajd": float(found), "meanra": ra,
         "meandec": dec, "sigmara": 2.2e-05, "sigmadec": 1.6e-05,
-        "step_id_corr": "correction_1.0.0",
+        "step_id_corr": CORRECTION,
     }  # fmt: skip
 
 
-def detection_count(n):
+def detection_count(n: int) -> int:
+    """Return the number of detections of an object that has some."""
     return 3 + (n * 37) % 60
 
 
-def supernova(phase):
+def supernova(phase: float) -> float:
     """Return the magnitude of a supernova `phase` days after its peak."""
     return 18.2 + (phase / 11) ** 2 * 0.6 if phase < 0 else 18.2 + phase * 0.035
 
 
-def detections(n):
+def detections(n: int) -> list[Row]:
     """Return rows without the keys that are null."""
     if n == EMPTY:
         return []
     ra, dec = position(n)
-    rng = random.Random(n + 9000)
+    rng = _seeded(n + 9000)
     first = entry(n)["firstmjd"]
     rows = []
     for k in range(detection_count(n)):
@@ -139,7 +127,7 @@ def detections(n):
             "sigmagap": 0.09, "ra": ra + rng.gauss(0, 2e-5), "dec": dec + rng.gauss(0, 2e-5),
             "rb": rng.uniform(0.5, 1), "rbversion": "t17_f5_c3", "drb": rng.uniform(0.5, 1),
             "magapbig": mag + 0.01, "sigmagapbig": 0.1, "rfid": 455120117, "has_stamp": k % 2 == 0,
-            "corrected": n % 2 == 1, "dubious": False, "step_id_corr": "correction_1.0.0",
+            "corrected": n % 2 == 1, "dubious": False, "step_id_corr": CORRECTION,
             "phase": 0.0,
         }  # fmt: skip
         if n % 2 == 1:
@@ -153,22 +141,11 @@ def detections(n):
     return rows
 
 
-# Keys that `/lightcurve` sends as null where `/detections` leaves them out.
-NULLABLE = (
-    "magpsf_corr", "magpsf_corr_ext", "magap", "magap_corr", "sigmapsf_corr", "sigmapsf_corr_ext",
-    "sigmagap", "sigmagap_corr", "rb", "drb", "candid_alert", "parent_candid",
-)  # fmt: skip
-
-
-def full_detections(n):
-    """Return detections as the route of light curves sends them: with the keys that are null."""
-    return [dict.fromkeys(NULLABLE) | row for row in detections(n)]
-
-
-def non_detections(n):
+def non_detections(n: int) -> list[Row]:
+    """Return the exposures before the first detection."""
     if n == EMPTY:
         return []
-    rng = random.Random(n + 12000)
+    rng = _seeded(n + 12000)
     first = entry(n)["firstmjd"]
     return [
         {"tid": "ztf", "mjd": first - 30 + k, "fid": 1 + k % 2, "diffmaglim": 20.2 + rng.random()}
@@ -176,7 +153,7 @@ def non_detections(n):
     ]
 
 
-def forced(n):
+def forced(n: int) -> list[Row]:
     """Return forced photometry; every fourth row has no measurement, which is 100.0."""
     ra, dec = position(n)
     first = entry(n)["firstmjd"]
@@ -203,62 +180,38 @@ def forced(n):
     return rows
 
 
-# How the second version of the API calls what the first one sends of a detection.
-V2_NAMES = {
-    "magpsf": "mag", "sigmapsf": "e_mag", "magpsf_corr": "mag_corr",
-    "sigmapsf_corr": "e_mag_corr", "sigmapsf_corr_ext": "e_mag_corr_ext",
-}  # fmt: skip
-V2_COMMON = ("candid", "tid", "pid", "mjd", "fid", "ra", "dec", "isdiffpos", "corrected", "dubious",
-             "has_stamp", "parent_candid")  # fmt: skip
-V2_EXTRA = ("magapbig", "diffmaglim", "magap", "sigmagapbig", "sigmagap", "rfid", "nid", "distnr",
-            "step_id_corr", "rb", "rbversion", "drb")  # fmt: skip
+def v2_detections(n: int) -> list[Row]:
+    """Return detections as the second version of the API sends them."""
+    return v2_form(name(n), detections(n))
 
 
-def v2_detections(n):
-    """Return detections as the second version of the API sends them, with drbversion."""
-    rows = []
-    for row in detections(n):
-        extra = {key: row.get(key) for key in V2_EXTRA} | {"drbversion": "d6_m7"}
-        common = {key: row.get(key) for key in V2_COMMON}
-        named = {wire: row.get(key) for key, wire in V2_NAMES.items()}
-        ours = {"sid": "ztf", "aid": None, "oid": name(n), "e_ra": None, "e_dec": None}
-        rows.append(common | named | ours | {"extra_fields": extra})
-    return rows
+def v2_non_detections(n: int) -> list[Row]:
+    """Return non-detections as the second version of the API sends them."""
+    return v2_limits(name(n), non_detections(n))
 
 
-def v2_non_detections(n):
-    return [{"aid": None, "sid": None, "oid": name(n), **row} for row in non_detections(n)]
-
-
-def features(n):
-    version = "lc_classifier_1.2.1-P"
+def features(n: int) -> list[Row]:
+    """Return features; some values are null or NaN."""
     values = [
         ("Amplitude", 1.83, 1), ("Amplitude", 8.74, 2), ("Multiband_period", None, 12),
         ("PPE", 8.55, 12), ("Eta_e", None, 1), ("Eta_e", float("nan"), 2), ("r-W3", 9.02, 0),
         ("Power_rate_1/2", 0.5, 1), ("Power_rate_1/2", 0.7, 2),
     ]  # fmt: skip
-    return [{"name": a, "value": v, "fid": fid, "version": version} for a, v, fid in values]
+    return [
+        {"name": a, "value": v, "fid": fid, "version": FEATURES_VERSION} for a, v, fid in values
+    ]
 
 
-def magstats(n):
-    rows = []
-    for fid in (1, 2):
-        mags = [r["magpsf"] for r in detections(n) if r["fid"] == fid]
-        if mags:
-            first = entry(n)["firstmjd"]
-            rows.append({
-                "fid": fid, "stellar": True, "corrected": False, "ndet": len(mags), "ndubious": 0,
-                "magmean": sum(mags) / len(mags), "magmedian": sorted(mags)[len(mags) // 2],
-                "magmax": max(mags), "magmin": min(mags), "magsigma": 0.4, "maglast": mags[-1],
-                "magfirst": mags[0], "firstmjd": first, "lastmjd": first + 60,
-                "step_id_corr": "correction_1.0.0",
-            })  # fmt: skip
-    return rows
+def magstats(n: int) -> list[Row]:
+    """Return the statistics of the detections in each band."""
+    rows, first = detections(n), entry(n)["firstmjd"]
+    found = (ztf_magstats(rows, fid, first, first + 60, stellar=True) for fid in (1, 2))
+    return [row for row in found if row is not None]
 
 
-def lsst_entry(n):
+def lsst_entry(n: int) -> Row:
     """Return an object as the route for one of them sends it."""
-    rng = random.Random(n + 20000)
+    rng = _seeded(n + 20000)
     places = {0: (0.0, -30.0), 1: (180.0, 0.0)}
     ra, dec = places.get(
         n, (53.1 + rng.uniform(-30, 30) / 3600, -27.8 + rng.uniform(-25, 25) / 3600)
@@ -270,7 +223,7 @@ def lsst_entry(n):
     }  # fmt: skip
 
 
-def lsst_statistics(n):
+def lsst_statistics(n: int) -> Row:
     """Return an object's row of the survey's table DiaObject, exact."""
     one = lsst_entry(n)
     return {
@@ -282,28 +235,14 @@ def lsst_statistics(n):
     }  # fmt: skip
 
 
-def lsst_list_rows(n):
-    """Return an object as lists send it: a row for each classification."""
-    one = lsst_entry(n) | {"stellar": None}
-    return [
-        one | {key: p[key] for key in ("class_name", "classifier_name", "probability", "ranking")}
-        | {"classifier_version": ".".join(str(p["classifier_version"]))}
-        for p in lsst_probabilities(n)
-    ]  # fmt: skip
-
-
-def lsst_number(version):
-    """Return the number of a version that is written as a string."""
-    return int(version.replace(".", ""))
-
-
-def lsst_probabilities(n):
+def lsst_probabilities(n: int) -> list[Row]:
+    """Return a row for each class of each version of the classifier."""
     if n in UNCLASSIFIED:
         return []
     versions = (201, 202) if n in TWO_VERSIONS else (201,)
     rows = []
     for version in versions:
-        rng = random.Random(n + 30000 + (version - 201) * 1000)
+        rng = _seeded(n + 30000 + (version - 201) * 1000)
         weights = [rng.random() for _ in LSST_CLASSES]
         order = sorted(range(5), key=lambda i: -weights[i])
         rows += [
@@ -315,10 +254,10 @@ def lsst_probabilities(n):
     return rows
 
 
-def lsst_rows(n, *, forced):
+def lsst_rows(n: int, *, forced: bool) -> list[Row]:
     """Return detections or forced photometry of LSST; the third has no flux, sent as 0.0."""
     one = lsst_entry(n)
-    rows = []
+    rows: list[Row] = []
     if forced and n == UNFORCED:
         return rows
     for k in range(25 if forced else one["n_det"]):
@@ -344,3 +283,97 @@ def lsst_rows(n, *, forced):
             }  # fmt: skip
         rows.append(row)
     return rows
+
+
+@dataclass(frozen=True)
+class EdgeZTF:
+    """An object of ZTF, by its number; see `atlasquery.sandbox.alerce.contents.ZTFObject`."""
+
+    n: int
+
+    @property
+    def oid(self) -> str:
+        """The name."""
+        return name(self.n)
+
+    @property
+    def position(self) -> tuple[float, float]:
+        """The mean position in degrees."""
+        return position(self.n)
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """The routes with which the server fails."""
+        if self.n == OUTSIDE:
+            return frozenset(["probabilities"])
+        if self.n == FADED:
+            return frozenset(V2_ROUTES)
+        return frozenset(["v2/detections", "v2/lightcurve"] if self.n in NAN else [])
+
+    def entry(self) -> Row:
+        """Return the entry in the catalogue."""
+        return entry(self.n)
+
+    def probabilities(self) -> list[Row]:
+        """Return the classifications."""
+        return probabilities(self.n)
+
+    def detections(self) -> list[Row]:
+        """Return the detections."""
+        return detections(self.n)
+
+    def non_detections(self) -> list[Row]:
+        """Return the exposures that do not show the object."""
+        return non_detections(self.n)
+
+    def forced(self) -> list[Row]:
+        """Return the forced photometry."""
+        return forced(self.n)
+
+    def features(self) -> list[Row]:
+        """Return the features of the light curve."""
+        return features(self.n)
+
+    def magstats(self) -> list[Row]:
+        """Return the statistics in each band."""
+        return magstats(self.n)
+
+
+@dataclass(frozen=True)
+class EdgeLSST:
+    """An object of LSST, by its number; see `atlasquery.sandbox.alerce.contents.LSSTObject`."""
+
+    n: int
+
+    @property
+    def oid(self) -> int:
+        """The number that the survey gives it."""
+        return FIRST_LSST + self.n
+
+    @property
+    def position(self) -> tuple[float, float]:
+        """The mean position in degrees."""
+        one = lsst_entry(self.n)
+        return one["meanra"], one["meandec"]
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """The routes with which the server fails."""
+        failing = {FOREIGN: "probabilities", NULL_FLUX: "forced"}
+        return frozenset([failing[self.n]] if self.n in failing else [])
+
+    def entry(self) -> Row:
+        """Return the entry in the catalogue."""
+        return lsst_entry(self.n)
+
+    def statistics(self) -> Row:
+        """Return the row of the survey's table DiaObject."""
+        return lsst_statistics(self.n)
+
+    def probabilities(self) -> list[Row]:
+        """Return the classifications."""
+        return lsst_probabilities(self.n)
+
+    def measurements(self, *, forced: bool) -> list[Row]:
+        """Return the detections or the forced photometry."""
+        return lsst_rows(self.n, forced=forced)

@@ -1,9 +1,15 @@
-"""What the SkyPortal double knows: users, groups, instruments, objects, photometry, in memory."""
+"""The state of the embedded SkyPortal: users, groups, instruments, objects, photometry."""
 
 import math
 import threading
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
+__all__ = ["ADMIN", "OTHER", "PERMISSIONS", "READER", "SITEWIDE", "SITE_TIME", "ZP",
+           "PendingPhotometry", "PortalState", "Row", "galactic", "separation"]  # fmt: skip
+
+Row = dict[str, Any]
 ADMIN = "11111111-aaaa-4aaa-8aaa-111111111111"
 READER = "22222222-bbbb-4bbb-8bbb-222222222222"
 OTHER = "33333333-cccc-4ccc-8ccc-333333333333"
@@ -17,11 +23,24 @@ SITEWIDE = 1
 # What an account has that is no administrator's.
 ORDINARY = ("Upload data", "Comment", "Annotate", "Classify", "Manage sources", "Run Analyses")
 START = datetime(2026, 11, 20, 17, 50, 0)
+# When what an instance has from the beginning was created.
+SITE_TIME = "2026-11-20T17:51:30.699260"
 ZP = 23.9
 
 
-def galactic(ra, dec):
-    """Return galactic coordinates in degrees, longitude from 0 to 360."""
+def galactic(ra: float, dec: float) -> tuple[float, float]:
+    """Return galactic coordinates.
+
+    Parameters
+    ----------
+    ra, dec : float
+        A position in degrees.
+
+    Returns
+    -------
+    tuple of float
+        Longitude from 0 to 360 and latitude, in degrees.
+    """
     a, d = math.radians(ra - 192.85948), math.radians(dec)
     pole = math.radians(27.12825)
     x = math.cos(d) * math.sin(a)
@@ -31,68 +50,123 @@ def galactic(ra, dec):
     return lon, math.degrees(math.asin(max(-1.0, min(1.0, z))))
 
 
-def separation(ra1, dec1, ra2, dec2):
-    """Return the distance of two positions in degrees."""
+def separation(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
+    """Return the distance of two positions.
+
+    Parameters
+    ----------
+    ra1, dec1, ra2, dec2 : float
+        The positions in degrees.
+
+    Returns
+    -------
+    float
+        The distance in degrees.
+    """
     a1, d1, a2, d2 = map(math.radians, (ra1, dec1, ra2, dec2))
     h = math.sin((d2 - d1) / 2) ** 2
     h += math.cos(d1) * math.cos(d2) * math.sin((a2 - a1) / 2) ** 2
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
 
 
-class Sky:
-    """The state of an instance; a test changes it as it likes.
+class PendingPhotometry(Protocol):
+    """Photometry of an object that is stored when it is first requested."""
 
-    ``extra`` is added to each object sent, ``without`` are keys left out: as a
-    newer or older server would.
+    #: The numbers of its points.
+    numbers: range
+
+    def fluxes(self) -> list[tuple[float, float | None, float]]:
+        """Return time, flux and error of each point, without storing them."""
+        ...
+
+    def points(self) -> Iterable[Row]:
+        """Return the points."""
+        ...
+
+
+class PortalState:
+    """The state of an instance; tests change it directly.
+
+    Attributes
+    ----------
+    users : dict
+        The accounts by their tokens.
+    groups, filters, telescopes, instruments, taxonomies : dict
+        What the instance has, by number.
+    objects : dict
+        All objects by name.
+    saved : dict
+        The groups that each source is saved to, and when, by name.
+    passed : dict
+        The filter that each candidate has passed, and when, by name.
+    points : dict
+        Photometry by number.
+    pending : dict of str to PendingPhotometry
+        Photometry that is not in ``points`` yet, by object.
+    extra : dict
+        Keys that a newer server adds to each object.
+    without : set of str
+        Keys that an older server leaves out.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = threading.RLock()
         self.ticks = 0
-        self.ids = {}
-        self.users = {
+        self.ids: dict[str, int] = {}
+        self.users: dict[str, Row] = {
             ADMIN: {"id": 1, "username": "admin", "acls": set(PERMISSIONS), "groups": {2, 3, 4}},
             READER: {"id": 2, "username": "reader", "acls": set(), "groups": {3}},
             OTHER: {"id": 3, "username": "other", "acls": set(ORDINARY), "groups": {3, 5}},
         }
-        self.groups = {
+        self.groups: dict[int, Row] = {
             SITEWIDE: self.group(SITEWIDE, "Sitewide Group"),
             2: self.group(2, "provisioned-admin", single=True),
             3: self.group(3, "ATLAS transients"),
             4: self.group(4, "Second group"),
             5: self.group(5, "other", single=True),
         }
-        self.filters = {1: {"id": 1, "name": "All", "group_id": 3, "stream_id": 1}}
-        self.telescopes = {1: {"id": 1, "name": "ATLAS telescope", "nickname": "ATLAS"}}
-        self.instruments = {
+        self.filters: dict[int, Row] = {1: {"id": 1, "name": "All", "group_id": 3, "stream_id": 1}}
+        self.telescopes: dict[int, Row] = {
+            1: {"id": 1, "name": "ATLAS telescope", "nickname": "ATLAS"}
+        }
+        self.instruments: dict[int, Row] = {
             1: {"id": 1, "name": "ATLAS", "telescope_id": 1, "filters": ["atlasc", "atlaso"]},
             2: {"id": 2, "name": "ZTF", "telescope_id": 1, "filters": ["ztfg", "ztfr", "ztfi"]},
         }
-        self.taxonomies = {
+        self.taxonomies: dict[int, Row] = {
             1: {"id": 1, "name": "Sitewide Taxonomy", "classes": ["Ia", "Ib", "AGN", "IIP"]}
         }
-        self.objects, self.saved, self.passed = {}, {}, {}
-        self.points, self.uploads = {}, {}
-        self.classifications, self.comments, self.annotations = {}, {}, {}
-        self.lists = {"favorites": set()}
-        self.queries, self.tables = {}, {}
+        self.objects: dict[str, Row] = {}
+        self.saved: dict[str, dict[int, Row]] = {}
+        self.passed: dict[str, Row] = {}
+        self.points: dict[int, Row] = {}
+        self.pending: dict[str, PendingPhotometry] = {}
+        self.classifications: dict[int, Row] = {}
+        self.comments: dict[int, Row] = {}
+        self.annotations: dict[int, Row] = {}
+        self.lists: dict[str, set[str]] = {"favorites": set()}
+        self.queries: dict[str, list[str]] = {}
+        self.tables: dict[str, Any] = {}
         # An older server ignores useCache, as it does all that it does not know.
         self.keeps_queries = True
         self.shows_owners = self.shows_alerts = True
         # As those of 2023 did.
         self.draws_corners = False
-        self.extra, self.without = {}, set()
+        self.extra: Row = {}
+        self.without: set[str] = set()
 
-    def stamp(self):
-        """Return the next moment, as the server words it: UTC, naive."""
+    def stamp(self) -> str:
+        """Return the next moment, as the server writes it: UTC, naive."""
         self.ticks += 1
         return (START + timedelta(milliseconds=self.ticks)).isoformat(timespec="microseconds")
 
-    def next_id(self, kind):
+    def next_id(self, kind: str) -> int:
+        """Return the next number of a kind."""
         self.ids[kind] = self.ids.get(kind, 0) + 1
         return self.ids[kind]
 
-    def group(self, number, name, *, single=False):
+    def group(self, number: int, name: str, *, single: bool = False) -> Row:
+        """Return a new group; ``single`` for that of one user."""
         now = self.stamp()
         return {
             "description": None, "modified": now, "private": False, "auto_accept_requests": False,
@@ -100,10 +174,11 @@ class Sky:
             "nickname": None,
         }  # fmt: skip
 
-    def user_named(self, name):
+    def user_named(self, name: str) -> Row:
+        """Return the account of a name."""
         return next(user for user in self.users.values() if user["username"] == name)
 
-    def add_object(self, name, ra, dec, **given):
+    def add_object(self, name: str, ra: float, dec: float, **given: Any) -> Row:
         """Add an object that is neither saved nor a candidate yet."""
         now = self.stamp()
         self.objects[name] = {
@@ -119,23 +194,42 @@ class Sky:
         }  # fmt: skip
         return self.objects[name]
 
-    def save(self, name, group_ids=(3,), user="admin"):
+    def save(self, name: str, group_ids: Iterable[int] = (3,), user: str = "admin") -> None:
         """Save an object to groups: from now on it is a source."""
         for number in group_ids:
             self.saved.setdefault(name, {})[number] = {"saved_at": self.stamp(), "by": user}
 
-    def add_source(self, name, ra, dec, *, group_ids=(3,), **given):
+    def add_source(
+        self, name: str, ra: float, dec: float, *, group_ids: Iterable[int] = (3,), **given: Any
+    ) -> None:
+        """Add an object that is saved to groups."""
         self.add_object(name, ra, dec, **given)
         self.save(name, group_ids)
 
     def add_candidate(
-        self, name, ra, dec, *, filter_id=1, passed_at="2025-01-01T12:00:00", **given
-    ):
+        self,
+        name: str,
+        ra: float,
+        dec: float,
+        *,
+        filter_id: int = 1,
+        passed_at: str = "2025-01-01T12:00:00",
+        **given: Any,
+    ) -> None:
+        """Make an object a candidate that has passed a filter."""
         if name not in self.objects:
             self.add_object(name, ra, dec, **given)
         self.passed[name] = {"filter_id": filter_id, "passed_at": passed_at}
 
-    def add_point(self, name, mjd, band, flux, fluxerr, **given):
+    def add_point(
+        self,
+        name: str,
+        mjd: float,
+        band: str,
+        flux: float | None,
+        fluxerr: float,
+        **given: Any,
+    ) -> int:
         """Add a row of photometry; flux in uJy or None, ``limiting_mag`` of magnitude uploads."""
         number = self.next_id("photometry")
         self.points[number] = {
@@ -146,7 +240,31 @@ class Sky:
         }  # fmt: skip
         return number
 
-    def placed(self, entry):
+    def load_photometry(self, name: str) -> None:
+        """Store the photometry of an object that is pending."""
+        pending = self.pending.pop(name, None)
+        if pending is not None:
+            self.points.update({point["id"]: point for point in pending.points()})
+
+    def points_of(self, name: str) -> list[Row]:
+        """Return the photometry of an object as it is stored."""
+        self.load_photometry(name)
+        return [point for point in self.points.values() if point["obj_id"] == name]
+
+    def fluxes_of(self, name: str) -> list[tuple[float, float | None, float]]:
+        """Return time, flux and error of each point of an object."""
+        if name in self.pending:
+            return self.pending[name].fluxes()
+        return [(p["mjd"], p["flux"], p["fluxerr"]) for p in self.points_of(name)]
+
+    def point(self, number: int) -> Row | None:
+        """Return a point of photometry, None for an unknown number."""
+        owner = next((name for name, one in self.pending.items() if number in one.numbers), None)
+        if owner is not None:
+            self.load_photometry(owner)
+        return self.points.get(number)
+
+    def placed(self, entry: Row) -> Row:
         """Return an object with what the server computes from its position and redshift."""
         lon, lat = galactic(entry["ra"], entry["dec"])
         z = entry["redshift"]
@@ -157,20 +275,22 @@ class Sky:
             "angular_diameter_distance": None if far is None else far / (1 + z) ** 2,
         }  # fmt: skip
 
-    def drifted(self, entry):
+    def drifted(self, entry: Row) -> Row:
         """Return what is sent of an object, with the keys of another version of the server."""
         return {k: v for k, v in {**entry, **self.extra}.items() if k not in self.without}
 
-    def person(self, username):
+    def person(self, username: str) -> Row:
+        """Return what is shown of an account."""
         user = self.user_named(username)
         return {
-            "username": username, "first_name": username, "last_name": "of the double",
+            "username": username, "first_name": username, "last_name": "of the sandbox",
             "bio": None, "affiliations": [], "contact_email": None, "contact_phone": None,
             "oauth_uid": None, "is_bot": False, "expiration_date": None, "id": user["id"],
             "modified": "2026-11-20T17:46:42.598691", "created_at": "2026-11-20T17:46:42.598691",
         }  # fmt: skip
 
-    def saved_groups(self, name):
+    def saved_groups(self, name: str) -> list[Row]:
+        """Return the groups that a source is saved to."""
         return [
             {
                 **self.groups[number], "active": True, "requested": False,
@@ -179,11 +299,21 @@ class Sky:
             for number, how in self.saved.get(name, {}).items()
         ]  # fmt: skip
 
-    def of(self, table, name):
+    def of(self, table: str, name: str) -> list[Row]:
         """Return the classifications, comments or annotations of an object."""
         return [row for row in getattr(self, table).values() if row["obj_id"] == name]
 
-    def classify(self, name, word, probability=0.9, *, user="admin", taxonomy=1, group_ids=(3,)):
+    def classify(
+        self,
+        name: str,
+        word: str,
+        probability: float | None = 0.9,
+        *,
+        user: str = "admin",
+        taxonomy: int = 1,
+        group_ids: Iterable[int] = (3,),
+    ) -> int:
+        """Store a classification, and return its number."""
         number, now = self.next_id("classification"), self.stamp()
         self.classifications[number] = {
             "taxonomy_id": taxonomy, "author_id": self.user_named(user)["id"],
@@ -193,7 +323,10 @@ class Sky:
         }  # fmt: skip
         return number
 
-    def comment(self, name, text, *, user="admin", group_ids=(3,)):
+    def comment(
+        self, name: str, text: str, *, user: str = "admin", group_ids: Iterable[int] = (3,)
+    ) -> int:
+        """Store a comment, and return its number."""
         number, now = self.next_id("comment"), self.stamp()
         self.comments[number] = {
             "obj_id": name, "modified": now, "text": text, "origin": None, "id": number,
@@ -202,7 +335,16 @@ class Sky:
         }  # fmt: skip
         return number
 
-    def annotate(self, name, origin, data, *, user="admin", group_ids=(3,)):
+    def annotate(
+        self,
+        name: str,
+        origin: str,
+        data: object,
+        *,
+        user: str = "admin",
+        group_ids: Iterable[int] = (3,),
+    ) -> int:
+        """Store an annotation, and return its number."""
         number, now = self.next_id("annotation"), self.stamp()
         self.annotations[number] = {
             "modified": now, "data": data, "origin": origin, "obj_id": name, "id": number,

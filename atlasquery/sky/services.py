@@ -1,0 +1,774 @@
+"""The services that are asked: who is asked when, by what method, and what its rows mean.
+
+Each class has the same methods: ``search`` finds objects around positions with the client's own
+queries, ``add_curves`` fetches their light curves, ``look_up`` finds objects by name.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.time import Time
+
+from atlasquery.alerce import Alerce, AlerceClass
+from atlasquery.atlas import Atlas, AtlasClass
+from atlasquery.atlas.names import atlas_name, query_external_names
+from atlasquery.atlas.objects import read_entries
+from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, NotFoundError
+from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
+from atlasquery.lccserver import LCCServer, LCCServerClass
+from atlasquery.service import ServiceQuery
+from atlasquery.service.cones import Cone, cover_cones, separations
+from atlasquery.service.inputs import suggest
+from atlasquery.sky.names import kind_of, spelled
+from atlasquery.sky.terms import Entry, Found, Kind, Located
+from atlasquery.skyportal import SkyPortal, SkyPortalClass
+
+__all__ = ["SERVICES", "SkyService", "chosen_services"]
+
+#: The names of the services, and which are asked only if they are named.
+SERVICES = ("atlas", "alerce", "lccserver", "skyportal", "forcedphot")
+BY_NAME_ONLY = ("forcedphot",)
+OTHER_NAMES = {"lcc": "lccserver", "forced": "forcedphot"}
+# Columns of each row that says where an object is, and of the names of a source.
+PLACE = ("query_index", "ra", "dec", "separation")
+SOURCE = ("id", "tns_name", "alias")
+# So many positions are searched one by one; of more, those near each other share a search.
+FEW = 10
+# Largest radius in arcsec of a cross-match of an LCC-Server, which takes 5000 positions at once.
+LARGEST_MATCH = 29.0
+# Seconds for forced photometry: a task takes a minute, and those of an account follow each other.
+FORCED_LIMIT = 3600.0
+
+
+class SkyService:
+    """A service that can be asked, and one survey of it.
+
+    Parameters
+    ----------
+    client : ServiceQuery
+        Client that sends the requests.
+    cache : bool, optional
+        Whether cached responses are used.
+    """
+
+    #: Its name in results.
+    name: ClassVar[str]
+    #: Kinds of names that it may know.
+    kinds: tuple[Kind, ...] = ()
+    #: Why it cannot report what changed since a time; empty if it can.
+    no_since: ClassVar[str] = ""
+    #: Whether it is asked only with credentials.
+    needs_login: ClassVar[bool] = True
+    #: Seconds that it has if no time limit is given; None for that of all.
+    limit: ClassVar[float | None] = None
+
+    def __init__(self, client: Any, cache: bool | None = None):
+        self.client = client
+        self.cache = cache
+
+    @property
+    def title(self) -> str:
+        """The name in messages."""
+        return str(self.client.title)
+
+    @property
+    def address(self) -> str:
+        """The address of its server."""
+        return str(self.client.server)
+
+    def reason_to_skip(self, *, named: bool) -> str:
+        """Return why it is not asked; empty if it is.
+
+        Parameters
+        ----------
+        named : bool
+            Whether the user named it.
+
+        Returns
+        -------
+        str
+            A sentence that says what to do.
+        """
+        if self.needs_login and not self.client.has_credentials():
+            return str(self.client._how_to_log_in(None))
+        return ""
+
+    def search(self, positions: SkyCoord, radius: float) -> Found:
+        """Find the objects around positions.
+
+        Parameters
+        ----------
+        positions : `~astropy.coordinates.SkyCoord`
+            One-dimensional.
+        radius : float
+            Arcseconds.
+
+        Returns
+        -------
+        Found
+            The objects.
+        """
+        raise NotImplementedError
+
+    def add_curves(self, found: Found, start: Time | None) -> None:
+        """Fetch the light curves of what was found.
+
+        Parameters
+        ----------
+        found : Found
+            Its objects; gets ``curves``.
+        start : `~astropy.time.Time` or None
+            The first time.
+        """
+        raise NotImplementedError
+
+    def changed(self, found: Found, since: Time, *, curves: bool) -> Found:
+        """Return the objects that are new or have new detections since a time.
+
+        Parameters
+        ----------
+        found : Found
+            Objects.
+        since : `~astropy.time.Time`
+            The time.
+        curves : bool
+            Whether light curves are wanted; they begin at that time.
+
+        Returns
+        -------
+        Found
+            Some of them.
+        """
+        keep = np.array([entry.last > since.utc.mjd for entry in found.entries], dtype=bool)
+        kept = _rows(found, keep)
+        if curves:
+            self.add_curves(kept, since)
+        return kept
+
+    def look_up(self, names: list[str]) -> dict[str, Located]:
+        """Find objects by name.
+
+        Parameters
+        ----------
+        names : list of str
+            Names of its `kinds`.
+
+        Returns
+        -------
+        dict of str to Located
+            Those that it knows.
+        """
+        return {}
+
+
+class AtlasService(SkyService):
+    """The ATLAS Transient Server."""
+
+    name = "atlas"
+    kinds = (Kind.ATLAS_ID, Kind.ATLAS, Kind.TNS, Kind.ZTF, Kind.OTHER)
+
+    def search(self, positions: SkyCoord, radius: float) -> Found:
+        """Find objects; their entries and names take one more request."""
+        table, failures = _partly(
+            lambda: self.client.query_region(positions, radius * u.arcsec, cache=self.cache)
+        )
+        ids = list(dict.fromkeys(table["atlas_id"].tolist()))
+        names: dict[int, tuple[str, ...]] = {}
+        if ids:
+            entries, names = read_entries(self.client, ids, self.cache)
+            index = {atlas_id: n for n, atlas_id in enumerate(ids)}
+            rows = [index[atlas_id] for atlas_id in table["atlas_id"].tolist()]
+            for column in ("tns_name", "sherlock_class", "n_detections", "date_inserted"):
+                table[column] = entries[column][rows]
+        else:
+            for column in ("tns_name", "sherlock_class", "n_detections"):
+                table[column] = np.ma.MaskedArray([], dtype=str)
+        entries_found = [
+            Entry(
+                row["query_index"], self.name, "atlas", str(row["atlas_id"]),
+                row["name"] or (names.get(row["atlas_id"]) or (None,))[0],
+                row["ra"], row["dec"], row["separation"], row["sherlock_class"],
+                row["n_detections"],
+            )
+            for row in _dicts(table, *PLACE, "atlas_id", "name", "sherlock_class", "n_detections")
+        ]  # fmt: skip
+        of_each = [names.get(atlas_id, ()) for atlas_id in table["atlas_id"].tolist()]
+        return Found(table, entries_found, of_each, failures=failures)
+
+    def add_curves(self, found: Found, start: Time | None) -> None:
+        """Fetch detections, limits and forced photometry, all in the same requests."""
+        found.curves = []
+        ids = list(dict.fromkeys(found.table["atlas_id"].tolist()))
+        if not ids:
+            return
+        sources, failures = _partly(
+            lambda: self.client.get_sources(ids, start=start, cache=self.cache, progress=False)
+        )
+        found.failures += failures
+        for atlas_id in found.table["atlas_id"].tolist():
+            source = sources.get(atlas_id)
+            curves = [] if source is None else [source.light_curve, source.forced_photometry]
+            found.curves.append([curve for curve in curves if len(curve)])
+        _add_times(found, complete=start is None)
+
+    def changed(self, found: Found, since: Time, *, curves: bool) -> Found:
+        """Keep the objects with detections after a time: the server sends what is after it."""
+        self.add_curves(found, since)
+        new = [False] * len(found.entries)
+        if len(found.table):
+            inserted = found.table["date_inserted"]
+            new = np.where(inserted.mask, False, (inserted > since).filled(False)).tolist() if (
+                np.any(inserted.mask)
+            ) else (inserted > since).tolist()  # fmt: skip
+        keep = [
+            fresh or entry.last > since.utc.mjd
+            for fresh, entry in zip(new, found.entries, strict=True)
+        ]
+        kept = _rows(found, np.array(keep, dtype=bool))
+        if not curves:
+            kept.curves = None
+        return kept
+
+    def look_up(self, names: list[str]) -> dict[str, Located]:
+        """Find names: ids and names in other surveys together, designations on lists."""
+        ids = {name: [int(name)] for name in names if kind_of(name) is Kind.ATLAS_ID}
+        for name in names:
+            if kind_of(name) is Kind.ATLAS:
+                try:
+                    ids[name] = self.client.query_object(name, cache=self.cache)[
+                        "atlas_id"
+                    ].tolist()
+                except NotFoundError:
+                    continue
+        others = [name for name in names if name not in ids and not atlas_name(name)]
+        # The server separates names by commas.
+        others = [name for name in others if "," not in name and not name.isdecimal()]
+        if others:
+            found = query_external_names(self.client, others, cache=self.cache)
+            for n, atlas_id in zip(found["query_index"], found["atlas_id"], strict=True):
+                ids.setdefault(others[n], []).append(int(atlas_id))
+        every = list(dict.fromkeys(one for each in ids.values() for one in each))
+        if not every:
+            return {}
+        try:
+            table, aliases = read_entries(self.client, every, self.cache)
+        except NotFoundError:
+            return {}
+        rows = {
+            row["atlas_id"]: row
+            for row in _dicts(table, "atlas_id", "ra", "dec")
+            if row["ra"] is not None
+        }
+        return {
+            name: Located(row["ra"], row["dec"], aliases[each[0]] or (str(each[0]),))
+            for name, each in ids.items()
+            if (row := rows.get(each[0]))
+        }
+
+
+class AlerceService(SkyService):
+    """A survey of ALeRCE.
+
+    Parameters
+    ----------
+    client : AlerceClass
+        The client.
+    cache : bool, optional
+        Whether cached responses are used.
+    survey : {"ztf", "lsst"}, optional
+        The survey.
+    """
+
+    name = "alerce"
+    needs_login = False
+
+    def __init__(self, client: AlerceClass, cache: bool | None = None, survey: str = "ztf"):
+        super().__init__(client, cache)
+        self.survey = survey
+        self.kinds = (Kind.ZTF,) if survey == "ztf" else (Kind.LSST, Kind.ATLAS_ID)
+
+    @property
+    def title(self) -> str:
+        """The name in messages, with the survey, since each has another server."""
+        return f"{self.client.title} ({self.survey.upper()})"
+
+    @property
+    def address(self) -> str:
+        """The address of the survey's server."""
+        return self.client._server_of("server" if self.survey == "ztf" else "lsst_server")
+
+    def search(self, positions: SkyCoord, radius: float) -> Found:
+        """Find objects, all of them however many there are."""
+
+        def ask(centres: SkyCoord, arcsec: float) -> Table:
+            return self.client.query_region(
+                centres, arcsec * u.arcsec, survey=self.survey, max_rows=-1, cache=self.cache
+            )
+
+        table, failures = _around(ask, positions, radius, largest=300.0)
+        entries = [
+            Entry(
+                row["query_index"], self.name, self.survey, str(row["oid"]), str(row["oid"]),
+                row["ra"], row["dec"], row["separation"], row["class_name"], row["n_det"],
+                *(self._utc(row[key]) for key in ("first_mjd", "last_mjd")),
+            )
+            for row in _dicts(
+                table, *PLACE, "oid", "class_name", "n_det", "first_mjd", "last_mjd"
+            )
+        ]  # fmt: skip
+        return Found(table, entries, [(entry.object_id,) for entry in entries], failures=failures)
+
+    def _utc(self, mjd: float | None) -> float:
+        if mjd is None or not np.isfinite(mjd):
+            return np.nan
+        # Times of ZTF are in UTC already.
+        return mjd if self.survey == "ztf" else float(Time(mjd, format="mjd", scale="tai").utc.mjd)
+
+    def add_curves(self, found: Found, start: Time | None) -> None:
+        """Fetch detections, limits and forced photometry."""
+        found.curves = []
+        oids = list(dict.fromkeys(found.table["oid"].tolist()))
+        if not oids:
+            return
+        curves, failures = _partly(
+            lambda: self.client.get_light_curves(
+                oids, survey=self.survey, start=start, forced=True, cache=self.cache,
+                progress=False,
+            )
+        )  # fmt: skip
+        found.failures += failures
+        found.curves = [_known(curves, oid) for oid in found.table["oid"].tolist()]
+
+    def look_up(self, names: list[str]) -> dict[str, Located]:
+        """Find names of ZTF, or numbers of LSST."""
+        found = self.client.query_objects(
+            [int(name) if name.isdecimal() else name for name in names],
+            survey=self.survey,
+            cache=self.cache,
+        )
+        return {
+            name: Located(row["ra"], row["dec"], (str(row["oid"]),))
+            for name, row in zip(names, _dicts(found, "oid", "ra", "dec"), strict=True)
+            if row["ra"] is not None
+        }
+
+
+class LCCService(SkyService):
+    """An LCC-Server."""
+
+    name = "lccserver"
+    kinds = (Kind.LCC,)
+    needs_login = False
+    no_since = (
+        "It does not record when measurements were added, and cannot report what is new since a "
+        "time; ask it without since."
+    )
+
+    def reason_to_skip(self, *, named: bool) -> str:
+        """Return why it is not asked: if no server is set."""
+        if not self.client.server.strip("/"):
+            return "No server is set: set ATLASQUERY_LCC_SERVER or atlasquery.lccserver.conf.server"
+        return ""
+
+    def search(self, positions: SkyCoord, radius: float) -> Found:
+        """Find objects, with a cross-match where the radius allows it."""
+        ask = self.client.crossmatch if radius <= LARGEST_MATCH else self.client.query_region
+        table, failures = _partly(
+            lambda: ask(positions, radius * u.arcsec, progress=False, cache=self.cache)
+        )
+        entries = [
+            Entry(
+                row["query_index"], self.name, row["collection"], row["objectid"],
+                row["objectid"], row["ra"], row["dec"], row["separation"],
+            )
+            for row in _dicts(table, *PLACE, "collection", "objectid")
+        ]  # fmt: skip
+        return Found(table, entries, [(entry.object_id,) for entry in entries], failures=failures)
+
+    def add_curves(self, found: Found, start: Time | None) -> None:
+        """Fetch light curves, in a ZIP where there are many."""
+        found.curves, table = [], found.table
+        if not len(table):
+            return
+        curves, failures = _partly(
+            lambda: self.client.get_light_curves(table, progress=False, cache=self.cache)
+        )
+        found.failures += failures
+        found.curves = [
+            _known(curves, f"{row['collection']}/{row['objectid']}")
+            for row in _dicts(table, "collection", "objectid")
+        ]
+
+    def look_up(self, names: list[str]) -> dict[str, Located]:
+        """Find names, one search each."""
+        found = {}
+        for name in names:
+            table = self.client.query_criteria(
+                f"objectid eq '{name}'", progress=False, cache=self.cache
+            )
+            if len(table):
+                found[name] = Located(float(table["ra"][0]), float(table["dec"][0]), (name,))
+        return found
+
+
+class SkyPortalService(SkyService):
+    """A SkyPortal instance."""
+
+    name = "skyportal"
+    kinds = (Kind.ATLAS, Kind.TNS, Kind.ZTF, Kind.LSST, Kind.OTHER, Kind.LCC)
+
+    def reason_to_skip(self, *, named: bool) -> str:
+        """Return why it is not asked: a named one is also read without a token."""
+        return "" if named else super().reason_to_skip(named=named)
+
+    def search(self, positions: SkyCoord, radius: float) -> Found:
+        """Find sources, all of them."""
+
+        def ask(centres: SkyCoord, arcsec: float) -> Table:
+            return self.client.query_region(
+                centres, arcsec * u.arcsec, max_rows=-1, cache=self.cache
+            )
+
+        table, failures = _around(ask, positions, radius, largest=3600.0)
+        rows = _dicts(
+            table, *PLACE, *SOURCE, "origin", "classifications", "detect_photometry_count"
+        )
+        entries = [
+            Entry(
+                row["query_index"], self.name, _survey_of(row), row["id"],
+                row["tns_name"] or row["id"], row["ra"], row["dec"], row["separation"],
+                row["classifications"], row["detect_photometry_count"],
+            )
+            for row in rows
+        ]  # fmt: skip
+        return Found(table, entries, [_source_names(row) for row in rows], failures=failures)
+
+    def add_curves(self, found: Found, start: Time | None) -> None:
+        """Fetch all photometry."""
+        found.curves = []
+        ids = list(dict.fromkeys(found.table["id"].tolist()))
+        if not ids:
+            return
+        curves, failures = _partly(
+            lambda: self.client.get_light_curves(ids, start=start, cache=self.cache, progress=False)
+        )
+        found.failures += failures
+        found.curves = [_known(curves, each) for each in found.table["id"].tolist()]
+        _add_times(found, complete=start is None)
+
+    def changed(self, found: Found, since: Time, *, curves: bool) -> Found:
+        """Keep the sources that were changed, or got photometry, after a time.
+
+        The server's own filter counts changes of the source only, and rows of photometry are
+        often uploaded long after they were measured.
+        """
+        self.add_curves(found, None)
+        keep, fresh = [], []
+        failed = {name for name, _ in found.failures}
+        rows = _dicts(found.table, "id", "created_at", "modified", "saved_at")
+        for row, measured in zip(rows, found.curves or [], strict=True):
+            new = [curve[_after(curve["created_at"], since)] for curve in measured]
+            new = [curve for curve in new if len(curve)]
+            stamps = (row["created_at"], row["modified"], row["saved_at"])
+            changed = any(stamp is not None and stamp > since for stamp in stamps)
+            # What could not be read may have changed.
+            keep.append(bool(new) or changed or row["id"] in failed)
+            fresh.append(new)
+        found.curves = fresh if curves else None
+        return _rows(found, np.array(keep, dtype=bool))
+
+    def look_up(self, names: list[str]) -> dict[str, Located]:
+        """Find sources of a name, one request each."""
+        found = {}
+        for name in names:
+            row = self._source(name)
+            if row is not None and row["ra"] is not None:
+                found[name] = Located(row["ra"], row["dec"], _source_names(row))
+        return found
+
+    def _source(self, name: str) -> dict | None:
+        if kind_of(name) is Kind.TNS:
+            # Any source whose name contains it.
+            table = self.client.query_criteria(source_id=name, max_rows=-1, cache=self.cache)
+            same = [
+                row
+                for row in _dicts(table, *SOURCE, "ra", "dec")
+                if spelled(name) in map(spelled, (row["id"], row["tns_name"] or ""))
+            ]
+            return same[0] if same else None
+        if not re.fullmatch(r"[\w.+-]+", name):
+            # The ids of sources have no blanks.
+            return None
+        try:
+            return _dicts(self.client.get_source(name, cache=self.cache), *SOURCE, "ra", "dec")[0]
+        except NotFoundError:
+            return None
+
+
+class ForcedService(SkyService):
+    """Forced photometry of ATLAS, which costs a task for each position."""
+
+    name = "forcedphot"
+    limit = FORCED_LIMIT
+
+    def search(self, positions: SkyCoord, radius: float) -> Found:
+        """Measure each position; there is no catalogue to search."""
+        return self._measure(positions, None)
+
+    def _measure(self, positions: SkyCoord, start: Time | None) -> Found:
+        curves = self.client.query_position(positions, start=start, progress=False)
+        entries, rows = [], []
+        for n, curve in enumerate(curves):
+            position = positions[n]
+            name = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
+            entries.append(
+                Entry(n, self.name, "atlas", name, None, position.ra.deg, position.dec.deg, 0.0)
+            )
+            rows.append((n, position.ra.deg, position.dec.deg, len(curve)))
+        table = Table(
+            rows=rows or None, names=("query_index", "ra", "dec", "n_rows"),
+            dtype=(np.int64, float, float, np.int64), units=(None, u.deg, u.deg, None),
+        )  # fmt: skip
+        found = Found(table, entries, [()] * len(entries), [[curve] for curve in curves])
+        _add_times(found, complete=start is None, count=True)
+        return found
+
+    def add_curves(self, found: Found, start: Time | None) -> None:
+        """Do nothing: the search has measured them."""
+
+    def measure_since(self, positions: SkyCoord, since: Time) -> Found:
+        """Measure each position in the exposures after a time.
+
+        Parameters
+        ----------
+        positions : `~astropy.coordinates.SkyCoord`
+            One-dimensional.
+        since : `~astropy.time.Time`
+            The time.
+
+        Returns
+        -------
+        Found
+            The positions with measurements.
+        """
+        found = self._measure(positions, since)
+        return _rows(found, found.table["n_rows"] > 0)
+
+
+def chosen_services(
+    services: object, cache: bool | None
+) -> tuple[list[SkyService], dict[str, str]]:
+    """Return the services to ask, and why others are skipped.
+
+    Parameters
+    ----------
+    services : None, str, ServiceQuery, or iterable of them
+        Names or clients; None for all that are configured.
+    cache : bool or None
+        Whether cached responses are used.
+
+    Returns
+    -------
+    chosen : list of SkyService
+        One for each service and survey.
+    skipped : dict of str to str
+        The reason for each service.
+
+    Raises
+    ------
+    InvalidQueryError
+        If one is not a service.
+    """
+    named = services is not None
+    given: list[Any]
+    if services is None:
+        given = [name for name in SERVICES if name not in BY_NAME_ONLY]
+    elif isinstance(services, (str, ServiceQuery)) or not isinstance(services, Iterable):
+        given = [services]
+    else:
+        given = list(services)
+    if not given:
+        raise InvalidQueryError(f"services is empty: name at least one of {', '.join(SERVICES)}")
+    chosen: list[SkyService] = []
+    skipped: dict[str, str] = {}
+    for each in given:
+        parts = _service_of(each, cache)
+        if any(part.name == other.name for part in parts for other in chosen):
+            raise InvalidQueryError(f"services has {parts[0].name!r} twice")
+        try:
+            reason = parts[0].reason_to_skip(named=named)
+        except InvalidQueryError as error:
+            reason = str(error)
+        if reason:
+            skipped[parts[0].name] = reason
+        else:
+            chosen += parts
+    return chosen, skipped
+
+
+def _service_of(given: object, cache: bool | None) -> list[SkyService]:
+    """Return a service by its name or its client: one for each of its surveys."""
+    clients = (
+        ("atlas", Atlas, AtlasClass), ("alerce", Alerce, AlerceClass),
+        ("lccserver", LCCServer, LCCServerClass), ("skyportal", SkyPortal, SkyPortalClass),
+        ("forcedphot", AtlasForced, AtlasForcedClass),
+    )  # fmt: skip
+    kinds = {"atlas": AtlasService, "lccserver": LCCService, "skyportal": SkyPortalService,
+             "forcedphot": ForcedService}  # fmt: skip
+    word = given.strip().lower() if isinstance(given, str) else None
+    word = OTHER_NAMES.get(word, word) if word is not None else None
+    for name, default, kind in clients:
+        if word == name or isinstance(given, kind):
+            client: Any = default if word else given
+            if name == "alerce":
+                return [AlerceService(client, cache, survey) for survey in ("ztf", "lsst")]
+            return [kinds[name](client, cache)]
+    hint = suggest(word, SERVICES) if word is not None else f"; name one of {', '.join(SERVICES)}"
+    raise InvalidQueryError(f"services={given!r:.80} is not a service{hint}")
+
+
+def _partly(call: Callable) -> tuple[Any, list]:
+    """Return a result with what of it failed; raise if there is none at all."""
+    try:
+        return call(), []
+    except IncompleteResultError as error:
+        if error.result is None:
+            raise
+        return error.result, list(error.failures)
+
+
+def _around(
+    ask: Callable[[SkyCoord, float], Table], positions: SkyCoord, radius: float, *, largest: float
+) -> tuple[Table, list]:
+    """Search around positions; many that are near each other share searches.
+
+    Servers that take one position at a time would need a request for each. The result
+    is cut at the radius of each position.
+    """
+    ra, dec = positions.ra.deg, positions.dec.deg
+    if len(ra) <= FEW or 2 * radius >= largest:
+        return _partly(lambda: ask(positions, radius))
+    cones = cover_cones(ra, dec, radius, largest=largest)
+    shared = [cone for cone in cones if len(cone.members) > 1]
+    alone = np.array([cone.members[0] for cone in cones if len(cone.members) == 1], dtype=int)
+    parts: list[Table] = []
+    failures: list = []
+    if shared:
+        centres = SkyCoord([c.ra for c in shared], [c.dec for c in shared], unit="deg")
+        reach = max(cone.radius for cone in shared)
+        found, failures = _partly(lambda: ask(centres, reach))
+        parts.append(_matched(found, shared, ra, dec, radius))
+    if len(alone):
+        found, failed = _partly(lambda: ask(positions[alone], radius))
+        found["query_index"] = alone[np.asarray(found["query_index"])]
+        failures = failures + failed
+        parts.append(found)
+    table = parts[0] if len(parts) == 1 else _stacked(parts)
+    order = np.lexsort((table["separation"], table["query_index"]))
+    return table[order], failures
+
+
+def _stacked(tables: list[Table]) -> Table:
+    from astropy.table import vstack
+
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return vstack(filled, metadata_conflicts="silent") if len(filled) > 1 else filled[0]
+
+
+def _matched(
+    found: Table, cones: list[Cone], ra: np.ndarray, dec: np.ndarray, radius: float
+) -> Table:
+    """Return a row for each object and position within the radius, from shared searches."""
+    numbers = np.asarray(found["query_index"])
+    lon, lat = (np.asarray(found[name], dtype=float) for name in ("ra", "dec"))
+    rows, members, distances = [np.empty(0, int)], [np.empty(0, int)], [np.empty(0)]
+    bounds = np.searchsorted(numbers, np.arange(len(cones) + 1))
+    for n, cone in enumerate(cones):
+        near = np.arange(bounds[n], bounds[n + 1])
+        distance = separations(
+            ra[cone.members][:, None], dec[cone.members][:, None], lon[near], lat[near]
+        )
+        member, row = np.nonzero(distance <= radius)
+        rows.append(near[row])
+        members.append(cone.members[member])
+        distances.append(distance[member, row])
+    table = found[np.concatenate(rows)]
+    table["query_index"] = np.concatenate(members)
+    table["separation"][:] = np.concatenate(distances)
+    return table
+
+
+def _dicts(table: Table, *names: str) -> list[dict[str, Any]]:
+    """Return some columns of each row as plain values, None where masked; times stay times."""
+    columns: dict[str, list] = {}
+    for name in names:
+        column = table[name]
+        if isinstance(column, Time):
+            masked = np.broadcast_to(column.mask, column.shape)
+            columns[name] = [None if masked[n] else column[n] for n in range(len(column))]
+        else:
+            columns[name] = column.tolist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _rows(found: Found, keep: np.ndarray) -> Found:
+    """Return some of what was found."""
+    indices = np.flatnonzero(keep)
+    return Found(
+        found.table[indices],
+        [found.entries[n] for n in indices],
+        [found.names[n] for n in indices],
+        None if found.curves is None else [found.curves[n] for n in indices],
+        found.failures,
+    )
+
+
+def _known(curves: Any, key: object) -> list:
+    """Return the light curve of an object in a list; empty without rows or after a failure."""
+    curve = curves.get(key)
+    return [] if curve is None or not len(curve) else [curve]
+
+
+def _after(times: Time, since: Time) -> np.ndarray:
+    """Return which times are later, false where masked."""
+    masked = np.broadcast_to(times.mask, times.shape)
+    later = np.asarray(np.ma.getdata(times.utc.mjd)) > since.utc.mjd
+    return later & ~masked
+
+
+def _add_times(found: Found, *, complete: bool, count: bool = False) -> None:
+    """Set first and last detection of objects from their light curves."""
+    for n, (entry, curves) in enumerate(zip(found.entries, found.curves or [], strict=True)):
+        times = [curve.time.utc.mjd[np.asarray(curve["detection"])] for curve in curves]
+        detected = np.concatenate([np.empty(0), *times])
+        if len(detected):
+            first = detected.min() if complete else np.nan
+            entry = entry._replace(first=float(first), last=float(detected.max()))
+        if count and complete:
+            entry = entry._replace(n_detections=len(detected))
+        found.entries[n] = entry
+
+
+def _names(*names: str | None) -> tuple[str, ...]:
+    """Return names, each in one spelling."""
+    known: dict[str, str] = {}
+    for name in names:
+        if name:
+            known.setdefault(spelled(name), name)
+    return tuple(known.values())
+
+
+def _survey_of(row: dict) -> str:
+    """Return the survey of a source of SkyPortal, by its name, else where it came from."""
+    surveys = {Kind.ATLAS: "atlas", Kind.ZTF: "ztf", Kind.LSST: "lsst"}
+    return surveys.get(kind_of(row["id"])) or (row["origin"] or "").lower()
+
+
+def _source_names(row: dict) -> tuple[str, ...]:
+    """Return the names of a source of SkyPortal."""
+    return _names(row["id"], row["tns_name"], *(row["alias"] or "").split(", "))

@@ -1,0 +1,379 @@
+"""Positions, and proper motions, of whatever has them: coordinates, tables, light curves."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, BaseCoordinateFrame, Galactic, SkyCoord
+from astropy.table import Row, Table
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.inputs import column_names, icrs_positions
+from atlasquery.sky.proper_motion import ProperMotion
+
+__all__ = ["SkyPositions", "angle_columns", "find_motion", "read_positions"]
+
+# Names of columns in lower case, most likely first.
+RA = (
+    *("ra", "ra_icrs", "raicrs", "_ra.icrs", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_j2000"),
+    *("_ra", "ra(deg)", "meanra", "rajdeg", "alpha_j2000", "s_ra"),
+)
+DEC = (
+    *("dec", "de_icrs", "deicrs", "_de.icrs", "dec_icrs", "dec_deg", "decdeg", "dedeg", "dej2000"),
+    *(
+        "_dej2000",
+        "dec_j2000",
+        "_de",
+        "dec(deg)",
+        "decl",
+        "meandec",
+        "dejdeg",
+        "delta_j2000",
+        "s_dec",
+    ),
+)
+LONGITUDE, LATITUDE = ("l", "glon", "_glon"), ("b", "glat", "_glat")
+PM_RA = ("pmra", "pm_ra_cosdec", "pmra_cosdec", "pm_ra", "pmracosd")
+PM_DEC = ("pmdec", "pmde", "pm_dec", "pmdedec")
+PARALLAX = ("parallax", "plx", "plx_value")
+RADIAL_VELOCITY = ("radial_velocity", "rv", "rvz_radvel", "dr2_radial_velocity")
+REFERENCE_EPOCH = ("ref_epoch", "refepoch", "epoch_ref")
+# Unified content descriptors, by which services mark the columns to use.
+UCD_RA, UCD_DEC = "pos.eq.ra;meta.main", "pos.eq.dec;meta.main"
+HOURS = re.compile(r"[:h\s]")
+# Epochs in descriptions of columns of VizieR: "Ep=2016.0", "Epoch=J1991.25".
+EPOCH_WORDS = re.compile(r"\bEp(?:och)?\s*=?\s*J?((?:19|20)\d\d(?:\.\d+)?)\b", re.I)
+MAS_PER_YEAR = u.mas / u.yr
+
+
+@dataclass(frozen=True)
+class SkyPositions:
+    """Positions in ICRS, with their proper motions if these are known.
+
+    Parameters
+    ----------
+    lon, lat : `~numpy.ndarray`
+        Radians; NaN where there is no position.
+    motion : ProperMotion or None
+        Proper motions.
+    keys : `~numpy.ndarray` or None
+        The keys of a mapping that the positions are from.
+    columns : tuple of str
+        The columns of a table that have the positions.
+    """
+
+    lon: np.ndarray
+    lat: np.ndarray
+    motion: ProperMotion | None = None
+    keys: np.ndarray | None = None
+    columns: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.lon)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """The indices of positions that are masked or not finite."""
+        return np.flatnonzero(~(np.isfinite(self.lon) & np.isfinite(self.lat)))
+
+
+def read_positions(value: Any, *, name: str, motion: bool = False) -> SkyPositions:
+    """Return the positions of coordinates, a table or light curves.
+
+    Parameters
+    ----------
+    value : object
+        A `~astropy.coordinates.SkyCoord` of any shape and frame, or a string with one
+        position; a table or data frame with a column of them, or with right ascension and
+        declination (deg where they have no unit), or with galactic coordinates; a light
+        curve with ``coordinates`` in its ``meta``; or a mapping of them by id.
+    name : str
+        The argument's name, for messages.
+    motion : bool, optional
+        Whether to read proper motions too.
+
+    Returns
+    -------
+    SkyPositions
+        The positions, flat.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there are none in it, or in several columns, or they are not angles.
+    """
+    if isinstance(value, (SkyCoord, BaseCoordinateFrame, str)):
+        return _of_coordinates(value, name, motion)
+    if isinstance(value, Row):
+        value = Table(value)
+    position = value.meta.get("coordinates") if isinstance(value, TimeSeries) else None
+    if isinstance(position, SkyCoord):
+        # A light curve is one object, also where each of its rows has a position.
+        return _of_coordinates(position, name, motion)
+    if isinstance(value, Mapping) and not column_names(value):
+        return _of_mapping(value, name)
+    if isinstance(coordinates := getattr(value, "coordinates", None), SkyCoord):
+        return _of_coordinates(coordinates, name, motion)
+    if column_names(value) is not None:
+        return _of_table(value, name, motion)
+    raise InvalidQueryError(f"{name}={value!r:.80} should be a SkyCoord, or a table with positions")
+
+
+def _of_coordinates(value: Any, name: str, motion: bool) -> SkyPositions:
+    ra, dec, bad, _ = icrs_positions(value, name=name)
+    moving = _coordinate_motion(value) if motion and isinstance(value, SkyCoord) else None
+    return SkyPositions(*_radians(ra, dec, bad), motion=moving)
+
+
+def _radians(ra: np.ndarray, dec: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.where(bad, np.nan, np.radians(ra)), np.where(bad, np.nan, np.radians(dec))
+
+
+def _coordinate_motion(coordinates: SkyCoord) -> ProperMotion | None:
+    """Return the proper motion of coordinates that have one and an ``obstime``."""
+    if "s" not in coordinates.data.differentials or coordinates.obstime is None:
+        return None
+    icrs = coordinates.icrs
+    distance, velocity = icrs.distance, icrs.radial_velocity
+    parallax = None
+    if distance.unit.is_equivalent(u.kpc):
+        parallax = np.ravel(distance.to_value(u.mas, u.parallax()))
+    return ProperMotion(
+        np.ravel(icrs.pm_ra_cosdec.to_value(MAS_PER_YEAR)),
+        np.ravel(icrs.pm_dec.to_value(MAS_PER_YEAR)),
+        np.broadcast_to(np.ravel(coordinates.obstime.tcb.jyear), coordinates.size),
+        parallax,
+        np.ravel(velocity.to_value(u.km / u.s)) if parallax is not None else None,
+    )
+
+
+def _of_mapping(curves: Mapping, name: str) -> SkyPositions:
+    """Return one position for each light curve, or other object with coordinates, by id."""
+    lon, lat = np.full(len(curves), np.nan), np.full(len(curves), np.nan)
+    for n, (key, value) in enumerate(curves.items()):
+        position = read_positions(value, name=f"{name}[{key!r}]")
+        if len(position) != 1:
+            raise InvalidQueryError(
+                f"{name}[{key!r}] has {len(position)} positions; a mapping has one for each id"
+            )
+        lon[n], lat[n] = position.lon[0], position.lat[0]
+    return SkyPositions(lon, lat, keys=np.array(list(curves)))
+
+
+def _of_table(table: Any, name: str, motion: bool) -> SkyPositions:
+    columns = _position_columns(table, name)
+    if not columns:
+        raise InvalidQueryError(
+            f"{name} is a table without a column of SkyCoord, or ra and dec; it has "
+            f"{', '.join(map(str, column_names(table) or ()))[:300] or 'no columns'}"
+        )
+    if len(columns) == 1:
+        found = _of_coordinates(table[columns[0]], f"{name}[{columns[0]!r}]", motion)
+    else:
+        found = _of_angles(table, columns, name)
+    moving = found.motion
+    if motion and moving is None:
+        moving = find_motion(table, name)
+    return SkyPositions(found.lon, found.lat, moving, columns=columns)
+
+
+def _position_columns(table: Any, name: str) -> tuple[str, ...]:
+    """Return the names of one column of coordinates, or of two of angles, or none."""
+    names = column_names(table) or []
+    coordinates = [n for n in names if isinstance(table[n], SkyCoord)]
+    if len(coordinates) > 1:
+        raise InvalidQueryError(
+            f"{name} is a table with {len(coordinates)} columns of SkyCoord, "
+            f"{', '.join(coordinates)}: pass one, such as table[{coordinates[0]!r}]"
+        )
+    return tuple(coordinates) or angle_columns(table)
+
+
+def angle_columns(table: Any) -> tuple[str, ...]:
+    """Return the names of the columns of a table that have positions as two angles.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table` or other table
+        The table; columns that its service marks as the main position are preferred.
+
+    Returns
+    -------
+    tuple of str
+        Right ascension and declination, or galactic longitude and latitude; empty if
+        there are none.
+    """
+    names = [n for n in column_names(table) or [] if isinstance(n, str)]
+    if isinstance(table, Table):
+        marked = {str(table[n].info.meta.get("ucd", "")): n for n in reversed(names)
+                  if isinstance(table[n].info.meta, Mapping)}  # fmt: skip
+        if UCD_RA in marked and UCD_DEC in marked:
+            return marked[UCD_RA], marked[UCD_DEC]
+    for first, second in ((RA, DEC), (LONGITUDE, LATITUDE)):
+        found = (_named(names, first), _named(names, second))
+        if None not in found:
+            return tuple(map(str, found))
+    return ()
+
+
+def _named(names: Iterable[str], known: tuple[str, ...]) -> str | None:
+    by_name: dict[str, str] = {}
+    for name in names:
+        by_name.setdefault(name.lower(), name)
+    return next((by_name[word] for word in known if word in by_name), None)
+
+
+def _of_angles(table: Any, columns: tuple[str, ...], name: str) -> SkyPositions:
+    galactic = columns[0].lower() in LONGITUDE
+    lon, lat = (
+        _degrees(table[column], f"{name}[{column!r}]", hours=first and not galactic)
+        for column, first in zip(columns, (True, False), strict=True)
+    )
+    bad = ~(np.isfinite(lon) & np.isfinite(lat))
+    if np.any(beyond := ~bad & (np.abs(lat) > 90)):
+        at = int(np.argmax(beyond))
+        raise InvalidQueryError(
+            f"{name}[{columns[1]!r}] has {lat[at]:.10g} deg in row {at}, which is not from -90 to "
+            "90; a missing position should be masked or NaN"
+        )
+    if not galactic:
+        return SkyPositions(*_radians(lon % 360, lat, bad))
+    frame = Galactic(np.where(bad, 0, lon) * u.deg, np.where(bad, 0, lat) * u.deg)
+    ra, dec, _, _ = icrs_positions(frame, name=name)
+    return SkyPositions(*_radians(ra, dec, bad))
+
+
+def _degrees(column: Any, label: str, *, hours: bool) -> np.ndarray:
+    """Return angles in degrees, NaN where one is missing."""
+    values, missing = _filled(column)
+    unit = getattr(column, "unit", None)
+    try:
+        if values.dtype.kind in "OSU":
+            return _read_angles(values, missing, label, hours=hours)
+        if unit is None or str(unit) in ("", "degrees"):
+            unit = u.deg
+        degrees = u.Quantity(values.astype(float), unit).to_value(u.deg)
+    except (u.UnitsError, ValueError, TypeError) as error:
+        raise InvalidQueryError(f"{label} is not a column of angles: {error}") from error
+    return np.where(missing, np.nan, degrees)
+
+
+def _filled(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the plain values of a column, and which of them are masked."""
+    mask = np.zeros(len(column), bool)
+    if hasattr(column, "mask"):
+        # Callable in data frames, where it is a method.
+        mask = mask if callable(column.mask) else mask | np.asarray(column.mask)
+    plain = getattr(column, "unmasked", column)
+    plain = getattr(plain, "value", plain) if isinstance(plain, u.Quantity) else plain
+    values = np.asarray(plain.data if isinstance(plain, np.ma.MaskedArray) else plain)
+    if values.dtype.kind == "O":
+        mask = mask | np.array([v is None or v is np.ma.masked or v != v for v in values], bool)
+    return values, mask
+
+
+def _read_angles(values: np.ndarray, missing: np.ndarray, label: str, *, hours: bool) -> np.ndarray:
+    """Read strings: numbers are degrees, and sexagesimal right ascensions are in hours."""
+    degrees = np.full(len(values), np.nan)
+    for n in np.flatnonzero(~missing):
+        text = values[n].decode() if isinstance(values[n], bytes) else str(values[n]).strip()
+        if not text:
+            continue
+        unit = u.hourangle if hours and HOURS.search(text) else u.deg
+        try:
+            degrees[n] = Angle(text, unit).to_value(u.deg)
+        except (u.UnitsError, ValueError, TypeError) as error:
+            raise InvalidQueryError(f"{label} has {text!r:.80} in row {n}: {error}") from error
+    return degrees
+
+
+def find_motion(table: Any, name: str, *, epoch: float | None = None) -> ProperMotion | None:
+    """Return the proper motions in a table.
+
+    Parameters
+    ----------
+    table : table or data frame
+        The table; proper motions have names such as ``pmra``, ``pmdec``, and a unit.
+    name : str
+        The argument's name, for messages.
+    epoch : float, optional
+        The Julian year of the positions, if the table has neither a column ``ref_epoch``
+        nor a description of it.
+
+    Returns
+    -------
+    ProperMotion or None
+        None if the table has no proper motions.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a column has no unit, or the epoch of the positions is not known.
+    """
+    names = [n for n in column_names(table) or [] if isinstance(n, str)]
+    found = [_named(names, known) for known in (PM_RA, PM_DEC)]
+    if found[0] is None or found[1] is None:
+        return None
+    pm = [_quantity(table, str(n), name, MAS_PER_YEAR) for n in found]
+    years = _reference_epochs(table, names, name, epoch)
+    parallax, velocity = _named(names, PARALLAX), _named(names, RADIAL_VELOCITY)
+    return ProperMotion(
+        pm[0],
+        pm[1],
+        years,
+        None if parallax is None else _quantity(table, parallax, name, u.mas),
+        None if velocity is None else _quantity(table, velocity, name, u.km / u.s),
+    )
+
+
+def _quantity(table: Any, column: str, name: str, unit: u.UnitBase) -> np.ndarray:
+    values, missing = _filled(table[column])
+    given = getattr(table[column], "unit", None)
+    if given is None:
+        raise InvalidQueryError(
+            f"{name}[{column!r}] has no unit, which is needed for the epoch: set "
+            f"{name}[{column!r}].unit, for example to {unit.to_string()!r}"
+        )
+    try:
+        plain = u.Quantity(values.astype(float), given).to_value(unit)
+    except (u.UnitsError, ValueError, TypeError) as error:
+        raise InvalidQueryError(f"{name}[{column!r}] is not in {unit}: {error}") from error
+    return np.where(missing, np.nan, plain)
+
+
+def _reference_epochs(table: Any, names: list[str], name: str, epoch: float | None) -> np.ndarray:
+    """Return the Julian year of each position."""
+    column = _named(names, REFERENCE_EPOCH)
+    if column is not None:
+        if isinstance(table[column], Time):
+            return np.asarray(table[column].tcb.jyear, float)
+        values, missing = _filled(table[column])
+        years = np.where(missing, np.nan, values.astype(float))
+        if np.any(wrong := (years < 1800) | (years > 2200)):
+            raise InvalidQueryError(
+                f"{name}[{column!r}] has {years[np.argmax(wrong)]:.10g}, which is not a Julian "
+                "year, such as 2016.0"
+            )
+        return years
+    known = epoch if epoch is not None else _described_epoch(table)
+    if known is None:
+        raise InvalidQueryError(
+            f"{name} has proper motions, but the epoch of its positions is not known: add a column "
+            "ref_epoch with Julian years, such as 2016.0"
+        )
+    return np.full(len(table[names[0]]), known)
+
+
+def _described_epoch(table: Any) -> float | None:
+    """Return the epoch in the description of the columns of positions, as VizieR has it."""
+    columns = angle_columns(table)
+    for column in columns:
+        text = getattr(table[column], "description", None) or ""
+        if found := EPOCH_WORDS.search(text):
+            return float(found[1])
+    return None

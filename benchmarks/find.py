@@ -1,0 +1,100 @@
+"""A thousand positions asked of four services at once, compared with one by one.
+
+Each request to a simulated server takes 100 ms more, as between continents. One by one is what
+a loop over ``find`` takes, which asks the four services at the same time too; it is measured for
+a sample of the positions.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import time
+import warnings
+from unittest import mock
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astroquery import cache_conf
+
+from atlasquery import find
+from atlasquery.alerce import conf
+from atlasquery.exceptions import NoResultsWarning
+from benchmarks.timing import line
+
+LATENCY = 0.1
+POSITIONS, SAMPLE = 1000, 20
+SERVICES = ["atlas", "alerce", "lccserver", "skyportal"]
+
+
+def serve(latency: float, pipe) -> None:
+    """Run all servers in a separate process until the pipe closes."""
+    from atlasquery.sandbox import Sandbox
+    from atlasquery.sandbox.alerce.server import AlerceSandbox
+    from atlasquery.sandbox.lccserver.server import LCCSandbox
+    from atlasquery.sandbox.skyportal.example import fill
+    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
+
+    with (
+        Sandbox(latency=latency) as box, AlerceSandbox(latency) as alerce, LCCSandbox() as lcc,
+        SkyPortalSandbox() as skyportal,
+    ):  # fmt: skip
+        fill(skyportal.sky)
+        skyportal.latency = latency
+        answer = lcc.answer
+        lcc.answer = lambda request: (time.sleep(latency), answer(request))[1]
+        environment = box.environment() | {
+            "ATLASQUERY_LCC_SERVER": lcc.url,
+            "ATLASQUERY_SKYPORTAL_SERVER": skyportal.url,
+            "ATLASQUERY_SKYPORTAL_TOKEN": ADMIN,
+        }
+        pipe.send((environment, alerce.settings()))
+        with contextlib.suppress(EOFError):
+            pipe.recv()
+
+
+@contextlib.contextmanager
+def servers(latency: float):
+    """Point atlasquery at servers in another process."""
+    here, far_end = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(latency, far_end))
+    process.start()
+    environment, settings = here.recv()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, environment))
+        for name, value in settings.items():
+            stack.enter_context(conf.set_temp(name, value))
+        stack.enter_context(cache_conf.set_temp("cache_active", False))
+        yield
+    here.send("stop")
+    process.join()
+
+
+def report() -> list[str]:
+    """Compare for positions in a field of a degree, and for some all over the sky."""
+    rng = np.random.default_rng(16)
+    field = SkyCoord(150.1 + rng.uniform(-0.5, 0.5, POSITIONS),
+                     2.2 + rng.uniform(-0.5, 0.5, POSITIONS), unit="deg")  # fmt: skip
+    dec = np.degrees(np.arcsin(rng.uniform(-1, 1, POSITIONS)))
+    sky = SkyCoord(rng.uniform(0, 360, POSITIONS), dec, unit="deg")
+    found = []
+    with servers(LATENCY), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoResultsWarning)
+        find(field[0], services=SERVICES)
+        for positions, where, aim in ((field, "in a field", "<= 0.05"), (sky, "all over", "")):
+            started = time.perf_counter()
+            result = find(positions, services=SERVICES, timeout=600)
+            together = time.perf_counter() - started
+            if result.failures:
+                found.append(f"find, {where}: {result.failures}")
+            started = time.perf_counter()
+            for position in positions[:SAMPLE]:
+                find(position, services=SERVICES)
+            alone = (time.perf_counter() - started) / SAMPLE * POSITIONS
+            what = f"find of {POSITIONS} positions {where}, {LATENCY * 1e3:g} ms, beside one by one"
+            shares = ", ".join(f"{name} {taken:.1f} s" for name, taken in result.seconds.items())
+            found.append(line(what, together, alone, together / alone, aim, shares))
+    return found
+
+
+if __name__ == "__main__":
+    print("\n".join(report()))
