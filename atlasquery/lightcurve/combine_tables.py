@@ -297,6 +297,7 @@ class CombinedTables:
             kinds[0] if len(kinds) == 1 else "unknown",
             systems[0] if len(systems) == 1 else "unknown",
             "barycenter" if self._barycentric else common,
+            "middle of exposure, at the barycentre" if self._barycentric else "",
         )
         bits = [m["flag_bits"] for m in metas if "flag_bits" in m]
         return {

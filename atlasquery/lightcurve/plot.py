@@ -240,6 +240,9 @@ def value_label(lc: Table, y: str) -> str:
     if "flux_kind" in lc.columns and "magsys" in lc.columns:
         # Total fluxes beside others have another axis.
         main = np.asarray(lc["flux_kind"]) != "total"
+        if "duplicate_of" in lc.columns:
+            # They are not drawn.
+            main &= np.ma.getmaskarray(lc["duplicate_of"])
         main = main if main.any() else ~main
         (system, *systems), (kind, *kinds) = (
             sorted(set(np.asarray(lc[name])[main].tolist())) or ["unknown"]
