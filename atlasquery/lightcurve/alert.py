@@ -166,7 +166,9 @@ class Alert(Mapping):
         rows, since they are two measurements.
         """
         make = ztf_light_curve if self.survey == "ztf" else lsst_light_curve
-        return make(self.packet, self._schema, self._meta(), self._where)
+        # Numbers that no flux has become infinite or NaN without a warning.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return make(self.packet, self._schema, self._meta(), self._where)
 
     def _meta(self) -> dict:
         meta: dict[str, Any] = {
