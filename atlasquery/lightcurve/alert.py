@@ -134,10 +134,10 @@ class Alert(Mapping):
         source = self._source
         return self._position(source.get("ra"), source.get("dec", source.get("decl")))
 
-    def _position(self, ra: object, dec: object) -> SkyCoord:
-        if isinstance(ra, (int, float)) and isinstance(dec, (int, float)):
-            if -360 <= ra <= 360 and -90 <= dec <= 90:
-                return SkyCoord(ra, dec, unit="deg")
+    def _position(self, ra: Any, dec: Any) -> SkyCoord:
+        numbers = isinstance(ra, (int, float)) and isinstance(dec, (int, float))
+        if numbers and -360 <= ra <= 360 and -90 <= dec <= 90:
+            return SkyCoord(ra, dec, unit="deg")
         raise TableParseError(
             f"{self._where} has a position that is not on the sky: {ra!r:.30} {dec!r:.30}"
         )
@@ -166,7 +166,9 @@ class Alert(Mapping):
         rows, since they are two measurements.
         """
         make = ztf_light_curve if self.survey == "ztf" else lsst_light_curve
-        return make(self.packet, self._schema, self._meta(), self._where)
+        # Numbers that no flux has become infinite or NaN without a warning.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return make(self.packet, self._schema, self._meta(), self._where)
 
     def _meta(self) -> dict:
         meta: dict[str, Any] = {

@@ -32,6 +32,7 @@ from atlasquery.lightcurve.schema import (
 )
 from atlasquery.tables import Column, Rows, build_table, rows_of_records, stack_rows
 from atlasquery.tables.html import plain_text
+from atlasquery.tables.records import check_width
 
 __all__ = ["lsst_light_curve", "lsst_object", "lsst_times", "ztf_light_curve", "ztf_object"]
 
@@ -195,6 +196,11 @@ def _with_schema(
 def _build(
     parts: Sequence[Rows], *, survey: str, scale: str, conventions: Conventions, meta: Mapping
 ) -> TimeSeries:
+    length = sum(map(len, parts))
+    for part in parts:
+        for name, array in part.values.items():
+            if array.dtype.kind == "U":
+                check_width(array.dtype.itemsize // 4, length, f"{meta['source']} in {name}")
     rows = stack_rows(*parts, by="mjd")
     values = {name: rows.values[name] for name in DECLARED if name != "survey"}
     values["survey"] = np.full(len(rows), survey)

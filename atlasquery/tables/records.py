@@ -7,10 +7,12 @@ import numpy as np
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.tables.columns import Column
+from atlasquery.tables.decompression import LARGEST
 from atlasquery.tables.json_rows import Rows
 
-__all__ = ["rows_of_records"]
+__all__ = ["check_width", "rows_of_records"]
 
+BYTES_PER_CHARACTER = 4
 INT64 = range(-(2**63), 2**63)
 
 
@@ -45,6 +47,30 @@ def rows_of_records(
     return rows
 
 
+def check_width(width: int, length: int, what: str) -> None:
+    """Raise if a column of strings would be too large: each row has room for the longest.
+
+    Parameters
+    ----------
+    width : int
+        Characters of the longest string.
+    length : int
+        Number of rows.
+    what : str
+        What it is, for the message.
+
+    Raises
+    ------
+    TableParseError
+        If it would take more bytes than the largest response.
+    """
+    if width * length * BYTES_PER_CHARACTER > LARGEST:
+        raise TableParseError(
+            f"{what} has a string of {width} characters, for which a column of {length} rows "
+            f"would take more than {LARGEST} bytes"
+        )
+
+
 def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndarray]:
     if column.kind is float:
         try:
@@ -57,7 +83,9 @@ def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndar
     mask = np.fromiter((value is None for value in values), bool, len(values))
     known = [value for value in values if value is not None]
     if column.kind is str:
-        strings = np.array(["" if v is None else str(v) for v in values], dtype=np.str_)
+        texts = ["" if value is None else str(value) for value in values]
+        check_width(max(map(len, texts), default=0), len(texts), f"{what} in {column.wire}")
+        strings = np.array(texts, dtype=np.str_)
         return strings, strings == ""
     if not all(isinstance(value, (bool, np.bool_) if column.kind is bool else int)
                for value in known):  # fmt: skip

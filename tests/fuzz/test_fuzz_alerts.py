@@ -37,21 +37,24 @@ COUNT = int(os.environ.get("ATLASQUERY_FUZZ_ALERTS", "120"))
 SEED = int(os.environ.get("ATLASQUERY_FUZZ_SEED", "20261129"))
 TYPED = (InvalidQueryError, TableParseError)
 LIMIT = 50_000_000
+# Most damage would be in the pixels of the stamps.
+WITHOUT_STAMPS = {f"cutout{kind}": None for kind in ("Difference", "Science", "Template")}
 SCHEMAS = {version: lsst_schema(version) for version in LSST_NUMBERS}
 
 
 def packets():
     """Return packets of each kind, each with a schema to read it with."""
-    ztf, several = ztf_schema(), [ztf_packet(), ztf_packet(candid=5), ztf_packet(candid=6)]
+    ztf, several = ztf_schema(), [ztf_packet(candid=n, **WITHOUT_STAMPS) for n in (4, 5, 6)]
     found = [
         (container(ztf, [ztf_packet()]), None),
         (container(ztf, several, sync_interval=1), None),
         (container(ztf, several, "deflate"), None),
         (gzip.compress(container(ztf, several)), None),
-        (bare(ztf, ztf_packet()), ztf),
+        (bare(ztf, ztf_packet(**WITHOUT_STAMPS)), ztf),
+        (container(SCHEMAS["11.1"], [lsst_packet("11.1")]), None),
     ]
     for version, schema in SCHEMAS.items():
-        packet = lsst_packet(version)
+        packet = lsst_packet(version, **WITHOUT_STAMPS)
         found.append((container(schema, [packet]), None))
         found.append((wire(LSST_NUMBERS[version], schema, packet), schema))
     return found
