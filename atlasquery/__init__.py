@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve import Alert, read_alert, read_alerts
     from atlasquery.lightcurve.combine import combine
-    from atlasquery.sky import Findings, Resolved, crossmatch, find, resolve
+    from atlasquery.sky.crossmatch import crossmatch
+    from atlasquery.sky.find import find
+    from atlasquery.sky.findings import Findings
+    from atlasquery.sky.resolve import Resolved, resolve
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str

@@ -98,10 +98,12 @@ def _by_object(values: dict, survey: tuple, objects: int) -> dict:
     for n in range(objects):
         rows = slice(n * ROWS, (n + 1) * ROWS)
         part = {key: values[key][rows].copy() for key in values}
-        own = Rows(length=ROWS)
-        own.add(Column("number", int), part.pop("object"))
+        numbers = Rows(length=ROWS)
+        numbers.add(Column("number", int), part.pop("object"))
         time = part.pop("time")
-        found[n] = build_light_curve(time, part, own, scale=scale, meta=meta | {"object": str(n)})
+        found[n] = build_light_curve(
+            time, part, numbers, scale=scale, meta=meta | {"object": str(n)}
+        )
     return found
 
 

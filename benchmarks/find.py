@@ -17,7 +17,6 @@ from astropy.coordinates import SkyCoord
 from astroquery import cache_conf
 
 from atlasquery import find
-from atlasquery.alerce import conf
 from atlasquery.exceptions import NoResultsWarning
 from benchmarks.timing import line
 
@@ -29,25 +28,12 @@ SERVICES = ["atlas", "alerce", "lccserver", "skyportal"]
 def serve(latency: float, pipe) -> None:
     """Run all servers in a separate process until the pipe closes."""
     from atlasquery.sandbox import Sandbox
-    from atlasquery.sandbox.alerce.server import AlerceSandbox
-    from atlasquery.sandbox.lccserver.server import LCCSandbox
-    from atlasquery.sandbox.skyportal.example import fill
-    from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
-    with (
-        Sandbox(latency=latency) as box, AlerceSandbox(latency) as alerce, LCCSandbox() as lcc,
-        SkyPortalSandbox() as skyportal,
-    ):  # fmt: skip
-        fill(skyportal.sky)
-        skyportal.latency = latency
-        answer = lcc.answer
-        lcc.answer = lambda request: (time.sleep(latency), answer(request))[1]
-        environment = box.environment() | {
-            "ATLASQUERY_LCC_SERVER": lcc.url,
-            "ATLASQUERY_SKYPORTAL_SERVER": skyportal.url,
-            "ATLASQUERY_SKYPORTAL_TOKEN": ADMIN,
-        }
-        pipe.send((environment, alerce.settings()))
+    with Sandbox(services=SERVICES, latency=latency) as box:
+        box.alerce.latency = box.skyportal.latency = latency
+        answer = box.lccserver.answer
+        box.lccserver.answer = lambda request: (time.sleep(latency), answer(request))[1]
+        pipe.send(box.environment())
         with contextlib.suppress(EOFError):
             pipe.recv()
 
@@ -58,12 +44,9 @@ def servers(latency: float):
     here, far_end = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(latency, far_end))
     process.start()
-    environment, settings = here.recv()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(os.environ, environment))
-        for name, value in settings.items():
-            stack.enter_context(conf.set_temp(name, value))
-        stack.enter_context(cache_conf.set_temp("cache_active", False))
+    with (
+        mock.patch.dict(os.environ, here.recv()), cache_conf.set_temp("cache_active", False),
+    ):  # fmt: skip
         yield
     here.send("stop")
     process.join()

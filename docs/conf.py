@@ -76,12 +76,9 @@ def _start_sandbox(app):
     import tiny_server
     from astropy.config import paths
     from astroquery import log
-    from clocks import JumpingClock
 
     import atlasquery
-    from atlasquery.forcedphot import AtlasForced
     from atlasquery.sandbox import Sandbox
-    from atlasquery.sandbox.forcedphot.server import ForcedSandbox
 
     app.private = tempfile.TemporaryDirectory()
     for kind in ("cache", "config"):
@@ -89,10 +86,6 @@ def _start_sandbox(app):
     paths.set_temp_cache(Path(app.private.name, "cache")).__enter__()
     paths.set_temp_config(Path(app.private.name, "config")).__enter__()
     app.sandbox = Sandbox(services="all").use()
-    # Forced photometry by a clock that jumps: nobody waits for its tasks.
-    app.forced = ForcedSandbox(JumpingClock())
-    os.environ.update(app.forced.environment())
-    AtlasForced._clock = app.forced.clock
     atlasquery.__path__.append(str(Path(__file__).parent / "new_survey"))
     app.tiny = tiny_server.start()
     os.environ["ATLASQUERY_TINY_SERVER"] = app.tiny.url
@@ -102,7 +95,6 @@ def _start_sandbox(app):
 def _stop_sandbox(app, exception):
     app.tiny.shutdown()
     app.tiny.server_close()
-    app.forced.stop()
     app.sandbox.stop()
     app.private.cleanup()
 

@@ -1,7 +1,7 @@
 """The line at the top of a page starts all that the examples of the page need.
 
-Each page is run in a process of its own as its reader would: with this line, and without the servers,
-clocks and logins that the test runner gives to examples. Output is compared by the test runner only.
+Each page is run in a process of its own as its reader would: with this line, and without the
+servers, clocks and logins that the test runner gives to examples, which also compares the output.
 """
 
 import os
@@ -71,4 +71,4 @@ def test_a_page_runs_after_its_line(page, tmp_path):
         cwd=tmp_path / "work",
         env={k: v for k, v in os.environ.items() if not k.startswith("ATLASQUERY_")} | private,
     )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[:3000] + done.stderr[-3000:]

@@ -117,7 +117,11 @@ CLEAN: tuple[str, ...] = (
     "docs/new_survey",
     "tests/alerce",
     "tests/lccserver",
-    "tests/sky",
+    "tests/sky/conftest.py",
+    "tests/sky/supernova.py",
+    "tests/sky/test_asking.py",
+    "tests/sky/test_find.py",
+    "tests/sky/test_resolve.py",
     "tests/skyportal",
 )
 

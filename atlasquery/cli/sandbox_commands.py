@@ -43,7 +43,7 @@ def sandbox(
     rate = "shipped" if throttle else None
     history = "full" if full else "season"
     box = _sandbox(
-        services="all" if services == "all" else [name.strip() for name in services.split(",")],
+        services=_services(services),
         path=path,
         port=port,
         history=history,
@@ -122,6 +122,22 @@ def _write(source: "AtlasSource", directory: Path) -> list[Path]:
     source.forced_photometry.write(forced, overwrite=True)
     cast("Any", source.plot().figure).savefig(picture, dpi=150)
     return [table, forced, picture]
+
+
+def _services(names: str) -> tuple[str, ...]:
+    """Return the services that are named, with commas between them."""
+    try:
+        from atlasquery.sandbox import SERVICES
+    except ImportError as error:
+        raise Failure(str(error), Code.MACHINE) from error
+    chosen = SERVICES if names.strip() == "all" else tuple(n.strip() for n in names.split(","))
+    for name in chosen:
+        if name not in SERVICES:
+            raise click.BadParameter(
+                f"{name!r} is not 'all' and not one of {', '.join(SERVICES)}.",
+                param_hint="'--services'",
+            )
+    return chosen
 
 
 def _sandbox(**options: Any) -> "Sandbox":

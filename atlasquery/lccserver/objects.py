@@ -38,7 +38,7 @@ PERIOD = (
 MAGNITUDES = ("gaiamag", "sdssg", "sdssr", "sdssi", "jmag", "hmag", "kmag")
 SHOWN_PERIODS = 5
 # Values of ``objectisvar``, which is null if nobody has looked.
-VARIABILITY = {1: "variable", 2: "not variable", 3: "not clear whether variable"}
+VARIABILITY = {"1": "variable", "2": "not variable", "3": "not clear whether variable"}
 IMAGE = "max-width:100%;width:360px;height:auto;margin:2px"
 
 
@@ -396,7 +396,7 @@ def _position(found: "LCCObject") -> str:
 
 
 def _variability(info: dict) -> str:
-    verdict = VARIABILITY.get(info.get("objectisvar", 0))
+    verdict = VARIABILITY.get(str(info.get("objectisvar")))
     return ", ".join(filter(None, (verdict, _words(info.get("vartags")))))
 
 

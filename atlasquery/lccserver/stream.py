@@ -13,6 +13,13 @@ __all__ = ["SearchOutcome", "Stream", "StreamLine", "refused"]
 TERMINAL = ("ok", "background", "failed")
 KNOWN = ("queued", "running", *TERMINAL)
 
+# What the data of a message may have, and of which type; null is allowed too.
+TYPES: dict[str, type] = {
+    "setid": str, "api_args": dict, "backend_parsedargs": dict, "lczip": str,
+    "total_nmatches": int, "actual_nrows": int,
+}  # fmt: skip
+TYPE_NAMES = {str: "a string", dict: "a JSON object", int: "a whole number"}
+
 
 @dataclass(frozen=True)
 class StreamLine:
@@ -166,10 +173,19 @@ def _line(message: object) -> StreamLine:
             service="LCC-Server",
         )
     words = message.get("message") or ""
-    text = " ".join(words) if isinstance(words, list) else str(words)
+    text = " ".join(map(str, words)) if isinstance(words, list) else str(words)
     plain = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
     result = message.get("result")
-    return StreamLine(message["status"], result if isinstance(result, dict) else None, plain)
+    if not isinstance(result, dict):
+        return StreamLine(message["status"], None, plain)
+    for name, kind in TYPES.items():
+        value = result.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise TableParseError(
+                f"LCC-Server sent {name}={value!r:.100}, which should be {TYPE_NAMES[kind]}",
+                service="LCC-Server",
+            )
+    return StreamLine(message["status"], result, plain)
 
 
 def refused(outcome: SearchOutcome, url: str) -> RemoteServiceError:

@@ -247,7 +247,20 @@ def total_axis(ax: Any, label: str) -> Any:
 
 
 def axis_of(ax: Any, gid: str) -> Any:
-    """Return the axes of that name that share the times of other axes; None if there are none."""
+    """Return the axes of a name that share the times of other axes.
+
+    Parameters
+    ----------
+    ax : `~matplotlib.axes.Axes`
+        The other axes.
+    gid : str
+        The name.
+
+    Returns
+    -------
+    `~matplotlib.axes.Axes` or None
+        None if there are none.
+    """
     joined = ax.get_shared_x_axes()
     return next(
         (one for one in ax.figure.axes if one.get_gid() == gid and joined.joined(one, ax)), None

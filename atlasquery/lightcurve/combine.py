@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, cast, overload
+from typing import Any, overload
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -335,7 +335,7 @@ def _directions(
         if position is None:
             position = next((lc.meta["coordinates"] for lc in some if _is_position(lc.meta)), None)
         if position is not None:
-            found[number] = position.icrs.cartesian.xyz.value
+            found[number] = _unit_vector(position)
             continue
         mean = _mean_position(some)
         if mean is None:
@@ -348,20 +348,27 @@ def _directions(
     return found
 
 
+def _unit_vector(position: SkyCoord) -> tuple[float, float, float]:
+    # A transformation takes much longer, even one that changes nothing.
+    icrs = position if position.frame.name == "icrs" else position.icrs
+    ra, dec = float(icrs.ra.rad), float(icrs.dec.rad)
+    return np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
+
+
 def _is_position(meta: Mapping) -> bool:
-    position = meta.get("coordinates")
+    position: Any = meta.get("coordinates")
     return isinstance(position, SkyCoord) and position.isscalar
 
 
-def _given_positions(keys: list, many: bool, coordinates: object) -> dict:
+def _given_positions(keys: list, many: bool, coordinates: Any) -> dict:
     """Return the positions that the caller gave, by object."""
     if coordinates is None:
         return {}
     right = "a SkyCoord" + (" for each object, or a mapping of objects to them" if many else "")
     if many and isinstance(coordinates, Mapping):
-        wrong = [key for key, value in coordinates.items() if not isinstance(value, SkyCoord)]
-        if wrong:
-            raise InvalidQueryError(f"coordinates[{wrong[0]!r}] should be a SkyCoord")
+        for key, value in coordinates.items():
+            if not isinstance(value, SkyCoord) or not value.isscalar:
+                raise InvalidQueryError(f"coordinates[{key!r}] should be one SkyCoord")
         return dict(coordinates)
     if not isinstance(coordinates, SkyCoord):
         raise InvalidQueryError(f"coordinates={coordinates!r:.80} should be {right}")
@@ -371,7 +378,7 @@ def _given_positions(keys: list, many: bool, coordinates: object) -> dict:
         raise InvalidQueryError(
             f"coordinates has the shape {coordinates.shape}; it should be {right}"
         )
-    return dict(zip(keys, cast("Any", coordinates), strict=True))
+    return dict(zip(keys, coordinates, strict=True))
 
 
 def _mean_position(curves: Sequence[Table]) -> np.ndarray | None:

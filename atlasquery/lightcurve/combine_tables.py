@@ -34,6 +34,7 @@ from atlasquery.lightcurve.schema import (
     schema_columns,
 )
 from atlasquery.tables import Column, LightCurve, Rows, assemble_series, table_column
+from atlasquery.tables.coordinate_systems import ReferencePosition
 
 __all__ = ["COMBINED", "CombinedTables"]
 
@@ -173,8 +174,8 @@ class CombinedTables:
                 rows,
                 **{name: array[kept] for name, array in vars(rows).items() if name != "lengths"},
             )
-        own = _combined_columns(rows, copies, self.inputs.known_services)
-        columns = schema_columns((rows.jd1, rows.jd2), values, own, scale=self.scale)
+        further = _combined_columns(rows, copies, self.inputs.known_services)
+        columns = schema_columns((rows.jd1, rows.jd2), values, further, scale=self.scale)
         where = "at the barycentre" if self._barycentric else "of the exposure"
         columns[0].info.description = f"Middle {where}; see time_reference."
         if np.isnan(rows.jd1).any():
@@ -289,13 +290,14 @@ class CombinedTables:
         positions = [m["coordinates"] for m in metas if isinstance(m.get("coordinates"), SkyCoord)]
         kinds = FLUX_KINDS[np.unique(rows.flux_kind)].tolist()
         systems = MAGNITUDE_SYSTEMS[np.unique(rows.magsys)].tolist()
-        places = {one.position for one in inputs.conventions}
-        common = places.pop() if len(places) == 1 else "topocenter"
+        positions_of_times: list[ReferencePosition] = [one.position for one in inputs.conventions]
+        common = positions_of_times[0] if len(set(positions_of_times)) == 1 else "topocenter"
         conventions = Conventions(
             "middle",
             kinds[0] if len(kinds) == 1 else "unknown",
             systems[0] if len(systems) == 1 else "unknown",
             "barycenter" if self._barycentric else common,
+            "middle of exposure, at the barycentre" if self._barycentric else "",
         )
         bits = [m["flag_bits"] for m in metas if "flag_bits" in m]
         return {
@@ -325,7 +327,8 @@ class CombinedTables:
         how = f"scale={self.scale}" + (", barycentric" if self._barycentric else "")
         n = len(inputs)
         plural = "s" if n != 1 else ""
-        return f"combine: {len(rows.index)} rows of {n} light curve{plural}; {how}; {'; '.join(counted)}"
+        given = f"{len(rows.index)} rows of {n} light curve{plural}"
+        return f"combine: {given}; {how}; {'; '.join(counted)}"
 
 
 def _sources(inputs: InputCurves) -> list[dict]:

@@ -151,9 +151,9 @@ def repeats(rows: MeasuredRows) -> np.ndarray:
     # A row without a name is a copy of the one with a name that is most alike.
     nameless = np.where(named[first], second, first)[mixed]
     partner = np.where(named[first], first, second)[mixed]
-    apart = np.abs(rows.flux[nameless] - rows.flux[partner])
+    difference = np.abs(rows.flux[nameless] - rows.flux[partner])
     late = np.abs(rows.seconds[nameless] - rows.seconds[partner])
-    order = np.lexsort((partner, late, np.nan_to_num(apart), nameless))
+    order = np.lexsort((partner, late, np.nan_to_num(difference), nameless))
     nameless, partner = nameless[order], partner[order]
     best = np.ones(len(nameless), bool)
     best[1:] = nameless[1:] != nameless[:-1]

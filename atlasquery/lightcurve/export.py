@@ -187,8 +187,8 @@ def to_sncosmo(lc: TimeSeries, *, bands: Mapping[str, str | None] | None = None)
         ``time_reference`` is ``"unknown"`` is taken for the start), ``band``
         (``atlaso``, ``atlasc``), ``flux`` and ``fluxerr`` (uJy), ``zp`` (23.9) and
         ``zpsys`` (``ab``), of the rows that have a flux and an error above 0, and that
-        `clean` did not flag as bad; one of each exposure, and no total flux beside that of
-        a difference. ``meta["left_out"]`` is the number of the others.
+        `clean` did not flag as bad; one of each exposure, and no total flux where there
+        are fluxes of a difference. ``meta["left_out"]`` is the number of the others.
 
     Raises
     ------

@@ -14,7 +14,7 @@ __all__ = ["draw_key", "key_of"]
 # Inches: narrower figures have their legend below; the numbers of an axis and their label;
 # a column and a line of the legend.
 NARROW, NUMBERS, COLUMN, LINE = 6.0, 0.75, 1.9, 0.18
-# With more keys of survey, band and kind together, each has a key of its own.
+# With more keys of survey, band and kind together, each has a separate key.
 MOST_KEYS = 12
 GREY = "0.45"
 
@@ -91,7 +91,7 @@ def key_of(
         Further lines of the legend.
     marks : sequence of PlotPoints, optional
         All that is drawn. If it is of several surveys, and more than a legend has room for,
-        surveys, bands and kinds of measurement have keys of their own.
+        surveys, bands and kinds of measurement have separate keys.
 
     Returns
     -------
@@ -149,7 +149,8 @@ def _separate_keys(ax: Any, marks: Sequence[PlotPoints]) -> dict[str, object]:
     from matplotlib.patches import Patch
 
     paper = to_hex(ax.get_facecolor())
-    plain = {"ls": "", "color": GREY, "ms": 6}
+    # matplotlib declares each keyword; these are put together.
+    plain: dict[str, Any] = {"ls": "", "color": GREY, "ms": 6}
     surveys = [mark.survey for mark in marks]
     found: dict[str, object] = {}
     for survey in sorted(set(surveys), key=lambda name: (not name, name.lower())):
@@ -160,7 +161,7 @@ def _separate_keys(ax: Any, marks: Sequence[PlotPoints]) -> dict[str, object]:
         found[f"{band or 'no'} band"] = Patch(color=visible(style_of(band).colour, paper))
     for mark in marks:
         kind = MARKER_STYLES[mark.kind]
-        look = {"limit": {"marker": "v"}, "flagged": {"marker": "x"}}.get(
+        look: dict[str, Any] = {"limit": {"marker": "v"}, "flagged": {"marker": "x"}}.get(
             mark.kind, {"marker": "o", "mfc": paper if kind.opened else GREY}
         )
         if mark.total:

@@ -240,12 +240,15 @@ def value_label(lc: Table, y: str) -> str:
     if "flux_kind" in lc.columns and "magsys" in lc.columns:
         # Total fluxes beside others have another axis.
         main = np.asarray(lc["flux_kind"]) != "total"
+        if "duplicate_of" in lc.columns:
+            # They are not drawn.
+            main &= np.ma.getmaskarray(lc["duplicate_of"])
         main = main if main.any() else ~main
-        (system, *more), (kind, *others) = (
+        (system, *systems), (kind, *kinds) = (
             sorted(set(np.asarray(lc[name])[main].tolist())) or ["unknown"]
             for name in ("magsys", "flux_kind")
         )
-        system, kind = "unknown" if more else system, "unknown" if others else kind
+        system, kind = "unknown" if systems else system, "unknown" if kinds else kind
     if y == "mag":
         return UNKNOWN_LABELS[y] if system == "unknown" else f"{system} magnitude (mag)"
     return "Difference flux (µJy)" if kind == "difference" else UNKNOWN_LABELS[y]

@@ -110,9 +110,9 @@ def _mend_leap_days(
     """
     moment = jd1 + jd2
     starts, _ = _leap_seconds()
-    place = np.searchsorted(starts, moment)
-    near = np.abs(moment - starts[np.minimum(place, len(starts) - 1)]) < 1.01
-    near |= np.abs(moment - starts[np.maximum(place - 1, 0)]) < 1.01
+    following = np.searchsorted(starts, moment)
+    near = np.abs(moment - starts[np.minimum(following, len(starts) - 1)]) < 1.01
+    near |= np.abs(moment - starts[np.maximum(following - 1, 0)]) < 1.01
     rows = np.flatnonzero((near | (moment < WHOLE_SECONDS)) & np.isfinite(moment))
     if not len(rows):
         return
@@ -145,7 +145,7 @@ def _days(jd1: np.ndarray, jd2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tdb_minus_tt(days: np.ndarray) -> np.ndarray:
-    # The place on the Earth changes it by two microseconds.
+    # The position on the Earth changes it by two microseconds.
     return erfa.dtdb(days, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -179,7 +179,7 @@ def light_travel_time(
         In seconds, negative where the Earth is farther from the object.
     """
     found = np.empty(len(jd1))
-    places = [None if one is None else _geocentric(one) for one in sites]
+    positions = [None if one is None else _geocentric(one) for one in sites]
     day, share = _days(jd1, jd2)
     # What is slow is computed once for each day of the data.
     days, index = np.unique(day, return_inverse=True)
@@ -195,21 +195,21 @@ def light_travel_time(
             where[at_sun] = _between(sun, index[rows][at_sun], share[rows][at_sun])
         used = site[rows]
         for number in np.unique(used):
-            place = places[number]
-            if place is not None:
+            position = positions[number]
+            if position is not None:
                 some = np.flatnonzero((used == number) & ~at_sun)
                 turned = celestial[index[rows][some]]
-                where[some] += _rotated(place, turned, day[rows][some], share[rows][some])
+                where[some] += _rotated(position, turned, day[rows][some], share[rows][some])
         found[rows] = np.einsum("ij,ij->i", where, direction[rows]) * AU_SECONDS
     return found
 
 
 def _geocentric(site: Site) -> np.ndarray:
     """Return the position of a site in the rotating frame, in astronomical units."""
-    place = EarthLocation.from_geodetic(
+    position = EarthLocation.from_geodetic(
         site.longitude * u.deg, site.latitude * u.deg, site.height * u.m
     )
-    return np.array([axis.to_value(u.m) for axis in place.to_geocentric()]) / erfa.DAU
+    return np.array([axis.to_value(u.m) for axis in position.to_geocentric()]) / erfa.DAU
 
 
 def _motions(days: np.ndarray) -> tuple[Any, Any]:
@@ -245,7 +245,7 @@ def _between(motion: tuple, index: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def _rotated(
-    place: np.ndarray, celestial: np.ndarray, day: np.ndarray, share: np.ndarray
+    position: np.ndarray, celestial: np.ndarray, day: np.ndarray, share: np.ndarray
 ) -> np.ndarray:
     """Return the position of a site relative to the centre of the Earth, in astronomical units.
 
@@ -256,7 +256,7 @@ def _rotated(
     seconds = TT_MINUS_TAI + _to_tai(day, share, "utc")
     angle = erfa.era00(day, share - seconds / SECONDS)
     sine, cosine = np.sin(angle), np.cos(angle)
-    x, y, z = place
+    x, y, z = position
     rotating = np.stack([x * cosine - y * sine, x * sine + y * cosine, np.full(len(day), z)], -1)
     # The transposed matrix leads from intermediate to celestial coordinates.
     return np.einsum("nij,ni->nj", celestial, rotating)

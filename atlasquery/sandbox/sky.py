@@ -224,6 +224,14 @@ class SkyObject:
         return offset(self.ra, self.dec, self.motion[0] * since, self.motion[1] * since)
 
     @property
+    def tns_title(self) -> str | None:
+        """The name in TNS with its prefix: SN of what is a supernova by its spectrum, else AT."""
+        if self.tns_name is None:
+            return None
+        supernova = (self.spectral_type or "").startswith(("SN ", "SLSN"))
+        return f"{'SN' if supernova else 'AT'} {self.tns_name}"
+
+    @property
     def names(self) -> dict[str, str]:
         """The names by service: atlas, tns, ztf, lsst, lcc, skyportal, mpc; those that it has."""
         names = {
@@ -326,7 +334,6 @@ class SyntheticSky:
         return found
 
 
-@functools.lru_cache(maxsize=4)
 def objects(seed: int = SEED) -> SyntheticSky:
     """Return the objects of the sky.
 
@@ -340,6 +347,12 @@ def objects(seed: int = SEED) -> SyntheticSky:
     SyntheticSky
         The objects, the same ones for each call with this seed.
     """
+    return _objects(seed)
+
+
+# The cache of `objects` itself would tell a call without a seed from one with the seed that it has.
+@functools.lru_cache(maxsize=4)
+def _objects(seed: int) -> SyntheticSky:
     placement, light = generator(seed, _PLACEMENT), generator(seed, _LIGHT)
     topics, ra, dec = _place(placement)
     kinds = [_kind(placement, number, topic) for number, topic in enumerate(topics)]

@@ -226,7 +226,7 @@ def icrs_positions(
         If it is not a position.
     """
     if isinstance(coordinates, str):
-        coordinates = _read_position(coordinates)
+        coordinates = _read_position(coordinates, name)
     elif isinstance(coordinates, BaseCoordinateFrame) and coordinates.has_data:
         coordinates = SkyCoord(coordinates)
     if not isinstance(coordinates, SkyCoord):
@@ -263,14 +263,15 @@ def _direction(coordinates: SkyCoord) -> SphericalRepresentation:
     return coordinates.icrs.spherical
 
 
-def _read_position(text: str) -> SkyCoord:
+def _read_position(text: str, name: str) -> SkyCoord:
     try:
         found = read_position(text)
     except InvalidQueryError as error:
-        raise InvalidQueryError(f"coordinates={text!r:.200}: {error}") from None
+        raise InvalidQueryError(f"{name}={text!r:.200}: {error}") from None
     if found is None:
+        advice = "query_object" if name == "coordinates" else "SkyCoord.from_name"
         raise InvalidQueryError(
-            f"coordinates={text!r:.200} is not a position, {RIGHT}; for a name, use query_object"
+            f"{name}={text!r:.200} is not a position, {RIGHT}; for a name, use {advice}"
         )
     return found
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import astropy.units as u
 
-from atlasquery.exceptions import InvalidQueryError, TimeoutError
+from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TimeoutError
 from atlasquery.service import ServiceQuery
 from atlasquery.service.clock import Clock, OutOfTimeError, TimeLimit
 from atlasquery.service.deadline import Activity, watched_activity
 from atlasquery.service.pool import start_thread
 from atlasquery.service.probe import responds
-from atlasquery.warn import collected_warnings
+from atlasquery.warn import collected_warnings, warn
 
-__all__ = ["LIMIT", "Question", "ServiceAnswer", "ask_all", "check_seconds"]
+__all__ = ["LIMIT", "Question", "ServiceAnswer", "ask_all", "check_seconds", "repeat_warnings"]
 
 #: Seconds that each service has if no time limit is given.
 LIMIT = 60.0
@@ -168,6 +168,22 @@ def ask_all(questions: Sequence[Question], *, timeout: float | None = None) -> l
                 one.question.client._clock.interrupt()
         raise
     return [one.outcome for one in running]
+
+
+def repeat_warnings(answers: Sequence[ServiceAnswer]) -> None:
+    """Issue the warnings of services, but not that they have nothing.
+
+    Parameters
+    ----------
+    answers : sequence of ServiceAnswer
+        The answers, with the warnings that were collected.
+    """
+    seen = set()
+    for answer in answers:
+        for message, category in answer.warnings:
+            if category is not NoResultsWarning and (message, category) not in seen:
+                seen.add((message, category))
+                warn(f"{answer.question.title}: {message}", category)
 
 
 class _Running:

@@ -16,6 +16,7 @@ from atlasquery.exceptions import (
     NoResultsWarning,
 )
 from atlasquery.service.inputs import check_radius, check_time, column_names
+from atlasquery.sky.archive_requests import Answer, ArchiveTargets, Catalogue
 from atlasquery.sky.pairs import (
     Pairs,
     angular_distance,
@@ -24,7 +25,7 @@ from atlasquery.sky.pairs import (
     position_angle,
 )
 from atlasquery.sky.proper_motion import propagate
-from atlasquery.sky.remote_catalogues import Answer, Catalogue, Targets, find_catalogue
+from atlasquery.sky.remote_catalogues import find_catalogue
 from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
 from atlasquery.warn import warn
 
@@ -292,7 +293,8 @@ def _rows_of(catalogue: Any, rows: np.ndarray) -> Table:
     if not isinstance(catalogue, Table):
         if hasattr(catalogue, "iloc"):
             return Table.from_pandas(catalogue.iloc[rows])
-        return Table(catalogue)[rows]
+        columns = {str(name): catalogue[name] for name in column_names(catalogue) or ()}
+        return Table({name: np.asarray(column)[rows] for name, column in columns.items()})
     table = Table(copy=False)
     for name in catalogue.colnames:
         table[name] = catalogue[name][rows]
@@ -356,7 +358,7 @@ def _match_remote(
 ) -> Table:
     index = np.flatnonzero(np.isfinite(query[0]) & np.isfinite(query[1]))
     ra, dec = np.degrees(query[0][index]), np.degrees(query[1][index])
-    targets = Targets(index, ra, dec, arcsec, when)
+    targets = ArchiveTargets(index, ra, dec, arcsec, when)
     try:
         answer = remote.fetch(targets)
     except IncompleteResultError as error:

@@ -17,11 +17,18 @@ from atlasquery.exceptions import (
     NotFoundError,
 )
 from atlasquery.service.inputs import check_radius, check_time
-from atlasquery.sky.asking import LIMIT, Question, ServiceAnswer, ask_all, check_seconds
+from atlasquery.sky.asking import (
+    LIMIT,
+    Question,
+    ServiceAnswer,
+    ask_all,
+    check_seconds,
+    repeat_warnings,
+)
 from atlasquery.sky.findings import Findings, ServiceResult
 from atlasquery.sky.resolve import find_names, unknown_error
 from atlasquery.sky.services import ForcedService, SkyService, chosen_services
-from atlasquery.sky.targets import Targets, read_targets
+from atlasquery.sky.targets import FindTargets, read_targets
 from atlasquery.sky.terms import Found
 from atlasquery.warn import warn
 
@@ -158,7 +165,10 @@ def _check_since(since: Any) -> Time | None:
 
 
 def _locate(
-    targets: Targets, chosen: Sequence[SkyService], skipped: dict[str, str], seconds: float | None
+    targets: FindTargets,
+    chosen: Sequence[SkyService],
+    skipped: dict[str, str],
+    seconds: float | None,
 ) -> dict[int, tuple[str, ...]]:
     """Give targets their positions by their names; return all names of each."""
     pending = targets.unresolved
@@ -258,13 +268,8 @@ def _failures(
 
 
 def _warn_of(answers: Sequence[ServiceAnswer], failures: dict[str, Exception]) -> None:
-    """Repeat the warnings of the services, but not that they have nothing; name what failed."""
-    seen = set()
-    for answer in answers:
-        for message, category in answer.warnings:
-            if category is not NoResultsWarning and (message, category) not in seen:
-                seen.add((message, category))
-                warn(f"{answer.question.title}: {message}", category)
+    """Repeat the warnings of the services, and name what failed."""
+    repeat_warnings(answers)
     if failures:
         reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
         count = f"{len(failures)} service{'s' * (len(failures) != 1)}"

@@ -15,19 +15,25 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery import __version__
-from atlasquery.exceptions import InvalidQueryError, NotFoundError
+from atlasquery.exceptions import (
+    IncompleteResultError,
+    InputWarning,
+    InvalidQueryError,
+    NotFoundError,
+)
 from atlasquery.lightcurve import LightCurves, combine
 from atlasquery.lightcurve import plot as plot_light_curve
 from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_radius
-from atlasquery.sky.asking import LIMIT, Question, ask_all
+from atlasquery.sky.asking import LIMIT, Question, ask_all, repeat_warnings
 from atlasquery.sky.resolve import merged_names
 from atlasquery.sky.services import OTHER_NAMES, SkyService
-from atlasquery.sky.targets import Targets
+from atlasquery.sky.targets import FindTargets
 from atlasquery.sky.terms import Found, object_table
 from atlasquery.tables.files import write_table
 from atlasquery.tables.html import Markup, definitions, grid
 from atlasquery.tables.pickling import PickledTable
+from atlasquery.warn import warn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +109,7 @@ class Findings:
 
     def __init__(
         self,
-        targets: Targets,
+        targets: FindTargets,
         radius: float,
         results: Iterable[ServiceResult],
         failures: Mapping[str, Exception],
@@ -353,7 +359,7 @@ class Findings:
                 "the light curves were not fetched before this result was stored: give "
                 "light_curves=True to find"
             )
-        questions = []
+        questions, before = [], [len(result.found.failures) for result in pending]
         for result in pending:
             service: Any = result.service
             questions.append(
@@ -363,15 +369,27 @@ class Findings:
                     service.client, service.address, service.limit or LIMIT,
                 )
             )  # fmt: skip
-        for result, answer in zip(pending, ask_all(questions, timeout=self._timeout), strict=True):
-            failed = list(result.found.failures)
-            if answer.error is not None:
+        answers = ask_all(questions, timeout=self._timeout)
+        repeat_warnings(answers)
+        for result, answer, known in zip(pending, answers, before, strict=True):
+            failed = list(result.found.failures)[known:]
+            error = answer.error
+            if error is not None:
                 # A thread that was given up may still write to the old one.
-                result.found = Found(
-                    result.found.table, result.found.entries, result.found.names,
-                    [[] for _ in result.found.entries], failed,
-                )  # fmt: skip
-                self.failures[result.name] = answer.error
+                result.found = dataclasses.replace(
+                    result.found,
+                    entries=list(result.found.entries),
+                    curves=[[] for _ in result.found.entries],
+                )
+            elif failed:
+                error = IncompleteResultError(
+                    f"{len(failed)} light curves failed; the first, {failed[0][0]}: {failed[0][1]}",
+                    failures=failed,
+                    service=result.name,
+                )
+            if error is not None:
+                self.failures[result.name] = error
+                warn(f"Light curves of {answer.question.title} failed: {error}", InputWarning)
         self.__dict__.pop("objects", None)
 
     def _without_curves(self) -> str:

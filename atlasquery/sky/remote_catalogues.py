@@ -6,9 +6,7 @@ computes the separations. Nothing is read from or written to the cache of astroq
 stores responses that are error pages.
 """
 
-import builtins
 import contextlib
-import http.client
 import inspect
 import io
 import re
@@ -17,22 +15,16 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import astropy.units as u
 import numpy as np
-import requests
 from astropy.coordinates import FK5, ICRS, SkyCoord
-from astropy.io import votable
-from astropy.table import Table, vstack
-from astropy.time import Time
-from astropy.utils.exceptions import AstropyWarning
-from astroquery import exceptions as astroquery_exceptions
+from astropy.table import Table
 
 from atlasquery.exceptions import (
-    IncompleteResultError,
     InputWarning,
     InvalidQueryError,
     LargeQueryWarning,
@@ -43,14 +35,22 @@ from atlasquery.exceptions import (
     TimeoutError,
 )
 from atlasquery.service import ServiceQuery
-from atlasquery.service.http_errors import server_message
 from atlasquery.service.inputs import column_names, suggest
 from atlasquery.service.tap import TapSession, plain_strings, run_adql, typed_tap_errors
 from atlasquery.sky import conf
+from atlasquery.sky.archive_requests import (
+    Answer,
+    ArchiveRows,
+    ArchiveTargets,
+    Catalogue,
+    ask_in_chunks,
+    read_votable,
+    typed_errors,
+)
 from atlasquery.sky.sky_positions import EPOCH_WORDS, LONGITUDE, PM_DEC, PM_RA, angle_columns
 from atlasquery.warn import warn
 
-__all__ = ["Answer", "Catalogue", "Targets", "find_catalogue"]
+__all__ = ["find_catalogue"]
 
 # Arcseconds that are added to each radius: services compare rounded positions, or in FK5, which
 # is up to 29 mas away from ICRS.
@@ -83,95 +83,6 @@ NAMES = ("gaia", "simbad", "ned", "vizier:<table>", "xmatch:<table>")
 # NED's message when it has no object there.
 NOTHING = re.compile(r"\bno\b[\w\s]*\bfound\b|\bno (objects?|results?)\b", re.I)
 VIZIER_TABLE = re.compile(r"[\w.+/&-]+")
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Positions that a catalogue is asked for.
-
-    Parameters
-    ----------
-    index : `~numpy.ndarray`
-        Number of each position in the user's list.
-    ra, dec : `~numpy.ndarray`
-        Degrees (ICRS), at the epoch.
-    radius : float
-        Arcseconds.
-    when : `~astropy.time.Time` or None
-        The epoch at which positions are compared, or one for each.
-    """
-
-    index: np.ndarray
-    ra: np.ndarray
-    dec: np.ndarray
-    radius: float
-    when: Time | None = None
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, rows: slice) -> "Targets":
-        return replace(self, index=self.index[rows], ra=self.ra[rows], dec=self.dec[rows])
-
-    def years_from(self, *epochs: float) -> float:
-        """Return the years between the epoch asked for and the most distant of others."""
-        if self.when is None:
-            return 0.0
-        years = np.atleast_1d(self.when.tcb.jyear)
-        return max(float(np.max(np.abs(years - epoch), initial=0)) for epoch in epochs)
-
-    def upload(self, *names: str) -> Table:
-        """Return a plain table of number, right ascension and declination (deg, ICRS)."""
-        columns = (np.arange(len(self), dtype=np.int64), self.ra, self.dec)
-        return Table(dict(zip(names or ("idx", "ra", "dec"), columns, strict=True)))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Rows of a catalogue, each with the position that it was found for.
-
-    Parameters
-    ----------
-    index : `~numpy.ndarray`
-        Number of the position in the user's list.
-    table : `~astropy.table.Table`
-        The rows.
-    epoch : float, optional
-        Julian year of the positions, if the rows do not have it.
-    notes : dict
-        What is uncertain about the catalogue, for the metadata.
-    """
-
-    index: np.ndarray
-    table: Table
-    epoch: float | None = None
-    notes: dict[str, str] = field(default_factory=dict)
-
-
-class Catalogue(Protocol):
-    """A catalogue that can be asked for the objects near positions."""
-
-    @property
-    def name(self) -> str:
-        """The name, for messages."""
-        ...
-
-    @property
-    def service(self) -> str:
-        """The service that has it."""
-        ...
-
-    def fetch(self, targets: Targets) -> Answer:
-        """Return the objects near positions."""
-        ...
-
-
-class _Part(NamedTuple):
-    """Rows for some positions, by the number among these, and whether rows were cut."""
-
-    number: np.ndarray
-    table: Table
-    cut: bool = False
 
 
 def find_catalogue(catalogue: Any) -> Catalogue | None:
@@ -238,146 +149,11 @@ def _named_catalogue(name: str) -> Catalogue:
     raise InvalidQueryError(f"catalogue={name!r} is not known{suggest(name, NAMES)}")
 
 
-# How the rows for many positions are put together.
-
-
-def _in_chunks(targets: Targets, size: int, ask: Callable[[Targets], _Part], name: str) -> Answer:
-    """Ask for all positions, some at once, and for fewer at once where rows were cut."""
-    index: list[np.ndarray] = []
-    tables: list[Table] = []
-    waiting = [targets[start : start + size] for start in range(0, len(targets), size)]
-    while waiting:
-        chunk = waiting.pop(0)
-        try:
-            part = ask(chunk)
-        except (RemoteServiceError, TimeoutError, TableParseError) as error:
-            if not tables:
-                raise
-            raise _incomplete(error, name, _stacked(index, tables), [chunk, *waiting]) from error
-        if part.cut and len(chunk) > 1:
-            half = len(chunk) // 2
-            waiting[:0] = [chunk[:half], chunk[half:]]
-            continue
-        if part.cut:
-            warn(
-                f"{name}: the service cut the rows near position {chunk.index[0]} after "
-                f"{len(part.table)}; use a smaller radius",
-                MaxResultsWarning,
-            )
-        if np.any((part.number < 0) | (part.number >= len(chunk))):
-            raise TableParseError(f"{name}: the service sent rows for positions it was not asked")
-        index.append(chunk.index[part.number])
-        tables.append(part.table)
-    return _stacked(index, tables)
-
-
-def _stacked(index: list[np.ndarray], tables: list[Table]) -> Answer:
-    filled = [table for table in tables if len(table)] or tables[:1]
-    table = Table()
-    if filled:
-        table = vstack(filled, metadata_conflicts="silent") if len(filled) > 1 else filled[0]
-    table.meta = {}
-    return Answer(np.concatenate([np.empty(0, np.int64), *index]), table)
-
-
-def _incomplete(
-    error: Exception, name: str, result: Answer, chunks: list[Targets]
-) -> IncompleteResultError:
-    failed = len(chunks[0])
-    later = sum(map(len, chunks[1:]))
-    failures = [(chunks[0].index, error), *((chunk.index, "Not tried") for chunk in chunks[1:])]
-    return IncompleteResultError(
-        f"{name}: the request for {failed} positions failed, and those for {later} others were "
-        f"not tried; the rows of all earlier positions are in result: {error}",
-        result=result,
-        failures=failures,
-        service=getattr(error, "service", None),
-        status=getattr(error, "status", None),
-        reason=getattr(error, "reason", None),
-        url=getattr(error, "url", None),
-    )
-
-
-@contextlib.contextmanager
-def _typed_errors(service: str) -> Iterator[None]:
-    """Replace the errors of astroquery and what it uses by those of this package."""
-    known: dict[str, Any] = {"service": service}
-    try:
-        with warnings.catch_warnings():
-            # Units and fields that are not in the standards of VOTables.
-            warnings.simplefilter("ignore", AstropyWarning)
-            yield
-    except (RemoteServiceError, InvalidQueryError, TimeoutError, TableParseError):
-        raise
-    except (requests.Timeout, astroquery_exceptions.TimeoutError, builtins.TimeoutError) as error:
-        raise TimeoutError(f"{service} did not answer in time: {error}", **known) from error
-    except requests.HTTPError as error:
-        raise _http_error(error, service) from error
-    except (requests.RequestException, http.client.HTTPException, OSError) as error:
-        raise RemoteServiceError(f"{service} cannot be reached: {error}", **known) from error
-    except (
-        astroquery_exceptions.RemoteServiceError,
-        astroquery_exceptions.InvalidQueryError,
-        SystemError,
-    ) as error:
-        reason = " ".join(str(error).split())
-        raise RemoteServiceError(f"{service} failed: {reason}", reason=reason, **known) from error
-    except Exception as error:
-        # Pages instead of a VOTable fail in many ways.
-        reason = " ".join(str(error).split())[:300]
-        raise TableParseError(
-            f"{service} sent a response that is not a table: {reason}", reason=reason, **known
-        ) from error
-
-
-def _http_error(error: requests.HTTPError, service: str) -> RemoteServiceError:
-    response = error.response
-    if response is None:
-        reason, status, url = " ".join(str(error).split()), None, None
-        if found := re.search(r"\b([45]\d\d)\b", reason):
-            status = int(found[1])
-    else:
-        reason, status, url = server_message(response), response.status_code, response.url
-    number = f" with status {status}" if status else ""
-    return RemoteServiceError(
-        f"{service} refused the request{number}: {reason}",
-        service=service,
-        status=status,
-        url=url,
-        reason=reason,
-    )
-
-
-def _read_votable(content: bytes | Path) -> tuple[list[Table], dict[str, str]]:
-    """Return the tables of a VOTable, and the values of INFO and PARAM elements by name."""
-    # A path is given as a string, which is then read whether it is compressed or not.
-    source = io.BytesIO(content) if isinstance(content, bytes) else str(content)
-    file = votable.parse(source, verify="ignore")
-    infos = {
-        info.name: f"{info.value} {getattr(info, 'content', None) or ''}".strip()
-        for info in _infos(file)
-    }
-    tables = [
-        plain_strings(table.to_table(use_names_over_ids=True)) for table in file.iter_tables()
-    ]
-    return tables, infos
-
-
-def _infos(element: Any) -> Iterator[Any]:
-    yield from element.infos
-    # NED has its error in a PARAM.
-    yield from element.params
-    for resource in element.resources:
-        yield from _infos(resource)
-        for table in resource.tables:
-            yield from table.infos
-
-
 # Queries in ADQL that join a catalogue with the uploaded positions.
 
 
 def _join(
-    targets: Targets,
+    targets: ArchiveTargets,
     *,
     table: str,
     position: tuple[str, str],
@@ -414,11 +190,11 @@ def _join(
     )
 
 
-def _joined_part(table: Table, cut: bool) -> _Part:
+def _joined_part(table: Table, cut: bool) -> ArchiveRows:
     """Take the number of the position, the first column of a join, out of its rows."""
     number = np.asarray(table[table.colnames[0]], dtype=np.int64)
     table.remove_column(table.colnames[0])
-    return _Part(number, table, cut)
+    return ArchiveRows(number, table, cut)
 
 
 class _Gaia:
@@ -427,7 +203,7 @@ class _Gaia:
     name, service = "gaia", "the Gaia archive"
 
     def __init__(self, gaia: Any = None):
-        with _typed_errors(self.service):
+        with typed_errors(self.service):
             from astroquery.gaia import GaiaClass, conf as gaia_conf  # isort: skip
 
             # Otherwise the archive is asked for its messages at once.
@@ -435,17 +211,17 @@ class _Gaia:
         table = self.gaia.MAIN_GAIA_TABLE or gaia_conf.MAIN_GAIA_TABLE
         self.table = table if isinstance(table, str) else "gaiadr3.gaia_source"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the sources near positions, with all columns."""
-        return _in_chunks(targets, conf.upload_rows, self._ask, self.name)
+        return ask_in_chunks(targets, conf.upload_rows, self._ask, self.name)
 
-    def _ask(self, chunk: Targets) -> _Part:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         query = _join(
             chunk, table=self.table, position=("c.ra", "c.dec"), pm=("c.pmra", "c.pmdec"), frame="",
             epochs=(GAIA_EPOCH - 1, GAIA_EPOCH + 1),
         )  # fmt: skip
         with (
-            _typed_errors(self.service),
+            typed_errors(self.service),
             _socket_timeout(conf.timeout),
             tempfile.TemporaryDirectory() as folder,
         ):
@@ -457,7 +233,7 @@ class _Gaia:
             )  # fmt: skip
             self._wait(job)
             job.save_results()
-            (table, *_), infos = _read_votable(path)
+            (table, *_), infos = read_votable(path)
         return _joined_part(table, infos.get("QUERY_STATUS", "").startswith("OVERFLOW"))
 
     def _wait(self, job: Any) -> None:
@@ -499,7 +275,7 @@ class _Simbad:
 
     def __init__(self, simbad: Any = None):
         if simbad is None:
-            with _typed_errors(self.service):
+            with typed_errors(self.service):
                 from astroquery.simbad import SimbadClass
 
                 simbad = SimbadClass()
@@ -507,20 +283,20 @@ class _Simbad:
             simbad._session = TapSession(conf.timeout)
         self.simbad = simbad
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions, with the columns of SIMBAD's table basic."""
-        answer = _in_chunks(targets, conf.upload_rows, self._ask, self.name)
+        answer = ask_in_chunks(targets, conf.upload_rows, self._ask, self.name)
         notes = {"catalogue_epoch": "J2000.0, which the documentation of SIMBAD does not confirm"}
         return replace(answer, epoch=SIMBAD_EPOCH, notes=notes)
 
-    def _ask(self, chunk: Targets) -> _Part:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         query = _join(
             chunk, table="basic", position=("c.ra", "c.dec"), frame="'ICRS', ",
             pm=("c.pmra", "c.pmdec"), epochs=(SIMBAD_EPOCH,),
         )  # fmt: skip
         address = self.simbad.tap.baseurl
         with (
-            _typed_errors(self.service),
+            typed_errors(self.service),
             typed_tap_errors(self.service, address, conf.timeout),
             warnings.catch_warnings(record=True) as caught,
         ):
@@ -546,7 +322,7 @@ class _VizierTap:
         self.table = table
         self.name = f"vizier:{table}"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the rows near positions, with all columns."""
         columns = self._columns()
         position = self._position(columns)
@@ -560,7 +336,7 @@ class _VizierTap:
                 "and pass that as the catalogue"
             )
 
-        def ask(chunk: Targets) -> _Part:
+        def ask(chunk: ArchiveTargets) -> ArchiveRows:
             query = _join(
                 chunk, table=f'"{self.table}"', position=position, pm=pm if moving else None,
                 frame="'ICRS', ", epochs=(epoch or GAIA_EPOCH,),
@@ -573,7 +349,7 @@ class _VizierTap:
                 )  # fmt: skip
             return _joined_part(table, _overflowed(caught))
 
-        return replace(_in_chunks(targets, conf.upload_rows, ask, self.name), epoch=epoch)
+        return replace(ask_in_chunks(targets, conf.upload_rows, ask, self.name), epoch=epoch)
 
     def _columns(self) -> Table:
         names = f"'{self.table}', '\"{self.table}\"'"
@@ -637,14 +413,14 @@ class _XMatch:
         self.table = table if table.lower() != "simbad" else "simbad"
         self.name = f"xmatch:{self.table}"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions, with the columns that the service has."""
         if targets.radius + MARGIN > LARGEST_XMATCH:
             raise InvalidQueryError(
                 f"catalogue='{self.name}' takes a radius up to {LARGEST_XMATCH - MARGIN:g} arcsec; "
                 f"'vizier:{self.table}' takes any"
             )
-        with _typed_errors(self.service), contextlib.redirect_stdout(io.StringIO()):
+        with typed_errors(self.service), contextlib.redirect_stdout(io.StringIO()):
             # A line is printed without the package regions.
             from astroquery.xmatch import XMatchClass, conf as xmatch_conf  # isort: skip
 
@@ -660,7 +436,7 @@ class _XMatch:
                 answer = self._wider(service, targets)
         return replace(answer, epoch=_table_epoch(self.table))
 
-    def _wider(self, service: Any, targets: Targets) -> Answer:
+    def _wider(self, service: Any, targets: ArchiveTargets) -> Answer:
         """Ask again, since positions are compared where the objects were in 2000."""
         years = targets.years_from(*EPOCHS) if targets.when else EPOCHS[1] - XMATCH_EPOCH
         years = max(years, EPOCHS[1] - XMATCH_EPOCH)
@@ -677,7 +453,7 @@ class _XMatch:
         return replace(answer, notes={"compared_at": "J2000.0, and cut here"})
 
     def _check_table(self, service: Any) -> None:
-        with _typed_errors(self.service):
+        with typed_errors(self.service):
             tables = service.get_available_tables()
         if "simbad" not in tables:
             raise TableParseError(
@@ -691,12 +467,12 @@ class _XMatch:
                 + (near if "did you mean" in near else f"; 'vizier:{self.table}' may be one")
             )
 
-    def _asked(self, service: Any, targets: Targets, radius: float) -> Answer:
-        def ask(chunk: Targets) -> _Part:
+    def _asked(self, service: Any, targets: ArchiveTargets, radius: float) -> Answer:
+        def ask(chunk: ArchiveTargets) -> ArchiveRows:
             # With names of ours: the catalogue's columns of the same name would be renamed.
             upload = chunk.upload("query_idx", "query_ra", "query_dec")
             name = self.table if self.table == "simbad" else f"vizier:{self.table}"
-            with _typed_errors(self.service):
+            with typed_errors(self.service):
                 table = plain_strings(service.query(
                     upload, name, radius * u.arcsec, colRA1="query_ra", colDec1="query_dec",
                     cache=False,
@@ -706,9 +482,9 @@ class _XMatch:
                     name for name in table.colnames
                     if name in ("angDist", "query_idx", "query_ra", "query_dec")
                 ])  # fmt: skip
-            return _Part(number, table, len(table) >= LARGEST_ANSWER)
+            return ArchiveRows(number, table, len(table) >= LARGEST_ANSWER)
 
-        return _in_chunks(targets, conf.xmatch_rows, ask, self.name)
+        return ask_in_chunks(targets, conf.xmatch_rows, ask, self.name)
 
 
 def _moves(table: Table) -> bool:
@@ -731,19 +507,19 @@ class _VizierQuery:
         table = vizier.catalog if isinstance(vizier.catalog, str) else vizier.catalog[0]
         self.name = f"vizier:{table}"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the rows near positions, with the columns that the user chose."""
-        return _in_chunks(targets, VIZIER_ROWS, self._ask, self.name)
+        return ask_in_chunks(targets, VIZIER_ROWS, self._ask, self.name)
 
-    def _ask(self, chunk: Targets) -> _Part:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         radius = chunk.radius + MARGIN + FASTEST * chunk.years_from(*EPOCHS)
         positions = SkyCoord(chunk.ra, chunk.dec, unit="deg")
-        with _typed_errors(self.service):
+        with typed_errors(self.service):
             response = self.vizier.query_region_async(
                 positions, radius=radius * u.arcsec, frame="icrs", cache=False
             )
             response.raise_for_status()
-            tables, infos = _read_votable(response.content)
+            tables, infos = read_votable(response.content)
         if message := infos.get("Error", "") or infos.get("Errors", ""):
             raise RemoteServiceError(
                 f"{self.service} refused the query: {message}",
@@ -757,10 +533,10 @@ class _VizierQuery:
                 f"catalogue: {self.name} has {len(tables)} tables, {names}: choose one"
             )
         if not tables:
-            return _Part(np.empty(0, np.int64), Table())
+            return ArchiveRows(np.empty(0, np.int64), Table())
         return self._part(tables[0])
 
-    def _part(self, table: Table) -> _Part:
+    def _part(self, table: Table) -> ArchiveRows:
         if "_q" not in table.colnames:
             raise TableParseError(
                 f"{self.service} sent rows without _q, the number of the position",
@@ -769,7 +545,7 @@ class _VizierQuery:
         number = np.asarray(table["_q"], dtype=np.int64) - 1
         table.remove_column("_q")
         limit = self.vizier.ROW_LIMIT
-        return _Part(number, table, limit > 0 and len(table) >= limit)
+        return ArchiveRows(number, table, limit > 0 and len(table) >= limit)
 
 
 # Services that take one position at a time.
@@ -804,21 +580,21 @@ class _Other:
                 f"functools.partial({self.name}.query_region, {needed[0]}=...)"
             )
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the rows near positions."""
         if len(targets) > MANY:
             warn(
                 f"{self.name} is asked for one position after the other, {len(targets)} times",
                 LargeQueryWarning,
             )
-        return _in_chunks(targets, 1, self._ask, self.name)
+        return ask_in_chunks(targets, 1, self._ask, self.name)
 
-    def _ask(self, chunk: Targets) -> _Part:
+    def _ask(self, chunk: ArchiveTargets) -> ArchiveRows:
         radius = chunk.radius + MARGIN + FASTEST * chunk.years_from(*EPOCHS)
         return self._rows(SkyCoord(chunk.ra[0], chunk.dec[0], unit="deg"), radius * u.arcsec)
 
-    def _rows(self, position: SkyCoord, radius: u.Quantity) -> _Part:
-        with _typed_errors(self.service), _no_cache():
+    def _rows(self, position: SkyCoord, radius: u.Quantity) -> ArchiveRows:
+        with typed_errors(self.service), _no_cache():
             found = self.method(position, radius=radius)
         if found is not None and not isinstance(found, Table):
             if len(found) > 1:
@@ -828,7 +604,7 @@ class _Other:
             found = found[0] if len(found) else None
         table = Table() if found is None else plain_strings(Table(found))
         cut = self.limit is not None and len(table) >= self.limit
-        return _Part(np.zeros(len(table), np.int64), table, cut)
+        return ArchiveRows(np.zeros(len(table), np.int64), table, cut)
 
 
 def _no_cache() -> contextlib.AbstractContextManager:
@@ -849,7 +625,7 @@ class _Ned(_Other):
 
     def __init__(self, ned: Any = None):
         if ned is None:
-            with _typed_errors("NED"):
+            with typed_errors("NED"):
                 from astroquery.ipac.ned import NedClass
 
                 ned = NedClass()
@@ -857,19 +633,19 @@ class _Ned(_Other):
         self.ned = ned
         self.service, self.name = "NED", "ned"
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions."""
         # NED has galaxies, which do not move.
         notes = {"catalogue_frame": "ICRS, which NED calls J2000 and does not confirm"}
         return replace(super().fetch(replace(targets, when=None)), notes=notes)
 
-    def _rows(self, position: SkyCoord, radius: u.Quantity) -> _Part:
+    def _rows(self, position: SkyCoord, radius: u.Quantity) -> ArchiveRows:
         # Numbers are sent in FK5, 24 mas away: those of ICRS, given as FK5, are sent as they are.
         sent = SkyCoord(FK5(position.ra, position.dec))
-        with _typed_errors(self.service), _no_cache():
+        with typed_errors(self.service), _no_cache():
             response = self.ned.query_region_async(sent, radius=radius)
             response.raise_for_status()
-            tables, infos = _read_votable(response.content)
+            tables, infos = read_votable(response.content)
         message = infos.get("Error", "")
         if message and not NOTHING.search(message):
             raise RemoteServiceError(
@@ -880,7 +656,7 @@ class _Ned(_Other):
                 reason=message,
             )
         table = tables[0] if tables else Table()
-        return _Part(np.zeros(len(table), np.int64), table)
+        return ArchiveRows(np.zeros(len(table), np.int64), table)
 
 
 class _House:
@@ -890,7 +666,7 @@ class _House:
         self.client: Any = service
         self.service = self.name = str(service.name)
 
-    def fetch(self, targets: Targets) -> Answer:
+    def fetch(self, targets: ArchiveTargets) -> Answer:
         """Return the objects near positions."""
         radius = (targets.radius + MARGIN) * u.arcsec
         positions = SkyCoord(targets.ra, targets.dec, unit="deg", frame=ICRS)

@@ -219,12 +219,7 @@ class AtlasService(SkyService):
     def changed(self, found: Found, since: Time, *, curves: bool) -> Found:
         """Keep the objects with detections after a time: the server sends what is after it."""
         self.add_curves(found, since)
-        new = [False] * len(found.entries)
-        if len(found.table):
-            inserted = found.table["date_inserted"]
-            new = np.where(inserted.mask, False, (inserted > since).filled(False)).tolist() if (
-                np.any(inserted.mask)
-            ) else (inserted > since).tolist()  # fmt: skip
+        new = _after(found.table["date_inserted"], since).tolist() if found.entries else []
         keep = [
             fresh or entry.last > since.utc.mjd
             for fresh, entry in zip(new, found.entries, strict=True)
@@ -311,23 +306,25 @@ class AlerceService(SkyService):
             )
 
         table, failures = _around(ask, positions, radius, largest=300.0)
+        first, last = (self._utc(table[name]) for name in ("first_mjd", "last_mjd"))
         entries = [
             Entry(
                 row["query_index"], self.name, self.survey, str(row["oid"]), str(row["oid"]),
                 row["ra"], row["dec"], row["separation"], row["class_name"], row["n_det"],
-                *(self._utc(row[key]) for key in ("first_mjd", "last_mjd")),
+                first[n], last[n],
             )
-            for row in _dicts(
-                table, *PLACE, "oid", "class_name", "n_det", "first_mjd", "last_mjd"
-            )
+            for n, row in enumerate(_dicts(table, *PLACE, "oid", "class_name", "n_det"))
         ]  # fmt: skip
         return Found(table, entries, [(entry.object_id,) for entry in entries], failures=failures)
 
-    def _utc(self, mjd: float | None) -> float:
-        if mjd is None or not np.isfinite(mjd):
-            return np.nan
-        # Times of ZTF are in UTC already.
-        return mjd if self.survey == "ztf" else float(Time(mjd, format="mjd", scale="tai").utc.mjd)
+    def _utc(self, column: Any) -> list[float]:
+        """Return times of detections as MJD in UTC, NaN where masked."""
+        mjd = np.ma.filled(np.ma.asarray(column.astype(float)), np.nan)
+        if self.survey == "lsst":
+            # Times of LSST are in TAI, those of ZTF in UTC already.
+            known = np.isfinite(mjd)
+            mjd[known] = Time(mjd[known], format="mjd", scale="tai").utc.mjd
+        return mjd.tolist()
 
     def add_curves(self, found: Found, start: Time | None) -> None:
         """Fetch detections, limits and forced photometry."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import astropy.units as u
@@ -266,14 +267,18 @@ def _degrees(column: Any, label: str, *, hours: bool) -> np.ndarray:
 def _filled(column: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the plain values of a column, and which of them are masked."""
     mask = np.zeros(len(column), bool)
-    if hasattr(column, "mask"):
-        # Callable in data frames, where it is a method.
-        mask = mask if callable(column.mask) else mask | np.asarray(column.mask)
+    if hasattr(column, "isna"):
+        # A data frame, where mask is a method.
+        mask |= np.asarray(column.isna(), bool)
+    elif hasattr(column, "mask"):
+        mask |= np.asarray(column.mask)
     plain = getattr(column, "unmasked", column)
     plain = getattr(plain, "value", plain) if isinstance(plain, u.Quantity) else plain
     values = np.asarray(plain.data if isinstance(plain, np.ma.MaskedArray) else plain)
     if values.dtype.kind == "O":
-        mask = mask | np.array([v is None or v is np.ma.masked or v != v for v in values], bool)
+        mask |= np.array([value is None or value is np.ma.masked for value in values], bool)
+        if all(isinstance(value, Real) for value in values[~mask]):
+            values = np.where(mask, np.nan, values).astype(float)
     return values, mask
 
 

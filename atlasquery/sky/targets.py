@@ -14,7 +14,7 @@ from atlasquery.service.inputs import check_coordinates
 from atlasquery.service.positions import NAME_NAMES, read_position, table_positions
 from atlasquery.sky.names import read_name
 
-__all__ = ["Targets", "read_targets"]
+__all__ = ["FindTargets", "read_targets"]
 
 RIGHT = (
     "should be a SkyCoord, a name such as 'SN 2011fe', an id, a list of names, or a table with "
@@ -23,7 +23,7 @@ RIGHT = (
 
 
 @dataclass
-class Targets:
+class FindTargets:
     """The targets in flat order.
 
     Parameters
@@ -66,7 +66,7 @@ class Targets:
         return SkyCoord(*self.positions[indices].T, unit="deg")
 
 
-def read_targets(target: Any) -> Targets:
+def read_targets(target: Any) -> FindTargets:
     """Return the targets that an argument names.
 
     Parameters
@@ -76,7 +76,7 @@ def read_targets(target: Any) -> Targets:
 
     Returns
     -------
-    Targets
+    FindTargets
         The targets.
 
     Raises
@@ -86,7 +86,7 @@ def read_targets(target: Any) -> Targets:
     """
     if isinstance(target, BaseCoordinateFrame | SkyCoord):
         ra, dec, shape = check_coordinates(target)
-        found = Targets(np.column_stack([ra, dec]), [None] * len(ra), shape)
+        found = FindTargets(np.column_stack([ra, dec]), [None] * len(ra), shape)
     elif isinstance(target, Table):
         found = _of_table(target)
     elif isinstance(target, str) or _is_id(target):
@@ -105,7 +105,7 @@ def _is_id(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
 
 
-def _of_list(values: list, shape: tuple[int, ...] | None) -> Targets:
+def _of_list(values: list, shape: tuple[int, ...] | None) -> FindTargets:
     positions = np.full((len(values), 2), np.nan)
     names: list[str | None] = []
     for n, value in enumerate(values):
@@ -121,10 +121,10 @@ def _of_list(values: list, shape: tuple[int, ...] | None) -> Targets:
         if position is not None:
             positions[n] = position.ra.deg, position.dec.deg
         names.append(None if position is not None else read_name(value, name=label))
-    return Targets(positions, names, (len(values),) if shape is None else shape)
+    return FindTargets(positions, names, (len(values),) if shape is None else shape)
 
 
-def _of_table(table: Table) -> Targets:
+def _of_table(table: Table) -> FindTargets:
     """Return the positions of a table, or else its names."""
     by_name = {column.lower(): column for column in table.colnames}
     named = next((by_name[name] for name in NAME_NAMES if name in by_name), None)
@@ -137,4 +137,4 @@ def _of_table(table: Table) -> Targets:
         found.shape = (len(table),)
         return found
     ra, dec, shape = check_coordinates(positions)
-    return Targets(np.column_stack([ra, dec]), [None] * len(ra), shape)
+    return FindTargets(np.column_stack([ra, dec]), [None] * len(ra), shape)

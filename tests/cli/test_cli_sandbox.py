@@ -58,23 +58,32 @@ def test_sandbox_runs_until_ctrl_c(tmp_path):
         while time.monotonic() < deadline and "Ctrl-C" not in "".join(lines):
             lines.append(process.stdout.readline())
         text = "".join(lines)
-        server = re.search(r"export ATLASQUERY_ATLAS_SERVER=(\S+)", text)[1]
-        token = re.search(r"export ATLASQUERY_ATLAS_TOKEN=(\S+)", text)[1]
+        exports = dict(re.findall(r"export (ATLASQUERY_\w+)=(\S+)", text))
+        services = {name.split("_")[1] for name in exports}
+        assert services == {"ATLAS", "FORCED", "ALERCE", "LCC", "SKYPORTAL"}
         code = (
-            "from atlasquery import Atlas; from astropy.coordinates import SkyCoord;"
-            "print(Atlas.count_region(SkyCoord(150.0, 2.2, unit='deg'), radius='300 arcsec'))"
+            "from atlasquery import Alerce, Atlas; from astropy.coordinates import SkyCoord;"
+            "print(Atlas.count_region(SkyCoord(150.0, 2.2, unit='deg'), radius='300 arcsec'),"
+            "len(Alerce.list_classifiers(survey='lsst')) > 0)"
         )
-        env = os.environ | {"ATLASQUERY_ATLAS_SERVER": server, "ATLASQUERY_ATLAS_TOKEN": token}
+        env = os.environ | exports
         asked = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=600
         )
-        assert asked.stdout.strip() == "12", asked.stderr
+        assert asked.stdout.strip() == "12 True", asked.stderr
     finally:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert out.rstrip().endswith("Stopped.")
     assert (tmp_path / "box.sqlite").exists()
+
+
+def test_unknown_services_are_one_line():
+    result = run("sandbox", "--services", "atlas, ztf")
+    assert result.returncode == 2
+    assert "'ztf' is not 'all' and not one of atlas, forcedphot, alerce" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_an_unusable_path_is_one_line(tmp_path):

@@ -179,3 +179,10 @@ def test_the_real_server(real_url, tmp_path):
     for unknown in ("SYA-0000100", "NOPE"):
         with pytest.raises(NotFoundError, match="never looked for its periods"):
             client.get_object(unknown, "synth_alpha")
+
+
+def test_a_verdict_of_another_type_is_shown_as_none():
+    from atlasquery.lccserver.objects import _variability
+
+    assert _variability({"objectisvar": [1], "vartags": "EB"}) == "EB"
+    assert _variability({"objectisvar": 1, "vartags": None}) == "variable"

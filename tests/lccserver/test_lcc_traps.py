@@ -202,6 +202,17 @@ def test_what_is_no_message_is_an_error(lcc, double, text):
         lcc.query_criteria("sdssr < 13")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("setid", 17), ("api_args", 5), ("total_nmatches", "many"), ("lczip", ["x"])],
+)
+def test_data_of_another_type_are_an_error(lcc, double, name, value):
+    line = json.dumps({"status": "queued", "message": ["a", 1], "result": {name: value}})
+    double.faults["columnsearch"] = LineStream([line + "\n"])
+    with pytest.raises(TableParseError, match=rf"sent {name}=.*, which should be a"):
+        lcc.query_criteria("sdssr < 13")
+
+
 def test_5001_rows_go_in_two_chunks(server, client):
     rng = np.random.default_rng(1)
     inside = [row for part in server.rows.values() for row in part][:900]

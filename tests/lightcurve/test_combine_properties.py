@@ -51,7 +51,7 @@ def pieces(draw, curves):
     return draw(st.permutations(found))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.data())
 def test_order_overlap_and_subset_of_real_curves(data):
     names = data.draw(st.lists(st.sampled_from(sorted(CURVES)), min_size=1, unique=True))
@@ -95,7 +95,7 @@ def odd_curves(draw):
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data())
 def test_order_and_overlap_of_any_curves(data):
     whole = data.draw(odd_curves())
@@ -111,7 +111,7 @@ def test_order_and_overlap_of_any_curves(data):
         assert len(combined([lc])) == len(lc)
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(st.data())
 def test_many_objects_are_as_each_alone(data):
     objects = {

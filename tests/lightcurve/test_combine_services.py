@@ -34,8 +34,7 @@ def curves(sandbox):
     """Return what each client returns, by a name."""
     from atlasquery.sandbox.alerce.server import AlerceSandbox
     from atlasquery.sandbox.forcedphot.server import ForcedSandbox
-    from atlasquery.sandbox.lccserver import sky as lcc_sky
-    from atlasquery.sandbox.lccserver.files import Files
+    from atlasquery.sandbox.lccserver import catalogs
     from atlasquery.sandbox.lccserver.server import LCCSandbox
     from atlasquery.sandbox.skyportal.server import ADMIN, SkyPortalSandbox
 
@@ -51,24 +50,25 @@ def curves(sandbox):
         forced._clock = clock
         forced.login(token=server.users["alice"].token)
         found["forcedphot"] = forced.query_position(POSITION)
-    with AlerceSandbox() as server, server.configured():
+    with AlerceSandbox() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
         alerce = AlerceClass()
         found["ztf"] = alerce.get_light_curve(ZTF_NAME, forced=True)
         found["lsst"] = alerce.get_light_curve(LSST_NUMBER, survey="lsst", forced=True)
     clock = FastClock(1.79e9, 200.0)
-    with SkyPortalSandbox(clock=clock) as server:
-        server.sky.add_source("S1", 10.0, 20.0)
+    with SkyPortalSandbox(clock=clock.now) as server:
+        server.state.add_source("S1", 10.0, 20.0)
         detections = found["ztf"][found["ztf"]["detection"] & ~found["ztf"]["forced"]]
         for row in detections:
             flux, error = (float(row[name].value) for name in ("flux", "flux_err"))
             time, band = float(row["time"].mjd), f"ztf{row['band']}"
-            server.sky.add_point("S1", time, band, flux, error)
+            server.state.add_point("S1", time, band, flux, error)
         portal = SkyPortalClass(server=server.url, token=ADMIN)
         portal._clock = clock
         found["skyportal"] = portal.get_photometry("S1")
     with LCCSandbox() as server:
-        Files(server)
-        row = lcc_sky.objects()["synth_alpha"][0]
+        row = catalogs.objects()["synth_alpha"][0]
         found["lcc"] = LCCServerClass(server.url).get_light_curve(row["objectid"], "synth_alpha")
     found["ipac"] = read_ztf_forced(TABLE)
     return found

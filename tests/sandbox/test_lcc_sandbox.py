@@ -56,9 +56,17 @@ def test_an_object_of_the_sky_is_found_by_its_position(client, kind):
 
 def test_an_object_of_the_sky_is_found_by_its_names(client):
     one = next(one for one in SKY if one.tns_name)
-    found = client.query_text(f'"SN {one.tns_name}"')
+    found = client.query_text(f'"{one.tns_title}"')
     assert found["objectid"].tolist() == [one.lcc_name]
     assert found["collection"].tolist() == ["one_sky"]
+    for name in (one.ztf_name, one.atlas_name):
+        assert client.query_text(name)["objectid"].tolist() == [one.lcc_name]
+
+
+def test_a_variable_has_its_period(client):
+    one = first("variable")
+    page = client.get_object(one.lcc_name, "one_sky")
+    assert page.periods["period"][0] == pytest.approx(one.period)
 
 
 def test_one_collection_has_all_objects_that_are_seen(client):

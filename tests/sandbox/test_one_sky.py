@@ -168,7 +168,7 @@ def test_names_lead_from_one_service_to_the_others(client):
     source = portal.query_region(position, radius="2 arcsec")
     assert source["id"].tolist() == [one.skyportal_id]
     lcc = client(LCCServerClass)
-    assert lcc.query_text(f'"SN {one.tns_name}"')["objectid"].tolist() == [one.lcc_name]
+    assert lcc.query_text(f'"{one.tns_title}"')["objectid"].tolist() == [one.lcc_name]
 
 
 def test_total_flux_of_lsst_is_the_reference_and_the_difference(client):

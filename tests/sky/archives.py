@@ -95,8 +95,8 @@ class Archives:
         if fault is not None:
             status, content = fault
         elif path.startswith("/tap-server/tap/async"):
-            status, more, content = self.gaia(path, fields, files)
-            headers |= more
+            status, added, content = self.gaia(path, fields, files)
+            headers |= added
         elif path.endswith("/sync") and "QUERY" in fields:
             content = self.adql(fields, files)
         elif path.endswith("/capabilities"):

@@ -106,6 +106,23 @@ def test_positions_in_any_form_and_frame(catalogue):
         assert found["query_id"][0] == f"star {found['query_index'][0]}"
 
 
+def test_tables_of_other_packages_keep_their_columns():
+    columns = {"ra": RIGHT.ra.deg, "dec": RIGHT.dec.deg, "id": np.asarray(CATALOGUE["id"])}
+    array = np.rec.fromarrays(list(columns.values()), names=list(columns))
+    arrow = pytest.importorskip("pyarrow").table(columns)
+    for catalogue in (pd.DataFrame(columns, index=np.arange(70) * 3), array, arrow):
+        found = crossmatch(LEFT, catalogue, "10 arcsec")
+        same(found)
+        assert found["id"].tolist() == CATALOGUE["id"][found["catalogue_index"]].tolist()
+    frame = pd.DataFrame(columns)
+    for missing in (frame["ra"].astype("Float64"), frame["ra"].astype(object)):
+        frame["ra"] = missing.mask(np.arange(70) == 4)
+        with pytest.warns(InputWarning, match="catalogue: 1 of 70 positions is masked"):
+            found = crossmatch(LEFT, frame, "10 arcsec")
+        assert 4 not in found["catalogue_index"]
+        assert len(found) > 50
+
+
 def test_columns_with_the_names_of_a_match_are_kept():
     table = CATALOGUE.copy()
     table["query_index"], table["separation"] = 7, 3 * u.deg
@@ -227,6 +244,7 @@ def test_all_are_within_180_degrees():
         ((LEFT, CATALOGUE, "181 deg"), "up to 180 degrees"),
         ((LEFT, CATALOGUE, [1, 2] * u.arcsec), "should be one angle"),
         ((LEFT, CATALOGUE["flux", "id"], "1s"), "without a column of SkyCoord, or ra and dec"),
+        (("M 31", CATALOGUE, "1s"), "left='M 31' is not a position, .* use SkyCoord.from_name"),
         ((5, CATALOGUE, "1s"), "left=5 should be a SkyCoord"),
         ((LEFT, [1, 2], "1s"), "should be a SkyCoord, or a table"),
         ((LEFT, Table({"a": LEFT, "b": LEFT}), "1s"), "2 columns of SkyCoord, a, b: pass one"),

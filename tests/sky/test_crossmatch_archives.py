@@ -141,17 +141,17 @@ def test_the_real_columns_of_gaia(archives, gaia):
 def test_a_fast_star_is_found_where_it_is_at_the_epoch(archives, gaia):
     when = Time("J2026.0", scale="tcb")
     star = archives.catalogue[:1]
-    place = SkyCoord(
+    centre = SkyCoord(
         star["ra"], star["dec"], pm_ra_cosdec=star["pmra"], pm_dec=star["pmdec"],
         obstime=Time(2016.0, format="jyear", scale="tcb"),
     ).apply_space_motion(new_obstime=when)  # fmt: skip
-    found = crossmatch(SkyCoord(place.ra, place.dec), gaia, "1 arcsec", epoch=when)
+    found = crossmatch(SkyCoord(centre.ra, centre.dec), gaia, "1 arcsec", epoch=when)
     assert found["source_id"][0] == star["source_id"][0]
     assert found["separation"][0] < 0.001
     assert found["propagated"][0]
     assert found.meta["epoch"] == "J2026.000 (TCB)"
     with pytest.warns(NoResultsWarning):
-        assert len(crossmatch(SkyCoord(place.ra, place.dec), gaia, "1 arcsec")) == 0
+        assert len(crossmatch(SkyCoord(centre.ra, centre.dec), gaia, "1 arcsec")) == 0
     # Each star is compared where it is then: the result is that of a local catalogue.
     found = crossmatch(HERE, gaia, "20 arcsec", epoch=when)
     local = crossmatch(HERE, archives.catalogue, "20 arcsec", epoch=when)
@@ -306,8 +306,8 @@ def test_ned_is_sent_icrs_numbers_one_position_after_the_other(archives, ned):
 
 def test_the_real_answer_of_ned(archives, ned):
     archives.catalogue = shipped("ipac/ned/tests/data/query_near_position.xml")
-    place = SkyCoord(83.822083, -5.391111, unit="deg")
-    found = crossmatch(place, ned, "20 arcsec")
+    centre = SkyCoord(83.822083, -5.391111, unit="deg")
+    found = crossmatch(centre, ned, "20 arcsec")
     ned_distance = np.asarray(found["Distance (arcmin)"], float) * 60
     # NED gives its distance with three decimals of an arcminute.
     np.testing.assert_allclose(found["separation"], ned_distance, atol=0.1)
@@ -402,12 +402,12 @@ def test_a_query_of_vizier_with_columns_of_the_user(archives):
 def test_the_real_columns_of_vizier(archives):
     # Sexagesimal strings beside degrees.
     archives.catalogue = shipped("vizier/tests/data/afgl2591_iram.xml")
-    place = SkyCoord("20h29m24.87s +40d11m19.8s")
+    centre = SkyCoord("20h29m24.87s +40d11m19.8s")
     real = SkyCoord(archives.catalogue["_RAJ2000"], archives.catalogue["_DEJ2000"])
     archives.positions = lambda: real
     vizier = to_loopback(VizierClass(catalog="B/iram/pdbi", row_limit=-1), archives)
-    found = crossmatch(place, vizier, "1 arcsec")
-    assert len(found) == np.sum(place.separation(real) < 1 * u.arcsec) > 3
+    found = crossmatch(centre, vizier, "1 arcsec")
+    assert len(found) == np.sum(centre.separation(real) < 1 * u.arcsec) > 3
     assert found["separation"].max() < 1
 
 

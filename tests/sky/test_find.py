@@ -334,6 +334,10 @@ def test_light_curves_that_fail_leave_the_objects(servers, position):
     found = find(position, light_curves=True, timeout=60)
     assert "skyportal" in found.objects["service"] and "Not yours" in str(found.failures)
     assert {"atlas", "alerce", "lccserver"} == set(found.light_curve()["service"])
+    # Those that are fetched later, too.
+    later = find(position, timeout=60)
+    assert {"atlas", "alerce", "lccserver"} == set(later.light_curve()["service"])
+    assert "Not yours" in str(later.failures["skyportal"])
 
 
 def test_what_is_new_since_a_time(servers, position):

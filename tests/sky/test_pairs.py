@@ -129,9 +129,9 @@ def test_separations_and_position_angles_are_those_of_astropy():
     rng = np.random.default_rng(4)
     n = 3000
     left = rng.uniform(0, 2 * np.pi, n), np.arcsin(rng.uniform(-1, 1, n))
-    apart = 10 ** rng.uniform(-9, 0, n)
+    distance = 10 ** rng.uniform(-9, 0, n)
     first = SkyCoord(*left, unit="rad")
-    second = first.directional_offset_by(rng.uniform(0, 360, n) * u.deg, apart * u.rad)
+    second = first.directional_offset_by(rng.uniform(0, 360, n) * u.deg, distance * u.rad)
     right = second.ra.rad, second.dec.rad
     np.testing.assert_allclose(
         angular_distance(left, right), first.separation(second).rad, rtol=0, atol=1e-14
@@ -139,4 +139,4 @@ def test_separations_and_position_angles_are_those_of_astropy():
     turned = position_angle(left, right) - first.position_angle(second).rad
     turned = np.abs((turned + np.pi) % (2 * np.pi) - np.pi)
     # The direction of two points is known as well as their positions are, over their distance.
-    assert np.all(turned < 2e-15 / apart + 1e-12)
+    assert np.all(turned < 2e-15 / distance + 1e-12)

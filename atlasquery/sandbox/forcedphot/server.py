@@ -457,7 +457,8 @@ class ForcedSandbox:
             "queued_task_count": queued, "distinct_queued_users": self.queued_users,
             "queued_by_request_type": {"FP": queued}, "oldest_queued_task_time": None,
             "running": True, "stale": False, "status_age_seconds": 2.6,
-            "typical_runtime_seconds": {"FP": self.queue.runtime}, "user_queued_task_count": 0,
+            "typical_runtime_seconds": {"FP": max(self.queue.runtime, 0.01)},
+            "user_queued_task_count": 0,
         })  # fmt: skip
 
     def _file(

@@ -17,7 +17,8 @@ __all__ = [
 
 Row = dict[str, Any]
 #: The columns that are searched for words.
-TEXT = ("objectid", "gaia_id", "twomassid", "objecttags", "simbad_best_mainid")
+TEXT = ("objectid", "gaia_id", "twomassid", "objecttags", "simbad_best_mainid",
+        "simbad_best_allids")  # fmt: skip
 #: Type, heading and meaning of each column of a catalogue.
 COLUMNS = {
     "objectid": ("<U11", "object ID", "object ID"),
@@ -32,6 +33,7 @@ COLUMNS = {
     "gaia_id": ("<U19", "GAIA DR2 ID", "cross-matched GAIA DR2 source ID of the object"),
     "objecttags": ("<U23", "object tags", "object type tags"),
     "simbad_best_mainid": ("<U20", "external object ID", "main SIMBAD ID for this object"),
+    "simbad_best_allids": ("<U120", "all external IDs", "all SIMBAD IDs for this object"),
     "twomassid": ("<U17", "2MASS ID", "2MASS ID for this object"),
 }
 EXTRA = {
@@ -79,7 +81,6 @@ def described(column: str) -> dict[str, str]:
     return {"title": title, "desc": about, "dtype": dtype, "format": "%s"}
 
 
-@functools.lru_cache(maxsize=4)
 def objects(seed: int = sky.SEED) -> dict[str, list[Row]]:
     """Return the rows of each collection.
 
@@ -93,6 +94,11 @@ def objects(seed: int = sky.SEED) -> dict[str, list[Row]]:
     dict of str to list of dict
         By the name of the collection.
     """
+    return _objects(seed)
+
+
+@functools.lru_cache(maxsize=4)
+def _objects(seed: int) -> dict[str, list[Row]]:
     rows = {folder.replace("-", "_"): _rows(folder) for folder in FIELDS}
     return rows | {ONE_SKY: [_sky_row(one, seed) for one in _members(seed).values()]}
 
@@ -146,7 +152,7 @@ def _members(seed: int) -> dict[str, sky.SkyObject]:
 
 def _sky_row(one: sky.SkyObject, seed: int) -> Row:
     """Return the row of an object of the sky: its magnitude is that of the reference image."""
-    other = f"SN {one.tns_name}" if one.tns_name else one.ztf_name or one.atlas_name
+    names = _external_names(one)
     red = round(one.reference_mag, 4)
     return {
         "objectid": one.lcc_name, "ra": round(one.ra, 6), "decl": round(one.dec, 6),
@@ -154,9 +160,16 @@ def _sky_row(one: sky.SkyObject, seed: int) -> Row:
         "ndet": len(SURVEYS["hat"](seed, one.pointing)["mjd"]), "sdssr": red, "sdssg": red,
         "jmag": round(red - 1.2, 4),
         "propermotion": 0.0, "gaia_id": str(3000000000000000000 + one.number),
-        "objecttags": _TAGS[one.kind], "simbad_best_mainid": other,
+        "objecttags": _TAGS[one.kind], "simbad_best_mainid": names[0] if names else None,
+        "simbad_best_allids": "|".join(names) or None,
         "twomassid": _position_name(one.ra, one.dec),
     }  # fmt: skip
+
+
+def _external_names(one: sky.SkyObject) -> list[str]:
+    """Return the names of an object elsewhere, the best known first."""
+    names = [one.names[key] for key in ("ztf", "atlas", "lsst") if key in one.names]
+    return names if one.tns_title is None else [one.tns_title, *names]
 
 
 def _position_name(ra: float, dec: float) -> str:
@@ -183,6 +196,7 @@ def _rows(folder: str) -> list[Row]:
                 "gaia_id": str(2000000000000000000 + 1000 * n + len(prefix)),
                 "objecttags": tags or None,
                 "simbad_best_mainid": f"V* TEST {n}" if n % 10 == 0 else None,
+                "simbad_best_allids": f"V* TEST {n}|TEST {n}" if n % 10 == 0 else None,
                 "twomassid": _position_name(ra, dec),
             })  # fmt: skip
     return rows

@@ -21,7 +21,7 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
-# Of a collection the first few objects have a page.
+# Of a collection the first few objects have a page, and of the sky the periodic variables.
 PAGES = 5
 
 
@@ -151,7 +151,8 @@ class Files:
             message = f"could not find information for object {objectid} in collection {collection}"
             return json_reply(failed(message), 404)
         info = {key: row[key] for key in ("ra", "decl", "ndet", "sdssr", "jmag", "objecttags")}
-        period = 0.3 + row["sdssr"] / 10
+        one = catalogs.sky_object(row, self._server.seed)
+        period = one.period if one is not None and one.period else 0.3 + row["sdssr"] / 10
         method = {
             "bestperiod": period, "nbestperiods": [period, 2 * period], "periodogram": PIXEL,
             "phasedlc0": {"plot": PIXEL, "period": period, "epoch": 2457000.5, "lcfit": None},
@@ -236,7 +237,9 @@ class Files:
 
     def _has_page(self, collection: str, objectid: str) -> bool:
         rows = catalogs.by_name(catalogs.COLLECTIONS[collection], self._server.seed)
-        return objectid in list(rows)[:PAGES]
+        one = catalogs.sky_object(rows[objectid], self._server.seed) if objectid in rows else None
+        periodic = one is not None and one.period is not None
+        return periodic or objectid in list(rows)[:PAGES]
 
     def _packed(self, row: Row) -> bytes:
         return packed(row, self._server.seed)

@@ -45,20 +45,12 @@ def add_one_sky(state: PortalState, seed: int = SEED) -> None:
             name, one.ra, one.dec, redshift=one.redshift, transient=one.kind in _SUPERNOVAE,
             varstar=one.kind == "variable", is_roid=one.kind == "mover", mpc_name=one.mpc_name,
             alias=[one.atlas_name] if one.atlas_name not in (None, name) else None,
-            tns_name=_tns_name(one), origin="ZTF" if one.ztf_name else "ATLAS",
+            tns_name=one.tns_title, origin="ZTF" if one.ztf_name else "ATLAS",
         )  # fmt: skip
         found = "AGN" if one.kind == "agn" else _CLASSES.get(one.spectral_type or "")
         if found is not None:
             state.classify(name, found, 1.0)
         state.pending[name] = SkyPhotometry(one)
-
-
-def _tns_name(one: SkyObject) -> str | None:
-    if one.tns_name is None:
-        return None
-    # TNS renames what turns out to be a supernova.
-    supernova = (one.spectral_type or "").startswith(("SN ", "SLSN"))
-    return f"{'SN' if supernova else 'AT'} {one.tns_name}"
 
 
 @dataclass
