@@ -39,7 +39,14 @@ class Bench:
     silent: set = field(default_factory=set)
 
 
-NOTHING_ASKED = {"authenticated", "clear_cache", "logout", "quota", "reset_cache_location"}
+NOTHING_ASKED = {
+    "authenticated",
+    "clear_cache",
+    "has_credentials",
+    "logout",
+    "quota",
+    "reset_cache_location",
+}
 
 
 def _folder(known):
