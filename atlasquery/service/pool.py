@@ -177,7 +177,8 @@ def start_thread(work: Callable) -> None:
     """
     # Each thread needs another copy: a context cannot be entered twice at the same time.
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work,), daemon=True).start()
+    name = f"atlasquery {getattr(work, '__name__', 'work')}"
+    threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
 
 
 class _NoBar:
