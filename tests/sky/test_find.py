@@ -376,6 +376,10 @@ def test_new_rows_of_skyportal_are_those_uploaded_since(servers, position):
     assert found.objects["object_id"].tolist() == [ZTF]
     (curve,) = found.light_curves()
     assert curve.time.mjd.tolist() == [59000.5]
+    # Those that are fetched later, too.
+    found = find(position, services="skyportal", since=cut, cache=False, timeout=60)
+    (curve,) = found.light_curves()
+    assert curve.time.mjd.tolist() == [59000.5]
 
 
 @pytest.mark.usefixtures("quiet")
