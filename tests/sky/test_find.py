@@ -324,6 +324,10 @@ def test_light_curves_are_combined(servers, position):
         far.light_curve()
     near = find(position, services="skyportal", timeout=60)
     assert len(far.light_curve(within="6 arcsec")) == len(near.light_curve())
+    with pytest.raises(InvalidQueryError, match="within=6 should be one angle"):
+        far.light_curve(within=6)
+    with pytest.raises(InvalidQueryError, match="index='ztf' should be from 0 to 0"):
+        far.light_curve("ztf")
 
 
 @pytest.mark.usefixtures("quiet")
