@@ -168,7 +168,7 @@ def get_avro(
     candid : int or str, optional
         The alert; by default the first that has stamps.
     decoded : bool, optional
-        Whether to return it as an `~atlasquery.Alert`, which takes ``atlasquery[avro]``.
+        Whether to return it as an `~atlasquery.lightcurve.Alert`, which takes ``atlasquery[avro]``.
     cache : bool, optional
         Whether cached responses are used, for ``conf.object_seconds``.
     get_query_payload : bool, optional
@@ -176,7 +176,7 @@ def get_avro(
 
     Returns
     -------
-    bytes or `~atlasquery.Alert`
+    bytes or `~atlasquery.lightcurve.Alert`
         An Avro file; or the alert with its ``light_curve``, which has the object's earlier
         measurements of 30 days, and its ``stamps``. It has the fields of the packet as a
         dictionary has them: ``alert["candidate"]``.
@@ -188,7 +188,7 @@ def get_avro(
 
     See Also
     --------
-    atlasquery.read_alert : The same for a packet from elsewhere.
+    atlasquery.lightcurve.read_alert : The same for a packet from elsewhere.
 
     References
     ----------

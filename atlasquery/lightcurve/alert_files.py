@@ -319,7 +319,10 @@ class PacketFile:
             try:
                 count, size = self._stream.number(), self._stream.number()
                 if count < 0 or not 0 <= size <= self._limit:
-                    reason = f"its block declares {count} packets in {size} bytes"
+                    reason = (
+                        f"its block declares {count} packets in {size} bytes; max_bytes is "
+                        f"{self._limit}"
+                    )
                     count = 1
                     raise _LostError(reason)
                 data, cut = self._take_block(size, sync)

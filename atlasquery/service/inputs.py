@@ -200,7 +200,7 @@ def check_coordinates(coordinates: SkyCoord) -> tuple[np.ndarray, np.ndarray, tu
 
 
 def icrs_positions(
-    coordinates: object, *, name: str = "coordinates"
+    coordinates: Any, *, name: str = "coordinates"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple]:
     """Return positions as flat arrays of ICRS degrees, and which of them are missing.
 

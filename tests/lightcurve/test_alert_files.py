@@ -159,6 +159,8 @@ def test_the_schema_of_a_message_is_named_if_it_is_missing(monkeypatch):
 def test_the_schemas_of_the_survey_are_found_where_they_are_installed(tmp_path, monkeypatch):
     folder = tmp_path / "lsst" / "alert" / "packet" / "schema" / "77" / "3"
     folder.mkdir(parents=True)
+    # A package that is installed elsewhere is then not the first.
+    (folder.parents[2] / "__init__.py").touch()
     schema = json.loads(json.dumps(SCHEMA).replace("v11_1", "v77_3"))
     (folder / "lsst.v77_3.alert.avsc").write_text(json.dumps(schema))
     monkeypatch.syspath_prepend(tmp_path)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from addresses import configured
 from astropy.coordinates import SkyCoord
 from clocks import FastClock, JumpingClock
 
@@ -50,14 +51,13 @@ def curves(sandbox):
         forced._clock = clock
         forced.login(token=server.users["alice"].token)
         found["forcedphot"] = forced.query_position(POSITION)
-    with AlerceSandbox() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment().items():
-            patch.setenv(name, value)
+    with AlerceSandbox(seed=None) as server, configured(server):
         alerce = AlerceClass()
         found["ztf"] = alerce.get_light_curve(ZTF_NAME, forced=True)
         found["lsst"] = alerce.get_light_curve(LSST_NUMBER, survey="lsst", forced=True)
     clock = FastClock(1.79e9, 200.0)
     with SkyPortalSandbox(clock=clock.now) as server:
+        server.reset()
         server.state.add_source("S1", 10.0, 20.0)
         detections = found["ztf"][found["ztf"]["detection"] & ~found["ztf"]["forced"]]
         for row in detections:
