@@ -8,6 +8,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.timeseries import TimeSeries
+from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.lightcurve.checks import check_light_curve
@@ -336,6 +337,12 @@ def _directions(
             position = next((lc.meta["coordinates"] for lc in some if _is_position(lc.meta)), None)
         if position is not None:
             found[number] = _unit_vector(position)
+            if not np.isfinite(found[number]).all():
+                of = f" of {key!r}" if many else ""
+                raise InvalidQueryError(
+                    f"coordinates: the position{of} is masked or not finite, and barycentric times "
+                    "need it"
+                )
             continue
         mean = _mean_position(some)
         if mean is None:
@@ -351,13 +358,17 @@ def _directions(
 def _unit_vector(position: SkyCoord) -> tuple[float, float, float]:
     # A transformation takes much longer, even one that changes nothing.
     icrs = position if position.frame.name == "icrs" else position.icrs
+    if isinstance(icrs.ra, Masked) and (icrs.ra.mask or icrs.dec.mask):
+        return np.nan, np.nan, np.nan
     ra, dec = float(icrs.ra.rad), float(icrs.dec.rad)
     return np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
 
 
 def _is_position(meta: Mapping) -> bool:
     position: Any = meta.get("coordinates")
-    return isinstance(position, SkyCoord) and position.isscalar
+    if not isinstance(position, SkyCoord) or not position.isscalar:
+        return False
+    return bool(np.isfinite(_unit_vector(position)).all())
 
 
 def _given_positions(keys: list, many: bool, coordinates: Any) -> dict:

@@ -276,13 +276,15 @@ def _read_position(text: str, name: str) -> SkyCoord:
     return found
 
 
-def check_radius(radius: Angle) -> float:
+def check_radius(radius: Angle, *, name: str = "radius") -> float:
     """Return a radius in arcseconds.
 
     Parameters
     ----------
     radius : `~astropy.units.Quantity`, `~astropy.coordinates.Angle` or str
         One angle with its unit, above 0 and up to 180 degrees.
+    name : str, optional
+        The argument's name, for messages.
 
     Returns
     -------
@@ -300,12 +302,12 @@ def check_radius(radius: Angle) -> float:
         if np.iscomplexobj(angle):
             raise TypeError
     except (u.UnitsError, ValueError, TypeError) as error:
-        raise InvalidQueryError(f"radius={radius!r} {right}") from error
+        raise InvalidQueryError(f"{name}={radius!r} {right}") from error
     if angle.shape:
-        raise InvalidQueryError(f"radius={radius!r} {right}")
+        raise InvalidQueryError(f"{name}={radius!r} {right}")
     value = float(angle.to_value(u.arcsec))
     if not 0 < value <= 180 * 3600:
-        raise InvalidQueryError(f"radius={radius!s} should be above 0 and up to 180 degrees")
+        raise InvalidQueryError(f"{name}={radius!s} should be above 0 and up to 180 degrees")
     return value
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,7 +240,7 @@ class Findings:
         InvalidQueryError
             If there are several targets and none is named.
         """
-        number, arcsec = self._index(index), check_radius(within)
+        number, arcsec = self._index(index), check_radius(within, name="within")
         self._fetch_curves()
         return self._curves_of(number, arcsec)
 
@@ -273,7 +274,7 @@ class Findings:
         NotFoundError
             If no service has measurements of the target.
         """
-        arcsec = check_radius(within)
+        arcsec = check_radius(within, name="within")
         self._fetch_curves()
         if index is None and self._targets.shape != ():
             numbers = range(len(self._targets.names))
@@ -336,7 +337,7 @@ class Findings:
                 raise InvalidQueryError(f"index is needed, from 0 to {count - 1}: there are "
                                         f"{count} targets")  # fmt: skip
             return 0
-        if isinstance(index, bool) or not 0 <= int(index) < count:
+        if isinstance(index, bool) or not isinstance(index, Integral) or not 0 <= index < count:
             raise InvalidQueryError(f"index={index!r} should be from 0 to {count - 1}")
         return int(index)
 

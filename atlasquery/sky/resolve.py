@@ -8,6 +8,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.coordinates.name_resolve import NameResolveError, sesame_url
 
 from atlasquery.exceptions import (
     IncompleteResultError,
@@ -240,11 +241,19 @@ def find_names(
             else:
                 reasons[name].append(f"{service.title} does not know it")
     found = {name: _best(name, each) for name, each in hits.items()}
+    for name in distinct:
+        if found[name] is None and not any(name in mine for _, mine in asked):
+            able = " or ".join(ORIGIN[kind_of(name)])
+            reasons[name].append(f"Only {able} may know it, which was not asked")
     # Sesame knows no ids of these surveys.
     rest = [name for name in distinct if found[name] is None and not name.isdecimal()]
     for name, outcome in zip(rest, _ask_sesame(rest, seconds), strict=True):
         if isinstance(outcome, Located):
             found[name] = outcome, SESAME
+        elif kind_of(name) is Kind.OTHER and _is_down(outcome):
+            # Names of surveys are not those that Sesame is for.
+            failed[SESAME] = outcome
+            reasons[name].append(f"{SESAME} failed: {_joined_lines(outcome)}")
         else:
             reasons[name].append(f"{SESAME}: {_first_line(outcome)}")
     return [found[name] for name in names], reasons, failed
@@ -297,6 +306,18 @@ def _ask_sesame(names: list[str], seconds: float | None) -> list[Located | Excep
     work = partial(run_all, ask, names, concurrency=SESAME_AT_ONCE, progress=False)
     (answer,) = ask_all([Question(SESAME, SESAME, work)], timeout=seconds)
     return answer.value if answer.error is None else [answer.error] * len(names)
+
+
+def _is_down(error: Exception) -> bool:
+    """Return whether Sesame did not answer, as opposed to not knowing the name."""
+    if isinstance(error, NameResolveError):
+        # Where no address is set it is not in use.
+        return "queries failed" in str(error) and bool(sesame_url.get())
+    return True
+
+
+def _joined_lines(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _first_line(error: BaseException) -> str:

@@ -446,31 +446,32 @@ class SkyPortalService(SkyService):
         return Found(table, entries, [_source_names(row) for row in rows], failures=failures)
 
     def add_curves(self, found: Found, start: Time | None) -> None:
-        """Fetch all photometry."""
+        """Fetch all photometry, or the rows that were uploaded after a time."""
         found.curves = []
         ids = list(dict.fromkeys(found.table["id"].tolist()))
         if not ids:
             return
+        # The server selects by the time of the exposure, and rows are often uploaded long after it.
         curves, failures = _partly(
-            lambda: self.client.get_light_curves(ids, start=start, cache=self.cache, progress=False)
+            lambda: self.client.get_light_curves(ids, cache=self.cache, progress=False)
         )
         found.failures += failures
         found.curves = [_known(curves, each) for each in found.table["id"].tolist()]
-        _add_times(found, complete=start is None)
+        _add_times(found, complete=True)
+        if start is not None:
+            found.curves = [_uploaded_after(each, start) for each in found.curves]
 
     def changed(self, found: Found, since: Time, *, curves: bool) -> Found:
         """Keep the sources that were changed, or got photometry, after a time.
 
-        The server's own filter counts changes of the source only, and rows of photometry are
-        often uploaded long after they were measured.
+        The server's own filter counts changes of the source only.
         """
         self.add_curves(found, None)
         keep, fresh = [], []
         failed = {name for name, _ in found.failures}
         rows = _dicts(found.table, "id", "created_at", "modified", "saved_at")
         for row, measured in zip(rows, found.curves or [], strict=True):
-            new = [curve[_after(curve["created_at"], since)] for curve in measured]
-            new = [curve for curve in new if len(curve)]
+            new = _uploaded_after(measured, since)
             stamps = (row["created_at"], row["modified"], row["saved_at"])
             changed = any(stamp is not None and stamp > since for stamp in stamps)
             # What could not be read may have changed.
@@ -736,6 +737,12 @@ def _after(times: Time, since: Time) -> np.ndarray:
     masked = np.broadcast_to(times.mask, times.shape)
     later = np.asarray(np.ma.getdata(times.utc.mjd)) > since.utc.mjd
     return later & ~masked
+
+
+def _uploaded_after(curves: list, since: Time) -> list:
+    """Return the rows of light curves of SkyPortal that were uploaded after a time."""
+    new = [curve[_after(curve["created_at"], since)] for curve in curves]
+    return [curve for curve in new if len(curve)]
 
 
 def _add_times(found: Found, *, complete: bool, count: bool = False) -> None:

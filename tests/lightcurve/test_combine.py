@@ -9,6 +9,7 @@ import survey_curves as surveys
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 from astropy.utils import iers
+from astropy.utils.masked import Masked
 from example_curves import light_curve
 
 from atlasquery import combine
@@ -459,6 +460,14 @@ def test_wrong_input_is_named(curves, words):
         ({"barycentric": True, "scale": "utc"}, "scale='utc' is for times at the observatory"),
         ({"barycentric": True, "coordinates": 5}, "coordinates=5 should be a SkyCoord"),
         ({"barycentric": True, "coordinates": SkyCoord([1, 2], [3, 4], unit="deg")}, "shape"),
+        ({"barycentric": True, "coordinates": SkyCoord(np.nan, 2, unit="deg")}, "not finite"),
+        (
+            {
+                "barycentric": True,
+                "coordinates": SkyCoord(Masked(1.0, mask=True) * u.deg, 2 * u.deg),
+            },
+            "masked",
+        ),
     ],
 )
 def test_wrong_options_are_named(options, words):

@@ -324,6 +324,10 @@ def test_light_curves_are_combined(servers, position):
         far.light_curve()
     near = find(position, services="skyportal", timeout=60)
     assert len(far.light_curve(within="6 arcsec")) == len(near.light_curve())
+    with pytest.raises(InvalidQueryError, match="within=6 should be one angle"):
+        far.light_curve(within=6)
+    with pytest.raises(InvalidQueryError, match="index='ztf' should be from 0 to 0"):
+        far.light_curve("ztf")
 
 
 @pytest.mark.usefixtures("quiet")
@@ -374,6 +378,10 @@ def test_new_rows_of_skyportal_are_those_uploaded_since(servers, position):
         position, services="skyportal", since=cut, light_curves=True, cache=False, timeout=60
     )
     assert found.objects["object_id"].tolist() == [ZTF]
+    (curve,) = found.light_curves()
+    assert curve.time.mjd.tolist() == [59000.5]
+    # Those that are fetched later, too.
+    found = find(position, services="skyportal", since=cut, cache=False, timeout=60)
     (curve,) = found.light_curves()
     assert curve.time.mjd.tolist() == [59000.5]
 

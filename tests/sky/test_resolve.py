@@ -76,6 +76,16 @@ def test_any_other_name_is_asked_of_sesame(servers, sesame):
         resolve(1999999999999999999, timeout=60)
     # Sesame does not know ids.
     assert len(sesame.received) == asked
+    # A name is not unknown because Sesame is down.
+    sesame.default = lambda received: Reply(status=503, body=b"")
+    with pytest.raises(RemoteServiceError, match="Sesame failed: All Sesame") as caught:
+        resolve("M 32", timeout=60)
+    assert not isinstance(caught.value, NotFoundError)
+
+
+def test_a_name_that_no_service_asked_can_know(servers):
+    with pytest.raises(NotFoundError, match="Only atlas may know it, which was not asked"):
+        resolve(ATLAS, services="alerce", timeout=60)
 
 
 def test_arrays_of_names(servers, sesame):
