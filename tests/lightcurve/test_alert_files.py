@@ -164,11 +164,20 @@ def test_the_schemas_of_the_survey_are_found_where_they_are_installed(tmp_path, 
     schema = json.loads(json.dumps(SCHEMA).replace("v11_1", "v77_3"))
     (folder / "lsst.v77_3.alert.avsc").write_text(json.dumps(schema))
     monkeypatch.syspath_prepend(tmp_path)
-    for name in [name for name in sys.modules if name.split(".")[0] == "lsst"]:
-        monkeypatch.delitem(sys.modules, name)
-    assert read_alert(wire(7703, schema, lsst_packet())).version == "77.3"
-    with pytest.raises(InvalidQueryError, match=r"has no schema 77\.4"):
-        read_alert(wire(7704, schema, lsst_packet()))
+    imported = {name: sys.modules.pop(name) for name in _modules_of_lsst()}
+    try:
+        assert read_alert(wire(7703, schema, lsst_packet())).version == "77.3"
+        with pytest.raises(InvalidQueryError, match=r"has no schema 77\.4"):
+            read_alert(wire(7704, schema, lsst_packet()))
+    finally:
+        # Other tests need the package that is installed, or none.
+        for name in _modules_of_lsst():
+            del sys.modules[name]
+        sys.modules.update(imported)
+
+
+def _modules_of_lsst():
+    return [name for name in sys.modules if name.split(".")[0] == "lsst"]
 
 
 @pytest.mark.parametrize("right", ["4.0", "5.0", "6.1"])

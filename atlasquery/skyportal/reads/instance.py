@@ -195,10 +195,11 @@ def list_instruments(
     >>> from atlasquery import SkyPortal
     >>> table = SkyPortal.list_instruments()
     >>> print(table["id", "name", "filters"])
-     id  name     filters
-    --- ----- ----------------
-      1 ATLAS   atlasc, atlaso
-      2   ZTF ztfg, ztfr, ztfi
+     id  name                 filters
+    --- ----- ----------------------------------------
+      1 ATLAS                           atlasc, atlaso
+      2   ZTF                         ztfg, ztfr, ztfi
+      3  LSST lsstu, lsstg, lsstr, lssti, lsstz, lssty
     """
     decode = _flat(INSTRUMENT, {"telescope": "name", "filters": ""})
     return _list(self, "instrument", decode, {}, "list_instruments", cache, get_query_payload)

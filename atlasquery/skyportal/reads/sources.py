@@ -261,9 +261,9 @@ def query_criteria(
     Examples
     --------
     >>> from atlasquery import SkyPortal
-    >>> near = SkyPortal.query_criteria(group_ids=[3, 4], redshift=(None, 0.05))
-    >>> near["id"].tolist()
-    ['ATLAS24abc']
+    >>> near = SkyPortal.query_criteria(group_ids=[3, 4], redshift=(0.03095, 0.03105))
+    >>> near["id"].tolist(), near["redshift"].tolist()
+    (['ATLAS24abc'], [0.031])
     """
     window = (
         time_range((start, end), "start, end", "startDate", "endDate")
