@@ -80,7 +80,7 @@ def combine(
         `~atlasquery.atlas.AtlasClass.get_light_curves` returns them, which are joined by
         their keys. An object may be in only some of them.
     scale : {"tai", "utc", "tt", "tdb"}, optional
-        The time scale of the result.
+        The time scale of the result; where all times are barycentric, TDB by default.
     duplicates : {"flag", "drop"}, optional
         Whether measurements that came twice are marked in ``duplicate_of``, or left out
         and counted in ``meta["history"]``. Nothing else is ever left out.
@@ -177,7 +177,8 @@ def combine(
     inputs = _inputs(objects)
     _check_positions(inputs, list(objects), many, barycentric)
     directions = _directions(inputs, objects, many, coordinates) if barycentric else None
-    scale = "tdb" if barycentric else scale
+    if barycentric or (scale == "tai" and _all_barycentric(inputs)):
+        scale = "tdb"
     parts, found = [], []
     for part, some in _parts(inputs, directions):
         source = part.columns()
@@ -321,6 +322,11 @@ def _check_positions(inputs: InputCurves, keys: list, many: bool, barycentric: b
                 f"{other}, up to eight minutes apart: combine the light curves{of} with "
                 "barycentric=True, or separately"
             )
+
+
+def _all_barycentric(inputs: InputCurves) -> bool:
+    """Return whether all times are of the barycentre, where they are in TDB by convention."""
+    return all(conventions_of(lc.meta).position == "barycenter" for lc in inputs.curves)
 
 
 def _directions(

@@ -12,6 +12,7 @@ from astropy.time import Time
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
+    InvalidQueryError,
     LoginError,
     NoResultsWarning,
     NotFoundError,
@@ -33,6 +34,9 @@ from atlasquery.sky.terms import Found
 from atlasquery.warn import warn
 
 __all__ = ["find"]
+
+# A time of now may be in the future by another clock.
+CLOCKS_DIFFER = 1 * u.day
 
 
 def find(
@@ -161,7 +165,14 @@ def find(
 
 def _check_since(since: Any) -> Time | None:
     mjd = check_time(since, name="since")
-    return None if mjd is None else Time(mjd, format="mjd", scale="utc")
+    if mjd is None:
+        return None
+    after = Time(mjd, format="mjd", scale="utc")
+    if after > Time.now() + CLOCKS_DIFFER:
+        raise InvalidQueryError(
+            f"since={since!r:.80} is in the future; give the time of your last run"
+        )
+    return after
 
 
 def _locate(

@@ -172,8 +172,9 @@ def test_poison_is_found_in_few_requests(box_atlas, sandbox):
         ids = [*good[:place], poison, *good[place:]]
         with pytest.warns(InputWarning):
             assert len(box_atlas.get_sources(ids, start=RECENT, on_error="warn")) == 24
-        # 25, 13 or 12, 7 or 6, 4 or 3, 2, 1 and a sibling of each; the last one twice.
-        assert len(sandbox.requests) <= 13
+        # 25, 13 or 12, 7 or 6, 4 or 3, 2, 1 and a sibling of each; the last one twice. On a busy
+        # machine good siblings may be late: then minimal requests check that the server answers.
+        assert len(sandbox.requests) <= 13 + 2
 
 
 def test_many_poisons(box_atlas, sandbox):

@@ -94,7 +94,7 @@ def test_a_failed_service_has_a_code_and_a_line(sky, monkeypatch):
 def test_what_is_new(sky):
     found = document(sky("find", "ATLAS26zy", "--since", "2026-11-01", "--json", "--no-cache"))
     assert {row["service"] for row in found["rows"]} == {"atlas", "alerce", "skyportal"}
-    assert sky("find", "ATLAS26zy", "--since", "61700").exit_code == 1
+    assert sky("find", "ATLAS26zy", "--since", "61366").exit_code == 1
 
 
 def test_names_are_resolved(sky):

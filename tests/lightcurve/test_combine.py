@@ -500,3 +500,11 @@ def test_what_is_given_is_not_changed():
     assert np.array_equal(given["flux"].unmasked.value, before["flux"].unmasked.value,
                           equal_nan=True)  # fmt: skip
     assert given.meta == before.meta and np.array_equal(given.time.mjd, before.time.mjd)
+
+
+def test_barycentric_times_alone_are_in_tdb():
+    with pytest.warns(InputWarning, match="lccserver"):
+        alone = combine([surveys.lcc()])
+    assert alone.time.scale == "tdb" and alone.meta["time_reference_position"] == "barycenter"
+    with pytest.warns(InputWarning, match="lccserver"):
+        assert combine([surveys.lcc()], scale="tt").time.scale == "tt"
