@@ -24,6 +24,7 @@ from atlasquery.lightcurve.schema import (
     mag_to_flux,
 )
 from atlasquery.lightcurve.sparkline import sparkline
+from atlasquery.lightcurve.stacking import stack
 from atlasquery.lightcurve.summary import summary
 from atlasquery.lightcurve.ztf_forced import read_ztf_forced
 
@@ -58,6 +59,7 @@ __all__ = [
     "rise_rate",
     "signal_to_noise",
     "sparkline",
+    "stack",
     "subtract_baseline",
     "summary",
     "to_flux",

@@ -17,6 +17,7 @@ from atlasquery.lightcurve.exposures import of_one_flux_kind, repeated_exposures
 from atlasquery.lightcurve.flags import excluded
 from atlasquery.lightcurve.schema import ZERO_POINT, Conventions
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
+from atlasquery.lightcurve.stacking import stack
 from atlasquery.service.inputs import check_choice
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ SNCOSMO_BANDS = {
 }
 
 
-def to_pandas(lc: TimeSeries) -> "pd.DataFrame":
-    """Return a light curve as a data frame of pandas.
+def to_pandas(lc: TimeSeries | Mapping) -> "pd.DataFrame":
+    """Return a light curve as a data frame of pandas, or many as one.
 
     Parameters
     ----------
-    lc : `~astropy.timeseries.TimeSeries`
-        A light curve.
+    lc : `~astropy.timeseries.TimeSeries` or mapping
+        A light curve; or light curves by object, which `stack` puts into one table with a
+        column ``object``.
 
     Returns
     -------
@@ -76,21 +78,22 @@ def to_pandas(lc: TimeSeries) -> "pd.DataFrame":
     >>> len(frame.groupby("band")["flux"].mean())
     4
     """
-    _check(lc)
+    table: Any = stack(lc) if isinstance(lc, Mapping) else lc
+    _check(table)
     pd = _require("pandas", "parquet")
     # Nothing shows what is under the mask of a time.
-    columns = {"mjd": np.where(lc.time.mask, np.nan, bare_mjd(lc.time))}
+    columns = {"mjd": np.where(table.time.mask, np.nan, bare_mjd(table.time))}
     units = {"mjd": "d"}
-    for name, column in lc.columns.items():
+    for name, column in table.columns.items():
         if name == "time":
             continue
         columns[name] = _series(pd, column)
         if getattr(column, "unit", None):
             units[name] = str(column.unit)
     frame = pd.DataFrame(columns)
-    frame.index = pd.Index(_datetimes(lc.time), name="time")
-    frame.attrs = {k: v for k, v in lc.meta.items() if isinstance(v, str | int | float)}
-    frame.attrs |= {"units": units, "time_scale": lc.time.scale}
+    frame.index = pd.Index(_datetimes(table.time), name="time")
+    frame.attrs = {k: v for k, v in table.meta.items() if isinstance(v, str | int | float)}
+    frame.attrs |= {"units": units, "time_scale": table.time.scale}
     return frame
 
 

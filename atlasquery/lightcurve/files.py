@@ -1,6 +1,7 @@
 """Write light curves to files and read them back equal."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from astropy.time import Time
@@ -9,6 +10,7 @@ from astropy.timeseries import TimeSeries
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.brokers import from_columns, table_columns
 from atlasquery.lightcurve.schema import Conventions
+from atlasquery.lightcurve.stacking import stack
 from atlasquery.lightcurve.ztf_forced import is_ztf_forced, read_ztf_forced
 from atlasquery.service.inputs import check_path
 from atlasquery.tables import LightCurve
@@ -17,8 +19,8 @@ from atlasquery.tables.files import read_table, write_table
 __all__ = ["read", "write"]
 
 
-def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-    """Write a light curve to a file.
+def write(lc: TimeSeries | Mapping, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Write a light curve to a file, or many as one table.
 
     `read` returns an equal one: columns with their types, units, descriptions
     and masks, times with their scale, and ``meta`` with the history. The file
@@ -26,8 +28,9 @@ def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -
 
     Parameters
     ----------
-    lc : `~astropy.timeseries.TimeSeries`
-        A light curve of any survey, with any columns.
+    lc : `~astropy.timeseries.TimeSeries` or mapping
+        A light curve of any survey, with any columns; or light curves by object, which
+        `stack` puts into one table with a column ``object``.
     path : path-like
         The file. Its extension gives the format: ``.ecsv``, ``.fits``, ``.fit``,
         ``.fits.gz``, ``.vot``, ``.xml`` (VOTable), ``.parquet`` or ``.csv`` (ECSV
@@ -43,7 +46,8 @@ def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -
     Raises
     ------
     InvalidQueryError
-        If `lc` is not a time series, the extension is not known, or the file exists.
+        If `lc` is not a time series or a mapping that `stack` takes, the extension is not known,
+        or the file exists.
     ImportError
         If pyarrow, which Parquet needs, is not installed: it comes with ``atlasquery[parquet]``.
 
@@ -65,6 +69,8 @@ def write(lc: TimeSeries, path: str | os.PathLike, *, overwrite: bool = False) -
     >>> again.time.scale, again["flux"].unit, again.meta["object"]
     ('utc', Unit("uJy"), 'ATLAS26zy')
     """
+    if isinstance(lc, Mapping):
+        lc = stack(lc)
     if not isinstance(lc, TimeSeries):
         raise InvalidQueryError(
             f"lc should be a TimeSeries, not {type(lc).__name__}; atlasquery.tables.write_table "

@@ -185,7 +185,7 @@ def test_lightkurve_takes_one_band(forced):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lightkurve = pytest.importorskip("lightkurve")
-    with pytest.raises(InvalidQueryError, match="the bands c, o, w; choose one: band='c'"):
+    with pytest.raises(InvalidQueryError, match="the bands c, h, o, w; choose one: band='c'"):
         to_lightkurve(forced)
     with pytest.raises(InvalidQueryError, match="band='z' is not known"):
         to_lightkurve(forced, band="z")
