@@ -5,6 +5,7 @@ queries, ``add_curves`` fetches their light curves, ``look_up`` finds objects by
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -45,7 +46,7 @@ LARGEST_MATCH = 29.0
 FORCED_LIMIT = 3600.0
 
 
-class SkyService:
+class SkyService(ABC):
     """A service that can be asked, and one survey of it.
 
     Parameters
@@ -98,6 +99,7 @@ class SkyService:
             return str(self.client._how_to_log_in(None))
         return ""
 
+    @abstractmethod
     def search(self, positions: SkyCoord, radius: float) -> Found:
         """Find the objects around positions.
 
@@ -113,8 +115,8 @@ class SkyService:
         Found
             The objects.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def add_curves(self, found: Found, start: Time | None) -> None:
         """Fetch the light curves of what was found.
 
@@ -125,7 +127,6 @@ class SkyService:
         start : `~astropy.time.Time` or None
             The first time.
         """
-        raise NotImplementedError
 
     def changed(self, found: Found, since: Time, *, curves: bool) -> Found:
         """Return the objects that are new or have new detections since a time.
@@ -616,8 +617,10 @@ def _service_of(given: object, cache: bool | None) -> list[SkyService]:
         ("lccserver", LCCServer, LCCServerClass), ("skyportal", SkyPortal, SkyPortalClass),
         ("forcedphot", AtlasForced, AtlasForcedClass),
     )  # fmt: skip
-    kinds = {"atlas": AtlasService, "lccserver": LCCService, "skyportal": SkyPortalService,
-             "forcedphot": ForcedService}  # fmt: skip
+    kinds: dict[str, Callable[[Any, bool | None], SkyService]] = {
+        "atlas": AtlasService, "lccserver": LCCService, "skyportal": SkyPortalService,
+        "forcedphot": ForcedService,
+    }  # fmt: skip
     word = given.strip().lower() if isinstance(given, str) else None
     word = OTHER_NAMES.get(word, word) if word is not None else None
     for name, default, kind in clients:
