@@ -36,7 +36,7 @@ __all__ = ["bin"]
 METHODS = ("weighted", "mean", "median")
 NEEDED = ("band", "flux", "flux_err")
 # Rows of these are never averaged together.
-APART = ("band", "survey", "flux_kind")
+NEVER_MIXED = ("band", "survey", "flux_kind")
 # Columns that distinguish objects in tables of several.
 IDS = ("atlas_id", "object", "object_id", "object_name", "oid", "name", "query_index")
 LIMIT_SIGMA = 5.0
@@ -221,8 +221,8 @@ def bin(
 
 
 def _separating(source: CurveArrays) -> list[str]:
-    """Return the columns of `APART`, those that few light curves have only if they are there."""
-    return [name for name in APART if name in ("band", "survey") or source.has(name)]
+    """Return the columns of `NEVER_MIXED`, the rare ones only if a light curve has them."""
+    return [name for name in NEVER_MIXED if name in ("band", "survey") or source.has(name)]
 
 
 def check_by(by: str | Sequence[str], source: CurveArrays) -> tuple[str, ...]:
@@ -264,7 +264,7 @@ def check_by(by: str | Sequence[str], source: CurveArrays) -> tuple[str, ...]:
                 )
             # One id is enough; others may be of other things.
             break
-    return tuple(name for name in names if name not in APART)
+    return tuple(name for name in names if name not in NEVER_MIXED)
 
 
 @dataclass
@@ -306,7 +306,7 @@ def _rows(
     keys = [source.places, *(numbered[name] for name in by_columns)]
     width, offset = grid
     cell = cells(mjd, width, offset)
-    separate = [numbered[name] for name in reversed(APART) if name in numbered]
+    separate = [numbered[name] for name in reversed(NEVER_MIXED) if name in numbered]
     groups = make_groups([*keys, cell, *separate], measured | limit)
     again = repeated(source, groups, mjd, flux, flux_err)
     if len(again):
@@ -356,13 +356,13 @@ def _labels(
     """Return the columns that keep rows apart, their masks, and where band or survey is masked."""
     unknown = np.zeros(len(source), bool)
     labels, masks = {}, {}
-    for name in (*APART, *by_columns):
+    for name in (*NEVER_MIXED, *by_columns):
         if not source.has(name):
             continue
         labels[name], known = source.labels(name)
         if known.all():
             continue
-        if name in APART:
+        if name in NEVER_MIXED:
             unknown |= ~known
         else:
             masks[name] = ~known
