@@ -53,6 +53,7 @@ class CombinedArrays(CurveArrays):
         # The objects meant, where these are a chunk of all.
         self._objects = slice(0, len(tables))
 
+    # The base class has a list of tables; here they are made when somebody looks at them.
     @property
     def curves(self) -> Sequence[Table]:  # type: ignore[override]
         """A light curve without rows for each object, with the columns of all."""

@@ -224,6 +224,7 @@ class ThreadedServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without a look-up of the host's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
+        # An address of IPv4 is declared as possibly one of bytes.
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def process_request(self, request: Any, client_address: Any) -> None:
