@@ -81,7 +81,7 @@ def use(alert):
 
 
 def attempt(body, schema):
-    """Read all packets; return what became of them."""
+    """Read all packets; return how many could be read."""
     found = 0
     reader = read_alerts(body, schema=schema, on_error="warn", max_bytes=LIMIT)
     for alert in reader:

@@ -256,12 +256,12 @@ def test_barycentric_times_of_today_need_no_download():
     today = 61373.3
     lc = atlas(today)
     site = SITES["atlas", "01a"]
-    there = EarthLocation.from_geodetic(site.longitude, site.latitude, site.height)
+    site_location = EarthLocation.from_geodetic(site.longitude, site.latitude, site.height)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = combine([lc], barycentric=True)
     assert found.time.scale == "tdb" and found.meta["time_reference_position"] == "barycenter"
-    middle = Time(today, 15 / 86400, format="mjd", scale="utc", location=there)
+    middle = Time(today, 15 / 86400, format="mjd", scale="utc", location=site_location)
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         delay = middle.light_travel_time(surveys.POSITION)
     assert abs((found.time[0] - (middle.tdb + delay)).sec) < 1e-5
@@ -270,8 +270,8 @@ def test_barycentric_times_of_today_need_no_download():
 def test_the_barycentre_meets_the_observatory_only_if_asked():
     # A HAT observation of the barycentre, and one of ATLAS at Haleakala, of one moment.
     site = SITES["atlas", "02a"]
-    there = EarthLocation.from_geodetic(site.longitude, site.latitude, site.height)
-    middle = Time(60000.5, 15 / 86400, format="mjd", scale="utc", location=there)
+    site_location = EarthLocation.from_geodetic(site.longitude, site.latitude, site.height)
+    middle = Time(60000.5, 15 / 86400, format="mjd", scale="utc", location=site_location)
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         bjd = (middle.tdb + middle.light_travel_time(surveys.POSITION)).mjd
     here, far = atlas(60000.5, "02a60000o0001o"), lcc(bjd)
@@ -290,8 +290,8 @@ def test_the_barycentre_meets_the_observatory_only_if_asked():
 @pytest.mark.parametrize(("key", "site"), SITES.items(), ids=lambda one: "".join(one)
                          if isinstance(one, tuple) else "")  # fmt: skip
 def test_light_travel_time_is_that_of_astropy(key, site):
-    there = EarthLocation.from_geodetic(site.longitude, site.latitude, site.height)
-    time = Time(np.linspace(57300, 61600, 300), format="mjd", scale="utc", location=there)
+    site_location = EarthLocation.from_geodetic(site.longitude, site.latitude, site.height)
+    time = Time(np.linspace(57300, 61600, 300), format="mjd", scale="utc", location=site_location)
     tdb, position = time.tdb, SkyCoord(83.6, -5.4, unit="deg")
     direction = np.broadcast_to(position.cartesian.xyz.value, (300, 3))
     sun = np.zeros(300, bool)
