@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings
     from atlasquery.sky.resolve import Resolved, resolve
+    from atlasquery.sky.within import within
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -50,6 +51,7 @@ _LAZY = {
     "read_alert": "atlasquery.lightcurve",
     "read_alerts": "atlasquery.lightcurve",
     "resolve": "atlasquery.sky.resolve",
+    "within": "atlasquery.sky.within",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -78,6 +80,7 @@ __all__ = [
     "read_alert",
     "read_alerts",
     "resolve",
+    "within",
 ]
 
 
