@@ -174,7 +174,9 @@ def read_cell_table(source: Any, wanted: Iterable[str], *, name: str) -> CellTab
     wanted = tuple(wanted)
     what = f"{name}={describe(source)}"
     if isinstance(source, Table):
-        header = {str(key).upper(): value for key, value in source.meta.items()}
+        # Cards of a file are in upper case; what a client adds, such as its name, is not.
+        cards = sorted(source.meta.items(), key=lambda item: str(item[0]).isupper())
+        header = {str(key).upper(): value for key, value in cards}
         return _columns_of(source, source.colnames, header, wanted, what)
     try:
         with warnings.catch_warnings():
