@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings
     from atlasquery.sky.resolve import Resolved, resolve
+    from atlasquery.sky.within import within
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -55,6 +56,7 @@ _LAZY = {
     "read_hats": "atlasquery.hats",
     "resolve": "atlasquery.sky.resolve",
     "to_hats": "atlasquery.hats",
+    "within": "atlasquery.sky.within",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -87,6 +89,7 @@ __all__ = [
     "read_hats",
     "resolve",
     "to_hats",
+    "within",
 ]
 
 

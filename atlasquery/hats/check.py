@@ -58,7 +58,7 @@ def check_hats(path: str | os.PathLike) -> list[str]:
         have one schema; that each row is in the file of its position, rows are sorted by
         pixel and no ``id`` occurs twice; that the columns of a light curve have equal lengths
         and are sorted by time; and that each margin has all objects within its distance
-        and no others of its own pixel.
+        and no object of its pixel.
 
     Raises
     ------

@@ -206,7 +206,7 @@ class HatsLightCurves(LightCurveDisplay, ResultMapping):
         centre = SkyCoord(ra[0], dec[0], unit="deg")
         some = SkyCoord(*self._positions, unit="deg").separation(centre).deg <= radius
         kept = zip(self._products.items(), some.tolist(), strict=True)
-        self._products = {key: place for (key, place), inside in kept if inside}
+        self._products = {key: row for (key, row), inside in kept if inside}
         self._positions = self._positions[:, some]
 
     def _keep(self, ids: Any) -> None:

@@ -453,7 +453,7 @@ class _Writer:
         return self._beside_folder / f"{cell.order}-{cell.pixel}.arrow"
 
     def _write_margin(self, cells: list[Cell], schema: "pa.Schema") -> None:
-        """Write for each cell of the sky the objects beside it, where there are any."""
+        """Write for each cell of the sky the objects near it, where there are any."""
         import pyarrow as pa
         from pyarrow import ipc
 
