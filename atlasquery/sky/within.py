@@ -153,7 +153,7 @@ def _in_map(table: Any, positions: SkyPositions, sky_map: SkyMap, credible: floa
         found = _rows(table, positions, inside)
         values = {name: column[inside] for name, column in values.items()}
     for name, column in values.items():
-        found[name] = map_column(name, column)
+        found.add_column(map_column(name, column), copy=False)
     return found
 
 
@@ -178,15 +178,20 @@ def _rows(table: Any, positions: SkyPositions, rows: np.ndarray | None) -> Table
         every = slice(None) if rows is None else rows
         names = map(str, column_names(table) or ())
         return Table({name: np.asarray(table[name])[every] for name in names})
-    rows = np.arange(len(positions)) if rows is None else rows
-    found = Table()
+    lon, lat = positions.lon, positions.lat
+    index = np.arange(len(positions)) if rows is None else rows
+    if rows is not None:
+        lon, lat = lon[rows], lat[rows]
+    columns = {
+        "query_index": Column(index, description="Index of the position."),
+        "ra": Column(np.degrees(lon), **DEGREES),
+        "dec": Column(np.degrees(lat), **DEGREES),
+    }
     if positions.keys is not None:
-        found["query_id"] = Column(positions.keys[rows], description="Key of the mapping.")
-    else:
-        found["query_index"] = Column(rows, description="Index of the position.")
-    found["ra"] = Column(np.degrees(positions.lon[rows]), **DEGREES)
-    found["dec"] = Column(np.degrees(positions.lat[rows]), **DEGREES)
-    return found
+        key = Column(positions.keys[index], description="Key of the mapping.")
+        columns = {"query_id": key, **columns}
+        del columns["query_index"]
+    return Table(columns, copy=False)
 
 
 def _meta(
