@@ -9,6 +9,7 @@ LOWEST = re.compile(r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?>=(?P<version>[\w.]+)")
 
 
 def main():
+    """Print them."""
     path = Path(__file__).parents[1] / "pyproject.toml"
     project = tomllib.loads(path.read_text())["project"]
     # Only what the tests need: the oldest of the other extras may not fit each other.

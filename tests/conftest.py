@@ -40,6 +40,19 @@ def pytest_report_header():
     ]
 
 
+# Fixtures that are, or have, a real server.
+REAL = {"real_server", "real_url", "slow_url", "_real"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs a real server, so that it can be run without all else."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        server = parameters.params.get("server") if parameters else None
+        if server == "real" or REAL & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real_server)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nobody(tmp_path_factory):
     """Run the suite as a user without a cache, a configuration or credentials."""
