@@ -51,6 +51,8 @@ html_theme_options = {
     "sst_project_name": project,
     "sst_is_root": True,
     "navbar_links": [
+        ["Getting started", "getting_started"],
+        ["Gallery", "gallery"],
         ["Services", "find"],
         ["Reference", "reference"],
         ["Changes", "changes"],
