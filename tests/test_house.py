@@ -23,6 +23,7 @@ FLOORS = {
     "service": 2,
     "tables": 3,
     "lightcurve": 4,
+    "regions": 4,
     **dict.fromkeys(SERVICES, 5),
     # Questions to all services.
     "sky": 6,
