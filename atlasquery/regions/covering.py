@@ -154,7 +154,6 @@ def _lattice(ra: np.ndarray, dec: np.ndarray, largest: float, beyond: float) -> 
     radii = np.zeros(len(points))
     np.maximum.at(radii, nearest, away)
     radii += beyond
-    assert radii.max() <= largest + ROUNDING
     return [
         _cone(*each)
         for each in zip(

@@ -304,9 +304,8 @@ def rectangle(ra: float, dec: float, axes: tuple[float, float], angle: float) ->
         for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
     ]
     sides = " x ".join(f"{2 * np.rad2deg(axis):.4g}" for axis in axes)
-    return Polygon(
-        *np.array(corners).T, name=f"rectangle of {sides} deg around {ra:.5f} {dec:+.5f}"
-    )
+    lon, lat = np.array(corners).T
+    return Polygon(lon, lat, f"rectangle of {sides} deg around {ra:.5f} {dec:+.5f}")
 
 
 def enclosing_circle(points: np.ndarray) -> tuple[np.ndarray, float]:
