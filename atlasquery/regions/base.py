@@ -9,16 +9,30 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.regions.cells import DEEPEST, area_of_order, library
 from atlasquery.service.inputs import icrs_positions
 from atlasquery.warn import warn
 
 __all__ = [
-    "FINEST", "Region", "Shape", "Union", "Without", "angles", "cell_area", "cell_centres",
-    "cell_radius", "position_of", "unit_vectors",
-]  # fmt: skip
+    "RIGHT",
+    "Region",
+    "Shape",
+    "Union",
+    "Without",
+    "angles",
+    "cell_area",
+    "cell_centres",
+    "cell_radius",
+    "package_of",
+    "position_of",
+    "unit_vectors",
+]
 
-#: The order of the smallest cells.
-FINEST = 29
+#: What is a region, for messages.
+RIGHT = (
+    "a shape of the package regions, a mocpy.MOC, a sky map at a credible level, or the result "
+    "of read_region"
+)
 # Positions that are looked at together: their arrays stay in the cache of the processor.
 TOGETHER = 100_000
 
@@ -74,6 +88,11 @@ class Shape(ABC):
     @abstractmethod
     def area(self) -> u.Quantity:
         """The solid angle, in square degrees."""
+
+    @property
+    @abstractmethod
+    def state(self) -> dict:
+        """What a file keeps of it: plain values, from which `region_of_state` builds it again."""
 
     @abstractmethod
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
@@ -170,10 +189,8 @@ class Shape(ABC):
         `mocpy.MOC`
             All cells that the region touches.
         """
-        from mocpy import MOC
-
         cells = self.cells(order).astype(np.uint64)
-        return MOC.from_healpix_cells(
+        return library("mocpy").MOC.from_healpix_cells(
             cells, np.full(len(cells), order, dtype=np.uint8), max_depth=order
         )
 
@@ -232,6 +249,12 @@ class Without(Shape):
         """The solid angle, in square degrees."""
         return self._outer.area - self._inner.area
 
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        parts = [self._outer.state, self._inner.state]
+        return {"kind": "without", "name": self.name, "parts": parts}
+
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""
         return self._outer.inside(ra, dec) & ~self._inner.inside(ra, dec)
@@ -279,10 +302,15 @@ class Union(Shape):
         if apart:
             return sum((part.area for part in self._parts), 0 * u.deg**2)
         order = 3
-        while len(cells := self.cells(order)) < 20_000 and order < FINEST:
+        while len(cells := self.cells(order)) < 20_000 and order < DEEPEST:
             order += 1
         inside = self.inside(*cell_centres(cells, order))
         return np.count_nonzero(inside) * cell_area(order)
+
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        return {"kind": "union", "parts": [part.state for part in self._parts]}
 
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""
@@ -316,6 +344,22 @@ def unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     """
     lon, lat = np.deg2rad(ra), np.deg2rad(dec)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def package_of(value: object) -> str:
+    """Return the package of the class of an object.
+
+    Parameters
+    ----------
+    value : object
+        The object.
+
+    Returns
+    -------
+    str
+        The first part of the name of its module.
+    """
+    return type(value).__module__.partition(".")[0]
 
 
 def position_of(point: np.ndarray) -> tuple[float, float]:
@@ -370,11 +414,9 @@ def cell_centres(cells: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]
     ra, dec : `~numpy.ndarray`
         Degrees, ICRS.
     """
-    from astropy_healpix import healpix_to_lonlat
-
     if not len(cells):
         return np.empty(0), np.empty(0)
-    lon, lat = healpix_to_lonlat(cells, 1 << order, order="nested")
+    lon, lat = library("astropy_healpix").healpix_to_lonlat(cells, 1 << order, order="nested")
     return lon.to_value(u.deg), lat.to_value(u.deg)
 
 
@@ -413,4 +455,4 @@ def cell_area(order: int) -> u.Quantity:
     `~astropy.units.Quantity`
         Square degrees.
     """
-    return (4 * np.pi / (12 << (2 * order)) * u.sr).to(u.deg**2)
+    return (area_of_order(order) * u.sr).to(u.deg**2)

@@ -11,7 +11,6 @@ import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.base import (
-    FINEST,
     Region,
     Shape,
     cell_area,
@@ -20,6 +19,7 @@ from atlasquery.regions.base import (
     position_of,
     unit_vectors,
 )
+from atlasquery.regions.cells import DEEPEST
 from atlasquery.regions.shapes import Circle, enclosing_circle
 from atlasquery.service.cones import ARCSEC, Cone, cover_cones, offset_positions, separations
 
@@ -116,7 +116,7 @@ def _cone(ra: float, dec: float, radius: float) -> Cone:
 def _cells(region: Region, largest: float) -> tuple[np.ndarray, int]:
     """Return cells that hold a region, small beside a cone and beside the region."""
     order = 0
-    while cell_radius(order) / ARCSEC > largest / FINER and order < FINEST:
+    while cell_radius(order) / ARCSEC > largest / FINER and order < DEEPEST:
         order += 1
     # Where there would be too many, the cones overlap a little more.
     while cell_radius(order - 1) / ARCSEC < largest / 4 and (
@@ -124,8 +124,8 @@ def _cells(region: Region, largest: float) -> tuple[np.ndarray, int]:
     ):
         order -= 1
     cells = region.cells(order)
-    while 0 < len(cells) < FEWEST_CELLS and order < FINEST:
-        order = min(order + 2, FINEST)
+    while 0 < len(cells) < FEWEST_CELLS and order < DEEPEST:
+        order = min(order + 2, DEEPEST)
         cells = region.cells(order)
     if len(cells) > 10 * MOST_CELLS:
         raise InvalidQueryError(f"{region.name} is too large to be covered by cones")

@@ -5,11 +5,10 @@ from typing import Any
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.base import Region
-from atlasquery.regions.covering import cover_region, fewest_cones
 from atlasquery.service.cones import Cone
 from atlasquery.service.log import log
 
-__all__ = ["announce_plan", "plan_cones", "refuse_with_region"]
+__all__ = ["announce_plan", "format_area", "plan_cones"]
 
 # Seconds of one request to a server whose pace is not known.
 LATENCY = 1.0
@@ -53,6 +52,8 @@ def plan_cones(
     InvalidQueryError
         If they are more than ``conf.max_region_requests``.
     """
+    from atlasquery.regions.covering import cover_region, fewest_cones
+
     limit = conf.max_region_requests if send else MOST_CONES
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise InvalidQueryError(
@@ -136,26 +137,3 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{math.ceil(seconds)} s"
     return f"{math.ceil(seconds / 60)} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def refuse_with_region(region: Region, **options: object) -> None:
-    """Refuse arguments that belong to positions.
-
-    Parameters
-    ----------
-    region : Region
-        The region.
-    **options : object
-        The arguments by name: true if they were given.
-
-    Raises
-    ------
-    InvalidQueryError
-        If one was given.
-    """
-    for name, given in options.items():
-        if given:
-            raise InvalidQueryError(
-                f"{name} is for positions with a radius, and coordinates is a region, "
-                f"{region.name}: leave {name} out"
-            )

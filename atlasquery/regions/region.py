@@ -1,24 +1,21 @@
 """Read what people have for a region: shapes, polygons, MOCs, sky maps, and files of them."""
 
 import operator
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import Region, Shape, Union, Without
+from atlasquery.regions.base import RIGHT, Region, Shape, Union, Without, package_of
+from atlasquery.regions.moc import read_moc
 from atlasquery.regions.shapes import Circle, Ellipse, Polygon, rectangle
+from atlasquery.regions.skymap import SkyMap
 from atlasquery.service.inputs import check_coordinates
 
-__all__ = ["is_region", "read_region", "region_of"]
-
-RIGHT = (
-    "a shape of the package regions, a mocpy.MOC, a sky map at a credible level, or the result "
-    "of read_region"
-)
-# Packages whose objects are regions; none of them has to be installed to recognize others.
-PACKAGES = ("regions", "mocpy")
+__all__ = ["read_region"]
 
 
 def read_region(value: Any) -> Region:
@@ -33,7 +30,8 @@ def read_region(value: Any) -> Region:
           the sky, a union of shapes, or a list of shapes, which is their union;
         - a `~astropy.coordinates.SkyCoord` with the vertices of a polygon, in either order, whose
           sides are great circles: the smaller of the two parts of the sky;
-        - a `mocpy.MOC`.
+        - a `mocpy.MOC`, or any other form of a MOC that `read_moc` takes: a file, its text;
+        - a part of a sky map, `SkyMap.region`.
 
     Returns
     -------
@@ -61,70 +59,16 @@ def read_region(value: Any) -> Region:
         return value
     if isinstance(value, SkyCoord):
         return _polygon(value)
-    if _package(value) == "regions":
-        return _shape(value)
-    raise InvalidQueryError(f"region={value!r:.100} is not a region; it is {RIGHT}")
-
-
-def is_region(value: object) -> bool:
-    """Return whether something given for positions is a region instead.
-
-    Parameters
-    ----------
-    value : object
-        What was given.
-
-    Returns
-    -------
-    bool
-        False for a `~astropy.coordinates.SkyCoord`, which is positions.
-    """
-    return isinstance(value, Region) or _package(value) in PACKAGES
-
-
-def region_of(coordinates: Any, radius: Any) -> Region | None:
-    """Return the region of a query that takes positions with a radius, or a region.
-
-    Parameters
-    ----------
-    coordinates : object
-        Positions or a region.
-    radius : object
-        The radius around positions; None for a region.
-
-    Returns
-    -------
-    Region or None
-        None for positions.
-
-    Raises
-    ------
-    InvalidQueryError
-        If a region has a radius, or positions have none.
-    """
-    if is_region(coordinates):
-        region = read_region(coordinates)
-        if radius is not None:
-            raise InvalidQueryError(
-                f"radius={radius!s:.50} is for positions, and coordinates is a region, "
-                f"{region.name}: leave radius out"
-            )
-        return region
-    if radius is None:
-        polygon = isinstance(coordinates, SkyCoord) and coordinates.shape[:1] > (2,)
-        hint = (
-            "; for the polygon with these vertices, give read_region(coordinates) of "
-            "atlasquery.regions"
-            if polygon
-            else f"; without it, give a region: {RIGHT}"
+    if isinstance(value, SkyMap):
+        raise InvalidQueryError(
+            "a sky map covers the whole sky: give a part of it, such as sky_map.region(0.9) for "
+            "the credible level of 90 %"
         )
-        raise InvalidQueryError(f"radius is missing, such as '30 arcsec'{hint}")
-    return None
-
-
-def _package(value: object) -> str:
-    """Return the package of the class of an object."""
-    return type(value).__module__.partition(".")[0]
+    if package_of(value) == "regions":
+        return _shape(value)
+    if package_of(value) == "mocpy" or isinstance(value, str | os.PathLike | bytes | Mapping):
+        return read_moc(value)
+    raise InvalidQueryError(f"region={value!r:.100} is not a region; it is {RIGHT}")
 
 
 def _polygon(vertices: SkyCoord) -> Polygon:

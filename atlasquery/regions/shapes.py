@@ -58,6 +58,11 @@ class Circle(Shape):
         """The solid angle, in square degrees."""
         return solid_angle(4 * np.pi * np.sin(self.reach / 2) ** 2)
 
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        return {"kind": "circle", "ra": self.ra, "dec": self.dec, "arcsec": self.arcsec}
+
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""
         return separations(np.array(self.ra), np.array(self.dec), ra, dec) <= self.arcsec
@@ -109,6 +114,12 @@ class Ellipse(Shape):
         rim = a * b / np.hypot(b * np.cos(theta), a * np.sin(theta))
         return solid_angle(float((2 * np.sin(rim / 2) ** 2).mean() * 2 * np.pi))
 
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        axes, angle = list(self._axes), self._angle
+        return {"kind": "ellipse", "ra": self.ra, "dec": self.dec, "axes": axes, "angle": angle}
+
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""
         return self._level(self._plane(unit_vectors(ra, dec))) <= 1
@@ -159,7 +170,8 @@ class Polygon(Shape):
     """
 
     def __init__(self, ra: np.ndarray, dec: np.ndarray, name: str = ""):
-        points = unit_vectors(ra, dec)
+        self._vertices = np.asarray(ra, dtype=float), np.asarray(dec, dtype=float)
+        points = unit_vectors(*self._vertices)
         # A closed list of vertices has the first one twice.
         repeated = angles(points, np.roll(points, 1, axis=0)) < ROUNDING
         points = points[~repeated]
@@ -196,6 +208,16 @@ class Polygon(Shape):
         triple = (a * np.cross(b, c)).sum(axis=-1)
         scale = 1 + b @ a + c @ a + (b * c).sum(axis=-1)
         return solid_angle(abs(float((2 * np.arctan2(triple, scale)).sum())))
+
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        return {
+            "kind": "polygon",
+            "ra": self._vertices[0].tolist(),
+            "dec": self._vertices[1].tolist(),
+            "name": self.name,
+        }
 
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""

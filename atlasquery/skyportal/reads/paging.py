@@ -551,7 +551,7 @@ def query_area(
         warn_of(FoundRows(rows, 0.0, total, True, True, limit), what)
     when = min((found.when for found in came), default=client._clock.now())
     table = deliver(
-        build_table(rows, meta=client._meta(when, **query)),
+        build_table(rows, meta=client._meta(when, region=region.name, **query)),
         failures,
         on_error=on_error,
         service=client.service,

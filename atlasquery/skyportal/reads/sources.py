@@ -10,9 +10,9 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
+from atlasquery.regions.argument import region_of
 from atlasquery.regions.base import Region
 from atlasquery.regions.plan import announce_plan, plan_cones
-from atlasquery.regions.region import region_of
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.criteria import (
@@ -198,7 +198,6 @@ def _query_in(
         max_rows=max_rows,
         on_error=on_error,
         query="query_region",
-        region=region.name,
     )
 
 
