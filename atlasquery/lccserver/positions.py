@@ -170,21 +170,23 @@ def query_region(
     ['query_index', 'separation', 'objectid', 'ra', 'dec', 'sdssr']
     """
     region = region_of(coordinates, radius)
+    if region is None:
+        cones, where = _plan_circles(coordinates, radius)
+    else:
+        refuse_with_region(region, sample=sample is not None)
+        cones, where = _plan_region(self, region, send=not get_query_payload)
     shared, conditions, recipe = check_common(self,
         filters, collections, columns, sort, sample, max_rows, visibility, cache,
         sorted_here=True,
     )  # fmt: skip
     refuse_joined(filters, recipe["filtered"])
-    if region is None:
-        cones, where = _plan_circles(coordinates, radius, sent=not get_query_payload)
-    else:
-        refuse_with_region(region, sample=sample is not None)
-        cones, where = _plan_region(self, region, sent=not get_query_payload)
     if sample is not None and len(cones) > 1:
         raise InvalidQueryError(
             f"sample={sample} is for one search of the server, and this takes {len(cones)}: "
             "take a sample of the result"
         )
+    if not get_query_payload:
+        _announce(self, region, cones, radius)
     recipe |= where
     parts = [
         Part("api/conesearch", {"coords": cone_text(cone), **shared}, conditions) for cone in cones
@@ -196,36 +198,48 @@ def query_region(
 
 
 def _plan_circles(
-    coordinates: SkyCoord, radius: Angle | u.Quantity | str | None, *, sent: bool
+    coordinates: SkyCoord, radius: Angle | u.Quantity | str | None
 ) -> tuple[list[Cone], dict]:
     """Return the cones that cover circles, and what the table needs of these."""
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
     cones = cover_cones(ra, dec, arcsec, largest=_widest(arcsec))
-    if len(cones) > MANY and sent:
-        warn(
-            f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "
-            "ra and dec takes one",
-            LargeQueryWarning,
-        )
     return cones, {
         "ra": ra.tolist(), "dec": dec.tolist(), "radius": arcsec, "radius_given": str(radius),
         "members": [cone.members.tolist() for cone in cones], "scalar": shape == (),
     }  # fmt: skip
 
 
-def _plan_region(client: LCCServerQuery, region: Region, *, sent: bool) -> tuple[list[Cone], dict]:
+def _plan_region(client: LCCServerQuery, region: Region, *, send: bool) -> tuple[list[Cone], dict]:
     """Return the cones that cover a region, and what the table needs of it."""
     from atlasquery.regions.states import state_of_region
 
     service, conf = client.service, client.conf
-    cones = plan_cones(region, service=service, conf=conf, largest=LARGEST_RADIUS, send=sent)
-    if sent:
-        per_second = conf.anonymous_per_minute / 60
-        announce_plan(
-            region, cones, service=service, concurrency=conf.concurrency, per_second=per_second
-        )
+    cones = plan_cones(region, service=service, conf=conf, largest=LARGEST_RADIUS, send=send)
     return cones, {"region": state_of_region(region), "region_given": region.name}
+
+
+def _announce(
+    client: LCCServerQuery,
+    region: Region | None,
+    cones: list[Cone],
+    radius: Angle | u.Quantity | str | None,
+) -> None:
+    """Announce the cost of a search before it is spent."""
+    if region is not None:
+        announce_plan(
+            region,
+            cones,
+            service=client.service,
+            concurrency=client.conf.concurrency,
+            per_second=client.conf.anonymous_per_minute / 60,
+        )
+    elif len(cones) > MANY:
+        warn(
+            f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "
+            "ra and dec takes one",
+            LargeQueryWarning,
+        )
 
 
 def crossmatch(
