@@ -424,8 +424,8 @@ def _packed(kind: type, values: Iterable, n: int) -> np.ndarray:
 
     Raises `struct.error` for what is not a number of that kind, None included.
     """
-    array = np.empty(n, DTYPE[kind])
-    struct.pack_into(f"{n}{array.dtype.char}", array, 0, *values)
+    array: np.ndarray = np.empty(n, DTYPE[kind])
+    struct.pack_into(f"{n}{array.dtype.char}", array.data, 0, *values)
     return array
 
 
