@@ -486,9 +486,9 @@ def _texts(values: list | tuple) -> tuple[np.ndarray, np.ndarray]:
         values = [value or "" for value in values]
         joined = "\0".join(values)
     width, rest = divmod(len(joined) + 1, n) if n else (1, 0)
-    if width > 1 and not rest and joined.isascii() and joined.count("\0") == n - 1:
+    if width > 1 and not rest and joined.isascii():
         codes = np.frombuffer((joined + "\0").encode(), np.uint8).reshape(n, width)
-        if not codes[:, -1].any():
+        if not codes[:, -1].any() and np.count_nonzero(codes) == n * (width - 1):
             texts = codes[:, :-1].astype(np.uint32).view(f"U{width - 1}")
             return texts.reshape(n), np.zeros(n, bool)
     array = np.array(values, dtype=np.str_)
