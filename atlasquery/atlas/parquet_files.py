@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "UNDECLARED",
+    "UNDECLARED_ABOUT",
     "chunk_tables",
     "is_complete",
+    "read_arrow",
     "read_partitions",
     "read_rows",
     "require_pyarrow",
+    "with_undeclared",
     "write_partition",
 ]
 
@@ -301,13 +306,15 @@ def is_complete(path: Path, length: int, size: int | None) -> bool:
         return False
 
 
-def read_arrow(paths: list[Path]) -> "pa.Table":
+def read_arrow(paths: list[Path], columns: Collection[str] | None = None) -> "pa.Table":
     """Read files of one kind, whose columns may differ as the server's responses did.
 
     Parameters
     ----------
     paths : list of `~pathlib.Path`
         The files.
+    columns : collection of str, optional
+        The columns that are read of those that a file has; by default all.
 
     Returns
     -------
@@ -323,19 +330,22 @@ def read_arrow(paths: list[Path]) -> "pa.Table":
     """
     import pyarrow as pa
 
-    tables = [_read_file(path) for path in paths]
+    tables = [_read_file(path, columns) for path in paths]
     try:
         return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowTypeError:
         return pa.concat_tables(_as_strings(tables), promote_options="default")
 
 
-def _read_file(path: Path) -> "pa.Table":
+def _read_file(path: Path, columns: Collection[str] | None = None) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(path, partitioning=None)
+        if columns is None:
+            return parquet.read_table(path, partitioning=None)
+        with parquet.ParquetFile(path) as file:
+            return file.read([name for name in file.schema_arrow.names if name in columns])
     except FileNotFoundError:
         raise FileNotFoundError(str(path)) from None
     except (OSError, pa.ArrowException) as error:
@@ -386,7 +396,7 @@ def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
     if not paths:
         rows, _ = _rows(kind, [], [])
         return build_table(rows, meta=meta)
-    arrow = _with_undeclared(read_arrow(paths))
+    arrow = with_undeclared(read_arrow(paths))
     columns = []
     for field in arrow.schema:
         columns.append(_from_arrow(field, arrow[field.name].combine_chunks()))
@@ -418,7 +428,7 @@ def read_rows(path: Path | None, kind: str) -> Rows:
     """
     if path is None:
         return _rows(kind, [], [])[0]
-    table = _with_undeclared(read_arrow([path]))
+    table = with_undeclared(read_arrow([path]))
     rows = Rows(length=len(table))
     by_name = {ATLAS_ID.name: ATLAS_ID, **KINDS[kind][0].by_name}
     for field in table.schema:
@@ -447,8 +457,19 @@ def _values_and_mask(field: "pa.Field", array: "pa.Array") -> tuple[np.ndarray, 
     return np.array(array.fill_null(missing).to_numpy(zero_copy_only=False)), mask
 
 
-def _with_undeclared(table: "pa.Table") -> "pa.Table":
-    """Return rows with the undeclared values as columns of strings."""
+def with_undeclared(table: "pa.Table") -> "pa.Table":
+    """Return rows with the undeclared values as columns of strings.
+
+    Parameters
+    ----------
+    table : `pyarrow.Table`
+        As in a file.
+
+    Returns
+    -------
+    `pyarrow.Table`
+        Without the column of JSON objects.
+    """
     import pyarrow as pa
     from pyarrow import compute
 
