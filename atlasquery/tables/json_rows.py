@@ -424,8 +424,8 @@ def _packed(kind: type, values: Iterable, n: int) -> np.ndarray:
 
     Raises `struct.error` for what is not a number of that kind, None included.
     """
-    array = np.empty(n, DTYPE[kind])
-    struct.pack_into(f"{n}{array.dtype.char}", array, 0, *values)
+    array: np.ndarray = np.empty(n, DTYPE[kind])
+    struct.pack_into(f"{n}{array.dtype.char}", array.data, 0, *values)
     return array
 
 
@@ -486,9 +486,9 @@ def _texts(values: list | tuple) -> tuple[np.ndarray, np.ndarray]:
         values = [value or "" for value in values]
         joined = "\0".join(values)
     width, rest = divmod(len(joined) + 1, n) if n else (1, 0)
-    if width > 1 and not rest and joined.isascii() and joined.count("\0") == n - 1:
+    if width > 1 and not rest and joined.isascii():
         codes = np.frombuffer((joined + "\0").encode(), np.uint8).reshape(n, width)
-        if not codes[:, -1].any():
+        if not codes[:, -1].any() and np.count_nonzero(codes) == n * (width - 1):
             texts = codes[:, :-1].astype(np.uint32).view(f"U{width - 1}")
             return texts.reshape(n), np.zeros(n, bool)
     array = np.array(values, dtype=np.str_)
