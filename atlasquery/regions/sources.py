@@ -41,8 +41,8 @@ def read_map_or_region(value: Any, *, name: str = "region") -> SkyMap | Region:
         return SkyMap.read(value)
     if isinstance(value, HDUS):
         return SkyMap.read(value) if _has_probabilities(value, name) else read_moc(value)
-    file = isinstance(value, (str, os.PathLike, *BYTES))
-    if file and not is_moc_text(value) and not is_shape_file(value):
+    cells = isinstance(value, (str, os.PathLike, *BYTES)) and not is_shape_file(value)
+    if cells and not is_moc_text(value):
         if start_of(value, name).startswith(FITS_START) and _has_probabilities(value, name):
             return SkyMap.read(value)
         return read_moc(value)
