@@ -105,7 +105,7 @@ def test_a_column_of_nothing_but_missing_numbers_is_of_numbers(tmp_path, nothing
 
 def test_a_file_of_a_spreadsheet_in_utf_16(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_bytes("name,seen\nα,True\nb,False\n".encode("utf-16"))
+    path.write_bytes("name,seen\né,True\nb,False\n".encode("utf-16"))
     table = read_table(path)
-    assert table["name"].tolist() == ["α", "b"]
+    assert table["name"].tolist() == ["é", "b"]
     assert table["seen"].dtype == bool and table["seen"].tolist() == [True, False]
