@@ -16,6 +16,7 @@ from benchmarks import (
     lightcurves,
     network,
     skyportal,
+    update,
 )
 
 PARTS = (
@@ -25,6 +26,7 @@ PARTS = (
     network,
     importing,
     bulk,
+    update,
     crossmatch,
     forced,
     forced_queue,

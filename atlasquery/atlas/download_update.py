@@ -67,21 +67,18 @@ class UpdatePlan:
             The ids.
         """
         newest = max(self.since.values(), default=0.0)
-        found: dict[int, list[int]] = {}
+        checked = [self.stored[atlas_id].checked for atlas_id in self.since]
+        middle = (max(checked) + min(checked)) / 2 if checked else 0.0
+        found: dict[tuple[bool, int], list[int]] = {}
         for atlas_id, mjd in self.since.items():
             days = min(newest - mjd, 1e6) if np.isfinite(newest) else 0.0
-            found.setdefault(int(np.log(days + 1) / np.log(BUCKET)), []).append(atlas_id)
-        oldest: dict[int, float] = {}
-        for atlas_id in self.since:
-            one = self.stored[atlas_id]
-            oldest[one.chunk] = min(one.checked, oldest.get(one.chunk, np.inf))
-
-        def turn(atlas_id: int) -> tuple[float, int]:
-            chunk = self.stored[atlas_id].chunk
-            return oldest[chunk], chunk
-
-        groups = [sorted(ids, key=turn) for _, ids in sorted(found.items())]
-        return sorted(groups, key=lambda ids: turn(ids[0])[0])
+            bucket = int(np.log(days + 1) / np.log(BUCKET))
+            key = self.stored[atlas_id].checked > middle, bucket
+            found.setdefault(key, []).append(atlas_id)
+        return [
+            sorted(ids, key=lambda atlas_id: self.stored[atlas_id].chunk)
+            for _, ids in sorted(found.items())
+        ]
 
     def start_of(self, ids: Iterable[int]) -> float | None:
         """Return the first MJD to ask for.
@@ -268,7 +265,7 @@ def _not_newer(
     for name in SHARED:
         if name in members.colnames and name in listed.colnames:
             same &= _equal(members[name], listed[name])
-    latest = np.ma.filled(np.ma.asarray(listed["latest_mjd"], float), np.nan)
+    latest: np.ndarray = np.ma.filled(np.ma.asarray(listed["latest_mjd"], float), np.nan)
     known = np.array([seen[atlas_id] for atlas_id in ids])
     # Without a detection in the list there should be none here either.
     none = np.array([stored[atlas_id].detected is None for atlas_id in ids], bool)

@@ -100,7 +100,7 @@ def last_times(tables: "Mapping[str, pa.Table]") -> dict[str, dict[int, float]]:
     dict of str to dict of int to float
         For each kind with times, MJD by id, without objects that have no rows.
     """
-    last = {}
+    last: dict[str, dict[int, float]] = {}
     for kind in TIMED:
         table = tables.get(kind)
         if table is None:
