@@ -136,7 +136,7 @@ def plan_update(
     update : str
         One of `UPDATES`.
     look_back : float
-        Days before the last row of an object from which on its rows are asked for again.
+        Days before the last row of an object from which on its rows are requested again.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def _unchanged(
         members = entries[numbers == one.number]
         ids = members["atlas_id"].tolist()
         alone = UpdatePlan({i: plan.since[i] for i in ids}, plan.stored)
-        # An object that lists know nothing of is asked for itself, as is one of a few.
+        # An object on no list is requested itself, as are a few objects of a list.
         if one.name in GROWING or alone.requests(client.conf.concurrency) <= 2:
             continue
         try:
