@@ -17,6 +17,7 @@ from benchmarks import (
     network,
     skyportal,
     update,
+    within,
 )
 
 PARTS = (
@@ -34,6 +35,7 @@ PARTS = (
     lcc,
     skyportal,
     find,
+    within,
 )
 
 

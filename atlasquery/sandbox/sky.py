@@ -385,7 +385,10 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
     numpy.random.Generator
         The source.
     """
-    return np.random.default_rng([seed, *stream])
+    words = (seed, *stream)
+    # A list is converted number by number, which takes longer than to draw from it.
+    short = all(0 <= word < 1 << 32 for word in words)
+    return np.random.default_rng(np.array(words, np.uint32) if short else words)
 
 
 def _place(rng: np.random.Generator) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -148,8 +148,9 @@ def measurements(one: SkyObject, survey: str, seed: int | None = None) -> Measur
         columns["ra"], columns["dec"] = (np.full(len(middle), x) for x in (one.ra, one.dec))
     if survey == "atlas":
         exposures = observe(seed, "season")
-        seen = exposures.of_pointing[one.pointing]
-        flux, error = difference_flux(one.curve, exposures, seen, seed=seed, number=one.number)
+        flux, error = difference_flux(
+            one.curve, exposures, one.pointing, seed=seed, number=one.number
+        )
     else:
         rng = generator(seed, _NOISE, number, one.number)
         sky = flux_of(columns["limiting_mag"]) / _LIMIT_SIGMA

@@ -153,10 +153,10 @@ def _statistics(
 
 def _names(rng: np.random.Generator, sky: SyntheticSky, facts: Facts) -> dict:
     """Names of the objects elsewhere: TNS, ZTF, Pan-STARRS."""
-    columns: defaultdict[str, list] = defaultdict(list)
+    rows: list[dict] = []
     dates = iso_dates(facts.start)
     for n, one in enumerate(sky):
-        rows = []
+        first = len(rows)
         if facts.tns[n]:
             spectrum = facts.spectra[n]
             z = facts.redshift[n] if spectrum else None
@@ -187,16 +187,15 @@ def _names(rng: np.random.Generator, sky: SyntheticSky, facts: Facts) -> dict:
                 "discoverer": "Pan-STARRS", "matched_list": "The PS1 Transients",
                 "separation": 0.4,
             })  # fmt: skip
-        for row in rows:
-            columns["transient_object_id"].append(one.atlas_id)
-            for name in _NAME_COLUMNS:
-                columns[name].append(row.get(name))
-    return columns
+        for row in rows[first:]:
+            row["transient_object_id"] = one.atlas_id
+    return {name: [row.get(name) for row in rows] for name in _NAME_COLUMNS}
 
 
 _NAME_COLUMNS = (
-    "external_designation", "type", "host_galaxy", "mag", "discoverer", "matched_list",
-    "other_info", "separation", "url", "host_z", "object_z", "disc_date", "disc_filter",
+    "transient_object_id", "external_designation", "type", "host_galaxy", "mag", "discoverer",
+    "matched_list", "other_info", "separation", "url", "host_z", "object_z", "disc_date",
+    "disc_filter",
 )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ __all__ = ["Database", "six_digits"]
 
 # Rows that are inserted at once.
 _ROWS = 4000
+# Powers of ten up to 10**22 are exact doubles, so that one division rounds correctly.
+_POWERS = 10.0 ** np.arange(23)
 
 
 def six_digits(values: np.ndarray) -> np.ndarray:
@@ -34,13 +36,20 @@ def six_digits(values: np.ndarray) -> np.ndarray:
     array([ 1.81235e+01, -1.23457e-04])
     """
     values = np.asarray(values, dtype=float)
+    size = np.abs(values)
     with np.errstate(divide="ignore", invalid="ignore"):
-        decimals = 5 - np.floor(np.log10(np.abs(values)))
-    decimals = np.clip(np.where(np.isfinite(decimals), decimals, 0), -22, 22)
-    # Powers of ten up to 10**22 are exact doubles, so that one division rounds correctly.
-    up, down = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
-    rounded = np.round(values / down * up) / up * down
-    return np.where(np.abs(values) < 1e-16, values, rounded)
+        decimals = 5 - np.floor(np.log10(size))
+    decimals[~np.isfinite(decimals)] = 0
+    digits = np.clip(decimals, -22, 22).astype(np.int64)
+    up = _POWERS.take(np.maximum(digits, 0))
+    if (digits < 0).any():
+        down = _POWERS.take(np.maximum(-digits, 0))
+        rounded = np.rint(values / down * up) / up * down
+    else:
+        rounded = np.rint(values * up) / up
+    tiny = size < 1e-16
+    rounded[tiny] = values[tiny]
+    return rounded
 
 
 def _quote(name: str) -> str:

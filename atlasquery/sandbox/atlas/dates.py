@@ -27,8 +27,13 @@ def iso_dates(mjd: np.ndarray) -> list[str | None]:
     """
     mjd = np.asarray(mjd, dtype=float)
     seconds = np.floor(np.nan_to_num(mjd) * 86400 + 1e-4).astype("timedelta64[s]")
-    texts = np.datetime_as_string(_MJD_EPOCH + seconds, unit="s").tolist()
-    return [None if m else f"{text}Z" for text, m in zip(texts, np.isnan(mjd), strict=True)]
+    # Each moment is written once: thousands of rows are of the same exposure or day.
+    moments, index = np.unique(seconds, return_inverse=True)
+    texts = np.datetime_as_string(_MJD_EPOCH + moments, unit="s", timezone="UTC").tolist()
+    dates = list(map(texts.__getitem__, index.tolist()))
+    for missing in np.flatnonzero(np.isnan(mjd)).tolist():
+        dates[missing] = None
+    return dates
 
 
 def iso_date(unix: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..curves import flux_of
 from ..sky import (
     CADENCE_DAYS,
     MJD_REF,
@@ -14,12 +15,15 @@ from ..sky import (
     atlas_nights,
     generator,
     objects,
+    tai_of_utc,
 )
 from .dates import iso_dates
 
-__all__ = ["FOOTPRINT_DEG", "HISTORIES", "Exposures", "observe"]
+__all__ = ["FOOTPRINT_DEG", "HISTORIES", "LIMIT_SIGMA", "Conditions", "Exposures", "observe"]
 
 VISITS = 4
+#: The limit of an exposure is so many times the error of a flux.
+LIMIT_SIGMA = 5
 
 # Days before MJD_REF with exposures, by name of the history.
 HISTORIES = {"season": SEASON_DAYS, "full": 9 * 365.25}
@@ -32,6 +36,28 @@ _NEW_MOON_MJD = 51549.8
 _LUNATION_DAYS = 29.530588
 # The stream of random numbers of the weather.
 _WEATHER = 2
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the measurements of all objects in the exposures of a pointing have in common.
+
+    Attributes
+    ----------
+    middle : numpy.ndarray
+        Middle of each exposure, MJD in TAI.
+    band : numpy.ndarray of str
+        Its filter.
+    sigma : numpy.ndarray
+        Error of a flux in uJy.
+    in_season : numpy.ndarray of bool
+        Whether it is of the last season.
+    """
+
+    middle: np.ndarray
+    band: np.ndarray
+    sigma: np.ndarray
+    in_season: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -48,6 +74,20 @@ class Exposures:
 
     columns: dict
     of_pointing: list[np.ndarray]
+
+    @functools.cached_property
+    def conditions(self) -> list[Conditions]:
+        """Under which conditions the exposures of each pointing were taken."""
+        mjd, exptime, depth = (self.columns[name] for name in ("mjd", "exptime", "mag5sig"))
+        return [
+            Conditions(
+                middle=tai_of_utc(mjd[seen], exptime[seen]),
+                band=self.bands[seen],
+                sigma=flux_of(depth[seen]) / LIMIT_SIGMA,
+                in_season=mjd[seen] > MJD_REF - SEASON_DAYS,
+            )
+            for seen in self.of_pointing
+        ]
 
     @functools.cached_property
     def bands(self) -> np.ndarray:

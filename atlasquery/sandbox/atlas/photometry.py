@@ -4,11 +4,11 @@ from collections import defaultdict
 
 import numpy as np
 
-from ..curves import ZERO_POINT, Curve, flux_of, magnitude_of
+from ..curves import ZERO_POINT, Curve, magnitude_of
 from ..positions import offset
-from ..sky import MJD_REF, SEASON_DAYS, generator, tai_of_utc
+from ..sky import MJD_REF, generator
 from .dates import iso_dates
-from .exposures import Exposures
+from .exposures import LIMIT_SIGMA, Exposures
 
 __all__ = ["difference_flux", "measure"]
 
@@ -16,7 +16,6 @@ __all__ = ["difference_flux", "measure"]
 _NOISE = 3
 # Two measurements of one exposure differ by so much of the error.
 _REPEAT = 0.15
-_LIMIT_SIGMA = 5
 # Per-mille scores (variable, transient, moving, known, noise, burn, cosmic ray, crosstalk,
 # scar) that the survey's classifier gives to detections of each kind, on average.
 _SCORES = {
@@ -46,10 +45,10 @@ class _Columns(defaultdict):
 
 
 def difference_flux(
-    curve: Curve, exposures: Exposures, seen: np.ndarray, rng: np.random.Generator | None = None,
+    curve: Curve, exposures: Exposures, pointing: int, rng: np.random.Generator | None = None,
     *, seed: int = 0, number: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Measure the difference flux of an object on some exposures.
+    """Measure the difference flux of an object on the exposures of a pointing.
 
     Parameters
     ----------
@@ -57,8 +56,8 @@ def difference_flux(
         The light of the object.
     exposures : Exposures
         The exposures.
-    seen : numpy.ndarray
-        Indices of the exposures that show the object, in the order of time.
+    pointing : int
+        The pointing that shows the object.
     rng : numpy.random.Generator, optional
         Source of the noise; by default that of an object of the sky, which is the same for each
         exposure whoever measures it.
@@ -70,18 +69,14 @@ def difference_flux(
     tuple of numpy.ndarray
         Flux and its error in uJy.
     """
-    columns = exposures.columns
-    mjd = columns["mjd"][seen]
-    middle = tai_of_utc(mjd, columns["exptime"][seen])
-    sigma = flux_of(columns["mag5sig"][seen]) / _LIMIT_SIGMA
+    taken = exposures.conditions[pointing]
     if rng is None:
         rng = generator(seed, _NOISE, number)
     # The last season first, so that its noise is the same however far the history goes back.
-    season = mjd > MJD_REF - SEASON_DAYS
-    noise = np.empty(len(seen))
-    for part in (season, ~season):
-        noise[part] = rng.standard_normal(int(part.sum()))
-    return curve.flux(middle, exposures.bands[seen]) + sigma * noise, sigma
+    noise = np.empty(len(taken.sigma))
+    for part in (taken.in_season, ~taken.in_season):
+        noise[part] = rng.standard_normal(int(np.count_nonzero(part)))
+    return curve.flux(taken.middle, taken.band) + taken.sigma * noise, taken.sigma.copy()
 
 
 def measure(
@@ -111,15 +106,19 @@ def measure(
     mjd = exposures.columns["mjd"]
     detections, forced = _Columns(), _Columns()
     for index, curve in enumerate(curves):
-        seen = exposures.of_pointing[objects["pointing"][index]]
+        pointing = int(objects["pointing"][index])
+        seen = exposures.of_pointing[pointing]
         noise = rng if seed is None else generator(seed, _NOISE, index)
-        flux, sigma = difference_flux(curve, exposures, seen, noise)
-        found = np.abs(flux) > _LIMIT_SIGMA * sigma
+        flux, sigma = difference_flux(curve, exposures, pointing, noise)
+        found = np.abs(flux) > LIMIT_SIGMA * sigma
         if curve.kind == "quiet":
             found[:] = False
-        _record_detections(
-            detections, rng, index, curve.kind, seen[found], flux[found], sigma[found]
-        )
+        count = int(np.count_nonzero(found))
+        detections.add(
+            object_index=np.full(count, index), exposure=seen[found], flux=flux[found],
+            sigma=sigma[found],
+            scores=rng.normal(_SCORES[curve.kind], 25, (count, len(_SCORE_COLUMNS))),
+        )  # fmt: skip
         if objects["has_forced"][index]:
             near = (mjd[seen] >= curve.start - 30) & (mjd[seen] < curve.start + 90)
             near |= found
@@ -134,31 +133,15 @@ def measure(
     )
 
 
-def _record_detections(
-    columns: _Columns,
-    rng: np.random.Generator,
-    index: int,
-    kind: str,
-    exposure: np.ndarray,
-    flux: np.ndarray,
-    sigma: np.ndarray,
-) -> None:
-    count = len(exposure)
-    scores = np.clip(rng.normal(_SCORES[kind], 25, (count, len(_SCORE_COLUMNS))), 0, 999)
-    columns.add(
-        object_index=np.full(count, index), exposure=exposure, flux=flux, sigma=sigma,
-        **{name: scores[:, k].astype(int) for k, name in enumerate(_SCORE_COLUMNS)},
-    )  # fmt: skip
-
-
 def _detection_table(
     rng: np.random.Generator, objects: dict, found: dict, exposures: Exposures
 ) -> dict:
     """Complete the columns of the detections."""
-    of, at, flux, sigma = (found.pop(k) for k in ("object_index", "exposure", "flux", "sigma"))
+    of, at, flux, sigma = (found[k] for k in ("object_index", "exposure", "flux", "sigma"))
     count, snr = len(of), np.abs(flux) / sigma
     # An object on RA 0 has detections on both sides of it: 0.2 arcsec of scatter suffices.
     scatter = rng.normal(0, 0.2, (2, count))
+    scores = np.clip(found["scores"], 0, 999).astype(int)
     ra, dec = offset(objects["ra"][of], objects["dec"][of], *scatter)
     return {
         "object_id": objects["id"][of],
@@ -175,7 +158,7 @@ def _detection_table(
         "phi": rng.uniform(-90, 90, count),
         "det": np.where(rng.random(count) < 0.05, 5, 0),
         "chin": rng.uniform(0.8, 2.5, count),
-        **found,
+        **dict(zip(_SCORE_COLUMNS, scores.T, strict=True)),
         "dup": rng.choice([0, -1, 1], count, p=[0.95, 0.03, 0.02]),
         "wpflx": flux,
         "dflx": sigma,

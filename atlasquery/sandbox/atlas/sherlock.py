@@ -81,15 +81,14 @@ def _source(number: int) -> str:
 
 
 def _crossmatches(rng: np.random.Generator, objects: dict, facts: "Facts") -> dict:
-    columns: defaultdict[str, list] = defaultdict(list)
+    rows: list[dict] = []
     dates = iso_dates(facts.start)
     for n in np.flatnonzero(facts.crossmatched).tolist():
         star = facts.classes[n] in _STARS
         for rank in range(1, 2 + int(rng.integers(3))):
             row = _crossmatch(rng, objects, facts, n, rank, star)
-            for name, value in {**row, "datecreated": dates[n]}.items():
-                columns[name].append(value)
-    return columns
+            rows.append({**row, "datecreated": dates[n]})
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _crossmatch(

@@ -151,8 +151,9 @@ def _in_field(ra: float, dec: float, pointing: int, *, reduced: bool, seed: int)
     if near and distance[0] < _SAME_SOURCE:
         # The same noise as in the ATLAS server's measurement of the exposure.
         exposures = observe(seed, "season")
-        seen = exposures.of_pointing[pointing]
-        flux, _ = difference_flux(near[0].curve, exposures, seen, seed=seed, number=near[0].number)
+        flux, _ = difference_flux(
+            near[0].curve, exposures, pointing, seed=seed, number=near[0].number
+        )
         noise = flux - near[0].flux(middle, rows.band)
     else:
         noise = rows.error * _noise(ra, dec, len(middle))
