@@ -422,12 +422,12 @@ class Findings:
             if result.curves_error is not None:
                 # A new attempt has only its failures, and those of the search.
                 earlier = getattr(result.curves_error, "failures", ())
-                known = [
+                of_search = [
                     one
                     for one in result.found.failures
                     if one not in earlier and one[1] is not result.curves_error
                 ]
-                result.found = dataclasses.replace(result.found, curves=None, failures=known)
+                result.found = dataclasses.replace(result.found, curves=None, failures=of_search)
             before.append(len(result.found.failures))
             service: Any = result.service
             questions.append(
