@@ -475,6 +475,37 @@ def test_wrong_options_are_named(options, words):
         combine([atlas()], **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"barycentric": True}])
+def test_a_misspelled_position_is_not_ignored(options):
+    curves = {"star a": [ztf()], "star b": [ztf()]}
+    wrong = {"star a": surveys.POSITION, "star bb": surveys.POSITION}
+    with pytest.raises(InvalidQueryError, match=r"key 'star bb', .* of 'star b'; did you mean"):
+        combine(curves, coordinates=wrong, **options)
+    with pytest.raises(InvalidQueryError, match="coordinates=5 should be a SkyCoord"):
+        combine([ztf()], coordinates=5)
+    # A catalogue of positions may have more objects than there are light curves.
+    several = dict.fromkeys(["star a", "star b", "star c"], surveys.POSITION)
+    assert list(combine(curves, coordinates=several, **options)) == ["star a", "star b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("time_reference", "midle", "middle"),
+        ("flux_kind", "Difference", "difference"),
+        ("magsys", "Vegaa", "Vega"),
+        ("time_reference_position", "topocentre", "topocenter"),
+    ],
+)
+def test_a_misspelled_convention_is_not_ignored(name, value, right):
+    lc = ztf()
+    lc.meta[name] = value
+    with pytest.raises(InvalidQueryError, match=rf"meta\['{name}'\].*{value}.*'{right}'"):
+        combine([lc])
+    lc.meta[name] = right
+    assert len(combine([lc])) == 1
+
+
 def test_a_table_that_is_not_a_light_curve_is_named():
     lc = atlas()
     lc.remove_column("flux")
