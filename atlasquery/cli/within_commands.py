@@ -10,8 +10,8 @@ from atlasquery.cli.options import Output, UserPath, output_options
 from atlasquery.cli.output import deliver
 
 if TYPE_CHECKING:
+    from atlasquery.regions.base import Region
     from atlasquery.regions.skymap import SkyMap
-    from atlasquery.regions.sources import RegionLike
 
 __all__ = ["within"]
 
@@ -50,7 +50,7 @@ def within(table: Path, region: str, credible: float | None, output: Output) -> 
     return deliver(found, output)
 
 
-def _summary(target: "SkyMap | RegionLike", credible: float | None) -> str:
+def _summary(target: "SkyMap | Region", credible: float | None) -> str:
     """Return a line on the map or the region."""
     from atlasquery.regions import SkyMap
 
