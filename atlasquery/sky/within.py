@@ -37,9 +37,9 @@ def within(table: Any, region_or_map: Any, *, credible: float | None = None) -> 
     region_or_map : sky map, MOC or region
         The path of a FITS file with a sky map of any kind, or of a MOC; or the content of
         one: the result of ``SkyPortal.get_localization``, bytes, an HDU, a
-        `~atlasquery.regions.SkyMap`, a `~atlasquery.regions.Moc`, a `mocpy.MOC`, or a string
-        such as ``"3/3 10"``. Or a shape, such as a polygon: what
-        `~atlasquery.regions.read_region` takes.
+        `~atlasquery.regions.SkyMap`, a `mocpy.MOC`, or a string such as ``"3/3 10"``; or any
+        other region that `~atlasquery.regions.read_region` takes, such as a shape of the package
+        ``regions``, or a SkyCoord with the vertices of a polygon.
     credible : float, optional
         For a sky map, the level of the credible region that rows are returned from, above 0 and
         up to 1: rows with a ``credible_level`` up to it, so that 0.9 is the 90 % region. By

@@ -210,6 +210,20 @@ def test_region_keeps_the_rows_inside_and_adds_no_column(objects, tmp_path):
         assert len(within(objects[:0:-1][:1], "29/0")) == 0
 
 
+def test_shapes_are_cut_by_their_geometry(objects):
+    from regions import CircleSkyRegion
+
+    centre = SkyCoord(359, 80, unit="deg")
+    coordinates = SkyCoord(objects["ra"], objects["dec"])
+    near = centre.separation(coordinates) < 15 * u.deg
+    found = within(objects, CircleSkyRegion(centre, 15 * u.deg))
+    assert 0 < len(found) < len(objects)
+    assert found["name"].tolist() == objects["name"][near].tolist()
+    triangle = SkyCoord([10, 60, 35], [0, 0, 40], unit="deg")
+    found = within(objects, triangle)
+    assert len(found) > 0 and found["dec"].min() > 0 and found["ra"].max() < 60
+
+
 def test_credible_region_of_a_map_is_a_region(sky_map, objects):
     region = SkyMap.read(sky_map).region(0.9)
     found = within(objects, region)
@@ -243,7 +257,7 @@ def test_arguments_that_are_refused(sky_map, objects, tmp_path):
     with pytest.raises(InvalidQueryError, match="without a column of SkyCoord"):
         within(Table({"x": [1]}), sky_map)
     for value in (None, 3, object(), ["0/1"], SkyCoord(0, 0, unit="deg")):
-        with pytest.raises(InvalidQueryError, match="region_or_map="):
+        with pytest.raises(InvalidQueryError, match="region_or_map is neither"):
             within(objects, value)
     with pytest.raises(InvalidQueryError, match="absent"):
         within(objects, tmp_path / "absent.fits")
