@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from atlasquery.alerce import Alerce, AlerceClass
     from atlasquery.atlas import Atlas, AtlasClass, AtlasSource
     from atlasquery.forcedphot import AtlasForced, AtlasForcedClass, ForcedJobs
+    from atlasquery.hats import HatsLightCurves, check_hats, read_hats, to_hats
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve import Alert, read_alert, read_alerts
     from atlasquery.lightcurve.combine import combine
+    from atlasquery.regions.region import read_region
     from atlasquery.sky.crossmatch import crossmatch
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings
     from atlasquery.sky.resolve import Resolved, resolve
+    from atlasquery.sky.within import within
     from atlasquery.skyportal import SkyPortal, SkyPortalClass
 
     __citation__: str
@@ -38,18 +41,24 @@ _LAZY = {
     "AtlasSource": "atlasquery.atlas",
     "Findings": "atlasquery.sky.findings",
     "ForcedJobs": "atlasquery.forcedphot",
+    "HatsLightCurves": "atlasquery.hats",
     "LCCQuery": "atlasquery.lccserver",
     "LCCServer": "atlasquery.lccserver",
     "LCCServerClass": "atlasquery.lccserver",
     "Resolved": "atlasquery.sky.resolve",
     "SkyPortal": "atlasquery.skyportal",
     "SkyPortalClass": "atlasquery.skyportal",
+    "check_hats": "atlasquery.hats",
     "combine": "atlasquery.lightcurve.combine",
     "crossmatch": "atlasquery.sky.crossmatch",
     "find": "atlasquery.sky.find",
     "read_alert": "atlasquery.lightcurve",
     "read_alerts": "atlasquery.lightcurve",
+    "read_hats": "atlasquery.hats",
+    "read_region": "atlasquery.regions.region",
     "resolve": "atlasquery.sky.resolve",
+    "to_hats": "atlasquery.hats",
+    "within": "atlasquery.sky.within",
 }
 
 # Written out, as type checkers and editors read it; `_LAZY` has the same names.
@@ -64,6 +73,7 @@ __all__ = [
     "AtlasSource",
     "Findings",
     "ForcedJobs",
+    "HatsLightCurves",
     "LCCQuery",
     "LCCServer",
     "LCCServerClass",
@@ -72,12 +82,17 @@ __all__ = [
     "SkyPortalClass",
     "__citation__",
     "__version__",
+    "check_hats",
     "combine",
     "crossmatch",
     "find",
     "read_alert",
     "read_alerts",
+    "read_hats",
+    "read_region",
     "resolve",
+    "to_hats",
+    "within",
 ]
 
 

@@ -31,8 +31,9 @@ class _Hidden(Protocol):
     def reveal(self) -> str: ...
 
 
-# By identity: one of two equal secrets may be deleted before the other.
-_secrets: weakref.WeakValueDictionary[int, _Hidden] = weakref.WeakValueDictionary()
+# How each secret may be spelled, by identity: one of two equal secrets may be deleted before the
+# other. Each cell of a table is searched for them, so they are not derived each time.
+_spelled: dict[int, tuple[weakref.ref, list[str]]] = {}
 
 
 def register_secret(secret: _Hidden) -> None:
@@ -43,7 +44,11 @@ def register_secret(secret: _Hidden) -> None:
     secret : object
         Its ``reveal`` method returns the secret string.
     """
-    _secrets[id(secret)] = secret
+    key, value = id(secret), secret.reveal()
+    # Values that are not strings are refused elsewhere, before they are used.
+    if isinstance(value, str):
+        forget = weakref.ref(secret, lambda _: _spelled.pop(key, None))
+        _spelled[key] = forget, _spellings(value)
 
 
 def safe_text(text: str) -> str:
@@ -91,16 +96,11 @@ def redact(text: str) -> str:
     str
         The text with dots for each secret, however the server encoded it.
     """
-    for reference in _secrets.valuerefs():
-        secret = reference()
-        value = None if secret is None else secret.reveal()
-        # Values that are not strings are refused elsewhere, before they are used.
-        if isinstance(value, str):
-            spellings = _spellings(value)
-            for value in spellings:
-                text = text.replace(value, DOTS)
-            for value in spellings:
-                text = _without_part(text, value) if len(value) >= LONG else text
+    for _, spellings in list(_spelled.values()):
+        for value in spellings:
+            text = text.replace(value, DOTS)
+        for value in spellings:
+            text = _without_part(text, value) if len(value) >= LONG else text
     return text
 
 

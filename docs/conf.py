@@ -1,13 +1,14 @@
 """Configuration of the documentation, on that of astropy and its affiliated packages."""
 
 import os
+import re
 import sys
 import tempfile
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from sphinx_astropy.conf.v2 import *  # noqa: F403
-from sphinx_astropy.conf.v2 import extensions, html_theme_options
+from sphinx_astropy.conf.v3 import *  # noqa: F403
+from sphinx_astropy.conf.v3 import extensions
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 sys.path.insert(1, str(Path(__file__).parent / "new_survey"))
@@ -44,16 +45,32 @@ autoclass_content = "class"
 numpydoc_show_class_members = False
 
 html_title = f"{project} {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_theme_options = {
-    **html_theme_options,
+    # The header is that of this package, and not of the Astropy project, of which it is no part.
+    "sst_project_name": project,
+    "sst_is_root": True,
+    "navbar_links": [
+        ["Getting started", "getting_started"],
+        ["Gallery", "gallery"],
+        ["Services", "find"],
+        ["Reference", "reference"],
+        ["Changes", "changes"],
+    ],
+    "footer_links": [],
+    "logo": {"text": project, "alt_text": "atlasquery: a light curve"},
+    # Visits are not counted, and searches stay in these pages.
+    "goatcounter_analytics_url": False,
+    "rtd_search": False,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 8,
-    "footer_start": ["copyright"],
-    "footer_end": ["sphinx-version"],
-    "secondary_sidebar_items": ["page-toc"],
+    "show_nav_level": 1,
+    "navigation_depth": 2,
+    "show_prev_next": True,
 }
-# All pages are in the header; the sections of a page are on its right.
-html_sidebars = {"**": []}
+# Previews of pages need no image of the title.
+ogp_social_cards = {"enable": False}
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["atlasquery.css"]
 html_show_sourcelink = False
@@ -99,6 +116,17 @@ def _stop_sandbox(app, exception):
     app.private.cleanup()
 
 
+def _break_names(app, pagename, templatename, context, doctree):
+    """Allow breaks of names after an underscore, where the style allows any: in narrow tables."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(?<=<span class="pre">)[^<]+',
+            lambda name: re.sub(r"(?<=[_/.])(?=\w)", "<wbr>", name[0]),
+            context["body"],
+        )
+
+
 def setup(app):
     app.connect("builder-inited", _start_sandbox)
+    app.connect("html-page-context", _break_names)
     app.connect("build-finished", _stop_sandbox)

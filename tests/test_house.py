@@ -23,9 +23,12 @@ FLOORS = {
     "service": 2,
     "tables": 3,
     "lightcurve": 4,
+    "regions": 4,
     **dict.fromkeys(SERVICES, 5),
     # Questions to all services.
     "sky": 6,
+    # Reads what was downloaded of a service.
+    "hats": 6,
     # The sandbox simulates a server, so it shares nothing with what it is used to test.
     "sandbox": 0,
     "cli": 7,

@@ -1,6 +1,6 @@
-"""The line at the top of a page starts all that the examples of the page need.
+"""The examples of each page run for its reader, without an account.
 
-Each page is run in a process of its own as its reader would: with this line, and without the
+Each page is run in a process as its reader would: with the line at its top, and without the
 servers, clocks and logins that the test runner gives to examples, which also compares the output.
 """
 
@@ -16,7 +16,19 @@ pytest.importorskip("cheroot", reason="the sandbox extra is not installed")
 
 DOCS = Path(__file__).parents[1] / "docs"
 INCLUDE = "_includes/sandbox.inc"
-PAGES = sorted(path.name for path in DOCS.glob("*.rst") if INCLUDE in path.read_text())
+SHELL_INCLUDE = "_includes/sandbox_shell.inc"
+TEXTS = {
+    str(path.relative_to(DOCS)): path.read_text()
+    for path in sorted(DOCS.rglob("*.rst"))
+    if "_build" not in path.parts
+}
+# The example of a new service, which is not in the package.
+FOR_MAINTAINERS = ("design.rst",)
+# Their examples ask no service, or start servers themselves.
+WITHOUT_LINE = ("crossmatch.rst", "lists.rst", "sandbox.rst")
+PAGES = [
+    page for page, text in TEXTS.items() if ">>> " in text and not page.endswith(FOR_MAINTAINERS)
+]
 LINE = (DOCS / INCLUDE).read_text().strip().splitlines()[-1].strip()
 
 READER = """
@@ -35,20 +47,28 @@ READER = """
     test = doctest.DocTestParser().get_doctest(text, {{}}, sys.argv[1], sys.argv[1], 0)
     runner = doctest.DocTestRunner(checker=Any(), verbose=False)
     failed, attempted = runner.run(test)
-    sandbox.stop()
     print(f"{{attempted}} examples")
     sys.exit(bool(failed) or not attempted)
 """
 
 
-def test_there_are_such_pages():
-    assert {"alerce.rst", "atlas.rst", "forced.rst", "lccserver.rst", "skyportal.rst"} <= set(PAGES)
+def test_each_page_says_how_to_run_its_examples():
+    names = {page.rpartition("/")[2] for page in PAGES}
+    assert {"alerce.rst", "atlas.rst", "forced.rst", "lists.rst", "skyportal.rst"} <= names
     assert LINE.startswith("from atlasquery.sandbox import Sandbox; ")
+    silent = [
+        page for page in PAGES if not page.endswith(WITHOUT_LINE) and INCLUDE not in TEXTS[page]
+    ]
+    assert not silent, f"begin with '.. include:: /{INCLUDE}': {silent}"
+    commands = [page for page, text in TEXTS.items() if page.endswith(("cli.rst", "bot.rst"))]
+    assert len(commands) == 2
+    assert all(SHELL_INCLUDE in TEXTS[page] for page in commands)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_runs_after_its_line(page, tmp_path):
+def test_a_page_runs_for_its_reader(page, tmp_path):
+    line = LINE if INCLUDE in TEXTS[page] else ""
     for folder in (".astropy/config", ".astropy/cache", "work"):
         (tmp_path / folder).mkdir(parents=True)
     private = {
@@ -62,7 +82,7 @@ def test_a_page_runs_after_its_line(page, tmp_path):
             "-W",
             "ignore",
             "-c",
-            textwrap.dedent(READER).format(line=LINE),
+            textwrap.dedent(READER).format(line=line),
             DOCS / page,
         ],
         capture_output=True,

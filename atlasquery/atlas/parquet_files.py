@@ -1,8 +1,10 @@
 """Parquet files of rows: one table for each kind, null where the server sent nothing."""
 
+import functools
 import io
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "UNDECLARED",
+    "UNDECLARED_ABOUT",
     "chunk_tables",
     "is_complete",
+    "read_arrow",
     "read_partitions",
     "read_rows",
     "require_pyarrow",
+    "with_undeclared",
     "write_partition",
 ]
 
@@ -183,9 +189,11 @@ def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Ar
     import pyarrow as pa
 
     is_text = column.kind is str or values.dtype.kind == "U"
-    if is_text and len(mask) and mask.all():
-        stamp = column.kind is Timestamp
-        return pa.nulls(len(mask), pa.timestamp("us", tz="UTC") if stamp else pa.string())
+    masked = bool(mask.any())
+    if masked and mask.all():
+        stamp = pa.timestamp("us", tz="UTC")
+        text = stamp if column.kind is Timestamp else pa.string()
+        return pa.nulls(len(mask), text if is_text else pa.from_numpy_dtype(values.dtype))
     if column.kind is Timestamp:
         stamps = np.strings.rstrip(np.where(mask, "NaT", values), "Z")
         try:
@@ -196,11 +204,12 @@ def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Ar
             ) from None
         return pa.array(times, mask=mask).cast(pa.timestamp("us", tz="UTC"))
     if is_text:
-        return _arrow_texts(values, mask)
-    return pa.array(values, mask=mask)
+        return _arrow_texts(values, mask if masked else None)
+    # Without a mask Arrow uses the numbers as they are.
+    return pa.array(values, mask=mask if masked else None)
 
 
-def _arrow_texts(values: np.ndarray, mask: np.ndarray) -> "pa.Array":
+def _arrow_texts(values: np.ndarray, mask: np.ndarray | None) -> "pa.Array":
     """Return strings as Arrow has them: their bytes, and where each begins.
 
     The characters of ASCII strings are bytes already, so that no object is made for each string.
@@ -212,21 +221,35 @@ def _arrow_texts(values: np.ndarray, mask: np.ndarray) -> "pa.Array":
     if not codes.size or codes.max() > 127:
         # From a list: an array's strings would end at a character NUL.
         return pa.array(values.tolist(), type=pa.string(), mask=mask)
-    # numpy fills the rest of each string with NUL.
-    lengths = width - np.argmax(codes[:, ::-1] != 0, axis=1)
-    lengths[~codes.any(axis=1)] = 0
-    offsets = np.zeros(length + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
     characters = codes.astype(np.uint8)
-    if offsets[-1] != codes.size:
-        characters = characters[np.arange(width) < lengths[:, np.newaxis]]
-    valid = pa.py_buffer(np.packbits(~mask, bitorder="little")) if mask.any() else None
+    if characters.all():
+        # Names of exposures and bands have one length each.
+        offsets = np.arange(0, codes.size + 1, width)
+    else:
+        # numpy fills the rest of each string with NUL.
+        lengths = width - np.argmax(codes[:, ::-1] != 0, axis=1)
+        lengths[~codes.any(axis=1)] = 0
+        offsets = np.zeros(length + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        if offsets[-1] != codes.size:
+            characters = characters[np.arange(width) < lengths[:, np.newaxis]]
+    valid = None if mask is None else pa.py_buffer(np.packbits(~mask, bitorder="little"))
     buffers = length, pa.py_buffer(offsets), pa.py_buffer(characters), valid
     return pa.LargeStringArray.from_buffers(*buffers).cast(pa.string())
 
 
 def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[str, str]:
     """Return the metadata from which astropy reads units and descriptions of a file."""
+    known = {"table_meta_yaml": _header(columns)}
+    for column, width in zip(columns, widths, strict=True):
+        if width:
+            known[f"table::len::{column.name}"] = str(width)
+    return known
+
+
+@functools.lru_cache(maxsize=64)
+def _header(columns: tuple[Column, ...]) -> str:
+    """Return the units and descriptions of columns in YAML, which takes longer than their rows."""
     empty = Rows(length=0)
     kinds = {float: np.float64, int: np.int64, bool: np.bool_}
     for column in columns:
@@ -234,12 +257,7 @@ def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[
         if column.kind is Timestamp:
             plain = Column(column.wire, str, column.to, None, column.about)
         empty.add(plain, np.empty(0, kinds.get(column.kind, "U1")))
-    lines = table_meta.get_yaml_from_table(build_table(empty))
-    known = {"table_meta_yaml": "\n".join(lines)}
-    for column, width in zip(columns, widths, strict=True):
-        if width:
-            known[f"table::len::{column.name}"] = str(width)
-    return known
+    return "\n".join(table_meta.get_yaml_from_table(build_table(empty)))
 
 
 def write_partition(table: "pa.Table", path: Path) -> int:
@@ -301,13 +319,15 @@ def is_complete(path: Path, length: int, size: int | None) -> bool:
         return False
 
 
-def read_arrow(paths: list[Path]) -> "pa.Table":
+def read_arrow(paths: list[Path], columns: Collection[str] | None = None) -> "pa.Table":
     """Read files of one kind, whose columns may differ as the server's responses did.
 
     Parameters
     ----------
     paths : list of `~pathlib.Path`
         The files.
+    columns : collection of str, optional
+        The columns that are read of those that a file has; by default all.
 
     Returns
     -------
@@ -323,19 +343,22 @@ def read_arrow(paths: list[Path]) -> "pa.Table":
     """
     import pyarrow as pa
 
-    tables = [_read_file(path) for path in paths]
+    tables = [_read_file(path, columns) for path in paths]
     try:
         return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowTypeError:
         return pa.concat_tables(_as_strings(tables), promote_options="default")
 
 
-def _read_file(path: Path) -> "pa.Table":
+def _read_file(path: Path, columns: Collection[str] | None = None) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(path, partitioning=None)
+        if columns is None:
+            return parquet.read_table(path, partitioning=None)
+        with parquet.ParquetFile(path) as file:
+            return file.read([name for name in file.schema_arrow.names if name in columns])
     except FileNotFoundError:
         raise FileNotFoundError(str(path)) from None
     except (OSError, pa.ArrowException) as error:
@@ -386,7 +409,7 @@ def read_partitions(paths: list[Path], kind: str, meta: dict) -> Table:
     if not paths:
         rows, _ = _rows(kind, [], [])
         return build_table(rows, meta=meta)
-    arrow = _with_undeclared(read_arrow(paths))
+    arrow = with_undeclared(read_arrow(paths))
     columns = []
     for field in arrow.schema:
         columns.append(_from_arrow(field, arrow[field.name].combine_chunks()))
@@ -418,7 +441,7 @@ def read_rows(path: Path | None, kind: str) -> Rows:
     """
     if path is None:
         return _rows(kind, [], [])[0]
-    table = _with_undeclared(read_arrow([path]))
+    table = with_undeclared(read_arrow([path]))
     rows = Rows(length=len(table))
     by_name = {ATLAS_ID.name: ATLAS_ID, **KINDS[kind][0].by_name}
     for field in table.schema:
@@ -447,8 +470,19 @@ def _values_and_mask(field: "pa.Field", array: "pa.Array") -> tuple[np.ndarray, 
     return np.array(array.fill_null(missing).to_numpy(zero_copy_only=False)), mask
 
 
-def _with_undeclared(table: "pa.Table") -> "pa.Table":
-    """Return rows with the undeclared values as columns of strings."""
+def with_undeclared(table: "pa.Table") -> "pa.Table":
+    """Return rows with the undeclared values as columns of strings.
+
+    Parameters
+    ----------
+    table : `pyarrow.Table`
+        As in a file.
+
+    Returns
+    -------
+    `pyarrow.Table`
+        Without the column of JSON objects.
+    """
     import pyarrow as pa
     from pyarrow import compute
 

@@ -18,13 +18,27 @@ from atlasquery.lightcurve.schema import (
 )
 from atlasquery.tables import Column, Rows, stack_rows
 
-__all__ = ["forced_light_curve", "is_on_sky", "light_curve", "light_curve_meta"]
+__all__ = [
+    "FORCED_WIRE",
+    "forced_light_curve",
+    "forced_measurements",
+    "is_on_sky",
+    "light_curve",
+    "light_curve_meta",
+    "signed_flux",
+]
 
 # The exposure time of the survey; servers before 2024 do not send that of forced photometry.
 EXPOSURE_TIME = 30.0
 # Columns that become columns of the light curve's schema.
 IN_SCHEMA = ("time", "band", "limiting_mag", "exposure_time", "exposure")
 MEASURED = ("flux", "flux_err", "mag", "mag_err")
+FORCED_IN_SCHEMA = ("time", "band", "flux", "flux_err", "exposure_time", "exposure")
+#: Columns of the server of which `forced_measurements` are computed.
+FORCED_WIRE = (
+    *("exposure_time", "flux", "flux_err", "psf_major", "psf_minor", "zero_point"),
+    *("aperture_correction", "peak_fit", "peak_fit_err", "snr", "snr_detection", "is_limit"),
+)
 
 
 def light_curve_meta(
@@ -89,7 +103,7 @@ def light_curve(
     detections, non_detections = (within(r, window) for r in (detections, non_detections))
     # Only detections have magnitudes, and there are a hundred times fewer of them.
     measured = detections.without(())
-    for column, values in _signed_flux(detections):
+    for column, values in signed_flux(detections):
         measured.add(column, values, np.isnan(values))
     non_detections = non_detections.without(())
     for rows, seen in ((measured, True), (non_detections, False)):
@@ -103,10 +117,20 @@ def light_curve(
     return build_light_curve(columns.pop("time"), columns, survey_columns, scale="utc", meta=meta)
 
 
-def _signed_flux(detections: Rows) -> list[tuple[Column, np.ndarray]]:
+def signed_flux(detections: Rows) -> list[tuple[Column, np.ndarray]]:
     """Return flux, magnitude and their errors of detections.
 
     The sign of a magnitude is that of the flux: docs/servers/atlas.rst, "Negative magnitudes".
+
+    Parameters
+    ----------
+    detections : Rows
+        With ``signed_mag`` and ``signed_mag_err``.
+
+    Returns
+    -------
+    list of tuple
+        Column and values of each, NaN where it is not known.
     """
     signed, signed_err = (detections.values[f"signed_mag{end}"] for end in ("", "_err"))
     flux = np.sign(signed) * mag_to_flux(np.abs(signed))
@@ -141,15 +165,42 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
     """
     rows = within(rows, window)
     wire = rows.values
+    values = {
+        **forced_measurements(wire, rows.masks["is_limit"]),
+        "band": wire["band"],
+        "survey": np.full(len(rows), "atlas"),
+        "exposure": wire["exposure"],
+    }
+    survey_columns = rows.without(FORCED_IN_SCHEMA)
+    return build_light_curve(wire["time"], values, survey_columns, scale="utc", meta=meta)
+
+
+def forced_measurements(
+    wire: Mapping[str, np.ndarray], is_limit_missing: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what is measured at a given position, in the terms of all light curves.
+
+    Parameters
+    ----------
+    wire : mapping of str to `~numpy.ndarray`
+        The columns of `FORCED_WIRE` as sent, NaN where a number is missing.
+    is_limit_missing : `~numpy.ndarray` of bool
+        Where ``is_limit`` is missing.
+
+    Returns
+    -------
+    dict of str to `~numpy.ndarray`
+        ``detection``, ``flux``, ``flux_err``, ``mag``, ``mag_err``, ``limiting_mag``
+        and ``exposure_time``.
+    """
     exposure_time = np.where(np.isnan(wire["exposure_time"]), EXPOSURE_TIME, wire["exposure_time"])
     flux, flux_err = _forced_flux(wire, exposure_time)
     # Where the server does not say what is a limit, its threshold does.
     with np.errstate(invalid="ignore"):
         above = wire["snr"] >= wire["snr_detection"]
-    measured = np.where(rows.masks["is_limit"], above, ~wire["is_limit"]) & ~np.isnan(flux)
+    measured = np.where(is_limit_missing, above, ~wire["is_limit"]) & ~np.isnan(flux)
     mag, mag_err = magnitudes(flux, flux_err, measured)
-    values = {
-        "band": wire["band"],
+    return {
         "detection": measured,
         "flux": flux,
         "flux_err": flux_err,
@@ -157,11 +208,7 @@ def forced_light_curve(rows: Rows, *, window: tuple, meta: Mapping) -> TimeSerie
         "mag_err": mag_err,
         "limiting_mag": flux_to_mag(5.0 * flux_err),
         "exposure_time": exposure_time,
-        "survey": np.full(len(rows), "atlas"),
-        "exposure": wire["exposure"],
     }
-    survey_columns = rows.without(("time", "band", "flux", "flux_err", "exposure_time", "exposure"))
-    return build_light_curve(wire["time"], values, survey_columns, scale="utc", meta=meta)
 
 
 def _forced_flux(wire: Mapping, exposure_time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

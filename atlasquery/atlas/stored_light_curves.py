@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -101,6 +102,16 @@ class StoredLightCurves(LightCurveDisplay, ResultMapping):
             window=window,
             meta=meta,
         )
+
+    @property
+    def directory(self) -> Path:
+        """The directory."""
+        return self._directory
+
+    @property
+    def forced(self) -> bool:
+        """Whether they are of forced photometry."""
+        return self._forced
 
     def __repr__(self) -> str:
         what = "forced photometry" if self._forced else "light curves"

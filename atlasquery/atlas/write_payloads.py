@@ -98,7 +98,7 @@ def payloads(
     ids = check_atlas_ids(atlas_ids, allow_empty=True)
     ordered = not isinstance(atlas_ids, (set, frozenset))
     columns = {
-        "insertdate" if name == "time" else name: _spread(name, value, len(ids), ordered)
+        "insertdate" if name == "time" else name: _spread(name, value, ids, ordered)
         for name, value in given.items()
     }
     sent = []
@@ -113,11 +113,12 @@ def payloads(
     return ids, sent
 
 
-def _spread(name: str, value: object, n: int, ordered: bool) -> list:
+def _spread(name: str, value: object, ids: list[int], ordered: bool) -> list:
+    n = len(ids)
     if value is None:
         return [None] * n
     value = _without_index(value)
-    values = _times(value) if name == "time" else _values(name, value)
+    values = _times(value) if name == "time" else _values(name, value, ids)
     if isinstance(values, list):
         if len(values) != n:
             raise InvalidQueryError(
@@ -143,7 +144,7 @@ def _without_index(value: Any) -> Any:
     return [None if gone else one for one, gone in zip(value.to_list(), missing, strict=True)]
 
 
-def _values(name: str, value: Any) -> Any:
+def _values(name: str, value: Any, ids: list[int]) -> Any:
     """Return one checked value, or a list of them; None where one is masked."""
     if isinstance(value, (list, tuple)):
         # numpy would turn mixed values into strings, and whole numbers with None into floats.
@@ -155,11 +156,15 @@ def _values(name: str, value: Any) -> Any:
     if data.ndim > 1:
         raise InvalidQueryError(f"{name} has {data.ndim} dimensions; give one value for each id")
     mask = np.broadcast_to(False if mask is None else mask, data.shape)
-    check = CHECKS[name]
-    checked = [
-        None if hidden or one is None or one is np.ma.masked else check(name, _plain(one))
-        for one, hidden in zip(data.ravel().tolist(), mask.ravel(), strict=True)
-    ]
+    checked: list = []
+    for one, hidden in zip(data.ravel().tolist(), mask.ravel(), strict=True):
+        missing = hidden or one is None or one is np.ma.masked
+        try:
+            checked.append(None if missing else CHECKS[name](name, _plain(one)))
+        except InvalidQueryError as error:
+            if data.ndim == 0 or len(data) != len(ids):
+                raise
+            raise InvalidQueryError(f"{error}, for {ids[len(checked)]}") from None
     return checked if data.ndim else checked[0]
 
 

@@ -19,6 +19,7 @@ from atlasquery.lightcurve.schema import ZERO_POINT, Conventions
 from atlasquery.lightcurve.sncosmo_names import SNCOSMO_NAMES
 from atlasquery.lightcurve.stacking import stack
 from atlasquery.service.inputs import check_choice
+from atlasquery.tables.packages import require
 
 if TYPE_CHECKING:
     import lightkurve
@@ -80,7 +81,7 @@ def to_pandas(lc: TimeSeries | Mapping) -> "pd.DataFrame":
     """
     table: Any = stack(lc) if isinstance(lc, Mapping) else lc
     _check(table)
-    pd = _require("pandas", "parquet")
+    pd = require("pandas", "parquet")
     # Nothing shows what is under the mask of a time.
     columns = {"mjd": np.where(table.time.mask, np.nan, bare_mjd(table.time))}
     units = {"mjd": "d"}
@@ -149,7 +150,7 @@ def to_lightkurve(lc: TimeSeries, *, band: str | None = None) -> "lightkurve.Lig
     _check_alike(bare, measured)
     again = repeated_exposures(bare, measured)
     measured[again] = False
-    lightkurve = _require("lightkurve", "lightkurve")
+    lightkurve = require("lightkurve", "lightkurve")
     return lightkurve.LightCurve(
         time=lc.time[measured],
         flux=flux[measured] * u.uJy,
@@ -282,8 +283,8 @@ def to_nested(
         _check(lc, f"lcs[{key!r}]")
     # A frame has one column of times for all, which says nothing of scales.
     one_scale((f"lcs[{key!r}]", lc) for key, lc in named.items())
-    nested_pandas = _require("nested_pandas", "nested")
-    pd = _require("pandas", "parquet")
+    nested_pandas = require("nested_pandas", "nested")
+    pd = require("pandas", "parquet")
     keys = pd.Index(list(named), name="id")
     base = nested_pandas.NestedFrame([_about(lc) for lc in named.values()], index=keys)
     if not named:
@@ -394,14 +395,3 @@ def _check(lc: TimeSeries, name: str = "lc") -> TimeSeries:
     # A folded light curve has phases instead of times.
     check_light_curve(lc, name=name)
     return lc
-
-
-def _require(module: str, extra: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"this needs {module}: pip install 'atlasquery[{extra}]' ({error})"
-        ) from error

@@ -75,6 +75,18 @@ class LightCurves(LightCurveDisplay, Mapping):
         }
         return self.__dict__ | {"_made": curves, "_make": None, "_source": None, "_meta": None}
 
+    def each(self) -> Iterator[tuple]:
+        """Yield ids and light curves without storing them, as many may be larger than memory.
+
+        Yields
+        ------
+        key : int or str
+            The id.
+        lc : `~astropy.table.Table`
+            Its light curve.
+        """
+        yield from self._first(len(self))
+
     def _first(self, count: int) -> Iterator[tuple]:
         # What is only shown is not handed out: the columns of all stay what counts.
         for key, index in islice(self._places.items(), count):

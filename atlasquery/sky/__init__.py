@@ -29,5 +29,6 @@ from atlasquery.sky.crossmatch import crossmatch  # noqa: E402
 from atlasquery.sky.find import find  # noqa: E402
 from atlasquery.sky.findings import Findings  # noqa: E402
 from atlasquery.sky.resolve import Resolved, resolve  # noqa: E402
+from atlasquery.sky.within import within  # noqa: E402
 
-__all__ = ["Conf", "Findings", "Resolved", "conf", "crossmatch", "find", "resolve"]
+__all__ = ["Conf", "Findings", "Resolved", "conf", "crossmatch", "find", "resolve", "within"]

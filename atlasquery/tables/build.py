@@ -1,5 +1,6 @@
 """Build astropy tables from decoded columns, with units, masks and descriptions."""
 
+import functools
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.table import Column as TableColumn
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, SortedArray, Table
+from astropy.table.index import Index
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
@@ -125,11 +127,33 @@ def assemble_series(series: TimeSeries, columns: Iterable) -> TimeSeries:
     series._copy_indices = False
     if times:
         # Before the other columns come, each of which would be asked for an index.
-        series.add_index("time")
+        series.add_index("time", engine=_SortedOnUse.of(times[0]))
         info = times[0].info
         info.indices = _Unshared(info.indices)
         assemble(series, columns)
     return series
+
+
+class _SortedOnUse(SortedArray):
+    """The order of the rows by time, found when it is first used and by astropy itself.
+
+    Most light curves are never searched, and sorting takes as long as all else that makes a
+    time series of columns. What changes the times asks for the order before.
+    """
+
+    @classmethod
+    def of(cls, times: Time) -> "_SortedOnUse":
+        """Return the order of the rows of a column."""
+        order = cls.__new__(cls)
+        order.num_cols, order.unique, order._times = 1, False, times
+        return order
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("data", "row_index") or "_times" not in self.__dict__:
+            raise AttributeError(name)
+        found = Index([self.__dict__.pop("_times")]).data
+        self.data, self.row_index = found.data, found.row_index
+        return self.__dict__[name]
 
 
 class _Unshared(list):
@@ -236,9 +260,7 @@ def time_column(column: Column, values: np.ndarray, mask: np.ndarray) -> Time:
         In UTC, masked where the server had none.
     """
     if mask.all():
-        times = Time(np.full(len(values), NO_TIME), format="mjd", scale="utc")
-        times.format = "isot"
-        times[:] = np.ma.masked
+        times = _no_time()[np.zeros(len(values), np.intp)]
     else:
         # Any string of the same column will do under the mask.
         texts = np.strings.rstrip(np.where(mask, values[np.argmin(mask)], values), "Z")
@@ -251,6 +273,15 @@ def time_column(column: Column, values: np.ndarray, mask: np.ndarray) -> Time:
             times[mask] = np.ma.masked
     times.info.name = column.name
     times.info.description = column.about or None
+    return times
+
+
+@functools.cache
+def _no_time() -> Time:
+    """Return one masked time, of which a column without any time is made by repetition."""
+    times = Time([NO_TIME], format="mjd", scale="utc")
+    times.format = "isot"
+    times[:] = np.ma.masked
     return times
 
 

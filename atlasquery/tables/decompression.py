@@ -8,12 +8,14 @@ before memory is allocated.
 import io
 import math
 import zlib
+from pathlib import Path
+from typing import BinaryIO
 
 from astropy.io import fits
 
 from atlasquery.exceptions import TableParseError
 
-__all__ = ["LARGEST", "open_fits", "too_large", "unpack_gzip"]
+__all__ = ["LARGEST", "open_fits", "open_fits_file", "too_large", "unpack_gzip"]
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
@@ -117,16 +119,51 @@ def open_fits(data: bytes, *, limit: int, what: str, **options: object) -> fits.
     """
     plain = unpack_gzip(data, limit=limit, what=what)
     try:
-        _check_sizes(plain, limit, what)
+        _check_sizes(io.BytesIO(plain), len(plain), limit, what)
         return fits.open(io.BytesIO(plain), memmap=False, **options)
     except NOT_FITS as error:
         raise TableParseError(f"{what} could not be read: {error}") from error
 
 
-def _check_sizes(plain: bytes, limit: int, what: str) -> None:
+def open_fits_file(path: Path, *, limit: int, what: str) -> fits.HDUList:
+    """Open a FITS file on the disk, in gzip or not; what is not compressed is not yet read.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    limit : int
+        The bytes that it may have when it is unpacked, and each table when it is read.
+    what : str
+        What it is, for messages.
+
+    Returns
+    -------
+    `~astropy.io.fits.HDUList`
+        To be closed.
+
+    Raises
+    ------
+    TableParseError
+        If it is not a FITS file, is truncated, or is too large.
+    OSError
+        If it cannot be opened.
+    """
+    with path.open("rb") as file:
+        if file.read(len(GZIP)) == GZIP:
+            return open_fits(path.read_bytes(), limit=limit, what=what)
+        file.seek(0)
+        try:
+            _check_sizes(file, path.stat().st_size, limit, what)
+            return fits.open(path, memmap=True)
+        except NOT_FITS as error:
+            raise TableParseError(f"{what} could not be read: {error}") from error
+
+
+def _check_sizes(file: BinaryIO, total: int, limit: int, what: str) -> None:
     """Refuse a file whose headers declare more than its bytes, or that is too large when read."""
-    file, number = io.BytesIO(plain), 0
-    while file.tell() < len(plain):
+    number = 0
+    while file.tell() < total:
         try:
             header = fits.Header.fromfile(file, endcard=True)
         except NOT_FITS:
@@ -135,10 +172,10 @@ def _check_sizes(plain: bytes, limit: int, what: str) -> None:
             # What follows the last HDU does not belong to the file.
             return
         where, size = file.tell(), _bytes_of(header, "NAXIS", "BITPIX")
-        if where + size > len(plain):
+        if where + size > total:
             raise TableParseError(
                 f"HDU {number} of {what} should have {size} bytes of data, and "
-                f"{len(plain) - where} are present"
+                f"{total - where} are present"
             )
         if _bytes_read(header, size) > limit:
             raise too_large(f"HDU {number} of {what}", limit)

@@ -10,7 +10,8 @@ converted where nothing is lost by it.
 import functools
 import math
 import re
-import sys
+import struct
+from collections import deque
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,7 +28,7 @@ __all__ = ["Rows", "decode_rows"]
 WIRE_TYPE = {float: float, int: int, str: str, bool: bool, Timestamp: str}
 # What lies under the mask of a column without any value.
 FILL = {float: np.nan, int: 0, Quoted: 0, bool: False}
-DTYPE = {int: np.int64, bool: np.bool_}
+DTYPE = {float: np.dtype(float), int: np.dtype(np.int64), bool: np.dtype(bool)}
 # A nested value that is absent, as it stands for null.
 NOTHING = msgspec.Raw(b"null")
 # Exceptions of msgspec for bytes that are not JSON or not UTF-8, or nested without end.
@@ -37,7 +38,6 @@ INT64 = range(-(2**63), 2**63)
 EXACT = 2**53
 # Rows that are turned into arrays together.
 BATCH = 2000
-UTF32 = f"utf-32-{sys.byteorder[0]}e"
 # Characters that no name of a typed field may have, and no column should.
 UNFIT = re.compile(r'[\x00-\x1f\x7f"\\]')
 
@@ -208,10 +208,12 @@ def _strict_parts(
 def _arrays(rows: Sequence, ordered: list[Column], what: str) -> dict[str, tuple]:
     """Return for each column the values of struct rows, and where they are missing.
 
-    One flat list cut in strides takes half the time of ``zip(*rows)``, whose
-    thousands of tuples set the garbage collector to work.
+    One flat list cut in strides takes a third of the time of ``zip(*rows)``, whose
+    thousands of tuples set the garbage collector to work; and a list that is extended
+    by a row at a time takes a third of the time of one that takes value by value.
     """
-    flat = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+    flat: list = []
+    deque(map(flat.extend, map(msgspec.structs.astuple, rows)), maxlen=0)
     width = len(ordered)
     return {c.name: _array(c, flat[n::width], what) for n, c in enumerate(ordered)}
 
@@ -395,15 +397,10 @@ def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndar
     """Return the values as an array, and where they are missing."""
     kind, n = column.kind, len(values)
     # Lists are compared up to the first difference.
-    if n and values == [None] * n:
+    if n and values[0] is None and values == [None] * n:
         return np.full(n, FILL.get(kind, "")), np.ones(n, bool)
     if kind is float:
-        try:
-            array = np.fromiter(values, np.float64, n)
-        except TypeError:
-            # Slower, but reads None as NaN; JSON itself has no NaN.
-            array = np.array(values, dtype=np.float64)
-        return array, np.isnan(array)
+        return _floats(values)
     if kind in (str, Timestamp):
         return _texts(values)
     if kind is Nested:
@@ -421,11 +418,33 @@ def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndar
         ) from error
 
 
+def _packed(kind: type, values: Iterable, n: int) -> np.ndarray:
+    """Return numbers as an array, in a third of the time that numpy takes for a list of them.
+
+    Raises `struct.error` for what is not a number of that kind, None included.
+    """
+    dtype = DTYPE[kind]
+    array: np.ndarray = np.empty(n, dtype)
+    struct.pack_into(f"{n}{dtype.char}", array.data, 0, *values)
+    return array
+
+
+def _floats(values: list) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers as an array, NaN where they are missing."""
+    n = len(values)
+    try:
+        array = _packed(float, values, n)
+    except struct.error:
+        # JSON itself has no NaN.
+        array = _packed(float, [np.nan if value is None else value for value in values], n)
+    return array, np.isnan(array)
+
+
 def _quoted(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Return whole numbers, of which some or all are in quotes."""
     try:
-        return np.fromiter(map(int, values), np.int64, len(values)), np.zeros(len(values), bool)
-    except (TypeError, ValueError):
+        return _packed(int, map(int, values), len(values)), np.zeros(len(values), bool)
+    except (TypeError, ValueError, struct.error):
         # Some are missing, or no whole numbers.
         return _whole(int, [_unquoted(value, column, what) for value in values])
 
@@ -438,13 +457,15 @@ def _unquoted(value: int | str | None, column: Column, what: str) -> int | None:
 
 
 def _whole(kind: type, values: list) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        # int(None) fails at once, which is faster than to look for None first.
-        if kind is int or None not in values:
-            return np.fromiter(values, DTYPE[kind], len(values)), np.zeros(len(values), bool)
-    except TypeError:
-        pass
-    mask = np.fromiter((value is None for value in values), bool, len(values))
+    """Return whole numbers or booleans as an array, and which are missing."""
+    n = len(values)
+    # A boolean is packed by its truth, so that None would be false.
+    if kind is int or None not in values:
+        try:
+            return _packed(kind, values, n), np.zeros(n, bool)
+        except struct.error:
+            pass
+    mask = np.fromiter((value is None for value in values), bool, n)
     values = [FILL[kind] if value is None else value for value in values]
     return np.array(values, dtype=DTYPE[kind]), mask
 
@@ -457,7 +478,7 @@ def _texts(values: list | tuple) -> tuple[np.ndarray, np.ndarray]:
     all the separators: numpy then need not look at each text.
     """
     n = len(values)
-    if n > 1 and values == values[:1] * n:
+    if n > 1 and values[0] == values[-1] and values == values[:1] * n:
         # As of a survey, or of a version of software.
         array = np.full(n, values[0])
         return array, np.full(n, not array[0])
@@ -467,12 +488,10 @@ def _texts(values: list | tuple) -> tuple[np.ndarray, np.ndarray]:
         values = [value or "" for value in values]
         joined = "\0".join(values)
     width, rest = divmod(len(joined) + 1, n) if n else (1, 0)
-    if width > 1 and not rest:
-        codes = np.frombuffer((joined + "\0").encode(UTF32, "surrogatepass"), np.uint32)
-        codes = codes.reshape(n, width)
+    if width > 1 and not rest and joined.isascii():
+        codes = np.frombuffer((joined + "\0").encode(), np.uint8).reshape(n, width)
         if not codes[:, -1].any() and np.count_nonzero(codes) == n * (width - 1):
-            # A copy, even of a single row: what lies in bytes could not be written to.
-            texts = codes[:, :-1].copy().view(f"U{width - 1}")
+            texts = codes[:, :-1].astype(np.uint32).view(f"U{width - 1}")
             return texts.reshape(n), np.zeros(n, bool)
     array = np.array(values, dtype=np.str_)
     return array, array == ""

@@ -337,7 +337,7 @@ def test_without_credentials_nothing_is_sent_and_nobody_is_asked(sandbox, method
     assert sandbox.requests == []
 
 
-I = 1161600211221604900  # noqa: E741
+I, J = 1161600211221604900, 1161600211221604901  # noqa: E741
 
 
 @pytest.mark.parametrize(
@@ -364,6 +364,7 @@ I = 1161600211221604900  # noqa: E741
         (lambda b: b.add_vra_scores(I, preal=1.01), "from 0 to 1"),
         (lambda b: b.add_vra_scores(I, pgal=-0.1), "from 0 to 1"),
         (lambda b: b.add_vra_scores(I, pfast=np.nan), "pfast=nan should be a finite"),
+        (lambda b: b.add_vra_scores([I, J], pfast=[0.5, np.nan]), f"a finite number, for {J}"),
         (lambda b: b.add_vra_scores(I, rank=1e300), "finite"),
         (lambda b: b.add_vra_scores(I, rank="5"), "rank='5'"),
         (lambda b: b.add_vra_scores(I, preal=True), "preal=True"),

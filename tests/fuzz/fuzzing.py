@@ -114,7 +114,6 @@ def attempt(ask, tally, name, seed):
     # To format a result takes as long as all else.
     shown = zlib.crc32(seed.encode()) % 10 == 0
     before = time.process_time()
-    faulthandler.dump_traceback_later(120, exit=False)
     bad = []
     try:
         result = ask()
@@ -132,8 +131,6 @@ def attempt(ask, tally, name, seed):
                     consume(error.result, shown=shown)
                 except Exception as second:
                     bad += untyped(second)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
     spent = time.process_time() - before
     tally.slowest = max(tally.slowest, spent)
     if spent > SLOW:
@@ -184,6 +181,9 @@ def fuzz(bench, recorded, count, seed, *, wire=False, tally=None):
     try:
         with quiet():
             for n in range(count):
+                if n % 100 == 0:
+                    # A call that hangs is shown. To start the watch takes a thread each time.
+                    faulthandler.dump_traceback_later(600, exit=False)
                 name = names[n % len(names)]
                 label = f"{seed}:{n}"
                 replay = plan(random.Random(label), recorded[name].exchanges)
@@ -200,6 +200,7 @@ def fuzz(bench, recorded, count, seed, *, wire=False, tally=None):
                         stack.enter_context(client.conf.set_temp("tap_server", there))
                     attempt(ask, tally, f"{bench.name}.{name}", label)
     finally:
+        faulthandler.cancel_dump_traceback_later()
         gc.unfreeze()
         if server:
             server.stop()

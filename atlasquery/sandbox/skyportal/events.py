@@ -4,7 +4,7 @@ import functools
 import io
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,7 @@ def add_event(
     dateobs: str,
     *,
     tags: Iterable[str] = ("GRB",),
-    maps: Iterable[str] | Mapping[str, bytes] = ("flat",),
+    maps: Iterable[str] | Mapping[str, bytes | Callable[[], bytes]] = ("flat",),
     **extra: Any,
 ) -> None:
     """Add an event and its sky maps.
@@ -152,8 +152,8 @@ def add_event(
         Time of the event.
     tags : iterable of str, optional
         Its tags.
-    maps : iterable of str or mapping of str to bytes, optional
-        Names of its sky maps, or their files by name.
+    maps : iterable of str or mapping of str to bytes or function, optional
+        Names of its sky maps, or their files by name; a function returns the file.
     **extra : object
         Other fields.
     """
@@ -204,7 +204,8 @@ def sky_map_file(call: PortalCall, dateobs: str, name: str) -> Any:
     maps = rows_of(call.state, "maps").get(dateobs, {})
     if name not in maps:
         raise PortalError(404, "Localization not found")
-    return Response(200, sky_map() if maps[name] is None else maps[name], "application/fits")
+    body = maps[name] or sky_map
+    return Response(200, body() if callable(body) else body, "application/fits")
 
 
 @functools.cache

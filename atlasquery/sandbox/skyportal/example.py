@@ -4,6 +4,7 @@ import math
 
 from ..sky import SEED
 from .events import add_analysis, add_event, add_galaxy, png
+from .gravitational_waves import add_gravitational_wave
 from .one_sky import add_one_sky
 from .state import PortalState
 from .tables import add_spectrum
@@ -50,6 +51,7 @@ def fill(state: PortalState, seed: int = SEED) -> None:
     add_galaxy(state, "2dFGRS 312", 150.2, 2.4, redshift=0.021, distmpc=91.0)
     add_event(state, "2018-01-16T00:36:53", tags=("Fermi", "GRB"), maps=("214.74_28.14",))
     add_event(state, "2026-11-04T03:12:45", tags=("GW", "BNS"), maps=("bayestar.multiorder.fits",))
+    add_gravitational_wave(state, seed)
     fit = {"t0": 60340.1, "x1": 0.3, "c": 0.02}
     drawn = {"plots": [png()], "corner": True}
     add_analysis(state, "ATLAS24abc", data={"results": fit, **drawn})
