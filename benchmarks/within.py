@@ -97,8 +97,8 @@ def report() -> list[str]:
         where = positions(POSITIONS, near=near)
         lon, lat = where.ra, where.dec
         limit = partial(lonlat_to_healpix, lon, lat, 2**29, order="nested")
-        place = "near the event" if near else "over the sky"
-        what = f"{POSITIONS:,} positions {place}, {len(table):,} cells".replace(",", " ")
+        region = "near the event" if near else "over the sky"
+        what = f"{POSITIONS:,} positions {region}, {len(table):,} cells".replace(",", " ")
         if match is not None:
             timed = paired(partial(within, where, table), partial(match, where), runs=RUNS,
                            clock=process_time)  # fmt: skip
