@@ -23,7 +23,7 @@ if _missing("cheroot", "werkzeug"):
     collect_ignore_glob.append("atlasquery/sandbox/*")
 if _missing("plotly"):
     collect_ignore_glob.append("atlasquery/lightcurve/interactive.py")
-if _missing("cdshealpix", "mocpy", "scipy"):
+if _missing("cdshealpix", "mocpy", "regions", "scipy"):
     collect_ignore_glob += ["atlasquery/regions/*", "atlasquery/sky/within.py", "docs/regions.rst"]
 
 

@@ -20,11 +20,21 @@ def main():
                 names += within[1].split(",")
             else:
                 extras.append(requirement)
+    oldest: dict[str, str] = {}
     for requirement in [*project["dependencies"], *extras]:
         found = LOWEST.match(requirement)
         if found is None:
             sys.exit(f"pyproject.toml: {requirement} has no oldest version")
-        print(f"{found['name']}=={found['version']}")
+        name, version = found["name"], found["version"]
+        # Two extras may need the same package.
+        oldest[name] = max(version, oldest.get(name, "0"), key=numbers)
+    for name, version in oldest.items():
+        print(f"{name}=={version}")
+
+
+def numbers(version: str) -> list[int]:
+    """Return the numbers of a version, which order it."""
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def report() -> list[str]:
         where = positions(POSITIONS, near=near)
         lon, lat = where.ra, where.dec
         limit = partial(lonlat_to_healpix, lon, lat, 2**29, order="nested")
-        region = "near the event" if near else "over the sky"
-        what = f"{POSITIONS:,} positions {region}, {len(table):,} cells".replace(",", " ")
+        spread = "near the event" if near else "over the sky"
+        what = f"{POSITIONS:,} positions {spread}, {len(table):,} cells".replace(",", " ")
         if match is not None:
             timed = paired(partial(within, where, table), partial(match, where), runs=RUNS,
                            clock=process_time)  # fmt: skip

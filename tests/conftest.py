@@ -144,5 +144,5 @@ def _reduced(tmp_path_factory, sandbox):
 # Who does not have the recorded exchanges does not see that they are left out.
 @pytest.fixture(scope="session", params=["reduced", *(["recorded"] if SHARED.is_dir() else [])])
 def shared(request):
-    """A folder of exchanges and data: reduced ones with made-up values, and the recorded ones."""
+    """A folder of exchanges and data: reduced ones with synthetic values, and the recorded ones."""
     return request.getfixturevalue("_reduced" if request.param == "reduced" else "recorded")

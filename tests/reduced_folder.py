@@ -1,7 +1,7 @@
 """A folder laid out as that of the recorded exchanges, for whoever does not have it.
 
 The exchanges in text are those of ``tests/reduced``: the forms and words of the real servers with
-made-up values. Files of other kinds are written here with made-up values, or by the sandbox.
+synthetic values. Files of other kinds are written here with synthetic values, or by the sandbox.
 """
 
 import base64

@@ -19,7 +19,7 @@ from atlasquery.tables.build import table_column
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MJD", "MJD_TAI", "TAI_ABOUT", "Field", "Fields", "arrow_array", "read_column"]
+__all__ = ["MJD", "MJD_TAI", "TAI_ABOUT", "FileColumn", "FileColumns", "arrow_array", "read_column"]
 
 #: The survey's time, and the middle of the exposure in TAI.
 MJD, MJD_TAI = "mjd", "mjd_tai"
@@ -35,7 +35,7 @@ MICROSECONDS = 86400e6
 
 
 @dataclass(frozen=True)
-class Field:
+class FileColumn:
     """A column of a light curve, and what it is in a file.
 
     Parameters
@@ -69,7 +69,7 @@ class Field:
     format: str = ""
 
     @classmethod
-    def of(cls, column: Any, name: str) -> "Field":
+    def of(cls, column: Any, name: str) -> "FileColumn":
         """Return the field of a column.
 
         Parameters
@@ -81,7 +81,7 @@ class Field:
 
         Returns
         -------
-        Field
+        FileColumn
             Of the same name.
 
         Raises
@@ -109,17 +109,17 @@ class Field:
         unit = column.info.unit
         return cls(name, name, kind, known, masked, "" if unit is None else unit.to_string(), about)
 
-    def with_another(self, other: "Field") -> "Field":
+    def with_another(self, other: "FileColumn") -> "FileColumn":
         """Return the field of two light curves' columns of the same name.
 
         Parameters
         ----------
-        other : Field
+        other : FileColumn
             The field of the other one.
 
         Returns
         -------
-        Field
+        FileColumn
             Of values of both.
 
         Raises
@@ -144,7 +144,7 @@ class Field:
             kind="quantity" if "quantity" in (self.kind, other.kind) else self.kind,
         )
 
-    def _common_type(self, other: "Field") -> str:
+    def _common_type(self, other: "FileColumn") -> str:
         if self.dtype == other.dtype:
             return self.dtype
         if {"str", "bool"} & {self.dtype, other.dtype}:
@@ -184,7 +184,7 @@ class Field:
         return {key: value for key, value in asdict(self).items() if value not in ("", False)}
 
     @classmethod
-    def from_dict(cls, known: Mapping) -> "Field":
+    def from_dict(cls, known: Mapping) -> "FileColumn":
         """Return the field that `as_dict` described.
 
         Parameters
@@ -194,13 +194,13 @@ class Field:
 
         Returns
         -------
-        Field
+        FileColumn
             The same.
         """
         return cls(**{"masked": False, **known})
 
 
-class Fields:
+class FileColumns:
     """The columns that light curves have, of which not each need have all.
 
     Parameters
@@ -211,11 +211,11 @@ class Fields:
 
     def __init__(self, columns: Sequence[str] | None = None):
         self._chosen = None if columns is None else {"time", *columns}
-        self._known: dict[str, Field] = {}
+        self._known: dict[str, FileColumn] = {}
         self._names = {MJD, MJD_TAI}
         self._layouts: set[tuple] = set()
 
-    def __iter__(self) -> Iterator[Field]:
+    def __iter__(self) -> Iterator[FileColumn]:
         return iter(self._known.values())
 
     def add(self, lc: Table, name: str) -> None:
@@ -247,13 +247,13 @@ class Fields:
         self._layouts.add(layout)
         try:
             for key, column in columns:
-                self._add(Field.of(column, key))
+                self._add(FileColumn.of(column, key))
         except InvalidQueryError as error:
             raise InvalidQueryError(f"{name}: {error}") from None
         for key in self._known.keys() - {key for key, _ in columns}:
             self._known[key] = replace(self._known[key], masked=True)
 
-    def _add(self, field: Field) -> None:
+    def _add(self, field: FileColumn) -> None:
         if field.column in self._known:
             self._known[field.column] = self._known[field.column].with_another(field)
             return
@@ -283,12 +283,12 @@ def _kind_of(column: Any) -> tuple:
     return dtype.kind, 0 if dtype.kind in "US" else dtype.itemsize
 
 
-def arrow_array(field: Field, columns: Iterable[tuple[Any, int]]) -> "pa.Array":
+def arrow_array(field: FileColumn, columns: Iterable[tuple[Any, int]]) -> "pa.Array":
     """Return a column of several light curves as one of a file.
 
     Parameters
     ----------
-    field : Field
+    field : FileColumn
         The column.
     columns : iterable of tuple
         The column of each light curve, None where it has none, and its length.
@@ -326,7 +326,7 @@ def arrow_array(field: Field, columns: Iterable[tuple[Any, int]]) -> "pa.Array":
     )
 
 
-def _check_exact(field: Field, values: np.ndarray, mask: np.ndarray) -> None:
+def _check_exact(field: FileColumn, values: np.ndarray, mask: np.ndarray) -> None:
     mixed = values.dtype.kind in "iu" and field.dtype.startswith("float")
     if mixed and np.any(np.abs(values[~mask].astype(np.float64)) > EXACT):
         raise InvalidQueryError(
@@ -340,7 +340,7 @@ def _check_exact(field: Field, values: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _values_and_mask(column: Any, field: Field) -> tuple[np.ndarray, np.ndarray | None]:
+def _values_and_mask(column: Any, field: FileColumn) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the bare values of a column in the unit of a field, and where they are missing."""
     if isinstance(column, Time):
         mask = np.asarray(column.mask)
@@ -362,12 +362,12 @@ def _values_and_mask(column: Any, field: Field) -> tuple[np.ndarray, np.ndarray 
     return values, mask
 
 
-def read_column(field: Field, array: "pa.Array") -> Any:
+def read_column(field: FileColumn, array: "pa.Array") -> Any:
     """Return a column of a file as it was in the light curve.
 
     Parameters
     ----------
-    field : Field
+    field : FileColumn
         The column.
     array : `pyarrow.Array`
         Its values.
@@ -396,7 +396,7 @@ def read_column(field: Field, array: "pa.Array") -> Any:
     return table_column(column, values, mask)
 
 
-def _numpy_values(field: Field, array: "pa.Array", mask: np.ndarray) -> np.ndarray:
+def _numpy_values(field: FileColumn, array: "pa.Array", mask: np.ndarray) -> np.ndarray:
     if field.dtype == "str":
         texts = array.fill_null("").to_pylist()
         return np.array(texts, dtype=np.str_) if texts else np.empty(0, "U1")
@@ -406,7 +406,7 @@ def _numpy_values(field: Field, array: "pa.Array", mask: np.ndarray) -> np.ndarr
     return np.array(filled.to_numpy(zero_copy_only=False), dtype=field.dtype)
 
 
-def _read_time(field: Field, mjd: np.ndarray, mask: np.ndarray) -> Time:
+def _read_time(field: FileColumn, mjd: np.ndarray, mask: np.ndarray) -> Time:
     known = np.where(mask, 51544.0, mjd) if mask.any() else mjd
     if field.format in DATES:
         day = np.floor(known)

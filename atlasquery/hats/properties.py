@@ -10,7 +10,7 @@ from astropy.io.votable.tree import Field as VOField
 from astropy.io.votable.tree import FieldRef, Group, Param, Resource, TableElement, VOTableFile
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.hats.fields import Field
+from atlasquery.hats.fields import FileColumn
 from atlasquery.hats.layout import HEALPIX, ORDER, Cell
 from atlasquery.service.files import write_atomic
 
@@ -182,7 +182,7 @@ def read_partitions(path: Path) -> list[tuple[int, int]]:
 
 
 def write_common_metadata(
-    path: Path, schema: "pa.Schema", fields: Mapping[str, Mapping[str, Field]], name: str
+    path: Path, schema: "pa.Schema", fields: Mapping[str, Mapping[str, FileColumn]], name: str
 ) -> None:
     """Write the schema of all files, with units and descriptions as a VOTable without data.
 
@@ -239,7 +239,9 @@ def _votable(schema: "pa.Schema", fields: Mapping, name: str) -> VOTableFile:
     return file
 
 
-def _vofield(file: VOTableFile, column: "pa.Field", name: str, known: Field | None) -> VOField:
+def _vofield(
+    file: VOTableFile, column: "pa.FileColumn", name: str, known: FileColumn | None
+) -> VOField:
     datatype, arraysize = VOTYPES[str(column.type)]
     ident = name.replace(".", "_")
     if not (ident[0].isalpha() or ident[0] == "_"):

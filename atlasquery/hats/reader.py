@@ -11,7 +11,7 @@ from astropy.table import Column, Table
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
-from atlasquery.hats.fields import Field, read_column
+from atlasquery.hats.fields import FileColumn, read_column
 from atlasquery.hats.layout import file_of
 from atlasquery.hats.metadata import read_meta
 from atlasquery.hats.properties import (
@@ -21,7 +21,7 @@ from atlasquery.hats.properties import (
     read_header,
     read_partitions,
 )
-from atlasquery.hats.sources import Contents
+from atlasquery.hats.sources import CatalogueContents
 from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.lightcurve.stacking import OBJECT
 from atlasquery.service.collection import ResultMapping
@@ -39,11 +39,11 @@ __all__ = ["HatsLightCurves", "read_hats", "stack_frame"]
 GROUPS_IN_MEMORY = 2
 # Columns of all catalogues, and what they are in a table.
 COMMON_FIELDS = (
-    Field("id", "id", "column", "int64", False, about="Key of the light curve."),
-    Field("object", "object", "column", "str", False, about="Name of the object."),
-    Field("survey", "survey", "column", "str", False, about="Survey."),
-    Field("ra", "ra", "column", "float64", False, "deg", "Right ascension, ICRS."),
-    Field("dec", "dec", "column", "float64", False, "deg", "Declination, ICRS."),
+    FileColumn("id", "id", "column", "int64", False, about="Key of the light curve."),
+    FileColumn("object", "object", "column", "str", False, about="Name of the object."),
+    FileColumn("survey", "survey", "column", "str", False, about="Survey."),
+    FileColumn("ra", "ra", "column", "float64", False, "deg", "Right ascension, ICRS."),
+    FileColumn("dec", "dec", "column", "float64", False, "deg", "Declination, ICRS."),
 )
 
 
@@ -136,7 +136,7 @@ class HatsLightCurves(LightCurveDisplay, ResultMapping):
 
     def __init__(self, path: str | os.PathLike):
         self._path = Path(path)
-        self._contents = Contents.from_dict(read_header(self._path))
+        self._contents = CatalogueContents.from_dict(read_header(self._path))
         super().__init__("TimeSeries", key=str if self._contents.text else int)
         folder = primary_folder(self._path)
         cells = read_partitions(folder / PARTITIONS)
@@ -176,7 +176,7 @@ class HatsLightCurves(LightCurveDisplay, ResultMapping):
             objects their catalogue entries; in the order of the light curves.
         """
         text = {"dtype": "str"} if self._contents.text else {}
-        fields = [Field.from_dict({**COMMON_FIELDS[0].as_dict(), **text}), *COMMON_FIELDS[1:]]
+        fields = [FileColumn.from_dict({**COMMON_FIELDS[0].as_dict(), **text}), *COMMON_FIELDS[1:]]
         fields += self._contents.entries
         import pyarrow as pa
 
@@ -311,13 +311,13 @@ def nested_columns(nested: Any) -> "tuple[np.ndarray, dict[str, pa.Array]]":
 
 
 def one_light_curve(
-    contents: Contents, chunk: "pa.Table", values: Mapping[str, "pa.Array"], length: int
+    contents: CatalogueContents, chunk: "pa.Table", values: Mapping[str, "pa.Array"], length: int
 ) -> TimeSeries:
     """Return the light curve of one object.
 
     Parameters
     ----------
-    contents : Contents
+    contents : CatalogueContents
         What the columns are.
     chunk : `pyarrow.Table`
         The row of the object.
@@ -383,7 +383,7 @@ def stack_frame(frame: Any, path: str | os.PathLike) -> TimeSeries:
     """
     import pyarrow as pa
 
-    contents = Contents.from_dict(read_header(check_path(path, name="path")))
+    contents = CatalogueContents.from_dict(read_header(check_path(path, name="path")))
     if missing := [name for name in ("id", LIGHT_CURVE) if name not in frame]:
         raise InvalidQueryError(f"frame has no column {missing[0]!r}: read it from the catalogue")
     offsets, values = nested_columns(pa.array(frame[LIGHT_CURVE]))

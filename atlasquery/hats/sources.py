@@ -15,7 +15,7 @@ from astropy.utils.masked import Masked
 from atlasquery.atlas.stored_columns import StoredColumns, position_of
 from atlasquery.atlas.stored_light_curves import StoredLightCurves
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.hats.fields import MJD, Field, Fields, arrow_array
+from atlasquery.hats.fields import MJD, FileColumn, FileColumns, arrow_array
 from atlasquery.hats.metadata import SharedMeta
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.light_curves import LightCurves
@@ -27,7 +27,7 @@ from atlasquery.service.inputs import check_path
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Batch", "DirectorySource", "MappingSource", "TableSource", "open_source"]
+__all__ = ["CurveBatch", "DirectorySource", "MappingSource", "TableSource", "open_source"]
 
 # Values of light curves that are in memory together, and the rows and objects of a batch.
 VALUES, LEAST_ROWS, MOST_OBJECTS = 1 << 24, 1 << 17, 1 << 15
@@ -40,7 +40,7 @@ ELSEWHERE = ("barycenter", "heliocenter")
 
 
 @dataclass
-class Batch:
+class CurveBatch:
     """Some objects and their light curves.
 
     Parameters
@@ -76,16 +76,16 @@ class Batch:
 
 
 @dataclass
-class Contents:
+class CatalogueContents:
     """What is known of all batches once they have been read.
 
     Parameters
     ----------
-    fields : list of Field
+    fields : list of FileColumn
         The columns of the light curves.
-    entries : list of Field
+    entries : list of FileColumn
         Further columns of the objects.
-    constant : list of Field
+    constant : list of FileColumn
         Columns of the light curves that have the key of their object in every row.
     meta : dict
         The metadata that the light curves share.
@@ -95,9 +95,9 @@ class Contents:
         The columns of a light curve in their order.
     """
 
-    fields: list[Field]
-    entries: list[Field]
-    constant: list[Field]
+    fields: list[FileColumn]
+    entries: list[FileColumn]
+    constant: list[FileColumn]
     meta: dict
     text: bool
     order: list[str]
@@ -120,7 +120,7 @@ class Contents:
         }
 
     @classmethod
-    def from_dict(cls, known: Mapping) -> "Contents":
+    def from_dict(cls, known: Mapping) -> "CatalogueContents":
         """Return what `as_dict` described.
 
         Parameters
@@ -130,11 +130,11 @@ class Contents:
 
         Returns
         -------
-        Contents
+        CatalogueContents
             The same.
         """
         fields, entries, constant = (
-            [Field.from_dict(one) for one in known[name]]
+            [FileColumn.from_dict(one) for one in known[name]]
             for name in ("fields", "entries", "constant")
         )
         return cls(fields, entries, constant, known["meta"], known["text"], known["order"])
@@ -194,7 +194,7 @@ class DirectorySource:
         self._stored, self.total = stored, total
         self.state: str | None = stored.state
         prototype = stored.light_curve()
-        fields = Fields(columns)
+        fields = FileColumns(columns)
         fields.add(prototype, "source")
         check_columns(fields, prototype.colnames)
         # Which rows have no time stamp is known only when they are read.
@@ -204,12 +204,12 @@ class DirectorySource:
         constant = [one for one in known if one.column == "atlas_id"]
         entry = stored.entry()
         self._entries = [
-            Field.of(column, name)
+            FileColumn.of(column, name)
             for name, column in entry.columns.items()
             if name not in ("atlas_id", "ra", "dec")
         ]
         self._shared = SharedMeta(dict(prototype.meta) | {"obtained": ""})
-        self._contents = Contents(
+        self._contents = CatalogueContents(
             self._fields,
             self._entries,
             constant,
@@ -227,17 +227,17 @@ class DirectorySource:
             self._batches[-1].append(chunk)
             rows += count
 
-    def contents(self) -> Contents:
+    def contents(self) -> CatalogueContents:
         """Return what is known of all batches.
 
         Returns
         -------
-        Contents
+        CatalogueContents
             The columns and the metadata that all share.
         """
         return self._contents
 
-    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, Batch]]:
+    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
         """Yield the light curves in batches.
 
         Parameters
@@ -249,14 +249,14 @@ class DirectorySource:
         ------
         number : int
             The number of the batch.
-        batch : Batch
+        batch : CurveBatch
             Its light curves.
         """
         for number, chunks in enumerate(self._batches):
             if number not in done:
                 yield number, self._batch(chunks)
 
-    def _batch(self, chunks: list[int]) -> Batch:
+    def _batch(self, chunks: list[int]) -> CurveBatch:
         block = self._stored.read(chunks, [f.column for f in self._fields if f.name != MJD])
         import pyarrow as pa
 
@@ -280,7 +280,7 @@ class DirectorySource:
         entries = {}
         for one in self._entries:
             entries[one.name] = entry_array(block.objects, one)
-        return Batch(
+        return CurveBatch(
             ids, names, ["atlas"] * len(ids), position["ra"], position["dec"], metas, block.owner,
             mjd_of(*tai), {MJD: pa.array(block.mjd), **rows}, entries,
         )  # fmt: skip
@@ -312,7 +312,7 @@ class MappingSource:
     def __init__(self, curves: Mapping, columns: Sequence[str] | None, coordinates: Any):
         if not curves:
             raise InvalidQueryError("source is empty: give at least one light curve")
-        self._curves, self._fields = curves, Fields(columns)
+        self._curves, self._fields = curves, FileColumns(columns)
         self.total = len(curves)
         self._columns = columns
         self._text = check_keys(list(curves))
@@ -320,24 +320,24 @@ class MappingSource:
         self._shared: SharedMeta | None = None
         self._scale: tuple[str, Table] | None = None
 
-    def contents(self) -> Contents:
+    def contents(self) -> CatalogueContents:
         """Return what is known of all batches, after they have been read.
 
         Returns
         -------
-        Contents
+        CatalogueContents
             The columns and the metadata that all share.
         """
         shared = self._shared.items if self._shared else {}
         fields = list(self._fields)
-        return Contents(fields, [], [], shared, self._text, [one.column for one in fields])
+        return CatalogueContents(fields, [], [], shared, self._text, [one.column for one in fields])
 
     @property
     def lost(self) -> set[str]:
         """The items of metadata that cannot be written."""
         return self._shared.lost if self._shared else set()
 
-    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, Batch]]:
+    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
         """Yield the light curves in batches.
 
         Parameters
@@ -349,7 +349,7 @@ class MappingSource:
         ------
         number : int
             The number of the batch.
-        batch : Batch
+        batch : CurveBatch
             Its light curves.
         """
         number = rows = 0
@@ -382,7 +382,7 @@ class MappingSource:
             self._shared = SharedMeta(lc.meta)
         self._fields.add(lc, name)
 
-    def _batch(self, keys: list, curves: list[Table]) -> Batch:
+    def _batch(self, keys: list, curves: list[Table]) -> CurveBatch:
         lengths = np.array([len(lc) for lc in curves], dtype=np.int64)
         owner = np.repeat(np.arange(len(curves)), lengths)
         assert self._shared is not None  # noqa: S101 - there is a light curve
@@ -394,7 +394,7 @@ class MappingSource:
             for one in self._fields
         }
         positions = np.array([self._position(*one) for one in zip(keys, curves, strict=True)])
-        return Batch(
+        return CurveBatch(
             [key if self._text else int(key) for key in keys],
             [str(lc.meta.get("object", "") or key) for key, lc in zip(keys, curves, strict=True)],
             [str(lc.meta.get("survey", "")) for lc in curves],
@@ -448,7 +448,7 @@ class TableSource:
         self._text = check_keys(self._keys)
         self.total = len(self._keys)
         self._table = table
-        self._fields = Fields(columns)
+        self._fields = FileColumns(columns)
         self._fields.add(table[[name for name in table.colnames if name != OBJECT]], "source")
         check_columns(self._fields, table.colnames)
         self._shared = SharedMeta(table.meta)
@@ -459,19 +459,19 @@ class TableSource:
         """The items of metadata that cannot be written."""
         return self._shared.lost
 
-    def contents(self) -> Contents:
+    def contents(self) -> CatalogueContents:
         """Return what is known of all batches.
 
         Returns
         -------
-        Contents
+        CatalogueContents
             The columns and the metadata that all share.
         """
         fields = list(self._fields)
         order = [one.column for one in fields]
-        return Contents(fields, [], [], self._shared.items, self._text, order)
+        return CatalogueContents(fields, [], [], self._shared.items, self._text, order)
 
-    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, Batch]]:
+    def batches(self, done: Collection[int] = ()) -> Iterator[tuple[int, CurveBatch]]:
         """Yield the light curves in batches.
 
         Parameters
@@ -483,7 +483,7 @@ class TableSource:
         ------
         number : int
             The number of the batch.
-        batch : Batch
+        batch : CurveBatch
             Its light curves.
         """
         order = np.argsort(self._owner, kind="stable")
@@ -497,11 +497,11 @@ class TableSource:
             yield number, self._batch(order[begin : int(ends[last - 1])], first, last)
             number, first = number + 1, last
 
-    def _batch(self, rows: np.ndarray, first: int, last: int) -> Batch:
+    def _batch(self, rows: np.ndarray, first: int, last: int) -> CurveBatch:
         part = self._table[rows]
         keys = self._keys[first:last]
         ra, dec = self._positions
-        return Batch(
+        return CurveBatch(
             keys,
             [str(key) for key in keys],
             [str(self._table.meta.get("survey", ""))] * len(keys),
@@ -528,12 +528,12 @@ Source = DirectorySource | MappingSource | TableSource
 POSITION_ITEM = {"__position__": True}
 
 
-def check_columns(fields: Fields, known: Collection[str]) -> None:
+def check_columns(fields: FileColumns, known: Collection[str]) -> None:
     """Refuse columns that no light curve has.
 
     Parameters
     ----------
-    fields : Fields
+    fields : FileColumns
         The columns that there are.
     known : collection of str
         Names to suggest.
@@ -747,14 +747,14 @@ def mjd_of(jd1: np.ndarray, jd2: np.ndarray) -> np.ndarray:
     return (jd1 - 2400000.5) + jd2
 
 
-def entry_array(objects: "pa.Table", one: Field) -> "pa.Array":
+def entry_array(objects: "pa.Table", one: FileColumn) -> "pa.Array":
     """Return a column of catalogue entries as a catalogue has it.
 
     Parameters
     ----------
     objects : `pyarrow.Table`
         The entries.
-    one : Field
+    one : FileColumn
         The column.
 
     Returns

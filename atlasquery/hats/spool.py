@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlasquery.hats.fields import MJD, MJD_TAI, Field
+from atlasquery.hats.fields import MJD, MJD_TAI, FileColumn
 from atlasquery.hats.layout import HEALPIX, healpix_of
 from atlasquery.hats.properties import LIGHT_CURVE
-from atlasquery.hats.sources import Batch
+from atlasquery.hats.sources import CurveBatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,16 +121,16 @@ class Run:
         return found
 
 
-def write_run(path: Path, batch: Batch, fields: Iterable[Field]) -> Run:
+def write_run(path: Path, batch: CurveBatch, fields: Iterable[FileColumn]) -> Run:
     """Sort a batch and write it to a file.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file.
-    batch : Batch
+    batch : CurveBatch
         The light curves.
-    fields : iterable of Field
+    fields : iterable of FileColumn
         Their columns.
 
     Returns
@@ -167,14 +167,16 @@ def write_run(path: Path, batch: Batch, fields: Iterable[Field]) -> Run:
     return Run(path, healpix, sizes, starts, missing)
 
 
-def sorted_table(batch: Batch, fields: Iterable[Field]) -> "tuple[pa.Table, np.ndarray, list]":
+def sorted_table(
+    batch: CurveBatch, fields: Iterable[FileColumn]
+) -> "tuple[pa.Table, np.ndarray, list]":
     """Return a batch as a table with a row for each object, sorted by pixel.
 
     Parameters
     ----------
-    batch : Batch
+    batch : CurveBatch
         The light curves.
-    fields : iterable of Field
+    fields : iterable of FileColumn
         Their columns.
 
     Returns
@@ -238,7 +240,7 @@ def _is_rising(owner: np.ndarray, mjd: np.ndarray) -> bool:
 
 
 def _nested(
-    batch: Batch, fields: Iterable[Field], rows: np.ndarray, lengths: np.ndarray
+    batch: CurveBatch, fields: Iterable[FileColumn], rows: np.ndarray, lengths: np.ndarray
 ) -> "tuple[pa.StructArray, float]":
     """Return the light curves as one column, and the bytes of a row."""
     import pyarrow as pa

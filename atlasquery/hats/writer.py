@@ -17,7 +17,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
-from atlasquery.hats.fields import MJD, MJD_TAI, TAI_ABOUT, Field
+from atlasquery.hats.fields import MJD, MJD_TAI, TAI_ABOUT, FileColumn
 from atlasquery.hats.layout import (
     HEALPIX,
     Cell,
@@ -39,7 +39,7 @@ from atlasquery.hats.properties import (
     write_partitions,
     write_properties,
 )
-from atlasquery.hats.sources import Contents, Source, open_source
+from atlasquery.hats.sources import CatalogueContents, Source, open_source
 from atlasquery.hats.spool import REQUIRED, Run, merged, write_run
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.service.failures import check_on_error
@@ -68,6 +68,8 @@ NAMED = 3
 CELL = "_cell"
 # What is in the directory of the work in progress.
 STATE, DONE, NEW, OLD = "state.json", "done", "catalogue", "old"
+RUNS, BESIDE, TEMPORARY, STATE_TEMPORARY = "runs", "beside", "file.tmp", "state.tmp"
+IN_PROGRESS = {STATE, DONE, NEW, OLD, RUNS, BESIDE, TEMPORARY, STATE_TEMPORARY}
 ABOUT = {
     HEALPIX: "Pixel of the position: HEALPix, nested, order 29.",
     "id": "Key of the light curve.",
@@ -284,7 +286,7 @@ def _work_folder(options: _Options, source: Source, overwrite: bool) -> Iterator
             raise InvalidQueryError(
                 f"path={str(path)!r} exists already; overwrite=True replaces it by a new catalogue"
             )
-        if work.exists() and not (work / STATE).exists() and any(work.iterdir()):
+        if work.exists() and {one.name for one in work.iterdir()} - IN_PROGRESS:
             raise InvalidQueryError(
                 f"{str(work)!r}, where the work in progress would be, has something else: remove it"
             )
@@ -314,8 +316,8 @@ class _Writer:
     def __init__(self, source: Source, options: _Options, work: Path):
         self._source, self._options, self._work = source, options, work
         self._root = work / NEW
-        self._runs_folder, self._beside_folder = work / "runs", work / "beside"
-        self._temporary = work / "file.tmp"
+        self._runs_folder, self._beside_folder = work / RUNS, work / BESIDE
+        self._temporary = work / TEMPORARY
         arcsec = "" if options.margin is None else f"{options.margin:g}arcs"
         self._main = _Catalogue(self._root / options.name)
         self._margin = _Catalogue(self._root / f"{options.name}_{arcsec}")
@@ -343,7 +345,7 @@ class _Writer:
             for left in list(self._work.iterdir()):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             known = {"options": state, "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MUTC")}
-            temporary = self._work / "state.tmp"
+            temporary = self._work / STATE_TEMPORARY
             temporary.write_text(json.dumps(known))
             os.replace(temporary, self._work / STATE)
         self._created = known["created"]
@@ -516,7 +518,7 @@ class _Writer:
         catalogue: _Catalogue,
         kind: str,
         schema: "pa.Schema",
-        fields: Mapping[str, Mapping[str, Field]],
+        fields: Mapping[str, Mapping[str, FileColumn]],
         further: Mapping[str, str],
     ) -> None:
         """Write the small files of a catalogue."""
@@ -559,11 +561,13 @@ class _Writer:
         shutil.rmtree(self._work)
 
 
-def _schema(contents: Contents, name: str) -> "tuple[pa.Schema, dict[str, dict[str, Field]]]":
+def _schema(
+    contents: CatalogueContents, name: str
+) -> "tuple[pa.Schema, dict[str, dict[str, FileColumn]]]":
     """Return the schema of all files, and the fields of its columns."""
     import pyarrow as pa
 
-    tai = Field(MJD_TAI, MJD_TAI, "column", "float64", True, "d", TAI_ABOUT)
+    tai = FileColumn(MJD_TAI, MJD_TAI, "column", "float64", True, "d", TAI_ABOUT)
     inner = []
     for one in contents.fields:
         inner.append(_arrow_field(one))
@@ -573,7 +577,7 @@ def _schema(contents: Contents, name: str) -> "tuple[pa.Schema, dict[str, dict[s
     kinds = {HEALPIX: pa.int64(), "id": text if contents.text else pa.int64(), "object": text,
              "survey": text, "ra": pa.float64(), "dec": pa.float64()}  # fmt: skip
     about = {
-        key: Field(key, key, "column", "", False, UNITS.get(key, ""), words)
+        key: FileColumn(key, key, "column", "", False, UNITS.get(key, ""), words)
         for key, words in ABOUT.items()
     }
     about |= {one.name: one for one in contents.entries}
@@ -587,7 +591,7 @@ def _schema(contents: Contents, name: str) -> "tuple[pa.Schema, dict[str, dict[s
     return schema, {"": about, LIGHT_CURVE: nested}
 
 
-def _arrow_field(one: Field) -> "pa.Field":
+def _arrow_field(one: FileColumn) -> "pa.FileColumn":
     import pyarrow as pa
 
     return pa.field(one.name, pa.list_(one.arrow_type))

@@ -35,6 +35,7 @@ NEEDED = {
     "astropy_healpix": "HEALPix cells",
     "cdshealpix": "HEALPix cells",
     "mocpy": "MOCs",
+    "regions": "files of shapes",
     "scipy": "distances of sky maps",
 }
 # Bits of a key that hold the row of a position, and the deepest order that fits with them.

@@ -61,7 +61,8 @@ def fewest_cones(region: Region, largest: float) -> int:
         As many as have the area of the region, if they do not overlap.
     """
     cone = 2 * math.pi * (1 - math.cos(min(largest * ARCSEC, math.pi))) * (180 / math.pi) ** 2
-    return max(1, math.ceil(region.area.value / cone))
+    # A region may be just one cone, but for rounding.
+    return max(1, math.ceil(region.area.value / cone - 1e-6))
 
 
 def cover_region(region: Region, *, largest: float, margin: float = 0.01) -> list[Cone]:

@@ -10,12 +10,13 @@ from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.base import RIGHT, Region, Shape, Union, Without, package_of
+from atlasquery.regions.cells import library
 from atlasquery.regions.moc import read_moc
 from atlasquery.regions.shapes import Circle, Ellipse, Polygon, rectangle
 from atlasquery.regions.skymap import SkyMap
-from atlasquery.service.inputs import check_coordinates
+from atlasquery.service.inputs import check_coordinates, check_path
 
-__all__ = ["read_region"]
+__all__ = ["is_shape_file", "read_region"]
 
 
 def read_region(value: Any) -> Region:
@@ -30,6 +31,7 @@ def read_region(value: Any) -> Region:
           the sky, a union of shapes, or a list of shapes, which is their union;
         - a `~astropy.coordinates.SkyCoord` with the vertices of a polygon, in either order, whose
           sides are great circles: the smaller of the two parts of the sky;
+        - a file of DS9 with such shapes, which ends in ``.reg``;
         - a `mocpy.MOC`, or any other form of a MOC that `read_moc` takes: a file, its text;
         - a part of a sky map, `SkyMap.region`.
 
@@ -66,9 +68,39 @@ def read_region(value: Any) -> Region:
         )
     if package_of(value) == "regions":
         return _shape(value)
+    if is_shape_file(value):
+        return _shapes_of_file(value)
     if package_of(value) == "mocpy" or isinstance(value, str | os.PathLike | bytes | Mapping):
         return read_moc(value)
     raise InvalidQueryError(f"region={value!r:.100} is not a region; it is {RIGHT}")
+
+
+def is_shape_file(value: object) -> bool:
+    """Return whether something is the path of a file with shapes.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+
+    Returns
+    -------
+    bool
+        True for a path that ends in ``.reg``, as DS9 writes them.
+    """
+    return isinstance(value, str | os.PathLike) and str(value).lower().endswith(".reg")
+
+
+def _shapes_of_file(path: str | os.PathLike) -> Shape:
+    """Return the union of the shapes in a file of DS9."""
+    file = check_path(path, name="region")
+    shapes = library("regions").Regions
+    try:
+        found = shapes.read(file, format="ds9")
+    except Exception as error:
+        # Its reader fails with many exceptions.
+        raise InvalidQueryError(f"region={str(file)!r} could not be read: {error}") from error
+    return _list_of_shapes(found)
 
 
 def _polygon(vertices: SkyCoord) -> Polygon:

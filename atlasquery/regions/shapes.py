@@ -133,7 +133,8 @@ class Ellipse(Shape):
         normal = plane / np.square(self._axes)
         length = np.maximum(np.linalg.norm(normal, axis=-1), 1e-300)
         beyond = (normal * plane).sum(axis=-1) / length * (1 - 1 / np.maximum(level, 1))
-        return (level <= 1) | (beyond <= self._widened(radius) + ROUNDING)
+        found = (level <= 1) | (beyond <= self._widened(radius) + ROUNDING)
+        return found & (angles(points, self._frame[2]) <= self.reach + radius + ROUNDING)
 
     def encloses(self, points: np.ndarray, radius: float) -> np.ndarray:
         """Return which circles are inside the region as a whole."""
@@ -142,7 +143,7 @@ class Ellipse(Shape):
 
     def _widened(self, radius: float) -> float:
         """Return how far apart in the plane are positions that are near each other on the sky."""
-        farthest = min(self.reach + 2 * radius, np.pi - 1e-9)
+        farthest = min(self.reach + radius, np.pi - 1e-9)
         return float(radius * farthest / np.sin(farthest))
 
     def _plane(self, points: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.base import Region
 from atlasquery.regions.files import BYTES, FITS_START, HDUS, read_cell_table, start_of
 from atlasquery.regions.moc import is_moc_text, read_moc
-from atlasquery.regions.region import read_region
+from atlasquery.regions.region import is_shape_file, read_region
 from atlasquery.regions.skymap import SkyMap
 from atlasquery.regions.skymap_files import PROBABILITIES
 
@@ -41,7 +41,8 @@ def read_map_or_region(value: Any, *, name: str = "region") -> SkyMap | Region:
         return SkyMap.read(value)
     if isinstance(value, HDUS):
         return SkyMap.read(value) if _has_probabilities(value, name) else read_moc(value)
-    if isinstance(value, (str, os.PathLike, *BYTES)) and not is_moc_text(value):
+    cells = isinstance(value, (str, os.PathLike, *BYTES)) and not is_shape_file(value)
+    if cells and not is_moc_text(value):
         if start_of(value, name).startswith(FITS_START) and _has_probabilities(value, name):
             return SkyMap.read(value)
         return read_moc(value)

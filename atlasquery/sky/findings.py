@@ -470,7 +470,11 @@ def _cell(value: Any, name: str) -> str:
     if value is np.ma.masked or (isinstance(value, Time) and np.any(value.mask)):
         return ""
     if isinstance(value, Time):
-        return str(value.utc.iso)[:16]
+        try:
+            return str(value.utc.iso)[:16]
+        except ValueError:
+            # A damaged time may be before the first day that ERFA knows.
+            return f"MJD {value.mjd:.6g}"
     return format(value, FORMATS.get(name, ""))
 
 

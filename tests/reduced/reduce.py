@@ -1,4 +1,4 @@
-"""Write the reduced exchanges from a folder of recorded ones: its forms, with made-up values.
+"""Write the reduced exchanges from a folder of recorded ones: its forms, with synthetic values.
 
     python tests/reduced/reduce.py ../shared
 
