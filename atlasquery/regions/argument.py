@@ -72,7 +72,7 @@ def region_of(coordinates: Any, radius: Any) -> Region | None:
             if polygon
             else f"; without it, give a region: {RIGHT}"
         )
-        raise InvalidQueryError(f"radius is missing, such as '30 arcsec'{hint}")
+        raise InvalidQueryError(f"radius is missing, such as radius='30 arcsec'{hint}")
     return None
 
 

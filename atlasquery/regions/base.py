@@ -52,18 +52,23 @@ class Region(Protocol):
     @property
     def area(self) -> u.Quantity:
         """The solid angle, in square degrees."""
+        ...
 
     def contains(self, coordinates: SkyCoord) -> np.ndarray:
         """Return which positions are inside."""
+        ...
 
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside, given as finite degrees (ICRS) in flat arrays."""
+        ...
 
     def cells(self, order: int) -> np.ndarray:
         """Return the HEALPix cells of an order that together hold the region, nested, sorted."""
+        ...
 
     def moc(self, order: int = ...) -> Any:
         """Return a `mocpy.MOC` that holds the region."""
+        ...
 
 
 class Shape(ABC):
