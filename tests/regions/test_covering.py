@@ -91,8 +91,8 @@ def uncovered(cones, ra, dec):
 @example("star", (5.0, 90.0), 3.0, 0.1, 1)
 @example("two", (0.0, 0.0), 1.0, 0.3, 3)
 @example("circle", (0.0, 45.0), 0.5, 1.0, 1)
-def test_no_position_is_left_out(kind, place, size, share, seed):
-    region = shape(kind, *place, size, seed)
+def test_no_position_is_left_out(kind, centre, size, share, seed):
+    region = shape(kind, *centre, size, seed)
     largest = size * 3600 * share
     cones = cover_region(region, largest=largest, margin=0.01)
     assert max(cone.radius for cone in cones) <= largest
@@ -104,11 +104,11 @@ def test_no_position_is_left_out(kind, place, size, share, seed):
 
 
 @pytest.mark.parametrize(
-    ("place", "area", "most"), [*((place, 1, 80) for place in CENTRES), ((0.0, 80.0), 10, 680)]
+    ("centre", "area", "most"), [*((centre, 1, 80) for centre in CENTRES), ((0.0, 80.0), 10, 680)]
 )
-def test_cones_of_300_arcsec(place, area, most):
+def test_cones_of_300_arcsec(centre, area, most):
     half = np.deg2rad(np.sqrt(area)) / 2
-    region = rectangle(*place, (half, half), 0.2)
+    region = rectangle(*centre, (half, half), 0.2)
     cones = cover_region(region, largest=300)
     ra, dec = positions_in(region)
     assert not uncovered(cones, ra, dec).any()

@@ -79,7 +79,7 @@ def test_spherical_shapes_are_read():
 
 
 def test_a_list_of_shapes_is_their_union():
-    one, two = (shapes.CircleSkyRegion(place, 1 * u.deg) for place in PLACES[:2])
+    one, two = (shapes.CircleSkyRegion(centre, 1 * u.deg) for centre in PLACES[:2])
     region = read_region(shapes.Regions([one, two]))
     assert region.contains(SkyCoord([150, 0, 75], [2.5, 0.5, 1], unit="deg")).tolist() == [
         True, True, False,
@@ -143,7 +143,7 @@ def test_what_is_not_a_region_is_refused():
     pixels = shapes.CirclePixelRegion(shapes.PixCoord(3, 4), 5)
     with pytest.raises(InvalidQueryError, match=r"is in pixels: .*to_sky"):
         read_region(pixels)
-    one, two = (shapes.CircleSkyRegion(place, 1 * u.deg) for place in PLACES[:2])
+    one, two = (shapes.CircleSkyRegion(centre, 1 * u.deg) for centre in PLACES[:2])
     with pytest.raises(InvalidQueryError, match="only unions"):
         read_region(one & two)
     line = shapes.LineSkyRegion(*PLACES[:2])

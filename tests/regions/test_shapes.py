@@ -109,9 +109,9 @@ def test_known_areas():
 def test_an_ellipse_is_cut_in_distance_and_position_angle(centre):
     ellipse = Ellipse(*centre, (np.deg2rad(3), np.deg2rad(0.5)), np.deg2rad(20))
     ra, dec = around(*centre, 4)
-    here, there = SkyCoord(*centre, unit="deg"), SkyCoord(ra, dec, unit="deg")
-    distance = here.separation(there).deg
-    angle = here.position_angle(there).rad - np.deg2rad(20)
+    middle, around_it = SkyCoord(*centre, unit="deg"), SkyCoord(ra, dec, unit="deg")
+    distance = middle.separation(around_it).deg
+    angle = middle.position_angle(around_it).rad - np.deg2rad(20)
     level = (distance * np.cos(angle) / 3) ** 2 + (distance * np.sin(angle) / 0.5) ** 2
     assert ellipse.inside(ra, dec).tolist() == (level <= 1).tolist()
     # On its axes, just inside and outside.
@@ -162,10 +162,12 @@ def test_no_position_of_a_region_is_outside_its_cells(kind, centre, size, seed, 
     assert np.all(np.diff(cells) > 0)
     ra, dec = around(*centre, 1.1 * size, seed=seed)
     inside = region.inside(ra, dec)
-    own = lonlat_to_healpix(ra[inside] * u.deg, dec[inside] * u.deg, 1 << order, order="nested")
-    assert np.isin(own, cells).all()
+    with_positions = lonlat_to_healpix(
+        ra[inside] * u.deg, dec[inside] * u.deg, 1 << order, order="nested"
+    )
+    assert np.isin(with_positions, cells).all()
     # And none is far away: each touches the region, or nearly so.
-    far = cells[~np.isin(cells, own)]
+    far = cells[~np.isin(cells, with_positions)]
     lon, lat = cell_centres(far, order)
     away = separations(np.array(centre[0]), np.array(centre[1]), lon, lat) / 206264.8
     assert np.all(away <= region.reach + 2.5 * cell_radius(order))
