@@ -16,6 +16,7 @@ from benchmarks import (
     lightcurves,
     network,
     skyportal,
+    update,
     within,
 )
 
@@ -26,6 +27,7 @@ PARTS = (
     network,
     importing,
     bulk,
+    update,
     crossmatch,
     forced,
     forced_queue,

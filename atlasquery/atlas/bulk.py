@@ -30,7 +30,15 @@ from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import progress_bar
 
-__all__ = ["check_bulk", "get_light_curves", "get_sources", "iter_sources", "read_in_chunks"]
+__all__ = [
+    "check_bulk",
+    "chunked_reads",
+    "fitting_objects",
+    "get_light_curves",
+    "get_sources",
+    "iter_sources",
+    "read_in_chunks",
+]
 
 When: TypeAlias = Time | str | float | None
 Window: TypeAlias = tuple[float | None, float | None]
@@ -289,17 +297,45 @@ def read_in_chunks(
     ids: list[int],
     window: Window,
     cache: bool | None,
-    *,
-    resumable: bool = False,
 ) -> ChunkedReads:
     """Announce the cost, and return an iterator over the responses."""
     n = estimated_requests(len(ids), window[0], client.conf.concurrency)
     cost = f"up to {n} requests for {len(ids)} objects, and more if some fail"
-    client._announce(n, cost, logged=n > 1, resumable=resumable)
-    mjd = lower_bound(window[0])
+    client._announce(n, cost, logged=n > 1)
+    return chunked_reads(client, ids, lambda part: window[0], cache)
+
+
+def chunked_reads(
+    client: AtlasQuery,
+    ids: list[int],
+    start_of: Callable[[list[int]], float | None],
+    cache: bool | None,
+    *,
+    first: int | None = None,
+) -> ChunkedReads:
+    """Return an iterator over the responses, of a cost that was announced.
+
+    Parameters
+    ----------
+    client : AtlasQuery
+        Client that sends the requests.
+    ids : list of int
+        The ids.
+    start_of : callable
+        Takes the ids of a request, returns the first MJD to ask for.
+    cache : bool or None
+        Whether responses are cached.
+    first : int, optional
+        Number of ids in the first requests, where the size of a response is known.
+
+    Returns
+    -------
+    ChunkedReads
+        The chunks in order, with their responses or errors.
+    """
 
     def ask(part: list[int]) -> ChunkResponse:
-        size = 0
+        size, mjd = 0, lower_bound(start_of(part))
 
         def decode(body: bytes) -> list:
             nonlocal size
@@ -313,7 +349,7 @@ def read_in_chunks(
         client._items([NO_OBJECT], mjd=METADATA_ONLY, cache=False, divisible=True)
 
     size = ChunkSize(
-        first=FIRST_CHUNK,
+        first=FIRST_CHUNK if first is None else first,
         most=LARGEST_CHUNK,
         target=CHUNK_BYTES,
         seconds=client.conf.timeout / 3,
@@ -382,6 +418,24 @@ def _add_chunk(
         found._add(source.atlas_id, product, entry, when)
 
 
+def fitting_objects(start: float | None) -> int:
+    """Return how many objects a response should have.
+
+    Parameters
+    ----------
+    start : float or None
+        The first MJD requested: objects without their history are small.
+
+    Returns
+    -------
+    int
+        An estimate, not too high as long as objects are not larger than those of the survey.
+    """
+    days = math.inf if start is None else max(0.0, Time.now().mjd - start)
+    each = min(FULL_BYTES, ENTRY_BYTES + DAY_BYTES * days)
+    return max(1, min(int(CHUNK_BYTES / each), LARGEST_CHUNK))
+
+
 def estimated_requests(count: int, start: float | None, concurrency: int) -> int:
     """Return the largest number of requests that a bulk read takes if none fails.
 
@@ -399,9 +453,7 @@ def estimated_requests(count: int, start: float | None, concurrency: int) -> int
     int
         An estimate, not too low as long as objects are not larger than those of the survey.
     """
-    days = math.inf if start is None else max(0.0, Time.now().mjd - start)
-    each = min(FULL_BYTES, ENTRY_BYTES + DAY_BYTES * days)
-    fitting = min(int(CHUNK_BYTES / each), LARGEST_CHUNK)
+    fitting = fitting_objects(start)
     first = math.ceil(min(count, FIRST_CHUNK * concurrency) / FIRST_CHUNK)
     later = max(0, count - FIRST_CHUNK * concurrency)
     # The last requests are sent at the same time; see ChunkSize.

@@ -1,5 +1,6 @@
 """Bulk reads into files: downloads that can be resumed, whatever ended the program."""
 
+import itertools
 import os
 from typing import Literal, overload
 
@@ -8,12 +9,19 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.atlas.base import AtlasQuery, Ids
-from atlasquery.atlas.bulk import WORTH_A_BAR, check_bulk, read_in_chunks
+from atlasquery.atlas.bulk import WORTH_A_BAR, check_bulk, chunked_reads, estimated_requests
 from atlasquery.atlas.collection import known_items
 from atlasquery.atlas.download_directory import DownloadDirectory, check_age, read_dataset
+from atlasquery.atlas.download_update import (
+    UPDATES,
+    UpdatePlan,
+    not_looked_at,
+    plan_update,
+    read_update,
+)
 from atlasquery.atlas.parquet_files import KINDS, require_pyarrow
 from atlasquery.atlas.stored_light_curves import StoredLightCurves
-from atlasquery.exceptions import InputWarning
+from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.service.failures import deliver, some
 from atlasquery.service.inputs import check_choice
 from atlasquery.service.pool import progress_bar
@@ -34,6 +42,8 @@ def download_sources(
     end: Time | str | float | None = None,
     on_error: str = "warn",
     max_age: u.Quantity | None = None,
+    update: str | None = None,
+    look_back: u.Quantity | str = "7 d",
     progress: bool = True,
 ) -> Table:
     """Download many objects to Parquet files, or resume an earlier download.
@@ -42,7 +52,8 @@ def download_sources(
     ``detections``, ``non_detections``, ``forced``, ``sherlock_crossmatches``,
     ``sherlock_classifications``, ``crossmatches``) and a manifest of the
     valid files. Objects that are in the directory are not requested again, whatever
-    ended the call that fetched them; those that failed are tried again.
+    ended the call that fetched them; those that failed are tried again. With
+    `update` only what is new of them is requested.
 
     Parameters
     ----------
@@ -58,7 +69,18 @@ def download_sources(
         What to do when some objects failed, after all others were fetched.
     max_age : `~astropy.units.Quantity` or str, optional
         Objects fetched longer ago than this are fetched again. By default
-        they are kept.
+        they are kept. With `update`, those that were looked at longer ago than
+        this are looked at again, by default all.
+    update : {None, "changed", "all"}, optional
+        Whether stored objects are looked at again. ``"all"`` asks for the
+        rows since the last one of each, for 500 objects in a request, and for its
+        catalogue entry and cross-matches. ``"changed"`` first takes the lists on which
+        they are, with a request for each, and asks only for objects that have a later
+        detection or another catalogue entry there.
+    look_back : `~astropy.units.Quantity` or str, optional
+        With `update`, the time before the last row of an object from which on its
+        rows are replaced by those that the server has now, so that rows which were
+        late are found. Earlier rows are kept as they are.
     progress : bool, optional
         Whether a bar is shown, for long jobs on a terminal or in a notebook.
 
@@ -68,7 +90,11 @@ def download_sources(
         A row for each id, in the order requested: ``atlas_id``; ``status``
         (``"fetched"``; ``"kept"`` from an earlier call; ``"stale"`` if an
         earlier one could not be renewed; ``"failed"``); the number of rows of
-        each kind; ``reason`` where it failed.
+        each kind; ``reason`` where it failed. With `update` there are
+        three more kinds of status (``"updated"``; ``"checked"`` if the
+        server had nothing new; ``"unchanged"`` if its list had nothing new, so that it was not
+        asked for), and columns ``new_rows`` (rows added to the light curve) and ``since`` (Time;
+        masked where not asked); ``meta["not_looked_at"]`` names the changes that were not seen.
 
     Raises
     ------
@@ -107,13 +133,17 @@ def download_sources(
     ['fetched', 'fetched']
     >>> Atlas.download_sources(ids, "nightly")["status"].tolist()
     ['kept', 'kept']
+    >>> Atlas.download_sources(ids, "nightly", update="all")["status"].tolist()
+    ['checked', 'checked']
     >>> entries = Atlas.read_sources("nightly", "objects")
     >>> entries["name"].tolist()
     ['ATLAS26zy', 'ATLAS26zz']
     """
     require_pyarrow()
     ids, window = check_bulk(atlas_ids, start, end, on_error)
-    age = check_age(max_age)
+    age, days = check_age(max_age), _check_look_back(look_back)
+    if update is not None:
+        check_choice(update, name="update", known=UPDATES)
     # The login may name the server, whose rows are not mixed with another's.
     self._auth(required=False)
     with DownloadDirectory(
@@ -121,10 +151,18 @@ def download_sources(
     ) as downloads:
         if downloads.damaged:
             warn(_damage(downloads.damaged), InputWarning)
-        todo = downloads.missing(ids, age)
-        if todo:
-            _download(self, todo, window, downloads, progress)
-        table, failures = downloads.summary(ids)
+        todo = downloads.missing(ids, None if update else age)
+        plan = UpdatePlan()
+        if update:
+            stored = downloads.stored(ids, age)
+            plan = plan_update(self, stored, downloads, window, update=update, look_back=days)
+            downloads.keep_unchanged(plan.unchanged)
+        if todo or plan.since:
+            _announce(self, todo, plan, window)
+            _download(self, todo, plan, window, downloads, progress)
+        table, failures = downloads.summary(ids, plan.since if update else None)
+        if update:
+            table.meta["not_looked_at"] = not_looked_at(plan)
     return deliver(
         table,
         failures,
@@ -196,17 +234,46 @@ def read_sources(
     return read_dataset(directory, kind)
 
 
+def _announce(client: AtlasQuery, ids: list[int], plan: UpdatePlan, window: tuple) -> None:
+    """Announce the cost of new objects and of an update."""
+    concurrency = client.conf.concurrency
+    n = estimated_requests(len(ids), window[0], concurrency) + plan.requests(concurrency)
+    total = len(ids) + len(plan.since)
+    cost = f"up to {n} requests for {total} objects, and more if some fail"
+    client._announce(n, cost, logged=n > 1, resumable=True)
+
+
 def _download(
-    client: AtlasQuery, ids: list[int], window: tuple, downloads: DownloadDirectory, progress: bool
+    client: AtlasQuery,
+    ids: list[int],
+    plan: UpdatePlan,
+    window: tuple,
+    downloads: DownloadDirectory,
+    progress: bool,
 ) -> None:
-    chunks = read_in_chunks(client, ids, window, False, resumable=True)
-    with progress_bar(len(ids), shown=progress and len(ids) >= WORTH_A_BAR) as bar:
-        for chunk in chunks:
+    total = len(ids) + len(plan.since)
+    done = 0
+    with progress_bar(total, shown=progress and total >= WORTH_A_BAR) as bar:
+        for is_new, chunk in itertools.chain(
+            ((True, chunk) for chunk in chunked_reads(client, ids, lambda part: window[0], False)),
+            ((False, chunk) for chunk in read_update(client, plan)),
+        ):
             failures: list = []
             known = list(known_items(chunk, client, failures))
-            downloads.add(known, failures)
-            bar.update(chunk.first + len(chunk.ids))
+            if is_new:
+                downloads.add(known, failures)
+            else:
+                downloads.update(known, failures, plan.since)
+            done += len(chunk.ids)
+            bar.update(done)
             del chunk, known
+
+
+def _check_look_back(look_back: u.Quantity | str) -> float:
+    seconds = check_age(look_back, name="look_back")
+    if seconds is None:
+        raise InvalidQueryError("look_back=None should be a time with its unit, such as '7 d'")
+    return seconds / 86400
 
 
 def _damage(damaged: list[tuple[str, int]]) -> str:

@@ -27,7 +27,15 @@ from atlasquery.service.inputs import check_window
 from atlasquery.tables import Rows, build_table, decode_rows, only_of
 from atlasquery.warn import warn
 
-__all__ = ["get_list_members", "get_list_memberships", "list_lists", "query_list", "resolve_list"]
+__all__ = [
+    "get_list_members",
+    "get_list_memberships",
+    "list_lists",
+    "list_payload",
+    "list_rows",
+    "query_list",
+    "resolve_list",
+]
 
 Pair = tuple[float | u.Quantity | None, float | u.Quantity | None]
 
@@ -156,15 +164,15 @@ def query_list(
     ranges = check_ranges(vra=vra, real_bogus=real_bogus, ra=ra, dec=dec)
     strings = check_strings(sherlock_class, spec_type)
     begin, _ = check_window(start, None)
-    payload = _list_payload(chosen) | sent_ranges(ranges) | strings
+    payload = list_payload(chosen) | sent_ranges(ranges) | strings
     if date := date_sent(begin):
         payload["datethreshold"] = date
     if get_query_payload:
         return payload
-    rows, when = _list_rows(self, chosen, payload, cache)
+    rows, when = list_rows(self, chosen, payload, cache)
     rows = _within(rows, ranges, begin)
     if not len(rows):
-        filtered = " with these properties" if payload != _list_payload(chosen) else ""
+        filtered = " with these properties" if payload != list_payload(chosen) else ""
         _nothing(f"ATLAS has no object on the {chosen.kind} {chosen.name!r}{filtered}")
     return build_table(rows, meta=self._meta(when, query="query_list", list=chosen.name))
 
@@ -223,13 +231,13 @@ def get_list_members(
     if get_query_payload and chosen.custom:
         return {"url": self.server + "objectgroupslist/", "objectgroupid": chosen.number}
     if get_query_payload:
-        return {"url": self.server + "objectlist/", **_list_payload(chosen)}
+        return {"url": self.server + "objectlist/", **list_payload(chosen)}
     meta = {"query": "get_list_members", "list": chosen.name}
     if chosen.custom:
         rows, when = _memberships(self, {"objectgroupid": chosen.number}, cache)
         table = build_table(rows, meta=self._meta(when, **meta))
     else:
-        rows, when = _list_rows(self, chosen, _list_payload(chosen), cache)
+        rows, when = list_rows(self, chosen, list_payload(chosen), cache)
         table = build_table(rows, meta=self._meta(when, **meta))
         table.keep_columns(["atlas_id", "list_id", "followup_flag_date"])
     if not len(table):
@@ -309,7 +317,10 @@ def resolve_list(client: AtlasQuery, name: str | int, custom: bool | None) -> At
     return find_list(name, custom=custom, known=known_lists(client.conf.custom_lists))
 
 
-def _list_rows(client: AtlasQuery, chosen: AtlasList, payload: dict, cache: bool | None) -> tuple:
+def list_rows(
+    client: AtlasQuery, chosen: AtlasList, payload: dict, cache: bool | None
+) -> tuple[Rows, float]:
+    """Return the rows of a list, and the time at which they came."""
     columns = CUSTOM_LISTED if chosen.custom else LISTED
     return client._read(
         "objectlist/",
@@ -335,7 +346,8 @@ def _memberships(client: AtlasQuery, payload: dict, cache: bool | None) -> tuple
     )
 
 
-def _list_payload(chosen: AtlasList) -> dict:
+def list_payload(chosen: AtlasList) -> dict:
+    """Return what is sent for a list without filters."""
     payload: dict = {"objectlistid": chosen.number}
     return payload | {"getcustomlist": "true"} if chosen.custom else payload
 

@@ -32,9 +32,18 @@ create table if not exists files (
     chunk integer not null, kind text not null, rows integer not null, size integer,
     primary key (chunk, kind));
 create table if not exists objects (
-    atlas_id integer primary key, chunk integer not null, at real not null, rows text not null);
+    atlas_id integer primary key, chunk integer not null, at real not null, rows text not null,
+    checked real, last real, detected real);
 create index if not exists objects_by_chunk on objects (chunk);
 """
+
+# Columns that manifests of earlier versions do not have: the bytes of a file; for an object the
+# time at which its rows were last compared with the server, and the MJD of the last row of its
+# light curve and of its last detection.
+ADDED = {
+    "files": {"size": "integer"},
+    "objects": dict.fromkeys(("checked", "last", "detected"), "real"),
+}
 
 
 def check_directory(directory: str | os.PathLike) -> Path:
@@ -129,9 +138,11 @@ def begin(manifest: sqlite3.Connection) -> None:
         The manifest.
     """
     manifest.executescript(SCHEMA)
-    columns = [name for _, name, *_ in manifest.execute("pragma table_info(files)")]
-    if "size" not in columns:
-        manifest.execute("alter table files add column size integer")
+    for table, columns in ADDED.items():
+        known = [name for _, name, *_ in manifest.execute(f"pragma table_info({table})")]
+        for name, kind in columns.items():
+            if name not in known:
+                manifest.execute(f"alter table {table} add column {name} {kind}")
 
 
 def is_begun(manifest: sqlite3.Connection) -> bool:

@@ -39,6 +39,7 @@ __all__ = [
     "UNDECLARED",
     "UNDECLARED_ABOUT",
     "chunk_tables",
+    "concat_arrow",
     "is_complete",
     "read_arrow",
     "read_partitions",
@@ -341,9 +342,24 @@ def read_arrow(paths: list[Path], columns: Collection[str] | None = None) -> "pa
     TableParseError
         If a file is damaged.
     """
+    return concat_arrow([_read_file(path, columns) for path in paths])
+
+
+def concat_arrow(tables: "list[pa.Table]") -> "pa.Table":
+    """Join tables of one kind, whose columns may differ as the server's responses did.
+
+    Parameters
+    ----------
+    tables : list of `pyarrow.Table`
+        One at least.
+
+    Returns
+    -------
+    `pyarrow.Table`
+        The rows of all, in order; a column that has different types is of strings.
+    """
     import pyarrow as pa
 
-    tables = [_read_file(path, columns) for path in paths]
     try:
         return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowTypeError:

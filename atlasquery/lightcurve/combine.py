@@ -1,6 +1,6 @@
 """One light curve from those of several services, whose times and fluxes can be compared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, overload
 
@@ -11,6 +11,7 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_light_curve
 from atlasquery.lightcurve.combine_arrays import CombinedArrays
 from atlasquery.lightcurve.combine_rows import (
@@ -25,7 +26,7 @@ from atlasquery.lightcurve.light_curves import LightCurves
 from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.lightcurve.time_reference import service_name
 from atlasquery.lightcurve.time_scales import SCALES
-from atlasquery.service.inputs import check_choice
+from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.warn import warn
 
 __all__ = ["combine"]
@@ -176,15 +177,19 @@ def combine(
     objects, many = _objects(curves)
     inputs = _inputs(objects)
     _check_positions(inputs, list(objects), many, barycentric)
-    directions = _directions(inputs, objects, many, coordinates) if barycentric else None
+    given = _given_positions(list(objects), many, coordinates)
+    directions = _directions(inputs, objects, many, given) if barycentric else None
     if barycentric or (scale == "tai" and _all_barycentric(inputs)):
         scale = "tdb"
-    parts, found = [], []
-    for part, some in _parts(inputs, directions):
-        source = part.columns()
-        found.append(combine_rows(part, source, scale=scale, directions=some))
-        parts.append((slice(int(part.owner[0]), int(part.owner[-1]) + 1), source))
-    rows = CombinedRows.joined(found)
+    parts: list[tuple[slice, CurveArrays]] = []
+
+    def combined() -> Iterator[CombinedRows]:
+        for part, some in _parts(inputs, directions):
+            source = part.columns()
+            parts.append((slice(int(part.owner[0]), int(part.owner[-1]) + 1), source))
+            yield combine_rows(part, source, scale=scale, directions=some)
+
+    rows = CombinedRows.joined(combined(), sum(inputs.lengths))
     _warn_of_times(rows, inputs, many)
     tables = CombinedTables(
         inputs, rows, scale=scale, barycentric=barycentric, drop=duplicates == "drop"
@@ -329,11 +334,8 @@ def _all_barycentric(inputs: InputCurves) -> bool:
     return all(conventions_of(lc.meta).position == "barycenter" for lc in inputs.curves)
 
 
-def _directions(
-    inputs: InputCurves, objects: Mapping, many: bool, coordinates: object
-) -> np.ndarray:
+def _directions(inputs: InputCurves, objects: Mapping, many: bool, given: Mapping) -> np.ndarray:
     """Return a unit vector to each object."""
-    given = _given_positions(list(objects), many, coordinates)
     found = np.empty((len(objects), 3))
     starts = np.searchsorted(inputs.owner, np.arange(len(objects) + 1))
     for number, key in enumerate(objects):
@@ -386,6 +388,7 @@ def _given_positions(keys: list, many: bool, coordinates: Any) -> dict:
         for key, value in coordinates.items():
             if not isinstance(value, SkyCoord) or not value.isscalar:
                 raise InvalidQueryError(f"coordinates[{key!r}] should be one SkyCoord")
+        _check_keys(keys, coordinates)
         return dict(coordinates)
     if not isinstance(coordinates, SkyCoord):
         raise InvalidQueryError(f"coordinates={coordinates!r:.80} should be {right}")
@@ -396,6 +399,20 @@ def _given_positions(keys: list, many: bool, coordinates: Any) -> dict:
             f"coordinates has the shape {coordinates.shape}; it should be {right}"
         )
     return dict(zip(keys, coordinates, strict=True))
+
+
+def _check_keys(keys: list, coordinates: Mapping) -> None:
+    """Refuse keys that are of no object while an object has no position."""
+    objects = set(keys)
+    without = [key for key in keys if key not in coordinates]
+    unknown = [key for key in coordinates if key not in objects]
+    if without and unknown:
+        as_text = {str(key): key for key in without}
+        near = suggest(str(unknown[0]), as_text)
+        raise InvalidQueryError(
+            f"coordinates has the key {unknown[0]!r}, which is not an object of curves, and no "
+            f"position of {without[0]!r}" + (near if "did you mean" in near else "")
+        )
 
 
 def _mean_position(curves: Sequence[Table]) -> np.ndarray | None:

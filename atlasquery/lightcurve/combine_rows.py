@@ -1,16 +1,25 @@
 """The rows of many light curves as plain arrays: their times, kinds, order and duplicates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from itertools import chain, pairwise
+from typing import Any, get_args
 
 import numpy as np
 from astropy.table import Table
 
+from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.bin_arrays import GrowingArrays
 from atlasquery.lightcurve.duplicates import FAR, MeasuredRows, hashed, repeats
-from atlasquery.lightcurve.schema import MJD_0, SCHEMA, Conventions
+from atlasquery.lightcurve.schema import (
+    MJD_0,
+    SCHEMA,
+    Conventions,
+    FluxKind,
+    MagnitudeSystem,
+    TimeReference,
+)
 from atlasquery.lightcurve.time_reference import (
     FORCED_ORIGINS,
     SITES,
@@ -20,6 +29,8 @@ from atlasquery.lightcurve.time_reference import (
     is_forced_product,
 )
 from atlasquery.lightcurve.time_scales import light_travel_time, shifted
+from atlasquery.service.inputs import suggest
+from atlasquery.tables.coordinate_systems import ReferencePosition
 
 __all__ = [
     "FLUX_KINDS",
@@ -200,32 +211,36 @@ class CombinedRows:
         return CombinedRows(**arrays, lengths=np.array([rows.stop - rows.start]))
 
     @classmethod
-    def joined(cls, parts: "Sequence[CombinedRows]") -> "CombinedRows":
+    def joined(cls, parts: "Iterable[CombinedRows]", rows: int) -> "CombinedRows":
         """Return the rows of several parts, one after the other.
 
         Parameters
         ----------
-        parts : sequence of CombinedRows
-            At least one.
+        parts : iterable of CombinedRows
+            At least one. The memory of each can be used again for the next.
+        rows : int
+            Number of rows of all of them.
 
         Returns
         -------
         CombinedRows
             All rows.
         """
-        if len(parts) == 1:
-            return parts[0]
-        first = np.cumsum([0, *(len(part.index) for part in parts)])
-        for part, start in zip(parts, first.tolist(), strict=False):
+        remaining = iter(parts)
+        first, second = next(remaining), next(remaining, None)
+        if second is None:
+            return first
+        # New memory is cleared by the system, which takes as long as to combine the rows: each
+        # number is written into it once.
+        growing, lengths, start = GrowingArrays(rows), [], 0
+        for part in chain((first, second), remaining):
             part.index += start
             part.repeats[part.repeats >= 0] += start
-        joined: dict[str, Any] = {}
-        for name in vars(parts[0]):
-            joined[name] = np.concatenate([getattr(part, name) for part in parts])
-            for part in parts:
-                # Each array is in memory twice only while it is joined.
-                setattr(part, name, None)
-        return cls(**joined)
+            arrays = vars(part).copy()
+            lengths.append(arrays.pop("lengths"))
+            growing.add(arrays, len(part.index))
+            start += len(part.index)
+        return cls(**growing.arrays(), lengths=np.concatenate(lengths))
 
 
 def combine_rows(
@@ -441,6 +456,13 @@ _KEYS = ("magsys", "flux_kind", "time_reference", "time_reference_position",
          "averaged_time_reference", "time_reference_note", "reduced", "mag_column",
          "survey")  # fmt: skip
 _SEEN: dict[tuple, Conventions] = {}
+# The items of metadata that have one of a few values, and where these are in conventions.
+_VALUES: dict[str, tuple[str, Any]] = {
+    "magsys": ("magsys", MagnitudeSystem),
+    "flux_kind": ("flux_kind", FluxKind),
+    "time_reference": ("time_reference", TimeReference),
+    "time_reference_position": ("position", ReferencePosition),
+}
 
 
 def conventions_of(meta: Any) -> Conventions:
@@ -455,6 +477,11 @@ def conventions_of(meta: Any) -> Conventions:
     -------
     Conventions
         As `Conventions.of` returns them.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a value is almost one of those that have a meaning.
     """
     key = (*map(meta.get, _KEYS), "detection_snr" in meta, "atlas_id" in meta)
     try:
@@ -462,10 +489,24 @@ def conventions_of(meta: Any) -> Conventions:
     except TypeError:
         return Conventions.of(meta)
     if not known:
+        conventions = Conventions.of(meta)
+        _check_values(meta, conventions)
         if len(_SEEN) > 1000:
             _SEEN.clear()
-        _SEEN[key] = Conventions.of(meta)
+        _SEEN[key] = conventions
     return _SEEN[key]
+
+
+def _check_values(meta: Any, conventions: Conventions) -> None:
+    """Refuse a misspelled value, which would count as unknown."""
+    for name, (attribute, kind) in _VALUES.items():
+        value = meta.get(name)
+        if isinstance(value, str) and getattr(conventions, attribute) == "unknown":
+            hint = suggest(value, get_args(kind))
+            if value != "unknown" and "did you mean" in hint:
+                raise InvalidQueryError(
+                    f"meta[{name!r}] of a light curve is {value!r}, which has no meaning{hint}"
+                )
 
 
 def _look_up_exposures(rows: _CurveRows) -> None:

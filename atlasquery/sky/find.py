@@ -41,6 +41,8 @@ __all__ = ["find"]
 CLOCKS_DIFFER = 1 * u.day
 # Around a position, if no radius is given.
 RADIUS = 2 * u.arcsec
+# What failed, where it is all light curves of a service.
+CURVES = "light curves"
 # Seconds of each service for a region, which may take hundreds of searches.
 REGION_LIMIT = 3600.0
 
@@ -248,7 +250,7 @@ def _search(
         try:
             service.add_curves(found, None)
         except Exception as error:
-            found.failures.append(("light curves", error))
+            found.failures.append((CURVES, error))
             found.curves = [[] for _ in found.entries]
     return found
 
@@ -267,7 +269,12 @@ def _results(
         ]
         if len(found.table):
             found.table["query_index"] = located[np.asarray(found.table["query_index"])]
-        results.append(ServiceResult(service, found, answer.seconds))
+        failed = [error for what, error in found.failures if what == CURVES]
+        results.append(
+            ServiceResult(
+                service, found, answer.seconds, curves_error=failed[0] if failed else None
+            )
+        )
     return results
 
 

@@ -28,7 +28,7 @@ from atlasquery.redaction import safe_text
 from atlasquery.service.inputs import check_radius
 from atlasquery.sky.asking import LIMIT, Question, ask_all, repeat_warnings
 from atlasquery.sky.resolve import merged_names
-from atlasquery.sky.services import OTHER_NAMES, SkyService
+from atlasquery.sky.services import OTHER_NAMES, SERVICES, SkyService
 from atlasquery.sky.targets import FindTargets
 from atlasquery.sky.terms import Found, object_table
 from atlasquery.tables.files import write_table
@@ -65,12 +65,15 @@ class ServiceResult:
         How long it took.
     name : str, optional
         The name of the service.
+    curves_error : Exception, optional
+        Why some of its light curves could not be fetched, when that was tried last.
     """
 
     service: SkyService | None
     found: Found
     seconds: float
     name: str = ""
+    curves_error: Exception | None = None
 
     def __post_init__(self) -> None:
         if self.service is not None:
@@ -124,6 +127,14 @@ class Findings:
         self.radius = radius if targets.region is None else float("nan")
         self._results = list(results)
         self.failures: dict[str, Exception] = dict(failures)
+        # Without those of light curves, which are requested again.
+        tried = [result.curves_error for result in self._results if result.curves_error]
+        self._search_failures = {
+            name: error
+            for name, error in self.failures.items()
+            if not (parts := [part for _, part in getattr(error, "failures", ())])
+            or not all(any(part is one for one in tried) for part in parts)
+        }
         self.skipped: dict[str, str] = dict(skipped)
         self._aliases = dict(aliases)
         self.since = since
@@ -212,14 +223,22 @@ class Findings:
         results = [result for result in self._results if result.name == name]
         if not results:
             reason = self.failures.get(name) or self.skipped.get(name)
-            known = ", ".join(self.services)
-            raise KeyError(
-                f"{service} has no table: {reason}" if reason else
-                f"{service} was not asked; the services that answered are {known}"
-            )  # fmt: skip
+            raise KeyError(f"{service} has no table: {reason}" if reason else self._no_key(service))
         if len(results) == 1:
             return results[0].found.table
         return _of_surveys(results)
+
+    def _no_key(self, service: object) -> str:
+        """Return what there is in place of a table that is not."""
+        known = ", ".join(map(repr, self.services)) or "none"
+        what = "was not asked" if service in SERVICES else "is not a service"
+        surveys = {
+            entry.survey: result.name for result in self._results for entry in result.found.entries
+        }
+        hint = ""
+        if owner := surveys.get(str(service)):
+            hint = f"; objects of the survey {service} are in the table {owner!r}"
+        return f"{service!r} {what}; the services with tables are {known}{hint}"
 
     def __contains__(self, service: object) -> bool:
         return service in self.services
@@ -255,7 +274,7 @@ class Findings:
             If there are several targets and none is named.
         """
         number, arcsec = self._index(index), check_radius(within, name="within")
-        self._fetch_curves()
+        self._fetch_curves(number)
         return self._curves_of(number, arcsec)
 
     def light_curve(
@@ -290,8 +309,9 @@ class Findings:
         """
         self._refuse_region()
         arcsec = check_radius(within, name="within")
-        self._fetch_curves()
-        if index is None and self._targets.shape != ():
+        of_all = index is None and self._targets.shape != ()
+        self._fetch_curves(None if of_all else self._index(index))
+        if of_all:
             numbers = range(len(self._targets.names))
             curves = {n: each for n in numbers if (each := self._curves_of(n, arcsec))}
             if not curves:
@@ -376,9 +396,20 @@ class Findings:
             and (self._targets.region is not None or entry.separation <= arcsec)
         ]
 
-    def _fetch_curves(self) -> None:
-        """Fetch the light curves that were not requested with the objects."""
-        pending = [result for result in self._results if result.found.curves is None]
+    def _fetch_curves(self, number: int | None) -> None:
+        """Fetch the light curves that were not requested with the objects, or failed.
+
+        Those that failed are requested again if they may be of the target with this number, or
+        of any without one.
+        """
+
+        def is_failed(result: ServiceResult) -> bool:
+            if result.curves_error is None or result.service is None:
+                return False
+            numbers = {entry.query_index for entry in result.found.entries}
+            return bool(numbers) if number is None else number in numbers
+
+        pending = [one for one in self._results if one.found.curves is None or is_failed(one)]
         if not pending:
             return
         if any(result.service is None for result in pending):
@@ -386,8 +417,18 @@ class Findings:
                 "the light curves were not fetched before this result was stored: give "
                 "light_curves=True to find"
             )
-        questions, before = [], [len(result.found.failures) for result in pending]
+        questions, before = [], []
         for result in pending:
+            if result.curves_error is not None:
+                # A new attempt has only its failures, and those of the search.
+                earlier = getattr(result.curves_error, "failures", ())
+                of_search = [
+                    one
+                    for one in result.found.failures
+                    if one not in earlier and one[1] is not result.curves_error
+                ]
+                result.found = dataclasses.replace(result.found, curves=None, failures=of_search)
+            before.append(len(result.found.failures))
             service: Any = result.service
             questions.append(
                 Question(
@@ -414,9 +455,12 @@ class Findings:
                     failures=failed,
                     service=result.name,
                 )
+            result.curves_error = error
             if error is not None:
-                self.failures[result.name] = error
                 warn(f"Light curves of {answer.question.title} failed: {error}", InputWarning)
+        failed_now = {one.name: one.curves_error for one in self._results if one.curves_error}
+        self.failures.clear()
+        self.failures.update(self._search_failures | failed_now)
         self.__dict__.pop("objects", None)
 
     def _without_curves(self) -> str:

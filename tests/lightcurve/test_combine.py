@@ -1,5 +1,6 @@
 """Combined light curves: times, kinds and duplicates, against what was worked out by hand."""
 
+import sys
 import warnings
 
 import astropy.units as u
@@ -475,11 +476,66 @@ def test_wrong_options_are_named(options, words):
         combine([atlas()], **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"barycentric": True}])
+def test_a_misspelled_position_is_not_ignored(options):
+    curves = {"star a": [ztf()], "star b": [ztf()]}
+    wrong = {"star a": surveys.POSITION, "star bb": surveys.POSITION}
+    with pytest.raises(InvalidQueryError, match=r"key 'star bb', .* of 'star b'; did you mean"):
+        combine(curves, coordinates=wrong, **options)
+    with pytest.raises(InvalidQueryError, match="coordinates=5 should be a SkyCoord"):
+        combine([ztf()], coordinates=5)
+    # A catalogue of positions may have more objects than there are light curves.
+    several = dict.fromkeys(["star a", "star b", "star c"], surveys.POSITION)
+    assert list(combine(curves, coordinates=several, **options)) == ["star a", "star b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("time_reference", "midle", "middle"),
+        ("flux_kind", "Difference", "difference"),
+        ("magsys", "Vegaa", "Vega"),
+        ("time_reference_position", "topocentre", "topocenter"),
+    ],
+)
+def test_a_misspelled_convention_is_not_ignored(name, value, right):
+    lc = ztf()
+    lc.meta[name] = value
+    with pytest.raises(InvalidQueryError, match=rf"meta\['{name}'\].*{value}.*'{right}'"):
+        combine([lc])
+    lc.meta[name] = right
+    assert len(combine([lc])) == 1
+
+
 def test_a_table_that_is_not_a_light_curve_is_named():
     lc = atlas()
     lc.remove_column("flux")
     with pytest.raises(InvalidQueryError, match=r"curves\[1\].*no column flux"):
         combine([atlas(), lc])
+
+
+@pytest.mark.parametrize("duplicates", ["flag", "drop"])
+def test_many_objects_in_parts_are_those_combined_alone(monkeypatch, duplicates):
+    objects = {
+        "twice": [surveys.atlas(), surveys.atlas(), surveys.ztf()],
+        "one": [ztf()],
+        "none": [atlas()[:0]],
+        "copied": [surveys.ztf(), surveys.ztf()],
+        "empty at the end": [atlas()[:0], ztf()[:0]],
+    }
+    # A few rows, so that each object is a part.
+    monkeypatch.setattr(sys.modules[combine.__module__], "CHUNK", 5)
+    many = quietly(objects, duplicates=duplicates)
+    assert list(many) == list(objects)
+    binned = bin_curve(quietly(objects, duplicates=duplicates))
+    for key, given in objects.items():
+        alone = quietly(given, duplicates=duplicates)
+        assert many[key].colnames == alone.colnames
+        assert many[key].meta["history"] == alone.meta["history"]
+        assert np.array_equal(many[key].time.mjd, alone.time.mjd)
+        assert many[key]["exposure"].tolist() == alone["exposure"].tolist()
+        assert many[key]["duplicate_of"].tolist() == alone["duplicate_of"].tolist()
+        assert binned[key]["n"].tolist() == bin_curve(alone)["n"].tolist()
 
 
 def test_light_curves_without_rows():

@@ -343,6 +343,24 @@ def test_light_curves_that_fail_leave_the_objects(servers, position):
     later = find(position, timeout=60)
     assert {"atlas", "alerce", "lccserver"} == set(later.light_curve()["service"])
     assert "Not yours" in str(later.failures["skyportal"])
+    stored = pickle.loads(pickle.dumps(later))
+    # They are requested again with the next question, by those that can.
+    servers.skyportal.faults = {}
+    for each in (found, later):
+        assert {*each.services} == set(each.light_curve()["service"])
+        assert each.failures == {}
+        assert not each.objects.meta["failures"]
+    assert {"atlas", "alerce", "lccserver"} == set(stored.light_curve()["service"])
+    assert set(stored.failures) == {"skyportal"}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_key_that_is_no_service_is_an_error_that_names_the_services(servers, position):
+    found = find(position, services=["alerce", "atlas"], timeout=60)
+    with pytest.raises(KeyError, match=r"not a service.*'alerce'.*survey ztf are in.*'alerce'"):
+        found["ztf"]
+    with pytest.raises(KeyError, match=r"'skyportal' was not asked; .* are 'alerce', 'atlas'"):
+        found["skyportal"]
 
 
 def test_what_is_new_since_a_time(servers, position):
