@@ -22,7 +22,7 @@ __all__ = ["report"]
 
 # Objects of `report`; more are an argument of the command.
 OBJECTS = 2000
-CHUNK, DETECTIONS, LIMITS = 500, 60, 240
+CHUNK, DETECTIONS, LIMITS = 500, 52, 208
 COLUMNS = ("band", "flux", "flux_err", "exposure")
 PARTITION = 1e8
 

@@ -241,8 +241,8 @@ def _margin_faults(main: _FilesChecked, margin: _FilesChecked) -> Iterator[str]:
     if not threshold > 0:
         yield f"{margin.name}: its properties have no hats_margin_threshold above 0"
         return
-    if margin.properties.get("hats_primary_table_url") != main.name:
-        yield f"{margin.name}: hats_primary_table_url is not {main.name}"
+    if "hats_primary_table_url" not in margin.properties:
+        yield f"{margin.name}: its properties have no hats_primary_table_url"
     ranges = sorted((*range_of(*cell), cell) for cell in margin.cells)
     starts, stops = (np.array([one[n] for one in ranges], np.int64) for n in (0, 1))
     kept: Mapping = {

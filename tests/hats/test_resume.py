@@ -99,19 +99,19 @@ def test_killed_at_ten_instants_and_resumed(downloads, tmp_path):
 def test_what_was_written_is_not_written_again(downloads, tmp_path, monkeypatch):
     from atlasquery.hats import writer
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(*args):
-        raise Stopped
+        raise StoppedError
 
     monkeypatch.setattr(writer._Writer, "_write_files", stop)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         to_hats(downloads, tmp_path / "cat", name="atlas", progress=False)
     runs = sorted((tmp_path / "cat.part" / "runs").glob("*.arrow"))
     assert runs
     times = [run.stat().st_mtime_ns for run in runs]
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         to_hats(downloads, tmp_path / "cat", name="atlas", progress=False)
     assert [run.stat().st_mtime_ns for run in runs] == times
     # A damaged one is.
