@@ -23,6 +23,8 @@ if _missing("cheroot", "werkzeug"):
     collect_ignore_glob.append("atlasquery/sandbox/*")
 if _missing("plotly"):
     collect_ignore_glob.append("atlasquery/lightcurve/interactive.py")
+if _missing("cdshealpix", "mocpy", "regions", "scipy"):
+    collect_ignore_glob += ["atlasquery/regions/*", "atlasquery/sky/within.py", "docs/regions.rst"]
 
 
 # What a client knows of its server and its login.

@@ -16,6 +16,7 @@ from benchmarks import (
     lightcurves,
     network,
     skyportal,
+    within,
 )
 
 PARTS = (
@@ -32,6 +33,7 @@ PARTS = (
     lcc,
     skyportal,
     find,
+    within,
 )
 
 

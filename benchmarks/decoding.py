@@ -53,12 +53,12 @@ def report() -> list[str]:
     parse = paired(lambda: msgspec.json.decode(one), frames)
     limit = f"parsing alone: {parse[2]:.2f}"
     rows.append(
-        line("light curve and forced photometry", *paired(curves, frames), "<= 0.60", limit)
+        line("light curve and forced photometry", *paired(curves, frames), "<= 0.45", limit)
     )
     rows.append(line("object of which no product is asked for", *paired(source, frames), ""))
     rows.append(
         line(
-            f"{MANY} objects, stacked columns", *paired(stacked, stacked_frames, runs=5), "<= 0.25"
+            f"{MANY} objects, stacked columns", *paired(stacked, stacked_frames, runs=5), "<= 0.15"
         )
     )
     return rows

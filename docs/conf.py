@@ -1,6 +1,7 @@
 """Configuration of the documentation, on that of astropy and its affiliated packages."""
 
 import os
+import re
 import sys
 import tempfile
 from importlib.metadata import version as installed
@@ -51,6 +52,8 @@ html_theme_options = {
     "sst_project_name": project,
     "sst_is_root": True,
     "navbar_links": [
+        ["Getting started", "getting_started"],
+        ["Gallery", "gallery"],
         ["Services", "find"],
         ["Reference", "reference"],
         ["Changes", "changes"],
@@ -113,6 +116,17 @@ def _stop_sandbox(app, exception):
     app.private.cleanup()
 
 
+def _break_names(app, pagename, templatename, context, doctree):
+    """Allow breaks of names after an underscore, where the style allows any: in narrow tables."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(?<=<span class="pre">)[^<]+',
+            lambda name: re.sub(r"(?<=[_/.])(?=\w)", "<wbr>", name[0]),
+            context["body"],
+        )
+
+
 def setup(app):
     app.connect("builder-inited", _start_sandbox)
+    app.connect("html-page-context", _break_names)
     app.connect("build-finished", _stop_sandbox)

@@ -12,6 +12,7 @@ import keyring.backends.null
 import pytest
 from astropy.config import paths
 from hypothesis import settings
+from reduced_folder import write_folder
 
 # An example takes as long as the machine lets it.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
@@ -35,7 +36,7 @@ def pytest_report_header():
     return [
         f"real ATLAS server: {real or NO_REAL_SERVER}",
         f"real LCC-Server: {os.environ.get('ATLASQUERY_TEST_LCC_URL') or NO_REAL_LCC}",
-        f"recorded exchanges and real data: {'there' if SHARED.is_dir() else NO_SHARED}",
+        f"recorded exchanges and real data: {'present' if SHARED.is_dir() else NO_SHARED}",
     ]
 
 
@@ -126,8 +127,22 @@ def server(request):
 
 
 @pytest.fixture(scope="session")
-def shared():
-    """The folder of contracts, recorded exchanges and real data, where it is present."""
+def recorded():
+    """The folder of recorded exchanges and real data, where it is present."""
     if not SHARED.is_dir():
         pytest.skip(f"recorded exchanges and real data: {NO_SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def _reduced(tmp_path_factory, sandbox):
+    folder = tmp_path_factory.mktemp("reduced")
+    write_folder(folder, sandbox)
+    return folder
+
+
+# Who does not have the recorded exchanges does not see that they are left out.
+@pytest.fixture(scope="session", params=["reduced", *(["recorded"] if SHARED.is_dir() else [])])
+def shared(request):
+    """A folder of exchanges and data: reduced ones with synthetic values, and the recorded ones."""
+    return request.getfixturevalue("_reduced" if request.param == "reduced" else "recorded")

@@ -53,6 +53,11 @@ class Conf(ServiceConf):
     list_seconds = _config.ConfigItem(
         300.0, "Seconds for which the cached response to a search is used."
     )
+    max_region_requests = _config.ConfigItem(
+        1000,
+        "Largest number of searches that one region may take; a larger one is refused.",
+        cfgtype="integer",
+    )
     classifier_seconds = _config.ConfigItem(
         86400.0, "Seconds for which the cached list of classifiers is used."
     )

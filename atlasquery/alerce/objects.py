@@ -50,6 +50,10 @@ from atlasquery.exceptions import (
     NotFoundError,
     TableParseError,
 )
+from atlasquery.regions.argument import region_of
+from atlasquery.regions.base import Region
+from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.tables import (
@@ -66,12 +70,14 @@ __all__ = ["query_criteria", "query_object", "query_objects", "query_region"]
 
 # Longer lists take the server seconds: see docs/servers/alerce.rst, "Lists of names".
 OID_CHUNK = 200
+# Largest radius in arcsec of the circles that cover a region: some pages of objects each.
+REGION_RADIUS = 3600.0
 
 
 def query_region(
     self: AlerceQuery,
-    coordinates: SkyCoord,
-    radius: Angle | u.Quantity | str,
+    coordinates: SkyCoord | Region,
+    radius: Angle | u.Quantity | str | None = None,
     *,
     survey: str = "ztf",
     max_rows: int | None = None,
@@ -79,21 +85,26 @@ def query_region(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table:
-    """Find the objects within a radius of one or many positions.
+    """Find the objects within a radius of one or many positions, or in a region.
+
+    A region is covered by circles of up to 1 degree, and cut at its border.
 
     Parameters
     ----------
-    coordinates : `~astropy.coordinates.SkyCoord`
-        One position or an array of any shape, in any frame.
+    coordinates : `~astropy.coordinates.SkyCoord` or region
+        One position or an array of any shape, in any frame. Or one region: a shape of
+        the package ``regions``, a `mocpy.MOC`, or what
+        `~atlasquery.regions.read_region` returns.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-        The radius of the circles, with its unit.
+        The radius of the circles, with its unit; only for positions.
     survey : {"ztf", "lsst"}, optional
         The survey whose objects are searched.
     max_rows : int, optional
-        Largest number of objects of each position; -1 for all. The default is
-        ``conf.max_rows``. Where there are more, there is a warning, and the
-        nearest are returned; the servers cannot order by distance, so that this
-        takes some further requests.
+        Largest number of objects of each position, or of the region; -1 for all.
+        The default is ``conf.max_rows``. Where there are more, there is a warning,
+        and the nearest are returned; the servers cannot order by distance, so that
+        this takes some further requests. Of a region the first by ``oid`` are
+        returned.
     on_error : {"raise", "warn"}, optional
         What to do when some of many positions failed, after all others came.
     cache : bool, optional
@@ -106,12 +117,14 @@ def query_region(
     `~astropy.table.Table`
         ``query_index``, ``separation`` (arcsec), and the columns of
         `query_criteria`: a row per object and position, the nearest first, with
-        its likeliest classification, or none where nobody has classified it.
+        its likeliest classification, or none where nobody has classified it. For a
+        region without ``separation``, sorted by ``oid``.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; nothing was sent.
+        If an argument is not what it should be, or a region takes more searches
+        than ``conf.max_region_requests``; nothing was sent.
     IncompleteResultError
         If some of many positions failed, with ``result`` and ``failures``.
 
@@ -137,6 +150,8 @@ def query_region(
     check_survey(survey)
     check_on_error(on_error)
     limit = check_limit(self, max_rows)
+    if (region := region_of(coordinates, radius)) is not None:
+        return _query_in(self, survey, region, limit, on_error, cache, get_query_payload)
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
     positions = list(zip(ra.tolist(), dec.tolist(), strict=True))
@@ -150,7 +165,9 @@ def query_region(
     if len(positions) == 1 and isinstance(answers[0], Exception):
         raise answers[0]
     if survey == "lsst":
-        answers = _with_unclassified(self, answers, positions, arcsec, limit, cache)
+        answers = _with_unclassified(
+            self, answers, positions, [arcsec] * len(positions), limit, cache
+        )
     failures, parts, times = [], [], []
     for n, answer in enumerate(answers):
         if isinstance(answer, Exception):
@@ -182,6 +199,59 @@ def query_region(
         total=len(positions),
         in_meta=True,
     )
+
+
+def _query_in(
+    client: AlerceQuery,
+    survey: str,
+    region: Region,
+    limit: int | None,
+    on_error: str,
+    cache: bool | None,
+    get_query_payload: bool,
+) -> Table:
+    """Return the objects in a region."""
+    cones = plan_cones(
+        region,
+        service=client.service,
+        conf=client.conf,
+        largest=REGION_RADIUS,
+        send=not get_query_payload,
+    )
+    positions, radii = [(cone.ra, cone.dec) for cone in cones], [cone.radius for cone in cones]
+    tasks = list(zip(positions, radii, strict=True))
+    if get_query_payload:
+        sent = [cone_payload(survey, *task) for task in tasks]
+        return one_or_all([client._payload(LIST_ROUTE[survey], each) for each in sent])
+    announce_plan(region, cones, service=client.service, concurrency=client.conf.concurrency)
+    answers = client._each(
+        lambda task: find_nearest(client, survey, task[0], task[1], None, cache), tasks
+    )
+    if survey == "lsst":
+        answers = _with_unclassified(client, answers, positions, radii, None, cache)
+    failures = [
+        (f"{cone.ra:.6f} {cone.dec:+.6f}", answer)
+        for cone, answer in zip(cones, answers, strict=True)
+        if isinstance(answer, Exception)
+    ]
+    if failures and len(cones) == 1:
+        raise failures[0][1]
+    came = [answer for answer in answers if not isinstance(answer, Exception)]
+    parts = [_no_objects(survey), *(answer.rows for answer in came)]
+    rows, cut = first_rows(rows_inside(region, parts, by=("oid",)), limit)
+    when = min((answer.when for answer in came), default=client._clock.now())
+    warn_of_omitted(FoundObjects(rows, when, cut), limit)
+    meta = client._origin(when, survey, query="query_region", region=region.name)
+    table = deliver(
+        build_table(rows, meta=meta),
+        failures,
+        on_error=on_error,
+        service=client.service,
+        what="searches failed",
+        total=len(cones),
+        in_meta=True,
+    )
+    return warn_if_empty(table, client.service, region)
 
 
 def query_criteria(
@@ -519,7 +589,7 @@ def _with_unclassified(
     client: AlerceQuery,
     answers: list,
     positions: list,
-    arcsec: float,
+    radii: list[float],
     limit: int | None,
     cache: bool | None,
 ) -> list:
@@ -529,7 +599,7 @@ def _with_unclassified(
     """
     came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
     near = client._each(
-        lambda n: find_unlisted(client, answers[n], positions[n], arcsec, limit, cache), came
+        lambda n: find_unlisted(client, answers[n], positions[n], radii[n], limit, cache), came
     )
     names = {name for part in near if not isinstance(part, Exception) for name in part}
     entries, errors = _unclassified(client, sorted(names), cache)
@@ -541,7 +611,7 @@ def _with_unclassified(
         elif failed := [errors[name] for name in part if name in errors]:
             answers[n] = failed[0]
         elif unlisted := [by_name[name] for name in part if name in by_name]:
-            answers[n] = with_others(answers[n], unlisted, positions[n], arcsec, limit)
+            answers[n] = with_others(answers[n], unlisted, positions[n], radii[n], limit)
     return answers
 
 

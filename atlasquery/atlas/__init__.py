@@ -18,6 +18,11 @@ class Conf(ServiceConf):
     list_seconds = _config.ConfigItem(
         300.0, "Seconds for which a stored list is used again: lists change all the time."
     )
+    max_region_requests = _config.ConfigItem(
+        1000,
+        "Largest number of searches that one region may take; a larger one is refused.",
+        cfgtype="integer",
+    )
     custom_lists = _config.ConfigItem(
         [],
         "Your names for custom lists, such as 'mylist=74, other=80': no endpoint tells them.",

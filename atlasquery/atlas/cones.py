@@ -1,4 +1,4 @@
-"""Cone searches of the ATLAS Transient Server, of any number and any radius."""
+"""Cone searches of the ATLAS Transient Server, of any number and any radius, and regions."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,11 +19,15 @@ from atlasquery.exceptions import (
     QuotaError,
     TableParseError,
 )
+from atlasquery.regions.argument import refuse_with_region, region_of
+from atlasquery.regions.base import Region
+from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.plan import format_area, plan_cones
 from atlasquery.service.cones import Cone, cover_cones, separations
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
-from atlasquery.tables import Column, Rows, build_table, decode_rows
+from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
 from atlasquery.warn import warn, without_warnings
 
 __all__ = ["count_region", "query_region"]
@@ -43,8 +47,8 @@ SEPARATION = Column("separation", unit=u.arcsec, about="Distance from the positi
 
 def query_region(
     self: AtlasQuery,
-    coordinates: SkyCoord,
-    radius: Angle | u.Quantity | str,
+    coordinates: SkyCoord | Region,
+    radius: Angle | u.Quantity | str | None = None,
     *,
     nearest: bool = False,
     positions: bool = True,
@@ -52,19 +56,23 @@ def query_region(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table:
-    """Find the objects within a radius of one or many positions.
+    """Find the objects within a radius of one or many positions, or in a region.
 
     The server allows 300 arcsec at once: larger circles are covered by
     several searches, and positions near each other share one. The result
     is cut at the true radius by separations computed from the positions
-    of the objects, which take one more request for every 2500 objects.
+    of the objects, which take one more request for every 2500 objects. A
+    region is covered by searches of 300 arcsec, and cut at its border.
 
     Parameters
     ----------
-    coordinates : `~astropy.coordinates.SkyCoord`
-        One position or an array of any shape, in any frame.
+    coordinates : `~astropy.coordinates.SkyCoord` or region
+        One position or an array of any shape, in any frame. Or one region:
+        a shape of the package ``regions``, a `mocpy.MOC`, or what
+        `~atlasquery.regions.read_region` returns.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-        The radius of the circles, with its unit, up to 180 degrees.
+        The radius of the circles, with its unit, up to 180 degrees; only for
+        positions.
     nearest : bool, optional
         Whether only the object nearest to each position is returned.
     positions : bool, optional
@@ -86,12 +94,14 @@ def query_region(
         A row for each object and position, sorted by position
         requested and separation: ``query_index`` (into the flat coordinates),
         ``atlas_id``, ``name``, ``ra`` and ``dec`` (deg, ICRS) and
-        ``separation`` (arcsec).
+        ``separation`` (arcsec). For a region without ``separation``, sorted
+        by ``atlas_id``.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not valid; nothing was sent.
+        If an argument is not valid, or a region takes more searches than
+        ``conf.max_region_requests``; nothing was sent.
     IncompleteResultError
         If some of many searches failed.
     QuotaError
@@ -123,6 +133,9 @@ def query_region(
     True
     """
     check_on_error(on_error)
+    if (region := region_of(coordinates, radius)) is not None:
+        refuse_with_region(region, nearest=nearest, positions=not positions)
+        return _query_in(self, region, on_error, cache, get_query_payload)
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
     positions = positions or arcsec > LARGEST_RADIUS
@@ -141,7 +154,11 @@ def query_region(
     reached = [n for n, rows in enumerate(found) if rows is not None]
     cones, found = [cones[n] for n in reached], [found[n] for n in reached]
     if positions:
-        located, lost = _locate(self, cones, found, ra, dec, arcsec, cache)
+        near = [
+            rows.values["atlas_id"][near_members(rows, cone, ra, dec, arcsec)]
+            for cone, rows in zip(cones, found, strict=True)
+        ]
+        located, lost = _locate(self, near, cache)
         if lost and not located and len(cones) == 1:
             raise lost[0][1]
         failures += lost
@@ -166,23 +183,82 @@ def query_region(
     return table
 
 
+def _query_in(
+    client: AtlasQuery,
+    region: Region,
+    on_error: str,
+    cache: bool | None,
+    get_query_payload: bool,
+) -> Table:
+    """Return the objects in a region."""
+    cones = plan_cones(
+        region,
+        service=client.service,
+        conf=client.conf,
+        largest=LARGEST_RADIUS,
+        send=not get_query_payload,
+    )
+    payloads = [cone_payload(cone, "all") for cone in cones]
+    if get_query_payload:
+        return one_or_all(payloads)
+    what = f"cone searches for the {region.name} ({format_area(region)})"
+    _announce_cones(client, payloads, what, cache, locate=True)
+    found, when, failures = _search(client, cones, "all", cache)
+    if failures and len(cones) == 1:
+        raise failures[0][1]
+    parts = [rows for rows in found if rows is not None]
+    located, lost = _locate(client, [rows.values["atlas_id"] for rows in parts], cache)
+    if lost and not located and len(cones) == 1:
+        raise lost[0][1]
+    rows = rows_inside(region, [_with_positions(parts, located)], by=("atlas_id",))
+    meta = client._meta(when, query="query_region", region=region.name)
+    return warn_if_empty(
+        deliver(
+            build_table(rows, meta=meta),
+            failures + lost,
+            on_error=on_error,
+            service=client.service,
+            what="requests of the search failed",
+            in_meta=True,
+        ),
+        client.service,
+        region,
+    )
+
+
+def _with_positions(parts: list[Rows], located: dict[int, tuple[float, float]]) -> Rows:
+    """Return the objects whose positions are known, with these."""
+    found = stack_rows(*parts, decode_rows(CONE, b"[]"))
+    found = found.take(np.isin(found.values["atlas_id"], list(located)))
+    ids = found.values["atlas_id"].astype(np.int64)
+    positions = np.array([located[atlas_id] for atlas_id in ids.tolist()]).reshape(-1, 2)
+    rows = Rows(length=len(ids))
+    rows.add(ATLAS_ID, ids)
+    rows.add(NAME, found.values["name"], found.masks["name"])
+    rows.add(RA, positions[:, 0])
+    rows.add(DEC, positions[:, 1])
+    return rows
+
+
 def count_region(
     self: AtlasQuery,
-    coordinates: SkyCoord,
-    radius: Angle | u.Quantity | str,
+    coordinates: SkyCoord | Region,
+    radius: Angle | u.Quantity | str | None = None,
     *,
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> int | np.ndarray:
-    """Count the objects within a radius of one or many positions.
+    """Count the objects within a radius of one or many positions, or in a region.
 
     Parameters
     ----------
-    coordinates : `~astropy.coordinates.SkyCoord`
-        One position or an array of any shape, in any frame.
+    coordinates : `~astropy.coordinates.SkyCoord` or region
+        One position or an array of any shape, in any frame; or one region, as
+        in `query_region`, whose objects are fetched and counted here.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-        The radius of the circles, with its unit. Up to 300 arcsec the server
-        counts; above, the objects are fetched and counted here.
+        The radius of the circles, with its unit; only for positions. Up to
+        300 arcsec the server counts; above, the objects are fetched and
+        counted here.
     cache : bool, optional
         Whether cached responses are used.
     get_query_payload : bool, optional
@@ -191,7 +267,7 @@ def count_region(
     Returns
     -------
     int or `~numpy.ndarray` of int
-        The counts, of the shape of `coordinates`.
+        The counts, of the shape of `coordinates`; one for a region.
 
     Raises
     ------
@@ -205,6 +281,12 @@ def count_region(
     >>> Atlas.count_region(SkyCoord(150.0, 2.2, unit="deg"), radius="300 arcsec")
     12
     """
+    if region_of(coordinates, radius) is not None:
+        with without_warnings(NoResultsWarning):
+            found = query_region(
+                self, coordinates, cache=cache, get_query_payload=get_query_payload
+            )
+        return found if get_query_payload else len(found)
     ra, dec, shape = check_coordinates(coordinates)
     arcsec = check_radius(radius)
     if arcsec > LARGEST_RADIUS:
@@ -263,20 +345,10 @@ def _ask_all(client: AtlasQuery, ask: Callable, tasks: list) -> list:
 
 
 def _locate(
-    client: AtlasQuery,
-    cones: list[Cone],
-    found: list[Rows],
-    ra: np.ndarray,
-    dec: np.ndarray,
-    radius: float,
-    cache: bool | None,
+    client: AtlasQuery, found: list[np.ndarray], cache: bool | None
 ) -> tuple[dict[int, tuple[float, float]], list[tuple[str, Exception]]]:
-    """Fetch the positions of the objects that can be within the radius; return the failures."""
-    near_ids: dict[int, None] = {}
-    for cone, rows in zip(cones, found, strict=True):
-        near = near_members(rows, cone, ra, dec, radius)
-        near_ids.update(dict.fromkeys(rows.values["atlas_id"][near].tolist()))
-    ids = list(near_ids)
+    """Fetch the positions of objects by their ids; return them and the failures."""
+    ids = list(dict.fromkeys(atlas_id for part in found for atlas_id in part.tolist()))
     chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
 
     def ask(chunk: list[int]) -> tuple[dict, float]:

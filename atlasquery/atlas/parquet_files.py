@@ -1,5 +1,6 @@
 """Parquet files of rows: one table for each kind, null where the server sent nothing."""
 
+import functools
 import io
 import json
 import os
@@ -188,9 +189,11 @@ def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Ar
     import pyarrow as pa
 
     is_text = column.kind is str or values.dtype.kind == "U"
-    if is_text and len(mask) and mask.all():
-        stamp = column.kind is Timestamp
-        return pa.nulls(len(mask), pa.timestamp("us", tz="UTC") if stamp else pa.string())
+    masked = bool(mask.any())
+    if masked and mask.all():
+        stamp = pa.timestamp("us", tz="UTC")
+        text = stamp if column.kind is Timestamp else pa.string()
+        return pa.nulls(len(mask), text if is_text else pa.from_numpy_dtype(values.dtype))
     if column.kind is Timestamp:
         stamps = np.strings.rstrip(np.where(mask, "NaT", values), "Z")
         try:
@@ -201,11 +204,12 @@ def _arrow_array(column: Column, values: np.ndarray, mask: np.ndarray) -> "pa.Ar
             ) from None
         return pa.array(times, mask=mask).cast(pa.timestamp("us", tz="UTC"))
     if is_text:
-        return _arrow_texts(values, mask)
-    return pa.array(values, mask=mask)
+        return _arrow_texts(values, mask if masked else None)
+    # Without a mask Arrow uses the numbers as they are.
+    return pa.array(values, mask=mask if masked else None)
 
 
-def _arrow_texts(values: np.ndarray, mask: np.ndarray) -> "pa.Array":
+def _arrow_texts(values: np.ndarray, mask: np.ndarray | None) -> "pa.Array":
     """Return strings as Arrow has them: their bytes, and where each begins.
 
     The characters of ASCII strings are bytes already, so that no object is made for each string.
@@ -217,21 +221,35 @@ def _arrow_texts(values: np.ndarray, mask: np.ndarray) -> "pa.Array":
     if not codes.size or codes.max() > 127:
         # From a list: an array's strings would end at a character NUL.
         return pa.array(values.tolist(), type=pa.string(), mask=mask)
-    # numpy fills the rest of each string with NUL.
-    lengths = width - np.argmax(codes[:, ::-1] != 0, axis=1)
-    lengths[~codes.any(axis=1)] = 0
-    offsets = np.zeros(length + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
     characters = codes.astype(np.uint8)
-    if offsets[-1] != codes.size:
-        characters = characters[np.arange(width) < lengths[:, np.newaxis]]
-    valid = pa.py_buffer(np.packbits(~mask, bitorder="little")) if mask.any() else None
+    if characters.all():
+        # Names of exposures and bands have one length each.
+        offsets = np.arange(0, codes.size + 1, width)
+    else:
+        # numpy fills the rest of each string with NUL.
+        lengths = width - np.argmax(codes[:, ::-1] != 0, axis=1)
+        lengths[~codes.any(axis=1)] = 0
+        offsets = np.zeros(length + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        if offsets[-1] != codes.size:
+            characters = characters[np.arange(width) < lengths[:, np.newaxis]]
+    valid = None if mask is None else pa.py_buffer(np.packbits(~mask, bitorder="little"))
     buffers = length, pa.py_buffer(offsets), pa.py_buffer(characters), valid
     return pa.LargeStringArray.from_buffers(*buffers).cast(pa.string())
 
 
 def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[str, str]:
     """Return the metadata from which astropy reads units and descriptions of a file."""
+    known = {"table_meta_yaml": _header(columns)}
+    for column, width in zip(columns, widths, strict=True):
+        if width:
+            known[f"table::len::{column.name}"] = str(width)
+    return known
+
+
+@functools.lru_cache(maxsize=64)
+def _header(columns: tuple[Column, ...]) -> str:
+    """Return the units and descriptions of columns in YAML, which takes longer than their rows."""
     empty = Rows(length=0)
     kinds = {float: np.float64, int: np.int64, bool: np.bool_}
     for column in columns:
@@ -239,12 +257,7 @@ def _astropy_meta(columns: tuple[Column, ...], widths: tuple[int, ...]) -> dict[
         if column.kind is Timestamp:
             plain = Column(column.wire, str, column.to, None, column.about)
         empty.add(plain, np.empty(0, kinds.get(column.kind, "U1")))
-    lines = table_meta.get_yaml_from_table(build_table(empty))
-    known = {"table_meta_yaml": "\n".join(lines)}
-    for column, width in zip(columns, widths, strict=True):
-        if width:
-            known[f"table::len::{column.name}"] = str(width)
-    return known
+    return "\n".join(table_meta.get_yaml_from_table(build_table(empty)))
 
 
 def write_partition(table: "pa.Table", path: Path) -> int:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import msgspec
 from astropy.coordinates import SkyCoord
 from astropy.table import Row, Table
@@ -149,7 +150,7 @@ class AtlasSource:
             raise TableParseError(
                 f"ATLAS sent a position of {self.atlas_id} that is not on the sky: {ra} {dec}"
             )
-        return SkyCoord(ra, dec, unit="deg")
+        return SkyCoord(ra, dec, unit=u.deg)
 
     @cached_property
     def light_curve(self) -> TimeSeries:

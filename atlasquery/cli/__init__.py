@@ -18,6 +18,7 @@ from atlasquery.cli.lcc_commands import lcc
 from atlasquery.cli.list_commands import add, list_, move, remove
 from atlasquery.cli.sandbox_commands import demo, sandbox
 from atlasquery.cli.skyportal_commands import skyportal
+from atlasquery.cli.within_commands import within
 
 __all__ = ["main"]
 
@@ -41,5 +42,6 @@ for command in (
     resolve,
     sandbox,
     skyportal,
+    within,
 ):
     main.add_command(command)

@@ -20,6 +20,7 @@ from atlasquery.cli.options import (
 )
 from atlasquery.cli.output import deliver, for_person, show_text
 from atlasquery.cli.pictures import PICTURES, save_picture, use_matplotlib
+from atlasquery.cli.positions import read_cone, read_given_region, read_position, region_options
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -31,15 +32,24 @@ SHOWN = 3
 
 
 @command()
-@click.argument("words", nargs=-1, required=True, metavar="POSITION RADIUS")
+@click.argument("words", nargs=-1, metavar="[POSITION RADIUS]")
 @click.option("--nearest", is_flag=True, help="Only the object nearest to the position.")
+@region_options
 @service_options
 @output_options
-def cone(words: tuple[str, ...], nearest: bool, service: Service, output: Output) -> Code:
-    r"""Find the objects within RADIUS of POSITION.
+def cone(
+    words: tuple[str, ...],
+    nearest: bool,
+    region: str | None,
+    credible: float | None,
+    service: Service,
+    output: Output,
+) -> Code:
+    r"""Find the objects within RADIUS of POSITION, or in a region.
 
     POSITION is two numbers in degrees, a sexagesimal position, one with units, or a
-    name; RADIUS has a unit: arcsec, arcmin or deg.
+    name; RADIUS has a unit: arcsec, arcmin or deg. A region takes one search for every
+    300 arcsec of it.
 
     \b
     Examples:
@@ -47,17 +57,20 @@ def cone(words: tuple[str, ...], nearest: bool, service: Service, output: Output
       atlasquery cone 10:00:24 -02:12:00 60 arcsec -o found.fits
       atlasquery cone "10h00m24s +02d12m" 60arcsec --json
       atlasquery cone ATLAS26zy 2arcmin --nearest
+      atlasquery cone --region skymap.fits --credible 0.5 -o candidates.ecsv
     """
     from atlasquery.atlas import AtlasClass
-    from atlasquery.cli.positions import read_cone, read_position
 
-    text, radius = read_cone(words)
+    target: Any = read_given_region(region, credible, words, missing="POSITION RADIUS")
+    radius = None
+    if target is None:
+        text, radius = read_cone(words)
+        target = read_position(text)
     atlas = service.client(AtlasClass)
-    centre = read_position(text)
-    if centre is None:
-        centre = _place_of(atlas, text, service.cache)
-    found = atlas.query_region(centre, radius=radius, nearest=nearest, cache=service.cache)
-    # There was one position.
+    if target is None:
+        target = _place_of(atlas, text, service.cache)
+    found = atlas.query_region(target, radius=radius, nearest=nearest, cache=service.cache)
+    # There was one position, or region.
     found.remove_column("query_index")
     return deliver(found, output)
 

@@ -9,6 +9,7 @@ from atlasquery.cli.command import Code, Failure, command, one_line
 from atlasquery.cli.options import Output, UserPath, check_path, output_options, time
 from atlasquery.cli.output import deliver, drop_query_index, stack_curves
 from atlasquery.cli.pictures import PICTURES, save_picture, use_matplotlib
+from atlasquery.cli.positions import read_given_region, region_options
 
 if TYPE_CHECKING:
     from atlasquery.sky import Findings
@@ -37,8 +38,9 @@ cache_option = click.option("--no-cache", is_flag=True, help="Do not use the cac
 
 
 @command()
-@click.argument("words", nargs=-1, required=True, metavar="TARGET...")
-@click.option("--radius", default="2arcsec", show_default=True, help="Radius with its unit.")
+@click.argument("words", nargs=-1, metavar="[TARGET...]")
+@click.option("--radius", help="Radius with its unit; by default 2arcsec.")
+@region_options
 @services_option
 @click.option(
     "--light-curves",
@@ -65,7 +67,9 @@ cache_option = click.option("--no-cache", is_flag=True, help="Do not use the cac
 @output_options
 def find(
     words: tuple[str, ...],
-    radius: str,
+    radius: str | None,
+    region: str | None,
+    credible: float | None,
     services: list[str] | None,
     curves: Path | None,
     picture: Path | None,
@@ -74,7 +78,7 @@ def find(
     no_cache: bool,
     output: Output,
 ) -> Code:
-    r"""Ask all services at once what they have of each TARGET.
+    r"""Ask all services at once what they have of each TARGET, or in a region.
 
     A TARGET is a position, or a name or an id of any of the services, or a name that Sesame
     knows; put it in quotes where there are several with blanks.
@@ -84,13 +88,17 @@ def find(
       atlasquery find ATLAS26zy
       atlasquery find 150.1 +2.2 --radius 5arcsec --light-curves all.ecsv --plot all.png
       atlasquery find "SN 2026ahw" ZTF18acuwwpp --since 2026-11-01 --json
+      atlasquery find --region skymap.fits --credible 0.9 --services alerce,skyportal
     """
+    area = read_given_region(region, credible, words, missing="a TARGET")
+    if area is not None and (curves or picture):
+        raise Failure("--light-curves and --plot are for targets, not for a region", Code.USAGE)
     if curves:
         check_path(curves, output.overwrite)
     if picture:
         check_path(picture, output.overwrite, PICTURES)
         use_matplotlib()
-    targets = read_targets(words)
+    targets: list = read_targets(words) if area is None else [area]
     if picture and len(targets) > 1:
         raise Failure(f"--plot is for one target, and there are {len(targets)}", Code.USAGE)
     from atlasquery.sky import find as ask

@@ -1,7 +1,10 @@
-"""Positions and radii as a person types them."""
+"""Positions, radii and regions as a person types them."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import click
 
 from atlasquery.cli.command import Code, Failure
 from atlasquery.service.positions import RIGHT, read_position
@@ -9,7 +12,9 @@ from atlasquery.service.positions import RIGHT, read_position
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-__all__ = ["read_centre", "read_cone", "read_position"]
+    from atlasquery.regions import Region
+
+__all__ = ["read_centre", "read_cone", "read_given_region", "read_position", "region_options"]
 
 # A radius has no sign, which tells it from the declination before it.
 RADIUS = re.compile(
@@ -83,3 +88,81 @@ def read_centre(words: tuple[str, ...], *, hint: str) -> "tuple[SkyCoord, str]":
     if centre is None:
         raise Failure(f"{text!r} is not a position; {hint}", Code.USAGE)
     return centre, radius
+
+
+def region_options(function: Callable) -> Callable:
+    """Give a command ``--region`` and ``--credible``.
+
+    Parameters
+    ----------
+    function : callable
+        The callback of a command.
+
+    Returns
+    -------
+    callable
+        The same, with options.
+    """
+    options = (
+        click.option(
+            "--credible",
+            type=float,
+            metavar="LEVEL",
+            help="The credible region of the sky map of --region, such as 0.9.",
+        ),
+        click.option(
+            "--region",
+            metavar="FILE",
+            help="A region instead of a position: a sky map, a MOC, or a .reg file of DS9.",
+        ),
+    )
+    for option in options:
+        function = option(function)
+    return function
+
+
+def read_given_region(
+    given: str | None, credible: float | None, words: tuple[str, ...], *, missing: str
+) -> "Region | None":
+    """Return the region of a command that takes words or a region.
+
+    Parameters
+    ----------
+    given : str or None
+        The value of ``--region``: a file, or a MOC as a string.
+    credible : float or None
+        The credible level of a sky map.
+    words : tuple of str
+        The arguments, of which a region has none.
+    missing : str
+        What is missing without a region, for the message.
+
+    Returns
+    -------
+    Region or None
+        None if the words are searched.
+
+    Raises
+    ------
+    Failure
+        If there is neither or both, or a sky map has no level.
+    """
+    if given is None:
+        if credible is not None:
+            raise Failure("--credible is for the sky map of --region", Code.USAGE)
+        if not words:
+            raise Failure(f"give {missing}, or --region FILE", Code.USAGE)
+        return None
+    if words:
+        raise Failure(f"{' '.join(words)!r} and --region: give one of them", Code.USAGE)
+    from atlasquery.regions import SkyMap
+    from atlasquery.regions.sources import read_map_or_region
+
+    target = read_map_or_region(given, name="--region")
+    if isinstance(target, SkyMap):
+        if credible is None:
+            raise Failure(f"{given} is a sky map: give --credible LEVEL, such as 0.9", Code.USAGE)
+        return target.region(credible)
+    if credible is not None:
+        raise Failure(f"--credible is for sky maps, and {given} is not one", Code.USAGE)
+    return target

@@ -14,9 +14,9 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, Table
-from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.forcedphot.base import unix_time
 from atlasquery.forcedphot.targets import Motion, Target
 from atlasquery.service.inputs import check_path
 from atlasquery.service.journal import read_journal, write_journal
@@ -451,7 +451,7 @@ class ForcedJobs:
             From its end or, if not known, its submission; False if neither is known.
         """
         since = job.ended or job.submitted
-        return bool(since) and now - Time(since).unix > self.kept_days * 86400
+        return bool(since) and now - unix_time(since) > self.kept_days * 86400
 
 
 def _stamp(path: Path | None) -> tuple | None:

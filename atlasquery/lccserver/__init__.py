@@ -32,6 +32,11 @@ class Conf(ServiceConf):
     list_seconds = _config.ConfigItem(
         300.0, "Seconds for which the cached response to a search is used."
     )
+    max_region_requests = _config.ConfigItem(
+        1000,
+        "Largest number of searches that one region may take; a larger one is refused.",
+        cfgtype="integer",
+    )
     collection_seconds = _config.ConfigItem(
         3600.0, "Seconds for which the cached description of the collections is used."
     )

@@ -23,6 +23,7 @@ from atlasquery.lightcurve.schema import (
 from atlasquery.service.inputs import suggest
 from atlasquery.tables import Column, Rows
 from atlasquery.tables.coordinate_systems import ReferencePosition
+from atlasquery.tables.decoding import float_of
 
 __all__ = ["MAGSYS", "UNKNOWN", "Choice", "Prepared", "prepare"]
 
@@ -330,8 +331,8 @@ def _of_object(parsed: CsvLightCurve) -> dict[str, object]:
     info = parsed.info
     found: dict[str, object] = {"object": str(info.get("objectid") or ""), "objectinfo": dict(info)}
     found["objectinfo_about"] = {key: about for key, about in parsed.about.items() if about}
-    ra, dec = info.get("ra"), info.get("decl", info.get("dec"))
-    if isinstance(ra, (int, float)) and isinstance(dec, (int, float)) and abs(dec) <= 90:
+    ra, dec = float_of(info.get("ra")), float_of(info.get("decl", info.get("dec")))
+    if abs(ra) <= 360 and abs(dec) <= 90:
         found["coordinates"] = SkyCoord(ra, dec, unit="deg")
     return found
 

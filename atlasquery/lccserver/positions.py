@@ -13,6 +13,9 @@ from atlasquery.lccserver.base import LCCServerQuery
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.searches import Timeout, check_common, run_search
 from atlasquery.lccserver.sending import Progress
+from atlasquery.regions.argument import refuse_with_region, region_of
+from atlasquery.regions.base import Region
+from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.inputs import check_coordinates, check_radius, suggest
 from atlasquery.service.positions import table_positions
@@ -53,8 +56,8 @@ MARGIN = 0.01
 
 def query_region(
     self: LCCServerQuery,
-    coordinates: SkyCoord,
-    radius: Angle | u.Quantity | str,
+    coordinates: SkyCoord | Region,
+    radius: Angle | u.Quantity | str | None = None,
     *,
     filters: str | None = None,
     collections: str | list[str] | None = None,
@@ -71,18 +74,21 @@ def query_region(
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table | LCCQuery:
-    """Find the objects within a radius of one or many positions.
+    """Find the objects within a radius of one or many positions, or in a region.
 
-    The server allows 60 arcmin at once: larger circles are covered by several searches,
-    and positions near each other share one. The result is cut at the true radius by
-    separations computed from the positions of the objects.
+    The server allows 60 arcmin at once: larger circles and regions are covered by several
+    searches, and positions near each other share one. The result is cut at the true radius
+    by separations computed from the positions of the objects, or at the border of the
+    region.
 
     Parameters
     ----------
-    coordinates : `~astropy.coordinates.SkyCoord`
-        One position or an array of any shape, in any frame.
+    coordinates : `~astropy.coordinates.SkyCoord` or region
+        One position or an array of any shape, in any frame. Or one region: a shape of the
+        package ``regions``, a `mocpy.MOC`, or what `~atlasquery.regions.read_region`
+        returns.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
-        The radius of the circles, with its unit, up to 180 degrees.
+        The radius of the circles, with its unit, up to 180 degrees; only for positions.
     filters : str, optional
         Conditions on columns, as in `query_criteria`, but for the position and the name
         of the object, which the server cannot filter by in a circle.
@@ -93,13 +99,14 @@ def query_region(
         shows.
     sort : str or list, optional
         A column to sort the objects of each position by, ``"-sdssr"`` for the greatest
-        first, or several; by default the nearest comes first.
+        first, or several; by default the nearest comes first, and in a region the first
+        by ``collection`` and ``objectid``.
     sample : int, optional
         How many objects the server picks by chance, of one position and a radius up to
         60 arcmin.
     max_rows : int, optional
-        How many objects of each position are returned at most, the first by `sort`; -1
-        for all. By default ``conf.max_rows``.
+        How many objects of each position, or of the region, are returned at most, the
+        first by `sort`; -1 for all. By default ``conf.max_rows``.
     visibility : {"unlisted", "public", "private", "shared"}, optional
         Who may see the dataset that the server keeps of the result.
     wait : bool, optional
@@ -126,12 +133,13 @@ def query_region(
     `~astropy.table.Table` or LCCQuery
         A row for each object and position: ``query_index`` (into the flat coordinates),
         ``separation`` (arcsec), and the columns of `query_criteria`; sorted by position
-        asked for and separation.
+        asked for and separation. For a region without ``separation``.
 
     Raises
     ------
     InvalidQueryError
-        If an argument is not what it should be; the search was not sent.
+        If an argument is not what it should be, or a region takes more searches than
+        ``conf.max_region_requests``; the search was not sent.
     RemoteServiceError
         If the server failed, or searched for something else than it was asked.
     IncompleteResultError
@@ -161,29 +169,25 @@ def query_region(
     >>> found.colnames[:6]
     ['query_index', 'separation', 'objectid', 'ra', 'dec', 'sdssr']
     """
-    ra, dec, shape = check_coordinates(coordinates)
-    arcsec = check_radius(radius)
+    region = region_of(coordinates, radius)
+    if region is None:
+        cones, where = _plan_circles(coordinates, radius)
+    else:
+        refuse_with_region(region, sample=sample is not None)
+        cones, where = _plan_region(self, region, send=not get_query_payload)
     shared, conditions, recipe = check_common(self,
         filters, collections, columns, sort, sample, max_rows, visibility, cache,
         sorted_here=True,
     )  # fmt: skip
     refuse_joined(filters, recipe["filtered"])
-    cones = cover_cones(ra, dec, arcsec, largest=_widest(arcsec))
     if sample is not None and len(cones) > 1:
         raise InvalidQueryError(
             f"sample={sample} is for one search of the server, and this takes {len(cones)}: "
             "take a sample of the result"
         )
-    if len(cones) > MANY and not get_query_payload:
-        warn(
-            f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "
-            "ra and dec takes one",
-            LargeQueryWarning,
-        )
-    recipe |= {
-        "ra": ra.tolist(), "dec": dec.tolist(), "radius": arcsec, "radius_given": str(radius),
-        "members": [cone.members.tolist() for cone in cones], "scalar": shape == (),
-    }  # fmt: skip
+    if not get_query_payload:
+        _announce(self, region, cones, radius)
+    recipe |= where
     parts = [
         Part("api/conesearch", {"coords": cone_text(cone), **shared}, conditions) for cone in cones
     ]
@@ -191,6 +195,51 @@ def query_region(
     return run_search(
         self, query, wait, timeout, save, progress, cache, get_query_payload, on_error
     )
+
+
+def _plan_circles(
+    coordinates: SkyCoord, radius: Angle | u.Quantity | str | None
+) -> tuple[list[Cone], dict]:
+    """Return the cones that cover circles, and what the table needs of these."""
+    ra, dec, shape = check_coordinates(coordinates)
+    arcsec = check_radius(radius)
+    cones = cover_cones(ra, dec, arcsec, largest=_widest(arcsec))
+    return cones, {
+        "ra": ra.tolist(), "dec": dec.tolist(), "radius": arcsec, "radius_given": str(radius),
+        "members": [cone.members.tolist() for cone in cones], "scalar": shape == (),
+    }  # fmt: skip
+
+
+def _plan_region(client: LCCServerQuery, region: Region, *, send: bool) -> tuple[list[Cone], dict]:
+    """Return the cones that cover a region, and what the table needs of it."""
+    from atlasquery.regions.states import state_of_region
+
+    service, conf = client.service, client.conf
+    cones = plan_cones(region, service=service, conf=conf, largest=LARGEST_RADIUS, send=send)
+    return cones, {"region": state_of_region(region), "region_given": region.name}
+
+
+def _announce(
+    client: LCCServerQuery,
+    region: Region | None,
+    cones: list[Cone],
+    radius: Angle | u.Quantity | str | None,
+) -> None:
+    """Announce the cost of a search before it is spent."""
+    if region is not None:
+        announce_plan(
+            region,
+            cones,
+            service=client.service,
+            concurrency=client.conf.concurrency,
+            per_second=client.conf.anonymous_per_minute / 60,
+        )
+    elif len(cones) > MANY:
+        warn(
+            f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "
+            "ra and dec takes one",
+            LargeQueryWarning,
+        )
 
 
 def crossmatch(

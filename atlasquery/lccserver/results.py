@@ -8,10 +8,11 @@ import numpy as np
 
 from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.columns import ALWAYS, Description, described_column
+from atlasquery.regions.cutting import rows_inside
 from atlasquery.service.cones import separations
 from atlasquery.tables import Column, Rows, stack_rows
 
-__all__ = ["matched_rows", "plain_rows", "region_rows"]
+__all__ = ["area_rows", "matched_rows", "plain_rows", "region_rows"]
 
 QUERY_INDEX = Column("query_index", int, about="Number of the position searched.", required=True)
 SEPARATION = Column(
@@ -101,6 +102,36 @@ def region_rows(
     return _ordered(chosen, recipe), not within.all()
 
 
+def area_rows(recipe: dict, found: Sequence[Rows]) -> tuple[Rows, bool]:
+    """Return the objects in a region, each of them once.
+
+    Parameters
+    ----------
+    recipe : dict
+        With the ``region``, ``sort`` and ``limit``.
+    found : sequence of Rows
+        The objects of each search.
+
+    Returns
+    -------
+    rows : Rows
+        With ``query_index``, sorted by collection and name or as asked.
+    cut : bool
+        Whether there are more than the limit.
+    """
+    from atlasquery.regions.states import region_of_state
+
+    region = region_of_state(recipe["region"])
+    rows = rows_inside(region, [_stacked(recipe, found)], by=("collection", "objectid"))
+    for name, direction in reversed(recipe.get("sort") or []):
+        by = _rank(rows, "dec" if name == "decl" else name, direction)
+        rows = rows.take(np.argsort(by, kind="stable"))
+    limit = recipe.get("limit")
+    if limit is None or len(rows) <= limit:
+        return _ordered(rows, recipe), False
+    return _ordered(rows.take(np.arange(limit)), recipe), True
+
+
 def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
     """Return what matches each row of a cross-match.
 
@@ -152,7 +183,8 @@ def _stacked(recipe: dict, found: Sequence[Rows]) -> Rows:
 
 def _blank(recipe: dict) -> Rows:
     """Return no rows, with the types of the descriptions of the collections."""
-    columns = [ALWAYS[w] for w in ALWAYS if w != "dist_arcsec" or recipe.get("radius")]
+    around = recipe.get("radius") or recipe.get("region")
+    columns = [ALWAYS[w] for w in ALWAYS if w != "dist_arcsec" or around]
     for wire, *description in recipe["columns"]:
         column = described_column(wire, Description(*description))
         if column is not None:

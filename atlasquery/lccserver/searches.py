@@ -26,7 +26,7 @@ from atlasquery.lccserver.columns import Description
 from atlasquery.lccserver.datasets import LCCDataset
 from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
-from atlasquery.lccserver.results import matched_rows, plain_rows, region_rows
+from atlasquery.lccserver.results import area_rows, matched_rows, plain_rows, region_rows
 from atlasquery.lccserver.sending import Progress, check_timeout, finish_parts, start_parts
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_max_rows, check_path
@@ -464,20 +464,26 @@ def _table(client: LCCServerQuery, query: LCCQuery, found: list) -> tuple[Table,
         (n, dataset) for n, dataset in enumerate(found) if isinstance(dataset, LCCDataset)
     ]
     rows = [dataset.rows for _, dataset in datasets]
-    if query.kind == "query_region":
+    if recipe.get("region"):
+        found_rows, cut = area_rows(recipe, rows)
+    elif query.kind == "query_region":
         found_rows, cut = region_rows(recipe, rows, [recipe["members"][n] for n, _ in datasets])
     elif query.kind == "crossmatch":
         found_rows, cut = matched_rows(recipe, rows), False
     else:
         found_rows, cut = plain_rows(recipe, rows), False
-    about = {key: recipe[key] for key in ("filters", "radius_given", "text") if recipe.get(key)}
+    about = {
+        key.removesuffix("_given"): recipe[key]
+        for key in ("filters", "radius_given", "region_given", "text")
+        if recipe.get(key)
+    }
     if recipe["collections"]:
         about["collections"] = ",".join(recipe["collections"])
     meta = client._meta(
         min((dataset.when for _, dataset in datasets), default=client._clock.now()),
         query=query.kind,
         setid=",".join(query.setids),
-        **{"radius" if key == "radius_given" else key: value for key, value in about.items()},
+        **about,
     )
     if len(datasets) == 1 and datasets[0][1].light_curves:
         meta["light_curves"] = datasets[0][1].light_curves

@@ -26,6 +26,7 @@ from atlasquery.lccserver.datasets import HIDDEN, LCCDataset, read_dataset
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.stream import SearchOutcome, Stream, StreamLine, refused
 from atlasquery.service.pool import in_background, in_notebook, run_all
+from atlasquery.tables.decoding import float_of
 from atlasquery.tables.html import control_free
 
 __all__ = ["StatusLine", "check_timeout", "finish_parts", "start_parts"]
@@ -367,9 +368,7 @@ def _single_spaced(conditions: object) -> object:
 def _check_numbers(names: tuple, numbers: list[float], ran: dict, url: str) -> None:
     for name, value in zip(names, numbers, strict=True):
         received = ran.get(name)
-        if not isinstance(received, (int, float)) or not math.isclose(
-            received, value, abs_tol=SLACK
-        ):
+        if not math.isclose(float_of(received), value, abs_tol=SLACK):
             raise _changed(name, value, received, url)
 
 

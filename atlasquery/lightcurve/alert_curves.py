@@ -31,6 +31,7 @@ from atlasquery.lightcurve.schema import (
     magnitudes,
 )
 from atlasquery.tables import Column, Rows, build_table, rows_of_records, stack_rows
+from atlasquery.tables.decoding import float_of
 from atlasquery.tables.html import plain_text
 from atlasquery.tables.records import check_width
 
@@ -438,8 +439,7 @@ def lsst_times(record: Mapping) -> float:
     float
         MJD in TAI, NaN if there is none.
     """
-    sent = record.get("midpointMjdTai", record.get("midPointTai"))
-    return float(sent) if isinstance(sent, (int, float)) else float("nan")
+    return float_of(record.get("midpointMjdTai", record.get("midPointTai")))
 
 
 def lsst_light_curve(packet: Mapping, schema: PacketSchema, meta: Mapping, what: str) -> TimeSeries:

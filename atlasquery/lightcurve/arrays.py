@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import astropy.units as u
@@ -11,7 +12,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.checks import UNITS, check_light_curve, conversion, one_scale
-from atlasquery.lightcurve.columns import CurveColumns, concatenate
+from atlasquery.lightcurve.columns import CurveColumns, common_dtype, concatenate, masks_of
 from atlasquery.lightcurve.schema import MJD_0
 
 __all__ = ["CurveArrays"]
@@ -63,13 +64,19 @@ class CurveArrays:
         self._conversions: dict[tuple[int, int, bool], tuple] = {}
         self.check(needed, units)
         times = self._of("time")
-        if mixed_scales or len({time.scale for time in times}) == 1:
+        if mixed_scales or len(set(map(attrgetter("scale"), times))) == 1:
             self.scale = times[0].scale if times else "utc"
         else:
             self.scale = one_scale(zip(names, curves, strict=True))
-        if lengths is None:
-            lengths = [len(time) for time in times]
-        self.lengths = np.array(lengths, dtype=np.int64)
+        self.lengths = np.array(self._lengths() if lengths is None else lengths, dtype=np.int64)
+
+    def _lengths(self) -> list[int]:
+        """Return the number of rows of each light curve."""
+        for name in ("flux", "exposure"):
+            if all(issubclass(kind, np.ndarray) for kind in self._columns.types(name)):
+                # A twentieth of the time that the length of times takes.
+                return list(map(np.ndarray.__len__, self._of(name)))
+        return list(map(len, self._of("time")))
 
     def __len__(self) -> int:
         whole = int(self.lengths.sum())
@@ -103,8 +110,9 @@ class CurveArrays:
 
     def _are_timed(self) -> bool:
         """Return whether all are tables with times."""
-        return all(isinstance(lc, Table) for lc in self.curves) and all(
-            isinstance(time, Time) for time in self._of("time")
+        # Of classes there are few.
+        return all(issubclass(kind, Table) for kind in set(map(type, self.curves))) and all(
+            issubclass(kind, Time) for kind in self._columns.types("time")
         )
 
     def _fit(self, wanted: Mapping[str, u.UnitBase | None]) -> bool:
@@ -307,6 +315,8 @@ class CurveArrays:
         """
         if self.has(name):
             return bool(self.curves)
+        if self._columns.nowhere(name):
+            return False
         return any(column is not None for column in self._of(name))
 
     def numbers_of_some(self, name: str) -> np.ndarray:
@@ -388,12 +398,13 @@ class CurveArrays:
         if name in self._added:
             return self._left(self._added[name].astype(np.float64))
         columns = self._of(name)
-        for dtype in {column.dtype for column in columns}:
-            if dtype.kind not in "fiub":
-                raise InvalidQueryError(
-                    f"the column {name} is of type {dtype}; it should be of numbers"
-                )
-        values = self._joined(columns)
+        joined = self._end_to_end(columns, None if columns else np.float64)
+        if joined.dtype.kind not in "fiub":
+            wrong = next(dtype for dtype in _dtypes(columns) if dtype.kind not in "fiub")
+            raise InvalidQueryError(
+                f"the column {name} is of type {wrong}; it should be of numbers"
+            )
+        values = self._nan_where_masked(joined.astype(np.float64, copy=False), columns)
         if (unit := self._units.get(name)) is not None:
             values = self._converted(values, name, unit)
         return self._left(values)
@@ -463,7 +474,7 @@ class CurveArrays:
             If it holds neither.
         """
         columns = self._of(name)
-        for dtype in {getattr(column, "dtype", type(column)) for column in columns}:
+        for dtype in _dtypes(columns):
             if getattr(dtype, "kind", "O") not in "iubUS":
                 raise InvalidQueryError(
                     f"the column {name} is of type {dtype}; it should be of strings or of whole "
@@ -512,7 +523,9 @@ class CurveArrays:
 
     def _joined(self, columns: Sequence) -> np.ndarray:
         """Return columns of numbers concatenated, NaN where they are masked."""
-        values = self._end_to_end(columns, np.float64)
+        return self._nan_where_masked(self._end_to_end(columns, np.float64), columns)
+
+    def _nan_where_masked(self, values: np.ndarray, columns: Sequence) -> np.ndarray:
         mask = self._masked(columns)
         if mask is not None and mask.any():
             # The arrays of the light curve are not modified.
@@ -528,15 +541,18 @@ class CurveArrays:
 
     def _masked(self, columns: Sequence) -> np.ndarray | None:
         """Return where columns are masked, concatenated; None where none has a mask."""
-        masks: list[Any] = [getattr(column, "mask", None) for column in columns]
-        absent = [mask is None or mask is np.ma.nomask for mask in masks]
-        if all(absent):
+        masks = masks_of(columns, self.lengths)
+        if masks is None:
             return None
-        if len(masks) == 1:
-            return np.asarray(masks[0])[self._rows]
-        if any(absent):
-            masks = [
-                np.zeros(n, bool) if none else mask
-                for mask, none, n in zip(masks, absent, self.lengths, strict=True)
-            ]
-        return concatenate(masks)
+        return np.asarray(masks[0])[self._rows] if len(masks) == 1 else concatenate(masks)
+
+
+def _dtypes(columns: Sequence) -> set[Any]:
+    """Return the types of columns; of what is not an array, such as times, its class."""
+    if not columns:
+        return set()
+    try:
+        common = common_dtype(columns)
+    except AttributeError:
+        common = None
+    return {common} if common else {getattr(c, "dtype", type(c)) for c in columns}

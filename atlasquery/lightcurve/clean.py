@@ -1,6 +1,7 @@
 """Flag the measurements that are not to be trusted, by the rules in use, and delete none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple, TypeVar, overload
 
 import astropy.units as u
@@ -22,6 +23,8 @@ from atlasquery.tables import table_column
 
 __all__ = ["clean"]
 
+# Returns a column of numbers by its name.
+Read = Callable[[str], np.ndarray]
 # A light curve, which is cleaned to one of the same class.
 T = TypeVar("T", bound=Table)
 
@@ -315,11 +318,15 @@ def flag_rows(source: CurveArrays, bounds: Mapping[str, Bound]) -> tuple[np.ndar
     looks = _looks(bounds)
     unjudged: dict[str, int] = {}
     first = 0
-    source.look_up(["limiting_mag", "flux", "flux_err", "mag"])
+    empty = ("flux", "flux_err", "limiting_mag", "mag")
+    source.look_up(empty)
+    known = {name for name in empty if source.has(name)}
     for block in source.blocks(BLOCK):
         last = first + len(block)
-        _flag_empty(block, flags[first:last])
-        for what, n in _judge_rows(block, looks, flags[first:last]).items():
+        # Each column is read once, whatever looks at it.
+        read = cache(block.numbers)
+        _flag_empty(read, known, flags[first:last])
+        for what, n in _judge_rows(read, looks, flags[first:last]).items():
             unjudged[what] = unjudged.get(what, 0) + n
         first = last
     alike: dict[int, list[str]] = {}
@@ -329,19 +336,23 @@ def flag_rows(source: CurveArrays, bounds: Mapping[str, Bound]) -> tuple[np.ndar
     return flags, notes
 
 
-def _flag_empty(block: CurveArrays, flags: np.ndarray) -> None:
+def _flag_empty(read: Read, known: set[str], flags: np.ndarray) -> None:
     """Set the bits of rows that hold no measurement, which no rule could judge."""
-    known = {name: block.has(name) for name in ("flux", "flux_err", "mag", "limiting_mag")}
-    if not known["flux"]:
+    if "flux" not in known:
         return
-    no_flux = np.isnan(block.numbers("flux"))
-    if known["flux_err"]:
-        no_error = np.isnan(block.numbers("flux_err")) & ~no_flux
+    no_flux = np.isnan(read("flux"))
+    some = bool(no_flux.any())
+    if "flux_err" in known:
+        no_error = np.isnan(read("flux_err"))
+        if some:
+            no_error &= ~no_flux
         if no_error.any():
             np.bitwise_or(flags, int(Flag.NO_ERROR), out=flags, where=no_error)
+    if not some:
+        return
     for name in ("limiting_mag", "mag"):
-        if known[name] and no_flux.any():
-            no_flux &= np.isnan(block.numbers(name))
+        if name in known:
+            no_flux &= np.isnan(read(name))
     if no_flux.any():
         np.bitwise_or(flags, int(Flag.FAILED), out=flags, where=no_flux)
 
@@ -361,12 +372,12 @@ def _looks(bounds: Mapping[str, Bound]) -> dict[str, list[tuple[Rule, Bound]]]:
 
 
 def _judge_rows(
-    block: CurveArrays, looks: Mapping[str, list[tuple[Rule, Bound]]], flags: np.ndarray
+    read: Read, looks: Mapping[str, list[tuple[Rule, Bound]]], flags: np.ndarray
 ) -> dict[str, int]:
     """Set the bits of some rows, and return in how many of them what could not be judged."""
     unjudged: dict[str, int] = {}
     for what, rules in looks.items():
-        values = _looked_at(block, what)
+        values = _looked_at(read, what)
         missing = np.isnan(values)
         n_missing = int(np.count_nonzero(missing))
         for rule, bound in rules:
@@ -381,15 +392,15 @@ def _judge_rows(
     return unjudged
 
 
-def _looked_at(source: CurveArrays, what: str) -> np.ndarray:
+def _looked_at(read: Read, what: str) -> np.ndarray:
     """Return a column, or what the rule of that name looks at."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if what == "snr_min":
-            return source.numbers("flux") / source.numbers("flux_err")
+            return read("flux") / read("flux_err")
         if what == "mag_below_limit_max":
             # A negative flux has no magnitude to compare.
-            return flux_to_mag(source.numbers("flux")) - source.numbers("limiting_mag")
-        return source.numbers(what)
+            return flux_to_mag(read("flux")) - read("limiting_mag")
+        return read(what)
 
 
 def _is_bad(values: np.ndarray, kind: str, bound: Bound) -> np.ndarray:

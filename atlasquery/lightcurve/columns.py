@@ -1,6 +1,7 @@
 """The columns of a hundred thousand light curves, looked up once, and concatenated."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from types import NoneType
 from typing import Any, cast
 
@@ -10,11 +11,14 @@ from astropy.table import Table
 
 from atlasquery.lightcurve.schema import SCHEMA
 
-__all__ = ["CurveColumns", "concatenate"]
+__all__ = ["CurveColumns", "common_dtype", "concatenate", "masks_of"]
 
-# Looked up together: the names of a light curve's columns are then in the processor's cache.
-USUAL = ("time", *(column.name for column in SCHEMA))
-WITHOUT_UNIT = {"time", *(column.name for column in SCHEMA if column.unit is None)}
+# Looked up together: the names of a light curve's columns are then in the processor's cache. Those
+# after `SCHEMA` are looked for in any light curve, and most have none of them.
+USUAL = ("time", *(column.name for column in SCHEMA), "flag", "flux_kind", "measurement",
+         "duplicate_of", "timeWithdrawnMjdTai", "lsst_timeWithdrawnMjdTai")  # fmt: skip
+# Called by `map`, without a step of the interpreter for each column.
+_dtype, _mask, _unit = attrgetter("dtype"), attrgetter("mask"), attrgetter("unit")
 # Number of light curves whose columns and units are looked up together: of a hundred thousand,
 # the first have left the processor's cache when the last are reached.
 TOGETHER = 256
@@ -35,8 +39,8 @@ class CurveColumns:
     def __init__(self, curves: Sequence[Table]):
         self._curves = curves
         self._columns: dict[str, list] = {}
-        self._lacking: set[str] = set()
-        self._units: dict[str, dict[int, u.UnitBase | None]] = {}
+        self._types: dict[str, set[type]] = {}
+        self._units: dict[str, list[u.UnitBase | None]] = {}
 
     def look_up(self, *names: str) -> None:
         """Look up several columns at once, in a third of the time of one by one.
@@ -50,21 +54,15 @@ class CurveColumns:
         if not new:
             return
         self._columns |= {name: [] for name in new}
-        self._units |= {name: {} for name in new}
+        self._types |= {name: set() for name in new}
         for first in range(0, len(self._curves), TOGETHER):
             some = self._curves[first : first + TOGETHER]
             # One flat list: a tuple for each light curve would set the garbage collector to work.
             flat = [column for lc in some for column in map(lc.columns.get, new)]
             for n, name in enumerate(new):
-                self._add(name, flat[n :: len(new)])
-
-    def _add(self, name: str, columns: list) -> None:
-        self._columns[name] += columns
-        if NoneType in map(type, columns):
-            self._lacking.add(name)
-        if name not in WITHOUT_UNIT:
-            units = [getattr(column, "unit", None) for column in columns]
-            self._units[name] |= zip(map(id, units), units, strict=True)
+                columns = flat[n :: len(new)]
+                self._columns[name] += columns
+                self._types[name] |= set(map(type, columns))
 
     def of(self, name: str) -> list:
         """Return one column of each light curve.
@@ -97,7 +95,39 @@ class CurveColumns:
             True also if there is no light curve.
         """
         self.of(name)
-        return name not in self._lacking
+        return NoneType not in self._types[name]
+
+    def types(self, name: str) -> set[type]:
+        """Return the classes of a column.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        set of type
+            That of None where a light curve does not have it.
+        """
+        self.of(name)
+        return self._types[name]
+
+    def nowhere(self, name: str) -> bool:
+        """Return whether no light curve has a column.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        bool
+            True also if there is no light curve.
+        """
+        self.of(name)
+        return self._types[name] <= {NoneType}
 
     def units(self, name: str) -> list[u.UnitBase | None]:
         """Return the different units that a column of numbers has.
@@ -112,8 +142,62 @@ class CurveColumns:
         list
             Each once; None where it has no unit.
         """
-        self.of(name)
-        return list(self._units[name].values())
+        if name not in self._units:
+            try:
+                units = list(map(_unit, self.of(name)))
+            except AttributeError:
+                units = [getattr(column, "unit", None) for column in self.of(name)]
+            self._units[name] = list(dict(zip(map(id, units), units, strict=True)).values())
+        return self._units[name]
+
+
+def common_dtype(arrays: Sequence[np.ndarray]) -> np.dtype | None:
+    """Return the type that all arrays have.
+
+    Parameters
+    ----------
+    arrays : sequence of `~numpy.ndarray`
+        At least one.
+
+    Returns
+    -------
+    `~numpy.dtype` or None
+        None where their types differ.
+    """
+    # To compare with one takes half the time of a set, for which each type of strings is hashed.
+    dtypes = list(map(_dtype, arrays))
+    return dtypes[0] if dtypes.count(dtypes[0]) == len(dtypes) else None
+
+
+def masks_of(columns: Sequence, lengths: np.ndarray) -> list[np.ndarray] | None:
+    """Return where columns are masked.
+
+    Parameters
+    ----------
+    columns : sequence of `~numpy.ndarray`
+        Columns of any class.
+    lengths : `~numpy.ndarray` of int64
+        Their lengths.
+
+    Returns
+    -------
+    list of `~numpy.ndarray` of bool or None
+        One mask of each; None where none has a mask.
+    """
+    # The class tells: to look for an attribute that a quantity does not have takes a microsecond.
+    masked = {kind: hasattr(kind, "mask") for kind in set(map(type, columns))}
+    if not any(masked.values()):
+        return None
+    if all(masked.values()):
+        masks = list(map(_mask, columns))
+    else:
+        masks = [column.mask if masked[type(column)] else None for column in columns]
+    absent = [n for n, mask in enumerate(masks) if mask is None or mask is np.ma.nomask]
+    if len(absent) == len(masks):
+        return None
+    for n in absent:
+        masks[n] = np.zeros(int(lengths[n]), bool)
+    return masks
 
 
 def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -129,9 +213,8 @@ def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
     `~numpy.ndarray`
         It may be read-only.
     """
-    dtypes = {array.dtype for array in arrays}
-    dtype = arrays[0].dtype
-    if len(dtypes) == 1 and arrays[0].ndim == 1 and dtype.itemsize and not dtype.hasobject:
+    dtype = common_dtype(arrays)
+    if dtype and arrays[0].ndim == 1 and dtype.itemsize and not dtype.hasobject:
         try:
             # To join their bytes takes half the time: numpy makes a view of each first.
             return np.frombuffer(b"".join(cast("Any", arrays)), dtype)

@@ -112,7 +112,7 @@ def flags_of(source: CurveArrays) -> np.ndarray | None:
         If only some have it, or it is not a column of bits.
     """
     if not source.has("flag"):
-        if any("flag" in lc.columns for lc in source.curves):
+        if source.has_some("flag"):
             raise InvalidQueryError("some light curves have the column flag and others have not")
         return None
     if (bits := source.whole("flag")) is not None:

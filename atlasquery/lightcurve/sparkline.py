@@ -147,12 +147,20 @@ def _negative(p: _SparklinePoint, edge: float) -> str:
     return f'<path d="M{p.x:.1f} {edge:.0f}v-5" stroke="{_colour(p.band)}" stroke-width="1"/>'
 
 
+def _day(mjd: float) -> str:
+    try:
+        return Time(mjd, format="mjd", scale="tai").strftime("%Y-%m-%d")
+    except ValueError:
+        # A damaged time may be before the first day that ERFA knows.
+        return f"MJD {mjd:.6g}"
+
+
 def _labels(
     mjd: np.ndarray, mags: tuple[float, float], bands: list[str], width: int, height: int
 ) -> str:
     ends = (float(mjd.min()), float(mjd.max()))
     # Of any scale: the day is all that is shown.
-    first, last = (Time(t, format="mjd", scale="tai").strftime("%Y-%m-%d") for t in ends)
+    first, last = map(_day, ends)
     baseline = height - 2
     style = 'font-size="10" font-family="sans-serif" fill="currentColor" opacity=".75"'
     key = "".join(

@@ -31,7 +31,13 @@ DEEPEST = 29
 # UNIQ of the first cell of each order.
 FIRST_UNIQ = 4 * 4 ** np.arange(DEEPEST + 1, dtype=np.int64)
 # The packages that are needed, by module.
-NEEDED = {"cdshealpix": "HEALPix cells", "mocpy": "MOCs", "scipy": "distances of sky maps"}
+NEEDED = {
+    "astropy_healpix": "HEALPix cells",
+    "cdshealpix": "HEALPix cells",
+    "mocpy": "MOCs",
+    "regions": "files of shapes",
+    "scipy": "distances of sky maps",
+}
 # Bits of a key that hold the row of a position, and the deepest order that fits with them.
 ROW_BITS = 17
 PACKED_ORDER = (63 - 4 - ROW_BITS) // 2
@@ -61,8 +67,9 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
+        install = package.replace("_", "-")
         raise ImportError(
-            f"{NEEDED[package]} need {package}: pip install 'atlasquery[regions]' ({error})",
+            f"{NEEDED[package]} need {install}: pip install 'atlasquery[regions]' ({error})",
             name=package,
         ) from error
 

@@ -11,8 +11,8 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
 
 from atlasquery.exceptions import InvalidQueryError, TableParseError
 from atlasquery.service.inputs import check_path
@@ -179,19 +179,27 @@ def read_cell_table(source: Any, wanted: Iterable[str], *, name: str) -> CellTab
         header = {str(key).upper(): value for key, value in cards}
         return _columns_of(source, source.colnames, header, wanted, what)
     try:
-        if isinstance(source, HDUS):
-            return _of_hdus([source] if isinstance(source, fits.BinTableHDU) else source, wanted,
-                            what)  # fmt: skip
-        if isinstance(source, BYTES):
-            opened = open_fits(bytes(source), limit=LARGEST_FILE, what=what)
-        else:
-            opened = open_fits_file(_path(source, name), limit=LARGEST_FILE, what=what)
-        with closing(opened):
-            return _of_hdus(opened, wanted, what)
+        with warnings.catch_warnings():
+            # Of cards that are not standard, which astropy reads nevertheless.
+            warnings.simplefilter("ignore", AstropyWarning)
+            return _of_fits(source, wanted, name)
     except OSError as error:
         raise _unreadable(name, source, error) from error
     except TableParseError as error:
         raise InvalidQueryError(str(error)) from error
+
+
+def _of_fits(source: Any, wanted: tuple[str, ...], name: str) -> CellTable:
+    what = f"{name}={describe(source)}"
+    if isinstance(source, HDUS):
+        hdus = [source] if isinstance(source, fits.BinTableHDU) else source
+        return _of_hdus(hdus, wanted, what)
+    if isinstance(source, BYTES):
+        opened = open_fits(bytes(source), limit=LARGEST_FILE, what=what)
+    else:
+        opened = open_fits_file(_path(source, name), limit=LARGEST_FILE, what=what)
+    with closing(opened):
+        return _of_hdus(opened, wanted, what)
 
 
 def _path(source: Any, name: str) -> Path:
@@ -210,8 +218,7 @@ def _unreadable(name: str, source: Any, error: OSError) -> InvalidQueryError:
 def _of_hdus(hdus: Any, wanted: tuple[str, ...], what: str) -> CellTable:
     """Return the columns of the first table with one of the wanted."""
     seen: list[str] = []
-    with read_by_library(what), warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)
+    with read_by_library(what):
         for hdu in hdus:
             if not isinstance(hdu, fits.BinTableHDU):
                 continue

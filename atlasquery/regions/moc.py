@@ -63,7 +63,7 @@ class Moc:
     >>> from atlasquery.regions import read_moc
     >>> moc = read_moc("1/0-1 2/12")
     >>> moc
-    <Moc: 3 cells down to order 2, 1933.711 deg2>
+    <Moc: 3 cells down to order 2, 1933.733 deg2>
     >>> moc.contains(SkyCoord([45, 200], [5, 5], unit="deg")).tolist()
     [True, False]
     """
@@ -245,9 +245,9 @@ def read_moc(source: Any) -> Moc:
     --------
     >>> from atlasquery.regions import read_moc
     >>> read_moc("1/1,3,4 2/4")
-    <Moc: 4 cells down to order 2, 2792.975 deg2>
-    >>> read_moc({"1": [1, 3, 4], "2": [4]}).area == _.area
-    True
+    <Moc: 3 cells down to order 2, 2578.31 deg2>
+    >>> read_moc({"1": [1, 3, 4], "2": [4]}).area.value.round(2).item()
+    2578.31
     """
     if isinstance(source, Moc):
         return source

@@ -1,58 +1,35 @@
 """Recognize what is given for a region or a sky map: an object, a file, or its content."""
 
 import os
-from typing import Any, Protocol
+from typing import Any
 
-import astropy.units as u
-import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.regions.base import Region
 from atlasquery.regions.files import BYTES, FITS_START, HDUS, read_cell_table, start_of
-from atlasquery.regions.moc import Moc, is_moc_text, read_moc
+from atlasquery.regions.moc import is_moc_text, read_moc
+from atlasquery.regions.region import is_shape_file, read_region
 from atlasquery.regions.skymap import SkyMap
 from atlasquery.regions.skymap_files import PROBABILITIES
 
-__all__ = ["RegionLike", "read_map_or_region"]
+__all__ = ["read_map_or_region"]
 
 
-class RegionLike(Protocol):
-    """A region of the sky.
-
-    Attributes
-    ----------
-    name : str
-        What it is, for messages.
-    """
-
-    name: str
-
-    @property
-    def area(self) -> u.Quantity:
-        """The solid angle in square degrees."""
-
-    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-        """Return which positions are inside, in finite degrees (ICRS)."""
-
-    def contains(self, coordinates: SkyCoord) -> np.ndarray:
-        """Return which positions are inside."""
-
-
-def read_map_or_region(value: Any, *, name: str = "region") -> SkyMap | RegionLike:
+def read_map_or_region(value: Any, *, name: str = "region") -> SkyMap | Region:
     """Return the sky map or the region that an argument is, or that a file has.
 
     Parameters
     ----------
     value : object
-        A `SkyMap`, a `Moc`, a `mocpy.MOC`, a MOC in a string; a file or its bytes, an HDU or
-        a table with a sky map or a MOC.
+        A `SkyMap`; a file or its bytes, an HDU or a table with a sky map or a MOC; or any
+        region that `read_region` takes.
     name : str, optional
         The argument's name, for messages.
 
     Returns
     -------
-    SkyMap or Moc
+    SkyMap or Region
         A sky map if there are probabilities.
 
     Raises
@@ -60,25 +37,19 @@ def read_map_or_region(value: Any, *, name: str = "region") -> SkyMap | RegionLi
     InvalidQueryError
         If it is nothing of this kind.
     """
-    if isinstance(value, (SkyMap, Moc)):
-        return value
-    if isinstance(value, Table):
+    if isinstance(value, (SkyMap, Table)):
         return SkyMap.read(value)
-    if type(value).__module__.partition(".")[0] == "mocpy" or is_moc_text(value):
-        return read_moc(value)
     if isinstance(value, HDUS):
         return SkyMap.read(value) if _has_probabilities(value, name) else read_moc(value)
-    if isinstance(value, (str, os.PathLike, *BYTES)):
+    cells = isinstance(value, (str, os.PathLike, *BYTES)) and not is_shape_file(value)
+    if cells and not is_moc_text(value):
         if start_of(value, name).startswith(FITS_START) and _has_probabilities(value, name):
             return SkyMap.read(value)
         return read_moc(value)
-    if callable(getattr(value, "inside", None)) and hasattr(value, "name"):
-        region: RegionLike = value
-        return region
-    raise InvalidQueryError(
-        f"{name}={value!r:.100} should be a sky map, a MOC or a region: the path of a file, its "
-        "content, or an object that was read from it"
-    )
+    try:
+        return read_region(value)
+    except InvalidQueryError as error:
+        raise InvalidQueryError(f"{name} is neither a sky map nor a region: {error}") from error
 
 
 def _has_probabilities(value: Any, name: str) -> bool:

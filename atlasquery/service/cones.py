@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Cone", "cover_cones", "separations"]
+__all__ = ["ARCSEC", "Cone", "cover_cones", "offset_positions", "separations"]
 
+#: Radians.
 ARCSEC = np.pi / 180 / 3600
 # Fewest circles of radius 1 that cover one of radius `covered`: how many, how far from its centre.
 RINGS = ((3, 1 / np.sqrt(3), 2 / np.sqrt(3)), (4, 1.0, np.sqrt(2)))
@@ -110,7 +111,7 @@ def _tiles(ra: float, dec: float, radius: float, tile: float) -> np.ndarray:
     for count, distance, covered in RINGS:
         if radius <= covered * tile:
             angles = 2 * np.pi * np.arange(count) / count
-            return _offset(ra, dec, np.full(count, distance * tile * ARCSEC), angles)
+            return offset_positions(ra, dec, np.full(count, distance * tile * ARCSEC), angles)
     step = tile * np.sqrt(3.0)
     reach = int(np.ceil((radius + tile) / (step * np.sqrt(3) / 2))) + 2
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -124,7 +125,7 @@ def _tiles(ra: float, dec: float, radius: float, tile: float) -> np.ndarray:
         lattices.append(points[_needed(points, radius, tile)])
     best = min(lattices, key=len)
     distance, angle = np.hypot(*best.T) * ARCSEC, np.arctan2(best[:, 0], best[:, 1])
-    return _offset(ra, dec, distance, angle)
+    return offset_positions(ra, dec, distance, angle)
 
 
 def _needed(centres: np.ndarray, radius: float, tile: float) -> np.ndarray:
@@ -143,8 +144,21 @@ def _needed(centres: np.ndarray, radius: float, tile: float) -> np.ndarray:
     return (nearest <= radius) | (np.hypot(*centres.T) < tile)
 
 
-def _offset(ra: float, dec: float, distance: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Return the positions at a distance and position angle from one position."""
+def offset_positions(ra: float, dec: float, distance: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Return the positions at a distance and position angle from one position.
+
+    Parameters
+    ----------
+    ra, dec : float
+        The position in degrees.
+    distance, angle : `~numpy.ndarray`
+        Distances and position angles, in radians.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Right ascension and declination of each in degrees, one position in each row.
+    """
     lat = np.deg2rad(dec)
     sin_lat = np.sin(lat) * np.cos(distance) + np.cos(lat) * np.sin(distance) * np.cos(angle)
     east = np.sin(angle) * np.sin(distance)

@@ -20,6 +20,8 @@ MINUS = "\u2212"
 WITH_UNITS = rf"{NUMBER}\s*(?:[hd°]|deg)(?:[\s\d+-].*)?"
 RIGHT = "such as '150.1 +2.2' (degrees), '10:00:24 +02:12:00' or '10h00m24s +02d12m'"
 QUOTES = "; put a name that is a number in quotes"
+# No number or unit is longer; to match a longer word takes a time that grows with its square.
+LONGEST_WORD = 100
 # Names of the columns of a list of targets, in lower case.
 RA_NAMES = (
     *("ra", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_icrs", "alpha", "ra(deg)", "meanra"),
@@ -67,6 +69,8 @@ def read_position(text: str) -> "SkyCoord | None":
 
     text = " ".join(text.replace(",", " ").replace(MINUS, "-").split())
     words = text.split()
+    if any(len(word) > LONGEST_WORD for word in words):
+        return None
     if len(words) > 1 and all(re.fullmatch(NUMBER, word) for word in words):
         return _of_numbers(text, words)
     if len(words) == 2 and all(re.fullmatch(COLONS, word) for word in words):
@@ -266,9 +270,9 @@ def _leading(words: list[str]) -> int:
     """Return the number of words at the start that belong to a position."""
     count = 0
     for word in words:
-        if not re.fullmatch(rf"{NUMBER}|{COLONS}|{UNITS}", word) or re.fullmatch(
-            r"\d{4}[a-z]", word
-        ):
+        if len(word) > LONGEST_WORD or re.fullmatch(r"\d{4}[a-z]", word):
+            break
+        if not re.fullmatch(rf"{NUMBER}|{COLONS}|{UNITS}", word):
             break
         count += 1
     return count

@@ -17,6 +17,8 @@ from atlasquery.exceptions import (
     NoResultsWarning,
     NotFoundError,
 )
+from atlasquery.regions.argument import refuse_with_region
+from atlasquery.regions.base import Region
 from atlasquery.service.inputs import check_radius, check_time
 from atlasquery.sky.asking import (
     LIMIT,
@@ -37,19 +39,23 @@ __all__ = ["find"]
 
 # A time of now may be in the future by another clock.
 CLOCKS_DIFFER = 1 * u.day
+# Around a position, if no radius is given.
+RADIUS = 2 * u.arcsec
+# Seconds of each service for a region, which may take hundreds of searches.
+REGION_LIMIT = 3600.0
 
 
 def find(
     target: Any,
     *,
-    radius: Angle | u.Quantity | str = 2 * u.arcsec,
+    radius: Angle | u.Quantity | str | None = None,
     services: Any = None,
     light_curves: bool = False,
     since: Time | str | float | None = None,
     timeout: u.Quantity | float | str | None = None,
     cache: bool | None = None,
 ) -> Findings:
-    """Ask all services at once what they have at a position, or of a name.
+    """Ask all services at once what they have at a position, of a name, or in a region.
 
     ALeRCE is asked for objects of ZTF and of LSST. The ATLAS Transient Server and SkyPortal
     are asked if there are credentials for them, an LCC-Server if its address is set. A service
@@ -58,13 +64,15 @@ def find(
 
     Parameters
     ----------
-    target : SkyCoord, str, int, sequence of them, or `~astropy.table.Table`
+    target : SkyCoord, str, int, sequence of them, `~astropy.table.Table` or region
         Positions of any shape; a name, such as ``"ATLAS26abc"``, ``"SN 2026abc"``,
         ``"ZTF18acuwwpp"`` or one that Sesame knows; an id of ATLAS (19 digits) or of LSST; a
         list of names and ids; a table with positions, or with names. What is at the position
-        of a name is found under its other names too.
+        of a name is found under its other names too. Or one region: a shape of the package
+        ``regions``, a `mocpy.MOC`, or what `~atlasquery.regions.read_region` returns.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str, optional
-        The radius of the circle around each position, with its unit.
+        The radius of the circle around each position, with its unit; by default 2 arcsec. A
+        region has none.
     services : str, client, or list of them, optional
         Who is asked: ``"atlas"``, ``"alerce"``, ``"lccserver"``, ``"skyportal"``,
         ``"forcedphot"``, or clients of other servers, such as ``AtlasClass(server)``. By default
@@ -78,9 +86,9 @@ def find(
         cannot report this is skipped, with the reason.
     timeout : `~astropy.units.Quantity`, float or str, optional
         Time limit of each service; a bare number is in seconds. By default 60 s, and an hour
-        for forced photometry. A server that does not respond at all, or has only failed so
-        far, is given up within a second after all others have answered; ask it alone to wait
-        for it.
+        for forced photometry and for regions. A server that does not respond at all, or has
+        only failed so far, is given up within a second after all others have answered; ask it
+        alone to wait for it.
     cache : bool, optional
         Whether cached responses are used; by default as
         ``astroquery.cache_conf.cache_active`` says.
@@ -124,8 +132,11 @@ def find(
     >>> "SN 2026ahw" in found.names
     True
     """
-    arcsec, seconds = check_radius(radius), check_seconds(timeout)
+    seconds = check_seconds(timeout)
     targets = read_targets(target)
+    if targets.region is not None:
+        refuse_with_region(targets.region, radius=radius is not None)
+    arcsec = check_radius(RADIUS if radius is None else radius)
     after = _check_since(since)
     chosen, skipped = chosen_services(services, cache)
     if after is not None:
@@ -133,17 +144,21 @@ def find(
             if service.no_since:
                 skipped[service.name] = service.no_since
         chosen = [service for service in chosen if not service.no_since]
+    if targets.region is not None:
+        skipped |= {service.name: service.no_region for service in chosen if service.no_region}
+        chosen = [service for service in chosen if not service.no_region]
     if not chosen:
         reasons = " ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise LoginError(f"No service can be asked. {reasons}")
     aliases = _locate(targets, chosen, skipped, seconds)
     located = targets.located
-    positions = targets.coordinates(located)
+    where = targets.coordinates(located) if targets.region is None else targets.region
+    longest = LIMIT if targets.region is None else REGION_LIMIT
     questions = [
         Question(
             service.name, service.title,
-            partial(_search, service, positions, arcsec, light_curves, after),
-            service.client, service.address, service.limit or LIMIT,
+            partial(_search, service, where, arcsec, light_curves, after),
+            service.client, service.address, service.limit or longest,
         )
         for service in chosen
     ]  # fmt: skip
@@ -158,8 +173,7 @@ def find(
     _warn_of(answers, failures)
     if not len(findings.objects):
         new = "" if after is None else f" new since {after.utc.iso[:19]}"
-        warn(f"No service that answered has an object{new} within {arcsec:g} arcsec",
-             NoResultsWarning)  # fmt: skip
+        warn(f"No service that answered has an object{new} {findings.where}", NoResultsWarning)
     return findings
 
 
@@ -215,14 +229,21 @@ def _locate(
 
 
 def _search(
-    service: SkyService, positions: SkyCoord, arcsec: float, light_curves: bool, after: Time | None
+    service: SkyService,
+    where: SkyCoord | Region,
+    arcsec: float,
+    light_curves: bool,
+    after: Time | None,
 ) -> Found:
     """Ask one service; an error of its light curves leaves its objects."""
+    if after is not None and isinstance(service, ForcedService):
+        return service.measure_since(where, after)
+    if isinstance(where, SkyCoord):
+        found = service.search(where, arcsec)
+    else:
+        found = service.search_region(where)
     if after is not None:
-        if isinstance(service, ForcedService):
-            return service.measure_since(positions, after)
-        return service.changed(service.search(positions, arcsec), after, curves=light_curves)
-    found = service.search(positions, arcsec)
+        return service.changed(found, after, curves=light_curves)
     if light_curves:
         try:
             service.add_curves(found, None)

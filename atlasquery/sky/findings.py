@@ -103,7 +103,7 @@ class Findings:
     skipped : dict of str to str
         Why a service was not asked.
     radius : float
-        The radius of the search in arcsec.
+        The radius of the search in arcsec; NaN for a region.
     since : `~astropy.time.Time` or None
         The time since which changes were requested.
     """
@@ -121,7 +121,7 @@ class Findings:
         timeout: float | None = None,
     ):
         self._targets = targets
-        self.radius = radius
+        self.radius = radius if targets.region is None else float("nan")
         self._results = list(results)
         self.failures: dict[str, Exception] = dict(failures)
         self.skipped: dict[str, str] = dict(skipped)
@@ -136,15 +136,16 @@ class Findings:
         A row for each object and target: ``query_index`` (into the flat targets), ``service``,
         ``survey``, ``object_id`` (as text), ``name``, ``ra`` and ``dec`` (deg, ICRS),
         ``separation`` (arcsec), ``class``, ``n_detections``, ``first_time`` and ``last_time``
-        (UTC). What a service does not report is masked.
+        (UTC). What a service does not report is masked, and so is the separation in a region.
         """
         entries = [entry for result in self._results for entry in result.found.entries]
-        entries.sort(key=lambda entry: (entry.query_index, entry.separation))
+        if self._targets.region is None:
+            entries.sort(key=lambda entry: (entry.query_index, entry.separation))
         table = object_table(entries)
         table.meta |= {
             "service": "all configured services",
             "query": "find",
-            "radius": f"{self.radius:g} arcsec",
+            **self._extent,
             "targets": len(self._targets.names),
             "asked": ", ".join(self.services),
             "failures": [f"{name}: {error}" for name, error in self.failures.items()],
@@ -154,6 +155,17 @@ class Findings:
         if self.since is not None:
             table.meta["since"] = self.since.utc.isot
         return table
+
+    @property
+    def where(self) -> str:
+        """The area of the search in words, such as "within 2 arcsec"."""
+        region = self._targets.region
+        return f"within {self.radius:g} arcsec" if region is None else f"in the {region.name}"
+
+    @property
+    def _extent(self) -> dict[str, str]:
+        region = self._targets.region
+        return {"radius": f"{self.radius:g} arcsec"} if region is None else {"region": region.name}
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -223,6 +235,8 @@ class Findings:
     ) -> list[TimeSeries]:
         """Return the light curves of a target, each as its service sends it.
 
+        Of a region they are those of all objects inside.
+
         Parameters
         ----------
         index : int, optional
@@ -274,6 +288,7 @@ class Findings:
         NotFoundError
             If no service has measurements of the target.
         """
+        self._refuse_region()
         arcsec = check_radius(within, name="within")
         self._fetch_curves()
         if index is None and self._targets.shape != ():
@@ -306,6 +321,7 @@ class Findings:
         `~matplotlib.axes.Axes`
             The axes drawn on.
         """
+        self._refuse_region()
         number = self._index(index)
         curve = self.light_curve(number)
         names = self.names if self._targets.shape == () else self.names[number]
@@ -330,6 +346,15 @@ class Findings:
         """
         return write_table(self.objects, path, overwrite=overwrite)
 
+    def _refuse_region(self) -> None:
+        """Raise if there is no target whose objects are one."""
+        if self._targets.region is not None:
+            raise InvalidQueryError(
+                "the objects in a region are not one target: light_curves() returns the light "
+                "curve of each, and find(SkyCoord(objects['ra'], objects['dec'])) those of the "
+                "same target together"
+            )
+
     def _index(self, index: int | None) -> int:
         count = len(self._targets.names)
         if index is None:
@@ -347,7 +372,8 @@ class Findings:
             for result in self._results
             for entry, each in zip(result.found.entries, result.found.curves or [], strict=False)
             for curve in each
-            if entry.query_index == number and entry.separation <= arcsec
+            if entry.query_index == number
+            and (self._targets.region is not None or entry.separation <= arcsec)
         ]
 
     def _fetch_curves(self) -> None:
@@ -400,9 +426,10 @@ class Findings:
 
     def __repr__(self) -> str:
         count, targets = len(self), len(self._targets.names)
+        of = "" if self._targets.region else f" of {targets} target{'s' * (targets != 1)}"
         lines = [
-            f"<Findings: {count} object{'s' * (count != 1)} within {self.radius:g} arcsec of "
-            f"{targets} target{'s' * (targets != 1)}, from {', '.join(self.services) or 'nobody'}"
+            f"<Findings: {count} object{'s' * (count != 1)} {self.where}{of}, from "
+            f"{', '.join(self.services) or 'nobody'}"
         ]
         lines += [f"failed: {name}: {error}" for name, error in self.failures.items()]
         lines += [f"skipped: {name}: {reason}" for name, reason in self.skipped.items()]
@@ -413,7 +440,7 @@ class Findings:
         shown = (*(("query_index",) if several else ()), *SHOWN)
         rows = [[_cell(row[name], name) for name in shown] for row in self.objects[:MOST_ROWS]]
         left = len(self.objects) - len(rows)
-        title = f"{len(self)} objects within {self.radius:g} arcsec"
+        title = f"{len(self)} objects {self.where}"
         if not several and self._targets.names[0]:
             title += f" of {self._targets.names[0]}"
         head = [name.replace("_", " ") + UNITS.get(name, "") for name in shown]
@@ -443,7 +470,11 @@ def _cell(value: Any, name: str) -> str:
     if value is np.ma.masked or (isinstance(value, Time) and np.any(value.mask)):
         return ""
     if isinstance(value, Time):
-        return str(value.utc.iso)[:16]
+        try:
+            return str(value.utc.iso)[:16]
+        except ValueError:
+            # A damaged time may be before the first day that ERFA knows.
+            return f"MJD {value.mjd:.6g}"
     return format(value, FORMATS.get(name, ""))
 
 

@@ -22,6 +22,7 @@ from atlasquery.atlas.objects import read_entries
 from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, NotFoundError
 from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
 from atlasquery.lccserver import LCCServer, LCCServerClass
+from atlasquery.regions.base import Region
 from atlasquery.service import ServiceQuery
 from atlasquery.service.cones import Cone, cover_cones, separations
 from atlasquery.service.inputs import suggest
@@ -63,6 +64,8 @@ class SkyService(ABC):
     kinds: tuple[Kind, ...] = ()
     #: Why it cannot report what changed since a time; empty if it can.
     no_since: ClassVar[str] = ""
+    #: Why it cannot search a region; empty if it can.
+    no_region: ClassVar[str] = ""
     #: Whether it is asked only with credentials.
     needs_login: ClassVar[bool] = True
     #: Seconds that it has if no time limit is given; None for that of all.
@@ -114,6 +117,21 @@ class SkyService(ABC):
         -------
         Found
             The objects.
+        """
+
+    @abstractmethod
+    def search_region(self, region: Region) -> Found:
+        """Find the objects in a region.
+
+        Parameters
+        ----------
+        region : Region
+            The region.
+
+        Returns
+        -------
+        Found
+            The objects, without separations.
         """
 
     @abstractmethod
@@ -175,9 +193,17 @@ class AtlasService(SkyService):
 
     def search(self, positions: SkyCoord, radius: float) -> Found:
         """Find objects; their entries and names take one more request."""
-        table, failures = _partly(
-            lambda: self.client.query_region(positions, radius * u.arcsec, cache=self.cache)
+        return self._described(
+            *_partly(
+                lambda: self.client.query_region(positions, radius * u.arcsec, cache=self.cache)
+            )
         )
+
+    def search_region(self, region: Region) -> Found:
+        """Find the objects in a region."""
+        return self._described(*_partly(lambda: self.client.query_region(region, cache=self.cache)))
+
+    def _described(self, table: Table, failures: list) -> Found:
         ids = list(dict.fromkeys(table["atlas_id"].tolist()))
         names: dict[int, tuple[str, ...]] = {}
         if ids:
@@ -306,7 +332,19 @@ class AlerceService(SkyService):
                 centres, arcsec * u.arcsec, survey=self.survey, max_rows=-1, cache=self.cache
             )
 
-        table, failures = _around(ask, positions, radius, largest=300.0)
+        return self._described(*_around(ask, positions, radius, largest=300.0))
+
+    def search_region(self, region: Region) -> Found:
+        """Find the objects in a region, all of them."""
+        return self._described(
+            *_partly(
+                lambda: self.client.query_region(
+                    region, survey=self.survey, max_rows=-1, cache=self.cache
+                )
+            )
+        )
+
+    def _described(self, table: Table, failures: list) -> Found:
         first, last = (self._utc(table[name]) for name in ("first_mjd", "last_mjd"))
         entries = [
             Entry(
@@ -376,9 +414,17 @@ class LCCService(SkyService):
     def search(self, positions: SkyCoord, radius: float) -> Found:
         """Find objects, with a cross-match where the radius allows it."""
         ask = self.client.crossmatch if radius <= LARGEST_MATCH else self.client.query_region
-        table, failures = _partly(
-            lambda: ask(positions, radius * u.arcsec, progress=False, cache=self.cache)
+        return self._described(
+            *_partly(lambda: ask(positions, radius * u.arcsec, progress=False, cache=self.cache))
         )
+
+    def search_region(self, region: Region) -> Found:
+        """Find the objects in a region."""
+        return self._described(
+            *_partly(lambda: self.client.query_region(region, progress=False, cache=self.cache))
+        )
+
+    def _described(self, table: Table, failures: list) -> Found:
         entries = [
             Entry(
                 row["query_index"], self.name, row["collection"], row["objectid"],
@@ -432,7 +478,15 @@ class SkyPortalService(SkyService):
                 centres, arcsec * u.arcsec, max_rows=-1, cache=self.cache
             )
 
-        table, failures = _around(ask, positions, radius, largest=3600.0)
+        return self._described(*_around(ask, positions, radius, largest=3600.0))
+
+    def search_region(self, region: Region) -> Found:
+        """Find the sources in a region, all of them."""
+        return self._described(
+            *_partly(lambda: self.client.query_region(region, max_rows=-1, cache=self.cache))
+        )
+
+    def _described(self, table: Table, failures: list) -> Found:
         rows = _dicts(
             table, *PLACE, *SOURCE, "origin", "classifications", "detect_photometry_count"
         )
@@ -514,10 +568,15 @@ class ForcedService(SkyService):
 
     name = "forcedphot"
     limit = FORCED_LIMIT
+    no_region = "It measures positions, and has no catalogue of objects to search a region in."
 
     def search(self, positions: SkyCoord, radius: float) -> Found:
         """Measure each position; there is no catalogue to search."""
         return self._measure(positions, None)
+
+    def search_region(self, region: Region) -> Found:
+        """Raise an error: see `no_region`."""
+        raise InvalidQueryError(self.no_region)
 
     def _measure(self, positions: SkyCoord, start: Time | None) -> Found:
         curves = self.client.query_position(positions, start=start, progress=False)
@@ -708,6 +767,10 @@ def _dicts(table: Table, *names: str) -> list[dict[str, Any]]:
     """Return some columns of each row as plain values, None where masked; times stay times."""
     columns: dict[str, list] = {}
     for name in names:
+        if name == "separation" and name not in table.colnames:
+            # What is in a region has no distance from a target.
+            columns[name] = [np.nan] * len(table)
+            continue
         column = table[name]
         if isinstance(column, Time):
             masked = np.broadcast_to(column.mask, column.shape)

@@ -10,6 +10,8 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.table import Row, Table
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.regions.argument import is_region, region_of
+from atlasquery.regions.base import Region
 from atlasquery.service.inputs import check_coordinates
 from atlasquery.service.positions import NAME_NAMES, read_position, table_positions
 from atlasquery.sky.names import read_name
@@ -17,8 +19,8 @@ from atlasquery.sky.names import read_name
 __all__ = ["FindTargets", "read_targets"]
 
 RIGHT = (
-    "should be a SkyCoord, a name such as 'SN 2011fe', an id, a list of names, or a table with "
-    "positions"
+    "should be a SkyCoord, a name such as 'SN 2011fe', an id, a list of names, a table with "
+    "positions, or a region"
 )
 
 
@@ -34,20 +36,27 @@ class FindTargets:
         The name of each that was given by name.
     shape : tuple of int
         The shape that they were given in; empty for a single target.
+    region : Region or None
+        The region that is the only target, which has no position.
     """
 
     positions: np.ndarray
     names: list[str | None]
     shape: tuple[int, ...]
+    region: Region | None = None
 
     @property
     def unresolved(self) -> list[int]:
         """The indices of those without a position."""
+        if self.region is not None:
+            return []
         return np.flatnonzero(np.isnan(self.positions[:, 0])).tolist()
 
     @property
     def located(self) -> np.ndarray:
-        """The indices of those with a position."""
+        """The indices of those with a position, or of the region."""
+        if self.region is not None:
+            return np.array([0])
         return np.flatnonzero(~np.isnan(self.positions[:, 0]))
 
     def coordinates(self, indices: np.ndarray) -> SkyCoord:
@@ -71,8 +80,8 @@ def read_targets(target: Any) -> FindTargets:
 
     Parameters
     ----------
-    target : SkyCoord, str, int, sequence of them, or `~astropy.table.Table`
-        Positions, names or ids; a string may be a position.
+    target : SkyCoord, str, int, sequence of them, `~astropy.table.Table` or region
+        Positions, names or ids; a string may be a position. Or one region.
 
     Returns
     -------
@@ -84,6 +93,8 @@ def read_targets(target: Any) -> FindTargets:
     InvalidQueryError
         If it is something else, or empty.
     """
+    if is_region(target):
+        return FindTargets(np.full((1, 2), np.nan), [None], (), region_of(target, None))
     if isinstance(target, BaseCoordinateFrame | SkyCoord):
         ra, dec, shape = check_coordinates(target)
         found = FindTargets(np.column_stack([ra, dec]), [None] * len(ra), shape)

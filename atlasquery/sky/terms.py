@@ -70,7 +70,7 @@ class Entry(NamedTuple):
     name : str or None
         Its name.
     ra, dec, separation : float
-        Degrees and arcsec.
+        Degrees and arcsec; NaN for the separation from a region.
     class_name : str or None
         Its class.
     n_detections : int or None
@@ -142,7 +142,11 @@ def object_table(entries: Sequence[Entry]) -> Table:
     table["object_id"] = np.array(get("object_id"), dtype=np.str_)
     table["name"] = _text(get("name"))
     for name, unit in (("ra", u.deg), ("dec", u.deg), ("separation", u.arcsec)):
-        table[name] = Column(np.array(get(name), dtype=float), unit=unit)
+        values = np.array(get(name), dtype=float)
+        table[name] = Column(values, unit=unit)
+        # What is in a region has no distance from a target.
+        if name == "separation" and np.isnan(values).any():
+            table[name] = MaskedColumn(values, mask=np.isnan(values), unit=unit)
     table["class"] = _text(get("class_name"))
     counts = get("n_detections")
     missing = np.array([one is None for one in counts], dtype=bool)

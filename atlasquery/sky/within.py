@@ -7,8 +7,9 @@ import numpy as np
 from astropy.table import Column, Row, Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, NoResultsWarning
+from atlasquery.regions.base import Region
 from atlasquery.regions.skymap import MAP_COLUMNS, SkyMap, check_credible, map_column
-from atlasquery.regions.sources import RegionLike, read_map_or_region
+from atlasquery.regions.sources import read_map_or_region
 from atlasquery.service.inputs import column_names
 from atlasquery.sky.findings import Findings
 from atlasquery.sky.sky_positions import SkyPositions, read_positions
@@ -36,8 +37,9 @@ def within(table: Any, region_or_map: Any, *, credible: float | None = None) -> 
     region_or_map : sky map, MOC or region
         The path of a FITS file with a sky map of any kind, or of a MOC; or the content of
         one: the result of ``SkyPortal.get_localization``, bytes, an HDU, a
-        `~atlasquery.regions.SkyMap`, a `~atlasquery.regions.Moc`, a `mocpy.MOC`, or a string
-        such as ``"3/3 10"``.
+        `~atlasquery.regions.SkyMap`, a `mocpy.MOC`, or a string such as ``"3/3 10"``; or any
+        other region that `~atlasquery.regions.read_region` takes, such as a shape of the package
+        ``regions``, or a SkyCoord with the vertices of a polygon.
     credible : float, optional
         For a sky map, the level of the credible region that rows are returned from, above 0 and
         up to 1: rows with a ``credible_level`` up to it, so that 0.9 is the 90 % region. By
@@ -153,11 +155,11 @@ def _in_map(table: Any, positions: SkyPositions, sky_map: SkyMap, credible: floa
         found = _rows(table, positions, inside)
         values = {name: column[inside] for name, column in values.items()}
     for name, column in values.items():
-        found[name] = map_column(name, column)
+        found.add_column(map_column(name, column), copy=False)
     return found
 
 
-def _inside(positions: SkyPositions, region: RegionLike) -> np.ndarray:
+def _inside(positions: SkyPositions, region: Region) -> np.ndarray:
     """Return which positions are inside a region."""
     inside = np.zeros(len(positions), bool)
     for start in range(0, len(positions), CHUNK):
@@ -178,19 +180,24 @@ def _rows(table: Any, positions: SkyPositions, rows: np.ndarray | None) -> Table
         every = slice(None) if rows is None else rows
         names = map(str, column_names(table) or ())
         return Table({name: np.asarray(table[name])[every] for name in names})
-    rows = np.arange(len(positions)) if rows is None else rows
-    found = Table()
+    lon, lat = positions.lon, positions.lat
+    index = np.arange(len(positions)) if rows is None else rows
+    if rows is not None:
+        lon, lat = lon[rows], lat[rows]
+    columns = {
+        "query_index": Column(index, description="Index of the position."),
+        "ra": Column(np.degrees(lon), **DEGREES),
+        "dec": Column(np.degrees(lat), **DEGREES),
+    }
     if positions.keys is not None:
-        found["query_id"] = Column(positions.keys[rows], description="Key of the mapping.")
-    else:
-        found["query_index"] = Column(rows, description="Index of the position.")
-    found["ra"] = Column(np.degrees(positions.lon[rows]), **DEGREES)
-    found["dec"] = Column(np.degrees(positions.lat[rows]), **DEGREES)
-    return found
+        key = Column(positions.keys[index], description="Key of the mapping.")
+        columns = {"query_id": key, **columns}
+        del columns["query_index"]
+    return Table(columns, copy=False)
 
 
 def _meta(
-    positions: SkyPositions, target: SkyMap | RegionLike, credible: float | None
+    positions: SkyPositions, target: SkyMap | Region, credible: float | None
 ) -> dict[str, Any]:
     meta: dict[str, Any] = {"without_position": positions.missing.tolist()}
     if not isinstance(target, SkyMap):

@@ -46,6 +46,11 @@ class Conf(ServiceConf):
     list_seconds = _config.ConfigItem(
         120.0, "Seconds for which a cached response to a search is used again."
     )
+    max_region_requests = _config.ConfigItem(
+        1000,
+        "Largest number of searches that one region may take; a larger one is refused.",
+        cfgtype="integer",
+    )
     table_seconds = _config.ConfigItem(
         3600.0, "Seconds for which what seldom changes, such as instruments, is used again."
     )

@@ -7,7 +7,6 @@ older server's missing ones are masked, and a value of another type is
 converted where nothing is lost by it.
 """
 
-import contextlib
 import functools
 import math
 import re
@@ -29,7 +28,7 @@ __all__ = ["Rows", "decode_rows"]
 WIRE_TYPE = {float: float, int: int, str: str, bool: bool, Timestamp: str}
 # What lies under the mask of a column without any value.
 FILL = {float: np.nan, int: 0, Quoted: 0, bool: False}
-DTYPE = {float: np.float64, int: np.int64, bool: np.bool_}
+DTYPE = {float: np.dtype(float), int: np.dtype(np.int64), bool: np.dtype(bool)}
 # A nested value that is absent, as it stands for null.
 NOTHING = msgspec.Raw(b"null")
 # Exceptions of msgspec for bytes that are not JSON or not UTF-8, or nested without end.
@@ -424,8 +423,9 @@ def _packed(kind: type, values: Iterable, n: int) -> np.ndarray:
 
     Raises `struct.error` for what is not a number of that kind, None included.
     """
-    array = np.empty(n, DTYPE[kind])
-    struct.pack_into(f"{n}{array.dtype.char}", array, 0, *values)
+    dtype = DTYPE[kind]
+    array: np.ndarray = np.empty(n, dtype)
+    struct.pack_into(f"{n}{dtype.char}", array.data, 0, *values)
     return array
 
 
@@ -461,8 +461,10 @@ def _whole(kind: type, values: list) -> tuple[np.ndarray, np.ndarray]:
     n = len(values)
     # A boolean is packed by its truth, so that None would be false.
     if kind is int or None not in values:
-        with contextlib.suppress(struct.error):
+        try:
             return _packed(kind, values, n), np.zeros(n, bool)
+        except struct.error:
+            pass
     mask = np.fromiter((value is None for value in values), bool, n)
     values = [FILL[kind] if value is None else value for value in values]
     return np.array(values, dtype=DTYPE[kind]), mask
@@ -486,9 +488,9 @@ def _texts(values: list | tuple) -> tuple[np.ndarray, np.ndarray]:
         values = [value or "" for value in values]
         joined = "\0".join(values)
     width, rest = divmod(len(joined) + 1, n) if n else (1, 0)
-    if width > 1 and not rest and joined.isascii() and joined.count("\0") == n - 1:
+    if width > 1 and not rest and joined.isascii():
         codes = np.frombuffer((joined + "\0").encode(), np.uint8).reshape(n, width)
-        if not codes[:, -1].any():
+        if not codes[:, -1].any() and np.count_nonzero(codes) == n * (width - 1):
             texts = codes[:, :-1].astype(np.uint32).view(f"U{width - 1}")
             return texts.reshape(n), np.zeros(n, bool)
     array = np.array(values, dtype=np.str_)

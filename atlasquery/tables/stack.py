@@ -43,14 +43,19 @@ def stack_rows(*parts: Rows, by: str | None = None) -> Rows:
         dtype = known[0].dtype
         if any(values.dtype is not dtype for values in known):
             dtype = np.result_type(*known)
-        if len(filled) == len(present):
-            values, mask = np.empty(stacked.length, dtype), np.empty(stacked.length, bool)
-        else:
-            blank = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
-            values, mask = np.full(stacked.length, blank, dtype), np.ones(stacked.length, bool)
+        complete = len(filled) == len(present)
+        blank = np.nan if dtype.kind == "f" else np.zeros(1, dtype)[0]
+        values = np.empty(stacked.length, dtype)
+        mask = np.zeros(stacked.length, bool)
+        if not complete:
+            values.fill(blank)
+            mask.fill(True)
         for part, index in filled:
             values[index] = part.values[name]
-            mask[index] = part.masks[name]
+            missing = part.masks[name]
+            # Most columns have all their values: nothing is then to be put in place.
+            if not complete or missing.any():
+                mask[index] = missing
         stacked.add(column, values, mask)
     return stacked
 

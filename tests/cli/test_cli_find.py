@@ -120,7 +120,7 @@ def test_names_are_resolved(sky):
         (("find", "ATLAS26zy", "--services", ","), "name at least one service"),
         (("find", "a", "b", "--plot", "x.png"), "--plot is for one target"),
         (("find", "ATLAS26zy", "--light-curves", "x.txt"), "should end in one of"),
-        (("find",), "Missing argument"),
+        (("find",), "give a TARGET"),
         (("resolve", "10.5", "-20.1"), "is a position"),
     ],
 )
@@ -140,3 +140,73 @@ def test_what_cannot_be_is_refused(sky, words, message):
 )  # fmt: skip
 def test_words_become_targets(words, targets):
     assert read_targets(words) == targets
+
+
+REGION = """# Region file format: DS9
+icrs
+circle(150.0, 2.2, 240")
+"""
+
+
+@pytest.fixture
+def region(tmp_path):
+    pytest.importorskip("regions", reason="the extra regions is not installed")
+    file = tmp_path / "field.reg"
+    file.write_text(REGION)
+    return file
+
+
+def rows(result):
+    return document(result)["rows"]
+
+
+def test_a_region_is_searched(sky, run, region):
+    around = rows(run("cone", "150.0", "+2.2", "240arcsec", "--json"))
+    inside = rows(run("cone", "--region", region, "--json"))
+    assert {row["atlas_id"] for row in inside} == {row["atlas_id"] for row in around}
+    assert len(inside) > 5
+    assert "separation" not in inside[0]
+    found = rows(run("find", "--region", region, "--services", "skyportal,alerce", "--json"))
+    circle = rows(run("find", "150.0 +2.2", "--radius", "240arcsec", "--services",
+                          "skyportal,alerce", "--json"))  # fmt: skip
+    assert {row["object_id"] for row in found} == {row["object_id"] for row in circle}
+
+
+def test_a_sky_map_is_searched_at_a_level(sky, run, tmp_path):
+    pytest.importorskip("cdshealpix", reason="the extra regions is not installed")
+    from astropy.coordinates import SkyCoord
+    from astropy.table import Table
+
+    # The cell of order 3 with the sandbox's main field has half of the probability.
+    from astropy_healpix import HEALPix
+
+    cell = HEALPix(8, order="nested", frame="icrs").skycoord_to_healpix(
+        SkyCoord(150, 2.2, unit="deg")
+    )
+    density = [0.5 if n == cell else 0.5 / 767 for n in range(768)]
+    Table({"PROB": density}, meta={"ORDERING": "NESTED", "NSIDE": 8}).write(tmp_path / "map.fits")
+    level = run("find", "--region", "map.fits", "--services", "skyportal")
+    assert level.exit_code == 2
+    assert "--credible LEVEL" in level.stderr
+    found = rows(run("find", "--region", "map.fits", "--credible", "0.5", "--services",
+                         "skyportal", "--json"))  # fmt: skip
+    assert len(found) > 10
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("cone",), "POSITION RADIUS, or --region"),
+        (("find",), "give a TARGET, or --region"),
+        (("find", "3/3", "--region", "3/3"), "give one of them"),
+        (("find", "ATLAS26zy", "--credible", "0.9"), "--credible is for the sky map"),
+        (("find", "--region", "3/3", "--credible", "0.9"), "3/3 is not one"),
+        (("find", "--region", "3/3", "--plot", "all.png"), "not for a region"),
+        (("find", "--region", "3/3", "--radius", "2arcsec"), "radius is for positions"),
+    ],
+)
+def test_regions_that_cannot_be_searched(sky, run, words, message):
+    pytest.importorskip("mocpy", reason="the extra regions is not installed")
+    result = run(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr

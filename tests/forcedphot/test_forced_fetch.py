@@ -179,6 +179,14 @@ def test_a_result_that_has_expired(forced, double, clock, tmp_path):
         forced.fetch(jobs)
 
 
+def test_a_result_that_is_gone_at_a_time_that_is_none(forced, double, clock):
+    jobs = forced.wait(forced.submit(SkyCoord(1, 3, unit="deg")))
+    jobs[0].ended = "noon"
+    clock.sleep(32 * 86400)
+    with pytest.raises(TableParseError, match="'noon' is not the time of a task"):
+        forced.fetch(jobs)
+
+
 def test_a_task_that_is_gone_for_a_month(forced, double, clock):
     jobs = forced.submit(SkyCoord([1, 2], [3, 4], unit="deg"))
     forced.wait(jobs)

@@ -63,6 +63,12 @@ def test_a_clamped_radius_is_an_error(lcc, double):
         lcc.query_region(CENTRE, radius="20 arcmin")
 
 
+def test_a_radius_that_no_float_can_hold_is_an_error(lcc, double):
+    changed(double, radius_arcmin=10**400)
+    with pytest.raises(RemoteServiceError, match=r"radius_arcmin=20\.\d+, and took 1000"):
+        lcc.query_region(CENTRE, radius="20 arcmin")
+
+
 def test_the_servers_own_clamp_is_never_met(server, client):
     """Sent more than 60 arcmin, both servers search 60 silently; so that is never sent."""
     sent = client.query_region(CENTRE, radius="90 arcmin", get_query_payload=True)

@@ -138,9 +138,9 @@ def ztf_packet(**values):
     return packet | values
 
 
-def ztf_stamp(value):
+def ztf_stamp(value, width=53):
     file = io.BytesIO()
-    fits.PrimaryHDU(np.full((63, 53), value, "f4")).writeto(file)
+    fits.PrimaryHDU(np.full((63, width), value, "f4")).writeto(file)
     return gzip.compress(file.getvalue())
 
 
@@ -256,3 +256,42 @@ def lsst_stamp():
     file = io.BytesIO()
     fits.HDUList(parts).writeto(file)
     return file.getvalue()
+
+
+# Packets in place of recorded ones
+
+
+def as_recorded():
+    """Return packets by the names of the recorded ones, of which they have what is special."""
+    square = {f"cutout{kind}": {"fileName": f"{kind}.fits.gz", "stampData": ztf_stamp(n, 63)}
+              for n, kind in enumerate(("Science", "Template", "Difference"))}  # fmt: skip
+    history = [ztf_row(-n, magpsf=18.0 + 0.1 * n, fid=1 + n % 2) for n in range(1, 9)]
+    # The flux of each detection at the zero point of its image.
+    forced = [
+        ztf_forced_row(-n, fid=1 + n % 2, forcediffimflux=10 ** (0.4 * (26.4 - 18.0 - 0.1 * n)))
+        for n in range(1, 9)
+    ]
+    failed = ztf_forced_row(-20.0, forcediffimflux=-99999.0, forcediffimfluxunc=-99999.0)
+    four_two = ztf_packet(
+        prv_candidates=[*history, ztf_limit(-30.0)], fp_hists=[*forced, failed], **square
+    )
+    four_one = ztf_packet(
+        schemavsn="4.01", prv_candidates=history[:3], fp_hists=[*forced[:3], failed], **square
+    )
+    digits = ztf_packet(
+        schemavsn="3.3", prv_candidates=[ztf_row(-3.0, isdiffpos="0"), ztf_limit(-9.0)], **square
+    )
+    digits["candidate"] = digits["candidate"] | {"isdiffpos": "1"}
+    del digits["fp_hists"]
+    other = lsst_packet("10.0", diaSourceId=170094456251351060)
+    other["diaSource"] = lsst_row("10.0", diaSourceId=170094456251351060, psfFlux=-75.5)
+    other |= {"prvDiaSources": None, "prvDiaForcedSources": None}
+    return {
+        "ztf_4_02.avro": container(ztf_schema(), [four_two]),
+        "ztf_4_01_fp.avro": container(ztf_schema(), [four_one], "deflate"),
+        "ztf_isdiffpos_1.avro": container(ztf_schema(forced=False), [digits]),
+        "fink_lsst_10_0_two_records_cut.avro": container(
+            lsst_schema("10.0"), [lsst_packet("10.0"), other]
+        ),
+        "made_lsst_11_1.avro": container(lsst_schema("11.1"), [lsst_packet("11.1")]),
+    }

@@ -15,9 +15,9 @@ CHI2, ERROR, CLIPPED, CONTROL, BAD_NIGHT = 0x1, 0x2, 0x1000, 0x400000, 0x800000
 
 
 @pytest.fixture(scope="module")
-def tables(shared):
+def tables(recorded):
     """The object, and the seven control positions that its statistics are of."""
-    folder = shared / "data" / "files" / "atclean_2019vxm"
+    folder = recorded / "data" / "files" / "atclean_2019vxm"
     curves = []
     for n in range(8):
         with warnings.catch_warnings():
@@ -53,8 +53,8 @@ def test_each_exposure_and_night_is_judged_as_by_atclean(tables):
     assert len(set(night[flag & Flag.BAD_BIN != 0])) == 71
 
 
-def test_nights_are_those_of_its_own_table(tables, shared):
-    path = shared / "data" / "files" / "atclean_2019vxm" / "2019vxm_i000.o.1.00days.lc.txt.gz"
+def test_nights_are_those_of_its_own_table(tables, recorded):
+    path = recorded / "data" / "files" / "atclean_2019vxm" / "2019vxm_i000.o.1.00days.lc.txt.gz"
     import pandas as pd
 
     nights = pd.read_csv(path, sep=r"\s+")

@@ -35,6 +35,13 @@ def circles(svg):
     ]
 
 
+def test_a_time_before_the_first_day_of_erfa_is_shown_as_a_number():
+    lc = light_curve([-3e6, 120], [18.0, 17.0], [np.nan] * 2, ["o", "c"])
+    svg = sparkline(lc)
+    assert "MJD -3e+06" in svg
+    assert "1859-03-1" in svg
+
+
 def test_brighter_is_higher_and_later_is_to_the_right():
     lc = light_curve([100, 110, 120], [18.0, 16.0, 17.0], [np.nan] * 3, ["o", "c", "o"])
     (first, peak, last) = circles(sparkline(lc))

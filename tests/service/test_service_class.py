@@ -82,10 +82,14 @@ def test_a_misspelled_setting_is_refused(name):
 
 
 def test_a_missing_argument_names_the_public_method():
-    with pytest.raises(TypeError, match=r"^Atlas\.query_region\(\) is missing .*radius"):
+    with pytest.raises(TypeError, match=r"^Atlas\.query_region\(\) is missing .*coordinates"):
+        atlasquery.Atlas.query_region(radius="1 arcmin")
+    with pytest.raises(
+        TypeError, match=r"^Alerce\.crossmatch_catshtm\(\) is missing the arg.* and "
+    ):
+        atlasquery.Alerce.crossmatch_catshtm()
+    with pytest.raises(InvalidQueryError, match=r"^radius is missing"):
         atlasquery.Atlas.query_region("150d +2d")
-    with pytest.raises(TypeError, match=r"^Alerce\.query_region\(\) is missing the arguments "):
-        atlasquery.Alerce.query_region()
     with pytest.raises(TypeError, match=r"^Atlas\.query_region\(\) takes 2 positional arguments"):
         atlasquery.Atlas.query_region("150d +2d", "1 arcmin", True)
     with pytest.raises(TypeError, match="got 'coordinates' both by position and by name"):

@@ -7,7 +7,7 @@ from astropy.coordinates import angular_separation
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlasquery.service.cones import _offset, cover_cones, separations
+from atlasquery.service.cones import cover_cones, offset_positions, separations
 
 POLES = [(0.0, 90.0), (123.0, -90.0), (0.0, 0.0), (359.99999, 0.0), (180.0, 89.999), (77.0, -45.0)]
 positions = st.tuples(st.floats(0, 360, exclude_max=True), st.floats(-90, 90))
@@ -17,7 +17,7 @@ def points_within(ra, dec, radius, rng, n=400):
     """Return points in a circle: at the rim, the centre, and between."""
     share = np.concatenate([np.ones(n // 2), [0.0], rng.random(n - n // 2 - 1) ** 0.5])
     angle = rng.random(n) * 2 * np.pi
-    return _offset(ra, dec, share * radius * np.pi / 648000, angle).T
+    return offset_positions(ra, dec, share * radius * np.pi / 648000, angle).T
 
 
 def uncovered(cones, n, ra, dec, tolerance=1e-6):
@@ -105,7 +105,9 @@ def test_many_small_circles_are_covered(group, radius, spread):
     rng = np.random.default_rng(int(radius))
     centres = np.concatenate(
         [
-            _offset(*pole, np.deg2rad(spread) * np.sqrt(rng.random(12)), rng.random(12) * 7)
+            offset_positions(
+                *pole, np.deg2rad(spread) * np.sqrt(rng.random(12)), rng.random(12) * 7
+            )
             for pole in POLES
         ]
     )
@@ -136,7 +138,7 @@ def test_many_small_circles_are_covered(group, radius, spread):
 @example((0.0, 0.0), [(200.0, n / 3) for n in range(20)], 50.0)
 def test_any_neighbours_share_cones_that_cover(centre, offsets, radius):
     distance, angle = np.array(offsets).T
-    ra, dec = _offset(*centre, distance * np.pi / 648000, angle).T
+    ra, dec = offset_positions(*centre, distance * np.pi / 648000, angle).T
     cones = cover_cones(ra, dec, radius, largest=300)
     served = np.concatenate([cone.members for cone in cones])
     assert sorted(served.tolist()) == list(range(len(ra)))

@@ -241,7 +241,18 @@ def test_what_is_no_list_of_rows(text):
         decode_rows(COLUMNS, json.dumps([ROW]).encode(), text)
 
 
-@pytest.mark.parametrize("values", [["ab", "cd"], ["a", "long", ""], ["é", "日本"], ["😀x", "yy"]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["ab", "cd"],
+        ["a", "long", ""],
+        ["é", "日本"],
+        ["😀x", "yy"],
+        # A NUL in the place of what separates strings of one length.
+        ["ab\0c", "d", "efg"],
+        ["a\0b", "c\0d"],
+    ],
+)
 def test_texts(values):
     rows = decode(*[ROW | {"filter": value} for value in values])
     assert plain(rows, "band") == [value or None for value in values]
@@ -255,6 +266,24 @@ def test_pair_of_surrogates_is_one_character():
     assert plain(decode_rows(COLUMNS, text), "band") == ["\U0001f600", "o"]
     with pytest.raises(TableParseError):
         decode_rows(COLUMNS, b'[{"id": 1, "filter": "\\ud83d"}]')
+
+
+@pytest.mark.parametrize("missing", [[], [0], [1], [0, 1, 2]])
+@pytest.mark.parametrize(
+    ("wire", "name", "sent"),
+    [
+        ("mag", "mag", [-1.7976931348623157e308, 5e-324, 3]),
+        ("n", "n", [-(2**63), 2**63 - 1, 0]),
+        ("good", "good", [True, False, True]),
+    ],
+)
+def test_numbers_at_the_edges_with_some_missing(wire, name, sent, missing):
+    sent = [None if n in missing else value for n, value in enumerate(sent)]
+    rows = decode(*[ROW | {wire: value} for value in sent])
+    check_types(rows)
+    assert plain(rows, name) == sent
+    if wire == "mag":
+        assert np.isnan(rows.values[name]).tolist() == rows.masks[name].tolist()
 
 
 def test_texts_are_stacked_in_order():

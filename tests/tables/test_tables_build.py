@@ -24,7 +24,7 @@ from atlasquery.tables import (
     quantity_column,
     table_column,
 )
-from atlasquery.tables.build import _blank_column
+from atlasquery.tables.build import _blank_column, time_column
 
 COLUMNS = Columns(
     "a source",
@@ -264,3 +264,43 @@ def test_a_series_finds_its_rows_and_its_columns():
     assert len(series.indices) == 1 and not series["n"].info.indices
     with pytest.raises(ValueError, match="Duplicate"):
         assemble(Table(), [numbers.copy(), numbers.copy()])
+
+
+def shift_one(series):
+    series["time"][1] = Time(59009.0, format="mjd")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda series: None, [59001.0, 59002.0, 59003.0]),
+        (shift_one, [59002.0, 59003.0, 59009.0]),
+        (lambda series: series.sort("time"), [59001.0, 59002.0, 59003.0]),
+        (lambda series: setattr(series["time"], "format", "isot"), [59001.0, 59002.0, 59003.0]),
+    ],
+)
+def test_the_order_by_time_is_found_when_it_is_used(change, expected):
+    times = Time([59003.0, 59001.0, 59002.0], format="mjd")
+    times.info.name = "time"
+    numbers = table_column(Column("n", int, required=True), np.arange(3), None)
+    series = assemble_series(TimeSeries(), [times, numbers])
+    # Nothing was sorted so far.
+    assert "data" not in vars(series.indices[0].data)
+    change(series)
+    assert series.iloc[:]["time"].mjd.tolist() == expected
+    assert series.loc[Time(expected[-1], format="mjd")]["time"].mjd == expected[-1]
+    copied = pickle.loads(pickle.dumps(series))
+    assert copied.iloc[:]["time"].mjd.tolist() == expected
+    with pytest.raises(AttributeError):
+        _ = series.indices[0].data.nothing
+
+
+def test_times_of_which_none_is_known_are_separate():
+    column = Column("when", Timestamp, about="When it was.")
+    built = [time_column(column, np.full(n, ""), np.ones(n, bool)) for n in (3, 3, 0)]
+    built[0][1] = Time("2026-01-02", scale="utc")
+    assert built[0].mask.tolist() == [True, False, True]
+    assert built[1].mask.tolist() == [True] * 3 and len(built[2]) == 0
+    assert {(t.format, t.scale, t.info.name, t.info.description) for t in built} == {
+        ("isot", "utc", "when", "When it was.")
+    }

@@ -22,6 +22,8 @@ _LENGTH, _WIDTH, _TILT = 1.1, 0.35, math.radians(35.0)
 # The map begins with cells of the first order; those near the middle, or probable, are divided.
 _FIRST_ORDER, _NEAR_ORDER, _LAST_ORDER = 3, 6, 9
 _NEAR, _PROBABLE = 8.0, 2e-4
+# So many supernovae of its field began later.
+_YOUNGER = 5
 # What is far from the middle is not impossible.
 _FLOOR = 1e-3
 # Distance: uncertainty as a part of it, and its change per width of the map.
@@ -41,16 +43,15 @@ def counterpart(seed: int = SEED) -> SkyObject:
     Returns
     -------
     SkyObject
-        The youngest supernova of the field at RA 150 that all services know.
+        A supernova of the field at RA 150 that all services know. A few others began after it,
+        so that its age alone does not tell it.
     """
-    return max(
-        (
-            one for one in objects(seed)
-            if one.topic == "wide" and one.kind == "supernova" and one.redshift
-            and one.atlas_name and one.ztf_name and one.skyportal_id
-        ),
-        key=lambda one: one.curve.start,
-    )  # fmt: skip
+    known = [
+        one for one in objects(seed)
+        if one.topic == "wide" and one.kind == "supernova" and one.redshift
+        and one.atlas_name and one.ztf_name and one.skyportal_id
+    ]  # fmt: skip
+    return sorted(known, key=lambda one: one.curve.start)[-1 - _YOUNGER]
 
 
 def add_gravitational_wave(state: PortalState, seed: int = SEED) -> None:
@@ -106,9 +107,10 @@ def sky_map_of(seed: int = SEED) -> bytes:
         fits.Column("DISTNORM", "D", unit="Mpc-2", array=_norm(mu, sigma)),
     ]
     dateobs = _dateobs(one)
+    name = f"S{dateobs[2:10].replace('-', '')}bx"
     cards = fits.Header({
         "PIXTYPE": "HEALPIX", "ORDERING": "NUNIQ", "COORDSYS": "C", "INDXSCHM": "EXPLICIT",
-        "MOCORDER": _LAST_ORDER, "OBJECT": "S261012bx", "INSTRUME": "H1,L1,V1",
+        "MOCORDER": _LAST_ORDER, "OBJECT": name, "INSTRUME": "H1,L1,V1",
         "DATE-OBS": dateobs, "MJD-OBS": one.curve.start - TAI_MINUS_UTC / _DAY,
         "CREATOR": "the sandbox", "DISTMEAN": distance, "DISTSTD": _SPREAD * distance,
     })  # fmt: skip

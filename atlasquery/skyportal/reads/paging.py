@@ -17,6 +17,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
+from atlasquery.regions.base import Region
+from atlasquery.regions.cutting import rows_inside, warn_if_empty
 from atlasquery.service.failures import deliver
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
@@ -25,7 +27,10 @@ from atlasquery.skyportal.tables.columns import SEPARATION
 from atlasquery.tables import Column, Rows, build_table, check_answer, stack_rows
 from atlasquery.warn import warn
 
-__all__ = ["GALAXY_PAGE", "FoundRows", "check_limit", "query_around_each", "read_pages", "warn_of"]
+__all__ = [
+    "GALAXY_PAGE", "FoundRows", "check_limit", "query_area", "query_around_each", "read_pages",
+    "warn_of",
+]  # fmt: skip
 
 # It reads the first, and documents the second: see docs/servers/skyportal.rst, "Pages of
 # galaxies".
@@ -440,19 +445,7 @@ def query_around_each(
     IncompleteResultError
         If some of many positions failed.
     """
-
-    def read_one(task: tuple[int, dict]) -> tuple[FoundRows, Rows]:
-        found = ask(task[1])
-        return found, _by_separation(found.rows, *task, by, what)
-
-    answers = run_all(
-        read_one,
-        list(enumerate(cones)),
-        concurrency=client.conf.concurrency,
-        interrupt=client._clock.interrupt,
-    )
-    if len(cones) == 1 and isinstance(answers[0], Exception):
-        raise answers[0]
+    answers = _ask_each(client, cones, ask, by, what)
     failures, times = [], []
     parts = [_by_separation(nothing, 0, {"ra": 0.0, "dec": 0.0, "radius": 0.0}, by, what)]
     for cone, answer in zip(cones, answers, strict=True):
@@ -478,6 +471,95 @@ def query_around_each(
     if not len(table):
         warn(f"SkyPortal has no {what} there", NoResultsWarning)
     return table
+
+
+def _ask_each(client: SkyPortalQuery, cones: list[dict], ask: Callable, by: str, what: str) -> list:
+    """Return what each search has found with its separations, or its error; raise the only one."""
+
+    def read_one(task: tuple[int, dict]) -> tuple[FoundRows, Rows]:
+        found = ask(task[1])
+        return found, _by_separation(found.rows, *task, by, what)
+
+    answers = run_all(
+        read_one,
+        list(enumerate(cones)),
+        concurrency=client.conf.concurrency,
+        interrupt=client._clock.interrupt,
+    )
+    if len(cones) == 1 and isinstance(answers[0], Exception):
+        raise answers[0]
+    return answers
+
+
+def query_area(
+    client: SkyPortalQuery,
+    region: Region,
+    cones: list[dict],
+    ask: Callable,
+    nothing: Rows,
+    *,
+    by: str,
+    what: str,
+    max_rows: int | None,
+    on_error: str,
+    **query: object,
+) -> Table:
+    """Return what is in a region.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    cones : list of dict
+        The searches that cover it, as `cone_params` returns them.
+    ask : callable
+        Takes a cone, returns `FoundRows` with all of its rows.
+    nothing : Rows
+        The columns of what is searched, without rows.
+    by : str
+        The column with the name of each.
+    what : str
+        What is searched, for messages.
+    max_rows : int or None
+        Rows wanted at most, as in `read_pages`.
+    on_error : {"raise", "warn"}
+        What happens when some searches fail.
+    **query : object
+        What the table says of its origin.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Each once, by name.
+
+    Raises
+    ------
+    IncompleteResultError
+        If some of many searches failed.
+    """
+    failures, came = [], []
+    for cone, answer in zip(cones, _ask_each(client, cones, ask, by, what), strict=True):
+        if isinstance(answer, Exception):
+            failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
+        else:
+            came.append(answer[0])
+            warn_of(answer[0], what)
+    rows = rows_inside(region, [nothing, *(found.rows for found in came)], by=(by,))
+    limit, total = check_limit(client, max_rows), len(rows)
+    if limit is not None and total > limit:
+        rows = rows.take(np.arange(limit))
+        warn_of(FoundRows(rows, 0.0, total, True, True, limit), what)
+    when = min((found.when for found in came), default=client._clock.now())
+    table = deliver(
+        build_table(rows, meta=client._meta(when, region=region.name, **query)),
+        failures,
+        on_error=on_error,
+        service=client.service,
+        what="searches failed",
+        total=len(cones),
+        in_meta=True,
+    )
+    return warn_if_empty(table, client.service, region)
 
 
 def _by_separation(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:

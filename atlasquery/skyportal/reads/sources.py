@@ -10,6 +10,9 @@ from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
+from atlasquery.regions.argument import region_of
+from atlasquery.regions.base import Region
+from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.criteria import (
@@ -33,6 +36,7 @@ from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.reads.paging import (
     FoundRows,
     check_limit,
+    query_area,
     query_around_each,
     read_pages,
     warn_of,
@@ -51,34 +55,39 @@ __all__ = [
     "source_exists",
 ]
 
+# Largest radius in arcsec of the circles that cover a region: few sources are saved in each.
+REGION_RADIUS = 18000.0
 # The server's names of some criteria.
 RENAMED = {"source_id": "sourceID", "list_name": "listName"}
 
 
 def query_region(
     self: SkyPortalQuery,
-    coordinates: SkyCoord,
-    radius: Angle | u.Quantity | str,
+    coordinates: SkyCoord | Region,
+    radius: Angle | u.Quantity | str | None = None,
     *,
     max_rows: int | None = None,
     on_error: str = "raise",
     cache: bool | None = None,
     get_query_payload: bool = False,
 ) -> Table:
-    """Find the sources around one or many positions, the nearest first.
+    """Find the sources around one or many positions, the nearest first, or in a region.
 
-    Only what somebody has saved is searched; for candidates see `query_candidates`.
+    Only what somebody has saved is searched; for candidates see `query_candidates`. A
+    region is covered by circles of up to 5 degrees, and cut at its border.
 
     Parameters
     ----------
-    coordinates : `~astropy.coordinates.SkyCoord`
-        One position or an array of any shape, in any frame.
+    coordinates : `~astropy.coordinates.SkyCoord` or region
+        One position or an array of any shape, in any frame. Or one region: a shape of
+        the package ``regions``, a `mocpy.MOC`, or what
+        `~atlasquery.regions.read_region` returns.
     radius : `~astropy.coordinates.Angle`, `~astropy.units.Quantity` or str
         With a unit, above 0 and up to 90 degrees; what is exactly so far away is
-        found too.
+        found too. Only for positions.
     max_rows : int, optional
-        How many sources of each position are returned at most, -1 for all. The
-        default is ``conf.max_rows``.
+        How many sources of each position, or of the region, are returned at most, -1
+        for all. The default is ``conf.max_rows``.
     on_error : {"raise", "warn"}, optional
         What happens when some positions fail: an error that has the others, or a
         warning.
@@ -94,12 +103,13 @@ def query_region(
         ``coordinates.ravel()``), ``separation`` (arcsec), ``id``, ``ra``, ``dec``
         (deg), ``redshift``, ``classifications``, ``groups``, ``saved_at``
         (`~astropy.time.Time`) and more, sorted by position and separation. What is
-        not known is masked.
+        not known is masked. For a region without ``separation``, sorted by ``id``.
 
     Raises
     ------
     InvalidQueryError
-        If the radius has no unit, or is not above 0 and up to 90 degrees.
+        If the radius has no unit, or is not above 0 and up to 90 degrees; or if a
+        region takes more searches than ``conf.max_region_requests``.
     IncompleteResultError
         If some of many positions failed; ``.result`` has the others.
 
@@ -131,6 +141,8 @@ def query_region(
     """
     check_on_error(on_error)
     check_limit(self, max_rows)
+    if (region := region_of(coordinates, radius)) is not None:
+        return _query_in(self, region, max_rows, on_error, cache, get_query_payload)
     cones, shape, _ = cone_params(coordinates, radius)
     if get_query_payload:
         sent = [params_of(cone) for cone in cones]
@@ -145,6 +157,47 @@ def query_region(
         on_error=on_error,
         query="query_region",
         radius=str(radius),
+    )
+
+
+def _query_in(
+    client: SkyPortalQuery,
+    region: Region,
+    max_rows: int | None,
+    on_error: str,
+    cache: bool | None,
+    get_query_payload: bool,
+) -> Table:
+    """Return the sources in a region."""
+    cones = plan_cones(
+        region,
+        service=client.service,
+        conf=client.conf,
+        largest=REGION_RADIUS,
+        send=not get_query_payload,
+    )
+    sent = [{"ra": cone.ra, "dec": cone.dec, "radius": cone.radius / 3600.0} for cone in cones]
+    if get_query_payload:
+        payloads = [params_of(cone) for cone in sent]
+        return payloads[0] if len(payloads) == 1 else payloads
+    announce_plan(
+        region,
+        cones,
+        service=client.service,
+        concurrency=client.conf.concurrency,
+        per_second=client.conf.requests_per_second,
+    )
+    return query_area(
+        client,
+        region,
+        sent,
+        lambda cone: _sources(client, cone, -1, cache, warns=False),
+        decode_objects(SOURCE, b"[]"),
+        by="id",
+        what="sources",
+        max_rows=max_rows,
+        on_error=on_error,
+        query="query_region",
     )
 
 

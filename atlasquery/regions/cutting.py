@@ -1,0 +1,93 @@
+"""The objects of many cones as one list: each once, and only those inside the region."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.table import Table
+
+from atlasquery.exceptions import InputWarning, NoResultsWarning
+from atlasquery.regions.base import Region
+from atlasquery.tables import Column, Rows, stack_rows
+from atlasquery.warn import warn
+
+__all__ = ["rows_inside", "warn_if_empty"]
+
+QUERY_INDEX = Column(
+    "query_index", int, about="Number of the region searched: 0, the only one.", required=True
+)
+
+
+def rows_inside(region: Region, parts: Sequence[Rows], *, by: Sequence[str]) -> Rows:
+    """Return the rows inside a region, each object once.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    parts : sequence of Rows
+        What each search has found, with ``ra`` and ``dec``; one at least, which may be empty.
+    by : sequence of str
+        The columns that together are the name of an object.
+
+    Returns
+    -------
+    Rows
+        With ``query_index`` first, sorted by `by`, the first of these first.
+
+    Warns
+    -----
+    InputWarning
+        If objects have no position, so that they are left out.
+    """
+    rows = stack_rows(*parts)
+    names = [np.unique(rows.values[name], return_inverse=True)[1].ravel() for name in by]
+    order = np.lexsort(names[::-1])
+    new = np.zeros(len(rows), dtype=bool)
+    new[:1] = True
+    for name in names:
+        new[1:] |= np.diff(name[order]) != 0
+    rows = rows.take(order[new])
+    ra, dec = rows.values["ra"], rows.values["dec"]
+    known = np.isfinite(ra) & np.isfinite(dec) & ~(rows.masks["ra"] | rows.masks["dec"])
+    if not known.all():
+        warn(
+            f"{np.count_nonzero(~known)} objects without a position are left out, since it is not "
+            f"known whether they are in the {region.name}",
+            InputWarning,
+        )
+    inside = known.copy()
+    inside[known] = region.inside(ra[known], dec[known])
+    chosen = rows.take(inside)
+    found = Rows(length=len(chosen))
+    found.add(QUERY_INDEX, np.zeros(len(chosen), dtype=np.int64))
+    for column in chosen.columns:
+        if column.name not in ("query_index", "separation"):
+            found.add(column, chosen.values[column.name], chosen.masks[column.name])
+    return found
+
+
+def warn_if_empty(table: Table, service: str, region: Region) -> Table:
+    """Return a table; warn if it has no rows.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        What a search has found.
+    service : str
+        The service that was asked.
+    region : Region
+        The region.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        The same.
+
+    Warns
+    -----
+    NoResultsWarning
+        If it is empty.
+    """
+    if not len(table):
+        warn(f"{service} has no object in the {region.name}", NoResultsWarning)
+    return table
