@@ -11,6 +11,7 @@ from benchmarks import (
     find,
     forced,
     forced_queue,
+    hats,
     importing,
     lcc,
     lightcurves,
@@ -34,6 +35,7 @@ PARTS = (
     skyportal,
     find,
     within,
+    hats,
 )
 
 

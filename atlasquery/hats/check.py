@@ -129,7 +129,7 @@ class _FilesChecked:
                 continue
             label = f"{self.name}/{file_of(*cell)}"
             try:
-                table = read_file(file, _names(file))
+                table = read_file(file)
             except TableParseError as error:
                 yield f"{label}: {error}"
                 continue
@@ -197,16 +197,14 @@ class _FilesChecked:
                 yield from _curve_faults(column.name, table[column.name])
 
 
-def _names(file: Path) -> list[str]:
-    from pyarrow import parquet
-
-    return parquet.read_schema(file).names
-
-
 def _odd_columns(schema: "pa.Schema", common: "pa.Schema") -> str:
     """Return which columns two schemas differ in."""
-    ours, theirs = ({f.name: f for f in one} for one in (schema, common))
-    odd = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    ours, theirs = ({f.name: f.type for f in one} for one in (schema, common))
+    odd = [
+        name
+        for name in {**ours, **theirs}
+        if name not in ours or name not in theirs or ours[name] != theirs[name]
+    ]
     return ", ".join(odd)
 
 
