@@ -11,6 +11,7 @@ from benchmarks import (
     find,
     forced,
     forced_queue,
+    hats,
     importing,
     lcc,
     lightcurves,
@@ -36,6 +37,7 @@ PARTS = (
     skyportal,
     find,
     within,
+    hats,
 )
 
 

@@ -206,9 +206,7 @@ class StoredColumns:
             for n in ids.tolist()
         ]
         tables = [self._of_kind(chunks, kind, columns) for kind in self._kinds]
-        order = np.argsort(ids)
-        owners = [np.searchsorted(ids, table["atlas_id"], sorter=order) for table in tables]
-        owner = order[np.concatenate(owners)]
+        owner = np.concatenate([_owners(ids, table["atlas_id"].to_numpy()) for table in tables])
         mjd, exposure_time = (
             np.concatenate([_numbers(table, name) for table in tables])
             for name in ("time", "exposure_time")
@@ -254,7 +252,9 @@ class StoredColumns:
 
         lengths = [len(table) for table in tables]
         total = sum(lengths)
-        found: dict[str, Any] = {"survey": pa.repeat("atlas", total)}
+        found: dict[str, Any] = {}
+        if "survey" in columns:
+            found["survey"] = pa.repeat("atlas", total)
         if self._forced:
             wire = {name: _numbers(tables[0], name) for name in FORCED_WIRE if name != "is_limit"}
             is_limit = _truths(tables[0], "is_limit")
@@ -263,11 +263,13 @@ class StoredColumns:
             found["detection"] = pa.array(values.pop("detection"))
             found["exposure_time"] = pa.array(values.pop("exposure_time"))
             return found | {name: _masked(array) for name, array in values.items()}
-        found["detection"] = pa.array(np.arange(total) < lengths[0])
-        # The exposure time is never masked.
-        found["exposure_time"] = pa.array(
-            np.concatenate([_numbers(table, "exposure_time") for table in tables])
-        )
+        if "detection" in columns:
+            found["detection"] = pa.array(np.arange(total) < lengths[0])
+        if "exposure_time" in columns:
+            # It is never masked.
+            found["exposure_time"] = pa.array(
+                np.concatenate([_numbers(table, "exposure_time") for table in tables])
+            )
         if set(DERIVED) & set(columns):
             signed = Rows(length=lengths[0])
             for name in SIGNED:
@@ -290,9 +292,9 @@ class StoredColumns:
             if array is None:
                 parts.append(pa.nulls(len(table), kind))
             else:
-                parts.append(array.combine_chunks().cast(kind))
+                parts.append(pa.concat_arrays([chunk.cast(kind) for chunk in array.chunks]))
         joined = pa.concat_arrays(parts)
-        if name in NAMES:
+        if name in NAMES and joined.null_count:
             return compute.fill_null(joined, "")
         if pa.types.is_timestamp(kind):
             return mjd_of_stamps(joined)
@@ -339,6 +341,16 @@ def _has_values(metadata: Any, name: str) -> bool:
                 if known is None or known.null_count is None or known.null_count < found.num_rows:
                     return True
     return False
+
+
+def _owners(ids: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Return which of the ids each row has; the rows of an object mostly come together."""
+    if not len(of):
+        return np.empty(0, np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]]))
+    order = np.argsort(ids)
+    found = order[np.searchsorted(ids, of[starts], sorter=order)]
+    return np.repeat(found, np.diff(starts, append=len(of)))
 
 
 def _numbers(table: "pa.Table", name: str) -> np.ndarray:

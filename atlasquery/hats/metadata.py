@@ -8,7 +8,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io.misc import yaml
 
-__all__ = ["SharedMeta", "read_meta"]
+__all__ = ["POSITION", "SharedMeta", "read_meta"]
 
 # The item of a value that JSON has no form for, and that of the position.
 YAML, POSITION = "__yaml__", "__position__"

@@ -247,15 +247,15 @@ class HatsLightCurves(LightCurveDisplay, ResultMapping):
             yield key, self[key]
 
 
-def read_file(path: Path, columns: list[str]) -> "pa.Table":
+def read_file(path: Path, columns: list[str] | None = None) -> "pa.Table":
     """Read columns of a file of a catalogue.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The file.
-    columns : list of str
-        The columns.
+    columns : list of str, optional
+        The columns; by default all.
 
     Returns
     -------

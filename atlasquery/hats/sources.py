@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from json.encoder import encode_basestring_ascii as json_string
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from atlasquery.atlas.stored_columns import StoredColumns, position_of
 from atlasquery.atlas.stored_light_curves import StoredLightCurves
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.hats.fields import MJD, FileColumn, FileColumns, arrow_array
-from atlasquery.hats.metadata import SharedMeta
+from atlasquery.hats.metadata import POSITION, SharedMeta
 from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.light_curves import LightCurves
 from atlasquery.lightcurve.schema import Conventions, halves
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["CurveBatch", "DirectorySource", "MappingSource", "TableSource", "open_source"]
 
 # Values of light curves that are in memory together, and the rows and objects of a batch.
-VALUES, LEAST_ROWS, MOST_OBJECTS = 1 << 24, 1 << 17, 1 << 15
+VALUES, LEAST_ROWS, MOST_OBJECTS = 1 << 23, 1 << 17, 1 << 15
 RIGHT = (
     "the directory of download_sources, a mapping of objects to light curves, or a table of many "
     "with a column 'object', as stack makes it"
@@ -287,10 +288,9 @@ class DirectorySource:
 
     def _meta(self, key: int, name: str, obtained: str, known: bool) -> str:
         # As SharedMeta.difference, of which the rest is the same for all.
-        items = {"object": name, "atlas_id": key, "obtained": obtained}
-        if known:
-            items["coordinates"] = POSITION_ITEM
-        return json.dumps({"set": items})
+        where = f', "coordinates": {POSITION_ITEM}' if known else ""
+        items = f'"object": {json_string(name)}, "atlas_id": {key}, "obtained": "{obtained}"{where}'
+        return f'{{"set": {{{items}}}}}'
 
 
 class MappingSource:
@@ -525,7 +525,7 @@ class TableSource:
 
 
 Source = DirectorySource | MappingSource | TableSource
-POSITION_ITEM = {"__position__": True}
+POSITION_ITEM = json.dumps({POSITION: True})
 
 
 def check_columns(fields: FileColumns, known: Collection[str]) -> None:

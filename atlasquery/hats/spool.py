@@ -21,14 +21,14 @@ from atlasquery.hats.sources import CurveBatch
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["REQUIRED", "Run", "conform", "merged", "sorted_table", "write_run"]
+__all__ = ["REQUIRED", "Run", "conform", "merged", "row_order", "sorted_table", "write_run"]
 
 #: Columns that are never null.
 REQUIRED = (HEALPIX, "id")
 # Bytes of what is read from a run at once.
 CHUNK = 1 << 21
-# Numbers up to this are sorted in linear time.
-RADIX = 1 << 16
+# Bits of the number that rows are sorted by.
+KEY_BITS = 62
 # Bytes of a list's beginning, and of the numbers of an object that has no rows.
 LEAST_BYTES = 64
 
@@ -198,7 +198,7 @@ def sorted_table(
     left_out = int(np.count_nonzero(~known))
     rank = np.empty(len(objects), np.int64)
     rank[objects] = np.arange(len(objects))
-    rows, lengths = _row_order(rank[batch.owner], batch.rows[MJD].to_numpy(zero_copy_only=False),
+    rows, lengths = row_order(rank[batch.owner], batch.rows[MJD].to_numpy(zero_copy_only=False),
                                len(objects))  # fmt: skip
     rows = rows[int(lengths[:left_out].sum()) :]
     objects, lengths = objects[left_out:], lengths[left_out:]
@@ -225,14 +225,45 @@ def sorted_table(
     return pa.table(list(columns.values()), schema=schema), sizes, missing
 
 
-def _row_order(owner: np.ndarray, mjd: np.ndarray, objects: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows in order of object and time, and the number of rows of each object."""
+def row_order(owner: np.ndarray, mjd: np.ndarray, objects: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows in order of object and time, and the number of rows of each object.
+
+    Rows of one time stay in the order given; those without a time come last.
+
+    Parameters
+    ----------
+    owner : `~numpy.ndarray` of int64
+        The number of the object of each row.
+    mjd : `~numpy.ndarray`
+        The time of each row, NaN where it is missing.
+    objects : int
+        Number of objects.
+
+    Returns
+    -------
+    order, lengths : `~numpy.ndarray` of int64
+        The rows, and the number of rows of each object.
+    """
     lengths = np.bincount(owner, minlength=objects)
-    if len(owner) and np.all(owner[1:] >= owner[:-1]) and _is_rising(owner, mjd):
+    if not len(owner) or (np.all(owner[1:] >= owner[:-1]) and _is_rising(owner, mjd)):
         return np.arange(len(owner)), lengths
-    order = np.argsort(mjd, kind="stable")
-    narrow = np.uint16 if objects <= RADIX else np.int64
-    return order[np.argsort(owner[order].astype(narrow), kind="stable")], lengths
+    if np.isnan(mjd).any():
+        return np.lexsort((mjd, owner)), lengths
+    # Both in one number, which is sorted in a fourth of the time that two columns take.
+    bits = KEY_BITS - int(objects).bit_length()
+    low = float(mjd.min())
+    # Below the number of the next object, however the last time is rounded.
+    scale = 2.0**bits * (1 - 1e-9) / max(float(mjd.max()) - low, 1.0)
+    key = (owner.astype(np.int64) << bits) + ((mjd - low) * scale).astype(np.int64)
+    order = np.argsort(key)
+    ordered = key[order]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(same):
+        # Times that are equal, or differ by less than the number shows.
+        some = np.unique(np.concatenate([same, same + 1]))
+        rows = order[some]
+        order[some] = rows[np.lexsort((rows, mjd[rows], key[rows]))]
+    return order, lengths
 
 
 def _is_rising(owner: np.ndarray, mjd: np.ndarray) -> bool:

@@ -82,10 +82,14 @@ def _to_tai(jd1: np.ndarray, jd2: np.ndarray, scale: str) -> np.ndarray | float:
     starts, steps = _leap_seconds()
     moment = jd1 + jd2
     low, high = (float(np.nanmin(moment)), float(np.nanmax(moment))) if moment.size else (0.0, 0.0)
-    first, last = np.searchsorted(starts, (low, high), side="right") - 1
-    if first == last and first >= 0:
+    first, last = (max(int(n) - 1, 0) for n in np.searchsorted(starts, (low, high), side="right"))
+    if first == last:
         return float(steps[first])
-    return steps[np.maximum(np.searchsorted(starts, moment, side="right") - 1, 0)]
+    found = np.full(moment.shape, steps[first])
+    # To look up each row takes several times as long.
+    for n in range(first + 1, last + 1):
+        found[moment >= starts[n]] = steps[n]
+    return found
 
 
 def _leap_seconds() -> tuple[np.ndarray, np.ndarray]:
@@ -110,10 +114,13 @@ def _mend_leap_days(
     """
     moment = jd1 + jd2
     starts, _ = _leap_seconds()
-    following = np.searchsorted(starts, moment)
-    near = np.abs(moment - starts[np.minimum(following, len(starts) - 1)]) < 1.01
-    near |= np.abs(moment - starts[np.maximum(following - 1, 0)]) < 1.01
-    rows = np.flatnonzero((near | (moment < WHOLE_SECONDS)) & np.isfinite(moment))
+    if not moment.size:
+        return
+    low, high = np.nanmin(moment), np.nanmax(moment)
+    near = moment < WHOLE_SECONDS
+    for leap in starts[(starts > low - 1.01) & (starts < high + 1.01)].tolist():
+        near |= np.abs(moment - leap) < 1.01
+    rows = np.flatnonzero(near & np.isfinite(moment))
     if not len(rows):
         return
     total = np.broadcast_to(seconds, moment.shape)[rows]

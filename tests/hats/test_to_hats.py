@@ -14,6 +14,7 @@ from atlasquery.atlas import AtlasClass
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.hats import check_hats, read_hats, to_hats
 from atlasquery.hats.properties import read_properties
+from atlasquery.hats.spool import row_order
 from atlasquery.lightcurve import bin, clean, combine, stack
 
 SMALL = {"partition_bytes": 3e4, "progress": False}
@@ -309,6 +310,21 @@ def test_units_are_converted_and_types_widened(tmp_path):
     assert found[2]["zero_point"].unit == u.mag
     np.testing.assert_allclose(bare(found[2]["zero_point"])[0], bare(other["zero_point"])[0] / 1e3)
     assert found[2]["number"].tolist() == other["number"].tolist()
+
+
+@pytest.mark.parametrize(("rows", "objects"), [(1, 1), (50, 5), (5000, 30), (5000, 1025)])
+@pytest.mark.parametrize("days", [1e-9, 1.0, 4000.0])
+def test_rows_are_sorted_by_object_and_time(rows, objects, days):
+    rng = np.random.default_rng(rows)
+    owner = rng.integers(0, objects, rows)
+    for decimals in (3, 13):
+        mjd = np.round(60000 + rng.uniform(0, days, rows), decimals)
+        # The last time is that of an object which is not the last one.
+        mjd[np.argmin(owner)] = mjd.max() + days
+        for times in (mjd, np.where(rng.random(rows) < 0.1, np.nan, mjd)):
+            order, lengths = row_order(owner, times, objects)
+            np.testing.assert_array_equal(order, np.lexsort((times, owner)))
+            np.testing.assert_array_equal(lengths, np.bincount(owner, minlength=objects))
 
 
 def test_ids_of_19_digits_are_exact(tmp_path):
