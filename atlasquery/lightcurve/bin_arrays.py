@@ -11,7 +11,7 @@ from atlasquery.lightcurve.derive import new_meta
 from atlasquery.lightcurve.schema import Conventions, describe_flux, schema_columns, time_column
 from atlasquery.tables import LightCurve, Rows, assemble_series
 
-__all__ = ["BinArrays"]
+__all__ = ["BinArrays", "GrowingArrays"]
 
 TIMES = ("time", "first", "last")
 

@@ -1,6 +1,6 @@
 """One light curve from those of several services, whose times and fluxes can be compared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, overload
 
@@ -11,6 +11,7 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import check_light_curve
 from atlasquery.lightcurve.combine_arrays import CombinedArrays
 from atlasquery.lightcurve.combine_rows import (
@@ -180,12 +181,15 @@ def combine(
     directions = _directions(inputs, objects, many, given) if barycentric else None
     if barycentric or (scale == "tai" and _all_barycentric(inputs)):
         scale = "tdb"
-    parts, found = [], []
-    for part, some in _parts(inputs, directions):
-        source = part.columns()
-        found.append(combine_rows(part, source, scale=scale, directions=some))
-        parts.append((slice(int(part.owner[0]), int(part.owner[-1]) + 1), source))
-    rows = CombinedRows.joined(found)
+    parts: list[tuple[slice, CurveArrays]] = []
+
+    def combined() -> Iterator[CombinedRows]:
+        for part, some in _parts(inputs, directions):
+            source = part.columns()
+            parts.append((slice(int(part.owner[0]), int(part.owner[-1]) + 1), source))
+            yield combine_rows(part, source, scale=scale, directions=some)
+
+    rows = CombinedRows.joined(combined(), sum(inputs.lengths))
     _warn_of_times(rows, inputs, many)
     tables = CombinedTables(
         inputs, rows, scale=scale, barycentric=barycentric, drop=duplicates == "drop"

@@ -1,8 +1,8 @@
 """The rows of many light curves as plain arrays: their times, kinds, order and duplicates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.bin_arrays import GrowingArrays
 from atlasquery.lightcurve.duplicates import FAR, MeasuredRows, hashed, repeats
 from atlasquery.lightcurve.schema import (
     MJD_0,
@@ -210,32 +211,36 @@ class CombinedRows:
         return CombinedRows(**arrays, lengths=np.array([rows.stop - rows.start]))
 
     @classmethod
-    def joined(cls, parts: "Sequence[CombinedRows]") -> "CombinedRows":
+    def joined(cls, parts: "Iterable[CombinedRows]", rows: int) -> "CombinedRows":
         """Return the rows of several parts, one after the other.
 
         Parameters
         ----------
-        parts : sequence of CombinedRows
-            At least one.
+        parts : iterable of CombinedRows
+            At least one. The memory of each can be used again for the next.
+        rows : int
+            Number of rows of all of them.
 
         Returns
         -------
         CombinedRows
             All rows.
         """
-        if len(parts) == 1:
-            return parts[0]
-        first = np.cumsum([0, *(len(part.index) for part in parts)])
-        for part, start in zip(parts, first.tolist(), strict=False):
+        remaining = iter(parts)
+        first, second = next(remaining), next(remaining, None)
+        if second is None:
+            return first
+        # New memory is cleared by the system, which takes as long as to combine the rows: each
+        # number is written into it once.
+        growing, lengths, start = GrowingArrays(rows), [], 0
+        for part in chain((first, second), remaining):
             part.index += start
             part.repeats[part.repeats >= 0] += start
-        joined: dict[str, Any] = {}
-        for name in vars(parts[0]):
-            joined[name] = np.concatenate([getattr(part, name) for part in parts])
-            for part in parts:
-                # Each array is in memory twice only while it is joined.
-                setattr(part, name, None)
-        return cls(**joined)
+            arrays = vars(part).copy()
+            lengths.append(arrays.pop("lengths"))
+            growing.add(arrays, len(part.index))
+            start += len(part.index)
+        return cls(**growing.arrays(), lengths=np.concatenate(lengths))
 
 
 def combine_rows(

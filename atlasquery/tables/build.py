@@ -137,8 +137,8 @@ def assemble_series(series: TimeSeries, columns: Iterable) -> TimeSeries:
 class _SortedOnUse(SortedArray):
     """The order of the rows by time, found when it is first used and by astropy itself.
 
-    Most light curves are never searched, and sorting takes as long as all else that makes a
-    time series of columns. What changes the times asks for the order before.
+    Most light curves are never searched by time, and to sort the rows takes as long as to make
+    all columns. Times that were changed until then are in the order of their new values.
     """
 
     @classmethod

@@ -23,6 +23,8 @@ PIECE = 1 << 20
 LARGEST = 200_000_000
 # The bytes of the widest element, and those of which a part of a FITS file has a multiple.
 WIDEST, BLOCK = 8, 2880
+# The columns that a table of FITS may have.
+MOST_COLUMNS = 999
 # Exceptions of astropy for bytes that are not a FITS file.
 NOT_FITS = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError,
@@ -176,6 +178,12 @@ def _check_sizes(file: BinaryIO, total: int, limit: int, what: str) -> None:
             raise TableParseError(
                 f"HDU {number} of {what} should have {size} bytes of data, and "
                 f"{total - where} are present"
+            )
+        # Astropy makes a record for each column before it looks for the first.
+        if _whole(header.get("TFIELDS", 0)) > MOST_COLUMNS:
+            raise TableParseError(
+                f"HDU {number} of {what} should have {header['TFIELDS']} columns, and FITS "
+                f"has up to {MOST_COLUMNS}"
             )
         if _bytes_read(header, size) > limit:
             raise too_large(f"HDU {number} of {what}", limit)

@@ -98,12 +98,17 @@ def _array(column: Column, values: list, what: str) -> tuple[np.ndarray, np.ndar
 
 
 def _wrong(column: Column, values: list, what: str) -> TableParseError:
-    right: tuple = {float: (float, int), int: (int,), bool: (bool,)}[column.kind]
+    right: tuple = {float: (float, int), int: (int,), bool: (bool, np.bool_)}[column.kind]
+    # To look for a float in a range is to walk along all of it.
     wrong = next(
-        (v for v in values if v is not None and (not isinstance(v, right) or v in INT64)),
+        (
+            value
+            for value in values
+            if value is not None
+            and (not isinstance(value, right) or (type(value) is int and value not in INT64))
+        ),
         None,
     )
-    wrong = next((v for v in values if v is not None and not isinstance(v, right)), wrong)
     return TableParseError(
         f"{what} has {column.wire}={wrong!r:.100}, which is not of the kind {column.kind.__name__}"
     )

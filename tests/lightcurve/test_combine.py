@@ -1,5 +1,6 @@
 """Combined light curves: times, kinds and duplicates, against what was worked out by hand."""
 
+import sys
 import warnings
 
 import astropy.units as u
@@ -511,6 +512,30 @@ def test_a_table_that_is_not_a_light_curve_is_named():
     lc.remove_column("flux")
     with pytest.raises(InvalidQueryError, match=r"curves\[1\].*no column flux"):
         combine([atlas(), lc])
+
+
+@pytest.mark.parametrize("duplicates", ["flag", "drop"])
+def test_many_objects_in_parts_are_those_combined_alone(monkeypatch, duplicates):
+    objects = {
+        "twice": [surveys.atlas(), surveys.atlas(), surveys.ztf()],
+        "one": [ztf()],
+        "none": [atlas()[:0]],
+        "copied": [surveys.ztf(), surveys.ztf()],
+        "empty at the end": [atlas()[:0], ztf()[:0]],
+    }
+    # A few rows, so that each object is a part.
+    monkeypatch.setattr(sys.modules[combine.__module__], "CHUNK", 5)
+    many = quietly(objects, duplicates=duplicates)
+    assert list(many) == list(objects)
+    binned = bin_curve(quietly(objects, duplicates=duplicates))
+    for key, given in objects.items():
+        alone = quietly(given, duplicates=duplicates)
+        assert many[key].colnames == alone.colnames
+        assert many[key].meta["history"] == alone.meta["history"]
+        assert np.array_equal(many[key].time.mjd, alone.time.mjd)
+        assert many[key]["exposure"].tolist() == alone["exposure"].tolist()
+        assert many[key]["duplicate_of"].tolist() == alone["duplicate_of"].tolist()
+        assert binned[key]["n"].tolist() == bin_curve(alone)["n"].tolist()
 
 
 def test_light_curves_without_rows():

@@ -8,6 +8,8 @@ from astropy.time import Time
 from astropy.utils import iers
 
 from atlasquery.sandbox import sky
+from atlasquery.sandbox.atlas.database import six_digits
+from atlasquery.sandbox.atlas.dates import iso_dates
 from atlasquery.sandbox.atlas.exposures import observe
 from atlasquery.sandbox.curves import KINDS, blueness, flux_of, magnitude_of
 from atlasquery.sandbox.forcedphot.files import result_text
@@ -193,3 +195,28 @@ def test_forced_photometry_follows_a_minor_planet():
     assert angular_distance(*places[0], *places[-1]) > 60
     ratio = [float(row["uJy"]) / float(one.total_flux(0.0, "o")) for row in rows]
     assert np.median(ratio) == pytest.approx(1, abs=0.1)
+
+
+def test_numbers_of_any_size_are_rounded_as_text_is():
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=2000) * 10.0 ** rng.integers(-14, 15, 2000)
+    assert six_digits(values).tolist() == [float(f"{value:.6g}") for value in values.tolist()]
+    odd = six_digits(np.array([np.nan, np.inf, 0.0, 1e-30, 999999.5, 100000.0]))
+    assert np.isnan(odd[0]) and odd[1:].tolist() == [np.inf, 0.0, 1e-30, 1e6, 100000.0]
+
+
+def test_dates_of_the_same_second_and_of_none():
+    dates = iso_dates(np.array([60000.5, np.nan, 60000.5, 40587.0]))
+    assert dates == ["2023-02-25T12:00:00Z", None, "2023-02-25T12:00:00Z", "1970-01-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32, 2**40 + 3])
+def test_random_numbers_are_those_of_the_seed_and_its_streams(seed):
+    drawn = sky.generator(seed, 3, 250).integers(0, 2**62, 5)
+    assert drawn.tolist() == np.random.default_rng([seed, 3, 250]).integers(0, 2**62, 5).tolist()
+
+
+def test_a_letter_is_as_blue_alone_as_in_a_list():
+    letters = np.array([["g", "q"], ["y", "\u03b3"]])
+    assert blueness(letters).tolist() == [[blueness(x).item() for x in row] for row in letters]
+    assert blueness(np.array(["o", "clear"])).tolist() == [0, 0]

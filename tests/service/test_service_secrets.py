@@ -274,3 +274,10 @@ def test_atlas_against_the_sandbox(sandbox, lines, tmp_path):
     assert lists.meta["service"] == "ATLAS Transient Server"
     assert reader.token not in shown
     assert reader.password not in shown
+
+
+def test_a_secret_is_compared_and_not_pickled():
+    assert len({Secret(TOKEN), Secret(TOKEN), Secret(PASSWORD)}) == 2
+    with pytest.raises(TypeError, match="log in again in the other process") as caught:
+        pickle.dumps(Secret(TOKEN))
+    assert not holds_secret(str(caught.value))

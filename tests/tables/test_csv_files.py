@@ -101,3 +101,11 @@ def test_a_column_of_nothing_but_missing_numbers_is_of_numbers(tmp_path, nothing
     path.write_text(f"a,b\n1,{nothing}\n2,{nothing}\n")
     column = read_table(path)["b"]
     assert column.dtype == float and np.all(np.isnan(column))
+
+
+def test_a_file_of_a_spreadsheet_in_utf_16(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("name,seen\né,True\nb,False\n".encode("utf-16"))
+    table = read_table(path)
+    assert table["name"].tolist() == ["é", "b"]
+    assert table["seen"].dtype == bool and table["seen"].tolist() == [True, False]
