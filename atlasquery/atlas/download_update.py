@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
@@ -273,9 +273,7 @@ def _not_newer(
     return [atlas_id for atlas_id, agrees in zip(ids, same, strict=True) if agrees]
 
 
-def _equal(
-    one: u.Quantity | Time | np.ndarray, other: u.Quantity | Time | np.ndarray
-) -> np.ndarray:
+def _equal(one: Any, other: Any) -> np.ndarray:
     """Return where two columns have the same values, or both have none."""
     absent = [np.broadcast_to(getattr(column, "mask", False), len(one)) for column in (one, other)]
     if isinstance(one, Time) and isinstance(other, Time):

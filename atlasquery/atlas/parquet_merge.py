@@ -51,6 +51,7 @@ def merge_rows(
     import pyarrow as pa
 
     old = new = None
+    outdated = np.empty(0, bool)
     if stored is not None:
         outdated = _at_or_after(stored, since, timed)
         old = stored.filter(pa.array(outdated))

@@ -18,6 +18,11 @@ __all__ = ["download"]
 @click.option(
     "--max-age", metavar="TIME", help="Fetch again objects that are older, such as '7 d'."
 )
+@click.option(
+    "--update",
+    type=click.Choice(["changed", "all"]),
+    help="Fetch what is new of objects in the directory: of those that lists report, or of all.",
+)
 @window_options
 @service_options
 def download(
@@ -26,6 +31,7 @@ def download(
     source: Path | None,
     name: str | None,
     max_age: str | None,
+    update: str | None,
     start: float | str | None,
     end: float | str | None,
     service: Service,
@@ -39,6 +45,7 @@ def download(
     Examples:
       atlasquery download 1100003181021216990 ATLAS26zz -d nightly
       atlasquery download --list good -d nightly --wait
+      atlasquery download --list good -d nightly --update changed
       atlasquery cone 150.0 2.2 5arcmin | atlasquery download --from - -d field
     """
     from atlasquery.atlas import AtlasClass
@@ -53,7 +60,9 @@ def download(
     if not wanted:
         click.echo("There is no id to fetch.", err=True)
         return Code.NOTHING
-    done = atlas.download_sources(wanted, directory, start=start, end=end, max_age=max_age)
+    done = atlas.download_sources(
+        wanted, directory, start=start, end=end, max_age=max_age, update=update
+    )
     states = done["status"].tolist()
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     words = ", ".join(f"{count} {state}" for state, count in counts.items())
