@@ -343,16 +343,18 @@ def _check_exact(field: FileColumn, values: np.ndarray, mask: np.ndarray) -> Non
 def _values_and_mask(column: Any, field: FileColumn) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the bare values of a column in the unit of a field, and where they are missing."""
     if isinstance(column, Time):
-        mask = np.asarray(column.mask)
+        hidden = np.asarray(column.mask)
         parts = (np.asarray(getattr(one, "unmasked", one)) for one in (column.jd1, column.jd2))
         jd1, jd2 = parts
-        return (jd1 - MJD_0) + jd2, mask if mask.any() else None
+        return (jd1 - MJD_0) + jd2, hidden if hidden.any() else None
+    values: np.ndarray
+    mask: np.ndarray | None = None
     if isinstance(column, MaskedColumn):
         values, mask = np.asarray(column.data.data), np.ma.getmaskarray(column)
     elif isinstance(column, Masked):
         values, mask = np.ndarray.view(column.unmasked, np.ndarray), np.asarray(column.mask)
     else:
-        values, mask = np.ndarray.view(column, np.ndarray), None
+        values = np.ndarray.view(column, np.ndarray)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype.kind == "S":
         values = np.strings.decode(values, "utf-8")
@@ -408,11 +410,12 @@ def _numpy_values(field: FileColumn, array: "pa.Array", mask: np.ndarray) -> np.
 
 def _read_time(field: FileColumn, mjd: np.ndarray, mask: np.ndarray) -> Time:
     known = np.where(mask, 51544.0, mjd) if mask.any() else mjd
+    value: Any = known
     if field.format in DATES:
         day = np.floor(known)
-        known = halves(day)[0], np.rint((known - day) * MICROSECONDS) / MICROSECONDS
-        known = known[0], (day - (known[0] - MJD_0)) + known[1]
-    times = time_column(known, field.column, field.about, field.scale)
+        jd1, part = halves(day)[0], np.rint((known - day) * MICROSECONDS) / MICROSECONDS
+        value = jd1, (day - (jd1 - MJD_0)) + part
+    times = time_column(value, field.column, field.about, field.scale)
     times.info.description = field.about or None
     if field.format:
         times.format = field.format
