@@ -194,6 +194,7 @@ def clean_and_bin(frame, path):
         return pd.DataFrame({"id": np.empty(0, np.int64), "flux": np.empty(0)})
     # Rules for columns that were left out are disabled.
     off = dict.fromkeys(("detector_min", "detector_max", "reduced_chi2_max", "limiting_mag_min"))
+    off |= dict.fromkeys(("psf_min", "psf_max"))
     table = clean(stack_frame(frame, path), by=["object", "band"], **off)
     table = bin(table, by=["object", "band"])
     flux = np.asarray(table["flux"].filled(np.nan))

@@ -274,9 +274,9 @@ class StoredColumns:
             signed = Rows(length=lengths[0])
             for name in SIGNED:
                 signed.add(Column(name), _numbers(tables[0], name))
-            for column, flux in signed_flux(signed):
+            for column, array in signed_flux(signed):
                 blank = np.full(lengths[1], np.nan)
-                found[column.name] = _masked(np.concatenate([flux, blank]))
+                found[column.name] = _masked(np.concatenate([array, blank]))
         return found
 
     def _column(self, tables: list, name: str) -> "pa.Array":

@@ -343,16 +343,15 @@ def _check_exact(field: FileColumn, values: np.ndarray, mask: np.ndarray) -> Non
 def _values_and_mask(column: Any, field: FileColumn) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the bare values of a column in the unit of a field, and where they are missing."""
     if isinstance(column, Time):
-        hidden = np.asarray(column.mask)
+        mask = np.asarray(column.mask)
         parts = (np.asarray(getattr(one, "unmasked", one)) for one in (column.jd1, column.jd2))
         jd1, jd2 = parts
-        return (jd1 - MJD_0) + jd2, hidden if hidden.any() else None
-    values: np.ndarray
-    mask: np.ndarray | None = None
+        return (jd1 - MJD_0) + jd2, mask if mask.any() else None
+    missing: np.ndarray | None = None
     if isinstance(column, MaskedColumn):
-        values, mask = np.asarray(column.data.data), np.ma.getmaskarray(column)
+        values, missing = np.asarray(column.data.data), np.ma.getmaskarray(column)
     elif isinstance(column, Masked):
-        values, mask = np.ndarray.view(column.unmasked, np.ndarray), np.asarray(column.mask)
+        values, missing = np.ndarray.view(column.unmasked, np.ndarray), np.asarray(column.mask)
     else:
         values = np.ndarray.view(column, np.ndarray)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -361,7 +360,7 @@ def _values_and_mask(column: Any, field: FileColumn) -> tuple[np.ndarray, np.nda
     given = getattr(column, "unit", None)
     if field.unit and given is not None and (text := given.to_string()) != field.unit:
         values = values * u.Unit(text).to(u.Unit(field.unit))
-    return values, mask
+    return values, missing
 
 
 def read_column(field: FileColumn, array: "pa.Array") -> Any:
@@ -410,12 +409,13 @@ def _numpy_values(field: FileColumn, array: "pa.Array", mask: np.ndarray) -> np.
 
 def _read_time(field: FileColumn, mjd: np.ndarray, mask: np.ndarray) -> Time:
     known = np.where(mask, 51544.0, mjd) if mask.any() else mjd
-    value: Any = known
+    days = halves(known)
     if field.format in DATES:
         day = np.floor(known)
-        jd1, part = halves(day)[0], np.rint((known - day) * MICROSECONDS) / MICROSECONDS
-        value = jd1, (day - (jd1 - MJD_0)) + part
-    times = time_column(value, field.column, field.about, field.scale)
+        whole = halves(day)[0]
+        rest = np.rint((known - day) * MICROSECONDS) / MICROSECONDS
+        days = whole, (day - (whole - MJD_0)) + rest
+    times = time_column(days, field.column, field.about, field.scale)
     times.info.description = field.about or None
     if field.format:
         times.format = field.format
