@@ -243,10 +243,11 @@ def _own(texts: dict, names: list[str], n: int, name: str) -> Rows:
         if column.kind is int:
             mask = np.isnan(_numbers(values, wire, name))
             try:
-                whole = [0 if m else int(v) for v, m in zip(values, mask, strict=True)]
-            except ValueError as error:
+                sent = [0 if m else int(v) for v, m in zip(values, mask, strict=True)]
+                whole = np.array(sent, dtype=np.int64)
+            except (ValueError, OverflowError) as error:
                 raise TableParseError(f"{name} has a {wire} that is not whole: {error}") from error
-            rows.add(column, np.array(whole, dtype=np.int64), mask)
+            rows.add(column, whole, mask)
             continue
         numbers = _numbers(values, wire, name)
         rows.add(column, numbers, np.isnan(numbers))

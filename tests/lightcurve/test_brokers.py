@@ -114,6 +114,7 @@ def test_what_is_missing_in_a_table_of_ztf():
         (b"a, b\n1 2\n", "its line of names has no column jd"),
         (TABLE.replace(" 20.5 b", "").encode(), "line 3 of the table has 7 values"),
         (TABLE.replace("1000.0", "x").encode(), "a forcediffimflux that is not a number"),
+        (TABLE.replace("1496369082915", "1" * 30).encode(), "a pid that is not whole"),
         (TABLE.replace("2459250.8690856", "null").encode(), "a row without jd"),
     ],
 )

@@ -278,12 +278,13 @@ def decode_classifications(text: bytes) -> Rows:
     rows = decode_flat(CLASSIFICATION, text, {"groups": "name", "votes": "vote"})
     column = next(column for column in rows.columns if column.name == "votes")
     try:
-        votes = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"]]
-    except ValueError as error:
+        sums = [sum(map(int, one.split(", "))) if one else 0 for one in rows.values["votes"]]
+        votes = np.array(sums, dtype=np.int64)
+    except (ValueError, OverflowError) as error:
         raise TableParseError(f"votes that are no numbers: {error}", service="SkyPortal") from error
     index = rows.columns.index(column)
     rows.columns[index] = Column("votes", int, about=column.about)
-    rows.values["votes"] = np.array(votes, dtype=np.int64)
+    rows.values["votes"] = votes
     rows.masks["votes"] = np.zeros(len(rows), bool)
     return rows
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atlasquery.exceptions import NoResultsWarning
+from atlasquery.exceptions import NoResultsWarning, TableParseError
 
 
 @pytest.fixture
@@ -28,6 +28,13 @@ def test_classifications(skyportal, source):
     assert table["ml"].dtype == bool and table["taxonomy_id"].dtype == np.int64
     assert table["created_at"].scale == "utc"
     assert set(table["source_id"]) == {"S1"}
+
+
+def test_votes_beyond_64_bits_are_a_damaged_answer(skyportal, source):
+    number = source.state.classify("S1", "Ia", 0.9)
+    source.state.classifications[number]["votes"] = [{"voter_id": 1, "vote": 2**70}]
+    with pytest.raises(TableParseError, match="votes that are no numbers"):
+        skyportal.get_classifications("S1")
 
 
 def test_comments(skyportal, source):
