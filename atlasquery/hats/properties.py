@@ -240,7 +240,7 @@ def _votable(schema: "pa.Schema", fields: Mapping, name: str) -> VOTableFile:
 
 
 def _vofield(
-    file: VOTableFile, column: "pa.FileColumn", name: str, known: FileColumn | None
+    file: VOTableFile, column: "pa.Field", name: str, known: FileColumn | None
 ) -> VOField:
     datatype, arraysize = VOTYPES[str(column.type)]
     ident = name.replace(".", "_")

@@ -591,7 +591,7 @@ def _schema(
     return schema, {"": about, LIGHT_CURVE: nested}
 
 
-def _arrow_field(one: FileColumn) -> "pa.FileColumn":
+def _arrow_field(one: FileColumn) -> "pa.Field":
     import pyarrow as pa
 
     return pa.field(one.name, pa.list_(one.arrow_type))
