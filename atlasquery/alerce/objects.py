@@ -223,7 +223,9 @@ def _query_in(
     if get_query_payload:
         sent = [cone_payload(survey, *task) for task in tasks]
         return one_or_all([client._payload(LIST_ROUTE[survey], each) for each in sent])
-    announce_plan(region, cones, service=client.service, concurrency=client.conf.concurrency)
+    # One search for each survey: two equal lines would look like an error.
+    service = f"{client.service} ({survey.upper()})"
+    announce_plan(region, cones, service=service, concurrency=client.conf.concurrency)
     answers = client._each(
         lambda task: find_nearest(client, survey, task[0], task[1], None, cache), tasks
     )

@@ -239,9 +239,7 @@ def _votable(schema: "pa.Schema", fields: Mapping, name: str) -> VOTableFile:
     return file
 
 
-def _vofield(
-    file: VOTableFile, column: "pa.Field", name: str, known: FileColumn | None
-) -> VOField:
+def _vofield(file: VOTableFile, column: "pa.Field", name: str, known: FileColumn | None) -> VOField:
     datatype, arraysize = VOTYPES[str(column.type)]
     ident = name.replace(".", "_")
     if not (ident[0].isalpha() or ident[0] == "_"):

@@ -227,6 +227,9 @@ def test_the_plan_is_announced_and_had_without_sending(servers, name, caplog, qu
     area = read_region(region).area
     assert f"{len(plan)} cone searches for the" in line
     assert f"({area.value:.4g} deg2)" in line
+    if name.startswith("alerce"):
+        survey = options.get("survey", "ztf").upper()
+        assert line.startswith(f"ALeRCE ({survey}): ")
     if name == "atlas":
         sent = [one for one in servers.atlas.requests if "cone" in one.path]
         assert len(sent) == len(plan)
