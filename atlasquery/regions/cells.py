@@ -5,13 +5,14 @@ A cell of order k is one of 12 * 4^k. In the nested numbering it consists of the
 hold; the number UNIQ = 4 * 4^k + i has the order and the number in one.
 """
 
-import importlib
 from functools import cached_property
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Galactic, Latitude, Longitude, UnitSphericalRepresentation
+
+from atlasquery.tables.packages import require
 
 __all__ = [
     "DEEPEST",
@@ -63,15 +64,7 @@ def library(name: str) -> Any:
     ImportError
         If it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        install = package.replace("_", "-")
-        raise ImportError(
-            f"{NEEDED[package]} need {install}: pip install 'atlasquery[regions]' ({error})",
-            name=package,
-        ) from error
+    return require(name, "regions", reason=f"{NEEDED[name.partition('.')[0]]} need")
 
 
 def area_of_order(order: Any) -> Any:

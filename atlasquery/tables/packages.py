@@ -6,7 +6,7 @@ from typing import Any
 __all__ = ["require"]
 
 
-def require(module: str, extra: str) -> Any:
+def require(module: str, extra: str, *, reason: str = "this needs") -> Any:
     """Return a package that not every installation has.
 
     Parameters
@@ -15,6 +15,8 @@ def require(module: str, extra: str) -> Any:
         Its module.
     extra : str
         The extra of this package that installs it.
+    reason : str, optional
+        Beginning of the message: what needs it.
 
     Returns
     -------
@@ -29,6 +31,8 @@ def require(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
+        install = package.replace("_", "-")
         raise ImportError(
-            f"this needs {module.split('.')[0]}: pip install 'atlasquery[{extra}]' ({error})"
+            f"{reason} {install}: pip install 'atlasquery[{extra}]' ({error})", name=package
         ) from error
