@@ -324,7 +324,11 @@ class Findings:
         if not found:
             raise NotFoundError(self._without_curves())
         options.setdefault("coordinates", self._targets.coordinates(np.array([number]))[0])
-        return combine(found, **_with_reference([found], options))
+        combined = combine(found, **_with_reference([found], options))
+        if name := self._name(number):
+            # Of the services' names for it, the one that was asked for comes first.
+            combined.meta["object"] = name
+        return combined
 
     def plot(self, index: int | None = None, **options: Any) -> "Axes":
         """Draw the light curve of all services together.
@@ -344,9 +348,8 @@ class Findings:
         self._refuse_region()
         number = self._index(index)
         curve = self.light_curve(number)
-        names = self.names if self._targets.shape == () else self.names[number]
-        if names:
-            options.setdefault("title", safe_text(str(names[0])))
+        if name := self._name(number):
+            options.setdefault("title", safe_text(name))
         return plot_light_curve(curve, **options)
 
     def write(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
@@ -374,6 +377,11 @@ class Findings:
                 "curve of each, and find(SkyCoord(objects['ra'], objects['dec'])) those of the "
                 "same target together"
             )
+
+    def _name(self, number: int) -> str | None:
+        """Return the first name of a target, if it has any."""
+        names = self.names if self._targets.shape == () else self.names[number]
+        return str(names[0]) if names else None
 
     def _index(self, index: int | None) -> int:
         count = len(self._targets.names)

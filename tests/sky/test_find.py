@@ -299,6 +299,7 @@ def test_light_curves_are_combined(servers, position):
     # The LCC-Server has times at the barycentre: with it, all are.
     assert together.time.scale == "tdb"
     assert (np.diff(together.time.mjd) >= 0).all()
+    assert together.meta["object"] == found.names[0]
     assert {"atlas", "alerce", "lccserver", "skyportal"} == set(together["service"])
     # The same points of ZTF come from ALeRCE and from SkyPortal.
     copies = together[~together["duplicate_of"].mask]
