@@ -26,7 +26,7 @@ def fails(result, code, *words):
         ("cone 150.0 2.2 60", ["does not end in a radius with a unit, such as 60arcsec"]),
         ("cone 150.0 95.2 60arcsec", ["is not a position"]),
         ("cone 150.0 2.2 60arcsec --jsn", ["--json", "atlasquery cone --help"]),
-        ("cone", ["Missing argument"]),
+        ("cone", ["give POSITION RADIUS, or --region FILE"]),
         ("cnoe", ["No such command 'cnoe'"]),
         ("cone 150 2 1arcsec --json -o a.fits", ["not both"]),
         ("cone 150 2 1arcsec -o a.txt", ["a.txt should end in one of .ecsv, .fits"]),
