@@ -15,12 +15,12 @@ from atlasquery.cli.options import (
     check_path,
     check_span,
     output_options,
+    region_options,
     service_options,
     window_options,
 )
 from atlasquery.cli.output import deliver, for_person, show_text
 from atlasquery.cli.pictures import PICTURES, save_picture, use_matplotlib
-from atlasquery.cli.positions import read_cone, read_given_region, read_position, region_options
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -60,6 +60,7 @@ def cone(
       atlasquery cone --region skymap.fits --credible 0.5 -o candidates.ecsv
     """
     from atlasquery.atlas import AtlasClass
+    from atlasquery.cli.positions import read_cone, read_given_region, read_position
 
     target: Any = read_given_region(region, credible, words, missing="POSITION RADIUS")
     radius = None

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlasquery.cli.command import Code, Failure, command, one_line
-from atlasquery.cli.options import Output, UserPath, check_path, output_options, time
+from atlasquery.cli.options import (
+    Output,
+    UserPath,
+    check_path,
+    output_options,
+    region_options,
+    time,
+)
 from atlasquery.cli.output import deliver, drop_query_index, stack_curves
 from atlasquery.cli.pictures import PICTURES, save_picture, use_matplotlib
-from atlasquery.cli.positions import read_given_region, region_options
 
 if TYPE_CHECKING:
     from atlasquery.sky import Findings
@@ -90,6 +96,8 @@ def find(
       atlasquery find "SN 2026ahw" ZTF18acuwwpp --since 2026-11-01 --json
       atlasquery find --region skymap.fits --credible 0.9 --services alerce,skyportal
     """
+    from atlasquery.cli.positions import read_given_region
+
     area = read_given_region(region, credible, words, missing="a TARGET")
     if area is not None and (curves or picture):
         raise Failure("--light-curves and --plot are for targets, not for a region", Code.USAGE)

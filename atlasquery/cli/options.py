@@ -18,6 +18,7 @@ __all__ = [
     "check_path",
     "check_span",
     "output_options",
+    "region_options",
     "rows_option",
     "service_options",
     "time",
@@ -288,3 +289,34 @@ def time(ctx: click.Context, param: click.Parameter, value: str | None) -> float
         return None if value is None else float(value)
     except ValueError:
         return value
+
+
+def region_options(function: Callable) -> Callable:
+    """Give a command ``--region`` and ``--credible``.
+
+    Parameters
+    ----------
+    function : callable
+        The callback of a command.
+
+    Returns
+    -------
+    callable
+        The same, with options.
+    """
+    options = (
+        click.option(
+            "--credible",
+            type=float,
+            metavar="LEVEL",
+            help="The credible region of the sky map of --region, such as 0.9.",
+        ),
+        click.option(
+            "--region",
+            metavar="FILE",
+            help="A region instead of a position: a sky map, a MOC, or a .reg file of DS9.",
+        ),
+    )
+    for option in options:
+        function = option(function)
+    return function

@@ -1,10 +1,7 @@
 """Positions, radii and regions as a person types them."""
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import click
 
 from atlasquery.cli.command import Code, Failure
 from atlasquery.service.positions import RIGHT, read_position
@@ -14,7 +11,7 @@ if TYPE_CHECKING:
 
     from atlasquery.regions import Region
 
-__all__ = ["read_centre", "read_cone", "read_given_region", "read_position", "region_options"]
+__all__ = ["read_centre", "read_cone", "read_given_region", "read_position"]
 
 # A radius has no sign, which tells it from the declination before it.
 RADIUS = re.compile(
@@ -88,37 +85,6 @@ def read_centre(words: tuple[str, ...], *, hint: str) -> "tuple[SkyCoord, str]":
     if centre is None:
         raise Failure(f"{text!r} is not a position; {hint}", Code.USAGE)
     return centre, radius
-
-
-def region_options(function: Callable) -> Callable:
-    """Give a command ``--region`` and ``--credible``.
-
-    Parameters
-    ----------
-    function : callable
-        The callback of a command.
-
-    Returns
-    -------
-    callable
-        The same, with options.
-    """
-    options = (
-        click.option(
-            "--credible",
-            type=float,
-            metavar="LEVEL",
-            help="The credible region of the sky map of --region, such as 0.9.",
-        ),
-        click.option(
-            "--region",
-            metavar="FILE",
-            help="A region instead of a position: a sky map, a MOC, or a .reg file of DS9.",
-        ),
-    )
-    for option in options:
-        function = option(function)
-    return function
 
 
 def read_given_region(
