@@ -234,7 +234,7 @@ def list_datasets(
     --------
     >>> from atlasquery import LCCServer
     >>> found = LCCServer.query_criteria("sdssr < 9.5", visibility="public")
-    >>> found.meta["setid"] in LCCServer.list_datasets()["setid"]
+    >>> found.meta["setid"] in LCCServer.list_datasets(cache=False)["setid"]
     True
     """
     is_count = isinstance(max_rows, (int, np.integer)) and not isinstance(max_rows, bool)

@@ -1,5 +1,6 @@
 """Updates of downloads: with what is new asked for, they are what a new download has."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -364,9 +365,14 @@ def test_a_quota_that_ends_serves_those_that_waited_longest(sandbox, box_clock, 
     ids = usual_ids(sandbox)[:200]
     atlas = client(box_clock)
     atlas.download_sources(ids, tmp_path, **WINDOW)
+    # That was yesterday.
+    with contextlib.closing(sqlite3.connect(tmp_path / download_directory.MANIFEST)) as opened:
+        opened.execute("update objects set checked = at - 86400")
+        opened.commit()
     seen = set()
     with conf.set_temp("limit_loopback", True), conf.set_temp("hourly_limit", 4):
-        for _ in range(3):
+        # At least 50 objects each time.
+        for _ in range(4):
             other = AtlasClass(server=box_clock.url)
             other.login(token=box_clock.token_of("staff"))
             _forget_requests()
@@ -374,6 +380,8 @@ def test_a_quota_that_ends_serves_those_that_waited_longest(sandbox, box_clock, 
                 done = other.download_sources(ids, tmp_path, **WINDOW, update="all")
             new = {i for i, s in done["atlas_id", "status"].iterrows() if s == "checked"}
             assert len(new) in range(50, 101)
+            waiting = set(ids) - seen
+            assert new <= waiting or waiting <= new
             seen |= new
     assert seen == set(ids)
 
