@@ -188,6 +188,7 @@ def masks_of(columns: Sequence, lengths: np.ndarray) -> list[np.ndarray] | None:
     masked = {kind: hasattr(kind, "mask") for kind in set(map(type, columns))}
     if not any(masked.values()):
         return None
+    masks: list[Any]
     if all(masked.values()):
         masks = list(map(_mask, columns))
     else:
