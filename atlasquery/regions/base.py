@@ -71,6 +71,36 @@ class Region(Protocol):
         ...
 
 
+def are_inside(region: Region, coordinates: SkyCoord) -> np.ndarray:
+    """Return which positions are inside a region.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    coordinates : `~astropy.coordinates.SkyCoord`
+        Positions of any shape, in any frame.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        Of their shape; False where a position is masked or not finite, with a warning.
+    """
+    ra, dec, bad, shape = icrs_positions(coordinates)
+    found = np.zeros(len(ra), dtype=bool)
+    known = np.flatnonzero(~bad)
+    for start in range(0, len(known), TOGETHER):
+        part = known[start : start + TOGETHER]
+        found[part] = region.inside(ra[part], dec[part])
+    if len(known) < len(ra):
+        warn(
+            f"coordinates: {len(ra) - len(known)} of {len(ra)} positions are masked or not "
+            "finite, and not inside",
+            InputWarning,
+        )
+    return found.reshape(shape)
+
+
 class Shape(ABC):
     """A region with a border of lines, whose cells are found by dividing the sky.
 
@@ -166,19 +196,7 @@ class Shape(ABC):
         InputWarning
             If positions are masked or not finite.
         """
-        ra, dec, bad, shape = icrs_positions(coordinates)
-        found = np.zeros(len(ra), dtype=bool)
-        known = np.flatnonzero(~bad)
-        for start in range(0, len(known), TOGETHER):
-            part = known[start : start + TOGETHER]
-            found[part] = self.inside(ra[part], dec[part])
-        if len(known) < len(ra):
-            warn(
-                f"coordinates: {len(ra) - len(known)} of {len(ra)} positions are masked or not "
-                "finite, and not inside",
-                InputWarning,
-            )
-        return found.reshape(shape)
+        return are_inside(self, coordinates)
 
     def moc(self, order: int = 12) -> Any:
         """Return a MOC that holds the region.
@@ -299,12 +317,12 @@ class Union(Shape):
     @cached_property
     def area(self) -> u.Quantity:
         """The solid angle, in square degrees; where shapes overlap, good to a percent."""
-        apart = all(
+        separate = all(
             angles(_centre_of(one)[None], _centre_of(other))[0] > one.reach + other.reach
             for n, one in enumerate(self._parts)
             for other in self._parts[:n]
         )
-        if apart:
+        if separate:
             return sum((part.area for part in self._parts), 0 * u.deg**2)
         order = 3
         while len(cells := self.cells(order)) < 20_000 and order < DEEPEST:

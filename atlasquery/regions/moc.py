@@ -12,7 +12,8 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from atlasquery.exceptions import InputWarning, InvalidQueryError
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.regions.base import are_inside
 from atlasquery.regions.cells import DEEPEST, library, merge_ranges, split_uniq
 from atlasquery.regions.files import (
     BYTES,
@@ -23,8 +24,6 @@ from atlasquery.regions.files import (
     describe,
     read_cell_table,
 )
-from atlasquery.service.inputs import icrs_positions
-from atlasquery.warn import warn
 
 __all__ = ["Moc", "is_moc_text", "read_moc"]
 
@@ -186,17 +185,7 @@ class Moc:
         InputWarning
             If positions are masked or not finite.
         """
-        ra, dec, bad, shape = icrs_positions(coordinates)
-        found = np.zeros(len(ra), bool)
-        good = np.flatnonzero(~bad)
-        found[good] = self.inside(ra[good], dec[good])
-        if len(good) < len(ra):
-            warn(
-                f"coordinates: {len(ra) - len(good)} of {len(ra)} positions are masked or not "
-                "finite, and not inside",
-                InputWarning,
-            )
-        return found.reshape(shape)
+        return are_inside(self, coordinates)
 
 
 def is_moc_text(value: object) -> bool:

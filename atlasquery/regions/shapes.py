@@ -276,7 +276,11 @@ class Polygon(Shape):
         x1, y1, x2, y2 = self._x, self._y, np.roll(self._x, -1), np.roll(self._y, -1)
         number = np.arange(len(x1))
 
-        def turn(ax, ay, bx, by, cx, cy):  # type: ignore[no-untyped-def]
+        def turn(
+            ax: np.ndarray, ay: np.ndarray, bx: np.ndarray, by: np.ndarray,
+            cx: np.ndarray, cy: np.ndarray,
+        ) -> np.ndarray:  # fmt: skip
+            """Return on which side of the line from a to b each c is."""
             return np.sign((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
 
         for first in range(0, len(number), EDGES):
