@@ -93,6 +93,44 @@ class ServiceResult:
         if self.found.curves is not None:
             self.found.curves = [[one.restore() for one in each] for each in self.found.curves]
 
+    def forget_failed_curves(self) -> None:
+        """Forget the failures of an earlier attempt, before light curves are fetched again."""
+        if self.curves_error is None:
+            return
+        earlier = getattr(self.curves_error, "failures", ())
+        of_search = [
+            one
+            for one in self.found.failures
+            if one not in earlier and one[1] is not self.curves_error
+        ]
+        self.found = dataclasses.replace(self.found, curves=None, failures=of_search)
+
+    def note_curves(self, error: Exception | None, known: int) -> None:
+        """Note how it went to fetch light curves.
+
+        Parameters
+        ----------
+        error : Exception or None
+            Why none could be fetched.
+        known : int
+            The number of failures before the attempt.
+        """
+        failed = list(self.found.failures)[known:]
+        if error is not None:
+            # A thread that was given up may still write to the old one.
+            self.found = dataclasses.replace(
+                self.found,
+                entries=list(self.found.entries),
+                curves=[[] for _ in self.found.entries],
+            )
+        elif failed:
+            error = IncompleteResultError(
+                f"{len(failed)} light curves failed; the first, {failed[0][0]}: {failed[0][1]}",
+                failures=failed,
+                service=self.name,
+            )
+        self.curves_error = error
+
 
 class Findings:
     """What all services have of a target, or of many, as `find` returns it.
@@ -427,15 +465,7 @@ class Findings:
             )
         questions, before = [], []
         for result in pending:
-            if result.curves_error is not None:
-                # A new attempt has only its failures, and those of the search.
-                earlier = getattr(result.curves_error, "failures", ())
-                of_search = [
-                    one
-                    for one in result.found.failures
-                    if one not in earlier and one[1] is not result.curves_error
-                ]
-                result.found = dataclasses.replace(result.found, curves=None, failures=of_search)
+            result.forget_failed_curves()
             before.append(len(result.found.failures))
             service: Any = result.service
             questions.append(
@@ -448,23 +478,8 @@ class Findings:
         answers = ask_all(questions, timeout=self._timeout)
         repeat_warnings(answers)
         for result, answer, known in zip(pending, answers, before, strict=True):
-            failed = list(result.found.failures)[known:]
-            error = answer.error
-            if error is not None:
-                # A thread that was given up may still write to the old one.
-                result.found = dataclasses.replace(
-                    result.found,
-                    entries=list(result.found.entries),
-                    curves=[[] for _ in result.found.entries],
-                )
-            elif failed:
-                error = IncompleteResultError(
-                    f"{len(failed)} light curves failed; the first, {failed[0][0]}: {failed[0][1]}",
-                    failures=failed,
-                    service=result.name,
-                )
-            result.curves_error = error
-            if error is not None:
+            result.note_curves(answer.error, known)
+            if (error := result.curves_error) is not None:
                 warn(f"Light curves of {answer.question.title} failed: {error}", InputWarning)
         failed_now = {one.name: one.curves_error for one in self._results if one.curves_error}
         self.failures.clear()
