@@ -20,6 +20,7 @@ FLOORS = {
     "redaction": 0,
     "exceptions": 1,
     "warn": 1,
+    "sphere": 1,
     "service": 2,
     "tables": 3,
     "lightcurve": 4,

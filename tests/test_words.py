@@ -119,6 +119,7 @@ CLEAN: tuple[str, ...] = (
     "atlasquery/service",
     "atlasquery/sky",
     "atlasquery/skyportal",
+    "atlasquery/sphere.py",
     "atlasquery/tables",
     "atlasquery/warn.py",
     "benchmarks",

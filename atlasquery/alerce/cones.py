@@ -2,13 +2,13 @@
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
 
 from atlasquery.alerce.base import AlerceQuery
 from atlasquery.alerce.criteria import cone_params
 from atlasquery.alerce.lsst_columns import NEAR
 from atlasquery.alerce.paging import FoundObjects, first_rows, fixed_order, read_pages
 from atlasquery.exceptions import TableParseError
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, decode_rows, stack_rows
 
 __all__ = [
@@ -112,19 +112,13 @@ def _near(
             lifetime=client.conf.list_seconds,
             cache=cache,
         )
-        separation = _separations(rows, position)
+        separation = separations(*position, rows.values["ra"], rows.values["dec"])
         # Objects of other surveys are in it too.
         near = (rows.values["survey_id"] == "lsst") & (separation <= arcsec)
         complete = len(rows) < most or bool(np.any(separation > arcsec))
         if complete or (limit is not None and np.count_nonzero(near) >= least):
             return [int(name) for name in rows.values["objectId"][near].tolist()], complete
         most *= 4
-
-
-def _separations(rows: Rows, position: Position) -> np.ndarray:
-    """Return the distances of objects to a position, in arcsec."""
-    objects = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    return np.degrees(angular_separation(*np.radians(position), *objects)) * 3600.0
 
 
 def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
@@ -149,7 +143,7 @@ def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
     TableParseError
         If one is farther away than the radius.
     """
-    separation = _separations(rows, position)
+    separation = separations(*position, rows.values["ra"], rows.values["dec"])
     if np.any(separation > arcsec * 1.001 + SLACK):
         raise TableParseError(
             f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "

@@ -24,6 +24,7 @@ from atlasquery.lightcurve.schema import Conventions, halves
 from atlasquery.lightcurve.stacking import OBJECT
 from atlasquery.lightcurve.time_scales import SCALES, shifted
 from atlasquery.service.inputs import check_path
+from atlasquery.sphere import positions_of, unit_vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -654,19 +655,17 @@ def mean_positions(lc: Table, owner: np.ndarray, total: int) -> tuple[np.ndarray
     ra, dec : `~numpy.ndarray`
         Degrees, NaN where no row has a position.
     """
-    sums = np.zeros((3, total))
+    sums = np.zeros((total, 3))
     for name in lc.colnames:
         other = name.removesuffix("ra") + "dec"
         if name.split("_")[-1] != "ra" or other not in lc.colnames:
             continue
-        ra, dec = (np.radians(_plain_degrees(lc[one])) for one in (name, other))
+        ra, dec = (_plain_degrees(lc[one]) for one in (name, other))
         known = np.isfinite(ra) & np.isfinite(dec)
-        for n, axis in enumerate((np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec))):
-            sums[n] += np.bincount(owner[known], axis[known], minlength=total)
-    length = np.hypot(sums[0], sums[1])
-    ra = np.degrees(np.arctan2(sums[1], sums[0])) % 360.0
-    dec = np.degrees(np.arctan2(sums[2], length))
-    absent = ~np.any(sums, axis=0)
+        for n, axis in enumerate(unit_vectors(ra[known], dec[known]).T):
+            sums[:, n] += np.bincount(owner[known], axis, minlength=total)
+    ra, dec = positions_of(sums)
+    absent = ~np.any(sums, axis=1)
     ra[absent] = dec[absent] = np.nan
     return ra, dec
 

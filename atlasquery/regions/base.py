@@ -11,6 +11,7 @@ from astropy.coordinates import SkyCoord
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.regions.cells import DEEPEST, area_of_order, library
 from atlasquery.service.inputs import icrs_positions
+from atlasquery.sphere import ARCSEC, angles, positions_of, separations, unit_vectors
 from atlasquery.warn import warn
 
 __all__ = [
@@ -19,13 +20,10 @@ __all__ = [
     "Shape",
     "Union",
     "Without",
-    "angles",
     "cell_area",
     "cell_centres",
     "cell_radius",
     "package_of",
-    "position_of",
-    "unit_vectors",
 ]
 
 #: What is a region, for messages.
@@ -305,12 +303,10 @@ class Union(Shape):
             raise InvalidQueryError("the region is a list without any shape: give at least one")
         self._parts = parts
         self.name = f"{len(parts)} shapes, such as {parts[0].name}"
-        points = unit_vectors(
-            np.array([part.ra for part in parts]), np.array([part.dec for part in parts])
-        )
+        points = unit_vectors([part.ra for part in parts], [part.dec for part in parts])
         middle = points.sum(axis=0)
         middle = points[0] if np.linalg.norm(middle) < 1e-6 else middle / np.linalg.norm(middle)
-        self.ra, self.dec = position_of(middle)
+        self.ra, self.dec = map(float, positions_of(middle))
         reaches = np.array([part.reach for part in parts])
         self.reach = float(min(np.pi, (angles(points, middle) + reaches).max()))
 
@@ -318,7 +314,7 @@ class Union(Shape):
     def area(self) -> u.Quantity:
         """The solid angle, in square degrees; where shapes overlap, good to a percent."""
         separate = all(
-            angles(_centre_of(one)[None], _centre_of(other))[0] > one.reach + other.reach
+            separations(one.ra, one.dec, other.ra, other.dec) * ARCSEC > one.reach + other.reach
             for n, one in enumerate(self._parts)
             for other in self._parts[:n]
         )
@@ -348,27 +344,6 @@ class Union(Shape):
         return np.any([part.encloses(points, radius) for part in self._parts], axis=0)
 
 
-def _centre_of(shape: Shape) -> np.ndarray:
-    return unit_vectors(np.array([shape.ra]), np.array([shape.dec]))[0]
-
-
-def unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    """Return positions as unit vectors.
-
-    Parameters
-    ----------
-    ra, dec : `~numpy.ndarray`
-        Degrees.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        One in each row.
-    """
-    lon, lat = np.deg2rad(ra), np.deg2rad(dec)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
 def package_of(value: object) -> str:
     """Return the package of the class of an object.
 
@@ -383,43 +358,6 @@ def package_of(value: object) -> str:
         The first part of the name of its module.
     """
     return type(value).__module__.partition(".")[0]
-
-
-def position_of(point: np.ndarray) -> tuple[float, float]:
-    """Return the position of a vector.
-
-    Parameters
-    ----------
-    point : `~numpy.ndarray`
-        Three numbers, of any length.
-
-    Returns
-    -------
-    ra, dec : float
-        Degrees.
-    """
-    x, y, z = point
-    ra = np.rad2deg(np.arctan2(y, x)) % 360
-    return float(ra), float(np.rad2deg(np.arctan2(z, np.hypot(x, y))))
-
-
-def angles(points: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the angles between unit vectors and another, accurate at any distance.
-
-    Parameters
-    ----------
-    points : `~numpy.ndarray`
-        One in each row.
-    other : `~numpy.ndarray`
-        One, or one for each.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Radians.
-    """
-    across = np.linalg.norm(np.cross(points, other), axis=-1)
-    return np.arctan2(across, (points * other).sum(axis=-1))
 
 
 def cell_centres(cells: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
@@ -458,11 +396,9 @@ def cell_radius(order: int) -> float:
     """
     nside = 1 << order
     # The widest cells have a corner where the equatorial belt ends, at z = 2/3.
-    corner = unit_vectors(np.array(45 / nside), np.rad2deg(np.arcsin(2 / 3)))
-    sine = 1 - (1 - 1 / nside) ** 2 / 3
-    centre = unit_vectors(np.array(0.0), np.rad2deg(np.arcsin(sine)))
+    corner, centre = np.rad2deg(np.arcsin([2 / 3, 1 - (1 - 1 / nside) ** 2 / 3]))
     # Their sides are curved, so there is a percent to spare.
-    return 1.01 * float(angles(corner[None], centre)[0])
+    return 1.01 * float(separations(45 / nside, corner, 0.0, centre)) * ARCSEC
 
 
 def cell_area(order: int) -> u.Quantity:

@@ -16,12 +16,18 @@ from atlasquery.regions.base import (
     cell_area,
     cell_centres,
     cell_radius,
-    position_of,
-    unit_vectors,
 )
 from atlasquery.regions.cells import DEEPEST
 from atlasquery.regions.shapes import Circle, enclosing_circle
-from atlasquery.service.cones import ARCSEC, Cone, cover_cones, offset_positions, separations
+from atlasquery.service.cones import Cone, cover_cones
+from atlasquery.sphere import (
+    ARCSEC,
+    offset_positions,
+    position_angles,
+    positions_of,
+    separations,
+    unit_vectors,
+)
 
 __all__ = ["cover_region", "fewest_cones"]
 
@@ -97,7 +103,7 @@ def cover_region(region: Region, *, largest: float, margin: float = 0.01) -> lis
     beyond = cell_radius(order) / ARCSEC + margin + ROUNDING
     middle, reach = enclosing_circle(unit_vectors(ra, dec))
     if reach / ARCSEC + beyond <= largest:
-        return [_cone(*position_of(middle), reach / ARCSEC + beyond)]
+        return [_cone(*map(float, positions_of(middle)), reach / ARCSEC + beyond)]
     if np.rad2deg(reach) <= FLAT:
         return _lattice(ra, dec, largest, beyond)
     cones: list[Cone] = []
@@ -140,7 +146,7 @@ def _lattice(ra: np.ndarray, dec: np.ndarray, largest: float, beyond: float) -> 
     positions are never farther apart on the sky than there, see `cover_cones`.
     """
     middle, _ = enclosing_circle(unit_vectors(ra, dec))
-    centre = position_of(middle)
+    centre = positions_of(middle)
     x, y = _plane(*centre, ra, dec)
     tile = largest - beyond
     # Where the border of the region falls on the lattice decides how many cones it takes: some of
@@ -167,12 +173,8 @@ def _plane(
     ra: float, dec: float, lon: np.ndarray, lat: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return positions in the plane of distance and position angle, in arcsec."""
-    away = separations(np.array(ra), np.array(dec), lon, lat)
-    turn, north, south = np.deg2rad(lon - ra), np.deg2rad(lat), np.deg2rad(dec)
-    angle = np.arctan2(
-        np.sin(turn) * np.cos(north),
-        np.cos(south) * np.sin(north) - np.sin(south) * np.cos(north) * np.cos(turn),
-    )
+    away = separations(ra, dec, lon, lat)
+    angle = position_angles(*map(np.deg2rad, (ra, dec, lon, lat)))
     return away * np.sin(angle), away * np.cos(angle)
 
 

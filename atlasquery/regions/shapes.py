@@ -6,12 +6,11 @@ import astropy.units as u
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import Shape, angles, position_of, unit_vectors
-from atlasquery.service.cones import separations
+from atlasquery.regions.base import Shape
+from atlasquery.sphere import ARCSEC, angles, positions_of, separations, unit_vectors
 
 __all__ = ["Circle", "Ellipse", "Polygon", "rectangle"]
 
-ARCSEC = np.pi / 648000
 # Rounding of angles, in radians: a tenth of a microarcsecond.
 ROUNDING = 5e-13
 # Degrees: what is wider is not clearly one of the two sides of its border.
@@ -51,7 +50,7 @@ class Circle(Shape):
         self.ra, self.dec, self.arcsec = ra, dec, arcsec
         self.reach = min(arcsec * ARCSEC, np.pi)
         self.name = f"circle of {arcsec / 3600:.4g} deg around {ra:.5f} {dec:+.5f}"
-        self._centre = unit_vectors(np.array([ra]), np.array([dec]))[0]
+        self._centre = unit_vectors(ra, dec)
 
     @property
     def area(self) -> u.Quantity:
@@ -65,7 +64,7 @@ class Circle(Shape):
 
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""
-        return separations(np.array(self.ra), np.array(self.dec), ra, dec) <= self.arcsec
+        return separations(self.ra, self.dec, ra, dec) <= self.arcsec
 
     def touches(self, points: np.ndarray, radius: float) -> np.ndarray:
         """Return which circles may touch the region."""
@@ -186,7 +185,7 @@ class Polygon(Shape):
                 f"a polygon of {np.rad2deg(2 * self.reach):.0f} deg is too wide, up to "
                 f"{2 * WIDEST:g} deg are possible: cut it into several"
             )
-        self.ra, self.dec = position_of(self._middle)
+        self.ra, self.dec = map(float, positions_of(self._middle))
         self._frame = _tangent_frame(self.ra, self.dec)
         # In the tangent plane great circles are straight lines.
         self._x, self._y = self._project(points)
@@ -327,12 +326,13 @@ def rectangle(ra: float, dec: float, axes: tuple[float, float], angle: float) ->
     second = np.cos(angle) * east - np.sin(angle) * north
     width, height = np.tan(axes)
     corners = [
-        position_of(centre + i * width * first + j * height * second)
+        centre + i * width * first + j * height * second
         for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
     ]
     sides = " x ".join(f"{2 * np.rad2deg(axis):.4g}" for axis in axes)
-    lon, lat = np.array(corners).T
-    return Polygon(lon, lat, f"rectangle of {sides} deg around {ra:.5f} {dec:+.5f}")
+    return Polygon(
+        *positions_of(np.array(corners)), f"rectangle of {sides} deg around {ra:.5f} {dec:+.5f}"
+    )
 
 
 def enclosing_circle(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -369,4 +369,4 @@ def _tangent_frame(ra: float, dec: float) -> tuple[np.ndarray, np.ndarray, np.nd
     lon, lat = np.deg2rad(ra), np.deg2rad(dec)
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
-    return east, north, unit_vectors(np.array(ra), np.array(dec))
+    return east, north, unit_vectors(ra, dec)

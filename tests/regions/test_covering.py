@@ -14,7 +14,7 @@ from atlasquery.regions.base import Union, Without, cell_centres, cell_radius
 from atlasquery.regions.covering import cover_region, fewest_cones
 from atlasquery.regions.plan import plan_cones
 from atlasquery.regions.shapes import Circle, Ellipse, Polygon, rectangle
-from atlasquery.service.cones import offset_positions, separations
+from atlasquery.sphere import offset_positions, separations
 
 pytest.importorskip("astropy_healpix", reason="the extra regions is not installed")
 pytest.importorskip("mocpy", reason="the extra regions is not installed")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import astropy.units as u
 import msgspec
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord, angular_separation
+from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
@@ -43,6 +43,7 @@ from atlasquery.skyportal.reads.paging import (
 )
 from atlasquery.skyportal.tables.columns import GROUP, MOVED, POSITION, SOURCE
 from atlasquery.skyportal.tables.decoders import decode_flat, decode_objects, wrapped
+from atlasquery.sphere import separations
 from atlasquery.tables import Rows, build_table, check_answers
 from atlasquery.warn import warn
 
@@ -691,7 +692,6 @@ def decode_position(text: bytes) -> Rows:
     rows.values["gal_lon"] = wrapped(rows.values["gal_lon"])
     names = ("ra", "dec", "discovery_ra", "discovery_dec")
     # The server's own separation is dropped: its unit is not documented.
-    separation = angular_separation(*(np.radians(rows.values[name]) for name in names))
-    arcsec = np.degrees(separation) * 3600.0
+    arcsec = separations(*(rows.values[name] for name in names))
     rows.add(MOVED, arcsec, np.isnan(arcsec))
     return rows
