@@ -204,7 +204,7 @@ class HatsLightCurves(LightCurveDisplay, ResultMapping):
         ra, dec, shape = check_coordinates(coordinates)
         if shape:
             raise InvalidQueryError("coordinates has several positions: give one")
-        some = separations(*self._positions, ra[0], dec[0]) <= arcsec
+        some = separations(self._positions[0], self._positions[1], ra[0], dec[0]) <= arcsec
         kept = zip(self._products.items(), some.tolist(), strict=True)
         self._products = {key: row for (key, row), inside in kept if inside}
         self._positions = self._positions[:, some]

@@ -146,8 +146,8 @@ def _lattice(ra: np.ndarray, dec: np.ndarray, largest: float, beyond: float) -> 
     positions are never farther apart on the sky than there, see `cover_cones`.
     """
     middle, _ = enclosing_circle(unit_vectors(ra, dec))
-    centre = positions_of(middle)
-    x, y = _plane(*centre, ra, dec)
+    east, north = map(float, positions_of(middle))
+    x, y = _plane(east, north, ra, dec)
     tile = largest - beyond
     # Where the border of the region falls on the lattice decides how many cones it takes: some of
     # the cells show which placement is good.
@@ -155,7 +155,7 @@ def _lattice(ra: np.ndarray, dec: np.ndarray, largest: float, beyond: float) -> 
     counts = [len(_nearest_points(x[some], y[some], tile, *place)[0]) for place in PLACEMENTS]
     points, nearest = _nearest_points(x, y, tile, *PLACEMENTS[int(np.argmin(counts))])
     distance, angle = np.hypot(*points.T) * ARCSEC, np.arctan2(points[:, 0], points[:, 1])
-    lon, lat = offset_positions(*centre, distance, angle).T
+    lon, lat = offset_positions(east, north, distance, angle).T
     away = separations(lon[nearest], lat[nearest], ra, dec)
     # Each cone is as wide as its cells need it.
     radii = np.zeros(len(points))
@@ -174,7 +174,8 @@ def _plane(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return positions in the plane of distance and position angle, in arcsec."""
     away = separations(ra, dec, lon, lat)
-    angle = position_angles(*map(np.deg2rad, (ra, dec, lon, lat)))
+    centre = np.deg2rad(ra), np.deg2rad(dec)
+    angle = position_angles(*centre, np.deg2rad(lon), np.deg2rad(lat))
     return away * np.sin(angle), away * np.cos(angle)
 
 
