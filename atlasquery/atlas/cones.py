@@ -20,9 +20,9 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.regions.argument import refuse_with_region, region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
 from atlasquery.regions.plan import format_area, plan_cones
+from atlasquery.regions.region import Region
 from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius

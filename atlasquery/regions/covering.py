@@ -10,15 +10,9 @@ import math
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import (
-    Region,
-    Shape,
-    cell_area,
-    cell_centres,
-    cell_radius,
-)
-from atlasquery.regions.cells import DEEPEST
-from atlasquery.regions.shapes import Circle, enclosing_circle
+from atlasquery.regions.cells import DEEPEST, area_of_order, cell_centres, cell_radius
+from atlasquery.regions.region import Region
+from atlasquery.regions.shapes import Circle, Shape, enclosing_circle, solid_angle
 from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.sphere import (
     ARCSEC,
@@ -103,7 +97,8 @@ def cover_region(region: Region, *, largest: float, margin: float = 0.01) -> lis
     beyond = cell_radius(order) / ARCSEC + margin + ROUNDING
     middle, reach = enclosing_circle(unit_vectors(ra, dec))
     if reach / ARCSEC + beyond <= largest:
-        return [_cone(*map(float, positions_of(middle)), reach / ARCSEC + beyond)]
+        lon, lat = map(float, positions_of(middle))
+        return [_cone(lon, lat, reach / ARCSEC + beyond)]
     if np.rad2deg(reach) <= FLAT:
         return _lattice(ra, dec, largest, beyond)
     cones: list[Cone] = []
@@ -127,7 +122,7 @@ def _cells(region: Region, largest: float) -> tuple[np.ndarray, int]:
         order += 1
     # Where there would be too many, the cones overlap a little more.
     while cell_radius(order - 1) / ARCSEC < largest / 4 and (
-        (region.area / cell_area(order)) > MOST_CELLS
+        (region.area / solid_angle(area_of_order(order))) > MOST_CELLS
     ):
         order -= 1
     cells = region.cells(order)

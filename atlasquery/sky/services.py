@@ -22,7 +22,7 @@ from atlasquery.atlas.objects import read_entries
 from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, NotFoundError
 from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
 from atlasquery.lccserver import LCCServer, LCCServerClass
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service import ServiceQuery
 from atlasquery.service.cones import Cone, cover_cones, separations
 from atlasquery.service.inputs import suggest

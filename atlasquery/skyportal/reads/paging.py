@@ -16,8 +16,8 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.region import Region
 from atlasquery.service.failures import deliver
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all

@@ -11,8 +11,8 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
 from atlasquery.regions.argument import region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.plan import announce_plan, plan_cones
+from atlasquery.regions.region import Region
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.criteria import (
