@@ -18,7 +18,7 @@ from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.regions.region import Region
 from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.inputs import check_coordinates, check_radius, suggest
-from atlasquery.service.positions import table_positions
+from atlasquery.service.position_columns import table_positions
 from atlasquery.warn import warn
 
 __all__ = [

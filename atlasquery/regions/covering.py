@@ -147,7 +147,9 @@ def _lattice(ra: np.ndarray, dec: np.ndarray, largest: float, beyond: float) -> 
     # Where the border of the region falls on the lattice decides how many cones it takes: some of
     # the cells show which placement is good.
     some = np.s_[:: 1 + len(x) // SAMPLE]
-    counts = [len(_nearest_points(x[some], y[some], tile, *place)[0]) for place in PLACEMENTS]
+    counts = [
+        len(_nearest_points(x[some], y[some], tile, *placement)[0]) for placement in PLACEMENTS
+    ]
     points, nearest = _nearest_points(x, y, tile, *PLACEMENTS[int(np.argmin(counts))])
     distance, angle = np.hypot(*points.T) * ARCSEC, np.arctan2(points[:, 0], points[:, 1])
     lon, lat = offset_positions(east, north, distance, angle).T
