@@ -12,6 +12,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.service.inputs import check_coordinates, suggest
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json, iso
 from atlasquery.skyportal.reads.names import (
@@ -21,7 +22,7 @@ from atlasquery.skyportal.reads.names import (
     find_group_ids,
     source_path,
 )
-from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, change_each, read_fresh
 from atlasquery.sphere import separations
 
 __all__ = ["save_candidate", "save_source", "unsave_source"]
