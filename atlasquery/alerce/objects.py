@@ -255,7 +255,9 @@ def _find_around_each(
     if survey == "lsst":
         return find_around_each(client, positions, radii, limit, cache)
     tasks = list(zip(positions, radii, strict=True))
-    return client._each(lambda task: find_nearest(client, survey, *task, limit, cache), tasks)
+    return client._each(
+        lambda task: find_nearest(client, survey, task[0], task[1], limit, cache), tasks
+    )
 
 
 def query_criteria(

@@ -183,7 +183,8 @@ def search_around(
     if len(ra) > FEW:
         log.info(f"{title}: {text}")
     if not plan.cones and len(ra) and catalogue is not None:
-        table, failures = _listed(catalogue.read(), ra, dec, radius), []
+        failures: list = []
+        table = _listed(catalogue.read(), ra, dec, radius)
     else:
         table, failures = _in_circles(ask, list(plan.cones), positions, radius)
     table.meta["plan"] = text

@@ -148,7 +148,7 @@ def test_few_positions_are_not_counted():
 def edges(servers):
     """Sources and objects at RA 0, at the poles, and at the edge of the circles."""
     rng = np.random.default_rng(7)
-    ra, dec = scattered(rng, 20, spread=20.0)
+    ra, dec = np.concatenate([scattered(rng, 8, spread=1e-3), everywhere(22)], axis=1)
     more = at_the_edge(rng, ra[:6], dec[:6])
     for n, (lon, lat) in enumerate(zip(*np.concatenate([(ra, dec), more], axis=1), strict=True)):
         servers.skyportal.state.add_source(f"edge{n}", float(lon), float(lat))
