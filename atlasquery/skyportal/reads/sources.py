@@ -48,6 +48,7 @@ from atlasquery.tables import Rows, build_table, check_answers
 from atlasquery.warn import warn
 
 __all__ = [
+    "count_sources",
     "get_position",
     "get_source",
     "get_source_groups",
@@ -437,6 +438,24 @@ def _sources(
     found = _with_alias(found, alias, check_limit(client, max_rows))
     warn_of(found, "sources")
     return found
+
+
+def count_sources(client: SkyPortalQuery, cache: bool | None = None) -> int | None:
+    """Return the number of all sources that the account may see, in one request.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Client that sends the request.
+    cache : bool, optional
+        Whether a cached response is used, for ``conf.list_seconds``.
+
+    Returns
+    -------
+    int or None
+        None if the server does not say.
+    """
+    return _sources(client, {}, 1, cache, warns=False).total
 
 
 def check_alias(alias: object) -> str:
