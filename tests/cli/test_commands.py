@@ -12,8 +12,6 @@ from atlasquery.atlas import AtlasClass
 from atlasquery.lightcurve import read
 from atlasquery.tables import read_table
 
-COMMANDS = ("cone", "object", "lightcurve", "list", "quota", "login", "download", "plot")
-
 
 @pytest.fixture
 def atlas(sandbox, run):
