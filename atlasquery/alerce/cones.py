@@ -2,12 +2,12 @@
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
 
 from atlasquery.alerce.base import AlerceQuery
 from atlasquery.alerce.criteria import cone_params
 from atlasquery.alerce.paging import FoundObjects, first_rows, fixed_order, read_pages
 from atlasquery.exceptions import TableParseError
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows
 
 __all__ = [
@@ -83,8 +83,7 @@ def separations_from(rows: Rows, position: Position) -> np.ndarray:
     `~numpy.ndarray`
         Arcseconds.
     """
-    objects = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    return np.degrees(angular_separation(*np.radians(position), *objects)) * 3600.0
+    return separations(*position, rows.values["ra"], rows.values["dec"])
 
 
 def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:

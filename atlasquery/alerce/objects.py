@@ -50,9 +50,9 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.regions.argument import region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
 from atlasquery.regions.plan import announce_plan, plan_cones
+from atlasquery.regions.region import Region
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.tables import (

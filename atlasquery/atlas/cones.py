@@ -20,13 +20,14 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.regions.argument import refuse_with_region, region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
 from atlasquery.regions.plan import format_area, plan_cones
-from atlasquery.service.cones import Cone, cover_cones, separations
+from atlasquery.regions.region import Region
+from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
 from atlasquery.warn import warn, without_warnings
 
@@ -462,9 +463,7 @@ def near_members(
     `~numpy.ndarray`
         True for those whose positions have to be fetched.
     """
-    offsets = separations(
-        np.array(cone.ra), np.array(cone.dec), ra[cone.members], dec[cone.members]
-    )
+    offsets = separations(cone.ra, cone.dec, ra[cone.members], dec[cone.members])
     served = found.values["separation"]
     # The triangle inequality, and the server's rounding; an object without a separation may be
     # within the radius.

@@ -28,6 +28,7 @@ from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.lightcurve.time_reference import service_name
 from atlasquery.lightcurve.time_scales import SCALES
 from atlasquery.service.inputs import check_choice, suggest
+from atlasquery.sphere import unit_vectors
 from atlasquery.warn import warn
 
 __all__ = ["combine"]
@@ -430,8 +431,7 @@ def _mean_position(curves: Sequence[Table]) -> np.ndarray | None:
             if {f"{prefix}ra", f"{prefix}dec"} <= set(lc.colnames):
                 ra, dec = (_degrees(lc[f"{prefix}{axis}"]) for axis in ("ra", "dec"))
                 known = np.isfinite(ra) & np.isfinite(dec)
-                positions = SkyCoord(ra[known], dec[known], unit="deg")
-                total += positions.cartesian.xyz.value.sum(axis=1)
+                total += unit_vectors(ra[known], dec[known]).sum(axis=0)
     length = np.linalg.norm(total)
     return total / length if length > 0 else None
 

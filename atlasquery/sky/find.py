@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
     NotFoundError,
 )
 from atlasquery.regions.argument import refuse_with_region
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service.inputs import check_radius, check_time
 from atlasquery.sky.asking import (
     LIMIT,

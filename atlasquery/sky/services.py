@@ -23,12 +23,12 @@ from atlasquery.atlas.objects import read_entries
 from atlasquery.exceptions import InvalidQueryError, NotFoundError
 from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
 from atlasquery.lccserver import LCCServer, LCCServerClass
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service import ServiceQuery
 from atlasquery.service.cones import cover_cones
 from atlasquery.service.inputs import suggest
 from atlasquery.sky.names import kind_of, spelled
-from atlasquery.sky.shared_searches import Catalogue, partly, search_around
+from atlasquery.sky.shared_searches import AllObjects, partly, search_around
 from atlasquery.sky.terms import Entry, Found, Kind, Located
 from atlasquery.skyportal import SkyPortal, SkyPortalClass
 from atlasquery.skyportal.reads.sources import count_sources
@@ -505,7 +505,7 @@ class SkyPortalService(SkyService):
             table.sort("id")
             return table
 
-        everything = Catalogue(
+        everything = AllObjects(
             lambda: count_sources(self.client, self.cache), read,
             int(self.client.conf.page_size), LARGER_SKYPORTAL,
         )  # fmt: skip

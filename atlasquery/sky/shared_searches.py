@@ -15,11 +15,12 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Column, Table
 
 from atlasquery.exceptions import IncompleteResultError
-from atlasquery.service.cones import ARCSEC, Cone, cover_cones, separations
+from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.log import log
 from atlasquery.sky.pairs import find_pairs
+from atlasquery.sphere import ARCSEC, separations
 
-__all__ = ["Catalogue", "SearchPlan", "partly", "plan_searches", "search_around"]
+__all__ = ["AllObjects", "SearchPlan", "partly", "plan_searches", "search_around"]
 
 # So many positions are searched one by one; of more, those near each other share a search.
 FEW = 10
@@ -32,7 +33,7 @@ MARGIN = 1e-6
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class AllObjects:
     """All objects of a service that can list them.
 
     Parameters
@@ -146,7 +147,7 @@ def search_around(
     *,
     title: str,
     largest: float,
-    catalogue: Catalogue | None = None,
+    catalogue: AllObjects | None = None,
 ) -> tuple[Table, list]:
     """Search around positions; the result is cut at the radius of each position.
 
@@ -162,7 +163,7 @@ def search_around(
         The service, for the log.
     largest : float
         The largest radius of a circle that positions share, in arcseconds.
-    catalogue : Catalogue, optional
+    catalogue : AllObjects, optional
         All objects, where the service can list them.
 
     Returns

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from atlasquery import find
 from atlasquery.service.cones import separations
-from atlasquery.sky.shared_searches import Catalogue, plan_searches, search_around
+from atlasquery.sky.shared_searches import AllObjects, plan_searches, search_around
 from atlasquery.skyportal import SkyPortal
 
 RADIUS = 2.0
@@ -52,7 +52,7 @@ class Server:
         return Table({"id": np.arange(len(self.ra)), "ra": self.ra, "dec": self.dec})
 
     def catalogue(self):
-        return Catalogue(lambda: self.total, self.read, 500, (18000.0, 72000.0))
+        return AllObjects(lambda: self.total, self.read, 500, (18000.0, 72000.0))
 
 
 def pairs(table):
@@ -135,7 +135,7 @@ def test_the_plan_is_the_cheapest_in_requests_and_rows():
 
 def test_few_positions_are_not_counted():
     server = Server(*everywhere(15))
-    catalogue = Catalogue(lambda: pytest.fail("it was counted"), server.read, 500)
+    catalogue = AllObjects(lambda: pytest.fail("it was counted"), server.read, 500)
     positions = SkyCoord(*everywhere(15), unit="deg")
     found, _ = search_around(
         server.ask, positions, RADIUS, title="test", largest=300.0, catalogue=catalogue

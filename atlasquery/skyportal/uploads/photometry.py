@@ -8,6 +8,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InputWarning, InvalidQueryError, attach
 from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error
+from atlasquery.service.write_outcomes import WriteOutcome, report_failures
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_text
 from atlasquery.skyportal.reads.names import each_source, find_group_ids, find_instrument
@@ -21,11 +22,9 @@ from atlasquery.skyportal.uploads.undo import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
     attempt_change,
     change_each,
     record_stop,
-    report_failures,
 )
 from atlasquery.tables import convert_json
 from atlasquery.warn import warn
@@ -212,7 +211,8 @@ def upload_photometry(
         raise
     table = upload_table(record, self._meta(time.time(), **about))
     _remember(self, table)
-    report_failures(self, table, record.failures(), record.outcomes, on_error, what="rows")
+    failures = record.failures()
+    report_failures(self.service, table, failures, record.outcomes, on_error, what="rows")
     return table
 
 
