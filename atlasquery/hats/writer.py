@@ -165,7 +165,7 @@ def to_hats(
     StorageError
         If the disk is full.
     ImportError
-        If pyarrow or astropy-healpix is missing: they come with ``atlasquery[hats]``.
+        If pyarrow or cdshealpix is missing: they come with ``atlasquery[hats]``.
 
     Warns
     -----
@@ -202,7 +202,7 @@ def to_hats(
     (12, Unit("uJy"))
     """
     require("pyarrow.parquet", "hats")
-    require("astropy_healpix", "hats")
+    require("cdshealpix", "hats")
     options = _checked(path, name, columns, margin, partition_bytes, on_error)
     opened = open_source(source, options.columns, coordinates)
     with storage_errors(options.path), _work_folder(options, opened, overwrite) as work:

@@ -13,8 +13,6 @@ from atlasquery.hats import read_hats
 from atlasquery.lightcurve import read
 from atlasquery.tables import read_table
 
-COMMANDS = ("cone", "object", "lightcurve", "list", "quota", "login", "download", "plot")
-
 
 @pytest.fixture
 def atlas(sandbox, run):
