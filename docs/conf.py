@@ -73,6 +73,8 @@ ogp_social_cards = {"enable": False}
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["atlasquery.css"]
+# The list of methods beside a page has their names without that of the class.
+toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 html_last_updated_fmt = None
 

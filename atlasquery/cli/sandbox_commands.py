@@ -75,7 +75,8 @@ def sandbox(
         for name, value in box.environment().items():
             click.echo(f"  export {name}={value}")
         if "atlas" in box.services:
-            click.echo(f"\nA token of ATLAS that may write: {box.writer_token}")
+            click.echo("\nTo write to ATLAS too, in place of the token above:\n")
+            click.echo(f"  export ATLASQUERY_ATLAS_TOKEN={box.writer_token}\n")
             click.echo("Accounts: " + ", ".join(f"{u.username}" for u in box.users.values()))
             click.echo("The password of each is its name and '-password'.")
         click.echo("Stop with Ctrl-C.")

@@ -62,6 +62,8 @@ def test_sandbox_runs_until_ctrl_c(tmp_path):
         exports = dict(re.findall(r"export (ATLASQUERY_\w+)=(\S+)", text))
         services = {name.split("_")[1] for name in exports}
         assert services == {"ATLAS", "FORCED", "ALERCE", "LCC", "SKYPORTAL"}
+        # The second is of the account that may write.
+        assert len(set(re.findall(r"export ATLASQUERY_ATLAS_TOKEN=(\S+)", text))) == 2
         code = (
             "from atlasquery import Alerce, Atlas; from astropy.coordinates import SkyCoord;"
             "print(Atlas.count_region(SkyCoord(150.0, 2.2, unit='deg'), radius='300 arcsec'),"
