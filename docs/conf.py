@@ -82,7 +82,8 @@ html_last_updated_fmt = None
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+# For one cell; a machine that builds packages may do other things at the same time.
+nb_execution_timeout = 900
 
 plot_include_source = True
 plot_html_show_formats = False
