@@ -159,9 +159,7 @@ def query_region(
             rows.values["atlas_id"][near_members(rows, cone, ra, dec, arcsec)]
             for cone, rows in zip(cones, found, strict=True)
         ]
-        located, lost = _locate(self, near, cache)
-        if lost and not located and len(cones) == 1:
-            raise lost[0][1]
+        located, lost = _locate(self, near, cache, alone=len(cones) == 1)
         failures += lost
         rows = match(cones, found, ra, dec, arcsec, located, nearest=nearest)
     else:
@@ -208,9 +206,8 @@ def _query_in(
     if failures and len(cones) == 1:
         raise failures[0][1]
     parts = [rows for rows in found if rows is not None]
-    located, lost = _locate(client, [rows.values["atlas_id"] for rows in parts], cache)
-    if lost and not located and len(cones) == 1:
-        raise lost[0][1]
+    found_ids = [rows.values["atlas_id"] for rows in parts]
+    located, lost = _locate(client, found_ids, cache, alone=len(cones) == 1)
     rows = rows_inside(region, [_with_positions(parts, located)], by=("atlas_id",))
     meta = client._meta(when, query="query_region", region=region.name)
     return warn_if_empty(
@@ -346,9 +343,12 @@ def _ask_all(client: AtlasQuery, ask: Callable, tasks: list) -> list:
 
 
 def _locate(
-    client: AtlasQuery, found: list[np.ndarray], cache: bool | None
+    client: AtlasQuery, found: list[np.ndarray], cache: bool | None, *, alone: bool
 ) -> tuple[dict[int, tuple[float, float]], list[tuple[str, Exception]]]:
-    """Fetch the positions of objects by their ids; return them and the failures."""
+    """Fetch the positions of objects by their ids; return them and the failures.
+
+    If all requests fail for a search that is `alone`, the error of the first is raised.
+    """
     ids = list(dict.fromkeys(atlas_id for part in found for atlas_id in part.tolist()))
     chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
 
@@ -369,6 +369,8 @@ def _locate(
         else:
             located |= response[0]
             requested += chunk
+    if failures and not located and alone:
+        raise failures[0][1]
     if unknown := [i for i in requested if i not in located]:
         warn(
             f"ATLAS found {len(unknown)} objects that it then did not know, "

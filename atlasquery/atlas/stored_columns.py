@@ -52,7 +52,6 @@ PRODUCTS = {
 NAMES = ("band", "exposure")
 SIGNED = ("signed_mag", "signed_mag_err")
 DERIVED = ("flux", "flux_err", "mag", "mag_err")
-FORCED_DERIVED = (*DERIVED, "detection", "limiting_mag", "exposure_time")
 # MJD of the first day of a time stamp.
 UNIX_EPOCH = 40587.0
 DAY = 86_400_000_000

@@ -128,9 +128,9 @@ def _at_one_time(
         # One number for group and time: the first time of a group is after the last of another.
         zero, span = float(time.min()) - 1.0, float(np.ptp(time)) + 3.0
         key = known[:, 0] * span + (known[:, 1] - zero)
-        own = group[rows] * span + (time[rows] - zero)
-        after = np.clip(np.searchsorted(key, own), 1, len(key) - 1) if len(key) > 1 else (
-            np.zeros(len(own), int))  # fmt: skip
+        wanted = group[rows] * span + (time[rows] - zero)
+        after = np.clip(np.searchsorted(key, wanted), 1, len(key) - 1) if len(key) > 1 else (
+            np.zeros(len(wanted), int))  # fmt: skip
         for at in (after - 1, after):
             at = np.maximum(at, 0)
             near = (np.abs(known[at, 1] - time[rows]) <= SAME) & (known[at, 0] == group[rows])

@@ -255,6 +255,8 @@ def find_names(
             # Names of surveys are not those that Sesame is for.
             failed[SESAME] = outcome
             reasons[name].append(f"{SESAME} failed: {_joined_lines(outcome)}")
+        elif not sesame_url.get():
+            reasons[name].append(f"{SESAME} was not asked: astropy has no address for it")
         else:
             reasons[name].append(f"{SESAME}: {_first_line(outcome)}")
     return [found[name] for name in names], reasons, failed

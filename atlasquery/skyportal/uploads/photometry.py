@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from astropy.table import Table
 
@@ -199,20 +200,28 @@ def upload_photometry(
     if on_error == "raise":
         _refuse_unsendable(prepared)
     self._auth(required=True)
-    sender = PhotometrySender(self, shared, record)
+    table = _send_rows(self, record, shared, about)
+    failures = record.failures()
+    report_failures(self.service, table, failures, record.outcomes, on_error, what="rows")
+    return table
+
+
+def _send_rows(
+    client: SkyPortalQuery, record: UploadRecord, shared: dict, about: dict[str, Any]
+) -> Table:
+    """Send the rows; return the outcome of each, also when that is stopped."""
+    sender = PhotometrySender(client, shared, record)
     try:
-        for body, rows in bodies(prepared, shared):
+        for body, rows in bodies(record.prepared, shared):
             sender.send(body, rows)
     except KeyboardInterrupt as stop:
         record.stopped()
-        table = upload_table(record, self._meta(time.time(), **about))
-        _remember(self, table)
+        table = upload_table(record, client._meta(time.time(), **about))
+        _remember(client, table)
         attach(stop, result=table, note="The outcome of each row is in sys.last_value.result.")
         raise
-    table = upload_table(record, self._meta(time.time(), **about))
-    _remember(self, table)
-    failures = record.failures()
-    report_failures(self.service, table, failures, record.outcomes, on_error, what="rows")
+    table = upload_table(record, client._meta(time.time(), **about))
+    _remember(client, table)
     return table
 
 
