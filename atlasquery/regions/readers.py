@@ -61,7 +61,6 @@ def read_region(value: Any) -> Region:
     Examples
     --------
     >>> from astropy.coordinates import SkyCoord
-    from astropy.table import Table
     >>> from atlasquery.regions import read_region
     >>> field = read_region(SkyCoord([359, 1, 1, 359], [-1, -1, 1, 1], unit="deg"))
     >>> field.contains(SkyCoord([0.0, 1.5], [0.5, 0.5], unit="deg")).tolist()

@@ -257,6 +257,8 @@ def find_names(
             reasons[name].append(f"{SESAME} failed: {_joined_lines(outcome)}")
         elif not sesame_url.get():
             reasons[name].append(f"{SESAME} was not asked: astropy has no address for it")
+        elif _is_down(outcome):
+            reasons[name].append(f"{SESAME} did not answer")
         else:
             reasons[name].append(f"{SESAME}: {_first_line(outcome)}")
     return [found[name] for name in names], reasons, failed
