@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -242,7 +243,7 @@ class Database:
 
     def rows(
         self, table: str, where: str = "", values: Sequence | Mapping = ()
-    ) -> list[dict[str, object]]:
+    ) -> list[dict[str, Any]]:
         """Return rows of a table as they leave on the wire.
 
         Parameters
