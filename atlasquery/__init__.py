@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from atlasquery.lccserver import LCCQuery, LCCServer, LCCServerClass
     from atlasquery.lightcurve import Alert, read_alert, read_alerts
     from atlasquery.lightcurve.combine import combine
-    from atlasquery.regions.region import read_region
+    from atlasquery.regions.readers import read_region
     from atlasquery.sky.crossmatch import crossmatch
     from atlasquery.sky.find import find
     from atlasquery.sky.findings import Findings
@@ -55,7 +55,7 @@ _LAZY = {
     "read_alert": "atlasquery.lightcurve",
     "read_alerts": "atlasquery.lightcurve",
     "read_hats": "atlasquery.hats",
-    "read_region": "atlasquery.regions.region",
+    "read_region": "atlasquery.regions.readers",
     "resolve": "atlasquery.sky.resolve",
     "to_hats": "atlasquery.hats",
     "within": "atlasquery.sky.within",

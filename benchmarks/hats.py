@@ -64,7 +64,7 @@ def _measured(way: str, root: Path, objects: int) -> dict:
     """Run one side in a process; return seconds and megabytes."""
     command = [sys.executable, "-m", "benchmarks.hats", str(objects), "--way", way]
     done = subprocess.run(
-        [*command, "--root", str(root)], check=True, capture_output=True, text=True
+        [*command, "--root", str(root)], check=True, stdout=subprocess.PIPE, text=True
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -112,7 +112,7 @@ def write_downloads(folder: Path, objects: int) -> None:
                     "insert into files values (?, ?, ?, ?)", (number, kind, length, size)
                 )
             manifest.executemany(
-                "insert into objects values (?, ?, ?, ?)",
+                "insert into objects (atlas_id, chunk, at, rows) values (?, ?, ?, ?)",
                 [(int(i), number, 1.7e9, "{}") for i in ids],
             )
 

@@ -73,6 +73,8 @@ ogp_social_cards = {"enable": False}
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["atlasquery.css"]
+# The list of methods beside a page has their names without that of the class.
+toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 html_last_updated_fmt = None
 
@@ -80,7 +82,8 @@ html_last_updated_fmt = None
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+# For one cell; a machine that builds packages may do other things at the same time.
+nb_execution_timeout = 900
 
 plot_include_source = True
 plot_html_show_formats = False

@@ -115,6 +115,8 @@ class AlerceQuery(ServiceQuery):
         self.name = "Alerce"
         # The least number of rows of a full page, by server.
         self._least_rows: dict[str, int] = {}
+        # Whether the route of all objects takes its radius in degrees, by server of LSST.
+        self._near_in_degrees: dict[str, bool] = {}
         self._measuring = ForkSafeLock()
 
     def _auth(self, *, required: bool) -> tuple[Callable, None]:

@@ -2,20 +2,19 @@
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
 
 from atlasquery.alerce.base import AlerceQuery
 from atlasquery.alerce.criteria import cone_params
-from atlasquery.alerce.lsst_columns import NEAR
 from atlasquery.alerce.paging import FoundObjects, first_rows, fixed_order, read_pages
 from atlasquery.exceptions import TableParseError
-from atlasquery.tables import Column, Rows, decode_rows, stack_rows
+from atlasquery.sphere import separations
+from atlasquery.tables import Column, Rows
 
 __all__ = [
+    "Position",
     "cone_payload",
     "find_nearest",
-    "find_unlisted",
-    "with_others",
+    "separations_from",
     "with_query_index",
     "with_separation",
 ]
@@ -69,62 +68,22 @@ def find_nearest(
     return every._replace(rows=rows, when=min(*times, every.when), cut=True)
 
 
-def find_unlisted(
-    client: AlerceQuery,
-    found: FoundObjects,
-    position: Position,
-    arcsec: float,
-    limit: int | None,
-    cache: bool | None,
-) -> list[int]:
-    """Return the numbers of objects of LSST around a position that a list leaves out.
+def separations_from(rows: Rows, position: Position) -> np.ndarray:
+    """Return the distances of objects to a position.
 
-    The route that has them takes its radius in degrees by its source; where it has less than
-    the list, it takes arcseconds.
+    Parameters
+    ----------
+    rows : Rows
+        Objects, with ``ra`` and ``dec``.
+    position : tuple of float
+        Right ascension and declination, degrees.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Arcseconds.
     """
-    listed = set(found.rows.values["oid"].tolist())
-    if found.cut:
-        # Farther away than the last one listed they would be cut.
-        arcsec = float(found.rows.values["separation"][-1])
-    near, complete = _near(client, position, arcsec / 3600.0, arcsec, limit, cache)
-    if complete and not listed <= set(near):
-        near, _ = _near(client, position, arcsec, arcsec, limit, cache)
-    return [name for name in near if name not in listed]
-
-
-def _near(
-    client: AlerceQuery,
-    position: Position,
-    radius: float,
-    arcsec: float,
-    limit: int | None,
-    cache: bool | None,
-) -> tuple[list[int], bool]:
-    """Return the objects of LSST around a position, the nearest first, and whether all."""
-    least = client.conf.page_size if limit is None else limit + 1
-    ra, dec = position
-    most = least
-    while True:
-        rows, _ = client._fetch(
-            "lsst_near",
-            {"ra": float(ra), "dec": float(dec), "radius": radius, "neighbors": most},
-            decode=lambda body: decode_rows(NEAR, body),
-            lifetime=client.conf.list_seconds,
-            cache=cache,
-        )
-        separation = _separations(rows, position)
-        # Objects of other surveys are in it too.
-        near = (rows.values["survey_id"] == "lsst") & (separation <= arcsec)
-        complete = len(rows) < most or bool(np.any(separation > arcsec))
-        if complete or (limit is not None and np.count_nonzero(near) >= least):
-            return [int(name) for name in rows.values["objectId"][near].tolist()], complete
-        most *= 4
-
-
-def _separations(rows: Rows, position: Position) -> np.ndarray:
-    """Return the distances of objects to a position, in arcsec."""
-    objects = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    return np.degrees(angular_separation(*np.radians(position), *objects)) * 3600.0
+    return separations(*position, rows.values["ra"], rows.values["dec"])
 
 
 def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
@@ -149,7 +108,7 @@ def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
     TableParseError
         If one is farther away than the radius.
     """
-    separation = _separations(rows, position)
+    separation = separations_from(rows, position)
     if np.any(separation > arcsec * 1.001 + SLACK):
         raise TableParseError(
             f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "
@@ -163,35 +122,6 @@ def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
         name = column.name
         found.add(column, rows.values[name][order], rows.masks[name][order])
     return found
-
-
-def with_others(
-    found: FoundObjects, others: list[Rows], position: Position, arcsec: float, limit: int | None
-) -> FoundObjects:
-    """Return the objects around a position together with others around it.
-
-    Parameters
-    ----------
-    found : FoundObjects
-        Objects around a position, the nearest first.
-    others : list of Rows
-        Further ones, without separations.
-    position : tuple of float
-        Right ascension and declination, degrees.
-    arcsec : float
-        The radius of the search.
-    limit : int or None
-        The largest number of objects.
-
-    Returns
-    -------
-    FoundObjects
-        The nearest of all.
-    """
-    rows = stack_rows(found.rows, *(with_separation(part, position, arcsec) for part in others))
-    rows = rows.take(np.lexsort((rows.values["oid"], rows.values["separation"])))
-    rows, cut = first_rows(rows, limit)
-    return found._replace(rows=rows, cut=found.cut or cut)
 
 
 def with_query_index(rows: Rows, index: int) -> Rows:

@@ -20,15 +20,15 @@ from atlasquery.alerce.batches import ask_in_halves
 from atlasquery.alerce.classes import check_class, count_most_classes
 from atlasquery.alerce.columns import OBJECT
 from atlasquery.alerce.cones import (
+    Position,
     cone_payload,
     find_nearest,
-    find_unlisted,
-    with_others,
     with_query_index,
     with_separation,
 )
 from atlasquery.alerce.criteria import ALL, check_order, criteria_params, order_params
 from atlasquery.alerce.lsst_columns import OBJECT as LSST_OBJECT
+from atlasquery.alerce.lsst_cones import find_around_each, read_unlisted
 from atlasquery.alerce.ordering import find_in_order, ranks_below, with_rank
 from atlasquery.alerce.paging import (
     LIST_COLUMNS,
@@ -47,13 +47,12 @@ from atlasquery.alerce.paging import (
 from atlasquery.exceptions import (
     InputWarning,
     NoResultsWarning,
-    NotFoundError,
     TableParseError,
 )
 from atlasquery.regions.argument import region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
 from atlasquery.regions.plan import announce_plan, plan_cones
+from atlasquery.regions.region import Region
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.tables import (
@@ -159,15 +158,7 @@ def query_region(
         cones = [cone_payload(survey, position, arcsec) for position in positions]
         payloads = [self._payload(LIST_ROUTE[survey], cone) for cone in cones]
         return payloads[0] if shape == () else payloads
-    answers = self._each(
-        lambda position: find_nearest(self, survey, position, arcsec, limit, cache), positions
-    )
-    if len(positions) == 1 and isinstance(answers[0], Exception):
-        raise answers[0]
-    if survey == "lsst":
-        answers = _with_unclassified(
-            self, answers, positions, [arcsec] * len(positions), limit, cache
-        )
+    answers = _find_around_each(self, survey, positions, [arcsec] * len(positions), limit, cache)
     failures, parts, times = [], [], []
     for n, answer in enumerate(answers):
         if isinstance(answer, Exception):
@@ -219,18 +210,14 @@ def _query_in(
         send=not get_query_payload,
     )
     positions, radii = [(cone.ra, cone.dec) for cone in cones], [cone.radius for cone in cones]
-    tasks = list(zip(positions, radii, strict=True))
     if get_query_payload:
+        tasks = zip(positions, radii, strict=True)
         sent = [cone_payload(survey, *task) for task in tasks]
         return one_or_all([client._payload(LIST_ROUTE[survey], each) for each in sent])
     # One search for each survey: two equal lines would look like an error.
     service = f"{client.service} ({survey.upper()})"
     announce_plan(region, cones, service=service, concurrency=client.conf.concurrency)
-    answers = client._each(
-        lambda task: find_nearest(client, survey, task[0], task[1], None, cache), tasks
-    )
-    if survey == "lsst":
-        answers = _with_unclassified(client, answers, positions, radii, None, cache)
+    answers = _find_around_each(client, survey, positions, radii, None, cache)
     failures = [
         (f"{cone.ra:.6f} {cone.dec:+.6f}", answer)
         for cone, answer in zip(cones, answers, strict=True)
@@ -254,6 +241,23 @@ def _query_in(
         in_meta=True,
     )
     return warn_if_empty(table, client.service, region)
+
+
+def _find_around_each(
+    client: AlerceQuery,
+    survey: str,
+    positions: list[Position],
+    radii: list[float],
+    limit: int | None,
+    cache: bool | None,
+) -> list:
+    """Return the objects around each position, or the error of its search."""
+    if survey == "lsst":
+        return find_around_each(client, positions, radii, limit, cache)
+    tasks = list(zip(positions, radii, strict=True))
+    return client._each(
+        lambda task: find_nearest(client, survey, task[0], task[1], limit, cache), tasks
+    )
 
 
 def query_criteria(
@@ -472,7 +476,7 @@ def query_objects(
     if survey == "lsst":
         found = set(rows.values["oid"].tolist())
         unlisted = [name for name in distinct if name not in found and name not in failed]
-        others, errors = _unclassified(self, unlisted, cache)
+        others, errors = read_unlisted(self, unlisted, cache)
         rows = stack_rows(rows, *others)
         failed |= errors
     failures = [(name, failed[name]) for name in distinct if name in failed]
@@ -565,56 +569,6 @@ def _with_class(client: AlerceQuery, rows: Rows, name: Oid, cache: bool | None) 
             rows.values[column.name] = listed.rows.values[column.name]
             rows.masks[column.name] = listed.rows.masks[column.name]
     return rows
-
-
-def _unclassified(client: AlerceQuery, names: list, cache: bool | None) -> tuple[list[Rows], dict]:
-    """Return the entries of objects of LSST that lists leave out, and errors by name.
-
-    An object that ALeRCE does not know has neither.
-    """
-    answers = client._each(lambda name: read_lsst_entry(client, name, cache), names)
-    rows: list[Rows] = []
-    errors: dict = {}
-    for name, answer in zip(names, answers, strict=True):
-        if isinstance(answer, NotFoundError):
-            continue
-        if isinstance(answer, Exception):
-            errors[name] = answer
-            continue
-        entry = answer[0]
-        extra = [c.name for c in entry.columns if c.name not in LSST_OBJECT.by_name]
-        rows.append(entry.without(extra))
-    return rows, errors
-
-
-def _with_unclassified(
-    client: AlerceQuery,
-    answers: list,
-    positions: list,
-    radii: list[float],
-    limit: int | None,
-    cache: bool | None,
-) -> list:
-    """Return the objects of LSST near positions with those that nobody has classified.
-
-    An error of one of these objects replaces the objects of its position.
-    """
-    came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
-    near = client._each(
-        lambda n: find_unlisted(client, answers[n], positions[n], radii[n], limit, cache), came
-    )
-    names = {name for part in near if not isinstance(part, Exception) for name in part}
-    entries, errors = _unclassified(client, sorted(names), cache)
-    by_name = {entry.values["oid"][0].item(): entry for entry in entries}
-    answers = list(answers)
-    for n, part in zip(came, near, strict=True):
-        if isinstance(part, Exception):
-            answers[n] = part
-        elif failed := [errors[name] for name in part if name in errors]:
-            answers[n] = failed[0]
-        elif unlisted := [by_name[name] for name in part if name in by_name]:
-            answers[n] = with_others(answers[n], unlisted, positions[n], radii[n], limit)
-    return answers
 
 
 def _all_ranks(

@@ -20,13 +20,14 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.regions.argument import refuse_with_region, region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
 from atlasquery.regions.plan import format_area, plan_cones
-from atlasquery.service.cones import Cone, cover_cones, separations
+from atlasquery.regions.region import Region
+from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
 from atlasquery.warn import warn, without_warnings
 
@@ -158,9 +159,7 @@ def query_region(
             rows.values["atlas_id"][near_members(rows, cone, ra, dec, arcsec)]
             for cone, rows in zip(cones, found, strict=True)
         ]
-        located, lost = _locate(self, near, cache)
-        if lost and not located and len(cones) == 1:
-            raise lost[0][1]
+        located, lost = _locate(self, near, cache, alone=len(cones) == 1)
         failures += lost
         rows = match(cones, found, ra, dec, arcsec, located, nearest=nearest)
     else:
@@ -207,9 +206,8 @@ def _query_in(
     if failures and len(cones) == 1:
         raise failures[0][1]
     parts = [rows for rows in found if rows is not None]
-    located, lost = _locate(client, [rows.values["atlas_id"] for rows in parts], cache)
-    if lost and not located and len(cones) == 1:
-        raise lost[0][1]
+    found_ids = [rows.values["atlas_id"] for rows in parts]
+    located, lost = _locate(client, found_ids, cache, alone=len(cones) == 1)
     rows = rows_inside(region, [_with_positions(parts, located)], by=("atlas_id",))
     meta = client._meta(when, query="query_region", region=region.name)
     return warn_if_empty(
@@ -345,9 +343,12 @@ def _ask_all(client: AtlasQuery, ask: Callable, tasks: list) -> list:
 
 
 def _locate(
-    client: AtlasQuery, found: list[np.ndarray], cache: bool | None
+    client: AtlasQuery, found: list[np.ndarray], cache: bool | None, *, alone: bool
 ) -> tuple[dict[int, tuple[float, float]], list[tuple[str, Exception]]]:
-    """Fetch the positions of objects by their ids; return them and the failures."""
+    """Fetch the positions of objects by their ids; return them and the failures.
+
+    If all requests fail for a search that is `alone`, the error of the first is raised.
+    """
     ids = list(dict.fromkeys(atlas_id for part in found for atlas_id in part.tolist()))
     chunks = [ids[n : n + METADATA_CHUNK] for n in range(0, len(ids), METADATA_CHUNK)]
 
@@ -368,6 +369,8 @@ def _locate(
         else:
             located |= response[0]
             requested += chunk
+    if failures and not located and alone:
+        raise failures[0][1]
     if unknown := [i for i in requested if i not in located]:
         warn(
             f"ATLAS found {len(unknown)} objects that it then did not know, "
@@ -462,9 +465,7 @@ def near_members(
     `~numpy.ndarray`
         True for those whose positions have to be fetched.
     """
-    offsets = separations(
-        np.array(cone.ra), np.array(cone.dec), ra[cone.members], dec[cone.members]
-    )
+    offsets = separations(cone.ra, cone.dec, ra[cone.members], dec[cone.members])
     served = found.values["separation"]
     # The triangle inequality, and the server's rounding; an object without a separation may be
     # within the radius.

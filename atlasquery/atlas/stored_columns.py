@@ -7,8 +7,7 @@ thousand objects take half a minute, as tables they would take several.
 import contextlib
 import hashlib
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,51 +33,28 @@ from atlasquery.atlas.photometry import (
     light_curve_meta,
     signed_flux,
 )
-from atlasquery.atlas.stored_light_curves import PRODUCTS, StoredLightCurves
 from atlasquery.exceptions import TableParseError
+from atlasquery.lightcurve.stored import CurveBlock
 from atlasquery.tables import Column, Rows, build_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CurveBlock", "StoredColumns", "mjd_of_stamps", "position_of"]
+__all__ = ["PRODUCTS", "StoredColumns"]
+
+#: The kinds of rows of which light curves are built, and those of forced photometry.
+PRODUCTS = {
+    False: ("detections", "non_detections"),
+    True: ("forced",),
+}
 
 # Columns of a light curve whose missing values are empty strings.
 NAMES = ("band", "exposure")
 SIGNED = ("signed_mag", "signed_mag_err")
 DERIVED = ("flux", "flux_err", "mag", "mag_err")
-FORCED_DERIVED = (*DERIVED, "detection", "limiting_mag", "exposure_time")
 # MJD of the first day of a time stamp.
 UNIX_EPOCH = 40587.0
 DAY = 86_400_000_000
-
-
-@dataclass
-class CurveBlock:
-    """The light curves of some objects as plain columns.
-
-    Parameters
-    ----------
-    objects : `pyarrow.Table`
-        The catalogue entry of each object.
-    obtained : list of str
-        When each was fetched.
-    owner : `~numpy.ndarray` of int64
-        For each row the object that it is of.
-    mjd : `~numpy.ndarray`
-        The time of each row: start of the exposure, in UTC.
-    exposure_time : `~numpy.ndarray`
-        In seconds, NaN where it is not known.
-    columns : dict of str to `pyarrow.Array`
-        The columns chosen by their names in a light curve, null where one is masked.
-    """
-
-    objects: "pa.Table"
-    obtained: list[str]
-    owner: np.ndarray
-    mjd: np.ndarray
-    exposure_time: np.ndarray
-    columns: dict[str, "pa.Array"]
 
 
 class StoredColumns:
@@ -86,18 +62,24 @@ class StoredColumns:
 
     Parameters
     ----------
-    curves : StoredLightCurves
-        The light curves.
+    directory : `~pathlib.Path`
+        The directory.
+    forced : bool
+        Whether they are of forced photometry.
 
     Attributes
     ----------
+    key : str
+        The column with the key of an object.
     chunks : dict of int to int
         The chunks of objects, and the number of rows of the light curves of each.
     """
 
-    def __init__(self, curves: StoredLightCurves):
-        self._directory, self._forced = curves.directory, curves.forced
-        self._kinds = PRODUCTS[curves.forced]
+    key = "atlas_id"
+
+    def __init__(self, directory: Path, *, forced: bool):
+        self._directory, self._forced = directory, forced
+        self._kinds = PRODUCTS[forced]
         with (
             readable_errors(self._directory),
             contextlib.closing(open_manifest(self._directory)) as manifest,
@@ -201,10 +183,13 @@ class StoredColumns:
         """
         objects = with_undeclared(self._read(chunks, "objects", None))
         ids = objects["atlas_id"].to_numpy()
+        keys = ids.tolist()
         obtained = [
             datetime.fromtimestamp(self._obtained[n], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            for n in ids.tolist()
+            for n in keys
         ]
+        given = zip(objects["name"].to_pylist(), keys, strict=True)
+        names = [name or str(key) for name, key in given]
         tables = [self._of_kind(chunks, kind, columns) for kind in self._kinds]
         owner = np.concatenate([_owners(ids, table["atlas_id"].to_numpy()) for table in tables])
         mjd, exposure_time = (
@@ -218,7 +203,10 @@ class StoredColumns:
         }
         if self._forced:
             exposure_time = computed["exposure_time"].to_numpy()
-        return CurveBlock(objects, obtained, owner, mjd, exposure_time, found)
+        entries = {name: _entry(objects[name].combine_chunks()) for name in objects.column_names}
+        return CurveBlock(
+            keys, names, obtained, *_positions(objects), owner, mjd, exposure_time, found, entries
+        )
 
     def _of_kind(self, chunks: list[int], kind: str, columns: Collection[str]) -> "pa.Table":
         """Read the columns of one kind of rows that the light curves need."""
@@ -297,7 +285,7 @@ class StoredColumns:
         if name in NAMES and joined.null_count:
             return compute.fill_null(joined, "")
         if pa.types.is_timestamp(kind):
-            return mjd_of_stamps(joined)
+            return _mjd_of_stamps(joined)
         return joined
 
     def _path(self, chunk: int, kind: str) -> Path:
@@ -376,19 +364,15 @@ def _masked(values: np.ndarray) -> "pa.Array":
     return pa.array(values, mask=missing if missing.any() else None)
 
 
-def mjd_of_stamps(stamps: "pa.Array") -> "pa.Array":
-    """Return the MJD of time stamps in UTC, good to the microsecond.
+def _entry(array: "pa.Array") -> "pa.Array":
+    """Return a column of catalogue entries as a table has it: with times as MJD."""
+    import pyarrow as pa
 
-    Parameters
-    ----------
-    stamps : `pyarrow.Array`
-        Time stamps.
+    return _mjd_of_stamps(array) if pa.types.is_timestamp(array.type) else array
 
-    Returns
-    -------
-    `pyarrow.Array`
-        Floats, null where a time stamp is missing.
-    """
+
+def _mjd_of_stamps(stamps: "pa.Array") -> "pa.Array":
+    """Return the MJD of time stamps in UTC, good to the microsecond; null where one is missing."""
     import pyarrow as pa
 
     mask = np.asarray(stamps.is_null())
@@ -397,20 +381,9 @@ def mjd_of_stamps(stamps: "pa.Array") -> "pa.Array":
     return pa.array((day + UNIX_EPOCH) + rest / DAY, mask=mask if mask.any() else None)
 
 
-def position_of(objects: "pa.Table") -> Mapping[str, np.ndarray]:
-    """Return the positions of catalogue entries.
-
-    Parameters
-    ----------
-    objects : `pyarrow.Table`
-        The entries.
-
-    Returns
-    -------
-    dict of str to `~numpy.ndarray`
-        ``ra`` and ``dec`` in degrees, NaN for a position that is not known or not on the sky.
-    """
+def _positions(objects: "pa.Table") -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of catalogue entries in degrees, NaN where one is not on the sky."""
     ra, dec = _numbers(objects, "ra"), _numbers(objects, "dec")
     with np.errstate(invalid="ignore"):
         off = ~((np.abs(ra) <= 360) & (np.abs(dec) <= 90))
-    return {"ra": np.where(off, np.nan, ra), "dec": np.where(off, np.nan, dec)}
+    return np.where(off, np.nan, ra), np.where(off, np.nan, dec)

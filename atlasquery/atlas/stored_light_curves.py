@@ -25,23 +25,18 @@ from atlasquery.atlas.photometry import (
     light_curve,
     light_curve_meta,
 )
+from atlasquery.atlas.stored_columns import PRODUCTS, StoredColumns
 from atlasquery.exceptions import InvalidQueryError, TableParseError
-from atlasquery.lightcurve.display import LightCurveDisplay
-from atlasquery.service.collection import ResultMapping
+from atlasquery.lightcurve.stored import StoredCurves
 from atlasquery.tables import Rows
 
 __all__ = ["StoredLightCurves"]
 
-# The kinds of rows of which light curves are built.
-PRODUCTS = {
-    False: ("detections", "non_detections"),
-    True: ("forced",),
-}
 # Number of files in memory: objects are mostly accessed in the order of the files.
 FILES_IN_MEMORY = 2
 
 
-class StoredLightCurves(LightCurveDisplay, ResultMapping):
+class StoredLightCurves(StoredCurves):
     """Light curves by id of the objects in a directory.
 
     Returned by `AtlasClass.read_sources`. Each is built from the files when it is accessed, so that
@@ -51,7 +46,7 @@ class StoredLightCurves(LightCurveDisplay, ResultMapping):
     ----------
     directory : path-like
         The directory.
-    forced : bool
+    forced : bool, optional
         Whether they are of forced photometry.
 
     Raises
@@ -62,7 +57,7 @@ class StoredLightCurves(LightCurveDisplay, ResultMapping):
 
     id_title = "ATLAS id"
 
-    def __init__(self, directory: str | os.PathLike, *, forced: bool):
+    def __init__(self, directory: str | os.PathLike, *, forced: bool = False):
         super().__init__("TimeSeries", key=int)
         self._directory = check_directory(directory)
         self._forced = forced
@@ -112,6 +107,17 @@ class StoredLightCurves(LightCurveDisplay, ResultMapping):
     def forced(self) -> bool:
         """Whether they are of forced photometry."""
         return self._forced
+
+    def plain_columns(self) -> StoredColumns | None:
+        """Return the light curves as plain columns, those of many objects at a time.
+
+        Returns
+        -------
+        StoredColumns or None
+            None if files have columns of other types than those of this version.
+        """
+        columns = StoredColumns(self._directory, forced=self._forced)
+        return columns if columns.is_usual() else None
 
     def __repr__(self) -> str:
         what = "forced photometry" if self._forced else "light curves"

@@ -17,18 +17,21 @@ from atlasquery.atlas.base import AtlasQuery, objects_payload
 from atlasquery.atlas.items import METADATA_ONLY
 from atlasquery.atlas.write_payloads import SCORES
 from atlasquery.exceptions import (
-    InputWarning,
     LoginError,
     QuotaError,
     RemoteServiceError,
     TableParseError,
     TimeoutError,
-    WriteError,
     attach,
 )
-from atlasquery.service.failures import WriteOutcome, check_on_error
+from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
-from atlasquery.warn import warn
+from atlasquery.service.write_outcomes import (
+    WriteOutcome,
+    is_refusal,
+    may_be_unfinished,
+    report_failures,
+)
 
 __all__ = ["ADD", "MOVE", "RANK", "REMOVE", "SCORE", "TODO", "WriteKind", "write_each"]
 
@@ -38,9 +41,6 @@ CREATED = "Row created."
 DUPLICATE = "Duplicate row. Cannot add row."
 NO_MEMBER = "Object group ID does not exist or object ID does not exist."
 DELETED = "Row deleted."
-
-# Status of a gateway that has lost the server, or no longer waits for it.
-GATEWAY = (502, 504)
 
 # Seconds by which the server's clock may differ from ours; and when it mistakes the time zone.
 CLOCK_DIFFERENCE = 600.0
@@ -126,7 +126,9 @@ def write_each(
         attach(stop, result=_table(payloads, outcomes, client._meta(time.time(), **about)))
         raise
     table = _table(payloads, outcomes, client._meta(time.time(), **about))
-    _report_writes(client, table, outcomes, on_error)
+    ids = table["atlas_id"].tolist()
+    failures = [(i, o.message) for i, o in zip(ids, outcomes, strict=True) if not o.ok]
+    report_failures(client.service, table, failures, outcomes, on_error)
     return table
 
 
@@ -171,7 +173,7 @@ def _attempt(
     except (RemoteServiceError, TimeoutError, TableParseError) as error:
         if not error.sent:
             return WriteOutcome(False, f"Not sent: {error}", stop=error)
-        if _is_refusal(error):
+        if is_refusal(error):
             return _refused(kind, error)
         same = sum(o.ok is True for other, o in before if other == payload)
         return _look_again(client, kind, LostWrite(payload, error, began, same))
@@ -185,7 +187,7 @@ def _attempt(
 def _look_again(client: AtlasQuery, kind: WriteKind, lost: LostWrite) -> WriteOutcome:
     """Read back whether a write whose response did not arrive was done."""
     why, look = lost.error, partial(kind.look, client)
-    unfinished = _may_be_unfinished(why)
+    unfinished = may_be_unfinished(why)
     try:
         ok, words = look(lost)
         if ok is False and unfinished:
@@ -267,33 +269,6 @@ def _look_for_score(client: AtlasQuery, lost: LostWrite) -> tuple[bool | None, s
     return False, "these scores are not stored"
 
 
-def _report_writes(
-    client: AtlasQuery, table: Table, outcomes: list[WriteOutcome], on_error: str
-) -> None:
-    ids = table["atlas_id"].tolist()
-    failures = [(i, o.message) for i, o in zip(ids, outcomes, strict=True) if not o.ok]
-    if not failures:
-        return
-    unknown = sum(outcome.ok is None for outcome in outcomes)
-    message = (
-        f"{len(failures)} of {len(ids)} writes are not known to be done"
-        + (f" ({unknown} of them may be)" if unknown else "")
-        + f"; the first, for {failures[0][0]}: {failures[0][1]}"
-    )
-    if on_error == "warn":
-        warn(message, InputWarning)
-        return
-    cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
-    known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
-    raise WriteError(
-        f"{message} All are in the error's .result, these in .failures.",
-        result=table,
-        failures=failures,
-        service=client.service,
-        **known,
-    ) from cause
-
-
 def _note_stop(stop: KeyboardInterrupt, payloads: list[dict], outcomes: list[WriteOutcome]) -> None:
     """Add the outcomes of all writes to Ctrl-C in the middle of one."""
     done, rest = len(outcomes), len(payloads) - len(outcomes)
@@ -311,21 +286,6 @@ def _judge(kind: WriteKind, words: str) -> WriteOutcome:
     if words in kind.already:
         return WriteOutcome(True, f"{kind.already[words]} ({words})")
     return WriteOutcome(words in (CREATED, DELETED), words)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Return whether the server has read the request and refused it."""
-    status = error.status if isinstance(error, RemoteServiceError) else None
-    return status is not None and 300 <= status < 500
-
-
-def _may_be_unfinished(error: Exception) -> bool:
-    """Return whether the server may still be working on the request.
-
-    It is not if it has responded, even with an error. After a broken connection, or an error
-    of a gateway that has no response from the server behind it, that is not known.
-    """
-    return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
 
 
 def _refused(kind: WriteKind, error: RemoteServiceError) -> WriteOutcome:

@@ -14,6 +14,7 @@ from atlasquery.cli.command import main
 from atlasquery.cli.download_commands import download
 from atlasquery.cli.find_commands import find, resolve
 from atlasquery.cli.forced_commands import forced
+from atlasquery.cli.hats_commands import hats
 from atlasquery.cli.lcc_commands import lcc
 from atlasquery.cli.list_commands import add, list_, move, remove
 from atlasquery.cli.sandbox_commands import demo, sandbox
@@ -30,6 +31,7 @@ for command in (
     download,
     find,
     forced,
+    hats,
     lcc,
     lightcurve,
     list_,

@@ -122,7 +122,7 @@ def read_given_region(
     if words:
         raise Failure(f"{' '.join(words)!r} and --region: give one of them", Code.USAGE)
     from atlasquery.regions import SkyMap
-    from atlasquery.regions.sources import read_map_or_region
+    from atlasquery.regions.readers import read_map_or_region
 
     target = read_map_or_region(given, name="--region")
     if isinstance(target, SkyMap):

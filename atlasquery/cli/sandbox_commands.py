@@ -31,10 +31,22 @@ __all__ = ["demo", "sandbox"]
     help="File for the data of the ATLAS server; by default they are kept in memory.",
 )
 @click.option("--full", is_flag=True, help="Nine years of ATLAS history, 0.8 MB an object.")
+@click.option(
+    "--objects",
+    type=int,
+    show_default="501, those that all services see",
+    help="Number of objects of the ATLAS server.",
+)
 @click.option("--throttle", is_flag=True, help="100 ATLAS requests an hour, as the survey has.")
 @click.option("--latency", default=0.0, help="Seconds of latency of each ATLAS response.")
 def sandbox(
-    services: str, port: int, path: Path | None, full: bool, throttle: bool, latency: float
+    services: str,
+    port: int,
+    path: Path | None,
+    full: bool,
+    objects: int | None,
+    throttle: bool,
+    latency: float,
 ) -> None:
     """Run servers of all services, which see one synthetic sky.
 
@@ -47,6 +59,7 @@ def sandbox(
         path=path,
         port=port,
         history=history,
+        objects=objects,
         latency=latency,
         user_rate=rate,
         auth_rate=rate,
@@ -56,12 +69,14 @@ def sandbox(
     except ValueError as error:
         raise Failure(str(error), Code.MACHINE) from error
     with box:
-        click.echo(f"Sandbox of {', '.join(box.services)} with {len(box.sky)} objects.")
+        count = len(box.manifest["all_ids"] if "atlas" in box.services else box.sky)
+        click.echo(f"Sandbox of {', '.join(box.services)} with {count} objects.")
         click.echo("To use it, in another terminal:\n")
         for name, value in box.environment().items():
             click.echo(f"  export {name}={value}")
         if "atlas" in box.services:
-            click.echo(f"\nA token of ATLAS that may write: {box.writer_token}")
+            click.echo("\nTo write to ATLAS too, in place of the token above:\n")
+            click.echo(f"  export ATLASQUERY_ATLAS_TOKEN={box.writer_token}\n")
             click.echo("Accounts: " + ", ".join(f"{u.username}" for u in box.users.values()))
             click.echo("The password of each is its name and '-password'.")
         click.echo("Stop with Ctrl-C.")

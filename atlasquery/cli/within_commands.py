@@ -10,7 +10,7 @@ from atlasquery.cli.options import Output, UserPath, output_options
 from atlasquery.cli.output import deliver
 
 if TYPE_CHECKING:
-    from atlasquery.regions.base import Region
+    from atlasquery.regions.region import Region
     from atlasquery.regions.skymap import SkyMap
 
 __all__ = ["within"]
@@ -38,7 +38,7 @@ def within(table: Path, region: str, credible: float | None, output: Output) -> 
       atlasquery within galaxies.fits bayestar.multiorder.fits --credible 0.9 -o inside.ecsv
       atlasquery within good.ecsv "3/3 10 4/16-18" --json
     """
-    from atlasquery.regions.sources import read_map_or_region
+    from atlasquery.regions.readers import read_map_or_region
     from atlasquery.sky import within as evaluate
     from atlasquery.tables import read_table
 

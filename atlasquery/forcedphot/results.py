@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from astropy.coordinates import SkyCoord, angular_separation
+from astropy.coordinates import SkyCoord
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import (
@@ -26,6 +26,7 @@ from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_path
 from atlasquery.service.pool import run_all
+from atlasquery.sphere import separations
 from atlasquery.tables import Rows, check_answer
 from atlasquery.warn import warn
 
@@ -305,10 +306,9 @@ def _decode_result(body: bytes, *, target: Target, name: str, limit: int) -> Row
     tolerance = ROUNDED
     if target.motion is not None:
         tolerance += LONGEST * np.hypot(target.motion.ra, target.motion.dec) / 3.6e6
-    ra, dec = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    offset = angular_separation(ra, dec, np.radians(target.ra), np.radians(target.dec))
+    away = separations(rows.values["ra"], rows.values["dec"], target.ra, target.dec)
     # Files of some years have no positions.
-    wrong = np.flatnonzero(np.degrees(offset) > tolerance)
+    wrong = np.flatnonzero(away > tolerance * 3600)
     if len(wrong):
         where = f"{rows.values['ra'][wrong[0]]:.5f} {rows.values['dec'][wrong[0]]:+.5f}"
         check_answer(where, f"{target.ra:.5f} {target.dec:+.5f}", f"the position of {name}")

@@ -65,7 +65,7 @@ def check_hats(path: str | os.PathLike) -> list[str]:
     InvalidQueryError
         If it is not a catalogue.
     ImportError
-        If pyarrow or astropy-healpix is missing: they come with ``atlasquery[hats]``.
+        If pyarrow or cdshealpix is missing: they come with ``atlasquery[hats]``.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def check_hats(path: str | os.PathLike) -> list[str]:
     []
     """
     require("pyarrow.parquet", "hats")
-    require("astropy_healpix", "hats")
+    require("cdshealpix", "hats")
     path = check_path(path, name="path")
     main = _FilesChecked(primary_folder(path))
     faults = list(main.faults())

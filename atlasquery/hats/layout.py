@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from atlasquery.tables.packages import require
+from atlasquery.regions.cells import DEEPEST, cells_of_positions, library
 
 __all__ = [
     "HEALPIX",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 #: The column of pixels, and their order.
-HEALPIX, ORDER = "_healpix_29", 29
+HEALPIX, ORDER = "_healpix_29", DEEPEST
 BASE_PIXELS = 12
 # Files of one directory, as the format has them.
 DIRECTORY = 10000
@@ -109,11 +109,7 @@ def healpix_of(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     `~numpy.ndarray` of int64
         Nested numbers.
     """
-    core = require("astropy_healpix.core", "hats")
-    import astropy.units as u
-
-    pixels = core.lonlat_to_healpix(ra * u.deg, dec * u.deg, 1 << ORDER, order="nested")
-    return np.asarray(pixels).astype(np.int64)
+    return cells_of_positions(np.radians(ra), np.radians(dec), ORDER)
 
 
 def cells_of_sky(healpix: np.ndarray, sizes: np.ndarray, target: float, finest: int) -> list[Cell]:
@@ -186,17 +182,16 @@ def cells_beside(
         Pairs of an object and the index of a cell; every object nearer to a cell than pixels
         of this order are wide is in one.
     """
-    core = require("astropy_healpix.core", "hats")
+    neighbours = library("cdshealpix.nested").neighbours
     starts = np.array([cell.start for cell in cells])
     found = []
     for first in range(0, len(healpix), BLOCK):
         block = healpix[first : first + BLOCK]
         inside = np.searchsorted(starts, block, side="right") - 1
         pixels, which = np.unique(block >> 2 * (ORDER - order), return_inverse=True)
-        with np.errstate(invalid="ignore"):
-            around = core.neighbours(pixels, 1 << order, order="nested")
+        around = neighbours(pixels.astype(np.uint64), order, num_threads=1).T
         # At eight points of the sky three pixels meet, and a neighbour is missing.
-        around = np.where(around < 0, pixels, around).astype(np.int64)
+        around = np.where(around < 0, pixels, around)
         near = np.searchsorted(starts, around << 2 * (ORDER - order), side="right") - 1
         near = near[:, which]
         at, objects = np.nonzero(near != inside)

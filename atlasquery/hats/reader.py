@@ -26,6 +26,7 @@ from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.lightcurve.stacking import OBJECT
 from atlasquery.service.collection import ResultMapping
 from atlasquery.service.inputs import check_coordinates, check_path, check_radius
+from atlasquery.sphere import separations
 from atlasquery.tables import LightCurve, assemble_series
 from atlasquery.tables.build import assemble
 from atlasquery.tables.packages import require
@@ -110,7 +111,7 @@ def read_hats(
         raise InvalidQueryError("coordinates and radius are given together: a position and a size")
     found = HatsLightCurves(check_path(path, name="path"))
     if coordinates is not None:
-        found._keep_cone(coordinates, check_radius(radius) / 3600.0)
+        found._keep_cone(coordinates, check_radius(radius))
     if ids is not None:
         found._keep(ids)
     return found
@@ -199,12 +200,11 @@ class HatsLightCurves(LightCurveDisplay, ResultMapping):
         index = [order[key] for key in self._products]
         return found if index == list(range(len(index))) else found[index]
 
-    def _keep_cone(self, coordinates: SkyCoord, radius: float) -> None:
+    def _keep_cone(self, coordinates: SkyCoord, arcsec: float) -> None:
         ra, dec, shape = check_coordinates(coordinates)
         if shape:
             raise InvalidQueryError("coordinates has several positions: give one")
-        centre = SkyCoord(ra[0], dec[0], unit="deg")
-        some = SkyCoord(*self._positions, unit="deg").separation(centre).deg <= radius
+        some = separations(self._positions[0], self._positions[1], ra[0], dec[0]) <= arcsec
         kept = zip(self._products.items(), some.tolist(), strict=True)
         self._products = {key: row for (key, row), inside in kept if inside}
         self._positions = self._positions[:, some]

@@ -13,8 +13,6 @@ from astropy.table import Table
 from astropy.time import Time
 from astropy.utils.masked import Masked
 
-from atlasquery.atlas.stored_columns import StoredColumns, position_of
-from atlasquery.atlas.stored_light_curves import StoredLightCurves
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.hats.fields import MJD, FileColumn, FileColumns, arrow_array
 from atlasquery.hats.metadata import POSITION, SharedMeta
@@ -22,8 +20,10 @@ from atlasquery.lightcurve.checks import check_light_curve, one_scale
 from atlasquery.lightcurve.light_curves import LightCurves
 from atlasquery.lightcurve.schema import Conventions, halves
 from atlasquery.lightcurve.stacking import OBJECT
+from atlasquery.lightcurve.stored import ColumnStore, StoredCurves, open_stored
 from atlasquery.lightcurve.time_scales import SCALES, shifted
 from atlasquery.service.inputs import check_path
+from atlasquery.sphere import positions_of, unit_vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,12 +164,11 @@ def open_source(source: Any, columns: Sequence[str] | None, coordinates: Any) ->
         If it is not one of these, or is empty.
     """
     if isinstance(source, (str, os.PathLike)):
-        source = StoredLightCurves(check_path(source, name="source"), forced=False)
-    if isinstance(source, StoredLightCurves):
+        source = open_stored(check_path(source, name="source"))
+    if isinstance(source, StoredCurves):
         if not len(source):
             raise InvalidQueryError(f"source={source!r} has no objects")
-        stored = StoredColumns(source)
-        if coordinates is None and stored.is_usual():
+        if coordinates is None and (stored := source.plain_columns()):
             return DirectorySource(stored, len(source), columns)
     if isinstance(source, Mapping):
         return MappingSource(source, columns, coordinates)
@@ -183,7 +182,7 @@ class DirectorySource:
 
     Parameters
     ----------
-    stored : StoredColumns
+    stored : ColumnStore
         Its columns.
     total : int
         Number of objects.
@@ -191,7 +190,7 @@ class DirectorySource:
         The columns that are wanted; all by default.
     """
 
-    def __init__(self, stored: StoredColumns, total: int, columns: Sequence[str] | None):
+    def __init__(self, stored: ColumnStore, total: int, columns: Sequence[str] | None):
         self._stored, self.total = stored, total
         self.state: str | None = stored.state
         prototype = stored.light_curve()
@@ -201,14 +200,17 @@ class DirectorySource:
         # Which rows have no time stamp is known only when they are read.
         known = [replace(f, masked=True) if f.kind == "time" and f.name != MJD else f
                  for f in fields]  # fmt: skip
-        self._fields = [one for one in known if one.column != "atlas_id"]
-        constant = [one for one in known if one.column == "atlas_id"]
+        self._fields = [one for one in known if one.column != stored.key]
+        constant = [one for one in known if one.column == stored.key]
         entry = stored.entry()
         self._entries = [
             FileColumn.of(column, name)
             for name, column in entry.columns.items()
-            if name not in ("atlas_id", "ra", "dec")
+            if name not in (stored.key, "ra", "dec")
         ]
+        conventions = Conventions.of(prototype.meta)
+        self._early = conventions.time_reference != "unknown" and conventions.before_middle
+        self._scale, self._survey = prototype["time"].scale, prototype.meta["survey"]
         self._shared = SharedMeta(dict(prototype.meta) | {"obtained": ""})
         self._contents = CatalogueContents(
             self._fields,
@@ -261,36 +263,33 @@ class DirectorySource:
         block = self._stored.read(chunks, [f.column for f in self._fields if f.name != MJD])
         import pyarrow as pa
 
-        ids = block.objects["atlas_id"].to_pylist()
-        names = [
-            name or str(key)
-            for name, key in zip(block.objects["name"].to_pylist(), ids, strict=True)
-        ]
-        position = position_of(block.objects)
-        known = np.isfinite(position["ra"]) & np.isfinite(position["dec"])
-        metas = [
-            self._meta(*one) for one in zip(ids, names, block.obtained, known.tolist(), strict=True)
-        ]
-        half = np.where(block.exposure_time >= 0, block.exposure_time / 2, 0.0)
-        tai = shifted(*halves(block.mjd), half, "utc", "tai")
+        known = np.isfinite(block.ra) & np.isfinite(block.dec)
+        items = zip(block.keys, block.names, block.obtained, known.tolist(), strict=True)
+        metas = [self._meta(*one) for one in items]
+        half = np.where(block.exposure_time >= 0, block.exposure_time / 2, 0.0) * self._early
+        tai = shifted(*halves(block.mjd), half, self._scale, "tai")
         rows = {
             f.name: block.columns[f.column].cast(f.arrow_type)
             for f in self._fields
             if f.name != MJD
         }
-        entries = {}
-        for one in self._entries:
-            entries[one.name] = entry_array(block.objects, one)
+        entries = {
+            one.name: block.entries[one.column].cast(one.arrow_type)
+            if one.column in block.entries
+            else pa.nulls(len(block.keys), one.arrow_type)
+            for one in self._entries
+        }
+        surveys = [self._survey] * len(block.keys)
         return CurveBatch(
-            ids, names, ["atlas"] * len(ids), position["ra"], position["dec"], metas, block.owner,
+            block.keys, block.names, surveys, block.ra, block.dec, metas, block.owner,
             mjd_of(*tai), {MJD: pa.array(block.mjd), **rows}, entries,
         )  # fmt: skip
 
     def _meta(self, key: int, name: str, obtained: str, known: bool) -> str:
         # As SharedMeta.difference, of which the rest is the same for all.
         where = f', "coordinates": {POSITION_ITEM}' if known else ""
-        items = f'"object": {json_string(name)}, "atlas_id": {key}, "obtained": "{obtained}"{where}'
-        return f'{{"set": {{{items}}}}}'
+        items = f'"object": {json_string(name)}, "{self._stored.key}": {key}'
+        return f'{{"set": {{{items}, "obtained": "{obtained}"{where}}}}}'
 
 
 class MappingSource:
@@ -654,19 +653,17 @@ def mean_positions(lc: Table, owner: np.ndarray, total: int) -> tuple[np.ndarray
     ra, dec : `~numpy.ndarray`
         Degrees, NaN where no row has a position.
     """
-    sums = np.zeros((3, total))
+    sums = np.zeros((total, 3))
     for name in lc.colnames:
         other = name.removesuffix("ra") + "dec"
         if name.split("_")[-1] != "ra" or other not in lc.colnames:
             continue
-        ra, dec = (np.radians(_plain_degrees(lc[one])) for one in (name, other))
+        ra, dec = (_plain_degrees(lc[one]) for one in (name, other))
         known = np.isfinite(ra) & np.isfinite(dec)
-        for n, axis in enumerate((np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec))):
-            sums[n] += np.bincount(owner[known], axis[known], minlength=total)
-    length = np.hypot(sums[0], sums[1])
-    ra = np.degrees(np.arctan2(sums[1], sums[0])) % 360.0
-    dec = np.degrees(np.arctan2(sums[2], length))
-    absent = ~np.any(sums, axis=0)
+        for n, axis in enumerate(unit_vectors(ra[known], dec[known]).T):
+            sums[:, n] += np.bincount(owner[known], axis, minlength=total)
+    ra, dec = positions_of(sums)
+    absent = ~np.any(sums, axis=1)
     ra[absent] = dec[absent] = np.nan
     return ra, dec
 
@@ -745,30 +742,3 @@ def mjd_of(jd1: np.ndarray, jd2: np.ndarray) -> np.ndarray:
         MJD.
     """
     return (jd1 - 2400000.5) + jd2
-
-
-def entry_array(objects: "pa.Table", one: FileColumn) -> "pa.Array":
-    """Return a column of catalogue entries as a catalogue has it.
-
-    Parameters
-    ----------
-    objects : `pyarrow.Table`
-        The entries.
-    one : FileColumn
-        The column.
-
-    Returns
-    -------
-    `pyarrow.Array`
-        Null where it is missing.
-    """
-    import pyarrow as pa
-
-    from atlasquery.atlas.stored_columns import mjd_of_stamps
-
-    if one.column not in objects.column_names:
-        return pa.nulls(len(objects), one.arrow_type)
-    array = objects[one.column].combine_chunks()
-    if pa.types.is_timestamp(array.type):
-        return mjd_of_stamps(array)
-    return array.cast(one.arrow_type)

@@ -86,7 +86,7 @@ def to_hats(
     source: str | os.PathLike | Mapping[Any, Any] | Table,
     path: str | os.PathLike,
     *,
-    name: str,
+    name: str | None = None,
     columns: Sequence[str] | None = None,
     coordinates: Mapping[Any, SkyCoord] | SkyCoord | None = None,
     margin: Angle | str | None = "5 arcsec",
@@ -111,8 +111,9 @@ def to_hats(
         `~atlasquery.lightcurve.stack` returns it.
     path : path-like
         The directory of the catalogue, which does not exist yet.
-    name : str
-        Name of the catalogue: letters, digits, ``_``, ``-`` and ``.``.
+    name : str, optional
+        Name of the catalogue: letters, digits, ``_``, ``-`` and ``.``. By default that of the
+        directory.
     columns : sequence of str, optional
         The columns of the light curves that are written in addition to the times; by default all.
     coordinates : mapping or `~astropy.coordinates.SkyCoord`, optional
@@ -164,7 +165,7 @@ def to_hats(
     StorageError
         If the disk is full.
     ImportError
-        If pyarrow or astropy-healpix is missing: they come with ``atlasquery[hats]``.
+        If pyarrow or cdshealpix is missing: they come with ``atlasquery[hats]``.
 
     Warns
     -----
@@ -201,7 +202,7 @@ def to_hats(
     (12, Unit("uJy"))
     """
     require("pyarrow.parquet", "hats")
-    require("astropy_healpix", "hats")
+    require("cdshealpix", "hats")
     options = _checked(path, name, columns, margin, partition_bytes, on_error)
     opened = open_source(source, options.columns, coordinates)
     with storage_errors(options.path), _work_folder(options, opened, overwrite) as work:
@@ -249,10 +250,13 @@ class _Options:
 def _checked(
     path: object, name: object, columns: object, margin: Any, target: Any, on_error: str
 ) -> _Options:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    folder = check_path(path, name="path").absolute()
+    label = folder.name if name is None else name
+    if not isinstance(label, str) or not NAME.fullmatch(label):
+        default = " (by default the last part of path)" if name is None else ""
         raise InvalidQueryError(
-            f"name={name!r:.100} should be up to 100 letters, digits, '_', '-' and '.', and begin "
-            "with a letter or a digit"
+            f"name={label!r:.100}{default} should be up to 100 letters, digits, '_', '-' and '.', "
+            "and begin with a letter or a digit; give the catalogue a name, such as name='atlas'"
         )
     check_on_error(on_error)
     check_number(target, name="partition_bytes", least=1.0)
@@ -262,9 +266,7 @@ def _checked(
         threshold = check_radius(margin, name="margin")
         if not threshold > 0:
             raise InvalidQueryError(f"margin={margin!r} should be above 0, or None for no margin")
-    return _Options(
-        check_path(path, name="path").absolute(), name, chosen, threshold, float(target), on_error
-    )
+    return _Options(folder, label, chosen, threshold, float(target), on_error)
 
 
 @contextmanager

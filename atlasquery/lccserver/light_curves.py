@@ -1,6 +1,7 @@
 """The queries for light curves: of one object, of all objects of a dataset, from a file."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,9 +139,7 @@ def get_light_curve(
     if get_query_payload:
         return self._payload(one.path)
 
-    def prepared(one: CurveFile, parsed: CsvLightCurve, when: float) -> Prepared:
-        return _curve(self, one, parsed, when, choice, "get_light_curve")
-
+    prepared = _preparer(self, choice, "get_light_curve")
     try:
         return read_single(self, one, prepare=prepared, cache=cache).build()
     except NotFoundError as error:
@@ -256,9 +255,7 @@ def get_light_curves(
         warn("the dataset has no objects", NoResultsWarning)
         return found
 
-    def prepared(one: CurveFile, parsed: CsvLightCurve, when: float) -> Prepared:
-        return _curve(self, one, parsed, when, choice, "get_light_curves")
-
+    prepared = _preparer(self, choice, "get_light_curves")
     outcomes = gather_curves(
         self,
         files,
@@ -331,24 +328,24 @@ def _payload(client: LCCServerQuery, files: list[CurveFile], setids: list[str]) 
     return payloads[0] if len(payloads) == 1 else payloads
 
 
-def _curve(
-    client: LCCServerQuery,
-    one: CurveFile,
-    parsed: CsvLightCurve,
-    when: float,
-    choice: Choice,
-    query: str,
-) -> Prepared:
-    one.check(parsed)
-    about = {"collection": one.collection, "object": one.objectid}
-    return prepare(
-        parsed,
-        meta=client._meta(when, query=query) | about,
-        name=one.file_name,
-        survey=one.collection,
-        preferred=one.mag_columns,
-        choice=choice,
-    )
+def _preparer(
+    client: LCCServerQuery, choice: Choice, query: str
+) -> Callable[[CurveFile, CsvLightCurve, float], Prepared]:
+    """Return a function that prepares the light curve of a parsed file, and its time."""
+
+    def prepared(one: CurveFile, parsed: CsvLightCurve, when: float) -> Prepared:
+        one.check(parsed)
+        about = {"collection": one.collection, "object": one.objectid}
+        return prepare(
+            parsed,
+            meta=client._meta(when, query=query) | about,
+            name=one.file_name,
+            survey=one.collection,
+            preferred=one.mag_columns,
+            choice=choice,
+        )
+
+    return prepared
 
 
 def _create_file(client: LCCServerQuery, one: CurveFile) -> None:

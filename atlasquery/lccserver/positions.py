@@ -14,11 +14,11 @@ from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.searches import Timeout, check_common, run_search
 from atlasquery.lccserver.sending import Progress
 from atlasquery.regions.argument import refuse_with_region, region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.plan import announce_plan, plan_cones
+from atlasquery.regions.region import Region
 from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.inputs import check_coordinates, check_radius, suggest
-from atlasquery.service.positions import table_positions
+from atlasquery.service.position_columns import table_positions
 from atlasquery.warn import warn
 
 __all__ = [

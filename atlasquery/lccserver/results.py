@@ -9,7 +9,7 @@ import numpy as np
 from atlasquery.exceptions import TableParseError
 from atlasquery.lccserver.columns import ALWAYS, Description, described_column
 from atlasquery.regions.cutting import rows_inside
-from atlasquery.service.cones import separations
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, stack_rows
 
 __all__ = ["area_rows", "matched_rows", "plain_rows", "region_rows"]

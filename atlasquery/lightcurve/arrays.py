@@ -323,6 +323,18 @@ class CurveArrays:
             return False
         return any(column is not None for column in self._of(name))
 
+    def unknown_times(self) -> np.ndarray:
+        """Return which rows have a time of which it is not known what it is of an exposure.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            False where light curves do not say it row by row.
+        """
+        if not self.has("time_reference"):
+            return np.zeros(len(self.mjd()), bool)
+        return np.asarray(self.labels("time_reference")[0] == "unknown")
+
     def numbers_of_some(self, name: str) -> np.ndarray:
         """Return a column of numbers that not all light curves have.
 

@@ -19,6 +19,7 @@ from atlasquery.lightcurve.combine_rows import (
     InputCurves,
     combine_rows,
     conventions_of,
+    count_unsure,
     is_combined,
 )
 from atlasquery.lightcurve.combine_tables import CombinedTables
@@ -27,6 +28,7 @@ from atlasquery.lightcurve.schema import SCHEMA
 from atlasquery.lightcurve.time_reference import service_name
 from atlasquery.lightcurve.time_scales import SCALES
 from atlasquery.service.inputs import check_choice, suggest
+from atlasquery.sphere import unit_vectors
 from atlasquery.warn import warn
 
 __all__ = ["combine"]
@@ -132,7 +134,8 @@ def combine(
     Warns
     -----
     InputWarning
-        If it is not known of which moment of an exposure times are.
+        If it is not known of which moment of an exposure times are, or what fluxes are, beside
+        others of the same survey and band of which it is known.
 
     Notes
     -----
@@ -182,15 +185,19 @@ def combine(
     if barycentric or (scale == "tai" and _all_barycentric(inputs)):
         scale = "tdb"
     parts: list[tuple[slice, CurveArrays]] = []
+    unsure: list[int] = []
 
     def combined() -> Iterator[CombinedRows]:
         for part, some in _parts(inputs, directions):
             source = part.columns()
             parts.append((slice(int(part.owner[0]), int(part.owner[-1]) + 1), source))
-            yield combine_rows(part, source, scale=scale, directions=some)
+            found = combine_rows(part, source, scale=scale, directions=some)
+            unsure.append(count_unsure(source, found))
+            yield found
 
     rows = CombinedRows.joined(combined(), sum(inputs.lengths))
     _warn_of_times(rows, inputs, many)
+    _warn_of_kinds(sum(unsure))
     tables = CombinedTables(
         inputs, rows, scale=scale, barycentric=barycentric, drop=duplicates == "drop"
     )
@@ -424,8 +431,7 @@ def _mean_position(curves: Sequence[Table]) -> np.ndarray | None:
             if {f"{prefix}ra", f"{prefix}dec"} <= set(lc.colnames):
                 ra, dec = (_degrees(lc[f"{prefix}{axis}"]) for axis in ("ra", "dec"))
                 known = np.isfinite(ra) & np.isfinite(dec)
-                positions = SkyCoord(ra[known], dec[known], unit="deg")
-                total += positions.cartesian.xyz.value.sum(axis=1)
+                total += unit_vectors(ra[known], dec[known]).sum(axis=0)
     length = np.linalg.norm(total)
     return total / length if length > 0 else None
 
@@ -449,5 +455,18 @@ def _warn_of_times(rows: CombinedRows, inputs: InputCurves, many: bool) -> None:
         f"the exposure ({', '.join(name or 'no service' for name in names)}): it is "
         "taken as it is; the column time_reference, or an exposure_time of NaN, has it. Set "
         "meta['time_reference'] of a light curve of which you know it",
+        InputWarning,
+    )
+
+
+def _warn_of_kinds(n: int) -> None:
+    """Warn of fluxes that are not known to be of a difference, beside others that are known."""
+    if not n:
+        return
+    warn(
+        f"{n} row{'s have' if n > 1 else ' has'} a flux of which it is not known whether it is of "
+        "a difference image or total (flux_kind 'unknown'), beside others of the same survey and "
+        "band of which it is known: bin averages them separately. Set meta['flux_kind'] of a light "
+        "curve of which you know it, or leave them out with lc[lc['flux_kind'] != 'unknown']",
         InputWarning,
     )

@@ -10,7 +10,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.checks import UNITS
-from atlasquery.lightcurve.combine_rows import USUAL, WORDS, five_sigma_limits
+from atlasquery.lightcurve.combine_rows import UNKNOWN_REFERENCE, USUAL, WORDS, five_sigma_limits
 from atlasquery.lightcurve.combine_tables import (
     CombinedTables,
     copies_in_words,
@@ -157,6 +157,16 @@ class CombinedArrays(CurveArrays):
         if mask is not None:
             values = np.where(mask, np.nan, values)
         return self._left(values)
+
+    def unknown_times(self) -> np.ndarray:
+        """Return which rows have a time of which it is not known what it is of an exposure.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            By the column ``time_reference``.
+        """
+        return self._left(self._of_rows("reference") == UNKNOWN_REFERENCE)
 
     def numbers_of_some(self, name: str) -> np.ndarray:
         """Return a column of numbers that not all light curves have.

@@ -29,6 +29,7 @@ from atlasquery.lightcurve.time_reference import (
     is_forced_product,
 )
 from atlasquery.lightcurve.time_scales import light_travel_time, shifted
+from atlasquery.lightcurve.uploaded_kinds import is_uploaded, uploaded_kinds
 from atlasquery.service.inputs import suggest
 from atlasquery.tables.coordinate_systems import ReferencePosition
 
@@ -41,6 +42,7 @@ __all__ = [
     "InputCurves",
     "combine_rows",
     "conventions_of",
+    "count_unsure",
     "five_sigma_limits",
     "is_combined",
 ]
@@ -308,6 +310,7 @@ class _CurveRows:
         self.service = self.each([number[name] for name in inputs.services], np.int32)
         self.exposure_known = self._exposure_known()
         self.measurement = self._measurements()
+        self._read_kinds()
         self._override(number)
         self._hashes: dict[str, np.ndarray] = {}
 
@@ -352,6 +355,17 @@ class _CurveRows:
         forced |= measured & ~detection
         kinds = np.where(forced, FORCED, np.where(detection | measured, DETECTION, LIMIT))
         return kinds.astype(np.int8)
+
+    def _read_kinds(self) -> None:
+        """Take what rows that somebody uploaded say of their flux, where nobody says it of all."""
+        number = _numbers(FLUX_KINDS)
+        for end, n, known, lc in zip(
+            self.ends.tolist(), self.lengths.tolist(), self.conventions, self.inputs.curves,
+            strict=True,
+        ):  # fmt: skip
+            if known.flux_kind == "unknown" and n and is_uploaded(lc.columns):
+                kinds = uploaded_kinds(lc).tolist()
+                self.flux_kind[end - n : end] = [number[kind] for kind in kinds]
 
     def _override(self, services: dict[str, int]) -> None:
         """Take from light curves that were combined before what they have row by row."""
@@ -412,6 +426,35 @@ class _CurveRows:
             else:
                 numbers.append(-1)
         return np.array(numbers)
+
+
+def count_unsure(source: CurveArrays, rows: CombinedRows) -> int:
+    """Count the fluxes of an unknown kind beside others of a known kind.
+
+    Parameters
+    ----------
+    source : CurveArrays
+        Light curves.
+    rows : CombinedRows
+        Their rows, as `combine_rows` returns them.
+
+    Returns
+    -------
+    int
+        Rows that repeat none, and of whose object, survey and band the kind of others is known.
+    """
+    unknown = rows.flux_kind == UNKNOWN_KIND
+    if not unknown.any():
+        return 0
+    measured = (rows.measurement != LIMIT) & (rows.repeats < 0)
+    unsure = np.flatnonzero(measured & unknown)
+    owner = np.repeat(np.arange(len(rows.lengths)), rows.lengths)
+    others = np.isin(owner, owner[unsure]) & measured & ~unknown
+    some = np.concatenate([unsure, np.flatnonzero(others)])
+    key = owner[some].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for factor, name in ((3, "survey"), (5, "band")):
+        key += hashed(source.labels(name)[0][rows.index[some]]) * np.uint64(factor)
+    return int(np.count_nonzero(np.isin(key[: len(unsure)], key[len(unsure) :])))
 
 
 def is_combined(lc: Table) -> bool:

@@ -3,12 +3,14 @@
 import numpy as np
 
 from atlasquery.lightcurve.arrays import CurveArrays
+from atlasquery.lightcurve.duplicates import TAI_MINUS_UTC
 from atlasquery.lightcurve.groups import Groups, codes, make_groups
 
 __all__ = ["of_one_flux_kind", "repeated", "repeated_exposures"]
 
 # Days between rows that may be of one exposure; those of one telescope are farther apart.
 NEAR = 5.0 / 86400
+SECONDS = 86400.0
 # Of rows without the name of an exposure, such as those of SkyPortal: only rounding.
 SAME = 1.0 / 86400
 
@@ -21,7 +23,8 @@ def repeated(
     Rows of a group are of one object, survey and band. They are of one exposure if they
     share its name (of ATLAS the exposure, of ZTF the ``pid``, of LSST the visit).
     Where a service does not know exposures, but the uploader of a row (``origin``), they are
-    if they share the instrument and the time.
+    if they share the instrument and the time; and of an exposure that the survey names, if
+    the time is its start or its middle: then the row of the survey counts.
 
     A row with a flux counts before one with a limit, forced photometry before an alert,
     what the survey does not call a duplicate before what it does, then the smaller error,
@@ -41,6 +44,15 @@ def repeated(
     `~numpy.ndarray` of int64
         Numbers of rows, sorted.
     """
+    again = _of_one_name(source, groups, mjd, flux, flux_err)
+    copies = _uploads(source, groups, mjd, flux, again)
+    return np.union1d(again, copies) if len(copies) else again
+
+
+def _of_one_name(
+    source: CurveArrays, groups: Groups, mjd: np.ndarray, flux: np.ndarray, flux_err: np.ndarray
+) -> np.ndarray:
+    """Return the rows that share the exposure's name, or the uploader's time, with a better one."""
     order, near = _in_time(groups, mjd)
     if not near.any():
         return np.zeros(0, np.int64)
@@ -61,6 +73,70 @@ def repeated(
     again = np.zeros(len(rank), bool)
     again[1:] = key[1:] == key[:-1]
     return np.sort(rows[rank[again]])
+
+
+def _uploads(
+    source: CurveArrays, groups: Groups, mjd: np.ndarray, flux: np.ndarray, again: np.ndarray
+) -> np.ndarray:
+    """Return the rows of exposures that both the survey and somebody who uploaded it measured.
+
+    Who uploads names no exposure. Its time may be the start, the middle, or that of another time
+    scale, and is taken as it is.
+    """
+    unknown = source.unknown_times()
+    if not unknown.any() or not source.has("exposure") or not source.has("exposure_time"):
+        return np.zeros(0, np.int64)
+    counts = np.isfinite(flux)
+    counts[again] = False
+    rows = groups.order
+    group = np.repeat(np.arange(len(groups)), groups.counts)
+    # Only groups that have both are looked at.
+    unnamed = counts[rows] & unknown[rows]
+    with_some = np.zeros(len(groups), bool)
+    with_some[group[unnamed]] = True
+    chosen = counts[rows] & with_some[group]
+    rows, group, unnamed = rows[chosen], group[chosen], unnamed[chosen]
+    names = source.labels("exposure")[0]
+    named = np.array([bool(str(name)) for name in names[rows].tolist()], bool) & ~unnamed
+    forced = np.zeros(len(rows), bool)
+    if source.has("measurement"):
+        forced = source.labels("measurement")[0][rows] == "forced"
+    half = np.nan_to_num(source.numbers("exposure_time")[rows] / 2 / SECONDS)
+    time = mjd[rows]
+    found: list[np.ndarray] = []
+    left = np.flatnonzero(unnamed)
+    for some in (named & forced, named & ~forced):
+        at, match = _at_one_time(group, time, half, left, np.flatnonzero(some))
+        # Forced photometry counts before an alert, else the row of the survey.
+        better = forced[left[at]] & ~forced[match]
+        found.append(rows[np.where(better, match, left[at])])
+        left = np.delete(left, at)
+    return np.unique(np.concatenate(found))
+
+
+def _at_one_time(
+    group: np.ndarray, time: np.ndarray, half: np.ndarray, rows: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows are of an exposure of others of their group, and which other each is of."""
+    match = np.full(len(rows), -1)
+    for offset in (0.0, -half[others], TAI_MINUS_UTC / SECONDS):
+        moment = time[others] + offset
+        order = np.lexsort((moment, group[others]))
+        known = np.column_stack([group[others], moment])[order]
+        if not len(known):
+            break
+        # One number for group and time: the first time of a group is after the last of another.
+        zero, span = float(time.min()) - 1.0, float(np.ptp(time)) + 3.0
+        key = known[:, 0] * span + (known[:, 1] - zero)
+        wanted = group[rows] * span + (time[rows] - zero)
+        after = np.clip(np.searchsorted(key, wanted), 1, len(key) - 1) if len(key) > 1 else (
+            np.zeros(len(wanted), int))  # fmt: skip
+        for at in (after - 1, after):
+            at = np.maximum(at, 0)
+            near = (np.abs(known[at, 1] - time[rows]) <= SAME) & (known[at, 0] == group[rows])
+            match = np.where((match < 0) & near, others[order[at]], match)
+    found = np.flatnonzero(match >= 0)
+    return found, match[found]
 
 
 def repeated_exposures(source: CurveArrays, chosen: np.ndarray) -> np.ndarray:

@@ -268,7 +268,10 @@ def _statistics(
     left, values, errors = SortedGroups(_starts(n[some]), n[some]), values[kept], errors[kept]
     if len(left):
         mean, error, *_ = weighted_mean(values, errors, left)
-        snr[some], chi2[some] = mean / error, reduced_chi2(values, errors, mean, left)
+        chi2[some] = reduced_chi2(values, errors, mean, left)
+        # The signal to noise of a tiny error is infinite.
+        with np.errstate(over="ignore"):
+            snr[some] = mean / error
     return kept, snr, chi2, n
 
 

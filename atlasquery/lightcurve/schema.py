@@ -169,11 +169,12 @@ class Conventions:
         if self.time_reference == "mean":
             return self
         note = self.note or _NOTES.get(self.time_reference, "time")
+        moment, comma, site = note.partition(",")
         return replace(
             self,
             time_reference="mean",
             averaged=self.time_reference,
-            note=f"mean {note} of the bin",
+            note=f"mean {moment} of the bin{comma}{site}",
         )
 
     @property

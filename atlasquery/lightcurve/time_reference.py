@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SITES", "Site", "exposure_time_sent", "service_name", "site_names"]
+__all__ = ["SITES", "Site", "exposure_time_sent", "service_name"]
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,3 @@ def exposure_time_sent(service: str, columns: Mapping) -> bool:
         ATLAS's Transient Server sends it, but not of forced photometry.
     """
     return service in _SENDING and not is_forced_product(service, columns)
-
-
-def site_names() -> list[tuple[str, str]]:
-    """Return the keys of `SITES` in their order.
-
-    Returns
-    -------
-    list of tuple
-        Survey and first letters.
-    """
-    return list(SITES)

@@ -4,18 +4,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atlasquery.regions.base import Region
     from atlasquery.regions.moc import Moc, read_moc
-    from atlasquery.regions.region import read_region
+    from atlasquery.regions.readers import read_region
+    from atlasquery.regions.region import Region
     from atlasquery.regions.skymap import SkyMap
 
 # Imported on first use (PEP 562): clients need none of it before the first region.
 _LAZY = {
     "Moc": "atlasquery.regions.moc",
-    "Region": "atlasquery.regions.base",
+    "Region": "atlasquery.regions.region",
     "SkyMap": "atlasquery.regions.skymap",
     "read_moc": "atlasquery.regions.moc",
-    "read_region": "atlasquery.regions.region",
+    "read_region": "atlasquery.regions.readers",
 }
 
 __all__ = ["Moc", "Region", "SkyMap", "read_moc", "read_region"]

@@ -9,7 +9,7 @@ from typing import Any
 from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import RIGHT, Region, package_of
+from atlasquery.regions.region import RIGHT, Region, package_of
 
 __all__ = ["is_region", "refuse_with_region", "region_of"]
 
@@ -55,7 +55,7 @@ def region_of(coordinates: Any, radius: Any) -> Region | None:
         If a region has a radius, or positions have none.
     """
     if is_region(coordinates):
-        from atlasquery.regions.region import read_region
+        from atlasquery.regions.readers import read_region
 
         region = read_region(coordinates)
         if radius is not None:

@@ -1,4 +1,4 @@
-"""Cells of HEALPix: from positions to cells, and from cells of many sizes to ranges of the finest.
+"""Cells of HEALPix: those of positions and their centres, and ranges of the finest for any size.
 
 A cell of order k is one of 12 * 4^k. In the nested numbering it consists of the cells 4 i to
 4 i + 3 of the next order, so that each is a range of cells of order 29, the finest that 64 bits
@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Galactic, Latitude, Longitude, UnitSphericalRepresentation
 
+from atlasquery.sphere import ARCSEC, separations
 from atlasquery.tables.packages import require
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "FlatCells",
     "MultiOrderCells",
     "area_of_order",
+    "cell_centres",
+    "cell_radius",
     "cells_of_positions",
     "library",
     "merge_ranges",
@@ -33,7 +36,6 @@ DEEPEST = 29
 FIRST_UNIQ = 4 * 4 ** np.arange(DEEPEST + 1, dtype=np.int64)
 # The packages that are needed, by module.
 NEEDED = {
-    "astropy_healpix": "HEALPix cells",
     "cdshealpix": "HEALPix cells",
     "mocpy": "MOCs",
     "regions": "files of shapes",
@@ -150,6 +152,49 @@ def cells_of_positions(
             longitude, latitude, order, num_threads=1
         )
     return cells.view(np.int64)
+
+
+def cell_centres(cells: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres of HEALPix cells.
+
+    Parameters
+    ----------
+    cells : `~numpy.ndarray` of int
+        Nested indices.
+    order : int
+        Their order.
+
+    Returns
+    -------
+    ra, dec : `~numpy.ndarray`
+        Degrees, ICRS.
+    """
+    if not len(cells):
+        return np.empty(0), np.empty(0)
+    lon, lat = library("cdshealpix.nested").healpix_to_lonlat(
+        cells.astype(np.uint64), order, num_threads=1
+    )
+    return lon.to_value(u.deg), lat.to_value(u.deg)
+
+
+def cell_radius(order: int) -> float:
+    """Return a radius around the centre of any HEALPix cell that has all of it inside.
+
+    Parameters
+    ----------
+    order : int
+        The order of the cell.
+
+    Returns
+    -------
+    float
+        Radians.
+    """
+    nside = 1 << order
+    # The widest cells have a corner where the equatorial belt ends, at z = 2/3.
+    corner, centre = np.rad2deg(np.arcsin([2 / 3, 1 - (1 - 1 / nside) ** 2 / 3]))
+    # Their sides are curved, so there is a percent to spare.
+    return 1.01 * float(separations(45 / nside, corner, 0.0, centre)) * ARCSEC
 
 
 def to_galactic(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

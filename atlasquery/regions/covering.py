@@ -10,18 +10,18 @@ import math
 import numpy as np
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import (
-    Region,
-    Shape,
-    cell_area,
-    cell_centres,
-    cell_radius,
-    position_of,
+from atlasquery.regions.cells import DEEPEST, area_of_order, cell_centres, cell_radius
+from atlasquery.regions.region import Region
+from atlasquery.regions.shapes import Circle, Shape, enclosing_circle, solid_angle
+from atlasquery.service.cones import Cone, cover_cones
+from atlasquery.sphere import (
+    ARCSEC,
+    offset_positions,
+    position_angles,
+    positions_of,
+    separations,
     unit_vectors,
 )
-from atlasquery.regions.cells import DEEPEST
-from atlasquery.regions.shapes import Circle, enclosing_circle
-from atlasquery.service.cones import ARCSEC, Cone, cover_cones, offset_positions, separations
 
 __all__ = ["cover_region", "fewest_cones"]
 
@@ -97,7 +97,8 @@ def cover_region(region: Region, *, largest: float, margin: float = 0.01) -> lis
     beyond = cell_radius(order) / ARCSEC + margin + ROUNDING
     middle, reach = enclosing_circle(unit_vectors(ra, dec))
     if reach / ARCSEC + beyond <= largest:
-        return [_cone(*position_of(middle), reach / ARCSEC + beyond)]
+        lon, lat = map(float, positions_of(middle))
+        return [_cone(lon, lat, reach / ARCSEC + beyond)]
     if np.rad2deg(reach) <= FLAT:
         return _lattice(ra, dec, largest, beyond)
     cones: list[Cone] = []
@@ -121,7 +122,7 @@ def _cells(region: Region, largest: float) -> tuple[np.ndarray, int]:
         order += 1
     # Where there would be too many, the cones overlap a little more.
     while cell_radius(order - 1) / ARCSEC < largest / 4 and (
-        (region.area / cell_area(order)) > MOST_CELLS
+        (region.area / solid_angle(area_of_order(order))) > MOST_CELLS
     ):
         order -= 1
     cells = region.cells(order)
@@ -140,16 +141,18 @@ def _lattice(ra: np.ndarray, dec: np.ndarray, largest: float, beyond: float) -> 
     positions are never farther apart on the sky than there, see `cover_cones`.
     """
     middle, _ = enclosing_circle(unit_vectors(ra, dec))
-    centre = position_of(middle)
-    x, y = _plane(*centre, ra, dec)
+    east, north = map(float, positions_of(middle))
+    x, y = _plane(east, north, ra, dec)
     tile = largest - beyond
     # Where the border of the region falls on the lattice decides how many cones it takes: some of
     # the cells show which placement is good.
     some = np.s_[:: 1 + len(x) // SAMPLE]
-    counts = [len(_nearest_points(x[some], y[some], tile, *place)[0]) for place in PLACEMENTS]
+    counts = [
+        len(_nearest_points(x[some], y[some], tile, *placement)[0]) for placement in PLACEMENTS
+    ]
     points, nearest = _nearest_points(x, y, tile, *PLACEMENTS[int(np.argmin(counts))])
     distance, angle = np.hypot(*points.T) * ARCSEC, np.arctan2(points[:, 0], points[:, 1])
-    lon, lat = offset_positions(*centre, distance, angle).T
+    lon, lat = offset_positions(east, north, distance, angle).T
     away = separations(lon[nearest], lat[nearest], ra, dec)
     # Each cone is as wide as its cells need it.
     radii = np.zeros(len(points))
@@ -167,12 +170,9 @@ def _plane(
     ra: float, dec: float, lon: np.ndarray, lat: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return positions in the plane of distance and position angle, in arcsec."""
-    away = separations(np.array(ra), np.array(dec), lon, lat)
-    turn, north, south = np.deg2rad(lon - ra), np.deg2rad(lat), np.deg2rad(dec)
-    angle = np.arctan2(
-        np.sin(turn) * np.cos(north),
-        np.cos(south) * np.sin(north) - np.sin(south) * np.cos(north) * np.cos(turn),
-    )
+    away = separations(ra, dec, lon, lat)
+    centre = np.deg2rad(ra), np.deg2rad(dec)
+    angle = position_angles(*centre, np.deg2rad(lon), np.deg2rad(lat))
     return away * np.sin(angle), away * np.cos(angle)
 
 

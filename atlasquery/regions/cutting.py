@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.tables import Column, Rows, stack_rows
 from atlasquery.warn import warn
 

@@ -13,9 +13,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import are_inside
-from atlasquery.regions.cells import DEEPEST, library, merge_ranges, split_uniq
-from atlasquery.regions.files import (
+from atlasquery.regions.cell_tables import (
     BYTES,
     FITS_START,
     HDUS,
@@ -24,6 +22,8 @@ from atlasquery.regions.files import (
     describe,
     read_cell_table,
 )
+from atlasquery.regions.cells import DEEPEST, library, merge_ranges, split_uniq
+from atlasquery.regions.region import are_inside, package_of
 
 __all__ = ["Moc", "is_moc_text", "read_moc"]
 
@@ -240,7 +240,7 @@ def read_moc(source: Any) -> Moc:
     """
     if isinstance(source, Moc):
         return source
-    if type(source).__module__.partition(".")[0] == "mocpy":
+    if package_of(source) == "mocpy":
         return _of_mocpy(source)
     if isinstance(source, Mapping):
         return _of_mapping(source)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service.cones import Cone
 from atlasquery.service.log import log
 

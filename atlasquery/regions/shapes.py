@@ -1,17 +1,30 @@
 """Shapes on the sphere: circles, ellipses and polygons, cut exactly by their geometry."""
 
+from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
-from atlasquery.regions.base import Shape, angles, position_of, unit_vectors
-from atlasquery.service.cones import separations
+from atlasquery.regions.cells import DEEPEST, area_of_order, cell_centres, cell_radius, library
+from atlasquery.regions.region import are_inside
+from atlasquery.sphere import ARCSEC, angles, positions_of, separations, unit_vectors
 
-__all__ = ["Circle", "Ellipse", "Polygon", "rectangle"]
+__all__ = [
+    "Circle",
+    "Ellipse",
+    "Polygon",
+    "Shape",
+    "Union",
+    "Without",
+    "enclosing_circle",
+    "rectangle",
+    "solid_angle",
+]
 
-ARCSEC = np.pi / 648000
 # Rounding of angles, in radians: a tenth of a microarcsecond.
 ROUNDING = 5e-13
 # Degrees: what is wider is not clearly one of the two sides of its border.
@@ -36,6 +49,157 @@ def solid_angle(steradian: float) -> u.Quantity:
     return (steradian * u.sr).to(u.deg**2)
 
 
+class Shape(ABC):
+    """A region with a border of lines, whose cells are found by dividing the sky.
+
+    Attributes
+    ----------
+    name : str
+        What it is, in a few words for messages.
+    ra, dec : float
+        The centre of a circle that has all of it inside, in degrees.
+    reach : float
+        The radius of that circle, in radians.
+    """
+
+    name: str
+    ra: float
+    dec: float
+    reach: float
+
+    @property
+    @abstractmethod
+    def area(self) -> u.Quantity:
+        """The solid angle, in square degrees."""
+
+    @property
+    @abstractmethod
+    def state(self) -> dict:
+        """What a file keeps of it: plain values, from which `region_of_state` builds it again."""
+
+    @abstractmethod
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Return which positions are inside.
+
+        Parameters
+        ----------
+        ra, dec : `~numpy.ndarray`
+            Degrees, ICRS, flat and finite.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            One for each.
+        """
+
+    @abstractmethod
+    def touches(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Return which circles may touch the region; those that do are never left out.
+
+        Parameters
+        ----------
+        points : `~numpy.ndarray`
+            Unit vectors of their centres, one in each row.
+        radius : float
+            Radians.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            One for each.
+        """
+
+    @abstractmethod
+    def encloses(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Return which circles are inside the region as a whole; False where that is not sure.
+
+        Parameters
+        ----------
+        points : `~numpy.ndarray`
+            Unit vectors of their centres, one in each row.
+        radius : float
+            Radians.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            One for each.
+        """
+
+    def contains(self, coordinates: SkyCoord) -> np.ndarray:
+        """Return which positions are inside.
+
+        Parameters
+        ----------
+        coordinates : `~astropy.coordinates.SkyCoord`
+            Positions of any shape, in any frame.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            Of their shape; False where a position is masked or not finite.
+
+        Warns
+        -----
+        InputWarning
+            If positions are masked or not finite.
+        """
+        return are_inside(self, coordinates)
+
+    def moc(self, order: int = 12) -> Any:
+        """Return a MOC that holds the region.
+
+        Parameters
+        ----------
+        order : int, optional
+            The order of its cells: they are 51 arcsec wide at the default, and half as wide at
+            the next order.
+
+        Returns
+        -------
+        `mocpy.MOC`
+            All cells that the region touches.
+        """
+        cells = self.cells(order).astype(np.uint64)
+        return library("mocpy").MOC.from_healpix_cells(
+            cells, np.full(len(cells), order, dtype=np.uint8), max_depth=order
+        )
+
+    def __repr__(self) -> str:
+        return f"<Region: {self.name}, {self.area.value:.4g} deg2>"
+
+    def cells(self, order: int) -> np.ndarray:
+        """Return the HEALPix cells that may touch the region, and all that do.
+
+        Parameters
+        ----------
+        order : int
+            The order of the cells.
+
+        Returns
+        -------
+        `~numpy.ndarray` of int
+            Their nested indices, sorted.
+        """
+        undecided = np.arange(12, dtype=np.int64)
+        full: list[np.ndarray] = []
+        for level in range(order + 1):
+            radius = cell_radius(level)
+            points = unit_vectors(*cell_centres(undecided, level))
+            near = self.touches(points, radius)
+            undecided, points = undecided[near], points[near]
+            if level == order:
+                break
+            whole = self.encloses(points, radius)
+            if whole.any():
+                # All cells in a cell of another order follow each other.
+                shift = 2 * (order - level)
+                starts = undecided[whole] << shift
+                full.append((starts[:, None] + np.arange(1 << shift)).ravel())
+            undecided = (4 * undecided[~whole][:, None] + np.arange(4)).ravel()
+        return np.sort(np.concatenate([undecided, *full]))
+
+
 class Circle(Shape):
     """All positions up to a distance from a centre.
 
@@ -51,7 +215,7 @@ class Circle(Shape):
         self.ra, self.dec, self.arcsec = ra, dec, arcsec
         self.reach = min(arcsec * ARCSEC, np.pi)
         self.name = f"circle of {arcsec / 3600:.4g} deg around {ra:.5f} {dec:+.5f}"
-        self._centre = unit_vectors(np.array([ra]), np.array([dec]))[0]
+        self._centre = unit_vectors(ra, dec)
 
     @property
     def area(self) -> u.Quantity:
@@ -65,7 +229,7 @@ class Circle(Shape):
 
     def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Return which positions are inside."""
-        return separations(np.array(self.ra), np.array(self.dec), ra, dec) <= self.arcsec
+        return separations(self.ra, self.dec, ra, dec) <= self.arcsec
 
     def touches(self, points: np.ndarray, radius: float) -> np.ndarray:
         """Return which circles may touch the region."""
@@ -186,7 +350,7 @@ class Polygon(Shape):
                 f"a polygon of {np.rad2deg(2 * self.reach):.0f} deg is too wide, up to "
                 f"{2 * WIDEST:g} deg are possible: cut it into several"
             )
-        self.ra, self.dec = position_of(self._middle)
+        self.ra, self.dec = map(float, positions_of(self._middle))
         self._frame = _tangent_frame(self.ra, self.dec)
         # In the tangent plane great circles are straight lines.
         self._x, self._y = self._project(points)
@@ -300,6 +464,100 @@ class Polygon(Shape):
                 )
 
 
+class Without(Shape):
+    """A region without the part that another one covers, such as an annulus.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    outer, inner : Shape
+        The region, and the part of it that is cut out.
+    """
+
+    def __init__(self, name: str, outer: Shape, inner: Shape):
+        self.name, self._outer, self._inner = name, outer, inner
+        self.ra, self.dec, self.reach = outer.ra, outer.dec, outer.reach
+
+    @cached_property
+    def area(self) -> u.Quantity:
+        """The solid angle, in square degrees."""
+        return self._outer.area - self._inner.area
+
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        parts = [self._outer.state, self._inner.state]
+        return {"kind": "without", "name": self.name, "parts": parts}
+
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Return which positions are inside."""
+        return self._outer.inside(ra, dec) & ~self._inner.inside(ra, dec)
+
+    def touches(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Return which circles may touch the region."""
+        return self._outer.touches(points, radius) & ~self._inner.encloses(points, radius)
+
+    def encloses(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Return which circles are inside the region as a whole."""
+        return self._outer.encloses(points, radius) & ~self._inner.touches(points, radius)
+
+
+class Union(Shape):
+    """All that is in one region or in another.
+
+    Parameters
+    ----------
+    parts : list of Shape
+        The regions.
+    """
+
+    def __init__(self, parts: list[Shape]):
+        if not parts:
+            raise InvalidQueryError("the region is a list without any shape: give at least one")
+        self._parts = parts
+        self.name = f"{len(parts)} shapes, such as {parts[0].name}"
+        points = unit_vectors([part.ra for part in parts], [part.dec for part in parts])
+        middle = points.sum(axis=0)
+        middle = points[0] if np.linalg.norm(middle) < 1e-6 else middle / np.linalg.norm(middle)
+        self.ra, self.dec = map(float, positions_of(middle))
+        reaches = np.array([part.reach for part in parts])
+        self.reach = float(min(np.pi, (angles(points, middle) + reaches).max()))
+
+    @cached_property
+    def area(self) -> u.Quantity:
+        """The solid angle, in square degrees; where shapes overlap, good to a percent."""
+        separate = all(
+            separations(one.ra, one.dec, other.ra, other.dec) * ARCSEC > one.reach + other.reach
+            for n, one in enumerate(self._parts)
+            for other in self._parts[:n]
+        )
+        if separate:
+            return sum((part.area for part in self._parts), 0 * u.deg**2)
+        order = 3
+        while len(cells := self.cells(order)) < 20_000 and order < DEEPEST:
+            order += 1
+        inside = self.inside(*cell_centres(cells, order))
+        return np.count_nonzero(inside) * solid_angle(area_of_order(order))
+
+    @property
+    def state(self) -> dict:
+        """What a file keeps of it."""
+        return {"kind": "union", "parts": [part.state for part in self._parts]}
+
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Return which positions are inside."""
+        return np.any([part.inside(ra, dec) for part in self._parts], axis=0)
+
+    def touches(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Return which circles may touch the region."""
+        return np.any([part.touches(points, radius) for part in self._parts], axis=0)
+
+    def encloses(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Return which circles are inside the region as a whole."""
+        return np.any([part.encloses(points, radius) for part in self._parts], axis=0)
+
+
 def rectangle(ra: float, dec: float, axes: tuple[float, float], angle: float) -> Polygon:
     """Return a rectangle: four great circles at half its width and height from the centre.
 
@@ -327,12 +585,13 @@ def rectangle(ra: float, dec: float, axes: tuple[float, float], angle: float) ->
     second = np.cos(angle) * east - np.sin(angle) * north
     width, height = np.tan(axes)
     corners = [
-        position_of(centre + i * width * first + j * height * second)
+        centre + i * width * first + j * height * second
         for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
     ]
     sides = " x ".join(f"{2 * np.rad2deg(axis):.4g}" for axis in axes)
-    lon, lat = np.array(corners).T
-    return Polygon(lon, lat, f"rectangle of {sides} deg around {ra:.5f} {dec:+.5f}")
+    return Polygon(
+        *positions_of(np.array(corners)), f"rectangle of {sides} deg around {ra:.5f} {dec:+.5f}"
+    )
 
 
 def enclosing_circle(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -369,4 +628,4 @@ def _tangent_frame(ra: float, dec: float) -> tuple[np.ndarray, np.ndarray, np.nd
     lon, lat = np.deg2rad(ra), np.deg2rad(dec)
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
-    return east, north, unit_vectors(np.array(ra), np.array(dec))
+    return east, north, unit_vectors(ra, dec)

@@ -13,7 +13,7 @@ from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.regions.cells import Cells, to_galactic
 from atlasquery.regions.distances import distance_moments
 from atlasquery.regions.moc import Moc
-from atlasquery.regions.skymap_files import MapColumns, read_map_columns
+from atlasquery.regions.skymap_columns import MapColumns, read_map_columns
 from atlasquery.service.inputs import icrs_positions
 from atlasquery.tables.html import definitions
 from atlasquery.warn import warn

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from atlasquery.regions.base import Region, Shape, Union, Without
 from atlasquery.regions.moc import Moc
-from atlasquery.regions.shapes import Circle, Ellipse, Polygon
+from atlasquery.regions.region import Region
+from atlasquery.regions.shapes import Circle, Ellipse, Polygon, Shape, Union, Without
 
 __all__ = ["region_of_state", "state_of_region"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "EFFECTIVE_WAVELENGTH", "KINDS", "ZERO_POINT", "Curve", "draw_curve", "flux_of", "magnitude_of",
+    "EFFECTIVE_WAVELENGTH", "KINDS", "ZERO_POINT", "Curve", "draw_curve", "flux_of", "fluxes",
+    "magnitude_of",
 ]  # fmt: skip
 
 #: AB zero point of fluxes in uJy.
@@ -56,6 +57,57 @@ class Curve:
             Signed difference flux in uJy.
         """
         return _FAMILIES[self.kind](self, np.asarray(mjd, dtype=float), blueness(band))
+
+
+def fluxes(curves: Sequence[Curve], mjd: np.ndarray, band: np.ndarray) -> np.ndarray:
+    """Return the true difference fluxes of many objects at the same times.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        Their light curves.
+    mjd : numpy.ndarray
+        Times, MJD in TAI.
+    band : numpy.ndarray of str
+        Filter of each time.
+
+    Returns
+    -------
+    numpy.ndarray
+        Signed difference flux in uJy: a row for each object, a column for each time.
+
+    Examples
+    --------
+    >>> one = Curve("variable", 61300.0, {"peak": 18.9, "period": 0.5, "phase": 0.25})
+    >>> fluxes([one, one], np.array([61300.0, 61300.25]), np.array(["o", "o"]))
+    array([[ 100., -100.],
+           [ 100., -100.]])
+    """
+    found = np.empty((len(curves), len(mjd)))
+    for kind in {curve.kind for curve in curves}:
+        rows = [n for n, curve in enumerate(curves) if curve.kind == kind]
+        found[rows] = _stacked([curves[n] for n in rows]).flux(mjd, band)
+    return found
+
+
+def _stacked(curves: Sequence[Curve]) -> Curve:
+    """Return curves of one kind as one, whose numbers are columns."""
+
+    def column(values: Sequence[float]) -> Any:
+        return np.array(values)[:, np.newaxis]
+
+    return Curve(
+        curves[0].kind,
+        column([curve.start for curve in curves]),
+        {
+            name: column([curve.parameters[name] for curve in curves])
+            for name in curves[0].parameters
+        },
+        tuple(
+            tuple(map(column, zip(*waves, strict=True)))
+            for waves in zip(*(curve.waves for curve in curves), strict=True)
+        ),
+    )
 
 
 def flux_of(mag: Any) -> Any:

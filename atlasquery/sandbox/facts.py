@@ -46,6 +46,8 @@ class Facts:
         Why each object is in the sky.
     start : numpy.ndarray
         MJD at which each object's light curve begins.
+    first : int, optional
+        Number of the first object, from which the names are counted.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class Facts:
         kinds: Sequence[str],
         topics: Sequence[str],
         start: np.ndarray,
+        first: int = 0,
     ):
         count = len(start)
         self.start = start
+        self.numbers = first + np.arange(count)
         self.year = [year_of(mjd) % 100 for mjd in start]
         self.classes = [str(rng.choice(_CLASSES[kind])) for kind in kinds]
         self.lists = [
@@ -64,7 +68,9 @@ class Facts:
             for choices in (_LISTS_OF_TOPIC.get(topic, _LISTS) for topic in topics)
         ]
         self.names = [
-            None if self.lists[n] in (None, 4) else f"ATLAS{self.year[n]:02d}{letters(700 + n)}"
+            None
+            if self.lists[n] in (None, 4)
+            else f"ATLAS{self.year[n]:02d}{letters(700 + first + n)}"
             for n in range(count)
         ]
         named = [
@@ -72,7 +78,7 @@ class Facts:
             for n in range(count)
         ]
         self.tns = [
-            f"20{self.year[n]:02d}{letters(900 + 7 * n)}" if named[n] else None
+            f"20{self.year[n]:02d}{letters(900 + 7 * (first + n))}" if named[n] else None
             for n in range(count)
         ]
         self.spectra = [

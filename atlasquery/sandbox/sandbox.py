@@ -60,6 +60,10 @@ class Sandbox:
     history : {"season", "full"}, optional
         Exposures of ATLAS of the last 250 days, or of nine years: then an object has about three
         thousand non-detections, as real ones have.
+    objects : int, optional
+        Number of objects of the ATLAS server; by default the 501 of the sky of all services. The
+        others, such as those of ``objects=10_000``, are in the ATLAS server only, in fourteen
+        fields: their light curves are computed when they are asked for.
     user_rate, auth_rate : str, optional
         Quota of each user of the ATLAS server, and of each address for logging in, such as
         ``"100/hour"``. ``"shipped"`` is what the real server is shipped with; None is no limit.
@@ -98,6 +102,7 @@ class Sandbox:
         services: str | Iterable[str] = "atlas",
         seed: int = SEED,
         history: str = "season",
+        objects: int | None = None,
         user_rate: str | None = None,
         auth_rate: str | None = None,
         latency: float = 0.0,
@@ -115,13 +120,17 @@ class Sandbox:
         self._atlas: AtlasSandbox | None = None
         if "atlas" in self._services:
             self._atlas = AtlasSandbox(
-                path, seed=seed, history=history, user_rate=user_rate, auth_rate=auth_rate,
-                latency=latency, host=host, port=port,
+                path, seed=seed, history=history, objects=objects, user_rate=user_rate,
+                auth_rate=auth_rate, latency=latency, host=host, port=port,
             )  # fmt: skip
             # That of a file, if there is one.
             self._seed = int(self._atlas.manifest["seed"])
         elif path is not None:
             raise ValueError(f"path={path!r} is for the ATLAS server, which is not in services")
+        elif objects is not None:
+            raise ValueError(
+                f"objects={objects!r} is for the ATLAS server, which is not in services"
+            )
         self._running: dict[str, ServiceServer] = {}
         self._replaced: dict[str, str | None] = {}
 

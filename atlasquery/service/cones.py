@@ -4,10 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ARCSEC", "Cone", "cover_cones", "offset_positions", "separations"]
+from atlasquery.sphere import (
+    ARCSEC,
+    offset_positions,
+    positions_of,
+    separations,
+    unit_vectors,
+)
 
-#: Radians.
-ARCSEC = np.pi / 180 / 3600
+__all__ = ["Cone", "cover_cones"]
+
 # Fewest circles of radius 1 that cover one of radius `covered`: how many, how far from its centre.
 RINGS = ((3, 1 / np.sqrt(3), 2 / np.sqrt(3)), (4, 1.0, np.sqrt(2)))
 
@@ -30,28 +36,6 @@ class Cone:
     dec: float
     radius: float
     members: np.ndarray
-
-
-def separations(ra: np.ndarray, dec: np.ndarray, ra2: np.ndarray, dec2: np.ndarray) -> np.ndarray:
-    """Return angular separations that are accurate at any distance, as astropy's are.
-
-    Parameters
-    ----------
-    ra, dec, ra2, dec2 : `~numpy.ndarray`
-        Positions in degrees, of shapes that broadcast.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Arcseconds.
-    """
-    ra, dec, ra2, dec2 = map(np.deg2rad, (ra, dec, ra2, dec2))
-    # Vincenty's formula: neither small nor opposite positions lose digits.
-    sin, cos = np.sin(ra2 - ra), np.cos(ra2 - ra)
-    across = np.cos(dec2) * sin
-    along = np.cos(dec) * np.sin(dec2) - np.sin(dec) * np.cos(dec2) * cos
-    near = np.sin(dec) * np.sin(dec2) + np.cos(dec) * np.cos(dec2) * cos
-    return np.arctan2(np.hypot(across, along), near) / ARCSEC
 
 
 def cover_cones(
@@ -144,31 +128,6 @@ def _needed(centres: np.ndarray, radius: float, tile: float) -> np.ndarray:
     return (nearest <= radius) | (np.hypot(*centres.T) < tile)
 
 
-def offset_positions(ra: float, dec: float, distance: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Return the positions at a distance and position angle from one position.
-
-    Parameters
-    ----------
-    ra, dec : float
-        The position in degrees.
-    distance, angle : `~numpy.ndarray`
-        Distances and position angles, in radians.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Right ascension and declination of each in degrees, one position in each row.
-    """
-    lat = np.deg2rad(dec)
-    sin_lat = np.sin(lat) * np.cos(distance) + np.cos(lat) * np.sin(distance) * np.cos(angle)
-    east = np.sin(angle) * np.sin(distance)
-    north = np.cos(distance) * np.cos(lat) - np.sin(distance) * np.sin(lat) * np.cos(angle)
-    lon = np.rad2deg(np.arctan2(east, north))
-    # The hypotenuse keeps the digits at the poles that the arc sine would lose.
-    new_lat = np.arctan2(sin_lat, np.hypot(east, north))
-    return np.column_stack([(ra + lon) % 360, np.rad2deg(new_lat)])
-
-
 def _grouped(ra: np.ndarray, dec: np.ndarray, radius: float, largest: float) -> list[Cone]:
     """Let positions in the same cell of the sky share a search where one can see them all."""
     # The diagonal of a cell is twice what a search can reach beyond its centre.
@@ -195,11 +154,8 @@ def _shared(
     ra: np.ndarray, dec: np.ndarray, members: np.ndarray, radius: float, largest: float
 ) -> list[Cone]:
     """Return one search for all members, or one for each where they are too far apart."""
-    lon, lat = np.deg2rad(ra[members]), np.deg2rad(dec[members])
-    x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
-    middle = [(axis.min() + axis.max()) / 2 for axis in (x, y, z)]
-    centre_ra = np.rad2deg(np.arctan2(middle[1], middle[0])) % 360
-    centre_dec = np.rad2deg(np.arctan2(middle[2], np.hypot(middle[0], middle[1])))
+    points = unit_vectors(ra[members], dec[members])
+    centre_ra, centre_dec = positions_of((points.min(axis=0) + points.max(axis=0)) / 2)
     reach = separations(centre_ra, centre_dec, ra[members], dec[members]).max() + radius
     if len(members) > 1 and reach <= largest:
         return [Cone(float(centre_ra), float(centre_dec), float(reach), members)]

@@ -1,36 +1,15 @@
 """Failures of some of many requests: raised or warned of, with all results that arrived."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from atlasquery.exceptions import IncompleteResultError, InputWarning, LoginError, QuotaError
 from atlasquery.service.inputs import check_choice
 from atlasquery.warn import warn
 
-__all__ = ["WriteOutcome", "check_on_error", "deliver", "some"]
+__all__ = ["check_on_error", "deliver", "some"]
 
 ON_ERROR = ("raise", "warn")
-
-
-class WriteOutcome(NamedTuple):
-    """The outcome of one write.
-
-    Attributes
-    ----------
-    ok : bool or None
-        Whether the server has it now; None if that is unknown.
-    message : str
-        The server's message, or that of the client.
-    number : int or None
-        The id that the server gave to what was created, if it gives one.
-    stop : Exception or None
-        Why no further write is tried.
-    """
-
-    ok: bool | None
-    message: str
-    number: int | None = None
-    stop: Exception | None = None
 
 
 def check_on_error(on_error: str) -> str:

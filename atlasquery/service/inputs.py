@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 
+# Valid words that a message lists.
+LISTED = 40
 # Arguments that are never shown.
 SECRETS = ("password", "token")
 # Representations that give the direction whatever the distance.
@@ -82,13 +84,18 @@ def suggest(word: str, known: Iterable[str]) -> str:
     Returns
     -------
     str
-        ``"; did you mean 'radius'?"``, or the list of valid words if none is similar.
+        ``"; did you mean 'radius'?"``, or the first of the valid words if none is similar.
     """
     known = list(known)
     near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; it is one of {', '.join(map(repr, known))}" if known else ""
+    if not known:
+        return ""
+    # A light curve of several services has three hundred columns.
+    others = f" and {len(known) - LISTED} others" if len(known) > LISTED + 1 else ""
+    listed = known[:LISTED] if others else known
+    return f"; it is one of {', '.join(map(repr, listed))}{others}"
 
 
 def with_suggestions(method: Callable) -> Callable:
@@ -129,7 +136,10 @@ def with_suggestions(method: Callable) -> Callable:
             if name not in known:
                 raise TypeError(f"{what} has no argument {name!r}{suggest(name, known)}")
         if twice := [name for name in known[: len(args)] if name in kwargs]:
-            raise TypeError(f"{what} got {twice[0]!r} both by position and by name")
+            raise TypeError(
+                f"{what} got {twice[0]!r} both by position ({args[known.index(twice[0])]!r:.80}) "
+                f"and by name ({kwargs[twice[0]]!r:.80}){_two_numbers(known, args)}"
+            )
         given = {*known[: len(args)], *kwargs}
         if missing := [name for name in needed if name not in given]:
             words = " and ".join(map(repr, missing))
@@ -137,6 +147,15 @@ def with_suggestions(method: Callable) -> Callable:
         return method(self, *args, **kwargs)
 
     return checked
+
+
+def _two_numbers(known: list[str], args: tuple) -> str:
+    """Return what would be right where right ascension and declination are two arguments."""
+    numbers = [isinstance(value, int | float) for value in args[:2]]
+    if known[:1] != ["coordinates"] or numbers != [True, True]:
+        return ""
+    right = f"SkyCoord({args[0]}, {args[1]}, unit='deg')"
+    return f"; coordinates should be one position, such as {right}"
 
 
 def _hidden(name: str, value: object) -> object:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
-    from astropy.table import Table
 
-__all__ = ["NAME_NAMES", "RIGHT", "read_listing", "read_position", "table_positions"]
+__all__ = ["DEC_NAMES", "NAME_NAMES", "RA_NAMES", "RIGHT", "read_listing", "read_position"]
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 COLONS = r"[+-]?\d+(?::\d+)?:\d+\.?\d*"
@@ -22,14 +21,15 @@ RIGHT = "such as '150.1 +2.2' (degrees), '10:00:24 +02:12:00' or '10h00m24s +02d
 QUOTES = "; put a name that is a number in quotes"
 # No number or unit is longer; to match a longer word takes a time that grows with its square.
 LONGEST_WORD = 100
-# Names of the columns of a list of targets, in lower case.
+# Names of the columns of a table or a list of targets, in lower case, most likely first.
 RA_NAMES = (
-    *("ra", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_icrs", "alpha", "ra(deg)", "meanra"),
-    "ra_j2000",
+    *("ra", "ra_icrs", "raicrs", "_ra.icrs", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_j2000"),
+    *("_ra", "ra(deg)", "meanra", "rajdeg", "alpha_j2000", "s_ra", "alpha"),
 )
 DEC_NAMES = (
-    *("dec", "dec_deg", "decdeg", "dej2000", "_dej2000", "decj2000", "de_icrs", "decl", "delta"),
-    *("dec(deg)", "de", "meandec", "dec_j2000", "dedeg"),
+    *("dec", "de_icrs", "deicrs", "_de.icrs", "dec_icrs", "dec_deg", "decdeg", "dedeg", "dej2000"),
+    *("_dej2000", "dec_j2000", "decj2000", "_de", "dec(deg)", "decl", "meandec", "dejdeg"),
+    *("delta_j2000", "s_dec", "delta", "de"),
 )
 NAME_NAMES = (
     *("name", "id", "object", "object_id", "objectid", "oid", "target", "source", "source_id"),
@@ -289,68 +289,3 @@ def _checked(text: str) -> "SkyCoord":
     if position is None:
         raise _refused(text, "it has no two numbers for right ascension and declination")
     return position
-
-
-def table_positions(table: "Table", *, name: str) -> "SkyCoord":
-    """Return the positions of a table.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        A table with a column of `~astropy.coordinates.SkyCoord`, or with ``ra`` and ``dec``, in
-        degrees where they have no unit.
-    name : str
-        The argument's name, for messages.
-
-    Returns
-    -------
-    `~astropy.coordinates.SkyCoord`
-        A position for each row.
-
-    Raises
-    ------
-    InvalidQueryError
-        If it has no such columns, or a value that is masked or not a position.
-
-    Examples
-    --------
-    >>> from astropy.table import Table
-    >>> from atlasquery.service.positions import table_positions
-    >>> print(table_positions(Table({"RA": [150.1], "Dec": [2.2]}), name="target").to_string())
-    ['150.1 2.2']
-    """
-    import astropy.units as u
-    import numpy as np
-    from astropy.coordinates import SkyCoord
-
-    from atlasquery.exceptions import InvalidQueryError
-
-    for column in table.itercols():
-        if isinstance(column, SkyCoord):
-            return column
-    by_name = {column.lower(): column for column in table.colnames}
-    found = [
-        next((by_name[n] for n in names if n in by_name), "") for names in (RA_NAMES, DEC_NAMES)
-    ]
-    if "" in found:
-        raise InvalidQueryError(
-            f"{name} is a table without a column of SkyCoord, or ra and dec; it has "
-            f"{', '.join(table.colnames[:20])}"
-        )
-    angles = []
-    for each in found:
-        column = table[each]
-        if np.ma.is_masked(column):
-            where = int(np.argmax(np.ma.getmaskarray(column)))
-            raise InvalidQueryError(f"{name} has a masked {each} in row {where}")
-        unit = getattr(column, "unit", None) or u.deg
-        try:
-            angles.append(u.Quantity(np.asarray(column, dtype=float), unit).to(u.deg))
-        except (u.UnitsError, ValueError, TypeError) as error:
-            raise InvalidQueryError(
-                f"{name} has a column {each} that is not an angle in degrees: {error}"
-            ) from error
-    try:
-        return SkyCoord(*angles)
-    except ValueError as error:
-        raise InvalidQueryError(f"{name} has a value that is not a position: {error}") from error

@@ -212,12 +212,9 @@ def exchange(
             gate.leave(receipt, counted=failure.reached and failure.status not in gate.uncounted)
             throttled = isinstance(failure.error, QuotaError)
             if throttled and gate.waits and rounds < gate.rounds:
-                # A throttled request was not executed, so that a write may be repeated too. Each
-                # wait is longer than the previous one, since a server may say 0 wrongly.
-                wait = max(gate.first_wait * 2.0 ** min(rounds, 8), failure.wait or 0.0)
+                # A throttled request was not executed, so that a write may be repeated too.
+                _await_turn(gate, rounds, failure.wait)
                 rounds += 1
-                gate.shut(wait)
-                gate.clock.wait(wait)
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
             too_much = policy.divisible and _too_much(failure.error)
@@ -241,6 +238,14 @@ def exchange(
                 # A page in place of data is no success, whatever its status.
                 note_outcome(None)
             return response
+
+
+def _await_turn(gate: OpenGate, rounds: int, advised: float | None) -> None:
+    """Wait until a throttled request may be sent again, longer in each round."""
+    # Also longer than the server advises, which may say 0 wrongly.
+    wait = max(gate.first_wait * 2.0 ** min(rounds, 8), advised or 0.0)
+    gate.shut(wait)
+    gate.clock.wait(wait)
 
 
 def _too_much(error: Exception) -> bool:
@@ -358,14 +363,29 @@ def _once(
         # A server may quote the request, and its message is shown.
         body = request["auth"].conceal(body)
     response._content, response._content_consumed = body, True
-    # What holds the response must not hold the credentials.
+    _forget_credentials(response, request.get("auth"))
+    log.debug(f"{service}: {method} {url} -> {response.status_code}, {size} bytes, {seconds:.3f} s")
+    _refuse_failure(response, about, final, passing)
+    return response
+
+
+def _forget_credentials(response: requests.Response, auth: Any) -> None:
+    """Remove the credentials from the request that a response holds."""
     response.request.headers.pop("Authorization", None)
-    if isinstance(request.get("auth"), LoginForm):
+    if isinstance(auth, LoginForm):
         response.request.body = None
     # The hook is a method of the client, which has credentials too.
     response.request.hooks = {}
+
+
+def _refuse_failure(
+    response: requests.Response,
+    about: dict,
+    final: Callable[[requests.Response], bool] | None,
+    passing: Callable[[requests.Response], bool] | None,
+) -> None:
+    """Raise if the same request may succeed later, or if there were too many."""
     status = response.status_code
-    log.debug(f"{service}: {method} {url} -> {status}, {size} bytes, {seconds:.3f} s")
     if status == 429:
         if _is_rule(response):
             raise _over_limit(response, about)
@@ -376,7 +396,6 @@ def _once(
         # A server that is busy or closed for maintenance may say for how long.
         wait = _retry_after(response, "") if status == 503 else None
         raise _PassingError(_failed(response, about), wait)
-    return response
 
 
 def _body(

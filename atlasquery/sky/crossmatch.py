@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import astropy.units as u
+import erfa
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Column, Table
@@ -17,21 +18,15 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service.inputs import check_radius, check_time, column_names
 from atlasquery.sky.archive_requests import Answer, ArchiveTargets, Catalogue
-from atlasquery.sky.pairs import (
-    Pairs,
-    angular_distance,
-    find_nearest,
-    find_pairs,
-    position_angle,
-)
+from atlasquery.sky.pairs import Pairs, find_nearest, find_pairs
 from atlasquery.sky.proper_motion import propagate
 from atlasquery.sky.remote_catalogues import find_catalogue
 from atlasquery.sky.sky_positions import SkyPositions, find_motion, read_positions
+from atlasquery.sphere import ARCSEC, position_angles
 from atlasquery.warn import warn
 
 __all__ = ["crossmatch"]
 
-ARCSEC = np.pi / 180 / 3600
 # A bare number below this would be an MJD of the years before 1995, so it may be meant as a year.
 EARLIEST_MJD = 50000.0
 # Indices that a warning shows.
@@ -270,7 +265,7 @@ def _near_at_any_epoch(
         pairs = find_pairs(query, (known.lon[rows], known.lat[rows]), radius)
         pairs = Pairs(pairs.left, rows[pairs.right], pairs.separation)
         lon, lat, _ = _moved(known, pairs, when)
-        separation = angular_distance((query[0][pairs.left], query[1][pairs.left]), (lon, lat))
+        separation = erfa.seps(query[0][pairs.left], query[1][pairs.left], lon, lat)
         near = separation <= arcsec * ARCSEC + ROUNDING
         parts.append(Pairs(pairs.left[near], pairs.right[near], separation[near]))
     left, right, separation = map(np.concatenate, zip(*parts, strict=True))
@@ -325,7 +320,7 @@ def _first_columns(
     for name, values, unit, about in (
         ("query_index", pairs.left, None, "Row of the position."),
         ("separation", pairs.separation / ARCSEC, u.arcsec, "Between position and object."),
-        ("position_angle", np.degrees(position_angle(at_left, found[:2])), u.deg,
+        ("position_angle", np.degrees(position_angles(*at_left, *at_right)), u.deg,
          "Of the object seen from the position, from north over east (ICRS)."),
         ("n_within", n_within, None, "Number of objects within the radius of the position."),
     ):  # fmt: skip
@@ -386,8 +381,7 @@ def _match_answer(
             known = SkyPositions(known.lon, known.lat, motion)
     at_rows = when if when is None or when.isscalar else when[answer.index]
     lon, lat, moved = _at_epoch(known, at_rows)
-    at_left = (query[0][answer.index], query[1][answer.index])
-    separation = angular_distance(at_left, (lon, lat))
+    separation = erfa.seps(query[0][answer.index], query[1][answer.index], lon, lat)
     lost = np.flatnonzero(~np.isfinite(separation))
     if len(lost):
         warn(

@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
     NotFoundError,
 )
 from atlasquery.regions.argument import refuse_with_region
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service.inputs import check_radius, check_time
 from atlasquery.sky.asking import (
     LIMIT,
@@ -43,8 +43,9 @@ CLOCKS_DIFFER = 1 * u.day
 RADIUS = 2 * u.arcsec
 # What failed, where it is all light curves of a service.
 CURVES = "light curves"
-# Seconds of each service for a region, which may take hundreds of searches.
-REGION_LIMIT = 3600.0
+# Seconds of each service for a region or many positions, which may take hundreds of searches, and
+# for each further position.
+REGION_LIMIT, EACH_LIMIT = 3600.0, 1.0
 
 
 def find(
@@ -87,8 +88,9 @@ def find(
         part of their light curves from then on. A bare number is an MJD in UTC. A service that
         cannot report this is skipped, with the reason.
     timeout : `~astropy.units.Quantity`, float or str, optional
-        Time limit of each service; a bare number is in seconds. By default 60 s, and an hour
-        for forced photometry and for regions. A server that does not respond at all, or has
+        Time limit of each service; a bare number is in seconds. By default 60 s and another
+        second for each further position, up to an hour, and an hour for forced photometry and
+        for regions. A server that does not respond at all, or has
         only failed so far, is given up within a second after all others have answered; ask it
         alone to wait for it.
     cache : bool, optional
@@ -155,7 +157,9 @@ def find(
     aliases = _locate(targets, chosen, skipped, seconds)
     located = targets.located
     where = targets.coordinates(located) if targets.region is None else targets.region
-    longest = LIMIT if targets.region is None else REGION_LIMIT
+    longest = REGION_LIMIT
+    if targets.region is None:
+        longest = min(LIMIT + EACH_LIMIT * (len(located) - 1), REGION_LIMIT)
     questions = [
         Question(
             service.name, service.title,

@@ -65,6 +65,8 @@ class ServiceResult:
         How long it took.
     name : str, optional
         The name of the service.
+    survey : str, optional
+        The survey, of a service that is asked for several.
     curves_error : Exception, optional
         Why some of its light curves could not be fetched, when that was tried last.
     """
@@ -73,11 +75,12 @@ class ServiceResult:
     found: Found
     seconds: float
     name: str = ""
+    survey: str = ""
     curves_error: Exception | None = None
 
     def __post_init__(self) -> None:
         if self.service is not None:
-            self.name = self.service.name
+            self.name, self.survey = self.service.name, self.service.survey
 
     def __getstate__(self) -> dict:
         """Return the state for a pickle, without the client and its credentials."""
@@ -197,6 +200,7 @@ class Findings:
             **self._extent,
             "targets": len(self._targets.names),
             "asked": ", ".join(self.services),
+            "plans": [f"{name}: {plan}" for name, plan in self.plans.items()],
             "failures": [f"{name}: {error}" for name, error in self.failures.items()],
             "skipped": [f"{name}: {reason}" for name, reason in self.skipped.items()],
             "creator": f"atlasquery {__version__}",
@@ -250,6 +254,15 @@ class Findings:
         for result in self._results:
             taken[result.name] = max(taken.get(result.name, 0.0), result.seconds)
         return taken
+
+    @property
+    def plans(self) -> dict[str, str]:
+        """How many searches the positions took at each service, in words."""
+        plans: dict[str, str] = {}
+        for result in self._results:
+            if text := result.found.table.meta.get("plan"):
+                plans[f"{result.name} {result.survey}".strip()] = str(text)
+        return plans
 
     def __getstate__(self) -> dict:
         """Return the state for a pickle, without what is built again when it is used."""
@@ -550,8 +563,7 @@ def _of_surveys(results: list[ServiceResult]) -> Table:
     tables = []
     for result in results:
         table = result.found.table.copy()
-        survey = getattr(result.service, "survey", "") or _survey(result)
-        table.add_column(np.full(len(table), survey, dtype="U8"), 0, name="survey")
+        table.add_column(np.full(len(table), result.survey, dtype="U8"), 0, name="survey")
         if "oid" in table.colnames:
             table["oid"] = np.array([str(oid) for oid in table["oid"].tolist()], dtype=np.str_)
         tables.append(table)
@@ -559,7 +571,3 @@ def _of_surveys(results: list[ServiceResult]) -> Table:
     if len(filled) == 1:
         return filled[0]
     return vstack(filled, metadata_conflicts="silent")
-
-
-def _survey(result: ServiceResult) -> str:
-    return result.found.entries[0].survey if result.found.entries else ""

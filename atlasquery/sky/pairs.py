@@ -6,12 +6,14 @@ from typing import NamedTuple
 import erfa
 import numpy as np
 
-__all__ = ["Pairs", "angular_distance", "find_nearest", "find_pairs", "position_angle"]
+from atlasquery.sphere import ARCSEC, angles
+
+__all__ = ["Pairs", "find_nearest", "find_pairs"]
 
 # Height of a zone of declination, in radii: a circle then touches one or two of them.
 ZONE = 2.0
 # The lowest zone in radians, 0.5 arcsec: more zones than 1.3 million have coarse keys.
-LOWEST = np.pi / 180 / 3600 / 2
+LOWEST = ARCSEC / 2
 # Rounding of a key, which is the number of a zone plus a fraction of a turn, with a reserve.
 KEY_ERROR = 1e-9
 # Positions that are searched at once, and candidates that are measured at once.
@@ -226,7 +228,7 @@ class _Zones:
             chord = difference[:, 0] + difference[:, 1] + difference[:, 2]
             near = np.flatnonzero(chord <= self.limit)
             left, right = left[near], right[near]
-            separation = _angle(np.sqrt(chord[near]), vectors[left], self.vectors[right])
+            separation = angles(vectors[left], self.vectors[right])
             yield Pairs(left, self.order[right], separation)
             start = end
 
@@ -247,52 +249,3 @@ def _half_width(lat: np.ndarray, radius: float) -> np.ndarray:
     pole_within = np.abs(lat) + radius >= np.pi / 2 - KEY_ERROR
     width = np.arcsin(np.where(pole_within, 1.0, np.minimum(sine, 1.0))) / (2 * np.pi)
     return np.where(pole_within, 1.0, width + KEY_ERROR)
-
-
-def _angle(chord: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    # Accurate for any angle, as an arc sine of the chord is not near 180 degrees.
-    middle = left + right
-    return 2 * np.arctan2(chord, np.sqrt(np.einsum("ij,ij->i", middle, middle)))
-
-
-def angular_distance(
-    left: tuple[np.ndarray, np.ndarray], right: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
-    """Return the separation of each position from the one of the same index.
-
-    Parameters
-    ----------
-    left, right : tuple of `~numpy.ndarray`
-        Longitudes and latitudes in radians.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Radians, NaN for positions that are not finite.
-    """
-    a, b = erfa.s2c(*left), erfa.s2c(*right)
-    difference = a - b
-    return _angle(np.sqrt(np.einsum("ij,ij->i", difference, difference)), a, b)
-
-
-def position_angle(
-    left: tuple[np.ndarray, np.ndarray], right: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
-    """Return the direction of each right position, seen from the left one of the same index.
-
-    Parameters
-    ----------
-    left, right : tuple of `~numpy.ndarray`
-        Longitudes and latitudes in radians.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Radians from north over east, from 0 to 2 pi.
-    """
-    (lon1, lat1), (lon2, lat2) = left, right
-    delta = lon2 - lon1
-    # sin(lat2 - lat1) instead of a difference of products, which has no digits left for
-    # small angles.
-    north = np.sin(lat2 - lat1) + 2 * np.sin(lat1) * np.cos(lat2) * np.sin(delta / 2) ** 2
-    return np.arctan2(np.sin(delta) * np.cos(lat2), north) % (2 * np.pi)

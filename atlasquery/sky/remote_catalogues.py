@@ -36,6 +36,7 @@ from atlasquery.exceptions import (
 )
 from atlasquery.service import ServiceQuery
 from atlasquery.service.inputs import column_names, suggest
+from atlasquery.service.position_columns import LONGITUDE, angle_columns
 from atlasquery.service.tap import TapSession, plain_strings, run_adql, typed_tap_errors
 from atlasquery.sky import conf
 from atlasquery.sky.archive_requests import (
@@ -47,7 +48,7 @@ from atlasquery.sky.archive_requests import (
     read_votable,
     typed_errors,
 )
-from atlasquery.sky.sky_positions import EPOCH_WORDS, LONGITUDE, PM_DEC, PM_RA, angle_columns
+from atlasquery.sky.sky_positions import EPOCH_WORDS, PM_DEC, PM_RA
 from atlasquery.warn import warn
 
 __all__ = ["find_catalogue"]

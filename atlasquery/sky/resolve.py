@@ -26,6 +26,7 @@ from atlasquery.sky.asking import Question, ask_all, check_seconds
 from atlasquery.sky.names import kind_of, read_name, spelled
 from atlasquery.sky.services import SkyService, chosen_services
 from atlasquery.sky.terms import Kind, Located
+from atlasquery.sphere import separations
 from atlasquery.warn import warn
 
 __all__ = ["Resolved", "find_names", "merged_names", "resolve", "unknown_error"]
@@ -254,6 +255,10 @@ def find_names(
             # Names of surveys are not those that Sesame is for.
             failed[SESAME] = outcome
             reasons[name].append(f"{SESAME} failed: {_joined_lines(outcome)}")
+        elif not sesame_url.get():
+            reasons[name].append(f"{SESAME} was not asked: astropy has no address for it")
+        elif _is_down(outcome):
+            reasons[name].append(f"{SESAME} did not answer")
         else:
             reasons[name].append(f"{SESAME}: {_first_line(outcome)}")
     return [found[name] for name in names], reasons, failed
@@ -266,10 +271,9 @@ def _best(name: str, hits: list[tuple[str, Located]]) -> tuple[Located, str] | N
     order = ORIGIN[kind_of(name)]
     ranked = sorted(hits, key=lambda hit: order.index(hit[0]) if hit[0] in order else len(order))
     source, best = ranked[0]
-    centre = SkyCoord(best.ra, best.dec, unit="deg")
     names = list(best.names)
     for _, other in ranked[1:]:
-        if centre.separation(SkyCoord(other.ra, other.dec, unit="deg")).arcsec <= SAME_OBJECT:
+        if separations(best.ra, best.dec, other.ra, other.dec) <= SAME_OBJECT:
             names += other.names
     return best._replace(names=merged_names(names)), source
 

@@ -17,18 +17,21 @@ from astropy.time import Time
 
 from atlasquery.alerce import Alerce, AlerceClass
 from atlasquery.atlas import Atlas, AtlasClass
+from atlasquery.atlas.cones import LARGEST_RADIUS
 from atlasquery.atlas.names import atlas_name, query_external_names
 from atlasquery.atlas.objects import read_entries
-from atlasquery.exceptions import IncompleteResultError, InvalidQueryError, NotFoundError
+from atlasquery.exceptions import InvalidQueryError, NotFoundError
 from atlasquery.forcedphot import AtlasForced, AtlasForcedClass
 from atlasquery.lccserver import LCCServer, LCCServerClass
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service import ServiceQuery
-from atlasquery.service.cones import Cone, cover_cones, separations
+from atlasquery.service.cones import cover_cones
 from atlasquery.service.inputs import suggest
 from atlasquery.sky.names import kind_of, spelled
+from atlasquery.sky.shared_searches import AllObjects, partly, search_around
 from atlasquery.sky.terms import Entry, Found, Kind, Located
 from atlasquery.skyportal import SkyPortal, SkyPortalClass
+from atlasquery.skyportal.reads.sources import count_sources
 
 __all__ = ["SERVICES", "SkyService", "chosen_services"]
 
@@ -39,10 +42,13 @@ OTHER_NAMES = {"lcc": "lccserver", "forced": "forcedphot"}
 # Columns of each row that says where an object is, and of the names of a source.
 PLACE = ("query_index", "ra", "dec", "separation")
 SOURCE = ("id", "tns_name", "alias")
-# So many positions are searched one by one; of more, those near each other share a search.
-FEW = 10
+# Largest radius in arcsec of a circle that several positions share.
+LARGEST_ALERCE, LARGEST_SKYPORTAL = 300.0, 3600.0
+# Larger ones, where SkyPortal is known to have so few sources that each is one page.
+LARGER_SKYPORTAL = (18000.0, 72000.0)
 # Largest radius in arcsec of a cross-match of an LCC-Server, which takes 5000 positions at once.
 LARGEST_MATCH = 29.0
+MATCHED_AT_ONCE = 5000
 # Seconds for forced photometry: a task takes a minute, and those of an account follow each other.
 FORCED_LIMIT = 3600.0
 
@@ -60,6 +66,8 @@ class SkyService(ABC):
 
     #: Its name in results.
     name: ClassVar[str]
+    #: The survey that it is asked for; empty where the service has one alone.
+    survey: str = ""
     #: Kinds of names that it may know.
     kinds: tuple[Kind, ...] = ()
     #: Why it cannot report what changed since a time; empty if it can.
@@ -192,16 +200,24 @@ class AtlasService(SkyService):
     kinds = (Kind.ATLAS_ID, Kind.ATLAS, Kind.TNS, Kind.ZTF, Kind.OTHER)
 
     def search(self, positions: SkyCoord, radius: float) -> Found:
-        """Find objects; their entries and names take one more request."""
-        return self._described(
-            *_partly(
-                lambda: self.client.query_region(positions, radius * u.arcsec, cache=self.cache)
-            )
+        """Find objects; their entries and names take one more request.
+
+        Neither the server's other routes nor its lists have all objects: each circle of up to
+        300 arcsec costs a request.
+        """
+        table, failures = partly(
+            lambda: self.client.query_region(positions, radius * u.arcsec, cache=self.cache)
         )
+        cones = cover_cones(positions.ra.deg, positions.dec.deg, radius, largest=LARGEST_RADIUS)
+        table.meta["plan"] = (
+            f"{len(cones)} searches of up to {LARGEST_RADIUS:g} arcsec for {len(positions)} "
+            "positions, of which the server does one in a request"
+        )
+        return self._described(table, failures)
 
     def search_region(self, region: Region) -> Found:
         """Find the objects in a region."""
-        return self._described(*_partly(lambda: self.client.query_region(region, cache=self.cache)))
+        return self._described(*partly(lambda: self.client.query_region(region, cache=self.cache)))
 
     def _described(self, table: Table, failures: list) -> Found:
         ids = list(dict.fromkeys(table["atlas_id"].tolist()))
@@ -233,7 +249,7 @@ class AtlasService(SkyService):
         ids = list(dict.fromkeys(found.table["atlas_id"].tolist()))
         if not ids:
             return
-        sources, failures = _partly(
+        sources, failures = partly(
             lambda: self.client.get_sources(ids, start=start, cache=self.cache, progress=False)
         )
         found.failures += failures
@@ -332,12 +348,14 @@ class AlerceService(SkyService):
                 centres, arcsec * u.arcsec, survey=self.survey, max_rows=-1, cache=self.cache
             )
 
-        return self._described(*_around(ask, positions, radius, largest=300.0))
+        return self._described(
+            *search_around(ask, positions, radius, title=self.title, largest=LARGEST_ALERCE)
+        )
 
     def search_region(self, region: Region) -> Found:
         """Find the objects in a region, all of them."""
         return self._described(
-            *_partly(
+            *partly(
                 lambda: self.client.query_region(
                     region, survey=self.survey, max_rows=-1, cache=self.cache
                 )
@@ -371,7 +389,7 @@ class AlerceService(SkyService):
         oids = list(dict.fromkeys(found.table["oid"].tolist()))
         if not oids:
             return
-        curves, failures = _partly(
+        curves, failures = partly(
             lambda: self.client.get_light_curves(
                 oids, survey=self.survey, start=start, forced=True, cache=self.cache,
                 progress=False,
@@ -413,15 +431,19 @@ class LCCService(SkyService):
 
     def search(self, positions: SkyCoord, radius: float) -> Found:
         """Find objects, with a cross-match where the radius allows it."""
-        ask = self.client.crossmatch if radius <= LARGEST_MATCH else self.client.query_region
-        return self._described(
-            *_partly(lambda: ask(positions, radius * u.arcsec, progress=False, cache=self.cache))
+        matched = radius <= LARGEST_MATCH
+        ask = self.client.crossmatch if matched else self.client.query_region
+        table, failures = partly(
+            lambda: ask(positions, radius * u.arcsec, progress=False, cache=self.cache)
         )
+        way = f"cross-matches of up to {MATCHED_AT_ONCE} positions" if matched else "circles"
+        table.meta["plan"] = f"{way} for {len(positions)} positions"
+        return self._described(table, failures)
 
     def search_region(self, region: Region) -> Found:
         """Find the objects in a region."""
         return self._described(
-            *_partly(lambda: self.client.query_region(region, progress=False, cache=self.cache))
+            *partly(lambda: self.client.query_region(region, progress=False, cache=self.cache))
         )
 
     def _described(self, table: Table, failures: list) -> Found:
@@ -439,7 +461,7 @@ class LCCService(SkyService):
         found.curves, table = [], found.table
         if not len(table):
             return
-        curves, failures = _partly(
+        curves, failures = partly(
             lambda: self.client.get_light_curves(table, progress=False, cache=self.cache)
         )
         found.failures += failures
@@ -478,12 +500,26 @@ class SkyPortalService(SkyService):
                 centres, arcsec * u.arcsec, max_rows=-1, cache=self.cache
             )
 
-        return self._described(*_around(ask, positions, radius, largest=3600.0))
+        def read() -> Table:
+            table = self.client.query_criteria(max_rows=-1, cache=self.cache)
+            table.sort("id")
+            return table
+
+        everything = AllObjects(
+            lambda: count_sources(self.client, self.cache), read,
+            int(self.client.conf.page_size), LARGER_SKYPORTAL,
+        )  # fmt: skip
+        return self._described(
+            *search_around(
+                ask, positions, radius, title=self.title, largest=LARGEST_SKYPORTAL,
+                catalogue=everything,
+            )
+        )  # fmt: skip
 
     def search_region(self, region: Region) -> Found:
         """Find the sources in a region, all of them."""
         return self._described(
-            *_partly(lambda: self.client.query_region(region, max_rows=-1, cache=self.cache))
+            *partly(lambda: self.client.query_region(region, max_rows=-1, cache=self.cache))
         )
 
     def _described(self, table: Table, failures: list) -> Found:
@@ -507,7 +543,7 @@ class SkyPortalService(SkyService):
         if not ids:
             return
         # The server selects by the time of the exposure, and rows are often uploaded long after it.
-        curves, failures = _partly(
+        curves, failures = partly(
             lambda: self.client.get_light_curves(ids, cache=self.cache, progress=False)
         )
         found.failures += failures
@@ -690,77 +726,6 @@ def _service_of(given: object, cache: bool | None) -> list[SkyService]:
             return [kinds[name](client, cache)]
     hint = suggest(word, SERVICES) if word is not None else f"; name one of {', '.join(SERVICES)}"
     raise InvalidQueryError(f"services={given!r:.80} is not a service{hint}")
-
-
-def _partly(call: Callable) -> tuple[Any, list]:
-    """Return a result with what of it failed; raise if there is none at all."""
-    try:
-        return call(), []
-    except IncompleteResultError as error:
-        if error.result is None:
-            raise
-        return error.result, list(error.failures)
-
-
-def _around(
-    ask: Callable[[SkyCoord, float], Table], positions: SkyCoord, radius: float, *, largest: float
-) -> tuple[Table, list]:
-    """Search around positions; many that are near each other share searches.
-
-    Servers that take one position at a time would need a request for each. The result
-    is cut at the radius of each position.
-    """
-    ra, dec = positions.ra.deg, positions.dec.deg
-    if len(ra) <= FEW or 2 * radius >= largest:
-        return _partly(lambda: ask(positions, radius))
-    cones = cover_cones(ra, dec, radius, largest=largest)
-    shared = [cone for cone in cones if len(cone.members) > 1]
-    alone = np.array([cone.members[0] for cone in cones if len(cone.members) == 1], dtype=int)
-    parts: list[Table] = []
-    failures: list = []
-    if shared:
-        centres = SkyCoord([c.ra for c in shared], [c.dec for c in shared], unit="deg")
-        reach = max(cone.radius for cone in shared)
-        found, failures = _partly(lambda: ask(centres, reach))
-        parts.append(_matched(found, shared, ra, dec, radius))
-    if len(alone):
-        found, failed = _partly(lambda: ask(positions[alone], radius))
-        found["query_index"] = alone[np.asarray(found["query_index"])]
-        failures = failures + failed
-        parts.append(found)
-    table = parts[0] if len(parts) == 1 else _stacked(parts)
-    order = np.lexsort((table["separation"], table["query_index"]))
-    return table[order], failures
-
-
-def _stacked(tables: list[Table]) -> Table:
-    from astropy.table import vstack
-
-    filled = [table for table in tables if len(table)] or tables[:1]
-    return vstack(filled, metadata_conflicts="silent") if len(filled) > 1 else filled[0]
-
-
-def _matched(
-    found: Table, cones: list[Cone], ra: np.ndarray, dec: np.ndarray, radius: float
-) -> Table:
-    """Return a row for each object and position within the radius, from shared searches."""
-    numbers = np.asarray(found["query_index"])
-    lon, lat = (np.asarray(found[name], dtype=float) for name in ("ra", "dec"))
-    rows, members, distances = [np.empty(0, int)], [np.empty(0, int)], [np.empty(0)]
-    bounds = np.searchsorted(numbers, np.arange(len(cones) + 1))
-    for n, cone in enumerate(cones):
-        near = np.arange(bounds[n], bounds[n + 1])
-        distance = separations(
-            ra[cone.members][:, None], dec[cone.members][:, None], lon[near], lat[near]
-        )
-        member, row = np.nonzero(distance <= radius)
-        rows.append(near[row])
-        members.append(cone.members[member])
-        distances.append(distance[member, row])
-    table = found[np.concatenate(rows)]
-    table["query_index"] = np.concatenate(members)
-    table["separation"][:] = np.concatenate(distances)
-    return table
 
 
 def _dicts(table: Table, *names: str) -> list[dict[str, Any]]:

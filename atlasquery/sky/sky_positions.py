@@ -1,52 +1,35 @@
 """Positions, and proper motions, of whatever has them: coordinates, tables, light curves."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, BaseCoordinateFrame, Galactic, SkyCoord
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.table import Row, Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import column_names, icrs_positions
+from atlasquery.service.position_columns import (
+    angle_columns,
+    column_positions,
+    named_column,
+    plain_values,
+)
 from atlasquery.sky.proper_motion import ProperMotion
 
-__all__ = ["SkyPositions", "angle_columns", "find_motion", "read_positions"]
+__all__ = ["SkyPositions", "find_motion", "read_positions"]
 
 # Names of columns in lower case, most likely first.
-RA = (
-    *("ra", "ra_icrs", "raicrs", "_ra.icrs", "ra_deg", "radeg", "raj2000", "_raj2000", "ra_j2000"),
-    *("_ra", "ra(deg)", "meanra", "rajdeg", "alpha_j2000", "s_ra"),
-)
-DEC = (
-    *("dec", "de_icrs", "deicrs", "_de.icrs", "dec_icrs", "dec_deg", "decdeg", "dedeg", "dej2000"),
-    *(
-        "_dej2000",
-        "dec_j2000",
-        "_de",
-        "dec(deg)",
-        "decl",
-        "meandec",
-        "dejdeg",
-        "delta_j2000",
-        "s_dec",
-    ),
-)
-LONGITUDE, LATITUDE = ("l", "glon", "_glon"), ("b", "glat", "_glat")
 PM_RA = ("pmra", "pm_ra_cosdec", "pmra_cosdec", "pm_ra", "pmracosd")
 PM_DEC = ("pmdec", "pmde", "pm_dec", "pmdedec")
 PARALLAX = ("parallax", "plx", "plx_value")
 RADIAL_VELOCITY = ("radial_velocity", "rv", "rvz_radvel", "dr2_radial_velocity")
 REFERENCE_EPOCH = ("ref_epoch", "refepoch", "epoch_ref")
-# Unified content descriptors, by which services mark the columns to use.
-UCD_RA, UCD_DEC = "pos.eq.ra;meta.main", "pos.eq.dec;meta.main"
-HOURS = re.compile(r"[:h\s]")
 # Epochs in descriptions of columns of VizieR: "Ep=2016.0", "Epoch=J1991.25".
 EPOCH_WORDS = re.compile(r"\bEp(?:och)?\s*=?\s*J?((?:19|20)\d\d(?:\.\d+)?)\b", re.I)
 MAS_PER_YEAR = u.mas / u.yr
@@ -167,134 +150,14 @@ def _of_mapping(curves: Mapping, name: str) -> SkyPositions:
 
 
 def _of_table(table: Any, name: str, motion: bool) -> SkyPositions:
-    columns = _position_columns(table, name)
-    if not columns:
-        raise InvalidQueryError(
-            f"{name} is a table without a column of SkyCoord, or ra and dec; it has "
-            f"{', '.join(map(str, column_names(table) or ()))[:300] or 'no columns'}"
-        )
-    if len(columns) == 1:
-        found = _of_coordinates(table[columns[0]], f"{name}[{columns[0]!r}]", motion)
-    else:
-        found = _of_angles(table, columns, name)
-    moving = found.motion
+    found = column_positions(table, name=name)
+    moving = None
+    if motion and len(found.columns) == 1:
+        moving = _coordinate_motion(table[found.columns[0]])
     if motion and moving is None:
         moving = find_motion(table, name)
-    return SkyPositions(found.lon, found.lat, moving, columns=columns)
-
-
-def _position_columns(table: Any, name: str) -> tuple[str, ...]:
-    """Return the names of one column of coordinates, or of two of angles, or none."""
-    names = column_names(table) or []
-    coordinates = [n for n in names if isinstance(table[n], SkyCoord)]
-    if len(coordinates) > 1:
-        raise InvalidQueryError(
-            f"{name} is a table with {len(coordinates)} columns of SkyCoord, "
-            f"{', '.join(coordinates)}: pass one, such as table[{coordinates[0]!r}]"
-        )
-    return tuple(coordinates) or angle_columns(table)
-
-
-def angle_columns(table: Any) -> tuple[str, ...]:
-    """Return the names of the columns of a table that have positions as two angles.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table` or other table
-        The table; columns that its service marks as the main position are preferred.
-
-    Returns
-    -------
-    tuple of str
-        Right ascension and declination, or galactic longitude and latitude; empty if
-        there are none.
-    """
-    names = [n for n in column_names(table) or [] if isinstance(n, str)]
-    if isinstance(table, Table):
-        marked = {str(table[n].info.meta.get("ucd", "")): n for n in reversed(names)
-                  if isinstance(table[n].info.meta, Mapping)}  # fmt: skip
-        if UCD_RA in marked and UCD_DEC in marked:
-            return marked[UCD_RA], marked[UCD_DEC]
-    for first, second in ((RA, DEC), (LONGITUDE, LATITUDE)):
-        found = (_named(names, first), _named(names, second))
-        if None not in found:
-            return tuple(map(str, found))
-    return ()
-
-
-def _named(names: Iterable[str], known: tuple[str, ...]) -> str | None:
-    by_name: dict[str, str] = {}
-    for name in names:
-        by_name.setdefault(name.lower(), name)
-    return next((by_name[word] for word in known if word in by_name), None)
-
-
-def _of_angles(table: Any, columns: tuple[str, ...], name: str) -> SkyPositions:
-    galactic = columns[0].lower() in LONGITUDE
-    lon, lat = (
-        _degrees(table[column], f"{name}[{column!r}]", hours=first and not galactic)
-        for column, first in zip(columns, (True, False), strict=True)
-    )
-    bad = ~(np.isfinite(lon) & np.isfinite(lat))
-    if np.any(beyond := ~bad & (np.abs(lat) > 90)):
-        at = int(np.argmax(beyond))
-        raise InvalidQueryError(
-            f"{name}[{columns[1]!r}] has {lat[at]:.10g} deg in row {at}, which is not from -90 to "
-            "90; a missing position should be masked or NaN"
-        )
-    if not galactic:
-        return SkyPositions(*_radians(lon % 360, lat, bad))
-    frame = Galactic(np.where(bad, 0, lon) * u.deg, np.where(bad, 0, lat) * u.deg)
-    ra, dec, _, _ = icrs_positions(frame, name=name)
-    return SkyPositions(*_radians(ra, dec, bad))
-
-
-def _degrees(column: Any, label: str, *, hours: bool) -> np.ndarray:
-    """Return angles in degrees, NaN where one is missing."""
-    values, missing = _filled(column)
-    unit = getattr(column, "unit", None)
-    try:
-        if values.dtype.kind in "OSU":
-            return _read_angles(values, missing, label, hours=hours)
-        if unit is None or str(unit) in ("", "degrees"):
-            unit = u.deg
-        degrees = u.Quantity(values.astype(float), unit).to_value(u.deg)
-    except (u.UnitsError, ValueError, TypeError) as error:
-        raise InvalidQueryError(f"{label} is not a column of angles: {error}") from error
-    return np.where(missing, np.nan, degrees)
-
-
-def _filled(column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the plain values of a column, and which of them are masked."""
-    mask = np.zeros(len(column), bool)
-    if hasattr(column, "isna"):
-        # A data frame, where mask is a method.
-        mask |= np.asarray(column.isna(), bool)
-    elif hasattr(column, "mask"):
-        mask |= np.asarray(column.mask)
-    plain = getattr(column, "unmasked", column)
-    plain = getattr(plain, "value", plain) if isinstance(plain, u.Quantity) else plain
-    values = np.asarray(plain.data if isinstance(plain, np.ma.MaskedArray) else plain)
-    if values.dtype.kind == "O":
-        mask |= np.array([value is None or value is np.ma.masked for value in values], bool)
-        if all(isinstance(value, Real) for value in values[~mask]):
-            values = np.where(mask, np.nan, values).astype(float)
-    return values, mask
-
-
-def _read_angles(values: np.ndarray, missing: np.ndarray, label: str, *, hours: bool) -> np.ndarray:
-    """Read strings: numbers are degrees, and sexagesimal right ascensions are in hours."""
-    degrees = np.full(len(values), np.nan)
-    for n in np.flatnonzero(~missing):
-        text = values[n].decode() if isinstance(values[n], bytes) else str(values[n]).strip()
-        if not text:
-            continue
-        unit = u.hourangle if hours and HOURS.search(text) else u.deg
-        try:
-            degrees[n] = Angle(text, unit).to_value(u.deg)
-        except (u.UnitsError, ValueError, TypeError) as error:
-            raise InvalidQueryError(f"{label} has {text!r:.80} in row {n}: {error}") from error
-    return degrees
+    lon, lat = _radians(found.ra, found.dec, found.missing)
+    return SkyPositions(lon, lat, moving, columns=found.columns)
 
 
 def find_motion(table: Any, name: str, *, epoch: float | None = None) -> ProperMotion | None:
@@ -321,12 +184,12 @@ def find_motion(table: Any, name: str, *, epoch: float | None = None) -> ProperM
         If a column has no unit, or the epoch of the positions is not known.
     """
     names = [n for n in column_names(table) or [] if isinstance(n, str)]
-    found = [_named(names, known) for known in (PM_RA, PM_DEC)]
+    found = [named_column(names, known) for known in (PM_RA, PM_DEC)]
     if found[0] is None or found[1] is None:
         return None
     pm = [_quantity(table, str(n), name, MAS_PER_YEAR) for n in found]
     years = _reference_epochs(table, names, name, epoch)
-    parallax, velocity = _named(names, PARALLAX), _named(names, RADIAL_VELOCITY)
+    parallax, velocity = named_column(names, PARALLAX), named_column(names, RADIAL_VELOCITY)
     return ProperMotion(
         pm[0],
         pm[1],
@@ -337,7 +200,7 @@ def find_motion(table: Any, name: str, *, epoch: float | None = None) -> ProperM
 
 
 def _quantity(table: Any, column: str, name: str, unit: u.UnitBase) -> np.ndarray:
-    values, missing = _filled(table[column])
+    values, missing = plain_values(table[column])
     given = getattr(table[column], "unit", None)
     if given is None:
         raise InvalidQueryError(
@@ -353,11 +216,11 @@ def _quantity(table: Any, column: str, name: str, unit: u.UnitBase) -> np.ndarra
 
 def _reference_epochs(table: Any, names: list[str], name: str, epoch: float | None) -> np.ndarray:
     """Return the Julian year of each position."""
-    column = _named(names, REFERENCE_EPOCH)
+    column = named_column(names, REFERENCE_EPOCH)
     if column is not None:
         if isinstance(table[column], Time):
             return np.asarray(table[column].tcb.jyear, float)
-        values, missing = _filled(table[column])
+        values, missing = plain_values(table[column])
         years = np.where(missing, np.nan, values.astype(float))
         if np.any(wrong := (years < 1800) | (years > 2200)):
             raise InvalidQueryError(

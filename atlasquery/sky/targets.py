@@ -11,9 +11,10 @@ from astropy.table import Row, Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.argument import is_region, region_of
-from atlasquery.regions.base import Region
+from atlasquery.regions.region import Region
 from atlasquery.service.inputs import check_coordinates
-from atlasquery.service.positions import NAME_NAMES, read_position, table_positions
+from atlasquery.service.position_columns import table_positions
+from atlasquery.service.positions import NAME_NAMES, read_position
 from atlasquery.sky.names import read_name
 
 __all__ = ["FindTargets", "read_targets"]

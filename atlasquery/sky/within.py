@@ -7,9 +7,9 @@ import numpy as np
 from astropy.table import Column, Row, Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, NoResultsWarning
-from atlasquery.regions.base import Region
+from atlasquery.regions.readers import read_map_or_region
+from atlasquery.regions.region import Region
 from atlasquery.regions.skymap import MAP_COLUMNS, SkyMap, check_credible, map_column
-from atlasquery.regions.sources import read_map_or_region
 from atlasquery.service.inputs import column_names
 from atlasquery.sky.findings import Findings
 from atlasquery.sky.sky_positions import SkyPositions, read_positions

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import importlib.util
 import queue
 import tempfile
 import uuid
@@ -103,9 +102,10 @@ def _title(table: Table) -> str:
 
 
 def _samp() -> ModuleType:
-    # It moved from astropy, which deprecates its own since version 8.
-    has_pyvo = importlib.util.find_spec("pyvo.samp") is not None
-    return importlib.import_module("pyvo.samp" if has_pyvo else "astropy.samp")
+    # It moved from astropy, which deprecates it since version 8, to pyvo 1.9; until then pyvo.samp
+    # uses that of astropy and does not have all of it.
+    samp = importlib.import_module("pyvo.samp")
+    return samp if hasattr(samp, "SAMPHubError") else importlib.import_module("astropy.samp")
 
 
 @contextlib.contextmanager

@@ -551,6 +551,53 @@ def test_a_server_whose_circles_are_in_arcseconds_is_found_out(alerce, double):
     assert len(found) == 38
 
 
+def many_places():
+    """Positions all over the sky, of which one has objects."""
+    ra, dec = np.linspace(3, 350, 30), np.linspace(-80, 80, 30)
+    ra[4], dec[4] = 53.1, -27.8
+    return SkyCoord(ra, dec, unit="deg")
+
+
+@pytest.mark.filterwarnings("ignore::atlasquery.exceptions.MaxResultsWarning")
+@pytest.mark.parametrize("limit", [-1, 5])
+def test_around_many_positions_the_list_is_asked_where_there_is_something(alerce, double, limit):
+    where = many_places()
+    double.received.clear()
+    found = alerce.query_region(
+        where, radius="2 arcmin", survey="lsst", max_rows=limit, cache=False
+    )
+    near, lists = double.asked("by_coord"), double.asked("list_objects")
+    # One more of each has shown the unit of the radius; five of all surveys may have too few.
+    assert len(near) == len(where) + 1 + (limit > 0)
+    assert len(lists) == 2 if limit < 0 else len(lists) < 12
+    one = alerce.query_region(where[4], radius="2 arcmin", survey="lsst", max_rows=limit)
+    assert len(one) > 30 if limit < 0 else len(one) == 5
+    assert found["oid"].tolist() == one["oid"].tolist()
+    assert found["separation"].tolist() == one["separation"].tolist()
+    assert set(found["query_index"].tolist()) == {4}
+    assert found["class_name"].tolist() == one["class_name"].tolist()
+
+
+def test_around_many_positions_a_circle_in_arcseconds_hides_nothing(alerce, double):
+    near = [
+        {"objectId": str(one["oid"]), "survey_id": "lsst", "ra": one["meanra"],
+         "dec": one["meandec"]}
+        for one in map(edge_cases.lsst_entry, range(2, 40))
+    ]  # fmt: skip
+    double.faults = {r"by_coordinates.*radius=(0\.|\d\.?\d*e-)": Response(200, []),
+                     "by_coordinates.*ra=53.1.*radius=": Response(200, near),
+                     "by_coordinates": Response(200, [])}  # fmt: skip
+    found = alerce.query_region(many_places(), radius="2 arcmin", survey="lsst", cache=False)
+    assert len(found) == 38 and set(found["query_index"].tolist()) == {4}
+
+
+def test_around_many_positions_a_route_that_fails_is_an_error_of_each(alerce, double):
+    double.faults = {"by_coordinates": Response(400, {"detail": "out of order"})}
+    with pytest.raises(IncompleteResultError) as caught:
+        alerce.query_region(many_places(), radius="2 arcmin", survey="lsst", cache=False)
+    assert len(caught.value.failures) == 30
+
+
 def test_the_entry_of_an_object_of_lsst_has_the_survey_s_statistics(alerce):
     one = alerce.query_object(edge_cases.FIRST_LSST + 5, survey="lsst")
     truth = edge_cases.lsst_statistics(5)

@@ -14,13 +14,13 @@ PAGE = b"<html><title>Something else</title></html>"
 class LosingProxy:
     """Passes requests to a server; what becomes of each request to `endpoint` is scripted.
 
-    ``faults`` holds a word for each of these requests in turn: "pass"; "before" breaks
-    the connection without asking the server, "after" when the server has answered; "stall"
-    and "stall before" answer nothing; "page", "damaged", "500", "502" and "504" answer that
-    instead of what the server says, gateways' errors and what ends with "before" without
-    asking it. "late" and "late 502" lose the answer and ask the server after the next request
-    to `reads` has been answered; "very late" ones after two. Past its end all pass.
-    ``passed`` has the path of all that reached the server.
+    ``faults`` holds a word for each of these requests in turn: "pass"; "before" breaks the
+    connection without asking the server, "after" when the server has answered; "stall" and
+    "stall before" answer nothing; "page", "damaged" and a status answer that instead of what
+    the server says, gateways' errors and what ends with "before" without asking it. "late" and
+    "late 502" lose the answer and ask the server after the next request to `reads` has been
+    answered; "very late" ones after two. Past its end all pass. ``passed`` has the path of all
+    that reached the server.
     """
 
     def __init__(self, target, endpoint, reads=None):
@@ -96,7 +96,7 @@ def _handler(proxy):
             fault = proxy.fault(self.path)
             if "late" in fault:
                 proxy.put_off(self, body, reads=2 if "very" in fault else 1)
-            elif "before" not in fault and fault not in ("502", "504"):
+            elif "before" not in fault and fault not in ("502", "503", "504"):
                 answer = proxy.ask(self, body)
             if fault == "pass":
                 if proxy.reads and self.path.endswith(f"/{proxy.reads}/"):
@@ -106,7 +106,7 @@ def _handler(proxy):
                 self.reply(200, "application/json", b'{"objectid": 1')
             elif fault.startswith("page"):
                 self.reply(200, "text/html", PAGE)
-            elif status := re.search(r"50\d", fault):
+            elif status := re.search(r"[35]0\d", fault):
                 self.reply(int(status[0]), "text/html", PAGE)
             else:
                 if fault.startswith("stall"):
@@ -115,6 +115,8 @@ def _handler(proxy):
 
         def reply(self, status, kind, body):
             self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", "/elsewhere/")
             if kind:
                 self.send_header("Content-Type", kind)
             if status != 204:

@@ -43,7 +43,8 @@ def _quick():
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(bulk, "LARGEST_CHUNK", 25)
+    monkeypatch.setattr(bulk, "LARGEST_CHUNK", 10)
+    monkeypatch.setattr(bulk, "FIRST_CHUNK", 10)
 
 
 def rows(atlas, directory):
@@ -138,7 +139,7 @@ def test_units_descriptions_masks_and_types(box_atlas, sandbox, tmp_path):
 
 
 def test_a_second_call_sends_nothing(box_atlas, sandbox, tmp_path, small):
-    ids = good_ids(sandbox)[:70]
+    ids = good_ids(sandbox)[:28]
     box_atlas.download_sources(ids, tmp_path, start=RECENT)
     before, listed = rows(box_atlas, tmp_path), files(tmp_path)
     sandbox.clear_requests()
@@ -149,11 +150,11 @@ def test_a_second_call_sends_nothing(box_atlas, sandbox, tmp_path, small):
     assert again["non_detections"].sum() > 0
     assert rows(box_atlas, tmp_path) == before
     assert files(tmp_path) == listed
-    more = good_ids(sandbox)[60:90]
+    more = good_ids(sandbox)[24:34]
     table = box_atlas.download_sources(more, tmp_path, start=RECENT)
-    assert table["status"].tolist() == ["kept"] * 10 + ["fetched"] * 20
+    assert table["status"].tolist() == ["kept"] * 4 + ["fetched"] * 6
     assert len(sandbox.requests) == 1
-    assert len(box_atlas.read_sources(tmp_path, "objects")) == 90
+    assert len(box_atlas.read_sources(tmp_path, "objects")) == 34
 
 
 def test_failures_are_named_and_tried_again(box_atlas, sandbox, tmp_path):
@@ -176,11 +177,11 @@ def test_failures_are_named_and_tried_again(box_atlas, sandbox, tmp_path):
 
 
 def test_old_objects_are_renewed_without_doubles(box_atlas, sandbox, tmp_path, monkeypatch, small):
-    ids = good_ids(sandbox)[:75]
+    ids = good_ids(sandbox)[:30]
     box_atlas.download_sources(ids, tmp_path, start=RECENT)
     before = rows(box_atlas, tmp_path)
     opened = sqlite3.connect(tmp_path / download_directory.MANIFEST)
-    old = ids[:40:2]
+    old = ids[:16:2]
     for atlas_id in old:
         opened.execute("update objects set at = at - 86400 where atlas_id = ?", (atlas_id,))
     opened.commit()
@@ -406,7 +407,7 @@ def test_without_pyarrow(box_atlas, sandbox, tmp_path, monkeypatch):
 
 
 def test_leftovers_are_removed_and_lost_files_fetched_again(box_atlas, sandbox, tmp_path, small):
-    ids = good_ids(sandbox)[:50]
+    ids = good_ids(sandbox)[:20]
     box_atlas.download_sources(ids, tmp_path, start=RECENT)
     before, listed = rows(box_atlas, tmp_path), files(tmp_path)
     own = tmp_path / "objects" / "mine.parquet"
@@ -416,10 +417,10 @@ def test_leftovers_are_removed_and_lost_files_fetched_again(box_atlas, sandbox, 
     assert rows(box_atlas, tmp_path) == before
     (tmp_path / "non_detections" / "00000001.parquet").unlink()
     sandbox.clear_requests()
-    with pytest.warns(InputWarning, match=r"gone: non_detections/00000001.parquet; 25 objects"):
+    with pytest.warns(InputWarning, match=r"gone: non_detections/00000001.parquet; 10 objects"):
         table = box_atlas.download_sources(ids, tmp_path, start=RECENT)
     assert len(sandbox.requests) == 1
-    assert table["status"].tolist() == ["fetched"] * 25 + ["kept"] * 25
+    assert table["status"].tolist() == ["fetched"] * 10 + ["kept"] * 10
     assert {k: sorted(v) for k, v in rows(box_atlas, tmp_path).items()} == {
         k: sorted(v) for k, v in before.items()
     }
@@ -436,7 +437,7 @@ def download(url, token, ids, directory, cache):
     from astroquery import log
 
     log.setLevel("ERROR")
-    bulk.LARGEST_CHUNK = bulk.FIRST_CHUNK = 8
+    bulk.LARGEST_CHUNK = bulk.FIRST_CHUNK = 4
     with paths.set_temp_cache(cache):
         atlas = AtlasClass(server=url)
         atlas.login(token=token)
@@ -445,7 +446,7 @@ def download(url, token, ids, directory, cache):
 
 def test_killed_at_any_instant_and_started_again(box_atlas, sandbox, tmp_path):
     """Twenty kills in five datasets, each of which is then completed."""
-    ids = good_ids(sandbox)[:80]
+    ids = good_ids(sandbox)[:32]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["atlasquery.atlas", "pyarrow.parquet", "test_download"])
     (tmp_path / "cache").mkdir()
@@ -508,7 +509,7 @@ def _begun(directory):
 @pytest.mark.parametrize("where", ["before the rename", "before the commit", "after the commit"])
 def test_killed_in_the_middle_of_a_chunk(box_atlas, sandbox, tmp_path, monkeypatch, small, where):
     """The instants that chance seldom hits: a renewal of old objects that ends halfway."""
-    ids = good_ids(sandbox)[:50]
+    ids = good_ids(sandbox)[:20]
     box_atlas.download_sources(ids, tmp_path, start=RECENT)
     before = rows(box_atlas, tmp_path)
 

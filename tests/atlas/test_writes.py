@@ -541,7 +541,11 @@ FAULTS = {
     "500": (True, True),
     "500 before": (False, False),
     "502": (False, None),
+    "503": (False, None),
     "504": (False, None),
+    # A form responds so when it is done, and a gateway when it is not.
+    "302": (True, True),
+    "303 before": (False, False),
     "page": (True, True),
     "page before": (False, False),
     "damaged before": (False, False),
@@ -565,6 +569,16 @@ def test_a_lost_addition_is_read_back(lossy, ids, empty_list, fault):
     assert writes_passed(proxy) == 2 + done
     there = [one for one, so in zip(ids, (True, done, True), strict=False) if so]
     assert members(bot, empty_list) == there
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_redirect_to_another_address_is_a_refusal_of_all(lossy, ids, empty_list, status):
+    bot, proxy = lossy("add_to_list", "pass", f"{status} before")
+    with pytest.raises(WriteError, match=r"Set conf\.server to the address") as caught:
+        bot.add_to_list(ids[:3], empty_list)
+    assert caught.value.result["ok"].tolist() == [True, False, False]
+    assert caught.value.result["message"][2].startswith("Not tried: ")
+    assert (writes_passed(proxy), members(bot, empty_list)) == (1, ids[:1])
 
 
 @pytest.mark.parametrize(("slow", "month"), [("late", "04"), ("late 502", "03")])

@@ -46,7 +46,7 @@ def test_demo_writes_what_it_says(tmp_path):
 
 def test_sandbox_runs_until_ctrl_c(tmp_path):
     process = subprocess.Popen(
-        [*COMMAND, "sandbox", "--path", str(tmp_path / "box.sqlite")],
+        [*COMMAND, "sandbox", "--objects", "700", "--path", str(tmp_path / "box.sqlite")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,9 +58,12 @@ def test_sandbox_runs_until_ctrl_c(tmp_path):
         while time.monotonic() < deadline and "Ctrl-C" not in "".join(lines):
             lines.append(process.stdout.readline())
         text = "".join(lines)
+        assert "with 700 objects." in text
         exports = dict(re.findall(r"export (ATLASQUERY_\w+)=(\S+)", text))
         services = {name.split("_")[1] for name in exports}
         assert services == {"ATLAS", "FORCED", "ALERCE", "LCC", "SKYPORTAL"}
+        # The second is of the account that may write.
+        assert len(set(re.findall(r"export ATLASQUERY_ATLAS_TOKEN=(\S+)", text))) == 2
         code = (
             "from atlasquery import Alerce, Atlas; from astropy.coordinates import SkyCoord;"
             "print(Atlas.count_region(SkyCoord(150.0, 2.2, unit='deg'), radius='300 arcsec'),"

@@ -9,10 +9,9 @@ import pytest
 from equal import assert_same_table
 
 from atlasquery.atlas import AtlasClass
+from atlasquery.hats import read_hats
 from atlasquery.lightcurve import read
 from atlasquery.tables import read_table
-
-COMMANDS = ("cone", "object", "lightcurve", "list", "quota", "login", "download", "plot")
 
 
 @pytest.fixture
@@ -41,6 +40,7 @@ def test_help_of_each_command_has_examples(run):
         "quota",
         "login",
         "download",
+        "hats",
         "plot",
         "sandbox",
         "demo",
@@ -193,6 +193,22 @@ def test_many_are_downloaded_from_arguments_files_lists_and_pipes(run, sandbox, 
     result = run("download", "--list", "mookodi", "-d", "e", "--start", "61300")
     assert result.exit_code == 0
     assert read_table(tmp_path / "found.fits")["atlas_id"].tolist() == [int(i) for i in ids[:2]]
+
+
+def test_downloads_become_a_catalogue(run, sandbox, tmp_path):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("astropy_healpix")
+    ids = sandbox.manifest["ids"]["main"][:2]
+    run("download", *ids, "-d", "d")
+    result = run("hats", "d", "d_hats")
+    assert (result.exit_code, result.stdout) == (0, "2 objects in d_hats\n")
+    assert set(read_hats(tmp_path / "d_hats")) == {int(one) for one in ids}
+    result = run("hats", "d", "d_hats")
+    assert result.exit_code == 2 and "--overwrite" in result.stderr
+    result = run("hats", "d", "d_hats", "--forced", "--name", "forced", "--overwrite")
+    assert result.exit_code == 0
+    assert (tmp_path / "d_hats" / "forced" / "hats.properties").is_file()
+    assert run("hats", "empty", "e_hats").exit_code == 2
 
 
 def test_a_download_that_lacks_an_object_says_so(run, supernova):

@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("pyarrow")
-pytest.importorskip("astropy_healpix")
+pytest.importorskip("cdshealpix")
 
 from atlasquery.atlas import AtlasClass
 

@@ -258,6 +258,7 @@ def test_a_catalogue_is_replaced_only_if_asked(tmp_path):
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"name": "a b"}, "name='a b' should be"),
+    ({"name": None, "path": "a b"}, r"name='a b' \(by default the last part of path\) should be"),
     ({"margin": "-1 arcsec"}, "margin"),
     ({"margin": "0 arcsec"}, "margin"),
     ({"partition_bytes": 0}, "partition_bytes"),
@@ -272,10 +273,17 @@ def test_a_catalogue_is_replaced_only_if_asked(tmp_path):
     ({"source": light_curve(SkyCoord(1, 1, unit="deg"))}, "without the column 'object'"),
 ])  # fmt: skip
 def test_a_wrong_argument_is_refused(tmp_path, change, words):
-    given = {"source": over_the_sky(2), "name": "a", "progress": False} | change
+    given = {"source": over_the_sky(2), "path": "cat", "name": "a", "progress": False} | change
     with pytest.raises(InvalidQueryError, match=words):
-        to_hats(given.pop("source"), tmp_path / "cat", **given)
-    assert not (tmp_path / "cat").exists()
+        to_hats(given.pop("source"), tmp_path / given.pop("path"), **given)
+    assert not (tmp_path / change.get("path", "cat")).exists()
+
+
+def test_the_name_is_that_of_the_directory_by_default(tmp_path):
+    curves = over_the_sky(2)
+    path = to_hats(curves, tmp_path / "mine", margin=None, progress=False)
+    assert (path / "mine" / "hats.properties").is_file()
+    assert set(read_hats(path)) == set(curves)
 
 
 def test_a_directory_without_downloads_is_refused(tmp_path):

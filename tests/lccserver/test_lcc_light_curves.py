@@ -38,7 +38,6 @@ from atlasquery.sandbox.lccserver.messages import json_reply
 ALPHA = [("synth_alpha", row) for row in catalogs.objects()["synth_alpha"]]
 BETA = [("synth_beta", row) for row in catalogs.objects()["synth_beta"]]
 NAMES = [row["objectid"] for _, row in ALPHA]
-SETID = "abcdefghijk"
 
 
 @pytest.fixture

@@ -104,6 +104,12 @@ def test_bins_say_what_they_are_means_of():
     assert Conventions.of(again.meta) == Conventions.of(binned.meta)
 
 
+def test_bins_at_the_barycentre():
+    note = "middle of exposure, at the barycentre"
+    binned = Conventions.of({"time_reference": "middle", "time_reference_note": note}).binned()
+    assert binned.note == "mean middle of exposure of the bin, at the barycentre"
+
+
 @pytest.mark.parametrize(
     ("reference", "averaged", "shift"),
     [

@@ -6,7 +6,7 @@ import pytest
 from astropy.stats import mad_std, sigma_clip
 from astropy.table import QTable, Table
 from example_curves import forced, light_curve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atlasquery.exceptions import InvalidQueryError
@@ -400,6 +400,8 @@ def test_a_mapping():
     ),
     st.sampled_from(["faq", "atlas", "plot_atlas_fp", "skyportal", "atclean"]),
 )
+# An error so small that the signal to noise is infinite.
+@example([(58000.0, 1.0, 5e-324, "o", 0.0, 0.0)], "atclean")
 def test_any_light_curve_can_be_cleaned(rows, preset):
     time, flux, flux_err, band, x, chi2 = (
         (np.array(list(v)) for v in zip(*rows, strict=True)) if rows else ([],) * 6

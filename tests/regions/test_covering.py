@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from atlasquery.atlas import conf
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions import read_region
-from atlasquery.regions.base import Union, Without, cell_centres, cell_radius
+from atlasquery.regions.cells import cell_centres, cell_radius
 from atlasquery.regions.covering import cover_region, fewest_cones
 from atlasquery.regions.plan import plan_cones
-from atlasquery.regions.shapes import Circle, Ellipse, Polygon, rectangle
-from atlasquery.service.cones import offset_positions, separations
+from atlasquery.regions.shapes import Circle, Ellipse, Polygon, Union, Without, rectangle
+from atlasquery.sphere import offset_positions, separations
 
 pytest.importorskip("astropy_healpix", reason="the extra regions is not installed")
 pytest.importorskip("mocpy", reason="the extra regions is not installed")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.regions import Region, read_region
-from atlasquery.regions.base import Union, Without, cell_centres, cell_radius, unit_vectors
-from atlasquery.regions.shapes import Circle, Ellipse, Polygon, rectangle
-from atlasquery.service.cones import offset_positions, separations
+from atlasquery.regions.cells import cell_centres, cell_radius
+from atlasquery.regions.shapes import Circle, Ellipse, Polygon, Union, Without, rectangle
+from atlasquery.sphere import offset_positions, separations, unit_vectors
 
 pytest.importorskip("astropy_healpix", reason="the extra regions is not installed")
 mocpy = pytest.importorskip("mocpy", reason="the extra regions is not installed")

@@ -92,8 +92,11 @@ def test_a_missing_argument_names_the_public_method():
         atlasquery.Atlas.query_region("150d +2d")
     with pytest.raises(TypeError, match=r"^Atlas\.query_region\(\) takes 2 positional arguments"):
         atlasquery.Atlas.query_region("150d +2d", "1 arcmin", True)
-    with pytest.raises(TypeError, match="got 'coordinates' both by position and by name"):
+    with pytest.raises(TypeError, match="got 'coordinates' both by position") as caught:
         atlasquery.Atlas.query_region("150d +2d", coordinates="150d +2d")
+    assert "SkyCoord(" not in str(caught.value)
+    with pytest.raises(TypeError, match=r"one position, such as SkyCoord\(150\.0, 2, unit='deg'\)"):
+        atlasquery.Atlas.query_region(150.0, 2, radius="1 arcmin")
 
 
 def test_a_password_may_stand_in_its_place(monkeypatch):

@@ -510,6 +510,8 @@ def test_suggestions():
     assert suggest("raduis", ["radius", "cache"]) == "; did you mean 'radius'?"
     assert suggest("zzz", ["radius", "cache"]) == "; it is one of 'radius', 'cache'"
     assert suggest("zzz", []) == ""
+    many = suggest("zzz", [f"column_{n}" for n in range(300)])
+    assert "'column_39' and 260 others" in many and "column_40" not in many
     assert check_choice("warn", name="on_error", known=("raise", "warn")) == "warn"
     with pytest.raises(InvalidQueryError, match=r"on_error='rise' .* did you mean 'raise"):
         check_choice("rise", name="on_error", known=("raise", "warn"))

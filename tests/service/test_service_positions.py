@@ -8,7 +8,8 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_coordinates
-from atlasquery.service.positions import read_listing, read_position, table_positions
+from atlasquery.service.position_columns import table_positions
+from atlasquery.service.positions import read_listing, read_position
 
 # Each is the same place, by hand: 10h 00.4m is 150.1 deg.
 SAME = {
@@ -152,14 +153,31 @@ def test_positions_of_tables():
         Table({"p": wanted}),
         Table({"RA": [10.5, 20.5], "Dec": [-5.0, 6.0]}),
         Table({"raj2000": [10.5, 20.5] * u.deg, "dej2000": [-300.0, 360.0] * u.arcmin}),
+        Table({"alpha": ["00:42:00", "01:22:00"], "delta": ["-5", "+6:00"]}),
+        Table({"GLON": wanted.galactic.l, "GLAT": wanted.galactic.b}),
     ):
         assert np.all(table_positions(table, name="t").separation(wanted) < 1e-9 * u.deg)
     masked = Table({"ra": np.ma.MaskedArray([1.0, 2.0], [False, True]), "dec": [1.0, 2.0]})
     for table, message in (
         (Table({"x": [1]}), "t is a table without a column of SkyCoord"),
-        (masked, "t has a masked ra in row 1"),
-        (Table({"ra": [1.0], "dec": [95.0]}), "t has a value that is not a position"),
-        (Table({"ra": [1.0] * u.m, "dec": [5.0]}), "t has a column ra that is not an angle"),
+        (masked, "t has a masked ra or dec in row 1"),
+        (
+            Table({"ra": [1.0], "dec": [95.0]}),
+            r"t\['dec'\] has 95 deg in row 0, which is not from -90",
+        ),
+        (Table({"ra": [1.0] * u.m, "dec": [5.0]}), r"t\['ra'\] is not a column of angles"),
     ):
         with pytest.raises(InvalidQueryError, match=message):
             table_positions(table, name="t")
+
+
+@pytest.mark.parametrize(("ra", "dec"), [
+    ("alpha", "delta"), ("_RA.icrs", "_DE.icrs"), ("RA_ICRS", "DE_ICRS"), ("ra", "de"),
+    ("rajdeg", "dejdeg"), ("raj2000", "decj2000"), ("s_ra", "s_dec"),
+])  # fmt: skip
+def test_lists_and_tables_know_the_same_names(ra, dec):
+    wanted = SkyCoord(10.5, -5.0, unit="deg")
+    ((position, _),), _ = read_listing([f"{ra},{dec}", "10.5,-5"], "targets")
+    table = table_positions(Table({ra: [10.5], dec: [-5.0]}), name="t")
+    assert position.separation(wanted) < 1e-9 * u.deg
+    assert table[0].separation(wanted) < 1e-9 * u.deg

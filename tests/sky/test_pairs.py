@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlasquery.sky import pairs as pairs_module
-from atlasquery.sky.pairs import angular_distance, find_nearest, find_pairs, position_angle
+from atlasquery.sky.pairs import find_nearest, find_pairs
 
 ARCSEC = np.radians(1 / 3600)
 
@@ -123,20 +123,3 @@ def test_equal_positions_are_in_the_order_of_the_catalogue():
     assert found.left.tolist() == [0] * 5 + [1] * 5
     assert found.right.tolist() == [0, 1, 2, 3, 4] * 2
     assert find_nearest((lon[:2], lat[:2]), (lon, lat), ARCSEC)[0].right.tolist() == [0, 0]
-
-
-def test_separations_and_position_angles_are_those_of_astropy():
-    rng = np.random.default_rng(4)
-    n = 3000
-    left = rng.uniform(0, 2 * np.pi, n), np.arcsin(rng.uniform(-1, 1, n))
-    distance = 10 ** rng.uniform(-9, 0, n)
-    first = SkyCoord(*left, unit="rad")
-    second = first.directional_offset_by(rng.uniform(0, 360, n) * u.deg, distance * u.rad)
-    right = second.ra.rad, second.dec.rad
-    np.testing.assert_allclose(
-        angular_distance(left, right), first.separation(second).rad, rtol=0, atol=1e-14
-    )
-    turned = position_angle(left, right) - first.position_angle(second).rad
-    turned = np.abs((turned + np.pi) % (2 * np.pi) - np.pi)
-    # The direction of two points is known as well as their positions are, over their distance.
-    assert np.all(turned < 2e-15 / distance + 1e-12)

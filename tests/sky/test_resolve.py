@@ -88,6 +88,18 @@ def test_a_name_that_no_service_asked_can_know(servers):
         resolve(ATLAS, services="alerce", timeout=60)
 
 
+def test_a_name_of_a_survey_is_unknown_where_sesame_is_down(servers, sesame):
+    sesame.default = lambda received: Reply(status=503, body=b"")
+    with pytest.raises(NotFoundError, match="Sesame did not answer"):
+        resolve("SN 2026zzz", timeout=60)
+
+
+def test_sesame_without_an_address_is_not_asked(servers):
+    with sesame_url.set([]), pytest.raises(NotFoundError, match="Sesame was not asked") as caught:
+        resolve("SN 2026zzz", timeout=60)
+    assert "See errors" not in str(caught.value)
+
+
 def test_arrays_of_names(servers, sesame):
     found = resolve([ZTF, "M 31", ATLAS, ZTF], timeout=60)
     assert found.source == ["alerce", "Sesame", "atlas", "alerce"]

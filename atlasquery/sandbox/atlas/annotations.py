@@ -1,6 +1,7 @@
 """What people and programs know about the objects: classes, names, lists, scores."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from .dates import iso_dates
 from .exposures import Exposures
 from .sherlock import sherlock
 
-__all__ = ["CLASS_BITS", "TNS", "annotate"]
+__all__ = ["CLASS_BITS", "TNS", "annotate", "object_entries", "tns_names"]
 
 CLASS_BITS = {
     "ORPHAN": 1, "VS": 2, "CV": 2, "NT": 4, "AGN": 8, "SN": 16, "UNCLEAR": 32, "HPM": 32,
@@ -62,8 +63,10 @@ def annotate(
     start = np.array([one.curve.start for one in sky])
     # The facts of the sky once more: what follows needs others than an object has.
     facts = Facts(rng, objects["kind"], objects["topic"], start)
+    counted = dict(zip(*np.unique(detections["object_id"], return_counts=True), strict=True))
+    found = [int(counted.get(identifier, 0)) for identifier in objects["id"]]
     tables = {
-        "objects": _objects(rng, objects, facts, detections),
+        "objects": object_entries(rng, objects, facts, found),
         "statistics": _statistics(rng, objects, facts, detections, exposures),
         "external_crossmatches": _names(rng, sky, facts),
         **_scores(rng, objects, facts),
@@ -77,11 +80,29 @@ def annotate(
     return [name for name in facts.tns if name]
 
 
-def _objects(rng: np.random.Generator, objects: dict, facts: Facts, detections: dict) -> dict:
+def object_entries(
+    rng: np.random.Generator, objects: dict, facts: Facts, found: Sequence[int]
+) -> dict:
+    """Describe the objects as the catalogue does.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance.
+    objects : dict
+        Columns of the objects.
+    facts : Facts
+        What is known of them.
+    found : sequence of int
+        Number of detections of each.
+
+    Returns
+    -------
+    dict
+        Columns of the table ``objects``.
+    """
     count = len(facts.start)
-    numbers = np.arange(1, count + 1)
-    counted = dict(zip(*np.unique(detections["object_id"], return_counts=True), strict=True))
-    found = [int(counted.get(identifier, 0)) for identifier in objects["id"]]
+    numbers = facts.numbers + 1
     return {
         "id": objects["id"],
         "followup_id": numbers,
@@ -158,17 +179,7 @@ def _names(rng: np.random.Generator, sky: SyntheticSky, facts: Facts) -> dict:
     for n, one in enumerate(sky):
         first = len(rows)
         if facts.tns[n]:
-            spectrum = facts.spectra[n]
-            z = facts.redshift[n] if spectrum else None
-            rows.append({
-                "external_designation": facts.tns[n], "type": spectrum,
-                "host_galaxy": facts.hosts[n] if facts.crossmatched[n] else None,
-                "mag": rng.uniform(17, 19.5), "discoverer": str(pick(rng, _SURVEYS)),
-                "matched_list": TNS, "other_info": facts.names[n],
-                "separation": rng.uniform(0, 2.5), "host_z": z, "object_z": z,
-                "url": f"https://wis-tns.org/object/{facts.tns[n]}",
-                "disc_date": dates[n], "disc_filter": "orange-ATLAS",
-            })  # fmt: skip
+            rows.append(_tns_name(rng, facts, n, dates[n]))
         if one.ztf_name:
             rows.append({
                 "external_designation": one.ztf_name, "matched_list": "ZTF Objects",
@@ -190,6 +201,47 @@ def _names(rng: np.random.Generator, sky: SyntheticSky, facts: Facts) -> dict:
         for row in rows[first:]:
             row["transient_object_id"] = one.atlas_id
     return {name: [row.get(name) for row in rows] for name in _NAME_COLUMNS}
+
+
+def tns_names(rng: np.random.Generator, objects: dict, facts: Facts) -> dict:
+    """Name the objects that TNS has.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance.
+    objects : dict
+        Columns of the objects.
+    facts : Facts
+        What is known of them.
+
+    Returns
+    -------
+    dict
+        Columns of the table ``external_crossmatches``.
+    """
+    dates = iso_dates(facts.start)
+    rows = [
+        {**_tns_name(rng, facts, n, dates[n]), "transient_object_id": int(objects["id"][n])}
+        for n, name in enumerate(facts.tns)
+        if name
+    ]
+    return {name: [row.get(name) for row in rows] for name in _NAME_COLUMNS}
+
+
+def _tns_name(rng: np.random.Generator, facts: Facts, n: int, date: str | None) -> dict:
+    """Describe an object as TNS does, which has a name of it."""
+    spectrum = facts.spectra[n]
+    z = facts.redshift[n] if spectrum else None
+    return {
+        "external_designation": facts.tns[n], "type": spectrum,
+        "host_galaxy": facts.hosts[n] if facts.crossmatched[n] else None,
+        "mag": rng.uniform(17, 19.5), "discoverer": str(pick(rng, _SURVEYS)),
+        "matched_list": TNS, "other_info": facts.names[n],
+        "separation": rng.uniform(0, 2.5), "host_z": z, "object_z": z,
+        "url": f"https://wis-tns.org/object/{facts.tns[n]}",
+        "disc_date": date, "disc_filter": "orange-ATLAS",
+    }  # fmt: skip
 
 
 _NAME_COLUMNS = (

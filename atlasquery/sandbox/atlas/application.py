@@ -15,6 +15,7 @@ from .call import Call
 from .database import Database
 from .endpoints import ENDPOINTS, LOGIN, LOGIN_PATH, Endpoint
 from .forms import InvalidError
+from .population import Population
 from .responses import RefusedError, ServerError, browsable, json_response, page, too_long
 from .throttle import STAFF_RATE, Throttle, parse_rate
 from .writes import StatusReply
@@ -81,6 +82,8 @@ class Application:
         The data.
     accounts : Accounts
         The users.
+    population : Population
+        The objects whose light curves are not in the database.
     now : callable
         The server's clock, in seconds since 1970.
     user_rate, auth_rate : tuple of int or None
@@ -93,6 +96,7 @@ class Application:
         self,
         database: Database,
         accounts: Accounts,
+        population: Population,
         now: Callable[[], float],
         *,
         user_rate: tuple[int, int] | None,
@@ -101,6 +105,7 @@ class Application:
     ):
         self._database = database
         self._accounts = accounts
+        self._population = population
         self._now = now
         self._rates = {"user": user_rate, "auth": auth_rate}
         self._throttle = Throttle(now)
@@ -218,7 +223,7 @@ class Application:
             if endpoint.trips:
                 raise ServerError("the server trips over wrong parameters here") from invalid
             return 400, invalid.reply
-        reply = endpoint.answer(Call(self._database, user, self._now()), **values)
+        reply = endpoint.answer(Call(self._database, user, self._now(), self._population), **values)
         if isinstance(reply, StatusReply):
             return reply.status, reply.payload
         wrong = isinstance(reply, dict) and "error" in reply

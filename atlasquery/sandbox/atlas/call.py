@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from .accounts import User
 from .database import Database
+from .population import Population
 
 __all__ = ["Call", "within_int64"]
 
@@ -22,11 +23,14 @@ class Call(NamedTuple):
         User that sends the request.
     now : float
         The server's time, in seconds since 1970.
+    population : Population
+        The objects whose light curves are not in the database.
     """
 
     database: Database
     user: User
     now: float
+    population: Population
 
     def select(self, columns: tuple, rest: str, values: Sequence | Mapping = ()) -> list[dict]:
         """Return rows with the given columns.

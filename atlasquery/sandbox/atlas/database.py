@@ -4,12 +4,13 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .schema import FORMAT, INDEXES, TABLES
 
-__all__ = ["Database", "six_digits"]
+__all__ = ["Database", "cells_of", "six_digits"]
 
 # Rows that are inserted at once.
 _ROWS = 4000
@@ -67,8 +68,21 @@ def _chunks(columns: Mapping[str, Iterable]) -> Iterator[dict[str, np.ndarray | 
         yield {name: column[begin : begin + _ROWS] for name, column in whole.items()}
 
 
-def _cells(column: np.ndarray | Iterable, kind: str) -> list:
-    """Turn a column into Python values: FLOAT to six digits, NaN to NULL."""
+def cells_of(column: np.ndarray | Iterable, kind: str) -> list:
+    """Turn a column into Python values: FLOAT to six digits, NaN to NULL.
+
+    Parameters
+    ----------
+    column : numpy.ndarray or iterable
+        The column.
+    kind : str
+        Its type in the declaration of its table.
+
+    Returns
+    -------
+    list
+        The values, as a query returns them.
+    """
     if not isinstance(column, np.ndarray):
         cells = list(column)
         if kind != "FLOAT":
@@ -206,7 +220,7 @@ class Database:
             self._connection.execute("begin")
             with self._connection:
                 for chunk in _chunks(columns):
-                    cells = [_cells(column, kinds[name]) for name, column in chunk.items()]
+                    cells = [cells_of(column, kinds[name]) for name, column in chunk.items()]
                     self._connection.executemany(
                         f"insert into {_quote(table)} ({names}) values ({marks})",  # noqa: S608 - declared names
                         zip(*cells, strict=True),
@@ -229,7 +243,7 @@ class Database:
 
     def rows(
         self, table: str, where: str = "", values: Sequence | Mapping = ()
-    ) -> list[dict[str, object]]:
+    ) -> list[dict[str, Any]]:
         """Return rows of a table as they leave on the wire.
 
         Parameters

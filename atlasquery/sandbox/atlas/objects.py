@@ -135,6 +135,9 @@ def _after(mjd: float | None) -> float:
 
 
 def _detections(call: Call, identifier: int, mjd: float | None) -> list[dict]:
+    if identifier in call.population:
+        names = [name for name, _ in _DETECTION]
+        return call.population.detections(identifier, names, _after(mjd))
     return call.select(
         _DETECTION,
         "from detections d join exposures e on e.id = d.exposure_id"
@@ -174,19 +177,21 @@ def _non_detections(
 
 def _forced(call: Call, identifier: int, mjd: float | None) -> list[dict]:
     """Return forced photometry with the fluxes that the server works out as it answers."""
-    rows = call.database.rows(
-        "forced",
-        "where atlas_object_id = ? and mjd_obs >= ? order by mjd_obs",
-        (identifier, -np.inf if mjd is None else mjd),
-    )
-    exposures = {
-        name: (exptime, apfit)
-        for name, exptime, apfit in call.database.fetch(
-            "select e.expname, e.exptime, e.apfit from exposures e"
-            " join forced f on f.expname = e.expname where f.atlas_object_id = ?",
-            (identifier,),
-        )
-    }
+    since = -np.inf if mjd is None else mjd
+    if identifier in call.population:
+        rows = call.population.forced(identifier, since)
+        exposures = call.population.conditions(identifier)
+    else:
+        where = "where atlas_object_id = ? and mjd_obs >= ? order by mjd_obs"
+        rows = call.database.rows("forced", where, (identifier, since))
+        exposures = {
+            name: (exptime, apfit)
+            for name, exptime, apfit in call.database.fetch(
+                "select e.expname, e.exptime, e.apfit from exposures e"
+                " join forced f on f.expname = e.expname where f.atlas_object_id = ?",
+                (identifier,),
+            )
+        }
     for row in rows:
         if row["expname"] not in exposures:
             raise ServerError(f"the exposure {row['expname']} is not in the tables")

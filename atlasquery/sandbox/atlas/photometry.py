@@ -10,15 +10,18 @@ from ..sky import MJD_REF, generator
 from .dates import iso_dates
 from .exposures import LIMIT_SIGMA, Exposures
 
-__all__ = ["difference_flux", "measure"]
+__all__ = [
+    "REPEAT", "SCORES", "SCORE_COLUMNS", "detection_table", "difference_flux", "forced_table",
+    "measure", "position_scatter",
+]  # fmt: skip
 
 # The stream of random numbers of the noise.
 _NOISE = 3
-# Two measurements of one exposure differ by so much of the error.
-_REPEAT = 0.15
-# Per-mille scores (variable, transient, moving, known, noise, burn, cosmic ray, crosstalk,
-# scar) that the survey's classifier gives to detections of each kind, on average.
-_SCORES = {
+#: Two measurements of one exposure differ by so much of the error.
+REPEAT = 0.15
+#: Per-mille scores (variable, transient, moving, known, noise, burn, cosmic ray, crosstalk,
+#: scar) that the survey's classifier gives to detections of each kind, on average.
+SCORES = {
     "supernova": (60, 880, 10, 0, 40, 0, 5, 0, 5),
     "orphan": (40, 850, 20, 0, 70, 0, 10, 0, 10),
     "variable": (870, 70, 0, 30, 20, 0, 5, 0, 5),
@@ -27,7 +30,8 @@ _SCORES = {
     "mover": (10, 90, 780, 90, 20, 0, 5, 0, 5),
     "quiet": (60, 880, 10, 0, 40, 0, 5, 0, 5),
 }
-_SCORE_COLUMNS = ("pvr", "ptr", "pmv", "pkn", "pno", "pbn", "pcr", "pxt", "psc")
+#: The columns of these scores.
+SCORE_COLUMNS = ("pvr", "ptr", "pmv", "pkn", "pno", "pbn", "pcr", "pxt", "psc")
 
 
 class _Columns(defaultdict):
@@ -117,32 +121,67 @@ def measure(
         detections.add(
             object_index=np.full(count, index), exposure=seen[found], flux=flux[found],
             sigma=sigma[found],
-            scores=rng.normal(_SCORES[curve.kind], 25, (count, len(_SCORE_COLUMNS))),
+            scores=rng.normal(SCORES[curve.kind], 25, (count, len(SCORE_COLUMNS))),
         )  # fmt: skip
         if objects["has_forced"][index]:
             near = (mjd[seen] >= curve.start - 30) & (mjd[seen] < curve.start + 90)
             near |= found
             forced.add(
                 object_index=np.full(near.sum(), index), exposure=seen[near],
-                flux=(flux + _REPEAT * sigma * rng.standard_normal(len(seen)))[near],
+                flux=(flux + REPEAT * sigma * rng.standard_normal(len(seen)))[near],
                 sigma=sigma[near],
             )  # fmt: skip
     return (
-        _detection_table(rng, objects, detections.joined(), exposures),
-        _forced_table(rng, objects, forced.joined(), exposures),
+        detection_table(rng, objects, detections.joined(), exposures),
+        forced_table(rng, objects, forced.joined(), exposures),
     )
 
 
-def _detection_table(
+def position_scatter(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Draw how far measured positions are from the object.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the scatter.
+    count : int
+        Number of detections.
+
+    Returns
+    -------
+    numpy.ndarray
+        Arcsec east and north of each.
+    """
+    # An object on RA 0 has detections on both sides of it: 0.2 arcsec of scatter suffices.
+    return rng.normal(0, 0.2, (2, count))
+
+
+def detection_table(
     rng: np.random.Generator, objects: dict, found: dict, exposures: Exposures
 ) -> dict:
-    """Complete the columns of the detections."""
+    """Complete the columns of the detections.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of what no light curve depends on; its first numbers are the positions.
+    objects : dict
+        Arrays ``id``, ``ra``, ``dec`` of the objects.
+    found : dict
+        Arrays ``object_index``, ``exposure``, ``flux``, ``sigma`` and ``scores`` of the detections.
+    exposures : Exposures
+        The exposures.
+
+    Returns
+    -------
+    dict
+        Columns of the table ``detections``.
+    """
     of, at, flux, sigma = (found[k] for k in ("object_index", "exposure", "flux", "sigma"))
     count, snr = len(of), np.abs(flux) / sigma
-    # An object on RA 0 has detections on both sides of it: 0.2 arcsec of scatter suffices.
-    scatter = rng.normal(0, 0.2, (2, count))
-    scores = np.clip(found["scores"], 0, 999).astype(int)
+    scatter = position_scatter(rng, count)
     ra, dec = offset(objects["ra"][of], objects["dec"][of], *scatter)
+    scores = np.clip(found["scores"], 0, 999).astype(int)
     return {
         "object_id": objects["id"][of],
         "exposure_id": exposures.columns["id"][at],
@@ -158,7 +197,7 @@ def _detection_table(
         "phi": rng.uniform(-90, 90, count),
         "det": np.where(rng.random(count) < 0.05, 5, 0),
         "chin": rng.uniform(0.8, 2.5, count),
-        **dict(zip(_SCORE_COLUMNS, scores.T, strict=True)),
+        **dict(zip(SCORE_COLUMNS, scores.T, strict=True)),
         "dup": rng.choice([0, -1, 1], count, p=[0.95, 0.03, 0.02]),
         "wpflx": flux,
         "dflx": sigma,
@@ -166,10 +205,27 @@ def _detection_table(
     }
 
 
-def _forced_table(
+def forced_table(
     rng: np.random.Generator, objects: dict, taken: dict, exposures: Exposures
 ) -> dict:
-    """Complete the columns of the forced photometry."""
+    """Complete the columns of the forced photometry.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of what no light curve depends on.
+    objects : dict
+        Arrays ``id``, ``ra``, ``dec`` of the objects.
+    taken : dict
+        Arrays ``object_index``, ``exposure``, ``flux`` and ``sigma`` of the measurements.
+    exposures : Exposures
+        The exposures.
+
+    Returns
+    -------
+    dict
+        Columns of the table ``forced``.
+    """
     of, at, flux, sigma = (taken[k] for k in ("object_index", "exposure", "flux", "sigma"))
     count, snr, cells = len(of), np.abs(flux) / sigma, exposures.columns
     limit, failed, negative = snr < 3, rng.random(count) < 0.01, flux < 0

@@ -12,15 +12,19 @@ from .database import Database
 from .dates import iso_date
 from .exposures import observe
 from .photometry import measure
+from .population import Population, insert_population
 
-__all__ = ["POISON_POSITION", "count_rows", "populate"]
+__all__ = ["GENERATED", "POISON_POSITION", "count_rows", "populate"]
+
+#: The topic of objects beyond those of the one sky.
+GENERATED = "generated"
 
 # An object with a forced point whose exposure is not in the tables.
 POISON_POSITION = (77.7, 33.3)
 MISSING_ID = 1999999999999999900
 
 
-def populate(database: Database, seed: int, history: str) -> dict:
+def populate(database: Database, seed: int, history: str, generated: int = 0) -> dict:
     """Fill a database with the sky.
 
     Parameters
@@ -31,6 +35,8 @@ def populate(database: Database, seed: int, history: str) -> dict:
         Seed of everything random.
     history : {"season", "full"}
         How far back the exposures go.
+    generated : int, optional
+        Number of objects beyond those of the one sky.
 
     Returns
     -------
@@ -55,7 +61,11 @@ def populate(database: Database, seed: int, history: str) -> dict:
     database.insert("forced", forced)
     names = annotate(database, generator(seed, 4), sky, objects, detections, exposures)
     _poison(database)
-    return _manifest(database, objects, seed, names)
+    population = Population(seed, history, generated)
+    insert_population(database, population)
+    return {
+        **_manifest(database, objects, population, names), "seed": seed, "history": history,
+    }  # fmt: skip
 
 
 def _poison(database: Database) -> None:
@@ -73,21 +83,27 @@ def _poison(database: Database) -> None:
     })  # fmt: skip
 
 
-def _manifest(database: Database, objects: dict, seed: int, names: list[str]) -> dict:
-    ids = [str(identifier) for identifier in objects["id"]]
+def _manifest(database: Database, objects: dict, population: Population, names: list[str]) -> dict:
+    ids = [str(identifier) for identifier in [*objects["id"], *population.ids]]
+    kinds = [*objects["kind"], *population.kinds]
     topics = defaultdict(list)
-    for identifier, topic in zip(ids, objects["topic"], strict=True):
+    for identifier, topic in zip(
+        ids, [*objects["topic"], *[GENERATED] * len(population)], strict=True
+    ):
         topics[topic].append(identifier)
-    positions = zip(ids, objects["ra"].tolist(), objects["dec"].tolist(), strict=True)
+    ra, dec = (
+        np.concatenate([objects[axis], drawn]).tolist()
+        for axis, drawn in zip(("ra", "dec"), population.positions, strict=True)
+    )
+    positions = zip(ids, ra, dec, strict=True)
     return {
-        "seed": seed,
         "n": len(ids),
         "mjd_ref": MJD_REF,
         "ids": dict(topics),
         "clusters": {name: list(centre) for name, centre in PLACES.items()},
         "poison_500": str(object_id(*POISON_POSITION)),
         "missing_id": str(MISSING_ID),
-        "no_lc": [i for i, kind in zip(ids, objects["kind"], strict=True) if kind == "quiet"],
+        "no_lc": [i for i, kind in zip(ids, kinds, strict=True) if kind == "quiet"],
         "all_ids": ids,
         "tns_names": names[:20],
         "positions": {identifier: [ra, dec] for identifier, ra, dec in positions},

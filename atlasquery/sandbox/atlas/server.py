@@ -12,12 +12,14 @@ import numpy as np
 from cheroot.wsgi import Server as WSGIServer
 
 from ..sky import SEED
+from ..sky import objects as sky_of
 from .accounts import Account, Accounts
 from .application import Application, Exchange
 from .database import Database
 from .exposures import HISTORIES
 from .new_objects import NewObject, insert_object
-from .populate import count_rows, populate
+from .populate import GENERATED, count_rows, populate
+from .population import Population
 from .throttle import SHIPPED, parse_rate
 
 __all__ = ["AtlasSandbox"]
@@ -25,8 +27,10 @@ __all__ = ["AtlasSandbox"]
 logger = logging.getLogger(__name__)
 
 _THREADS = 16
+# Their catalogue entries take about a second and 20 MB for each ten thousand.
+_MOST_OBJECTS = 1_000_000
 # Skies made in this process: the second sandbox of a seed is a copy.
-_templates: dict[tuple[int, str], Database] = {}
+_templates: dict[tuple[int, str, int], Database] = {}
 _templates_lock = threading.Lock()
 
 
@@ -67,6 +71,8 @@ class AtlasSandbox:
     history : {"season", "full"}, optional
         Exposures of the last 250 days, or of nine years: then an object has about three
         thousand non-detections, as real ones have.
+    objects : int, optional
+        Number of objects; by default the 501 of the one sky. The others are in this server only.
     user_rate, auth_rate : str, optional
         Quota of each user, and of each address for logging in, such as ``"100/hour"``.
         ``"shipped"`` is what the real server is shipped with; None is no limit.
@@ -96,6 +102,7 @@ class AtlasSandbox:
         *,
         seed: int = SEED,
         history: str = "season",
+        objects: int | None = None,
         user_rate: str | None = None,
         auth_rate: str | None = None,
         latency: float = 0.0,
@@ -110,6 +117,7 @@ class AtlasSandbox:
             raise ValueError(f"latency={latency!r} is not a number of seconds")
         if not isinstance(port, int) or not 0 <= port < 65536:
             raise ValueError(f"port={port!r} is not a port number")
+        generated = _generated(objects, seed)
         self._rates = {
             "user_rate": _rate(user_rate, "user_rate", SHIPPED["user"]),
             "auth_rate": _rate(auth_rate, "auth_rate", SHIPPED["auth"]),
@@ -122,11 +130,25 @@ class AtlasSandbox:
         self._database = Database(path)
         self._accounts = Accounts(self._database, self._now)
         if self._database.is_new:
-            _template(seed, history).copy_to(self._database)
+            _template(seed, history, generated).copy_to(self._database)
             self._accounts.create(seed)
         self._sky = json.loads(str(self._database.about("manifest")))
+        present = len(self._sky["ids"].get(GENERATED, ()))
+        if objects is not None and present != generated:
+            self._database.close()
+            raise ValueError(
+                f"objects={objects}, but path={str(path)!r} was created with "
+                f"{objects - generated + present}"
+            )
+        # Files of earlier versions have no others.
+        population = Population(self._sky["seed"], self._sky.get("history", history), present)
         self._application = Application(
-            self._database, self._accounts, self._now, latency=self._latency, **self._rates
+            self._database,
+            self._accounts,
+            population,
+            self._now,
+            latency=self._latency,
+            **self._rates,
         )
 
     def __repr__(self) -> str:
@@ -382,14 +404,29 @@ def _rate(rate: str | None, argument: str, shipped: str) -> tuple[int, int] | No
     return parse_rate(shipped if rate == "shipped" else rate, argument)
 
 
-def _template(seed: int, history: str) -> Database:
+def _generated(objects: int | None, seed: int) -> int:
+    """Return how many objects there are beyond those of the one sky."""
+    least = len(sky_of(seed))
+    if objects is None:
+        return 0
+    whole = isinstance(objects, int) and not isinstance(objects, bool)
+    if not whole or not least <= objects <= _MOST_OBJECTS:
+        raise ValueError(
+            f"objects={objects!r} is not a whole number from {least}, those that all services "
+            f"see, to {_MOST_OBJECTS:,}"
+        )
+    return objects - least
+
+
+def _template(seed: int, history: str, generated: int) -> Database:
     """Return the sky of a seed, made once in a process."""
+    key = (seed, history, generated)
     with _templates_lock:
-        if (seed, history) not in _templates:
+        if key not in _templates:
             database = Database()
             database.create()
-            manifest = populate(database, seed, history)
+            manifest = populate(database, seed, history, generated)
             database.insert("about", {"name": ["manifest"], "value": [json.dumps(manifest)]})
             database.index()
-            _templates[seed, history] = database
-        return _templates[seed, history]
+            _templates[key] = database
+        return _templates[key]

@@ -10,7 +10,7 @@ from .dates import iso_dates
 if TYPE_CHECKING:
     from ..facts import Facts
 
-__all__ = ["sherlock"]
+__all__ = ["classifications", "sherlock"]
 
 _STARS = ("VS", "CV", "BS", "HPM")
 _OF_GALAXIES = (
@@ -40,12 +40,26 @@ def sherlock(rng: np.random.Generator, objects: dict, facts: "Facts") -> dict[st
         Columns of the tables ``sherlock_classifications`` and ``sherlock_crossmatches``.
     """
     return {
-        "sherlock_classifications": _classifications(objects, facts),
+        "sherlock_classifications": classifications(objects, facts),
         "sherlock_crossmatches": _crossmatches(rng, objects, facts),
     }
 
 
-def _classifications(objects: dict, facts: "Facts") -> dict:
+def classifications(objects: dict, facts: "Facts") -> dict:
+    """Classify the objects.
+
+    Parameters
+    ----------
+    objects : dict
+        Columns of the objects.
+    facts : Facts
+        Their classes and hosts.
+
+    Returns
+    -------
+    dict
+        Columns of the table ``sherlock_classifications``.
+    """
     columns: defaultdict[str, list] = defaultdict(list)
     dates = iso_dates(facts.start)
     for n in np.flatnonzero(facts.classified).tolist():

@@ -132,7 +132,8 @@ class ForcedSandbox:
         self.lock = threading.RLock()
         self.released = threading.Event()
         self._history: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
-        self._server = ThreadedServer(("127.0.0.1", 0), lambda request: None, _handler(self))
+        handler = type("ForcedHandler", (_ForcedHandler,), {"sandbox": self})
+        self._server = ThreadedServer(("127.0.0.1", 0), lambda request: None, handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -593,73 +594,73 @@ def _identify(server: ForcedSandbox, request: ForcedRequest) -> None:
         request.bad_login = _json(401, {"detail": "Invalid username/password."})
 
 
-def _handler(sandbox: ForcedSandbox) -> type[BaseHTTPRequestHandler]:
-    class ForcedHandler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _ForcedHandler(BaseHTTPRequestHandler):
+    """Answers the requests of a connection; the class of each server has its sandbox."""
 
-        def serve(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length") or 0))
-            request = ForcedRequest(self.command, self.path, headers, body)
-            _identify(sandbox, request)
-            fault = sandbox.fault(request.method, request.path)
-            if fault == "before":
-                answer: Reply | None = None
-            elif fault == "bare 429":
-                answer = _json(429, {"detail": "Too many requests."})
-            else:
-                answer = sandbox.answer(request)
-            if fault == "stall":
-                sandbox.released.wait(600)
-            if fault in ("after", "stall"):
-                answer = None
-            elif isinstance(fault, int):
-                page = b"<html><title>Something else</title></html>"
-                answer = fault, {"Content-Type": "text/html"}, page
-            self.note(request, answer)
-            if answer is None:
-                self.close_connection = True
-                return
-            self.reply(*answer)
+    sandbox: ForcedSandbox
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-        def note(self, request: ForcedRequest, answer: Reply | None) -> None:
-            user = request.user.name if request.user else None
-            status = answer[0] if answer else None
-            sandbox.requests.append(
-                Seen(sandbox.clock.now(), user, request.method, request.path, request.kind, status,
-                     request.headers, request.query, request.body)
-            )  # fmt: skip
+    def serve(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length") or 0))
+        request = ForcedRequest(self.command, self.path, headers, body)
+        _identify(self.sandbox, request)
+        fault = self.sandbox.fault(request.method, request.path)
+        if fault == "before":
+            answer: Reply | None = None
+        elif fault == "bare 429":
+            answer = _json(429, {"detail": "Too many requests."})
+        else:
+            answer = self.sandbox.answer(request)
+        if fault == "stall":
+            self.sandbox.released.wait(600)
+        if fault in ("after", "stall"):
+            answer = None
+        elif isinstance(fault, int):
+            page = b"<html><title>Something else</title></html>"
+            answer = fault, {"Content-Type": "text/html"}, page
+        self.note(request, answer)
+        if answer is None:
+            self.close_connection = True
+            return
+        self.reply(*answer)
 
-        def reply(self, status: int, headers: dict[str, str], body: Any) -> None:
-            size: int
-            blocks: Iterable[bytes]
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            size, blocks = (len(body), [body]) if isinstance(body, bytes) else body()
-            if status not in (204, 304):
-                self.send_header("Content-Length", str(size))
-            self.end_headers()
-            if self.command != "HEAD" and status not in (204, 304):
-                with suppress(OSError):
-                    for block in blocks:
-                        self.wfile.write(block)
-                        size -= len(block)
-                self.close_connection |= size > 0
+    def note(self, request: ForcedRequest, answer: Reply | None) -> None:
+        user = request.user.name if request.user else None
+        status = answer[0] if answer else None
+        self.sandbox.requests.append(
+            Seen(self.sandbox.clock.now(), user, request.method, request.path, request.kind,
+                 status, request.headers, request.query, request.body)
+        )  # fmt: skip
 
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):
-                return self.serve
-            raise AttributeError(name)
+    def reply(self, status: int, headers: dict[str, str], body: Any) -> None:
+        size: int
+        blocks: Iterable[bytes]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        size, blocks = (len(body), [body]) if isinstance(body, bytes) else body()
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(size))
+        self.end_headers()
+        if self.command != "HEAD" and status not in (204, 304):
+            with suppress(OSError):
+                for block in blocks:
+                    self.wfile.write(block)
+                    size -= len(block)
+            self.close_connection |= size > 0
 
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (ConnectionError, TimeoutError):
-                self.close_connection = True
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):
+            return self.serve
+        raise AttributeError(name)
 
-        def log_message(self, *args: object) -> None:
-            pass
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
 
-    return ForcedHandler
+    def log_message(self, *args: object) -> None:
+        pass

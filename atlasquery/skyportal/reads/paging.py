@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from astropy.coordinates import angular_separation
 from astropy.table import Table
 
 from atlasquery.exceptions import (
@@ -17,13 +16,14 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.regions.base import Region
 from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.region import Region
 from atlasquery.service.failures import deliver
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.tables.columns import SEPARATION
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, check_answer, stack_rows
 from atlasquery.warn import warn
 
@@ -565,9 +565,7 @@ def query_area(
 def _by_separation(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:
     """Return rows by their distance to a position, and refuse those of elsewhere."""
     arcsec = cone["radius"] * 3600.0
-    position = np.radians([cone["ra"], cone["dec"]])
-    positions = np.radians(rows.values["ra"]), np.radians(rows.values["dec"])
-    separation = np.degrees(angular_separation(*position, *positions)) * 3600.0
+    separation = separations(cone["ra"], cone["dec"], rows.values["ra"], rows.values["dec"])
     if np.any(separation > arcsec * 1.001 + SLACK):
         raise TableParseError(
             f"SkyPortal answered {what} up to {np.nanmax(separation):.0f} arcsec away when asked "

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import astropy.units as u
 import msgspec
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord, angular_separation
+from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
 from atlasquery.regions.argument import region_of
-from atlasquery.regions.base import Region
 from atlasquery.regions.plan import announce_plan, plan_cones
+from atlasquery.regions.region import Region
 from atlasquery.service.failures import check_on_error
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.criteria import (
@@ -43,10 +43,12 @@ from atlasquery.skyportal.reads.paging import (
 )
 from atlasquery.skyportal.tables.columns import GROUP, MOVED, POSITION, SOURCE
 from atlasquery.skyportal.tables.decoders import decode_flat, decode_objects, wrapped
+from atlasquery.sphere import separations
 from atlasquery.tables import Rows, build_table, check_answers
 from atlasquery.warn import warn
 
 __all__ = [
+    "count_sources",
     "get_position",
     "get_source",
     "get_source_groups",
@@ -438,6 +440,24 @@ def _sources(
     return found
 
 
+def count_sources(client: SkyPortalQuery, cache: bool | None = None) -> int | None:
+    """Return the number of all sources that the account may see, in one request.
+
+    Parameters
+    ----------
+    client : SkyPortalQuery
+        Client that sends the request.
+    cache : bool, optional
+        Whether a cached response is used, for ``conf.list_seconds``.
+
+    Returns
+    -------
+    int or None
+        None if the server does not say.
+    """
+    return _sources(client, {}, 1, cache, warns=False).total
+
+
 def check_alias(alias: object) -> str:
     """Return another name of a source that is looked for.
 
@@ -691,7 +711,6 @@ def decode_position(text: bytes) -> Rows:
     rows.values["gal_lon"] = wrapped(rows.values["gal_lon"])
     names = ("ra", "dec", "discovery_ra", "discovery_dec")
     # The server's own separation is dropped: its unit is not documented.
-    separation = angular_separation(*(np.radians(rows.values[name]) for name in names))
-    arcsec = np.degrees(separation) * 3600.0
+    arcsec = separations(*(rows.values[name] for name in names))
     rows.add(MOVED, arcsec, np.isnan(arcsec))
     return rows

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, InvalidQueryError, attach
 from atlasquery.lightcurve.schema import Conventions
 from atlasquery.service.failures import check_on_error
+from atlasquery.service.write_outcomes import WriteOutcome, report_failures
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_text
 from atlasquery.skyportal.reads.names import each_source, find_group_ids, find_instrument
@@ -21,11 +23,9 @@ from atlasquery.skyportal.uploads.undo import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
     attempt_change,
     change_each,
     record_stop,
-    report_failures,
 )
 from atlasquery.tables import convert_json
 from atlasquery.warn import warn
@@ -200,19 +200,28 @@ def upload_photometry(
     if on_error == "raise":
         _refuse_unsendable(prepared)
     self._auth(required=True)
-    sender = PhotometrySender(self, shared, record)
+    table = _send_rows(self, record, shared, about)
+    failures = record.failures()
+    report_failures(self.service, table, failures, record.outcomes, on_error, what="rows")
+    return table
+
+
+def _send_rows(
+    client: SkyPortalQuery, record: UploadRecord, shared: dict, about: dict[str, Any]
+) -> Table:
+    """Send the rows; return the outcome of each, also when that is stopped."""
+    sender = PhotometrySender(client, shared, record)
     try:
-        for body, rows in bodies(prepared, shared):
+        for body, rows in bodies(record.prepared, shared):
             sender.send(body, rows)
     except KeyboardInterrupt as stop:
         record.stopped()
-        table = upload_table(record, self._meta(time.time(), **about))
-        _remember(self, table)
+        table = upload_table(record, client._meta(time.time(), **about))
+        _remember(client, table)
         attach(stop, result=table, note="The outcome of each row is in sys.last_value.result.")
         raise
-    table = upload_table(record, self._meta(time.time(), **about))
-    _remember(self, table)
-    report_failures(self, table, record.failures(), record.outcomes, on_error, what="rows")
+    table = upload_table(record, client._meta(time.time(), **about))
+    _remember(client, table)
     return table
 
 

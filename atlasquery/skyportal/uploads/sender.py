@@ -10,17 +10,16 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from atlasquery.exceptions import LoginError, RemoteServiceError, TableParseError, TimeoutError
+from atlasquery.service.write_outcomes import WriteOutcome, may_be_unfinished
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.reads.names import source_path
 from atlasquery.skyportal.uploads.rows import FLUX, LIMIT, PreparedRows, body
 from atlasquery.skyportal.writes.changes import (
     DRY,
-    WriteOutcome,
     ends_all,
     how_it_failed,
     id_column,
     is_refusal,
-    may_be_unfinished,
     message_of,
     read_fresh,
 )

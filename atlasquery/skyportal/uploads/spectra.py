@@ -11,6 +11,7 @@ from astropy.utils.masked import get_data_and_mask
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, suggest
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json, check_text, iso
 from atlasquery.skyportal.reads.names import (
@@ -21,7 +22,6 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,

@@ -9,9 +9,10 @@ from astropy.table import Column, Table
 
 from atlasquery.exceptions import InvalidQueryError, LoginError, RemoteServiceError
 from atlasquery.service.log import log
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.uploads.sender import points_of
-from atlasquery.skyportal.writes.changes import Change, WriteOutcome
+from atlasquery.skyportal.writes.changes import Change
 from atlasquery.tables import convert_json
 
 __all__ = ["UndoPlan", "Uploaded", "is_missing_permission", "read_uploads"]

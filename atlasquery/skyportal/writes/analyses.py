@@ -7,6 +7,7 @@ from typing import Any
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json, in_path
 from atlasquery.skyportal.reads.names import (
@@ -17,7 +18,6 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,

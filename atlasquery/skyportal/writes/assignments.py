@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.reads.names import check_number_id, each_source
-from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, change_each, read_fresh
 
 __all__ = [
     "add_assignment",

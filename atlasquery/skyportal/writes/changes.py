@@ -11,24 +11,27 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from atlasquery.exceptions import (
-    InputWarning,
     LoginError,
     QuotaError,
     RemoteServiceError,
     TableParseError,
     TimeoutError,
-    WriteError,
     attach,
 )
-from atlasquery.service.failures import WriteOutcome, check_on_error
+from atlasquery.service import write_outcomes
+from atlasquery.service.failures import check_on_error
 from atlasquery.service.pool import run_all
+from atlasquery.service.write_outcomes import (
+    WriteOutcome,
+    is_redirect,
+    may_be_unfinished,
+    report_failures,
+)
 from atlasquery.skyportal.base import EnvelopeError, SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
-from atlasquery.warn import warn
 
 __all__ = [
     "Change",
-    "WriteOutcome",
     "attempt_change",
     "change_each",
     "ends_all",
@@ -36,16 +39,12 @@ __all__ = [
     "id_column",
     "is_recent",
     "is_refusal",
-    "may_be_unfinished",
     "message_of",
     "outcome_table",
     "read_fresh",
     "record_stop",
-    "report_failures",
 ]
 
-# What a gateway says that has lost the server, or waits for it no longer.
-GATEWAY = (502, 503, 504)
 # How far the server's clock may be from ours.
 CLOCK_DIFFERENCE = 600.0
 DRY = "Dry run: not sent."
@@ -112,12 +111,8 @@ def change_each(
         record_stop(client, stop, changes, outcomes, about)
         raise
     table = outcome_table(changes, outcomes, client._meta(time.time(), **about))
-    failures = [
-        (change.about, outcome.message)
-        for change, outcome in zip(changes, outcomes, strict=True)
-        if not outcome.ok
-    ]
-    report_failures(client, table, failures, outcomes, on_error)
+    failures = [(c.about, o.message) for c, o in zip(changes, outcomes, strict=True) if not o.ok]
+    report_failures(client.service, table, failures, outcomes, on_error)
     return table
 
 
@@ -213,38 +208,6 @@ def read_fresh(client: SkyPortalQuery, path: str, params: dict | None = None) ->
     return client._fetch(path, params, decode=msgspec.json.decode, lifetime=0.0, cache=False)[0]
 
 
-def report_failures(
-    client: SkyPortalQuery,
-    table: Table,
-    failures: Sequence[tuple],
-    outcomes: Sequence[WriteOutcome],
-    on_error: str,
-    *,
-    what: str = "writes",
-) -> None:
-    """Raise, or warn, where some are not known to be done."""
-    if not failures:
-        return
-    unknown = sum(outcome.ok is None for outcome in outcomes)
-    message = (
-        f"{len(failures)} of {len(table)} {what} are not known to be done"
-        + (f" ({unknown} of them may be)" if unknown else "")
-        + f"; the first, for {failures[0][0]}: {failures[0][1]}"
-    )
-    if on_error == "warn":
-        warn(message, InputWarning)
-        return
-    cause = next((outcome.stop for outcome in outcomes if outcome.stop), None)
-    known = {name: getattr(cause, name, None) for name in ("status", "url", "reason")}
-    raise WriteError(
-        f"{message} All are in the error's .result, these in .failures.",
-        result=table,
-        failures=failures,
-        service=client.service,
-        **known,
-    ) from cause
-
-
 def is_recent(row: dict, began: float) -> bool:
     """Return whether a row was made since the call began, as far as clocks agree.
 
@@ -280,14 +243,12 @@ def is_refusal(error: Exception) -> bool:
     Returns
     -------
     bool
-        True for a status from 400 to 499, and for an envelope that says error. A response
-        that cannot be read, or sends us elsewhere, says nothing of what was done.
+        As `~atlasquery.service.write_outcomes.is_refusal`, and True for an envelope that says
+        error.
     """
     if isinstance(error, EnvelopeError):
         return error.status is None or error.status < 500
-    status = getattr(error, "status", None)
-    known = isinstance(error, (RemoteServiceError, LoginError))
-    return known and status is not None and 400 <= status < 500
+    return write_outcomes.is_refusal(error)
 
 
 def ends_all(error: Exception) -> bool:
@@ -305,23 +266,6 @@ def ends_all(error: Exception) -> bool:
     """
     login = isinstance(error, LoginError) and error.status != 403
     return login or isinstance(error, QuotaError)
-
-
-def may_be_unfinished(error: Exception) -> bool:
-    """Return whether the server may still be at what was asked of it.
-
-    Parameters
-    ----------
-    error : Exception
-        What came instead of a response.
-
-    Returns
-    -------
-    bool
-        True where the server itself has not answered: a timeout, a connection that
-        breaks, a gateway that has nothing from it.
-    """
-    return isinstance(error, TimeoutError) or getattr(error, "status", None) in (None, *GATEWAY)
 
 
 def how_it_failed(error: Exception) -> str:
@@ -439,7 +383,7 @@ def _json(payload: dict) -> str:
 
 def _refused(error: RemoteServiceError | LoginError) -> WriteOutcome:
     # A wrong address is wrong for all of them.
-    if error.status == 405:
+    if error.status == 405 or is_redirect(error):
         return WriteOutcome(False, str(error), stop=error)
     return WriteOutcome(False, error.reason or str(error))
 

@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError, TableParseError
 from atlasquery.service.inputs import suggest
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.reads.followups import PAGE
@@ -19,7 +20,6 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,

@@ -7,11 +7,12 @@ import msgspec
 from astropy.table import Table
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json
 from atlasquery.skyportal.reads.lists import check_list_name
 from atlasquery.skyportal.reads.names import each_source
-from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, change_each, read_fresh
 from atlasquery.tables import convert_json
 
 __all__ = [

@@ -13,6 +13,7 @@ from astropy.table import Table
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.lightcurve.checks import check_number
 from atlasquery.service.inputs import check_choice, check_radius
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json, check_text, in_path
 from atlasquery.skyportal.reads.names import (
@@ -24,7 +25,6 @@ from atlasquery.skyportal.reads.names import (
 )
 from atlasquery.skyportal.writes.changes import (
     Change,
-    WriteOutcome,
     change_each,
     is_recent,
     read_fresh,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
-import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
@@ -13,6 +12,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError, RemoteServiceError
 from atlasquery.service.inputs import check_coordinates, suggest
+from atlasquery.service.write_outcomes import WriteOutcome
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import as_json, iso
 from atlasquery.skyportal.reads.names import (
@@ -22,7 +22,8 @@ from atlasquery.skyportal.reads.names import (
     find_group_ids,
     source_path,
 )
-from atlasquery.skyportal.writes.changes import Change, WriteOutcome, change_each, read_fresh
+from atlasquery.skyportal.writes.changes import Change, change_each, read_fresh
+from atlasquery.sphere import separations
 
 __all__ = ["save_candidate", "save_source", "unsave_source"]
 
@@ -337,8 +338,8 @@ def _saved_existing(
 def _distance_note(client: SkyPortalQuery, source: str, coordinates: SkyCoord) -> str:
     try:
         found = read_fresh(client, source_path(source))
-        stored = SkyCoord(found["ra"], found["dec"], unit="deg")
-        separation = coordinates.icrs.reshape(1)[0].separation(stored).to_value(u.arcsec)
+        (ra,), (dec,), _ = check_coordinates(coordinates)
+        separation = float(separations(ra, dec, found["ra"], found["dec"]))
     except Exception as error:
         # The source is saved, whatever the error is.
         return f" How far it is from the position given is not known ({error})."

@@ -18,8 +18,8 @@ from atlasquery.exceptions import (
 )
 from atlasquery.lightcurve.schema import Conventions, build_light_curve, magnitudes, within
 from atlasquery.service import ServiceQuery
-from atlasquery.service.cones import separations
 from atlasquery.service.inputs import check_coordinates, check_radius, check_window
+from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, check_answer, decode_json, decode_rows
 from atlasquery.tinysurvey.columns import MEASUREMENT, OBJECT
 from atlasquery.warn import warn

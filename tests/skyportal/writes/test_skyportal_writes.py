@@ -128,8 +128,29 @@ def test_a_lost_save_is_read_back(skyportal, double, losing):
     assert len(writes(double)) == 1
 
 
-def test_a_save_that_never_arrived_may_still_be_done(skyportal, double):
-    double.faults["POST /api/sources"] = html(504, "Gateway Time-out")
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_redirect_to_another_address_is_a_refusal_of_all(skyportal, double, status):
+    moved = Response(status, headers={"Location": "/elsewhere"})
+    double.faults["POST .*comments"] = [moved, moved]
+    with pytest.raises(WriteError, match=r"Set conf\.server to the address") as caught:
+        skyportal.add_comment([A, B], "Rising.")
+    assert caught.value.result["ok"].tolist() == [False, False]
+    assert caught.value.result["message"][1].startswith("Not tried: ")
+    assert double.asked("^GET") == []
+
+
+@pytest.mark.parametrize("status", [302, 303])
+def test_after_another_redirect_a_comment_is_read_back(skyportal, double, status):
+    double.faults["POST .*comments"] = Response(status, headers={"Location": "/elsewhere"})
+    with pytest.raises(WriteError, match="response lost; read back: it is not there") as caught:
+        skyportal.add_comment(A, "Rising.")
+    assert caught.value.result["ok"].tolist() == [False]
+    assert len(writes(double)) == 1
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_save_that_never_arrived_may_still_be_done(skyportal, double, status):
+    double.faults["POST /api/sources"] = html(status, "Gateway Time-out")
     with pytest.raises(WriteError) as caught:
         skyportal.save_source("NEW1", HERE, groups=3)
     table = caught.value.result

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
+from atlasquery.regions.cell_tables import CellTable, describe, read_cell_table
 from atlasquery.regions.cells import (
     DEEPEST,
     Cells,
@@ -18,7 +19,6 @@ from atlasquery.regions.cells import (
     order_of_number,
     split_uniq,
 )
-from atlasquery.regions.files import CellTable, describe, read_cell_table
 
 __all__ = ["PROBABILITIES", "MapColumns", "read_map_columns"]
 
