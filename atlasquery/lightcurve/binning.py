@@ -1,5 +1,6 @@
 """Averages of light curves in time: in flux, per band, of one object or of a hundred thousand."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -9,7 +10,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.timeseries import TimeSeries
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.lightcurve.arrays import CurveArrays
 from atlasquery.lightcurve.bin_arrays import BinArrays
 from atlasquery.lightcurve.checks import check_number, check_quantity
@@ -30,6 +31,7 @@ from atlasquery.lightcurve.light_curves import LightCurves, arrays_of, meta_of
 from atlasquery.lightcurve.schema import flux_to_mag, halves, mag_to_flux, magnitudes
 from atlasquery.service.inputs import check_choice, suggest
 from atlasquery.tables import Column, Rows
+from atlasquery.warn import warn
 
 __all__ = ["bin"]
 
@@ -168,7 +170,8 @@ def bin(
     survey and the columns of `by`; rows without a name, where ``origin`` says who
     uploaded them, if they agree in ``instrument`` and, to a second, in time. A row with a
     flux counts before one with a limit, forced photometry before an alert, then the
-    smaller error, then the first. ``meta["history"]`` counts what is left out.
+    smaller error, then the first. ``meta["history"]`` counts what is left out, and a warning
+    names the surveys of which there are magnitudes only.
 
     Where a source is linear in time, the mean flux is right at the mean time.
 
@@ -197,6 +200,7 @@ def bin(
         n for n in by_columns if any(hasattr(one.columns[n], "mask") for one in source.curves)
     }
     places, counted, twice = [], np.zeros(5, int), []
+    unused: Counter[str] = Counter()
 
     def parts() -> Iterator[tuple[int, BinArrays]]:
         for first, chunk in source.pieces(PIECE, by_columns[0] if by_columns else None):
@@ -206,9 +210,11 @@ def bin(
                 places.append(rows.keys[0][binned["head"]] + first)
                 twice.append(rows.keys[0][rows.repeated] + first)
             counted[:] += rows.counted
+            unused.update(rows.without_flux)
             yield len(chunk), _binned(chunk, rows, binned, snr, masked)
 
     bins = BinArrays.joined(parts(), len(source))
+    _warn_of_magnitudes(unused)
     note = (
         f"bin: width={width_days:g} d, offset={offset_days:g} d, "
         f"by={', '.join([*_separating(source), *by_columns])}, method={method}, "
@@ -282,6 +288,8 @@ class _Measurements:
     limit: np.ndarray
     counted: np.ndarray
     repeated: np.ndarray
+    #: How many rows of each survey have a magnitude but no flux.
+    without_flux: dict[str, int]
 
 
 def _rows(
@@ -325,6 +333,32 @@ def _rows(
         limit=limit,
         counted=_counted(len(mjd), measured, limit, flagged, again),
         repeated=again,
+        without_flux=_without_flux(source, good & np.isnan(flux) & ~limit),
+    )
+
+
+def _without_flux(source: CurveArrays, left: np.ndarray) -> dict[str, int]:
+    """Return how many of the rows that are left out have a magnitude, by survey."""
+    if not left.any() or not source.has("mag"):
+        return {}
+    left = left & np.isfinite(source.numbers("mag"))
+    if not source.has("survey"):
+        return {"": int(np.count_nonzero(left))}
+    names, n = np.unique(source.labels("survey")[0][left].astype(str), return_counts=True)
+    return dict(zip(names.tolist(), n.tolist(), strict=True))
+
+
+def _warn_of_magnitudes(unused: Mapping[str, int]) -> None:
+    """Warn of measurements that are not in the bins since they are magnitudes only."""
+    n = sum(unused.values())
+    if not n:
+        return
+    surveys = ", ".join(sorted(name for name, count in unused.items() if count and name))
+    warn(
+        f"{n} measurement{'s have' if n > 1 else ' has'} a magnitude but no flux"
+        f"{f' ({surveys})' if surveys else ''}, and {'are' if n > 1 else 'is'} in no bin: bins are "
+        "means of fluxes. Give lc a flux in uJy there to include them",
+        InputWarning,
     )
 
 

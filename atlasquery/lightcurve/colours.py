@@ -70,6 +70,9 @@ def colour(
     two = isinstance(bands, (tuple, list)) and len(bands) == 2
     if not two or not all(isinstance(band, str) for band in bands) or bands[0] == bands[1]:
         raise InvalidQueryError(f"bands={bands!r} should be two bands, such as ('c', 'o')")
+    if isinstance(lc, Table) and "band" in lc.colnames:
+        # Nothing is to be said of other bands.
+        lc = lc[np.isin(np.ma.filled(np.ma.asarray(lc["band"]), ""), bands)]
     binned = bin(lc, width, snr=snr, limits=False)
     days = float(u.Quantity(width).to_value(u.day))
     first, second = (_by_cell(binned, band, days) for band in bands)

@@ -164,7 +164,8 @@ class Conventions:
         Returns
         -------
         Conventions
-            With the time reference ``"mean"``.
+            With the time reference ``"mean"``, and AB magnitudes, which are computed from
+            the fluxes.
         """
         if self.time_reference == "mean":
             return self
@@ -172,6 +173,7 @@ class Conventions:
         moment, comma, site = note.partition(",")
         return replace(
             self,
+            magsys="AB",
             time_reference="mean",
             averaged=self.time_reference,
             note=f"mean {moment} of the bin{comma}{site}",

@@ -14,7 +14,7 @@ from example_curves import light_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlasquery.exceptions import InvalidQueryError
+from atlasquery.exceptions import InputWarning, InvalidQueryError
 from atlasquery.lightcurve import SCHEMA, Flag, LightCurves, bin, binning, clean, limits
 from atlasquery.lightcurve.schema import time_column
 
@@ -225,6 +225,31 @@ def test_what_does_not_enter():
     assert result["n"].tolist() == [2]
     assert result["flux"][0] == 11 * u.uJy
     assert "left out 1 flagged, 3 without" in result.meta["history"][-1]
+
+
+def test_magnitudes_without_a_flux_are_counted_in_a_warning():
+    lc = light_curve(
+        58000 + np.arange(4) * 0.01,
+        [10.0, 12.0, np.nan, np.nan],
+        1.0,
+        mag=[21.4, 21.2, 15.0, 15.1],
+        limiting_mag=np.nan,
+        survey=np.array(["atlas", "atlas", "hat", "hat"]),
+    )
+    with pytest.warns(InputWarning, match=r"2 measurements have a magnitude but no flux \(hat\)"):
+        result = bin(lc)
+    assert result["n"].tolist() == [2]
+    with pytest.warns(InputWarning, match="4 measurements .* are in no bin"):
+        bin({"a": lc, "b": lc})
+    # What is flagged was left out by choice.
+    lc["flag"] = [0, 0, int(Flag.EDGE), int(Flag.EDGE)]
+    assert len(bin(lc)) == 1
+
+
+def test_magnitudes_of_bins_are_those_of_their_fluxes():
+    lc = light_curve([58000.1, 58000.2], [100.0, 120.0], 1.0)
+    lc.meta["magsys"] = "unknown"
+    assert bin(lc).meta["magsys"] == "AB"
 
 
 def test_faint_rows_do_enter():
