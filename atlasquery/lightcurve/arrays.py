@@ -17,10 +17,6 @@ from atlasquery.lightcurve.schema import MJD_0
 
 __all__ = ["CurveArrays"]
 
-# The numbers of a time where it stores them: `~astropy.time.Time.jd1` compares shapes, and copies
-# the mask, which takes twenty times as long.
-_jd1, _jd2, _scale = attrgetter("_time.jd1"), attrgetter("_time.jd2"), attrgetter("_time.scale")
-
 
 class CurveArrays:
     """The columns of one light curve, or of several concatenated, as plain arrays.
@@ -68,7 +64,7 @@ class CurveArrays:
         self._conversions: dict[tuple[int, int, bool], tuple] = {}
         self.check(needed, units)
         times = self._of("time")
-        if mixed_scales or len(set(map(_scale, times))) == 1:
+        if mixed_scales or len(set(map(attrgetter("scale"), times))) == 1:
             self.scale = times[0].scale if times else "utc"
         else:
             self.scale = one_scale(zip(names, curves, strict=True))
@@ -389,8 +385,8 @@ class CurveArrays:
             MJD, NaN where masked.
         """
         times = self._of("time")
-        mjd = self._joined(list(map(_jd1, times))) - MJD_0
-        mjd += self._joined(list(map(_jd2, times)))
+        mjd = self._joined([time.jd1 for time in times]) - MJD_0
+        mjd += self._joined([time.jd2 for time in times])
         return self._left(mjd)
 
     def numbers(self, name: str) -> np.ndarray:
@@ -426,8 +422,7 @@ class CurveArrays:
         return self._left(values)
 
     def _converted(self, values: np.ndarray, name: str, unit: u.UnitBase) -> np.ndarray:
-        conversions = {self._conversion(given, unit, name) for given in self._columns.units(name)}
-        if conversions <= {(1.0, 0.0)}:
+        if all(given is unit for given in self._columns.units(name)):
             return values
         pairs = [
             self._conversion(column.unit, unit, name) or (np.nan, 0.0) for column in self._of(name)

@@ -17,9 +17,8 @@ __all__ = ["CurveColumns", "common_dtype", "concatenate", "masks_of"]
 # after `SCHEMA` are looked for in any light curve, and most have none of them.
 USUAL = ("time", *(column.name for column in SCHEMA), "flag", "flux_kind", "measurement",
          "duplicate_of", "timeWithdrawnMjdTai", "lsst_timeWithdrawnMjdTai")  # fmt: skip
-# Called by `map`, without a step of the interpreter for each column: the values of the properties
-# ``mask`` and ``unit`` are read where columns of all classes store them.
-_dtype, _mask, _unit = attrgetter("dtype"), attrgetter("_mask"), attrgetter("_unit")
+# Called by `map`, without a step of the interpreter for each column.
+_dtype, _mask, _unit = attrgetter("dtype"), attrgetter("mask"), attrgetter("unit")
 # Number of light curves whose columns and units are looked up together: of a hundred thousand,
 # the first have left the processor's cache when the last are reached.
 TOGETHER = 256
@@ -148,7 +147,7 @@ class CurveColumns:
                 units = list(map(_unit, self.of(name)))
             except AttributeError:
                 units = [getattr(column, "unit", None) for column in self.of(name)]
-            self._units[name] = list({id(unit): unit for unit in units}.values())
+            self._units[name] = list(dict(zip(map(id, units), units, strict=True)).values())
         return self._units[name]
 
 
@@ -192,8 +191,6 @@ def masks_of(columns: Sequence, lengths: np.ndarray) -> list[np.ndarray] | None:
     masks: list[Any]
     if all(masked.values()):
         masks = list(map(_mask, columns))
-        if set(map(type, masks)) == {np.ndarray}:
-            return masks
     else:
         masks = [column.mask if masked[type(column)] else None for column in columns]
     absent = [n for n, mask in enumerate(masks) if mask is None or mask is np.ma.nomask]
