@@ -454,7 +454,9 @@ def count_unsure(source: CurveArrays, rows: CombinedRows) -> int:
     key = owner[some].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     for factor, name in ((3, "survey"), (5, "band")):
         key += hashed(source.labels(name)[0][rows.index[some]]) * np.uint64(factor)
-    return int(np.count_nonzero(np.isin(key[: len(unsure)], key[len(unsure) :])))
+    # The table that isin would choose for close numbers overflows above int64 with NumPy 2.0.
+    known = np.isin(key[: len(unsure)], key[len(unsure) :], kind="sort")
+    return int(np.count_nonzero(known))
 
 
 def is_combined(lc: Table) -> bool:
