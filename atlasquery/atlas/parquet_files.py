@@ -132,8 +132,13 @@ def _rows(
         pairs = [{"rows": item.get(name, NULL)} for item in items for name in products]
         rows = product_rows(columns, pairs, "rows", **same)
         counts = np.reshape(rows.counts, (len(items), len(products))).sum(axis=1).tolist()
+    owners = np.repeat(np.array(ids, dtype=np.int64), counts)
     if ATLAS_ID.name not in rows.values:
-        rows.add(ATLAS_ID, np.repeat(np.array(ids, dtype=np.int64), counts))
+        rows.add(ATLAS_ID, owners)
+    elif (missing := rows.masks[ATLAS_ID.name]).any():
+        # A row that was sent without an id is of the object that it came with.
+        rows.values[ATLAS_ID.name] = np.where(missing, owners, rows.values[ATLAS_ID.name])
+        rows.masks[ATLAS_ID.name] = np.zeros(len(rows), bool)
     # Rows of other kinds may have such a key on a newer server, of another meaning.
     if "time" in columns.by_name:
         is_inside = inside(rows.values["time"], window)

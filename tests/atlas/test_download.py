@@ -291,6 +291,26 @@ def test_an_undeclared_column_is_the_same_however_ids_fell_into_chunks(
         assert read.tolist() == texts
 
 
+@pytest.mark.parametrize(
+    ("product", "key", "kind"),
+    [("lc", "id", "detections"), ("fp", "atlas_object_id", "forced")],
+)
+def test_a_row_without_an_id_is_of_the_object_that_it_came_with(
+    box_atlas, sandbox, product, key, kind
+):
+    ids = good_ids(sandbox)[:3]
+    items, when = box_atlas._items(ids, mjd=0, cache=False)
+    known = [(i, item, when) for i, item in zip(ids, items, strict=True)]
+    expected = parquet_files.chunk_tables(known)[0][kind]
+    for item in items:
+        rows = [row | {key: None} for row in json.loads(bytes(item[product]))]
+        item[product] = msgspec.Raw(json.dumps(rows).encode())
+    found = parquet_files.chunk_tables(known)[0][kind]
+    assert len(found) > 0
+    assert found["atlas_id"].null_count == 0
+    assert found["atlas_id"].equals(expected["atlas_id"])
+
+
 def test_columns_of_other_types_in_other_chunks():
     import pyarrow as pa
 
