@@ -51,6 +51,7 @@ class TokenLogin:
     environment: str
     #: Path at which a user name and password are exchanged for a token; None if there is none.
     token_path: str | None = None
+    #: The word before the token in the header of a request.
     token_scheme = "Token"  # noqa: S105
     #: Whether the login checks a token with the server.
     _checks_logins = False
