@@ -1,14 +1,13 @@
 """Objects around a position: the nearest first, and only these where there are too many."""
 
-import astropy.units as u
 import numpy as np
 
 from atlasquery.alerce.base import AlerceQuery
 from atlasquery.alerce.criteria import cone_params
 from atlasquery.alerce.paging import FoundObjects, first_rows, fixed_order, read_pages
-from atlasquery.exceptions import TableParseError
 from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows
+from atlasquery.tables.nearest import nearest_first
 
 __all__ = [
     "Position",
@@ -19,7 +18,6 @@ __all__ = [
     "with_separation",
 ]
 
-SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position searched.")
 QUERY_INDEX = Column("query_index", int, about="Number of the position searched.", required=True)
 # Arcseconds that a server may round; beyond it, a response is that to another request.
 SLACK = 2.0
@@ -108,20 +106,9 @@ def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
     TableParseError
         If one is farther away than the radius.
     """
-    separation = separations_from(rows, position)
-    if np.any(separation > arcsec * 1.001 + SLACK):
-        raise TableParseError(
-            f"ALeRCE answered objects up to {np.nanmax(separation):.0f} arcsec away when asked for "
-            f"{arcsec:g}: it ignored the position",
-            service="ALeRCE",
-        )
-    order = np.lexsort((rows.values["oid"], separation))
-    found = Rows(length=len(rows))
-    found.add(SEPARATION, separation[order], np.isnan(separation[order]))
-    for column in rows.columns:
-        name = column.name
-        found.add(column, rows.values[name][order], rows.masks[name][order])
-    return found
+    return nearest_first(
+        rows, *position, arcsec=arcsec, slack=SLACK, by="oid", what="objects", service="ALeRCE"
+    )
 
 
 def with_query_index(rows: Rows, index: int) -> Rows:

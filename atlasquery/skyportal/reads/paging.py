@@ -22,9 +22,8 @@ from atlasquery.service.failures import deliver
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.skyportal.tables.columns import SEPARATION
-from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, check_answer, stack_rows
+from atlasquery.tables.nearest import nearest_first
 from atlasquery.warn import warn
 
 __all__ = [
@@ -564,19 +563,17 @@ def query_area(
 
 def _by_separation(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:
     """Return rows by their distance to a position, and refuse those of elsewhere."""
-    arcsec = cone["radius"] * 3600.0
-    separation = separations(cone["ra"], cone["dec"], rows.values["ra"], rows.values["dec"])
-    if np.any(separation > arcsec * 1.001 + SLACK):
-        raise TableParseError(
-            f"SkyPortal answered {what} up to {np.nanmax(separation):.0f} arcsec away when asked "
-            f"for {arcsec:g}: it ignored the position",
-            service="SkyPortal",
-        )
-    order = np.lexsort((rows.values[by], separation))
-    found = Rows(length=len(rows))
+    found = nearest_first(
+        rows,
+        cone["ra"],
+        cone["dec"],
+        arcsec=cone["radius"] * 3600.0,
+        slack=SLACK,
+        by=by,
+        what=what,
+        service="SkyPortal",
+    )
     found.add(QUERY_INDEX, np.full(len(rows), index))
-    found.add(SEPARATION, separation[order], np.isnan(separation[order]))
-    for column in rows.columns:
-        name = column.name
-        found.add(column, rows.values[name][order], rows.masks[name][order])
+    # It comes first in the table.
+    found.columns.insert(0, found.columns.pop())
     return found

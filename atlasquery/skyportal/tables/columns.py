@@ -31,7 +31,6 @@ __all__ = [
     "PIECES",
     "POSITION",
     "SAVED_AT",
-    "SEPARATION",
     "SERVICE",
     "SOURCE",
     "SPECTRUM",
@@ -182,9 +181,6 @@ GROUPS = Column("group_ids", str, about="Numbers of those groups.")
 
 
 SAVED_AT = Column("saved_at", Timestamp, about="When it was last saved to one of them.")
-
-
-SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position asked for.")
 
 
 #: A row of photometry, in both forms.
