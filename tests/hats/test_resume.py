@@ -1,5 +1,6 @@
 """A call that was killed at any instant, and called again: the catalogue of an undisturbed one."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -81,7 +82,7 @@ def contents(path):
     return found
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_killed_at_ten_instants_and_resumed(downloads, tmp_path):
     command = [sys.executable, "-c", SCRIPT, str(downloads), str(tmp_path), str(INSTANTS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
