@@ -6,7 +6,7 @@ from atlasquery.alerce.base import AlerceQuery
 from atlasquery.alerce.criteria import cone_params
 from atlasquery.alerce.paging import FoundObjects, first_rows, fixed_order, read_pages
 from atlasquery.sphere import separations
-from atlasquery.tables import Column, Rows
+from atlasquery.tables import Rows
 from atlasquery.tables.nearest import nearest_first
 
 __all__ = [
@@ -14,11 +14,9 @@ __all__ = [
     "cone_payload",
     "find_nearest",
     "separations_from",
-    "with_query_index",
     "with_separation",
 ]
 
-QUERY_INDEX = Column("query_index", int, about="Number of the position searched.", required=True)
 # Arcseconds that a server may round; beyond it, a response is that to another request.
 SLACK = 2.0
 # Radii below this are not halved: objects so near each other are all fetched.
@@ -109,25 +107,3 @@ def with_separation(rows: Rows, position: Position, arcsec: float) -> Rows:
     return nearest_first(
         rows, *position, arcsec=arcsec, slack=SLACK, by="oid", what="objects", service="ALeRCE"
     )
-
-
-def with_query_index(rows: Rows, index: int) -> Rows:
-    """Return rows with the number of the position that was searched.
-
-    Parameters
-    ----------
-    rows : Rows
-        What `with_separation` returns.
-    index : int
-        The number.
-
-    Returns
-    -------
-    Rows
-        With ``query_index`` first.
-    """
-    found = Rows(length=len(rows))
-    found.add(QUERY_INDEX, np.full(len(rows), index))
-    for column in rows.columns:
-        found.add(column, rows.values[column.name], rows.masks[column.name])
-    return found

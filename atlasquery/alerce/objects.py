@@ -23,7 +23,6 @@ from atlasquery.alerce.cones import (
     Position,
     cone_payload,
     find_nearest,
-    with_query_index,
     with_separation,
 )
 from atlasquery.alerce.criteria import ALL, check_order, criteria_params, order_params
@@ -63,6 +62,7 @@ from atlasquery.tables import (
     rows_as_asked,
     stack_rows,
 )
+from atlasquery.tables.nearest import with_query_index
 from atlasquery.warn import warn
 
 __all__ = ["query_criteria", "query_object", "query_objects", "query_region"]

@@ -29,6 +29,7 @@ from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
 from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
+from atlasquery.tables.nearest import QUERY_INDEX, SEPARATION
 from atlasquery.warn import warn, without_warnings
 
 __all__ = ["count_region", "query_region"]
@@ -36,14 +37,10 @@ __all__ = ["count_region", "query_region"]
 # "Max radius is 300 arcsec." (the server)
 LARGEST_RADIUS = 300.0
 
-QUERY_INDEX = Column(
-    "query_index", int, about="Index of the position requested, in C order.", required=True
-)
 ATLAS_ID = Column("atlas_id", int, about="ATLAS object id.", required=True)
 NAME = Column("name", str, about="ATLAS designation.")
 RA = Column("ra", unit=u.deg, about="Right ascension, ICRS.")
 DEC = Column("dec", unit=u.deg, about="Declination, ICRS.")
-SEPARATION = Column("separation", unit=u.arcsec, about="Distance from the position requested.")
 
 
 def query_region(

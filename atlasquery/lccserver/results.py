@@ -1,9 +1,9 @@
 """The rows of a search from the datasets of its parts."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import astropy.units as u
 import numpy as np
 
 from atlasquery.exceptions import TableParseError
@@ -11,13 +11,12 @@ from atlasquery.lccserver.columns import ALWAYS, Description, described_column
 from atlasquery.regions.cutting import rows_inside
 from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, stack_rows
+from atlasquery.tables.nearest import QUERY_INDEX, SEPARATION
 
 __all__ = ["area_rows", "matched_rows", "plain_rows", "region_rows"]
 
-QUERY_INDEX = Column("query_index", int, about="Number of the position searched.", required=True)
-SEPARATION = Column(
-    "separation", unit=u.arcsec, about="Distance to the position searched.", required=True
-)
+# Never missing here: rows without a position are in no circle.
+KNOWN_SEPARATION = dataclasses.replace(SEPARATION, required=True)
 FIRST = ("query_index", "query_id", "separation", "objectid", "ra", "dec")
 LAST = ("relevance", "extra_info", "collection", "lcfname", "owner", "visibility", "sharedwith")
 # Columns in which a cross-match returns what was sent.
@@ -98,7 +97,7 @@ def region_rows(
     within = rank < (len(index) + 1 if recipe.get("limit") is None else recipe["limit"])
     chosen, index, separation = chosen.take(within), index[within], separation[within]
     chosen.add(QUERY_INDEX, index)
-    chosen.add(SEPARATION, separation)
+    chosen.add(KNOWN_SEPARATION, separation)
     return _ordered(chosen, recipe), not within.all()
 
 
@@ -171,7 +170,7 @@ def matched_rows(recipe: dict, found: Sequence[Rows]) -> Rows:
         kind = int if ids.dtype.kind == "i" else str
         about = "The name or number that was given with the position."
         chosen.add(Column("query_id", kind, about=about, required=True), ids[index])
-    chosen.add(SEPARATION, separation[order])
+    chosen.add(KNOWN_SEPARATION, separation[order])
     return _ordered(chosen, recipe)
 
 

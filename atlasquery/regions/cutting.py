@@ -7,14 +7,11 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning
 from atlasquery.regions.region import Region
-from atlasquery.tables import Column, Rows, stack_rows
+from atlasquery.tables import Rows, stack_rows
+from atlasquery.tables.nearest import with_query_index
 from atlasquery.warn import warn
 
 __all__ = ["rows_inside", "warn_if_empty"]
-
-QUERY_INDEX = Column(
-    "query_index", int, about="Number of the region searched: 0, the only one.", required=True
-)
 
 
 def rows_inside(region: Region, parts: Sequence[Rows], *, by: Sequence[str]) -> Rows:
@@ -57,13 +54,7 @@ def rows_inside(region: Region, parts: Sequence[Rows], *, by: Sequence[str]) -> 
         )
     inside = known.copy()
     inside[known] = region.inside(ra[known], dec[known])
-    chosen = rows.take(inside)
-    found = Rows(length=len(chosen))
-    found.add(QUERY_INDEX, np.zeros(len(chosen), dtype=np.int64))
-    for column in chosen.columns:
-        if column.name not in ("query_index", "separation"):
-            found.add(column, chosen.values[column.name], chosen.masks[column.name])
-    return found
+    return with_query_index(rows.take(inside).without(("separation",)), 0)
 
 
 def warn_if_empty(table: Table, service: str, region: Region) -> Table:

@@ -8,8 +8,14 @@ from atlasquery.sphere import separations
 from atlasquery.tables.columns import Column
 from atlasquery.tables.json_rows import Rows
 
-__all__ = ["nearest_first"]
+__all__ = ["QUERY_INDEX", "SEPARATION", "nearest_first", "with_query_index"]
 
+QUERY_INDEX = Column(
+    "query_index",
+    int,
+    about="Number of the position searched, in C order; 0 for a region.",
+    required=True,
+)
 SEPARATION = Column("separation", unit=u.arcsec, about="Distance to the position searched.")
 
 
@@ -65,4 +71,27 @@ def nearest_first(
     found.add(SEPARATION, separation[order], np.isnan(separation[order]))
     for column in rows.columns:
         found.add(column, rows.values[column.name][order], rows.masks[column.name][order])
+    return found
+
+
+def with_query_index(rows: Rows, index: int) -> Rows:
+    """Return rows with the number of the position that was searched.
+
+    Parameters
+    ----------
+    rows : Rows
+        What was found; a column ``query_index`` is replaced.
+    index : int
+        The number.
+
+    Returns
+    -------
+    Rows
+        With ``query_index`` first.
+    """
+    found = Rows(length=len(rows))
+    found.add(QUERY_INDEX, np.full(len(rows), index, dtype=np.int64))
+    for column in rows.columns:
+        if column.name != QUERY_INDEX.name:
+            found.add(column, rows.values[column.name], rows.masks[column.name])
     return found

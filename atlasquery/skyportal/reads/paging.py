@@ -22,8 +22,8 @@ from atlasquery.service.failures import deliver
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
 from atlasquery.skyportal.base import SkyPortalQuery
-from atlasquery.tables import Column, Rows, build_table, check_answer, stack_rows
-from atlasquery.tables.nearest import nearest_first
+from atlasquery.tables import Rows, build_table, check_answer, stack_rows
+from atlasquery.tables.nearest import nearest_first, with_query_index
 from atlasquery.warn import warn
 
 __all__ = [
@@ -399,7 +399,6 @@ def _once(rows: Rows, unique: str) -> Rows:
     return rows if len(first) == len(rows) else rows.take(np.sort(first))
 
 
-QUERY_INDEX = Column("query_index", int, about="Which position it belongs to.", required=True)
 # Beyond rounding, in arcsec.
 SLACK = 0.01
 
@@ -573,7 +572,4 @@ def _by_separation(rows: Rows, index: int, cone: dict, by: str, what: str) -> Ro
         what=what,
         service="SkyPortal",
     )
-    found.add(QUERY_INDEX, np.full(len(rows), index))
-    # It comes first in the table.
-    found.columns.insert(0, found.columns.pop())
-    return found
+    return with_query_index(found, index)
