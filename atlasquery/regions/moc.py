@@ -10,7 +10,6 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.cell_tables import (
@@ -23,7 +22,7 @@ from atlasquery.regions.cell_tables import (
     read_cell_table,
 )
 from atlasquery.regions.cells import DEEPEST, library, merge_ranges, split_uniq
-from atlasquery.regions.region import are_inside, package_of
+from atlasquery.regions.region import Region, package_of
 
 __all__ = ["Moc", "is_moc_text", "read_moc"]
 
@@ -37,7 +36,7 @@ MOST_CELLS = 200_000_000
 FULL_SKY_DEG2 = 4 * np.pi * (180 / np.pi) ** 2
 
 
-class Moc:
+class Moc(Region):
     """A region made of HEALPix cells, with its exact border.
 
     Parameters
@@ -166,26 +165,6 @@ class Moc:
             u.Quantity(ra, u.deg, copy=False), u.Quantity(lat, u.deg, copy=False)
         )
         return np.asarray(found, bool)
-
-    def contains(self, coordinates: SkyCoord) -> np.ndarray:
-        """Return which positions are inside.
-
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`
-            Positions of any shape, in any frame.
-
-        Returns
-        -------
-        `~numpy.ndarray` of bool
-            Of their shape; False where a position is masked or not finite.
-
-        Warns
-        -----
-        InputWarning
-            If positions are masked or not finite.
-        """
-        return are_inside(self, coordinates)
 
 
 def is_moc_text(value: object) -> bool:

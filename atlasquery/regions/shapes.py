@@ -1,16 +1,15 @@
 """Shapes on the sphere: circles, ellipses and polygons, cut exactly by their geometry."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cached_property
 from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.cells import DEEPEST, area_of_order, cell_centres, cell_radius, library
-from atlasquery.regions.region import are_inside
+from atlasquery.regions.region import Region
 from atlasquery.sphere import ARCSEC, angles, positions_of, separations, unit_vectors
 
 __all__ = [
@@ -49,7 +48,7 @@ def solid_angle(steradian: float) -> u.Quantity:
     return (steradian * u.sr).to(u.deg**2)
 
 
-class Shape(ABC):
+class Shape(Region):
     """A region with a border of lines, whose cells are found by dividing the sky.
 
     Attributes
@@ -125,26 +124,6 @@ class Shape(ABC):
         `~numpy.ndarray` of bool
             One for each.
         """
-
-    def contains(self, coordinates: SkyCoord) -> np.ndarray:
-        """Return which positions are inside.
-
-        Parameters
-        ----------
-        coordinates : `~astropy.coordinates.SkyCoord`
-            Positions of any shape, in any frame.
-
-        Returns
-        -------
-        `~numpy.ndarray` of bool
-            Of their shape; False where a position is masked or not finite.
-
-        Warns
-        -----
-        InputWarning
-            If positions are masked or not finite.
-        """
-        return are_inside(self, coordinates)
 
     def moc(self, order: int = 12) -> Any:
         """Return a MOC that holds the region.
