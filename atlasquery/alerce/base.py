@@ -36,7 +36,6 @@ __all__ = [
     "check_survey",
     "decode_json_words",
     "decode_plain",
-    "one_or_all",
     "plain_json",
 ]
 
@@ -350,22 +349,6 @@ def plain_json(text: bytes) -> bytes:
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         # The decoder of the text reports what is wrong with it.
         return text
-
-
-def one_or_all(payloads: list) -> Any:
-    """Return the payload of one request, or the list of those of several.
-
-    Parameters
-    ----------
-    payloads : list of dict
-        The payloads.
-
-    Returns
-    -------
-    dict or list of dict
-        A list only if there are several.
-    """
-    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def check_survey(survey: str) -> str:

@@ -11,15 +11,7 @@ from astropy.table import Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
-from atlasquery.alerce.base import (
-    AlerceQuery,
-    Oid,
-    check_oid,
-    check_oids,
-    decode_plain,
-    one_or_all,
-    plain_json,
-)
+from atlasquery.alerce.base import AlerceQuery, Oid, check_oid, check_oids, decode_plain, plain_json
 from atlasquery.alerce.batches import ask_in_halves
 from atlasquery.alerce.classes import object_table, with_band
 from atlasquery.alerce.columns import DETECTION, NON_DETECTION
@@ -52,6 +44,7 @@ from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
+from atlasquery.service.query import one_or_all
 from atlasquery.tables import Columns, Rows, check_answers, decode_rows, only_of
 from atlasquery.warn import warn
 

@@ -14,7 +14,6 @@ from atlasquery.alerce.base import (
     check_oids,
     check_survey,
     decode_plain,
-    one_or_all,
 )
 from atlasquery.alerce.batches import ask_in_halves
 from atlasquery.alerce.classes import check_class, count_most_classes
@@ -54,6 +53,7 @@ from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.regions.region import Region
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.service.query import one_or_all
 from atlasquery.tables import (
     Rows,
     build_table,

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from astropy.table import Row, Table
 
@@ -31,21 +31,16 @@ __all__ = [
     "AtlasQuery",
     "Id",
     "Ids",
-    "Payload",
     "check_atlas_ids",
     "is_name",
     "lower_bound",
     "objects_payload",
-    "one_or_all",
 ]
 
 #: What is taken for one object: its id or name, or a row of a table that has it.
 Id: TypeAlias = int | str | Row
 #: What is taken for many objects: a set or a generator will do too.
 Ids: TypeAlias = int | str | Row | Table | Iterable[int | str]
-#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
-#: the type of the query is that of its result.
-Payload: TypeAlias = Any
 ID_DIGITS = 19
 # 20 MB of catalogue entries and cross-matches, 8 kB each.
 METADATA_CHUNK = 2500
@@ -205,22 +200,6 @@ def objects_payload(ids: list[int], mjd: float | None) -> dict:
     """
     payload: dict = {"objects": ",".join(map(str, ids))}
     return payload if mjd is None else payload | {"mjd": mjd}
-
-
-def one_or_all(payloads: list[dict]) -> Payload:
-    """Return the payload of a query that sends one request, else the list of all of them.
-
-    Parameters
-    ----------
-    payloads : list of dict
-        What the query sends.
-
-    Returns
-    -------
-    dict or list of dict
-        For ``get_query_payload``.
-    """
-    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def lower_bound(start: float | None) -> float | None:

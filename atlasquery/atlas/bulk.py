@@ -6,15 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from astropy.time import Time
 
-from atlasquery.atlas.base import (
-    AtlasQuery,
-    Ids,
-    Payload,
-    check_atlas_ids,
-    lower_bound,
-    objects_payload,
-    one_or_all,
-)
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, lower_bound, objects_payload
 from atlasquery.atlas.collection import (
     ChunkResponse,
     Collection,
@@ -29,6 +21,7 @@ from atlasquery.service.chunks import Chunk, ChunkedReads, ChunkSize
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import progress_bar
+from atlasquery.service.query import Payload, one_or_all
 
 __all__ = [
     "check_bulk",

@@ -10,7 +10,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from astroquery import cache_conf
 
-from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, Payload, objects_payload, one_or_all
+from atlasquery.atlas.base import METADATA_CHUNK, AtlasQuery, objects_payload
 from atlasquery.atlas.columns import CONE
 from atlasquery.atlas.items import METADATA_ONLY, ObjectId
 from atlasquery.exceptions import (
@@ -27,6 +27,7 @@ from atlasquery.service.cones import Cone, cover_cones
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
+from atlasquery.service.query import Payload, one_or_all
 from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
 from atlasquery.tables.nearest import QUERY_INDEX, SEPARATION

@@ -10,19 +10,14 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.coordinates.name_resolve import NameResolveError
 from astropy.table import Table
 
-from atlasquery.atlas.base import (
-    AtlasQuery,
-    Payload,
-    check_atlas_ids,
-    objects_payload,
-    one_or_all,
-)
+from atlasquery.atlas.base import AtlasQuery, check_atlas_ids, objects_payload
 from atlasquery.atlas.columns import CROSSMATCH
 from atlasquery.atlas.cones import query_region
 from atlasquery.atlas.items import METADATA_ONLY, ObjectId
 from atlasquery.exceptions import NoResultsWarning, NotFoundError, TableParseError
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_names, check_radius
+from atlasquery.service.query import Payload, one_or_all
 from atlasquery.tables import build_table, decode_rows
 from atlasquery.warn import warn, without_warnings
 

@@ -16,12 +16,10 @@ from atlasquery.atlas.base import (
     AtlasQuery,
     Id,
     Ids,
-    Payload,
     check_atlas_ids,
     is_name,
     lower_bound,
     objects_payload,
-    one_or_all,
 )
 from atlasquery.atlas.columns import (
     CROSSMATCH,
@@ -40,6 +38,7 @@ from atlasquery.atlas.source import AtlasSource
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window, each_id
+from atlasquery.service.query import Payload, one_or_all
 from atlasquery.tables import Columns, build_table, rows_as_asked
 from atlasquery.warn import warn
 

@@ -7,12 +7,13 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids, one_or_all
+from atlasquery.atlas.base import AtlasQuery, Ids, check_atlas_ids
 from atlasquery.atlas.columns import VRA_RANK, VRA_SCORE, VRA_TODO
 from atlasquery.atlas.filters import date_sent, dates, since
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning
 from atlasquery.service.failures import some
 from atlasquery.service.inputs import check_window
+from atlasquery.service.query import one_or_all
 from atlasquery.tables import Columns, Rows, build_table, decode_rows, only_of
 from atlasquery.warn import warn
 

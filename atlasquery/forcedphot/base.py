@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -27,7 +26,6 @@ from atlasquery.tables import Rows, check_answer, decode_rows
 __all__ = [
     "ForcedQuery",
     "Page",
-    "Payload",
     "Task",
     "decode_page",
     "decode_task",
@@ -37,10 +35,6 @@ __all__ = [
     "states",
     "unix_time",
 ]
-
-#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
-#: the type of the query is that of its result.
-Payload: TypeAlias = Any
 
 # A minute, and a little more: the server's clock runs from when a request arrives.
 MINUTE = 62.0

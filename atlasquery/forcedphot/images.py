@@ -18,7 +18,7 @@ from atlasquery.exceptions import (
     TableParseError,
     attach,
 )
-from atlasquery.forcedphot.base import ForcedQuery, Payload, Task, decode_task
+from atlasquery.forcedphot.base import ForcedQuery, Task, decode_task
 from atlasquery.forcedphot.jobs import KEPT_DAYS, TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.submission import make_jobs, submission_payloads, update_job
 from atlasquery.forcedphot.targets import Target, check_comment, check_dates, check_targets
@@ -26,6 +26,7 @@ from atlasquery.forcedphot.tasks import check_task_ids
 from atlasquery.forcedphot.waiting import check_timeout, wait
 from atlasquery.service.files import private_file
 from atlasquery.service.inputs import check_path
+from atlasquery.service.query import Payload
 from atlasquery.tables import read_by_library
 from atlasquery.tables.decompression import open_fits
 

@@ -5,17 +5,11 @@ import math
 import re
 
 from atlasquery.exceptions import InputWarning, QuotaError, RemoteServiceError
-from atlasquery.forcedphot.base import (
-    ForcedQuery,
-    Payload,
-    Task,
-    decode_tasks,
-    may_be_done,
-    unix_time,
-)
+from atlasquery.forcedphot.base import ForcedQuery, Task, decode_tasks, may_be_done, unix_time
 from atlasquery.forcedphot.jobs import TAG_LENGTH, Batch, ForcedJobs, Job
 from atlasquery.forcedphot.targets import Target, in_groups
 from atlasquery.service.log import log
+from atlasquery.service.query import Payload, one_or_all
 from atlasquery.warn import warn
 
 __all__ = ["make_jobs", "submission_payloads", "submit_pending", "update_job"]
@@ -194,7 +188,7 @@ def _tasks_of(client: ForcedQuery, jobs: ForcedJobs, batches: list[Batch]) -> di
 def submission_payloads(jobs: ForcedJobs) -> Payload:
     """Return what is sent to submit all jobs that have no task."""
     payloads = [_payload(jobs, batch) for batch in jobs.batches.values() if jobs.missing(batch)]
-    return payloads[0] if len(payloads) == 1 else payloads
+    return one_or_all(payloads)
 
 
 def _payload(jobs: ForcedJobs, batch: Batch) -> dict:

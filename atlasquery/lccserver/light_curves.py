@@ -32,6 +32,7 @@ from atlasquery.lightcurve.display import LightCurveDisplay
 from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_path
+from atlasquery.service.query import one_or_all
 from atlasquery.warn import warn, without_warnings
 
 __all__ = ["DatasetLightCurves", "get_light_curve", "get_light_curves", "one_name", "read"]
@@ -325,7 +326,7 @@ def read(
 
 def _payload(client: LCCServerQuery, files: list[CurveFile], setids: list[str]) -> Any:
     payloads = curves_payload(client, files, setids)
-    return payloads[0] if len(payloads) == 1 else payloads
+    return one_or_all(payloads)
 
 
 def _preparer(

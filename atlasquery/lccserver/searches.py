@@ -30,6 +30,7 @@ from atlasquery.lccserver.results import area_rows, matched_rows, plain_rows, re
 from atlasquery.lccserver.sending import Progress, check_timeout, finish_parts, start_parts
 from atlasquery.service.failures import check_on_error, deliver
 from atlasquery.service.inputs import check_max_rows, check_path
+from atlasquery.service.query import one_or_all
 from atlasquery.tables import build_table
 from atlasquery.warn import warn
 
@@ -388,7 +389,7 @@ def run_search(
     seconds = check_timeout(timeout, client.conf.wait_seconds)
     if get_query_payload:
         payloads = [client._payload(part.path, part.payload) for part in query]
-        return payloads[0] if len(payloads) == 1 else payloads
+        return one_or_all(payloads)
     if save is not None:
         _refuse_existing(save)
         query.save(save)

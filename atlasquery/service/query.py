@@ -12,7 +12,7 @@ from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 
 import astropy.units as u
@@ -46,7 +46,11 @@ from atlasquery.service.quota import (
 from atlasquery.service.secrets import LoginForm, NoAuth, Secret
 from atlasquery.service.transport import Policy, exchange
 
-__all__ = ["Decoding", "ServiceQuery"]
+__all__ = ["Decoding", "Payload", "ServiceQuery", "one_or_all"]
+
+#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
+#: the type of the query is that of its result.
+Payload: TypeAlias = Any
 
 
 class Decoding:
@@ -690,3 +694,19 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 service=self.service,
                 url=server,
             )
+
+
+def one_or_all(payloads: list) -> Payload:
+    """Return the payload of a query that sends one request, else the list of all of them.
+
+    Parameters
+    ----------
+    payloads : list of dict
+        What the query sends.
+
+    Returns
+    -------
+    dict or list of dict
+        For ``get_query_payload``.
+    """
+    return payloads[0] if len(payloads) == 1 else payloads

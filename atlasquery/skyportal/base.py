@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +19,7 @@ from atlasquery.service.credentials import Credentials, store_in_keyring
 from atlasquery.service.http_errors import is_envelope, is_page, server_message
 from atlasquery.service.inputs import check_secret_text
 from atlasquery.service.pace import PaceGate, pace_of
+from atlasquery.service.query import Payload
 from atlasquery.service.quota import Limit
 from atlasquery.service.secrets import NoAuth, Secret, TokenAuth
 from atlasquery.service.transport import Policy, exchange
@@ -106,11 +107,6 @@ UNKNOWN = {
         "Could not find any accessible comments",
     ),
 }
-
-
-#: What a query returns with ``get_query_payload``: a dict, or a list of them. It is Any, so that
-#: the type of the query is that of its result.
-Payload: TypeAlias = Any
 
 
 class _ProfileAuth(TokenAuth):

@@ -13,7 +13,8 @@ from atlasquery.service.collection import ResultMapping
 from atlasquery.service.failures import check_on_error, deliver, some
 from atlasquery.service.inputs import check_window
 from atlasquery.service.pool import run_all
-from atlasquery.skyportal.base import Payload, SkyPortalQuery
+from atlasquery.service.query import Payload
+from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_source_id
 from atlasquery.skyportal.reads.names import each_source, source_path
 from atlasquery.skyportal.tables.columns import STATISTICS
