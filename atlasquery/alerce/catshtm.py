@@ -12,8 +12,9 @@ from astropy.units import photometric
 
 from atlasquery.alerce.base import AlerceQuery, decode_json_words
 from atlasquery.exceptions import InvalidQueryError, NoResultsWarning, TableParseError
-from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.failures import check_on_error, deliver, failures_of
 from atlasquery.service.inputs import LARGEST_ID, check_coordinates, check_radius, suggest
+from atlasquery.service.positions import format_degrees
 from atlasquery.tables import convert_json, float_of
 from atlasquery.warn import warn, without_warnings
 
@@ -295,14 +296,8 @@ def _catshtm(
     answers = client._each(
         lambda position: _entries(client, kind, position, arcsec, catalog, cache), positions
     )
-    if len(positions) == 1 and isinstance(answers[0], Exception):
-        raise answers[0]
+    failures = failures_of((format_degrees(*position) for position in positions), answers)
     came = [n for n, answer in enumerate(answers) if not isinstance(answer, Exception)]
-    failures = [
-        (f"{ra[n]:.6f} {dec[n]:+.6f}", answer)
-        for n, answer in enumerate(answers)
-        if isinstance(answer, Exception)
-    ]
     found = catalog_tables([answers[n][0] for n in came], index=None if shape == () else came)
     when = min((answers[n][1] for n in came), default=client._clock.now())
     meta = client._meta(when, query=f"{kind} by catsHTM")

@@ -48,11 +48,12 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.regions.argument import region_of
-from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.cutting import deliver_region, rows_inside
 from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.regions.region import Region
-from atlasquery.service.failures import check_on_error, deliver, some
+from atlasquery.service.failures import check_on_error, deliver, failures_of, some
 from atlasquery.service.inputs import check_coordinates, check_radius
+from atlasquery.service.positions import format_degrees
 from atlasquery.service.query import one_or_all
 from atlasquery.tables import (
     Rows,
@@ -159,17 +160,14 @@ def query_region(
         payloads = [self._payload(LIST_ROUTE[survey], cone) for cone in cones]
         return payloads[0] if shape == () else payloads
     answers = _find_around_each(self, survey, positions, [arcsec] * len(positions), limit, cache)
-    failures, parts, times = [], [], []
+    failures = failures_of((format_degrees(*position) for position in positions), answers)
+    parts, times = [], []
     for n, answer in enumerate(answers):
-        if isinstance(answer, Exception):
-            failures.append((f"{ra[n]:.6f} {dec[n]:+.6f}", answer))
-        else:
+        if not isinstance(answer, Exception):
             # Of several classifications the likeliest is returned; there is no choice here.
             warn_of_omitted(answer._replace(repeated=0), limit)
             parts.append(with_query_index(answer.rows, n))
             times.append(answer.when)
-    if len(positions) == 1 and failures:
-        raise failures[0][1]
     none = with_separation(_no_objects(survey), (0.0, 0.0), arcsec)
     rows = stack_rows(*(parts or [with_query_index(none, 0)]))
     meta = self._origin(
@@ -202,13 +200,7 @@ def _query_in(
     get_query_payload: bool,
 ) -> Table:
     """Return the objects in a region."""
-    cones = plan_cones(
-        region,
-        service=client.service,
-        conf=client.conf,
-        largest=REGION_RADIUS,
-        send=not get_query_payload,
-    )
+    cones = plan_cones(client, region, largest=REGION_RADIUS, send=not get_query_payload)
     positions, radii = [(cone.ra, cone.dec) for cone in cones], [cone.radius for cone in cones]
     if get_query_payload:
         tasks = zip(positions, radii, strict=True)
@@ -216,31 +208,17 @@ def _query_in(
         return one_or_all([client._payload(LIST_ROUTE[survey], each) for each in sent])
     # One search for each survey: two equal lines would look like an error.
     service = f"{client.service} ({survey.upper()})"
-    announce_plan(region, cones, service=service, concurrency=client.conf.concurrency)
+    announce_plan(client, region, cones, service=service)
     answers = _find_around_each(client, survey, positions, radii, None, cache)
-    failures = [
-        (f"{cone.ra:.6f} {cone.dec:+.6f}", answer)
-        for cone, answer in zip(cones, answers, strict=True)
-        if isinstance(answer, Exception)
-    ]
-    if failures and len(cones) == 1:
-        raise failures[0][1]
+    failures = failures_of((format_degrees(*position) for position in positions), answers)
     came = [answer for answer in answers if not isinstance(answer, Exception)]
     parts = [_no_objects(survey), *(answer.rows for answer in came)]
     rows, cut = first_rows(rows_inside(region, parts, by=("oid",)), limit)
     when = min((answer.when for answer in came), default=client._clock.now())
     warn_of_omitted(FoundObjects(rows, when, cut), limit)
     meta = client._origin(when, survey, query="query_region", region=region.name)
-    table = deliver(
-        build_table(rows, meta=meta),
-        failures,
-        on_error=on_error,
-        service=client.service,
-        what="searches failed",
-        total=len(cones),
-        in_meta=True,
-    )
-    return warn_if_empty(table, client.service, region)
+    table = build_table(rows, meta=meta)
+    return deliver_region(client, region, table, failures, on_error=on_error, total=len(cones))
 
 
 def _find_around_each(

@@ -20,13 +20,14 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.regions.argument import refuse_with_region, region_of
-from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.cutting import deliver_region, rows_inside
 from atlasquery.regions.plan import format_area, plan_cones
 from atlasquery.regions.region import Region
 from atlasquery.service.cones import Cone, cover_cones
-from atlasquery.service.failures import check_on_error, deliver, some
+from atlasquery.service.failures import check_on_error, deliver, failures_of, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
+from atlasquery.service.positions import format_degrees
 from atlasquery.service.query import Payload, one_or_all
 from atlasquery.sphere import separations
 from atlasquery.tables import Column, Rows, build_table, decode_rows, stack_rows
@@ -148,8 +149,6 @@ def query_region(
         return one_or_all(payloads) if shape == () else payloads
     _announce_cones(self, payloads, "cone searches", cache, locate=positions)
     found, when, failures = _search(self, cones, kind, cache)
-    if failures and len(cones) == 1:
-        raise failures[0][1]
     reached = [n for n, rows in enumerate(found) if rows is not None]
     cones, found = [cones[n] for n in reached], [found[n] for n in reached]
     if positions:
@@ -188,38 +187,20 @@ def _query_in(
     get_query_payload: bool,
 ) -> Table:
     """Return the objects in a region."""
-    cones = plan_cones(
-        region,
-        service=client.service,
-        conf=client.conf,
-        largest=LARGEST_RADIUS,
-        send=not get_query_payload,
-    )
+    cones = plan_cones(client, region, largest=LARGEST_RADIUS, send=not get_query_payload)
     payloads = [cone_payload(cone, "all") for cone in cones]
     if get_query_payload:
         return one_or_all(payloads)
     what = f"cone searches for the {region.name} ({format_area(region)})"
     _announce_cones(client, payloads, what, cache, locate=True)
     found, when, failures = _search(client, cones, "all", cache)
-    if failures and len(cones) == 1:
-        raise failures[0][1]
     parts = [rows for rows in found if rows is not None]
     found_ids = [rows.values["atlas_id"] for rows in parts]
     located, lost = _locate(client, found_ids, cache, alone=len(cones) == 1)
     rows = rows_inside(region, [_with_positions(parts, located)], by=("atlas_id",))
     meta = client._meta(when, query="query_region", region=region.name)
-    return warn_if_empty(
-        deliver(
-            build_table(rows, meta=meta),
-            failures + lost,
-            on_error=on_error,
-            service=client.service,
-            what="requests of the search failed",
-            in_meta=True,
-        ),
-        client.service,
-        region,
-    )
+    table, what = build_table(rows, meta=meta), "requests of the search failed"
+    return deliver_region(client, region, table, failures + lost, on_error=on_error, what=what)
 
 
 def _with_positions(parts: list[Rows], located: dict[int, tuple[float, float]]) -> Rows:
@@ -302,15 +283,16 @@ def count_region(
         _announce_cones(self, payloads, "counts", cache, locate=False)
         counts, _, failures = _search(self, cones, "count", cache)
         if failures:
-            if len(cones) == 1:
-                raise failures[0][1]
             what = "requests of the search failed"
             deliver(counts, failures, on_error="raise", service=self.service, what=what)
     return int(counts[0]) if shape == () else np.array(counts, dtype=np.int64).reshape(shape)
 
 
 def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None) -> tuple:
-    """Search all cones; return the responses (None where one failed), the time, the failures."""
+    """Search all cones; return the responses (None where one failed), the time, the failures.
+
+    The error of an only search is raised.
+    """
     decode = DECODERS[kind]
 
     def ask(cone: Cone) -> tuple[Any, float]:
@@ -323,14 +305,10 @@ def _search(client: AtlasQuery, cones: list[Cone], kind: str, cache: bool | None
         )
 
     responses = _ask_all(client, ask, cones)
-    failed = [isinstance(response, Exception) for response in responses]
-    failures = [
-        (f"{c.ra:.6f} {c.dec:+.6f} {c.radius:g}arcsec", a)
-        for c, a, bad in zip(cones, responses, failed, strict=True)
-        if bad
-    ]
-    found = [None if bad else a[0] for a, bad in zip(responses, failed, strict=True)]
-    times = [a[1] for a, bad in zip(responses, failed, strict=True) if not bad]
+    names = (f"{format_degrees(cone.ra, cone.dec)} {cone.radius:g}arcsec" for cone in cones)
+    failures = failures_of(names, responses)
+    found = [None if isinstance(answer, Exception) else answer[0] for answer in responses]
+    times = [answer[1] for answer in responses if not isinstance(answer, Exception)]
     return found, min(times, default=client._clock.now()), failures
 
 

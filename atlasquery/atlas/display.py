@@ -9,7 +9,14 @@ import msgspec
 import numpy as np
 
 from atlasquery.lightcurve.sparkline import sparkline
-from atlasquery.tables.html import Markup, control_free, definitions, link, plain_text
+from atlasquery.tables.html import (
+    Markup,
+    control_free,
+    definitions,
+    link,
+    plain_text,
+    position_text,
+)
 
 if TYPE_CHECKING:
     from astropy.timeseries import TimeSeries
@@ -81,7 +88,7 @@ def _facts(source: "AtlasSource") -> dict[str, str]:
     """Return the known properties of an object, as strings that are not escaped."""
     lc = source.light_curve
     return {
-        "Position": _position(source),
+        "Position": position_text(source.coordinates) if source._has_position() else "",
         "Sherlock": _sherlock(source),
         "Nearest match": _nearest(source),
         "TNS": _tns(source),
@@ -91,14 +98,6 @@ def _facts(source: "AtlasSource") -> dict[str, str]:
         **_peak(lc),
         "Forced photometry": f"{_count(source, 'fp')} measurements",
     }
-
-
-def _position(source: "AtlasSource") -> str:
-    if not source._has_position():
-        return ""
-    position = source.coordinates
-    degrees = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
-    return f"{position.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
 
 
 def _sherlock(source: "AtlasSource") -> str:

@@ -19,7 +19,14 @@ from atlasquery.lccserver.light_curves import one_name
 from atlasquery.lccserver.pictures import LCCPicture, decode_picture
 from atlasquery.redaction import safe_text
 from atlasquery.tables import Column, Rows, build_table, float_of
-from atlasquery.tables.html import Markup, control_free, definitions, grid, plain_text
+from atlasquery.tables.html import (
+    Markup,
+    control_free,
+    definitions,
+    grid,
+    plain_text,
+    position_text,
+)
 
 __all__ = ["FoldedCurve", "LCCObject", "decode_object", "get_object", "object_html", "object_text"]
 
@@ -366,7 +373,7 @@ def _image(picture: "LCCPicture") -> Markup:
 
 def _facts(found: "LCCObject") -> dict[str, str]:
     """Return the properties of an object, as strings that are not escaped."""
-    info, features = found.info, found.variability.get("features")
+    position, info, features = found.coordinates, found.info, found.variability.get("features")
     features = features if isinstance(features, dict) else {}
     magnitudes = [f"{name} {info[name]:.3f}" for name in MAGNITUDES if _known(info.get(name))]
     spread = [
@@ -375,7 +382,7 @@ def _facts(found: "LCCObject") -> dict[str, str]:
         if _known(features.get(name))
     ]
     return {
-        "Position": _position(found),
+        "Position": "" if position is None else position_text(position),
         "Measurements": _words(info.get("ndet")),
         "Magnitudes": ", ".join(magnitudes),
         "Main SIMBAD name": _words(info.get("simbad_best_mainid")),
@@ -385,14 +392,6 @@ def _facts(found: "LCCObject") -> dict[str, str]:
         "Periods": _best_periods(found),
         "Comments": _words(found.comments),
     }
-
-
-def _position(found: "LCCObject") -> str:
-    position = found.coordinates
-    if position is None:
-        return ""
-    degrees = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
-    return f"{position.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
 
 
 def _variability(info: dict) -> str:

@@ -214,8 +214,7 @@ def _plan_region(client: LCCServerQuery, region: Region, *, send: bool) -> tuple
     """Return the cones that cover a region, and what the table needs of it."""
     from atlasquery.regions.states import state_of_region
 
-    service, conf = client.service, client.conf
-    cones = plan_cones(region, service=service, conf=conf, largest=LARGEST_RADIUS, send=send)
+    cones = plan_cones(client, region, largest=LARGEST_RADIUS, send=send)
     return cones, {"region": state_of_region(region), "region_given": region.name}
 
 
@@ -227,13 +226,8 @@ def _announce(
 ) -> None:
     """Announce the cost of a search before it is spent."""
     if region is not None:
-        announce_plan(
-            region,
-            cones,
-            service=client.service,
-            concurrency=client.conf.concurrency,
-            per_second=client.conf.anonymous_per_minute / 60,
-        )
+        per_second = client.conf.anonymous_per_minute / 60
+        announce_plan(client, region, cones, per_second=per_second)
     elif len(cones) > MANY:
         warn(
             f"a radius of {radius} takes {len(cones)} searches; query_criteria with bounds on "

@@ -28,7 +28,7 @@ from atlasquery.lccserver.filters import parse_filter
 from atlasquery.lccserver.queries import LCCQuery, Part
 from atlasquery.lccserver.results import area_rows, matched_rows, plain_rows, region_rows
 from atlasquery.lccserver.sending import Progress, check_timeout, finish_parts, start_parts
-from atlasquery.service.failures import check_on_error, deliver
+from atlasquery.service.failures import check_on_error, deliver, failures_of
 from atlasquery.service.inputs import check_max_rows, check_path
 from atlasquery.service.query import one_or_all
 from atlasquery.tables import build_table
@@ -440,13 +440,7 @@ def _finish(
 
 def _refuse(client: LCCServerQuery, query: LCCQuery, found: list, on_error: str = "raise") -> None:
     """Raise the error of a part; of several parts the rest is the result."""
-    failures = [
-        (f"search {n + 1}", answer)
-        for n, answer in enumerate(found)
-        if isinstance(answer, Exception)
-    ]
-    if failures and len(found) == 1:
-        raise failures[0][1]
+    failures = failures_of((f"search {n + 1}" for n in range(len(found))), found)
     if failures:
         deliver(
             _table(client, query, found)[0],

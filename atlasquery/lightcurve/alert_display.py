@@ -9,7 +9,7 @@ import numpy as np
 from atlasquery.exceptions import TableParseError
 from atlasquery.lightcurve.sparkline import sparkline
 from atlasquery.lightcurve.stamps import brightness
-from atlasquery.tables.html import Markup, definitions
+from atlasquery.tables.html import Markup, definitions, position_text
 
 if TYPE_CHECKING:
     from atlasquery.lightcurve.alert import Alert
@@ -38,7 +38,7 @@ def alert_html(alert: "Alert") -> str:
     top, problems = "", []
     try:
         rows["Alert"] = str(alert.alert_id)
-        rows["Position"] = _position(alert)
+        rows["Position"] = position_text(alert.coordinates)
         rows["Time"] = f"{alert.time.iso} ({alert.time.scale.upper()})"
         lc = alert.light_curve
         detected, forced = np.asarray(lc["detection"]), np.asarray(lc["forced"])
@@ -58,12 +58,6 @@ def alert_html(alert: "Alert") -> str:
         problems.append(str(error))
     rows["Not readable"] = "; ".join(problems)
     return definitions(rows, title=alert._title(), top=top)
-
-
-def _position(alert: "Alert") -> str:
-    position = alert.coordinates
-    degrees = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
-    return f"{position.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
 
 
 def _stamps(alert: "Alert") -> object:

@@ -7,11 +7,13 @@ from astropy.table import Table
 
 from atlasquery.exceptions import InputWarning, NoResultsWarning
 from atlasquery.regions.region import Region
+from atlasquery.service.failures import deliver
+from atlasquery.service.query import ServiceQuery
 from atlasquery.tables import Rows, stack_rows
 from atlasquery.tables.nearest import with_query_index
 from atlasquery.warn import warn
 
-__all__ = ["rows_inside", "warn_if_empty"]
+__all__ = ["deliver_region", "rows_inside"]
 
 
 def rows_inside(region: Region, parts: Sequence[Rows], *, by: Sequence[str]) -> Rows:
@@ -57,28 +59,61 @@ def rows_inside(region: Region, parts: Sequence[Rows], *, by: Sequence[str]) -> 
     return with_query_index(rows.take(inside).without(("separation",)), 0)
 
 
-def warn_if_empty(table: Table, service: str, region: Region) -> Table:
-    """Return a table; warn if it has no rows.
+def deliver_region(
+    client: ServiceQuery,
+    region: Region,
+    table: Table,
+    failures: Sequence[tuple],
+    *,
+    on_error: str,
+    what: str = "searches failed",
+    total: int | None = None,
+) -> Table:
+    """Return the objects in a region; raise or warn if searches failed, warn if there is none.
 
     Parameters
     ----------
-    table : `~astropy.table.Table`
-        What a search has found.
-    service : str
-        The service that was asked.
+    client : ServiceQuery
+        The client that searched.
     region : Region
         The region.
+    table : `~astropy.table.Table`
+        What it has found.
+    failures : sequence of tuple
+        A pair (what was requested, the exception) for each search that failed.
+    on_error : {"raise", "warn"}
+        Whether failures raise an error that has the table, or a warning.
+    what : str, optional
+        What failed, for the message.
+    total : int, optional
+        Number of searches, as in `~atlasquery.service.failures.deliver`.
 
     Returns
     -------
     `~astropy.table.Table`
         The same.
 
+    Raises
+    ------
+    IncompleteResultError
+        If something failed, with ``on_error="raise"``.
+
     Warns
     -----
+    InputWarning
+        If something failed, with ``on_error="warn"``.
     NoResultsWarning
-        If it is empty.
+        If the table is empty.
     """
+    deliver(
+        table,
+        failures,
+        on_error=on_error,
+        service=client.service,
+        what=what,
+        total=total,
+        in_meta=True,
+    )
     if not len(table):
-        warn(f"{service} has no object in the {region.name}", NoResultsWarning)
+        warn(f"{client.service} has no object in the {region.name}", NoResultsWarning)
     return table

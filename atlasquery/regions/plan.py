@@ -1,12 +1,12 @@
 """The plan of a search of a region: its cones, what they cost, and whether that is allowed."""
 
 import math
-from typing import Any
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.region import Region
 from atlasquery.service.cones import Cone
 from atlasquery.service.log import log
+from atlasquery.service.query import ServiceQuery
 
 __all__ = ["announce_plan", "format_area", "plan_cones"]
 
@@ -17,10 +17,9 @@ MOST_CONES = 50_000
 
 
 def plan_cones(
+    client: ServiceQuery,
     region: Region,
     *,
-    service: str,
-    conf: Any,
     largest: float,
     margin: float = 0.01,
     send: bool = True,
@@ -29,12 +28,10 @@ def plan_cones(
 
     Parameters
     ----------
+    client : ServiceQuery
+        The client that asks, whose configuration has ``max_region_requests``.
     region : Region
         The region.
-    service : str
-        The service that is asked, for messages.
-    conf : ServiceConf
-        Its configuration, with ``max_region_requests``.
     largest : float
         The largest radius of a cone, in arcseconds.
     margin : float, optional
@@ -54,7 +51,7 @@ def plan_cones(
     """
     from atlasquery.regions.covering import cover_region, fewest_cones
 
-    limit = conf.max_region_requests if send else MOST_CONES
+    limit = client.conf.max_region_requests if send else MOST_CONES
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise InvalidQueryError(
             f"conf.max_region_requests={limit!r} should be a whole number from 1"
@@ -62,10 +59,10 @@ def plan_cones(
     # A plan of very many cones would take long itself.
     least = fewest_cones(region, largest)
     if least > limit:
-        raise _too_many(region, f"at least {least}", service, limit, send)
+        raise _too_many(region, f"at least {least}", client.service, limit, send)
     cones = cover_region(region, largest=largest, margin=margin)
     if len(cones) > limit:
-        raise _too_many(region, str(len(cones)), service, limit, send)
+        raise _too_many(region, str(len(cones)), client.service, limit, send)
     return cones
 
 
@@ -102,33 +99,34 @@ def format_area(region: Region) -> str:
 
 
 def announce_plan(
+    client: ServiceQuery,
     region: Region,
     cones: list[Cone],
     *,
-    service: str,
-    concurrency: int,
+    service: str = "",
     per_second: float = 0.0,
 ) -> None:
     """Log the cost of a search before it is spent.
 
     Parameters
     ----------
+    client : ServiceQuery
+        The client that asks.
     region : Region
         The region.
     cones : list of Cone
         Its cones.
-    service : str
-        The service that is asked.
-    concurrency : int
-        Number of requests at the same time.
+    service : str, optional
+        What is asked, if that is not just the service of the client.
     per_second : float, optional
         Requests a second that the server allows; 0 if that is not known.
     """
-    seconds = len(cones) * LATENCY / max(concurrency, 1)
+    seconds = len(cones) * LATENCY / max(client.conf.concurrency, 1)
     if per_second > 0:
         seconds = max(seconds, len(cones) / per_second)
+    plural = "es" * (len(cones) != 1)
     log.info(
-        f"{service}: {len(cones)} cone search{'es' * (len(cones) != 1)} for the {region.name} "
+        f"{service or client.service}: {len(cones)} cone search{plural} for the {region.name} "
         f"({format_area(region)}), each of one request at least: about {_duration(seconds)}"
     )
 

@@ -1,13 +1,13 @@
 """Failures of some of many requests: raised or warned of, with all results that arrived."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from atlasquery.exceptions import IncompleteResultError, InputWarning, LoginError, QuotaError
 from atlasquery.service.inputs import check_choice
 from atlasquery.warn import warn
 
-__all__ = ["check_on_error", "deliver", "some"]
+__all__ = ["check_on_error", "deliver", "failures_of", "some"]
 
 ON_ERROR = ("raise", "warn")
 
@@ -26,6 +26,28 @@ def check_on_error(on_error: str) -> str:
         The argument.
     """
     return check_choice(on_error, name="on_error", known=ON_ERROR)
+
+
+def failures_of(names: Iterable[str], answers: Sequence) -> list[tuple[str, Exception]]:
+    """Return which of many requests failed; raise the error of an only request.
+
+    Parameters
+    ----------
+    names : iterable of str
+        What was requested, for messages.
+    answers : sequence
+        What arrived, or an exception, for each.
+
+    Returns
+    -------
+    list of tuple
+        A pair (name, exception) for each that failed, for `deliver`.
+    """
+    pairs = zip(names, answers, strict=True)
+    failures = [(name, answer) for name, answer in pairs if isinstance(answer, Exception)]
+    if failures and len(answers) == 1:
+        raise failures[0][1]
+    return failures
 
 
 def deliver(

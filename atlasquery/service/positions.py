@@ -1,4 +1,4 @@
-"""Read positions as people type them, alone or with a name in the lines of a file."""
+"""Positions as people type and read them, alone or with a name in the lines of a file."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-__all__ = ["DEC_NAMES", "NAME_NAMES", "RA_NAMES", "RIGHT", "read_listing", "read_position"]
+__all__ = [
+    "DEC_NAMES",
+    "NAME_NAMES",
+    "RA_NAMES",
+    "RIGHT",
+    "format_degrees",
+    "read_listing",
+    "read_position",
+]
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 COLONS = r"[+-]?\d+(?::\d+)?:\d+\.?\d*"
@@ -35,6 +43,28 @@ NAME_NAMES = (
     *("name", "id", "object", "object_id", "objectid", "oid", "target", "source", "source_id"),
     *("objname", "obj_id", "designation", "atlas_id", "snname", "host"),
 )
+
+
+def format_degrees(ra: float, dec: float) -> str:
+    """Return a position as messages show it and `read_position` reads it.
+
+    Parameters
+    ----------
+    ra, dec : float
+        The position, degrees.
+
+    Returns
+    -------
+    str
+        To 4 milliarcseconds.
+
+    Examples
+    --------
+    >>> from atlasquery.service.positions import format_degrees
+    >>> format_degrees(150.1163, 2.2058)
+    '150.116300 +2.205800'
+    """
+    return f"{ra:.6f} {dec:+.6f}"
 
 
 def read_position(text: str) -> "SkyCoord | None":

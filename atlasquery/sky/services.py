@@ -27,6 +27,7 @@ from atlasquery.regions.region import Region
 from atlasquery.service import ServiceQuery
 from atlasquery.service.cones import cover_cones
 from atlasquery.service.inputs import suggest
+from atlasquery.service.positions import format_degrees
 from atlasquery.sky.names import kind_of, spelled
 from atlasquery.sky.shared_searches import AllObjects, partly, search_around
 from atlasquery.sky.terms import Entry, Found, Kind, Located
@@ -619,11 +620,9 @@ class ForcedService(SkyService):
         entries, rows = [], []
         for n, curve in enumerate(curves):
             position = positions[n]
-            name = f"{position.ra.deg:.6f} {position.dec.deg:+.6f}"
-            entries.append(
-                Entry(n, self.name, "atlas", name, None, position.ra.deg, position.dec.deg, 0.0)
-            )
-            rows.append((n, position.ra.deg, position.dec.deg, len(curve)))
+            where = float(position.ra.deg), float(position.dec.deg)
+            entries.append(Entry(n, self.name, "atlas", format_degrees(*where), None, *where, 0.0))
+            rows.append((n, *where, len(curve)))
         table = Table(
             rows=rows or None, names=("query_index", "ra", "dec", "n_rows"),
             dtype=(np.int64, float, float, np.int64), units=(None, u.deg, u.deg, None),

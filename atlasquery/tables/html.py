@@ -3,10 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping
 from html import escape, unescape
+from typing import TYPE_CHECKING
 
 from atlasquery.redaction import CONTROL, redact
+from atlasquery.service.positions import format_degrees
 
-__all__ = ["Markup", "control_free", "definitions", "grid", "link", "plain_text"]
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+__all__ = ["Markup", "control_free", "definitions", "grid", "link", "plain_text", "position_text"]
 
 # Colours come from the notebook, so that dark ones stay readable.
 TABLE = "border-collapse:collapse;text-align:left;background:transparent"
@@ -41,6 +46,23 @@ def link(address: str, text: str) -> Markup:
     return Markup(
         f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{_html(text)}</a>'
     )
+
+
+def position_text(position: "SkyCoord") -> str:
+    """Return a position in both usual forms.
+
+    Parameters
+    ----------
+    position : `~astropy.coordinates.SkyCoord`
+        One position, ICRS.
+
+    Returns
+    -------
+    str
+        Sexagesimal, and in degrees.
+    """
+    degrees = format_degrees(position.ra.deg, position.dec.deg)
+    return f"{position.to_string('hmsdms', precision=2)} ({degrees} deg, ICRS)"
 
 
 def definitions(rows: Mapping[str, object], *, title: object, top: str = "") -> Markup:

@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlasquery.atlas import conf
+from atlasquery.atlas import AtlasClass, conf
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions import read_region
 from atlasquery.regions.cells import cell_centres, cell_radius
@@ -19,6 +19,7 @@ from atlasquery.sphere import offset_positions, separations
 pytest.importorskip("astropy_healpix", reason="the extra regions is not installed")
 pytest.importorskip("mocpy", reason="the extra regions is not installed")
 
+CLIENT = AtlasClass("http://127.0.0.1:9/")
 # Equator, middle, near the pole, at the poles, and over RA 0.
 CENTRES = [(10.0, 0.0), (0.0, 45.0), (359.99, 80.0), (5.0, 90.0), (200.0, -90.0), (0.0, 89.9)]
 places = st.one_of(st.sampled_from(CENTRES), st.tuples(st.floats(0, 359.999), st.floats(-90, 90)))
@@ -149,17 +150,17 @@ def test_very_different_orders_are_covered():
 def test_a_plan_that_is_too_large_is_refused_at_once():
     sky = Circle(0.0, 0.0, 648000.0)
     with pytest.raises(InvalidQueryError, match=r"at least 1\d{6} cone searches, and 1000"):
-        plan_cones(sky, service="ATLAS", conf=conf, largest=300)
+        plan_cones(CLIENT, sky, largest=300)
     with pytest.raises(InvalidQueryError, match=r"A plan has up to 50000"):
-        plan_cones(sky, service="ATLAS", conf=conf, largest=300, send=False)
+        plan_cones(CLIENT, sky, largest=300, send=False)
     region = rectangle(0.0, 0.0, (np.deg2rad(0.5), np.deg2rad(0.5)), 0.0)
     with (
         conf.set_temp("max_region_requests", 60),
         pytest.raises(InvalidQueryError, match=r"\(1 deg2\) takes 7\d cone.*and 60 are"),
     ):
-        plan_cones(region, service="ATLAS", conf=conf, largest=300)
+        plan_cones(CLIENT, region, largest=300)
     with conf.set_temp("max_region_requests", 90):
-        assert 60 < len(plan_cones(region, service="ATLAS", conf=conf, largest=300)) < 90
+        assert 60 < len(plan_cones(CLIENT, region, largest=300)) < 90
 
 
 def test_a_shape_far_from_the_plane_of_its_middle():

@@ -12,6 +12,7 @@ from astropy.time import Time
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.service.inputs import check_choice, check_coordinates
+from atlasquery.service.positions import format_degrees
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.values import check_source_id, degrees, iso
 from atlasquery.skyportal.reads.files import Picture, read_picture
@@ -286,7 +287,7 @@ def _where(client: SkyPortalQuery, target: object, cache: bool | None) -> tuple[
     ra, dec, shape = check_coordinates(target)
     if shape != ():
         raise InvalidQueryError(f"target has {ra.size} positions: a chart has one")
-    return float(ra[0]), float(dec[0]), f"{float(ra[0]):.6f} {float(dec[0]):+.6f}"
+    return float(ra[0]), float(dec[0]), format_degrees(ra[0], dec[0])
 
 
 def _size(value: object) -> float:

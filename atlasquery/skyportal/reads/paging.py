@@ -16,11 +16,12 @@ from atlasquery.exceptions import (
     RemoteServiceError,
     TableParseError,
 )
-from atlasquery.regions.cutting import rows_inside, warn_if_empty
+from atlasquery.regions.cutting import deliver_region, rows_inside
 from atlasquery.regions.region import Region
-from atlasquery.service.failures import deliver
+from atlasquery.service.failures import deliver, failures_of
 from atlasquery.service.inputs import check_max_rows
 from atlasquery.service.pool import run_all
+from atlasquery.service.positions import format_degrees
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.tables import Rows, build_table, check_answer, stack_rows
 from atlasquery.tables.nearest import nearest_first, with_query_index
@@ -444,18 +445,15 @@ def query_around_each(
         If some of many positions failed.
     """
     answers = _ask_each(client, cones, ask, by, what)
-    failures, times = [], []
-    parts = [_by_separation(nothing, 0, {"ra": 0.0, "dec": 0.0, "radius": 0.0}, by, what)]
-    for cone, answer in zip(cones, answers, strict=True):
-        if isinstance(answer, Exception):
-            failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
-            continue
-        found, rows = answer
+    failures = _failures(cones, answers)
+    came = [answer for answer in answers if not isinstance(answer, Exception)]
+    for found, _ in came:
         warn_of(found, what)
-        parts.append(rows)
-        times.append(found.when)
-    when = min(times, default=client._clock.now())
-    table = build_table(stack_rows(*parts), meta=client._meta(when, **query))
+    none = _by_separation(nothing, 0, {"ra": 0.0, "dec": 0.0, "radius": 0.0}, by, what)
+    when = min((found.when for found, _ in came), default=client._clock.now())
+    table = build_table(
+        stack_rows(none, *(rows for _, rows in came)), meta=client._meta(when, **query)
+    )
     if failures:
         return deliver(
             table,
@@ -472,21 +470,22 @@ def query_around_each(
 
 
 def _ask_each(client: SkyPortalQuery, cones: list[dict], ask: Callable, by: str, what: str) -> list:
-    """Return what each search has found with its separations, or its error; raise the only one."""
+    """Return what each search has found with its separations, or its error."""
 
     def read_one(task: tuple[int, dict]) -> tuple[FoundRows, Rows]:
         found = ask(task[1])
         return found, _by_separation(found.rows, *task, by, what)
 
-    answers = run_all(
+    return run_all(
         read_one,
         list(enumerate(cones)),
         concurrency=client.conf.concurrency,
         interrupt=client._clock.interrupt,
     )
-    if len(cones) == 1 and isinstance(answers[0], Exception):
-        raise answers[0]
-    return answers
+
+
+def _failures(cones: list[dict], answers: list) -> list[tuple[str, Exception]]:
+    return failures_of((format_degrees(cone["ra"], cone["dec"]) for cone in cones), answers)
 
 
 def query_area(
@@ -535,29 +534,19 @@ def query_area(
     IncompleteResultError
         If some of many searches failed.
     """
-    failures, came = [], []
-    for cone, answer in zip(cones, _ask_each(client, cones, ask, by, what), strict=True):
-        if isinstance(answer, Exception):
-            failures.append((f"{cone['ra']:.6f} {cone['dec']:+.6f}", answer))
-        else:
-            came.append(answer[0])
-            warn_of(answer[0], what)
+    answers = _ask_each(client, cones, ask, by, what)
+    failures = _failures(cones, answers)
+    came = [answer[0] for answer in answers if not isinstance(answer, Exception)]
+    for found in came:
+        warn_of(found, what)
     rows = rows_inside(region, [nothing, *(found.rows for found in came)], by=(by,))
     limit, total = check_limit(client, max_rows), len(rows)
     if limit is not None and total > limit:
         rows = rows.take(np.arange(limit))
         warn_of(FoundRows(rows, 0.0, total, True, True, limit), what)
     when = min((found.when for found in came), default=client._clock.now())
-    table = deliver(
-        build_table(rows, meta=client._meta(when, region=region.name, **query)),
-        failures,
-        on_error=on_error,
-        service=client.service,
-        what="searches failed",
-        total=len(cones),
-        in_meta=True,
-    )
-    return warn_if_empty(table, client.service, region)
+    table = build_table(rows, meta=client._meta(when, region=region.name, **query))
+    return deliver_region(client, region, table, failures, on_error=on_error, total=len(cones))
 
 
 def _by_separation(rows: Rows, index: int, cone: dict, by: str, what: str) -> Rows:

@@ -14,6 +14,7 @@ from atlasquery.regions.argument import region_of
 from atlasquery.regions.plan import announce_plan, plan_cones
 from atlasquery.regions.region import Region
 from atlasquery.service.failures import check_on_error
+from atlasquery.service.query import one_or_all
 from atlasquery.skyportal.base import SkyPortalQuery
 from atlasquery.skyportal.payloads.criteria import (
     cone_params,
@@ -171,24 +172,11 @@ def _query_in(
     get_query_payload: bool,
 ) -> Table:
     """Return the sources in a region."""
-    cones = plan_cones(
-        region,
-        service=client.service,
-        conf=client.conf,
-        largest=REGION_RADIUS,
-        send=not get_query_payload,
-    )
+    cones = plan_cones(client, region, largest=REGION_RADIUS, send=not get_query_payload)
     sent = [{"ra": cone.ra, "dec": cone.dec, "radius": cone.radius / 3600.0} for cone in cones]
     if get_query_payload:
-        payloads = [params_of(cone) for cone in sent]
-        return payloads[0] if len(payloads) == 1 else payloads
-    announce_plan(
-        region,
-        cones,
-        service=client.service,
-        concurrency=client.conf.concurrency,
-        per_second=client.conf.requests_per_second,
-    )
+        return one_or_all([params_of(cone) for cone in sent])
+    announce_plan(client, region, cones, per_second=client.conf.requests_per_second)
     return query_area(
         client,
         region,
