@@ -23,7 +23,7 @@ from atlasquery.regions.argument import refuse_with_region, region_of
 from atlasquery.regions.cutting import deliver_region, rows_inside
 from atlasquery.regions.plan import format_area, plan_cones
 from atlasquery.regions.region import Region
-from atlasquery.service.cones import Cone, cover_cones
+from atlasquery.service.cones import Cone, cover_cones, fewest_around
 from atlasquery.service.failures import check_on_error, deliver, failures_of, some
 from atlasquery.service.inputs import check_coordinates, check_radius
 from atlasquery.service.pool import run_all
@@ -100,8 +100,9 @@ def query_region(
     Raises
     ------
     InvalidQueryError
-        If an argument is not valid, or a region takes more searches than
-        ``conf.max_region_requests``; nothing was sent.
+        If an argument is not valid, a region takes more searches than
+        ``conf.max_region_requests``, or circles take more than 50,000; nothing
+        was sent.
     IncompleteResultError
         If some of many searches failed.
     QuotaError
@@ -358,12 +359,11 @@ def _locate(
 
 def _refuse_hopeless(client: AtlasQuery, radius: float) -> None:
     """Refuse a search of days before it is planned, which itself would take minutes."""
-    # A circle cannot be covered by fewer cones than fit into its area.
-    least = (radius / LARGEST_RADIUS) ** 2
+    least = fewest_around(radius, LARGEST_RADIUS)
     limit = client.quota().limit
     if limit and client.conf.on_quota == "raise" and least > 10 * limit:
         raise QuotaError(
-            f"ATLAS: at least {least:.0f} cone searches would be sent, of {limit} requests an "
+            f"ATLAS: at least {least} cone searches would be sent, of {limit} requests an "
             "hour; nothing was sent. Take a smaller radius, or set conf.on_quota = 'wait'.",
             service=client.service,
         )

@@ -23,7 +23,7 @@ from atlasquery.sphere import (
     unit_vectors,
 )
 
-__all__ = ["cover_region", "fewest_cones"]
+__all__ = ["cover_region"]
 
 # The circle of a cell is so much smaller than a cone, unless there are too many cells.
 FINER = 16
@@ -43,26 +43,6 @@ PLACEMENTS = [
     for i in range(4)
     for j in range(4)
 ]
-
-
-def fewest_cones(region: Region, largest: float) -> int:
-    """Return a number of cones that is not enough for larger regions.
-
-    Parameters
-    ----------
-    region : Region
-        The region.
-    largest : float
-        The largest radius of a cone, in arcseconds.
-
-    Returns
-    -------
-    int
-        As many as have the area of the region, if they do not overlap.
-    """
-    cone = 2 * math.pi * (1 - math.cos(min(largest * ARCSEC, math.pi))) * (180 / math.pi) ** 2
-    # A region may be just one cone, but for rounding.
-    return max(1, math.ceil(region.area.value / cone - 1e-6))
 
 
 def cover_region(region: Region, *, largest: float, margin: float = 0.01) -> list[Cone]:
@@ -86,7 +66,7 @@ def cover_region(region: Region, *, largest: float, margin: float = 0.01) -> lis
     """
     if isinstance(region, Circle):
         ra, dec = np.array([region.ra]), np.array([region.dec])
-        return cover_cones(ra, dec, region.arcsec, largest=largest, margin=margin)
+        return cover_cones(ra, dec, region.arcsec, largest=largest, margin=margin, most=None)
     if isinstance(region, Shape) and region.reach / ARCSEC + margin + ROUNDING <= largest:
         return [_cone(region.ra, region.dec, region.reach / ARCSEC + margin + ROUNDING)]
     cells, order = _cells(region, largest)

@@ -4,7 +4,7 @@ import math
 
 from atlasquery.exceptions import InvalidQueryError
 from atlasquery.regions.region import Region
-from atlasquery.service.cones import Cone
+from atlasquery.service.cones import MOST_CONES, Cone, fewest_cones
 from atlasquery.service.log import log
 from atlasquery.service.query import ServiceQuery
 
@@ -12,8 +12,6 @@ __all__ = ["announce_plan", "format_area", "plan_cones"]
 
 # Seconds of one request to a server whose pace is not known.
 LATENCY = 1.0
-# A plan is computed up to so many cones, even if nothing is sent.
-MOST_CONES = 50_000
 
 
 def plan_cones(
@@ -49,7 +47,7 @@ def plan_cones(
     InvalidQueryError
         If they are more than ``conf.max_region_requests``.
     """
-    from atlasquery.regions.covering import cover_region, fewest_cones
+    from atlasquery.regions.covering import cover_region
 
     limit = client.conf.max_region_requests if send else MOST_CONES
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
@@ -57,7 +55,7 @@ def plan_cones(
             f"conf.max_region_requests={limit!r} should be a whole number from 1"
         )
     # A plan of very many cones would take long itself.
-    least = fewest_cones(region, largest)
+    least = fewest_cones(region.area.value, largest)
     if least > limit:
         raise _too_many(region, f"at least {least}", client.service, limit, send)
     cones = cover_region(region, largest=largest, margin=margin)

@@ -1,9 +1,11 @@
 """Cut searches into the cones a server allows: cover large ones, group small ones."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from atlasquery.exceptions import InvalidQueryError
 from atlasquery.sphere import (
     ARCSEC,
     offset_positions,
@@ -12,7 +14,10 @@ from atlasquery.sphere import (
     unit_vectors,
 )
 
-__all__ = ["Cone", "cover_cones"]
+__all__ = ["MOST_CONES", "Cone", "cover_cones", "fewest_around", "fewest_cones"]
+
+# A plan is computed up to so many cones: of more, no server would answer all.
+MOST_CONES = 50_000
 
 # Fewest circles of radius 1 that cover one of radius `covered`: how many, how far from its centre.
 RINGS = ((3, 1 / np.sqrt(3), 2 / np.sqrt(3)), (4, 1.0, np.sqrt(2)))
@@ -38,6 +43,48 @@ class Cone:
     members: np.ndarray
 
 
+def fewest_cones(area: float, largest: float) -> int:
+    """Return a number of cones that is not enough for larger areas.
+
+    Parameters
+    ----------
+    area : float
+        The area to be covered, in square degrees.
+    largest : float
+        The largest radius of a cone, in arcseconds.
+
+    Returns
+    -------
+    int
+        As many as have this area, if they do not overlap.
+    """
+    # The area may be just one cone, but for rounding.
+    return max(1, math.ceil(area / _cap(largest) - 1e-6))
+
+
+def fewest_around(radius: float, largest: float) -> int:
+    """Return a number of cones that is not enough for a larger circle.
+
+    Parameters
+    ----------
+    radius : float
+        The radius of the circle, in arcseconds.
+    largest : float
+        The largest radius of a cone, in arcseconds.
+
+    Returns
+    -------
+    int
+        As many as have its area, if they do not overlap.
+    """
+    return fewest_cones(_cap(radius), largest)
+
+
+def _cap(radius: float) -> float:
+    """Return the area of a circle on the sphere, in square degrees."""
+    return 4 * math.pi * math.sin(min(radius * ARCSEC, math.pi) / 2) ** 2 * math.degrees(1) ** 2
+
+
 def cover_cones(
     ra: np.ndarray,
     dec: np.ndarray,
@@ -46,6 +93,7 @@ def cover_cones(
     largest: float,
     margin: float = 0.01,
     group: bool = True,
+    most: int | None = MOST_CONES,
 ) -> list[Cone]:
     """Plan the searches that together see everything within a radius of each position.
 
@@ -62,13 +110,27 @@ def cover_cones(
         whose own separations are rounded.
     group : bool, optional
         Whether positions near each other share a search.
+    most : int or None, optional
+        The number of cones above which large circles are refused before they are planned.
 
     Returns
     -------
     list of Cone
         In the order of their first members.
+
+    Raises
+    ------
+    InvalidQueryError
+        If large circles take more than `most`.
     """
     if radius > largest:
+        if most is not None and (least := len(ra) * fewest_around(radius, largest)) > most:
+            circles = "a circle" if len(ra) == 1 else f"{len(ra)} circles"
+            raise InvalidQueryError(
+                f"radius={radius / 3600:g} deg: {circles} of this radius would take at least "
+                f"{least} searches of {largest:g} arcsec, and a plan has up to {most}; nothing was "
+                "sent. Take a smaller radius"
+            )
         return [
             Cone(float(lon), float(lat), largest, np.array([index]))
             for index in range(len(ra))

@@ -121,7 +121,7 @@ def test_waiting_gets_everything_without_a_refusal(atlas, box):
 
 
 def test_what_would_take_days_is_refused_before_it_is_planned(atlas, box):
-    with pytest.raises(QuotaError, match=r"at least 57600 cone searches .* of 100 requests"):
+    with pytest.raises(QuotaError, match=r"at least 57018 cone searches .* of 100 requests"):
         atlas.query_region(CENTRE, radius=20 * u.deg)
     assert box.requests == []
 

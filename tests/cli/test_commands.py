@@ -86,6 +86,14 @@ def test_a_negative_declination_is_no_option(run):
     assert result.stdout == "atlas_id\tname\tra\tdec\tseparation\n"
 
 
+def test_a_cone_of_the_whole_sky_is_refused_with_the_number_of_its_searches(run, sandbox):
+    before = len(sandbox.requests)
+    result = run("cone", "150.0", "+2.2", "180deg")
+    assert result.exit_code == 2
+    assert "would take at least 1890897 searches of 300 arcsec" in result.stderr
+    assert len(sandbox.requests) == before
+
+
 def test_a_cone_around_a_name(run):
     result = run("cone", "ATLAS26zy", "1arcsec", "--nearest")
     assert [row["name"] for row in rows(result.stdout)] == ["ATLAS26zy"]

@@ -1,11 +1,14 @@
 """Cones cover what they should: no point of any search is outside the cones that serve it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlasquery.service.cones import cover_cones
+from atlasquery.exceptions import InvalidQueryError
+from atlasquery.service.cones import MOST_CONES, cover_cones, fewest_around
 from atlasquery.sphere import offset_positions, separations
 
 POLES = [(0.0, 90.0), (123.0, -90.0), (0.0, 0.0), (359.99999, 0.0), (180.0, 89.999), (77.0, -45.0)]
@@ -123,3 +126,29 @@ def test_any_neighbours_share_cones_that_cover(centre, offsets, radius):
 @pytest.mark.parametrize("radius", [5, 500])
 def test_no_positions_need_no_cones(radius):
     assert cover_cones(np.array([]), np.array([]), radius, largest=300) == []
+
+
+@pytest.mark.parametrize(("count", "radius"), [(1, 648000.0), (1, 68000.0), (100_000, 3600.0)])
+def test_what_takes_too_many_cones_is_refused_before_it_is_planned(count, radius):
+    ra, dec = np.zeros(count), np.zeros(count)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidQueryError, match=r"at least \d{5,} searches of 300 arcsec"):
+            cover_cones(ra, dec, radius, largest=300.0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A plan of so many cones would have megabytes of positions.
+    assert peak < 200_000
+
+
+@pytest.mark.parametrize("radius", [301.0, 599.0, 3600.0, 36000.0])
+def test_a_plan_has_at_least_the_cones_that_the_area_says(radius):
+    planned = len(cover_cones(np.array([10.0]), np.array([80.0]), radius, largest=300.0))
+    assert fewest_around(radius, 300.0) <= planned < 1.6 * fewest_around(radius, 300.0) + 6
+
+
+def test_the_largest_plan_is_still_made():
+    # The lattice has a fifth more circles than their area says.
+    radius = 300.0 * (0.8 * MOST_CONES) ** 0.5
+    assert len(cover_cones(np.zeros(1), np.zeros(1), radius, largest=300.0)) > 0.9 * MOST_CONES
