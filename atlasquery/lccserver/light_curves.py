@@ -240,16 +240,15 @@ def get_light_curves(
     seconds = check_timeout(timeout, self.conf.wait_seconds)
     cache = cache_conf.cache_active if cache is None else cache
     known = read_collections(self, cache=None)
+    files: list[CurveFile] = []
     if isinstance(dataset, str):
         setids = [check_setid(dataset)]
-        if get_query_payload:
-            return _payload(self, [], setids)
-        rows = wait_for_dataset(self, setids[0], seconds).rows
-        files = files_of_rows(rows.values, known)
     else:
         files, setids = _of_table(dataset, known)
     if get_query_payload:
-        return _payload(self, files, setids)
+        return one_or_all(curves_payload(self, files, setids))
+    if isinstance(dataset, str):
+        files = files_of_rows(wait_for_dataset(self, setids[0], seconds).rows.values, known)
     names = _names(files)
     found = DatasetLightCurves("TimeSeries", key=partial(_full_name, names))
     if not files:
@@ -322,11 +321,6 @@ def read(
         path = Path(source)
         name, source = path.name, path.read_bytes()
     return prepare(parse_csvlc(source, name=name), meta={}, name=name, choice=choice).build()
-
-
-def _payload(client: LCCServerQuery, files: list[CurveFile], setids: list[str]) -> Any:
-    payloads = curves_payload(client, files, setids)
-    return one_or_all(payloads)
 
 
 def _preparer(

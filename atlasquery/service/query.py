@@ -1,7 +1,6 @@
 """The base class of all clients: the only code that sends a request."""
 
 import contextlib
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -578,11 +577,9 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
             # A kept connection stays with one process of the server, and two connections may have
             # the same process, which handles them in turn; a new one gets an idle process.
             request["headers"] = {**request["headers"], "Connection": "close"}
-        policy = dataclasses.replace(Policy.from_conf(self.conf), divisible=divisible)
-        if timeout is not None:
-            policy = dataclasses.replace(policy, timeout=timeout)
-        if deadline is not None:
-            policy = dataclasses.replace(policy, deadline=deadline)
+        policy = Policy.from_conf(
+            self.conf, timeout=timeout, deadline=deadline, divisible=divisible
+        )
         for renewed in (False, True):
             response = exchange(
                 self._session,
@@ -606,20 +603,22 @@ class ServiceQuery(TokenLogin, AstroqueryRequests, QueryWithLogin):
                 # Another thread has changed the server, to which this token belongs.
                 break
         if response.status_code == 401:
-            message = server_message(response)
-            raise LoginError(
-                f"{self.service} does not accept the credentials (status 401): {message} "
-                f"{self._after_refusal()}",
-                service=self.service,
-                status=401,
-                url=url,
-                reason=message,
-            )
+            raise self._refused_login(server_message(response), url)
         raise_for_status(response, self.service)
         # Only a successful response shows that the server accepts a token.
         if not isinstance(auth, NoAuth):
             self._accepted_token = token or self._accepted_token
         return response, token
+
+    def _refused_login(self, message: str, url: str) -> LoginError:
+        return LoginError(
+            f"{self.service} does not accept the credentials (status 401): {message} "
+            f"{self._after_refusal()}",
+            service=self.service,
+            status=401,
+            url=url,
+            reason=message,
+        )
 
     def _worth_renewing(self, response: requests.Response) -> bool:
         """Return whether a status of 401 is due to the token, and not to the request."""

@@ -76,21 +76,39 @@ class Policy:
     ends: str = "conf.deadline"
 
     @classmethod
-    def from_conf(cls, conf: ServiceConf) -> "Policy":
+    def from_conf(
+        cls,
+        conf: ServiceConf,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        divisible: bool = False,
+    ) -> "Policy":
         """Read the policy from a service's configuration.
 
         Parameters
         ----------
         conf : ServiceConf
             The configuration, with an item for each field.
+        timeout, deadline : float, optional
+            Other limits than those of the configuration.
+        divisible : bool, optional
+            As of the class.
 
         Returns
         -------
         Policy
             The policy of the present configuration.
         """
-        patience = (conf.timeout, conf.deadline, conf.retries, conf.backoff, conf.max_wait)
-        return cls(*patience, limit=conf.max_answer_bytes)
+        return cls(
+            conf.timeout if timeout is None else timeout,
+            conf.deadline if deadline is None else deadline,
+            conf.retries,
+            conf.backoff,
+            conf.max_wait,
+            divisible=divisible,
+            limit=conf.max_answer_bytes,
+        )
 
     def within(self, seconds: float) -> "Policy":
         """Return a policy with a limited deadline.
@@ -192,17 +210,11 @@ def exchange(
     tries = policy.retries if repeat else 0
     attempt = rounds = 0
     seen: list[bool] = []
-
-    def watched(block: bytes) -> None:
-        seen.append(True)
-        if watch is not None:
-            watch(block)
-
+    seeing = watch and _noting(watch, seen)
     while True:
         receipt = gate.enter()
         try:
             patience = policy.within(gate.clock.left())
-            seeing = watched if watch else None
             response = _once(
                 session, service, patience, request, expected, final, passing, seeing, into
             )
@@ -217,9 +229,7 @@ def exchange(
                 rounds += 1
                 continue
             wait = policy.backoff * 2**attempt if failure.wait is None else failure.wait
-            too_much = policy.divisible and _too_much(failure.error)
-            too_long = wait > min(policy.max_wait, gate.clock.left())
-            if attempt == tries or too_long or too_much or seen:
+            if attempt == tries or seen or _is_useless(policy, gate, failure.error, wait):
                 if throttled and failure.wait is not None:
                     gate.shut(failure.wait)
                 raise failure.error from failure.error.__cause__
@@ -248,9 +258,21 @@ def _await_turn(gate: OpenGate, rounds: int, advised: float | None) -> None:
     gate.clock.wait(wait)
 
 
-def _too_much(error: Exception) -> bool:
-    """Return whether the size of the request may be the reason of a failure."""
-    return isinstance(error, TimeoutError) or getattr(error, "status", None) == 500
+def _noting(watch: Callable[[bytes], None], seen: list[bool]) -> Callable[[bytes], None]:
+    """Return a function that notes that something arrived, and passes it on."""
+
+    def note(block: bytes) -> None:
+        seen.append(True)
+        watch(block)
+
+    return note
+
+
+def _is_useless(policy: Policy, gate: OpenGate, error: Exception, wait: float) -> bool:
+    """Return whether to send less, or nothing, is better than to wait and send the same again."""
+    too_much = isinstance(error, TimeoutError) or getattr(error, "status", None) == 500
+    too_long = wait > min(policy.max_wait, gate.clock.left())
+    return too_long or (policy.divisible and too_much)
 
 
 def _gatekeeper(service: str, expected: Container[int]) -> Callable:

@@ -308,11 +308,7 @@ def query_criteria(
     >>> near["id"].tolist(), near["redshift"].tolist()
     (['ATLAS24abc'], [0.031])
     """
-    window = (
-        time_range((start, end), "start, end", "startDate", "endDate")
-        if (start is not None or end is not None)
-        else {}
-    )
+    window = _window(start, end)
     params = {
         **params_of({"source_id": source_id}, RENAMED),
         "origin": origin,
@@ -331,18 +327,15 @@ def query_criteria(
         **localization_params(localization, probability, window),
         **_one_cone(coordinates, radius),
         **sort_params(sort_by, descending),
-        # Then the server keeps the list as it is now under a queryID, for all pages.
-        "useCache": True,
     }
-    sent = params_of(params)
     check_limit(self, max_rows)
+    # Then the server keeps the list as it is now under a queryID, for all pages.
+    sent = params_of({**params, "useCache": True})
     if get_query_payload:
         return sent
-    if alias is not None:
-        alias = check_alias(alias)
+    alias = None if alias is None else check_alias(alias)
     found = _sources(self, params, max_rows, cache, alias=alias)
-    criteria = {key: value for key, value in sent.items() if key != "useCache"}
-    criteria |= {} if alias is None else {"alias": alias}
+    criteria = params_of({**params, "alias": alias})
     meta = self._meta(found.when, query="query_criteria", **criteria)
     return _warn_if_empty(build_table(found.rows, meta=meta))
 
@@ -484,6 +477,12 @@ def _warn_if_empty(table: Table) -> Table:
     if not len(table):
         warn("SkyPortal has no such source", NoResultsWarning)
     return table
+
+
+def _window(start: Time | str | float | None, end: Time | str | float | None) -> dict:
+    if start is None and end is None:
+        return {}
+    return time_range((start, end), "start, end", "startDate", "endDate")
 
 
 def _one_cone(coordinates: SkyCoord | None, radius: Angle | u.Quantity | str | None) -> dict:
