@@ -23,7 +23,6 @@ __all__ = [
     "WIRE_NAMES",
     "catalog_tables",
     "crossmatch_catshtm",
-    "decode_catalogs",
     "get_catshtm_redshift",
     "query_catshtm_region",
     "read_catalogs",
@@ -402,30 +401,6 @@ class _Field(msgspec.Struct):
     value: Value | list[Value] | msgspec.UnsetType = msgspec.UNSET
     values: list[Value] | Value | msgspec.UnsetType = msgspec.UNSET
     attribute_name: str = ""
-
-
-def decode_catalogs(body: bytes, name: str | None = None) -> dict[str, Table]:
-    """Decode a reply of catsHTM.
-
-    Parameters
-    ----------
-    body : bytes
-        The reply: of one catalogue or several, with one value per field or many.
-    name : str, optional
-        The catalogue, where the reply may not say it.
-
-    Returns
-    -------
-    dict of str to `~astropy.table.Table`
-        A table per catalogue that has something there. Its fields have the
-        catalogue's own names, but for ``separation``, the distance to the position.
-
-    Raises
-    ------
-    TableParseError
-        If it is not of a known shape.
-    """
-    return catalog_tables([read_catalogs(body, name)])
 
 
 def read_catalogs(body: bytes, name: str | None = None) -> dict[str, dict]:

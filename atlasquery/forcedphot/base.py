@@ -46,7 +46,6 @@ READS = ("GET", "HEAD", "OPTIONS")
 class _Listing(msgspec.Struct):
     results: msgspec.Raw
     next: str | None = None
-    taskcount: int | None = None
 
 
 @dataclass(frozen=True)

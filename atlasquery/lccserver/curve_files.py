@@ -8,7 +8,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,8 +53,6 @@ __all__ = [
     "wait_for_dataset",
 ]
 
-#: Not a light curve: see docs/servers/lccserver.rst, "ZIP files".
-MANIFEST = "lczip-manifest.json"
 ENDING = "-csvlc.gz"
 # Bytes of a member, which is a compressed file.
 LARGEST_MEMBER = 1 << 27
@@ -106,21 +104,6 @@ class LightCurveZip:
 
     def __len__(self) -> int:
         return sum(name.endswith(ENDING) for name in self._members)
-
-    def unclaimed(self, claimed: Iterable[str]) -> list[str]:
-        """Return the members that were not requested.
-
-        Parameters
-        ----------
-        claimed : iterable of str
-            The names of those that were.
-
-        Returns
-        -------
-        list of str
-            Names, without the manifest.
-        """
-        return sorted(set(self._members) - {*claimed, MANIFEST})
 
     def read(self, member: str) -> bytes:
         """Return one light curve, as it is compressed.

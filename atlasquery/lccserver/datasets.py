@@ -54,7 +54,6 @@ class _SentDataset(msgspec.Struct):
     searchtype: str | None = None
     searchargs: msgspec.Raw = msgspec.Raw(b"null")
     collections: list[str] = []
-    coll_dirs: dict[str, str] = {}
     lczipfpath: str | None = None
     dataset_csv: str | None = None
     visibility: str | None = None
@@ -80,8 +79,6 @@ class LCCDataset:
         The path of the ZIP of its light curves; None if there is none.
     csv : str or None
         The path of its table.
-    directories : dict of str to str
-        The folder of each collection, in paths of light curves.
     about : dict
         Its description: ``created``, ``updated``, ``search``, ``arguments`` and more.
     when : float
@@ -94,7 +91,6 @@ class LCCDataset:
     total: int
     light_curves: str | None = None
     csv: str | None = None
-    directories: dict[str, str] = field(default_factory=dict)
     about: dict = field(default_factory=dict)
     when: float = 0.0
 
@@ -169,7 +165,6 @@ def decode_dataset(body: bytes) -> LCCDataset:
         total,
         wire.lczipfpath,
         wire.dataset_csv,
-        wire.coll_dirs,
         {key: value for key, value in about.items() if value is not None},
     )
 

@@ -15,8 +15,7 @@ KNOWN = ("queued", "running", *TERMINAL)
 
 # What the data of a message may have, and of which type; null is allowed too.
 TYPES: dict[str, type] = {
-    "setid": str, "api_args": dict, "backend_parsedargs": dict, "lczip": str,
-    "total_nmatches": int, "actual_nrows": int,
+    "setid": str, "api_args": dict, "lczip": str, "total_nmatches": int, "actual_nrows": int,
 }  # fmt: skip
 TYPE_NAMES = {str: "a string", dict: "a JSON object", int: "a whole number"}
 
@@ -53,8 +52,6 @@ class SearchOutcome:
         The name of its dataset, where it has one.
     api_args : dict
         The arguments as the server read them.
-    ran_args : dict
-        The arguments of the search that it ran, once it has ended well.
     matches : int or None
         Number of objects that matched, if known.
     light_curves : str or None
@@ -66,7 +63,6 @@ class SearchOutcome:
     status: str
     setid: str | None = None
     api_args: dict = field(default_factory=dict)
-    ran_args: dict = field(default_factory=dict)
     matches: int | None = None
     light_curves: str | None = None
     message: str = ""
@@ -161,8 +157,6 @@ class Stream:
             # No match, or an error: see docs/servers/lccserver.rst, "No match is a failure".
             nothing = (last.result or {}).get("actual_nrows") == 0 and outcome.setid is not None
             outcome.status = "empty" if nothing else "failed"
-        elif last.result:
-            outcome.ran_args = last.result.get("backend_parsedargs") or {}
         return outcome
 
 

@@ -20,7 +20,7 @@ from .positions import angular_distance, object_id, offset, unit_vectors
 __all__ = [
     "CADENCE_DAYS", "FIRST_FIELD", "MJD_REF", "PLACES", "POINTINGS", "SEASON_DAYS", "SEED",
     "TAI_MINUS_UTC", "SkyObject", "SyntheticSky", "atlas_nights", "barycentric_julian_date",
-    "generator", "mjd_utc", "nearest_pointings", "objects", "tai_of_utc",
+    "generator", "nearest_pointings", "objects", "tai_of_utc",
 ]  # fmt: skip
 
 #: The seed of the sky where none is given.
@@ -528,24 +528,6 @@ def tai_of_utc(mjd_utc_start: Any, exposure_time: Any = 0.0) -> Any:
         MJD in TAI.
     """
     return mjd_utc_start + (TAI_MINUS_UTC + np.asarray(exposure_time) / 2) / _DAY
-
-
-def mjd_utc(mjd_tai_middle: Any, exposure_time: Any = 0.0) -> Any:
-    """Return the start in UTC of exposures whose middle is given in TAI.
-
-    Parameters
-    ----------
-    mjd_tai_middle : float or numpy.ndarray
-        MJD in TAI.
-    exposure_time : float or numpy.ndarray, optional
-        Exposure time in seconds.
-
-    Returns
-    -------
-    float or numpy.ndarray
-        MJD in UTC.
-    """
-    return mjd_tai_middle - (TAI_MINUS_UTC + np.asarray(exposure_time) / 2) / _DAY
 
 
 def barycentric_julian_date(mjd_tai: Any, ra: float, dec: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from astropy.table import Table
 from astropy.units import photometric
 
 from atlasquery.alerce import conf
-from atlasquery.alerce.catshtm import catalog_tables, decode_catalogs, read_catalogs
+from atlasquery.alerce.catshtm import catalog_tables, read_catalogs
 from atlasquery.exceptions import (
     IncompleteResultError,
     InputWarning,
@@ -22,6 +22,11 @@ from atlasquery.exceptions import (
 from atlasquery.sandbox.http import Response
 
 HERE = SkyCoord(150.1, 2.2, unit="deg")
+
+
+def decode_catalogs(body, name=None):
+    """Return the tables of a reply."""
+    return catalog_tables([read_catalogs(body, name)])
 
 
 def test_catalogues_have_units_and_masks(alerce):

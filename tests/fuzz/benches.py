@@ -310,9 +310,10 @@ ALERCE = {
 @contextlib.contextmanager
 def lcc(folder):
     """An LCC-Server."""
+    from lcc_datasets import keep_dataset
+
     from atlasquery.lccserver import LCCServerClass, conf
     from atlasquery.sandbox.lccserver import catalogs
-    from atlasquery.sandbox.lccserver.files import keep_dataset
     from atlasquery.sandbox.lccserver.server import LCCSandbox
 
     with LCCSandbox() as double, _set(conf):

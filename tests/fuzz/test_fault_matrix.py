@@ -38,10 +38,6 @@ BOMB = gzip.compress(b" " * (1 << 22), 9)
 HTML = "<!doctype html><title>Sign in</title><p>Please log in to the network."
 
 
-def _good(body):
-    return Reply(body=body)
-
-
 # What is made of the answer that the server has given; None where it is not asked at all.
 FAULTS = {
     "refused": None,

@@ -12,6 +12,7 @@ import curveskilled
 import numpy as np
 import pytest
 from astropy.table import Table
+from lcc_datasets import keep_dataset
 from overlap import overlapping
 
 from atlasquery.exceptions import (
@@ -31,7 +32,6 @@ from atlasquery.lccserver.csvlc import parse_csvlc
 from atlasquery.lccserver.curve_files import LightCurveZip
 from atlasquery.sandbox.http import Response
 from atlasquery.sandbox.lccserver import catalogs
-from atlasquery.sandbox.lccserver.files import keep_dataset
 from atlasquery.sandbox.lccserver.light_curves import make_zip, packed, values
 from atlasquery.sandbox.lccserver.messages import json_reply
 
@@ -275,9 +275,6 @@ def test_members_that_mean_harm(tmp_path):
     data = data[: at + 24] + (1000).to_bytes(4, "little") + data[at + 28 :]
     (tmp_path / "a.zip").write_bytes(data)
     with LightCurveZip(tmp_path / "a.zip", name="a.zip") as archive:
-        assert archive.unclaimed(["good-csvlc.gz"]) == [
-            "../../evil-csvlc.gz", "bomb-csvlc.gz", "lies-csvlc.gz",
-        ]  # fmt: skip
         for name, words in (
             ("bomb-csvlc.gz", "of 256 MiB, more than 128 MiB"),
             ("good-csvlc.gz", "holds 2 times good-csvlc.gz"),

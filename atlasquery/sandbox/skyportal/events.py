@@ -13,7 +13,7 @@ from ..http import Response
 from .routes import PortalCall, PortalError, route
 from .state import PortalState, Row, separation
 
-__all__ = ["FACILITIES", "SALT", "add_analysis", "add_event", "add_galaxy", "flat_map", "png",
+__all__ = ["FACILITIES", "SALT", "add_analysis", "add_event", "add_galaxy", "png",
            "sky_map"]  # fmt: skip
 
 NUMBER = r"([0-9]+)"
@@ -254,33 +254,6 @@ def sky_map(distances: bool = False, order: int = 1, faint: float | None = None)
         {"ORDERING": "NUNIQ", "MOCORDER": order + 1, "OBJECT": "G1", "COORDSYS": "C"}
     )
     return written(fits.BinTableHDU.from_columns(columns, header=cards))
-
-
-def flat_map(ordering: str = "NESTED", nside: int = 2, rows: int = 12) -> bytes:
-    """Return a map of pixels of one size, several of them in a row.
-
-    Parameters
-    ----------
-    ordering : str, optional
-        Order of the pixels.
-    nside : int, optional
-        Pixels along a side of a base pixel.
-    rows : int, optional
-        Rows of the table.
-
-    Returns
-    -------
-    bytes
-        The file.
-    """
-    from astropy.io import fits
-
-    number = 12 * nside**2
-    probability = np.arange(number) / (number * (number - 1) / 2)
-    shaped = probability.reshape(rows, -1)
-    column = fits.Column("PROB", f"{shaped.shape[1]}D", unit="pix-1", array=shaped)
-    cards = fits.Header({"ORDERING": ordering, "NSIDE": nside})
-    return written(fits.BinTableHDU.from_columns([column], header=cards))
 
 
 def written(hdu: Any) -> bytes:

@@ -23,12 +23,22 @@ from atlasquery.exceptions import (
     TableParseError,
 )
 from atlasquery.sandbox.http import Response
-from atlasquery.sandbox.skyportal.events import add_event, add_galaxy, flat_map, png, sky_map
+from atlasquery.sandbox.skyportal.events import add_event, add_galaxy, png, sky_map, written
 from atlasquery.sandbox.skyportal.routes import PortalError
 from atlasquery.skyportal import conf
 
 PLACE = SkyCoord(150.0, 2.0, unit="deg")
 WHEN = "2018-01-16T00:36:53"
+
+
+def flat_map(ordering="NESTED", nside=2, rows=12):
+    """Return a map of pixels of one size, several of them in a row."""
+    number = 12 * nside**2
+    probability = np.arange(number) / (number * (number - 1) / 2)
+    shaped = probability.reshape(rows, -1)
+    column = fits.Column("PROB", f"{shaped.shape[1]}D", unit="pix-1", array=shaped)
+    cards = fits.Header({"ORDERING": ordering, "NSIDE": nside})
+    return written(fits.BinTableHDU.from_columns([column], header=cards))
 
 
 def replay(double, exchange):
@@ -263,8 +273,6 @@ def test_sky_map_of_many_sizes(skyportal, double):
 
 def test_deepest_pixels_keep_their_order(skyportal, double):
     last = np.array([16 * 4**29 - 1, 4 * 4**29, 16 * 4**28 - 1])
-    from atlasquery.sandbox.skyportal.events import written
-
     columns = [
         fits.Column("UNIQ", "K", array=last),
         fits.Column("PROBDENSITY", "D", array=np.ones(3)),

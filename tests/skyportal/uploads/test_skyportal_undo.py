@@ -12,7 +12,6 @@ from atlasquery.sandbox.skyportal.routes import PortalError
 from atlasquery.tables import read_table, write_table
 
 SOURCE = "ATLAS24abc"
-BULK = "Delete bulk photometry"
 
 
 @pytest.fixture(autouse=True)
